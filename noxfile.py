@@ -1,0 +1,93 @@
+"""Every task a person runs: `nox -l` lists them, `nox -s NAME` runs one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+
+nox.needs_version = ">=2024.10"
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False  # the tests run on every Python that is there
+nox.options.sessions = ["tests", "lint", "types", "lowest", "check"]
+
+
+def install(session: nox.Session, extras: str, *more: str) -> None:
+    """Installs this project as a user would have it, but from the files that lie here."""
+    session.install("-q", "-e", f".[{extras}]", *more)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The main job: regenerates the package, starts an embedded server, has a streamed talk with its agent."""
+    install(session, "testing,codegen")
+    session.run("python", "-m", "codegen", "generate")
+    session.run("python", "examples/tour.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The tests, on every Python there is. They need no network and no server but those they start themselves."""
+    install(session, "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.11")
+def lowest(session: nox.Session) -> None:
+    """The tests of the library on the lowest versions of its dependencies that are allowed."""
+    session.install("-q", "-e", ".[testing]", "-c", "constraints/lowest.txt", "pytest", "hypothesis")
+    session.run("pytest", "tests/ext", "tests/generated", "tests/testing", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, of all that people write."""
+    install(session, "codegen")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Strict mypy and strict pyright, on all that ships and on what uses it."""
+    install(session, "lint")
+    session.run("mypy", "letta_ext", "codegen", "tests", "noxfile.py", "examples")
+    session.run("mypy", "generated/letta_api")
+    session.run("pyright")
+
+
+@nox.session
+def generate(session: nox.Session) -> None:
+    """Makes generated/letta_api from spec/openapi.yaml."""
+    install(session, "codegen")
+    session.run("python", "-m", "codegen", "generate", *session.posargs)
+
+
+@nox.session
+def check(session: nox.Session) -> None:
+    """Fails where generated/letta_api is not what the generator makes of spec/openapi.yaml."""
+    install(session, "codegen")
+    session.run("python", "-m", "codegen", "check", *session.posargs)
+
+
+@nox.session
+def proof(session: nox.Session) -> None:
+    """The long figures: every cut, every walk, every leave. Against a real server too, where LETTA_LIVE_BASE_URL is."""
+    install(session, "test")
+    where = ["tests/proof", "tests/walks", "tests/testing"]
+    if os.environ.get("LETTA_LIVE_BASE_URL"):
+        where.append("tests/live")
+    session.run("pytest", "-s", "-m", "proof", *where, *session.posargs, env={"LETTA_PROOF": "full"})
+
+
+@nox.session
+def live(session: nox.Session) -> None:
+    """The tests against a real Letta server, whose address is in LETTA_LIVE_BASE_URL."""
+    if not os.environ.get("LETTA_LIVE_BASE_URL"):
+        session.skip("LETTA_LIVE_BASE_URL is not set: it names the real Letta server to test against")
+    install(session, "test")
+    session.run("pytest", "tests/live", *session.posargs)
