@@ -1,0 +1,164 @@
+"""The generator's command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from codegen.differ.change import Level
+from codegen.differ.compare import compare
+from codegen.differ.report import as_markdown, as_text
+from codegen.differ.revisions import load_revision
+from codegen.faults import GeneratorFailure, SpecError, VendorError
+from codegen.lenient import relax
+from codegen.pipeline import OUT, ROOT, SPEC, Parsed, drift, generate, read
+from codegen.vendor import check_vendored, vendor
+
+CLEAN, DIFFERENT, FAILED = 0, 1, 2
+
+EPILOG = """\
+exit status:
+  0  done, or nothing differs
+  1  check: the package is not what the document makes; vendor --check: the copy was edited or is stale;
+     diff --fail-on: there is such a change
+  2  the document or a generator is at fault, or there is no such file; nothing was written
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status, which `--help` explains."""
+    given = _parser().parse_args(arguments)
+    try:
+        return int(given.run(given))
+    except (SpecError, GeneratorFailure, VendorError, OSError) as fault:
+        print(f"codegen: {fault}\ncodegen: nothing was written", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m codegen",
+        description="Makes the package letta_api from the OpenAPI document, and looks after it.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, text: str, run: object) -> argparse.ArgumentParser:
+        description = f"{text[0].upper()}{text[1:]}."
+        added = commands.add_parser(name, help=text, description=description, epilog=EPILOG)
+        added.formatter_class = argparse.RawDescriptionHelpFormatter
+        added.set_defaults(run=run)
+        return added
+
+    made = command("generate", "make the package anew and put it in place in one step", _generate)
+    _document(made)
+    made.add_argument("--lenient", action="store_true", help="leave out what is not understood, and list it")
+    checked = command("check", "make the package elsewhere and compare it byte for byte with the one in place", _check)
+    _document(checked)
+    compared = command(
+        "diff", "say what differs between two documents, whom it hits, and the version it calls for", _diff
+    )
+    compared.add_argument("old", metavar="OLD", help="a file, a git revision, or REVISION:PATH")
+    compared.add_argument(
+        "new", metavar="NEW", nargs="?", default=str(SPEC), help="the same (default: spec/openapi.yaml)"
+    )
+    compared.add_argument(
+        "--format", choices=("text", "markdown"), default="text", help="markdown is for a pull request"
+    )
+    compared.add_argument("--shared", action="store_true", help="look only at operations that both have")
+    compared.add_argument("--lenient", action="store_true", help="pass over what is not understood")
+    compared.add_argument(
+        "--fail-on", choices=("breaking", "additive"), help="exit with 1 on such a change, or a graver"
+    )
+    copied = command("vendor", "copy the package into another code base, or check such a copy", _vendor)
+    copied.add_argument("dest", metavar="DEST", type=Path, help="the folder that the other code base imports from")
+    copied.add_argument("--package", metavar="A.B.C", help="the name of the copy there (default: letta_api)")
+    copied.add_argument("--check", action="store_true", help="say what of the copy was edited or is stale")
+    copied.add_argument(
+        "--source", type=Path, default=OUT, metavar="DIR", help="the package (default: generated/letta_api)"
+    )
+    return parser
+
+
+def _document(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--spec", type=Path, default=SPEC, metavar="FILE", help="the document (default: spec/openapi.yaml)"
+    )
+    command.add_argument(
+        "--out", type=Path, default=OUT, metavar="DIR", help="the package (default: generated/letta_api)"
+    )
+
+
+class _Progress:
+    """Tells a terminal what is going on and how long it took; a log gets nothing until the end."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self.shown = sys.stderr.isatty()
+
+    def __call__(self, step: str) -> None:
+        if self.shown:
+            print(f"{self.seconds:6.2f} s  {step}", file=sys.stderr)
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+
+def _generate(given: argparse.Namespace) -> int:
+    progress = _Progress()
+    made = generate(given.spec, given.out, lenient=given.lenient, say=progress)
+    for skip in made.skips:
+        print(skip)
+    print(
+        f"made {made.files} files in {given.out} in {progress.seconds:.1f} s: {made.operations} operations, "
+        f"{made.models} models, {made.unions} unions, {made.enums} enums, {len(made.skips)} things left out"
+    )
+    return CLEAN
+
+
+def _check(given: argparse.Namespace) -> int:
+    progress = _Progress()
+    differences = drift(given.spec, given.out, say=progress)
+    for line in differences:
+        print(line)
+    print(f"checked in {progress.seconds:.1f} s: {len(differences)} differences")
+    if differences:
+        print("run `python -m codegen generate`, and commit what it writes")
+    return DIFFERENT if differences else CLEAN
+
+
+def _diff(given: argparse.Namespace) -> int:
+    sides: list[Parsed] = []
+    for what in (given.old, given.new):
+        data = load_revision(what, default=SPEC, root=ROOT)
+        if given.lenient:
+            data, skips = relax(data, read)
+            for skip in skips:
+                print(f"{what}{skip}", file=sys.stderr)
+        sides.append(read(data))
+    changes = compare(*sides, shared=given.shared)
+    print((as_markdown if given.format == "markdown" else as_text)(changes))
+    worst = max((change.level for change in changes), default=Level.COSMETIC)
+    return DIFFERENT if given.fail_on and worst >= Level[given.fail_on.upper()] else CLEAN
+
+
+def _vendor(given: argparse.Namespace) -> int:
+    if not given.check:
+        package = given.package or given.source.name
+        place = vendor(given.source, given.dest, package)
+        print(f"copied to {place}; there, `python -m {package} --check` checks it")
+        return CLEAN
+    wrong = check_vendored(given.source, given.dest, given.package)
+    for line in wrong:
+        print(line)
+    print(f"{len(wrong)} differences" if wrong else "the copy is sound and up to date")
+    return DIFFERENT if wrong else CLEAN
+
+
+if __name__ == "__main__":
+    sys.exit(main())

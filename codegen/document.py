@@ -1,0 +1,248 @@
+"""The OpenAPI document as plain data: loading it, following its references, naming places in it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import YAMLError
+
+from codegen.faults import SpecError
+
+Schema = dict[str, Any]
+"""A JSON Schema as it stands in the document."""
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+SCHEMAS = "#/components/schemas/"
+
+
+class _Constructor(SafeConstructor):
+    """YAML 1.2 without timestamps: a date in the document is a string, as it would be in JSON."""
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Reads a YAML or JSON document.
+
+    Raises:
+        SpecError: it cannot be read, is not YAML, repeats a key, or is not an OpenAPI 3.1 document.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise SpecError(str(path), f"cannot be read: {fault}") from fault
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str) -> dict[str, Any]:
+    """Reads the text of a YAML or JSON document; `name` says in errors which.
+
+    Raises:
+        SpecError: as `load`.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    try:
+        # JSON is YAML too, but its own parser is a hundred times as fast.
+        data: Any = json.loads(text, object_pairs_hook=_unique) if text.lstrip().startswith("{") else yaml.load(text)
+    except (YAMLError, ValueError, RecursionError) as fault:
+        raise SpecError(name, f"is neither valid YAML nor valid JSON: {fault}") from fault
+    if not isinstance(data, dict) or not str(data.get("openapi", "")).startswith("3.1"):
+        raise SpecError(name, "is not an OpenAPI 3.1 document (it needs `openapi: 3.1.0` at the top)")
+    plain: dict[str, Any] = _plain(data, "#", frozenset())
+    return plain
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
+    return found
+
+
+def _plain(node: Any, place: str, within: frozenset[int]) -> Any:
+    """The same tree with string keys only: YAML reads the status code 200 as a number, JSON cannot."""
+    if isinstance(node, dict | list):
+        if id(node) in within:
+            raise SpecError(place, "contains itself, through a YAML alias; use $ref")
+        within |= {id(node)}
+    if isinstance(node, dict):
+        return {
+            _text(_key(key), place): _plain(value, f"{place}/{escape(_key(key))}", within)
+            for key, value in node.items()
+        }
+    if isinstance(node, list):
+        return [_plain(value, f"{place}/{n}", within) for n, value in enumerate(node)]
+    if isinstance(node, str):
+        return _text(node, place)
+    if node is None or isinstance(node, bool | int) or (isinstance(node, float) and math.isfinite(node)):
+        return node
+    raise SpecError(place, f"is {node!r}, which JSON cannot hold")
+
+
+def _key(key: Any) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(key)
+
+
+def _text(text: str, place: str) -> str:
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise SpecError(place, f"holds half a character: {text!a:.60}")
+    return text
+
+
+def escape(part: str) -> str:
+    """One segment of a JSON pointer."""
+    return part.replace("~", "~0").replace("/", "~1")
+
+
+@frozen
+class Parameter:
+    """One parameter of an operation, with the place where it is written."""
+
+    data: dict[str, Any]
+    place: str
+
+
+@frozen
+class Operation:
+    """One method of one path, as it stands in the document."""
+
+    path: str
+    method: str
+    data: dict[str, Any]
+    parameters: list[Parameter]
+    place: str
+
+    @property
+    def id(self) -> str:
+        """Its `operationId`, which is also its dotted name on the client."""
+        return str(self.data["operationId"])
+
+
+@frozen
+class Document:
+    """A loaded document.
+
+    Attributes:
+        data: the whole tree; nothing here changes it.
+        origins: where components were written that got their names from us, as JSON pointers.
+    """
+
+    data: dict[str, Any]
+    origins: dict[str, str] = field(factory=dict)
+
+    @property
+    def schemas(self) -> dict[str, Schema]:
+        """The component schemas by name."""
+        found: dict[str, Schema] = self.data.get("components", {}).get("schemas", {})
+        return found
+
+    def place(self, component: str) -> str:
+        """Where a component schema is written, as a JSON pointer."""
+        return self.origins.get(component, SCHEMAS + escape(component))
+
+    def follow(self, ref: str, place: str) -> Any:
+        """What a local `$ref` points at."""
+        if not ref.startswith("#/"):
+            raise SpecError(place, f"$ref {ref!r} leaves the document; put the schema into components")
+        node: Any = self.data
+        for part in ref[2:].split("/"):
+            key = part.replace("~1", "/").replace("~0", "~")
+            if not isinstance(node, dict) or key not in node:
+                raise SpecError(place, f"$ref {ref!r} points at nothing")
+            node = node[key]
+        return node
+
+    def locate(self, node: Any, place: str) -> tuple[Any, str]:
+        """`node` itself or what it refers to, however many references lie between, and where that is written."""
+        seen: set[str] = set()
+        while isinstance(node, dict) and "$ref" in node:
+            ref = str(node["$ref"])
+            if ref in seen:
+                raise SpecError(place, f"$ref {ref!r} leads back to itself")
+            seen.add(ref)
+            node, place = self.follow(ref, place), ref
+        return node, place
+
+    def deref(self, node: Any, place: str) -> Any:
+        """`node` itself, or what it refers to."""
+        return self.locate(node, place)[0]
+
+    def operations(self) -> list[Operation]:
+        """Every operation, in document order, with the parameters of its path item."""
+        found: list[Operation] = []
+        seen: dict[str, str] = {}
+        for path, item in self.data.get("paths", {}).items():
+            at = f"#/paths/{escape(path)}"
+            if "$ref" in item:
+                raise SpecError(at, "refers to a path elsewhere; write its methods here")
+            for method in METHODS:
+                if method not in item:
+                    continue
+                place, data = f"{at}/{method}", item[method]
+                if not (name := data.get("operationId")):
+                    raise SpecError(place, "has no operationId, which names it on the client")
+                if other := seen.get(name):
+                    raise SpecError(place, f"has the operationId {name!r} of {other}")
+                seen[name] = place
+                own = self._parameters(data, place)
+                taken = {(p.data["in"], p.data["name"]) for p in own}
+                own += [p for p in self._parameters(item, at) if (p.data["in"], p.data["name"]) not in taken]
+                found.append(Operation(path, method, data, own, place))
+        return found
+
+    def _parameters(self, owner: dict[str, Any], place: str) -> list[Parameter]:
+        found = []
+        for n, node in enumerate(owner.get("parameters", [])):
+            if node is None:
+                continue  # see lenient.py
+            data, at = self.locate(node, f"{place}/parameters/{n}")
+            if not isinstance(data, dict) or "name" not in data:
+                raise SpecError(at, "is no parameter")
+            found.append(Parameter(data, at))
+        return found
+
+    def copy(self) -> Document:
+        """A copy that may be changed."""
+        return Document(copy.deepcopy(self.data), dict(self.origins))
+
+
+def ref_name(schema: Any) -> str | None:
+    """The component name that a schema refers to, or None."""
+    if isinstance(schema, dict):
+        ref = schema.get("$ref")
+        if isinstance(ref, str) and ref.startswith(SCHEMAS):
+            return ref.removeprefix(SCHEMAS)
+    return None
+
+
+def referring(node: Any, names: dict[str, str]) -> Any:
+    """The same tree with references to the new names: in `$ref`, and in a discriminator's mapping."""
+    if isinstance(node, list):
+        return [referring(item, names) for item in node]
+    if not isinstance(node, dict):
+        return node
+    out = {key: referring(value, names) for key, value in node.items()}
+    if isinstance(out.get("$ref"), str):
+        out["$ref"] = _new_ref(out["$ref"], names)
+    if isinstance(out.get("x-letta-stream"), dict) and isinstance(out["x-letta-stream"].get("event"), str):
+        out["x-letta-stream"]["event"] = _new_ref(out["x-letta-stream"]["event"], names)
+    if isinstance(out.get("discriminator"), dict) and isinstance(out["discriminator"].get("mapping"), dict):
+        mapping = out["discriminator"]["mapping"]
+        out["discriminator"]["mapping"] = {value: _new_ref(ref, names) for value, ref in mapping.items()}
+    return out
+
+
+def _new_ref(ref: str, names: dict[str, str]) -> str:
+    # A mapping may hold a bare component name instead of a reference.
+    name = ref_name({"$ref": ref}) or ref
+    return SCHEMAS + names[name] if name in names else ref

@@ -1,0 +1,154 @@
+"""What the templates of the endpoints and of the operations table print: strings of code and documentation."""
+
+from __future__ import annotations
+
+from attrs import fields, frozen
+
+from codegen.docs import Section, docstring
+from codegen.operations import Argument, Operation, Page
+from codegen.types import Import
+from codegen.views import DEPRECATED, decoded, import_lines
+
+
+@frozen
+class EndpointView:
+    """An operation as the endpoint template prints it."""
+
+    constant: str
+    module_docstring: str
+    docstring: str
+    arguments: str
+    method: str
+    path: str
+    query: str
+    headers: str
+    body: str
+    result: str
+    decode: str
+    event: str
+    decode_event: str
+    call: str
+    json_forward: str
+    stream_forward: str
+    imports: list[str]
+
+
+def _argument(argument: Argument) -> str:
+    annotation = argument.type.sent_written
+    if argument.required:
+        return f"{argument.name}: {annotation}"
+    if "Any" in argument.type.sent:
+        return f"{argument.name}: Any = UNSET"
+    return f"{argument.name}: {annotation} | Unset = UNSET"
+
+
+def _pairs(arguments: list[Argument]) -> str:
+    return ", ".join(f"{a.wire!r}: {a.name}" for a in arguments)
+
+
+def _call(operation: Operation) -> tuple[str, str]:
+    """The arguments of `sync` behind the client, and how they are handed on."""
+    ids = operation.at("path")
+    declared = "".join(f", {a.name}: {a.type.sent_written}" for a in ids)
+    handed = [a.name for a in ids]
+    if operation.keywords:
+        declared += f", **params: Unpack[{operation.params}]"
+        handed.append("**params")
+    return declared, ", ".join(handed)
+
+
+def endpoint_view(operation: Operation) -> EndpointView:
+    """An operation for its template."""
+    ids, query, headers, body = (operation.at(place) for place in ("path", "query", "header", "body"))
+    arguments = [_argument(a) for a in ids]
+    if operation.options:
+        arguments += ["*", *(_argument(a) for a in operation.options)]
+    declared, handed = _call(operation)
+    stream, result = operation.stream, operation.result
+    switch = next((a.name for a in body if stream and a.wire == stream.switch), None)
+    needed = operation.imports.union(*(a.type.sent_imports for a in operation.arguments))
+    if operation.keywords:
+        needed |= {Import("params", "params", operation.params)}
+    forwarded = [handed] if handed else []
+    return EndpointView(
+        constant=operation.constant,
+        module_docstring=docstring(f"{operation.method} {operation.path}: {operation.summary or operation.id}", 0),
+        docstring=_request_docstring(operation),
+        arguments=", ".join(arguments),
+        method=repr(operation.method),
+        path=f"make_path({operation.template!r}, {', '.join(f'{a.name}={a.name}' for a in ids)})"
+        if ids
+        else repr(operation.path),
+        query=f"{{{_pairs(query)}}}" if query else "",
+        headers=f"{{{_pairs(headers)}}}" if headers else "",
+        body=f"{{{_pairs(body)}}}" if operation.body is not None else "",
+        result=result.written if result else "",
+        decode=decoded("body", result) if result else "",
+        event=stream.event.written if stream else "",
+        decode_event=stream.event.expression("data") if stream else "",
+        call=declared,
+        json_forward=", ".join([*forwarded, *([f"{switch}=False"] if switch else [])]),
+        stream_forward=", ".join([*forwarded, *([f"{switch}=True"] if switch else [])]),
+        imports=import_lines(needed, dots="..."),
+    )
+
+
+def _request_docstring(operation: Operation) -> str:
+    sections: list[Section] = []
+    if operation.arguments:
+        sections.append(("Args", [(a.name, _documented_argument(a)) for a in operation.arguments]))
+    if operation.at("path"):
+        sections.append(
+            (
+                "Raises",
+                [
+                    ("TypeError", "an id is neither a string nor an integer."),
+                    ("ValueError", "an id is empty or a dot segment."),
+                ],
+            )
+        )
+    return docstring(operation.description or operation.summary or operation.id, 4, sections)
+
+
+def _documented_argument(argument: Argument) -> str:
+    text = " ".join(argument.description.split())
+    if argument.deprecated and "deprecated" not in text.lower():
+        text = f"{DEPRECATED} {text}".strip()
+    default = argument.schema.get("default") if isinstance(argument.schema, dict) else None
+    if default is not None:
+        text = (
+            f"{text.rstrip('.')}. The server's default is {default!r}."
+            if text
+            else f"The server's default is {default!r}."
+        )
+    return text
+
+
+def operation_code(operation: Operation) -> str:
+    """The row of the operations table."""
+    parts = [
+        repr(operation.id),
+        f"method={operation.method!r}",
+        f"path={operation.path!r}",
+        f"path_parameters={tuple(a.name for a in operation.at('path'))!r}",
+        f"parameters=frozenset({[a.name for a in operation.options]!r})",
+        f"repeat={operation.repeat!r}",
+    ]
+    if operation.page is not None:
+        parts.append(f"page=Page({_keywords(operation.page)})")
+    if operation.stream is not None:
+        s = operation.stream
+        parts.append(f"stream=Stream(switch={s.switch!r}, default={s.default!r}, end={s.end!r}, resume={s.resume!r})")
+    if bounds := {a.name: _bounds(a) for a in operation.options if _bounds(a) != (None, None)}:
+        parts.append(f"bounds={bounds!r}")
+    return f"Operation({', '.join(parts)})"
+
+
+def _bounds(argument: Argument) -> tuple[float | None, float | None]:
+    """The least and the greatest value that the document allows."""
+    schema = argument.schema if isinstance(argument.schema, dict) else {}
+    return schema.get("minimum"), schema.get("maximum")
+
+
+def _keywords(page: Page) -> str:
+    return ", ".join(f"{attribute.name}={getattr(page, attribute.name)!r}" for attribute in fields(Page))

@@ -1,0 +1,81 @@
+"""Python names for the document's names."""
+
+from __future__ import annotations
+
+import keyword
+import unicodedata
+from collections.abc import Iterable
+
+from openapi_python_client import strings
+
+_WORDS = (
+    "str int float bool list dict datetime Any Literal ClassVar Wire Self Mapping Tag ABSENT classmethod "
+    "array mapping nullable parse_instant"
+)
+_IN_ANNOTATIONS = frozenset(_WORDS.split())
+"""What the body of a model's class uses by its bare name: a field called `str` would hide the type."""
+
+MODEL_NAMES = _IN_ANNOTATIONS | {"to_dict", "from_dict", "to_json", "from_json", "fields_set", "extra_fields", "self"}
+"""What a field of a model cannot be called: it gets a trailing underscore."""
+
+_RESERVED_CLASSES = (
+    "ABSENT AbstractAsyncContextManager AbstractContextManager Any Callable ClassVar DECODERS FAULTS "
+    "Final Literal Mapping Model None Operation Page Request Self Sequence Stream TYPE_CHECKING Tag True "
+    "TypeAlias TypedDict NotRequired UNSET Unknown Unpack Unset Wire"
+)
+RESERVED_CLASSES = frozenset(_RESERVED_CLASSES.split())
+"""What generated modules import or define by that name: a component of such a name gets another."""
+
+RESERVED_UNIONS = frozenset({"Event", "Response"})
+"""What a union cannot be called: its decoder would have the name of a function of the endpoint modules."""
+
+
+LONGEST = 120
+"""Characters of a name that becomes a file's: file systems allow 255 bytes, and names are joined."""
+
+
+def usable(name: str) -> bool:
+    """Whether a name can be one of Python's and of a file."""
+    return name.isidentifier() and len(name.encode()) <= LONGEST
+
+
+def class_name(name: str) -> str:
+    """The class for a name, as openapi-python-client spells it."""
+    return str(strings.ClassName(unicodedata.normalize("NFKC", name), "Model"))
+
+
+def module_name(name: str) -> str:
+    """The module of a class, as openapi-python-client spells it."""
+    return str(strings.PythonIdentifier(name, "field_"))
+
+
+def param_name(component: str) -> str:
+    """The TypedDict of a component."""
+    return f"{component}Param"
+
+
+def identifiers(names: Iterable[str], reserved: frozenset[str] = MODEL_NAMES) -> dict[str, str]:
+    """A Python identifier for each wire name: the name itself wherever Python and the model allow it.
+
+    Keywords and reserved names get a trailing underscore, what is no identifier a clean form; the results are unique.
+    """
+    wire = list(dict.fromkeys(names))
+    taken = {name for name in wire if _clean(name, reserved) == name}
+    out: dict[str, str] = {}
+    for name in wire:
+        clean = _clean(name, reserved)
+        if clean != name:
+            base, count = clean, 2
+            while clean in taken:
+                clean, count = f"{base}_{count}", count + 1
+            taken.add(clean)
+        out[name] = clean
+    return out
+
+
+def _clean(name: str, reserved: frozenset[str]) -> str:
+    clean = unicodedata.normalize("NFKC", name)
+    clean = "".join(c if ("_" + c).isidentifier() else "_" for c in clean).lstrip("_")
+    if not clean or not clean.isidentifier():
+        clean = f"field_{clean}".rstrip("_") if clean else "field"
+    return clean + "_" if keyword.iskeyword(clean) or clean in reserved else clean

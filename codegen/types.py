@@ -1,0 +1,372 @@
+"""What a schema is in Python: the annotation, the expression that decodes it, and what both need imported.
+
+Everything here is about components and plain schemas; `hoist.py` has seen to it that nothing else is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from attrs import Factory, evolve, field, frozen
+
+from codegen.document import SCHEMAS, Document, Schema, ref_name
+from codegen.faults import SpecError
+from codegen.names import module_name, param_name
+
+Kind = Literal["model", "union", "enum", "alias"]
+JsonKind = Literal["string", "integer", "number", "boolean", "array", "object", "null", "any"]
+
+_ANNOTATIONS = (
+    "title description default example examples deprecated readOnly writeOnly externalDocs xml $comment "
+    "minLength maxLength pattern minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minItems "
+    "maxItems uniqueItems minProperties maxProperties"
+)
+ANNOTATIONS = frozenset(_ANNOTATIONS.split())
+"""Keywords that change no type. The server enforces the bounds; a client that knew them would refuse a newer server."""
+
+_UNDERSTOOD = (
+    "type format enum const items properties required additionalProperties anyOf oneOf allOf discriminator $ref"
+)
+UNDERSTOOD = ANNOTATIONS | frozenset(_UNDERSTOOD.split())
+
+SOURCE = "$source$"
+"""Stands in decoding expressions for the JSON value."""
+
+NULL = {"type": "null"}
+
+SCALARS: dict[str, str] = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
+
+
+@frozen(order=True)
+class Import:
+    """A name that generated code needs: from one of its models or unions, its enums, or the runtime."""
+
+    kind: Literal["models", "unions", "enums", "params", "runtime", "typing", "datetime"]
+    module: str
+    name: str
+
+
+@frozen
+class Type:
+    """A schema in Python's terms.
+
+    Attributes:
+        parts: the alternatives of its annotation, null apart. They are never taken out of one text again: a literal
+            may hold any character, a `|` or a bracket too.
+        kinds: the JSON kinds a value of it can have.
+        decode: an expression over `SOURCE` that makes the value from its JSON form; None where both are the same.
+        function: an expression for a function that does the same.
+        nullable: whether null is allowed.
+        imports: what the annotation and the decoding need.
+        sent: the alternatives of its annotation in a request: TypedDicts, sequences, the documented literals only.
+        sent_imports: what that annotation needs.
+    """
+
+    parts: tuple[str, ...]
+    kinds: frozenset[JsonKind]
+    decode: str | None = None
+    function: str | None = None
+    nullable: bool = False
+    imports: frozenset[Import] = frozenset()
+    sent: tuple[str, ...] = field(default=Factory(lambda self: self.parts, takes_self=True))
+    sent_imports: frozenset[Import] = field(default=Factory(lambda self: self.imports, takes_self=True))
+
+    @property
+    def annotation(self) -> str:
+        """The annotation of a value that is not null."""
+        return " | ".join(self.parts)
+
+    @property
+    def written(self) -> str:
+        """The annotation, with None where null is allowed."""
+        return _annotation(self.parts, nullable=self.nullable)
+
+    @property
+    def optional(self) -> str:
+        """The annotation of a field that can be absent."""
+        return _annotation(self.parts, nullable=True)
+
+    @property
+    def sent_written(self) -> str:
+        """The annotation in a request, with None where null is allowed."""
+        return _annotation(self.sent, nullable=self.nullable)
+
+    def expression(self, source: str) -> str:
+        """Code that decodes the value of the expression `source`, which it evaluates once."""
+        if self.decode is None:
+            return source
+        if not self.nullable:
+            return self.decode.replace(SOURCE, source)
+        return f"None if (value := {source}) is None else {self.decode.replace(SOURCE, 'value')}"
+
+    def callable(self) -> str | None:
+        """Code for a function from JSON to the value."""
+        if self.function is None:
+            return None
+        return f"nullable({self.function})" if self.nullable else self.function
+
+    def runtime(self) -> frozenset[Import]:
+        """The imports, with the combinator that `callable` uses."""
+        if self.function is not None and self.nullable:
+            return self.imports | {_decoding("nullable")}
+        return self.imports
+
+
+def _annotation(parts: tuple[str, ...], *, nullable: bool) -> str:
+    if "Any" in parts:
+        return "Any"
+    return " | ".join([*parts, "None"] if nullable and "None" not in parts else parts)
+
+
+def _decoding(name: str) -> Import:
+    return Import("runtime", "decoding", name)
+
+
+def _param(name: str) -> frozenset[Import]:
+    return frozenset({Import("params", "params", param_name(name))})
+
+
+def _either(types: Sequence[Type], *, nullable: bool) -> Type:
+    """What is one of several types, none of which is decoded."""
+    return Type(
+        tuple(dict.fromkeys(part for t in types for part in t.parts)),
+        frozenset().union(*(t.kinds for t in types)),
+        nullable=nullable or any(t.nullable for t in types),
+        imports=frozenset().union(*(t.imports for t in types)),
+        sent=tuple(dict.fromkeys(part for t in types for part in t.sent)),
+        sent_imports=frozenset().union(*(t.sent_imports for t in types)),
+    )
+
+
+ANY = Type(("Any",), frozenset({"any"}), nullable=True, imports=frozenset({Import("typing", "typing", "Any")}))
+
+
+class TypeReader:
+    """Reads schemas of one document."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self._resolving: list[str] = []
+        self._asking: list[str] = []
+
+    def kind(self, name: str, place: str) -> Kind:
+        """What a component becomes: a model class, a union with a decoder, an enum alias, or just an alias."""
+        schema = self.document.schemas.get(name)
+        if schema is None:
+            raise SpecError(place, f"$ref {SCHEMAS + name!r} points at nothing")
+        if "anyOf" in schema or "oneOf" in schema:
+            return "union" if self.is_decoded_union(schema) else "alias"
+        if "enum" in schema:
+            return "enum"
+        if "properties" in schema:
+            return "model"
+        return "alias"
+
+    def is_decoded_union(self, schema: Schema) -> bool:
+        """Whether members differ in how they are decoded, so that a function has to tell them apart."""
+        members = [m for m in _members(schema) if m != NULL]
+        return len(members) > 1 and any(self._needs_decoding(m) for m in members)
+
+    def is_alias_enum(self, name: str) -> bool:
+        """Whether an enum component is one of strings, which gets a name of its own in Python too."""
+        schema = self.document.schemas[name]
+        return set(_types(schema)) <= {"string", "null"} and all(isinstance(v, str | None) for v in schema["enum"])
+
+    def _needs_decoding(self, schema: Any) -> bool:
+        name = ref_name(schema)
+        if name in self._asking:
+            return False  # whatever it holds besides itself decides
+        if name is not None:
+            target = self.document.schemas.get(name, {})
+            self._asking.append(name)
+            try:
+                return "properties" in target or self.is_decoded_union(target) or self._needs_decoding(target)
+            finally:
+                self._asking.pop()
+        if not isinstance(schema, dict):
+            return False
+        if schema.get("format") == "date-time" or "properties" in schema:
+            return True
+        parts = [
+            schema.get("items"),
+            schema.get("additionalProperties"),
+            *schema.get("anyOf", []),
+            *schema.get("oneOf", []),
+        ]
+        return any(self._needs_decoding(part) for part in [*parts, *schema.get("allOf", [])])
+
+    def read(self, schema: Any, place: str) -> Type:
+        """The type of a schema.
+
+        Raises:
+            SpecError: the schema uses a word, a type or a combination that is not understood.
+        """
+        if schema is True or schema == {}:
+            return ANY
+        if not isinstance(schema, dict):
+            raise SpecError(place, f"is not a schema but {schema!r}")
+        unknown = [word for word in schema if word not in UNDERSTOOD and not word.startswith("x-")]
+        if unknown:
+            raise SpecError(place, f"uses {', '.join(sorted(unknown))}, which the generator does not understand")
+        if "$ref" in schema:
+            return self._reference(schema, place)
+        if "allOf" in schema:
+            if len(schema["allOf"]) != 1 or "properties" in schema or "type" in schema:
+                raise SpecError(place, "combines schemas with allOf; write the object out with all its properties")
+            return self.read(schema["allOf"][0], f"{place}/allOf/0")
+        if "anyOf" in schema or "oneOf" in schema:
+            return self._union(schema, place)
+        if "const" in schema or "enum" in schema:
+            return self._literals(schema, place)
+        return self._plain(schema, place)
+
+    def _reference(self, schema: Schema, place: str) -> Type:
+        name = ref_name(schema)
+        if name is None:
+            raise SpecError(place, f"$ref {schema['$ref']!r} is not one of {SCHEMAS}…")
+        kind = self.kind(name, place)
+        cls, module = name, module_name(name)
+        param, param_import = (param_name(cls),), _param(cls)
+        if kind == "model":
+            decode, found = f"{cls}.from_dict", frozenset({Import("models", module, cls)})
+            kinds: frozenset[JsonKind] = frozenset({"object"})
+            return Type((cls,), kinds, f"{decode}({SOURCE})", decode, False, found, param, param_import)
+        if kind == "union":
+            decode = f"decode_{module}"
+            found = frozenset({Import("unions", module, cls), Import("unions", module, decode)})
+            nullable = NULL in _members(self.document.schemas[name])
+            kinds = self._kinds(name, place)
+            return Type((cls,), kinds, f"{decode}({SOURCE})", decode, nullable, found, param, param_import)
+        if kind == "enum":
+            if not self.is_alias_enum(name):
+                return self._literals(self.document.schemas[name], self.document.place(name))
+            found = frozenset({Import("enums", "enums", cls)})
+            nullable = None in self.document.schemas[name]["enum"]
+            return Type((cls, "str"), frozenset({"string"}), None, None, nullable, found, param, param_import)
+        if name in self._resolving:
+            raise SpecError(place, f"{name} is defined by itself; give the recursion an object to go through")
+        self._resolving.append(name)
+        try:
+            return self.read(self.document.schemas[name], self.document.place(name))
+        finally:
+            self._resolving.pop()
+
+    def _kinds(self, name: str, place: str) -> frozenset[JsonKind]:
+        schema = self.document.schemas[name]
+        if "discriminator" in schema:
+            return frozenset({"object"})
+        if name in self._resolving:
+            raise SpecError(place, f"{name} is defined by itself; give the recursion an object to go through")
+        self._resolving.append(name)
+        try:
+            members = _members(schema)
+            return frozenset().union(*(self.read(m, self.document.place(name)).kinds for m in members if m != NULL))
+        finally:
+            self._resolving.pop()
+
+    def _union(self, schema: Schema, place: str) -> Type:
+        word = "anyOf" if "anyOf" in schema else "oneOf"
+        nullable = NULL in schema[word]
+        read = [self.read(m, f"{place}/{word}/{n}") for n, m in enumerate(schema[word]) if m != NULL]
+        if not read:
+            raise SpecError(place, f"{word} has no member but null")
+        if len(read) == 1:
+            return evolve(read[0], nullable=nullable or read[0].nullable)
+        if any(r.decode for r in read):
+            raise SpecError(place, "is a union that needs a name of its own")
+        return ANY if ANY in read else _either(read, nullable=nullable)
+
+    def _literals(self, schema: Schema, place: str) -> Type:
+        values = [schema["const"]] if "const" in schema else list(schema["enum"])
+        some = [v for v in values if v is not None]
+        if not some or not all(isinstance(v, (str, int, bool)) for v in some):
+            raise SpecError(
+                place, f"has the literal values {values!r}; only strings, integers and booleans are understood"
+            )
+        kinds: set[JsonKind] = {
+            "boolean" if isinstance(v, bool) else "integer" if isinstance(v, int) else "string" for v in some
+        }
+        literal = f"Literal[{', '.join(map(repr, some))}]"
+        # A newer server may send a value that the document does not know: it is taken as it is.
+        wider = () if "const" in schema else tuple(sorted(SCALARS[kind] for kind in kinds))
+        return Type(
+            (literal, *wider),
+            frozenset(kinds),
+            nullable=len(some) != len(values) or "null" in _types(schema),
+            imports=frozenset({Import("typing", "typing", "Literal")}),
+            sent=(literal,),
+        )
+
+    def _plain(self, schema: Schema, place: str) -> Type:
+        types = _types(schema)
+        if not types:
+            if "properties" in schema or "additionalProperties" in schema:
+                types = ["object"]
+            elif "items" in schema:
+                types = ["array"]
+            else:
+                return ANY
+        some = [t for t in types if t != "null"]
+        nullable = len(some) != len(types)
+        if not some:
+            return Type(("None",), frozenset({"null"}), nullable=True)
+        read = [self._one(t, schema, place) for t in some]
+        if len(read) == 1:
+            return evolve(read[0], nullable=nullable)
+        if any(r.decode for r in read):
+            raise SpecError(place, f"has the types {', '.join(some)}; write them as the members of an anyOf")
+        return _either(read, nullable=nullable)
+
+    def _one(self, kind: str, schema: Schema, place: str) -> Type:
+        if kind == "string" and schema.get("format") == "date-time":
+            instant = Import("datetime", "datetime", "datetime")
+            found = frozenset({_decoding("parse_instant"), instant})
+            decode, sent = "parse_instant", ("datetime", "str")
+            kinds: frozenset[JsonKind] = frozenset({"string"})
+            return Type(("datetime",), kinds, f"{decode}({SOURCE})", decode, False, found, sent, frozenset({instant}))
+        if kind == "array":
+            return self._array(self.read(schema.get("items", True), f"{place}/items"))
+        if kind == "object":
+            if "properties" in schema:
+                raise SpecError(place, "is an object with properties that has no name")
+            values = schema.get("additionalProperties", True)
+            if values is False:
+                raise SpecError(f"{place}/additionalProperties", "closes an object; servers add fields")
+            return self._map(self.read(values, f"{place}/additionalProperties"))
+        if kind not in SCALARS:
+            raise SpecError(place, f"has the type {kind!r}, which is no JSON type")
+        name: Any = kind
+        return Type((SCALARS[kind],), frozenset({name}))
+
+    def _array(self, item: Type) -> Type:
+        parts, sent = (f"list[{item.written}]",), (f"Sequence[{item.sent_written}]",)
+        if item.decode is None:
+            return Type(parts, frozenset({"array"}), None, None, False, item.imports, sent, item.sent_imports)
+        found = item.runtime() | {_decoding("each"), _decoding("array")}
+        decode, function = f"[{_inner(item)} for item in each({SOURCE})]", f"array({item.callable()})"
+        return Type(parts, frozenset({"array"}), decode, function, False, found, sent, item.sent_imports)
+
+    def _map(self, item: Type) -> Type:
+        parts, sent = (f"dict[str, {item.written}]",), (f"Mapping[str, {item.sent_written}]",)
+        if item.decode is None:
+            return Type(parts, frozenset({"object"}), None, None, False, item.imports, sent, item.sent_imports)
+        found = item.runtime() | {_decoding("entries"), _decoding("mapping")}
+        decode = f"{{key: {_inner(item)} for key, item in entries({SOURCE}).items()}}"
+        function = f"mapping({item.callable()})"
+        return Type(parts, frozenset({"object"}), decode, function, False, found, sent, item.sent_imports)
+
+
+def _inner(item: Type) -> str:
+    """Code that decodes one item of a comprehension, where a second name would be one too many."""
+    decode = str(item.decode).replace(SOURCE, "item")
+    return f"None if item is None else {decode}" if item.nullable else decode
+
+
+def _members(schema: Schema) -> list[Any]:
+    return list(schema.get("anyOf") or schema.get("oneOf") or [])
+
+
+def _types(schema: Schema) -> list[str]:
+    types = schema.get("type", [])
+    return [types] if isinstance(types, str) else list(types)

@@ -1,0 +1,230 @@
+"""What the templates of models, unions and enums print: strings of code and documentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from attrs import evolve, frozen
+
+from codegen.docs import docstring, escaped
+from codegen.models import Field, Library, Model, Union
+from codegen.types import Import, Type
+
+DEPRECATED = "Deprecated."
+
+
+@frozen
+class FieldView:
+    """A field as a model's template prints it."""
+
+    name: str
+    annotation: str
+    default: str
+    docstring: str
+    key: str
+    quoted: str
+    required: bool
+    decoder: str
+    expression: str
+    note: str
+
+
+@frozen
+class ModelView:
+    """A model as its template prints it."""
+
+    name: str
+    docstring: str
+    fields: list[FieldView]
+    tag_test: str
+    imports: list[str]
+    typing_imports: list[str]
+    late_imports: list[str]
+
+
+def _import_line(item: Import, here: str, dots: str) -> str:
+    """The import statement for one name, or "" where it is defined or imported in every module anyway."""
+    match item.kind:
+        case "models" | "unions" if item.kind == here:
+            return f"from .{item.module} import {item.name}"
+        case "models" | "unions":
+            return f"from {dots}{item.kind}.{item.module} import {item.name}"
+        case "enums":
+            return f"from {dots}enums import {item.name}"
+        case "runtime" | "params":
+            return f"from {dots}{item.module} import {item.name}"
+        case _:
+            return f"from {item.module} import {item.name}"
+
+
+def import_lines(items: Iterable[Import], here: str = "", dots: str = "..") -> list[str]:
+    """Import statements, sorted; `ruff` merges them."""
+    return sorted({_import_line(item, here, dots) for item in items})
+
+
+def _field(field: Field, late: frozenset[Import]) -> FieldView:
+    type_ = _through_modules(field.type, late)
+    waits = not late.isdisjoint(type_.imports)
+    annotation = type_.written if field.required or field.tag is not None else type_.optional
+    quoted = repr(field.name)
+    if field.tag is not None:
+        default = f" = {field.tag!r}"
+        decoder = f"Tag({field.tag!r}, {field.earlier!r})" if field.earlier else f"Tag({field.tag!r})"
+        expression = repr(field.tag)
+    else:
+        default = "" if field.required else " = ABSENT"
+        decoder = type_.callable() or "None"
+        if waits:
+            decoder = f"lambda value: {decoder}(value)"
+        expression = type_.expression(f"data[{field.wire!r}]")
+    return FieldView(
+        name=field.name,
+        annotation=annotation,
+        default=default,
+        docstring=_documented(field.description, deprecated=field.deprecated),
+        key=repr(field.wire),
+        quoted=quoted,
+        required=field.required,
+        decoder=decoder,
+        expression=expression,
+        # An uppercase name means a constant to pyright; here the API chose it.
+        note="  # pyright: ignore[reportConstantRedefinition]" if field.name.isupper() else "",
+    )
+
+
+def _documented(text: str, *, deprecated: bool = False) -> str:
+    if deprecated and "deprecated" not in text.lower():
+        text = f"{DEPRECATED} {text}".strip()
+    return docstring(text) if text else ""
+
+
+def model_view(model: Model, cycles: frozenset[str]) -> ModelView:
+    """A model for its template. `cycles` names the modules that need this one in turn: they are imported late."""
+    late = frozenset(i for i in model.imports if i.kind in ("models", "unions") and f"{i.kind}.{i.module}" in cycles)
+    classes = {i for i in late if i.kind == "models" and i.module != model.module}
+    unions = {i for i in late if i.kind == "unions"}
+    modules = {f"from ..unions import {i.module} as {_union_module(i)}" for i in unions}
+    tag = model.tag
+    return ModelView(
+        name=model.name,
+        docstring=docstring(model.description or f"`{model.component}` of the API."),
+        fields=[_field(f, late) for f in model.fields],
+        tag_test=f" and data.get({tag.wire!r}) == {tag.tag!r}" if tag else "",
+        imports=import_lines(model.imports - late, "models"),
+        typing_imports=import_lines((i for i in unions if i.name != _decoder(i)), "models"),
+        # The names are needed when something is decoded, by then both modules are loaded.
+        late_imports=[f"{line}  # noqa: E402" for line in [*import_lines(classes, "models"), *sorted(modules)]],
+    )
+
+
+def _decoder(item: Import) -> str:
+    return f"decode_{item.module}"
+
+
+def _union_module(item: Import) -> str:
+    return f"{item.module}_union"
+
+
+def _through_modules(type_: Type, late: frozenset[Import]) -> Type:
+    """The type with decoders of unions reached through their modules.
+
+    A union's module imports the models of its members, and may be at that when one of them imports it in turn: then
+    the module is there, its decoder is not yet.
+    """
+    for item in late:
+        if item.kind == "unions" and item.name == _decoder(item) and type_.decode and type_.function:
+            name, full = rf"\b{item.name}\b", f"{_union_module(item)}.{item.name}"
+            type_ = evolve(type_, decode=re.sub(name, full, type_.decode), function=re.sub(name, full, type_.function))
+    return type_
+
+
+def decoded(source: str, type_: Type) -> str:
+    """Code that decodes a whole answer, or a whole member of a union."""
+    # Not `expression`: `array` and its like name the index where an item is at fault, which is worth their price here.
+    function = type_.callable()
+    return f"{function}({source})" if function else source
+
+
+@frozen
+class RowView:
+    """One member of a union as its template prints it."""
+
+    tag: str
+    decoder: str
+    test: str
+    expression: str
+
+
+@frozen
+class UnionView:
+    """A union as its template prints it."""
+
+    name: str
+    module: str
+    docstring: str
+    alias: str
+    tag: str
+    tag_text: str
+    table: list[RowView]
+    imports: list[str]
+
+
+def union_view(union: Union) -> UnionView:
+    """A union for its template."""
+    names = [part for m in union.members for part in m.type.parts]
+    if union.tag is not None:
+        names.append(f"Unknown{union.name}")
+        rows = [RowView(repr(tag), str(m.type.function), "", "") for m in union.members for tag in m.tags]
+    else:
+        rows = [RowView("", "", m.test, decoded("value", m.type)) for m in union.members]
+    return UnionView(
+        name=union.name,
+        module=union.module,
+        docstring=docstring(union.description, 0) if union.description else "",
+        alias=" | ".join(dict.fromkeys(names)),
+        tag=repr(union.tag) if union.tag is not None else "",
+        tag_text=escaped(union.tag or ""),
+        table=rows,
+        imports=import_lines(union.imports, "unions"),
+    )
+
+
+@frozen
+class LibraryView:
+    """All components, for the templates of the packages."""
+
+    models: list[Any]
+    unions: list[Any]
+    enums: list[Any]
+
+
+@frozen
+class ModuleExports:
+    """The names that a module of a package defines."""
+
+    module: str
+    exports: list[str]
+
+
+@frozen
+class EnumView:
+    """An enum as its template prints it."""
+
+    name: str
+    values: str
+    docstring: str
+
+
+def library_view(library: Library) -> LibraryView:
+    """The components for the templates of the packages, each sorted by name."""
+    unions = [
+        ModuleExports(u.module, [u.name, *([f"Unknown{u.name}"] if u.tag is not None else []), f"decode_{u.module}"])
+        for u in sorted(library.unions.values(), key=lambda u: u.name)
+    ]
+    enums = [
+        EnumView(e.name, ", ".join(map(repr, e.values)), docstring(e.description, 0) if e.description else "")
+        for e in sorted(library.enums.values(), key=lambda e: e.name)
+    ]
+    return LibraryView(sorted(library.models.values(), key=lambda m: m.name), unions, enums)
