@@ -1,0 +1,104 @@
+"""Waiting for one's turn in a conversation that another run holds. Nothing here does I/O.
+
+The server refuses a send to a busy conversation without having read it, so sending it again sends it once. Instead of
+trying blindly, the run that holds the conversation is watched until it has ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypeAlias
+
+from attrs import field, frozen
+
+from letta_api.operations import Operation
+from letta_api.types import Request, make_path
+
+from .errors import ConversationBusyError
+from .hooks import BusyReport, Hooks
+from .shapes import is_object
+
+RUNS: Final = Operation("runs.retrieve", "GET", "/v1/runs/{run_id}", ("run_id",), frozenset(), "always")
+"""Not one of the operations that this library offers: it is only asked whether a run has ended."""
+
+ENDED: Final = frozenset({"completed", "failed", "cancelled"})
+
+
+@frozen
+class BusyPolicy:
+    """How long to wait while another run holds the conversation.
+
+    Attributes:
+        deadline: seconds to wait in all before `ConversationBusyError` is raised after all.
+        initial_delay: seconds before the first look whether the run has ended.
+        max_delay: the most seconds between two looks.
+        clock: a monotonic clock in seconds.
+    """
+
+    deadline: float = 600.0
+    initial_delay: float = 0.2
+    max_delay: float = 5.0
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False, eq=False)
+
+
+WhenBusy: TypeAlias = Literal["raise", "wait"] | BusyPolicy
+"""What to do about a busy conversation: raise at once, wait as `BusyPolicy` does by default, or wait as told."""
+
+
+def read_when_busy(when_busy: WhenBusy) -> BusyPolicy | None:
+    """The policy that an argument means; None for raising at once.
+
+    Raises:
+        ValueError: it is none of the three.
+    """
+    if isinstance(when_busy, BusyPolicy):
+        return when_busy
+    if when_busy not in ("raise", "wait"):
+        raise ValueError(f"when_busy must be 'raise', 'wait' or a BusyPolicy, not {when_busy!r}")
+    return BusyPolicy() if when_busy == "wait" else None
+
+
+class Waiting:
+    """The waits of one send."""
+
+    def __init__(self, policy: BusyPolicy | None, conversation_id: str, hooks: Hooks) -> None:
+        self._policy = policy
+        self._conversation_id = conversation_id
+        self._hooks = hooks
+        self._began: float | None = None
+        self._looks = 0
+
+    def delay(self, busy: ConversationBusyError) -> float:
+        """Seconds until the next look.
+
+        Raises:
+            ConversationBusyError: it shall not wait, or has waited long enough.
+        """
+        policy = self._policy
+        if policy is None:
+            raise busy
+        now = policy.clock()
+        self._began = now if self._began is None else self._began
+        waited = now - self._began
+        delay = min(policy.max_delay, policy.initial_delay * 1.5**self._looks)
+        self._looks += 1
+        if waited + delay > policy.deadline:
+            raise busy
+        if self._hooks.on_busy:
+            self._hooks.on_busy(BusyReport(self._conversation_id, busy.run_id, waited))
+        return delay
+
+    def turn(self) -> None:
+        """Says that the run which was waited for has ended; the next one is looked at as eagerly as the first."""
+        self._looks = 0
+
+
+def run_request(run_id: str) -> Request:
+    """The request that asks for a run."""
+    return Request(RUNS.method, make_path(RUNS.path, run_id=run_id))
+
+
+def has_ended(run: Any) -> bool:
+    """Whether a run, given as its JSON, is over; what cannot be read is taken for over, so that it is tried."""
+    return not is_object(run) or run.get("status") in ENDED or "status" not in run

@@ -1,0 +1,310 @@
+"""`Letta` and `AsyncLetta`: settings, resources, closing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import httpx
+
+from .busy import WhenBusy
+from .config import DEFAULT_LIMITS, NOT_GIVEN, ClientOptions, NotGiven, TimeLimit, change_config, make_config
+from .hooks import Hooks
+from .limits import StreamLimits
+from .resources.conversations import AsyncConversations, Conversations
+from .resources.steps import AsyncSteps, Steps
+from .retry import RetryPolicy
+from .transport import AsyncTransport, Transport
+from .verbs import AsyncVerbs, Verbs
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from .resources.raw_client import (
+        AsyncLettaWithRawResponse,
+        AsyncLettaWithStreamingResponse,
+        LettaWithRawResponse,
+        LettaWithStreamingResponse,
+    )
+
+
+def check_http(given: object, wanted: type) -> None:
+    """Refuses an httpx client of the other kind, or what is none.
+
+    Raises:
+        TypeError: it is not as wanted.
+    """
+    if given is not None and not isinstance(given, wanted):
+        raise TypeError(f"http_client must be an httpx.{wanted.__name__}, not {type(given).__name__}")
+
+
+class Letta(Verbs):
+    """A client of a Letta server.
+
+    Args:
+        api_key: the API key; without it the environment variable `LETTA_API_KEY`, and without that none is sent.
+        project: the slug of the project, sent as `X-Project`.
+        project_id: the id of the project, sent as `X-Project-Id`.
+        environment: `"cloud"` (https://api.letta.com, the default) or `"local"` (http://localhost:8283).
+        base_url: the server's address instead; without either the environment variable `LETTA_BASE_URL`.
+        timeout: seconds for each phase of a request, or an `httpx.Timeout`; 60 to read and 5 to connect by default.
+        max_retries: how often a request that may be repeated is, 2 by default; shorthand for a field of `retry`.
+        retry: when requests are repeated.
+        hooks: functions that are told of attempts, resumed streams and waits.
+        stream_limits: how long a stream may be silent, and how large one event may be.
+        when_busy: what a send does where another run holds the conversation: `"raise"`, the default, raises
+            `ConversationBusyError`; `"wait"`, or a `BusyPolicy`, waits until that run has ended.
+        default_headers: headers sent with every request.
+        default_query: query parameters sent with every request.
+        http_client: an httpx client to send with. It keeps its own limits and settings, and is not closed.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument has an impossible value.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        project: str | None = None,
+        project_id: str | None = None,
+        environment: Literal["cloud", "local"] | None = None,
+        base_url: str | httpx.URL | None = None,
+        timeout: TimeLimit | NotGiven = NOT_GIVEN,
+        max_retries: int | None = None,
+        retry: RetryPolicy | None = None,
+        hooks: Hooks | None = None,
+        stream_limits: StreamLimits | None = None,
+        when_busy: WhenBusy = "raise",
+        default_headers: Mapping[str, str] | None = None,
+        default_query: Mapping[str, Any] | None = None,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        check_http(http_client, httpx.Client)
+        options = ClientOptions(
+            api_key=api_key,
+            project=project,
+            project_id=project_id,
+            environment=environment,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            retry=retry,
+            hooks=hooks,
+            stream_limits=stream_limits,
+            when_busy=when_busy,
+            default_headers=default_headers,
+            default_query=default_query,
+        )
+        config = make_config(os.environ, options)
+        self._owns_http = http_client is None
+        self._transport = Transport(http_client or httpx.Client(limits=DEFAULT_LIMITS), config)
+
+    @property
+    def base_url(self) -> str:
+        """The server's address."""
+        return self._transport.config.base_url
+
+    @cached_property
+    def steps(self) -> Steps:
+        """The steps of agents."""
+        return Steps(self._transport)
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        """Conversations with agents."""
+        return Conversations(self._transport)
+
+    @cached_property
+    def with_raw_response(self) -> LettaWithRawResponse:
+        """The same calls with the HTTP answer beside the value."""
+        from .resources.raw_client import LettaWithRawResponse
+
+        return LettaWithRawResponse(self.steps, self.conversations)
+
+    @cached_property
+    def with_streaming_response(self) -> LettaWithStreamingResponse:
+        """The same calls for a `with` block, in which the HTTP answer has not been read yet."""
+        from .resources.raw_client import LettaWithStreamingResponse
+
+        return LettaWithStreamingResponse(self.steps, self.conversations)
+
+    def with_options(self, *, http_client: httpx.Client | None = None, **options: Unpack[ClientOptions]) -> Self:
+        """A client like this one, with some settings given anew. It shares the connections of this one.
+
+        Closing it closes no connection; they are this client's, and with it they close.
+
+        Args:
+            http_client: an httpx client to send with instead of this one's connections.
+            **options: any of the constructor's arguments. None leaves a setting as it is, except for `timeout`, where
+                it means no limit. `default_headers` and `default_query` are put to those that there are, and
+                `max_retries` changes the retry policy that there is. The environment is not asked again.
+
+        Raises:
+            TypeError: an argument is unknown, or of the wrong type.
+            ValueError: an argument has an impossible value.
+        """
+        check_http(http_client, httpx.Client)
+        config = change_config(self._transport.config, options)
+        changed = type(self).__new__(type(self))
+        changed._owns_http = False
+        changed._transport = Transport(http_client or self._transport.http, config)
+        return changed
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it can no longer be used: it, or the httpx client that it sends with, was closed."""
+        return self._transport.closed or self._transport.http.is_closed
+
+    def close(self) -> None:
+        """Closes the connections. No call is possible afterwards. May be called again."""
+        self._transport.closed = True
+        if self._owns_http:
+            self._transport.http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Letta(base_url={self.base_url!r})"
+
+
+class AsyncLetta(AsyncVerbs):
+    """What `Letta` is, for async code.
+
+    Args:
+        api_key: the API key; without it the environment variable `LETTA_API_KEY`, and without that none is sent.
+        project: the slug of the project, sent as `X-Project`.
+        project_id: the id of the project, sent as `X-Project-Id`.
+        environment: `"cloud"` (https://api.letta.com, the default) or `"local"` (http://localhost:8283).
+        base_url: the server's address instead; without either the environment variable `LETTA_BASE_URL`.
+        timeout: seconds for each phase of a request, or an `httpx.Timeout`; 60 to read and 5 to connect by default.
+        max_retries: how often a request that may be repeated is, 2 by default; shorthand for a field of `retry`.
+        retry: when requests are repeated.
+        hooks: functions that are told of attempts, resumed streams and waits.
+        stream_limits: how long a stream may be silent, and how large one event may be.
+        when_busy: what a send does where another run holds the conversation: `"raise"`, the default, raises
+            `ConversationBusyError`; `"wait"`, or a `BusyPolicy`, waits until that run has ended.
+        default_headers: headers sent with every request.
+        default_query: query parameters sent with every request.
+        http_client: an async httpx client to send with. It keeps its own limits and settings, and is not closed.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument has an impossible value.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        project: str | None = None,
+        project_id: str | None = None,
+        environment: Literal["cloud", "local"] | None = None,
+        base_url: str | httpx.URL | None = None,
+        timeout: TimeLimit | NotGiven = NOT_GIVEN,
+        max_retries: int | None = None,
+        retry: RetryPolicy | None = None,
+        hooks: Hooks | None = None,
+        stream_limits: StreamLimits | None = None,
+        when_busy: WhenBusy = "raise",
+        default_headers: Mapping[str, str] | None = None,
+        default_query: Mapping[str, Any] | None = None,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        check_http(http_client, httpx.AsyncClient)
+        options = ClientOptions(
+            api_key=api_key,
+            project=project,
+            project_id=project_id,
+            environment=environment,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            retry=retry,
+            hooks=hooks,
+            stream_limits=stream_limits,
+            when_busy=when_busy,
+            default_headers=default_headers,
+            default_query=default_query,
+        )
+        config = make_config(os.environ, options)
+        self._owns_http = http_client is None
+        self._transport = AsyncTransport(http_client or httpx.AsyncClient(limits=DEFAULT_LIMITS), config)
+
+    @property
+    def base_url(self) -> str:
+        """The server's address."""
+        return self._transport.config.base_url
+
+    @cached_property
+    def steps(self) -> AsyncSteps:
+        """The steps of agents."""
+        return AsyncSteps(self._transport)
+
+    @cached_property
+    def conversations(self) -> AsyncConversations:
+        """Conversations with agents."""
+        return AsyncConversations(self._transport)
+
+    @cached_property
+    def with_raw_response(self) -> AsyncLettaWithRawResponse:
+        """The same calls with the HTTP answer beside the value."""
+        from .resources.raw_client import AsyncLettaWithRawResponse
+
+        return AsyncLettaWithRawResponse(self.steps, self.conversations)
+
+    @cached_property
+    def with_streaming_response(self) -> AsyncLettaWithStreamingResponse:
+        """The same calls for an `async with` block, in which the HTTP answer has not been read yet."""
+        from .resources.raw_client import AsyncLettaWithStreamingResponse
+
+        return AsyncLettaWithStreamingResponse(self.steps, self.conversations)
+
+    def with_options(self, *, http_client: httpx.AsyncClient | None = None, **options: Unpack[ClientOptions]) -> Self:
+        """A client like this one, with some settings given anew. It shares the connections of this one.
+
+        Closing it closes no connection; they are this client's, and with it they close.
+
+        Args:
+            http_client: an async httpx client to send with instead of this one's connections.
+            **options: any of the constructor's arguments. None leaves a setting as it is, except for `timeout`, where
+                it means no limit. `default_headers` and `default_query` are put to those that there are, and
+                `max_retries` changes the retry policy that there is. The environment is not asked again.
+
+        Raises:
+            TypeError: an argument is unknown, or of the wrong type.
+            ValueError: an argument has an impossible value.
+        """
+        check_http(http_client, httpx.AsyncClient)
+        config = change_config(self._transport.config, options)
+        changed = type(self).__new__(type(self))
+        changed._owns_http = False
+        changed._transport = AsyncTransport(http_client or self._transport.http, config)
+        return changed
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it can no longer be used: it, or the httpx client that it sends with, was closed."""
+        return self._transport.closed or self._transport.http.is_closed
+
+    async def close(self) -> None:
+        """Closes the connections. No call is possible afterwards. May be called again."""
+        self._transport.closed = True
+        if self._owns_http:
+            await self._transport.http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncLetta(base_url={self.base_url!r})"

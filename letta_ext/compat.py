@@ -1,0 +1,57 @@
+"""The names of the published `letta-client` that mean something here, for programs that come from there."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+import httpx
+
+from .client import AsyncLetta, Letta
+from .config import DEFAULT_LIMITS, DEFAULT_TIMEOUT, NOT_GIVEN, NotGiven
+from .raw import AsyncRawResponse, RawResponse
+from .retry import RetryPolicy
+
+Client: TypeAlias = Letta
+AsyncClient: TypeAlias = AsyncLetta
+
+Omit: TypeAlias = NotGiven
+not_given: Final = NOT_GIVEN
+omit: Final = NOT_GIVEN
+
+DEFAULT_CONNECTION_LIMITS: Final = DEFAULT_LIMITS
+DEFAULT_MAX_RETRIES: Final = RetryPolicy().max_retries
+
+APIResponse = RawResponse
+AsyncAPIResponse = AsyncRawResponse
+
+
+class DefaultHttpxClient(httpx.Client):
+    """An httpx client with the limits and timeouts that a `Letta` has by itself; what is passed comes before them.
+
+    Redirects are none of its business: they are followed where they keep method, body and origin.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"limits": DEFAULT_LIMITS, "timeout": DEFAULT_TIMEOUT, **settings})
+
+
+class DefaultAsyncHttpxClient(httpx.AsyncClient):
+    """What `DefaultHttpxClient` is, for async code."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"limits": DEFAULT_LIMITS, "timeout": DEFAULT_TIMEOUT, **settings})
+
+
+__all__ = [
+    "DEFAULT_CONNECTION_LIMITS",
+    "DEFAULT_MAX_RETRIES",
+    "APIResponse",
+    "AsyncAPIResponse",
+    "AsyncClient",
+    "Client",
+    "DefaultAsyncHttpxClient",
+    "DefaultHttpxClient",
+    "Omit",
+    "not_given",
+    "omit",
+]

@@ -1,0 +1,244 @@
+"""What a client was told: addresses, headers, limits; read and checked once, for both clients."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TypeAlias, TypedDict, cast
+
+import httpx
+from attrs import evolve, field, frozen
+
+from ._version import __version__
+from .busy import WhenBusy, read_when_busy
+from .hooks import Hooks
+from .limits import StreamLimits
+from .redaction import is_secret, merged
+from .retry import RetryPolicy
+
+ENVIRONMENTS: Mapping[str, str] = {"cloud": "https://api.letta.com", "local": "http://localhost:8283"}
+DEFAULT_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
+DEFAULT_LIMITS: Final = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
+USER_AGENT: Final = f"letta_ext/{__version__} Python/{platform.python_version()}"
+
+TimeLimit: TypeAlias = float | httpx.Timeout | None
+"""Seconds for each phase of a request, an `httpx.Timeout` for phases of their own, or None for no limit."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class NotGiven:
+    """The type of `NOT_GIVEN`."""
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __repr__(self) -> str:
+        return "NOT_GIVEN"
+
+
+NOT_GIVEN: Final = NotGiven()
+"""The default of an argument for which None means something."""
+
+
+def given(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments without those that say that they are not given."""
+    if not any(isinstance(value, NotGiven) for value in arguments.values()):
+        return arguments
+    return {name: value for name, value in arguments.items() if not isinstance(value, NotGiven)}
+
+
+class ClientOptions(TypedDict, total=False):
+    """The settings of a client, as its constructor takes them; `Letta` says what they mean."""
+
+    api_key: str | None
+    project: str | None
+    project_id: str | None
+    environment: Literal["cloud", "local"] | None
+    base_url: str | httpx.URL | None
+    timeout: TimeLimit | NotGiven
+    max_retries: int | None
+    retry: RetryPolicy | None
+    hooks: Hooks | None
+    stream_limits: StreamLimits | None
+    when_busy: WhenBusy | None
+    default_headers: Mapping[str, str] | None
+    default_query: Mapping[str, Any] | None
+
+
+@frozen
+class Config:
+    """The settings of a client.
+
+    Attributes:
+        base_url: the server's address, without a slash at its end.
+        api_key: the key, or None for a server that asks for none; never shown.
+        headers: what is sent with every request.
+        query: query parameters sent with every request.
+        timeout: the limits on each phase of a request.
+        retry: when requests are repeated.
+        hooks: who is told of attempts, resumed streams and waits.
+        stream_limits: the bounds of streams.
+        when_busy: what to do where another run holds a conversation.
+        given: the arguments that make these settings again, the environment not asked; never shown.
+    """
+
+    base_url: str
+    api_key: str | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    query: Mapping[str, Any] = field(repr=False)
+    timeout: httpx.Timeout
+    retry: RetryPolicy
+    hooks: Hooks
+    stream_limits: StreamLimits
+    when_busy: WhenBusy
+    given: ClientOptions = field(repr=False)
+
+    def url(self, path: str) -> str:
+        """The address of a path, which is relative to the server.
+
+        Raises:
+            ValueError: the path is an address of its own; the key would go there.
+        """
+        if not path.startswith("/") or path.startswith("//"):
+            raise ValueError(f"path must be relative to the server and begin with one '/', not {path!r}")
+        return self.base_url + path
+
+
+def make_config(environ: Mapping[str, str], options: ClientOptions) -> Config:
+    """Reads the arguments of a client, and the environment for what they leave open.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument has an impossible value; the message names it.
+    """
+    api_key, project, project_id = options.get("api_key"), options.get("project"), options.get("project_id")
+    headers = {"User-Agent": USER_AGENT}
+    key = api_key if api_key is not None else environ.get("LETTA_API_KEY") or None
+    if key is not None:
+        headers["Authorization"] = f"Bearer {_header_text('api_key', key, secret=True)}"
+    if project is not None:
+        headers["X-Project"] = project
+    if project_id is not None:
+        headers["X-Project-Id"] = project_id
+    default_headers = dict(options.get("default_headers") or {})
+    check_headers(headers | default_headers)
+    retry = options.get("retry") or RetryPolicy()
+    max_retries = options.get("max_retries")
+    if max_retries is not None:
+        if not isinstance(max_retries, int) or max_retries < 0:
+            raise ValueError(f"max_retries must be a whole number, 0 or more, not {max_retries!r}")
+        retry = evolve(retry, max_retries=max_retries)
+    when_busy = options.get("when_busy")
+    when_busy = "raise" if when_busy is None else when_busy
+    read_when_busy(when_busy)
+    timeout = options.get("timeout", NOT_GIVEN)
+    default_query = dict(options.get("default_query") or {})
+    address = _base_url(environ, options.get("base_url"), options.get("environment"))
+    limits = DEFAULT_TIMEOUT if isinstance(timeout, NotGiven) else read_timeout(timeout)
+    hooks = options.get("hooks") or Hooks()
+    stream_limits = options.get("stream_limits") or StreamLimits()
+    given = ClientOptions(
+        api_key=key,
+        project=project,
+        project_id=project_id,
+        base_url=address,
+        timeout=limits,
+        retry=retry,
+        hooks=hooks,
+        stream_limits=stream_limits,
+        when_busy=when_busy,
+        default_headers=default_headers,
+        default_query=default_query,
+    )
+    sent = merged(headers, default_headers)
+    return Config(address, key, sent, default_query, limits, retry, hooks, stream_limits, when_busy, given)
+
+
+def change_config(config: Config, changes: ClientOptions) -> Config:
+    """The settings with some of them given anew, the environment not asked again.
+
+    None leaves a setting as it is, except for `timeout`, where it means no limit. Headers and query parameters are
+    put to those that there are; `max_retries` changes the policy that there is.
+
+    Raises:
+        TypeError: there is no such setting, or one is of the wrong type.
+        ValueError: one has an impossible value.
+    """
+    if unknown := sorted(changes.keys() - ClientOptions.__annotations__.keys()):
+        raise TypeError(f"with_options() has no argument {unknown[0]!r}")
+    told: dict[str, Any] = {
+        name: value
+        for name, value in changes.items()
+        if not isinstance(value, NotGiven) and (value is not None or name == "timeout")
+    }
+    options: dict[str, Any] = {**config.given, **told}
+    if "environment" in told and "base_url" not in told:
+        del options["base_url"]
+    options["default_headers"] = merged(config.given.get("default_headers") or {}, told.get("default_headers", {}))
+    options["default_query"] = {**config.query, **told.get("default_query", {})}
+    return make_config({}, cast(ClientOptions, options))
+
+
+def _base_url(environ: Mapping[str, str], base_url: str | httpx.URL | None, environment: str | None) -> str:
+    if environment is not None and environment not in ENVIRONMENTS:
+        raise ValueError(f"environment must be one of {', '.join(ENVIRONMENTS)}, not {environment!r}")
+    if base_url is not None and environment is not None:
+        raise ValueError("give base_url or environment, not both: they are two addresses")
+    chosen = str(base_url) if base_url is not None else None
+    if chosen is None and environment is not None:
+        chosen = ENVIRONMENTS[environment]
+    if chosen is None:
+        chosen = environ.get("LETTA_BASE_URL") or ENVIRONMENTS["cloud"]
+    try:
+        url = httpx.URL(chosen)
+    except httpx.InvalidURL as fault:
+        raise ValueError(f"base_url is not an address: {fault}") from fault
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError(f"base_url must begin with http:// or https:// and name a host, and is {chosen!r}")
+    if url.query or url.fragment:
+        raise ValueError(f"base_url must have no query and no fragment, and is {chosen!r}; see default_query")
+    if url.userinfo:
+        raise ValueError("base_url must hold no user name or password; see default_headers")
+    return str(url).rstrip("/")
+
+
+def read_timeout(timeout: TimeLimit) -> httpx.Timeout:
+    """The limits that a `timeout` argument means.
+
+    Raises:
+        TypeError: it is neither a number, an `httpx.Timeout`, nor None.
+        ValueError: it is not positive.
+    """
+    if isinstance(timeout, httpx.Timeout):
+        return timeout
+    if timeout is None:
+        return httpx.Timeout(None)
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be a number of seconds, an httpx.Timeout or None, not {timeout!r}")
+    if not timeout > 0:
+        raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
+    return httpx.Timeout(timeout)
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Checks that headers can be sent, and are what they look like.
+
+    Raises:
+        TypeError: a value is no string.
+        ValueError: a name or a value holds what a header cannot.
+    """
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a header")
+        _header_text(f"header {name}", value, secret=is_secret(name))
+
+
+def _header_text(what: str, value: str, *, secret: bool = False) -> str:
+    shown = "" if secret else f", and is {value!r}"
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a string, not {type(value).__name__}")
+    if not value.isascii() or not value.isprintable() or value != value.strip():
+        raise ValueError(f"{what} must be printable ASCII without spaces around it{shown}")
+    return value

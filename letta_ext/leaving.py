@@ -1,0 +1,67 @@
+"""Closing what a stream reads, by whatever way, and in whatever place, it was left.
+
+Sync code leaves a stream at once: the generator behind the loop is closed, and with it the response. Only a generator
+that its user made part of a reference cycle is left to the garbage collector, which may run anywhere: also inside the
+connection pool, whose lock closing a response would then wait for forever. So what the collector finds is closed in a
+thread of its own, and as long as a stream is read, all that it reads with is held here: it would be closed one by one
+otherwise.
+"""
+
+from __future__ import annotations
+
+import _thread
+import gc
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Final, Literal
+
+import httpx
+from attrs import define
+
+
+@define(eq=False)
+class Connection:
+    """The response that a stream reads; another one after it was resumed.
+
+    Attributes:
+        response: the response.
+        chunks: its body, as far as it was not read.
+    """
+
+    response: httpx.Response
+    chunks: Iterator[bytes] | None = None
+
+
+_held: Final[set[Connection]] = set()
+_collecting: Final[set[int]] = set()
+"""The threads in which the garbage collector is at work."""
+
+
+def _watch(phase: Literal["start", "stop"], _: dict[str, Any]) -> None:
+    (_collecting.add if phase == "start" else _collecting.discard)(threading.get_ident())
+
+
+gc.callbacks.append(_watch)
+
+
+def hold(connection: Connection) -> None:
+    """Keeps a connection from the garbage collector until it is left."""
+    _held.add(connection)
+
+
+def leave(connection: Connection) -> None:
+    """Closes what a stream has read."""
+    if threading.get_ident() in _collecting:
+        with suppress(RuntimeError):  # the program ends, and the connection with it
+            _thread.start_new_thread(_close, (connection,))  # `threading` takes locks that may be held here
+    else:
+        _close(connection)
+
+
+def _close(connection: Connection) -> None:
+    try:
+        connection.response.close()
+    finally:
+        connection.chunks = None
+        _held.discard(connection)

@@ -1,0 +1,327 @@
+"""From a call to a request, and from an answer to a value. Nothing here does I/O."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, TypeVar, cast
+
+import httpx
+from attrs import define, field, frozen
+
+from letta_api.errors import DecodeError
+from letta_api.operations import Operation
+from letta_api.types import QueryPair, Request
+
+from . import codec
+from .busy import WhenBusy
+from .config import Config, TimeLimit, check_headers, read_timeout
+from .errors import APIError
+from .hooks import AttemptReport, Hooks
+from .limits import StreamLimits
+from .observer import Became
+from .redaction import merged
+from .refusals import invalid_answer, status_error, transport_error
+from .retry import Attempt, Repeat, RetryPolicy, retry_after
+from .shapes import is_array, is_object
+from .validation import check_arguments, check_bounds
+from .watching import SILENT, Watch
+
+if TYPE_CHECKING:
+    from letta_api.unions import StreamEvent
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+JSON: Final = "application/json"
+EVENTS: Final = "text/event-stream"
+MAX_REDIRECTS: Final = 5
+
+
+class RequestOptions(TypedDict, total=False):
+    """What every call takes besides its own arguments.
+
+    Attributes:
+        extra_headers: sent besides, or instead of, the client's own.
+        extra_query: query parameters besides the call's own.
+        extra_body: fields of the JSON body besides the call's own, for what the API has and this library does not know.
+        timeout: limits for this call: seconds for each phase, an `httpx.Timeout`, or None for none.
+        retry: the policy for this call.
+        hooks: who is told of attempts, resumed streams and waits.
+        stream_limits: the bounds of the stream, where the call answers with one.
+        when_busy: what to do where another run holds the conversation.
+    """
+
+    extra_headers: Mapping[str, str]
+    extra_query: Mapping[str, Any]
+    extra_body: Mapping[str, Any]
+    timeout: TimeLimit
+    retry: RetryPolicy
+    hooks: Hooks
+    stream_limits: StreamLimits
+    when_busy: WhenBusy
+
+
+OPTIONS: Final = frozenset(RequestOptions.__annotations__)
+
+
+def options_of(arguments: Mapping[str, Any]) -> RequestOptions:
+    """Those of the arguments that every call takes."""
+    return cast(RequestOptions, {name: arguments[name] for name in OPTIONS if name in arguments})
+
+
+class Endpoint(Protocol):
+    """What the modules of `letta_api.api` have in common."""
+
+    @property
+    def OPERATION(self) -> Operation: ...  # noqa: D102, N802  (named as in the modules)
+
+    @property
+    def build_request(self) -> Callable[..., Request]: ...  # noqa: D102
+
+
+class Answering(Endpoint, Protocol[T_co]):
+    """An endpoint that answers JSON."""
+
+    def decode_response(self, body: Any) -> T_co: ...  # noqa: D102
+
+
+class Streaming(Endpoint, Protocol):
+    """An endpoint that answers events."""
+
+    def decode_event(self, data: Any) -> StreamEvent: ...  # noqa: D102
+
+
+@frozen
+class Call:
+    """One call of an operation: what goes out, and how it may be repeated.
+
+    Attributes:
+        operation: what is called.
+        request: the request without the client's settings.
+        accept: the content type asked for.
+        headers: headers of this call besides the client's.
+        timeout: the limits for this call.
+        retry: the policy for this call.
+        repeat: whether it may be sent again.
+        hooks: who is told of attempts.
+        watch: what the log and the spans hear.
+    """
+
+    operation: Operation
+    request: Request = field(repr=False)
+    accept: str
+    headers: Mapping[str, str] = field(repr=False)
+    timeout: httpx.Timeout
+    retry: RetryPolicy
+    repeat: Repeat
+    hooks: Hooks
+    watch: Watch = SILENT
+
+
+def prepare(
+    config: Config,
+    endpoint: Endpoint,
+    ids: tuple[Any, ...],
+    arguments: Mapping[str, Any],
+    accept: str = JSON,
+    repeat: Repeat | None = None,
+) -> Call:
+    """Checks the arguments of a call and makes its request.
+
+    Raises:
+        TypeError: an argument is unknown, or of the wrong type.
+        ValueError: an argument has an impossible value.
+    """
+    operation = endpoint.OPERATION
+    options = options_of(arguments)
+    given = {name: value for name, value in arguments.items() if name not in OPTIONS}
+    if unknown := sorted(given.keys() - operation.parameters):
+        known = ", ".join(sorted(operation.parameters)) or "none besides its ids"
+        raise TypeError(f"{operation.id}() has no argument {unknown[0]!r}; it takes {known}")
+    check_arguments(endpoint.build_request, ids, given)
+    check_bounds(operation.bounds, given)
+    request = endpoint.build_request(*ids, **given)
+    return make_call(config, operation, request, options, accept, repeat)
+
+
+def make_call(
+    config: Config,
+    operation: Operation,
+    request: Request,
+    options: RequestOptions,
+    accept: str = JSON,
+    repeat: Repeat | None = None,
+) -> Call:
+    """A call of a request with the settings of the client, and those of this call before them.
+
+    Raises:
+        TypeError: an option is of the wrong type.
+        ValueError: an option has an impossible value.
+    """
+    query, body, headers = list(request.query), request.body, config.headers
+    extra_query = _mapping("extra_query", options.get("extra_query"))
+    query += [pair for name, value in {**config.query, **extra_query}.items() for pair in query_pairs(name, value)]
+    if extra_body := _mapping("extra_body", options.get("extra_body")):
+        body = {**(body or {}), **extra_body}
+    if extra_headers := _mapping("extra_headers", options.get("extra_headers")):
+        check_headers(extra_headers)
+        headers = merged(headers, extra_headers)
+    timeout = options.get("timeout", config.timeout)
+    return Call(
+        operation,
+        Request(request.method, request.path, query, body),
+        accept,
+        headers,
+        timeout if isinstance(timeout, httpx.Timeout) else read_timeout(timeout),
+        options.get("retry", config.retry),
+        repeat or ("always" if operation.repeat == "always" else "unsent"),
+        options.get("hooks", config.hooks),
+    )
+
+
+def _mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if value is not None and not is_object(value):
+        raise TypeError(f"{name} must be a mapping, not {type(value).__name__}")
+    return value or {}
+
+
+def query_pairs(name: str, value: Any) -> list[QueryPair]:
+    """A query parameter; a list is a repeated one."""
+    items = value if is_array(value) else [value]
+    return [(name, v if v is None or isinstance(v, (str, int, float, bool)) else str(v)) for v in items]
+
+
+def to_httpx(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call) -> httpx.Request:
+    """The request as httpx sends it.
+
+    Raises:
+        TypeError: the body holds something that JSON has no form for.
+        ValueError: the body holds a number that JSON has no form for.
+    """
+    request, headers = call.request, {"Accept": call.accept}
+    content = None
+    if request.body is not None:
+        try:
+            content = codec.dumps(request.body)
+        except (TypeError, ValueError) as fault:
+            raise type(fault)(f"{call.operation.id}(): an argument has no form in JSON: {fault}") from fault
+        headers["Content-Type"] = JSON
+    return http.build_request(
+        request.method,
+        config.url(request.path),
+        params=request.query or None,
+        content=content,
+        headers=merged(headers, call.headers),
+        timeout=call.timeout,
+    )
+
+
+@define
+class Sending:
+    """Decides, attempt by attempt, whether a request is sent again. The client does the sending and the waiting.
+
+    Attributes:
+        attempts: how many there were.
+    """
+
+    call: Call
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    attempts: int = field(init=False, default=0)
+    _started: float = field(init=False, default=0.0)
+    _began: float = field(init=False, default=0.0)
+
+    def begin(self, request: httpx.Request) -> None:
+        """Says that an attempt begins."""
+        self._began = self.clock()
+        if self.attempts == 0:
+            self._started = self._began
+        self.attempts += 1
+        self.call.watch.sent(request, self.attempts)
+
+    def failed(self, fault: Exception) -> float:
+        """Seconds until the next attempt after one that brought no answer.
+
+        Raises:
+            APIConnectionError: there shall be no further attempt.
+        """
+        unsent = isinstance(fault, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
+        delay = self._after(Attempt(self.attempts, self._elapsed, unsent=unsent), fault)
+        if delay is None:
+            raise transport_error(self.call.request.method, self.call.request.path, fault) from fault
+        return delay
+
+    def answered(self, response: httpx.Response) -> float | None:
+        """Seconds until the next attempt after an answer, or None where there shall be none."""
+        asked = None if response.is_success else retry_after(response.headers, self.now)
+        attempt = Attempt(self.attempts, self._elapsed, status=response.status_code, retry_after=asked)
+        return self._after(attempt, response)
+
+    @property
+    def _elapsed(self) -> float:
+        return self.clock() - self._started
+
+    def _after(self, attempt: Attempt, became: Became) -> float | None:
+        success = attempt.status is not None and 200 <= attempt.status < 300
+        delay = None if success else self.call.retry.delay(attempt, self.call.repeat)
+        self.call.watch.attempted(attempt, self.clock() - self._began, delay, became)
+        if self.call.hooks.on_attempt:
+            fault = None if isinstance(became, httpx.Response) else became
+            self.call.hooks.on_attempt(AttemptReport(self.call.operation.id, attempt, fault, delay))
+        return delay
+
+    def refusal(self, response: httpx.Response) -> APIError:
+        """The error for an answer that is no success and has been read."""
+        request = self.call.request
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return status_error(request.method, request.path, response.status_code, headers, read_body(response))
+
+
+def read_body(response: httpx.Response) -> Any:
+    """The decoded JSON of an answer that has been read, or its text where it is none."""
+    try:
+        return codec.loads(response.content)
+    except ValueError:
+        return response.text
+
+
+def decode(endpoint: Answering[T], call: Call, response: httpx.Response) -> T:
+    """The value of a successful answer that has been read.
+
+    Raises:
+        APIResponseValidationError: the answer is not what the API document says.
+    """
+    try:
+        return endpoint.decode_response(codec.loads(response.content))
+    except (DecodeError, TypeError, ValueError) as fault:
+        reason = str(fault) if isinstance(fault, DecodeError) else f"not JSON of the documented shape: {fault}"
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        path = call.request.path
+        body = read_body(response)
+        error = invalid_answer(call.request.method, path, response.status_code, headers, body, reason)
+        raise error from fault
+
+
+def redirected(
+    http: httpx.Client | httpx.AsyncClient, request: httpx.Request, response: httpx.Response
+) -> httpx.Request | None:
+    """The request that a redirect asks for, where method, body and origin stay as they are; None for anything else.
+
+    A POST that came back as a GET would never have been sent, and another origin must not see the key.
+    """
+    keeps = response.status_code in (307, 308) or (response.status_code in (301, 302, 303) and request.method == "GET")
+    location = response.headers.get("location")
+    if not keeps or not location:
+        return None
+    try:
+        target = request.url.join(location)
+    except httpx.InvalidURL:
+        return None
+    if (target.scheme, target.host, target.port) != (request.url.scheme, request.url.host, request.url.port):
+        return None
+    headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
+    return http.build_request(
+        request.method, target, content=request.content or None, headers=headers, extensions=dict(request.extensions)
+    )

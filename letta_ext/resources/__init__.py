@@ -1,0 +1,1 @@
+"""The resources of a client: which operation each method calls, and how it is typed."""

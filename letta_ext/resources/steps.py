@@ -1,0 +1,389 @@
+"""`client.steps` and what lies below it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from letta_api import api
+
+from ..raw_calls import View
+from ..transport import AsyncTransport, Transport
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from letta_api.models import ProviderTrace, Step, StepMetrics
+    from letta_api.unions import Message
+
+    from ..arguments import FeedbackCreateArguments, StepMessagesListArguments, StepsListArguments
+    from ..pages import AsyncPaginator, SyncArrayPage
+    from ..requests import RequestOptions
+    from .raw_steps import (
+        AsyncFeedbackWithRawResponse,
+        AsyncFeedbackWithStreamingResponse,
+        AsyncMetricsWithRawResponse,
+        AsyncMetricsWithStreamingResponse,
+        AsyncStepMessagesWithRawResponse,
+        AsyncStepMessagesWithStreamingResponse,
+        AsyncStepsWithRawResponse,
+        AsyncStepsWithStreamingResponse,
+        AsyncTraceWithRawResponse,
+        AsyncTraceWithStreamingResponse,
+        FeedbackWithRawResponse,
+        FeedbackWithStreamingResponse,
+        MetricsWithRawResponse,
+        MetricsWithStreamingResponse,
+        StepMessagesWithRawResponse,
+        StepMessagesWithStreamingResponse,
+        StepsWithRawResponse,
+        StepsWithStreamingResponse,
+        TraceWithRawResponse,
+        TraceWithStreamingResponse,
+    )
+
+
+class Metrics:
+    """`client.steps.metrics`."""
+
+    with_raw_response: View[MetricsWithRawResponse] = View("raw_steps", "MetricsWithRawResponse")
+    with_streaming_response: View[MetricsWithStreamingResponse] = View(
+        "raw_steps", "MetricsWithStreamingResponse", unread=True
+    )
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> StepMetrics:
+        """Fetches how long a step took, in nanoseconds.
+
+        Args:
+            step_id: the id of the step, `step-<uuid4>`.
+            **options: see `RequestOptions`.
+
+        Raises:
+            NotFoundError: there is no such step, or it has no metrics.
+            APIError: see `letta_ext.errors`.
+        """
+        return self._transport.call(api.steps_metrics.steps_metrics_retrieve, (step_id,), options)
+
+
+class Trace:
+    """`client.steps.trace`."""
+
+    with_raw_response: View[TraceWithRawResponse] = View("raw_steps", "TraceWithRawResponse")
+    with_streaming_response: View[TraceWithStreamingResponse] = View(
+        "raw_steps", "TraceWithStreamingResponse", unread=True
+    )
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> ProviderTrace | None:
+        """Fetches what a step sent to its model's provider, and what came back.
+
+        Args:
+            step_id: the id of the step, `step-<uuid4>`.
+            **options: see `RequestOptions`.
+
+        Returns:
+            The trace, or None where the server has none, also where there is no such step.
+
+        Raises:
+            APIError: see `letta_ext.errors`.
+        """
+        return self._transport.call(api.steps_trace.steps_trace_retrieve, (step_id,), options)
+
+
+class Feedback:
+    """`client.steps.feedback`."""
+
+    with_raw_response: View[FeedbackWithRawResponse] = View("raw_steps", "FeedbackWithRawResponse")
+    with_streaming_response: View[FeedbackWithStreamingResponse] = View(
+        "raw_steps", "FeedbackWithStreamingResponse", unread=True
+    )
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def create(self, step_id: str, **arguments: Unpack[FeedbackCreateArguments]) -> Step:
+        """Sets the feedback of a step.
+
+        The server takes a call without `feedback`, also one with `tags` alone, as the wish to clear it.
+
+        Args:
+            step_id: the id of the step, `step-<uuid4>`.
+            **arguments: `feedback` ("positive", "negative" or None), `tags`; and those of `RequestOptions`.
+
+        Returns:
+            The step as it is then.
+
+        Raises:
+            NotFoundError: there is no such step.
+            APIError: see `letta_ext.errors`.
+        """
+        return self._transport.call(api.steps_feedback.steps_feedback_create, (step_id,), arguments)
+
+
+class StepMessages:
+    """`client.steps.messages`."""
+
+    with_raw_response: View[StepMessagesWithRawResponse] = View("raw_steps", "StepMessagesWithRawResponse")
+    with_streaming_response: View[StepMessagesWithStreamingResponse] = View(
+        "raw_steps", "StepMessagesWithStreamingResponse", unread=True
+    )
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self, step_id: str, **arguments: Unpack[StepMessagesListArguments]) -> SyncArrayPage[Message]:
+        """Lists the messages of a step, oldest first unless `order` says otherwise.
+
+        What the agent answered shows as a reasoning message here. A step that does not exist has no messages.
+
+        Args:
+            step_id: the id of the step, `step-<uuid4>`.
+            **arguments: `after`, `before`, `limit` (100 by default), `order`, `order_by`; and those of
+                `RequestOptions`.
+
+        Returns:
+            The first page; iterating it goes on through the others.
+
+        Raises:
+            APIError: see `letta_ext.errors`.
+        """
+        return self._transport.page(api.steps_messages.steps_messages_list, (step_id,), arguments)
+
+
+class Steps:
+    """`client.steps`."""
+
+    with_raw_response: View[StepsWithRawResponse] = View("raw_steps", "StepsWithRawResponse")
+    with_streaming_response: View[StepsWithStreamingResponse] = View(
+        "raw_steps", "StepsWithStreamingResponse", unread=True
+    )
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """How long steps took."""
+        return Metrics(self._transport)
+
+    @cached_property
+    def trace(self) -> Trace:
+        """What steps sent to providers."""
+        return Trace(self._transport)
+
+    @cached_property
+    def feedback(self) -> Feedback:
+        """What people think of steps."""
+        return Feedback(self._transport)
+
+    @cached_property
+    def messages(self) -> StepMessages:
+        """The messages of steps."""
+        return StepMessages(self._transport)
+
+    def list(self, **arguments: Unpack[StepsListArguments]) -> SyncArrayPage[Step]:
+        """Lists steps, newest first unless `order` says otherwise.
+
+        Args:
+            **arguments: filters (`agent_id`, `start_date`, `end_date`, `model`, `feedback`, `has_feedback`, `tags`,
+                `trace_ids`, `project_id`), paging (`after`, `before`, `limit` (50 by default), `order`, `order_by`);
+                and those of `RequestOptions`.
+
+        Returns:
+            The first page; iterating it goes on through the others.
+
+        Raises:
+            APIError: see `letta_ext.errors`.
+        """
+        return self._transport.page(api.steps.steps_list, (), arguments)
+
+    def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> Step:
+        """Fetches a step.
+
+        Args:
+            step_id: the id of the step, `step-<uuid4>`.
+            **options: see `RequestOptions`.
+
+        Raises:
+            NotFoundError: there is no such step.
+            APIError: see `letta_ext.errors`.
+        """
+        return self._transport.call(api.steps.steps_retrieve, (step_id,), options)
+
+
+class AsyncMetrics:
+    """`client.steps.metrics`."""
+
+    with_raw_response: View[AsyncMetricsWithRawResponse] = View("raw_steps", "AsyncMetricsWithRawResponse")
+    with_streaming_response: View[AsyncMetricsWithStreamingResponse] = View(
+        "raw_steps", "AsyncMetricsWithStreamingResponse", unread=True
+    )
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> StepMetrics:
+        """Fetches how long a step took, in nanoseconds.
+
+        Args:
+            step_id: the id of the step, `step-<uuid4>`.
+            **options: see `RequestOptions`.
+
+        Raises:
+            NotFoundError: there is no such step, or it has no metrics.
+            APIError: see `letta_ext.errors`.
+        """
+        return await self._transport.call(api.steps_metrics.steps_metrics_retrieve, (step_id,), options)
+
+
+class AsyncTrace:
+    """`client.steps.trace`."""
+
+    with_raw_response: View[AsyncTraceWithRawResponse] = View("raw_steps", "AsyncTraceWithRawResponse")
+    with_streaming_response: View[AsyncTraceWithStreamingResponse] = View(
+        "raw_steps", "AsyncTraceWithStreamingResponse", unread=True
+    )
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> ProviderTrace | None:
+        """Fetches what a step sent to its model's provider, and what came back.
+
+        Args:
+            step_id: the id of the step, `step-<uuid4>`.
+            **options: see `RequestOptions`.
+
+        Returns:
+            The trace, or None where the server has none, also where there is no such step.
+
+        Raises:
+            APIError: see `letta_ext.errors`.
+        """
+        return await self._transport.call(api.steps_trace.steps_trace_retrieve, (step_id,), options)
+
+
+class AsyncFeedback:
+    """`client.steps.feedback`."""
+
+    with_raw_response: View[AsyncFeedbackWithRawResponse] = View("raw_steps", "AsyncFeedbackWithRawResponse")
+    with_streaming_response: View[AsyncFeedbackWithStreamingResponse] = View(
+        "raw_steps", "AsyncFeedbackWithStreamingResponse", unread=True
+    )
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def create(self, step_id: str, **arguments: Unpack[FeedbackCreateArguments]) -> Step:
+        """Sets the feedback of a step.
+
+        The server takes a call without `feedback`, also one with `tags` alone, as the wish to clear it.
+
+        Args:
+            step_id: the id of the step, `step-<uuid4>`.
+            **arguments: `feedback` ("positive", "negative" or None), `tags`; and those of `RequestOptions`.
+
+        Returns:
+            The step as it is then.
+
+        Raises:
+            NotFoundError: there is no such step.
+            APIError: see `letta_ext.errors`.
+        """
+        return await self._transport.call(api.steps_feedback.steps_feedback_create, (step_id,), arguments)
+
+
+class AsyncStepMessages:
+    """`client.steps.messages`."""
+
+    with_raw_response: View[AsyncStepMessagesWithRawResponse] = View("raw_steps", "AsyncStepMessagesWithRawResponse")
+    with_streaming_response: View[AsyncStepMessagesWithStreamingResponse] = View(
+        "raw_steps", "AsyncStepMessagesWithStreamingResponse", unread=True
+    )
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    def list(self, step_id: str, **arguments: Unpack[StepMessagesListArguments]) -> AsyncPaginator[Message]:
+        """Lists the messages of a step, oldest first unless `order` says otherwise.
+
+        What the agent answered shows as a reasoning message here. A step that does not exist has no messages.
+
+        Args:
+            step_id: the id of the step, `step-<uuid4>`.
+            **arguments: `after`, `before`, `limit` (100 by default), `order`, `order_by`; and those of
+                `RequestOptions`.
+
+        Returns:
+            Await it for the first page, or go over all items with `async for`.
+
+        Raises:
+            APIError: see `letta_ext.errors`.
+        """
+        return self._transport.page(api.steps_messages.steps_messages_list, (step_id,), arguments)
+
+
+class AsyncSteps:
+    """`client.steps`."""
+
+    with_raw_response: View[AsyncStepsWithRawResponse] = View("raw_steps", "AsyncStepsWithRawResponse")
+    with_streaming_response: View[AsyncStepsWithStreamingResponse] = View(
+        "raw_steps", "AsyncStepsWithStreamingResponse", unread=True
+    )
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    @cached_property
+    def metrics(self) -> AsyncMetrics:
+        """How long steps took."""
+        return AsyncMetrics(self._transport)
+
+    @cached_property
+    def trace(self) -> AsyncTrace:
+        """What steps sent to providers."""
+        return AsyncTrace(self._transport)
+
+    @cached_property
+    def feedback(self) -> AsyncFeedback:
+        """What people think of steps."""
+        return AsyncFeedback(self._transport)
+
+    @cached_property
+    def messages(self) -> AsyncStepMessages:
+        """The messages of steps."""
+        return AsyncStepMessages(self._transport)
+
+    def list(self, **arguments: Unpack[StepsListArguments]) -> AsyncPaginator[Step]:
+        """Lists steps, newest first unless `order` says otherwise.
+
+        Args:
+            **arguments: filters (`agent_id`, `start_date`, `end_date`, `model`, `feedback`, `has_feedback`, `tags`,
+                `trace_ids`, `project_id`), paging (`after`, `before`, `limit` (50 by default), `order`, `order_by`);
+                and those of `RequestOptions`.
+
+        Returns:
+            Await it for the first page, or go over all items with `async for`.
+
+        Raises:
+            APIError: see `letta_ext.errors`.
+        """
+        return self._transport.page(api.steps.steps_list, (), arguments)
+
+    async def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> Step:
+        """Fetches a step.
+
+        Args:
+            step_id: the id of the step, `step-<uuid4>`.
+            **options: see `RequestOptions`.
+
+        Raises:
+            NotFoundError: there is no such step.
+            APIError: see `letta_ext.errors`.
+        """
+        return await self._transport.call(api.steps.steps_retrieve, (step_id,), options)

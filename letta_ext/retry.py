@@ -1,0 +1,111 @@
+"""When a request is sent again. Nothing here does I/O or sleeps: a policy answers, the client acts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+from attrs import field, frozen
+
+Repeat = Literal["always", "unsent"]
+"""Whether a request may be sent again whatever became of it, or only where it cannot have reached the server."""
+
+
+@frozen
+class Attempt:
+    """What became of one attempt.
+
+    Attributes:
+        number: 1 for the first.
+        elapsed: seconds since the first was begun.
+        status: the HTTP status of the answer, or None where none came.
+        unsent: whether the request cannot have reached the server.
+        retry_after: how many seconds the server asks to wait, or None where it asks for nothing.
+    """
+
+    number: int
+    elapsed: float
+    status: int | None = None
+    unsent: bool = False
+    retry_after: float | None = None
+
+
+@frozen
+class RetryPolicy:
+    """How often, and after how long, a request is sent again.
+
+    Whether it may be sent again at all is not the policy's to say: that is a fact of the operation.
+
+    Attributes:
+        max_retries: attempts besides the first.
+        initial_delay: seconds before the second attempt.
+        max_delay: the most seconds between two attempts; a longer Retry-After is not waited for, but raised.
+        multiplier: what each delay is longer by than the one before.
+        jitter: the part of a delay that is left to chance, from 0 to 1, so that many clients do not return at once.
+        deadline: seconds after which no further attempt is begun.
+        chance: a source of numbers from 0 to 1.
+    """
+
+    max_retries: int = 2
+    initial_delay: float = 0.5
+    max_delay: float = 60.0
+    multiplier: float = 2.0
+    jitter: float = 0.25
+    deadline: float = 300.0
+    chance: Callable[[], float] = field(default=random.random, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.max_retries < 0:
+            raise ValueError(f"max_retries must be 0 or more, not {self.max_retries}")
+        if not 0 <= self.jitter <= 1:
+            raise ValueError(f"jitter must be from 0 to 1, not {self.jitter}")
+        for name in ("initial_delay", "max_delay", "deadline"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, and is {getattr(self, name)}")
+
+    def _growth(self, times: int) -> float:
+        try:
+            return self.multiplier**times
+        except OverflowError:
+            return float("inf")
+
+    def delay(self, attempt: Attempt, repeat: Repeat) -> float | None:
+        """Seconds to wait before the next attempt, or None where there shall be none."""
+        if attempt.number > self.max_retries or not _may_repeat(attempt, repeat):
+            return None
+        if attempt.retry_after is not None:
+            # Whoever asks for more patience than there is gets none of it: the caller hears of it at once.
+            wait = attempt.retry_after
+            if wait > self.max_delay:
+                return None
+        else:
+            full = min(self.max_delay, self.initial_delay * self._growth(attempt.number - 1))
+            wait = full * (1 - self.jitter * self.chance())
+        return wait if attempt.elapsed + wait <= self.deadline else None
+
+
+def _may_repeat(attempt: Attempt, repeat: Repeat) -> bool:
+    if attempt.status is None:
+        return attempt.unsent or repeat == "always"
+    return repeat == "always" and (attempt.status in (408, 429) or attempt.status >= 500)
+
+
+def retry_after(headers: Mapping[str, str], now: Callable[[], datetime]) -> float | None:
+    """Seconds that the server asks to wait: from `retry-after-ms`, or `retry-after` in seconds or as a date."""
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) * scale
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    try:
+        moment = parsedate_to_datetime(headers.get("retry-after", ""))
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - now()).total_seconds())
+    except (ValueError, OverflowError):
+        return None

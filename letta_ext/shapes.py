@@ -1,0 +1,16 @@
+"""Telling JSON shapes apart, so that a type checker learns it too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
+
+
+def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
+    """Whether a value is a JSON object, or a mapping in its place."""
+    return isinstance(value, Mapping)
+
+
+def is_array(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether a value is a JSON array, or a sequence in its place; a string is none."""
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))

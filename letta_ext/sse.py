@@ -1,0 +1,135 @@
+"""Server-sent events: bytes in, events out. Nothing here does I/O.
+
+True to the WHATWG rules (https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation),
+wherever the bytes happen to be cut into chunks.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .errors import APIError
+from .limits import DEFAULT_MAX_EVENT_BYTES
+
+BOM = b"\xef\xbb\xbf"
+MAX_RETRY_DIGITS = 18
+"""A longer time is longer than the universe is old, and Python refuses to read much longer numbers."""
+NUMBER_DIGITS = frozenset(b"0123456789")
+
+
+class ServerSentEvent(NamedTuple):
+    """One dispatched event.
+
+    Attributes:
+        data: the data lines, joined by line feeds.
+        event: the type, `message` unless the stream names one.
+        id: the last event id, which holds until another comes.
+        retry: the reconnection time in milliseconds, where this event set it.
+    """
+
+    data: str
+    event: str = "message"
+    id: str = ""
+    retry: int | None = None
+
+
+class EventTooLargeError(APIError):
+    """One event of a stream is larger than allowed."""
+
+
+class SSEDecoder:
+    """Decodes one stream. Feed it every chunk in turn; what is incomplete when the stream ends is no event.
+
+    Args:
+        max_event_bytes: how many bytes one event may have before it is refused.
+    """
+
+    def __init__(self, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
+        if max_event_bytes < 1:
+            raise ValueError(f"max_event_bytes must be positive, not {max_event_bytes}")
+        self._max = max_event_bytes
+        self._parts: list[bytes] = []  # an unfinished line, not joined until its end is there
+        self._held = 0  # bytes of the unfinished line and of the data lines so far
+        self._at_start = True
+        self._after_cr = False  # the last chunk ended with CR: an LF that follows belongs to it
+        self._data: list[bytes] = []
+        self._event = b""
+        self._id = ""
+        self._retry: int | None = None
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """The events that this chunk completes.
+
+        Raises:
+            EventTooLargeError: an event has grown beyond the bound.
+        """
+        if self._at_start and not (chunk := self._without_bom(chunk)):
+            return []
+        if self._after_cr and chunk:
+            self._after_cr = False
+            if chunk.startswith(b"\n"):
+                chunk = chunk[1:]
+        if b"\n" not in chunk and b"\r" not in chunk:
+            self._hold(chunk)
+            return []
+        if self._parts:
+            chunk = b"".join([*self._parts, chunk])
+            self._parts.clear()
+            self._held = sum(map(len, self._data)) + len(self._data)
+        self._after_cr = chunk.endswith(b"\r")
+        lines = chunk.splitlines()
+        rest = b"" if chunk.endswith((b"\n", b"\r")) else lines.pop()
+        events = [event for line in lines if (event := self._line(line)) is not None]
+        self._hold(rest)
+        return events
+
+    def _without_bom(self, chunk: bytes) -> bytes:
+        chunk = b"".join([*self._parts, chunk])
+        self._parts.clear()
+        if len(chunk) < len(BOM) and BOM.startswith(chunk):
+            self._parts.append(chunk)
+            return b""
+        self._at_start = False
+        return chunk.removeprefix(BOM)
+
+    def _hold(self, part: bytes) -> None:
+        if part:
+            self._parts.append(part)
+            self._count(len(part))
+
+    def _count(self, size: int) -> None:
+        self._held += size
+        if self._held > self._max:
+            raise EventTooLargeError(
+                f"An event of the stream is larger than {self._max} bytes. Raise max_event_bytes if that is expected."
+            )
+
+    def _line(self, line: bytes) -> ServerSentEvent | None:
+        if line.startswith(b"data:"):  # nearly every line is one of these
+            value = line[6:] if line.startswith(b" ", 5) else line[5:]
+            self._data.append(value)
+            self._count(len(value) + 1)
+            return None
+        if not line:
+            return self._dispatch()
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+            self._count(1)
+        elif name == b"event":
+            self._event = value
+        elif name == b"id" and b"\0" not in value:
+            self._id = value.decode("utf-8", "replace")
+        elif name == b"retry" and 0 < len(value) <= MAX_RETRY_DIGITS and NUMBER_DIGITS.issuperset(value):
+            self._retry = int(value)
+        return None
+
+    def _dispatch(self) -> ServerSentEvent | None:
+        data, event, retry = self._data, self._event, self._retry
+        self._data, self._event, self._retry, self._held = [], b"", None, 0
+        if not data:
+            return None
+        text = data[0] if len(data) == 1 else b"\n".join(data)
+        kind = event.decode("utf-8", "replace") if event else "message"
+        return ServerSentEvent(text.decode("utf-8", "replace"), kind, self._id, retry)

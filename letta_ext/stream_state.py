@@ -1,0 +1,170 @@
+"""What a stream is about: its events in order, its numbers, its legal endings. Nothing here does I/O.
+
+The server ends a stream with `[DONE]`. Two more endings are legal: the body of a background run ends behind an error
+event, and that of a cancelled foreground run behind `stop_reason: cancelled`. Anything else is a cut connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import codec
+from .errors import StreamInterrupted, StreamTimeoutError
+from .limits import StreamLimits
+from .refusals import run_error
+from .shapes import is_object
+from .sse import ServerSentEvent
+
+if TYPE_CHECKING:
+    from letta_api.unions import StreamEvent
+
+
+class StreamState:
+    """Turns frames into events, and knows where the stream stands.
+
+    Numbers: every event of a background run consumes one, but `stop_reason`, the usage and the end do not carry
+    theirs, and a keepalive ping repeats the last one without consuming any. So the next number is the last one, plus
+    the events without a number, plus one; anything higher means that events are missing.
+
+    Args:
+        decode: makes an event of its JSON.
+        end: the data that ends a stream.
+        after: the number behind which the stream was asked to start, or None for the whole run.
+        limits: the bounds of the stream.
+
+    Attributes:
+        run_id: the run, once an event has named it.
+        last_seq_id: the last number that was seen.
+        ended: whether the end was seen.
+        delivered: how many events were new.
+    """
+
+    def __init__(
+        self,
+        decode: Callable[[Any], StreamEvent],
+        end: str,
+        after: int | None = None,
+        limits: StreamLimits | None = None,
+    ) -> None:
+        self._decode = decode
+        self._end = end
+        self._unnumbered = 0  # events behind the last number that have none, in this body
+        self._most = 0  # the same in any body so far: that many have been handed out
+        self._cancelled = False
+        self.limits = limits or StreamLimits()
+        self._begun = self._busy = self.limits.clock()
+        self.run_id: str | None = None
+        self.last_seq_id: int | None = after
+        self.ended = False
+        self.delivered = 0
+
+    def receive(self, frame: ServerSentEvent) -> StreamEvent | None:
+        """The event of a frame, or None where it is the end, empty, or has been seen before.
+
+        Raises:
+            RunError: the frame is an error event.
+            PendingApprovalError: it says that the agent waits for an approval.
+            StreamInterrupted: its number says that events are missing.
+        """
+        data = frame.data
+        if data == self._end:
+            self.ended = True
+            return None
+        if not data.strip():
+            return None
+        try:
+            value = codec.loads(data)
+        except ValueError as fault:
+            if frame.event == "error":
+                raise run_error({"detail": data}) from None
+            from letta_api.unions import UnknownStreamEvent  # rare, and models are loaded when they are needed
+
+            return UnknownStreamEvent(data, f"is not JSON: {fault}")
+        kind = value.get("message_type") if is_object(value) else None
+        if kind == "error_message" or frame.event == "error":
+            raise run_error(value)
+        if kind is None or not is_object(value):
+            return self._decode(value)
+        self.run_id = value.get("run_id") or self.run_id
+        if kind != "ping":
+            self._busy = self.limits.clock()
+        if not self._is_next(kind, value.get("seq_id")):
+            return None
+        if kind == "stop_reason":
+            self._cancelled = value.get("stop_reason") == "cancelled"
+        self.delivered += 1
+        return self._decode(value)
+
+    def _is_next(self, kind: str, number: Any) -> bool:
+        """Keeps count; whether the event is one that was not seen before."""
+        if not isinstance(number, int):
+            if kind == "ping":
+                return True
+            self._unnumbered += 1
+            if self._unnumbered <= self._most:
+                return False
+            self._most = self._unnumbered
+            return True
+        last = self.last_seq_id
+        if last is not None and number <= last:
+            return kind == "ping" and number == last
+        # The opening ping is 1, and without pings the first event is; where they are filtered out, it is 2.
+        expected = self._unnumbered + (1 if last is None else last + 1)
+        if number > expected + (last is None):
+            raise self._missing(expected, number - 1)
+        self.last_seq_id, self._unnumbered, self._most = number, 0, 0
+        return True
+
+    def _missing(self, first: int, last: int) -> StreamInterrupted:
+        return self.interrupted(
+            f"Events {first} to {last} of {self.run_id} are missing: the server keeps only the last of a long run."
+            " List the messages of the conversation instead.",
+            gap=(first, last),
+        )
+
+    def rewind(self) -> None:
+        """Says that the stream begins anew behind the last number: what then comes twice is passed over."""
+        self._unnumbered = 0
+
+    def check_time(self) -> None:
+        """Holds the stream to its bounds; called whenever something came, or should have.
+
+        Raises:
+            StreamTimeoutError: it was idle for too long, or takes too long in all.
+        """
+        limits, now = self.limits, self.limits.clock()
+        for bound, since, what in (
+            (limits.idle, self._busy, "brought nothing but pings"),
+            (limits.total, self._begun, "was not over"),
+        ):
+            if bound is not None and now - since > bound:
+                error = StreamTimeoutError(
+                    f"The stream {what} for {bound:g} s. Raise StreamLimits if that is expected."
+                )
+                raise self._placed(error)
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the body may end here."""
+        return self.ended or (self._cancelled and self.last_seq_id is None)
+
+    def _placed(self, error: StreamInterrupted, gap: tuple[int, int] | None = None) -> StreamInterrupted:
+        error.run_id, error.last_seq_id, error.gap = self.run_id, self.last_seq_id, gap
+        return error
+
+    def interrupted(self, message: str, gap: tuple[int, int] | None = None) -> StreamInterrupted:
+        """The error for a stream that broke off here."""
+        return self._placed(StreamInterrupted(message), gap)
+
+    def cut(self, why: str) -> StreamInterrupted:
+        """The error for a body that ended, or failed, before the stream did."""
+        if self.last_seq_id is None:
+            return self.interrupted(
+                f"The stream was cut: {why}. The server finishes the run all the same: list the messages before you"
+                " send again."
+            )
+        return self.interrupted(
+            f"The stream of {self.run_id} was cut behind event {self.last_seq_id}: {why}. Resume it with"
+            f" conversations.messages.stream(run_id=…, starting_after={self.last_seq_id})."
+        )

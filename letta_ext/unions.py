@@ -1,0 +1,50 @@
+"""What is one of several things: decoding it, and telling what it is.
+
+The dispatch itself is generated; this is its public face.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from letta_api.decoding import Unknown
+from letta_api.unions import (
+    Message,
+    StreamEvent,
+    UnknownMessage,
+    UnknownStreamEvent,
+    decode_message,
+    decode_stream_event,
+)
+
+__all__ = [
+    "Message",
+    "StreamEvent",
+    "Unknown",
+    "UnknownMessage",
+    "UnknownStreamEvent",
+    "is_unknown",
+    "parse_event",
+    "parse_message",
+]
+
+
+def parse_message(data: Any) -> Message:
+    """Decodes the JSON of a message by its `message_type`.
+
+    What is unknown or malformed becomes an `UnknownMessage`, which keeps it and says why; nothing is raised.
+    """
+    return decode_message(data)
+
+
+def parse_event(data: Any) -> StreamEvent:
+    """Decodes the JSON of an event of a stream by its `message_type`.
+
+    What is unknown or malformed becomes an `UnknownStreamEvent`, which keeps it and says why; nothing is raised.
+    """
+    return decode_stream_event(data)
+
+
+def is_unknown(value: object) -> bool:
+    """Whether a decoded value is of a kind that this version does not know, or was malformed."""
+    return isinstance(value, Unknown)

@@ -1,0 +1,269 @@
+"""Checks the arguments of a call against their annotations, before anything is sent.
+
+The annotations are generated from the API document, so there is no list of fields to keep here. Keys that a TypedDict
+does not name are let through: the API may be newer than this library.
+"""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, NotRequired, Required, TypeAlias, Union, get_args, get_origin, is_typeddict
+
+from attrs import frozen
+
+from letta_api.decoding import Model, Unknown
+from letta_api.types import Unset
+
+from .shapes import is_array, is_object
+
+Check: TypeAlias = "Callable[[Any, str], None]"
+"""Raises an error that names the place if the value is not what it should be."""
+
+NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "True or False", NoneType: "None"}
+SHOWN = 80
+_ID = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def check_bounds(bounds: Mapping[str, tuple[float | None, float | None]], given: Mapping[str, Any]) -> None:
+    """Checks numbers against the least and the greatest value that the API document gives for them.
+
+    Raises:
+        ValueError: a number is out of its bounds.
+    """
+    for name in bounds.keys() & given.keys():
+        least, greatest = bounds[name]
+        value = given[name]
+        if not isinstance(value, (int, float)):
+            continue
+        if (least is not None and value < least) or (greatest is not None and value > greatest) or value != value:
+            allowed = f"{least} or more" if greatest is None else f"from {least} to {greatest}"
+            raise ValueError(f"{name} must be {allowed}, not {value}")
+
+
+def check_arguments(build_request: Callable[..., Any], ids: Sequence[Any], given: Mapping[str, Any]) -> None:
+    """Checks what a call was given.
+
+    Args:
+        build_request: the generated request builder, whose annotations are what is checked against.
+        ids: the positional arguments.
+        given: the keyword arguments.
+
+    Raises:
+        TypeError: a value is of the wrong type.
+        ValueError: a literal is none of the documented ones, a required key is missing, an id is none.
+    """
+    checks = _checks(build_request)
+    for (name, check), value in zip(checks.items(), ids, strict=False):
+        check(value, name)
+        # Ids are letters, digits, hyphens. The request builder would encode the rest, to find nothing or another thing.
+        if not _ID.fullmatch(str(value)):
+            raise ValueError(f"{name} must be the id of something, such as {_example(name)}, not {_shown(value)}")
+    for name, value in given.items():
+        checks[name](value, name)
+
+
+def _example(name: str) -> str:
+    return f"'{name.removesuffix('_id')[:4]}-<uuid4>'"
+
+
+@cache
+def _checks(build_request: Callable[..., Any]) -> dict[str, Check]:
+    hints = typing.get_type_hints(build_request)
+    return {name: _compile(hint) for name, hint in hints.items() if name != "return"}
+
+
+@cache
+def _compile(hint: Any) -> Check:
+    if hint is Any:
+        return _anything
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (NotRequired, Required):
+        return _compile(arguments[0])
+    if origin in (Union, UnionType):
+        return _Choice(tuple(a for a in arguments if a is not Unset))
+    if origin is Literal:
+        return _Literals(arguments)
+    if is_typeddict(hint):
+        return _Keys(hint)
+    if origin is not None and issubclass(origin, Mapping):
+        return _Entries(arguments[1])
+    if origin is not None and issubclass(origin, Sequence):
+        return _Items(arguments[0])
+    return _Plain(hint)
+
+
+def _anything(value: Any, where: str) -> None:
+    """Nothing to check: the API takes any JSON here."""
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def _listed(options: typing.Iterable[str]) -> str:
+    *most, last = dict.fromkeys(options)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+@frozen
+class _Plain:
+    """A scalar. A whole number is a number; True is neither."""
+
+    hint: type
+
+    def __call__(self, value: Any, where: str) -> None:
+        accepted: tuple[type, ...] = (int, float) if self.hint is float else (self.hint,)
+        if not isinstance(value, accepted) or (isinstance(value, bool) and self.hint is not bool):
+            raise TypeError(f"{where} must be {self}, not {_shown(value)}")
+
+    def __str__(self) -> str:
+        return NAMES.get(self.hint, f"a {self.hint.__name__}")
+
+
+@frozen
+class _Literals:
+    """One of a few values."""
+
+    options: tuple[Any, ...]
+
+    def __call__(self, value: Any, where: str) -> None:
+        if not any(value == option and type(value) is type(option) for option in self.options):
+            raise ValueError(f"{where} must be {self}, not {_shown(value)}")
+
+    def __str__(self) -> str:
+        return _listed(map(repr, self.options))
+
+
+@frozen
+class _Items:
+    """A list or tuple of things."""
+
+    hint: Any
+
+    def __call__(self, value: Any, where: str) -> None:
+        if not is_array(value):
+            raise TypeError(f"{where} must be {self}, not {_shown(value)}")
+        check = _compile(self.hint)
+        for index, item in enumerate(value):
+            check(item, f"{where}[{index}]")
+
+    def __str__(self) -> str:
+        return "a list"
+
+
+@frozen
+class _Entries:
+    """A mapping with free keys."""
+
+    hint: Any
+
+    def __call__(self, value: Any, where: str) -> None:
+        if not is_object(value):
+            raise TypeError(f"{where} must be {self}, not {_shown(value)}")
+        check = _compile(self.hint)
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"{where} must have strings as keys, not {_shown(key)}")
+            check(item, f"{where}[{key!r}]")
+
+    def __str__(self) -> str:
+        return "a mapping"
+
+
+@frozen
+class _Keys:
+    """A TypedDict, or a model in its place."""
+
+    hint: Any
+
+    def __call__(self, value: Any, where: str) -> None:
+        if isinstance(value, (Model, Unknown)):
+            return
+        if not is_object(value):
+            raise TypeError(f"{where} must be {self}, not {_shown(value)}")
+        hints = _hints(self.hint)
+        for key in sorted(_required(self.hint)):
+            if key not in value:
+                raise ValueError(f"{where} needs the key {key!r}: {_shown(value)}")
+        for key, item in value.items():
+            if key in hints:
+                _compile(hints[key])(item, f"{where}.{key}")
+
+    def tags(self) -> dict[str, Any]:
+        """The fields that can have one literal value only: what tells it from others."""
+        literals = {key: get_args(hint) for key, hint in _hints(self.hint).items() if get_origin(hint) is Literal}
+        return {key: values[0] for key, values in literals.items() if len(values) == 1}
+
+    def distance(self, value: Mapping[str, Any]) -> tuple[int, int]:
+        """How far a mapping is from this: few shared keys, then many missing ones."""
+        return -len(_hints(self.hint).keys() & value.keys()), len(_required(self.hint) - value.keys())
+
+    def __str__(self) -> str:
+        return "a mapping"
+
+
+@cache
+def _hints(hint: Any) -> dict[str, Any]:
+    return typing.get_type_hints(hint)
+
+
+@cache
+def _required(hint: Any) -> frozenset[str]:
+    # Not __required_keys__: where annotations are postponed, it takes every key for a required one.
+    hints = typing.get_type_hints(hint, include_extras=True)
+    return frozenset(key for key, annotation in hints.items() if get_origin(annotation) is not NotRequired)
+
+
+class _Choice:
+    """One of several. Of several mappings it is the one that the value's tags and keys speak for."""
+
+    def __init__(self, hints: tuple[Any, ...]) -> None:
+        self.checks = [_compile(hint) for hint in hints]
+
+    def __call__(self, value: Any, where: str) -> None:
+        for check in self._meant(value):
+            check(value, where)
+            return
+        for check in self.checks:
+            if not isinstance(check, _Choice | _Keys):
+                try:
+                    check(value, where)
+                except (TypeError, ValueError):
+                    continue
+                return
+        self._refuse(value, where)
+
+    def _flat(self) -> list[Check]:
+        return [inner for c in self.checks for inner in (c._flat() if isinstance(c, _Choice) else [c])]
+
+    def _meant(self, value: Any) -> Sequence[Check]:
+        """The member that the value means to be, where its kind leaves only one, so that its errors can be told."""
+        if isinstance(value, (Model, Unknown)):
+            return [c for c in self._flat() if isinstance(c, _Keys)][:1]
+        if is_object(value):
+            keyed = [c for c in self._flat() if isinstance(c, _Keys)]
+            fitting = [c for c in keyed if all(value[k] == tag for k, tag in c.tags().items() if k in value)]
+            return sorted(fitting, key=lambda c: c.distance(value))[:1]
+        if is_array(value):
+            found = [c for c in self._flat() if isinstance(c, _Items)]
+            return found if len(found) == 1 else []
+        return []
+
+    def _refuse(self, value: Any, where: str) -> None:
+        known: dict[str, list[str]] = {}
+        for check in self._flat():
+            if isinstance(check, _Keys):
+                for key, literal in check.tags().items():
+                    known.setdefault(key, []).append(repr(literal))
+        if is_object(value):
+            for key, options in known.items():
+                if key in value and repr(value[key]) not in options:
+                    raise ValueError(f"{where}.{key} must be {_listed(options)}, not {_shown(value[key])}")
+        members = self._flat()
+        fault = ValueError if isinstance(value, str) and any(isinstance(c, _Literals) for c in members) else TypeError
+        raise fault(f"{where} must be {_listed(map(str, members))}, not {_shown(value)}")

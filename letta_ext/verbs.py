@@ -1,0 +1,322 @@
+"""Calls of what this library has no method for: `client.get("/v1/agents/")` and the like.
+
+They go where every call goes, with the same settings, errors and secrets. A path is taken for what it says: one that a
+server, a proxy or httpx could resolve to another place, or to another server, which would see the key, is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from urllib.parse import unquote
+
+import httpx
+
+from letta_api.decoding import to_json_value
+from letta_api.operations import Operation
+from letta_api.types import QueryPair, Request
+
+from . import codec
+from .config import Config
+from .refusals import invalid_answer
+from .requests import OPTIONS, Call, RequestOptions, make_call, options_of, query_pairs, read_body
+from .shapes import is_object
+from .transport import AsyncTransport, Transport
+from .watching import watched
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+Method: TypeAlias = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
+Query: TypeAlias = Mapping[str, str | int | float | bool | Sequence[str | int | float] | None]
+"""Query parameters; a list is a repeated one, and None is left out."""
+
+DECODINGS: Final = 4
+"""How many layers of percent-encoding are looked through for a dot segment."""
+
+_SEPARATOR = re.compile(r"[/\\]")
+
+
+def check_path(path: str) -> None:
+    """Checks that a path leads to that place on this server and nowhere else.
+
+    Raises:
+        TypeError: it is no string.
+        ValueError: it does not.
+    """
+    if not isinstance(path, str):
+        raise TypeError(f"path must be a string, not {type(path).__name__}")
+    if not path.startswith("/") or path.startswith("//"):
+        raise ValueError(f"path must be relative to the server and begin with one '/', not {path!r}")
+    if "?" in path or "#" in path:
+        raise ValueError(f"path must have no query and no fragment, and is {path!r}; see the argument query")
+    for _ in range(DECODINGS):
+        if "\\" in path or not path.isprintable():
+            raise ValueError(f"path must have no backslashes and no control characters, and is {path!r}")
+        # A server may take what is behind a semicolon for no part of the segment's name.
+        if any(segment.partition(";")[0] in (".", "..") for segment in _SEPARATOR.split(path)):
+            raise ValueError(f"path must have no dot segments, and is {path!r}")
+        path = unquote(path, errors="replace")
+
+
+def verb_call(
+    config: Config, method: Method, path: str, query: Query | None, body: Any, options: Mapping[str, Any]
+) -> Call:
+    """The call of something undocumented. Only a GET is known to change nothing, and may be repeated like every read.
+
+    Raises:
+        TypeError: an argument is unknown, or of the wrong type.
+        ValueError: an argument has an impossible value.
+    """
+    name = method.lower()
+    if unknown := sorted(options.keys() - OPTIONS):
+        raise TypeError(f"{name}() has no argument {unknown[0]!r}")
+    check_path(path)
+    if query is not None and not is_object(query):
+        raise TypeError(f"query must be a mapping, not {type(query).__name__}")
+    pairs: list[QueryPair] = [
+        pair for key, value in (query or {}).items() for pair in query_pairs(key, value) if pair[1] is not None
+    ]
+    operation = Operation(name, method, path, (), frozenset(), "always" if method == "GET" else "unsent")
+    return make_call(config, operation, Request(method, path, pairs, to_json_value(body)), options_of(options))
+
+
+def decode_json(call: Call, response: httpx.Response) -> Any:
+    """The JSON of a successful answer that has been read; None where it has no body.
+
+    Raises:
+        APIResponseValidationError: the body is no JSON.
+    """
+    if not response.content:
+        return None
+    try:
+        return codec.loads(response.content)
+    except ValueError as fault:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        method, path, body = call.request.method, call.request.path, read_body(response)
+        raise invalid_answer(method, path, response.status_code, headers, body, f"not JSON: {fault}") from fault
+
+
+class Verbs:
+    """The verbs of a client."""
+
+    _transport: Transport
+
+    def _call(self, method: Method, path: str, query: Query | None, body: Any, options: Mapping[str, Any]) -> Any:
+        call = watched(verb_call(self._transport.config, method, path, query, body, options))
+        with call.watch:
+            return decode_json(call, self._transport.send(call))
+
+    def get(self, path: str, *, query: Query | None = None, **options: Unpack[RequestOptions]) -> Any:
+        """Reads something that this library has no method for. It may be sent again like every read.
+
+        Args:
+            path: the path below the server's address, such as `"/v1/agents/"`. Nothing in it is encoded or resolved.
+            query: query parameters; a list is a repeated one, and None is left out.
+            **options: see `RequestOptions`; those of streams and of waiting have no meaning here.
+
+        Returns:
+            The decoded JSON, or None where the answer has no body.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: the path is an address of its own, or leads elsewhere.
+            APIError: see `letta_ext.errors`.
+        """
+        return self._call("GET", path, query, None, options)
+
+    def post(
+        self, path: str, *, query: Query | None = None, body: Any = None, **options: Unpack[RequestOptions]
+    ) -> Any:
+        """Posts to something that this library has no method for. It is sent again only where it cannot have arrived.
+
+        Args:
+            path: the path below the server's address, such as `"/v1/agents/"`. Nothing in it is encoded or resolved.
+            query: query parameters; a list is a repeated one, and None is left out.
+            body: what is sent as JSON; models and TypedDicts in it too. None sends none.
+            **options: see `RequestOptions`; those of streams and of waiting have no meaning here.
+
+        Returns:
+            The decoded JSON, or None where the answer has no body.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: the path is an address of its own, or leads elsewhere.
+            APIError: see `letta_ext.errors`.
+        """
+        return self._call("POST", path, query, body, options)
+
+    def put(self, path: str, *, query: Query | None = None, body: Any = None, **options: Unpack[RequestOptions]) -> Any:
+        """Puts something that this library has no method for. It is sent again only where it cannot have arrived.
+
+        Args:
+            path: the path below the server's address, such as `"/v1/agents/"`. Nothing in it is encoded or resolved.
+            query: query parameters; a list is a repeated one, and None is left out.
+            body: what is sent as JSON; models and TypedDicts in it too. None sends none.
+            **options: see `RequestOptions`; those of streams and of waiting have no meaning here.
+
+        Returns:
+            The decoded JSON, or None where the answer has no body.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: the path is an address of its own, or leads elsewhere.
+            APIError: see `letta_ext.errors`.
+        """
+        return self._call("PUT", path, query, body, options)
+
+    def patch(
+        self, path: str, *, query: Query | None = None, body: Any = None, **options: Unpack[RequestOptions]
+    ) -> Any:
+        """Changes something that this library has no method for. It is sent again only where it cannot have arrived.
+
+        Args:
+            path: the path below the server's address, such as `"/v1/agents/"`. Nothing in it is encoded or resolved.
+            query: query parameters; a list is a repeated one, and None is left out.
+            body: what is sent as JSON; models and TypedDicts in it too. None sends none.
+            **options: see `RequestOptions`; those of streams and of waiting have no meaning here.
+
+        Returns:
+            The decoded JSON, or None where the answer has no body.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: the path is an address of its own, or leads elsewhere.
+            APIError: see `letta_ext.errors`.
+        """
+        return self._call("PATCH", path, query, body, options)
+
+    def delete(
+        self, path: str, *, query: Query | None = None, body: Any = None, **options: Unpack[RequestOptions]
+    ) -> Any:
+        """Deletes something that this library has no method for. It is sent again only where it cannot have arrived.
+
+        Args:
+            path: the path below the server's address, such as `"/v1/agents/"`. Nothing in it is encoded or resolved.
+            query: query parameters; a list is a repeated one, and None is left out.
+            body: what is sent as JSON; models and TypedDicts in it too. None sends none.
+            **options: see `RequestOptions`; those of streams and of waiting have no meaning here.
+
+        Returns:
+            The decoded JSON, or None where the answer has no body.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: the path is an address of its own, or leads elsewhere.
+            APIError: see `letta_ext.errors`.
+        """
+        return self._call("DELETE", path, query, body, options)
+
+
+class AsyncVerbs:
+    """The verbs of an async client."""
+
+    _transport: AsyncTransport
+
+    async def _call(self, method: Method, path: str, query: Query | None, body: Any, options: Mapping[str, Any]) -> Any:
+        call = watched(verb_call(self._transport.config, method, path, query, body, options))
+        with call.watch:
+            return decode_json(call, await self._transport.send(call))
+
+    async def get(self, path: str, *, query: Query | None = None, **options: Unpack[RequestOptions]) -> Any:
+        """Reads something that this library has no method for. It may be sent again like every read.
+
+        Args:
+            path: the path below the server's address, such as `"/v1/agents/"`. Nothing in it is encoded or resolved.
+            query: query parameters; a list is a repeated one, and None is left out.
+            **options: see `RequestOptions`; those of streams and of waiting have no meaning here.
+
+        Returns:
+            The decoded JSON, or None where the answer has no body.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: the path is an address of its own, or leads elsewhere.
+            APIError: see `letta_ext.errors`.
+        """
+        return await self._call("GET", path, query, None, options)
+
+    async def post(
+        self, path: str, *, query: Query | None = None, body: Any = None, **options: Unpack[RequestOptions]
+    ) -> Any:
+        """Posts to something that this library has no method for. It is sent again only where it cannot have arrived.
+
+        Args:
+            path: the path below the server's address, such as `"/v1/agents/"`. Nothing in it is encoded or resolved.
+            query: query parameters; a list is a repeated one, and None is left out.
+            body: what is sent as JSON; models and TypedDicts in it too. None sends none.
+            **options: see `RequestOptions`; those of streams and of waiting have no meaning here.
+
+        Returns:
+            The decoded JSON, or None where the answer has no body.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: the path is an address of its own, or leads elsewhere.
+            APIError: see `letta_ext.errors`.
+        """
+        return await self._call("POST", path, query, body, options)
+
+    async def put(
+        self, path: str, *, query: Query | None = None, body: Any = None, **options: Unpack[RequestOptions]
+    ) -> Any:
+        """Puts something that this library has no method for. It is sent again only where it cannot have arrived.
+
+        Args:
+            path: the path below the server's address, such as `"/v1/agents/"`. Nothing in it is encoded or resolved.
+            query: query parameters; a list is a repeated one, and None is left out.
+            body: what is sent as JSON; models and TypedDicts in it too. None sends none.
+            **options: see `RequestOptions`; those of streams and of waiting have no meaning here.
+
+        Returns:
+            The decoded JSON, or None where the answer has no body.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: the path is an address of its own, or leads elsewhere.
+            APIError: see `letta_ext.errors`.
+        """
+        return await self._call("PUT", path, query, body, options)
+
+    async def patch(
+        self, path: str, *, query: Query | None = None, body: Any = None, **options: Unpack[RequestOptions]
+    ) -> Any:
+        """Changes something that this library has no method for. It is sent again only where it cannot have arrived.
+
+        Args:
+            path: the path below the server's address, such as `"/v1/agents/"`. Nothing in it is encoded or resolved.
+            query: query parameters; a list is a repeated one, and None is left out.
+            body: what is sent as JSON; models and TypedDicts in it too. None sends none.
+            **options: see `RequestOptions`; those of streams and of waiting have no meaning here.
+
+        Returns:
+            The decoded JSON, or None where the answer has no body.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: the path is an address of its own, or leads elsewhere.
+            APIError: see `letta_ext.errors`.
+        """
+        return await self._call("PATCH", path, query, body, options)
+
+    async def delete(
+        self, path: str, *, query: Query | None = None, body: Any = None, **options: Unpack[RequestOptions]
+    ) -> Any:
+        """Deletes something that this library has no method for. It is sent again only where it cannot have arrived.
+
+        Args:
+            path: the path below the server's address, such as `"/v1/agents/"`. Nothing in it is encoded or resolved.
+            query: query parameters; a list is a repeated one, and None is left out.
+            body: what is sent as JSON; models and TypedDicts in it too. None sends none.
+            **options: see `RequestOptions`; those of streams and of waiting have no meaning here.
+
+        Returns:
+            The decoded JSON, or None where the answer has no body.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: the path is an address of its own, or leads elsewhere.
+            APIError: see `letta_ext.errors`.
+        """
+        return await self._call("DELETE", path, query, body, options)
