@@ -1,0 +1,380 @@
+"""What a request asks for, checked and typed; a request that does not fit gets the real server's 422."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from . import errors
+from .ids import UUID4, IdSource
+from .records import Approval, Json, ToolReturn
+from .validation import NOT_AN_OBJECT, Fields, Place, Problems, is_object, is_sequence
+from .wire import MESSAGE_TYPES
+
+Order = Literal["asc", "desc"]
+Speaker = Literal["user", "system", "assistant"]
+COMPACTION_MODES = ("all", "sliding_window", "self_compact_all", "self_compact_sliding_window")
+MAX_STEPS = 50
+
+# How pydantic names the three kinds of messages when none of them fits.
+_MESSAGE = "function-after[generate_otid_if_missing(), MessageCreate]"
+_APPROVAL = "function-after[migrate_deprecated_fields(), function-after[generate_otid_if_missing(), ApprovalCreate]]"
+_TOOL_RETURN = "function-after[generate_otid_if_missing(), ToolReturnCreate]"
+_SPEAKERS: dict[str, Speaker] = {"user": "user", "system": "system", "assistant": "assistant"}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message a caller sends."""
+
+    role: Speaker
+    content: str | list[Json]
+    otid: str
+    name: str | None = None
+    sender_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A caller's answers to pending tool calls: approvals, returns, or both."""
+
+    answers: Sequence[Approval | ToolReturn]
+    otid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A request to send messages."""
+
+    messages: Sequence[Said | Answered]
+    agent_id: str | None = None
+    streaming: bool = True
+    stream_tokens: bool = False
+    background: bool = False
+    include_pings: bool = True
+    include_compaction_messages: bool = False
+    max_steps: int = MAX_STEPS
+    types: Sequence[str] | None = None
+    client_tools: Sequence[str] = ()
+
+    @property
+    def otids(self) -> list[str]:
+        """The otids of all messages, in order."""
+        return [message.otid for message in self.messages]
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A request to resume a stream."""
+
+    agent_id: str | None = None
+    run_id: str | None = None
+    otid: str | None = None
+    starting_after: int = 0
+    include_pings: bool = True
+    batch_size: int | None = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """A request to compact a conversation."""
+
+    agent_id: str | None = None
+    mode: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A request to set a step's feedback."""
+
+    feedback: str | None = None
+    tags: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which page of a list is wanted."""
+
+    order: Order
+    limit: int
+    before: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepFilter:
+    """Which steps are wanted. The real server takes ``tags`` as well and does not look at them."""
+
+    start_date: str | None = None
+    end_date: str | None = None
+    model: str | None = None
+    agent_id: str | None = None
+    trace_ids: Sequence[str] | None = None
+    feedback: str | None = None
+    has_feedback: bool | None = None
+    project_id: str | None = None
+
+
+def check_conversation_path(conversation_id: str, problems: Problems) -> None:
+    """Check a conversation's id in a path."""
+    pattern = f"^(default|conv-{UUID4}|agent-{UUID4})$"
+    problems.pattern(("path", "conversation_id"), conversation_id, pattern, f"String should match pattern '{pattern}'")
+
+
+def check_step_path(step_id: str) -> None:
+    """Check a step's id in a path, and raise the 422 that gives an example."""
+    problems = Problems()
+    problems.pattern(("path", "step_id"), step_id, f"^step-{UUID4}$", "String should match pattern 'step-{uuid4}'")
+    if problems.found:
+        raise errors.validation(problems.found, "step-123e4567-e89b-42d3-8456-426614174000")
+
+
+def page(fields: Fields, *, default_order: Order, default_limit: int) -> Page:
+    """Read the query parameters every list takes."""
+    before = fields.optional_text("before")
+    after = fields.optional_text("after")
+    limit = fields.integer("limit", default_limit)
+    order = fields.choice("order", default_order, ("asc", "desc"))
+    fields.choice("order_by", "created_at", ("created_at",))
+    return Page("asc" if order == "asc" else "desc", limit, before, after)
+
+
+def step_filter(fields: Fields) -> StepFilter:
+    """Read the query parameters that choose steps."""
+    feedback = fields.optional_choice("feedback", ("positive", "negative"))
+    return StepFilter(
+        start_date=fields.optional_text("start_date"),
+        end_date=fields.optional_text("end_date"),
+        model=fields.optional_text("model"),
+        agent_id=fields.optional_text("agent_id"),
+        trace_ids=fields.optional_texts("trace_ids"),
+        feedback=feedback,
+        has_feedback=fields.optional_boolean("has_feedback"),
+        project_id=fields.optional_text("project_id"),
+    )
+
+
+def message_types(fields: Fields) -> Sequence[str] | None:
+    """Read which message types are wanted; None for all."""
+    return fields.optional_choices("include_return_message_types", MESSAGE_TYPES)
+
+
+def send(fields: Fields, ids: IdSource, *, anything: bool) -> Send:
+    """Read a request to send messages.
+
+    Args:
+        fields: the body.
+        ids: where otids come from that the caller did not give.
+        anything: whether a body that says nothing stands for a greeting, as the documentation's examples have it.
+    """
+    messages = _messages(fields, ids)
+    text = _input(fields, ids)
+    max_steps = fields.integer("max_steps", MAX_STEPS)
+    types = message_types(fields)
+    tools = _client_tools(fields)
+    compaction = fields.boolean("include_compaction_messages", False)
+    agent_id = fields.optional_text("agent_id")
+    streaming = fields.boolean("streaming", True)
+    stream_tokens = fields.boolean("stream_tokens", False)
+    include_pings = fields.boolean("include_pings", True)
+    background = fields.boolean("background", False)
+    if not fields.problems.found:
+        if messages is not None and text is not None:
+            fields.refuse("Cannot specify both 'input' and 'messages'. Use one or the other.")
+        elif messages is None and text is None and not anything:
+            fields.refuse("Must specify either 'input' or 'messages'.")
+    fields.problems.raise_if_any()
+    if messages is None:
+        messages = [text or Said("user", "hello", ids.uuid())]
+    if not messages:
+        raise errors.plain(422, "Messages must not be empty")
+    return Send(
+        messages=messages,
+        agent_id=agent_id,
+        streaming=streaming,
+        stream_tokens=stream_tokens,
+        background=background,
+        include_pings=include_pings,
+        include_compaction_messages=compaction,
+        max_steps=max_steps,
+        types=types,
+        client_tools=tools,
+    )
+
+
+def _input(fields: Fields, ids: IdSource) -> Said | None:
+    value = fields.get("input")
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return Said("user", value, ids.uuid())
+    if is_sequence(value):
+        return Said("user", _content(value), ids.uuid())
+    union = (
+        "list[tagged-union[TextContent,ImageContent,ToolCallContent,ToolReturnContent,ReasoningContent,"
+        "RedactedReasoningContent,OmittedReasoningContent,SummarizedReasoningContent]]"
+    )
+    place = (*fields.place, "input")
+    fields.problems.add("string_type", (*place, "str"), "Input should be a valid string", value)
+    fields.problems.add("list_type", (*place, union), "Input should be a valid list", value)
+    return None
+
+
+def _content(items: Sequence[object]) -> str | list[Json]:
+    """Read content parts; the real server stores a lone text as a string."""
+    parts = [_content_part(item) for item in items]
+    if len(parts) == 1 and parts[0].get("type") == "text":
+        return str(parts[0].get("text", ""))
+    return parts
+
+
+def _content_part(item: object) -> Json:
+    shown: Json = dict(item) if is_object(item) else {"type": "text", "text": str(item)}
+    if shown.get("type") == "text":
+        shown.setdefault("signature", None)
+    return shown
+
+
+def _client_tools(fields: Fields) -> list[str]:
+    return [tool.text("name") for tool in fields.objects("client_tools")]
+
+
+def _messages(fields: Fields, ids: IdSource) -> list[Said | Answered] | None:
+    items = fields.items("messages")
+    if items is None:
+        return None
+    place = (*fields.place, "messages")
+    read = [_message(item, (*place, index), fields.problems, ids) for index, item in enumerate(items)]
+    return [message for message in read if message is not None]
+
+
+def _message(item: object, place: Place, problems: Problems, ids: IdSource) -> Said | Answered | None:
+    """Read a message as the first of the three kinds that fits; if none does, say of each why not."""
+    if is_object(item) and "type" not in item:
+        old = "approval_request_id" in item or "approve" in item
+        item = {**item, "type": "approval" if old else "message"}
+    found: list[dict[str, object]] = []
+    for label, read in ((_MESSAGE, _said), (_APPROVAL, _approvals), (_TOOL_RETURN, _tool_returns)):
+        trial = Problems()
+        if is_object(item):
+            otid = item.get("otid")
+            message = read(Fields(item, (*place, label), trial), otid if isinstance(otid, str) and otid else ids.uuid())
+            if not trial.found:
+                return message
+        else:
+            trial.add("model_attributes_type", (*place, label), NOT_AN_OBJECT, item)
+        found += trial.found
+    problems.found += found
+    return None
+
+
+def _check_type(fields: Fields, wanted: str) -> None:
+    kind = fields.get("type")
+    if kind != wanted:
+        expected = f"<MessageCreateType.{wanted}: '{wanted}'>"
+        fields.problems.literal((*fields.place, "type"), kind, expected)
+
+
+def _approvals(fields: Fields, otid: str) -> Answered:
+    _check_type(fields, "approval")
+    answers: list[Approval | ToolReturn] = []
+    for each in fields.objects("approvals"):
+        # The place of a problem names which of the two it was taken for.
+        tag = "tool" if each.get("type") == "tool" else "approval"
+        each.place = (*each.place, tag)
+        answers.append(_tool_return(each) if tag == "tool" else _approval(each))
+    request_id = fields.get("approval_request_id")
+    if not answers and isinstance(request_id, str):
+        # The form from before there were lists.
+        approve = fields.boolean("approve", False)
+        answers.append(Approval(tool_call_id=request_id, approve=approve, reason=fields.optional_text("reason")))
+    return Answered(answers, otid)
+
+
+def _approval(fields: Fields) -> Approval:
+    return Approval(
+        tool_call_id=fields.text("tool_call_id"),
+        approve=fields.boolean("approve", None),
+        reason=fields.optional_text("reason"),
+    )
+
+
+def _tool_returns(fields: Fields, otid: str) -> Answered:
+    _check_type(fields, "tool_return")
+    if "tool_returns" not in fields.values:
+        fields.problems.missing((*fields.place, "tool_returns"), dict(fields.values))
+    return Answered([_tool_return(each) for each in fields.objects("tool_returns")], otid)
+
+
+def _tool_return(fields: Fields) -> ToolReturn:
+    returned = fields.get("tool_return")
+    if is_sequence(returned):
+        texts = [str(item.get("text", "")) for item in returned if is_object(item)]
+        text = "\n".join(texts)
+    else:
+        text = fields.text("tool_return")
+    status = fields.choice("status", None, ("success", "error"))
+    return ToolReturn(
+        tool_call_id=fields.text("tool_call_id"),
+        text=text,
+        status=status,
+        stdout=fields.optional_texts("stdout"),
+        stderr=fields.optional_texts("stderr"),
+    )
+
+
+def _said(fields: Fields, otid: str) -> Said:
+    _check_type(fields, "message")
+    place, problems = fields.place, fields.problems
+    role, content = fields.get("role"), fields.get("content")
+    speaker = _SPEAKERS.get(role) if isinstance(role, str) else None
+    if "role" not in fields.values:
+        problems.missing((*place, "role"), dict(fields.values))
+    elif speaker is None:
+        roles = "<MessageRole.user: 'user'>, <MessageRole.system: 'system'> or <MessageRole.assistant: 'assistant'>"
+        problems.literal((*place, "role"), role, roles)
+    if "content" not in fields.values:
+        problems.missing((*place, "content"), dict(fields.values))
+    elif not isinstance(content, str) and not is_sequence(content):
+        problems.add("string_type", (*place, "content", "str"), "Input should be a valid string", content)
+    parts: Sequence[object] = content if is_sequence(content) else ()
+    return Said(
+        role=speaker or "user",
+        content=content if isinstance(content, str) else _content(parts),
+        otid=otid,
+        name=fields.optional_text("name"),
+        sender_id=fields.optional_text("sender_id"),
+    )
+
+
+def resume(fields: Fields) -> Resume:
+    """Read a request to resume a stream."""
+    wanted = Resume(
+        agent_id=fields.optional_text("agent_id"),
+        run_id=fields.optional_text("run_id"),
+        otid=fields.optional_text("otid"),
+        starting_after=fields.integer("starting_after", 0),
+        include_pings=fields.optional_boolean("include_pings", True) or False,
+        batch_size=fields.optional_integer("batch_size", 100),
+    )
+    fields.optional_number("poll_interval")  # how often the real server looks is only a matter of delay
+    fields.problems.raise_if_any()
+    return wanted
+
+
+def compact(fields: Fields) -> Compact:
+    """Read a request to compact a conversation."""
+    agent_id = fields.optional_text("agent_id")
+    settings = fields.optional_object("compaction_settings")
+    mode = settings.optional_choice("mode", COMPACTION_MODES) if settings else None
+    fields.problems.raise_if_any()
+    return Compact(agent_id, mode)
+
+
+def feedback(fields: Fields) -> Feedback:
+    """Read a request to set a step's feedback."""
+    value = fields.optional_choice("feedback", ("positive", "negative"), kind="enum")
+    tags = fields.optional_texts("tags")
+    fields.problems.raise_if_any()
+    return Feedback(value, tags)

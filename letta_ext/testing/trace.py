@@ -1,0 +1,221 @@
+"""Provider traces: the exchange with the model that a step keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from . import wire
+from .ids import ORGANIZATION_ID, USER_ID
+from .records import Agent, Json, Message, Step, Tool, ToolCall, ToolReturn
+from .state import State
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One call of the model.
+
+    Attributes:
+        shown: the messages the model was shown.
+        answer: what it said.
+        calls: the tools it called.
+        failed: whether it answered an error.
+        said: the tokens of the text that was streamed.
+        cut: whether the stream was cancelled.
+    """
+
+    shown: Sequence[Message]
+    answer: Message
+    calls: Sequence[ToolCall]
+    failed: bool = False
+    said: list[str] = field(default_factory=list[str])
+    cut: bool = False
+
+
+def provider_trace(state: State, agent: Agent, step: Step, exchange: Exchange) -> Json:
+    """Return the trace of one call of the model."""
+    model = agent.model_handle.rpartition("/")[2]
+    response: Json = {"error": {"message": "asked to fail", "type": "server_error"}}
+    if step.streamed and not exchange.failed:
+        response = _streamed_response(state, model, exchange)
+    elif not exchange.failed:
+        response = _whole_response(state, model, exchange.answer, exchange.calls)
+    return {
+        **wire.audit(state.clock.now()),
+        "id": state.ids.new("provider_trace"),
+        "request_json": {
+            "model": model,
+            "messages": [said for message in exchange.shown for said in _chat(message)],
+            "max_completion_tokens": 16384,
+            "temperature": 1.0,
+            "user": USER_ID,
+            "parallel_tool_calls": agent.parallel_tool_calls,
+            "tools": [_tool(tool) for tool in agent.tools],
+            "tool_choice": "auto",
+        },
+        "response_json": response,
+        "step_id": step.id,
+        "agent_id": agent.id,
+        "agent_tags": [],
+        "call_type": "agent_step",
+        "run_id": step.run_id,
+        "source": None,
+        "org_id": ORGANIZATION_ID,
+        "user_id": USER_ID,
+        "compaction_settings": None,
+        "llm_config": llm_config(agent),
+        "billing_context": None,
+    }
+
+
+def llm_config(agent: Agent) -> Json:
+    """Return how the agent's model is configured."""
+    return {
+        "model": agent.model_handle.rpartition("/")[2],
+        "display_name": None,
+        "model_endpoint_type": "openai",
+        "model_endpoint": wire.MODEL_ENDPOINT,
+        "provider_name": "openai",
+        "provider_category": "base",
+        "model_wrapper": None,
+        "context_window": agent.context_window,
+        "put_inner_thoughts_in_kwargs": False,
+        "handle": agent.model_handle,
+        "temperature": 1.0,
+        "max_tokens": 16384,
+        "enable_reasoner": False,
+        "reasoning_effort": None,
+        "max_reasoning_tokens": 0,
+        "effort": None,
+        "frequency_penalty": None,
+        "compatibility_type": None,
+        "verbosity": None,
+        "tier": None,
+        "parallel_tool_calls": agent.parallel_tool_calls,
+        "response_format": None,
+        "strict": False,
+        "return_logprobs": False,
+        "top_logprobs": None,
+        "return_token_ids": False,
+        "tool_call_parser": None,
+    }
+
+
+def json_schema(tool: Tool) -> Json:
+    """Return a tool's schema."""
+    return {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+
+
+def _tool(tool: Tool) -> Json:
+    return {"type": "function", "function": json_schema(tool)}
+
+
+def _call(call: ToolCall) -> Json:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def _streamed_call(call: ToolCall) -> Json:
+    # The model's client, and with it the order of the keys, differs with the way of asking.
+    return {"id": call.id, "type": "function", "function": {"arguments": call.arguments, "name": call.name}}
+
+
+def _whole_call(call: ToolCall) -> Json:
+    return {"id": call.id, "function": {"arguments": call.arguments, "name": call.name}, "type": "function"}
+
+
+def _returned(returned: ToolReturn, when: datetime) -> Json:
+    status = "OK" if returned.status == "success" else "Failed"
+    alert = {"status": status, "message": returned.text, "time": wire.spoken_instant(when)}
+    packed = json.dumps(alert, indent=2)
+    return {"content": packed, "role": "tool", "tool_call_id": returned.tool_call_id}
+
+
+def _chat(message: Message) -> list[Json]:
+    """Return a stored message as the model is shown it."""
+    if message.role in ("assistant", "approval_request"):
+        shown: Json = {"content": message.text, "role": "assistant"}
+        if message.reasoning is not None:
+            shown["reasoning_content"] = message.reasoning
+        if message.tool_calls:
+            shown["tool_calls"] = [_call(call) for call in message.tool_calls]
+        return [shown]
+    if message.role == "tool":
+        return [_returned(returned, message.created_at) for returned in message.tool_returns]
+    if message.role == "approval_response":
+        return []
+    content = message.content
+    if not isinstance(content, str):
+        content = "\n\n".join(str(piece.get("text", "")) for piece in content)
+    return [{"content": content, "role": "system" if message.role == "system" else "user"}]
+
+
+def _streamed_response(state: State, model: str, exchange: Exchange) -> Json:
+    content: list[str] = []
+    if exchange.answer.reasoning is not None:
+        thought = {"type": "reasoning", "is_native": True, "reasoning": exchange.answer.reasoning, "signature": None}
+        content.append(wire.encode(thought))
+    text = "".join(exchange.said) if exchange.cut else exchange.answer.text
+    if text is not None:
+        content.append(wire.encode({"type": "text", "text": text, "signature": None}))
+    usage: Json = {
+        "completion_tokens": wire.Usage.COMPLETION,
+        "prompt_tokens": wire.Usage.PROMPT,
+        "total_tokens": wire.Usage.COMPLETION + wire.Usage.PROMPT,
+        "completion_tokens_details": {"reasoning_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": 0},
+    }
+    return {
+        "content": {
+            "tool_call": wire.encode(_streamed_call(exchange.calls[0])) if exchange.calls else None,
+            "content": content,
+        },
+        "id": f"chatcmpl-{state.ids.hex(32)}",
+        "model": model,
+        "role": "assistant",
+        "type": "message",
+        # What a stream used is told at its end.
+        "usage": {"input_tokens": 0, "output_tokens": 0} if exchange.cut else usage,
+    }
+
+
+def _whole_response(state: State, model: str, answer: Message, calls: Sequence[ToolCall]) -> Json:
+    message: Json = {
+        "content": answer.text,
+        "refusal": None,
+        "role": "assistant",
+        "annotations": None,
+        "audio": None,
+        "function_call": None,
+        "tool_calls": [_whole_call(call) for call in calls] or None,
+    }
+    if answer.reasoning is not None:
+        message["reasoning_content"] = answer.reasoning
+    choice: Json = {
+        "finish_reason": "tool_calls" if calls else "stop",
+        "index": 0,
+        "logprobs": None,
+        "message": message,
+    }
+    return {
+        "id": f"chatcmpl-{state.ids.hex(32)}",
+        "choices": [choice],
+        "created": int(state.clock.now().timestamp()),
+        "model": model,
+        "object": "chat.completion",
+        "service_tier": None,
+        "system_fingerprint": None,
+        "usage": {
+            "completion_tokens": wire.Usage.COMPLETION,
+            "prompt_tokens": wire.Usage.PROMPT,
+            "total_tokens": wire.Usage.COMPLETION + wire.Usage.PROMPT,
+            "completion_tokens_details": {
+                "accepted_prediction_tokens": None,
+                "audio_tokens": None,
+                "reasoning_tokens": 0,
+                "rejected_prediction_tokens": None,
+            },
+            "prompt_tokens_details": {"audio_tokens": None, "cached_tokens": 0},
+        },
+    }

@@ -1,0 +1,337 @@
+"""JSON shapes of what the ten operations answer: exactly the real server's keys, in its order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from .errors import RunFailedError
+from .ids import ORGANIZATION_ID, USER_ID, part_otid
+from .records import Approval, Json, Message, Step, ToolCall, ToolReturn
+
+MESSAGE_TYPES = (
+    "system_message",
+    "user_message",
+    "assistant_message",
+    "reasoning_message",
+    "hidden_reasoning_message",
+    "tool_call_message",
+    "tool_return_message",
+    "approval_request_message",
+    "approval_response_message",
+    "summary_message",
+    "event_message",
+)
+MODEL_ENDPOINT = "http://127.0.0.1:9911/v1"
+CONTEXT_WINDOW = 128_000
+
+
+def encode(value: object) -> str:
+    """Return the compact JSON the server writes."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def instant(when: datetime) -> str:
+    """Spell a message's date: whole seconds and a numeric offset."""
+    return when.isoformat(timespec="seconds")
+
+
+def precise_instant(when: datetime) -> str:
+    """Spell the date of everything that is not a message: microseconds and ``Z``."""
+    return when.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def spoken_instant(when: datetime) -> str:
+    """Spell a date as the model is told it."""
+    return f"{when:%Y-%m-%d %I:%M:%S %p} UTC+0000"
+
+
+def _envelope(
+    message: Message, kind: str, otid: str | None, *, name: str | None = None, step_id: str | None = None
+) -> Json:
+    return {
+        "id": message.id,
+        "date": instant(message.created_at),
+        "name": name,
+        "message_type": kind,
+        "otid": otid,
+        "sender_id": message.sender_id,
+        "step_id": step_id,
+        "is_err": None,
+        "seq_id": None,
+        "run_id": message.run_id,
+    }
+
+
+def part(message: Message, kind: str, index: int, **fields: object) -> Json:
+    """Return one rendered part of a model turn, or one delta of it; the index tells the parts apart."""
+    otid = message.id if index < 0 else part_otid(message.id, index)
+    return {**_envelope(message, kind, otid, name=message.name, step_id=message.step_id), **fields}
+
+
+def reasoning_part(message: Message, index: int, reasoning: str, source: str = "reasoner_model") -> Json:
+    """Return a ``reasoning_message``."""
+    return part(message, "reasoning_message", index, source=source, reasoning=reasoning, signature=None)
+
+
+def call_object(call: ToolCall) -> Json:
+    """Return a complete tool call."""
+    return {"name": call.name, "arguments": call.arguments, "tool_call_id": call.id}
+
+
+def return_object(returned: ToolReturn) -> Json:
+    """Return what a tool call gave back."""
+    return {
+        "type": "tool",
+        "tool_return": returned.text,
+        "status": returned.status,
+        "tool_call_id": returned.tool_call_id,
+        "stdout": returned.stdout,
+        "stderr": returned.stderr,
+    }
+
+
+def approval_object(approval: Approval) -> Json:
+    """Return a person's answer to a tool call."""
+    return {
+        "type": "approval",
+        "tool_call_id": approval.tool_call_id,
+        "approve": approval.approve,
+        "reason": approval.reason,
+    }
+
+
+def _calls(message: Message) -> Json:
+    calls = [call_object(call) for call in message.tool_calls]
+    return {"tool_call": calls[0], "tool_calls": calls}
+
+
+def _turn(message: Message, *, text_is_assistant: bool) -> list[Json]:
+    parts: list[Json] = []
+    if message.reasoning is not None:
+        parts.append(reasoning_part(message, 0, message.reasoning))
+    if message.text is not None:
+        index = len(parts)
+        if text_is_assistant:
+            parts.append(part(message, "assistant_message", index, content=message.text))
+        else:
+            parts.append(reasoning_part(message, index, message.text, "non_reasoner_model"))
+    if message.role == "approval_request":
+        parts.append(part(message, "approval_request_message", -1, **_calls(message)))
+    elif message.tool_calls:
+        parts.append(part(message, "tool_call_message", len(parts), **_calls(message)))
+    return parts
+
+
+def _approval_response(message: Message) -> Json:
+    first = next((answer for answer in message.answers if isinstance(answer, Approval)), None)
+    return {
+        **_envelope(message, "approval_response_message", message.otid),
+        "approvals": [
+            approval_object(answer) if isinstance(answer, Approval) else return_object(answer)
+            for answer in message.answers
+        ],
+        "approve": first.approve if first else None,
+        "approval_request_id": first.tool_call_id if first else None,
+        "reason": first.reason if first else None,
+    }
+
+
+def tool_return_message(message: Message) -> Json:
+    """Return a ``tool_return_message``; its older fields repeat the first return."""
+    returns = [return_object(returned) for returned in message.tool_returns]
+    older = {key: value for key, value in returns[0].items() if key != "type"}
+    return part(message, "tool_return_message", 0, **older, tool_returns=returns)
+
+
+def render(message: Message, *, text_is_assistant: bool = True) -> list[Json]:
+    """Return the messages that one stored message is shown as.
+
+    Args:
+        message: the stored message.
+        text_is_assistant: False for the messages of a step, which show what the model said as reasoning.
+    """
+    if message.role in ("assistant", "approval_request"):
+        return _turn(message, text_is_assistant=text_is_assistant)
+    if message.role == "approval_response":
+        return [_approval_response(message)]
+    if message.role == "tool":
+        return [tool_return_message(message)]
+    kind = "system_message" if message.role == "system" else "user_message"
+    envelope = _envelope(message, kind, message.otid, name=message.name, step_id=message.step_id)
+    return [{**envelope, "content": message.content}]
+
+
+def ping(ping_id: str, when: datetime, run_id: str, seq_id: int | None = None) -> Json:
+    """Return a keepalive ping."""
+    return {
+        "id": ping_id,
+        "date": instant(when),
+        "name": None,
+        "message_type": "ping",
+        "otid": None,
+        "sender_id": None,
+        "step_id": None,
+        "is_err": None,
+        "seq_id": seq_id,
+        "run_id": run_id,
+    }
+
+
+def stop_reason(reason: str) -> Json:
+    """Return a ``stop_reason``."""
+    return {"message_type": "stop_reason", "stop_reason": reason}
+
+
+def error_message(run_id: str, failure: tuple[str, str], detail: str) -> Json:
+    """Return the ``error_message`` of a failed run."""
+    kind, message = failure
+    return {
+        "message_type": "error_message",
+        "run_id": run_id,
+        "error_type": kind,
+        "message": message,
+        "detail": detail,
+        "seq_id": None,
+    }
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a run used. Every model call costs the same here, as it does on the model server of the live tests.
+
+    Attributes:
+        steps: how often the model was called.
+        streamed: whether its tokens were streamed.
+        context: how many tokens the context has in the end.
+    """
+
+    steps: int = 0
+    streamed: bool = False
+    context: int = 112
+
+    PROMPT = 100
+    COMPLETION = 12
+
+    def as_json(self) -> Json:
+        """Return ``usage_statistics``."""
+        used = self.steps > 0
+        return {
+            "message_type": "usage_statistics",
+            "completion_tokens": self.COMPLETION * self.steps,
+            "prompt_tokens": self.PROMPT * self.steps,
+            "total_tokens": (self.COMPLETION + self.PROMPT) * self.steps,
+            "step_count": self.steps,
+            "run_ids": None,
+            "cached_input_tokens": 0 if used else None,
+            # A token stream never learns this number.
+            "cache_write_tokens": 0 if used and not self.streamed else None,
+            "reasoning_tokens": 0 if used else None,
+            "context_tokens": self.context if used else None,
+        }
+
+
+def letta_response(messages: list[Json], reason: str, usage: Usage) -> Json:
+    """Return the answer to a request with ``streaming=false``."""
+    return {
+        "messages": messages,
+        "stop_reason": stop_reason(reason),
+        "usage": usage.as_json(),
+        "logprobs": None,
+        "turns": None,
+    }
+
+
+def step(stored: Step) -> Json:
+    """Return a step."""
+    used = stored.used
+    return {
+        "id": stored.id,
+        "origin": None,
+        "organization_id": ORGANIZATION_ID,
+        "provider_id": None,
+        "run_id": stored.run_id,
+        "agent_id": stored.agent_id,
+        "provider_name": "openai",
+        "provider_category": "base",
+        "model": stored.model_handle.rpartition("/")[2],
+        "model_handle": stored.model_handle,
+        "model_endpoint": MODEL_ENDPOINT,
+        "context_window_limit": stored.context_window,
+        "completion_tokens": Usage.COMPLETION if used else 0,
+        "prompt_tokens": Usage.PROMPT if used else 0,
+        "total_tokens": Usage.COMPLETION + Usage.PROMPT if used else 0,
+        "cached_input_tokens": None,
+        "cache_write_tokens": None,
+        "reasoning_tokens": None,
+        "completion_tokens_details": {"reasoning_tokens": 0} if used else None,
+        "prompt_tokens_details": {
+            "cached_tokens": 0,
+            "cache_read_tokens": 0,
+            "cache_creation_tokens": None if stored.streamed else 0,
+        }
+        if used
+        else None,
+        "stop_reason": stored.stop_reason,
+        "tags": list(stored.tags),
+        "tid": None,
+        "trace_id": None,
+        "request_id": None,
+        "messages": [],
+        "feedback": stored.feedback,
+        "project_id": None,
+        "error_type": stored.error_type,
+        "error_data": stored.error_data,
+        "status": stored.status,
+    }
+
+
+def step_metrics(stored: Step) -> Json:
+    """Return a step's metrics. The durations are invented, and the same each time."""
+    model_ns = 80_000_000 if stored.used else None
+    return {
+        "id": stored.id,
+        "organization_id": ORGANIZATION_ID,
+        "provider_id": None,
+        "run_id": stored.run_id,
+        "agent_id": stored.agent_id,
+        "step_start_ns": None,
+        "llm_request_start_ns": None,
+        "llm_request_ns": model_ns,
+        "tool_execution_ns": stored.tool_execution_ns,
+        "step_ns": 10_000_000 + (model_ns or 0) + (stored.tool_execution_ns or 0),
+        "base_template_id": None,
+        "template_id": None,
+        "project_id": None,
+    }
+
+
+def failed_step(failure: RunFailedError | None) -> tuple[str, Json]:
+    """Return a failed step's error type and error data; without a failure, those of a cancelled stream."""
+    kind, message, ending = "Unknown", "Unknown error", "GeneratorExit"
+    if failure is not None:
+        kind, message, ending = failure.exception, failure.detail, f"{failure.exception}: {failure.detail}"
+    traceback = f"Traceback (most recent call last):\n{ending}\n"
+    return kind, {"message": message, "traceback": traceback, "details": None}
+
+
+def audit(when: datetime) -> Json:
+    """Return the keys with which everything in the real database begins."""
+    return {
+        "created_by_id": USER_ID,
+        "last_updated_by_id": USER_ID,
+        "created_at": precise_instant(when),
+        "updated_at": precise_instant(when),
+    }
+
+
+def sse(data: Mapping[str, object], event: str | None = None) -> str:
+    """Return one server-sent event."""
+    head = f"event: {event}\n" if event else ""
+    return f"{head}data: {encode(data)}\n\n"
+
+
+DONE = "data: [DONE]\n\n"
+"""The event that ends a stream."""
