@@ -1,0 +1,118 @@
+"""How cost grows with size: time and memory of decoding, paging, streams. A slope of one is a cost in proportion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import httpx
+import orjson
+from attrs import frozen
+
+from letta_api.models import LettaResponse
+from letta_api.unions import decode_message
+from letta_ext import Letta
+
+from . import bodies
+from .measuring import measure
+from .rows_decoding import CONVERSATION, answering
+from .rows_memory import held
+
+SIZES = (100, 300, 1_000, 3_000, 10_000, 30_000)
+PAIRS = 5
+PAGE = 100
+
+
+@frozen
+class Line:
+    """What was measured at each size.
+
+    Attributes:
+        name: what grows.
+        unit: of the values, `s` or `bytes`.
+        points: sizes and values.
+    """
+
+    name: str
+    unit: str
+    points: Sequence[tuple[int, float]]
+
+    @property
+    def slope(self) -> float:
+        """The exponent: 1 where twice the size costs twice as much."""
+        logs = [(math.log(x), math.log(y)) for x, y in self.points]
+        mean_x, mean_y = (sum(values) / len(logs) for values in zip(*logs, strict=True))
+        return sum((x - mean_x) * (y - mean_y) for x, y in logs) / sum((x - mean_x) ** 2 for x, _ in logs)
+
+
+def _decode_page(text: bytes) -> Any:
+    return [decode_message(each) for each in orjson.loads(text)]
+
+
+def _visit(text: bytes) -> object:
+    content: Any = LettaResponse.from_dict(orjson.loads(text)).logprobs
+    return [token.logprob for token in content.content]
+
+
+def _drain(body: bytes) -> Callable[[], object]:
+    client = Letta(api_key="key", base_url="http://letta.test", http_client=answering(bodies.in_chunks(body)))
+
+    def drain() -> None:
+        for _ in client.conversations.messages.create(CONVERSATION, input="hello"):
+            pass
+
+    return drain
+
+
+def _walk(count: int) -> Callable[[], object]:
+    """A walk over so many steps, of pages that lie ready."""
+    pattern = bodies.page_of_steps(PAGE)
+    pages = [pattern.replace(b"-0000-4000-", b"-%04x-4000-" % number) for number in range(1, count // PAGE + 1)]
+
+    def walk() -> None:
+        left = iter([*pages, b"[]"])
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            head = {"content-type": "application/json"}
+            return httpx.Response(200, content=next(left), headers=head, request=request)
+
+        http = httpx.Client(transport=httpx.MockTransport(answer))
+        for _ in Letta(api_key="key", base_url="http://letta.test", http_client=http).steps.list(limit=PAGE):
+            pass
+
+    return walk
+
+
+def measure_lines(sizes: Sequence[int] = SIZES) -> list[Line]:
+    """Measures all of them."""
+
+    def timed(make: Callable[[int], Callable[[], object]]) -> list[tuple[int, float]]:
+        works = {str(size): make(size) for size in sizes}
+        taken = measure(works, PAIRS)
+        return [(size, sorted(taken[str(size)])[PAIRS // 2]) for size in sizes]
+
+    def page(size: int) -> Callable[[], object]:
+        text = bodies.page_of_messages(size)
+        return lambda: _decode_page(text)
+
+    def logprobs(size: int) -> Callable[[], object]:
+        text = bodies.response_with_logprobs(size)
+        return lambda: _visit(text)
+
+    return [
+        Line("decode a page of n messages", "s", timed(page)),
+        Line("visit n token logprobs", "s", timed(logprobs)),
+        Line("a stream of n events", "s", timed(lambda size: _drain(bodies.stream(size)))),
+        Line("walk n steps, 100 a page", "s", timed(_walk)),
+        Line("memory of n messages", "bytes", [(n, held(page(n))) for n in sizes]),
+    ]
+
+
+def text(lines: Sequence[Line]) -> str:
+    """The lines for a terminal."""
+    rows = [f"{'growth':32}{'exponent':>10}  at {SIZES[0]:,}: {'':12}at {SIZES[-1]:,}:"]
+    for line in lines:
+        first, last = line.points[0][1], line.points[-1][1]
+        rows.append(f"{line.name:32}{line.slope:10.2f}  {first:.3g} {line.unit:12}  {last:.3g} {line.unit}")
+    return "\n".join(rows)

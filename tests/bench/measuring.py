@@ -1,0 +1,165 @@
+"""Pairs in turn. A machine that is slow for a while is slow for both sides of a pair, so ratios hold where times do not."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Literal
+
+from attrs import field, frozen
+
+Work = Callable[[], object]
+Clock = Callable[[], float]
+
+OURS: Final = "ours"
+PUBLISHED: Final = "letta-client"
+STOCK: Final = "stock generator"
+FLOOR: Final = "msgspec"
+BARE: Final = "httpx"
+
+BATCH: Final = 0.004
+"""Seconds that one measurement of a side lasts at least: far above the resolution of every clock."""
+
+cpu: Clock = time.thread_time
+"""For what computes: a process that waits for its turn is not slower for it."""
+wall: Clock = time.perf_counter
+"""For what waits for another process."""
+
+
+@frozen
+class Spread:
+    """Ratios of pairs: the median, and the quartiles around it."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """The spread of at least two values."""
+        low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(median, low, high)
+
+
+@frozen
+class Result:
+    """One row of the table.
+
+    Attributes:
+        group: what the row belongs to.
+        name: what was measured.
+        unit: of what the values of the sides are.
+        sides: the median value of each side.
+        versus: the side that the figure compares with.
+        figure: how often ours fits into the other side where `sense` is "faster"; the other way round for "overhead".
+        reach: the figure to reach, or None where none is set.
+        sense: whether more is better ("faster") or less ("overhead").
+        note: what else must be known.
+    """
+
+    group: str
+    name: str
+    unit: str
+    sides: Mapping[str, float]
+    versus: str
+    figure: Spread
+    reach: float | None
+    sense: Literal["faster", "overhead"]
+    note: str = ""
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the median is at its figure; None where there is none."""
+        if self.reach is None:
+            return None
+        return self.figure.median >= self.reach if self.sense == "faster" else self.figure.median <= self.reach
+
+
+@frozen
+class Row:
+    """What to measure, and the figure to reach. `work` makes the sides when the row's turn comes."""
+
+    group: str
+    name: str
+    work: Callable[[], Mapping[str, Work]]
+    versus: str = PUBLISHED
+    reach: float | None = None
+    sense: Literal["faster", "overhead"] = "faster"
+    clock: Clock = cpu
+    each: int = 1
+    note: str = ""
+
+    def run(self, pairs: int) -> Result:
+        """Measures the row."""
+        sides = self.work()
+        times = measure(sides, pairs, self.clock)
+        return result(self, {name: [t / self.each for t in taken] for name, taken in times.items()}, "us", 1e6)
+
+
+@frozen
+class Sampled:
+    """A row whose sides give their own values, each time they are asked."""
+
+    group: str
+    name: str
+    sample: Callable[[], Mapping[str, Callable[[], float]]]
+    versus: str = PUBLISHED
+    reach: float | None = None
+    sense: Literal["faster", "overhead"] = "faster"
+    unit: str = "us"
+    scale: float = 1e6
+    most: int = field(default=15)
+    note: str = ""
+
+    def run(self, pairs: int) -> Result:
+        """Measures the row."""
+        sides = self.sample()
+        for side in sides.values():
+            side()  # warms caches of files and code
+        taken: dict[str, list[float]] = {name: [] for name in sides}
+        for _ in range(max(2, min(pairs, self.most))):
+            for name, side in sides.items():
+                taken[name].append(side())
+        return result(self, taken, self.unit, self.scale)
+
+
+def result(row: Row | Sampled, taken: Mapping[str, Sequence[float]], unit: str, scale: float) -> Result:
+    """The row's result: the ratio of each pair, and the median of each side."""
+    over, under = (row.versus, OURS) if row.sense == "faster" else (OURS, row.versus)
+    ratios = [a / b for a, b in zip(taken[over], taken[under], strict=True)]
+    sides = {name: statistics.median(values) * scale for name, values in taken.items()}
+    return Result(
+        row.group, row.name, unit, sides, row.versus, Spread.of(ratios), row.reach, row.sense, row.note
+    )
+
+
+def measure(sides: Mapping[str, Work], pairs: int, clock: Clock = cpu) -> dict[str, list[float]]:
+    """Seconds that one call of each side takes, measured in turn, `pairs` times. The collector stays on: it is a cost."""
+    repeats = {name: _repeats(work, clock) for name, work in sides.items()}
+    taken: dict[str, list[float]] = {name: [] for name in sides}
+    gc.collect()
+    gc.freeze()  # what this program holds itself is no cost of theirs
+    try:
+        for _ in range(pairs):
+            for name, work in sides.items():
+                taken[name].append(_time(work, repeats[name], clock))
+    finally:
+        gc.unfreeze()
+    return taken
+
+
+def _repeats(work: Work, clock: Clock) -> int:
+    count = 1
+    work()
+    while _time(work, count, clock) * count < BATCH:
+        count *= 2
+    return count
+
+
+def _time(work: Work, count: int, clock: Clock) -> float:
+    started = clock()
+    for _ in range(count):
+        work()
+    return (clock() - started) / count

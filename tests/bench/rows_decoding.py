@@ -1,0 +1,188 @@
+"""Rows of decoding: from the bytes of JSON, as every caller has it, to typed objects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from letta_api.models import LettaResponse, Step
+from letta_api.unions import Message, StreamEvent, decode_message, decode_stream_event
+from letta_ext import Letta
+
+from . import bodies, others
+from .measuring import FLOOR, OURS, PUBLISHED, STOCK, Row, Work
+
+DECODING: Final = "decoding"
+CONVERSATION: Final = "conv-123e4567-e89b-42d3-8456-426614174000"
+EVENTS: Final = 2_000
+
+
+def _constructing(kind: Any) -> Callable[[bytes], Any]:
+    construct = others.construct()
+    return lambda text: construct(type_=kind, value=json.loads(text))
+
+
+def event(text: bytes) -> Mapping[str, Work]:
+    """One event of a stream, from its JSON text."""
+    published = _constructing(others.published("agents.letta_streaming_response", "LettaStreamingResponse"))
+    stock = others.stock("models.assistant_message", "AssistantMessage").from_dict
+    floor = others.floor_decoder(StreamEvent)
+    return {
+        OURS: lambda: decode_stream_event(orjson.loads(text)),
+        PUBLISHED: lambda: published(text),
+        STOCK: lambda: stock(json.loads(text)),  # the class is given: its output knows no streams
+        FLOOR: lambda: floor(text),
+    }
+
+
+def parsed_event() -> Mapping[str, Work]:
+    """The same from parsed JSON: what the decoders alone take."""
+    value = orjson.loads(bodies.delta())
+    kind = others.published("agents.letta_streaming_response", "LettaStreamingResponse")
+    construct, stock = others.construct(), others.stock("models.assistant_message", "AssistantMessage").from_dict
+    return {
+        OURS: lambda: decode_stream_event(value),
+        PUBLISHED: lambda: construct(type_=kind, value=value),
+        STOCK: lambda: stock(value),
+    }
+
+
+def page(text: bytes) -> Mapping[str, Work]:
+    """A page of a conversation."""
+    published = _constructing(list[others.published("agents.message", "Message")])  # type: ignore[misc]  # at run time
+    floor = others.floor_decoder(list[Message])
+    parse = others.stock("api.conversations_messages.conversations_messages_list", "_parse_response")
+    client = others.stock("client", "Client")(base_url="http://letta.test")
+    answer = httpx.Response(200, content=text)
+    return {
+        OURS: lambda: [decode_message(each) for each in orjson.loads(text)],
+        PUBLISHED: lambda: published(text),
+        STOCK: lambda: parse(client=client, response=answer),
+        FLOOR: lambda: floor(text),
+    }
+
+
+def step(text: bytes) -> Mapping[str, Work]:
+    """A step."""
+    published = _constructing(others.published("step", "Step"))
+    stock, floor = others.stock("models.step", "Step").from_dict, others.floor_decoder(Step)
+    return {
+        OURS: lambda: Step.from_dict(orjson.loads(text)),
+        PUBLISHED: lambda: published(text),
+        STOCK: lambda: stock(json.loads(text)),
+        FLOOR: lambda: floor(text),
+    }
+
+
+def logprobs(read: Callable[[Any], object]) -> Mapping[str, Work]:
+    """A response with the log-probabilities of 20,000 tokens, of which `read` takes what it wants."""
+    text = bodies.response_with_logprobs()
+    published = _constructing(others.published("agents.letta_response", "LettaResponse"))
+    floor = others.floor_decoder(LettaResponse)
+    return {
+        OURS: lambda: read(LettaResponse.from_dict(orjson.loads(text))),
+        PUBLISHED: lambda: read(published(text)),
+        FLOOR: lambda: read(floor(text)),
+    }
+
+
+def first_token(response: Any) -> object:
+    """The first access."""
+    return response.logprobs.content[0].token
+
+
+def every_token(response: Any) -> object:
+    """Every token visited."""
+    for token in response.logprobs.content:
+        token.logprob  # noqa: B018  (the access is what is measured)
+    return response
+
+
+class Body(httpx.SyncByteStream):
+    """A body that comes in chunks."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self.chunks = chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.chunks)
+
+
+def answering(body: list[bytes], kind: str = "text/event-stream") -> httpx.Client:
+    """A client whose every request gets this answer."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-type": kind}, stream=Body(body), request=request)
+
+    return httpx.Client(transport=httpx.MockTransport(answer))
+
+
+def published_client(http: httpx.Client, base_url: str = "http://letta.test") -> Any:
+    """The published client on an httpx client."""
+    from importlib import import_module
+
+    return import_module("letta_client").Letta(api_key="key", base_url=base_url, http_client=http)
+
+
+def whole_stream(chunks: list[bytes]) -> Mapping[str, Work]:
+    """A call and its whole stream, bytes to typed events, through the client that a caller uses."""
+    client = Letta(api_key="key", base_url="http://letta.test", http_client=answering(chunks))
+    published = published_client(answering(chunks))
+    bare = answering(chunks)
+    floor = others.floor_decoder(StreamEvent)
+
+    def split() -> None:
+        buffer = b""
+        with bare.stream("POST", f"http://letta.test/v1/conversations/{CONVERSATION}/messages", json={}) as response:
+            for chunk in response.iter_bytes():
+                *frames, buffer = (buffer + chunk).split(b"\n\n")
+                for frame in frames:
+                    if frame != b"data: [DONE]":
+                        floor(frame[6:])
+
+    def drain(client: Any) -> None:
+        for _ in client.conversations.messages.create(CONVERSATION, input="hello", streaming=True):
+            pass
+
+    return {OURS: lambda: drain(client), PUBLISHED: lambda: drain(published), FLOOR: split}
+
+
+def rows() -> list[Row]:
+    """The rows."""
+    stream = bodies.stream(EVENTS)
+    messages = len(orjson.loads(bodies.recorded("list_asc")))
+    tool = next(text for text in bodies.events("send_tool_tokens_stream") if b'"tool_call_message"' in text)
+    return [
+        Row(DECODING, "a stream event", lambda: event(bodies.delta()), reach=20),
+        Row(DECODING, "a stream event, its JSON parsed already", parsed_event),
+        Row(DECODING, "a stream event that is a piece of a tool call", lambda: tool_event(tool)),
+        Row(DECODING, "a message of a list page", lambda: page(bodies.recorded("list_asc")), reach=15, each=messages),
+        Row(DECODING, "a step", lambda: step(bodies.recorded("step_retrieve")), reach=25),
+        Row(
+            DECODING, "20,000 token logprobs, to first access", lambda: logprobs(first_token), reach=8,
+            each=bodies.TOKENS, note="a token",
+        ),
+        Row(
+            DECODING, "20,000 token logprobs, every token visited", lambda: logprobs(every_token), reach=2.5,
+            each=bodies.TOKENS, note="a token",
+        ),
+        Row(
+            DECODING, "whole stream, an event in a chunk", lambda: whole_stream(bodies.frame_by_frame(stream)),
+            reach=12, each=EVENTS, note="an event",
+        ),
+        Row(
+            DECODING, "whole stream, in chunks of 1,400 bytes", lambda: whole_stream(bodies.in_chunks(stream)),
+            reach=12, each=EVENTS, note="an event",
+        ),
+    ]  # fmt: skip
+
+
+def tool_event(text: bytes) -> Mapping[str, Work]:
+    """A piece of a tool call, which leaves keys out."""
+    sides = dict(event(text))
+    stock = others.stock("models.tool_call_message", "ToolCallMessage").from_dict
+    return {**sides, STOCK: lambda: stock(json.loads(text))}

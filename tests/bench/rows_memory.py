@@ -1,0 +1,137 @@
+"""Rows of memory: what a decoded message holds, and that iterating holds nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from letta_api.unions import Message, decode_message
+from letta_ext import Letta
+
+from . import bodies, others
+from .measuring import FLOOR, OURS, PUBLISHED, Sampled
+from .others import ROOT
+from .rows_decoding import CONVERSATION
+
+MEMORY: Final = "memory"
+TENTH: Final = "after a tenth"
+MANY: Final = 1_000_000
+PAGE: Final = 1_000
+
+
+def held(work: Callable[[], Any]) -> float:
+    """Bytes that a result holds."""
+    work()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        result = work()
+        after = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    del result
+    return after - before
+
+
+def a_message() -> Mapping[str, Callable[[], float]]:
+    """Bytes of one decoded message of a page."""
+    count = 500
+    text = bodies.page_of_messages(count)
+    construct, kind = others.construct(), list[others.published("agents.message", "Message")]  # type: ignore[misc]
+    floor = others.floor_decoder(list[Message])
+    return {
+        OURS: lambda: held(lambda: [decode_message(each) for each in orjson.loads(text)]) / count,
+        PUBLISHED: lambda: held(lambda: construct(type_=kind, value=json.loads(text))) / count,
+        FLOOR: lambda: held(lambda: floor(text)) / count,
+    }
+
+
+class _Endless(httpx.SyncByteStream):
+    """A stream of many events that is never whole anywhere."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __iter__(self) -> Generator[bytes, None, None]:
+        opening, piece, *_ = bodies.frame_by_frame(bodies.stream(1))
+        yield opening
+        chunk = piece * 10
+        for _ in range(self.count // 10):
+            yield chunk
+        yield b"data: [DONE]\n\n"
+
+
+def _peak() -> int:
+    import resource  # not on Windows, where this row is not measured
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _watched(iterating: Generator[object, None, None], count: int) -> None:
+    """Prints the peak memory of this process after a tenth of the items, and at the end."""
+    seen = 0
+    for seen, _ in enumerate(iterating, 1):
+        if seen == count // 10:
+            print(_peak())
+    if seen < count:
+        raise RuntimeError(f"{seen} of {count}")
+    print(_peak())
+
+
+def _events(count: int) -> Generator[object, None, None]:
+    def answer(request: httpx.Request) -> httpx.Response:
+        head = {"content-type": "text/event-stream"}
+        return httpx.Response(200, headers=head, stream=_Endless(count), request=request)
+
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    client = Letta(api_key="key", base_url="http://letta.test", http_client=http)
+    yield from client.conversations.messages.create(CONVERSATION, input="hello")
+
+
+def _items(count: int) -> Generator[object, None, None]:
+    """Steps, of pages that are made when they are asked for."""
+    pattern = bodies.page_of_steps(PAGE)
+    numbers = iter(range(1, count // PAGE + 1))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        number = next(numbers, 0)
+        page = pattern.replace(b"-0000-4000-", b"-%04x-4000-" % number) if number else b"[]"
+        return httpx.Response(200, content=page, headers={"content-type": "application/json"}, request=request)
+
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    yield from Letta(api_key="key", base_url="http://letta.test", http_client=http).steps.list(limit=PAGE)
+
+
+def iterating(what: str) -> Mapping[str, Callable[[], float]]:
+    """The peak memory of a process that iterates, at its end and after a tenth of the way."""
+    found: list[float] = []
+
+    def run() -> float:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.bench.rows_memory", what], capture_output=True, text=True, cwd=ROOT, check=True
+        )
+        found[:] = map(float, done.stdout.split())
+        return found[1]
+
+    return {OURS: run, TENTH: lambda: found[0]}
+
+
+def rows() -> list[Sampled]:
+    """The rows."""
+    flat: dict[str, Any] = {"sense": "overhead", "unit": "MB", "scale": 1e-6, "most": 2}
+    return [
+        Sampled(MEMORY, "a decoded message of a page", a_message, unit="bytes", scale=1, most=3),
+        Sampled(MEMORY, "peak over a million events", lambda: iterating("events"), TENTH, 1.02, **flat),
+        Sampled(MEMORY, "peak over a million steps", lambda: iterating("items"), TENTH, 1.02, **flat),
+    ]
+
+
+if __name__ == "__main__":
+    _watched({"events": _events, "items": _items}[sys.argv[1]](MANY), MANY)

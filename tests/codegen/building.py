@@ -1,0 +1,95 @@
+"""Small documents, and the packages that the generator makes of them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from codegen.pipeline import Result, write_package
+
+Schema = dict[str, Any]
+
+_numbers = count(1)
+
+STRING: Schema = {"type": "string"}
+NULL: Schema = {"type": "null"}
+
+
+def ref(name: str) -> Schema:
+    """A reference to a component."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def obj(required: str = "", **properties: Any) -> Schema:
+    """An object schema; `required` names its required properties."""
+    return {"type": "object", "properties": properties, "required": required.split()}
+
+
+def tagged(tag: str, **mapping: str) -> Schema:
+    """A tagged union of components, by the values of the tag."""
+    return {
+        "oneOf": [ref(name) for name in dict.fromkeys(mapping.values())],
+        "discriminator": {
+            "propertyName": tag,
+            "mapping": {value: f"#/components/schemas/{name}" for value, name in mapping.items()},
+        },
+    }
+
+
+def answers(schema: Schema | None) -> dict[str, Any]:
+    """The responses of an operation with one JSON answer."""
+    content = {} if schema is None else {"content": {"application/json": {"schema": schema}}}
+    return {"200": {"description": "ok", **content}}
+
+
+def takes(schema: Schema) -> dict[str, Any]:
+    """A JSON request body."""
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def operation(id_: str = "things.get", **parts: Any) -> dict[str, Any]:
+    """An operation; without parts it answers any JSON."""
+    return {"operationId": id_, "tags": ["things"], "responses": answers({}), **parts}
+
+
+def document(schemas: dict[str, Any] | None = None, paths: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A whole document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "T", "version": "1"},
+        "paths": paths or {},
+        "components": {"schemas": schemas or {}},
+    }
+
+
+def make(data: dict[str, Any], folder: Path, *, lenient: bool = False) -> tuple[Path, Result]:
+    """Generates a package of a name that no other has."""
+    package = folder / f"api{next(_numbers)}"
+    return package, write_package(data, package, "0" * 64, lenient=lenient)
+
+
+@contextmanager
+def imported(package: Path) -> Iterator[ModuleType]:
+    """The package, imported with all of its modules."""
+    sys.path.insert(0, str(package.parent))
+    try:
+        module = importlib.import_module(package.name)
+        for path in sorted(package.rglob("*.py")):
+            parts = path.relative_to(package.parent).with_suffix("").parts
+            importlib.import_module(".".join(parts).removesuffix(".__init__"))
+        yield module
+    finally:
+        sys.path.remove(str(package.parent))
+        for name in [name for name in sys.modules if name.split(".")[0] == package.name]:
+            del sys.modules[name]
+
+
+def sources(package: Path) -> dict[str, str]:
+    """Every Python file of a package by its path there."""
+    return {p.relative_to(package).as_posix(): p.read_text(encoding="utf-8") for p in sorted(package.rglob("*.py"))}

@@ -1,0 +1,411 @@
+"""One small document for each thing that a document can say, with values that must come back as they went in."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tests.codegen.building import NULL, STRING, Schema, answers, document, obj, operation, ref, tagged, takes
+
+
+class Feature(NamedTuple):
+    """A document, and JSON values of its components."""
+
+    data: dict[str, Any]
+    values: dict[str, list[Any]]
+
+
+INSTANT = "2026-11-23T07:47:30+00:00"
+CAT = obj("kind name", kind={"type": "string", "const": "cat"}, name=STRING)
+DOG = obj("bark", kind={"type": "string", "const": "dog"}, bark={"type": "integer"})
+DATED: Schema = {"type": "string", "format": "date-time"}
+
+_AWKWARD = (
+    "to_dict from_dict to_json from_json fields_set extra_fields self cls data value list str int float "
+    "bool dict datetime Any Literal ClassVar Wire Mapping Self Model Tag ABSENT FAULTS define classmethod "
+    "super len None True class def import from in is lambda async await match type _ _extra _wire _absent "
+    "__class__ __init__ __slots__ __dict__ x-y x.y x/y 1st $ref 2 print object property field Thing other "
+    "item key raw reason "
+)
+AWKWARD = _AWKWARD.split()
+"""Names that Python, or what we generate, uses itself."""
+
+UNICODE = ["naïve", "größe", "名前", "имя", "ﬁeld", "e\u0301", "²", "٣", "🦆", "a b", "日本-語"]
+
+
+def _awkward(names: list[str]) -> Schema:
+    kinds: list[Schema] = [
+        STRING,
+        {"type": "array", "items": STRING},
+        DATED,
+        {},
+        {"type": "object"},
+        {"type": "integer"},
+    ]
+    return obj(" ".join(n for n in names[::3] if " " not in n), **{n: kinds[i % 6] for i, n in enumerate(names)})
+
+
+def _awkward_values(names: list[str]) -> list[Any]:
+    kinds: list[Any] = ["x", ["x"], INSTANT, {"a": [None]}, {"b": 1}, 7]
+    full = {name: kinds[i % 6] for i, name in enumerate(names)}
+    required = {name: full[name] for name in names[::3]}
+    return [full, {**required, **{n: full[n] for n in names if " " in n}}]
+
+
+def _every_parameter() -> dict[str, Any]:
+    array = {"type": "array", "items": STRING}
+    parameters = [
+        {"name": "thing-id", "in": "path", "required": True, "schema": STRING},
+        {"name": "class", "in": "path", "required": True, "schema": {"type": "integer"}},
+        {"name": "q", "in": "query", "schema": STRING},
+        {"name": "needed", "in": "query", "required": True, "schema": {"type": "integer"}},
+        {"name": "many", "in": "query", "style": "form", "explode": True, "schema": array},
+        {"name": "since", "in": "query", "schema": DATED},
+        {"name": "from", "in": "query", "schema": {"anyOf": [STRING, NULL]}},
+        {"name": "str", "in": "query", "schema": {"type": "boolean", "default": True}},
+        {"name": "which", "in": "query", "schema": {"type": "string", "enum": ["a", "b"]}},
+        {"name": "either", "in": "query", "schema": {"anyOf": [STRING, array]}},
+        {"name": "X-Request-Id", "in": "header", "schema": STRING},
+        {"name": "X-Count", "in": "header", "required": True, "schema": {"type": "integer"}},
+        {"name": "client", "in": "query", "schema": STRING},
+        {"name": "Request", "in": "query", "schema": STRING},
+    ]
+    item = {"parameters": parameters[:2], "get": operation("things.find", parameters=parameters[2:])}
+    return document(paths={"/things/{thing-id}/of/{class}/": item})
+
+
+def _events() -> dict[str, Any]:
+    facts = {
+        "event": "#/components/schemas/Event",
+        "switch": "stream",
+        "default": True,
+        "end": "[DONE]",
+        "resume": "things.send",
+    }
+    content = {
+        "application/json": {"schema": {"type": "array", "items": ref("Event")}},
+        "text/event-stream": {"schema": ref("Event")},
+    }
+    send = operation(
+        "things.send",
+        requestBody=takes(ref("Send")),
+        responses={"200": {"description": "ok", "content": content}},
+        **{"x-letta-stream": facts},
+    )
+    only = operation(
+        "things.watch",
+        responses={"200": {"description": "ok", "content": {"text/event-stream": {"schema": ref("Event")}}}},
+        **{"x-letta-stream": {"event": facts["event"], "end": "[DONE]", "resume": "things.watch"}},
+    )
+    schemas = {
+        "Cat": CAT,
+        "Dog": DOG,
+        "Event": tagged("kind", cat="Cat", dog="Dog"),
+        "Send": obj("stream", stream={"type": "boolean"}),
+    }
+    return document(schemas, {"/send": {"post": send}, "/watch": {"get": only}})
+
+
+FEATURES: dict[str, Feature] = {
+    "plain object": Feature(
+        document(
+            {"Thing": obj("id", id=STRING, size={"type": "integer"}, ratio={"type": "number"}, on={"type": "boolean"})}
+        ),
+        {"Thing": [{"id": "a"}, {"id": "a", "size": 1, "ratio": 0.5, "on": False}, {"id": "", "new": {"x": [1]}}]},
+    ),
+    "nullable": Feature(
+        document(
+            {
+                "Thing": obj(
+                    "a b",
+                    a={"type": ["string", "null"]},
+                    b={"anyOf": [ref("Part"), NULL]},
+                    c={"oneOf": [NULL, {"type": "array", "items": ref("Part")}]},
+                    d={"anyOf": [DATED, NULL]},
+                    e={"enum": ["x", None]},
+                    f={"type": "array", "items": {"anyOf": [DATED, NULL]}},
+                    g=NULL,
+                ),
+                "Part": obj("id", id=STRING),
+            }
+        ),
+        {
+            "Thing": [
+                {"a": None, "b": None},
+                {
+                    "a": "",
+                    "b": {"id": "p"},
+                    "c": [{"id": "q"}],
+                    "d": INSTANT,
+                    "e": None,
+                    "f": [INSTANT, None],
+                    "g": None,
+                },
+                {"a": None, "b": None, "c": None, "d": None},
+            ]
+        },
+    ),
+    "instants": Feature(
+        document(
+            {
+                "Thing": obj(
+                    "at",
+                    at=DATED,
+                    on={"type": "string", "format": "date"},
+                    by={"type": "object", "additionalProperties": DATED},
+                )
+            }
+        ),
+        {"Thing": [{"at": INSTANT, "on": "2026-01-02", "by": {"x": INSTANT}}]},
+    ),
+    "enum": Feature(
+        document(
+            {
+                "Colour": {"type": "string", "enum": ["red", "light blue", "3", "None", "a|b", "]"]},
+                "Level": {"type": "integer", "enum": [1, 2]},
+                "Thing": obj(
+                    "c", c=ref("Colour"), d={"anyOf": [ref("Colour"), NULL]}, e=ref("Level"), f={"enum": ["x", "y"]}
+                ),
+            }
+        ),
+        {"Thing": [{"c": "red", "d": None, "e": 1, "f": "x"}, {"c": "ultraviolet", "d": "infrared", "e": 3, "f": "z"}]},
+    ),
+    "literals": Feature(
+        document(
+            {"Thing": obj("a", a={"const": "a | b"}, b={"const": 5}, c={"const": True}, d={"enum": ["x | y", "x | z"]})}
+        ),
+        {"Thing": [{"a": "a | b"}, {"a": "a | b", "b": 5, "c": True, "d": "x | z"}]},
+    ),
+    "free-form map": Feature(
+        document(
+            {
+                "Bag": {"type": "object", "additionalProperties": {"type": "integer"}},
+                "Thing": obj(
+                    "",
+                    any={"type": "object"},
+                    open={"type": "object", "additionalProperties": True},
+                    counts={"type": "object", "additionalProperties": {"type": "integer"}},
+                    parts={"type": "object", "additionalProperties": ref("Thing")},
+                    deep={
+                        "type": "object",
+                        "additionalProperties": {"type": "array", "items": {"anyOf": [ref("Thing"), NULL]}},
+                    },
+                    bag=ref("Bag"),
+                ),
+            }
+        ),
+        {
+            "Thing": [
+                {},
+                {
+                    "any": {"x": None},
+                    "open": {},
+                    "counts": {"": 1},
+                    "parts": {"a": {}, "b": {"z": 1}},
+                    "deep": {"k": [None, {}]},
+                    "bag": {"n": 1},
+                },
+            ]
+        },
+    ),
+    "tagged union": Feature(
+        document(
+            {
+                "Cat": CAT,
+                "Dog": DOG,
+                "Pet": tagged("kind", cat="Cat", dog="Dog", hound="Dog"),
+                "Home": obj("pet", pet=ref("Pet")),
+            }
+        ),
+        {
+            "Pet": [
+                {"kind": "cat", "name": "x"},
+                {"kind": "dog", "bark": 1},
+                {"kind": "hound", "bark": 1},
+                {"kind": "eel"},
+                {},
+                {"kind": "cat"},
+            ],
+            "Home": [{"pet": {"kind": "hound", "bark": 2}}, {"pet": {"kind": []}}, {"pet": None}],
+        },
+    ),
+    "nested union": Feature(
+        document(
+            {
+                "Cat": CAT,
+                "Dog": DOG,
+                "Eel": obj("kind", kind={"type": "string", "const": "eel"}),
+                "Pet": tagged("kind", cat="Cat", dog="Dog"),
+                "Animal": tagged("kind", eel="Eel", cat="Pet", dog="Pet"),
+                "Answer": {"anyOf": [STRING, {"type": "array", "items": ref("Animal")}, ref("Animal")]},
+                "Thing": obj("a", a=ref("Answer"), b={"anyOf": [ref("Answer"), NULL]}),
+            }
+        ),
+        {
+            "Animal": [{"kind": "eel"}, {"kind": "cat", "name": "c"}, {"kind": "bat"}],
+            "Answer": ["text", [{"kind": "eel"}, {"kind": "dog", "bark": 1}, 5], {"kind": "cat", "name": ""}],
+            "Thing": [{"a": "x"}, {"a": [], "b": None}, {"a": {"kind": "eel"}, "b": [{"kind": "eel"}]}],
+        },
+    ),
+    "untagged union": Feature(
+        document(
+            {
+                "Whole": obj("a b", a=STRING, b=STRING),
+                "Half": obj("a", a=STRING, c={"type": "integer"}),
+                "Rest": obj("", z=DATED),
+                "Some": {
+                    "anyOf": [
+                        ref("Whole"),
+                        ref("Half"),
+                        ref("Rest"),
+                        STRING,
+                        {"type": "integer"},
+                        {"type": "array", "items": ref("Rest")},
+                    ]
+                },
+                "Cat": CAT,
+                "Dog": DOG,
+                "ByLiteral": {"anyOf": [ref("Cat"), ref("Dog")]},
+                "Thing": obj("s", s=ref("Some"), t={"anyOf": [ref("ByLiteral"), NULL]}),
+            }
+        ),
+        {
+            "Some": [{"a": "1", "b": "2"}, {"a": "1"}, {"a": 1, "z": INSTANT}, {}, "x", 3, [{}, {"z": INSTANT}]],
+            "ByLiteral": [{"kind": "dog", "bark": 1}, {"kind": "cat", "name": "n"}],
+            "Thing": [{"s": 5, "t": None}, {"s": [], "t": {"kind": "cat", "name": ""}}],
+        },
+    ),
+    "array of unions": Feature(
+        document(
+            {
+                "Cat": CAT,
+                "Dog": DOG,
+                "Pet": tagged("kind", cat="Cat", dog="Dog"),
+                "Thing": obj(
+                    "pets",
+                    pets={"type": "array", "items": ref("Pet")},
+                    rows={"type": "array", "items": {"type": "array", "items": {"anyOf": [ref("Pet"), NULL]}}},
+                ),
+            }
+        ),
+        {
+            "Thing": [
+                {"pets": []},
+                {
+                    "pets": [{"kind": "cat", "name": "x"}, {"kind": "?"}, 1],
+                    "rows": [[], [None, {"kind": "dog", "bark": 1}]],
+                },
+            ]
+        },
+    ),
+    "recursion": Feature(
+        document(
+            {
+                "Tree": obj(
+                    "id",
+                    id=STRING,
+                    children={"type": "array", "items": ref("Tree")},
+                    parent={"anyOf": [ref("Tree"), NULL]},
+                ),
+                "A": obj("", b=ref("B"), when=DATED),
+                "B": obj("", c=ref("C")),
+                "C": obj("", a={"anyOf": [ref("A"), NULL]}, node=ref("Node")),
+                "Leaf": obj("kind", kind={"const": "leaf"}),
+                "Branch": obj("kind of", kind={"const": "branch"}, of={"type": "array", "items": ref("Node")}),
+                "Node": tagged("kind", leaf="Leaf", branch="Branch"),
+            }
+        ),
+        {
+            "Tree": [{"id": "1", "children": [{"id": "2", "children": []}], "parent": {"id": "0"}}],
+            "A": [
+                {
+                    "b": {
+                        "c": {
+                            "a": {"b": {}},
+                            "node": {"kind": "branch", "of": [{"kind": "leaf"}, {"kind": "branch", "of": []}]},
+                        }
+                    },
+                    "when": INSTANT,
+                }
+            ],
+        },
+    ),
+    "inline objects": Feature(
+        document(
+            {
+                "Thing": obj(
+                    "in",
+                    **{
+                        "in": obj("x", x=obj("y", y={"type": "array", "items": obj("z", z=DATED)})),
+                        "maybe": {"anyOf": [obj("a", a=STRING), NULL]},
+                        "either": {"anyOf": [obj("a", a=STRING), STRING]},
+                        "map": {"type": "object", "additionalProperties": obj("", n={"type": "integer"})},
+                    },
+                ),
+                "ThingIn": obj("", taken={"type": "boolean"}),
+            },
+            {
+                "/x": {
+                    "post": operation(
+                        "x.send",
+                        requestBody=takes(obj("a", a=obj("b", b=STRING))),
+                        responses=answers(obj("c", c=STRING)),
+                    )
+                }
+            },
+        ),
+        {
+            "Thing": [
+                {"in": {"x": {"y": [{"z": INSTANT}]}}},
+                {"in": {"x": {"y": []}}, "maybe": {"a": "1"}, "either": {"a": "1"}, "map": {"k": {"n": 1}}},
+                {"in": {"x": {"y": []}}, "maybe": None, "either": "text"},
+            ]
+        },
+    ),
+    "awkward names": Feature(document({"Thing": _awkward(AWKWARD)}), {"Thing": _awkward_values(AWKWARD)}),
+    "unicode names": Feature(
+        document({"Größe": _awkward(UNICODE), "名前": obj("", x=ref("Größe")), "a.b-c d": obj("", y=ref("名前"))}),
+        {"Größe": _awkward_values(UNICODE)},
+    ),
+    "names that end up alike": Feature(
+        document(
+            {
+                "foo_bar": obj("", a=STRING),
+                "FooBar": obj("", b=ref("foo_bar")),
+                "foo-bar": obj("", c=ref("FooBar"), d=ref("foo.bar")),
+                "foo.bar": obj("", e=DATED),
+                "Model": obj("", x=STRING),
+                "Any": obj("", x=ref("Model")),
+                "Mapping": obj("", a_b=STRING, **{"a-b": STRING, "a.b": STRING}),
+                "Datetime": obj("", at=DATED, any=ref("Any")),
+                "UnknownPet": obj("", x=ref("Mapping")),
+                "Cat": CAT,
+                "Pet": tagged("kind", cat="Cat"),
+            }
+        ),
+        {
+            "foo-bar": [{"c": {"b": {"a": "x"}}, "d": {"e": INSTANT}}],
+            "Mapping": [{"a_b": "1", "a-b": "2", "a.b": "3"}],
+            "Datetime": [{"at": INSTANT, "any": {"x": {"x": "y"}}}],
+        },
+    ),
+    "parameters": Feature(_every_parameter(), {}),
+    "event streams": Feature(_events(), {"Event": [{"kind": "cat", "name": "x"}, {"kind": "?"}]}),
+    "answers": Feature(
+        document(
+            {"Thing": obj("id", id=STRING)},
+            {
+                "/none": {"delete": operation("a.none", responses={"204": {"description": "gone"}})},
+                "/text": {"get": operation("a.text", responses=answers(STRING))},
+                "/many": {"get": operation("a.many", responses=answers({"type": "array", "items": ref("Thing")}))},
+                "/maybe": {"get": operation("a.maybe", responses=answers({"anyOf": [ref("Thing"), NULL]}))},
+                "/map": {
+                    "get": operation(
+                        "a.map", responses=answers({"type": "object", "additionalProperties": ref("Thing")})
+                    )
+                },
+                "/any": {"get": operation("a.any")},
+            },
+        ),
+        {},
+    ),
+}

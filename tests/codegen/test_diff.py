@@ -1,0 +1,283 @@
+"""Each kind of change is found and told apart by whom it hits."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codegen.__main__ import main
+from codegen.differ.change import READER, SENDER, Change, Level
+from codegen.differ.compare import compare
+from codegen.differ.report import as_markdown, as_text, bump
+from codegen.pipeline import read
+from tests.codegen.building import NULL, STRING, answers, document, obj, operation, ref, tagged, takes
+
+INTEGER = {"type": "integer"}
+Edit = Callable[[dict[str, Any]], Any]
+
+
+def base() -> dict[str, Any]:
+    """One operation that sends and reads, and everything that can change about it."""
+    schemas = {
+        "Thing": obj(
+            "id kind",
+            id=STRING,
+            kind={"type": "string", "const": "thing"},
+            size=INTEGER,
+            note={"anyOf": [STRING, NULL]},
+            at={"type": "string", "format": "date-time"},
+            colour=ref("Colour"),
+            pet=ref("Pet"),
+            rows={"type": "array", "items": STRING},
+        )
+        | {"description": "A thing."},
+        "Colour": {"type": "string", "enum": ["red", "blue"]},
+        "Cat": obj("kind", kind={"const": "cat"}),
+        "Dog": obj("kind", kind={"const": "dog"}),
+        "Pet": tagged("kind", cat="Cat", dog="Dog"),
+        "Send": obj("name", name=STRING, size=INTEGER | {"default": 1}, mode={"enum": ["a", "b"]}, part=ref("Part")),
+        "Part": obj("", text=STRING),
+        "Apart": obj("", x=STRING),
+    }
+    query = {"name": "limit", "in": "query", "schema": INTEGER | {"default": 50}, "description": "How many."}
+    send = operation(
+        "things.send",
+        parameters=[{"name": "id", "in": "path", "required": True, "schema": STRING}, query],
+        requestBody=takes(ref("Send")),
+        responses=answers(ref("Thing")),
+        summary="Send",
+    )
+    return copy.deepcopy(document(schemas, {"/things/{id}": {"post": send}, "/old": {"get": operation("things.old")}}))
+
+
+def thing(data: dict[str, Any]) -> Any:
+    return data["components"]["schemas"]["Thing"]
+
+
+def send(data: dict[str, Any]) -> Any:
+    return data["components"]["schemas"]["Send"]
+
+
+def limit(data: dict[str, Any]) -> Any:
+    return call(data)["parameters"][1]
+
+
+def call(data: dict[str, Any]) -> Any:
+    return next(iter(data["paths"].values()))["post"]
+
+
+def add_member(data: dict[str, Any]) -> None:
+    data["components"]["schemas"] |= {
+        "Eel": obj("kind", kind={"const": "eel"}),
+        "Pet": tagged("kind", cat="Cat", dog="Dog", eel="Eel"),
+    }
+
+
+def drop_member(data: dict[str, Any]) -> None:
+    data["components"]["schemas"]["Pet"] = tagged("kind", cat="Cat")
+
+
+def move_path(data: dict[str, Any]) -> None:
+    data["paths"]["/v2/things/{id}"] = data["paths"].pop("/things/{id}")
+
+
+def rename(data: dict[str, Any], old: str, new: str) -> None:
+    data["components"]["schemas"][new] = data["components"]["schemas"].pop(old)
+
+
+def rename_part(data: dict[str, Any]) -> None:
+    rename(data, "Part", "Piece")
+    send(data)["properties"]["part"] = ref("Piece")
+
+
+B, A, C = Level.BREAKING, Level.ADDITIVE, Level.COSMETIC
+
+PAIRS: dict[str, tuple[Edit, Level, str, tuple[str, ...]]] = {
+    # operations
+    "operation added": (lambda d: d["paths"].update({"/n": {"get": operation("things.new")}}), A, "things.new", ()),
+    "operation removed": (lambda d: d["paths"].pop("/old"), B, "things.old", (SENDER, READER)),
+    "operation renamed": (
+        lambda d: d["paths"]["/old"]["get"].update(operationId="things.x"),
+        B,
+        "things.old",
+        (SENDER, READER),
+    ),
+    "path moved": (move_path, B, "things.send", (SENDER,)),
+    "summary": (lambda d: call(d).update(summary="Send it"), C, "things.send", ()),
+    "repeat": (lambda d: call(d).update({"x-letta-repeat": "always"}), A, "things.send", (SENDER,)),
+    "answer gone": (lambda d: call(d).update(responses=answers(None)), B, "things.send answer", (READER,)),
+    "answer of another type": (lambda d: call(d).update(responses=answers(STRING)), B, "things.send answer", (READER,)),
+    # parameters
+    "optional parameter added": (
+        lambda d: call(d)["parameters"].append({"name": "q", "in": "query", "schema": STRING}),
+        A,
+        "things.send(q)",
+        (SENDER,),
+    ),
+    "required parameter added": (
+        lambda d: call(d)["parameters"].append({"name": "q", "in": "query", "required": True, "schema": STRING}),
+        B,
+        "things.send(q)",
+        (SENDER,),
+    ),
+    "parameter removed": (lambda d: call(d)["parameters"].pop(1), B, "things.send(limit)", (SENDER,)),
+    "parameter required": (lambda d: limit(d).update(required=True), B, "things.send(limit)", (SENDER,)),
+    "parameter moved": (lambda d: limit(d).update({"in": "header"}), B, "things.send(limit)", (SENDER,)),
+    "parameter default": (lambda d: limit(d)["schema"].update(default=100), B, "things.send(limit)", (SENDER,)),
+    "parameter widened": (
+        lambda d: limit(d).update(schema={"anyOf": [INTEGER, STRING], "default": 50}),
+        A,
+        "things.send(limit)",
+        (SENDER,),
+    ),
+    "parameter of another type": (
+        lambda d: limit(d)["schema"].update(type="string"),
+        B,
+        "things.send(limit)",
+        (SENDER,),
+    ),
+    "parameter described": (lambda d: limit(d).update(description="At most."), C, "things.send(limit)", ()),
+    "parameter deprecated": (lambda d: limit(d).update(deprecated=True), A, "things.send(limit)", ()),
+    # fields of the body
+    "optional body field added": (lambda d: send(d)["properties"].update(x=STRING), A, "things.send(x)", (SENDER,)),
+    "required body field added": (
+        lambda d: (send(d)["properties"].update(x=STRING), send(d)["required"].append("x")),
+        B,
+        "things.send(x)",
+        (SENDER,),
+    ),
+    "body field optional": (lambda d: send(d)["required"].clear(), A, "things.send(name)", (SENDER,)),
+    "body literal added": (
+        lambda d: send(d)["properties"]["mode"]["enum"].append("c"),
+        A,
+        "things.send(mode)",
+        (SENDER,),
+    ),
+    "body literal removed": (lambda d: send(d)["properties"]["mode"]["enum"].pop(), B, "things.send(mode)", (SENDER,)),
+    "body literals opened": (lambda d: send(d)["properties"].update(mode=STRING), A, "things.send(mode)", (SENDER,)),
+    "field of a sent object required": (
+        lambda d: d["components"]["schemas"]["Part"].update(required=["text"]),
+        B,
+        "Part.text",
+        (SENDER,),
+    ),
+    "sent object renamed": (rename_part, B, "Part", (SENDER, READER)),
+    # fields of the answer
+    "field added": (lambda d: thing(d)["properties"].update(x=STRING), A, "Thing.x", (READER,)),
+    "field removed": (lambda d: thing(d)["properties"].pop("size"), B, "Thing.size", (READER,)),
+    "field optional": (lambda d: thing(d)["required"].remove("id"), B, "Thing.id", (READER,)),
+    "field required": (lambda d: thing(d)["required"].append("size"), A, "Thing.size", (READER,)),
+    "field nullable": (
+        lambda d: thing(d)["properties"].update(size={"anyOf": [INTEGER, NULL]}),
+        B,
+        "Thing.size",
+        (READER,),
+    ),
+    "field not nullable": (lambda d: thing(d)["properties"].update(note=STRING), A, "Thing.note", (READER,)),
+    "instant to text": (lambda d: thing(d)["properties"].update(at=STRING), B, "Thing.at", (READER,)),
+    "item of another type": (
+        lambda d: thing(d)["properties"]["rows"].update(items=INTEGER),
+        B,
+        "Thing.rows[]",
+        (READER,),
+    ),
+    "literal added": (
+        lambda d: d["components"]["schemas"]["Colour"]["enum"].append("green"),
+        A,
+        "Thing.colour",
+        (READER,),
+    ),
+    "tag changed": (lambda d: thing(d)["properties"]["kind"].update(const="things"), B, "Thing.kind", (READER,)),
+    "model described": (lambda d: thing(d).update(description="A good thing."), C, "Thing", ()),
+    # unions
+    "member added": (add_member, A, "Pet", (READER,)),
+    "member removed": (drop_member, B, "Pet", (READER,)),
+    # what no operation reaches
+    "unreached model removed": (lambda d: d["components"]["schemas"].pop("Apart"), B, "Apart", (READER,)),
+    "model added": (lambda d: d["components"]["schemas"].update(New=obj("", x=STRING)), A, "New", ()),
+    "unreached field removed": (
+        lambda d: d["components"]["schemas"]["Apart"].update(properties={"y": STRING}),
+        B,
+        "Apart.x",
+        (READER,),
+    ),
+}
+
+
+def changes(edit: Edit) -> list[Change]:
+    data = base()
+    edit(data)
+    return compare(read(base()), read(data))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_each_change_is_found_and_classified(name: str) -> None:
+    edit, level, place, hits = PAIRS[name]
+    found = changes(edit)
+    at = [change for change in found if change.place == place]
+    assert [(c.level, c.hits) for c in at] == [(level, hits)], found
+    assert max(c.level for c in found) is level, found
+
+
+def test_there_are_enough_pairs() -> None:
+    assert len(PAIRS) >= 30
+
+
+def test_no_change_is_none() -> None:
+    assert changes(lambda _: None) == []
+    assert bump([]) == "none"
+    assert "No difference" in as_text([])
+
+
+def test_the_order_of_things_is_no_change() -> None:
+    def shuffle(data: dict[str, Any]) -> None:
+        schemas = data["components"]["schemas"]
+        data["components"]["schemas"] = dict(reversed(schemas.items()))
+        thing(data)["properties"] = dict(reversed(thing(data)["properties"].items()))
+        call(data)["parameters"].reverse()
+
+    assert changes(shuffle) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "version"), [("member removed", "major"), ("literal added", "minor"), ("summary", "patch")]
+)
+def test_the_version_that_it_calls_for(name: str, version: str) -> None:
+    found = changes(PAIRS[name][0])
+    assert bump(found) == version
+    assert f"calls for a {version} version" in as_text(found)
+    assert f"calls for a {version} version" in as_markdown(found)
+
+
+def test_markdown_is_not_broken_by_a_document() -> None:
+    text = as_markdown([Change(B, "a|b\n| c |", "<script>`[x](javascript:1)` @everyone", (SENDER,))])
+    rows = [line for line in text.splitlines() if line.startswith("| a")]
+    assert len(rows) == 1
+    assert rows[0].replace("\\|", "").count("|") == 5
+    assert "<script" not in text
+    assert "@everyone" not in text
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    data = base()
+    old.write_text(json.dumps(data))
+    thing(data)["properties"].pop("size")
+    new.write_text(json.dumps(data))
+    assert main(["diff", str(old), str(new)]) == 0
+    assert "Thing.size: the field is gone [reader]" in capsys.readouterr().out
+    assert main(["diff", str(old), str(new), "--format", "markdown", "--fail-on", "breaking"]) == 1
+    assert "| Thing.size | the field is gone | reader |" in capsys.readouterr().out
+    assert main(["diff", str(old), str(tmp_path / "none.yaml")]) == 2
+    assert "neither a file nor a revision" in capsys.readouterr().err
+
+
+def test_revisions_that_look_like_options_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", "--", "--output=/tmp/pwned", "HEAD"]) == 2
+    assert "neither a file nor a revision" in capsys.readouterr().err

@@ -1,0 +1,146 @@
+"""Each feature of a document: generated, imported, type-checked, and its values given back as they came."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+
+from codegen.document import Document
+from codegen.hoist import hoist
+from codegen.names import module_name
+from tests.codegen.building import imported, make, sources
+from tests.codegen.features import FEATURES, Feature
+
+
+def decoder(api: ModuleType, feature: Feature, component: str) -> Any:
+    """What decodes a component, whatever its class is called."""
+    prepared = hoist(Document(feature.data))
+    place = f"#/components/schemas/{component}"
+    name = next(name for name in prepared.schemas if prepared.place(name) == place)
+    module = module_name(name)
+    if f"{api.__name__}.models.{module}" in sys.modules:
+        return getattr(sys.modules[f"{api.__name__}.models.{module}"], name).from_dict
+    return getattr(sys.modules[f"{api.__name__}.unions.{module}"], f"decode_{module}")
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_values_come_back_as_they_went_in(name: str, tmp_path: Path) -> None:
+    feature = FEATURES[name]
+    package, _ = make(feature.data, tmp_path)
+    with imported(package) as api:
+        to_json_value = sys.modules[f"{api.__name__}.decoding"].to_json_value
+        for component, values in feature.values.items():
+            decode = decoder(api, feature, component)
+            for value in values:
+                assert to_json_value(decode(value)) == value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", ["mypy", "pyright"])
+def test_every_feature_passes_the_strict_type_checkers(tool: str, tmp_path: Path) -> None:
+    pytest.importorskip(tool)
+    for feature in FEATURES.values():
+        make(feature.data, tmp_path)
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "pythonVersion": "3.11"}')
+    options = {
+        "mypy": ["--strict", "--no-incremental", "--config-file=", "."],
+        "pyright": ["--pythonpath", sys.executable, "--project", "."],
+    }
+    command = [sys.executable, "-m", tool, *options[tool]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def test_parameters_of_every_kind_are_sent_where_they_belong(tmp_path: Path) -> None:
+    package, _ = make(FEATURES["parameters"].data, tmp_path)
+    seen: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json=[])
+
+    with imported(package) as api:
+        module = sys.modules[f"{api.__name__}.api.things.things_find"]
+        options = {"many": ["x", "y"], "from_": None, "str": False, "x_request_id": "r", "client_": "c", "which": "a"}
+        request = module.build_request("a/b", 7, x_count=3, needed=1, **options)
+        assert request.path == "/things/a%2Fb/of/7/"
+        assert sorted(request.query) == [
+            ("client", "c"),
+            ("many", "x"),
+            ("many", "y"),
+            ("needed", "1"),
+            ("str", "false"),
+            ("which", "a"),
+        ]
+        assert request.headers == {"X-Request-Id": "r", "X-Count": "3"}
+        with httpx.Client(base_url="http://s", transport=httpx.MockTransport(handle)) as client:
+            assert module.sync(client, "i", 1, needed=1, x_count=2) == []
+        assert seen[0].headers["x-count"] == "2"
+        assert str(seen[0].url) == "http://s/things/i/of/1/?needed=1"
+        with pytest.raises(TypeError, match="needed"):
+            module.build_request("a", 1)
+
+
+def test_answers_of_every_kind(tmp_path: Path) -> None:
+    package, _ = make(FEATURES["answers"].data, tmp_path)
+    with imported(package) as api:
+        names = ("none", "text", "many", "maybe", "map", "any")
+        modules = {name: sys.modules[f"{api.__name__}.api.things.a_{name}"] for name in names}
+        with httpx.Client(base_url="http://s", transport=httpx.MockTransport(lambda _: httpx.Response(204))) as client:
+            assert modules["none"].sync(client) is None
+        assert modules["text"].decode_response("x") == "x"
+        assert [each.id for each in modules["many"].decode_response([{"id": "1"}])] == ["1"]
+        assert modules["maybe"].decode_response(None) is None
+        assert modules["map"].decode_response({"k": {"id": "1"}})["k"].id == "1"
+        assert modules["any"].decode_response({"x": 1}) == {"x": 1}
+        error = sys.modules[f"{api.__name__}.errors"].DecodeError
+        for body, path in (([{"id": "1"}, {}], "[1].id"), ([5], "[0]")):
+            with pytest.raises(error) as caught:
+                modules["many"].decode_response(body)
+            assert caught.value.path == path
+        with pytest.raises(error) as caught:
+            modules["map"].decode_response({"k": 5})
+        assert caught.value.path == "k"
+
+
+def test_events_are_decoded_and_the_switch_is_set(tmp_path: Path) -> None:
+    package, _ = make(FEATURES["event streams"].data, tmp_path)
+    with imported(package) as api:
+        send = sys.modules[f"{api.__name__}.api.things.things_send"]
+        watch = sys.modules[f"{api.__name__}.api.things.things_watch"]
+        assert send.OPERATION.stream.switch == "stream"
+        assert watch.OPERATION.stream.switch is None
+        assert watch.decode_event({"kind": "cat", "name": "x"}).name == "x"
+        assert not hasattr(watch, "sync")
+        assert hasattr(watch, "sync_stream")
+        assert hasattr(send, "sync")
+
+
+def test_every_file_says_that_it_is_generated(tmp_path: Path) -> None:
+    package, _ = make(FEATURES["answers"].data, tmp_path)
+    for name, text in sources(package).items():
+        assert text.startswith("# @generated by `python -m codegen generate`."), name
+
+
+def test_an_attribute_is_called_as_on_the_wire_wherever_python_allows(tmp_path: Path) -> None:
+    package, _ = make(FEATURES["awkward names"].data, tmp_path)
+    with imported(package) as api:
+        names = {wire: name for wire, (name, _, _) in api.models.Thing._wire.items()}
+    same = ("data", "value", "type", "cls", "define", "super", "len", "key", "raw", "print", "reason", "property")
+    assert [wire for wire in same if names[wire] != wire] == []
+    clean = {
+        "class": "class_",
+        "str": "str_",
+        "to_dict": "to_dict_",
+        "_extra": "extra",
+        "x-y": "x_y",
+        "1st": "field_1st",
+    }
+    assert {wire: names[wire] for wire in clean} == clean
+    assert len(set(names.values())) == len(names)

@@ -1,0 +1,304 @@
+"""The command: what it writes, what it leaves alone, what it refuses, and that only the document decides."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codegen import params, stock
+from codegen.__main__ import main
+from codegen.faults import GeneratorFailure, SpecError, SpecErrors
+from codegen.pipeline import OUT, ROOT, SPEC, drift, generate, read
+from tests.codegen.building import NULL, STRING, answers, document, make, obj, operation, ref, takes
+
+HERE = Path(__file__).parent
+GOLDEN = HERE / "golden.yaml"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def body(schema: dict[str, Any], **parts: Any) -> dict[str, Any]:
+    return document({"A": obj("", a=STRING)}, {"/x": {"post": operation("a.b", requestBody=takes(schema), **parts)}})
+
+
+def query(**parts: Any) -> dict[str, Any]:
+    return document(
+        paths={"/x": {"get": operation("a.b", parameters=[{"name": "q", "in": "query", "schema": STRING, **parts}])}}
+    )
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown word": (document({"T": obj("", a={"if": STRING})}), "#/components/schemas/T/properties/a"),
+    "no such type": (document({"T": obj("", a={"type": "strin"})}), "#/components/schemas/T/properties/a"),
+    "allOf": (document({"T": {"allOf": [obj("", a=STRING), obj("", b=STRING)]}}), "#/components/schemas/T"),
+    "closed object": (document({"T": obj("", a=STRING) | {"additionalProperties": False}}), "#/components/schemas/T/additionalProperties"),
+    "reference to nothing": (document({"T": obj("", a=ref("No"))}), "#/components/schemas/T/properties/a"),
+    "reference elsewhere": (document({"T": obj("", a={"$ref": "other.yaml#/T"})}), "#/components/schemas/T/properties/a"),
+    "required and undeclared": (document({"T": obj("b", a=STRING)}), "#/components/schemas/T/required"),
+    "inline, deep inside": (
+        document({"T": obj("", a={"type": "array", "items": obj("", b=obj("", c={"not": {}}))})}),
+        "#/components/schemas/T/properties/a/items/properties/b/properties/c",
+    ),
+    "members alike": (document({"A": obj("x", x=STRING), "B": obj("x y", x=STRING, y=STRING), "T": {"anyOf": [ref("A"), ref("B")]}}), "#/components/schemas/T/anyOf/0"),
+    "no mapping": (
+        document({"A": obj("k", k={"const": "a"}), "T": {"oneOf": [ref("A")], "discriminator": {"propertyName": "k"}}}),
+        "#/components/schemas/T/discriminator",
+    ),
+    "member without its tag": (
+        document({"A": obj("", x=STRING), "T": {"oneOf": [ref("A")], "discriminator": {"propertyName": "k", "mapping": {"a": "#/components/schemas/A"}}}}),
+        "#/components/schemas/T/oneOf/0",
+    ),
+    "tag sent elsewhere": (
+        document({"A": obj("", k={"const": "a"}), "T": {"oneOf": [ref("A")], "discriminator": {"propertyName": "k", "mapping": {"b": "#/components/schemas/A"}}}}),
+        "#/components/schemas/T/oneOf/0",
+    ),
+    "union of itself": (document({"T": {"anyOf": [STRING, {"type": "array", "items": ref("T")}]}}), "#/components/schemas/T/anyOf/1/items"),
+    "alias of itself": (document({"T": ref("T"), "U": obj("", t=ref("T"))}), "#/components/schemas/T"),
+    "null alone in a union": (document({"T": obj("", a={"anyOf": [NULL]})}), "#/components/schemas/T/properties/a"),
+    "literal of a float": (document({"T": obj("", a={"const": 0.5})}), "#/components/schemas/T/properties/a"),
+    "cookie": (query(**{"in": "cookie"}), "#/paths/~1x/get/parameters/0"),
+    "deepObject": (query(style="deepObject"), "#/paths/~1x/get/parameters/0"),
+    "spaceDelimited": (query(style="spaceDelimited"), "#/paths/~1x/get/parameters/0"),
+    "pipeDelimited": (query(style="pipeDelimited"), "#/paths/~1x/get/parameters/0"),
+    "not exploded": (query(explode=False, schema={"type": "array", "items": STRING}), "#/paths/~1x/get/parameters/0"),
+    "object in a query": (query(schema={"type": "object"}), "#/paths/~1x/get/parameters/0"),
+    "list in a header": (query(**{"in": "header"}, schema={"type": "array", "items": STRING}), "#/paths/~1x/get/parameters/0"),
+    "form": (document(paths={"/x": {"post": operation("a.b", requestBody={"content": {"multipart/form-data": {}}})}}), "#/paths/~1x/post/requestBody"),
+    "body that is no object": (body({"type": "array", "items": STRING}), "#/paths/~1x/post/requestBody"),
+    "two answers": (body(ref("A"), responses=answers(STRING) | {"201": {"description": ""}}), "#/paths/~1x/post/responses"),
+    "events without facts": (
+        body(ref("A"), responses={"200": {"description": "", "content": {"text/event-stream": {}}}}),
+        "#/paths/~1x/post/responses/200/content/text~1event-stream",
+    ),
+    "no operationId": (document(paths={"/x": {"get": {"responses": {}}}}), "#/paths/~1x/get"),
+    "operationId twice": (document(paths={"/x": {"get": operation()}, "/y": {"get": operation()}}), "#/paths/~1y/get"),
+    "operationIds alike": (document(paths={"/x": {"get": operation("a.b")}, "/y": {"get": operation("a_b")}}), "#/paths/~1y/get"),
+    "argument twice": (
+        document({"A": obj("", q=STRING)}, {"/x": {"post": operation("a.b", requestBody=takes(ref("A")), parameters=[{"name": "q", "in": "query", "schema": STRING}])}}),
+        "#/paths/~1x/post",
+    ),
+    "placeholder without parameter": (document(paths={"/x/{id}": {"get": operation()}}), "#/paths/~1x~1{id}"),
+    "dot segment": (document(paths={"/x/../y": {"get": operation()}}), "#/paths/~1x~1..~1y"),
+    "unknown repeat": (document(paths={"/x": {"get": operation(**{"x-letta-repeat": "often"})}}), "#/paths/~1x/get/x-letta-repeat"),
+    "properties that are a list": (document({"T": {"properties": []}}), "#/components/schemas/T/properties"),
+    "description that is a number": (document({"T": obj("", a=STRING | {"description": 5})}), "#/components/schemas/T/properties/a/description"),
+    "empty enum": (document({"T": obj("", a={"enum": []})}), "#/components/schemas/T/properties/a/enum"),
+    "type that is a number": (document({"T": obj("", a={"type": 5})}), "#/components/schemas/T/properties/a/type"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_understood_is_named_with_its_place(name: str) -> None:
+    data, place = REFUSED[name]
+    with pytest.raises(SpecError) as caught:
+        read(data)
+    assert caught.value.place == place, str(caught.value)
+
+
+def test_all_faults_are_named_at_once() -> None:
+    with pytest.raises(SpecErrors) as caught:
+        read(document({"A": obj("", a={"if": {}}), "B": obj("", b={"not": {}})}))
+    assert [fault.place for fault in caught.value.faults] == [
+        "#/components/schemas/A/properties/a",
+        "#/components/schemas/B/properties/b",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "openapi: 3.0.0", "a: {", "a: 1\na: 2", '{"openapi": "3.1.0", "openapi": "3.1.0"}', "a: &x [*x]", "\x00", "x: !!python/object/apply:os.system [ls]"],
+)  # fmt: skip
+def test_a_file_that_is_no_document(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec, out = tmp_path / "openapi.yaml", tmp_path / "out"
+    spec.write_text(text)
+    assert main(["generate", "--spec", str(spec), "--out", str(out)]) == 2
+    told = capsys.readouterr().err
+    assert "nothing was written" in told
+    assert "Traceback" not in told
+    assert not out.exists()
+
+
+def test_a_fault_leaves_the_package_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "api"
+    generate(GOLDEN, out)
+    before = contents(out)
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(GOLDEN.read_text().replace("{type: string, description: Unique.}", "{type: strin}"))
+    assert main(["generate", "--spec", str(broken), "--out", str(out)]) == 2
+    assert "#/components/schemas/Thing/properties/id: has the type 'strin'" in capsys.readouterr().err
+    assert contents(out) == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_swap_that_fails_leaves_the_package_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "api"
+    generate(GOLDEN, out)
+    before = contents(out)
+    real = os.replace
+
+    def fails(source: Any, target: Any) -> None:
+        if Path(source).name == "fresh":
+            raise OSError("the disk is full")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", fails)
+    assert main(["generate", "--spec", str(GOLDEN), "--out", str(out)]) == 2
+    assert contents(out) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["api"]
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text("x = 1")
+    assert main(["generate", "--spec", str(GOLDEN), "--out", str(tmp_path)]) == 2
+    assert "did not make" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
+
+
+def test_check_names_each_file_that_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "api"
+    generate(GOLDEN, out)
+    assert main(["check", "--spec", str(GOLDEN), "--out", str(out)]) == 0
+    (out / "types.py").write_text("")
+    (out / "errors.py").unlink()
+    (out / "mine.py").write_text("")
+    capsys.readouterr()
+    assert main(["check", "--spec", str(GOLDEN), "--out", str(out)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == ["errors.py: missing", "mine.py: not made by the generator", "types.py: differs"]
+
+
+def test_windows_line_ends_change_nothing(tmp_path: Path) -> None:
+    spec, out = tmp_path / "openapi.yaml", tmp_path / "api"
+    spec.write_bytes(GOLDEN.read_bytes().replace(b"\n", b"\r\n"))
+    generate(GOLDEN, out)
+    assert drift(spec, out) == []
+    for path in out.rglob("*.py"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert drift(GOLDEN, out) == []
+    generate(spec, out)
+    assert not any(b"\r" in text for text in contents(out).values())
+
+
+def test_a_warning_of_the_first_generator_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = stock.GeneratorData.from_dict
+
+    def warns(data: dict[str, Any], *, config: Any) -> Any:
+        data["components"]["schemas"]["Broken"] = {"type": "array"}
+        return real(data, config=config)
+
+    monkeypatch.setattr(stock.GeneratorData, "from_dict", warns)
+    with pytest.raises(GeneratorFailure, match="openapi-python-client"):
+        make(document({"T": obj("", a=STRING)}), tmp_path)
+
+
+@pytest.mark.parametrize("how", ["warn", "log", "raise"])
+def test_a_warning_of_the_second_generator_fails_the_run(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import logging
+    import warnings
+
+    real = params.dcg.generate
+
+    def warns(*arguments: Any, **options: Any) -> Any:
+        if how == "warn":
+            warnings.warn("dubious", stacklevel=1)
+        elif how == "log":
+            logging.getLogger("datamodel_code_generator.parser").warning("dubious")
+        else:
+            raise ValueError("dubious")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(params.dcg, "generate", warns)
+    with pytest.raises(GeneratorFailure, match="datamodel-code-generator: dubious"):
+        make(body(ref("A")), tmp_path)
+
+
+def _run(folder: Path, out: Path, **environment: str) -> None:
+    command = [sys.executable, "-m", "codegen", "generate", "--spec", str(GOLDEN), "--out", str(out)]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "", **environment}
+    subprocess.run(command, cwd=folder, env=variables, check=True, capture_output=True)
+
+
+HOSTILE_PYPROJECT = """\
+[tool.ruff]
+line-length = 40
+target-version = "py38"
+[tool.ruff.format]
+quote-style = "single"
+indent-style = "tab"
+[tool.ruff.lint]
+select = ["ALL"]
+[tool.black]
+line-length = 30
+[tool.isort]
+force_single_line = true
+[tool.datamodel-codegen]
+use-annotated = true
+snake-case-field = true
+output-model-type = "pydantic_v2.BaseModel"
+"""
+
+
+@pytest.mark.slow
+def test_only_the_document_decides(tmp_path: Path) -> None:
+    """Not the hash seed, the locale, the time zone, the working directory, nor a pyproject.toml above it."""
+    expected = contents(HERE / "golden")
+    nest = tmp_path / "nest" / "deep"
+    nest.mkdir(parents=True)
+    for folder in (tmp_path, nest):
+        (folder / "pyproject.toml").write_text(HOSTILE_PYPROJECT)
+        (folder / "ruff.toml").write_text("line-length = 50\n")
+        (folder / ".editorconfig").write_text("root = true\n[*]\nend_of_line = crlf\nindent_style = tab\n")
+    around: list[dict[str, str]] = [
+        {"PYTHONHASHSEED": "1", "TZ": "Asia/Kathmandu"},
+        {"PYTHONHASHSEED": "2", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONHASHSEED": "3", "LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8"},
+    ]
+    for n, environment in enumerate(around):
+        out = nest / f"api{n}"
+        _run(nest, out, **environment)
+        assert contents(out) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["check", "generate"])
+def test_it_takes_less_than_five_seconds(command: str, tmp_path: Path) -> None:
+    out = tmp_path / "letta_api"
+    generate(SPEC, out)
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "codegen", command, "--out", str(out)], cwd=ROOT, check=False)
+    assert done.returncode == 0
+    assert time.perf_counter() - started < 5
+
+
+def test_the_package_in_the_checkout_is_what_the_document_makes() -> None:
+    assert drift(SPEC, OUT) == []
+
+
+def test_the_manifest_names_everything(tmp_path: Path) -> None:
+    out = tmp_path / "api"
+    generate(GOLDEN, out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert set(manifest["files"]) == set(contents(out)) - {"manifest.json"}
+    assert set(manifest["tools"]) == {"openapi-python-client", "datamodel-code-generator", "ruff"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["generate", "--help"], ["check", "--help"], ["diff", "--help"], ["vendor", "--help"]]
+)
+def test_help_tells_the_exit_status(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 0
+    assert "exit status:\n  0  done" in capsys.readouterr().out

@@ -1,0 +1,265 @@
+"""No text of a document becomes code, and none leaves the output folder, wherever it stands."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codegen.docs import docstring
+from codegen.document import load
+from codegen.faults import SpecError
+from codegen.names import module_name
+from codegen.operations import PAGE_LISTS, PAGE_WORDS
+from codegen.pipeline import read
+from tests.codegen.building import (
+    STRING,
+    answers,
+    document,
+    imported,
+    make,
+    obj,
+    operation,
+    ref,
+    sources,
+    tagged,
+    takes,
+)
+from tests.codegen.hostile import HOSTILE
+
+Document = dict[str, Any]
+
+MODULES = {
+    "__future__", "attrs", "collections.abc", "contextlib", "datetime", "enum", "httpx", "importlib", "json", "sys",
+    "types", "typing", "urllib.parse",
+}  # fmt: skip
+"""All that generated code may import besides itself."""
+
+FORBIDDEN = {"__import__", "eval", "exec", "compile", "open", "builtins", "os", "pWnEd", "globals", "__globals__"}
+
+
+def _schemas(make_one: Callable[[str], Any]) -> Callable[[list[str]], Document]:
+    return lambda texts: document({f"T{n}": make_one(text) for n, text in enumerate(texts)})
+
+
+def _operations(make_one: Callable[[str], dict[str, Any]]) -> Callable[[list[str]], Document]:
+    return lambda texts: document(
+        {"A": obj("id", id=STRING), "B": obj("", flag={"type": "boolean"})},
+        {f"/p{n}": {"post": operation(f"things.do{n}", **make_one(text))} for n, text in enumerate(texts)},
+    )
+
+
+def _query(**parts: Any) -> dict[str, Any]:
+    return {"parameters": [{"name": "q", "in": "query", "schema": STRING, **parts}]}
+
+
+def _page(word: str, text: str) -> dict[str, Any]:
+    facts: dict[str, Any] = dict.fromkeys(PAGE_WORDS, "q") | {"default-order": "asc", "meaning": "order"}
+    facts |= {name: ["id"] for name in PAGE_LISTS}
+    facts[word] = [text] if word in PAGE_LISTS else text
+    return {**_query(), "x-letta-page": facts}
+
+
+def _stream(**facts: str) -> dict[str, Any]:
+    event = "#/components/schemas/A"
+    content = {"text/event-stream": {"schema": {"$ref": event}}}
+    told = {"event": event, "end": "[DONE]", "resume": "things.do0", **facts}
+    return {"responses": {"200": {"description": "", "content": content}}, "x-letta-stream": told}
+
+
+def _unions(make_one: Callable[[str], tuple[Any, Any]]) -> Callable[[list[str]], Document]:
+    def made(texts: list[str]) -> Document:
+        schemas: dict[str, Any] = {}
+        for n, text in enumerate(texts):
+            schemas[f"M{n}"], schemas[f"U{n}"] = make_one(text)
+            schemas[f"U{n}"] |= {"oneOf": [ref(f"M{n}")]}
+            for key in schemas[f"U{n}"]["discriminator"]["mapping"]:
+                schemas[f"U{n}"]["discriminator"]["mapping"][key] = f"#/components/schemas/M{n}"
+        return document(schemas)
+
+    return made
+
+
+def _kind(text: str) -> Any:
+    return obj("kind", kind={"type": "string", "const": text})
+
+
+PLACES: dict[str, Callable[[list[str]], Document]] = {
+    "schema description": _schemas(lambda t: obj("", a=STRING) | {"description": t}),
+    "schema title": _schemas(lambda t: obj("", a=STRING) | {"title": t}),
+    "schema name": lambda texts: document({text: obj("", a=STRING) for text in texts}),
+    "union name": lambda texts: document({"A": _kind("a")} | {f"U{text}": tagged("kind", a="A") for text in texts}),
+    "enum name": lambda texts: document({f"E{text}": {"type": "string", "enum": ["a"]} for text in texts}),
+    "enum description": _schemas(lambda t: {"type": "string", "enum": ["a"], "description": t}),
+    "property name": lambda texts: document({"T": obj("", **dict.fromkeys(texts, STRING))}),
+    "required property name": lambda texts: document(
+        {"T": {"type": "object", "properties": dict.fromkeys(texts, STRING), "required": texts}}
+    ),
+    "name of a decoded property": lambda texts: document(
+        {"A": obj("", a=STRING), "T": obj("", **dict.fromkeys(texts, ref("A")))}
+    ),
+    "property description": _schemas(lambda t: obj("", a=STRING | {"description": t})),
+    "property default": _schemas(lambda t: obj("", a=STRING | {"default": t})),
+    "property example": _schemas(lambda t: obj("", a=STRING | {"examples": [t], "example": {t: t}})),
+    "pattern": _schemas(lambda t: obj("", a=STRING | {"pattern": t})),
+    "format": _schemas(lambda t: obj("", a=STRING | {"format": t})),
+    "comment": _schemas(lambda t: obj("", a=STRING | {"$comment": t})),
+    "extension": _schemas(lambda t: obj("", a=STRING) | {"x-note": t, f"x-{t}": 1}),
+    "enum value": _schemas(lambda t: {"type": "string", "enum": ["a", t]}),
+    "inline enum value": _schemas(
+        lambda t: obj("", a={"enum": [t, "b"]}, b={"anyOf": [{"enum": [t]}, {"enum": [f"{t} | {t}"]}]})
+    ),
+    "literal": _schemas(_kind),
+    "tag property": _unions(
+        lambda t: (obj("", **{t: STRING}), {"discriminator": {"propertyName": t, "mapping": {"a": ""}}})
+    ),
+    "tag value": _unions(lambda t: (_kind(t), {"discriminator": {"propertyName": "kind", "mapping": {t: ""}}})),
+    "earlier tag value": _unions(
+        lambda t: (_kind("now"), {"discriminator": {"propertyName": "kind", "mapping": {"now": "", t: ""}}})
+    ),
+    "key of an untagged union": _schemas(lambda t: obj("", u={"anyOf": [obj(t, **{t: STRING}), obj("", z=STRING)]})),
+    "key that tells a union": lambda texts: document(
+        {
+            f"U{n}": {"anyOf": [{"type": "object", "properties": {t: STRING}, "required": [t]}, obj("", z=STRING)]}
+            for n, t in enumerate(texts)
+        }
+    ),
+    "reference": _schemas(lambda t: obj("", a={"$ref": f"#/components/schemas/{t}"})),
+    "type": _schemas(lambda t: {"type": t}),
+    "tag": _operations(lambda t: {"tags": [t]}),
+    "operation id": lambda texts: document(
+        paths={f"/p{n}": {"get": operation(t)} for n, t in enumerate({module_name(t): t for t in texts}.values())}
+    ),
+    "dotted operation id": lambda texts: document(
+        paths={f"/p{n}": {"get": operation(f"x{n}.{t}", tags=[f"x{n}"])} for n, t in enumerate(texts)}
+    ),
+    "summary": _operations(lambda t: {"summary": t}),
+    "operation description": _operations(lambda t: {"description": t}),
+    "path": lambda texts: document(paths={f"/p{n}/{t}": {"get": operation(f"a.b{n}")} for n, t in enumerate(texts)}),
+    "whole path": lambda texts: document(
+        paths={t: {"get": operation(f"a.b{n}")} for n, t in enumerate(dict.fromkeys(texts))}
+    ),
+    "placeholder": lambda texts: document(
+        paths={
+            f"/p{n}/{{{t}}}": {
+                "get": operation(f"a.b{n}", parameters=[{"name": t, "in": "path", "required": True, "schema": STRING}])
+            }
+            for n, t in enumerate(texts)
+        }
+    ),
+    "query parameter": _operations(lambda t: _query(name=t)),
+    "header parameter": _operations(lambda t: _query(name=t, **{"in": "header"})),
+    "place of a parameter": _operations(lambda t: _query(**{"in": t})),
+    "style of a parameter": _operations(lambda t: _query(style=t)),
+    "parameter description": _operations(lambda t: _query(description=t)),
+    "parameter default": _operations(lambda t: _query(schema=STRING | {"default": t})),
+    "parameter literal": _operations(lambda t: _query(schema={"enum": [t, "|"]})),
+    "body field": _operations(lambda t: {"requestBody": takes(obj("", **{t: STRING}))}),
+    "body field description": _operations(lambda t: {"requestBody": takes(obj("", a=STRING | {"description": t}))}),
+    "body object description": _operations(
+        lambda t: {"requestBody": takes(obj("", a=obj("", b=STRING) | {"description": t}))}
+    ),
+    "body literal": _operations(lambda t: {"requestBody": takes(obj("", a={"const": t}, b={"enum": [t, "z"]}))}),
+    "body object key": _operations(
+        lambda t: {"requestBody": takes(obj("", a=obj("", **{t: STRING, "plain": STRING})))}
+    ),
+    "body content type": _operations(lambda t: {"requestBody": {"content": {t: {"schema": ref("A")}}}}),
+    "answer content type": _operations(lambda t: {"responses": {"200": {"description": "", "content": {t: {}}}}}),
+    "answer description": _operations(lambda t: {"responses": {"200": {"description": t}}}),
+    "answer status": _operations(lambda t: {"responses": answers(STRING) | {t: {"description": "x"}}}),
+    "repeat": _operations(lambda t: {"x-letta-repeat": t}),
+    **{f"page {word}": _operations(lambda t, word=word: _page(word, t)) for word in sorted(PAGE_WORDS)},  # type: ignore[misc]
+    "stream end": _operations(lambda t: _stream(end=t)),
+    "stream event": _operations(lambda t: _stream(event=t)),
+    "stream resume": _operations(lambda t: _stream(resume=t)),
+    "stream switch": _operations(lambda t: _stream(switch=t)),
+    "servers": lambda texts: document() | {"servers": [{"url": t, "description": t} for t in texts]},
+    "tags": lambda texts: document() | {"tags": [{"name": t, "description": t} for t in texts]},
+}
+
+
+def accepted(place: Callable[[list[str]], Document], text: str) -> bool:
+    """Whether the reader takes a text in a place; what it does not take is named and goes no further."""
+    try:
+        read(place([text]))
+    except SpecError:
+        return False
+    return True
+
+
+def harmless(package: Path, folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == {package.name}
+    assert all(path.resolve().is_relative_to(package) for path in package.rglob("*"))
+    for name, text in sources(package).items():
+        tree = ast.parse(text)
+        arguments = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                assert {alias.name for alias in node.names} <= MODULES, name
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level or node.module in MODULES, name
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                assert node.id not in FORBIDDEN - arguments, name
+            elif isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+                assert node.attr not in FORBIDDEN, name
+    with imported(package):
+        assert not hasattr(builtins, "pWnEd")
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(set(HOSTILE)) >= 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PLACES)
+def test_no_text_becomes_code(name: str, tmp_path: Path) -> None:
+    place = PLACES[name]
+    texts = [text for text in dict.fromkeys(HOSTILE) if accepted(place, text)]
+    try:
+        package, _ = make(place(texts), tmp_path)
+    except SpecError:
+        # Alone each is fine, together they are not: two names that end up alike.
+        for n, text in enumerate(texts):
+            (tmp_path / str(n)).mkdir()
+            package, _ = make(place([text]), tmp_path / str(n))
+            harmless(package, tmp_path / str(n))
+        return
+    harmless(package, tmp_path)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_docstring_says_what_it_is_given(text: str) -> None:
+    for indent in (0, 4):
+        for given in (text, f"first line\n\n{text}", f"{text}\n\nlast line"):
+            written = "    " * (indent // 4) + docstring(given, indent, [("Args", [("x", text)])] if indent else [])
+            tree = ast.parse(written.strip())
+            assert len(tree.body) == 1
+            statement = tree.body[0]
+            assert isinstance(statement, ast.Expr)
+            assert isinstance(statement.value, ast.Constant)
+            said = str(statement.value.value)
+            assert "".join(given.split()) in "".join(said.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", ["title", "version", "description"])
+def test_no_text_about_the_api_becomes_code(word: str, tmp_path: Path) -> None:
+    for n, text in enumerate(HOSTILE):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        data = document()
+        data["info"][word] = text
+        package, _ = make(data, folder)
+        harmless(package, folder)
+
+
+def test_half_a_character_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"openapi": "3.1.0", "info": {"title": "\\ud800"}}')
+    with pytest.raises(SpecError) as caught:
+        load(path)
+    assert caught.value.place == "#/info/title"

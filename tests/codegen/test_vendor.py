@@ -1,0 +1,192 @@
+"""A copy in another code base works there with attrs and httpx alone, checks itself, and tells when it is stale."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from codegen.__main__ import main
+from codegen.pipeline import OUT
+
+PACKAGE = "acme.clients.letta"
+STEP = {"id": "step-1", "status": "success"}
+
+SERVICE = f'''\
+"""A service that has vendored the client."""
+
+import sys
+
+import httpx
+
+from {PACKAGE} import models
+from {PACKAGE}.api.steps import steps_retrieve
+
+
+def step(server: str, step_id: str) -> models.Step:
+    with httpx.Client(base_url=server) as client:
+        return steps_retrieve.sync(client, step_id)
+
+
+if __name__ == "__main__":
+    found = step(sys.argv[1], sys.argv[2])
+    print(found.id, found.status)
+    needed = {{name.split(".")[0] for name in sys.modules}}
+    print(sorted(needed & {{"letta_api", "letta_ext", "codegen", "openapi_python_client", "pydantic"}}))
+'''
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        found = self.path == "/v1/steps/step-1"
+        body = json.dumps(STEP if found else {"detail": "no"}).encode()
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    httpd = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_port}"
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Path:
+    (tmp_path / "service.py").write_text(SERVICE)
+    assert main(["vendor", str(tmp_path), "--package", PACKAGE]) == 0
+    return tmp_path
+
+
+def copy_of(service: Path) -> Path:
+    return service.joinpath(*PACKAGE.split("."))
+
+
+def run(service: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=service, capture_output=True, text=True, check=False)
+
+
+def test_it_answers_calls(service: Path, server: str) -> None:
+    done = run(service, "service.py", server, "step-1")
+    assert done.stdout.splitlines() == ["step-1 success", "[]"], done.stderr
+    refused = run(service, "service.py", server, "step-2")
+    assert "the server answered 404" in refused.stderr
+
+
+def test_it_needs_attrs_and_httpx_and_nothing_else(service: Path) -> None:
+    needed = set()
+    for path in copy_of(service).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                needed |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                needed.add(str(node.module).split(".")[0])
+    assert needed - sys.stdlib_module_names == {"attrs", "httpx"}
+
+
+@pytest.mark.slow
+def test_it_passes_the_type_checker_there(service: Path) -> None:
+    pytest.importorskip("mypy")
+    done = run(service, "-m", "mypy", "--strict", "--no-incremental", "--explicit-package-bases", "--config-file=", ".")
+    assert done.returncode == 0, done.stdout
+
+
+def test_it_checks_itself_with_the_standard_library_alone(service: Path) -> None:
+    # -S: nothing that was installed can be imported.
+    done = run(service, "-S", "-m", PACKAGE, "--check")
+    assert (done.returncode, done.stdout) == (0, "all files are as they were copied\n"), done.stderr
+    assert run(service, "-S", "-m", PACKAGE).returncode == 2
+
+
+@pytest.mark.parametrize("name", ["types.py", "models/step.py", "__main__.py", "py.typed", "api/steps/__init__.py"])
+def test_one_changed_byte_is_named(service: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = copy_of(service) / name
+    path.write_bytes(path.read_bytes() + b" ")
+    done = run(service, "-S", "-m", PACKAGE, "--check")
+    assert done.returncode == 1
+    assert f"{name}: edited" in done.stdout.splitlines()
+    capsys.readouterr()
+    assert main(["vendor", "--check", str(service)]) == 1
+    assert f"{name}: edited" in capsys.readouterr().out
+
+
+def test_missing_and_foreign_files_are_named(service: Path) -> None:
+    (copy_of(service) / "errors.py").unlink()
+    (copy_of(service) / "models" / "mine.py").write_text("")
+    done = run(service, "-S", "-m", PACKAGE, "--check")
+    assert "errors.py: missing" in done.stdout
+    assert "models/mine.py: not part of the copy" in done.stdout
+
+
+def test_other_line_ends_are_the_same_text(service: Path) -> None:
+    for path in copy_of(service).rglob("*.py"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert run(service, "-S", "-m", PACKAGE, "--check").returncode == 0
+    assert main(["vendor", "--check", str(service)]) == 0
+
+
+def test_a_manifest_that_is_none(service: Path) -> None:
+    (copy_of(service) / "manifest.json").write_text("{")
+    done = run(service, "-S", "-m", PACKAGE, "--check")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert main(["vendor", "--check", str(service), "--package", PACKAGE]) == 2
+
+
+def test_a_stale_copy_is_named(service: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["vendor", "--check", str(service)]) == 0
+    newer = tmp_path / "newer" / "letta_api"
+    spec = tmp_path / "openapi.json"
+    spec.write_text('{"openapi": "3.1.0", "info": {"title": "T", "version": "2"}}')
+    assert main(["generate", "--spec", str(spec), "--out", str(newer)]) == 0
+    capsys.readouterr()
+    assert main(["vendor", "--check", str(copy_of(service)), "--source", str(newer)]) == 1
+    told = capsys.readouterr().out
+    assert "stale: made from another version of the document" in told
+    assert "steps_list.py: stale: gone in this checkout" in told
+
+
+def test_it_is_copied_anew_and_nothing_else_is_overwritten(service: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (copy_of(service) / "types.py").write_text("edited")
+    assert main(["vendor", str(service), "--package", PACKAGE]) == 0
+    assert main(["vendor", "--check", str(service), "--package", PACKAGE]) == 0
+    mine = service / "acme" / "mine"
+    mine.mkdir()
+    (mine / "x.py").write_text("")
+    assert main(["vendor", str(service), "--package", "acme.mine"]) == 2
+    assert "did not make" in capsys.readouterr().err
+    assert [path.name for path in mine.iterdir()] == ["x.py"]
+
+
+@pytest.mark.parametrize("name", ["", "a..b", "../x", "a/b", "a-b", "1a", ".a"])
+def test_a_name_that_is_none(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["vendor", str(tmp_path / "x"), "--package", name]) == (2 if name else 0)
+    assert ("no dotted package name" in capsys.readouterr().err) == bool(name)
+    assert not (tmp_path / "x").exists() or not name
+
+
+def test_an_edited_package_is_not_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "letta_api"
+    shutil.copytree(OUT, source)
+    (source / "types.py").write_text("edited")
+    assert main(["vendor", str(tmp_path / "x"), "--source", str(source)]) == 2
+    assert "types.py: edited" in capsys.readouterr().err

@@ -1,0 +1,551 @@
+"""What is refused before anything is sent, in which words; and that ids reach the endpoint they are meant for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from letta_api.models import LettaPing
+from letta_ext import AsyncLetta, Letta, LettaError
+
+from .helpers import BASE_URL, CONVERSATION, KEY, STEP, Side, answer, answers, recording
+
+Call = Callable[..., Any]
+
+WITH_ID: dict[str, tuple[str, Callable[[Any], Call], str]] = {
+    "steps.retrieve": ("GET", lambda c: c.steps.retrieve, "/v1/steps/{}"),
+    "steps.metrics.retrieve": ("GET", lambda c: c.steps.metrics.retrieve, "/v1/steps/{}/metrics"),
+    "steps.trace.retrieve": ("GET", lambda c: c.steps.trace.retrieve, "/v1/steps/{}/trace"),
+    "steps.feedback.create": ("PATCH", lambda c: c.steps.feedback.create, "/v1/steps/{}/feedback"),
+    "steps.messages.list": ("GET", lambda c: c.steps.messages.list, "/v1/steps/{}/messages"),
+    "conversations.messages.list": ("GET", lambda c: c.conversations.messages.list, "/v1/conversations/{}/messages"),
+    "conversations.messages.create": (
+        "POST",
+        lambda c: c.conversations.messages.create,
+        "/v1/conversations/{}/messages",
+    ),
+    "conversations.messages.stream": ("POST", lambda c: c.conversations.messages.stream, "/v1/conversations/{}/stream"),
+    "conversations.messages.compact": (
+        "POST",
+        lambda c: c.conversations.messages.compact,
+        "/v1/conversations/{}/compact",
+    ),
+}
+ALL: dict[str, Callable[[Any], Call]] = {
+    "steps.list": lambda c: c.steps.list,
+    **{name: function for name, (_, function, _) in WITH_ID.items()},
+}
+
+
+def refused(side: Side, function: Callable[[Any], Call], *ids: Any, **arguments: Any) -> Exception:
+    """What a call raises that sends nothing."""
+    handler = answers(200)
+    with pytest.raises((TypeError, ValueError)) as caught:
+        side.run(function(side.client(handler))(*ids, **arguments))
+    assert handler.requests == []
+    return caught.value
+
+
+def create(client: Any) -> Call:
+    function: Call = client.conversations.messages.create
+    return function
+
+
+# Ids.
+
+
+@pytest.mark.parametrize("name", WITH_ID)
+@pytest.mark.parametrize("bad", ["", ".", ".."])
+def test_ids_that_would_be_another_endpoint_are_refused(side: Side, name: str, bad: str) -> None:
+    error = refused(side, WITH_ID[name][1], bad)
+    argument = "step_id" if name.startswith("steps") else "conversation_id"
+    assert type(error) is ValueError
+    assert str(error) == f"{argument} must be the id of something, not {bad!r}"
+
+
+@pytest.mark.parametrize("name", WITH_ID)
+@pytest.mark.parametrize("bad", [None, 7, True, b"step-1", ["step-1"], object])
+def test_ids_are_strings(side: Side, name: str, bad: Any) -> None:
+    error = refused(side, WITH_ID[name][1], bad)
+    argument = "step_id" if name.startswith("steps") else "conversation_id"
+    assert type(error) is TypeError
+    assert str(error).startswith(f"{argument} must be a string, not {bad!r}")
+
+
+ODD = [
+    "a/b",
+    "../steps",
+    "%2e%2e",
+    "..%2f",
+    "a?b=c",
+    "a#b",
+    "a;b",
+    "a\\b",
+    "a b",
+    "ä",
+    "\n",
+    "...",
+    "a%00",
+    ":",
+    "@",
+    "*",
+]
+
+
+@pytest.mark.parametrize("name", WITH_ID)
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_ids_reach_the_endpoint_they_are_meant_for(side: Side, name: str, odd: str) -> None:
+    method, function, path = WITH_ID[name]
+    handler = answers(404)
+    with pytest.raises(LettaError):
+        side.run(function(side.client(handler))(odd))
+    (request,) = handler.requests
+    assert request.method == method
+    assert_is_one_segment(request, path, odd)
+
+
+def assert_is_one_segment(request: httpx.Request, path: str, value: str) -> None:
+    raw = request.url.raw_path.decode("ascii")
+    head, tail = path.split("{}")
+    assert raw.startswith(head)
+    assert raw.endswith(tail)
+    segment = raw[len(head) : len(raw) - len(tail)] if tail else raw[len(head) :]
+    assert not re.search(r"[/?#\\]", segment)
+    assert str(httpx.URL("http://x/" + segment).path) == f"/{value}"
+
+
+@given(st.text(min_size=1, max_size=30).filter(lambda text: text not in (".", "..")))
+def test_any_id_is_one_segment_or_refused(value: str) -> None:
+    handler = answers(404)
+    http = httpx.Client(transport=httpx.MockTransport(handler))
+    with http, Letta(base_url=BASE_URL, http_client=http) as client, pytest.raises((LettaError, ValueError)):
+        client.steps.metrics.retrieve(value)
+    for request in handler.requests:
+        assert_is_one_segment(request, "/v1/steps/{}/metrics", value)
+
+
+@pytest.mark.parametrize("name", WITH_ID)
+def test_an_id_that_no_address_can_hold_is_refused_in_our_words(side: Side, name: str) -> None:
+    handler = answers(200)
+    with pytest.raises((LettaError, ValueError)):
+        side.run(WITH_ID[name][1](side.client(handler))("x" * 70_000))
+    assert handler.requests == []
+
+
+# Keywords.
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_unknown_keywords_are_refused_and_the_known_ones_told(side: Side, name: str) -> None:
+    ids = [STEP] if name in WITH_ID else []
+    error = refused(side, ALL[name], *ids, colour="red", flavour="sweet")
+    assert type(error) is TypeError
+    assert str(error).startswith(f"{name}() has no argument 'colour'; it takes ")
+
+
+def test_the_known_keywords_are_all_told(side: Side) -> None:
+    error = refused(side, ALL["conversations.messages.compact"], CONVERSATION, mode="all")
+    assert str(error) == (
+        "conversations.messages.compact() has no argument 'mode'; it takes agent_id, compaction_settings"
+    )
+    error = refused(side, ALL["steps.retrieve"], STEP, mode="all")
+    assert str(error) == "steps.retrieve() has no argument 'mode'; it takes none besides its ids"
+
+
+USER = {"role": "user", "content": "hi"}
+RETURN = {"tool_call_id": "call_1", "tool_return": "done", "status": "success"}
+
+WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
+    ("steps.list", {"limit": "3"}, TypeError, "limit must be a whole number, not '3'"),
+    ("steps.list", {"limit": 3.5}, TypeError, "limit must be a whole number, not 3.5"),
+    ("steps.list", {"limit": True}, TypeError, "limit must be a whole number, not True"),
+    ("steps.list", {"limit": None}, TypeError, "limit must be a whole number, not None"),
+    ("steps.list", {"order": "up"}, ValueError, "order must be 'asc' or 'desc', not 'up'"),
+    ("steps.list", {"feedback": "meh"}, ValueError, "feedback must be 'positive' or 'negative', not 'meh'"),
+    ("steps.list", {"has_feedback": 1}, TypeError, "has_feedback must be True or False, not 1"),
+    ("steps.list", {"tags": "one"}, TypeError, "tags must be a list, not 'one'"),
+    ("steps.list", {"tags": ["one", 2]}, TypeError, "tags[1] must be a string, not 2"),
+    ("steps.list", {"model": b"x"}, TypeError, "model must be a string, not b'x'"),
+    (
+        "steps.feedback.create",
+        {"feedback": "meh"},
+        ValueError,
+        "feedback must be 'positive', 'negative' or None, not 'meh'",
+    ),
+    (
+        "conversations.messages.stream",
+        {"starting_after": "5"},
+        TypeError,
+        "starting_after must be a whole number or None, not '5'",
+    ),
+    (
+        "conversations.messages.stream",
+        {"poll_interval": "1"},
+        TypeError,
+        "poll_interval must be a number or None, not '1'",
+    ),
+    (
+        "conversations.messages.compact",
+        {"compaction_settings": {"mode": "sideways"}},
+        ValueError,
+        "compaction_settings.mode must be 'all', 'sliding_window', 'self_compact_all', 'self_compact_sliding_window'"
+        " or None, not 'sideways'",
+    ),
+    (
+        "conversations.messages.compact",
+        {"compaction_settings": "all"},
+        TypeError,
+        "compaction_settings must be a mapping or None, not 'all'",
+    ),
+    ("conversations.messages.create", {"messages": USER}, TypeError, f"messages must be a list or None, not {USER}"),
+    ("conversations.messages.create", {"messages": [7]}, TypeError, "messages[0] must be a mapping, not 7"),
+    (
+        "conversations.messages.create",
+        {"messages": [USER, {"role": "user"}]},
+        ValueError,
+        "messages[1] needs the key 'content': {'role': 'user'}",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{"role": "boss", "content": "hi"}]},
+        ValueError,
+        "messages[0].role must be 'user', 'system' or 'assistant', not 'boss'",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{"role": "user", "content": 7}]},
+        TypeError,
+        "messages[0].content must be a list or a string, not 7",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+        ValueError,
+        "messages[0].content[0] needs the key 'text': {'type': 'text'}",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": 7}]}]},
+        TypeError,
+        "messages[0].content[0].text must be a string, not 7",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{**USER, "type": "letter"}]},
+        ValueError,
+        "messages[0].type must be 'message', 'approval' or 'tool_return', not 'letter'",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{"type": "tool_return", "tool_returns": [{**RETURN, "status": "fine"}]}]},
+        ValueError,
+        "messages[0].tool_returns[0].status must be 'success' or 'error', not 'fine'",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{"type": "tool_return", "tool_returns": [{"tool_return": "done", "status": "success"}]}]},
+        ValueError,
+        "messages[0].tool_returns[0] needs the key 'tool_call_id': {'tool_return': 'done', 'status': 'success'}",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{"type": "approval", "approvals": [{"tool_call_id": "call_1", "approve": "yes"}]}]},
+        TypeError,
+        "messages[0].approvals[0].approve must be True or False, not 'yes'",
+    ),
+    (
+        "conversations.messages.create",
+        {"client_tools": [{"description": "no name"}]},
+        ValueError,
+        "client_tools[0] needs the key 'name': {'description': 'no name'}",
+    ),
+    (
+        "conversations.messages.create",
+        {"client_tools": [{"name": "n", "parameters": {1: 2}}]},
+        TypeError,
+        "client_tools[0].parameters must have strings as keys, not 1",
+    ),
+    ("conversations.messages.create", {"streaming": "no"}, TypeError, "streaming must be True, False or None"),
+    ("conversations.messages.create", {"max_steps": 2.0}, TypeError, "max_steps must be a whole number or None"),
+    (
+        "conversations.messages.create",
+        {"include_return_message_types": ["assistant"]},
+        ValueError,
+        "include_return_message_types[0] must be 'system_message', 'user_message', ",
+    ),
+    (
+        "conversations.messages.create",
+        {"input": "hi", "messages": [USER]},
+        ValueError,
+        "give input or messages, not both: input is short for one user message",
+    ),
+    ("steps.retrieve", {"timeout": "soon"}, TypeError, "timeout must be a number of seconds, an httpx.Timeout or None"),
+    ("steps.retrieve", {"timeout": 0}, ValueError, "timeout must be a positive number of seconds, not 0"),
+    ("steps.retrieve", {"timeout": float("nan")}, ValueError, "timeout must be a positive number of seconds, not nan"),
+    ("steps.retrieve", {"timeout": float("inf")}, ValueError, "timeout must be "),
+    ("steps.retrieve", {"retry": 3}, TypeError, "retry must be "),
+    ("steps.retrieve", {"extra_headers": {"X": "a\nb"}}, ValueError, "header X must be printable ASCII"),
+    ("steps.retrieve", {"extra_headers": {"a b": "c"}}, ValueError, "'a b' is no name of a header"),
+    ("steps.retrieve", {"extra_headers": {"X": 7}}, TypeError, "header X must be a string, not int"),
+    ("steps.retrieve", {"extra_query": 7}, TypeError, "extra_query must be "),
+    ("conversations.messages.create", {"extra_body": 7}, TypeError, "extra_body must be "),
+    # The server fails on these, or hangs.
+    ("steps.list", {"limit": -1}, ValueError, "limit must be "),
+    ("conversations.messages.list", {"limit": -1}, ValueError, "limit must be "),
+    ("conversations.messages.stream", {"batch_size": 1}, ValueError, "batch_size must be "),
+    ("conversations.messages.stream", {"batch_size": 0}, ValueError, "batch_size must be "),
+    # JSON has no form for these.
+    ("conversations.messages.create", {"input": "\ud800"}, ValueError, "conversations.messages.create(): an argument"),
+    (
+        "conversations.messages.create",
+        {"client_tools": [{"name": "n", "parameters": {"x": float("nan")}}]},
+        ValueError,
+        "conversations.messages.create(): an argument has no form in JSON",
+    ),
+    (
+        "conversations.messages.create",
+        {"client_tools": [{"name": "n", "parameters": {"x": {1, 2}}}]},
+        TypeError,
+        "conversations.messages.create(): an argument has no form in JSON",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "kind", "words"), WRONG, ids=[f"{name} {arguments}"[:70] for name, arguments, *_ in WRONG]
+)
+def test_a_wrong_argument_is_named_and_nothing_sent(
+    side: Side, name: str, arguments: dict[str, Any], kind: type[Exception], words: str
+) -> None:
+    error = refused(side, ALL[name], *([STEP] if name in WITH_ID else []), **arguments)
+    assert str(error).startswith(words)
+    assert type(error) is kind
+
+
+def test_a_model_of_the_wrong_kind_is_refused(side: Side) -> None:
+    ping = LettaPing(id="ping-1", date=datetime.fromisoformat("2026-01-01T00:00:00Z"))
+    error = refused(side, create, CONVERSATION, messages=[ping])
+    assert str(error).startswith("messages[0] must be ")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_no_value_for_messages_makes_anything_but_a_clear_refusal(value: Any) -> None:
+    handler = answers(404)
+    http = httpx.Client(transport=httpx.MockTransport(handler))
+    with http, Letta(base_url=BASE_URL, http_client=http) as client:
+        try:
+            client.conversations.messages.create(CONVERSATION, messages=value)
+        except LettaError:
+            assert len(handler.requests) == 1
+        except (TypeError, ValueError) as error:
+            assert handler.requests == []
+            assert str(error).startswith(("messages", "conversations.messages.create()"))  # noqa: PT017
+
+
+def test_fields_that_are_newer_than_this_library_are_let_through(side: Side) -> None:
+    handler = answers(recording("send_json").response)
+    messages = [{**USER, "mood": "good"}]
+    side.run(create(side.client(handler))(CONVERSATION, messages=messages, streaming=False))
+    assert b'"mood":"good"' in handler.requests[0].content
+
+
+# The options of a call.
+
+
+def sent(
+    side: Side, function: Callable[[Any], Call], *ids: str, client: dict[str, Any], **arguments: Any
+) -> httpx.Request:
+    handler = answers(404)
+    with pytest.raises(LettaError):
+        side.run(function(side.client(handler, **client))(*ids, **arguments))
+    (request,) = handler.requests
+    return request
+
+
+@pytest.mark.parametrize("name", ["authorization", "Authorization", "AUTHORIZATION"])
+@pytest.mark.parametrize("where", ["default_headers", "extra_headers"])
+def test_a_header_replaces_the_clients_own_however_it_is_spelt(side: Side, where: str, name: str) -> None:
+    headers = {name: "Bearer other", "accept": "text/plain", "user-agent": "mine/1"}
+    default: dict[str, Any] = (
+        {"client": {where: headers}} if where == "default_headers" else {"client": {}, where: headers}
+    )
+    request = sent(side, ALL["steps.retrieve"], STEP, **default)
+    assert request.headers.get_list("authorization") == ["Bearer other"]
+    assert request.headers.get_list("user-agent") == ["mine/1"]
+    assert len(request.headers.get_list("accept")) == 1
+
+
+def test_headers_of_a_call_win_over_those_of_the_client(side: Side) -> None:
+    request = sent(
+        side,
+        ALL["steps.retrieve"],
+        STEP,
+        client={"default_headers": {"X-A": "1", "X-B": "1"}},
+        extra_headers={"X-B": "2"},
+    )
+    assert (request.headers.get_list("x-a"), request.headers.get_list("x-b")) == (["1"], ["2"])
+
+
+def test_query_parameters_of_client_and_call_are_sent(side: Side) -> None:
+    request = sent(
+        side,
+        ALL["steps.list"],
+        client={"default_query": {"a": 1, "b": "x"}},
+        extra_query={"b": "y", "c": True, "d": ["1", "2"]},
+        tags=["t1", "t&2"],
+    )
+    assert request.url.params.multi_items() == [
+        ("tags", "t1"),
+        ("tags", "t&2"),
+        ("a", "1"),
+        ("b", "y"),
+        ("c", "true"),
+        ("d", "1"),
+        ("d", "2"),
+    ]
+
+
+def test_a_body_of_a_call_takes_more_fields(side: Side) -> None:
+    request = sent(side, create, CONVERSATION, client={}, input="hi", extra_body={"new": {"x": [1]}})
+    assert request.content == b'{"input":"hi","new":{"x":[1]}}'
+
+
+@pytest.mark.parametrize(
+    ("client", "call", "expected"),
+    [
+        ({}, {}, httpx.Timeout(60, connect=5)),
+        ({"timeout": 7}, {}, httpx.Timeout(7)),
+        ({"timeout": None}, {}, httpx.Timeout(None)),
+        ({"timeout": httpx.Timeout(3, read=4)}, {}, httpx.Timeout(3, read=4)),
+        ({"timeout": 7}, {"timeout": 8}, httpx.Timeout(8)),
+        ({"timeout": 7}, {"timeout": None}, httpx.Timeout(None)),
+    ],
+)
+def test_the_timeout_that_counts(
+    side: Side, client: dict[str, Any], call: dict[str, Any], expected: httpx.Timeout
+) -> None:
+    request = sent(side, ALL["steps.retrieve"], STEP, client=client, **call)
+    assert request.extensions["timeout"] == expected.as_dict()
+
+
+# The constructor.
+
+
+def test_a_client_tells_who_it_is(side: Side) -> None:
+    request = sent(side, ALL["steps.retrieve"], STEP, client={"project": "demo", "project_id": "p-1"})
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert request.headers["user-agent"].startswith("letta_ext/")
+    assert (request.headers["x-project"], request.headers["x-project-id"]) == ("demo", "p-1")
+    assert request.headers["accept"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment", "url"),
+    [
+        ({}, {}, "https://api.letta.com"),
+        ({"environment": "cloud"}, {"LETTA_BASE_URL": "http://env.test"}, "https://api.letta.com"),
+        ({"environment": "local"}, {}, "http://localhost:8283"),
+        ({"base_url": "http://a.test/"}, {"LETTA_BASE_URL": "http://env.test"}, "http://a.test"),
+        ({"base_url": "http://a.test:81/letta//"}, {}, "http://a.test:81/letta"),
+        ({"base_url": httpx.URL("https://a.test")}, {}, "https://a.test"),
+        ({}, {"LETTA_BASE_URL": "http://env.test/x/"}, "http://env.test/x"),
+        ({}, {"LETTA_BASE_URL": ""}, "https://api.letta.com"),
+    ],
+)
+def test_where_a_client_sends(
+    side: Side, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], environment: dict[str, str], url: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    request = sent(side, ALL["steps.list"], client={"base_url": None, **settings})
+    assert str(request.url) == f"{url}/v1/steps/"
+    assert side.client(**settings).base_url == url
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment", "header"),
+    [
+        ({"api_key": None}, {}, None),
+        ({"api_key": None}, {"LETTA_API_KEY": "sk-env"}, "Bearer sk-env"),
+        ({"api_key": None}, {"LETTA_API_KEY": ""}, None),
+        ({"api_key": "sk-own"}, {"LETTA_API_KEY": "sk-env"}, "Bearer sk-own"),
+    ],
+)
+def test_which_key_a_client_sends(
+    side: Side,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    environment: dict[str, str],
+    header: str | None,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert sent(side, ALL["steps.list"], client=settings).headers.get("authorization") == header
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "words"),
+    [
+        ({"base_url": "letta.test"}, ValueError, "base_url must begin with http:// or https:// and name a host"),
+        ({"base_url": "ftp://letta.test"}, ValueError, "base_url must begin with http:// or https:// and name a host"),
+        ({"base_url": "http://"}, ValueError, "base_url must begin with http:// or https:// and name a host"),
+        ({"base_url": "http://a.test?x=1"}, ValueError, "base_url must have no query and no fragment"),
+        ({"base_url": "http://a.test/#x"}, ValueError, "base_url must have no query and no fragment"),
+        ({"base_url": "http://a.test:x"}, ValueError, "base_url is not an address"),
+        ({"base_url": "http://a\n"}, ValueError, "base_url is not an address"),
+        ({"base_url": "http://me:pw@a.test"}, ValueError, "base_url must hold no user name or password"),
+        ({"environment": "moon"}, ValueError, "environment must be one of cloud, local, not 'moon'"),
+        (
+            {"environment": "local", "base_url": "http://a.test"},
+            ValueError,
+            "give base_url or environment, not both: they are two addresses",
+        ),
+        ({"api_key": 7}, TypeError, "api_key must be a string, not int"),
+        ({"api_key": "a\nb"}, ValueError, "api_key must be printable ASCII without spaces around it"),
+        ({"api_key": ""}, ValueError, "api_key must "),
+        ({"project": "a\nb"}, ValueError, "header X-Project must be printable ASCII without spaces around it"),
+        ({"timeout": -1}, ValueError, "timeout must be a positive number of seconds, not -1"),
+        ({"timeout": True}, TypeError, "timeout must be a number of seconds, an httpx.Timeout or None, not True"),
+        ({"max_retries": -1}, ValueError, "max_retries must be a whole number, 0 or more, not -1"),
+        ({"max_retries": 1.5}, ValueError, "max_retries must be a whole number, 0 or more, not 1.5"),
+        ({"retry": 3}, TypeError, "retry must be "),
+        ({"default_headers": {"a:b": "c"}}, ValueError, "'a:b' is no name of a header"),
+        ({"default_headers": {"X": None}}, TypeError, "header X must be a string, not NoneType"),
+        ({"http_client": object()}, TypeError, "http_client must be an httpx."),
+    ],
+)
+@pytest.mark.parametrize("cls", [Letta, AsyncLetta])
+def test_impossible_settings_are_refused(
+    cls: type, settings: dict[str, Any], kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        cls(**settings)
+    assert str(caught.value).startswith(words)
+    assert "pw" not in str(caught.value)
+
+
+def test_the_http_client_must_be_of_the_same_kind() -> None:
+    with httpx.Client() as http, pytest.raises(TypeError, match="http_client must be an httpx.AsyncClient, not Client"):
+        AsyncLetta(http_client=http)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="http_client must be an httpx.Client, not AsyncClient"):
+        Letta(http_client=httpx.AsyncClient())  # type: ignore[arg-type]
+
+
+def test_a_passed_http_client_is_left_open(side: Side) -> None:
+    client = side.client(answers(answer(200, json=[])))
+    side.run(client.steps.list())
+    side.run(client.close())
+    assert client.is_closed
+    assert not client._transport.http.is_closed

@@ -1,0 +1,172 @@
+"""Requests: what is sent is what was given, and an id cannot lead elsewhere."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from letta_api.errors import DecodeError, UnexpectedStatus
+from letta_api.models import MessageCreate, Step
+from letta_api.operations import OPERATIONS, Operation
+from letta_api.types import UNSET, make_path, make_query
+
+from .recorded import endpoint, recordings
+
+BY_ID = [each for each in OPERATIONS.values() if each.path_parameters]
+CLIENT = httpx.Client(base_url="http://server/")
+STEP = next(each.values[0] for each in recordings() if each.name == "step_retrieve")
+
+
+def build(operation: Operation, *ids: Any, **options: Any) -> Any:
+    return endpoint(operation.id).build_request(*ids, **options)
+
+
+@pytest.mark.parametrize("operation", BY_ID, ids=lambda each: each.id)
+@pytest.mark.parametrize("value", ["", ".", ".."])
+def test_an_id_that_would_be_another_path_is_refused(operation: Operation, value: str) -> None:
+    with pytest.raises(ValueError, match="must be the id of something"):
+        build(operation, value)
+
+
+@pytest.mark.parametrize("operation", BY_ID, ids=lambda each: each.id)
+@pytest.mark.parametrize("value", [None, b"step-1", ["step-1"], True, UNSET])
+def test_an_id_that_is_no_id_is_refused(operation: Operation, value: Any) -> None:
+    with pytest.raises(TypeError, match="must be a string"):
+        build(operation, value)
+
+
+@pytest.mark.parametrize(
+    ("value", "segment"),
+    [
+        ("a/b", "a%2Fb"),
+        ("../x", "..%2Fx"),
+        ("a?b=c", "a%3Fb%3Dc"),
+        ("a#b", "a%23b"),
+        ("%2e", "%252e"),
+        ("%2e%2e", "%252e%252e"),
+        ("a b", "a%20b"),
+        ("é", "%C3%A9"),
+        ("{step_id}", "%7Bstep_id%7D"),
+        ("a\r\nHost: x", "a%0D%0AHost%3A%20x"),
+        ("...", "..."),
+        (7, "7"),
+    ],
+)
+def test_an_id_is_one_segment(value: Any, segment: str) -> None:
+    assert build(OPERATIONS["steps.retrieve"], value).path == f"/v1/steps/{segment}"
+
+
+@given(st.text(min_size=1).filter(lambda text: text not in (".", "..")))
+def test_no_id_leaves_its_segment(value: str) -> None:
+    try:
+        path = make_path("/v1/steps/{step_id}/trace", step_id=value)
+    except UnicodeEncodeError:
+        return  # half a character has no form in UTF-8
+    sent = CLIENT.build_request("GET", path).url
+    assert sent.raw_path.count(b"/") == 4
+    assert sent.raw_path.startswith(b"/v1/steps/")
+    assert sent.path == f"/v1/steps/{value}/trace"
+    assert not sent.query
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda each: each.id)
+def test_what_was_not_given_is_not_sent(operation: Operation) -> None:
+    request = build(operation, *["id-1"] * len(operation.path_parameters))
+    assert request.method == operation.method
+    assert request.query == []
+    assert not request.body
+    assert request.path == operation.path.replace("{step_id}", "id-1").replace("{conversation_id}", "id-1")
+
+
+def test_null_is_sent_in_a_body_and_not_in_a_query() -> None:
+    assert build(OPERATIONS["steps.feedback.create"], "s", feedback=None).body == {"feedback": None}
+    assert build(OPERATIONS["steps.list"], limit=None, after="step-1").query == [("after", "step-1")]
+
+
+def test_lists_are_repeated_keys() -> None:
+    request = build(OPERATIONS["steps.list"], tags=["a", "b"], has_feedback=True, limit=0)
+    assert request.query == [("has_feedback", "true"), ("limit", "0"), ("tags", "a"), ("tags", "b")]
+
+
+def test_instants_and_numbers_in_a_query() -> None:
+    instant = datetime(2026, 1, 2, 3, tzinfo=UTC)
+    assert make_query({"a": instant, "b": 1.5, "c": False, "d": ["x", None], "e": UNSET}) == [
+        ("a", "2026-01-02T03:00:00+00:00"),
+        ("b", "1.5"),
+        ("c", "false"),
+        ("d", "x"),
+    ]
+
+
+def test_models_and_mappings_make_the_same_body() -> None:
+    create = OPERATIONS["conversations.messages.create"]
+    plain = [{"role": "user", "content": "hi"}]
+    assert build(create, "c", messages=plain).body == {"messages": plain}
+    model = MessageCreate.from_dict(plain[0])
+    assert build(create, "c", messages=[model]).body == {"messages": plain}
+    assert build(create, "c", messages=(model,)).body == {"messages": plain}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda each: each.id)
+def test_the_table_and_the_function_agree(operation: Operation) -> None:
+    parameters = inspect.signature(endpoint(operation.id).build_request).parameters
+    by_place = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert tuple(by_place) == operation.path_parameters
+    assert {p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY} == operation.parameters
+    assert endpoint(operation.id).OPERATION is operation
+
+
+def answering(status: int, body: Any, seen: list[httpx.Request]) -> httpx.MockTransport:
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(status, json=body)
+
+    return httpx.MockTransport(handle)
+
+
+def test_a_call_with_the_callers_client() -> None:
+    seen: list[httpx.Request] = []
+    with httpx.Client(base_url="http://server", transport=answering(200, STEP, seen)) as client:
+        step = endpoint("steps.retrieve").sync(client, STEP["id"])
+    assert isinstance(step, Step)
+    assert step.id == STEP["id"]
+    assert str(seen[0].url) == f"http://server/v1/steps/{STEP['id']}"
+    assert seen[0].headers["accept"] == "application/json"
+
+
+@pytest.mark.parametrize(("body", "path"), [({}, "id"), ([], ""), ("x", "")])
+def test_an_answer_of_the_wrong_shape(body: Any, path: str) -> None:
+    with (
+        httpx.Client(base_url="http://server", transport=answering(200, body, [])) as client,
+        pytest.raises(DecodeError) as caught,
+    ):
+        endpoint("steps.retrieve").sync(client, "step-1")
+    assert caught.value.path == path
+
+
+def test_a_refusal_keeps_status_and_body() -> None:
+    with (
+        httpx.Client(base_url="http://server", transport=answering(404, {"detail": "no"}, [])) as client,
+        pytest.raises(UnexpectedStatus) as caught,
+    ):
+        endpoint("steps.list").sync(client, limit=1)
+    assert (caught.value.status_code, caught.value.body) == (404, {"detail": "no"})
+    assert "404" in str(caught.value)
+
+
+def test_the_switch_is_the_functions_own_business() -> None:
+    create = endpoint("conversations.messages.create")
+    seen: list[httpx.Request] = []
+    with httpx.Client(base_url="http://server", transport=answering(200, {}, seen)) as client:
+        with create.sync_stream(client, "conv-1", input="hi"):
+            assert json.loads(seen[0].content) == {"input": "hi", "streaming": True}
+            assert seen[0].headers["accept"] == "text/event-stream"
+        with pytest.raises(DecodeError):
+            create.sync(client, "conv-1", input="hi")
+    assert json.loads(seen[1].content) == {"input": "hi", "streaming": False}

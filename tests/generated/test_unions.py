@@ -1,0 +1,177 @@
+"""A member is told by its tag, or by its shape; what is neither known nor sound becomes an `Unknown…` that says why."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from letta_api import unions
+from letta_api.decoding import Model, Unknown
+from letta_api.errors import DecodeError
+from letta_api.models import (
+    AssistantMessage,
+    EventMessage,
+    LettaResponse,
+    SummaryMessage,
+    TextContent,
+    ToolCall,
+    ToolCallDelta,
+    UserMessage,
+)
+from letta_api.unions import (
+    UnknownContentPart,
+    UnknownMessage,
+    UnknownStreamEvent,
+    decode_assistant_message_content,
+    decode_message,
+    decode_stream_event,
+    decode_tool_call_message_tool_calls,
+    decode_tool_call_or_delta,
+)
+
+from .recorded import spelt_alike
+
+SOUND = {"id": "m", "date": "2026-11-23T07:47:30+00:00", "message_type": "assistant_message", "content": "hi"}
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({**SOUND, "message_type": "hologram"}, "message_type 'hologram' is not known"),
+        ({k: v for k, v in SOUND.items() if k != "message_type"}, "has no message_type"),
+        ({**SOUND, "message_type": None}, "message_type None is not known"),
+        ({**SOUND, "message_type": 7}, "message_type 7 is not known"),
+        ({**SOUND, "message_type": ["assistant_message"]}, "is not known"),
+        ({**SOUND, "message_type": {}}, "message_type {} is not known"),
+        ({**SOUND, "date": "yesterday"}, "date: cannot be read"),
+        ({**SOUND, "date": None}, "date: cannot be read"),
+        ({k: v for k, v in SOUND.items() if k != "id"}, "id: is required and missing"),
+        ({**SOUND, "message_type": "tool_call_message", "tool_call": []}, "tool_call: "),
+        ({}, "has no message_type"),
+        ("text", "is a string, not an object"),
+        ([], "is an array, not an object"),
+        (None, "is null, not an object"),
+        (3.5, "is a number, not an object"),
+        (True, "is a boolean, not an object"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("decode", "unknown"), [(decode_message, UnknownMessage), (decode_stream_event, UnknownStreamEvent)]
+)
+def test_what_is_unknown_or_malformed(decode: Any, unknown: type[Unknown], value: Any, reason: str) -> None:
+    found = decode(value)
+    assert type(found) is unknown
+    assert found.raw is value
+    assert reason in found.reason
+    assert found.to_dict() == value
+
+
+def test_an_unknown_member_pickles_and_copies() -> None:
+    found = decode_message({"message_type": "hologram", "x": [1]})
+    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
+    assert copy.deepcopy(found) == found
+
+
+def test_one_bad_message_does_not_take_the_others_with_it() -> None:
+    data = {
+        "messages": [SOUND, {"message_type": "hologram"}, {**SOUND, "message_type": "user_message"}, 5],
+        "stop_reason": {"message_type": "stop_reason", "stop_reason": "end_turn"},
+        "usage": {"message_type": "usage_statistics"},
+    }
+    response = LettaResponse.from_dict(data)
+    assert [type(each) for each in response.messages] == [AssistantMessage, UnknownMessage, UserMessage, UnknownMessage]
+    assert response.to_dict() == data
+
+
+@pytest.mark.parametrize(("tag", "model"), [("summary", SummaryMessage), ("event", EventMessage)])
+def test_earlier_tags_mean_the_same(tag: str, model: type[Model]) -> None:
+    value = {**SOUND, "message_type": tag, "summary": "s", "event_type": "compaction", "event_data": {}}
+    for decode in (decode_message, decode_stream_event):
+        found = decode(value)
+        assert type(found) is model
+        assert found.to_dict() == value
+
+
+@pytest.mark.parametrize(
+    ("value", "model"),
+    [
+        ({"name": "f", "arguments": "{}", "tool_call_id": "c"}, ToolCall),
+        ({"name": "f", "arguments": "{}", "tool_call_id": "c", "more": 1}, ToolCall),
+        ({"name": "f", "arguments": "{}", "tool_call_id": None}, ToolCallDelta),
+        ({"name": "f", "arguments": None, "tool_call_id": "c"}, ToolCallDelta),
+        ({"arguments": "{"}, ToolCallDelta),
+        ({}, ToolCallDelta),
+    ],
+)
+def test_a_whole_tool_call_has_all_three_of_its_strings(value: dict[str, Any], model: type[Model]) -> None:
+    found = decode_tool_call_or_delta(value)
+    assert type(found) is model
+    assert found.to_dict() == value
+
+
+def test_text_or_parts() -> None:
+    assert decode_assistant_message_content("hi") == "hi"
+    parts = decode_assistant_message_content([{"type": "text", "text": "hi"}])
+    assert [type(part) for part in parts] == [TextContent]
+    with pytest.raises(DecodeError) as caught:
+        decode_assistant_message_content([{"type": "text", "text": "hi"}, {"type": "smell", "text": ""}])
+    assert caught.value.path == "[1].type"
+    with pytest.raises(TypeError, match="the shape of no AssistantMessageContent"):
+        decode_assistant_message_content(5)
+
+
+def test_a_fault_among_many_names_its_index() -> None:
+    calls = [{"name": "f", "arguments": "", "tool_call_id": "c"}, "no call"]
+    with pytest.raises(DecodeError) as caught:
+        decode_tool_call_message_tool_calls(calls)
+    assert caught.value.path == "[1]"
+    message = {**SOUND, "message_type": "tool_call_message", "tool_call": calls[0], "tool_calls": calls}
+    found = decode_message(message)
+    assert isinstance(found, UnknownMessage)
+    assert found.reason.startswith("tool_calls[1]: is a string, not an object")
+
+
+def test_each_union_of_parts_has_its_own_unknown() -> None:
+    assert type(unions.decode_content_part({"type": "smell"})) is UnknownContentPart
+    assert type(unions.decode_image_source({"type": "smell"})) is unions.UnknownImageSource
+
+
+@given(JSON)
+def test_a_tagged_union_never_raises_and_never_loses(value: Any) -> None:
+    for decode in (decode_message, decode_stream_event, unions.decode_content_part):
+        found = decode(value)
+        assert isinstance(found, Unknown)
+        assert found.to_dict() is value
+
+
+@given(
+    tag=st.sampled_from(sorted(unions.decode_stream_event.__globals__["DECODERS"])),
+    rest=st.dictionaries(st.text(), JSON, max_size=5),
+)
+def test_a_known_tag_with_anything_behind_it_never_raises_and_never_loses(tag: str, rest: dict[str, Any]) -> None:
+    value = {**SOUND, **rest, "message_type": tag}
+    found = decode_stream_event(value)
+    assert json.dumps(spelt_alike(found.to_dict())) is not None
+    assert spelt_alike(found.to_dict()) == spelt_alike(value)
+
+
+def test_every_tag_of_the_document_is_in_the_table() -> None:
+    module = Path(str(unions.__file__)).parent
+    assert {path.stem for path in module.glob("*.py")} >= {"message", "stream_event", "content_part"}
+    tables = {
+        name: decode.__globals__["DECODERS"] for name, decode in (("m", decode_message), ("e", decode_stream_event))
+    }
+    assert set(tables["m"]) < set(tables["e"])
+    assert set(tables["e"]) - set(tables["m"]) == {"ping", "error_message", "stop_reason", "usage_statistics"}

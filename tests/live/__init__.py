@@ -1,0 +1,1 @@
+"""The library against a real Letta server: what only that can tell."""

@@ -1,0 +1,164 @@
+"""A TCP proxy before a real server, which harms one request after the other as it is told."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import socket
+import socketserver
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from io import BufferedIOBase
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+PATIENCE: Final = 120.0
+"""Seconds to wait for the server."""
+
+
+@frozen
+class Fault:
+    """What happens to one request.
+
+    Attributes:
+        forward: how many bytes of the request reach the server; None for all.
+        late: seconds after which they do, counted from when the client was hung up on; None for before.
+        answer: how many bytes of the answer reach the client; None for all.
+        slow: seconds before the answer is passed on.
+        gone: whether the server learns that the client has left, or goes on answering nobody.
+    """
+
+    forward: int | None = None
+    late: float | None = None
+    answer: int | None = None
+    slow: float = 0.0
+    gone: bool = False
+
+
+LOST: Final = Fault(answer=0)
+"""The server has begun to answer, and the client never hears of it."""
+
+
+def random_fault(chance: random.Random, length: int) -> Fault:
+    """A fault of any kind; answers are cut within so many bytes."""
+    kind, gone = chance.randrange(8), chance.random() < 0.5
+    if kind == 0:
+        return Fault(forward=chance.randrange(400))
+    if kind == 1:
+        return Fault(late=chance.choice([0.0, 0.01, 0.05, 0.3]), answer=0, gone=gone)
+    if kind == 2:
+        return Fault(answer=0, gone=gone)
+    if kind == 3:
+        return Fault(answer=chance.randrange(200), gone=gone)  # within the headers
+    return Fault(answer=chance.randrange(length), slow=chance.choice([0.0, 0.0, 0.05]), gone=gone)
+
+
+@dataclass
+class Proxy:
+    """The proxy.
+
+    Attributes:
+        plan: what happens to the next requests; when it is used up, they pass.
+        requests: the paths and bodies of the requests that came.
+    """
+
+    upstream: tuple[str, int]
+    plan: deque[Fault] = field(default_factory=deque)
+    requests: list[tuple[str, Any]] = field(default_factory=list)
+    base_url: str = ""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    busy: int = 0
+    idle: threading.Condition = field(default_factory=threading.Condition)
+
+    def settle(self) -> None:
+        """Waits until every request is through, those too whose client has long gone."""
+        with self.idle:
+            assert self.idle.wait_for(lambda: self.busy == 0, PATIENCE)
+
+    def enter(self, by: int) -> None:
+        """Counts a request in, or out."""
+        with self.idle:
+            self.busy += by
+            self.idle.notify_all()
+
+    def harm(self, path: str, body: bytes) -> Fault:
+        """What happens to this request."""
+        with self.lock:
+            self.requests.append((path, json.loads(body or b"null")))
+            return self.plan.popleft() if self.plan else Fault()
+
+
+@contextmanager
+def proxied(address: str) -> Iterator[Proxy]:
+    """A proxy on loopback before the server at this address."""
+    parts = urlsplit(address)
+    proxy = Proxy((parts.hostname or "", parts.port or 80))
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            with suppress(ConnectionError, TimeoutError):
+                # One request a connection: the server is asked to close it behind the answer, and says so.
+                if (request := _read(self.rfile)) is not None:
+                    proxy.enter(1)
+                    try:
+                        _pass_on(proxy, self.request, *request)
+                    finally:
+                        proxy.enter(-1)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        block_on_close = False
+        request_queue_size = 128
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        proxy.base_url = f"http://127.0.0.1:{server.server_address[1]}"
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield proxy
+        server.shutdown()
+
+
+def _pass_on(proxy: Proxy, client: socket.socket, head: bytes, body: bytes) -> None:
+    fault = proxy.harm(head.split()[1].decode().partition("?")[0], body)
+    request = head.removesuffix(b"\r\n") + b"connection: close\r\n\r\n" + body
+    if fault.late is not None:
+        _hang_up(client)
+        time.sleep(fault.late)
+    with socket.create_connection(proxy.upstream, timeout=PATIENCE) as server:
+        server.sendall(request[: fault.forward])
+        if fault.forward is not None:
+            return
+        left = fault.answer
+        while left != 0 and (data := server.recv(65536)):
+            time.sleep(fault.slow)
+            piece = data[:left]
+            client.sendall(piece)
+            left = None if left is None else left - len(piece)
+        if left == 0:
+            if fault.answer == 0:
+                server.recv(1)  # the server has begun to answer: it did get the request
+            if fault.late is None:
+                _hang_up(client)
+            while not fault.gone and server.recv(65536):
+                pass
+
+
+def _hang_up(client: socket.socket) -> None:
+    client.shutdown(socket.SHUT_RDWR)
+
+
+def _read(incoming: BufferedIOBase) -> tuple[bytes, bytes] | None:
+    head = b""
+    while (line := incoming.readline()) not in (b"\r\n", b""):
+        # Its answer ends the connection, whatever the client would like.
+        head += b"" if line.lower().startswith(b"connection:") else line
+    if not head:
+        return None
+    length = re.search(rb"(?i)content-length: *(\d+)", head)
+    return head + b"\r\n", incoming.read(int(length.group(1)) if length else 0)

@@ -1,0 +1,59 @@
+"""Events that the server no longer has are named, not passed over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from letta_ext import StreamInterrupted
+from letta_ext.testing import EmbeddedServer
+
+from ..ext.helpers import Side
+from .figures import figure
+from .replay import CONVERSATION, recorded, replaying
+
+pytestmark = pytest.mark.proof
+
+
+def long_run(side: Side, server: EmbeddedServer, words: int) -> tuple[Any, Any]:
+    """A run of so many words, and the client that sent it."""
+    client = side.client(base_url=server.base_url)
+    create = client.conversations.messages.create
+    text = f"LONG {words}"
+    stream = side.run(create(server.conversation_id, input=text, background=True, stream_tokens=True))
+    side.items(stream)
+    return client, stream
+
+
+@pytest.mark.parametrize("after", [1, 57, 60])
+def test_a_gap_is_an_error_that_names_it(side: Side, server: EmbeddedServer, after: int) -> None:
+    server.state.kept_events = 100
+    client, run = long_run(side, server, 160)
+    first = server.state.runs[run.run_id].journal.first
+    resumed = client.conversations.messages.stream(server.conversation_id, run_id=run.run_id, starting_after=after)
+    events, fault = side.drain(side.run(resumed))
+    assert events == []
+    assert isinstance(fault, StreamInterrupted)
+    assert (fault.gap, fault.run_id, fault.last_seq_id) == ((after + 1, first - 1), run.run_id, after)
+    assert f"Events {after + 1} to {first - 1}" in str(fault)
+    figure("gap", f"after {after} of {run.last_seq_id}, missing {fault.gap}")
+
+
+def test_what_the_server_still_has_is_no_gap(side: Side, server: EmbeddedServer) -> None:
+    server.state.kept_events = 100
+    client, run = long_run(side, server, 160)
+    first = server.state.runs[run.run_id].journal.first
+    resumed = client.conversations.messages.stream(server.conversation_id, run_id=run.run_id, starting_after=first - 1)
+    assert len(side.items(side.run(resumed))) == run.last_seq_id - first + 3
+
+
+@pytest.mark.parametrize("lost", [range(1, 4), range(5, 6), range(2, 20)], ids=str)
+def test_a_gap_within_a_resumed_stream_is_one_too(side: Side, lost: range) -> None:
+    with replaying(recorded(), keep=lambda entry: entry.number not in lost) as replay:
+        client = side.client(base_url=replay.base_url)
+        stream = side.run(client.conversations.messages.create(CONVERSATION, input="hi", background=True))
+        events, fault = side.drain(stream)
+    assert len(events) == lost.start - 1
+    assert isinstance(fault, StreamInterrupted)
+    assert fault.gap == (lost.start, lost.stop - 1)

@@ -1,0 +1,1 @@
+"""What holds spec/openapi.yaml to its rules: see spec/README.md."""

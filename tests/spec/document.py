@@ -1,0 +1,155 @@
+"""The specification as data: loading it, following references, walking over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SPEC = ROOT / "spec" / "openapi.yaml"
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+Node: TypeAlias = dict[str, Any]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as JSON has it: what looks like an instant stays a string."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+class Operation(NamedTuple):
+    """One operation, with where it stands."""
+
+    path: str
+    method: str
+    node: Node
+
+    @property
+    def id(self) -> str:
+        return str(self.node.get("operationId", f"{self.method} {self.path}"))
+
+
+@cache
+def _loaded() -> Node:
+    loaded = _Loader(SPEC.read_text(encoding="utf-8")).get_single_data()
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def load() -> Node:
+    """A copy of the specification that the caller may change."""
+    return deepcopy(_loaded())
+
+
+def schemas(document: Node) -> Node:
+    found = document["components"]["schemas"]
+    assert isinstance(found, dict)
+    return found
+
+
+def name_of(ref: str) -> str:
+    return ref.rsplit("/", 1)[-1]
+
+
+def lookup(document: Node, ref: str) -> Any:
+    """What a reference points at.
+
+    Raises:
+        KeyError: nothing is there.
+    """
+    if not ref.startswith("#/"):
+        raise KeyError(ref)
+    found: Any = document
+    for part in ref[2:].split("/"):
+        found = found[part.replace("~1", "/").replace("~0", "~")]
+    return found
+
+
+def resolve(document: Node, node: Node) -> Node:
+    """The node itself, or the one that its `$ref` leads to."""
+    while "$ref" in node:
+        node = lookup(document, node["$ref"])
+    return node
+
+
+def operations(document: Node) -> list[Operation]:
+    return [
+        Operation(path, method, item[method])
+        for path, item in document["paths"].items()
+        for method in METHODS
+        if method in item
+    ]
+
+
+def parameters(document: Node, operation: Operation) -> dict[str, Node]:
+    """An operation's parameters by name."""
+    found = [resolve(document, each) for each in operation.node.get("parameters", [])]
+    return {each["name"]: each for each in found}
+
+
+def body(document: Node, operation: Operation) -> Node:
+    """The schema of an operation's JSON body, empty without one."""
+    content = operation.node.get("requestBody", {}).get("content", {})
+    return resolve(document, content.get("application/json", {}).get("schema", {}))
+
+
+def answer(document: Node, operation: Operation, status: str, media: str) -> Node | None:
+    """The schema of an answer as it is written, or None."""
+    declared = operation.node["responses"].get(status)
+    if declared is None:
+        return None
+    content = resolve(document, declared).get("content", {})
+    found = content.get(media, {}).get("schema")
+    assert found is None or isinstance(found, dict)
+    return found
+
+
+def walk(node: Any, place: str = "#") -> Iterator[tuple[str, Node]]:
+    """Every mapping of a document, with its place."""
+    if isinstance(node, dict):
+        yield place, node
+        for key, value in node.items():
+            yield from walk(value, f"{place}/{key}")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from walk(value, f"{place}/{index}")
+
+
+def subschemas(schema: Any, place: str) -> Iterator[tuple[str, Node]]:
+    """The schemas below a schema, each with its place; references are not followed."""
+    if not isinstance(schema, dict):
+        return
+    for name, each in schema.get("properties", {}).items():
+        yield from _with_below(each, f"{place}.{name}")
+    for word in ("items", "additionalProperties"):
+        yield from _with_below(schema.get(word), f"{place}[]")
+    for word in ("oneOf", "anyOf", "allOf"):
+        for index, each in enumerate(schema.get(word, [])):
+            yield from _with_below(each, f"{place}|{index}")
+
+
+def _with_below(schema: Any, place: str) -> Iterator[tuple[str, Node]]:
+    if isinstance(schema, dict):
+        yield place, schema
+        yield from subschemas(schema, place)
+
+
+def inline_schemas(document: Node) -> Iterator[tuple[str, Node]]:
+    """Every schema that is not a component: below one, or in a parameter, a body or an answer."""
+    for name, schema in schemas(document).items():
+        yield from subschemas(schema, name)
+    components = document["components"]
+    for place, node in walk([document["paths"], components["parameters"], components["responses"]]):
+        if isinstance(node.get("schema"), dict):
+            yield from _with_below(node["schema"], place)

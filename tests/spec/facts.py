@@ -1,0 +1,147 @@
+"""The rules of the `x-letta-*` facts, which the generator turns into the table of operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .document import Node, Operation, answer, body, lookup, operations, parameters, resolve
+
+REPEATS = {"always", "otid", "unsent"}
+PAGE_KEYS = {
+    "cursor",
+    "identity",
+    "after",
+    "before",
+    "limit",
+    "order",
+    "default-order",
+    "meaning",
+    "counts",
+    "filters-after-limit",
+}
+PAGE_VALUES = {
+    "default-order": {"asc", "desc"},
+    "meaning": {"order", "chronological"},
+    "counts": {"items", "stored"},
+}
+STREAM_KEYS = {"event", "end", "resume"}
+SWITCH_KEYS = {"switch", "default"}
+
+
+def facts(document: Node) -> list[str]:
+    """Every operation says all that a client must know of it, and nothing that is not so."""
+    found = []
+    for operation in operations(document):
+        found += [f"{operation.id}: {fault}" for fault in _of_operation(document, operation)]
+    return found
+
+
+def _of_operation(document: Node, operation: Operation) -> Iterator[str]:
+    known = {"x-letta-repeat", "x-letta-page", "x-letta-stream"}
+    yield from (f"{key} is not known" for key in operation.node if key.startswith("x-") and key not in known)
+    yield from _repeat(document, operation)
+    is_list = (answer(document, operation, "200", "application/json") or {}).get("type") == "array"
+    if is_list != ("x-letta-page" in operation.node):
+        yield "x-letta-page stands where a list is answered, and there only"
+    elif is_list:
+        yield from _page(document, operation)
+    has_events = answer(document, operation, "200", "text/event-stream") is not None
+    if has_events != ("x-letta-stream" in operation.node):
+        yield "x-letta-stream stands where events are answered, and there only"
+    elif has_events:
+        yield from _stream(document, operation)
+
+
+def _repeat(document: Node, operation: Operation) -> Iterator[str]:
+    repeat = operation.node.get("x-letta-repeat")
+    if repeat not in REPEATS:
+        yield f"x-letta-repeat is {repeat!r}"
+    if operation.method == "get" and repeat != "always":
+        yield "a GET may always be repeated"
+    if repeat == "otid" and "messages" not in body(document, operation).get("properties", {}):
+        yield "no messages that could bear an otid"
+
+
+def _page(document: Node, operation: Operation) -> Iterator[str]:
+    page = operation.node["x-letta-page"]
+    if page.keys() != PAGE_KEYS:
+        yield f"x-letta-page has {sorted(page.keys() ^ PAGE_KEYS)} too many or too few"
+        return
+    yield from (f"{key} is {page[key]!r}" for key, allowed in PAGE_VALUES.items() if page[key] not in allowed)
+    query = {name: each for name, each in parameters(document, operation).items() if each["in"] == "query"}
+    names = [page[key] for key in ("after", "before", "limit", "order")] + page["filters-after-limit"]
+    yield from (f"{name} is no query parameter" for name in names if name not in query)
+    if query.get(page["order"], {}).get("schema", {}).get("default") != page["default-order"]:
+        yield "default-order is not the default of the order"
+    for item in _items(document, operation):
+        missing = {page["cursor"], *page["identity"]} - item["properties"].keys()
+        yield from (f"{item['title']} has no {name}" for name in sorted(missing))
+
+
+def _items(document: Node, operation: Operation) -> list[Node]:
+    """What the list may hold: the item, or the members of its union."""
+    schema = answer(document, operation, "200", "application/json") or {}
+    item = resolve(document, schema["items"])
+    return [resolve(document, each) for each in item.get("oneOf", [])] or [item]
+
+
+def _stream(document: Node, operation: Operation) -> Iterator[str]:
+    stream = operation.node["x-letta-stream"]
+    has_json = answer(document, operation, "200", "application/json") is not None
+    keys = STREAM_KEYS | SWITCH_KEYS if has_json else STREAM_KEYS
+    if stream.keys() != keys:
+        yield f"x-letta-stream has {sorted(stream.keys() ^ keys)} too many or too few"
+        return
+    if answer(document, operation, "200", "text/event-stream") != {"$ref": stream["event"]}:
+        yield f"{stream['event']} is not what text/event-stream answers"
+    if has_json:
+        yield from _switch(stream, body(document, operation).get("properties", {}))
+    yield from _resume(document, stream["resume"])
+
+
+def _switch(stream: Node, fields: Node) -> Iterator[str]:
+    field: Any = fields.get(stream["switch"])
+    if field is None:
+        yield f"{stream['switch']} is no field of the body"
+    elif field.get("default") is not stream["default"]:
+        yield f"{stream['switch']} has another default"
+
+
+def _resume(document: Node, name: str) -> Iterator[str]:
+    target = {each.id: each for each in operations(document)}.get(name)
+    if target is None:
+        yield f"resume: there is no operation {name}"
+    elif "switch" in target.node.get("x-letta-stream", {"switch": None}):
+        yield f"resume: {name} does not only stream"
+
+
+def operation_ids(document: Node) -> list[str]:
+    """The name of an operation is where it stands on the client, once."""
+    found, seen = [], set()
+    for operation in operations(document):
+        if operation.id in seen:
+            found.append(f"{operation.id}: there are two")
+        seen.add(operation.id)
+        if not all(part.isidentifier() for part in operation.id.split(".")):
+            found.append(f"{operation.id}: not a dotted name")
+        if operation.node.get("tags") != [operation.id.rpartition(".")[0]]:
+            found.append(f"{operation.id}: its tag is not what stands before the last dot")
+    return found
+
+
+def path_parameters(document: Node) -> list[str]:
+    """Ids in paths are bounded, and written once."""
+    found = []
+    for operation in operations(document):
+        written_out = [each for each in operation.node.get("parameters", []) if each.get("in") == "path"]
+        found += [f"{operation.id} {each['name']}: not a component" for each in written_out]
+        wanted = {part[1:-1] for part in operation.path.split("/") if part.startswith("{")}
+        given = {name for name, each in parameters(document, operation).items() if each["in"] == "path"}
+        if wanted != given:
+            found.append(f"{operation.id}: the path asks for {sorted(wanted)}, the parameters are {sorted(given)}")
+    for name in document["components"]["parameters"]:
+        schema = lookup(document, f"#/components/parameters/{name}")["schema"]
+        if not {"minLength", "maxLength", "pattern"} <= schema.keys():
+            found.append(f"{name}: not bounded")
+    return found

@@ -1,0 +1,231 @@
+"""The specification keeps its rules, and each rule notices when it is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from . import facts, rules
+from .document import Node, schemas
+from .rules import Rule
+
+RULES: list[Rule] = [
+    rules.titles,
+    rules.references,
+    rules.reachable,
+    rules.tagged_unions,
+    rules.untagged_unions,
+    rules.stream_holds_messages,
+    rules.inline,
+    rules.open_objects,
+    rules.optional_tags,
+    rules.defaults,
+    rules.query_parameters,
+    facts.facts,
+    facts.operation_ids,
+    facts.path_parameters,
+]
+
+REF = "#/components/schemas/"
+
+Break: TypeAlias = Callable[[Node], object]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_document_keeps(rule: Rule, document: Node) -> None:
+    assert rule(document) == []
+
+
+def test_document_is_openapi(document: Node) -> None:
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+def _mapping(document: Node, name: str) -> Node:
+    mapping = schemas(document)[name]["discriminator"]["mapping"]
+    assert isinstance(mapping, dict)
+    return mapping
+
+
+def _swap(mapping: Node, one: str, other: str) -> None:
+    mapping[one], mapping[other] = mapping[other], mapping[one]
+
+
+def _field(document: Node, name: str, key: str) -> Node:
+    field = schemas(document)[name]["properties"][key]
+    assert isinstance(field, dict)
+    return field
+
+
+def _operation(document: Node, path: str, method: str) -> Node:
+    operation = document["paths"][path][method]
+    assert isinstance(operation, dict)
+    return operation
+
+
+def _list(document: Node) -> Node:
+    return _operation(document, "/v1/conversations/{conversation_id}/messages", "get")
+
+
+def _create(document: Node) -> Node:
+    return _operation(document, "/v1/conversations/{conversation_id}/messages", "post")
+
+
+BREAKS: dict[str, tuple[Rule, Break, str]] = {
+    "doubled title": (
+        rules.titles,
+        lambda d: schemas(d)["ToolReturn"].update(title="ToolCall"),
+        "ToolCall: 2 components",
+    ),
+    "no title": (rules.titles, lambda d: schemas(d)["Step"].pop("title"), "Step: its title is None"),
+    "reference to nothing": (
+        rules.references,
+        lambda d: _field(d, "Step", "messages")["items"].update({"$ref": REF + "Nothing"}),
+        "Nothing leads nowhere",
+    ),
+    "mapping to nothing": (
+        rules.references,
+        lambda d: _mapping(d, "Message").update(nothing=REF + "Nothing"),
+        "Nothing leads nowhere",
+    ),
+    "unused component": (
+        rules.reachable,
+        lambda d: schemas(d).update(Unused={"title": "Unused"}),
+        "schemas/Unused",
+    ),
+    "swapped mapping": (
+        rules.tagged_unions,
+        lambda d: _swap(_mapping(d, "StreamEvent"), "user_message", "system_message"),
+        "StreamEvent: user_message leads to SystemMessage",
+    ),
+    "swapped earlier names": (
+        rules.tagged_unions,
+        lambda d: _swap(_mapping(d, "Message"), "summary", "event"),
+        "Message: summary leads to EventMessage",
+    ),
+    "forgotten earlier name": (
+        rules.tagged_unions,
+        lambda d: _mapping(d, "Message").pop("event"),
+        "the earlier name event",
+    ),
+    "unmapped member": (
+        rules.tagged_unions,
+        lambda d: _mapping(d, "ImageSource").pop("letta"),
+        "letta does not lead to LettaImage",
+    ),
+    "mapping to a stranger": (
+        rules.tagged_unions,
+        lambda d: schemas(d)["ImageSource"]["oneOf"].pop(),
+        "letta leads to LettaImage, which is no member",
+    ),
+    "wrong property": (
+        rules.tagged_unions,
+        lambda d: schemas(d)["ModelSettings"]["discriminator"].update(propertyName="provider"),
+        "OpenAIModelSettings has no provider",
+    ),
+    "wrong const": (
+        rules.tagged_unions,
+        lambda d: _field(d, "UrlImage", "type").update(const="uri"),
+        "uri does not lead to UrlImage",
+    ),
+    "no discriminator": (
+        rules.tagged_unions,
+        lambda d: schemas(d)["Message"].pop("discriminator"),
+        "Message: oneOf without",
+    ),
+    "general member first": (
+        rules.untagged_unions,
+        lambda d: schemas(d)["ToolCallOrDelta"]["anyOf"].reverse(),
+        "ToolCall is more specific",
+    ),
+    "message that cannot be streamed": (
+        rules.stream_holds_messages,
+        lambda d: _mapping(d, "StreamEvent").pop("summary"),
+        "summary",
+    ),
+    "inline object": (
+        rules.inline,
+        lambda d: _field(d, "Step", "error_data").update(properties={"message": {"type": "string"}}),
+        "Step.error_data: an object without a name",
+    ),
+    "inline union": (
+        rules.inline,
+        lambda d: _field(d, "ToolCallMessage", "tool_calls")["anyOf"].append({"$ref": REF + "ToolCall"}),
+        "ToolCallMessage.tool_calls: 2 alternatives",
+    ),
+    "closed object": (
+        rules.open_objects,
+        lambda d: schemas(d)["Step"].update(additionalProperties=False),
+        "Step: closed",
+    ),
+    "silent free map": (
+        rules.open_objects,
+        lambda d: _field(d, "ClientTool", "parameters").pop("additionalProperties"),
+        "parameters: an object of unknown fields",
+    ),
+    "required tag": (
+        rules.optional_tags,
+        lambda d: schemas(d)["UserMessage"]["required"].append("message_type"),
+        "UserMessage.message_type",
+    ),
+    "default of another type": (
+        rules.defaults,
+        lambda d: _field(d, "ConversationMessageRequest", "enable_thinking").update(default=True),
+        "enable_thinking: True is not of type",
+    ),
+    "nullable query parameter": (
+        rules.query_parameters,
+        lambda d: _list(d)["parameters"][1]["schema"].update(type=["string", "null"]),
+        "after: nullable",
+    ),
+    "unknown repetition": (
+        facts.facts,
+        lambda d: _create(d).update({"x-letta-repeat": "sometimes"}),
+        "x-letta-repeat is 'sometimes'",
+    ),
+    "misspelt fact": (
+        facts.facts,
+        lambda d: _create(d).update({"x-letta-streaming": True}),
+        "x-letta-streaming is not known",
+    ),
+    "cursor of nothing": (
+        facts.facts,
+        lambda d: _list(d)["x-letta-page"].update(cursor="key"),
+        "UserMessage has no key",
+    ),
+    "page by a parameter that is not there": (
+        facts.facts,
+        lambda d: _list(d)["x-letta-page"].update(after="since"),
+        "since is no query parameter",
+    ),
+    "list without paging": (facts.facts, lambda d: _list(d).pop("x-letta-page"), "where a list is answered"),
+    "resumed by nothing": (
+        facts.facts,
+        lambda d: _create(d)["x-letta-stream"].update(resume="conversations.resume"),
+        "there is no operation conversations.resume",
+    ),
+    "switch of nothing": (
+        facts.facts,
+        lambda d: _create(d)["x-letta-stream"].update(switch="stream"),
+        "stream is no field of the body",
+    ),
+    "name at another place": (
+        facts.operation_ids,
+        lambda d: _create(d).update(operationId="messages.create"),
+        "messages.create: its tag",
+    ),
+    "path parameter written out": (
+        facts.path_parameters,
+        lambda d: _list(d)["parameters"].pop(0),
+        "the path asks for ['conversation_id']",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BREAKS)
+def test_rule_notices(case: str, document: Node) -> None:
+    rule, break_it, expected = BREAKS[case]
+    break_it(document)
+    assert any(expected in fault for fault in rule(document)), rule(document)

@@ -1,0 +1,197 @@
+"""Walks over servers of every kind: nothing is lost, nothing comes twice, and the order is the server's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from attrs import frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from letta_api.operations import Page
+from letta_ext.errors import ListChangedError
+from letta_ext.pages import SyncArrayPage, first_page
+from letta_ext.paging import Walk
+from tests.walks.servers import MESSAGES, STEPS, Item, Server, Stored
+
+LIMITS = [1, 2, 3, 5, 50, None]
+
+
+def things(positions: Sequence[int], parts: Sequence[int] | None = None) -> tuple[Stored, ...]:
+    """Stored things at these positions, each showing as so many parts."""
+    kinds = ["user_message", "reasoning_message", "assistant_message"]
+    counts = parts or [1] * len(positions)
+    return tuple(
+        Stored(f"m{n}", at, tuple(Item(f"m{n}", kinds[(n + k) % 3], f"{n}.{k}", at) for k in range(count)))
+        for n, (at, count) in enumerate(zip(positions, counts, strict=True))
+    )
+
+
+def start(server: Server, facts: Any = MESSAGES, *, reversible: bool = False, **arguments: Any) -> SyncArrayPage[Any]:
+    given_ = {name: value for name, value in arguments.items() if value is not None}
+    return first_page(Walk(facts, given_, reversible=reversible), server)
+
+
+@st.composite
+def compacted(draw: st.DrawFn) -> tuple[Stored, ...]:
+    """Positions as compactions leave them: several rows of numbers that begin anew, so that many are shared."""
+    rows = draw(st.lists(st.integers(0, 25), min_size=1, max_size=4))
+    positions = [at for length in rows for at in range(length)]
+    parts = draw(st.lists(st.integers(1, 3), min_size=len(positions), max_size=len(positions)))
+    return things(positions, parts)
+
+
+@given(
+    stored=compacted(),
+    limit=st.sampled_from(LIMITS),
+    order=st.sampled_from(["asc", "desc"]),
+    order_relative=st.booleans(),
+    kinds=st.none() | st.lists(st.sampled_from(["user_message", "assistant_message"]), min_size=1, max_size=2),
+)
+def test_a_walk_yields_everything_once_whatever_the_server_is_like(
+    stored: tuple[Stored, ...], limit: int | None, order: str, order_relative: bool, kinds: list[str] | None
+) -> None:
+    server = Server(stored, order_relative=order_relative)
+    got = list(start(server, order=order, limit=limit, include_return_message_types=kinds))
+    whole = [item for item in server.everything(order) if kinds is None or item.message_type in kinds]
+    assert sorted(got, key=repr) == sorted(whole, key=repr)
+    positions = [row.position for row in stored]
+    if len(set(positions)) == len(positions):
+        assert got == whole, "a server that keeps an order is followed in it"
+
+
+@given(
+    count=st.integers(0, 40),
+    hidden=st.sets(st.integers(0, 39)),
+    limit=st.sampled_from(LIMITS),
+    order=st.sampled_from(["asc", "desc"]),
+)
+def test_hidden_things_end_no_walk(count: int, hidden: set[int], limit: int | None, order: str) -> None:
+    server = Server(things(range(count), [0 if n in hidden else 1 for n in range(count)]))
+    page = start(server, order=order, limit=limit)
+    # A first page on which everything is hidden has nothing to go on from: that is where a walk may end.
+    expected = server.everything(order) if page.items else []
+    assert list(page) == expected
+
+
+@given(count=st.integers(0, 30), limit=st.sampled_from(LIMITS), same_second=st.booleans())
+def test_pages_that_arrive_the_wrong_way_round_are_turned(count: int, limit: int | None, same_second: bool) -> None:
+    stored = things(range(count), [1 + n % 2 for n in range(count)])
+    if same_second:
+        stored = tuple(
+            Stored(s.id, s.position, tuple(Item(i.id, i.message_type, i.otid) for i in s.parts)) for s in stored
+        )
+    server = Server(stored, ascending_pages=True)
+    assert list(start(server, order="desc", limit=limit, reversible=True)) == server.everything("desc")
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("limit", LIMITS)
+def test_where_no_position_is_shared_a_walk_costs_few_requests_more_than_it_must(order: str, limit: int | None) -> None:
+    server = Server(things(range(40)))
+    assert len(list(start(server, order=order, limit=limit))) == 40
+    least = -(-40 // (limit or 100))
+    assert len(server.requests) <= least + 2, server.requests
+
+
+def test_a_list_of_steps_remembers_only_its_last_things() -> None:
+    server = Server(things(range(3000)), order_relative=True)
+    page = start(server, STEPS, order="desc", limit=10)
+    walk = page._walk  # the one way to see how much it remembers
+    assert len(list(page)) == 3000
+    assert len(walk.memory._seen) < 300
+
+
+@frozen
+class Forgetful(Server):
+    """A server that knows no cursor, and begins the list again each time."""
+
+    longest: int = 10_000
+
+    def __call__(self, arguments: Any) -> list[Any]:
+        known = {name: value for name, value in arguments.items() if name not in ("after", "before")}
+        return Server.__call__(self, {**known, "limit": min(known.get("limit") or 100, self.longest)})
+
+
+@pytest.mark.parametrize("facts", [STEPS, MESSAGES])
+def test_a_server_that_begins_again_is_no_silent_stop(facts: Page) -> None:
+    server = Forgetful(things(range(300)))
+    got: list[Any] = []
+    with pytest.raises(ListChangedError):  # all of it was there, but such a server cannot show that it was all
+        got.extend(start(server, facts, order="asc", limit=5))
+    assert got == server.everything("asc")[: len(got)]
+
+
+@pytest.mark.parametrize("facts", [STEPS, MESSAGES])
+def test_a_server_that_begins_again_and_sends_no_more_is_an_error(facts: Page) -> None:
+    page = start(Forgetful(things(range(300)), longest=20), facts, order="asc", limit=5)
+    with pytest.raises(ListChangedError, match="List it from the start"):
+        list(page)
+
+
+@given(
+    stored=compacted(),
+    limit=st.sampled_from([1, 2, 3, 5]),
+    order=st.sampled_from(["asc", "desc"]),
+    pages=st.integers(1, 6),
+)
+def test_a_checkpoint_loses_and_repeats_nothing_or_says_that_it_cannot(
+    stored: tuple[Stored, ...], limit: int, order: str, pages: int
+) -> None:
+    server = Server(stored)
+    page = start(server, order=order, limit=limit)
+    seen = [*page.items]
+    for _ in range(pages - 1):
+        page = page.get_next_page()
+        seen += page.items
+    checkpoint = json.loads(json.dumps(page.checkpoint()))
+    try:
+        rest = list(first_page(Walk.resumed(MESSAGES, checkpoint), server))
+    except ListChangedError:
+        return
+    if page.items:
+        assert sorted(seen + rest, key=repr) == sorted(server.everything(order), key=repr)
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_checkpoint_of_a_list_in_order_always_goes_on(order: str) -> None:
+    server = Server(things(range(30)))
+    page = start(server, order=order, limit=4).get_next_page().get_next_page()
+    rest = list(first_page(Walk.resumed(MESSAGES, json.loads(json.dumps(page.checkpoint()))), server))
+    assert rest == server.everything(order)[12:]
+
+
+def test_what_is_no_checkpoint_is_refused() -> None:
+    with pytest.raises(ValueError, match="checkpoint"):
+        Walk.resumed(MESSAGES, {"cursor": "m1"})
+
+
+def test_a_page_can_be_gone_over_twice() -> None:
+    server = Server(things(range(20)))
+    page = start(server, order="asc", limit=3)
+    assert list(page) == list(page) == server.everything("asc")
+
+
+def test_the_page_behind_the_last_is_empty_and_says_so() -> None:
+    server = Server(things(range(4)))
+    page = start(server, order="asc", limit=3)
+    assert page.has_next_page()
+    assert page.next_page_info() == {"after": "m2"}
+    second = page.get_next_page()
+    assert [item.id for item in second.items] == ["m3"]
+    third = second.get_next_page()
+    assert third.items == []
+    assert not third.has_next_page()
+    assert third.next_page_info() is None
+
+
+def test_things_that_arrive_during_a_walk_towards_the_newest_are_walked_too() -> None:
+    stored = list(things(range(10)))
+    server = Server(tuple(stored[:6]))
+    page = start(server, order="asc", limit=2)
+    later = Server(tuple(stored))
+    page._fetch = later
+    assert [item.id for item in page] == [f"m{n}" for n in range(10)]
