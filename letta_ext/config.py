@@ -21,6 +21,8 @@ ENVIRONMENTS: Mapping[str, str] = {"cloud": "https://api.letta.com", "local": "h
 DEFAULT_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
 DEFAULT_LIMITS: Final = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
 USER_AGENT: Final = f"letta_ext/{__version__} Python/{platform.python_version()}"
+MAX_TIMEOUT: Final = 10_000_000
+"""Seconds. The system's own calls refuse what is much longer."""
 
 TimeLimit: TypeAlias = float | httpx.Timeout | None
 """Seconds for each phase of a request, an `httpx.Timeout` for phases of their own, or None for no limit."""
@@ -115,16 +117,20 @@ def make_config(environ: Mapping[str, str], options: ClientOptions) -> Config:
     """
     api_key, project, project_id = options.get("api_key"), options.get("project"), options.get("project_id")
     headers = {"User-Agent": USER_AGENT}
-    key = api_key if api_key is not None else environ.get("LETTA_API_KEY") or None
+    key = api_key if api_key is not None else environ.get("LETTA_API_KEY", "").strip() or None
     if key is not None:
+        if not key:
+            raise ValueError("api_key must not be empty; leave it out, or give None, for a server that asks for none")
         headers["Authorization"] = f"Bearer {_header_text('api_key', key, secret=True)}"
     if project is not None:
         headers["X-Project"] = project
     if project_id is not None:
         headers["X-Project-Id"] = project_id
     default_headers = dict(options.get("default_headers") or {})
-    check_headers(headers | default_headers)
+    check_headers(headers)
+    check_headers(default_headers)
     retry = options.get("retry") or RetryPolicy()
+    check_kind("retry", retry, RetryPolicy)
     max_retries = options.get("max_retries")
     if max_retries is not None:
         if not isinstance(max_retries, int) or max_retries < 0:
@@ -138,7 +144,9 @@ def make_config(environ: Mapping[str, str], options: ClientOptions) -> Config:
     address = _base_url(environ, options.get("base_url"), options.get("environment"))
     limits = DEFAULT_TIMEOUT if isinstance(timeout, NotGiven) else read_timeout(timeout)
     hooks = options.get("hooks") or Hooks()
+    check_kind("hooks", hooks, Hooks)
     stream_limits = options.get("stream_limits") or StreamLimits()
+    check_kind("stream_limits", stream_limits, StreamLimits)
     given = ClientOptions(
         api_key=key,
         project=project,
@@ -217,9 +225,20 @@ def read_timeout(timeout: TimeLimit) -> httpx.Timeout:
         return httpx.Timeout(None)
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"timeout must be a number of seconds, an httpx.Timeout or None, not {timeout!r}")
-    if not timeout > 0:
-        raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
+    if not 0 < timeout <= MAX_TIMEOUT:
+        bounds = f"{MAX_TIMEOUT} at most; None is no limit"
+        raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}; {bounds}")
     return httpx.Timeout(timeout)
+
+
+def check_kind(name: str, value: object, kind: type) -> None:
+    """Checks that a setting is of its class.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
 
 
 def check_headers(headers: Mapping[str, str]) -> None:

@@ -38,10 +38,18 @@ REMEDIES: Mapping[int, str] = {
     401: "Pass api_key, or set LETTA_API_KEY.",
     403: "Use an API key that may do this.",
     404: "Check the id.",
+    405: "Check base_url: what answers there does not offer this call.",
+    409: "Look at what the server says stands in the way, and send again when it is gone.",
     410: "List the messages of the conversation instead; the run is stored there.",
     422: "Mend the value that the server names.",
     429: "Send less often, or wait as long as Retry-After says.",
 }
+FAMILIES: Mapping[int, str] = {
+    3: "Set base_url to where the server redirects to: this redirect would change the request or take the key along.",
+    4: "See the server's words for what it refuses.",
+    5: "Try again later.",
+}
+"""What to do about a status that is not in `REMEDIES`, by its first digit."""
 
 
 def one_line(text: str, limit: int = SHOWN) -> str:
@@ -92,7 +100,7 @@ def status_error(method: str, path: str, status: int, headers: Mapping[str, str]
     """
     detail, error_type, run_id, pending = _read(body)
     cls = STATUS_ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
-    remedy = REMEDIES.get(status, "Try again later." if status >= 500 else "")
+    remedy = REMEDIES.get(status) or FAMILIES.get(status // 100, "")
     if status == 409:
         if error_type == "PENDING_APPROVAL" or WAITING in (detail or ""):
             cls, remedy = PendingApprovalError, "Answer all pending tool calls first."

@@ -16,7 +16,7 @@ from letta_api.types import QueryPair, Request
 
 from . import codec
 from .busy import WhenBusy
-from .config import Config, TimeLimit, check_headers, read_timeout
+from .config import Config, TimeLimit, check_headers, check_kind, read_timeout
 from .errors import APIError
 from .hooks import AttemptReport, Hooks
 from .limits import StreamLimits
@@ -169,15 +169,18 @@ def make_call(
         check_headers(extra_headers)
         headers = merged(headers, extra_headers)
     timeout = options.get("timeout", config.timeout)
+    retry, hooks = options.get("retry", config.retry), options.get("hooks", config.hooks)
+    check_kind("retry", retry, RetryPolicy)
+    check_kind("hooks", hooks, Hooks)
     return Call(
         operation,
         Request(request.method, request.path, query, body),
         accept,
         headers,
         timeout if isinstance(timeout, httpx.Timeout) else read_timeout(timeout),
-        options.get("retry", config.retry),
+        retry,
         repeat or ("always" if operation.repeat == "always" else "unsent"),
-        options.get("hooks", config.hooks),
+        hooks,
     )
 
 
@@ -206,7 +209,10 @@ def to_httpx(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call)
         try:
             content = codec.dumps(request.body)
         except (TypeError, ValueError) as fault:
-            raise type(fault)(f"{call.operation.id}(): an argument has no form in JSON: {fault}") from fault
+            kind = (
+                TypeError if isinstance(fault, TypeError) else ValueError
+            )  # not a subclass: those take other arguments
+            raise kind(f"{call.operation.id}(): an argument has no form in JSON: {fault}") from fault
         headers["Content-Type"] = JSON
     return http.build_request(
         request.method,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, NotRequired, Required, TypeAlias, Union, get_args, get_origin, is_typeddict
+from typing import Any, Literal, NotRequired, Protocol, Required, Union, get_args, get_origin, is_typeddict
 
 from attrs import frozen
 
@@ -20,12 +20,21 @@ from letta_api.types import Unset
 
 from .shapes import is_array, is_object
 
-Check: TypeAlias = "Callable[[Any, str], None]"
-"""Raises an error that names the place if the value is not what it should be."""
 
-NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "True or False", NoneType: "None"}
+class Check(Protocol):
+    """What one annotation asks of a value."""
+
+    def __call__(self, value: Any, where: str) -> None:
+        """Raises an error that names the place if the value is not what it should be."""
+
+    def names(self) -> list[str]:
+        """What the value may be, for people."""
+        ...
+
+
+NAMES = {str: ["a string"], int: ["a whole number"], float: ["a number"], bool: ["True", "False"], NoneType: ["None"]}
 SHOWN = 80
-_ID = re.compile(r"[A-Za-z0-9_-]+")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
 def check_bounds(bounds: Mapping[str, tuple[float | None, float | None]], given: Mapping[str, Any]) -> None:
@@ -60,7 +69,7 @@ def check_arguments(build_request: Callable[..., Any], ids: Sequence[Any], given
     for (name, check), value in zip(checks.items(), ids, strict=False):
         check(value, name)
         # Ids are letters, digits, hyphens. The request builder would encode the rest, to find nothing or another thing.
-        if not _ID.fullmatch(str(value)):
+        if not _ID.fullmatch(value):
             raise ValueError(f"{name} must be the id of something, such as {_example(name)}, not {_shown(value)}")
     for name, value in given.items():
         checks[name](value, name)
@@ -79,7 +88,7 @@ def _checks(build_request: Callable[..., Any]) -> dict[str, Check]:
 @cache
 def _compile(hint: Any) -> Check:
     if hint is Any:
-        return _anything
+        return _Anything()
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (NotRequired, Required):
         return _compile(arguments[0])
@@ -96,18 +105,29 @@ def _compile(hint: Any) -> Check:
     return _Plain(hint)
 
 
-def _anything(value: Any, where: str) -> None:
-    """Nothing to check: the API takes any JSON here."""
-
-
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
-def _listed(options: typing.Iterable[str]) -> str:
+def _listed(options: Iterable[str]) -> str:
     *most, last = dict.fromkeys(options)
     return f"{', '.join(most)} or {last}" if most else last
+
+
+def _wrong(check: Check, value: Any, where: str) -> str:
+    return f"{where} must be {_listed(check.names())}, not {_shown(value)}"
+
+
+@frozen
+class _Anything:
+    """The API takes any JSON here."""
+
+    def __call__(self, value: Any, where: str) -> None:
+        pass
+
+    def names(self) -> list[str]:
+        return ["anything"]
 
 
 @frozen
@@ -119,10 +139,10 @@ class _Plain:
     def __call__(self, value: Any, where: str) -> None:
         accepted: tuple[type, ...] = (int, float) if self.hint is float else (self.hint,)
         if not isinstance(value, accepted) or (isinstance(value, bool) and self.hint is not bool):
-            raise TypeError(f"{where} must be {self}, not {_shown(value)}")
+            raise TypeError(_wrong(self, value, where))
 
-    def __str__(self) -> str:
-        return NAMES.get(self.hint, f"a {self.hint.__name__}")
+    def names(self) -> list[str]:
+        return NAMES.get(self.hint, [f"a {self.hint.__name__}"])
 
 
 @frozen
@@ -133,10 +153,10 @@ class _Literals:
 
     def __call__(self, value: Any, where: str) -> None:
         if not any(value == option and type(value) is type(option) for option in self.options):
-            raise ValueError(f"{where} must be {self}, not {_shown(value)}")
+            raise ValueError(_wrong(self, value, where))
 
-    def __str__(self) -> str:
-        return _listed(map(repr, self.options))
+    def names(self) -> list[str]:
+        return [repr(option) for option in self.options]
 
 
 @frozen
@@ -147,13 +167,13 @@ class _Items:
 
     def __call__(self, value: Any, where: str) -> None:
         if not is_array(value):
-            raise TypeError(f"{where} must be {self}, not {_shown(value)}")
+            raise TypeError(_wrong(self, value, where))
         check = _compile(self.hint)
         for index, item in enumerate(value):
             check(item, f"{where}[{index}]")
 
-    def __str__(self) -> str:
-        return "a list"
+    def names(self) -> list[str]:
+        return ["a list"]
 
 
 @frozen
@@ -164,15 +184,15 @@ class _Entries:
 
     def __call__(self, value: Any, where: str) -> None:
         if not is_object(value):
-            raise TypeError(f"{where} must be {self}, not {_shown(value)}")
+            raise TypeError(_wrong(self, value, where))
         check = _compile(self.hint)
         for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"{where} must have strings as keys, not {_shown(key)}")
             check(item, f"{where}[{key!r}]")
 
-    def __str__(self) -> str:
-        return "a mapping"
+    def names(self) -> list[str]:
+        return ["a mapping"]
 
 
 @frozen
@@ -182,10 +202,14 @@ class _Keys:
     hint: Any
 
     def __call__(self, value: Any, where: str) -> None:
-        if isinstance(value, (Model, Unknown)):
-            return
+        if isinstance(value, Unknown):
+            return  # it came from the server, and goes back as it came
+        if isinstance(value, Model):
+            if type(value).__name__ != self.model():
+                raise TypeError(f"{where} must be {self.model()} or a mapping, not {type(value).__name__}")
+            value = value.to_dict()
         if not is_object(value):
-            raise TypeError(f"{where} must be {self}, not {_shown(value)}")
+            raise TypeError(_wrong(self, value, where))
         hints = _hints(self.hint)
         for key in sorted(_required(self.hint)):
             if key not in value:
@@ -193,6 +217,10 @@ class _Keys:
         for key, item in value.items():
             if key in hints:
                 _compile(hints[key])(item, f"{where}.{key}")
+
+    def model(self) -> str:
+        """The name of the model that has the same fields."""
+        return str(self.hint.__name__).removesuffix("Param")
 
     def tags(self) -> dict[str, Any]:
         """The fields that can have one literal value only: what tells it from others."""
@@ -203,8 +231,8 @@ class _Keys:
         """How far a mapping is from this: few shared keys, then many missing ones."""
         return -len(_hints(self.hint).keys() & value.keys()), len(_required(self.hint) - value.keys())
 
-    def __str__(self) -> str:
-        return "a mapping"
+    def names(self) -> list[str]:
+        return ["a mapping"]
 
 
 @cache
@@ -223,14 +251,18 @@ class _Choice:
     """One of several. Of several mappings it is the one that the value's tags and keys speak for."""
 
     def __init__(self, hints: tuple[Any, ...]) -> None:
-        self.checks = [_compile(hint) for hint in hints]
+        checks = [_compile(hint) for hint in hints]
+        self.checks: list[Check] = [
+            c for check in checks for c in (check.checks if isinstance(check, _Choice) else [check])
+        ]
 
     def __call__(self, value: Any, where: str) -> None:
-        for check in self._meant(value):
-            check(value, where)
+        meant = self._meant(value)
+        if meant is not None:
+            meant(value, where)
             return
         for check in self.checks:
-            if not isinstance(check, _Choice | _Keys):
+            if not isinstance(check, _Keys):
                 try:
                     check(value, where)
                 except (TypeError, ValueError):
@@ -238,32 +270,34 @@ class _Choice:
                 return
         self._refuse(value, where)
 
-    def _flat(self) -> list[Check]:
-        return [inner for c in self.checks for inner in (c._flat() if isinstance(c, _Choice) else [c])]
-
-    def _meant(self, value: Any) -> Sequence[Check]:
+    def _meant(self, value: Any) -> Check | None:
         """The member that the value means to be, where its kind leaves only one, so that its errors can be told."""
+        keyed = [c for c in self.checks if isinstance(c, _Keys)]
         if isinstance(value, (Model, Unknown)):
-            return [c for c in self._flat() if isinstance(c, _Keys)][:1]
-        if is_object(value):
-            keyed = [c for c in self._flat() if isinstance(c, _Keys)]
+            named = [c for c in keyed if isinstance(value, Unknown) or c.model() == type(value).__name__]
+            return named[0] if named else None
+        if is_object(value) and keyed:
             fitting = [c for c in keyed if all(value[k] == tag for k, tag in c.tags().items() if k in value)]
-            return sorted(fitting, key=lambda c: c.distance(value))[:1]
-        if is_array(value):
-            found = [c for c in self._flat() if isinstance(c, _Items)]
-            return found if len(found) == 1 else []
-        return []
+            return min(fitting, key=lambda c: c.distance(value), default=None)
+        kinds = _Entries if is_object(value) else _Items if is_array(value) else ()
+        found = [c for c in self.checks if isinstance(c, kinds)]
+        return found[0] if len(found) == 1 else None
 
     def _refuse(self, value: Any, where: str) -> None:
-        known: dict[str, list[str]] = {}
-        for check in self._flat():
-            if isinstance(check, _Keys):
+        keyed = [c for c in self.checks if isinstance(c, _Keys)]
+        if isinstance(value, Model):
+            models = [c.model() for c in keyed] or self.names()
+            raise TypeError(f"{where} must be {_listed(models)}, not {type(value).__name__}")
+        if is_object(value):
+            known: dict[str, list[str]] = {}
+            for check in keyed:
                 for key, literal in check.tags().items():
                     known.setdefault(key, []).append(repr(literal))
-        if is_object(value):
             for key, options in known.items():
                 if key in value and repr(value[key]) not in options:
                     raise ValueError(f"{where}.{key} must be {_listed(options)}, not {_shown(value[key])}")
-        members = self._flat()
-        fault = ValueError if isinstance(value, str) and any(isinstance(c, _Literals) for c in members) else TypeError
-        raise fault(f"{where} must be {_listed(map(str, members))}, not {_shown(value)}")
+        literal = isinstance(value, str) and any(isinstance(c, _Literals) for c in self.checks)
+        raise (ValueError if literal else TypeError)(_wrong(self, value, where))
+
+    def names(self) -> list[str]:
+        return [name for check in self.checks for name in check.names()]

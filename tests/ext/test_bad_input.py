@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -67,7 +66,8 @@ def test_ids_that_would_be_another_endpoint_are_refused(side: Side, name: str, b
     error = refused(side, WITH_ID[name][1], bad)
     argument = "step_id" if name.startswith("steps") else "conversation_id"
     assert type(error) is ValueError
-    assert str(error) == f"{argument} must be the id of something, not {bad!r}"
+    assert str(error).startswith(f"{argument} must be the id of something, such as '")
+    assert str(error).endswith(f", not {bad!r}")
 
 
 @pytest.mark.parametrize("name", WITH_ID)
@@ -101,42 +101,39 @@ ODD = [
 
 @pytest.mark.parametrize("name", WITH_ID)
 @pytest.mark.parametrize("odd", ODD)
-def test_odd_ids_reach_the_endpoint_they_are_meant_for(side: Side, name: str, odd: str) -> None:
+def test_what_cannot_be_an_id_is_refused(side: Side, name: str, odd: str) -> None:
+    error = refused(side, WITH_ID[name][1], odd)
+    argument = "step_id" if name.startswith("steps") else "conversation_id"
+    assert type(error) is ValueError
+    assert str(error).startswith(f"{argument} must be the id of something, such as '")
+
+
+@pytest.mark.parametrize("name", WITH_ID)
+@pytest.mark.parametrize("known", ["step-1", "conv-1", "default", "agent-123e4567-e89b-42d3-8456-426614174000", "a_b"])
+def test_an_id_goes_into_the_path_as_it_is(side: Side, name: str, known: str) -> None:
     method, function, path = WITH_ID[name]
     handler = answers(404)
     with pytest.raises(LettaError):
-        side.run(function(side.client(handler))(odd))
+        side.run(function(side.client(handler))(known))
     (request,) = handler.requests
-    assert request.method == method
-    assert_is_one_segment(request, path, odd)
+    assert (request.method, request.url.path) == (method, path.replace("{}", known))
 
 
-def assert_is_one_segment(request: httpx.Request, path: str, value: str) -> None:
-    raw = request.url.raw_path.decode("ascii")
-    head, tail = path.split("{}")
-    assert raw.startswith(head)
-    assert raw.endswith(tail)
-    segment = raw[len(head) : len(raw) - len(tail)] if tail else raw[len(head) :]
-    assert not re.search(r"[/?#\\]", segment)
-    assert str(httpx.URL("http://x/" + segment).path) == f"/{value}"
-
-
-@given(st.text(min_size=1, max_size=30).filter(lambda text: text not in (".", "..")))
+@given(st.text(max_size=30))
 def test_any_id_is_one_segment_or_refused(value: str) -> None:
     handler = answers(404)
     http = httpx.Client(transport=httpx.MockTransport(handler))
     with http, Letta(base_url=BASE_URL, http_client=http) as client, pytest.raises((LettaError, ValueError)):
         client.steps.metrics.retrieve(value)
     for request in handler.requests:
-        assert_is_one_segment(request, "/v1/steps/{}/metrics", value)
+        assert request.url.raw_path.decode("ascii") == f"/v1/steps/{value}/metrics"
 
 
 @pytest.mark.parametrize("name", WITH_ID)
 def test_an_id_that_no_address_can_hold_is_refused_in_our_words(side: Side, name: str) -> None:
-    handler = answers(200)
-    with pytest.raises((LettaError, ValueError)):
-        side.run(WITH_ID[name][1](side.client(handler))("x" * 70_000))
-    assert handler.requests == []
+    error = refused(side, WITH_ID[name][1], "x" * 70_000)
+    assert type(error) is ValueError
+    assert len(str(error)) < 200
 
 
 # Keywords.
@@ -537,9 +534,12 @@ def test_impossible_settings_are_refused(
 
 
 def test_the_http_client_must_be_of_the_same_kind() -> None:
-    with httpx.Client() as http, pytest.raises(TypeError, match="http_client must be an httpx.AsyncClient, not Client"):
+    with (
+        httpx.Client() as http,
+        pytest.raises(TypeError, match=r"http_client must be an httpx\.AsyncClient, not Client"),
+    ):
         AsyncLetta(http_client=http)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="http_client must be an httpx.Client, not AsyncClient"):
+    with pytest.raises(TypeError, match=r"http_client must be an httpx\.Client, not AsyncClient"):
         Letta(http_client=httpx.AsyncClient())  # type: ignore[arg-type]
 
 

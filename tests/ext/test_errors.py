@@ -210,10 +210,10 @@ def test_the_servers_ids_of_a_request_are_kept(side: Side) -> None:
         ({"content": b"{"}, "not JSON"),
         ({"html": "<h1>Welcome\nto the proxy</h1>"}, "not JSON"),
         ({"content": b"\xff\xfe"}, "not JSON"),
-        ({"json": None}, "is null, not an object"),
+        ({"content": b"null"}, "is null, not an object"),
         ({"json": []}, "is an array, not an object"),
         ({"json": {}}, "id: is required and missing"),
-        ({"json": {"id": "step-1", "messages": [{}]}}, "messages[0].role: is required and missing"),
+        ({"json": {"id": "step-1", "messages": [{}]}}, "messages[0].id: is required and missing"),
         pytest.param({"content": b"[" * 200_000}, "", id="deep"),
     ],
 )
