@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import nox
@@ -14,6 +16,23 @@ nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False  # the tests run on every Python that is there
 nox.options.sessions = ["tests", "lint", "types", "lowest", "check"]
+
+
+def offer_every_pyenv_version() -> None:
+    """Lets `python3.12` and the like be found where pyenv has them: by itself it offers the selected version only."""
+    pyenv = shutil.which("pyenv")
+    if pyenv is None or "PYENV_VERSION" in os.environ:
+        return
+
+    def ask(*command: str) -> list[str]:
+        return subprocess.run([pyenv, *command], capture_output=True, text=True, check=False).stdout.split()
+
+    wanted = tuple(f"{python}." for python in PYTHONS)
+    others = [version for version in ask("versions", "--bare") if version.startswith(wanted)]
+    os.environ["PYENV_VERSION"] = ":".join(dict.fromkeys([*ask("version-name"), *others]))
+
+
+offer_every_pyenv_version()
 
 
 def install(session: nox.Session, extras: str, *more: str) -> None:
