@@ -74,7 +74,7 @@ class _Hoister:
         word = "anyOf" if "anyOf" in schema else "oneOf"
         members = schema.get(word, [])
         others = [m for m in members if m != NULL]
-        if len(others) == 1:
+        if len(others) == 1 and "discriminator" not in schema:
             # Only nullability: the one member is what may need a name.
             schema[word] = [
                 m if m == NULL else self.visit(m, name, f"{place}/{word}/{n}") for n, m in enumerate(members)

@@ -9,7 +9,7 @@ from attrs import field, frozen
 from codegen.document import Document, Schema, escape, ref_name
 from codegen.faults import Gathering, SpecError
 from codegen.names import MODEL_NAMES, identifiers, module_name
-from codegen.types import NULL, Import, JsonKind, Type, TypeReader
+from codegen.types import NULL, Import, JsonKind, Type, TypeReader, check_words
 
 
 @frozen
@@ -122,6 +122,7 @@ def read_library(document: Document, reader: TypeReader) -> Library:
 def _read(name: str, schema: Schema, library: Library, reader: TypeReader, earlier: dict[str, set[str]]) -> None:
     place = reader.document.place(name)
     kind = reader.kind(name, place)
+    check_words(schema, place)
     if kind == "model":
         library.models[name] = _model(name, schema, reader, earlier, place)
     elif kind == "union":

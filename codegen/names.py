@@ -46,7 +46,8 @@ def class_name(name: str) -> str:
 
 def module_name(name: str) -> str:
     """The module of a class, as openapi-python-client spells it."""
-    return str(strings.PythonIdentifier(name, "field_"))
+    # Python reads a name in its normal form; a file is called as it is written.
+    return str(strings.PythonIdentifier(unicodedata.normalize("NFKC", name), "field_"))
 
 
 def param_name(component: str) -> str:

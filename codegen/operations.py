@@ -21,6 +21,7 @@ RESERVED = frozenset(_RESERVED.split())
 """Names that the endpoint functions use themselves."""
 
 PATH = re.compile(r"/|(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2}|\{[^{}/]+\})+)+/?")
+STATUS = re.compile(r"[1-5](\d\d|XX)|default")
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 REPEATS = ("always", "otid", "unsent")
@@ -282,6 +283,9 @@ def _body(source: Source, document: Document, reader: TypeReader) -> list[Argume
 def _success(source: Source, document: Document) -> tuple[dict[str, Any], str]:
     """What the one successful answer can hold, by content type, and where that is written."""
     place = f"{source.place}/responses"
+    for code in source.data.get("responses", {}):
+        if not STATUS.fullmatch(code):
+            raise SpecError(f"{place}/{escape(code)}", "is neither a status, nor a class such as 4XX, nor `default`")
     codes = [code for code in source.data.get("responses", {}) if code.startswith("2")]
     if len(codes) != 1:
         raise SpecError(place, f"has {len(codes)} successful answers; one is understood")

@@ -75,7 +75,11 @@ def _for_stock(document: Document) -> Document:
         ids = [f"id{i}" for i in range(sum(p.data["in"] == "path" for p in operation.parameters))]
         parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in ids]
         path = "".join([f"/{n}", *(f"/{{{name}}}" for name in ids)])
-        paths[path] = {operation.method: operation.data | {"parameters": parameters}}
+        named = {
+            "operationId": module_name(operation.id),
+            "tags": [module_name(tag) for tag in operation.data.get("tags", [])],
+        }
+        paths[path] = {operation.method: operation.data | {"parameters": parameters} | named}
     copy.data["paths"] = paths
     aliases = {name: _alias(n) for n, name in enumerate(copy.schemas)}
     schemas = {aliases[name]: _bare(schema) | {"title": aliases[name]} for name, schema in copy.schemas.items()}

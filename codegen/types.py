@@ -164,9 +164,10 @@ class TypeReader:
         return "alias"
 
     def is_decoded_union(self, schema: Schema) -> bool:
-        """Whether members differ in how they are decoded, so that a function has to tell them apart."""
+        """Whether a function has to tell the members apart: by a tag, or because each is decoded in its own way."""
         members = [m for m in _members(schema) if m != NULL]
-        return len(members) > 1 and any(self._needs_decoding(m) for m in members)
+        # One tagged member is a union too: a newer server may send another.
+        return "discriminator" in schema or (len(members) > 1 and any(self._needs_decoding(m) for m in members))
 
     def is_alias_enum(self, name: str) -> bool:
         """Whether an enum component is one of strings, which gets a name of its own in Python too."""
@@ -206,9 +207,7 @@ class TypeReader:
             return ANY
         if not isinstance(schema, dict):
             raise SpecError(place, f"is not a schema but {schema!r}")
-        unknown = [word for word in schema if word not in UNDERSTOOD and not word.startswith("x-")]
-        if unknown:
-            raise SpecError(place, f"uses {', '.join(sorted(unknown))}, which the generator does not understand")
+        check_words(schema, place)
         if "$ref" in schema:
             return self._reference(schema, place)
         if "allOf" in schema:
@@ -355,6 +354,19 @@ class TypeReader:
         decode = f"{{key: {_inner(item)} for key, item in entries({SOURCE}).items()}}"
         function = f"mapping({item.callable()})"
         return Type(parts, frozenset({"object"}), decode, function, False, found, sent, item.sent_imports)
+
+
+def check_words(schema: Schema, place: str) -> None:
+    """Refuses a schema that says something which would be passed over.
+
+    Raises:
+        SpecError: it uses a word that is not understood, or a discriminator where there is nothing to discriminate.
+    """
+    unknown = [word for word in schema if word not in UNDERSTOOD and not word.startswith("x-")]
+    if unknown:
+        raise SpecError(place, f"uses {', '.join(sorted(unknown))}, which the generator does not understand")
+    if "discriminator" in schema and "anyOf" not in schema and "oneOf" not in schema:
+        raise SpecError(place, "has a discriminator and no members; list them in a oneOf")
 
 
 def _inner(item: Type) -> str:

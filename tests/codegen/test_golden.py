@@ -1,4 +1,7 @@
-"""One small project, byte for byte. After a wanted change: `LETTA_WRITE_GOLDEN=1 pytest tests/codegen/test_golden.py`."""
+"""One small project, byte for byte.
+
+After a wanted change: `LETTA_WRITE_GOLDEN=1 pytest tests/codegen/test_golden.py`.
+"""
 
 from __future__ import annotations
 

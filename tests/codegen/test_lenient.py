@@ -18,7 +18,7 @@ from codegen.document import parse
 from codegen.lenient import is_schema, relax
 from codegen.pipeline import read
 from tests.codegen.building import STRING, answers, document, imported, make, obj, operation, ref, takes
-from tests.codegen.test_generate import REFUSED
+from tests.codegen.refused import REFUSED
 
 SCHEMA_FREE = {"no operationId", "operationId twice", "operationIds alike", "properties that are a list"}
 
@@ -64,7 +64,7 @@ def test_the_smallest_piece_goes(tmp_path: Path) -> None:
     ]
     with imported(package) as api:
         module = sys.modules[f"{api.__name__}.api.things.things_a"]
-        assert [p for p in module.build_request.__kwdefaults__] == ["q", "r"]
+        assert list(module.build_request.__kwdefaults__) == ["q", "r"]
         found = module.decode_response({"t": {"id": "1", "odd": [1], "list": [{}]}})
         assert found.t.odd == [1]
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+
 from letta_api.errors import DecodeError
 from letta_api.models import (
     AssistantMessage,

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+
 from letta_api.decoding import Model, Unknown, to_json_value
 from letta_api.unions import decode_error_detail_or_model_error, decode_stream_event
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from letta_api.errors import DecodeError, UnexpectedStatus
 from letta_api.models import MessageCreate, Step
 from letta_api.operations import OPERATIONS, Operation

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from letta_api import unions
 from letta_api.decoding import Model, Unknown
 from letta_api.errors import DecodeError
