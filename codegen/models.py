@@ -122,7 +122,8 @@ def read_library(document: Document, reader: TypeReader) -> Library:
 def _read(name: str, schema: Schema, library: Library, reader: TypeReader, earlier: dict[str, set[str]]) -> None:
     place = reader.document.place(name)
     kind = reader.kind(name, place)
-    check_words(schema, place)
+    # What an object must not be decides which member of a union it is valid as, and nothing about how it is read.
+    check_words({word: value for word, value in schema.items() if kind != "model" or word != "not"}, place)
     if kind == "model":
         library.models[name] = _model(name, schema, reader, earlier, place)
     elif kind == "union":
