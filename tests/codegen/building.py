@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import pytest
 
 from codegen.pipeline import Result, write_package
 
@@ -88,6 +91,26 @@ def imported(package: Path) -> Iterator[ModuleType]:
         sys.path.remove(str(package.parent))
         for name in [name for name in sys.modules if name.split(".")[0] == package.name]:
             del sys.modules[name]
+
+
+def checked(tool: str, folder: Path) -> str:
+    """What mypy or pyright, both strict, conclude on a folder. Anything but no error is a failure."""
+    pytest.importorskip(tool)
+    (folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "pythonVersion": "3.11"}')
+    options = {
+        "mypy": ["--strict", "--no-incremental", "--config-file=", "."],
+        "pyright": ["--pythonpath", sys.executable, "--project", "."],
+    }
+    command = [sys.executable, "-m", tool, *options[tool]]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    return done.stdout.strip().splitlines()[-1]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder by its path there, caches left out."""
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def sources(package: Path) -> dict[str, str]:

@@ -1,12 +1,9 @@
-"""The command: what it writes, what it leaves alone, what it refuses, and that only the document decides."""
+"""The command: what it writes, what it leaves alone, what it refuses."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +13,12 @@ from openapi_python_client.parser import GeneratorData
 
 from codegen.__main__ import main
 from codegen.faults import GeneratorFailure, SpecError, SpecErrors
-from codegen.pipeline import OUT, ROOT, SPEC, drift, generate, read
-from tests.codegen.building import STRING, document, make, obj, ref
+from codegen.pipeline import OUT, SPEC, drift, generate, read
+from tests.codegen.building import STRING, contents, document, make, obj, ref
 from tests.codegen.refused import REFUSED, body
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden.yaml"
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -164,64 +156,6 @@ def test_a_warning_of_the_second_generator_fails_the_run(
     monkeypatch.setattr(dcg, "generate", warns)
     with pytest.raises(GeneratorFailure, match="datamodel-code-generator: dubious"):
         make(body(ref("A")), tmp_path)
-
-
-def _run(folder: Path, out: Path, **environment: str) -> None:
-    command = [sys.executable, "-m", "codegen", "generate", "--spec", str(GOLDEN), "--out", str(out)]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "", **environment}
-    subprocess.run(command, cwd=folder, env=variables, check=True, capture_output=True)
-
-
-HOSTILE_PYPROJECT = """\
-[tool.ruff]
-line-length = 40
-target-version = "py38"
-[tool.ruff.format]
-quote-style = "single"
-indent-style = "tab"
-[tool.ruff.lint]
-select = ["ALL"]
-[tool.black]
-line-length = 30
-[tool.isort]
-force_single_line = true
-[tool.datamodel-codegen]
-use-annotated = true
-snake-case-field = true
-output-model-type = "pydantic_v2.BaseModel"
-"""
-
-
-@pytest.mark.slow
-def test_only_the_document_decides(tmp_path: Path) -> None:
-    """Not the hash seed, the locale, the time zone, the working directory, nor a pyproject.toml above it."""
-    expected = contents(HERE / "golden")
-    nest = tmp_path / "nest" / "deep"
-    nest.mkdir(parents=True)
-    for folder in (tmp_path, nest):
-        (folder / "pyproject.toml").write_text(HOSTILE_PYPROJECT)
-        (folder / "ruff.toml").write_text("line-length = 50\n")
-        (folder / ".editorconfig").write_text("root = true\n[*]\nend_of_line = crlf\nindent_style = tab\n")
-    around: list[dict[str, str]] = [
-        {"PYTHONHASHSEED": "1", "TZ": "Asia/Kathmandu"},
-        {"PYTHONHASHSEED": "2", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        {"PYTHONHASHSEED": "3", "LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8"},
-    ]
-    for n, environment in enumerate(around):
-        out = nest / f"api{n}"
-        _run(nest, out, **environment)
-        assert contents(out) == expected
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("command", ["check", "generate"])
-def test_it_takes_less_than_five_seconds(command: str, tmp_path: Path) -> None:
-    out = tmp_path / "letta_api"
-    generate(SPEC, out)
-    started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "codegen", command, "--out", str(out)], cwd=ROOT, check=False)
-    assert done.returncode == 0
-    assert time.perf_counter() - started < 5
 
 
 def test_the_package_in_the_checkout_is_what_the_document_makes() -> None:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from codegen.__main__ import main
-from codegen.document import parse
 from codegen.lenient import is_schema, relax
 from codegen.pipeline import read
 from tests.codegen.building import STRING, answers, document, imported, make, obj, operation, ref, takes
@@ -93,39 +87,3 @@ def test_the_command_lists_them(tmp_path: Path, capsys: pytest.CaptureFixture[st
 )
 def test_where_schemas_stand(place: str, schema: bool) -> None:
     assert is_schema(place) is schema
-
-
-def letta_document() -> str:
-    """The text of a whole Letta document, from a file or a server."""
-    if path := os.environ.get("LETTA_OPENAPI"):
-        return Path(path).read_text(encoding="utf-8")
-    if server := os.environ.get("LETTA_LIVE_BASE_URL"):
-        with urllib.request.urlopen(f"{server.rstrip('/')}/openapi.json", timeout=30) as response:
-            return str(response.read().decode())
-    pytest.skip("needs LETTA_OPENAPI (a file) or LETTA_LIVE_BASE_URL (a server)")
-
-
-@pytest.mark.slow
-def test_a_whole_letta_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data: dict[str, Any] = parse(letta_document(), "Letta's document")
-    started = time.perf_counter()
-    package, result = make(data, tmp_path, lenient=True)
-    seconds = time.perf_counter() - started
-    with imported(package):
-        pass
-    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "pythonVersion": "3.11"}')
-    tools = {
-        "mypy": ["--strict", "--no-incremental", "--config-file=", package.name],
-        "pyright": ["--pythonpath", sys.executable, "--project", "."],
-    }
-    verdicts = []
-    for tool, options in tools.items():
-        command = [sys.executable, "-m", tool, *options]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-2000:]
-        verdicts.append(f"{tool}: {done.stdout.strip().splitlines()[-1]}")
-    with capsys.disabled():
-        made = f"{result.operations} operations, {result.models} models, {result.unions} unions"
-        print(f"\n{made}, {len(result.skips)} left out, {seconds:.1f} s; {'; '.join(verdicts)}")
-    assert result.operations > 200
-    assert all(skip.place.startswith("#/") for skip in result.skips)

@@ -1,0 +1,83 @@
+"""A whole Letta document, from the file LETTA_OPENAPI or the server LETTA_LIVE_BASE_URL: all of it is generated."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codegen.document import Document, parse
+from codegen.lenient import Skip
+from codegen.pipeline import Result
+from tests.codegen.building import checked, imported, make
+from tests.proof.figures import figure
+
+
+@pytest.fixture(scope="module")
+def letta() -> dict[str, Any]:
+    if path := os.environ.get("LETTA_OPENAPI"):
+        text = Path(path).read_text(encoding="utf-8")
+    elif server := os.environ.get("LETTA_LIVE_BASE_URL"):
+        with urllib.request.urlopen(f"{server.rstrip('/')}/openapi.json", timeout=30) as response:
+            text = response.read().decode()
+    else:
+        pytest.skip("needs LETTA_OPENAPI (a file) or LETTA_LIVE_BASE_URL (a server)")
+    return parse(text, "Letta's document")
+
+
+@pytest.fixture(scope="module")
+def made(letta: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    started = time.process_time(), time.perf_counter()
+    package, result = make(letta, tmp_path_factory.mktemp("letta"), lenient=True)
+    cpu, wall = time.process_time() - started[0], time.perf_counter() - started[1]
+    figure(
+        "a whole Letta document",
+        f"{result.operations} operations, {result.models} models, {result.unions} unions, {result.enums} enums, "
+        f"{result.files} files in {wall:.1f} s ({cpu:.1f} s of them computing)",
+    )
+    return package, result
+
+
+@pytest.mark.proof
+def test_nothing_is_lost_without_a_word(letta: dict[str, Any], made: tuple[Path, Result]) -> None:
+    _, result = made
+    routes = Document(letta).operations()
+    gone = [skip for skip in result.skips if skip.what in ("the operation is left out", "the path is left out")]
+    assert result.operations == len(routes) - len(gone)
+    assert all(skip.place.startswith("#/") and skip.reason for skip in result.skips)
+    figure("what of it is not taken whole", "; ".join(f"{n} times: {what}" for what, n in _kinds(result.skips)))
+
+
+def _kinds(skips: list[Skip]) -> list[tuple[str, int]]:
+    return Counter(skip.what for skip in skips).most_common()
+
+
+@pytest.mark.proof
+def test_every_component_has_a_class_of_its_own(letta: dict[str, Any], made: tuple[Path, Result]) -> None:
+    """Two components of one title cost the stock generator one of them."""
+    package, _ = made
+    titles = Counter(str(schema.get("title")) for schema in letta["components"]["schemas"].values())
+    twice = {title for title, n in titles.items() if n > 1}
+    with imported(package) as api:
+        objects = [name for name, schema in letta["components"]["schemas"].items() if schema.get("properties")]
+        models = {model for model in dir(api.models) if isinstance(getattr(api.models, model), type)}
+    lost = [name for name in objects if re.sub(r"\W|_", "", name).lower() not in {_bare(model) for model in models}]
+    assert lost == []
+    figure("titles that several components share", f"{len(twice)}; {len(objects)} objects, none lost")
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"\W|_", "", name).lower()
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("tool", ["mypy", "pyright"])
+def test_it_passes_the_strict_type_checkers(tool: str, made: tuple[Path, Result]) -> None:
+    package, _ = made
+    figure(f"{tool}, strict, on a whole Letta document", checked(tool, package.parent))
