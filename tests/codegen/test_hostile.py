@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -196,19 +197,24 @@ def harmless(package: Path, folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {package.name}
     assert all(path.resolve().is_relative_to(package) for path in package.rglob("*"))
     for name, text in sources(package).items():
-        tree = ast.parse(text)
-        arguments = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                assert {alias.name for alias in node.names} <= MODULES, name
-            elif isinstance(node, ast.ImportFrom):
-                assert node.level or node.module in MODULES, name
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                assert node.id not in FORBIDDEN - arguments, name
-            elif isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
-                assert node.attr not in FORBIDDEN, name
+        judge(name, text)
     with imported(package):
         assert not hasattr(builtins, "pWnEd")
+
+
+@cache  # most files are the same in every package
+def judge(name: str, text: str) -> None:
+    tree = ast.parse(text)
+    arguments = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert {alias.name for alias in node.names} <= MODULES, name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level or node.module in MODULES, name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            assert node.id not in FORBIDDEN - arguments, name
+        elif isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+            assert node.attr not in FORBIDDEN, name
 
 
 def test_there_are_enough_of_them() -> None:
