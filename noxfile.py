@@ -94,13 +94,27 @@ def check(session: nox.Session) -> None:
 
 
 @nox.session
+def diff(session: nox.Session) -> None:
+    """Says what differs between two documents: `nox -s diff -- OLD [NEW]`; without arguments, from HEAD to the file."""
+    install(session, "codegen")
+    session.run("python", "-m", "codegen", "diff", *(session.posargs or ["HEAD"]))
+
+
+@nox.session
+def vendor(session: nox.Session) -> None:
+    """Copies the package into another code base: `nox -s vendor -- DEST --package a.b.c`; `--check` checks a copy."""
+    install(session, "codegen")
+    session.run("python", "-m", "codegen", "vendor", *session.posargs)
+
+
+@nox.session
 def proof(session: nox.Session) -> None:
     """The long figures: every cut, every walk, every leave.
 
     LETTA_PROOF=sample takes a sample of each, the same each time. Those of a real server come too where
     LETTA_LIVE_BASE_URL is set.
     """
-    install(session, "test")
+    install(session, "lint")  # with the type checkers, which whole generated packages have to pass
     aside = () if os.environ.get("LETTA_LIVE_BASE_URL") else ("--ignore=tests/live",)
     env = {"LETTA_PROOF": os.environ.get("LETTA_PROOF", "full")}
     session.run("pytest", "-s", "-m", "proof", "tests", *aside, *session.posargs, env=env)
