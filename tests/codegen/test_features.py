@@ -14,7 +14,7 @@ import pytest
 from codegen.document import Document
 from codegen.hoist import hoist
 from codegen.names import module_name
-from tests.codegen.building import checked, imported, sources
+from tests.codegen.building import checked, imported, proof_in_full, sources
 from tests.codegen.features import FEATURES, Feature
 from tests.proof.figures import FULL, figure
 
@@ -41,7 +41,7 @@ def test_values_come_back_as_they_went_in(name: str, feature_package: Callable[[
                 assert to_json_value(decode(value)) == value
 
 
-@pytest.mark.proof
+@proof_in_full
 @pytest.mark.parametrize("tool", ["mypy", "pyright"])
 def test_every_feature_passes_the_strict_type_checkers(tool: str, feature_package: Callable[[str], Path]) -> None:
     if tool == "pyright" and not FULL:

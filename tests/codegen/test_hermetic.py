@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from codegen.pipeline import OUT, ROOT, SPEC, generate
-from tests.codegen.building import contents
+from tests.codegen.building import contents, proof_in_full
 from tests.proof.figures import FULL, figure
 
 HERE = Path(__file__).parent
@@ -55,7 +55,7 @@ def hostile_folder(tmp_path: Path) -> Path:
     return nest
 
 
-@pytest.mark.proof
+@proof_in_full
 def test_only_the_document_decides(hostile_folder: Path) -> None:
     """Not the hash seed, the locale, the time zone, the working directory, nor a pyproject.toml above it."""
     spec, expected = (SPEC, contents(OUT)) if FULL else (HERE / "golden.yaml", contents(HERE / "golden"))
@@ -69,7 +69,7 @@ def test_only_the_document_decides(hostile_folder: Path) -> None:
     figure("surroundings that change nothing", f"{len(around)} of other hash seed, locale, time zone and settings")
 
 
-@pytest.mark.proof
+@proof_in_full
 @pytest.mark.parametrize("command", ["check", "generate"])
 def test_it_takes_less_than_five_seconds(command: str, tmp_path: Path) -> None:
     if command == "generate" and not FULL:

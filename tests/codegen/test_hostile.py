@@ -25,6 +25,7 @@ from tests.codegen.building import (
     make,
     obj,
     operation,
+    proof_in_full,
     ref,
     sources,
     tagged,
@@ -236,7 +237,7 @@ def check_each(documents: list[Document], folder: Path) -> None:
         harmless(package, own)
 
 
-@pytest.mark.proof
+@proof_in_full
 @pytest.mark.parametrize("name", PLACES)
 def test_no_text_becomes_code(name: str, tmp_path: Path) -> None:
     place = PLACES[name]
@@ -268,7 +269,7 @@ def test_a_docstring_says_what_it_is_given(text: str) -> None:
             assert "".join(given.split()) in "".join(said.split())
 
 
-@pytest.mark.proof
+@proof_in_full
 @pytest.mark.parametrize("word", ["title", "version", "description"])
 def test_no_text_about_the_api_becomes_code(word: str, tmp_path: Path) -> None:
     tried = some(len(word), 4)
