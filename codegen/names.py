@@ -52,7 +52,8 @@ def module_name(name: str) -> str:
 
 def param_name(component: str) -> str:
     """The TypedDict of a component."""
-    return f"{component}Param"
+    # A class that would have a keyword's name ends in an underscore, which datamodel-code-generator takes out.
+    return f"{component.rstrip('_')}Param"
 
 
 def identifiers(names: Iterable[str], reserved: frozenset[str] = MODEL_NAMES) -> dict[str, str]:

@@ -1,0 +1,76 @@
+"""Whatever document hypothesis builds is generated, imports, and gives back its values as they came."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from codegen.pipeline import read
+from tests.codegen.building import imported, make, proof_in_full
+from tests.codegen.documents import documents, value_of
+from tests.proof.figures import FULL, figure
+
+EXAMPLES = 200 if FULL else 10
+VALUES = 8
+
+
+@proof_in_full
+def test_documents_and_values_of_every_form() -> None:
+    counted = {"documents": 0, "values": 0, "requests": 0}
+
+    @settings(max_examples=EXAMPLES, derandomize=not FULL, suppress_health_check=list(HealthCheck))
+    @given(data=documents(), more=st.data())
+    def check(data: dict[str, Any], more: st.DataObject) -> None:
+        before = copy.deepcopy(data)
+        with tempfile.TemporaryDirectory() as folder:
+            package, _ = make(data, Path(folder))
+            with imported(package) as api:
+                assert data == before
+                counted["documents"] += 1
+                for operation in read(data).operations:
+                    module = sys.modules[f"{api.__name__}.api.things.{operation.module}"]
+                    for _ in range(VALUES):
+                        value = value_of(more.draw, {"$ref": f"#/{_component(data, operation.path)}"}, _schemas(data))
+                        answers_with(module, value)
+                        asks_with(module, operation.arguments, value)
+                        counted["values"] += 1
+
+    check()
+    figure("documents built by hypothesis", f"{counted['documents']} generated, {counted['values']} values came back")
+
+
+def _schemas(data: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = data["components"]["schemas"]
+    return found
+
+
+def _component(data: dict[str, Any], path: str) -> str:
+    schema = data["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    return str(schema["$ref"]).rsplit("/", 1)[-1]
+
+
+def answers_with(module: Any, value: Any) -> None:
+    """An answer is decoded and comes back equal; so does its copy, and what was built of its fields."""
+    answer = module.decode_response(value)
+    assert answer.to_dict() == value
+    again = type(answer).from_json(answer.to_json())
+    assert again == answer
+    assert again.to_dict() == value
+    assert copy.deepcopy(answer).to_dict() == value
+    assert set(answer.extra_fields) == value.keys() - type(answer)._wire.keys()
+    fields = {name: getattr(answer, name) for name in answer.fields_set}
+    assert type(answer)(**fields).to_dict() == {key: each for key, each in value.items() if key in type(answer)._wire}
+
+
+def asks_with(module: Any, arguments: list[Any], value: dict[str, Any]) -> None:
+    """A request sends what it is given, under the names of the wire, and nothing else."""
+    names = {argument.wire: argument.name for argument in arguments}
+    sent = {wire: value[wire] for wire in names if wire in value}
+    request = module.build_request(**{names[wire]: each for wire, each in sent.items()})
+    assert (request.method, request.body) == ("POST", sent)
