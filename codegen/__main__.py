@@ -7,13 +7,15 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from codegen.differ.change import Level
 from codegen.differ.compare import compare
+from codegen.differ.origins import comparable
 from codegen.differ.report import as_markdown, as_text
 from codegen.differ.revisions import load_revision
 from codegen.faults import GeneratorFailure, SpecError, VendorError
-from codegen.lenient import relax
+from codegen.lenient import Skip, relax
 from codegen.pipeline import OUT, ROOT, SPEC, Parsed, drift, generate, read
 from codegen.vendor import check_vendored, vendor
 
@@ -69,7 +71,11 @@ def _parser() -> argparse.ArgumentParser:
     compared.add_argument(
         "--format", choices=("text", "markdown"), default="text", help="markdown is for a pull request"
     )
-    compared.add_argument("--shared", action="store_true", help="look only at operations that both have")
+    compared.add_argument(
+        "--shared",
+        action="store_true",
+        help="for a document of other origin: look only at operations that both have, whatever they are called",
+    )
     compared.add_argument("--lenient", action="store_true", help="pass over what is not understood")
     compared.add_argument(
         "--fail-on", choices=("breaking", "additive"), help="exit with 1 on such a change, or a graver"
@@ -112,8 +118,7 @@ class _Progress:
 def _generate(given: argparse.Namespace) -> int:
     progress = _Progress()
     made = generate(given.spec, given.out, lenient=given.lenient, say=progress)
-    for skip in made.skips:
-        print(skip)
+    _list(made.skips, sys.stdout)
     print(
         f"made {made.files} files in {given.out} in {progress.seconds:.1f} s: {made.operations} operations, "
         f"{made.models} models, {made.unions} unions, {made.enums} enums, {len(made.skips)} things left out"
@@ -133,18 +138,32 @@ def _check(given: argparse.Namespace) -> int:
 
 
 def _diff(given: argparse.Namespace) -> int:
+    names = (given.old, given.new)
+    old, new = (load_revision(name, default=SPEC, root=ROOT) for name in names)
+    if given.shared:
+        old, new = comparable(old, new), comparable(new, old)
     sides: list[Parsed] = []
-    for what in (given.old, given.new):
-        data = load_revision(what, default=SPEC, root=ROOT)
+    for name, data in zip(names, (old, new), strict=True):
         if given.lenient:
             data, skips = relax(data, read)
-            for skip in skips:
-                print(f"{what}{skip}", file=sys.stderr)
+            _list(skips, sys.stderr, f"{name}: ")
         sides.append(read(data))
     changes = compare(*sides, shared=given.shared)
     print((as_markdown if given.format == "markdown" else as_text)(changes))
     worst = max((change.level for change in changes), default=Level.COSMETIC)
     return DIFFERENT if given.fail_on and worst >= Level[given.fail_on.upper()] else CLEAN
+
+
+def _list(skips: Sequence[Skip], to: TextIO, head: str = "") -> None:
+    """Prints what was given up, each with its place, below what became of it and why."""
+    grouped: dict[tuple[str, str], list[Skip]] = {}
+    for skip in skips:
+        grouped.setdefault((skip.what, skip.cause), []).append(skip)
+    for (what, cause), some in grouped.items():
+        print(f"{head}{what}, because it {cause} ({len(some)}):", file=to)
+        for skip in some:
+            inside = f" (at {skip.at.removeprefix(skip.place)})" if skip.at != skip.place else ""
+            print(f"    {skip.place}{inside}", file=to)
 
 
 def _vendor(given: argparse.Namespace) -> int:

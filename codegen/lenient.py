@@ -26,15 +26,18 @@ class Skip:
     Attributes:
         place: where it stands, as a JSON pointer.
         what: what became of it.
-        reason: what is not understood there.
+        cause: what is not understood.
+        at: where that is, at the place or inside of it.
     """
 
     place: str
     what: str
-    reason: str
+    cause: str
+    at: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.what}, because it {self.reason}"
+        inside = f" (at {self.at})" if self.at != self.place else ""
+        return f"{self.place}: {self.what}, because it {self.cause}{inside}"
 
 
 def relax(data: dict[str, Any], read: Callable[[dict[str, Any]], object]) -> tuple[dict[str, Any], list[Skip]]:
@@ -70,7 +73,7 @@ def _give_up(data: dict[str, Any], fault: SpecError) -> Skip:
         else:
             what = None
         if what is not None:
-            return Skip(place, what, fault.reason if place == fault.place else f"{fault.reason} (at {fault.place})")
+            return Skip(place, what, fault.reason, fault.place)
     raise fault
 
 

@@ -6,12 +6,13 @@ it, and for every operation an object of its keyword arguments, which the hand-w
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import re
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import datamodel_code_generator as dcg
 from datamodel_code_generator.enums import DataModelType
@@ -69,7 +70,8 @@ def write_params(document: Document, operations: list[Operation], path: Path) ->
     said += [str(w.message) for w in caught]
     if said:
         raise GeneratorFailure("datamodel-code-generator: " + "; ".join(said))
-    path.write_text(_with_texts(path.read_text(encoding="utf-8"), texts), encoding="utf-8", newline="\n")
+    code = _quoted(path.read_text(encoding="utf-8"))
+    path.write_text(_with_texts(code, texts), encoding="utf-8", newline="\n")
 
 
 def _with_texts(code: str, texts: list[str]) -> str:
@@ -79,6 +81,39 @@ def _with_texts(code: str, texts: list[str]) -> str:
         return match[1] + docstring(texts[int(match[2])], len(match[1]))
 
     return re.sub(r'^( *)"""text (\d+)"""$', written, code, flags=re.MULTILINE)
+
+
+def _quoted(code: str) -> str:
+    """Puts into quotes what would be evaluated before it can be.
+
+    An alias of what is defined further down is a string, and a string is no operand of `|`. In a class nothing is
+    evaluated; in `TypedDict(...)`, which awkward keys ask for, and in other aliases it is.
+    """
+    body = ast.parse(code).body
+    aliases = [
+        (statement.target.id, statement.value)
+        for statement in body
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value
+    ]
+    strings = {name for name, value in aliases if isinstance(value, ast.Constant)}
+    found: list[ast.expr] = []
+    while more := [(name, value) for name, value in aliases if name not in strings and _names(value) & strings]:
+        strings |= {name for name, _ in more}
+        found += [value for _, value in more]
+    calls = [statement.value for statement in body if isinstance(statement, ast.Assign)]
+    for node in (node for call in calls for node in ast.walk(call)):
+        if isinstance(node, ast.Dict):
+            found += [value for value in node.values if _names(value) & strings]
+    lines = code.encode().splitlines(keepends=True)
+    for node in sorted(found, key=lambda value: (value.lineno, value.col_offset), reverse=True):
+        text = repr(ast.unparse(node)).encode()
+        first, last = node.lineno - 1, cast("int", node.end_lineno) - 1
+        lines[first : last + 1] = [lines[first][: node.col_offset] + text + lines[last][node.end_col_offset :]]
+    return b"".join(lines).decode()
+
+
+def _names(node: ast.expr) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
 
 
 class _Listener(logging.Handler):

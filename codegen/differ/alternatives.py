@@ -52,6 +52,21 @@ def _component(name: str, document: Document, seen: frozenset[str]) -> Alternati
     return alternatives(schema, document, seen)
 
 
+def opened(some: Alternatives, others: Alternatives, document: Document) -> Alternatives:
+    """The alternatives with the members of tagged unions in place of them, where the other side has objects alone."""
+    if not any(a.endswith(" (object)") for a in others) or any(a.endswith(" (union)") for a in others):
+        return dict(some)
+    found: Alternatives = {}
+    for name, held in some.items():
+        if name.endswith(" (union)"):
+            schema = document.schemas[held]
+            for member in schema.get("oneOf") or schema["anyOf"]:
+                found |= opened(alternatives(member, document), others, document)
+        else:
+            found[name] = held
+    return found
+
+
 def _literal(value: Any) -> str:
     return "null" if value is None else repr(value)
 

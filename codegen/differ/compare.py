@@ -8,12 +8,15 @@ from typing import Any
 
 from attrs import asdict
 
-from codegen.differ.alternatives import LIST, MAP, alternatives, is_literal
+from codegen.differ.alternatives import LIST, MAP, alternatives, is_literal, opened
 from codegen.differ.change import READER, SENDER, Change, Level
+from codegen.differ.origins import Route, route
+from codegen.faults import SpecError
 from codegen.models import Library
 from codegen.names import module_name
 from codegen.operations import Argument, Operation
 from codegen.pipeline import Parsed
+from codegen.types import TypeReader
 
 BOTH = (SENDER, READER)
 ADDITIVE, BREAKING, COSMETIC = Level.ADDITIVE, Level.BREAKING, Level.COSMETIC
@@ -38,6 +41,9 @@ def compare(old: Parsed, new: Parsed, *, shared: bool = False) -> list[Change]:
 class _Walk:
     def __init__(self, old: Parsed, new: Parsed, *, shared: bool) -> None:
         self.old, self.new, self.shared = old, new, shared
+        self.readers = TypeReader(old.document), TypeReader(new.document)
+        # A document of other origin knows nothing of our facts, which is no difference.
+        self.facts = not shared or all(any(o.repeat != "unsent" for o in side.operations) for side in (old, new))
         self.found: list[Change] = []
         self.met: set[tuple[str, str, str]] = set()
 
@@ -71,7 +77,7 @@ class _Walk:
         if (old.summary, old.description) != (new.summary, new.description):
             self.say(COSMETIC, name, "its documentation reads differently")
         for fact in ("repeat", "page"):
-            if getattr(old, fact) != getattr(new, fact):
+            if self.facts and getattr(old, fact) != getattr(new, fact):
                 self.say(ADDITIVE, name, f"x-letta-{fact} says otherwise", (SENDER,), f"`operations.{old.constant}`")
         if old.body is not None and new.body is not None:
             self.met.add((old.body, new.body, SENDER))
@@ -86,7 +92,7 @@ class _Walk:
             self.say(ADDITIVE, old.id, "answers events", (READER,), f"new `{_module(old)}.sync_stream`")
         elif old.stream and new.stream:
             facts = [(s.switch, s.default, s.end, s.resume) for s in (old.stream, new.stream)]
-            if facts[0] != facts[1]:
+            if self.facts and facts[0] != facts[1]:
                 self.say(BREAKING, old.id, "x-letta-stream says otherwise", BOTH, f"`operations.{old.constant}`")
             self.types({"$ref": old.stream.schema}, {"$ref": new.stream.schema}, f"{old.id} events", READER)
 
@@ -97,9 +103,9 @@ class _Walk:
             place = f"{old.id}({(after or before or olds[key]).wire})"
             if before is None and after is not None:
                 level, word = (BREAKING, "required") if after.required else (ADDITIVE, "optional")
-                self.say(level, place, f"a new {word} argument", (SENDER,), f"`{new.params}` has `{after.name}`")
+                self.say(level, place, f"a new {word} argument", (SENDER,), f"new keyword `{after.name}`")
             elif after is None and before is not None:
-                self.say(BREAKING, place, "the argument is gone", (SENDER,), f"`{new.params}` has no `{before.name}`")
+                self.say(BREAKING, place, "the argument is gone", (SENDER,), f"no keyword `{before.name}`")
             elif before is not None and after is not None:
                 self.argument(before, after, place)
 
@@ -108,10 +114,11 @@ class _Walk:
             self.say(BREAKING, place, f"has moved from the {old.place} to the {new.place}", (SENDER,))
         if old.required != new.required:
             level, word = (BREAKING, "required") if new.required else (ADDITIVE, "optional")
-            self.say(level, place, f"is now {word}", (SENDER,), f"`{new.name}` is {word}")
+            self.say(level, place, f"is now {word}", (SENDER,), f"{word} keyword `{new.name}`")
         self.texts(asdict(old, recurse=False), asdict(new, recurse=False), place)
         self.default(old.schema, new.schema, place, SENDER)
-        self.types(old.schema, new.schema, place, SENDER)
+        # Only in a body does null differ from what is not sent.
+        self.types(old.schema, new.schema, place, SENDER, null="body" in (old.place, new.place))
 
     def answer(self, old: Operation, new: Operation) -> None:
         place = f"{old.id} answer"
@@ -124,9 +131,31 @@ class _Walk:
 
     # Types
 
-    def types(self, old: Any, new: Any, place: str, role: str) -> None:
-        """Compares what two schemas allow, as `role` sees it."""
+    def types(
+        self,
+        old: Any,
+        new: Any,
+        place: str,
+        role: str,
+        *,
+        required: tuple[bool, bool] = (True, True),
+        null: bool = True,
+    ) -> None:
+        """Compares what two schemas allow, as `role` sees it.
+
+        Args:
+            old: the schema as it was.
+            new: the schema as it is.
+            place: what it is the schema of.
+            role: the sender or the reader.
+            required: whether what has the schema was and is always there.
+            null: whether it matters that null is allowed.
+        """
         olds, news = alternatives(old, self.old.document), alternatives(new, self.new.document)
+        olds, news = opened(olds, news, self.old.document), opened(news, olds, self.new.document)
+        if not null:
+            olds.pop("null", None)
+            news.pop("null", None)
         self.pairs(olds, news, place, role)
         gone = [a for a in olds if a not in news]
         come = [a for a in news if a not in olds]
@@ -142,7 +171,27 @@ class _Walk:
         if gone and come and not literals:
             what = f"was {', '.join(olds)}, is {', '.join(news)}"
         level = _level(role, olds, news, gone, come, literals=literals)
-        self.say(level, place, what, (role,), f"the type of `{place}`")
+        self.say(level, place, what, (role,), self.annotations(old, new, role, required))
+
+    def annotations(self, old: Any, new: Any, role: str, required: tuple[bool, bool]) -> str:
+        """What a change of type does to an annotation in the generated package, or "" where it does nothing."""
+        written = []
+        for reader, schema, always in zip(self.readers, (old, new), required, strict=True):
+            try:
+                type_ = reader.read(schema, "#")
+            except SpecError:
+                return ""  # it is understood only under a name, which says itself what became of it
+            if role == READER:
+                written.append(type_.written if always else type_.optional)
+            else:
+                alike = always or required[0] == required[1]
+                written.append(type_.sent_written if alike else f"NotRequired[{type_.sent_written}]")
+        if written[0] == written[1]:
+            return ""
+        for before, after, word in ((*written, "also"), (*reversed(written), "no longer")):
+            if after == f"{before} | None":
+                return f"{word} `None`"
+        return f"`{written[0]}` is `{written[1]}`"
 
     def pairs(self, olds: dict[str, Any], news: dict[str, Any], place: str, role: str) -> None:
         """Goes on into what both sides have: items, values, components of one name, or the only one on each side."""
@@ -187,22 +236,26 @@ class _Walk:
     def fields(self, name: str, old: dict[str, Any], new: dict[str, Any], role: str) -> None:
         olds, news = old["properties"], new["properties"]
         for key in [k for k in olds if k not in news]:
-            self.say(BREAKING, f"{name}.{key}", "the field is gone", (role,), f"`{name}` has no `{key}`")
+            self.say(BREAKING, f"{name}.{key}", "the field is gone", (role,), self.place_of(role, key, "no"))
         for key in [k for k in news if k not in olds]:
             needed = key in new.get("required", []) and role == SENDER
             what = "a new required field" if key in new.get("required", []) else "a new optional field"
-            self.say(BREAKING if needed else ADDITIVE, f"{name}.{key}", what, (role,), f"`{name}` has `{key}`")
+            self.say(BREAKING if needed else ADDITIVE, f"{name}.{key}", what, (role,), self.place_of(role, key, "new"))
         for key in [k for k in olds if k in news]:
             place = f"{name}.{key}"
             was, is_ = key in old.get("required", []), key in new.get("required", [])
             if was != is_:
                 hurts = is_ if role == SENDER else was
                 word = "required" if is_ else "optional"
-                self.say(BREAKING if hurts else ADDITIVE, place, f"is now {word}", (role,), f"`{place}` is {word}")
+                surface = self.annotations(olds[key], news[key], role, (was, is_))
+                self.say(BREAKING if hurts else ADDITIVE, place, f"is now {word}", (role,), surface)
             before, after = (side if isinstance(side, dict) else {} for side in (olds[key], news[key]))
             self.texts(before, after, place)
             self.default(before, after, place, role)
-            self.types(olds[key], news[key], place, role)
+            self.types(olds[key], news[key], place, role, required=(was, is_))
+
+    def place_of(self, role: str, key: str, word: str) -> str:
+        return f"{word} key `{key}`" if role == SENDER else f"{word} attribute `{key}`"
 
     def texts(self, old: dict[str, Any], new: dict[str, Any], place: str) -> None:
         if old.get("description", "").split() != new.get("description", "").split():
@@ -246,8 +299,8 @@ def _names(library: Library, kind: str) -> set[str]:
     return set(getattr(library, kind))
 
 
-def _route(operation: Operation) -> tuple[str, str]:
-    return operation.method, re.sub(r"\{[^}]*\}", "{}", operation.path)
+def _route(operation: Operation) -> Route:
+    return route(operation.method, operation.path)
 
 
 def _module(operation: Operation) -> str:

@@ -1,12 +1,28 @@
-"""Prints changes: as text for a terminal, as Markdown for a pull request."""
+"""Prints changes: as text for a terminal, as Markdown for a pull request. What happened in many places is said once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from attrs import frozen
 
 from codegen.differ.change import Change, Level
 
 TITLES = {Level.BREAKING: "Breaking", Level.ADDITIVE: "Additive", Level.COSMETIC: "Cosmetic"}
+
+WIDTH = 110
+"""Columns of text."""
+
+
+@frozen
+class Row:
+    """A change, and all the places where it happened."""
+
+    places: list[str]
+    what: str
+    hits: tuple[str, ...]
+    surface: str
 
 
 def bump(changes: Sequence[Change]) -> str:
@@ -20,7 +36,7 @@ def as_text(changes: Sequence[Change]) -> str:
     for level, title in TITLES.items():
         some = [c for c in changes if c.level is level]
         if some:
-            lines += [f"{title} ({len(some)})", *(f"  {_line(c)}" for c in some), ""]
+            lines += [f"{title} ({len(some)})", *(line for row in rows(some) for line in _lines(row)), ""]
     return "\n".join([*lines, _conclusion(changes)])
 
 
@@ -31,17 +47,53 @@ def as_markdown(changes: Sequence[Change]) -> str:
         some = [c for c in changes if c.level is level]
         if not some:
             continue
-        rows = [
-            f"| {_cell(c.place)} | {_cell(c.what)} | {', '.join(c.hits) or '-'} | {_cell(c.surface) or '-'} |"
-            for c in some
-        ]
-        table = ["| where | what | hits | generated package |", "|---|---|---|---|", *rows]
+        table = ["| where | what | hits | generated package |", "|---|---|---|---|", *map(_row, rows(some))]
         head = f"{title} ({len(some)})"
         if level is Level.COSMETIC:
             lines += ["<details>", f"<summary>{head}</summary>", "", *table, "", "</details>", ""]
         else:
             lines += [f"### {head}", "", *table, ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def rows(changes: Iterable[Change]) -> list[Row]:
+    """The changes, those that say the same of different places in one."""
+    grouped: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
+    for change in changes:
+        grouped.setdefault((change.what, change.hits, change.surface), []).append(change.place)
+    return [Row(_gathered(places), *key) for key, places in grouped.items()]
+
+
+def _gathered(places: Sequence[str]) -> list[str]:
+    """Places by their owners: `A.x`, `A.y`, `B.x`, `B.y` are `x, y of A, B`."""
+    by_owner: dict[str, list[str]] = {}
+    for owner, member in map(_split, places):
+        if member:
+            by_owner.setdefault(owner, []).append(member)
+    by_members: dict[tuple[str, ...], list[str]] = {}
+    for owner, members in by_owner.items():
+        by_members.setdefault(tuple(members), []).append(owner)
+    found = [place for place in places if not _split(place)[1]]
+    for some, owners in by_members.items():
+        if len(some) == len(owners) == 1:
+            found.append(_joined(owners[0], some[0]))
+        else:
+            found.append(f"{', '.join(member.strip('()') for member in some)} of {', '.join(owners)}")
+    return found
+
+
+def _split(place: str) -> tuple[str, str]:
+    """`steps.list(limit)` is `steps.list` and `(limit)`, `Step.id` is `Step` and `id`, `Step` is itself."""
+    head, bracket, tail = place.partition("(")
+    if bracket:
+        return head, bracket + tail
+    owner, _, member = place.rpartition(".")
+    # The name of an operation has dots of its own; a component's begins with a capital.
+    return (owner, member) if owner and owner[:1].isupper() else (place, "")
+
+
+def _joined(owner: str, member: str) -> str:
+    return f"{owner}{member}" if member.startswith("(") else f"{owner}.{member}"
 
 
 def _conclusion(changes: Sequence[Change]) -> str:
@@ -51,14 +103,20 @@ def _conclusion(changes: Sequence[Change]) -> str:
     return f"{counts}: calls for a {bump(changes)} version."
 
 
-def _line(change: Change) -> str:
-    hits = f" [{', '.join(change.hits)}]" if change.hits else ""
-    surface = f" - {change.surface}" if change.surface else ""
-    return f"{change.place}: {change.what}{hits}{surface}"
+def _lines(row: Row) -> list[str]:
+    hits = f" [{', '.join(row.hits)}]" if row.hits else ""
+    surface = f" - {row.surface}" if row.surface else ""
+    if len(row.places) == 1 and len(row.places[0]) <= WIDTH // 2:
+        return [f"  {row.places[0]}: {row.what}{hits}{surface}"]
+    text = "; ".join(row.places)
+    return [
+        f"  {row.what}{hits}{surface}:",
+        *textwrap.wrap(text, WIDTH, initial_indent="      ", subsequent_indent="      ", break_on_hyphens=False),
+    ]
 
 
-def _row(change: Change) -> str:
-    cells = (change.place, change.what, ", ".join(change.hits), change.surface)
+def _row(row: Row) -> str:
+    cells = ("; ".join(row.places), row.what, ", ".join(row.hits), row.surface)
     return f"| {' | '.join(_cell(cell) or '-' for cell in cells)} |"
 
 

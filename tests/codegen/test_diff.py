@@ -13,6 +13,7 @@ import pytest
 from codegen.__main__ import main
 from codegen.differ.change import READER, SENDER, Change, Level
 from codegen.differ.compare import compare
+from codegen.differ.origins import comparable
 from codegen.differ.report import as_markdown, as_text, bump
 from codegen.pipeline import read
 from tests.codegen.building import NULL, STRING, answers, document, obj, operation, ref, tagged, takes
@@ -252,6 +253,87 @@ def test_the_version_that_it_calls_for(name: str, version: str) -> None:
     assert bump(found) == version
     assert f"calls for a {version} version" in as_text(found)
     assert f"calls for a {version} version" in as_markdown(found)
+
+
+def test_what_happened_in_many_places_is_said_once() -> None:
+    def edit(data: dict[str, Any]) -> None:
+        for name in ("Thing", "Send"):
+            data["components"]["schemas"][name]["properties"]["size"]["description"] = "How big."
+        thing(data)["properties"]["rows"]["description"] = "All of them."
+
+    text, table = as_text(changes(edit)), as_markdown(changes(edit))
+    assert text.count("its documentation reads differently") == 1
+    assert len([line for line in table.splitlines() if "its documentation reads differently" in line]) == 1
+    assert "size, rows of Thing" in text
+    assert "things.send(size)" in text
+    assert "Cosmetic (3)" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "surface"),
+    [
+        ("parameter of another type", "`int` is `str`"),
+        ("parameter widened", "`int` is `int | str`"),
+        ("optional parameter added", "new keyword `q`"),
+        ("body literal removed", "`Literal['a', 'b']` is `Literal['a']`"),
+        ("field of a sent object required", "`NotRequired[str]` is `str`"),
+        ("field removed", "no attribute `size`"),
+        ("field optional", "also `None`"),
+        ("field nullable", ""),  # an optional field reads as None anyway
+        ("instant to text", "`datetime | None` is `str | None`"),
+        ("item of another type", "`str` is `int`"),
+        ("answer of another type", "`Thing` is `str`"),
+        ("operation removed", "no module `api.….things_old`"),
+    ],
+)
+def test_what_a_change_does_to_the_package(name: str, surface: str) -> None:
+    edit, _, place, _ = PAIRS[name]
+    assert [change.surface for change in changes(edit) if change.place == place] == [surface]
+
+
+def foreign() -> dict[str, Any]:
+    """What a server might say of itself: other names, more operations, events without facts, null in a query."""
+    data = base()
+    call(data)["operationId"] = "send_thing_things__id__post"
+    limit(data)["schema"] = {"anyOf": [INTEGER, NULL], "default": 50}
+    rename(data, "Pet", "PetUnion")
+    thing(data)["properties"]["pet"] = ref("PetUnion")
+    data["paths"]["/more"] = {"get": operation("more", responses=answers(ref("More")))}
+    data["components"]["schemas"]["More"] = obj("", odd={"not": {}})
+    return data
+
+
+def test_a_document_of_other_origin_differs_in_nothing_but_what_is_really_different() -> None:
+    ours, theirs = base(), foreign()
+    call(ours)["x-letta-repeat"] = "always"
+    ours["paths"]["/old"]["get"]["operationId"] = "things.elsewhere"
+    sides = comparable(ours, theirs), comparable(theirs, ours)
+    assert "More" not in sides[1]["components"]["schemas"]
+    assert compare(*map(read, sides), shared=True) == []
+    thing(theirs)["properties"]["size"] = STRING
+    (found,) = compare(read(comparable(ours, theirs)), read(comparable(theirs, ours)), shared=True)
+    assert (found.place, found.what, found.level) == ("Thing.size", "was integer, is string", B)
+
+
+@pytest.mark.parametrize(
+    ("schema", "what"),
+    [
+        ({"oneOf": [ref("Cat"), ref("Dog")]}, None),
+        ({"oneOf": [ref("Cat")]}, "no longer Dog (object)"),
+        ({}, "was Pet (union), is any JSON"),
+        (None, "was Pet (union), is any JSON"),
+    ],
+)
+def test_events_are_compared_where_only_ours_says_how_to_read_them(schema: Any, what: str | None) -> None:
+    ours, theirs = base(), base()
+    for data, told in ((ours, ref("Pet")), (theirs, schema)):
+        content = {"text/event-stream": {} if told is None else {"schema": told}}
+        call(data)["responses"] = {"200": {"description": "", "content": content}}
+    event = "#/components/schemas/Pet"
+    call(ours)["x-letta-stream"] = {"event": event, "end": "[DONE]", "resume": "things.send"}
+    call(theirs)["operationId"] = "send"
+    found = compare(read(comparable(ours, theirs)), read(comparable(theirs, ours)), shared=True)
+    assert [change.what for change in found] == ([what] if what else [])
 
 
 def test_markdown_is_not_broken_by_a_document() -> None:

@@ -69,7 +69,9 @@ def test_the_command_lists_them(tmp_path: Path, capsys: pytest.CaptureFixture[st
     out = tmp_path / "api"
     assert main(["generate", "--spec", str(spec), "--out", str(out)]) == 2
     assert main(["generate", "--spec", str(spec), "--out", str(out), "--lenient"]) == 0
-    assert "#/components/schemas/T/properties/a: read as any JSON, because it uses if" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("read as any JSON, because it uses if")
+    assert lines[1].strip() == "#/components/schemas/T/properties/a"
 
 
 @pytest.mark.parametrize(

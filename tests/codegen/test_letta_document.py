@@ -12,9 +12,13 @@ from typing import Any
 
 import pytest
 
-from codegen.document import Document, parse
-from codegen.lenient import Skip
-from codegen.pipeline import Result
+from codegen.differ.change import Level
+from codegen.differ.compare import compare
+from codegen.differ.origins import comparable
+from codegen.differ.report import as_text, rows
+from codegen.document import Document, load, parse
+from codegen.lenient import Skip, relax
+from codegen.pipeline import SPEC, Result, read
 from tests.codegen.building import checked, imported, make
 from tests.proof.figures import figure
 
@@ -50,7 +54,7 @@ def test_nothing_is_lost_without_a_word(letta: dict[str, Any], made: tuple[Path,
     routes = Document(letta).operations()
     gone = [skip for skip in result.skips if skip.what in ("the operation is left out", "the path is left out")]
     assert result.operations == len(routes) - len(gone)
-    assert all(skip.place.startswith("#/") and skip.reason for skip in result.skips)
+    assert all(skip.place.startswith("#/") and skip.cause for skip in result.skips)
     figure("what of it is not taken whole", "; ".join(f"{n} times: {what}" for what, n in _kinds(result.skips)))
 
 
@@ -81,3 +85,21 @@ def _bare(name: str) -> str:
 def test_it_passes_the_strict_type_checkers(tool: str, made: tuple[Path, Result]) -> None:
     package, _ = made
     figure(f"{tool}, strict, on a whole Letta document", checked(tool, package.parent))
+
+
+@pytest.mark.proof
+def test_it_is_compared_with_ours_in_the_operations_that_both_have(letta: dict[str, Any]) -> None:
+    ours = load(SPEC)
+    data, skips = relax(comparable(letta, ours), read)
+    sides = read(comparable(ours, letta)), read(data)
+    assert [len(side.operations) for side in sides] == [len(Document(ours).operations())] * 2
+    changes = compare(*sides, shared=True)
+    text = as_text(changes)
+    assert "x-letta" not in text  # which no other document has, so that its absence is no difference
+    entries = len(rows([change for change in changes if change.level is not Level.COSMETIC]))
+    figure(
+        "our document against a Letta's own",
+        f"{len(sides[0].operations)} operations, {len(changes)} changes told in {entries} entries and "
+        f"{len(text.splitlines())} lines, {len(skips)} things passed over",
+    )
+    print(text)
