@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 import urllib.request
 from collections import Counter
@@ -16,7 +15,8 @@ from codegen.differ.change import Level
 from codegen.differ.compare import compare
 from codegen.differ.origins import comparable
 from codegen.differ.report import as_text, rows
-from codegen.document import Document, load, parse
+from codegen.document import SCHEMAS, Document, load, parse
+from codegen.hoist import hoist
 from codegen.lenient import Skip, relax
 from codegen.pipeline import SPEC, Result, read
 from tests.codegen.building import checked, imported, make
@@ -68,16 +68,13 @@ def test_every_component_has_a_class_of_its_own(letta: dict[str, Any], made: tup
     package, _ = made
     titles = Counter(str(schema.get("title")) for schema in letta["components"]["schemas"].values())
     twice = {title for title, n in titles.items() if n > 1}
+    prepared = hoist(Document(letta))
+    names = {prepared.place(name): name for name in prepared.schemas}
+    objects = [name for name, schema in letta["components"]["schemas"].items() if schema.get("properties")]
     with imported(package) as api:
-        objects = [name for name, schema in letta["components"]["schemas"].items() if schema.get("properties")]
-        models = {model for model in dir(api.models) if isinstance(getattr(api.models, model), type)}
-    lost = [name for name in objects if re.sub(r"\W|_", "", name).lower() not in {_bare(model) for model in models}]
+        lost = [name for name in objects if not hasattr(api.models, names[SCHEMAS + name])]
     assert lost == []
     figure("titles that several components share", f"{len(twice)}; {len(objects)} objects, none lost")
-
-
-def _bare(name: str) -> str:
-    return re.sub(r"\W|_", "", name).lower()
 
 
 @pytest.mark.proof
