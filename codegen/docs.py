@@ -9,6 +9,9 @@ from collections.abc import Iterable, Iterator
 WIDTH = 100
 """Columns of wrapped documentation."""
 
+DEPRECATED = "Deprecated."
+"""How the documentation of what is deprecated begins, where it does not say so itself."""
+
 Section = tuple[str, list[tuple[str, str]]]
 """A title, such as `Args`, and what is listed under it: a name and what it means."""
 

@@ -7,7 +7,7 @@ from attrs import fields, frozen
 from codegen.docs import Section, docstring
 from codegen.operations import Argument, Operation, Page
 from codegen.types import Import
-from codegen.views import DEPRECATED, decoded, import_lines
+from codegen.views import decoded, import_lines
 
 
 @frozen
@@ -96,7 +96,7 @@ def endpoint_view(operation: Operation) -> EndpointView:
 def _request_docstring(operation: Operation) -> str:
     sections: list[Section] = []
     if operation.arguments:
-        sections.append(("Args", [(a.name, _documented_argument(a)) for a in operation.arguments]))
+        sections.append(("Args", [(a.name, a.documentation) for a in operation.arguments]))
     if operation.at("path"):
         sections.append(
             (
@@ -110,20 +110,6 @@ def _request_docstring(operation: Operation) -> str:
     return docstring(operation.description or operation.summary or operation.id, 4, sections)
 
 
-def _documented_argument(argument: Argument) -> str:
-    text = " ".join(argument.description.split())
-    if argument.deprecated and "deprecated" not in text.lower():
-        text = f"{DEPRECATED} {text}".strip()
-    default = argument.schema.get("default") if isinstance(argument.schema, dict) else None
-    if default is not None:
-        text = (
-            f"{text.rstrip('.')}. The server's default is {default!r}."
-            if text
-            else f"The server's default is {default!r}."
-        )
-    return text
-
-
 def operation_code(operation: Operation) -> str:
     """The row of the operations table."""
     parts = [
@@ -131,7 +117,7 @@ def operation_code(operation: Operation) -> str:
         f"method={operation.method!r}",
         f"path={operation.path!r}",
         f"path_parameters={tuple(a.name for a in operation.at('path'))!r}",
-        f"parameters=frozenset({[a.name for a in operation.options]!r})",
+        f"parameters=frozenset({[a.name for a in operation.options]!r})".replace("([])", "()"),
         f"repeat={operation.repeat!r}",
     ]
     if operation.page is not None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from attrs import evolve, frozen
 
+from codegen.docs import DEPRECATED
 from codegen.document import Document, Parameter, escape, ref_name
 from codegen.document import Operation as Source
 from codegen.faults import Gathering, SpecError
@@ -48,6 +49,18 @@ class Argument:
     description: str
     deprecated: bool
     schema: Any
+
+    @property
+    def documentation(self) -> str:
+        """What it means, in one paragraph, with the server's default."""
+        text = " ".join(self.description.split())
+        if self.deprecated and "deprecated" not in text.lower():
+            text = f"{DEPRECATED} {text}".strip()
+        default = self.schema.get("default") if isinstance(self.schema, dict) else None
+        if default is None:
+            return text
+        told = f"The server's default is {default!r}."
+        return f"{text.rstrip('.')}. {told}" if text else told
 
 
 @frozen

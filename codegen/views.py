@@ -8,11 +8,9 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from codegen.docs import docstring, escaped
+from codegen.docs import DEPRECATED, docstring, escaped
 from codegen.models import Field, Library, Model, Union
 from codegen.types import Import, Type
-
-DEPRECATED = "Deprecated."
 
 
 @frozen

@@ -129,7 +129,7 @@ STEPS_RETRIEVE: Final = Operation(
     method="GET",
     path="/v1/steps/{step_id}",
     path_parameters=("step_id",),
-    parameters=frozenset([]),
+    parameters=frozenset(),
     repeat="always",
 )
 STEPS_METRICS_RETRIEVE: Final = Operation(
@@ -137,7 +137,7 @@ STEPS_METRICS_RETRIEVE: Final = Operation(
     method="GET",
     path="/v1/steps/{step_id}/metrics",
     path_parameters=("step_id",),
-    parameters=frozenset([]),
+    parameters=frozenset(),
     repeat="always",
 )
 STEPS_TRACE_RETRIEVE: Final = Operation(
@@ -145,7 +145,7 @@ STEPS_TRACE_RETRIEVE: Final = Operation(
     method="GET",
     path="/v1/steps/{step_id}/trace",
     path_parameters=("step_id",),
-    parameters=frozenset([]),
+    parameters=frozenset(),
     repeat="always",
 )
 STEPS_FEEDBACK_CREATE: Final = Operation(

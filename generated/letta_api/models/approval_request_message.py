@@ -21,10 +21,10 @@ class ApprovalRequestMessage(Model):
     tool execution).
 
     Args:
-    id (str): The ID of the message
-    date (datetime): The date the message was created in ISO format
-    name (Optional[str]): The name of the sender of the message
-    tool_call (ToolCall): The tool call
+        id (str): The ID of the message
+        date (datetime): The date the message was created in ISO format
+        name (Optional[str]): The name of the sender of the message
+        tool_call (ToolCall): The tool call
     """
 
     id: str

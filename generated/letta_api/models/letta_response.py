@@ -21,8 +21,8 @@ class LettaResponse(Model):
     `LettaMessage`, depending on what was specified in the request.
 
     Attributes:
-    messages (List[Union[Message, LettaMessage]]): The messages returned by the agent.
-    usage (LettaUsageStatistics): The usage statistics
+        messages (List[Union[Message, LettaMessage]]): The messages returned by the agent.
+        usage (LettaUsageStatistics): The usage statistics
     """
 
     messages: list[Message]

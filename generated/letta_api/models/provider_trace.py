@@ -16,22 +16,22 @@ class ProviderTrace(Model):
     """Letta's internal representation of a provider trace.
 
     Attributes:
-    id (str): The unique identifier of the provider trace.
-    request_json (Dict[str, Any]): JSON content of the provider request.
-    response_json (Dict[str, Any]): JSON content of the provider response.
-    step_id (str): ID of the step that this trace is associated with.
-    agent_id (str): ID of the agent that generated this trace.
-    agent_tags (list[str]): Tags associated with the agent for filtering.
-    call_type (str): Type of call (agent_step, summarization, etc.).
-    run_id (str): ID of the run this trace is associated with.
-    source (str): Source service that generated this trace (memgpt-server, lettuce-py).
-    organization_id (str): The unique identifier of the organization.
-    user_id (str): The unique identifier of the user who initiated the request.
-    compaction_settings (Dict[str, Any]): Compaction/summarization settings (only for
-      summarization calls).
-    llm_config (Dict[str, Any]): LLM configuration used for this call (only for
-      non-summarization calls).
-    created_at (datetime): The timestamp when the object was created.
+        id (str): The unique identifier of the provider trace.
+        request_json (Dict[str, Any]): JSON content of the provider request.
+        response_json (Dict[str, Any]): JSON content of the provider response.
+        step_id (str): ID of the step that this trace is associated with.
+        agent_id (str): ID of the agent that generated this trace.
+        agent_tags (list[str]): Tags associated with the agent for filtering.
+        call_type (str): Type of call (agent_step, summarization, etc.).
+        run_id (str): ID of the run this trace is associated with.
+        source (str): Source service that generated this trace (memgpt-server, lettuce-py).
+        organization_id (str): The unique identifier of the organization.
+        user_id (str): The unique identifier of the user who initiated the request.
+        compaction_settings (Dict[str, Any]): Compaction/summarization settings (only for
+          summarization calls).
+        llm_config (Dict[str, Any]): LLM configuration used for this call (only for
+          non-summarization calls).
+        created_at (datetime): The timestamp when the object was created.
     """
 
     request_json: dict[str, Any]

@@ -16,10 +16,10 @@ class SystemMessage(Model):
     pagination.
 
     Args:
-    id (str): The ID of the message
-    date (datetime): The date the message was created in ISO format
-    name (Optional[str]): The name of the sender of the message
-    content (str): The message content sent by the system
+        id (str): The ID of the message
+        date (datetime): The date the message was created in ISO format
+        name (Optional[str]): The name of the sender of the message
+        content (str): The message content sent by the system
     """
 
     id: str

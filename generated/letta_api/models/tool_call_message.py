@@ -18,10 +18,10 @@ class ToolCallMessage(Model):
     execution).
 
     Args:
-    id (str): The ID of the message
-    date (datetime): The date the message was created in ISO format
-    name (Optional[str]): The name of the sender of the message
-    tool_call (Union[ToolCall, ToolCallDelta]): The tool call
+        id (str): The ID of the message
+        date (datetime): The date the message was created in ISO format
+        name (Optional[str]): The name of the sender of the message
+        tool_call (Union[ToolCall, ToolCallDelta]): The tool call
     """
 
     id: str
