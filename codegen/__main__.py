@@ -22,12 +22,21 @@ from codegen.vendor import check_vendored, vendor
 CLEAN, DIFFERENT, FAILED = 0, 1, 2
 
 EPILOG = """\
+examples:
+  python -m codegen generate                        after the document or a template was edited
+  python -m codegen diff HEAD                       what the edit of the document means for users
+  python -m codegen diff v1.0 --format markdown     the same since a tag, for a pull request
+  python -m codegen vendor ../service/src --package acme.clients.letta
+
 exit status:
   0  done, or nothing differs
-  1  check: the package is not what the document makes; vendor --check: the copy was edited or is stale;
-     diff --fail-on: there is such a change
+  1  something differs that was asked about; each command's --help says what
   2  the document or a generator is at fault, or there is no such file; nothing was written
+
+`python -m codegen COMMAND --help` tells more. codegen/README.md tells how it all works.
 """
+
+FAULTY = "2  the document or a generator is at fault, or there is no such file; nothing was written"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,22 +56,44 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
 
-    def command(name: str, text: str, run: object) -> argparse.ArgumentParser:
-        description = f"{text[0].upper()}{text[1:]}."
-        added = commands.add_parser(name, help=text, description=description, epilog=EPILOG)
+    def command(name: str, text: str, run: object, more: str, *statuses: str) -> argparse.ArgumentParser:
+        epilog = "exit status:\n" + "".join(f"  {status}\n" for status in (*statuses, FAULTY))
+        description = f"{text[0].upper()}{text[1:]}.\n\n{more}"
+        added = commands.add_parser(name, help=text, description=description, epilog=epilog)
         added.formatter_class = argparse.RawDescriptionHelpFormatter
         added.set_defaults(run=run)
         return added
 
-    made = command("generate", "make the package anew and put it in place in one step", _generate)
+    made = command(
+        "generate",
+        "make the package anew and put it in place in one step",
+        _generate,
+        "Everything is made in a temporary folder first: where anything fails, the package stays as it was.",
+        "0  done",
+    )
     _document(made)
     made.add_argument("--lenient", action="store_true", help="leave out what is not understood, and list it")
-    checked = command("check", "make the package elsewhere and compare it byte for byte with the one in place", _check)
+
+    checked = command(
+        "check",
+        "compare the package in place with what the document makes, byte for byte",
+        _check,
+        "Nothing is written. Each file that differs, is missing or should not be there is named.",
+        "0  nothing differs",
+        "1  the package is not what the document makes",
+    )
     _document(checked)
+
     compared = command(
-        "diff", "say what differs between two documents, whom it hits, and the version it calls for", _diff
+        "diff",
+        "say what differs between two documents, whom it hits, and the version it calls for",
+        _diff,
+        "A change is breaking, additive or cosmetic, for those who send requests or those who read answers;\n"
+        "behind the dash stands what it does to the generated package.",
+        "0  compared, whatever was found",
+        "1  there is a change as --fail-on names it, or a graver one",
     )
     compared.add_argument("old", metavar="OLD", help="a file, a git revision, or REVISION:PATH")
     compared.add_argument(
@@ -76,14 +107,23 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="for a document of other origin: look only at operations that both have, whatever they are called",
     )
-    compared.add_argument("--lenient", action="store_true", help="pass over what is not understood")
+    compared.add_argument("--lenient", action="store_true", help="pass over what is not understood, and list it")
     compared.add_argument(
         "--fail-on", choices=("breaking", "additive"), help="exit with 1 on such a change, or a graver"
     )
-    copied = command("vendor", "copy the package into another code base, or check such a copy", _vendor)
+
+    copied = command(
+        "vendor",
+        "copy the package into another code base, or check such a copy",
+        _vendor,
+        "The copy imports and works there with attrs and httpx alone, and checks itself with the standard library:\n"
+        "`python -m A.B.C --check` names the files that were edited.",
+        "0  copied; or, with --check, the copy is sound and up to date",
+        "1  with --check: the copy was edited, or this checkout makes it otherwise by now",
+    )
     copied.add_argument("dest", metavar="DEST", type=Path, help="the folder that the other code base imports from")
     copied.add_argument("--package", metavar="A.B.C", help="the name of the copy there (default: letta_api)")
-    copied.add_argument("--check", action="store_true", help="say what of the copy was edited or is stale")
+    copied.add_argument("--check", action="store_true", help="copy nothing: say what was edited, and what is stale")
     copied.add_argument(
         "--source", type=Path, default=OUT, metavar="DIR", help="the package (default: generated/letta_api)"
     )

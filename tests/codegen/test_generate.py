@@ -177,4 +177,7 @@ def test_help_tells_the_exit_status(arguments: list[str], capsys: pytest.Capture
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 0
-    assert "exit status:\n  0  done" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "exit status:\n  0  " in told
+    assert "\n  2  the document or a generator is at fault" in told
+    assert max(map(len, told.splitlines())) <= 110
