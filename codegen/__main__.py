@@ -159,11 +159,18 @@ def _generate(given: argparse.Namespace) -> int:
     progress = _Progress()
     made = generate(given.spec, given.out, lenient=given.lenient, say=progress)
     _list(made.skips, sys.stdout)
+    counts = [(made.operations, "operation"), (made.models, "model"), (made.unions, "union"), (made.enums, "enum")]
+    left = f"; {counted(len(made.skips), 'thing')} not taken whole" if given.lenient else ""
     print(
-        f"made {made.files} files in {given.out} in {progress.seconds:.1f} s: {made.operations} operations, "
-        f"{made.models} models, {made.unions} unions, {made.enums} enums, {len(made.skips)} things left out"
+        f"made {counted(made.files, 'file')} in {given.out} in {progress.seconds:.1f} s: "
+        f"{', '.join(counted(*each) for each in counts)}{left}"
     )
     return CLEAN
+
+
+def counted(number: int, word: str) -> str:
+    """A number of things, such as `1 file`."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _check(given: argparse.Namespace) -> int:
@@ -171,7 +178,7 @@ def _check(given: argparse.Namespace) -> int:
     differences = drift(given.spec, given.out, say=progress)
     for line in differences:
         print(line)
-    print(f"checked in {progress.seconds:.1f} s: {len(differences)} differences")
+    print(f"checked in {progress.seconds:.1f} s: {counted(len(differences), 'difference')}")
     if differences:
         print("run `python -m codegen generate`, and commit what it writes")
     return DIFFERENT if differences else CLEAN
@@ -215,7 +222,7 @@ def _vendor(given: argparse.Namespace) -> int:
     wrong = check_vendored(given.source, given.dest, given.package)
     for line in wrong:
         print(line)
-    print(f"{len(wrong)} differences" if wrong else "the copy is sound and up to date")
+    print(counted(len(wrong), "difference") if wrong else "the copy is sound and up to date")
     return DIFFERENT if wrong else CLEAN
 
 

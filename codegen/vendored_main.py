@@ -40,7 +40,8 @@ def main() -> int:
         return 2
     for line in wrong:
         print(line)
-    print(f"{len(wrong)} files differ" if wrong else "all files are as they were copied")
+    told = "1 file differs" if len(wrong) == 1 else f"{len(wrong)} files differ"
+    print(told if wrong else "all files are as they were copied")
     return 1 if wrong else 0
 
 

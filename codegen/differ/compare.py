@@ -171,7 +171,8 @@ class _Walk:
         if gone and come and not literals:
             what = f"was {', '.join(olds)}, is {', '.join(news)}"
         level = _level(role, olds, news, gone, come, literals=literals)
-        self.say(level, place, what, (role,), self.annotations(old, new, role, required))
+        surface = "its `Literal`" if literals else self.annotations(old, new, role, required)
+        self.say(level, place, what, (role,), surface)
 
     def annotations(self, old: Any, new: Any, role: str, required: tuple[bool, bool]) -> str:
         """What a change of type does to an annotation in the generated package, or "" where it does nothing."""
@@ -191,7 +192,7 @@ class _Walk:
         for before, after, word in ((*written, "also"), (*reversed(written), "no longer")):
             if after == f"{before} | None":
                 return f"{word} `None`"
-        return f"`{written[0]}` is `{written[1]}`"
+        return f"{_code(written[0])} is {_code(written[1])}"
 
     def pairs(self, olds: dict[str, Any], news: dict[str, Any], place: str, role: str) -> None:
         """Goes on into what both sides have: items, values, components of one name, or the only one on each side."""
@@ -255,7 +256,7 @@ class _Walk:
             self.types(olds[key], news[key], place, role, required=(was, is_))
 
     def place_of(self, role: str, key: str, word: str) -> str:
-        return f"{word} key `{key}`" if role == SENDER else f"{word} attribute `{key}`"
+        return f"{word} {'key' if role == SENDER else 'attribute'} {_code(key)}"
 
     def texts(self, old: dict[str, Any], new: dict[str, Any], place: str) -> None:
         if old.get("description", "").split() != new.get("description", "").split():
@@ -288,6 +289,11 @@ class _Walk:
                     self.types(before, after, name, SENDER)
                 elif before != after:
                     self.components(name, name, READER)
+
+
+def _code(text: str) -> str:
+    """Text of a document as code, which it does not end."""
+    return f"`{text.replace('`', chr(39))}`"
 
 
 def _default(schema: Any) -> Any:

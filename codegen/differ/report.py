@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -116,11 +117,20 @@ def _lines(row: Row) -> list[str]:
 
 
 def _row(row: Row) -> str:
-    cells = ("; ".join(row.places), row.what, ", ".join(row.hits), row.surface)
+    cells = ["; ".join(row.places), row.what, ", ".join(row.hits), row.surface]
     return f"| {' | '.join(_cell(cell) or '-' for cell in cells)} |"
 
 
 def _cell(text: str) -> str:
     """Text of a document in a table's cell: it ends neither the cell nor the row, and is no markup."""
-    text = " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
-    return text.replace("[", "\\[").replace("@", "@\u200b")
+    text = " ".join(text.split()).replace("|", "\\|")
+    # Between backticks nothing is markup, and a backslash would be seen.
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        parts = ["'".join(parts)]
+    return "`".join(part if n % 2 else _plain(part) for n, part in enumerate(parts))
+
+
+def _plain(text: str) -> str:
+    text = re.sub(r"\\(?!\|)", r"\\\\", text).replace("<", "&lt;")
+    return re.sub(r"([\[*_])", r"\\\1", text).replace("@", "@\u200b")
