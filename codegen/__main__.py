@@ -41,7 +41,7 @@ FAULTY = "2  the document or a generator is at fault, or there is no such file; 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status, which `--help` explains."""
-    given = _parser().parse_args(arguments)
+    given = make_parser().parse_args(arguments)
     try:
         return int(given.run(given))
     except (SpecError, GeneratorFailure, VendorError, OSError) as fault:
@@ -49,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Reads the command line. What it returns has the command's function as `run`."""
     parser = argparse.ArgumentParser(
         prog="python -m codegen",
         description="Makes the package letta_api from the OpenAPI document, and looks after it.",

@@ -1,0 +1,99 @@
+"""The excerpts in codegen/README.md are what is really emitted, and its commands exist."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruff import find_ruff_bin  # type: ignore[import-untyped]
+
+from codegen.__main__ import make_parser
+from codegen.pipeline import ROOT, SPEC
+from tests.codegen.building import proof_in_full
+from tests.proof.figures import FULL, figure
+
+README = ROOT / "codegen" / "README.md"
+BLOCK = re.compile(r'```python title="([^"]+)"\n(.*?)```\n', re.DOTALL)
+COUNTED = re.compile(r"\| Python lines, all ten operations \| ([\d,]+) \| ([\d,]+) \|")
+
+
+def lines_below(folder: Path) -> int:
+    return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in folder.rglob("*.py"))
+
+
+def count_errors(tool: str, folder: Path) -> int:
+    """What strict mypy or pyright finds on a package that has errors."""
+    pytest.importorskip(tool)
+    (folder.parent / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "pythonVersion": "3.11"}')
+    options = {
+        "mypy": ["--strict", "--no-incremental", "--config-file=", folder.name],
+        "pyright": ["--pythonpath", sys.executable, "--project", "."],
+    }
+    command = [sys.executable, "-m", tool, *options[tool]]
+    done = subprocess.run(command, cwd=folder.parent, capture_output=True, text=True, check=False)
+    found = re.search(r"(\d+) errors?\b", done.stdout.strip().splitlines()[-1])
+    assert found is not None, done.stdout[-2000:]
+    return int(found[1])
+
+
+def test_our_excerpts_are_what_is_generated() -> None:
+    text = README.read_text(encoding="utf-8")
+    ours = {title: code for title, code in BLOCK.findall(text) if not title.startswith("stock")}
+    assert len(ours) == 2
+    for title, code in ours.items():
+        emitted = (ROOT / title).read_text(encoding="utf-8")
+        # An excerpt goes from its first line to the end of the file.
+        start = code.splitlines(keepends=True)[0]
+        wanted = start + emitted.partition(start)[2]
+        text = text.replace(code, wanted)
+    counted = COUNTED.search(text)
+    assert counted is not None
+    text = text.replace(counted[0], counted[0].replace(counted[2], f"{lines_below(ROOT / 'generated'):,}"))
+    if os.environ.get("LETTA_WRITE_GOLDEN"):
+        README.write_text(text, encoding="utf-8")
+    assert README.read_text(encoding="utf-8") == text
+
+
+@proof_in_full
+def test_stock_excerpts_are_what_the_stock_generator_emits(tmp_path: Path) -> None:
+    if not FULL:
+        pytest.skip("runs the stock generator: with LETTA_PROOF=full only")
+    text = README.read_text(encoding="utf-8")
+    out = tmp_path / "stock"
+    command = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none"]
+    ruff = str(Path(find_ruff_bin()).parent)
+    done = subprocess.run(
+        [*command, "--path", str(SPEC), "--output-path", str(out)],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": os.pathsep.join([ruff, os.environ["PATH"]])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    blocks = {title.removeprefix("stock: "): code for title, code in BLOCK.findall(text) if title.startswith("stock")}
+    assert len(blocks) == 2
+    for title, code in blocks.items():
+        emitted = (out / title).read_text(encoding="utf-8")
+        for piece in code.split("\n\n\n"):
+            assert piece in emitted, title
+    counted = COUNTED.search(text)
+    assert counted is not None
+    assert counted[1] == f"{lines_below(out):,}"
+    removed = len(re.findall(r"^Unable to process schema", done.stdout + done.stderr, re.MULTILINE))
+    assert f"| schemas dropped with a warning | {removed} | 0 |" in text
+    errors = (count_errors("mypy", out), count_errors("pyright", out))
+    assert f"| errors of strict mypy, strict pyright | {errors[0]}, {errors[1]} | 0, 0 |" in text
+    figure("lines of Python, stock and ours", f"{counted[1]} and {counted[2]}; {removed} schemas dropped by stock")
+
+
+def test_its_commands_can_be_given() -> None:
+    given = re.findall(r"^\$ python -m codegen (.*?)(?:  +#.*)?$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(given) >= 5
+    for arguments in given:
+        assert isinstance(make_parser().parse_args(shlex.split(arguments)), argparse.Namespace)
