@@ -37,7 +37,7 @@ class StreamState:
         run_id: the run, once an event has named it.
         last_seq_id: the last number that was seen.
         ended: whether the end was seen.
-        delivered: how many events were new.
+        progress: how many events were new; keepalive pings, which say nothing, are not counted.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class StreamState:
         self.run_id: str | None = None
         self.last_seq_id: int | None = after
         self.ended = False
-        self.delivered = 0
+        self.progress = 0
 
     def receive(self, frame: ServerSentEvent) -> StreamEvent | None:
         """The event of a frame, or None where it is the end, empty, or has been seen before.
@@ -78,25 +78,27 @@ class StreamState:
         except ValueError as fault:
             if frame.event == "error":
                 raise run_error({"detail": data}) from None
+            self._busy = self.limits.clock()
+            if not self._is_next(None, None):
+                return None
             from letta_api.unions import UnknownStreamEvent  # rare, and models are loaded when they are needed
 
             return UnknownStreamEvent(data, f"is not JSON: {fault}")
-        kind = value.get("message_type") if is_object(value) else None
+        fields = value if is_object(value) else {}
+        kind = fields.get("message_type")
         if kind == "error_message" or frame.event == "error":
             raise run_error(value)
-        if kind is None or not is_object(value):
-            return self._decode(value)
-        self.run_id = value.get("run_id") or self.run_id
+        if isinstance(run_id := fields.get("run_id"), str) and run_id:
+            self.run_id = run_id
         if kind != "ping":
             self._busy = self.limits.clock()
-        if not self._is_next(kind, value.get("seq_id")):
+        if not self._is_next(kind, fields.get("seq_id")):
             return None
         if kind == "stop_reason":
-            self._cancelled = value.get("stop_reason") == "cancelled"
-        self.delivered += 1
+            self._cancelled = fields.get("stop_reason") == "cancelled"
         return self._decode(value)
 
-    def _is_next(self, kind: str, number: Any) -> bool:
+    def _is_next(self, kind: Any, number: Any) -> bool:
         """Keeps count; whether the event is one that was not seen before."""
         if not isinstance(number, int):
             if kind == "ping":
@@ -105,6 +107,7 @@ class StreamState:
             if self._unnumbered <= self._most:
                 return False
             self._most = self._unnumbered
+            self.progress += 1
             return True
         last = self.last_seq_id
         if last is not None and number <= last:
@@ -114,6 +117,7 @@ class StreamState:
         if number > expected + (last is None):
             raise self._missing(expected, number - 1)
         self.last_seq_id, self._unnumbered, self._most = number, 0, 0
+        self.progress += 1
         return True
 
     def _missing(self, first: int, last: int) -> StreamInterrupted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from letta_ext import RetryPolicy, StreamInterrupted, StreamLimits, StreamTimeou
 from ..ext.helpers import CUT, Side, loopback
 from .figures import figure
 from .replay import CONVERSATION, END, HEAD, entries, recorded, replaying, whole_answer
+
+pytestmark = pytest.mark.proof
 
 SEND: Final[dict[str, Any]] = {"input": "hi", "background": True, "include_pings": True}
 PING: Final = entries(recorded())[0].text
@@ -70,6 +73,34 @@ def test_endless_pings_are_no_life(side: Side) -> None:
     assert {event.message_type for event in events} == {"ping"}
 
 
+@pytest.mark.parametrize("number", [None, 5], ids=["unnumbered", "numbered"])
+def test_pings_are_no_progress(side: Side, number: int | None) -> None:
+    """Every stream that resumes the cut one brings a ping, which is handed on, and is cut behind it."""
+    kept = entries(recorded())[:5]
+    ping = b'data: {"message_type":"ping","run_id":"run-1","seq_id":%s}\n\n' % json.dumps(number).encode()
+    resumed = HEAD + b"%x\r\n%s\r\n" % (len(ping), ping) + CUT
+    with loopback(whole_answer(kept).removesuffix(END) + CUT, resumed) as server:
+        client = side.client(base_url=server.base_url, retry=RetryPolicy(max_retries=4, initial_delay=0))
+        events, fault = side.drain(side.run(client.conversations.messages.create(CONVERSATION, **SEND)))
+        assert len(server.requests) == 1 + 4
+    assert len(events) == len(kept) + 4
+    assert isinstance(fault, StreamInterrupted)
+    assert "4 attempts to go on brought nothing new" in str(fault)
+    assert fault.last_seq_id == 5
+
+
+def test_a_cut_behind_a_long_silence_is_resumed(side: Side) -> None:
+    """What the policy allows is counted from the cut, not from the last thing the agent said."""
+    clock: Iterator[int] = iter(range(0, 1_000_000, 400))
+    limits = StreamLimits(idle=None, clock=clock.__next__)
+    policy = RetryPolicy(max_retries=1, initial_delay=0, deadline=300)
+    with replaying(recorded()) as replay:
+        client = side.client(base_url=replay.base_url, retry=policy, stream_limits=limits)
+        ping = len(whole_answer(replay.kept[:1])) - len(END)
+        replay.plan.extend([len(HEAD), ping])
+        assert len(side.items(side.run(client.conversations.messages.create(CONVERSATION, **SEND)))) == 23
+
+
 def test_silence_without_pings_is_a_cut(side: Side) -> None:
     with replaying(recorded()) as replay:
         replay.held = True
@@ -98,8 +129,6 @@ def test_what_a_cut_result_had_is_not_lost(side: Side) -> None:
 PROGRAM: Final = """
 import asyncio, gc, sys
 from letta_ext import AsyncLetta, Letta
-
-pytestmark = pytest.mark.proof
 
 def sync_stream(address):
     kept = Letta(base_url=address).conversations.messages.create("{conversation}", input="hi")
