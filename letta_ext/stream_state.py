@@ -53,7 +53,8 @@ class StreamState:
         self._most = 0  # the same in any body so far: that many have been handed out
         self._cancelled = False
         self.limits = limits or StreamLimits()
-        self._begun = self._busy = self.limits.clock()
+        self._begun = self._asked = self.limits.clock()
+        self._idle = 0.0
         self.run_id: str | None = None
         self.last_seq_id: int | None = after
         self.ended = False
@@ -78,7 +79,7 @@ class StreamState:
         except ValueError as fault:
             if frame.event == "error":
                 raise run_error({"detail": data}) from None
-            self._busy = self.limits.clock()
+            self._idle = 0.0
             if not self._is_next(None, None):
                 return None
             from letta_api.unions import UnknownStreamEvent  # rare, and models are loaded when they are needed
@@ -91,7 +92,7 @@ class StreamState:
         if isinstance(run_id := fields.get("run_id"), str) and run_id:
             self.run_id = run_id
         if kind != "ping":
-            self._busy = self.limits.clock()
+            self._idle = 0.0
         if not self._is_next(kind, fields.get("seq_id")):
             return None
         if kind == "stop_reason":
@@ -131,22 +132,31 @@ class StreamState:
         """Says that the stream begins anew behind the last number: what then comes twice is passed over."""
         self._unnumbered = 0
 
+    def wait(self) -> None:
+        """Says that more is waited for from now on: what the caller does with an event is no silence of the server."""
+        self._asked = self.limits.clock()
+
+    def wake(self) -> None:
+        """Says that a wait is over, whether or not it brought anything."""
+        now = self.limits.clock()
+        self._idle += now - self._asked
+        self._asked = now
+
     def check_time(self) -> None:
         """Holds the stream to its bounds; called whenever something came, or should have.
 
         Raises:
             StreamTimeoutError: it was idle for too long, or takes too long in all.
         """
-        limits, now = self.limits, self.limits.clock()
-        for bound, since, what in (
-            (limits.idle, self._busy, "brought nothing but pings"),
-            (limits.total, self._begun, "was not over"),
-        ):
-            if bound is not None and now - since > bound:
-                error = StreamTimeoutError(
-                    f"The stream {what} for {bound:g} s. Raise StreamLimits if that is expected."
-                )
-                raise self._placed(error)
+        limits = self.limits
+        if limits.idle is not None and self._idle > limits.idle:
+            raise self._late("brought nothing but pings", limits.idle)
+        if limits.total is not None and limits.clock() - self._begun > limits.total:
+            raise self._late("was not over", limits.total)
+
+    def _late(self, what: str, bound: float) -> StreamInterrupted:
+        error = StreamTimeoutError(f"The stream {what} for {bound:g} s. Raise StreamLimits if that is expected.")
+        return self._placed(error)
 
     @property
     def may_end(self) -> bool:

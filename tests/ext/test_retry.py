@@ -226,9 +226,21 @@ def test_a_compaction_is_never_asked_for_twice(side: Side, failure: Exception | 
 
 @pytest.mark.parametrize("arguments", CREATES)
 def test_a_message_that_cannot_have_arrived_is_sent_again(side: Side, arguments: dict[str, Any]) -> None:
-    handler = answers(httpx.ConnectError("refused"), httpx.ConnectTimeout("late"), recording("send_json").response)
+    name = "send_tokens_stream" if arguments.get("streaming", True) else "send_json"
+    handler = answers(httpx.ConnectError("refused"), httpx.ConnectTimeout("late"), recording(name).response)
     side.run(side.client(handler, retry=AT_ONCE).conversations.messages.create(CONVERSATION, **arguments))
     assert len(handler.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "override", [{"background": False}, {"messages": [{"role": "user", "content": "ho"}]}], ids=str
+)
+def test_what_makes_another_send_of_it_is_sent_once(side: Side, override: dict[str, Any]) -> None:
+    handler = answers(httpx.ReadError("cut"))
+    create = side.client(handler, retry=AT_ONCE).conversations.messages.create
+    with pytest.raises(APIConnectionError):
+        side.run(create(CONVERSATION, input="hi", background=True, extra_body=override))
+    assert len(handler.requests) == 1
 
 
 def test_conflicts_are_never_repeated(side: Side) -> None:
