@@ -58,6 +58,12 @@ def hold(connection: Connection) -> None:
     _held.add(connection)
 
 
+def forget() -> None:
+    """Lets go of all connections, in a process that was forked off: its parent has them."""
+    _held.clear()
+    _collecting.clear()
+
+
 def leave(connection: Connection) -> None:
     """Closes what a stream has read."""
     if threading.get_ident() in _collecting:

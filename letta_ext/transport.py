@@ -18,6 +18,7 @@ from attrs import define, evolve
 from .busy import RUNS, Waiting, has_ended, read_when_busy, run_request
 from .config import Config, check_kind, given
 from .errors import APIStatusError, ConflictError, ConversationBusyError, LettaError, NotFoundError
+from .forking import watch_forks
 from .limits import StreamLimits
 from .pages import AsyncPaginator, SyncArrayPage, first_page
 from .paging import Walk
@@ -121,13 +122,16 @@ def check_open(http: httpx.Client | httpx.AsyncClient, *, closed: bool) -> None:
         raise LettaError(CLOSED if closed else CLOSED_BELOW)
 
 
-@define
+@define(eq=False)
 class Transport:
     """Sends the calls of a sync client."""
 
     http: httpx.Client
     config: Config
     closed: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        watch_forks(self)
 
     def call(self, endpoint: Answering[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> T:
         """Sends one call and decodes its JSON answer."""
@@ -269,13 +273,16 @@ class Transport:
         return response
 
 
-@define
+@define(eq=False)
 class AsyncTransport:
     """Sends the calls of an async client."""
 
     http: httpx.AsyncClient
     config: Config
     closed: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        watch_forks(self)
 
     async def call(self, endpoint: Answering[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> T:
         """Sends one call and decodes its JSON answer."""

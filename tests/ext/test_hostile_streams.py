@@ -265,7 +265,12 @@ def test_whoever_closes_a_stream_wakes_who_reads_it(side: Side, background: bool
         else:
             reading = threading.Event()
             threading.Thread(target=lambda: (reading.wait(), stream.close())).start()
-            events, fault = side.drain(stream, lambda _: reading.set() is not None)
+
+            def go_on(_: Any) -> bool:
+                reading.set()
+                return False
+
+            events, fault = side.drain(stream, go_on)
         assert time.monotonic() - since < 1
         assert len(server.requests) == 1
     assert len(events) == 1
@@ -296,16 +301,16 @@ async def closed_by_another_task(stream: Any) -> tuple[list[Any], Exception | No
 def test_an_interrupt_in_the_loop_closes_the_response(side: Side) -> None:
     stream, body, _ = kept(side)
 
-    async def interrupted() -> None:
+    async def interrupted_async() -> None:
         async for _ in stream:
             raise KeyboardInterrupt
 
+    def interrupted() -> Any:
+        for _ in stream:
+            raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
-        if side.is_async:
-            side.run(interrupted())
-        else:
-            for _ in stream:
-                raise KeyboardInterrupt
+        side.run(interrupted_async() if side.is_async else interrupted())
     gc.collect()
     side.run(turns())
     assert body.closed

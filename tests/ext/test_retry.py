@@ -119,7 +119,8 @@ def test_jitter_shortens_a_delay_by_at_most_its_part(jitter: float, chance: floa
 
 
 def test_chance_decides_within_the_jitter() -> None:
-    delays = [RetryPolicy(jitter=0.5, chance=lambda c=c: c).delay(Attempt(1, 0, status=503), "always") for c in (0, 1)]
+    policies = [RetryPolicy(jitter=0.5, chance=lambda: 0), RetryPolicy(jitter=0.5, chance=lambda: 1)]
+    delays = [policy.delay(Attempt(1, 0, status=503), "always") for policy in policies]
     assert delays == [0.5, 0.25]
 
 

@@ -151,16 +151,25 @@ def cyclic_stream(address):
         chat.events = iter(client.conversations.messages.create("{conversation}", input="hi"))
         next(chat.events)
 
+def closed_loop(address):
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(async_stream(address))
+    loop.close()
+    del globals()["events"], globals()["kept"]
+    gc.collect()
+
 surface, address = sys.argv[1:]
 if surface == "async":
     asyncio.run(async_stream(address))
+elif surface == "closed loop":
+    closed_loop(address)
 else:
     globals()[surface + "_stream"](address)
 print("left")
 """.replace("{conversation}", CONVERSATION)
 
 
-@pytest.mark.parametrize("surface", ["sync", "async", "cyclic"])
+@pytest.mark.parametrize("surface", ["sync", "async", "cyclic", "closed loop"])
 def test_an_open_stream_does_not_keep_the_program(surface: str) -> None:
     with replaying(recorded()) as replay:
         replay.held = True
