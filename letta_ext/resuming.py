@@ -31,7 +31,7 @@ class Resuming:
         self._lookup = lookup
         self._hooks = hooks or Hooks()
         self._number = 0
-        self._progress = 0
+        self._progress: int = 0
         self._since = 0.0
 
     def after_cut(self, fault: Exception | None) -> tuple[float, dict[str, Any]]:
@@ -72,10 +72,11 @@ class Resuming:
     def refused(self, error: LettaError) -> StreamInterrupted:
         """The error for a stream that the server would not resume."""
         if isinstance(error, APIStatusError) and error.status_code in (404, 410):
-            why = f"the server no longer has the run ({error.status_code}): {one_line(error.detail or '')}"
-        else:
-            why = f"it could not be resumed: {one_line(str(error))}"
-        return self.state.cut(why)
+            return self.state.interrupted(
+                f"The stream was cut, and the server no longer has the run ({error.status_code}):"
+                f" {one_line(error.detail or '')} List the messages of the conversation instead."
+            )
+        return self.state.cut(f"it could not be resumed: {one_line(str(error))}")
 
 
 Reopen = Callable[[Mapping[str, Any]], Any]

@@ -6,7 +6,7 @@ event, and that of a cancelled foreground run behind `stop_reason: cancelled`. A
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import codec
@@ -85,7 +85,7 @@ class StreamState:
             from letta_api.unions import UnknownStreamEvent  # rare, and models are loaded when they are needed
 
             return UnknownStreamEvent(data, f"is not JSON: {fault}")
-        fields = value if is_object(value) else {}
+        fields: Mapping[str, Any] = value if is_object(value) else {}
         kind = fields.get("message_type")
         if kind == "error_message" or frame.event == "error":
             raise run_error(value)
@@ -96,7 +96,7 @@ class StreamState:
         if not self._is_next(kind, fields.get("seq_id")):
             return None
         if kind == "stop_reason":
-            self._cancelled = fields.get("stop_reason") == "cancelled"
+            self._cancelled = bool(fields.get("stop_reason") == "cancelled")
         return self._decode(value)
 
     def _is_next(self, kind: Any, number: Any) -> bool:

@@ -23,7 +23,7 @@ HEAD: Final = (
     b"content-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 )
 END: Final = b"0\r\n\r\n"
-PHRASES: Final = {404: "Not Found", 409: "Conflict", 429: "Too Many Requests", 503: "Service Unavailable"}
+PHRASES: Final = {404: "Not Found", 409: "Conflict", 410: "Gone", 429: "Too Many Requests", 503: "Service Unavailable"}
 
 
 @frozen

@@ -88,12 +88,12 @@ changed = client.with_options(max_retries=0)
 messages = client.conversations.messages
 talk()
 child = os.fork()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
 talk()
 messages = changed.conversations.messages
 talk()
-if child == 0:
-    os._exit(0)
-assert os.waitpid(child, 0)[1] == 0
+os._exit(0)
 """
 
 
