@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -178,3 +179,41 @@ def test_an_open_stream_does_not_keep_the_program(surface: str) -> None:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "left\n", "")
         assert replay.wait_open(0, 5)
+
+
+INTERRUPTED: Final = """
+import asyncio, sys
+from letta_ext import AsyncLetta, Letta
+
+def read(address):
+    with Letta(base_url=address) as client:
+        for _ in client.conversations.messages.create("{conversation}", input="hi", background=True):
+            print("reading", flush=True)
+
+async def read_async(address):
+    async with AsyncLetta(base_url=address) as client:
+        async for _ in await client.conversations.messages.create("{conversation}", input="hi", background=True):
+            print("reading", flush=True)
+
+surface, address = sys.argv[1:]
+asyncio.run(read_async(address)) if surface == "async" else read(address)
+""".replace("{conversation}", CONVERSATION)
+
+
+@pytest.mark.parametrize("surface", ["sync", "async"])
+def test_an_interrupt_ends_a_program_that_reads(surface: str) -> None:
+    with replaying(recorded()) as replay:
+        replay.held = True
+        del replay.kept[5:]
+        command = [sys.executable, "-c", INTERRUPTED, surface, replay.base_url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+            assert program.stdout is not None
+            for _ in range(5):
+                assert program.stdout.readline() == b"reading\n"
+            since = time.monotonic()
+            program.send_signal(signal.SIGINT)
+            _, told = program.communicate(timeout=10)
+            assert time.monotonic() - since < 5
+        assert told.rstrip().endswith(b"KeyboardInterrupt")
+        assert replay.wait_open(0, 1)
+        assert len(replay.requests) == 1

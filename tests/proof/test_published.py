@@ -42,6 +42,7 @@ pytestmark = [
 
 SAID: Final = [{"role": "user", "content": "LONG 20"}]
 SEND: Final[dict[str, Any]] = {"messages": SAID, "background": True, "stream_tokens": True, "include_pings": True}
+EMPTY_LIST: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n[]"
 EVENTS: Final = len(entries(recorded())) - 1  # the end is no event
 BEHIND_THE_TENTH: Final = len(whole_answer(entries(recorded())[:10])) - len(END)
 
@@ -166,6 +167,38 @@ def test_leaving_streams_stops_for_ever(replay: Replay) -> None:
     assert 0 < left < 2000
 
 
+def test_a_stream_that_nobody_reads_stays_open(connect: Any, replay: Replay) -> None:
+    replay.held = True
+    replay.kept.pop()
+    client = connect(replay.base_url)
+    for _ in range(5):
+        client.conversations.messages.create(CONVERSATION, **SEND)
+    assert not replay.wait_open(4, 1)
+
+
+FORKING: Final = """
+import os, sys
+from letta_client import Letta
+client = Letta(base_url=sys.argv[1], api_key="key")
+
+def ask():
+    client.steps.list().items
+
+ask()
+child = os.fork()
+if child:
+    os.waitpid(child, 0)
+ask()
+os._exit(0)
+"""
+
+
+def test_a_fork_shares_the_connection(replay: Replay) -> None:
+    replay.plan.extend([EMPTY_LIST] * 3)
+    subprocess.run([sys.executable, "-c", FORKING, replay.base_url], timeout=30, check=True)
+    assert (len(replay.requests), replay.connections) == (3, 1)
+
+
 def test_cancelling_a_task_frees_its_connection(replay: Replay) -> None:
     from letta_client import AsyncLetta
 
@@ -211,6 +244,14 @@ def test_a_failed_run_is_a_refusal_on_status_200(connect: Any) -> None:
         _, fault = sent(connect(server.base_url))
     assert isinstance(fault, APIStatusError)
     assert fault.status_code == 200
+
+
+def test_a_page_is_a_stream_without_events(connect: Any) -> None:
+    page = b"<h1>Welcome to the proxy</h1>"
+    with loopback(
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: %d\r\n\r\n" % len(page) + page
+    ) as server:
+        assert sent(connect(server.base_url)) == ([], None)
 
 
 def test_a_byte_order_mark_costs_an_event(connect: Any) -> None:
@@ -291,6 +332,13 @@ def test_a_short_retry_after_is_waited_for(connect: Any, replay: Replay) -> None
     since = time.monotonic()
     assert sent(connect(replay.base_url))[1] is None
     assert time.monotonic() - since > 1.4  # its own delay is a second at most
+
+
+def test_a_redirect_loses_the_message(connect: Any) -> None:
+    moved = b"HTTP/1.1 301 Moved Permanently\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n"
+    with loopback(moved, EMPTY_LIST) as server:
+        sent(connect(server.base_url))
+    assert [request.split()[0] for request in server.requests] == [b"POST", b"GET"]
 
 
 def test_an_answer_at_once_is_an_empty_stream(connect: Any, server: EmbeddedServer) -> None:
