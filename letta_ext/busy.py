@@ -67,6 +67,7 @@ class Waiting:
         self._conversation_id = conversation_id
         self._hooks = hooks
         self._began: float | None = None
+        self._run_id: str | None = None
         self._looks = 0
 
     def delay(self, busy: ConversationBusyError) -> float:
@@ -78,6 +79,8 @@ class Waiting:
         policy = self._policy
         if policy is None:
             raise busy
+        if busy.run_id != self._run_id:  # the next one is looked at as eagerly as the first
+            self._run_id, self._looks = busy.run_id, 0
         now = policy.clock()
         self._began = now if self._began is None else self._began
         waited = now - self._began
@@ -88,10 +91,6 @@ class Waiting:
         if self._hooks.on_busy:
             self._hooks.on_busy(BusyReport(self._conversation_id, busy.run_id, waited))
         return delay
-
-    def turn(self) -> None:
-        """Says that the run which was waited for has ended; the next one is looked at as eagerly as the first."""
-        self._looks = 0
 
 
 def run_request(run_id: str) -> Request:

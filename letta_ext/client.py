@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import httpx
 
 from .busy import WhenBusy
-from .config import DEFAULT_LIMITS, NOT_GIVEN, ClientOptions, NotGiven, TimeLimit, change_config, make_config
+from .config import NOT_GIVEN, ClientOptions, NotGiven, TimeLimit, change_config, make_config
+from .forking import own_http
 from .hooks import Hooks
 from .limits import StreamLimits
 from .resources.conversations import AsyncConversations, Conversations
@@ -101,7 +102,7 @@ class Letta(Verbs):
         )
         config = make_config(os.environ, options)
         self._owns_http = http_client is None
-        self._transport = Transport(http_client or httpx.Client(limits=DEFAULT_LIMITS), config)
+        self._transport = Transport(http_client or own_http(httpx.Client), config)
 
     @property
     def base_url(self) -> str:
@@ -236,7 +237,7 @@ class AsyncLetta(AsyncVerbs):
         )
         config = make_config(os.environ, options)
         self._owns_http = http_client is None
-        self._transport = AsyncTransport(http_client or httpx.AsyncClient(limits=DEFAULT_LIMITS), config)
+        self._transport = AsyncTransport(http_client or own_http(httpx.AsyncClient), config)
 
     @property
     def base_url(self) -> str:

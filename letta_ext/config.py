@@ -19,7 +19,8 @@ from .retry import RetryPolicy
 
 ENVIRONMENTS: Mapping[str, str] = {"cloud": "https://api.letta.com", "local": "http://localhost:8283"}
 DEFAULT_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
-DEFAULT_LIMITS: Final = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
+DEFAULT_LIMITS: Final = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=4)
+"""Servers close a connection that was idle for 5 s: a message sent at that very moment would have an unknown fate."""
 USER_AGENT: Final = f"letta_ext/{__version__} Python/{platform.python_version()}"
 MAX_TIMEOUT: Final = 10_000_000
 """Seconds. The system's own calls refuse what is much longer."""

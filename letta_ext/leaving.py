@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import _thread
 import gc
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,11 +28,18 @@ class Connection:
     Attributes:
         response: the response.
         chunks: its body, as far as it was not read.
+        lent: whether the caller has taken the response, and nobody goes over the events: then it is theirs to close.
+        closed: whether the stream was closed.
     """
 
     response: httpx.Response
     chunks: Iterator[bytes] | None = None
+    lent: bool = False
+    closed: bool = False
 
+
+ONE_STREAM: Final = "HTTP/1.1"
+"""The protocol whose connections carry one stream at a time; those of HTTP/2 carry others besides."""
 
 _held: Final[set[Connection]] = set()
 _collecting: Final[set[int]] = set()
@@ -50,6 +58,12 @@ def hold(connection: Connection) -> None:
     _held.add(connection)
 
 
+def forget() -> None:
+    """Lets go of all connections, in a process that was forked off: its parent has them."""
+    _held.clear()
+    _collecting.clear()
+
+
 def leave(connection: Connection) -> None:
     """Closes what a stream has read."""
     if threading.get_ident() in _collecting:
@@ -61,7 +75,17 @@ def leave(connection: Connection) -> None:
 
 def _close(connection: Connection) -> None:
     try:
-        connection.response.close()
+        if not connection.lent:
+            connection.response.close()
     finally:
         connection.chunks = None
         _held.discard(connection)
+
+
+def break_off(response: httpx.Response) -> None:
+    """Wakes a thread that reads a response: merely closing a socket would leave it waiting until something comes."""
+    stream = response.extensions.get("network_stream")
+    connected = stream.get_extra_info("socket") if stream is not None else None
+    if connected is not None and response.http_version == ONE_STREAM:
+        with suppress(OSError):  # it may be closed already
+            socket.socket.shutdown(connected, socket.SHUT_RDWR)  # TLS has a `shutdown` that says goodbye first

@@ -310,6 +310,23 @@ def decode(endpoint: Answering[T], call: Call, response: httpx.Response) -> T:
         raise error from fault
 
 
+def brings_events(response: httpx.Response) -> bool:
+    """Whether an answer is a stream of events, or does not say what it is."""
+    kind: str = response.headers.get("content-type", EVENTS)
+    return kind.partition(";")[0].strip().lower() == EVENTS
+
+
+def no_events(call: Call, response: httpx.Response, content: bytes) -> APIError:
+    """The error for a successful answer that is no stream of events, of which this content was read."""
+    try:
+        body = codec.loads(content)
+    except ValueError:
+        body = content.decode("utf-8", "replace")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    reason = f"events were asked for, and {headers['content-type']} came: {body!r}"
+    return invalid_answer(call.request.method, call.request.path, response.status_code, headers, body, reason)
+
+
 def redirected(
     http: httpx.Client | httpx.AsyncClient, request: httpx.Request, response: httpx.Response
 ) -> httpx.Request | None:

@@ -31,8 +31,8 @@ class Resuming:
         self._lookup = lookup
         self._hooks = hooks or Hooks()
         self._number = 0
-        self._delivered = 0
-        self._since = state.limits.clock()
+        self._progress: int = 0
+        self._since = 0.0
 
     def after_cut(self, fault: Exception | None) -> tuple[float, dict[str, Any]]:
         """Seconds to wait, and then the arguments that resume the stream.
@@ -47,10 +47,12 @@ class Resuming:
         why = "the connection was closed" if fault is None else one_line(str(fault)) or type(fault).__name__
         if self._lookup is None:
             raise state.cut(why) from fault
-        if state.delivered != self._delivered:
-            self._number, self._delivered, self._since = 0, state.delivered, state.limits.clock()
+        now = state.limits.clock()
+        if self._number == 0 or state.progress != self._progress:
+            # Time runs from the cut: how long the agent was silent before says nothing about the connection.
+            self._number, self._progress, self._since = 0, state.progress, now
         self._number += 1
-        attempt = Attempt(self._number, state.limits.clock() - self._since)
+        attempt = Attempt(self._number, now - self._since)
         delay = self._policy.delay(attempt, "always")
         if delay is None:
             raise state.cut(f"{why}, and {self._number - 1} attempts to go on brought nothing new") from fault
@@ -70,10 +72,11 @@ class Resuming:
     def refused(self, error: LettaError) -> StreamInterrupted:
         """The error for a stream that the server would not resume."""
         if isinstance(error, APIStatusError) and error.status_code in (404, 410):
-            why = f"the server no longer has the run ({error.status_code}): {one_line(error.detail or '')}"
-        else:
-            why = f"it could not be resumed: {one_line(str(error))}"
-        return self.state.cut(why)
+            return self.state.interrupted(
+                f"The stream was cut, and the server no longer has the run ({error.status_code}):"
+                f" {one_line(error.detail or '')} List the messages of the conversation instead."
+            )
+        return self.state.cut(f"it could not be resumed: {one_line(str(error))}")
 
 
 Reopen = Callable[[Mapping[str, Any]], Any]

@@ -23,6 +23,9 @@ from .shapes import is_array
 CARRIED: Final = frozenset({"agent_id", "include_pings", *OPTIONS}) - {"extra_body"}
 """What the request that resumes a stream takes over from the one that opened it."""
 
+OVERRIDING: Final = frozenset({"background", "input", "messages", "streaming"})
+"""What makes another send of it where `extra_body` puts it in place of the arguments."""
+
 
 @frozen
 class Plan:
@@ -55,7 +58,7 @@ def make_plan(operation: Operation, arguments: Mapping[str, Any], make: Callable
         lookup = {name: arguments[name] for name in ("run_id", "otid") if arguments.get(name) is not None}
         return Plan(dict(arguments), "always", None, lookup, carried)
     check_one_input(arguments)
-    if not arguments.get("background"):
+    if not arguments.get("background") or OVERRIDING.intersection(arguments.get("extra_body") or ()):
         return Plan(dict(arguments), "unsent", None, None, carried)
     marked, otid = with_otids(arguments, make or new_otid)
     if otid is None:

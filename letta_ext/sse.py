@@ -49,7 +49,8 @@ class SSEDecoder:
             raise ValueError(f"max_event_bytes must be positive, not {max_event_bytes}")
         self._max = max_event_bytes
         self._parts: list[bytes] = []  # an unfinished line, not joined until its end is there
-        self._held = 0  # bytes of the unfinished line and of the data lines so far
+        self._open = 0  # bytes of the unfinished line
+        self._held = 0  # bytes of the data lines so far
         self._at_start = True
         self._after_cr = False  # the last chunk ended with CR: an LF that follows belongs to it
         self._data: list[bytes] = []
@@ -75,7 +76,7 @@ class SSEDecoder:
         if self._parts:
             chunk = b"".join([*self._parts, chunk])
             self._parts.clear()
-            self._held = sum(map(len, self._data)) + len(self._data)
+            self._open = 0
         self._after_cr = chunk.endswith(b"\r")
         lines = chunk.splitlines()
         rest = b"" if chunk.endswith((b"\n", b"\r")) else lines.pop()
@@ -95,20 +96,22 @@ class SSEDecoder:
     def _hold(self, part: bytes) -> None:
         if part:
             self._parts.append(part)
-            self._count(len(part))
+            self._open += len(part)
+            if self._held + self._open > self._max:
+                raise self._too_large()
 
-    def _count(self, size: int) -> None:
-        self._held += size
-        if self._held > self._max:
-            raise EventTooLargeError(
-                f"An event of the stream is larger than {self._max} bytes. Raise max_event_bytes if that is expected."
-            )
+    def _too_large(self) -> EventTooLargeError:
+        return EventTooLargeError(
+            f"An event of the stream is larger than {self._max} bytes. Raise max_event_bytes if that is expected."
+        )
 
     def _line(self, line: bytes) -> ServerSentEvent | None:
         if line.startswith(b"data:"):  # nearly every line is one of these
             value = line[6:] if line.startswith(b" ", 5) else line[5:]
             self._data.append(value)
-            self._count(len(value) + 1)
+            self._held += len(value) + 1
+            if self._held > self._max:
+                raise self._too_large()
             return None
         if not line:
             return self._dispatch()
@@ -116,7 +119,9 @@ class SSEDecoder:
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
-            self._count(1)
+            self._held += 1
+            if self._held > self._max:
+                raise self._too_large()
         elif name == b"event":
             self._event = value
         elif name == b"id" and b"\0" not in value:

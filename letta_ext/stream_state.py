@@ -6,7 +6,7 @@ event, and that of a cancelled foreground run behind `stop_reason: cancelled`. A
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import codec
@@ -37,7 +37,7 @@ class StreamState:
         run_id: the run, once an event has named it.
         last_seq_id: the last number that was seen.
         ended: whether the end was seen.
-        delivered: how many events were new.
+        progress: how many events were new; keepalive pings, which say nothing, are not counted.
     """
 
     def __init__(
@@ -53,11 +53,12 @@ class StreamState:
         self._most = 0  # the same in any body so far: that many have been handed out
         self._cancelled = False
         self.limits = limits or StreamLimits()
-        self._begun = self._busy = self.limits.clock()
+        self._begun = self._asked = self.limits.clock()
+        self._idle = 0.0
         self.run_id: str | None = None
         self.last_seq_id: int | None = after
         self.ended = False
-        self.delivered = 0
+        self.progress = 0
 
     def receive(self, frame: ServerSentEvent) -> StreamEvent | None:
         """The event of a frame, or None where it is the end, empty, or has been seen before.
@@ -78,25 +79,27 @@ class StreamState:
         except ValueError as fault:
             if frame.event == "error":
                 raise run_error({"detail": data}) from None
+            self._idle = 0.0
+            if not self._is_next(None, None):
+                return None
             from letta_api.unions import UnknownStreamEvent  # rare, and models are loaded when they are needed
 
             return UnknownStreamEvent(data, f"is not JSON: {fault}")
-        kind = value.get("message_type") if is_object(value) else None
+        fields: Mapping[str, Any] = value if is_object(value) else {}
+        kind = fields.get("message_type")
         if kind == "error_message" or frame.event == "error":
             raise run_error(value)
-        if kind is None or not is_object(value):
-            return self._decode(value)
-        self.run_id = value.get("run_id") or self.run_id
+        if isinstance(run_id := fields.get("run_id"), str) and run_id:
+            self.run_id = run_id
         if kind != "ping":
-            self._busy = self.limits.clock()
-        if not self._is_next(kind, value.get("seq_id")):
+            self._idle = 0.0
+        if not self._is_next(kind, fields.get("seq_id")):
             return None
         if kind == "stop_reason":
-            self._cancelled = value.get("stop_reason") == "cancelled"
-        self.delivered += 1
+            self._cancelled = bool(fields.get("stop_reason") == "cancelled")
         return self._decode(value)
 
-    def _is_next(self, kind: str, number: Any) -> bool:
+    def _is_next(self, kind: Any, number: Any) -> bool:
         """Keeps count; whether the event is one that was not seen before."""
         if not isinstance(number, int):
             if kind == "ping":
@@ -105,6 +108,7 @@ class StreamState:
             if self._unnumbered <= self._most:
                 return False
             self._most = self._unnumbered
+            self.progress += 1
             return True
         last = self.last_seq_id
         if last is not None and number <= last:
@@ -114,6 +118,7 @@ class StreamState:
         if number > expected + (last is None):
             raise self._missing(expected, number - 1)
         self.last_seq_id, self._unnumbered, self._most = number, 0, 0
+        self.progress += 1
         return True
 
     def _missing(self, first: int, last: int) -> StreamInterrupted:
@@ -127,22 +132,31 @@ class StreamState:
         """Says that the stream begins anew behind the last number: what then comes twice is passed over."""
         self._unnumbered = 0
 
+    def wait(self) -> None:
+        """Says that more is waited for from now on: what the caller does with an event is no silence of the server."""
+        self._asked = self.limits.clock()
+
+    def wake(self) -> None:
+        """Says that a wait is over, whether or not it brought anything."""
+        now = self.limits.clock()
+        self._idle += now - self._asked
+        self._asked = now
+
     def check_time(self) -> None:
         """Holds the stream to its bounds; called whenever something came, or should have.
 
         Raises:
             StreamTimeoutError: it was idle for too long, or takes too long in all.
         """
-        limits, now = self.limits, self.limits.clock()
-        for bound, since, what in (
-            (limits.idle, self._busy, "brought nothing but pings"),
-            (limits.total, self._begun, "was not over"),
-        ):
-            if bound is not None and now - since > bound:
-                error = StreamTimeoutError(
-                    f"The stream {what} for {bound:g} s. Raise StreamLimits if that is expected."
-                )
-                raise self._placed(error)
+        limits = self.limits
+        if limits.idle is not None and self._idle > limits.idle:
+            raise self._late("brought nothing but pings", limits.idle)
+        if limits.total is not None and limits.clock() - self._begun > limits.total:
+            raise self._late("was not over", limits.total)
+
+    def _late(self, what: str, bound: float) -> StreamInterrupted:
+        error = StreamTimeoutError(f"The stream {what} for {bound:g} s. Raise StreamLimits if that is expected.")
+        return self._placed(error)
 
     @property
     def may_end(self) -> bool:

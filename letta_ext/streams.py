@@ -7,15 +7,17 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import aclosing, suppress
+from inspect import GEN_RUNNING, getgeneratorstate
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import anyio
 import httpx
 
 from .errors import APIError, APIResponseValidationError, LettaError, StreamInterrupted
-from .leaving import Connection, hold, leave
+from .leaving import ONE_STREAM, Connection, break_off, hold, leave
 from .resuming import Resuming
 from .sse import SSEDecoder
 from .watching import SILENT, Watch
@@ -24,15 +26,21 @@ if TYPE_CHECKING:
     from letta_api.models import LettaResponse
     from letta_api.unions import Message, StreamEvent
 
+    from .stream_state import StreamState
+
 FAULTS: Final = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
 """What sending a request and reading a body raise."""
 
 LINGER: Final = 0.5
 """Seconds that are spent on keeping a connection when its stream has ended."""
 
-ONE_STREAM: Final = "HTTP/1.1"
-"""The protocol whose connections must be read to the end; those of HTTP/2 carry other streams besides."""
+ENOUGH: Final = 65_536
+"""Bytes of an answer that is no stream of events; the error that it becomes shows them."""
 
+UNREAD: Final[Any] = None
+"""What a generator of events yields first, before it reads anything: a stream that nobody goes over is closed by it."""
+
+CLOSED: Final = "The stream was closed before its end. The server finishes the run all the same: list the messages."
 ONCE: Final = "A stream can be iterated once. Keep the events in a list to go over them again."
 NO_REASON: Final = "The stream ended without saying why the run stopped. List the messages of the conversation instead."
 
@@ -40,16 +48,23 @@ NO_REASON: Final = "The stream ended without saying why the run stopped. List th
 class _Stream:
     """What both streams are."""
 
-    def __init__(self, response: httpx.Response, resuming: Resuming, watch: Watch) -> None:
-        self._connection = Connection(response)
+    def __init__(self, connection: Connection, resuming: Resuming, watch: Watch) -> None:
+        self._connection = connection
         self._resuming = resuming
         self._watch = watch
-        self._started = False
+        self._begun = False
 
     @property
     def response(self) -> httpx.Response:
-        """The HTTP response that is being read."""
+        """The HTTP response that is being read. Whoever takes it, and does not go over the events, closes it."""
+        self._connection.lent = not self._begun
         return self._connection.response
+
+    def _begin(self) -> None:
+        if self._begun:
+            raise LettaError(ONCE)
+        self._begun = True
+        self._connection.lent = False
 
     @property
     def run_id(self) -> str | None:
@@ -61,18 +76,13 @@ class _Stream:
         """The number of the last event of a background stream; one that starts after it misses and repeats nothing."""
         return self._resuming.state.last_seq_id
 
-    def _start(self) -> None:
-        if self._started:
-            raise LettaError(ONCE)
-        self._started = True
-
 
 class Stream(_Stream):
     """The events of a run as they come.
 
     Go over it once, by `for` or by one of its methods. Leaving the loop, by whatever way, closes the connection, and
-    so does a `with` block; the server finishes the run all the same. A background stream that is cut goes on by
-    itself.
+    so do a `with` block and letting go of a stream that was not gone over; the server finishes the run all the same.
+    A background stream that is cut goes on by itself.
 
     Raises (while it is iterated):
         RunError: the run failed.
@@ -87,8 +97,11 @@ class Stream(_Stream):
         reopen: Callable[[Mapping[str, Any]], httpx.Response],
         watch: Watch = SILENT,
     ) -> None:
-        super().__init__(response, resuming, watch)
-        self._reopen = reopen
+        super().__init__(Connection(response), resuming, watch)
+        events = _events(self._connection, resuming, reopen)
+        next(events)
+        self._events = [events]  # given away when the stream is gone over
+        self._reading = weakref.ref(events)
 
     def __iter__(self) -> Iterator[StreamEvent]:
         """The typed events.
@@ -96,8 +109,8 @@ class Stream(_Stream):
         Raises:
             LettaError: it was gone over before.
         """
-        self._start()
-        return self._watch.over(_events(self._connection, self._resuming, self._reopen))
+        self._begin()
+        return self._watch.over(self._events.pop())
 
     def messages(self) -> Iterator[Message]:
         """Whole messages, each as soon as it is complete.
@@ -143,9 +156,41 @@ class Stream(_Stream):
         self.close()
 
     def close(self) -> None:
-        """Closes the connection. The server finishes the run all the same."""
-        self._connection.response.close()
+        """Closes the connection, from any thread. The server finishes the run all the same."""
+        connection, events = self._connection, self._reading()
+        connection.closed = True
+        if events is not None and getgeneratorstate(events) == GEN_RUNNING:
+            break_off(connection.response)
+        connection.response.close()
         self._watch.end(GeneratorExit())
+
+
+def read_some(response: httpx.Response) -> bytes:
+    """The beginning of a body that is no stream, and closes it."""
+    body = b""
+    try:
+        with suppress(*FAULTS):
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) >= ENOUGH:
+                    break
+    finally:
+        response.close()
+    return body[:ENOUGH]
+
+
+async def async_read_some(response: httpx.Response) -> bytes:
+    """What `read_some` is, for async code."""
+    body = b""
+    try:
+        with suppress(*FAULTS):
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) >= ENOUGH:
+                    break
+    finally:
+        await response.aclose()
+    return body[:ENOUGH]
 
 
 def _release(response: httpx.Response) -> None:
@@ -172,6 +217,11 @@ async def _async_release(response: httpx.Response, chunks: AsyncIterator[bytes])
     with anyio.move_on_after(LINGER), suppress(*FAULTS):
         async for _ in chunks:
             pass
+
+
+def _check_open(connection: Connection, state: StreamState) -> None:
+    if connection.closed:
+        raise state.interrupted(CLOSED)
 
 
 def _result(result: LettaResponse | None) -> LettaResponse:
@@ -206,17 +256,21 @@ def _messages(events: Iterator[StreamEvent]) -> Iterator[Message]:
 def _events(
     connection: Connection, resuming: Resuming, reopen: Callable[[Mapping[str, Any]], httpx.Response]
 ) -> Generator[StreamEvent, None, None]:
-    # A generator of its own rather than a method: neither it nor the stream holds the other, so that leaving a loop
-    # closes the response at once and not when the garbage collector comes round.
+    # A generator of its own rather than a method: it does not hold the stream, nor the stream it once it is gone over,
+    # so that leaving a loop closes the response at once and not when the garbage collector comes round.
     state = resuming.state
     hold(connection)
     try:
+        yield UNREAD
+        state.wait()
         while True:
+            _check_open(connection, state)
             fault: Exception | None = None
             decoder = SSEDecoder(state.limits.max_event_bytes)
             connection.chunks = connection.response.iter_bytes()
             try:
                 for chunk in connection.chunks:
+                    state.wake()
                     for frame in decoder.feed(chunk):
                         event = state.receive(frame)
                         if event is not None:
@@ -225,10 +279,13 @@ def _events(
                         _release(connection.response)
                         return
                     state.check_time()
+                    state.wait()
             except FAULTS as error:
                 fault = error
             if state.may_end:
                 return
+            _check_open(connection, state)
+            state.wake()
             state.check_time()
             connection.response.close()
             delay, arguments = resuming.after_cut(fault)
@@ -251,8 +308,21 @@ class AsyncStream(_Stream):
         reopen: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]],
         watch: Watch = SILENT,
     ) -> None:
-        super().__init__(response, resuming, watch)
-        self._reopen = reopen
+        super().__init__(Connection(response), resuming, watch)
+        self._events = [_async_events(self._connection, resuming, reopen)]
+
+    @classmethod
+    async def open(
+        cls,
+        response: httpx.Response,
+        resuming: Resuming,
+        reopen: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]],
+        watch: Watch = SILENT,
+    ) -> AsyncStream:
+        """A stream of what this response brings. It is closed by the event loop that this was awaited in."""
+        stream = cls(response, resuming, reopen, watch)
+        await anext(stream._events[0])
+        return stream
 
     def __aiter__(self) -> AsyncGenerator[StreamEvent, None]:
         """The typed events.
@@ -260,8 +330,8 @@ class AsyncStream(_Stream):
         Raises:
             LettaError: it was gone over before.
         """
-        self._start()
-        return self._watch.over_async(_async_events(self._connection, self._resuming, self._reopen))
+        self._begin()
+        return self._watch.over_async(self._events.pop())
 
     def messages(self) -> AsyncIterator[Message]:
         """Whole messages, each as soon as it is complete.
@@ -308,6 +378,7 @@ class AsyncStream(_Stream):
 
     async def close(self) -> None:
         """Closes the connection. The server finishes the run all the same."""
+        self._connection.closed = True
         await self._connection.response.aclose()
         self._watch.end(GeneratorExit())
 
@@ -336,12 +407,16 @@ async def _async_events(
 ) -> AsyncGenerator[StreamEvent, None]:
     state = resuming.state
     try:
+        yield UNREAD
+        state.wait()
         while True:
+            _check_open(connection, state)
             fault: Exception | None = None
             decoder = SSEDecoder(state.limits.max_event_bytes)
             chunks = connection.response.aiter_bytes()
             try:
                 async for chunk in chunks:
+                    state.wake()
                     for frame in decoder.feed(chunk):
                         event = state.receive(frame)
                         if event is not None:
@@ -350,10 +425,13 @@ async def _async_events(
                         await _async_release(connection.response, chunks)
                         return
                     state.check_time()
+                    state.wait()
             except FAULTS as error:
                 fault = error
             if state.may_end:
                 return
+            _check_open(connection, state)
+            state.wake()
             state.check_time()
             await connection.response.aclose()
             delay, arguments = resuming.after_cut(fault)
@@ -363,4 +441,5 @@ async def _async_events(
             except APIError as error:
                 raise resuming.refused(error) from error
     finally:
-        await connection.response.aclose()
+        if not connection.lent:
+            await connection.response.aclose()

@@ -16,8 +16,10 @@ import httpx
 from attrs import define, evolve
 
 from .busy import RUNS, Waiting, has_ended, read_when_busy, run_request
-from .config import Config, given
+from .config import Config, check_kind, given
 from .errors import APIStatusError, ConflictError, ConversationBusyError, LettaError, NotFoundError
+from .forking import watch_forks
+from .limits import StreamLimits
 from .pages import AsyncPaginator, SyncArrayPage, first_page
 from .paging import Walk
 from .requests import (
@@ -30,7 +32,9 @@ from .requests import (
     Endpoint,
     Sending,
     Streaming,
+    brings_events,
     decode,
+    no_events,
     prepare,
     read_body,
     redirected,
@@ -39,7 +43,7 @@ from .requests import (
 from .resuming import Resuming
 from .sends import Plan, check_one_input, make_plan
 from .stream_state import StreamState
-from .streams import FAULTS, AsyncStream, Stream
+from .streams import FAULTS, AsyncStream, Stream, async_read_some, read_some
 from .watching import watched
 
 T = TypeVar("T")
@@ -69,14 +73,29 @@ def make_walk(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapping[str, 
     return Walk(facts, arguments, reversible=direct)
 
 
+def stream_limits(config: Config, arguments: Mapping[str, Any]) -> StreamLimits:
+    """The bounds of a stream.
+
+    Raises:
+        TypeError: they are of the wrong type.
+    """
+    limits: StreamLimits = arguments.get("stream_limits", config.stream_limits)
+    check_kind("stream_limits", limits, StreamLimits)
+    return limits
+
+
+def bounded(call: Call, limits: StreamLimits) -> Call:
+    """The call of a stream, which waits no longer for anything than the stream may."""
+    return evolve(call, timeout=limits.timeout(call.timeout))
+
+
 def make_resuming(
-    endpoint: Streaming, plan: Plan, arguments: Mapping[str, Any], call: Call, config: Config
+    endpoint: Streaming, plan: Plan, arguments: Mapping[str, Any], call: Call, limits: StreamLimits
 ) -> Resuming:
     """The state of a stream that has just been opened, and how it goes on where it is cut."""
     facts = endpoint.OPERATION.stream
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} does not stream")
-    limits = arguments.get("stream_limits", config.stream_limits)
     decode_event = call.watch.decoder(endpoint.decode_event)
     state = StreamState(decode_event, facts.end, arguments.get("starting_after") or None, limits)
     return Resuming(state, call.retry, plan.lookup, call.watch.hooks(call.hooks))
@@ -103,13 +122,16 @@ def check_open(http: httpx.Client | httpx.AsyncClient, *, closed: bool) -> None:
         raise LettaError(CLOSED if closed else CLOSED_BELOW)
 
 
-@define
+@define(eq=False)
 class Transport:
     """Sends the calls of a sync client."""
 
     http: httpx.Client
     config: Config
     closed: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        watch_forks(self)
 
     def call(self, endpoint: Answering[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> T:
         """Sends one call and decodes its JSON answer."""
@@ -147,20 +169,28 @@ class Transport:
         """Sends one call and returns the stream that answers it. `resume` is the endpoint that continues one."""
         arguments = given(arguments)
         plan = make_plan(endpoint.OPERATION, arguments)
-        call = watched(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.repeat))
+        limits = stream_limits(self.config, arguments)
+        call = watched(bounded(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.repeat), limits))
 
         def reopen(found: Mapping[str, Any]) -> httpx.Response:
             again = prepare(self.config, resume, ids, {**plan.carried, **found}, EVENTS)
-            return self.send(evolve(again, watch=call.watch), stream=True)
+            response = self.send(evolve(again, watch=call.watch, timeout=call.timeout), stream=True)
+            self._check_events(again, response)
+            return response
 
         def recover() -> httpx.Response:
             return reopen({"otid": plan.otid})
 
         with call.watch:
             response = self.in_turn(call, ids, arguments, stream=True, recover=recover if plan.otid else None)
+            self._check_events(call, response)
             call.watch.stays_open()
-            resuming = make_resuming(endpoint, plan, arguments, call, self.config)
+            resuming = make_resuming(endpoint, plan, arguments, call, limits)
             return Stream(response, resuming, reopen, call.watch)
+
+    def _check_events(self, call: Call, response: httpx.Response) -> None:
+        if not brings_events(response):
+            raise no_events(call, response, read_some(response))
 
     def in_turn(
         self,
@@ -180,7 +210,6 @@ class Transport:
                 time.sleep(waiting.delay(busy))
                 while busy.run_id is not None and not self._has_ended(call, busy.run_id):
                     time.sleep(waiting.delay(busy))
-                waiting.turn()
 
     def _has_ended(self, call: Call, run_id: str) -> bool:
         try:
@@ -244,13 +273,16 @@ class Transport:
         return response
 
 
-@define
+@define(eq=False)
 class AsyncTransport:
     """Sends the calls of an async client."""
 
     http: httpx.AsyncClient
     config: Config
     closed: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        watch_forks(self)
 
     async def call(self, endpoint: Answering[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> T:
         """Sends one call and decodes its JSON answer."""
@@ -288,20 +320,28 @@ class AsyncTransport:
         """Sends one call and returns the stream that answers it. `resume` is the endpoint that continues one."""
         arguments = given(arguments)
         plan = make_plan(endpoint.OPERATION, arguments)
-        call = watched(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.repeat))
+        limits = stream_limits(self.config, arguments)
+        call = watched(bounded(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.repeat), limits))
 
         async def reopen(found: Mapping[str, Any]) -> httpx.Response:
             again = prepare(self.config, resume, ids, {**plan.carried, **found}, EVENTS)
-            return await self.send(evolve(again, watch=call.watch), stream=True)
+            response = await self.send(evolve(again, watch=call.watch, timeout=call.timeout), stream=True)
+            await self._check_events(again, response)
+            return response
 
         async def recover() -> httpx.Response:
             return await reopen({"otid": plan.otid})
 
         with call.watch:
             response = await self.in_turn(call, ids, arguments, stream=True, recover=recover if plan.otid else None)
+            await self._check_events(call, response)
             call.watch.stays_open()
-            resuming = make_resuming(endpoint, plan, arguments, call, self.config)
-            return AsyncStream(response, resuming, reopen, call.watch)
+            resuming = make_resuming(endpoint, plan, arguments, call, limits)
+            return await AsyncStream.open(response, resuming, reopen, call.watch)
+
+    async def _check_events(self, call: Call, response: httpx.Response) -> None:
+        if not brings_events(response):
+            raise no_events(call, response, await async_read_some(response))
 
     async def in_turn(
         self,
@@ -322,7 +362,6 @@ class AsyncTransport:
                 # The run is on the server: there is no event to wait for, only the server to ask.
                 while busy.run_id is not None and not await self._has_ended(call, busy.run_id):  # noqa: ASYNC110
                     await anyio.sleep(waiting.delay(busy))
-                waiting.turn()
 
     async def _has_ended(self, call: Call, run_id: str) -> bool:
         try:

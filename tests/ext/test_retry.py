@@ -119,7 +119,8 @@ def test_jitter_shortens_a_delay_by_at_most_its_part(jitter: float, chance: floa
 
 
 def test_chance_decides_within_the_jitter() -> None:
-    delays = [RetryPolicy(jitter=0.5, chance=lambda c=c: c).delay(Attempt(1, 0, status=503), "always") for c in (0, 1)]
+    policies = [RetryPolicy(jitter=0.5, chance=lambda: 0), RetryPolicy(jitter=0.5, chance=lambda: 1)]
+    delays = [policy.delay(Attempt(1, 0, status=503), "always") for policy in policies]
     assert delays == [0.5, 0.25]
 
 
@@ -226,9 +227,21 @@ def test_a_compaction_is_never_asked_for_twice(side: Side, failure: Exception | 
 
 @pytest.mark.parametrize("arguments", CREATES)
 def test_a_message_that_cannot_have_arrived_is_sent_again(side: Side, arguments: dict[str, Any]) -> None:
-    handler = answers(httpx.ConnectError("refused"), httpx.ConnectTimeout("late"), recording("send_json").response)
+    name = "send_tokens_stream" if arguments.get("streaming", True) else "send_json"
+    handler = answers(httpx.ConnectError("refused"), httpx.ConnectTimeout("late"), recording(name).response)
     side.run(side.client(handler, retry=AT_ONCE).conversations.messages.create(CONVERSATION, **arguments))
     assert len(handler.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "override", [{"background": False}, {"messages": [{"role": "user", "content": "ho"}]}], ids=str
+)
+def test_what_makes_another_send_of_it_is_sent_once(side: Side, override: dict[str, Any]) -> None:
+    handler = answers(httpx.ReadError("cut"))
+    create = side.client(handler, retry=AT_ONCE).conversations.messages.create
+    with pytest.raises(APIConnectionError):
+        side.run(create(CONVERSATION, input="hi", background=True, extra_body=override))
+    assert len(handler.requests) == 1
 
 
 def test_conflicts_are_never_repeated(side: Side) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import httpx
@@ -70,7 +71,7 @@ FAULT = {
 
 def opened(side: Side, *bodies: bytes | list[bytes], fault: Exception | None = None) -> Any:
     """A foreground stream with this body; a background one, if it is told to go on, finds nothing more."""
-    handler = answers(*(lambda body=body: event_stream(body, fault) for body in (*bodies, b"")))
+    handler = answers(*(partial(event_stream, body, fault) for body in (*bodies, b"")))
     return side.run(side.client(handler).conversations.messages.create(CONVERSATION, input="hi"))
 
 
@@ -80,7 +81,7 @@ def test_recorded_streams_give_their_events(side: Side, recorded: Recording, siz
     content = recorded.content
     chunks = [content[at : at + size] for at in range(0, len(content), size)]
     if size == 1:
-        chunks = chunks[:2000] + [content[2000:]]
+        chunks = [*chunks[:2000], content[2000:]]
     stream = recorded.call(side, side.client(lambda _: event_stream(chunks)))
     events = side.items(stream)
     expected = recorded.events()
@@ -119,7 +120,7 @@ def test_a_stream_that_is_cut_anywhere_says_so(side: Side, recorded: Recording) 
     places = {place + by for place in edges for by in (-3, -1, 0, 1)} | set(range(0, len(content), 499))
     for place in sorted(place for place in places if place < len(content) - 1)[-120:]:
         body = content[:place]
-        handler = answers(lambda body=body: event_stream(body), lambda: event_stream(b""))
+        handler = answers(partial(event_stream, body), lambda: event_stream(b""))
         stream = recorded.call(side, side.client(handler))
         events, fault = interrupted(side, stream)
         whole = [parse_event(data) for data in recorded.events()][: content[:place].count(b"\n\n")]
@@ -373,18 +374,18 @@ def test_a_with_block_closes_the_response(side: Side) -> None:
 def test_a_with_block_closes_what_an_exception_leaves(side: Side) -> None:
     stream, body = kept_open(side)
 
-    async def within() -> None:
+    async def within_async() -> None:
         async with stream:
             async for _ in stream:
                 raise KeyError
 
+    def within() -> Any:
+        with stream:
+            for _ in stream:
+                raise KeyError
+
     with pytest.raises(KeyError):
-        if side.is_async:
-            side.run(within())
-        else:
-            with stream:
-                for _ in stream:
-                    raise KeyError
+        side.run(within_async() if side.is_async else within())
     assert body.closed
 
 

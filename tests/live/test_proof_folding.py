@@ -75,6 +75,9 @@ SCENARIOS: Final[dict[str, Turn]] = {
 }
 
 
+SAMPLE: Final = ["reasoning", "parallel client tools"]
+"""Those that run no tool on the server, which takes it seconds each."""
+
 ECHOED: Final = {"denied approval", "client tool", "parallel client tools"}
 """The scenarios in which the caller says what a call returned. The server does not repeat it in a token stream, though
 it does in steps and without streaming: what is not in the stream, and whose id only the server knows, is not folded."""
@@ -117,8 +120,10 @@ async def play(
     return answers, calls
 
 
-@pytest.mark.parametrize("parallel", [True, False], ids=["parallel", "serial"])
-@pytest.mark.parametrize("scenario", SCENARIOS if FULL else ["parallel tools"])
+@pytest.mark.parametrize(
+    "parallel", [True, False] if FULL else [True], ids=lambda each: "parallel" if each else "serial"
+)
+@pytest.mark.parametrize("scenario", SCENARIOS if FULL else SAMPLE)
 async def test_a_folded_stream_is_the_answer(
     client: AsyncLetta, scene: Scene, agent: Agent, serial_agent: Agent, scenario: str, parallel: bool
 ) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import random
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import anyio
 import pytest
 
-from letta_ext import APIConnectionError, AsyncLetta, BusyPolicy, Letta, RetryPolicy
+from letta_ext import APIConnectionError, AsyncLetta, BusyPolicy, Hooks, Letta, RetryPolicy
+from letta_ext.hooks import BusyReport
 from letta_ext.unions import Message
 
 from .driver import awaited
@@ -129,24 +129,38 @@ async def outcome(client: AsyncLetta, conversation: str, given: dict[str, Any]) 
         await answer.result()
 
 
-async def test_sends_take_turns(scene: Scene, agent: Agent, address: str) -> None:
+async def test_two_clients_take_turns(scene: Scene, agent: Agent, address: str) -> None:
     conversation = scene.conversation(agent.id)
-    with Letta(base_url=address, when_busy=BusyPolicy(initial_delay=0.05, max_delay=0.5)) as client:
+    texts = [f"number {number}" for number in range(16 if FULL else 4)]
+    waits: list[BusyReport] = []
+    options: dict[str, Any] = {
+        "when_busy": BusyPolicy(initial_delay=0.05, max_delay=0.5),
+        "hooks": Hooks(on_busy=waits.append),
+    }
+    answers: list[str] = []
+    with Letta(base_url=address, **options) as one:
+        async with AsyncLetta(base_url=address, **options) as other:
 
-        def send(number: int) -> str:
-            return "".join(client.conversations.messages.create(conversation, input=f"number {number}").text())
+            def send(text: str) -> None:
+                answers.append("".join(one.conversations.messages.create(conversation, input=text).text()))
 
-        number_of_threads = 16 if FULL else 4
+            async def send_async(text: str) -> None:
+                stream = await other.conversations.messages.create(conversation, input=text)
+                answers.append("".join([piece async for piece in stream.text()]))
 
-        def work() -> list[str]:
-            with ThreadPoolExecutor(number_of_threads) as pool:
-                return list(pool.map(send, range(number_of_threads)))
-
-        answers = await anyio.to_thread.run_sync(work)
-    async with AsyncLetta(base_url=address) as client_:
-        said_there = asked(await messages(client_, conversation))
+            async with anyio.create_task_group() as group:
+                for text in texts[::2]:
+                    group.start_soon(anyio.to_thread.run_sync, send, text)
+                for text in texts[1::2]:
+                    group.start_soon(send_async, text)
+            listed = await messages(other, conversation)
+    known = runs(scene, conversation)
+    print(
+        f"\nPROOF live turns: clients 2, sends {len(texts)}, waits {len(waits)},"
+        f" messages {len(asked(listed))}, runs {len(known)}"
+    )
     assert all(answers)
-    assert sorted(said_there) == sorted(f"number {number}" for number in range(number_of_threads))
-    known = len(runs(scene, conversation))
-    print(f"\nPROOF live turns: threads {number_of_threads}, messages {len(said_there)}, runs {known}")
-    assert known == number_of_threads
+    assert sorted(asked(listed)) == sorted(texts)
+    assert len(known) == len(answers) == len(texts)
+    assert len(waits) >= len(texts) - 1
+    assert {wait.run_id for wait in waits} <= {*known, None}

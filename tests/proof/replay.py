@@ -8,7 +8,7 @@ import socketserver
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BufferedIOBase
 from pathlib import Path
@@ -23,7 +23,7 @@ HEAD: Final = (
     b"content-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 )
 END: Final = b"0\r\n\r\n"
-PHRASES: Final = {404: "Not Found", 409: "Conflict", 429: "Too Many Requests", 503: "Service Unavailable"}
+PHRASES: Final = {404: "Not Found", 409: "Conflict", 410: "Gone", 429: "Too Many Requests", 503: "Service Unavailable"}
 
 
 @frozen
@@ -145,8 +145,7 @@ def replaying(body: bytes, *, keep: Callable[[Entry], bool] = lambda _: True) ->
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            replay.enter(1)
-            try:
+            with suppress(ConnectionError):  # the client has left
                 while (exchange := _read(self.rfile)) is not None:
                     answer, cut = replay.answer(exchange)
                     if replay.held:
@@ -156,15 +155,16 @@ def replaying(body: bytes, *, keep: Callable[[Entry], bool] = lambda _: True) ->
                     self.request.sendall(answer if cut is None else answer[:cut])
                     if cut is not None:
                         return
-            except ConnectionError:
-                return  # the client has left
-            finally:
-                replay.enter(-1)
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
         block_on_close = False
         request_queue_size = 128
+
+        def process_request_thread(self, request: Any, client_address: Any) -> None:
+            replay.enter(1)
+            super().process_request_thread(request, client_address)  # closes the socket too, which is one of ours
+            replay.enter(-1)
 
     with Server(("127.0.0.1", 0), Handler) as server:
         replay.base_url = f"http://127.0.0.1:{server.server_address[1]}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +18,8 @@ from letta_ext import RetryPolicy, StreamInterrupted, StreamLimits, StreamTimeou
 from ..ext.helpers import CUT, Side, loopback
 from .figures import figure
 from .replay import CONVERSATION, END, HEAD, entries, recorded, replaying, whole_answer
+
+pytestmark = pytest.mark.proof
 
 SEND: Final[dict[str, Any]] = {"input": "hi", "background": True, "include_pings": True}
 PING: Final = entries(recorded())[0].text
@@ -70,6 +74,34 @@ def test_endless_pings_are_no_life(side: Side) -> None:
     assert {event.message_type for event in events} == {"ping"}
 
 
+@pytest.mark.parametrize("number", [None, 5], ids=["unnumbered", "numbered"])
+def test_pings_are_no_progress(side: Side, number: int | None) -> None:
+    """Every stream that resumes the cut one brings a ping, which is handed on, and is cut behind it."""
+    kept = entries(recorded())[:5]
+    ping = b'data: {"message_type":"ping","run_id":"run-1","seq_id":%s}\n\n' % json.dumps(number).encode()
+    resumed = HEAD + b"%x\r\n%s\r\n" % (len(ping), ping) + CUT
+    with loopback(whole_answer(kept).removesuffix(END) + CUT, resumed) as server:
+        client = side.client(base_url=server.base_url, retry=RetryPolicy(max_retries=4, initial_delay=0))
+        events, fault = side.drain(side.run(client.conversations.messages.create(CONVERSATION, **SEND)))
+        assert len(server.requests) == 1 + 4
+    assert len(events) == len(kept) + 4
+    assert isinstance(fault, StreamInterrupted)
+    assert "4 attempts to go on brought nothing new" in str(fault)
+    assert fault.last_seq_id == 5
+
+
+def test_a_cut_behind_a_long_silence_is_resumed(side: Side) -> None:
+    """What the policy allows is counted from the cut, not from the last thing the agent said."""
+    clock: Iterator[int] = iter(range(0, 1_000_000, 400))
+    limits = StreamLimits(idle=None, clock=clock.__next__)
+    policy = RetryPolicy(max_retries=1, initial_delay=0, deadline=300)
+    with replaying(recorded()) as replay:
+        client = side.client(base_url=replay.base_url, retry=policy, stream_limits=limits)
+        ping = len(whole_answer(replay.kept[:1])) - len(END)
+        replay.plan.extend([len(HEAD), ping])
+        assert len(side.items(side.run(client.conversations.messages.create(CONVERSATION, **SEND)))) == 23
+
+
 def test_silence_without_pings_is_a_cut(side: Side) -> None:
     with replaying(recorded()) as replay:
         replay.held = True
@@ -99,8 +131,6 @@ PROGRAM: Final = """
 import asyncio, gc, sys
 from letta_ext import AsyncLetta, Letta
 
-pytestmark = pytest.mark.proof
-
 def sync_stream(address):
     kept = Letta(base_url=address).conversations.messages.create("{conversation}", input="hi")
     globals().update(kept=kept, events=iter(kept))
@@ -122,16 +152,25 @@ def cyclic_stream(address):
         chat.events = iter(client.conversations.messages.create("{conversation}", input="hi"))
         next(chat.events)
 
+def closed_loop(address):
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(async_stream(address))
+    loop.close()
+    del globals()["events"], globals()["kept"]
+    gc.collect()
+
 surface, address = sys.argv[1:]
 if surface == "async":
     asyncio.run(async_stream(address))
+elif surface == "closed loop":
+    closed_loop(address)
 else:
     globals()[surface + "_stream"](address)
 print("left")
 """.replace("{conversation}", CONVERSATION)
 
 
-@pytest.mark.parametrize("surface", ["sync", "async", "cyclic"])
+@pytest.mark.parametrize("surface", ["sync", "async", "cyclic", "closed loop"])
 def test_an_open_stream_does_not_keep_the_program(surface: str) -> None:
     with replaying(recorded()) as replay:
         replay.held = True
@@ -140,3 +179,41 @@ def test_an_open_stream_does_not_keep_the_program(surface: str) -> None:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "left\n", "")
         assert replay.wait_open(0, 5)
+
+
+INTERRUPTED: Final = """
+import asyncio, sys
+from letta_ext import AsyncLetta, Letta
+
+def read(address):
+    with Letta(base_url=address) as client:
+        for _ in client.conversations.messages.create("{conversation}", input="hi", background=True):
+            print("reading", flush=True)
+
+async def read_async(address):
+    async with AsyncLetta(base_url=address) as client:
+        async for _ in await client.conversations.messages.create("{conversation}", input="hi", background=True):
+            print("reading", flush=True)
+
+surface, address = sys.argv[1:]
+asyncio.run(read_async(address)) if surface == "async" else read(address)
+""".replace("{conversation}", CONVERSATION)
+
+
+@pytest.mark.parametrize("surface", ["sync", "async"])
+def test_an_interrupt_ends_a_program_that_reads(surface: str) -> None:
+    with replaying(recorded()) as replay:
+        replay.held = True
+        del replay.kept[5:]
+        command = [sys.executable, "-c", INTERRUPTED, surface, replay.base_url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+            assert program.stdout is not None
+            for _ in range(5):
+                assert program.stdout.readline() == b"reading\n"
+            since = time.monotonic()
+            program.send_signal(signal.SIGINT)
+            _, told = program.communicate(timeout=10)
+            assert time.monotonic() - since < 5
+        assert told.rstrip().endswith(b"KeyboardInterrupt")
+        assert replay.wait_open(0, 1)
+        assert len(replay.requests) == 1

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from letta_ext import StreamInterrupted
+from letta_ext import RetryPolicy, StreamInterrupted
 from letta_ext.testing import EmbeddedServer
 
 from ..ext.helpers import Side
 from .figures import figure
-from .replay import CONVERSATION, recorded, replaying
+from .replay import CONVERSATION, END, recorded, refusal, replaying, whole_answer
 
 pytestmark = pytest.mark.proof
 
@@ -57,3 +57,24 @@ def test_a_gap_within_a_resumed_stream_is_one_too(side: Side, lost: range) -> No
     assert len(events) == lost.start - 1
     assert isinstance(fault, StreamInterrupted)
     assert fault.gap == (lost.start, lost.stop - 1)
+
+
+# A run that is gone.
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(404, "No run found"), (410, "EXPIRED: Run was created more than 3 hours ago")]
+)
+def test_a_run_that_is_gone_is_an_error_that_says_so(side: Side, status: int, words: str) -> None:
+    with replaying(recorded()) as replay:
+        behind_the_fifth = len(whole_answer(replay.kept[:5])) - len(END)
+        replay.plan.extend([behind_the_fifth, refusal(status, {"detail": words})])
+        client = side.client(base_url=replay.base_url, retry=RetryPolicy(initial_delay=0))
+        stream = side.run(client.conversations.messages.create(CONVERSATION, input="hi", background=True))
+        events, fault = side.drain(stream)
+        assert len(replay.requests) == 2
+    assert len(events) == 5
+    assert isinstance(fault, StreamInterrupted)
+    assert (fault.run_id, fault.last_seq_id, fault.gap) == (stream.run_id, 5, None)
+    assert f"the server no longer has the run ({status}): {words}" in str(fault)
+    assert "Resume it" not in str(fault)

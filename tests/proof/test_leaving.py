@@ -71,6 +71,10 @@ def by_close(client: Letta) -> None:
     client.conversations.messages.create(CONVERSATION, **SEND).close()
 
 
+def by_letting_go(client: Letta) -> None:
+    client.conversations.messages.create(CONVERSATION, **SEND)
+
+
 class Chat:
     """Something of a user's that refers to itself, so that only the garbage collector finds it."""
 
@@ -97,6 +101,10 @@ async def by_async_exception(client: AsyncLetta) -> None:
 async def by_break_out_of_async_text(client: AsyncLetta) -> None:
     async for _ in (await client.conversations.messages.create(CONVERSATION, **SEND)).text():
         break
+
+
+async def by_async_letting_go(client: AsyncLetta) -> None:
+    await client.conversations.messages.create(CONVERSATION, **SEND)
 
 
 async def by_async_with(client: AsyncLetta) -> None:
@@ -162,6 +170,7 @@ SYNC: Final[list[Callable[[Letta], None]]] = [
     by_with,
     by_exception_out_of_with,
     by_close,
+    by_letting_go,
     by_cycle,
 ]
 ASYNC: Final[list[Callable[[AsyncLetta], Awaitable[None]]]] = [
@@ -169,6 +178,7 @@ ASYNC: Final[list[Callable[[AsyncLetta], Awaitable[None]]]] = [
     by_async_exception,
     by_break_out_of_async_text,
     by_async_with,
+    by_async_letting_go,
     by_cancellation,
     by_cancellation_in_the_loop,
     by_cancellation_before_the_answer,

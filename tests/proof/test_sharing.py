@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -71,6 +73,36 @@ def test_tasks_share_a_client() -> None:
             tell("tasks", [events for streams in found for events in streams], replay)
 
     within(120, lambda: asyncio.run(main()))
+
+
+FORKING: Final = f"""
+import os, sys
+from letta_ext import Letta
+
+def talk():
+    for _ in range(20):
+        assert len(list(messages.create("{CONVERSATION}", **{SEND!r}))) == 23
+
+client = Letta(base_url=sys.argv[1])
+changed = client.with_options(max_retries=0)
+messages = client.conversations.messages
+talk()
+child = os.fork()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+talk()
+messages = changed.conversations.messages
+talk()
+os._exit(0)
+"""
+
+
+def test_a_process_that_was_forked_off_has_connections_of_its_own() -> None:
+    with replaying(recorded()) as replay:
+        command = [sys.executable, "-c", FORKING, replay.base_url]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert (len(replay.sends), replay.connections) == (100, 2)
 
 
 # Giving back.
