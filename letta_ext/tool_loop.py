@@ -225,7 +225,7 @@ class ToolLoop:
             return None
         if not now.calls:
             raise APIResponseValidationError(
-                "The agent waits for answers to calls that cannot be read: list its messages."
+                "The agent waits for answers to calls that were not told: list its messages."
             )
         calls = list(now.calls.values())
         guarded = [call for call in calls if not self._is_ours(call)]
@@ -454,8 +454,8 @@ class ToolLoop:
             messages=[m for m in shown if wanted is None or field_of(m, "message_type") in wanted],
             stop_reason=self.stop_reason,
             usage=add_usage([each.folder.usage for each in rounds if each.folder.usage is not None]),
-            tool_runs=[run for each in rounds for run in each.runs.values()],
-            decisions=[decision for each in rounds for decision in each.decisions.values()],
+            tool_runs=[each.runs[id] for each in rounds for id in each.calls if id in each.runs],
+            decisions=[each.decisions[id] for each in rounds for id in each.calls if id in each.decisions],
             rounds=len(rounds),
         )
 

@@ -73,7 +73,7 @@ class Compiler:
             return Options((member.value, member) for member in cls)
         if is_foreign(cls):
             return foreign(cls, where)
-        if typing.is_typeddict(cls) or dataclasses.is_dataclass(cls) or attrs.has(cls):
+        if is_keys(cls) or dataclasses.is_dataclass(cls) or attrs.has(cls):
             return self._record(cls, where)
         names: tuple[str, ...] | None = getattr(cls, "_fields", None)
         if issubclass(cls, tuple) and names is not None:  # a NamedTuple
@@ -86,14 +86,13 @@ class Compiler:
             if self._kind(key, where) is not PLAIN[str]:
                 raise TypeError(f"{where}: the keys of a JSON object are strings, not {key!r}")
             return Entries(self.compile(value, where)[0])
+        # A list, or what a list is: Sequence, Iterable, Collection.
+        if not issubclass(cls, (tuple, AbstractSet)) and not issubclass(list, cls):
+            raise TypeError(f"{where}: {cls.__name__} cannot be read from JSON; annotate it otherwise")
         item = self.compile(arguments[0], where)[0] if arguments else Anything()
-        if issubclass(cls, tuple):
-            return Items(item, tuple)
         if issubclass(cls, AbstractSet):
             return Items(item, frozenset if cls is frozenset else set, unique=True)
-        if issubclass(list, cls):  # a list, or what a list is: Sequence, Iterable, Collection
-            return Items(item, list)
-        raise TypeError(f"{where}: {cls.__name__} cannot be read from JSON; annotate it otherwise")
+        return Items(item, tuple if issubclass(cls, tuple) else list)
 
     def _record(self, cls: type[Any], where: str) -> Record:
         if cls in self._records:
@@ -106,9 +105,14 @@ class Compiler:
         return record
 
 
+def is_keys(cls: type) -> bool:
+    """Whether a class is a TypedDict, of `typing` or of `typing_extensions`."""
+    return issubclass(cls, dict) and hasattr(cls, "__total__") and hasattr(cls, "__required_keys__")
+
+
 def _members(cls: type, hints: Mapping[str, Any]) -> Iterable[tuple[str, str, bool]]:
     """The fields of a class: attribute, keyword, and whether it must be given."""
-    if typing.is_typeddict(cls):
+    if is_keys(cls):
         # Not __required_keys__ alone: where annotations are postponed it takes every key for a required one.
         total: frozenset[str] = getattr(cls, "__required_keys__", frozenset[str]())
         for name, hint in hints.items():

@@ -24,7 +24,6 @@ import attrs
 
 from letta_api.decoding import Model
 
-from . import codec
 from .shapes import is_array, is_object
 from .tool_kinds import ArgumentError, Definitions, Field, Record, is_foreign
 from .tool_types import Compiler, read_hints
@@ -109,13 +108,18 @@ class Tool:
             ArgumentError: it is no JSON object, or not what the signature says.
         """
         try:
-            value = codec.loads(arguments or "{}")
-        except ValueError as fault:
+            # Not the codec of the wire, which makes whole numbers beyond 64 bits inexact.
+            value: Any = json.loads(arguments or "{}", parse_constant=_no_number)
+        except (ValueError, RecursionError) as fault:
             raise ArgumentError(f"the arguments are not JSON: {fault}") from None
         if not is_object(value):
             raise ArgumentError("the arguments must be a JSON object")
         read: dict[str, Any] = self._arguments.read(value, "")
         return read
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
 
 
 def _is_partial(function: object) -> bool:
