@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from inspect import isawaitable, iscoroutinefunction
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import anyio
 
 from .asking import question
 from .busy import RUNS
-from .errors import APIConnectionError, APIStatusError, PendingApprovalError, RunError, StreamInterrupted
+from .errors import APIConnectionError, APIStatusError, LettaError, PendingApprovalError, RunError, StreamInterrupted
 from .paging import field_of
 from .requests import OPTIONS, read_body
 from .tool_loop import Await, Collect, Decide, Execute, Open, ToolLoop, ToolResult
@@ -35,6 +35,10 @@ AsyncApprove: TypeAlias = "Callable[[ToolCall], Verdict | Awaitable[Verdict]]"
 
 Event: TypeAlias = "StreamEvent | Message"
 """An event; or a whole message, where the events of a run were lost and it had to be listed."""
+
+TWICE: Final = "This turn is being gone over already. Leave that loop first."
+PATIENCE: Final = 1.0
+"""Seconds to wait for an async loop that was left."""
 
 Item: TypeAlias = "tuple[Event, list[Message]]"
 """An event, and the messages that it completes."""
@@ -102,6 +106,7 @@ class ToolTurn(_Turn):
         self._messages = messages
         self._transport = transport
         self._approve = approve
+        self._going = False
 
     def __iter__(self) -> Iterator[Event]:
         """The events of all rounds as they come."""
@@ -122,6 +127,15 @@ class ToolTurn(_Turn):
         return self._loop.result()
 
     def _items(self) -> Generator[Item, None, None]:
+        if self._going:
+            raise LettaError(TWICE)
+        self._going = True
+        try:
+            yield from self._go()
+        finally:
+            self._going = False
+
+    def _go(self) -> Generator[Item, None, None]:
         loop = self._loop
         while True:
             for message in self._out(self._listed):
@@ -202,6 +216,7 @@ class AsyncToolTurn(_Turn):
         self._messages = messages
         self._transport = transport
         self._approve = approve
+        self._left: anyio.Event | None = None
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """The events of all rounds as they come."""
@@ -227,6 +242,22 @@ class AsyncToolTurn(_Turn):
         return self._loop.result()
 
     async def _items(self) -> AsyncGenerator[Item, None]:
+        if self._left is not None:
+            # A loop that was just left is closed in one of the event loop's next turns.
+            with anyio.move_on_after(PATIENCE):
+                await self._left.wait()
+        if self._left is not None:
+            raise LettaError(TWICE)
+        left = self._left = anyio.Event()
+        try:
+            async with aclosing(self._go()) as items:
+                async for item in items:
+                    yield item
+        finally:
+            self._left = None
+            left.set()
+
+    async def _go(self) -> AsyncGenerator[Item, None]:
         loop = self._loop
         while True:
             for message in self._out(self._listed):

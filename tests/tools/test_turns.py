@@ -216,10 +216,15 @@ def test_sync_code_cannot_await(server: EmbeddedServer) -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "approve", "reason"),
-    [(True, True, None), (False, False, None), ((False, "not today"), False, "not today"), ((True, "why not"), True, "why not")],
+    [
+        (True, True, None),
+        (False, False, None),
+        ((False, "not today"), False, "not today"),
+        ((True, "why not"), True, "why not"),
+    ],
 )
 def test_a_callback_decides(
-    side: Side, server: EmbeddedServer, verdict: Any, approve: bool, reason: str | None  # noqa: FBT001
+    side: Side, server: EmbeddedServer, verdict: Any, approve: bool, reason: str | None
 ) -> None:
     server.state.script.tools["guarded"] = ToolAnswer("done")
     asked: list[Any] = []
@@ -300,7 +305,7 @@ def test_rounds_are_bounded(side: Side, server: EmbeddedServer) -> None:
     tool = Weather()
     turn = begin(side, server, [tool.weather], input="go", max_rounds=2)
     for _ in range(2):
-        with pytest.raises(TooManyRoundsError, match="more than 2 rounds. Nothing of the last calls was run"):
+        with pytest.raises(TooManyRoundsError, match="Nothing of the last calls was run"):
             side.run(turn.result())
     assert len(tool.cities) == 2
 
@@ -328,7 +333,9 @@ def test_refusals_come_out_and_the_turn_can_go_on(side: Side, server: EmbeddedSe
 
     client = side.client(base_url=server.base_url)
     with pytest.raises(NotFoundError):
-        side.run(client.conversations.messages.run_tools("conv-123e4567-e89b-42d3-8456-426614174000", input="x").result())
+        side.run(
+            client.conversations.messages.run_tools("conv-123e4567-e89b-42d3-8456-426614174000", input="x").result()
+        )
 
 
 def test_what_is_refused_before_anything_is_sent(side: Side, server: EmbeddedServer) -> None:
@@ -344,14 +351,14 @@ def test_what_is_refused_before_anything_is_sent(side: Side, server: EmbeddedSer
         ({"input": "a", "client_tools": [declared]}, ValueError, "'weather' is declared in client_tools and given"),
         ({"input": "a", "tools": [weather, weather]}, ValueError, "two tools are called 'weather'"),
     ):
-        tools = arguments.pop("tools", [weather])  # type: ignore[attr-defined]  # (a dict of this and that)
+        tools = arguments.pop("tools", [weather])
         with pytest.raises(fault, match=message):
-            begin(side, server, tools, **arguments)  # type: ignore[arg-type]
+            begin(side, server, tools, **arguments)  # type: ignore[arg-type]  # (a dict of this and that)
     assert server.state.runs == {}
 
 
 def test_types_that_were_not_asked_for_stay_hidden(side: Side, server: EmbeddedServer) -> None:
-    asked = {"input": "CALL weather", "include_return_message_types": ["assistant_message"]}
+    asked: dict[str, Any] = {"input": "CALL weather", "include_return_message_types": ["assistant_message"]}
     tool = Weather()
     found = result(side, server, [tool.weather], **asked)
     assert (tool.cities, kinds(found.messages)) == (["Paris"], ["assistant"])

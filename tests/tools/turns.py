@@ -59,7 +59,9 @@ def kinds(messages: Iterable[Any]) -> list[str]:
 
 def returns(messages: Iterable[Any]) -> list[tuple[str, str]]:
     """What the server noted of tools, in the order of their calls."""
-    noted = [each for message in messages if message.message_type == "tool_return_message" for each in message.tool_returns]
+    noted = [
+        each for message in messages if message.message_type == "tool_return_message" for each in message.tool_returns
+    ]
     return [(each.status, each.tool_return) for each in noted]
 
 
