@@ -375,8 +375,12 @@ def asked(
 
 
 def by_date(messages: Sequence[Message], ids: Sequence[str] | None) -> list[Message]:
-    """Messages in the order of time. Of one second come first those that have left the context, in the list's order."""
-    places = {id: at for at, id in enumerate(ids or ())}
+    """Messages in the order of time.
+
+    Of one second come first those that have left the context, in the list's order; but for the system message, which
+    never leaves it and is older than all.
+    """
+    places = {id: at or -2 for at, id in enumerate(ids or ())}
     keys: dict[Any, tuple[float, int, int]] = {}
     previous = 0.0
     for at, message in enumerate(messages):

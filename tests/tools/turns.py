@@ -25,7 +25,7 @@ class Side(helpers.Side):
     """A side whose clients are made in no time."""
 
     def client(self, handler: Handler | None = None, **settings: Any) -> Any:
-        if handler is None:
+        if handler is None and "http_client" not in settings:
             settings["http_client"] = (httpx.AsyncClient if self.is_async else httpx.Client)(verify=NO_TLS)
             self._to_close.append(settings["http_client"])
         return super().client(handler, **settings)
