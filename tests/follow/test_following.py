@@ -157,7 +157,12 @@ def test_going_on_in_another_process(world: World) -> None:
 
 def test_two_writers(either: World) -> None:
     before = either.said()
-    either.plan = [write("foreground"), write("background", background=True), write_at_once, write("a", stream_tokens=True)]
+    either.plan = [
+        write("foreground"),
+        write("background", background=True),
+        write_at_once,
+        write("a", stream_tokens=True),
+    ]
     check(either, either.side.items(either.follow()), before)
 
 
@@ -166,7 +171,9 @@ def test_a_run_that_is_active_at_the_start(either: World, delay: float) -> None:
     either.server.state.delay = delay
     before = either.said()
     begin("CALL get_time get_weather", stream_tokens=True)(either)
-    found = either.side.items(either.follow(until=lambda message: message.message_type == "assistant_message", from_start=True))
+    found = either.side.items(
+        either.follow(until=lambda message: message.message_type == "assistant_message", from_start=True)
+    )
     assert set(map(identity, found)) == either.said()
     assert len(found) == len(either.said()) > len(before) + 3
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import httpx
 
 from letta_ext import BadRequestError, ConflictError, Letta, RetryPolicy
-from letta_ext.testing import EmbeddedServer
 
 from ..tools.turns import NO_TLS, Side
 
@@ -34,13 +34,20 @@ class World:
     Whenever the follower sleeps, time passes and the next thing of `plan` happens; when all has happened, time leaps to
     the end. Things of `between` happen before the follower's requests.
 
+    Args:
+        server: has a `base_url`, an `agent_id` and a `conversation_id`.
+        side: the follower's client.
+        plan: what happens.
+        direct: whether it is the agent's own conversation.
+        base_url: where the follower's requests go; by default where the writer's do.
+
     Attributes:
         now: seconds.
         slept: how long the follower slept, each time.
         requests: the follower's, their methods and paths.
     """
 
-    def __init__(self, server: EmbeddedServer, side: Side, *plan: Action, direct: bool = False, base_url: str = "") -> None:
+    def __init__(self, server: Any, side: Side, *plan: Action, direct: bool = False, base_url: str = "") -> None:
         self.server = server
         self.side = side
         self.plan = list(plan)
@@ -49,6 +56,7 @@ class World:
         self.slept: list[float] = []
         self.requests: list[str] = []
         self.base_url = base_url or server.base_url
+        self.model = "openai-proxy/gpt-4o-mini"
         self.where: dict[str, Any] = {"agent_id": server.agent_id} if direct else {}
         self.conversation = "default" if direct else server.conversation_id
         self.writer = Letta(base_url=server.base_url, http_client=httpx.Client(verify=NO_TLS))
@@ -93,9 +101,7 @@ class World:
 
     def everything(self) -> list[Any]:
         """All that the server has, in its own order."""
-        return self.writer.conversations.messages.list(
-            self.conversation, order="asc", limit=1000, **self.where
-        ).items
+        return self.writer.conversations.messages.list(self.conversation, order="asc", limit=1000, **self.where).items
 
     def said(self) -> set[tuple[Any, Any, Any]]:
         """The identities of all that the server has."""
@@ -133,12 +139,9 @@ def compact(mode: str) -> Action:
     """Somebody compacts, if there is anything to compact."""
 
     def action(world: World) -> None:
-        try:
-            world.writer.conversations.messages.compact(
-                world.conversation, compaction_settings={"mode": mode, "model": "test"}, **world.where
-            )
-        except BadRequestError:
-            pass
+        settings: Any = {"mode": mode, "model": world.model}
+        with suppress(BadRequestError):
+            world.writer.conversations.messages.compact(world.conversation, compaction_settings=settings, **world.where)
 
     return action
 
@@ -165,9 +168,7 @@ def anything(chance: random.Random) -> Action:
     """A random action; one that finds the conversation busy does nothing."""
 
     def action(world: World) -> None:
-        try:
+        with suppress(ConflictError):
             chance.choice(ACTIONS)(world)
-        except ConflictError:
-            pass
 
     return action
