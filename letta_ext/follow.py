@@ -190,12 +190,22 @@ class Follower:
             ListChangedError: the message to go on behind is none of the conversation's.
         """
         ids: list[str] | None = None if self.direct else (yield Context())
-        if not self._begun:
-            found = yield from self._begin(ids)
-        elif ids is not None and ids == self._context and not self._waiting:
+        if self._begun and ids is not None and ids == self._context and not self._waiting:
             return []
-        else:
-            found = yield from self._since(ids)
+        goes_on = self._begun or self._date is not None
+        while True:
+            found = yield from (self._since(ids) if goes_on else self._first(ids))
+            after: list[str] | None = None if ids is None else (yield Context())
+            if ids is None or after is None or set(ids) <= set(after) or self._stands_at_end:
+                break
+            # Compacted while it was listed: of what was stored since then only a part may have been on the pages.
+            ids = after
+        if ids is not None:
+            # What was stored while it was listed waits for the next look, for the same reason.
+            late = set(after or ()) - set(ids)
+            found = [message for message in found if field_of(message, "id") not in late]
+            if goes_on:
+                found = yield from self._with_missing(found, ids)
         # Only now: whoever is interrupted between two questions asks them again.
         self._begun = True
         self._context = ids
@@ -204,15 +214,18 @@ class Follower:
         self._head = self._head if found else self._next_head
         return found
 
-    def _begin(self, ids: list[str] | None) -> Looking:
-        if self._anchor is None and self.from_start:
-            return by_date((yield from self._all()), ids)
-        if self._anchor is None:
+    @property
+    def _stands_at_end(self) -> bool:
+        """Whether all that is wanted is still to come."""
+        return not self._begun and self.after is None and not self.from_start
+
+    def _first(self, ids: list[str] | None) -> Looking:
+        if self._stands_at_end:
             yield from self._stand_at_end(ids)
             return []
-        if self._date is None:
-            return (yield from self._behind_message(self._anchor, ids))
-        return (yield from self._since(ids))
+        if self._anchor is None:
+            return by_date((yield from self._all()), ids)
+        return (yield from self._behind_message(self._anchor, ids))
 
     def _stand_at_end(self, ids: list[str] | None) -> Generator[Question, Any, None]:
         if ids is None:
@@ -246,18 +259,21 @@ class Follower:
 
     def _since(self, ids: list[str] | None) -> Looking:
         """What came since the last message that was handed over."""
-        if self._compacted(ids):
-            everything = yield from self._all()
-            new = set(self._unknown(ids))
-            found = by_date([m for m in everything if field_of(m, "id") in new or self._is_new(m)], ids)
-        else:
-            found = yield from self._behind(ids)
-        if ids is None:
-            return found
+        if not self._compacted(ids):
+            return (yield from self._behind(ids))
+        everything = yield from self._all()
+        new = set(self._unknown(ids))
+        return by_date([m for m in everything if field_of(m, "id") in new or self._is_new(m)], ids)
+
+    def _with_missing(self, found: list[Message], ids: list[str]) -> Looking:
+        """What was found, and what else is in the context and was not seen."""
         seen = {field_of(message, "id") for message in found}
-        if missing := [id for id in self._unknown(ids) if id not in seen]:
-            found = in_order([*found, *(yield from self._of_context(ids, set(missing)))], ids)
-            self._note_missing(missing, {field_of(message, "id") for message in found})
+        missing = [id for id in self._unknown(ids) if id not in seen]
+        if not missing:
+            self._waiting = {}
+            return found
+        found = in_order([*found, *(yield from self._of_context(ids, set(missing)))], ids)
+        self._note_missing(missing, {field_of(message, "id") for message in found})
         return found
 
     def _unknown(self, ids: list[str] | None) -> list[str]:
@@ -311,7 +327,7 @@ class Follower:
             new = [m for m in items if self._is_new(m)]
             found += new
             cursors = cursors_of(items, self.facts)
-            if not new or not cursors:
+            if not new or len(cursors) < PAGE:  # what a short page hides will be missing from the context
                 return found
             cursor = cursors[-1]
 
@@ -375,8 +391,12 @@ def asked(
 
 
 def by_date(messages: Sequence[Message], ids: Sequence[str] | None) -> list[Message]:
-    """Messages in the order of time. Of one second come first those that have left the context, in the list's order."""
-    places = {id: at for at, id in enumerate(ids or ())}
+    """Messages in the order of time.
+
+    Of one second come first those that have left the context, in the list's order; but for the system message, which
+    never leaves it and is older than all.
+    """
+    places = {id: at or -2 for at, id in enumerate(ids or ())}
     keys: dict[Any, tuple[float, int, int]] = {}
     previous = 0.0
     for at, message in enumerate(messages):

@@ -15,6 +15,7 @@ from letta_api import api
 from .asking import CONVERSATIONS, context_of, question
 from .errors import (
     APIConnectionError,
+    APIStatusError,
     BadRequestError,
     ConflictError,
     NotFoundError,
@@ -93,6 +94,14 @@ class _Follow:
 
     def _is_last(self, message: Message) -> bool:
         return self._until is not None and self._until(message)
+
+    def _check_refusal(self, refusal: APIStatusError) -> None:
+        """Raises what says that there is no such conversation; its list does not, and is just empty.
+
+        A server that does not know the question itself answers 404 too, without naming the conversation.
+        """
+        if isinstance(refusal, NotFoundError) and self._conversation_id in (refusal.detail or ""):
+            raise refusal
 
     def _stream_arguments(self, timeout: httpx.Timeout, left: float | None) -> dict[str, Any]:
         """How the stream of the active run is read: it may break at any time, and must not outlast the follower."""
@@ -200,7 +209,8 @@ class Follow(_Follow):
         call = question(transport.config, CONVERSATIONS, {}, conversation_id=self._conversation_id)
         try:
             return context_of(read_body(transport.send(call)))
-        except NOT_TOLD:
+        except NOT_TOLD as refusal:
+            self._check_refusal(refusal)
             return None
 
     def _attach(self, pace: Pace) -> Stream | None:
@@ -286,7 +296,8 @@ class AsyncFollow(_Follow):
         call = question(transport.config, CONVERSATIONS, {}, conversation_id=self._conversation_id)
         try:
             return context_of(read_body(await transport.send(call)))
-        except NOT_TOLD:
+        except NOT_TOLD as refusal:
+            self._check_refusal(refusal)
             return None
 
     async def _attach(self, pace: Pace) -> AsyncStream | None:

@@ -3,7 +3,9 @@
 A round is one request and the run that answers it. Where it stops for tool calls, all of them are answered by the next
 request. Rounds go out in the background, their messages with otids, so that a request whose answer was lost finds its
 own run again instead of starting another: an answer to a tool call that came twice would make the agent take an extra
-turn. Everything that was done is kept here; after an error the loop goes on where it stood.
+turn. In the foreground a run that was cut is found by its id, as soon as an event has named it, and its messages are
+listed; before that nobody can tell whether it began, and nothing is sent again. Everything that was done is kept here;
+after an error the loop goes on where it stood.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import httpx
 from attrs import define, frozen
 
 from .busy import has_ended
 from .errors import (
+    APIConnectionError,
     APIResponseValidationError,
     APIStatusError,
     LettaError,
@@ -45,6 +49,8 @@ LAST_DELAY: Final = 5.0
 DEADLINE: Final = 600.0
 """Seconds between two looks whether a run has ended whose events are lost, and how long to look in all."""
 
+UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""What httpx raises before anything was sent."""
 
 KEPT_FOR: Final = 10_000.0
 """Seconds for which a server surely knows an otid; it forgets it after three hours."""
@@ -132,7 +138,11 @@ class _Round:
         self.run_id: str | None = None
         self.last_seq_id: int | None = None
         self.shown: list[Message] = []
-        self.calls: list[ToolCall] = []
+        # By the ids of calls, which are unique within a round; some models begin anew in each.
+        self.calls: dict[str, ToolCall] = {}
+        self.started: set[str] = set()
+        self.runs: dict[str, ToolRun] = {}
+        self.decisions: dict[str, Decision] = {}
 
 
 @define
@@ -156,7 +166,7 @@ class ToolLoop:
         clock: a monotonic clock in seconds.
 
     Raises:
-        ValueError: the arguments say nothing to send, or say it twice.
+        ValueError: the arguments say nothing to send, or say something twice.
     """
 
     def __init__(
@@ -172,17 +182,21 @@ class ToolLoop:
         check_one_input(arguments)
         if max_rounds < 0:
             raise ValueError(f"max_rounds must be 0 or more, not {max_rounds}")
-        if arguments.get("background") is False:
-            raise ValueError("run_tools sends in the background, so that no result is lost or sent twice")
         declared = list(arguments.get("client_tools") or ())
         self._make_otid = make_otid
         self._clock = clock
         self._box = box
-        self._foreign = {str(field_of_tool(tool)) for tool in declared} - box.keys()
+        self._foreign = {str(field_of_tool(tool)) for tool in declared}
+        if clash := sorted(self._foreign & box.keys()):
+            raise ValueError(f"{clash[0]!r} is declared in client_tools and given in tools; give it once")
+        self._background = arguments.get("background", True) is not False
         self._max_rounds = max_rounds
         self._can_decide = can_decide
         self._common = {k: v for k, v in arguments.items() if k not in ("input", "messages")}
-        self._common |= {"background": True, "client_tools": [*declared, *(t.declaration() for t in box.values())]}
+        self._common |= {
+            "background": self._background,
+            "client_tools": [*declared, *(t.declaration() for t in box.values())],
+        }
         self._wanted = arguments.get(TYPES)
         if is_array(self._wanted) and REQUEST not in self._wanted:
             self._common[TYPES] = [*self._wanted, REQUEST]  # it is what tells of the calls
@@ -191,9 +205,6 @@ class ToolLoop:
             raise ValueError("give input or messages: there is nothing to send")
         self._round = _Round(given["messages"], otid)
         self._done: list[_Round] = []
-        self._runs: dict[str, ToolRun] = {}
-        self._decisions: dict[str, Decision] = {}
-        self._started: set[str] = set()
         self._looking = _Looking()
         self._fault: LettaError | None = None
 
@@ -207,11 +218,16 @@ class ToolLoop:
         """
         if self._fault is not None:
             raise self._fault
-        if not self._round.over:
+        now = self._round
+        if not now.over:
             return self._to_open()
-        calls = self._round.calls
-        if self.stop_reason.stop_reason != "requires_approval" or not calls:
+        if self.stop_reason.stop_reason != "requires_approval":
             return None
+        if not now.calls:
+            raise APIResponseValidationError(
+                "The agent waits for answers to calls that were not told: list its messages."
+            )
+        calls = list(now.calls.values())
         guarded = [call for call in calls if not self._is_ours(call)]
         if guarded and not self._can_decide:
             raise self._undecided(guarded)
@@ -221,12 +237,12 @@ class ToolLoop:
                 " pass a greater max_rounds if that is expected."
             )
         for call in guarded:
-            if call.tool_call_id not in self._decisions:
+            if call.tool_call_id not in now.decisions:
                 return Decide(call)
-        for call in calls:
-            if call.tool_call_id in self._started and call.tool_call_id not in self._runs:
-                self.ran(failed(call, f"{call.name} was interrupted; whether it did anything is not known."))
-        left = [call for call in calls if self._is_ours(call) and call.tool_call_id not in self._runs]
+        for id in now.started - now.runs.keys():
+            call = now.calls[id]
+            now.runs[id] = failed(call, f"{call.name} was interrupted; whether it did anything is not known.")
+        left = [call for call in calls if self._is_ours(call) and call.tool_call_id not in now.runs]
         if left:
             return Execute(left)
         self._answer(calls)
@@ -248,9 +264,9 @@ class ToolLoop:
     def _answer(self, calls: Sequence[ToolCall]) -> None:
         """Begins the round that answers these calls, all of them at once."""
         answers: list[Any] = [
-            self._runs[call.tool_call_id].answer()
+            self._round.runs[call.tool_call_id].answer()
             if self._is_ours(call)
-            else self._decisions[call.tool_call_id].answer()
+            else self._round.decisions[call.tool_call_id].answer()
             for call in calls
         ]
         otid = self._make_otid()
@@ -270,8 +286,14 @@ class ToolLoop:
             return Await(now.run_id, self._looking.delay)
         if not now.begun:
             return Open({**self._common, "messages": now.messages}, again=False)
-        if not now.run_id and self._clock() - now.sent_at > KEPT_FOR:
-            raise LettaError("What was sent hours ago may have run or not: list the messages of the conversation.")
+        if not self._background and now.run_id:
+            now.lost = True  # no stream of the foreground can be resumed, but what it told is stored
+            return Await(now.run_id, self._looking.delay)
+        if not now.run_id and (not self._background or self._clock() - now.sent_at > KEPT_FOR):
+            raise LettaError(
+                "What was sent may have run or not, and cannot be found any more: list the messages of the conversation"
+                " before you send again."
+            )
         found: dict[str, Any] = {"run_id": now.run_id} if now.run_id else {"otid": now.otid}
         if now.last_seq_id:
             found["starting_after"] = now.last_seq_id
@@ -281,6 +303,12 @@ class ToolLoop:
         """Says that the round is about to be sent: from now on it may have reached the server."""
         if not self._round.begun:
             self._round.begun, self._round.sent_at = True, self._clock()
+
+    def unanswered(self, error: APIConnectionError) -> None:
+        """Says that no answer came; a request that cannot have reached the server may be sent anew."""
+        # In the background earlier attempts may have reached it.
+        if not self._background and isinstance(error.__cause__, UNSENT):
+            self._round.begun = False
 
     def refused(self, error: APIStatusError, *, again: bool) -> None:
         """Says that the server did not take the request.
@@ -328,7 +356,8 @@ class ToolLoop:
         """
         now = self._round
         now.run_id = now.run_id or error.run_id
-        if now.run_id and (error.gap or isinstance(error.__cause__, (NotFoundError, RunExpiredError))):
+        is_gone = error.gap or isinstance(error.__cause__, (NotFoundError, RunExpiredError))
+        if now.run_id and (is_gone or not self._background):
             now.lost = True
             return
         raise error
@@ -342,23 +371,26 @@ class ToolLoop:
         now = self._round
         for message in messages:
             if field_of(message, "message_type") == REQUEST:
-                calls = field_of(message, "tool_calls")
-                now.calls += calls if isinstance(calls, list) else [field_of(message, "tool_call")]
+                calls: Any = field_of(message, "tool_calls")
+                for call in calls if is_array(calls) else [field_of(message, "tool_call")]:
+                    now.calls.setdefault(call.tool_call_id, call)
         now.shown += messages
         wanted = self._wanted
         return [m for m in messages if wanted is None or field_of(m, "message_type") in wanted]
 
-    def starting(self, call: ToolCall) -> None:
-        """Says that a tool is about to run: it shall not run again, whatever becomes of it."""
-        self._started.add(call.tool_call_id)
+    def starting(self, call: ToolCall) -> Callable[[ToolRun], object]:
+        """Says that a tool is about to run: it shall not run again, whatever becomes of it.
 
-    def ran(self, run: ToolRun) -> None:
-        """Says what became of a tool."""
-        self._runs[run.tool_call_id] = run
+        Returns:
+            To be told what became of it; what comes when it has been answered otherwise changes nothing.
+        """
+        now = self._round
+        now.started.add(call.tool_call_id)
+        return lambda run: now.runs.setdefault(run.tool_call_id, run)
 
     def decided(self, decision: Decision) -> None:
         """Says what was decided about a call."""
-        self._decisions[decision.tool_call_id] = decision
+        self._round.decisions[decision.tool_call_id] = decision
 
     def looked(self, run: Any) -> None:
         """Says how a run stands, given its JSON.
@@ -422,8 +454,8 @@ class ToolLoop:
             messages=[m for m in shown if wanted is None or field_of(m, "message_type") in wanted],
             stop_reason=self.stop_reason,
             usage=add_usage([each.folder.usage for each in rounds if each.folder.usage is not None]),
-            tool_runs=list(self._runs.values()),
-            decisions=list(self._decisions.values()),
+            tool_runs=[each.runs[id] for each in rounds for id in each.calls if id in each.runs],
+            decisions=[each.decisions[id] for each in rounds for id in each.calls if id in each.decisions],
             rounds=len(rounds),
         )
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from inspect import isawaitable, iscoroutinefunction
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import anyio
 
 from .asking import question
 from .busy import RUNS
-from .errors import APIStatusError, PendingApprovalError, RunError, StreamInterrupted
+from .errors import APIConnectionError, APIStatusError, LettaError, PendingApprovalError, RunError, StreamInterrupted
 from .paging import field_of
 from .requests import OPTIONS, read_body
 from .tool_loop import Await, Collect, Decide, Execute, Open, ToolLoop, ToolResult
@@ -34,6 +35,10 @@ AsyncApprove: TypeAlias = "Callable[[ToolCall], Verdict | Awaitable[Verdict]]"
 
 Event: TypeAlias = "StreamEvent | Message"
 """An event; or a whole message, where the events of a run were lost and it had to be listed."""
+
+TWICE: Final = "This turn is being gone over already. Leave that loop first."
+PATIENCE: Final = 1.0
+"""Seconds to wait for an async loop that was left."""
 
 Item: TypeAlias = "tuple[Event, list[Message]]"
 """An event, and the messages that it completes."""
@@ -57,6 +62,13 @@ class _Turn:
             self._listing["agent_id"] = agent_id
         self._loop = loop
         self._box = box
+        # What was found and not handed out: several messages may be complete at once, and a loop left between them.
+        self._listed: deque[Message] = deque()
+        self._whole: deque[Message] = deque()
+
+    def _out(self, messages: deque[Message]) -> Iterator[Message]:
+        while messages:
+            yield messages.popleft()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._conversation_id!r})"
@@ -74,6 +86,8 @@ class ToolTurn(_Turn):
         TooManyRoundsError: the agent called tools in more than `max_rounds` rounds.
         RunError: a run failed, which ends the turn.
         StreamInterrupted: a stream broke off and could not be resumed; going on later finds its run.
+        LettaError: what was sent may have run or not, and cannot be found any more: a foreground run of which nothing
+            was heard, or hours have passed.
         ConversationBusyError: another run holds the conversation.
         APIError: see `letta_ext.errors`.
     """
@@ -92,6 +106,7 @@ class ToolTurn(_Turn):
         self._messages = messages
         self._transport = transport
         self._approve = approve
+        self._going = False
 
     def __iter__(self) -> Iterator[Event]:
         """The events of all rounds as they come."""
@@ -100,8 +115,10 @@ class ToolTurn(_Turn):
 
     def messages(self) -> Iterator[Message]:
         """Whole messages of all rounds, each as soon as it is complete."""
+        yield from self._out(self._whole)
         for _, messages in self._items():
-            yield from messages
+            self._whole.extend(messages)
+            yield from self._out(self._whole)
 
     def result(self) -> ToolResult:
         """Goes on to the end of the turn and returns all of it."""
@@ -110,9 +127,23 @@ class ToolTurn(_Turn):
         return self._loop.result()
 
     def _items(self) -> Generator[Item, None, None]:
+        if self._going:
+            raise LettaError(TWICE)
+        self._going = True
+        try:
+            yield from self._go()
+        finally:
+            self._going = False
+
+    def _go(self) -> Generator[Item, None, None]:
         loop = self._loop
-        while (task := loop.next()) is not None:
+        while True:
+            for message in self._out(self._listed):
+                yield message, [message]
+            task = loop.next()
             match task:
+                case None:
+                    return
                 case Open():
                     yield from self._round(task)
                 case Decide(call):
@@ -120,15 +151,14 @@ class ToolTurn(_Turn):
                     loop.decided(read_verdict(call, verdict))
                 case Execute(calls):
                     for call in calls:
-                        loop.starting(call)
-                        loop.ran(run_tool(self._box, call))
+                        record = loop.starting(call)
+                        record(run_tool(self._box, call))
                 case Await(run_id, delay):
                     time.sleep(delay)
                     call_of_run = question(self._transport.config, RUNS, self._options, run_id=run_id)
                     loop.looked(read_body(self._transport.send(call_of_run)))
                 case Collect(run_id):
-                    for message in loop.collected(self._newest(run_id)):
-                        yield message, [message]
+                    self._listed.extend(loop.collected(self._newest(run_id)))
 
     def _round(self, task: Open) -> Generator[Item, None, None]:
         loop = self._loop
@@ -138,6 +168,9 @@ class ToolTurn(_Turn):
         except APIStatusError as refusal:
             loop.refused(refusal, again=task.again)
             return
+        except APIConnectionError as fault:
+            loop.unanswered(fault)
+            raise
         with stream:
             try:
                 for event in stream:
@@ -183,6 +216,7 @@ class AsyncToolTurn(_Turn):
         self._messages = messages
         self._transport = transport
         self._approve = approve
+        self._left: anyio.Event | None = None
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """The events of all rounds as they come."""
@@ -192,9 +226,12 @@ class AsyncToolTurn(_Turn):
 
     async def messages(self) -> AsyncIterator[Message]:
         """Whole messages of all rounds, each as soon as it is complete."""
+        for message in self._out(self._whole):
+            yield message
         async with aclosing(self._items()) as items:
             async for _, messages in items:
-                for message in messages:
+                self._whole.extend(messages)
+                for message in self._out(self._whole):
                     yield message
 
     async def result(self) -> ToolResult:
@@ -205,9 +242,30 @@ class AsyncToolTurn(_Turn):
         return self._loop.result()
 
     async def _items(self) -> AsyncGenerator[Item, None]:
+        if self._left is not None:
+            # A loop that was just left is closed in one of the event loop's next turns.
+            with anyio.move_on_after(PATIENCE):
+                await self._left.wait()
+        if self._left is not None:
+            raise LettaError(TWICE)
+        left = self._left = anyio.Event()
+        try:
+            async with aclosing(self._go()) as items:
+                async for item in items:
+                    yield item
+        finally:
+            self._left = None
+            left.set()
+
+    async def _go(self) -> AsyncGenerator[Item, None]:
         loop = self._loop
-        while (task := loop.next()) is not None:
+        while True:
+            for message in self._out(self._listed):
+                yield message, [message]
+            task = loop.next()
             match task:
+                case None:
+                    return
                 case Open():
                     async with aclosing(self._round(task)) as items:
                         async for item in items:
@@ -216,20 +274,24 @@ class AsyncToolTurn(_Turn):
                     verdict: Any = self._approve and self._approve(call)
                     loop.decided(read_verdict(call, await verdict if isawaitable(verdict) else verdict))
                 case Execute(calls):
-                    async with anyio.create_task_group() as group:
-                        for call in calls:
-                            group.start_soon(self._run, call)
+                    await self._run_all(calls)
                 case Await(run_id, delay):
                     await anyio.sleep(delay)
                     call_of_run = question(self._transport.config, RUNS, self._options, run_id=run_id)
                     loop.looked(read_body(await self._transport.send(call_of_run)))
                 case Collect(run_id):
-                    for message in loop.collected(await self._newest(run_id)):
-                        yield message, [message]
+                    self._listed.extend(loop.collected(await self._newest(run_id)))
+
+    async def _run_all(self, calls: Sequence[ToolCall]) -> None:
+        try:
+            async with anyio.create_task_group() as group:
+                for call in calls:
+                    group.start_soon(self._run, call)
+        except BaseExceptionGroup as faults:
+            raise faults.exceptions[0] from None  # as in sync code; only what is no `Exception` gets here
 
     async def _run(self, call: ToolCall) -> None:
-        self._loop.starting(call)
-        self._loop.ran(await run_tool_async(self._box, call))
+        await run_tool_async(self._box, call, self._loop.starting(call))
 
     async def _round(self, task: Open) -> AsyncGenerator[Item, None]:
         loop = self._loop
@@ -239,6 +301,9 @@ class AsyncToolTurn(_Turn):
         except APIStatusError as refusal:
             loop.refused(refusal, again=task.again)
             return
+        except APIConnectionError as fault:
+            loop.unanswered(fault)
+            raise
         async with stream, aclosing(stream.__aiter__()) as events:
             try:
                 async for event in events:

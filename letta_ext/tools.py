@@ -6,6 +6,7 @@ annotations into a JSON schema, and the model's JSON into Python values.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import enum
 import functools
@@ -13,7 +14,7 @@ import inspect
 import json
 import re
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, time
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
@@ -23,9 +24,9 @@ import attrs
 
 from letta_api.decoding import Model
 
-from . import codec
-from .shapes import is_object
-from .tool_types import ArgumentError, Compiler, Definitions, Field, Record, read_hints
+from .shapes import is_array, is_object
+from .tool_kinds import ArgumentError, Definitions, Field, Record, is_foreign
+from .tool_types import Compiler, read_hints
 
 if TYPE_CHECKING:
     from letta_api.models import ToolCall
@@ -61,9 +62,10 @@ class Tool:
 
         Args:
             function: the callable. Its annotations become the schema: `str`, `int`, `float`, `bool`, `None`, `Literal`,
-                enums, `list`, `tuple`, `set`, `dict`, unions, dates, `UUID`, `Decimal`, TypedDicts, dataclasses, attrs
-                classes and pydantic models; `Annotated[…, "…"]` describes a parameter, and so does the `Args:`
-                section of the docstring. What has no annotation takes any JSON.
+                enums, `list`, `tuple`, `set`, `dict`, unions, dates, `UUID`, `Decimal`, `Path`, TypedDicts,
+                dataclasses, attrs classes, and, where pydantic is installed, its models and types and what is
+                annotated by its `Field`. `Annotated[…, "…"]` describes a parameter, and so does the `Args:` section
+                of the docstring. What has no annotation takes any JSON.
             name: its name; by default that of the callable.
             description: what it does; by default the docstring up to its first section.
 
@@ -73,6 +75,8 @@ class Tool:
         """
         if not callable(function):
             raise TypeError(f"a tool must be callable, not {function!r}")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(f"{function!r} yields; a tool returns what it has to say, such as a list")
         name = name or str(getattr(function, "__name__", ""))
         if not NAME.fullmatch(name):
             raise ValueError(
@@ -89,7 +93,7 @@ class Tool:
     @property
     def is_async(self) -> bool:
         """Whether it must be awaited."""
-        called = _documented(self.function) if isinstance(self.function, functools.partial) else self.function
+        called = _documented(self.function) if _is_partial(self.function) else self.function
         inner = getattr(called, "__call__", None)  # noqa: B004  (the method itself, of an object that is callable)
         return inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(inner)
 
@@ -104,8 +108,9 @@ class Tool:
             ArgumentError: it is no JSON object, or not what the signature says.
         """
         try:
-            value = codec.loads(arguments or "{}")
-        except ValueError as fault:
+            # Not the codec of the wire, which makes whole numbers beyond 64 bits inexact.
+            value: Any = json.loads(arguments or "{}", parse_constant=_no_number)
+        except (ValueError, RecursionError) as fault:
             raise ArgumentError(f"the arguments are not JSON: {fault}") from None
         if not is_object(value):
             raise ArgumentError("the arguments must be a JSON object")
@@ -113,9 +118,17 @@ class Tool:
         return read
 
 
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _is_partial(function: object) -> bool:
+    return isinstance(function, functools.partial)
+
+
 def _documented(function: Callable[..., Any]) -> Any:
     """What bears the docstring and the annotations."""
-    if isinstance(function, functools.partial):
+    if _is_partial(function):
         return cast(Any, function).func
     return function if inspect.isroutine(function) or inspect.isclass(function) else type(function).__call__
 
@@ -123,8 +136,12 @@ def _documented(function: Callable[..., Any]) -> Any:
 def _signature(function: Callable[..., Any], name: str, described: Mapping[str, str]) -> Record:
     bearer = _documented(function)
     hints = read_hints(bearer.__init__ if inspect.isclass(bearer) else inspect.unwrap(bearer), name)
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError as fault:  # some functions of C have none
+        raise TypeError(f"{name}: {fault}; wrap it in a function") from fault
     compiler, record = Compiler(), Record(name, dict)
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in parameters:
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise TypeError(f"{name}: a tool is called with named arguments, and {parameter} cannot be given by name")
         kind, told = compiler.compile(hints.get(parameter.name, Any), f"{name}: {parameter.name}")
@@ -171,6 +188,8 @@ def make_toolbox(tools: Sequence[Tool | Callable[..., Any]], *, may_be_async: bo
         ValueError: two have the same name.
     """
     box: Toolbox = {}
+    if not is_array(tools):
+        raise TypeError(f"tools must be a list of functions, not {tools!r}")
     for each in tools:
         tool = each if isinstance(each, Tool) else Tool.of(each)
         if tool.name in box:
@@ -255,16 +274,16 @@ def read_verdict(call: ToolCall, verdict: Any) -> Decision:
     Raises:
         TypeError: it is neither a bool nor a bool and a reason.
     """
-    told: Any = verdict
-    approve, reason = told if isinstance(told, tuple) and len(cast(Any, told)) == 2 else (told, None)
+    approve, reason = verdict if is_array(verdict) and len(verdict) == 2 else (verdict, None)
     if not isinstance(approve, bool) or not isinstance(reason, (str, type(None))):
         raise TypeError(f"approve must return a bool, or a bool and a reason, not {verdict!r}")
-    return Decision(call.tool_call_id, call.name, call.arguments, approve, reason)
+    return Decision(call.tool_call_id, call.name, call.arguments, approve, reason and sendable(reason))
 
 
 def failed(call: ToolCall, said: str, error: Exception | None = None, stderr: Sequence[str] = ()) -> ToolRun:
     """The run of a call that brought nothing."""
-    return ToolRun(call.tool_call_id, call.name, call.arguments, "error", said, tuple(stderr), error)
+    told = tuple(sendable(line) for line in stderr)
+    return ToolRun(call.tool_call_id, call.name, call.arguments, "error", sendable(said), told, error)
 
 
 def _prepared(box: Toolbox, call: ToolCall) -> Callable[[], Any] | ToolRun:
@@ -279,13 +298,15 @@ def _prepared(box: Toolbox, call: ToolCall) -> Callable[[], Any] | ToolRun:
         arguments = tool.read(call.arguments)
     except ArgumentError as fault:
         return failed(call, f"{call.name} was not run: {fault}", fault, [str(fault)])
+    except Exception as fault:  # noqa: BLE001  (a class of the arguments that raises whatever it likes)
+        return _raised(call, fault, "was not run")
     return functools.partial(tool.function, **arguments)
 
 
-def _raised(call: ToolCall, fault: Exception) -> ToolRun:
+def _raised(call: ToolCall, fault: Exception, what: str = "failed") -> ToolRun:
     # The exception without its traceback: what a model reads should not tell it where things lie on this machine.
     lines = "".join(traceback.format_exception_only(fault)).rstrip("\n").split("\n")
-    return failed(call, f"{call.name} failed: {lines[0]}", fault, lines)
+    return failed(call, f"{call.name} {what}: {lines[0]}", fault, lines)
 
 
 def _returned(call: ToolCall, value: object) -> ToolRun:
@@ -298,55 +319,104 @@ def run_tool(box: Toolbox, call: ToolCall) -> ToolRun:
     if isinstance(ready, ToolRun):
         return ready
     try:
-        return _returned(call, ready())
-    except Exception as fault:  # noqa: BLE001  (whatever a tool raises is for the model to know)
-        return _raised(call, fault)
-
-
-async def run_tool_async(box: Toolbox, call: ToolCall) -> ToolRun:
-    """What `run_tool` does; async tools are awaited, others run in a thread so that nothing else has to wait."""
-    ready = _prepared(box, call)
-    if isinstance(ready, ToolRun):
-        return ready
-    try:
-        value = ready() if box[call.name].is_async else await anyio.to_thread.run_sync(ready)
+        value = ready()
         if inspect.isawaitable(value):
-            value = await value
+            if inspect.iscoroutine(value):
+                value.close()  # or Python warns that nobody awaited it
+            raise TypeError(f"{call.name} returned something to be awaited, which takes AsyncLetta")
         return _returned(call, value)
     except Exception as fault:  # noqa: BLE001  (whatever a tool raises is for the model to know)
         return _raised(call, fault)
 
 
+async def run_tool_async(box: Toolbox, call: ToolCall, record: Callable[[ToolRun], object]) -> None:
+    """What `run_tool` does; async tools are awaited, others run in a thread so that nothing else has to wait.
+
+    The run is told to `record` where the tool runs: a thread brings its work to an end, also where nobody waits for it
+    any more.
+    """
+    if call.name in box and not box[call.name].is_async:
+        late = await anyio.to_thread.run_sync(_run_in_thread, box, call, record)
+    else:
+        ready = _prepared(box, call)
+        if isinstance(ready, ToolRun):
+            record(ready)
+            return
+        late = ready()
+    if late is not None:
+        try:
+            record(_returned(call, await late))
+        except Exception as fault:  # noqa: BLE001  (whatever a tool raises is for the model to know)
+            record(_raised(call, fault))
+
+
+def _run_in_thread(box: Toolbox, call: ToolCall, record: Callable[[ToolRun], object]) -> Awaitable[Any] | None:
+    """Runs a tool that is not async; what it returns is given back where it must be awaited after all."""
+    ready = _prepared(box, call)
+    if isinstance(ready, ToolRun):
+        record(ready)
+        return None
+    try:
+        value = ready()
+        if inspect.isawaitable(value):
+            return value
+        record(_returned(call, value))
+    except Exception as fault:  # noqa: BLE001  (whatever a tool raises is for the model to know)
+        record(_raised(call, fault))
+    return None
+
+
 def render(value: object) -> str | list[dict[str, Any]]:
     """What a tool returned, as the model is told: text as it is, content parts as such, all else as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list) and value:
-        given = cast("list[Any]", value)
-        parts = [part for part in given if isinstance(part, Model) and getattr(part, "type", "") in ("text", "image")]
-        if len(parts) == len(given):
-            return [part.to_dict() for part in parts]
-    return json.dumps(plain(value), ensure_ascii=False)
+    if isinstance(value, str) and not isinstance(value, enum.Enum):
+        return sendable(value)
+    if is_array(value) and value and all(map(_is_part, value)):
+        parts: list[dict[str, Any]] = [part.to_dict() for part in value]
+        return parts
+    found = plain(value)
+    return sendable(found if isinstance(found, str) else json.dumps(found, ensure_ascii=False))
+
+
+def _is_part(value: object) -> bool:
+    return isinstance(value, Model) and getattr(value, "type", None) in ("text", "image")
+
+
+def sendable(text: str) -> str:
+    """Text without what no server takes: halves of surrogate pairs, and zero bytes, which databases refuse."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def plain(value: Any) -> Any:
     """A value as JSON has it; what JSON has no form for, as text."""
-    if value is None or (isinstance(value, (bool, int, float)) and not isinstance(value, enum.Enum)):
-        return value
     if isinstance(value, enum.Enum):
         return plain(value.value)
-    if isinstance(value, str):
+    if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Model):
         return value.to_dict()
-    cls: Any = type(value)
-    if hasattr(cls, "model_dump"):
+    if isinstance(value, (bytes, bytearray)):
+        return _text_of(bytes(value))
+    if is_foreign(value) and hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
-    if attrs.has(cls) or dataclasses.is_dataclass(cls):
-        fields: Any = attrs.fields(cls) if attrs.has(cls) else dataclasses.fields(cls)
-        return {field.name: plain(getattr(value, field.name)) for field in fields}
+    names = _field_names(value.__class__)
+    if names is not None:
+        return {name: plain(getattr(value, name)) for name in names}
     if is_object(value):
         return {str(plain(key)): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, AbstractSet)):
         return [plain(item) for item in cast("Iterable[Any]", value)]
     return value.isoformat() if isinstance(value, (date, time)) else str(value)
+
+
+def _text_of(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(data).decode()
+
+
+def _field_names(cls: type[Any]) -> list[str] | None:
+    """The fields of an attrs class or a dataclass; None where it is neither."""
+    if attrs.has(cls):
+        return [field.name for field in attrs.fields(cls)]
+    return [field.name for field in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else None

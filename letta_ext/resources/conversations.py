@@ -158,7 +158,8 @@ class Messages:
 
         All calls that the agent waits for are answered by one request. An unknown tool, arguments that do not fit the
         tool's signature, and whatever a tool raises become an error return, which the model is told of. Requests are
-        sent in the background, so that neither a result is lost nor a tool run twice where a connection breaks.
+        sent in the background, so that neither a result is lost nor a tool run twice where a connection breaks. With
+        `background=False` the same holds once a run has been heard of; one that was not raises.
 
         Args:
             conversation_id: `conv-<uuid4>`, or `"default"` together with `agent_id`.
@@ -167,7 +168,7 @@ class Messages:
             approve: is given each call of a tool that runs on the server and needs approval; returns whether it may
                 run, or that and a reason. By default there is nobody to ask.
             max_rounds: how often results are sent at most, 50 by default.
-            **arguments: those of `create`, without `streaming`; `background` is always on.
+            **arguments: those of `create`, without `streaming`; `background` is on by default.
 
         Returns:
             Goes over the turn: its events, its messages, its result. Nothing is sent before.
@@ -371,7 +372,8 @@ class AsyncMessages:
 
         All calls that the agent waits for are answered by one request. An unknown tool, arguments that do not fit the
         tool's signature, and whatever a tool raises become an error return, which the model is told of. Requests are
-        sent in the background, so that neither a result is lost nor a tool run twice where a connection breaks.
+        sent in the background, so that neither a result is lost nor a tool run twice where a connection breaks. With
+        `background=False` the same holds once a run has been heard of; one that was not raises.
 
         Args:
             conversation_id: `conv-<uuid4>`, or `"default"` together with `agent_id`.
@@ -380,7 +382,7 @@ class AsyncMessages:
             approve: is given each call of a tool that runs on the server and needs approval; returns whether it may
                 run, or that and a reason, or an awaitable of it. By default there is nobody to ask.
             max_rounds: how often results are sent at most, 50 by default.
-            **arguments: those of `create`, without `streaming`; `background` is always on.
+            **arguments: those of `create`, without `streaming`; `background` is on by default.
 
         Returns:
             Goes over the turn: its events, its messages, its result. Nothing is sent before.

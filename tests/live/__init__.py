@@ -1,1 +1,0 @@
-"""The library against a real Letta server: what only that can tell."""

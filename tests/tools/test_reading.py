@@ -1,0 +1,238 @@
+"""From the arguments that a model writes to those that a tool is called with."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, NotRequired, Optional
+from uuid import UUID
+
+import attrs
+import pydantic
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from typing_extensions import TypedDict  # that of `typing` is not enough for pydantic before Python 3.12
+
+from letta_ext.tool_kinds import ArgumentError
+from letta_ext.tools import Tool
+
+from .test_schema import Box, Colour, Level, Node, Pair, Place, Point, having
+
+ID = "123e4567-e89b-42d3-8456-426614174000"
+
+
+@attrs.define
+class Even:
+    value: int = attrs.field()
+
+    @value.validator
+    def _check(self, _: Any, value: int) -> None:
+        if value % 2:
+            raise ValueError(f"{value} is odd")
+
+
+@pytest.mark.parametrize(
+    ("hint", "written", "meant"),
+    [
+        (str, "a", "a"),
+        (int, 3, 3),
+        (int, 3.0, 3),
+        (int, 10**30, 10**30),
+        (float, 3, 3.0),
+        (bool, True, True),
+        (None, None, None),
+        (Any, {"a": [1]}, {"a": [1]}),
+        (Optional[int], None, None),  # noqa: UP045  (the old form too)
+        (int | str, "3", "3"),
+        (Literal["a", 1], 1, 1),
+        (Colour, "red", Colour.RED),
+        (Level, 2, Level.HIGH),
+        (list[Colour], ["red", "blue"], [Colour.RED, Colour.BLUE]),
+        (tuple[int, ...], [1, 2], (1, 2)),
+        (tuple[int, str], [1, "a"], (1, "a")),
+        (Pair, ["a", 1], Pair("a", 1)),
+        (set[int], [1, 1, 2], {1, 2}),
+        (frozenset[int], [1], frozenset({1})),
+        (dict[str, Colour], {"a": "red"}, {"a": Colour.RED}),
+        (datetime, "2026-01-02T03:04:05+00:00", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        (datetime, "2026-01-02T03:04:05Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        (date, "2026-01-02", date(2026, 1, 2)),
+        (time, "03:04", time(3, 4)),
+        (UUID, ID, UUID(ID)),
+        (Decimal, "0.1", Decimal("0.1")),
+        (Path, "/tmp/x", Path("/tmp/x")),  # noqa: S108  (nothing is opened)
+        (Place, {"city": "Paris"}, {"city": "Paris"}),
+        (Point, {"x": 1, "tags": ["a"]}, Point(1.0, tags=["a"])),
+        (Box, {"size": 1, "colour": "blue"}, Box(1, Colour.BLUE)),
+        (Node, {"value": 1, "next": {"value": 2}}, Node(1, Node(2))),
+        (Annotated[int, pydantic.Field(ge=1)], 1, 1),
+        (Point | None, None, None),
+    ],
+)
+def test_what_json_stands_for(hint: Any, written: Any, meant: Any) -> None:
+    read = Tool.of(having(hint)).read(json.dumps({"given": written}))
+    assert read == {"given": meant}
+    assert type(read["given"]) is type(meant)
+
+
+@pytest.mark.parametrize(
+    ("hint", "written", "message"),
+    [
+        (str, 1, "given must be a string, not 1"),
+        (int, "1", "given must be a whole number, not '1'"),
+        (int, True, "given must be a whole number, not True"),
+        (int, 1.5, "given must be a whole number, not 1.5"),
+        (float, "x", "given must be a number, not 'x'"),
+        (bool, 1, "given must be true or false, not 1"),
+        (None, 0, "given must be null, not 0"),
+        (int | str, [], "given must be a whole number or a string, not []"),
+        (Literal["a", "b"], "c", "given must be 'a' or 'b', not 'c'"),
+        (Literal[1], True, "given must be 1, not True"),
+        (Colour, "green", "given must be 'red' or 'blue', not 'green'"),
+        (list[int], [1, "a"], "given[1] must be a whole number, not 'a'"),
+        (list[int], "ab", "given must be a list, not 'ab'"),
+        (set[list[int]], [[1]], "given: unhashable type: 'list'"),
+        (tuple[int, str], [1], "given must be a list of 2, not [1]"),
+        (dict[str, int], {"a": "b"}, "given.a must be a whole number, not 'b'"),
+        (dict[str, int], [], "given must be an object, not []"),
+        (date, "yesterday", "given must be a date in ISO 8601, not 'yesterday'"),
+        (Decimal, "much", "given must be a number, written as a string, not 'much'"),
+        (Place, {}, "given.city is missing"),
+        (Point, {"x": 1, "z": 2}, "given.z is not known; there is x, y, tags"),
+        (Point | None, {"y": 1}, "given.x is missing"),
+        (list[Point], [{"x": "a"}], "given[0].x must be a number, not 'a'"),
+        (Even, {"value": 3}, "given: 3 is odd"),
+        (Annotated[int, pydantic.Field(ge=1)], 0, "given: 1 validation error"),
+        (str, {"a": "x" * 200}, "given must be a string, not {'a': '" + "x" * 72 + "…"),
+    ],
+)
+def test_what_does_not_fit_says_where(hint: Any, written: Any, message: str) -> None:
+    with pytest.raises(ArgumentError) as refused:
+        Tool.of(having(hint)).read(json.dumps({"given": written}))
+    assert str(refused.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "the arguments are not JSON: "),
+        ("[]", "the arguments must be a JSON object"),
+        ("null", "the arguments must be a JSON object"),
+        ("{}", "given is missing"),
+        ("", "given is missing"),
+        ('{"given": 1, "more": 2}', "more is not known; there is given"),
+        ("[" * 100_000, "the arguments are not JSON: "),
+    ],
+)
+def test_what_is_no_object_of_arguments(text: str, message: str) -> None:
+    with pytest.raises(ArgumentError) as refused:
+        Tool.of(having(int)).read(text)
+    assert str(refused.value).startswith(message)
+
+
+def test_defaults_are_the_functions_own() -> None:
+    def function(a: int = 1, b: str | None = None) -> None: ...
+
+    assert Tool.of(function).read("") == {}
+    assert Tool.of(function).read('{"b": null}') == {"b": None}
+
+
+# Whatever the annotation: the schema and the reader agree, and both agree with pydantic.
+
+EXAMPLES = 40
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.sampled_from([0.5, 1.0, 1e9])
+    | st.sampled_from(["", "a", "b", "red", "1"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, max_size=3),
+    max_leaves=8,
+)
+names = st.sampled_from("ABCDEFGH")
+
+
+def make_record(name: str, hints: list[Any], required: int) -> Any:
+    fields = list(zip("abc", hints, strict=False))
+    return dataclasses.make_dataclass(
+        name,
+        [(key, hint) for key, hint in fields[:required]] + [(key, hint, None) for key, hint in fields[required:]],
+        kw_only=True,
+    )
+
+
+def make_keys(name: str, hints: list[Any], required: int) -> Any:
+    fields = zip("abc", hints, strict=False)
+    return TypedDict(  # type: ignore[operator]  # (made as the program runs)
+        name, {key: hint if at < required else NotRequired[hint] for at, (key, hint) in enumerate(fields)}
+    )
+
+
+def within(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    some = st.lists(inner, min_size=1, max_size=3)
+    return (
+        inner.map(lambda hint: list[hint])  # type: ignore[valid-type]  # (made as the program runs)
+        | inner.map(lambda hint: dict[str, hint])  # type: ignore[valid-type]
+        | inner.map(lambda hint: tuple[hint, ...])  # type: ignore[valid-type]
+        | some.map(lambda hints: tuple[tuple(hints)])  # type: ignore[misc]
+        | some.map(lambda hints: Optional[hints[0]])  # noqa: UP045  (made as the program runs)
+        | st.tuples(inner, inner).map(lambda pair: pair[0] | pair[1] if pair[0] is not pair[1] else pair[0])
+        | st.builds(make_record, names, some, st.integers(0, 3))
+        | st.builds(make_keys, names, some, st.integers(0, 3))
+    )
+
+
+plain_hints: st.SearchStrategy[Any] = st.sampled_from(
+    [str, int, float, bool, type(None), Colour, Literal["a", "b"], Literal[1, "a"], Annotated[int, "a number"]]
+)
+hints = st.recursive(plain_hints, within, max_leaves=5)
+
+
+def tidy(value: Any) -> Any:
+    """A value without the classes of its objects, and a tuple as a list."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: tidy(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: tidy(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [tidy(item) for item in value]
+    return value
+
+
+def attempt(read: Callable[[], Any]) -> tuple[bool, Any]:
+    try:
+        return True, tidy(read())
+    except ValueError:
+        return False, None
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(hints, st.lists(json_values, min_size=1, max_size=12))
+def test_the_schema_and_the_reader_agree(hint: Any, values: list[Any]) -> None:
+    tool = Tool.of(having(hint))
+    Draft202012Validator.check_schema(dict(tool.parameters))
+    validator = Draft202012Validator(tool.parameters)
+    for value in values:
+        arguments = {"given": value}
+        fits, _ = attempt(lambda arguments=arguments: tool.read(json.dumps(arguments)))  # type: ignore[misc]
+        assert fits == validator.is_valid(arguments), (tool.parameters, arguments)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(hints, st.data())
+def test_what_the_schema_of_pydantic_lets_through_is_read_alike(hint: Any, data: st.DataObject) -> None:
+    tool, adapter = Tool.of(having(hint)), pydantic.TypeAdapter(hint)
+    theirs = Draft202012Validator(adapter.json_schema())
+    for value in data.draw(st.lists(json_values, min_size=1, max_size=12)):
+        fits, read = attempt(lambda value=value: tool.read(json.dumps({"given": value}))["given"])  # type: ignore[misc]
+        # Unknown keys are the one difference: pydantic passes over them, and a model should hear of its mistake.
+        if fits:
+            assert theirs.is_valid(value), (hint, value)
+            assert attempt(lambda value=value: adapter.validate_json(json.dumps(value))) == (True, read)  # type: ignore[misc]

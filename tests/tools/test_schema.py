@@ -1,0 +1,391 @@
+"""From a callable to what the model is told of it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum, IntEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired, Optional, TypedDict
+from uuid import UUID
+
+import attrs
+import pydantic
+import pytest
+from jsonschema import Draft202012Validator
+
+from letta_ext.tools import Tool, make_toolbox, read_docstring
+
+STRING = {"type": "string"}
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Place(TypedDict):
+    city: str
+    zip: NotRequired[str]
+
+
+@dataclass
+class Point:
+    x: float
+    y: float = 0.0
+    tags: list[str] = field(default_factory=list)
+    hidden: int = field(default=0, init=False)
+
+
+@attrs.define
+class Box:
+    _size: int
+    colour: Colour = Colour.RED
+
+
+class Pair(NamedTuple):
+    key: str
+    value: int
+
+
+@dataclass
+class Node:
+    value: int
+    next: Node | None = None
+
+
+@dataclass
+class Left:
+    right: Right | None
+
+
+@dataclass
+class Right:
+    left: Left | None
+
+
+class Person(pydantic.BaseModel):
+    name: str
+    age: int = pydantic.Field(default=1, ge=0)
+    friend: Person | None = None
+
+
+Name = NewType("Name", str)
+
+PAIR = {"type": "array", "prefixItems": [STRING, {"type": "integer"}], "minItems": 2, "maxItems": 2}
+POINT = {
+    "type": "object",
+    "properties": {
+        "x": {"type": "number"},
+        "y": {"type": "number"},
+        "tags": {"type": "array", "items": STRING},
+    },
+    "required": ["x"],
+    "additionalProperties": False,
+}
+
+
+def having(hint: Any) -> Callable[..., Any]:
+    """A function with one parameter of this annotation."""
+
+    def function(given: Any) -> None: ...
+
+    function.__annotations__ = {"given": hint}
+    return function
+
+
+def schema_of(function: Callable[..., Any]) -> dict[str, Any]:
+    schema = dict(Tool.of(function).parameters)
+    Draft202012Validator.check_schema(schema)
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("hint", "schema"),
+    [
+        (str, STRING),
+        (int, {"type": "integer"}),
+        (float, {"type": "number"}),
+        (bool, {"type": "boolean"}),
+        (None, {"type": "null"}),
+        (Any, {}),
+        (object, {}),
+        (Name, STRING),
+        (Optional[str], {"anyOf": [STRING, {"type": "null"}]}),  # noqa: UP045  (the old form too)
+        (int | str, {"anyOf": [{"type": "integer"}, STRING]}),
+        (Literal["a", "b"], {"type": "string", "enum": ["a", "b"]}),
+        (Literal[1, "b"], {"enum": [1, "b"]}),
+        (Colour, {"type": "string", "enum": ["red", "blue"]}),
+        (Literal[Colour.RED], {"type": "string", "enum": ["red"]}),
+        (Level, {"type": "integer", "enum": [1, 2]}),
+        (list, {"type": "array", "items": {}}),
+        (Sequence, {"type": "array", "items": {}}),
+        (list[int], {"type": "array", "items": {"type": "integer"}}),
+        (Sequence[str], {"type": "array", "items": STRING}),
+        (tuple[str, ...], {"type": "array", "items": STRING}),
+        (
+            tuple[str, int],
+            {"type": "array", "prefixItems": [STRING, {"type": "integer"}], "minItems": 2, "maxItems": 2},
+        ),
+        (Pair, {"type": "array", "prefixItems": [STRING, {"type": "integer"}], "minItems": 2, "maxItems": 2}),
+        (set[str], {"type": "array", "items": STRING, "uniqueItems": True}),
+        (frozenset[str], {"type": "array", "items": STRING, "uniqueItems": True}),
+        (dict, {"type": "object", "additionalProperties": {}}),
+        (dict[str, bool], {"type": "object", "additionalProperties": {"type": "boolean"}}),
+        (Mapping[str, int], {"type": "object", "additionalProperties": {"type": "integer"}}),
+        (datetime, {"type": "string", "format": "date-time"}),
+        (date, {"type": "string", "format": "date"}),
+        (time, {"type": "string", "format": "time"}),
+        (UUID, {"type": "string", "format": "uuid"}),
+        (Path, {"type": "string", "format": "path"}),
+        (Decimal, STRING),
+        (Annotated[int, "how many"], {"type": "integer", "description": "how many"}),
+        (
+            Annotated[int, pydantic.Field(ge=1, description="how many")],
+            {"type": "integer", "minimum": 1, "description": "how many"},
+        ),
+        (pydantic.HttpUrl, {"type": "string", "format": "uri", "maxLength": 2083, "minLength": 1}),
+        (
+            Place,
+            {
+                "type": "object",
+                "properties": {"city": STRING, "zip": STRING},
+                "required": ["city"],
+                "additionalProperties": False,
+            },
+        ),
+        (Point, POINT),
+        (list[Point], {"type": "array", "items": POINT}),
+        (
+            Box,
+            {
+                "type": "object",
+                "properties": {"size": {"type": "integer"}, "colour": {"type": "string", "enum": ["red", "blue"]}},
+                "required": ["size"],
+                "additionalProperties": False,
+            },
+        ),
+    ],
+)
+def test_an_annotation_becomes_a_schema(hint: Any, schema: dict[str, Any]) -> None:
+    whole = schema_of(having(hint))
+    assert whole == {
+        "type": "object",
+        "properties": {"given": schema},
+        "required": ["given"],
+        "additionalProperties": False,
+    }
+
+
+def test_a_class_that_refers_to_itself_is_defined_apart() -> None:
+    schema = schema_of(having(dict[str, Node]))
+    assert schema["properties"]["given"] == {"type": "object", "additionalProperties": {"$ref": "#/$defs/Node"}}
+    assert schema["$defs"]["Node"]["properties"]["next"] == {"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]}
+
+
+def test_classes_that_refer_to_each_other() -> None:
+    def function(a: Left, b: Right, c: Left) -> None: ...
+
+    schema = schema_of(function)
+    deep = {"left": {"right": {"left": None}}}
+    validator = Draft202012Validator(schema)
+    assert validator.is_valid({"a": {"right": deep}, "b": deep, "c": {"right": None}})
+    assert not validator.is_valid({"a": {"right": {"left": {"right": {"left": 1}}}}, "b": deep, "c": {"right": None}})
+    read = Tool.of(function).read('{"a": {"right": {"left": null}}, "b": {"left": null}, "c": {"right": null}}')
+    assert read == {"a": Left(Right(None)), "b": Right(None), "c": Left(None)}
+
+
+def test_two_classes_of_one_name_are_not_mixed_up() -> None:
+    def other() -> type[Any]:
+        @dataclass
+        class Node:
+            next: Any = None
+
+        Node.__annotations__["next"] = Optional[Node]  # noqa: UP045  (looked up as the program runs)
+        return Node
+
+    with pytest.raises(TypeError, match="two classes of a tool's arguments are called Node"):
+        Tool.of(having(tuple[Node, other()]))  # type: ignore[misc]  # (a type that is made as the program runs)
+
+
+def test_a_pydantic_model_describes_itself() -> None:
+    schema = schema_of(having(Person))
+    assert schema["properties"]["given"] == {"$ref": "#/$defs/Person"}
+    assert schema["$defs"]["Person"]["properties"]["age"]["minimum"] == 0
+    assert Tool.of(having(Person)).read('{"given": {"name": "Ada"}}') == {"given": Person(name="Ada")}
+
+
+def test_what_the_signature_and_the_docstring_say() -> None:
+    def get_weather(  # type: ignore[no-untyped-def]  # (one parameter has no annotation)
+        city: str,
+        unit: Literal["C", "F"] = "C",
+        *,
+        days: Annotated[int, "how far ahead"] = 1,
+        colour: Colour = Colour.BLUE,
+        note: str | None = None,
+        anything=None,
+    ) -> str:
+        """Looks up the weather.
+
+        It knows all cities.
+
+        Args:
+            city (str): where,
+                as people call it
+            days: not this
+            unit: Celsius or Fahrenheit
+
+        Returns:
+            nothing that concerns the model
+        """
+        return city
+
+    tool = Tool.of(get_weather)
+    assert tool.declaration() == {
+        "name": "get_weather",
+        "description": "Looks up the weather.\n\nIt knows all cities.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "city": {"type": "string", "description": "where, as people call it"},
+                "unit": {
+                    "type": "string",
+                    "enum": ["C", "F"],
+                    "description": "Celsius or Fahrenheit",
+                    "default": "C",
+                },
+                "days": {"type": "integer", "description": "how far ahead", "default": 1},
+                "colour": {"type": "string", "enum": ["red", "blue"], "default": "blue"},
+                "note": {"anyOf": [STRING, {"type": "null"}]},
+                "anything": {},
+            },
+            "required": ["city"],
+            "additionalProperties": False,
+        },
+    }
+    assert repr(tool).startswith("Tool(name='get_weather'")
+
+
+def test_a_docstring_without_sections() -> None:
+    assert read_docstring("") == ("", {})
+    assert read_docstring("One line.") == ("One line.", {})
+    assert read_docstring("Args:\n  a: first\n  b (int): second\n\n  c:") == (
+        "",
+        {"a": "first", "b": "second", "c": ""},
+    )
+
+
+class Searcher:
+    """Finds things."""
+
+    def search(self, query: str) -> str:
+        """Finds something."""
+        return query
+
+    def __call__(self, query: str) -> str:
+        """Finds anything."""
+        return query
+
+
+def test_all_kinds_of_callables() -> None:
+    def base(query: str, limit: int = 5) -> str:
+        """Searches."""
+        return query
+
+    @functools.wraps(base)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return base(*args, **kwargs)
+
+    names = {"query": STRING}
+    for function, description in (
+        (Searcher().search, "Finds something."),
+        (wrapped, "Searches."),
+        (Point, None),
+    ):
+        tool = Tool.of(function)
+        assert tool.name == function.__name__
+        assert description is None or tool.description == description
+    assert Tool.of(Searcher(), name="find").parameters["properties"] == names
+    assert Tool.of(functools.partial(base, limit=2), name="two").description == "Searches."
+    assert Tool.of(functools.partial(base, "x"), name="x").parameters["properties"].keys() == {"limit"}
+    assert Tool.of(base, name="other", description="Says.").declaration()["description"] == "Says."
+
+
+def positional_only(a: int, /) -> None: ...
+def many(*args: int) -> None: ...
+def options(**kwargs: int) -> None: ...
+def bytes_of(a: bytes) -> None: ...
+def by_number(a: dict[int, str]) -> None: ...
+def a_function(a: Callable[[], None]) -> None: ...
+def unknown_name(a: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821  (that is the fault)
+def bad_literal(a: Literal[b"x"]) -> None: ...
+def generator(a: int) -> Any:
+    yield a
+
+
+async def async_generator(a: int) -> Any:
+    yield a
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (
+            positional_only,
+            "positional_only: a tool is called with named arguments, and a: 'int' cannot be given by name",
+        ),
+        (many, r"many: a tool is called with named arguments, and \*args"),
+        (options, r"options: a tool is called with named arguments, and \*\*kwargs"),
+        (bytes_of, "bytes_of: a: bytes cannot be read from JSON; annotate it otherwise"),
+        (by_number, "by_number: a: the keys of a JSON object are strings, not <class 'int'>"),
+        (a_function, "a_function: a: Callable cannot be read from JSON"),
+        (unknown_name, "unknown_name: an annotation cannot be looked up: name 'Nowhere' is not defined"),
+        (bad_literal, "b'x' has no form in JSON"),
+        (generator, "yields; a tool returns"),
+        (async_generator, "yields; a tool returns"),
+        (7, "a tool must be callable, not 7"),
+    ],
+)
+def test_what_no_model_could_call_is_refused(function: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        Tool.of(function)
+
+
+@pytest.mark.parametrize("name", ["", "two words", "x" * 65, "<lambda>"])
+def test_a_name_that_no_provider_takes(name: str) -> None:
+    def function() -> None: ...
+
+    function.__name__ = name
+    with pytest.raises(ValueError, match="a tool needs a name of 1 to 64 letters"):
+        Tool.of(function)
+
+
+async def later(a: int) -> int:
+    return a
+
+
+class Later:
+    async def __call__(self, a: int) -> int:
+        return a
+
+
+def test_a_box_of_tools() -> None:
+    box = make_toolbox([Searcher().search, Tool.of(later), Tool.of(Later(), name="much_later")], may_be_async=True)
+    assert list(box) == ["search", "later", "much_later"]
+    assert [tool.is_async for tool in box.values()] == [False, True, True]
+    assert Tool.of(functools.partial(later, 1), name="x").is_async
+
+    with pytest.raises(ValueError, match="two tools are called 'later'"):
+        make_toolbox([later, later], may_be_async=True)
+    with pytest.raises(TypeError, match="later is async; use AsyncLetta"):
+        make_toolbox([later], may_be_async=False)
+    with pytest.raises(TypeError, match="tools must be a list of functions, not <function"):
+        make_toolbox(later, may_be_async=True)  # type: ignore[arg-type]  # (what is refused)

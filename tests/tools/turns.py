@@ -1,0 +1,82 @@
+"""What the tests of turns share: either client's turn, driven from plain code."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import httpx
+
+from letta_ext import RetryPolicy
+from letta_ext.testing import EmbeddedServer
+from letta_ext.tool_loop import ToolResult
+
+from ..ext import helpers
+from ..ext.helpers import Handler
+
+NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Reading the certificates of the world takes longer than a whole turn, and loopback needs none."""
+
+RETRY = RetryPolicy(max_retries=3, initial_delay=0)
+
+
+class Side(helpers.Side):
+    """A side whose clients are made in no time."""
+
+    def client(self, handler: Handler | None = None, **settings: Any) -> Any:
+        if handler is None and "http_client" not in settings:
+            settings["http_client"] = (httpx.AsyncClient if self.is_async else httpx.Client)(verify=NO_TLS)
+            self._to_close.append(settings["http_client"])
+        return super().client(handler, **settings)
+
+
+def begin(side: Side, server: EmbeddedServer, tools: Iterable[Any] = (), base_url: str = "", **arguments: Any) -> Any:
+    """A turn in the server's conversation."""
+    client = side.client(base_url=base_url or server.base_url, retry=arguments.pop("retry", RETRY))
+    return client.conversations.messages.run_tools(server.conversation_id, tools=list(tools), **arguments)
+
+
+def result(
+    side: Side, server: EmbeddedServer, tools: Iterable[Any] = (), base_url: str = "", **arguments: Any
+) -> ToolResult:
+    """What a whole turn brings."""
+    turn = begin(side, server, tools, base_url, **arguments)
+    found: ToolResult = side.run(turn.result())
+    return found
+
+
+def listed(side: Side, server: EmbeddedServer) -> list[Any]:
+    """The conversation as the server has it."""
+    client = side.client(base_url=server.base_url)
+    return side.items(client.conversations.messages.list(server.conversation_id, order="asc"))
+
+
+def kinds(messages: Iterable[Any]) -> list[str]:
+    """The types of messages."""
+    return [message.message_type.removesuffix("_message") for message in messages]
+
+
+def returns(messages: Iterable[Any]) -> list[tuple[str, str]]:
+    """What the server noted of tools, in the order of their calls."""
+    noted = [
+        each for message in messages if message.message_type == "tool_return_message" for each in message.tool_returns
+    ]
+    return [(each.status, each.tool_return) for each in noted]
+
+
+class Weather:
+    """A tool that counts."""
+
+    def __init__(self, answer: Callable[[str], Any] = lambda city: f"sunny in {city}") -> None:
+        self.cities: list[str] = []
+        self.answer = answer
+
+    def weather(self, city: str) -> Any:
+        """Looks up the weather.
+
+        Args:
+            city: where
+        """
+        self.cities.append(city)
+        return self.answer(city)
