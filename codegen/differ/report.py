@@ -79,7 +79,8 @@ def _gathered(places: Sequence[str]) -> list[str]:
         if len(some) == len(owners) == 1:
             found.append(_joined(owners[0], some[0]))
         else:
-            found.append(f"{', '.join(member.strip('()') for member in some)} of {', '.join(owners)}")
+            bare = (member.replace("(", "", 1).replace(")", "", 1) if member[0] == "(" else member for member in some)
+            found.append(f"{', '.join(bare)} of {', '.join(owners)}")
     return found
 
 

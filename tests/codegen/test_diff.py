@@ -262,7 +262,20 @@ def test_what_happened_in_many_places_is_said_once() -> None:
         for name in ("Thing", "Send"):
             data["components"]["schemas"][name]["properties"]["size"]["description"] = "How big."
         thing(data)["properties"]["rows"]["description"] = "All of them."
+        for name in ("one", "other"):
+            call(data)["parameters"].append({"name": name, "in": "query", "schema": {"type": "array", "items": STRING}})
 
+    def edit_items(data: dict[str, Any]) -> None:
+        edit(data)
+        for parameter in call(data)["parameters"][2:]:
+            parameter["schema"]["items"] = INTEGER
+
+    before, after = base(), base()
+    edit(before)
+    edit_items(after)
+    assert "  one[], other[] of things.send: was string, is integer [sender]" in as_text(
+        compare(read(before), read(after))
+    )
     text, table = as_text(changes(edit)), as_markdown(changes(edit))
     assert text.count("its documentation reads differently") == 1
     assert len([line for line in table.splitlines() if "its documentation reads differently" in line]) == 1
