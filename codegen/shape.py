@@ -13,6 +13,7 @@ from codegen.faults import SpecError
 
 _TEXT = ("title", "description", "format", "$ref", "operationId", "summary", "propertyName", "style")
 _FLAGS = ("deprecated", "explode")
+_NUMBERS = ("minimum", "maximum")
 
 
 def check_shape(data: dict[str, Any]) -> None:
@@ -121,6 +122,9 @@ def _words(node: dict[str, Any], place: str) -> None:
     for word in _FLAGS:
         if word in node and not isinstance(node[word], bool):
             raise SpecError(f"{place}/{word}", f"is neither true nor false but {node[word]!r:.60}")
+    for word in _NUMBERS:
+        if word in node and (isinstance(node[word], bool) or not isinstance(node[word], int | float)):
+            raise SpecError(f"{place}/{word}", f"is no number but {node[word]!r:.60}")
 
 
 def _object(node: Any, place: str) -> dict[str, Any]:

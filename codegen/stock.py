@@ -70,16 +70,22 @@ def _for_stock(document: Document) -> Document:
     copy = document.copy()
     paths: dict[str, Any] = {}
     for n, operation in enumerate(copy.operations()):
-        for response in operation.data.get("responses", {}).values():
-            copy.deref(response, operation.place).get("content", {}).pop(EVENTS, None)
+        # What is shared is written out: references are followed by us, who escape and unescape names.
+        responses = {code: copy.deref(r, operation.place) for code, r in operation.data.get("responses", {}).items()}
+        for response in responses.values():
+            response.get("content", {}).pop(EVENTS, None)
         ids = [f"id{i}" for i in range(sum(p.data["in"] == "path" for p in operation.parameters))]
         parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in ids]
         path = "".join([f"/{n}", *(f"/{{{name}}}" for name in ids)])
-        named = {
+        ours: dict[str, Any] = {
             "operationId": module_name(operation.id),
             "tags": [module_name(tag) for tag in operation.data.get("tags", [])],
+            "parameters": parameters,
+            "responses": responses,
         }
-        paths[path] = {operation.method: operation.data | {"parameters": parameters} | named}
+        if "requestBody" in operation.data:
+            ours["requestBody"] = copy.deref(operation.data["requestBody"], operation.place)
+        paths[path] = {operation.method: operation.data | ours}
     copy.data["paths"] = paths
     aliases = {name: _alias(n) for n, name in enumerate(copy.schemas)}
     schemas = {aliases[name]: _bare(schema) | {"title": aliases[name]} for name, schema in copy.schemas.items()}

@@ -74,6 +74,18 @@ def _stream(**facts: str) -> dict[str, Any]:
     return {"responses": {"200": {"description": "", "content": content}}, "x-letta-stream": told}
 
 
+def _shared(kind: str, node: Any, refer: Callable[[Any], dict[str, Any]]) -> Callable[[list[str]], Document]:
+    """Operations that refer to what stands in `components` under a name."""
+
+    def made(texts: list[str]) -> Document:
+        refs = [{"$ref": f"#/components/{kind}/{text.replace('~', '~0').replace('/', '~1')}"} for text in texts]
+        data = document(paths={f"/p{n}": {"post": operation(f"a.b{n}", **refer(at))} for n, at in enumerate(refs)})
+        data["components"][kind] = dict.fromkeys(texts, node)
+        return data
+
+    return made
+
+
 def _unions(make_one: Callable[[str], tuple[Any, Any]]) -> Callable[[list[str]], Document]:
     def made(texts: list[str]) -> Document:
         schemas: dict[str, Any] = {}
@@ -180,6 +192,25 @@ PLACES: dict[str, Callable[[list[str]], Document]] = {
     "stream event": _operations(lambda t: _stream(event=t)),
     "stream resume": _operations(lambda t: _stream(resume=t)),
     "stream switch": _operations(lambda t: _stream(switch=t)),
+    "stream default": _operations(lambda t: _stream(default=t)),
+    "minimum": _operations(lambda t: _query(schema={"type": "integer", "minimum": t})),
+    "reference of a mapping": _schemas(
+        lambda t: {"oneOf": [ref("T0")], "discriminator": {"propertyName": "kind", "mapping": {"a": t}}}
+    ),
+    "answer header": _operations(
+        lambda t: {"responses": {"200": {"description": "", "headers": {t: {"description": t, "schema": STRING}}}}}
+    ),
+    "answer example": _operations(
+        lambda t: {"responses": {"200": {"description": "", "content": {"application/json": {"example": {t: t}}}}}}
+    ),
+    "body description": _operations(lambda t: {"requestBody": takes(ref("B")) | {"description": t}}),
+    "link and callback": _operations(lambda t: {"callbacks": {t: {t: {}}}, "externalDocs": {"url": t}}),
+    "path description": lambda texts: document(
+        paths={f"/p{n}": {"get": operation(f"a.b{n}"), "description": t, "summary": t} for n, t in enumerate(texts)}
+    ),
+    "name of a shared parameter": _shared("parameters", _query()["parameters"][0], lambda at: {"parameters": [at]}),
+    "name of a shared answer": _shared("responses", answers(STRING)["200"], lambda at: {"responses": {"200": at}}),
+    "name of a shared body": _shared("requestBodies", takes(obj("", a=STRING)), lambda at: {"requestBody": at}),
     "servers": lambda texts: document() | {"servers": [{"url": t, "description": t} for t in texts]},
     "tags": lambda texts: document() | {"tags": [{"name": t, "description": t} for t in texts]},
 }
