@@ -30,6 +30,7 @@ class PackageView:
 
     Attributes:
         headers: whether any operation has a header parameter.
+        streams: whether any operation answers with events.
         models: by class name.
         endpoints: by module.
         unions: by module.
@@ -38,6 +39,7 @@ class PackageView:
     docstring: str
     version: str
     headers: bool
+    streams: bool
     library: LibraryView
     operations: list[OperationView]
     models: dict[str, ModelView]
@@ -53,6 +55,7 @@ def package_view(document: Document, library: Library, operations: Sequence[Oper
         docstring=_package_docstring(str(info.get("title", ""))),
         version=repr(str(info.get("version", ""))),
         headers=any(o.at("header") for o in operations),
+        streams=any(o.stream for o in operations),
         library=library_view(library),
         operations=[OperationView(o.constant, operation_code(o)) for o in operations],
         models={m.name: model_view(m, cycles.get(f"models.{m.module}", frozenset())) for m in library.models.values()},
