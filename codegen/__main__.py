@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from codegen.differ.change import Level
 from codegen.differ.compare import compare
-from codegen.differ.origins import comparable
+from codegen.differ.origins import comparable, legible
 from codegen.differ.report import as_markdown, as_text
 from codegen.differ.revisions import load_revision
 from codegen.faults import GeneratorFailure, SpecError, VendorError
 from codegen.lenient import Skip, relax
-from codegen.pipeline import OUT, ROOT, SPEC, Parsed, drift, generate, read
+from codegen.pipeline import OUT, ROOT, SPEC, drift, generate, read
 from codegen.vendor import check_vendored, vendor
 
 CLEAN, DIFFERENT, FAILED = 0, 1, 2
@@ -189,17 +189,22 @@ def _diff(given: argparse.Namespace) -> int:
     names = (given.old, given.new)
     old, new = (load_revision(name, default=SPEC, root=ROOT) for name in names)
     if given.shared:
-        old, new = comparable(old, new), comparable(new, old)
-    sides: list[Parsed] = []
-    for name, data in zip(names, (old, new), strict=True):
         if given.lenient:
-            data, skips = relax(data, read)
-            _list(skips, sys.stderr, f"{name}: ")
-        sides.append(read(data))
-    changes = compare(*sides, shared=given.shared)
+            old, new = (_relaxed(name, data, legible) for name, data in zip(names, (old, new), strict=True))
+        old, new = comparable(old, new), comparable(new, old)
+    if given.lenient:
+        old, new = (_relaxed(name, data, read) for name, data in zip(names, (old, new), strict=True))
+    changes = compare(read(old), read(new), shared=given.shared)
     print((as_markdown if given.format == "markdown" else as_text)(changes))
     worst = max((change.level for change in changes), default=Level.COSMETIC)
     return DIFFERENT if given.fail_on and worst >= Level[given.fail_on.upper()] else CLEAN
+
+
+def _relaxed(name: str, data: dict[str, Any], understood: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """The part of a document that is understood; the rest is listed."""
+    data, skips = relax(data, understood)
+    _list(skips, sys.stderr, f"{name}: ")
+    return data
 
 
 def _list(skips: Sequence[Skip], to: TextIO, head: str = "") -> None:

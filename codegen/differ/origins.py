@@ -6,10 +6,11 @@ import re
 from contextlib import suppress
 from typing import Any
 
-from codegen.document import METHODS, SCHEMAS, Document, Operation
+from codegen.document import METHODS, SCHEMAS, Document, Operation, ref_name
 from codegen.faults import SpecError
 from codegen.names import class_name
 from codegen.operations import EVENTS
+from codegen.shape import check_shape
 
 Route = tuple[str, str]
 
@@ -19,11 +20,15 @@ def comparable(data: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
     Other operations are left out, with the components that only they reach. Where the other document says how a stream
     is read, and this one has such a stream without a word about it, the other's word is taken: OpenAPI has none.
+
+    Raises:
+        SpecError: either does not have the form of a document.
     """
     out = Document(data).copy()
-    theirs = {route(o.method, o.path): o for o in Document(other).operations()}
-    names = {route(o.method, o.path): o.id for o in out.operations()}
-    for operation in out.operations():
+    theirs = {route(o.method, o.path): o for o in legible(other)}
+    own = legible(out.data)
+    names = {route(o.method, o.path): o.id for o in own}
+    for operation in own:
         twin = theirs.get(route(operation.method, operation.path))
         if twin is not None:
             _tell_events(out, operation, twin, {o.id: names.get(key, "") for key, o in theirs.items()})
@@ -39,6 +44,16 @@ def comparable(data: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return out.data
 
 
+def legible(data: dict[str, Any]) -> list[Operation]:
+    """The operations of a document, if it has the form of one.
+
+    Raises:
+        SpecError: it has not, or an operation is not named.
+    """
+    check_shape(data)
+    return Document(data).operations()
+
+
 def route(method: str, path: str) -> Route:
     """What makes an operation the same whatever it is called: what a placeholder is called is nobody's business."""
     return method.lower(), re.sub(r"\{[^}]*\}", "{}", path)
@@ -51,10 +66,13 @@ def _tell_events(document: Document, operation: Operation, twin: Operation, name
     for response in operation.data.get("responses", {}).values():
         content = document.deref(response, operation.place).get("content", {})
         if EVENTS in content:
-            name = f"{class_name(operation.id)}Event"
             schema = content[EVENTS].get("schema", {})
-            if "$ref" not in schema:
-                document.data.setdefault("components", {}).setdefault("schemas", {})[name] = schema
+            if ref_name(schema) is None:
+                schemas = document.data.setdefault("components", {}).setdefault("schemas", {})
+                name = f"{class_name(operation.id)}Event"
+                while name in schemas:
+                    name += "s"
+                schemas[name] = schema
                 content[EVENTS]["schema"] = schema = {"$ref": SCHEMAS + name}
             resume = names.get(facts.get("resume", "")) or operation.id
             operation.data["x-letta-stream"] = {**facts, "event": schema["$ref"], "resume": resume}

@@ -387,6 +387,22 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "neither a file nor a revision" in capsys.readouterr().err
 
 
+def test_a_document_of_other_origin_may_be_faulty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ours, theirs = tmp_path / "ours.json", tmp_path / "theirs.json"
+    ours.write_text(json.dumps(base()))
+    data = foreign()
+    data["paths"]["/faulty"] = {"get": {"responses": []}}
+    data["paths"]["/nameless"] = {"get": {"responses": answers(STRING)}}
+    theirs.write_text(json.dumps(data))
+    assert main(["diff", str(ours), str(theirs), "--shared"]) == 2
+    assert "#/paths/~1faulty/get/responses" in capsys.readouterr().err
+    assert main(["diff", str(ours), str(theirs), "--shared", "--lenient"]) == 0
+    told = capsys.readouterr()
+    assert "No difference" in told.out
+    assert "#/paths/~1faulty/get" in told.err
+    assert "#/paths/~1nameless/get" in told.err
+
+
 def test_revisions_that_look_like_options_are_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "--", "--output=/tmp/pwned", "HEAD"]) == 2
     assert "neither a file nor a revision" in capsys.readouterr().err
