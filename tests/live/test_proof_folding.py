@@ -75,8 +75,8 @@ SCENARIOS: Final[dict[str, Turn]] = {
 }
 
 
-SAMPLE: Final = ["reasoning", "parallel client tools"]
-"""Those that run no tool on the server, which takes it seconds each."""
+SAMPLE: Final = ["parallel client tools"]
+"""One that runs no tool on the server, which takes it seconds each."""
 
 ECHOED: Final = {"denied approval", "client tool", "parallel client tools"}
 """The scenarios in which the caller says what a call returned. The server does not repeat it in a token stream, though
