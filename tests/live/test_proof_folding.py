@@ -83,6 +83,12 @@ ECHOED: Final = {"denied approval", "client tool", "parallel client tools"}
 it does in steps and without streaming: what is not in the stream, and whose id only the server knows, is not folded."""
 
 
+UNTOLD: Final = {("parallel client tools", "serial")}
+"""Where a token stream does not tell what is stored. A model that asks for several calls though it may ask for one is
+not held to it: the server streams them all and stores the first. Calls that it runs are told apart by their returns;
+of those that wait for the caller nothing says so, and the message has them all."""
+
+
 @pytest.fixture(scope="session")
 def serial_agent(scene: Scene, agent: Agent) -> Agent:
     """An agent that calls one tool at a time."""
@@ -132,7 +138,9 @@ async def test_a_folded_stream_is_the_answer(
     at_once, calls = await play(client, scene.conversation(of.id), turns, streaming=False)
     expected = [placed(shown(answer.messages, OF_A_TURN), calls) for answer in at_once]
     differences: list[str] = []
-    for name, mode in MODES.items():
+    untold = (scenario, "parallel" if parallel else "serial") in UNTOLD
+    modes = {name: mode for name, mode in MODES.items() if not (untold and mode["stream_tokens"])}
+    for name, mode in modes.items():
         conversation = scene.conversation(of.id)
         streamed, calls = await play(client, conversation, turns, **mode)
         found = [placed(shown(answer.messages, OF_A_TURN), calls) for answer in streamed]
@@ -150,5 +158,5 @@ async def test_a_folded_stream_is_the_answer(
             for message in shown(answer.messages, OF_EVENTS)
             if listed.get(message["id"] + message["message_type"]) != message
         )
-    print(f"\nPROOF live folding: {scenario}, modes {len(MODES)}, differences {len(differences)}")
+    print(f"\nPROOF live folding: {scenario}, modes {len(modes)}, differences {len(differences)}")
     assert not differences, "\n".join(differences)
