@@ -27,6 +27,9 @@ MODES: Final[dict[str, dict[str, Any]]] = {
     "background tokens": {"stream_tokens": True, "background": True},
 }
 
+PATIENCE: Final = 300.0
+"""Seconds to wait for the server, which takes a process for every call of a tool."""
+
 OF_EVENTS: Final = {"seq_id", "run_id", "date"}
 """What differs between a message that was listed and the same one streamed."""
 
@@ -120,7 +123,7 @@ async def play(
     calls: list[str] = []
     for turn in turns:
         given = {name: value(calls) if callable(value) else value for name, value in turn.items()}
-        made = await client.conversations.messages.create(conversation, **given, **mode)
+        made = await client.conversations.messages.create(conversation, **given, **mode, timeout=PATIENCE)
         answers.append(made if mode.get("streaming") is False else await made.result())
         calls.extend(call.tool_call_id for call in tool_calls(answers[-1].messages) if call.tool_call_id not in calls)
     return answers, calls
