@@ -125,5 +125,5 @@ def live(session: nox.Session) -> None:
     """The tests against a real Letta server, whose address is in LETTA_LIVE_BASE_URL."""
     if not os.environ.get("LETTA_LIVE_BASE_URL"):
         session.skip("LETTA_LIVE_BASE_URL is not set: it names the real Letta server to test against")
-    install(session, "test")
+    install(session, "test", "letta-client==1.12.1")  # what docs/faults.md compares with
     session.run("pytest", "-m", "not proof", "tests/live", *session.posargs)
