@@ -114,7 +114,8 @@ def proof(session: nox.Session) -> None:
     LETTA_PROOF=sample takes a sample of each, the same each time. Those of a real server come too where
     LETTA_LIVE_BASE_URL is set.
     """
-    install(session, "lint")  # with the type checkers, which whole generated packages have to pass
+    # With the type checkers, which whole generated packages have to pass, and what docs/faults.md compares with.
+    install(session, "lint", "letta-client==1.12.1")
     aside = () if os.environ.get("LETTA_LIVE_BASE_URL") else ("--ignore=tests/live",)
     env = {"LETTA_PROOF": os.environ.get("LETTA_PROOF", "full")}
     session.run("pytest", "-s", "-m", "proof", "tests", *aside, *session.posargs, env=env)

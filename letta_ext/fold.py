@@ -4,6 +4,10 @@ Deltas belong together by `id` and `message_type`, those of tool calls by `tool_
 parts of one message by `otid`; a change of it between two neighbours begins another part, but once deltas of several
 kinds interleave it changes with every turn and says nothing any more. What is right is what the server lists
 afterwards.
+
+One thing tokens do not tell: an agent that may call one tool at a time stores the first of several calls. Those that
+the server runs are told by their returns; where calls wait for the caller instead, the message has all that were asked
+for, and the list has the first.
 """
 
 from __future__ import annotations

@@ -21,6 +21,9 @@ from .replay import CONVERSATION, Replay, entries, recorded, replaying
 pytestmark = pytest.mark.proof
 
 COUNT: Final = 10_000 if FULL else 150
+WARM: Final = 500 if FULL else 10
+"""How many streams are left before stock is taken: what the interpreter keeps for use again is there by then."""
+
 SEND: Final[dict[str, Any]] = {"input": "hi", "background": True, "include_pings": True}
 
 
@@ -221,7 +224,7 @@ def test_left_streams_leave_nothing_behind(leave: Callable[[Letta], None]) -> No
         with unfinished() as replay, Letta(base_url=replay.base_url) as client:
             replay.held = True
             balance = Balance(replay)
-            for _ in range(10):
+            for _ in range(WARM):
                 leave(client)
             balance.take()
             for _ in range(count):
@@ -244,7 +247,7 @@ def test_left_async_streams_leave_nothing_behind(leave: Callable[[AsyncLetta], A
             replay.held = True
             async with AsyncLetta(base_url=replay.base_url) as client:
                 balance = Balance(replay)
-                for _ in range(10):
+                for _ in range(WARM):
                     await leave(client)
                 await settle()
                 balance.take()
