@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from ..follow import FollowCursor
     from ..following import AsyncFollow, Follow
-    from ..pages import AsyncPaginator, SyncArrayPage
+    from ..pages import AsyncPaginator, SyncPage
     from ..streams import AsyncStream, Stream
     from ..tool_turn import Approve, AsyncApprove, AsyncToolTurn, ToolTurn
     from ..tools import Tool
@@ -53,7 +53,7 @@ class Messages:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def list(self, conversation_id: str, **arguments: Unpack[MessagesListArguments]) -> SyncArrayPage[Message]:
+    def list(self, conversation_id: str, **arguments: Unpack[MessagesListArguments]) -> SyncPage[Message]:
         """Lists the messages of a conversation, newest first unless `order` says otherwise.
 
         A conversation that does not exist has no messages.

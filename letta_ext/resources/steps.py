@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from letta_api.unions import Message
 
     from ..arguments import FeedbackCreateArguments, StepMessagesListArguments, StepsListArguments
-    from ..pages import AsyncPaginator, SyncArrayPage
+    from ..pages import AsyncPaginator, SyncPage
     from ..requests import RequestOptions
     from .raw_steps import (
         AsyncFeedbackWithRawResponse,
@@ -136,7 +136,7 @@ class StepMessages:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def list(self, step_id: str, **arguments: Unpack[StepMessagesListArguments]) -> SyncArrayPage[Message]:
+    def list(self, step_id: str, **arguments: Unpack[StepMessagesListArguments]) -> SyncPage[Message]:
         """Lists the messages of a step, oldest first unless `order` says otherwise.
 
         What the agent answered shows as a reasoning message here. A step that does not exist has no messages.
@@ -186,7 +186,7 @@ class Steps:
         """The messages of steps."""
         return StepMessages(self._transport)
 
-    def list(self, **arguments: Unpack[StepsListArguments]) -> SyncArrayPage[Step]:
+    def list(self, **arguments: Unpack[StepsListArguments]) -> SyncPage[Step]:
         """Lists steps, newest first unless `order` says otherwise.
 
         Args:
