@@ -381,13 +381,13 @@ class Memory:
             # What came back moves to the end: the page ends where the walk stands.
             window[cursor] = window.pop(cursor, ())
         fresh: list[Any] = []
-        for item, cursor, key in zip(answer.items, answer.at, answer.keys, strict=True):
+        for item, at, key in zip(answer.items, answer.at, answer.keys, strict=True):
             if key in seen:
                 continue
             seen[key] = None
             fresh.append(item)
-            if cursor is not None:  # something that could not be decoded may have none
-                window[cursor] += (key,)
+            if at is not None:  # something that could not be decoded may have none
+                window[at] += (key,)
         self.page = len(answer.cursors)
         self._forget(max(RECENT, self.page))
         return fresh

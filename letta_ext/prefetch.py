@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -41,10 +44,15 @@ class AsyncAhead(Generic[T]):
     def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self._work: Callable[[], Awaitable[T]] = work
         self._task: asyncio.Task[T] | None = None
+        if "asyncio" not in sys.modules:  # nobody can run its loop then
+            return
+        import asyncio
+
         try:
-            self._task = asyncio.get_running_loop().create_task(work())
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             return
+        self._task = loop.create_task(work())
         self._task.add_done_callback(_hear)
 
     async def result(self) -> T:

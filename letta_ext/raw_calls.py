@@ -168,6 +168,7 @@ def unread(method: Callable[P, T]) -> Callable[P, ResponseContext[T]]:
     def later(*args: P.args, **kwargs: P.kwargs) -> ResponseContext[T]:
         return ResponseContext(lambda: send(*args, **kwargs))
 
+    vars(later).pop("__signature__", None)  # that of the function; of the method it is without `self`
     return later
 
 
@@ -181,4 +182,5 @@ def async_unread(method: Callable[P, Awaitable[T]]) -> Callable[P, AsyncResponse
     def later(*args: P.args, **kwargs: P.kwargs) -> AsyncResponseContext[T]:
         return AsyncResponseContext(lambda: send(*args, **kwargs))
 
+    vars(later).pop("__signature__", None)
     return later

@@ -130,9 +130,7 @@ class Transport:
         with call.watch:
             return finish(call, self.in_turn(call, ids, arguments, stream=unread))
 
-    def page(
-        self, endpoint: Answering[list[T]], ids: tuple[Any, ...], arguments: Mapping[str, Any]
-    ) -> SyncPage[T]:
+    def page(self, endpoint: Answering[list[T]], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> SyncPage[T]:
         """Sends one call of a list and returns its page, which walks on."""
 
         def fetch(arguments: Mapping[str, Any]) -> list[T]:
