@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .config import given
 from .paging import Checkpoint, Fetching, Walk
@@ -152,10 +152,10 @@ class AsyncPage(_Page[T]):
                     yield item
 
 
-SyncArrayPage: TypeAlias = SyncPage
+SyncArrayPage = SyncPage
 """The name that the published client has for it."""
 
-AsyncArrayPage: TypeAlias = AsyncPage
+AsyncArrayPage = AsyncPage
 """The name that the published client has for it."""
 
 

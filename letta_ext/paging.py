@@ -60,7 +60,7 @@ Fetching: TypeAlias = Generator[dict[str, Any], list[Any], list[Any] | None]
 def field_of(item: Any, name: str) -> Any:
     """A field of an item, also of one that could not be decoded."""
     if isinstance(item, Unknown):
-        return item.raw.get(name) if isinstance(item.raw, Mapping) else None
+        return item.raw.get(name) if is_object(item.raw) else None
     return getattr(item, name, None)
 
 
