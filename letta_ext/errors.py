@@ -1,7 +1,8 @@
 """Everything that this library raises on purpose, in one tree under `LettaError`.
 
 The classes that the published `letta-client` has are here under the same names and for the same cases, so that
-`except` clauses survive a change of the import. What httpx, JSON and Unicode raise is translated into them.
+`except` clauses survive a change of the import. What httpx, JSON and Unicode raise is translated into them. They carry
+what an answer said rather than the answer: httpx's requests hold the key, and can go into no other process.
 """
 
 from __future__ import annotations
