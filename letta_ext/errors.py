@@ -146,8 +146,11 @@ class InternalServerError(APIStatusError):
     """5xx: the server, or the model's provider behind it, failed."""
 
 
-class RunError(APIError):
-    """A streamed run failed: the server sent an error event; `error_type` and `detail` are its words."""
+class RunError(APIStatusError):
+    """A streamed run failed: the server sent an error event; `error_type` and `detail` are its words.
+
+    The status is that of the stream, 200. The published client raises an `APIStatusError` here.
+    """
 
 
 class StreamInterrupted(APIConnectionError):  # noqa: N818  (it tells what happened, as its name is known)
