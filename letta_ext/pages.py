@@ -10,7 +10,7 @@ from .config import given
 from .paging import Checkpoint, Fetching, Walk
 from .prefetch import Ahead, AsyncAhead
 from .requests import OPTIONS, Endpoint
-from .validation import check_arguments
+from .validation import check_arguments, check_id
 
 T = TypeVar("T")
 
@@ -212,6 +212,9 @@ def make_walk(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapping[str, 
     else:
         # The messages of an agent's own conversation come in ascending order, whatever order a page is of.
         direct = bool(ids) and (ids[0] == "default" or str(ids[0]).startswith("agent-"))
+        for name in (facts.after, facts.before):
+            if isinstance(cursor := arguments.get(name), str):
+                check_id(name, cursor)  # servers take what is none for no cursor, and begin at the top
         walk = Walk(facts, arguments, reversible=direct)
     walk.prefetch = prefetch
     return walk

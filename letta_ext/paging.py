@@ -16,6 +16,7 @@ Filters that the server applies after the limit would hide the thing that has to
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import count, takewhile
@@ -64,18 +65,15 @@ def field_of(item: Any, name: str) -> Any:
     return getattr(item, name, None)
 
 
-def identity(item: Any, fields: Sequence[Any]) -> int:
-    """What makes an item the same as another, in 60 bits: Python keeps those in 32 bytes.
-
-    Args:
-        item: the item.
-        fields: the values of the fields that name it. Where one is missing, all that the item is names it.
-    """
-    if None in fields:
-        told = item.raw if isinstance(item, Unknown) else item.to_dict() if isinstance(item, Model) else item
-        fields = [*fields, repr(told)]
+def identity(fields: Sequence[Any]) -> int:
+    """What makes an item the same as another, in 60 bits: Python keeps those in 32 bytes."""
     text = "\0".join(map(str, fields)).encode(errors="surrogatepass")
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") >> 4
+
+
+def told(item: Any) -> str:
+    """All that an item is."""
+    return repr(item.raw if isinstance(item, Unknown) else item.to_dict() if isinstance(item, Model) else item)
 
 
 def cursors_of(items: Sequence[Any], facts: Page) -> list[str]:
@@ -99,10 +97,17 @@ class Answer:
         self.at: list[str | None] = []
         self.keys: list[int] = []
         names = [facts.cursor, *facts.identity]
+        alike: Counter[str] = Counter()
         for item in items:
             cursor, *fields = [field_of(item, name) for name in names]
             self.at.append(None if cursor is None else str(cursor))
-            self.keys.append(identity(item, fields))
+            if None in fields:
+                # A part without a name of its own is told by which it is of those like it, since the parts of a stored
+                # thing come together; something without an id, by all that it is.
+                like = repr(fields) if cursor is not None else told(item)
+                fields += [like, alike[like]]
+                alike[like] += 1
+            self.keys.append(identity(fields))
         self.cursors = list(dict.fromkeys(cursor for cursor in self.at if cursor is not None))
 
     def turned(self) -> Answer:
@@ -185,6 +190,9 @@ class Walk:
     def _first(self) -> Fetching:
         items = yield dict(self.arguments)
         asked = self._limit
+        if asked == 0:
+            self.ended = True
+            return items
         if not items and self.facts.counts == "stored" and (asked or SHORTEST_DEFAULT) < CONFIRM:
             # All that is on this page may be hidden, and there is nothing that the next one could lie behind.
             asked = CONFIRM

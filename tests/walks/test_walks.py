@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -190,7 +190,26 @@ def test_things_without_a_name_are_told_apart_by_all_that_they_are() -> None:
         Stored("m1", 1, (Item("m1", "assistant_message", None, 3),)),
     )
     assert list(start(Server(rows), order="asc", limit=1)) == Server(rows).everything("asc")
-    raw: list[Any] = [{"no": "id"}, {"nor": "this"}, 7, None, {"id": "m", "message_type": "new"}]
+    raw: list[Any] = [{"no": "id"}, {"no": "id"}, {"nor": "this"}, 7, None, {"id": "m", "message_type": "new"}]
     unknown = [UnknownMessage(each, "it is new") for each in raw]
     assert list(start(Server(()), order="asc")) == []
     assert list(first_page(Walk(MESSAGES, {}), lambda _: unknown)) == unknown
+
+
+def test_a_thing_that_changes_while_it_is_walked_over_comes_once() -> None:
+    server = Server(things(range(6)))
+
+    def fetch(arguments: Any) -> list[Any]:
+        found = server(arguments)
+        return [evolve(item, otid=None, date=len(server.requests)) for item in found]
+
+    assert [item.id for item in first_page(Walk(MESSAGES, {"order": "asc", "limit": 2}), fetch)] == [
+        f"m{n}" for n in range(6)
+    ]
+
+
+def test_a_page_of_nothing_is_the_whole_walk() -> None:
+    server = Server(things(range(6)), default_limit=0)
+    page = start(server, limit=0)
+    assert (page.items, page.has_next_page(), list(page)) == ([], False, [])
+    assert len(server.requests) == 1
