@@ -171,13 +171,15 @@ def test_a_page_keeps_the_options_of_its_call_when_it_is_gone_on_from_twice() ->
 
 @pytest.mark.parametrize("facts", [MESSAGES, STEPS])
 def test_what_a_walk_remembers(facts: Any) -> None:
-    count = 20_000  # a dict is at its largest, by the item, shortly after it has grown; a set would take 141 bytes
+    count = (
+        11_000  # a dict is at its largest, by the item, shortly after it has grown; a set would have taken 141 bytes
+    )
 
     def fetch(arguments: Mapping[str, Any]) -> list[Any]:
         at = int(arguments.get("after", "message-0")[8:])
         return [Item(f"message-{n + 1}") for n in range(at, min(at + arguments["limit"], count))]
 
-    page = first_page(Walk(facts, {"order": "asc", "limit": 500}), fetch)
+    page = first_page(Walk(facts, {"order": "asc", "limit": 100}), fetch)
     walk = page._walk  # the one way to see how much it remembers
     tracemalloc.start()
     try:
