@@ -169,7 +169,7 @@ def make_call(
     if extra_headers := mapping("extra_headers", options.get("extra_headers")):
         check_headers(extra_headers)
         headers = merged(headers, extra_headers)
-    timeout = options.get("timeout", config.timeout)
+    timeout = read_timeout(options["timeout"]) if "timeout" in options else config.timeout
     retry, hooks = options.get("retry", config.retry), options.get("hooks", config.hooks)
     check_kind("retry", retry, RetryPolicy)
     check_kind("hooks", hooks, Hooks)
@@ -179,7 +179,7 @@ def make_call(
         Request(request.method, request.path, query, body),
         accept,
         headers,
-        timeout if timeout is config.timeout else read_timeout(timeout),
+        timeout,
         retry,
         repeat or ("always" if operation.repeat == "always" else "unsent"),
         hooks,
