@@ -178,6 +178,9 @@ class Walk:
         self.restarted = False  # whether the server has been seen to pass over a cursor
         self.back = 1  # how far back the last cursor was that led on
         self.short = False
+        # By cursor parameter, what it led to beyond the last thing: if that does not come, something was passed over.
+        self.passed = {name: set[int]() for name in self.names}
+        self.most = 0  # how many things an answer with new ones has brought
         self.ended = False
         self.place = 0
         self.moving = Lock()
@@ -271,16 +274,24 @@ class Walk:
         size = CONFIRM if self.short else (self._limit or max(SHORTEST_DEFAULT, self.memory.page)) + 1
         while True:
             answer, asked = yield from self._overlapping(size)
-            if self.memory.has_new(answer):
+            if self.memory.unseen(answer):
                 return self._take(answer, asked)
             if len(answer.cursors) >= asked:
                 size = asked * 2  # all that came shares one position: ask for more of it
             elif size < CONFIRM:
                 size = CONFIRM
-            elif self.restarted:
-                raise self._changed()  # whether there is more cannot be told from a list that only ever begins
+            elif self.restarted or any(key not in self.memory for key in self.passed[self.names[0]]):
+                raise self._changed()  # there may be more, or is, that no cursor leads to
+            elif len(answer.cursors) >= self.most and not (yield from self._sends_more_than(len(answer.cursors))):
+                raise self._changed(f"sends {len(answer.cursors)} things at most, of which none is new")
             else:
                 return None
+
+    def _sends_more_than(self, most: int) -> Generator[dict[str, Any], list[Any], bool]:
+        """Whether an answer of so many things was short because there are no more, not because no more are sent."""
+        if most < 2 or self.memory.count <= most:
+            return True
+        return len(Answer((yield {**self.arguments, self.facts.limit: CONFIRM}), self.facts).cursors) > most
 
     def _overlapping(self, size: int) -> Generator[dict[str, Any], list[Any], tuple[Answer, int]]:
         """An answer in which the last thing of the page before comes back, and how many were asked for."""
@@ -296,6 +307,8 @@ class Walk:
                     self.names.reverse()
                 self.proven, self.back = True, back
                 return answer, asked
+            else:
+                self.passed[name] |= self.memory.unseen(answer)
         if self.memory.complete:
             asked = self.memory.count + size - 1
             answer = Answer((yield {**self.arguments, self.facts.limit: asked}), self.facts)
@@ -303,12 +316,9 @@ class Walk:
                 return answer, asked
         raise self._changed()
 
-    def _changed(self) -> ListChangedError:
+    def _changed(self, why: str = "began it again, or has no longer what it stood at") -> ListChangedError:
         last = self.memory.recent[-1]
-        return ListChangedError(
-            f"The list does not go on behind {last!r}: the server began it again, or the thing is gone. List it from"
-            " the start."
-        )
+        return ListChangedError(f"The list does not go on behind {last!r}: the server {why}. List it from the start.")
 
     def _tries(self, known: int) -> Iterator[tuple[str, int]]:
         """Cursor parameters, and how far back the cursor is to lie, the likeliest first."""
@@ -329,6 +339,7 @@ class Walk:
         if self.reversed:
             answer = answer.turned()
         self.short = len(answer.cursors) < (asked or SHORTEST_DEFAULT)
+        self.most = max(self.most, len(answer.cursors))
         fresh = self.memory.add(answer)
         if not self.filters:
             return fresh
@@ -376,9 +387,12 @@ class Memory:
         """Whether everything that was seen is still known, so that the list can be gone over from the start."""
         return self._keep_all or self.count <= len(self._window)
 
-    def has_new(self, answer: Answer) -> bool:
-        """Whether there is anything that was not seen."""
-        return any(key not in self._seen for key in answer.keys)
+    def __contains__(self, key: int) -> bool:
+        return key in self._seen
+
+    def unseen(self, answer: Answer) -> set[int]:
+        """The identities of what was not seen."""
+        return {key for key in answer.keys if key not in self._seen}
 
     def add(self, answer: Answer) -> list[Any]:
         """Takes a page in, and returns what of it is new."""
