@@ -280,12 +280,19 @@ class Walk:
                 size = asked * 2  # all that came shares one position: ask for more of it
             elif size < CONFIRM:
                 size = CONFIRM
-            elif self.restarted or any(key not in self.memory for key in self.passed[self.names[0]]):
+            elif self.restarted or self._passed_over():
                 raise self._changed()  # there may be more, or is, that no cursor leads to
             elif len(answer.cursors) >= self.most and not (yield from self._sends_more_than(len(answer.cursors))):
                 raise self._changed(f"sends {len(answer.cursors)} things at most, of which none is new")
             else:
                 return None
+
+    def _passed_over(self) -> bool:
+        """Whether a cursor led past things which then never came."""
+        # The other way may lead to what was not asked for, where the list has bounds of its own.
+        bounded = any(name in self.arguments for name in self.names)
+        names = self.names[:1] if self.proven or bounded else self.names
+        return any(key not in self.memory for name in names for key in self.passed[name])
 
     def _sends_more_than(self, most: int) -> Generator[dict[str, Any], list[Any], bool]:
         """Whether an answer of so many things was short because there are no more, not because no more are sent."""

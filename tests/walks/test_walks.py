@@ -64,6 +64,27 @@ def test_a_walk_yields_everything_once_whatever_the_server_is_like(
 
 
 @given(
+    stored=compacted(),
+    limit=st.sampled_from(LIMITS),
+    order=st.sampled_from(["asc", "desc"]),
+    order_relative=st.booleans(),
+    most=st.integers(2, 12),
+)
+def test_a_server_that_caps_its_pages_loses_nothing_silently(
+    stored: tuple[Stored, ...], limit: int | None, order: str, order_relative: bool, most: int
+) -> None:
+    server = Server(stored, order_relative=order_relative, most=most)
+    got: list[Any] = []
+    try:
+        got.extend(start(server, order=order, limit=limit))
+    except ListChangedError:
+        assert len({row.position for row in stored}) < len(stored), "only shared positions keep it from going on"
+        assert len(set(got)) == len(got)
+        return
+    assert sorted(got, key=repr) == sorted(server.everything(order), key=repr)
+
+
+@given(
     count=st.integers(0, 40),
     hidden=st.sets(st.integers(0, 39)),
     limit=st.sampled_from(LIMITS),
