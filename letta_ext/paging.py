@@ -10,8 +10,9 @@ last thing does not come back
 - or the server did not know the cursor and began again.
 
 What comes back a second time is dropped by its identity. Without progress more is asked for. A walk ends when the
-server, asked for many more, has nothing new; it never ends because a page was short, since things may be hidden.
-Filters that the server applies after the limit would hide the thing that has to come back; they are applied here.
+server, asked for many more, has nothing new; it never ends because a page was short, since things may be hidden, nor
+where the server caps its pages, or was seen to have what then never came: that is an error, as all is that proves
+nothing. Filters that the server applies after the limit would hide the thing that has to come back; they are applied here.
 """
 
 from __future__ import annotations
@@ -315,7 +316,8 @@ class Walk:
                 self.proven, self.back = True, back
                 return answer, asked
             else:
-                self.passed[name] |= self.memory.unseen(answer)
+                still = {key for key in self.passed[name] if key not in self.memory}
+                self.passed[name] = still | self.memory.unseen(answer)
         if self.memory.complete:
             asked = self.memory.count + size - 1
             answer = Answer((yield {**self.arguments, self.facts.limit: asked}), self.facts)
