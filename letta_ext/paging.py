@@ -10,9 +10,9 @@ last thing does not come back
 - or the server did not know the cursor and began again.
 
 What comes back a second time is dropped by its identity. Without progress more is asked for. A walk ends when the
-server, asked for many more, has nothing new; it never ends because a page was short, since things may be hidden, nor
-where the server caps its pages, or was seen to have what then never came: that is an error, as all is that proves
-nothing. Filters that the server applies after the limit would hide the thing that has to come back; they are applied here.
+server, asked for many more, has nothing new; it never ends because a page was short, since things may be hidden, or the
+server may cap its pages. Where neither an end nor a way on can be proven, that is an error. Filters that the server
+applies after the limit would hide the thing that has to come back; they are applied here.
 """
 
 from __future__ import annotations
