@@ -44,6 +44,7 @@ from .errors import (
     ConversationBusyError,
     InternalServerError,
     LettaError,
+    ListChangedError,
     NotFoundError,
     PendingApprovalError,
     PermissionDeniedError,
@@ -52,12 +53,14 @@ from .errors import (
     RunExpiredError,
     StreamInterrupted,
     StreamTimeoutError,
+    TooManyRoundsError,
     UnprocessableEntityError,
 )
 from .hooks import Hooks
 from .limits import StreamLimits
 from .logs import configure as _configure
-from .pages import AsyncArrayPage, AsyncPaginator, SyncArrayPage
+from .pages import AsyncArrayPage, AsyncPage, AsyncPaginator, SyncArrayPage, SyncPage
+from .paging import Checkpoint
 from .requests import RequestOptions
 from .retry import Attempt, RetryPolicy
 from .streams import AsyncStream, Stream
@@ -78,12 +81,14 @@ __all__ = [
     "AsyncArrayPage",
     "AsyncClient",
     "AsyncLetta",
+    "AsyncPage",
     "AsyncPaginator",
     "AsyncStream",
     "Attempt",
     "AuthenticationError",
     "BadRequestError",
     "BusyPolicy",
+    "Checkpoint",
     "Client",
     "ConflictError",
     "ConversationBusyError",
@@ -93,6 +98,7 @@ __all__ = [
     "InternalServerError",
     "Letta",
     "LettaError",
+    "ListChangedError",
     "NotFoundError",
     "NotGiven",
     "Omit",
@@ -108,7 +114,9 @@ __all__ = [
     "StreamLimits",
     "StreamTimeoutError",
     "SyncArrayPage",
+    "SyncPage",
     "Timeout",
+    "TooManyRoundsError",
     "UnprocessableEntityError",
     "__version__",
     "not_given",

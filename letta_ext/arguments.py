@@ -21,9 +21,12 @@ class ListOptions(RequestOptions, total=False):
 
     Attributes:
         checkpoint: where an earlier walk stood, as its page's `checkpoint()` said; it holds that walk's arguments.
+        prefetch: whether the next page is fetched while the present one is used: by a thread, or a task of asyncio.
+            Hooks are called there then.
     """
 
     checkpoint: Checkpoint
+    prefetch: bool
 
 
 class StepsListArguments(StepsListParams, ListOptions):

@@ -32,14 +32,16 @@ class DefaultHttpxClient(httpx.Client):
     """
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{"limits": DEFAULT_LIMITS, "timeout": DEFAULT_TIMEOUT, **settings})
+        ours: dict[str, Any] = {"limits": DEFAULT_LIMITS, "timeout": DEFAULT_TIMEOUT}
+        super().__init__(**ours | settings)
 
 
 class DefaultAsyncHttpxClient(httpx.AsyncClient):
     """What `DefaultHttpxClient` is, for async code."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{"limits": DEFAULT_LIMITS, "timeout": DEFAULT_TIMEOUT, **settings})
+        ours: dict[str, Any] = {"limits": DEFAULT_LIMITS, "timeout": DEFAULT_TIMEOUT}
+        super().__init__(**ours | settings)
 
 
 __all__ = [

@@ -16,6 +16,7 @@ from .hooks import Hooks
 from .limits import StreamLimits
 from .redaction import is_secret, merged
 from .retry import RetryPolicy
+from .shapes import is_array, is_object
 
 ENVIRONMENTS: Mapping[str, str] = {"cloud": "https://api.letta.com", "local": "http://localhost:8283"}
 DEFAULT_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
@@ -124,24 +125,24 @@ def make_config(environ: Mapping[str, str], options: ClientOptions) -> Config:
             raise ValueError("api_key must not be empty; leave it out, or give None, for a server that asks for none")
         headers["Authorization"] = f"Bearer {_header_text('api_key', key, secret=True)}"
     if project is not None:
-        headers["X-Project"] = project
+        headers["X-Project"] = _header_text("project", project)
     if project_id is not None:
-        headers["X-Project-Id"] = project_id
-    default_headers = dict(options.get("default_headers") or {})
-    check_headers(headers)
+        headers["X-Project-Id"] = _header_text("project_id", project_id)
+    default_headers = dict(mapping("default_headers", options.get("default_headers")))
     check_headers(default_headers)
     retry = options.get("retry") or RetryPolicy()
     check_kind("retry", retry, RetryPolicy)
     max_retries = options.get("max_retries")
     if max_retries is not None:
-        if not isinstance(max_retries, int) or max_retries < 0:
+        if not isinstance(max_retries, int) or isinstance(max_retries, bool) or max_retries < 0:
             raise ValueError(f"max_retries must be a whole number, 0 or more, not {max_retries!r}")
         retry = evolve(retry, max_retries=max_retries)
     when_busy = options.get("when_busy")
     when_busy = "raise" if when_busy is None else when_busy
     read_when_busy(when_busy)
     timeout = options.get("timeout", NOT_GIVEN)
-    default_query = dict(options.get("default_query") or {})
+    default_query = dict(mapping("default_query", options.get("default_query")))
+    check_query("default_query", default_query)
     address = _base_url(environ, options.get("base_url"), options.get("environment"))
     limits = DEFAULT_TIMEOUT if isinstance(timeout, NotGiven) else read_timeout(timeout)
     hooks = options.get("hooks") or Hooks()
@@ -195,11 +196,15 @@ def _base_url(environ: Mapping[str, str], base_url: str | httpx.URL | None, envi
         raise ValueError(f"environment must be one of {', '.join(ENVIRONMENTS)}, not {environment!r}")
     if base_url is not None and environment is not None:
         raise ValueError("give base_url or environment, not both: they are two addresses")
+    if base_url is not None and not isinstance(base_url, (str, httpx.URL)):
+        raise TypeError(f"base_url must be a string or an httpx.URL, not {type(base_url).__name__}")
     chosen = str(base_url) if base_url is not None else None
     if chosen is None and environment is not None:
         chosen = ENVIRONMENTS[environment]
     if chosen is None:
         chosen = environ.get("LETTA_BASE_URL") or ENVIRONMENTS["cloud"]
+    if " " in chosen:
+        raise ValueError(f"base_url must have no spaces, and is {chosen!r}")  # httpx would send them on, encoded
     try:
         url = httpx.URL(chosen)
     except httpx.InvalidURL as fault:
@@ -221,6 +226,9 @@ def read_timeout(timeout: TimeLimit) -> httpx.Timeout:
         ValueError: it is not positive.
     """
     if isinstance(timeout, httpx.Timeout):
+        for phase, seconds in timeout.as_dict().items():
+            if seconds is not None and not 0 <= seconds <= MAX_TIMEOUT:
+                raise ValueError(f"timeout must not be negative or endless, and has {phase}={seconds!r}")
         return timeout
     if timeout is None:
         return httpx.Timeout(None)
@@ -240,6 +248,32 @@ def check_kind(name: str, value: object, kind: type) -> None:
     """
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+
+
+def mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What an argument holds that is a mapping or left out.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if value is not None and not is_object(value):
+        raise TypeError(f"{name} must be a mapping, not {type(value).__name__}")
+    return value or {}
+
+
+def check_query(name: str, query: Mapping[str, Any]) -> None:
+    """Checks that query parameters have a form in an address.
+
+    Raises:
+        TypeError: they have none.
+    """
+    for key, value in query.items():
+        if not isinstance(key, str):
+            raise TypeError(f"{name} must have strings as keys, not {key!r}")
+        for each in value if is_array(value) else [value]:
+            if each is not None and not isinstance(each, (str, int, float)):
+                allowed = "a string, a number, True, False, None or a list of them"
+                raise TypeError(f"{name}[{key!r}] must be {allowed}, not {type(each).__name__}")
 
 
 def check_headers(headers: Mapping[str, str]) -> None:

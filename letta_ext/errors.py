@@ -1,7 +1,8 @@
 """Everything that this library raises on purpose, in one tree under `LettaError`.
 
 The classes that the published `letta-client` has are here under the same names and for the same cases, so that
-`except` clauses survive a change of the import. What httpx, JSON and Unicode raise is translated into them.
+`except` clauses survive a change of the import. What httpx, JSON and Unicode raise is translated into them. They carry
+what an answer said rather than the answer: httpx's requests hold the key, and can go into no other process.
 """
 
 from __future__ import annotations
@@ -145,8 +146,11 @@ class InternalServerError(APIStatusError):
     """5xx: the server, or the model's provider behind it, failed."""
 
 
-class RunError(APIError):
-    """A streamed run failed: the server sent an error event; `error_type` and `detail` are its words."""
+class RunError(APIStatusError):
+    """A streamed run failed: the server sent an error event; `error_type` and `detail` are its words.
+
+    The status is that of the stream, 200. The published client raises an `APIStatusError` here.
+    """
 
 
 class StreamInterrupted(APIConnectionError):  # noqa: N818  (it tells what happened, as its name is known)

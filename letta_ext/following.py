@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from letta_api.unions import Message, StreamEvent
 
     from .fold import Folder
-    from .resources.conversations import AsyncMessages, Messages
+    from .resources.messages import Messages
+    from .resources.messages_async import AsyncMessages
     from .streams import AsyncStream, Stream
     from .transport import AsyncTransport, Transport
 

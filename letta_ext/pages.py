@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from typing import Any, Generic, TypeVar
 
+from .config import given
 from .paging import Checkpoint, Fetching, Walk
+from .prefetch import Ahead, AsyncAhead
+from .requests import OPTIONS, Endpoint
+from .validation import check_arguments, check_id
 
 T = TypeVar("T")
 
@@ -23,8 +28,9 @@ class _Page(Generic[T]):
         self.items = items
         self._walk = walk
         # The walk moves on with the pages; this one can still say where it stood.
-        self._checkpoint = walk.checkpoint()
-        self._at = walk.memory.recent[-1:]
+        walk.place += 1
+        self._place = walk.place
+        self._mark = walk.mark()
         self._ended = walk.ended
 
     def has_next_page(self) -> bool:
@@ -33,23 +39,34 @@ class _Page(Generic[T]):
 
     def next_page_info(self) -> dict[str, Any] | None:
         """The cursor that the next page lies behind, by the name of its parameter; None behind the last page."""
-        if not self.has_next_page():
+        if not self.has_next_page() or not self._mark.cursors:
             return None
-        return {self._checkpoint["leading"]: self._at[0]} if self._at else None
+        return {self._mark.leading: self._mark.cursors[-1]}
 
     def checkpoint(self) -> Checkpoint:
-        """Where the walk stands behind this page: a small JSON value.
+        """Where the walk stands behind this page: a JSON value of a few kilobytes.
 
-        `list(..., checkpoint=…)` goes on from it, in another process too, with the same arguments. It raises
-        `ListChangedError` where it cannot prove that nothing is lost.
+        `list(..., checkpoint=…)`, with the same ids, goes on from it, in another process too. It holds the other
+        arguments of the list. Going on raises `ListChangedError` where it cannot be proven that nothing is lost.
         """
-        return self._checkpoint
+        return self._mark.checkpoint()
 
-    def _onward(self) -> Walk:
+    @contextmanager
+    def _onward(self) -> Generator[Walk, None, None]:
         """The walk behind this page: the one that brought it, or where that has gone on, another like it."""
-        if self._walk.memory.recent[-1:] == self._at and self._walk.ended == self._ended:
-            return self._walk
-        return Walk.resumed(self._walk.facts, self._checkpoint)
+        walk = self._walk
+        mine = walk.moving.acquire(blocking=False)
+        try:
+            if mine and walk.place == self._place:
+                yield walk
+            else:
+                other = Walk.resumed(walk.facts, self._mark.checkpoint())
+                other.arguments |= walk.arguments
+                other.prefetch = walk.prefetch
+                yield other
+        finally:
+            if mine:
+                walk.moving.release()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -58,63 +75,88 @@ class _Page(Generic[T]):
         return f"{type(self).__name__}(items={self.items!r})"
 
 
-class SyncArrayPage(_Page[T]):
-    """One page of a list. `for item in page` goes over this page and all that follow."""
+class SyncPage(_Page[T]):
+    """One page of a list. `for item in page` goes over this page and all that follow.
+
+    Attributes:
+        items: the items of this page, in the order of the walk.
+    """
 
     def __init__(self, items: list[T], walk: Walk, fetch: Callable[[Mapping[str, Any]], list[T]]) -> None:
         super().__init__(items, walk)
         self._fetch = fetch
 
-    def get_next_page(self) -> SyncArrayPage[T]:
+    def get_next_page(self) -> SyncPage[T]:
         """Fetches the next page, which is empty behind the last one.
 
         Raises:
             ListChangedError: the list cannot be walked on.
-            APIError: the request failed.
+            APIError: the request failed. It may be called again.
         """
-        walk = self._onward()
-        return SyncArrayPage(run(walk.next(), self._fetch) or [], walk, self._fetch)
+        with self._onward() as walk:
+            return SyncPage(run(walk.next(), self._fetch) or [], walk, self._fetch)
 
-    def iter_pages(self) -> Iterator[SyncArrayPage[T]]:
+    def iter_pages(self) -> Iterator[SyncPage[T]]:
         """This page and all that follow."""
         page = self
         while page.items:
+            ahead = Ahead(page.get_next_page) if self._walk.prefetch and page.has_next_page() else None
             yield page
-            page = page.get_next_page()
+            page = page.get_next_page() if ahead is None else ahead.result()
 
     def __iter__(self) -> Iterator[T]:
         for page in self.iter_pages():
             yield from page.items
 
 
-class AsyncArrayPage(_Page[T]):
-    """What `SyncArrayPage` is, for async code."""
+class AsyncPage(_Page[T]):
+    """What `SyncPage` is, for async code.
+
+    Attributes:
+        items: the items of this page, in the order of the walk.
+    """
 
     def __init__(self, items: list[T], walk: Walk, fetch: Callable[[Mapping[str, Any]], Awaitable[list[T]]]) -> None:
         super().__init__(items, walk)
         self._fetch = fetch
 
-    async def get_next_page(self) -> AsyncArrayPage[T]:
+    async def get_next_page(self) -> AsyncPage[T]:
         """Fetches the next page, which is empty behind the last one.
 
         Raises:
             ListChangedError: the list cannot be walked on.
-            APIError: the request failed.
+            APIError: the request failed. It may be called again.
         """
-        walk = self._onward()
-        return AsyncArrayPage(await run_async(walk.next(), self._fetch) or [], walk, self._fetch)
+        with self._onward() as walk:
+            return AsyncPage(await run_async(walk.next(), self._fetch) or [], walk, self._fetch)
 
-    async def iter_pages(self) -> AsyncIterator[AsyncArrayPage[T]]:
+    async def iter_pages(self) -> AsyncGenerator[AsyncPage[T], None]:
         """This page and all that follow."""
         page = self
         while page.items:
-            yield page
-            page = await page.get_next_page()
+            ahead = AsyncAhead(page.get_next_page) if self._walk.prefetch and page.has_next_page() else None
+            if ahead is None:
+                yield page
+                page = await page.get_next_page()
+                continue
+            try:
+                yield page
+                page = await ahead.result()
+            finally:
+                ahead.leave()
 
     async def __aiter__(self) -> AsyncIterator[T]:
-        async for page in self.iter_pages():
-            for item in page.items:
-                yield item
+        async with aclosing(self.iter_pages()) as pages:
+            async for page in pages:
+                for item in page.items:
+                    yield item
+
+
+SyncArrayPage = SyncPage
+"""The name that the published client has for it."""
+
+AsyncArrayPage = AsyncPage
+"""The name that the published client has for it."""
 
 
 class AsyncPaginator(Generic[T]):
@@ -124,22 +166,63 @@ class AsyncPaginator(Generic[T]):
         self._start = start
         self._fetch = fetch
 
-    async def _first(self) -> AsyncArrayPage[T]:
+    async def _first(self) -> AsyncPage[T]:
         walk = self._start()
         items = await run_async(walk.begin(), self._fetch)
-        return AsyncArrayPage(items or [], walk, self._fetch)
+        return AsyncPage(items or [], walk, self._fetch)
 
-    def __await__(self) -> Generator[Any, None, AsyncArrayPage[T]]:
+    def __await__(self) -> Generator[Any, None, AsyncPage[T]]:
         return self._first().__await__()
 
+    async def iter_pages(self) -> AsyncGenerator[AsyncPage[T], None]:
+        """All pages."""
+        async with aclosing((await self._first()).iter_pages()) as pages:
+            async for page in pages:
+                yield page
+
     async def __aiter__(self) -> AsyncIterator[T]:
-        async for item in await self._first():
-            yield item
+        async with aclosing(self.iter_pages()) as pages:
+            async for page in pages:
+                for item in page.items:
+                    yield item
 
 
-def first_page(walk: Walk, fetch: Callable[[Mapping[str, Any]], list[T]]) -> SyncArrayPage[T]:
+def make_walk(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Walk:
+    """The walk through a list that a call begins, or goes on with.
+
+    Raises:
+        TypeError: `checkpoint` came with arguments of its own, or an argument is of the wrong type.
+        ValueError: `checkpoint` is none, or a filter has an impossible value.
+    """
+    arguments, facts = dict(given(arguments)), endpoint.OPERATION.page
+    if facts is None:
+        raise TypeError(f"{endpoint.OPERATION.id} does not page")
+    # They are not sent, and would not be checked else.
+    filters = {name: arguments[name] for name in facts.filters_after_limit if name in arguments}
+    check_arguments(endpoint.build_request, (), filters)
+    prefetch = arguments.pop("prefetch", False)
+    if not isinstance(prefetch, bool):
+        raise TypeError(f"prefetch must be True or False, not {prefetch!r}")
+    if "checkpoint" in arguments:
+        if also := sorted(arguments.keys() - OPTIONS - {"checkpoint"}):
+            raise TypeError(f"checkpoint holds the arguments of its list; {also[0]!r} cannot be given besides")
+        walk = Walk.resumed(facts, arguments.pop("checkpoint"))
+        check_arguments(endpoint.build_request, (), walk.filters)
+        walk.arguments |= arguments
+    else:
+        # The messages of an agent's own conversation come in ascending order, whatever order a page is of.
+        direct = bool(ids) and (ids[0] == "default" or str(ids[0]).startswith("agent-"))
+        for name in (facts.after, facts.before):
+            if isinstance(cursor := arguments.get(name), str):
+                check_id(name, cursor)  # servers take what is none for no cursor, and begin at the top
+        walk = Walk(facts, arguments, reversible=direct)
+    walk.prefetch = prefetch
+    return walk
+
+
+def first_page(walk: Walk, fetch: Callable[[Mapping[str, Any]], list[T]]) -> SyncPage[T]:
     """The page that a walk begins with."""
-    return SyncArrayPage(run(walk.begin(), fetch) or [], walk, fetch)
+    return SyncPage(run(walk.begin(), fetch) or [], walk, fetch)
 
 
 def run(

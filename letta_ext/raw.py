@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
@@ -18,7 +18,6 @@ from .errors import LettaError
 from .refusals import transport_error
 from .streams import FAULTS
 
-T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 NOTHING: Final[Any] = object()
@@ -81,7 +80,7 @@ class _Answer(Generic[T_co]):
         return f"{type(self).__name__}({self.status_code})"
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self) -> Generator[None, None, None]:
         """Turns what httpx raises while a body is read into an error of this library."""
         try:
             yield
@@ -222,14 +221,14 @@ class AsyncStreamingResponse(_Async[T_co]):
                 yield line
 
 
-class ResponseContext(Generic[T]):
+class ResponseContext(Generic[T_co]):
     """A call that is made when its `with` block begins, and whose connection is closed when that ends."""
 
-    def __init__(self, send: Callable[[], StreamingResponse[T]]) -> None:
+    def __init__(self, send: Callable[[], StreamingResponse[T_co]]) -> None:
         self._send = send
-        self._answer: StreamingResponse[T] | None = None
+        self._answer: StreamingResponse[T_co] | None = None
 
-    def __enter__(self) -> StreamingResponse[T]:
+    def __enter__(self) -> StreamingResponse[T_co]:
         self._answer = self._send()
         return self._answer
 
@@ -238,14 +237,14 @@ class ResponseContext(Generic[T]):
             self._answer.close()
 
 
-class AsyncResponseContext(Generic[T]):
+class AsyncResponseContext(Generic[T_co]):
     """What `ResponseContext` is, for an `async with` block."""
 
-    def __init__(self, send: Callable[[], Awaitable[AsyncStreamingResponse[T]]]) -> None:
+    def __init__(self, send: Callable[[], Awaitable[AsyncStreamingResponse[T_co]]]) -> None:
         self._send = send
-        self._answer: AsyncStreamingResponse[T] | None = None
+        self._answer: AsyncStreamingResponse[T_co] | None = None
 
-    async def __aenter__(self) -> AsyncStreamingResponse[T]:
+    async def __aenter__(self) -> AsyncStreamingResponse[T_co]:
         self._answer = await self._send()
         return self._answer
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, cast,
 
 import httpx
 
-from .pages import AsyncArrayPage, SyncArrayPage, run, run_async
+from .pages import AsyncPage, SyncPage, make_walk, run, run_async
 from .requests import Answering, Call, Streaming, decode
-from .transport import AsyncTransport, Transport, make_walk
+from .transport import AsyncTransport, Transport
 
 if TYPE_CHECKING:
     from .raw import (
@@ -90,8 +90,8 @@ class RawCalls:
         def fetch(arguments: Mapping[str, Any]) -> list[T]:
             return self._transport.call(endpoint, ids, arguments)
 
-        def parse() -> SyncArrayPage[T]:
-            return SyncArrayPage(run(fetching, fetch, first.parse()) or [], walk, fetch)
+        def parse() -> SyncPage[T]:
+            return SyncPage(run(fetching, fetch, first.parse()) or [], walk, fetch)
 
         return self._answer(first.http_response, parse)
 
@@ -131,8 +131,8 @@ class AsyncRawCalls:
         async def fetch(arguments: Mapping[str, Any]) -> list[T]:
             return await self._transport.call(endpoint, ids, arguments)
 
-        async def parse() -> AsyncArrayPage[T]:
-            return AsyncArrayPage(await run_async(fetching, fetch, await first.parse()) or [], walk, fetch)
+        async def parse() -> AsyncPage[T]:
+            return AsyncPage(await run_async(fetching, fetch, await first.parse()) or [], walk, fetch)
 
         return self._answer(first.http_response, parse)
 
@@ -168,6 +168,7 @@ def unread(method: Callable[P, T]) -> Callable[P, ResponseContext[T]]:
     def later(*args: P.args, **kwargs: P.kwargs) -> ResponseContext[T]:
         return ResponseContext(lambda: send(*args, **kwargs))
 
+    vars(later).pop("__signature__", None)  # that of the function; of the method it is without `self`
     return later
 
 
@@ -181,4 +182,5 @@ def async_unread(method: Callable[P, Awaitable[T]]) -> Callable[P, AsyncResponse
     def later(*args: P.args, **kwargs: P.kwargs) -> AsyncResponseContext[T]:
         return AsyncResponseContext(lambda: send(*args, **kwargs))
 
+    vars(later).pop("__signature__", None)
     return later

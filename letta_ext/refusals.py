@@ -30,6 +30,8 @@ STAGES: Mapping[type[Exception], str] = {
 WAITING = "waiting for approval"
 BUSY = "currently being processed"
 PHRASES: Mapping[int, str] = {status.value: status.phrase for status in HTTPStatus}
+STREAMED = 200
+"""The status of an answer in which an error is an event."""
 SHOWN = 300
 """Characters of the server's words in a message; `detail` has them all."""
 
@@ -133,7 +135,7 @@ def run_error(event: Any) -> APIError:
     if WAITING in words:
         return PendingApprovalError(
             f"The run was refused: {one_line(words)} Answer all pending tool calls first.",
-            status_code=None,
+            status_code=STREAMED,
             body=event,
             run_id=run_id,
             error_type=error_type,
@@ -142,7 +144,7 @@ def run_error(event: Any) -> APIError:
     message = (
         f"The run failed ({error_type or 'unknown error'}): {one_line(words)} See steps.retrieve for what was stored."
     )
-    return RunError(message, body=event, run_id=run_id, error_type=error_type, detail=words)
+    return RunError(message, status_code=STREAMED, body=event, run_id=run_id, error_type=error_type, detail=words)
 
 
 def transport_error(method: str, path: str, fault: Exception) -> APIConnectionError:

@@ -16,7 +16,7 @@ from letta_api.types import QueryPair, Request
 
 from . import codec
 from .busy import WhenBusy
-from .config import Config, TimeLimit, check_headers, check_kind, read_timeout
+from .config import Config, TimeLimit, check_headers, check_kind, check_query, mapping, read_timeout
 from .errors import APIError
 from .hooks import AttemptReport, Hooks
 from .limits import StreamLimits
@@ -24,7 +24,7 @@ from .observer import Became
 from .redaction import merged
 from .refusals import invalid_answer, status_error, transport_error
 from .retry import Attempt, Repeat, RetryPolicy, retry_after
-from .shapes import is_array, is_object
+from .shapes import is_array
 from .validation import check_arguments, check_bounds
 from .watching import SILENT, Watch
 
@@ -161,39 +161,35 @@ def make_call(
         ValueError: an option has an impossible value.
     """
     query, body, headers = list(request.query), request.body, config.headers
-    extra_query = _mapping("extra_query", options.get("extra_query"))
+    extra_query = mapping("extra_query", options.get("extra_query"))
+    check_query("extra_query", extra_query)
     query += [pair for name, value in {**config.query, **extra_query}.items() for pair in query_pairs(name, value)]
-    if extra_body := _mapping("extra_body", options.get("extra_body")):
+    if extra_body := mapping("extra_body", options.get("extra_body")):
         body = {**(body or {}), **extra_body}
-    if extra_headers := _mapping("extra_headers", options.get("extra_headers")):
+    if extra_headers := mapping("extra_headers", options.get("extra_headers")):
         check_headers(extra_headers)
         headers = merged(headers, extra_headers)
-    timeout = options.get("timeout", config.timeout)
+    timeout = read_timeout(options["timeout"]) if "timeout" in options else config.timeout
     retry, hooks = options.get("retry", config.retry), options.get("hooks", config.hooks)
     check_kind("retry", retry, RetryPolicy)
     check_kind("hooks", hooks, Hooks)
+    check_kind("stream_limits", options.get("stream_limits", config.stream_limits), StreamLimits)
     return Call(
         operation,
         Request(request.method, request.path, query, body),
         accept,
         headers,
-        timeout if isinstance(timeout, httpx.Timeout) else read_timeout(timeout),
+        timeout,
         retry,
         repeat or ("always" if operation.repeat == "always" else "unsent"),
         hooks,
     )
 
 
-def _mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    if value is not None and not is_object(value):
-        raise TypeError(f"{name} must be a mapping, not {type(value).__name__}")
-    return value or {}
-
-
 def query_pairs(name: str, value: Any) -> list[QueryPair]:
     """A query parameter; a list is a repeated one."""
     items = value if is_array(value) else [value]
-    return [(name, v if v is None or isinstance(v, (str, int, float, bool)) else str(v)) for v in items]
+    return [(name, each) for each in items]
 
 
 def to_httpx(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call) -> httpx.Request:

@@ -110,8 +110,10 @@ class SpanObserver(Observer):
         if events is not None:
             self._span.set_attributes({"letta.stream.events": events, "letta.stream.left": left})
         if fault is not None and not left:
-            status = getattr(fault, "status_code", None)
-            self._span.set_attribute("error.type", str(status or type(fault).__name__))
-            self._span.record_exception(fault)
+            status = getattr(fault, "status_code", None) or 0
+            self._span.set_attribute("error.type", str(status) if status >= 400 else type(fault).__name__)
+            # Neither its words nor its traceback: a server's refusal may quote what was said.
+            kind = type(fault)
+            self._span.add_event("exception", {"exception.type": f"{kind.__module__}.{kind.__qualname__}"})
             self._span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, type(fault).__name__))
         self._span.end()

@@ -20,13 +20,11 @@ from .config import Config, check_kind, given
 from .errors import APIStatusError, ConflictError, ConversationBusyError, LettaError, NotFoundError
 from .forking import watch_forks
 from .limits import StreamLimits
-from .pages import AsyncPaginator, SyncArrayPage, first_page
-from .paging import Walk
+from .pages import AsyncPaginator, SyncPage, first_page, make_walk
 from .requests import (
     EVENTS,
     JSON,
     MAX_REDIRECTS,
-    OPTIONS,
     Answering,
     Call,
     Endpoint,
@@ -50,27 +48,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 CLOSED: Final = "This client is closed. Make a new one, or close it later."
 CLOSED_BELOW: Final = "The httpx client that this client sends with is closed. Pass an open one, or close it later."
-
-
-def make_walk(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Walk:
-    """The walk through a list that a call begins, or goes on with.
-
-    Raises:
-        TypeError: `checkpoint` came with arguments of its own.
-        ValueError: `checkpoint` is none.
-    """
-    arguments, facts = given(arguments), endpoint.OPERATION.page
-    if facts is None:
-        raise TypeError(f"{endpoint.OPERATION.id} does not page")
-    if "checkpoint" in arguments:
-        if also := sorted(arguments.keys() - OPTIONS - {"checkpoint"}):
-            raise TypeError(f"checkpoint holds the arguments of its list; {also[0]!r} cannot be given besides")
-        walk = Walk.resumed(facts, arguments["checkpoint"])
-        walk.arguments |= {name: value for name, value in arguments.items() if name in OPTIONS}
-        return walk
-    # The messages of an agent's own conversation come in ascending order, whatever order a page is of.
-    direct = bool(ids) and (ids[0] == "default" or str(ids[0]).startswith("agent-"))
-    return Walk(facts, arguments, reversible=direct)
 
 
 def stream_limits(config: Config, arguments: Mapping[str, Any]) -> StreamLimits:
@@ -153,9 +130,7 @@ class Transport:
         with call.watch:
             return finish(call, self.in_turn(call, ids, arguments, stream=unread))
 
-    def page(
-        self, endpoint: Answering[list[T]], ids: tuple[Any, ...], arguments: Mapping[str, Any]
-    ) -> SyncArrayPage[T]:
+    def page(self, endpoint: Answering[list[T]], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> SyncPage[T]:
         """Sends one call of a list and returns its page, which walks on."""
 
         def fetch(arguments: Mapping[str, Any]) -> list[T]:

@@ -68,15 +68,26 @@ def check_arguments(build_request: Callable[..., Any], ids: Sequence[Any], given
     checks = _checks(build_request)
     for (name, check), value in zip(checks.items(), ids, strict=False):
         check(value, name)
-        # Ids are letters, digits, hyphens. The request builder would encode the rest, to find nothing or another thing.
-        if not _ID.fullmatch(value):
-            raise ValueError(f"{name} must be the id of something, such as {_example(name)}, not {_shown(value)}")
+        check_id(name, value)
     for name, value in given.items():
         checks[name](value, name)
 
 
+def check_id(name: str, value: str) -> None:
+    """Checks that a string can be an id.
+
+    Ids are letters, digits, hyphens. The request builder would encode the rest, to find nothing or another thing.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not _ID.fullmatch(value):
+        raise ValueError(f"{name} must be the id of something{_example(name)}, not {_shown(value)}")
+
+
 def _example(name: str) -> str:
-    return f"'{name.removesuffix('_id')[:4]}-<uuid4>'"
+    kind = name.removesuffix("_id")
+    return f", such as '{kind[:4]}-<uuid4>'" if kind != name else ""
 
 
 @cache

@@ -18,10 +18,9 @@ from letta_api.operations import Operation
 from letta_api.types import QueryPair, Request
 
 from . import codec
-from .config import Config
+from .config import Config, check_query, mapping
 from .refusals import invalid_answer
 from .requests import OPTIONS, Call, RequestOptions, make_call, options_of, query_pairs, read_body
-from .shapes import is_object
 from .transport import AsyncTransport, Transport
 from .watching import watched
 
@@ -73,10 +72,10 @@ def verb_call(
     if unknown := sorted(options.keys() - OPTIONS):
         raise TypeError(f"{name}() has no argument {unknown[0]!r}")
     check_path(path)
-    if query is not None and not is_object(query):
-        raise TypeError(f"query must be a mapping, not {type(query).__name__}")
+    query = mapping("query", query)
+    check_query("query", query)
     pairs: list[QueryPair] = [
-        pair for key, value in (query or {}).items() for pair in query_pairs(key, value) if pair[1] is not None
+        pair for key, value in query.items() for pair in query_pairs(key, value) if pair[1] is not None
     ]
     operation = Operation(name, method, path, (), frozenset(), "always" if method == "GET" else "unsent")
     return make_call(config, operation, Request(method, path, pairs, to_json_value(body)), options_of(options))

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
+from letta_api.operations import CONVERSATIONS_MESSAGES_CREATE
+
 from ..raw_calls import async_raw, async_unread, raw, unread
-from .conversations import AsyncConversations, AsyncMessages, Conversations, Messages
+from ..signatures import takes
+from .conversations import AsyncConversations, Conversations
+from .messages import Messages
+from .messages_async import AsyncMessages
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -42,6 +47,7 @@ class MessagesWithRawResponse:
         self, conversation_id: str, *, streaming: bool, **arguments: Unpack[MessagesCreateArguments]
     ) -> RawResponse[LettaResponse | Stream]: ...
 
+    @takes(CONVERSATIONS_MESSAGES_CREATE)
     def create(self, conversation_id: str, **arguments: Any) -> Any:
         """Sends messages to a conversation: see `Messages.create`."""
         return raw(cast(Any, self._messages.create))(conversation_id, **arguments)
@@ -78,6 +84,7 @@ class AsyncMessagesWithRawResponse:
         self, conversation_id: str, *, streaming: bool, **arguments: Unpack[MessagesCreateArguments]
     ) -> Awaitable[AsyncRawResponse[LettaResponse | AsyncStream]]: ...
 
+    @takes(CONVERSATIONS_MESSAGES_CREATE)
     def create(self, conversation_id: str, **arguments: Any) -> Any:
         """Sends messages to a conversation: see `AsyncMessages.create`."""
         return async_raw(cast(Any, self._messages.create))(conversation_id, **arguments)
@@ -114,6 +121,7 @@ class MessagesWithStreamingResponse:
         self, conversation_id: str, *, streaming: bool, **arguments: Unpack[MessagesCreateArguments]
     ) -> ResponseContext[LettaResponse | Stream]: ...
 
+    @takes(CONVERSATIONS_MESSAGES_CREATE)
     def create(self, conversation_id: str, **arguments: Any) -> Any:
         """Sends messages to a conversation: see `Messages.create`."""
         return unread(cast(Any, self._messages.create))(conversation_id, **arguments)
@@ -150,6 +158,7 @@ class AsyncMessagesWithStreamingResponse:
         self, conversation_id: str, *, streaming: bool, **arguments: Unpack[MessagesCreateArguments]
     ) -> AsyncResponseContext[LettaResponse | AsyncStream]: ...
 
+    @takes(CONVERSATIONS_MESSAGES_CREATE)
     def create(self, conversation_id: str, **arguments: Any) -> Any:
         """Sends messages to a conversation: see `AsyncMessages.create`."""
         return async_unread(cast(Any, self._messages.create))(conversation_id, **arguments)

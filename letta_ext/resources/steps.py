@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from letta_api import api
+from letta_api import api, operations
 
 from ..raw_calls import View
+from ..signatures import takes
 from ..transport import AsyncTransport, Transport
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from letta_api.unions import Message
 
     from ..arguments import FeedbackCreateArguments, StepMessagesListArguments, StepsListArguments
-    from ..pages import AsyncPaginator, SyncArrayPage
+    from ..pages import AsyncPaginator, SyncPage
     from ..requests import RequestOptions
     from .raw_steps import (
         AsyncFeedbackWithRawResponse,
@@ -54,16 +55,21 @@ class Metrics:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
+    @takes(operations.STEPS_METRICS_RETRIEVE)
     def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> StepMetrics:
         """Fetches how long a step took, in nanoseconds.
 
+        Documented as `GET /v1/steps/{step_id}/metrics`.
+
         Args:
             step_id: the id of the step, `step-<uuid4>`.
-            **options: see `RequestOptions`.
+            **options: headers, timeout, retries and the like for this call: see `RequestOptions`.
 
         Raises:
             NotFoundError: there is no such step, or it has no metrics.
-            APIError: see `letta_ext.errors`.
+            APIError: the request failed: see `letta_ext.errors`.
+            TypeError: an argument is unknown, or of the wrong type.
+            ValueError: an argument has an impossible value; nothing was sent.
         """
         return self._transport.call(api.steps_metrics.steps_metrics_retrieve, (step_id,), options)
 
@@ -79,18 +85,23 @@ class Trace:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
+    @takes(operations.STEPS_TRACE_RETRIEVE)
     def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> ProviderTrace | None:
         """Fetches what a step sent to its model's provider, and what came back.
 
+        Documented as `GET /v1/steps/{step_id}/trace`.
+
         Args:
             step_id: the id of the step, `step-<uuid4>`.
-            **options: see `RequestOptions`.
+            **options: headers, timeout, retries and the like for this call: see `RequestOptions`.
 
         Returns:
             The trace, or None where the server has none, also where there is no such step.
 
         Raises:
-            APIError: see `letta_ext.errors`.
+            APIError: the request failed: see `letta_ext.errors`.
+            TypeError: an argument is unknown, or of the wrong type.
+            ValueError: an argument has an impossible value; nothing was sent.
         """
         return self._transport.call(api.steps_trace.steps_trace_retrieve, (step_id,), options)
 
@@ -106,21 +117,27 @@ class Feedback:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
+    @takes(operations.STEPS_FEEDBACK_CREATE)
     def create(self, step_id: str, **arguments: Unpack[FeedbackCreateArguments]) -> Step:
         """Sets the feedback of a step.
 
-        The server takes a call without `feedback`, also one with `tags` alone, as the wish to clear it.
+        The server takes a call without `feedback`, also one with `tags` alone, as the wish to clear it. Documented as
+        `PATCH /v1/steps/{step_id}/feedback`.
 
         Args:
             step_id: the id of the step, `step-<uuid4>`.
-            **arguments: `feedback` ("positive", "negative" or None), `tags`; and those of `RequestOptions`.
+            feedback: `"positive"`, `"negative"`, or None, which clears it, as leaving it out does.
+            tags: tags for the step; those that it has stay where none are given.
+            **arguments: headers, timeout, retries and the like for this call: see `RequestOptions`.
 
         Returns:
             The step as it is then.
 
         Raises:
             NotFoundError: there is no such step.
-            APIError: see `letta_ext.errors`.
+            APIError: the request failed: see `letta_ext.errors`.
+            TypeError: an argument is unknown, or of the wrong type.
+            ValueError: an argument has an impossible value; nothing was sent.
         """
         return self._transport.call(api.steps_feedback.steps_feedback_create, (step_id,), arguments)
 
@@ -136,21 +153,33 @@ class StepMessages:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def list(self, step_id: str, **arguments: Unpack[StepMessagesListArguments]) -> SyncArrayPage[Message]:
+    @takes(operations.STEPS_MESSAGES_LIST)
+    def list(self, step_id: str, **arguments: Unpack[StepMessagesListArguments]) -> SyncPage[Message]:
         """Lists the messages of a step, oldest first unless `order` says otherwise.
 
         What the agent answered shows as a reasoning message here. A step that does not exist has no messages.
+        Documented as `GET /v1/steps/{step_id}/messages`.
 
         Args:
             step_id: the id of the step, `step-<uuid4>`.
-            **arguments: `after`, `before`, `limit` (100 by default), `order`, `order_by`; and those of
-                `RequestOptions`.
+            after: the id of a message, `message-<uuid4>`: those behind it in the order of the list.
+            before: the id of a message: those ahead of it in the order of the list.
+            limit: messages to a page, 100 by default.
+            order: `"asc"`, the default, for oldest first, or `"desc"`.
+            order_by: `"created_at"`, the only field there is.
+            checkpoint: goes on where an earlier walk stood, as its page's `checkpoint()` said; it holds the arguments
+                of that list.
+            prefetch: True to fetch each page while the one before is used; not by default.
+            **arguments: headers, timeout, retries and the like for this call: see `RequestOptions`.
 
         Returns:
             The first page; iterating it goes on through the others.
 
         Raises:
-            APIError: see `letta_ext.errors`.
+            ListChangedError: the list changed so that it cannot be told where the walk stands.
+            APIError: the request failed: see `letta_ext.errors`.
+            TypeError: an argument is unknown, or of the wrong type.
+            ValueError: an argument has an impossible value; nothing was sent.
         """
         return self._transport.page(api.steps_messages.steps_messages_list, (step_id,), arguments)
 
@@ -186,32 +215,59 @@ class Steps:
         """The messages of steps."""
         return StepMessages(self._transport)
 
-    def list(self, **arguments: Unpack[StepsListArguments]) -> SyncArrayPage[Step]:
+    @takes(operations.STEPS_LIST)
+    def list(self, **arguments: Unpack[StepsListArguments]) -> SyncPage[Step]:
         """Lists steps, newest first unless `order` says otherwise.
 
+        What happens where the list changes meanwhile is in `docs/lists.md`. Documented as `GET /v1/steps/`.
+
         Args:
-            **arguments: filters (`agent_id`, `start_date`, `end_date`, `model`, `feedback`, `has_feedback`, `tags`,
-                `trace_ids`, `project_id`), paging (`after`, `before`, `limit` (50 by default), `order`, `order_by`);
-                and those of `RequestOptions`.
+            agent_id: steps of this agent.
+            start_date: steps made after this instant, ISO 8601, such as `"2025-01-29T15:01:19-08:00"`.
+            end_date: steps made before this instant, ISO 8601.
+            model: steps that used the model of this name.
+            feedback: steps with this feedback, `"positive"` or `"negative"`.
+            has_feedback: steps that have feedback, or have none.
+            tags: steps that have one of these tags.
+            trace_ids: steps of these traces.
+            project_id: steps of this project, on Letta's cloud.
+            after: the id of a step, `step-<uuid4>`: those behind it in the order of the list.
+            before: the id of a step: those ahead of it in the order of the list.
+            limit: steps to a page, 50 by default.
+            order: `"desc"`, the default, for newest first, or `"asc"`.
+            order_by: `"created_at"`, the only field there is.
+            checkpoint: goes on where an earlier walk stood, as its page's `checkpoint()` said; it holds the arguments
+                of that list.
+            prefetch: True to fetch each page while the one before is used; not by default.
+            **arguments: headers, timeout, retries and the like for this call: see `RequestOptions`.
 
         Returns:
             The first page; iterating it goes on through the others.
 
         Raises:
-            APIError: see `letta_ext.errors`.
+            NotFoundError: there is no step `after` or `before`.
+            ListChangedError: the list changed so that it cannot be told where the walk stands.
+            APIError: the request failed: see `letta_ext.errors`.
+            TypeError: an argument is unknown, or of the wrong type.
+            ValueError: an argument has an impossible value; nothing was sent.
         """
         return self._transport.page(api.steps.steps_list, (), arguments)
 
+    @takes(operations.STEPS_RETRIEVE)
     def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> Step:
         """Fetches a step.
 
+        Documented as `GET /v1/steps/{step_id}`.
+
         Args:
             step_id: the id of the step, `step-<uuid4>`.
-            **options: see `RequestOptions`.
+            **options: headers, timeout, retries and the like for this call: see `RequestOptions`.
 
         Raises:
             NotFoundError: there is no such step.
-            APIError: see `letta_ext.errors`.
+            APIError: the request failed: see `letta_ext.errors`.
+            TypeError: an argument is unknown, or of the wrong type.
+            ValueError: an argument has an impossible value; nothing was sent.
         """
         return self._transport.call(api.steps.steps_retrieve, (step_id,), options)
 
@@ -227,16 +283,21 @@ class AsyncMetrics:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
+    @takes(operations.STEPS_METRICS_RETRIEVE)
     async def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> StepMetrics:
         """Fetches how long a step took, in nanoseconds.
 
+        Documented as `GET /v1/steps/{step_id}/metrics`.
+
         Args:
             step_id: the id of the step, `step-<uuid4>`.
-            **options: see `RequestOptions`.
+            **options: headers, timeout, retries and the like for this call: see `RequestOptions`.
 
         Raises:
             NotFoundError: there is no such step, or it has no metrics.
-            APIError: see `letta_ext.errors`.
+            APIError: the request failed: see `letta_ext.errors`.
+            TypeError: an argument is unknown, or of the wrong type.
+            ValueError: an argument has an impossible value; nothing was sent.
         """
         return await self._transport.call(api.steps_metrics.steps_metrics_retrieve, (step_id,), options)
 
@@ -252,18 +313,23 @@ class AsyncTrace:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
+    @takes(operations.STEPS_TRACE_RETRIEVE)
     async def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> ProviderTrace | None:
         """Fetches what a step sent to its model's provider, and what came back.
 
+        Documented as `GET /v1/steps/{step_id}/trace`.
+
         Args:
             step_id: the id of the step, `step-<uuid4>`.
-            **options: see `RequestOptions`.
+            **options: headers, timeout, retries and the like for this call: see `RequestOptions`.
 
         Returns:
             The trace, or None where the server has none, also where there is no such step.
 
         Raises:
-            APIError: see `letta_ext.errors`.
+            APIError: the request failed: see `letta_ext.errors`.
+            TypeError: an argument is unknown, or of the wrong type.
+            ValueError: an argument has an impossible value; nothing was sent.
         """
         return await self._transport.call(api.steps_trace.steps_trace_retrieve, (step_id,), options)
 
@@ -279,21 +345,27 @@ class AsyncFeedback:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
+    @takes(operations.STEPS_FEEDBACK_CREATE)
     async def create(self, step_id: str, **arguments: Unpack[FeedbackCreateArguments]) -> Step:
         """Sets the feedback of a step.
 
-        The server takes a call without `feedback`, also one with `tags` alone, as the wish to clear it.
+        The server takes a call without `feedback`, also one with `tags` alone, as the wish to clear it. Documented as
+        `PATCH /v1/steps/{step_id}/feedback`.
 
         Args:
             step_id: the id of the step, `step-<uuid4>`.
-            **arguments: `feedback` ("positive", "negative" or None), `tags`; and those of `RequestOptions`.
+            feedback: `"positive"`, `"negative"`, or None, which clears it, as leaving it out does.
+            tags: tags for the step; those that it has stay where none are given.
+            **arguments: headers, timeout, retries and the like for this call: see `RequestOptions`.
 
         Returns:
             The step as it is then.
 
         Raises:
             NotFoundError: there is no such step.
-            APIError: see `letta_ext.errors`.
+            APIError: the request failed: see `letta_ext.errors`.
+            TypeError: an argument is unknown, or of the wrong type.
+            ValueError: an argument has an impossible value; nothing was sent.
         """
         return await self._transport.call(api.steps_feedback.steps_feedback_create, (step_id,), arguments)
 
@@ -309,21 +381,33 @@ class AsyncStepMessages:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
+    @takes(operations.STEPS_MESSAGES_LIST)
     def list(self, step_id: str, **arguments: Unpack[StepMessagesListArguments]) -> AsyncPaginator[Message]:
         """Lists the messages of a step, oldest first unless `order` says otherwise.
 
         What the agent answered shows as a reasoning message here. A step that does not exist has no messages.
+        Documented as `GET /v1/steps/{step_id}/messages`.
 
         Args:
             step_id: the id of the step, `step-<uuid4>`.
-            **arguments: `after`, `before`, `limit` (100 by default), `order`, `order_by`; and those of
-                `RequestOptions`.
+            after: the id of a message, `message-<uuid4>`: those behind it in the order of the list.
+            before: the id of a message: those ahead of it in the order of the list.
+            limit: messages to a page, 100 by default.
+            order: `"asc"`, the default, for oldest first, or `"desc"`.
+            order_by: `"created_at"`, the only field there is.
+            checkpoint: goes on where an earlier walk stood, as its page's `checkpoint()` said; it holds the arguments
+                of that list.
+            prefetch: True to fetch each page while the one before is used; not by default.
+            **arguments: headers, timeout, retries and the like for this call: see `RequestOptions`.
 
         Returns:
             Await it for the first page, or go over all items with `async for`.
 
         Raises:
-            APIError: see `letta_ext.errors`.
+            ListChangedError: the list changed so that it cannot be told where the walk stands.
+            APIError: the request failed: see `letta_ext.errors`.
+            TypeError: an argument is unknown, or of the wrong type.
+            ValueError: an argument has an impossible value; nothing was sent.
         """
         return self._transport.page(api.steps_messages.steps_messages_list, (step_id,), arguments)
 
@@ -359,31 +443,58 @@ class AsyncSteps:
         """The messages of steps."""
         return AsyncStepMessages(self._transport)
 
+    @takes(operations.STEPS_LIST)
     def list(self, **arguments: Unpack[StepsListArguments]) -> AsyncPaginator[Step]:
         """Lists steps, newest first unless `order` says otherwise.
 
+        What happens where the list changes meanwhile is in `docs/lists.md`. Documented as `GET /v1/steps/`.
+
         Args:
-            **arguments: filters (`agent_id`, `start_date`, `end_date`, `model`, `feedback`, `has_feedback`, `tags`,
-                `trace_ids`, `project_id`), paging (`after`, `before`, `limit` (50 by default), `order`, `order_by`);
-                and those of `RequestOptions`.
+            agent_id: steps of this agent.
+            start_date: steps made after this instant, ISO 8601, such as `"2025-01-29T15:01:19-08:00"`.
+            end_date: steps made before this instant, ISO 8601.
+            model: steps that used the model of this name.
+            feedback: steps with this feedback, `"positive"` or `"negative"`.
+            has_feedback: steps that have feedback, or have none.
+            tags: steps that have one of these tags.
+            trace_ids: steps of these traces.
+            project_id: steps of this project, on Letta's cloud.
+            after: the id of a step, `step-<uuid4>`: those behind it in the order of the list.
+            before: the id of a step: those ahead of it in the order of the list.
+            limit: steps to a page, 50 by default.
+            order: `"desc"`, the default, for newest first, or `"asc"`.
+            order_by: `"created_at"`, the only field there is.
+            checkpoint: goes on where an earlier walk stood, as its page's `checkpoint()` said; it holds the arguments
+                of that list.
+            prefetch: True to fetch each page while the one before is used; not by default.
+            **arguments: headers, timeout, retries and the like for this call: see `RequestOptions`.
 
         Returns:
             Await it for the first page, or go over all items with `async for`.
 
         Raises:
-            APIError: see `letta_ext.errors`.
+            NotFoundError: there is no step `after` or `before`.
+            ListChangedError: the list changed so that it cannot be told where the walk stands.
+            APIError: the request failed: see `letta_ext.errors`.
+            TypeError: an argument is unknown, or of the wrong type.
+            ValueError: an argument has an impossible value; nothing was sent.
         """
         return self._transport.page(api.steps.steps_list, (), arguments)
 
+    @takes(operations.STEPS_RETRIEVE)
     async def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> Step:
         """Fetches a step.
 
+        Documented as `GET /v1/steps/{step_id}`.
+
         Args:
             step_id: the id of the step, `step-<uuid4>`.
-            **options: see `RequestOptions`.
+            **options: headers, timeout, retries and the like for this call: see `RequestOptions`.
 
         Raises:
             NotFoundError: there is no such step.
-            APIError: see `letta_ext.errors`.
+            APIError: the request failed: see `letta_ext.errors`.
+            TypeError: an argument is unknown, or of the wrong type.
+            ValueError: an argument has an impossible value; nothing was sent.
         """
         return await self._transport.call(api.steps.steps_retrieve, (step_id,), options)

@@ -34,6 +34,7 @@ from letta_ext import (
     StreamInterrupted,
     UnprocessableEntityError,
 )
+from letta_ext.refusals import run_error, status_error
 from letta_ext.sse import EventTooLargeError
 from letta_ext.unions import parse_event
 
@@ -136,41 +137,39 @@ STATUSES: list[tuple[int, type[APIStatusError]]] = [
 ]
 
 
+BODIES: list[dict[str, Any]] = [
+    {"content": b""},
+    {"html": "<html>\n<h1>Bad\nGateway</h1></html>"},
+    {"content": b"{broken", "headers": {"content-type": "application/json"}},
+    {"content": b"\xff\xfe\x00", "headers": {"content-type": "text/plain; charset=nonsense"}},
+    {"json": None},
+    {"json": []},
+    {"json": ["detail"]},
+    {"json": 7},
+    {"json": "words"},
+    {"json": {}},
+    {"json": {"detail": None}},
+    {"json": {"detail": [{"loc": ["body"], "msg": "line\nbreak"}]}},
+    {"json": {"detail": {"deep": {"er": 1}}}},
+    {"json": {"error": "words"}},
+    {"json": {"error": {}}},
+    {"json": {"error": None, "detail": 5}},
+    {"json": {"message": "words", "run_id": None}},
+    {"content": b"[" * 200_000},
+]
+
+
 @pytest.mark.parametrize(("status", "cls"), STATUSES)
-@pytest.mark.parametrize(
-    "content",
-    [
-        {"content": b""},
-        {"html": "<html>\n<h1>Bad\nGateway</h1></html>"},
-        {"content": b"{broken", "headers": {"content-type": "application/json"}},
-        {"content": b"\xff\xfe\x00", "headers": {"content-type": "text/plain; charset=nonsense"}},
-        {"json": None},
-        {"json": []},
-        {"json": ["detail"]},
-        {"json": 7},
-        {"json": "words"},
-        {"json": {}},
-        {"json": {"detail": None}},
-        {"json": {"detail": [{"loc": ["body"], "msg": "line\nbreak"}]}},
-        {"json": {"detail": {"deep": {"er": 1}}}},
-        {"json": {"error": "words"}},
-        {"json": {"error": {}}},
-        {"json": {"error": None, "detail": 5}},
-        {"json": {"message": "words", "run_id": None}},
-        pytest.param({"content": b"[" * 200_000}, id="deep"),
-    ],
-    ids=lambda content: repr(content)[:40],
-)
-def test_any_answer_has_its_class_and_one_line(
-    side: Side, status: int, cls: type[APIStatusError], content: dict[str, Any]
-) -> None:
-    with pytest.raises(APIStatusError) as caught:
-        side.run(side.client(answers(answer(status, **content))).steps.retrieve(STEP))
-    error = caught.value
-    assert type(error) is cls
-    assert error.status_code == status
-    assert len(str(error).splitlines()) == 1
-    assert f"GET /v1/steps/{STEP}" in str(error)
+def test_any_answer_has_its_class_and_one_line(side: Side, status: int, cls: type[APIStatusError]) -> None:
+    client = side.client(answers(*[answer(status, **body) for body in BODIES]))
+    for body in BODIES:
+        with pytest.raises(APIStatusError) as caught:
+            side.run(client.steps.retrieve(STEP))
+        error = caught.value
+        assert type(error) is cls, body
+        assert error.status_code == status
+        assert len(str(error).splitlines()) == 1
+        assert f"GET /v1/steps/{STEP}" in str(error)
 
 
 @pytest.mark.parametrize("status", sorted({status for status, _ in STATUSES} | {307}))
@@ -297,9 +296,10 @@ def test_a_server_that_is_not_there(side: Side) -> None:
 
 
 def test_a_server_that_does_not_speak_tls(side: Side) -> None:
-    with loopback(CUT) as server, pytest.raises(APIConnectionError) as caught:
+    with loopback(CUT) as server:
         client = side.client(base_url=server.base_url.replace("http:", "https:"), max_retries=0)
-        side.run(client.steps.retrieve(STEP, timeout=1))
+        with pytest.raises(APIConnectionError) as caught:
+            side.run(client.steps.retrieve(STEP, timeout=0.2))
     assert not isinstance(caught.value, ssl.SSLError)
 
 
@@ -417,34 +417,66 @@ def test_a_key_that_cannot_be_sent_is_not_shown_either(side: Side, where: str, s
         assert server.requests == []
 
 
-# Compatible with the published client.
+# Compatible with the published client, `letta-client` 1.12.1, whose tree this is.
 
-PARENTS: dict[type[LettaError], type[Exception]] = {
-    LettaError: Exception,
-    APIError: LettaError,
-    APIStatusError: APIError,
-    APIConnectionError: APIError,
-    APITimeoutError: APIConnectionError,
-    APIResponseValidationError: APIError,
-    BadRequestError: APIStatusError,
-    AuthenticationError: APIStatusError,
-    PermissionDeniedError: APIStatusError,
-    NotFoundError: APIStatusError,
-    ConflictError: APIStatusError,
-    UnprocessableEntityError: APIStatusError,
-    RateLimitError: APIStatusError,
-    InternalServerError: APIStatusError,
-    ConversationBusyError: ConflictError,
-    PendingApprovalError: ConflictError,
-    RunExpiredError: APIStatusError,
-    RunError: APIError,
-    StreamInterrupted: APIConnectionError,
+PUBLISHED: dict[str, str] = {
+    "LettaError": "Exception",
+    "APIError": "LettaError",
+    "APIStatusError": "APIError",
+    "APIConnectionError": "APIError",
+    "APITimeoutError": "APIConnectionError",
+    "APIResponseValidationError": "APIError",
+    "BadRequestError": "APIStatusError",
+    "AuthenticationError": "APIStatusError",
+    "PermissionDeniedError": "APIStatusError",
+    "NotFoundError": "APIStatusError",
+    "ConflictError": "APIStatusError",
+    "UnprocessableEntityError": "APIStatusError",
+    "RateLimitError": "APIStatusError",
+    "InternalServerError": "APIStatusError",
+}
+PUBLISHED_STATUSES = {
+    400: "BadRequestError",
+    401: "AuthenticationError",
+    403: "PermissionDeniedError",
+    404: "NotFoundError",
+    409: "ConflictError",
+    422: "UnprocessableEntityError",
+    429: "RateLimitError",
+    **dict.fromkeys(range(500, 600), "InternalServerError"),
+}
+OURS: dict[type[LettaError], str] = {
+    ConversationBusyError: "ConflictError",
+    PendingApprovalError: "ConflictError",
+    RunExpiredError: "APIStatusError",
+    RunError: "APIStatusError",
+    StreamInterrupted: "APIConnectionError",
 }
 
 
-@pytest.mark.parametrize(("cls", "parent"), PARENTS.items())
-def test_except_clauses_of_the_published_client_keep_their_meaning(
-    cls: type[LettaError], parent: type[Exception]
-) -> None:
-    assert cls.__bases__ == (parent,)
+@pytest.mark.parametrize(("name", "parent"), PUBLISHED.items())
+def test_the_classes_of_the_published_client_are_here(name: str, parent: str) -> None:
+    assert [base.__name__ for base in getattr(letta_ext, name).__bases__] == [parent]
+
+
+@pytest.mark.parametrize(("cls", "parent"), OURS.items())
+def test_ours_are_caught_as_theirs(cls: type[LettaError], parent: str) -> None:
+    assert [base.__name__ for base in cls.__bases__] == [parent]
     assert getattr(letta_ext, cls.__name__) is cls
+
+
+@pytest.mark.parametrize("body", [None, "busy", {"detail": "x", "run_id": "run-1"}, {"detail": "waiting for approval"}])
+def test_each_status_has_the_class_that_it_has_there(body: Any) -> None:
+    for status in range(300, 600):
+        error = status_error("GET", "/v1/x", status, {}, body)
+        assert isinstance(error, getattr(letta_ext, PUBLISHED_STATUSES.get(status, "APIStatusError"))), status
+        theirs = [name for name in PUBLISHED if isinstance(error, getattr(letta_ext, name))]
+        assert len(theirs) == (4 if status in PUBLISHED_STATUSES else 3), (status, theirs)
+        assert error.status_code == status
+
+
+def test_a_streamed_error_is_a_status_error_on_200_as_it_is_there() -> None:
+    for words in ("it broke", "The agent is waiting for approval on a tool call."):
+        error = run_error({"message_type": "error_message", "detail": words})
+        assert isinstance(error, APIStatusError)
+        assert error.status_code == 200

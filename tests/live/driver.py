@@ -12,7 +12,7 @@ from typing import Any, Final, Self, cast
 
 from letta_ext import AsyncLetta, Letta
 
-WITHOUT_IO: Final = frozenset({"has_next_page", "next_page_info"})
+WITHOUT_IO: Final = frozenset({"has_next_page", "next_page_info", "checkpoint"})
 """What is a plain method of the async classes too, because it asks nobody."""
 
 

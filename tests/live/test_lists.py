@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any, Final, Literal
 
 import pytest
 
 from letta_api.models import UserMessage
-from letta_ext import AsyncLetta
+from letta_ext import AsyncLetta, ListChangedError
 
 from .reading import asked, collect, kinds, only, plain
-from .scene import Agent
+from .scene import Agent, Scene
 from .talking import LENGTH, TEXTS, compact, messages, talk, walk
 
 pytestmark = pytest.mark.anyio
@@ -156,3 +157,41 @@ async def test_a_walk_after_a_compaction_finds_every_message_once(
         for order in ORDERS:
             walked = identities(await walk(client, conversation, order, limit=limit))
             assert sorted(walked, key=str) == sorted(expected, key=str), (order, limit)
+
+
+async def test_messages_that_arrive_during_a_walk(client: AsyncLetta, conversation: str) -> None:
+    await talk(client, conversation)
+    before = identities(await messages(client, conversation))
+
+    newest_first, oldest_first = [
+        await client.conversations.messages.list(conversation, order=order, limit=2) for order in ("desc", "asc")
+    ]
+    await client.conversations.messages.create(conversation, input="LONG 4", streaming=False)
+
+    assert identities(await collect(newest_first)) == before[::-1]
+    after = identities(await collect(oldest_first))
+    assert after == identities(await messages(client, conversation))
+    assert after[: len(before)] == before
+    assert len(after) == len(before) + 2
+
+
+async def test_a_walk_goes_on_from_a_checkpoint(client: AsyncLetta, conversation: str) -> None:
+    await talk(client, conversation)
+
+    for order in ORDERS:
+        page = await client.conversations.messages.list(conversation, order=order, limit=2)
+        checkpoint = json.loads(json.dumps(page.checkpoint()))
+        rest = await collect(client.conversations.messages.list(conversation, checkpoint=checkpoint, prefetch=True))
+        assert identities([*page.items, *rest]) == identities(await walk(client, conversation, order)), order
+
+
+async def test_a_checkpoint_of_another_conversation_is_refused(
+    client: AsyncLetta, conversation: str, scene: Scene, agent: Agent
+) -> None:
+    await talk(client, conversation)
+    page = await client.conversations.messages.list(conversation, order="asc", limit=2)
+    other = scene.conversation(agent.id)
+    await talk(client, other)
+
+    with pytest.raises(ListChangedError):
+        await client.conversations.messages.list(other, checkpoint=page.checkpoint())

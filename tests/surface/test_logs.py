@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -17,6 +17,7 @@ import letta_ext
 from letta_ext import APIError, LettaError, RetryPolicy
 from letta_ext.logs import LOG, configure
 from letta_ext.redaction import is_secret, secrets_of, without
+from letta_ext.testing import EmbeddedServer
 
 from ..ext.helpers import AT_ONCE, CONVERSATION, KEY, STEP, Side, answer, answers, event_stream, recording, sse
 
@@ -209,13 +210,16 @@ def test_the_key_never_appears(
     client = side.client(answers(FAULTS[fault]), retry=RetryPolicy(max_retries=1, initial_delay=0))
     changed = client.with_options(default_headers={"X-A": "1"}, default_query={"my_key": f"{KEY}-2"})
     seen: list[object] = [client, changed, client.steps, client._transport, client._transport.config]
+    calls: list[Callable[[Any], Any]] = [
+        lambda c: c.steps.retrieve(STEP),
+        lambda c: c.steps.list(),
+        lambda c: c.get("/v1/x", query={"token": KEY}, extra_headers={"X-Key": KEY}),
+        lambda c: c.steps.with_raw_response.retrieve(STEP),
+        lambda c: c.conversations.messages.create(CONVERSATION, input="hi", background=True),
+        lambda c: c.conversations.messages.create(CONVERSATION, input="hi"),
+    ]
     for each in (client, changed):
-        for call in (
-            lambda c: c.steps.retrieve(STEP),
-            lambda c: c.get("/v1/x", query={"token": KEY}, extra_headers={"X-Key": KEY}),
-            lambda c: c.steps.with_raw_response.retrieve(STEP),
-            lambda c: c.conversations.messages.create(CONVERSATION, input="hi", background=True),
-        ):
+        for call in calls:
             try:
                 found = side.run(call(each))
                 seen.append(found)
@@ -231,6 +235,71 @@ def test_the_key_never_appears(
     text = repr(seen) + "".join(record.getMessage() + str(vars(record)) for record in records)
     assert "GET /v1/steps" in text
     assert KEY not in text
+
+
+PROGRAM = """
+import asyncio, logging, os, pickle, traceback
+import letta_ext
+from letta_ext import AsyncLetta, Letta
+
+logging.basicConfig(level="DEBUG")  # httpx and httpcore too say all that they can
+client = Letta()
+print(client, client.steps, client.conversations.messages, vars(client), client._transport)
+messages = client.conversations.messages
+for made in (
+    lambda: messages.create(CONVERSATION, input="hi", streaming=False),
+    lambda: list(messages.create(CONVERSATION, input="hi", stream_tokens=True, background=True)),
+    lambda: messages.create(CONVERSATION, input="hi"),
+    lambda: messages.list(CONVERSATION),
+    lambda: list(client.steps.list(limit=1, prefetch=True)),
+    lambda: client.steps.with_raw_response.list(),
+    lambda: client.steps.with_raw_response.list().http_response.request.headers,
+    lambda: client.steps.retrieve("step-00000000-0000-4000-8000-000000000000"),
+    lambda: client.steps.retrieve("abc"),
+    lambda: client.steps.retrieve(".."),
+    lambda: client.get("/v1/nothing"),
+    lambda: client.get("http://elsewhere.test/"),
+    lambda: messages.create("conv-00000000-0000-4000-8000-000000000000", input="hi"),
+    lambda: client.with_options(base_url="http://127.0.0.1:9", max_retries=0).steps.list(),
+    lambda: client.with_options(default_headers={"Authorization": os.environ["LETTA_API_KEY"] + "\\n"}),
+):
+    try:
+        print(repr(made()))
+    except Exception as error:
+        traceback.print_exc()
+        print(repr(error), error.args, vars(error), pickle.dumps(error))
+
+
+async def main():
+    async with AsyncLetta() as client:
+        print(client, [step async for step in client.steps.list()])
+        async for event in await client.conversations.messages.create(CONVERSATION, input="hi"):
+            print(repr(event))
+
+
+asyncio.run(main())
+print("that is all")
+"""
+
+
+@pytest.mark.parametrize("bodies", ["", "1"])
+def test_a_whole_program_never_shows_the_key(server: EmbeddedServer, bodies: str) -> None:
+    hidden = "sk-let-shown-to-nobody"
+    program = PROGRAM.replace("CONVERSATION", repr(server.conversation_id))
+    settings = {"LETTA_API_KEY": hidden, "LETTA_BASE_URL": server.base_url, "LETTA_LOG_BODIES": bodies}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "LETTA_LOG": "debug", **settings},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    shown = done.stdout + done.stderr
+    assert shown.count("was answered, attempt 1") > 10
+    assert shown.count("Traceback") > 5
+    assert "that is all" in shown
+    assert hidden not in shown
 
 
 @pytest.mark.parametrize(

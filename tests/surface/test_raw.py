@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from operator import methodcaller
 from typing import Any
 
 import httpx
@@ -101,11 +102,12 @@ def test_every_call_has_a_streaming_response(side: Side, name: str) -> None:
     context = getattr(view, name.rpartition(".")[2])(*ids(name), **arguments(name))
     assert handler.requests == []
 
-    def check(entered: Any) -> None:
-        assert type(entered) is (AsyncStreamingResponse if side.is_async else StreamingResponse)
-        assert not entered.http_response.is_stream_consumed
+    def parsed(inside: Any) -> Any:
+        assert type(inside) is (AsyncStreamingResponse if side.is_async else StreamingResponse)
+        assert not inside.http_response.is_stream_consumed
+        return inside.parse()
 
-    value = entered(side, context, lambda inside: (check(inside), inside.parse())[1])
+    value = entered(side, context, parsed)
     assert isinstance(value, expected(side, kind))
     assert response.is_closed
     assert body.closed
@@ -154,7 +156,7 @@ def test_bytes_as_they_come(side: Side) -> None:
     view = side.client(handler).conversations.messages.with_streaming_response
     content = recording("send_tokens_stream").content
     for method, joined in (("iter_bytes", content), ("iter_lines", content.decode().splitlines())):
-        pieces = entered(side, view.create(CONVERSATION, input="hi"), lambda inside, m=method: getattr(inside, m)())
+        pieces = entered(side, view.create(CONVERSATION, input="hi"), methodcaller(method))
         assert (b"".join(pieces) if method == "iter_bytes" else pieces) == joined
 
 

@@ -2,50 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Final, Literal, TypeAlias
 
 import httpx
-from attrs import define, field
+from attrs import define, field, frozen
 
 from letta_ext import Hooks, Letta
 
 LIMITS: Final = (1, 2, 3, 5, 50, None)
-ORDERS: Final = ("asc", "desc")
-FILTERS: Final = (None, ["user_message", "assistant_message"], ["summary_message", "reasoning_message"])
+ORDERS: Final[tuple[Literal["asc"], Literal["desc"]]] = ("asc", "desc")
+FILTERS: Final = {
+    "all": None,
+    "said": ["user_message", "assistant_message"],
+    "thought": ["summary_message", "reasoning_message"],
+}
 AT_ONCE: Final = 1000
+COMPACTED: Final = "compacted"
+DEFAULTS: Final = {"steps": 50}
+"""How many the server sends where no limit is given, if not 100."""
+
+
+Names: TypeAlias = tuple[str, str, str]
+"""Of a list, its order, and the types that are asked for."""
+
+
+@frozen
+class Walked:
+    """One walk, beside the server's own single large page."""
+
+    list: str
+    order: str
+    types: str
+    limit: int | None
+    items: int
+    lost: int
+    repeated: int
+    misplaced: bool | None  # None where the server itself keeps no order
+    requests: int
+    least: int
+
+    @property
+    def faulty(self) -> bool:
+        """Whether it lost or repeated something, or left an order that the server keeps."""
+        return bool(self.lost or self.repeated or self.misplaced)
 
 
 @define
 class Figures:
     """What the walks came to."""
 
-    walks: int = 0
-    lost: int = 0
-    repeated: int = 0
-    out_of_order: int = 0
-    requests: int = 0
-    least: int = 0
-    faults: list[str] = field(factory=list[str])
+    walks: list[Walked] = field(factory=list[Walked])
 
-    def add(self, name: str, got: list[Any], whole: list[Any], *, in_order: bool, requests: int, least: int) -> None:
-        """Counts one walk; `in_order` says whether the server keeps an order that can be held to."""
+    def add(
+        self,
+        names: tuple[str, str, str],
+        limit: int | None,
+        got: list[Any],
+        whole: list[Any],
+        requests: int,
+        stored: int,
+    ) -> None:
+        """Counts one walk; after a compaction several things share one place, in no order that the server keeps."""
         lost, repeated = len(set(whole) - set(got)), len(got) - len(set(got))
-        misplaced = in_order and got != whole
-        self.walks += 1
-        self.lost += lost
-        self.repeated += repeated
-        self.out_of_order += misplaced
-        self.requests += requests
-        self.least += least
-        if lost or repeated or misplaced:
-            self.faults.append(f"{name}: lost {lost}, repeated {repeated}, in order {not misplaced}")
+        misplaced = None if names[0] == COMPACTED else got != whole
+        least = -(-stored // (limit or DEFAULTS.get(names[0], 100)))
+        self.walks.append(Walked(*names, limit, len(whole), lost, repeated, misplaced, requests, least))
+
+    @property
+    def faults(self) -> list[Walked]:
+        """The walks that were not as they must be."""
+        return [walk for walk in self.walks if walk.faulty]
 
     def __str__(self) -> str:
-        return (
-            f"walks {self.walks}, lost {self.lost}, repeated {self.repeated}, out of order {self.out_of_order}, "
-            f"requests {self.requests} (at least {self.least})"
-        )
+        limits = list(dict.fromkeys(walk.limit for walk in self.walks))
+        heads = [f"limit {limit or 'default'}" for limit in limits]
+        lines = [
+            f"{'list':<14}{'order':<6}{'types':<9}{'items':>6}{'lost':>5}{'twice':>6}  {'in order':<9}requests/least at"
+        ]
+        lines[0] += "".join(f"{head:>15}" for head in heads)
+        rows: dict[tuple[str, str, str], list[Walked]] = {}
+        for walk in self.walks:
+            rows.setdefault((walk.list, walk.order, walk.types), []).append(walk)
+        for (name, order, types), walks in rows.items():
+            kept = "-" if walks[0].misplaced is None else "no" if any(walk.misplaced for walk in walks) else "yes"
+            line = f"{name:<14}{order:<6}{types:<9}{walks[0].items:>6}{sum(walk.lost for walk in walks):>5}"
+            line += f"{sum(walk.repeated for walk in walks):>6}  {kept:<9}{'':<17}"
+            lines.append(line + "".join(f"{f'{walk.requests}/{walk.least}':>15}" for walk in walks))
+        requests, least = sum(walk.requests for walk in self.walks), sum(walk.least for walk in self.walks)
+        lost, twice = sum(walk.lost for walk in self.walks), sum(walk.repeated for walk in self.walks)
+        misplaced = sum(bool(walk.misplaced) for walk in self.walks)
+        total = f"{len(self.walks)} walks: lost {lost}, twice {twice}, out of order {misplaced}"
+        return "\n".join([*lines, f"{total}; {requests} requests, at least {least} and one a walk to see its end"])
 
 
 class Scene:
@@ -77,7 +126,7 @@ class Scene:
     def lists(self) -> Iterable[tuple[str, str, dict[str, Any]]]:
         """The conversations: a name, an id, and the arguments that go along."""
         yield "plain", self.plain, {}
-        yield "compacted", self.compacted, {}
+        yield COMPACTED, self.compacted, {}
         yield "agent-direct", "default", {"agent_id": self.agent_id}
 
     def page(self, path: str, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -113,50 +162,31 @@ def walk_everything(
         scene = Scene(client, http, model, turns=turns)
 
         def walk(
-            name: str, whole: list[Any], got: Any, limit: int | None, stored: int, *, in_order: bool = True
+            names: tuple[str, str, str], whole: list[Any], stored: int, make: Callable[..., Iterable[Any]]
         ) -> None:
-            sent[0] = 0
-            keys = [_key(item.to_dict()) if "message_type" in item.to_dict() else item.id for item in got()]
-            least = -(-stored // (limit or 100))
-            figures.add(f"{name} limit {limit}", keys, whole, in_order=in_order, requests=sent[0], least=least)
+            for limit in limits:
+                sent[0] = 0
+                found = [item.to_dict() for item in make(**{"limit": limit} if limit else {})]
+                got = [_key(item) if "message_type" in item else item["id"] for item in found]
+                figures.add(names, limit, got, whole, sent[0], stored)
 
         for order in ORDERS:
             for name, conversation_id, where in scene.lists():
                 page = scene.page(f"/v1/conversations/{conversation_id}/messages", {"order": order, **where})
                 if name == "agent-direct" and order == "desc":
                     page = _turned(page)  # that page arrives in ascending order, whatever was asked for
-                for kinds in FILTERS:
+                for types, kinds in FILTERS.items():
                     whole = [_key(item) for item in page if kinds is None or item["message_type"] in kinds]
-                    for limit in limits:
-                        given: dict[str, Any] = {"order": order, **where}
-                        given |= {"limit": limit} if limit else {}
-                        given |= {"include_return_message_types": kinds} if kinds else {}
-                        walk(
-                            f"{name} {order} {kinds}",
-                            whole,
-                            lambda given=given, cid=conversation_id: client.conversations.messages.list(cid, **given),
-                            limit,
-                            len({item["id"] for item in page}),
-                            # After a compaction several things share one place, in no order that the server keeps.
-                            in_order=name != "compacted",
-                        )
+                    given: dict[str, Any] = {"order": order, **where}
+                    given |= {"include_return_message_types": kinds} if kinds else {}
+                    make: Callable[..., Iterable[Any]] = partial(
+                        client.conversations.messages.list, conversation_id, **given
+                    )
+                    walk((name, order, types), whole, len({item["id"] for item in page}), make)
             steps = [step["id"] for step in scene.page("/v1/steps/", {"agent_id": scene.agent_id, "order": order})]
-            path = f"/v1/steps/{scene.step_id}/messages"
-            parts = [_key(item) for item in scene.page(path, {"order": order})]
-            for limit in limits:
-                size: Any = {"limit": limit} if limit else {}
-                walk(
-                    f"steps {order}",
-                    steps,
-                    lambda size=size, order=order: client.steps.list(agent_id=scene.agent_id, order=order, **size),
-                    limit,
-                    len(steps),
-                )
-                walk(
-                    f"step messages {order}",
-                    parts,
-                    lambda size=size, order=order: client.steps.messages.list(scene.step_id, order=order, **size),
-                    limit,
-                    len({part[0] for part in parts}),
-                )
+            make = partial(client.steps.list, agent_id=scene.agent_id, order=order)
+            walk(("steps", order, "all"), steps, len(steps), make)
+            parts = [_key(item) for item in scene.page(f"/v1/steps/{scene.step_id}/messages", {"order": order})]
+            make = partial(client.steps.messages.list, scene.step_id, order=order)
+            walk(("step messages", order, "all"), parts, len({part[0] for part in parts}), make)
     return figures

@@ -64,6 +64,7 @@ class Server:
         ascending_pages: whether newest-first pages arrive in ascending order.
         restarts: whether an unknown cursor begins the list again rather than being refused.
         default_limit: the page size where none is asked for.
+        most: how many things it sends at most, whatever the limit.
     """
 
     stored: tuple[Stored, ...]
@@ -71,6 +72,7 @@ class Server:
     ascending_pages: bool = False
     restarts: bool = True
     default_limit: int = 100
+    most: int = 1_000_000
     requests: list[Mapping[str, Any]] = field(factory=list[Mapping[str, Any]])
 
     def __call__(self, arguments: Mapping[str, Any]) -> list[Any]:
@@ -88,7 +90,7 @@ class Server:
             if self.order_relative and descending:
                 wants_later = not wants_later
             rows = [row for row in rows if (row.position > at if wants_later else row.position < at)]
-        rows = rows[: arguments.get("limit") or self.default_limit]
+        rows = rows[: min(arguments.get("limit") or self.default_limit, self.most)]
         if self.ascending_pages and descending:
             rows.reverse()
         wanted = arguments.get("include_return_message_types")

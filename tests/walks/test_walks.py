@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import evolve, field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from letta_api.operations import Page
 from letta_ext.errors import ListChangedError
 from letta_ext.pages import SyncArrayPage, first_page
 from letta_ext.paging import Walk
+from letta_ext.unions import UnknownMessage
 from tests.walks.servers import MESSAGES, STEPS, Item, Server, Stored
 
 LIMITS = [1, 2, 3, 5, 50, None]
@@ -64,6 +64,27 @@ def test_a_walk_yields_everything_once_whatever_the_server_is_like(
 
 
 @given(
+    stored=compacted(),
+    limit=st.sampled_from(LIMITS),
+    order=st.sampled_from(["asc", "desc"]),
+    order_relative=st.booleans(),
+    most=st.integers(2, 12),
+)
+def test_a_server_that_caps_its_pages_loses_nothing_silently(
+    stored: tuple[Stored, ...], limit: int | None, order: str, order_relative: bool, most: int
+) -> None:
+    server = Server(stored, order_relative=order_relative, most=most)
+    got: list[Any] = []
+    try:
+        got.extend(start(server, order=order, limit=limit))
+    except ListChangedError:
+        assert len({row.position for row in stored}) < len(stored), "only shared positions keep it from going on"
+        assert len(set(got)) == len(got)
+        return
+    assert sorted(got, key=repr) == sorted(server.everything(order), key=repr)
+
+
+@given(
     count=st.integers(0, 40),
     hidden=st.sets(st.integers(0, 39)),
     limit=st.sampled_from(LIMITS),
@@ -71,10 +92,7 @@ def test_a_walk_yields_everything_once_whatever_the_server_is_like(
 )
 def test_hidden_things_end_no_walk(count: int, hidden: set[int], limit: int | None, order: str) -> None:
     server = Server(things(range(count), [0 if n in hidden else 1 for n in range(count)]))
-    page = start(server, order=order, limit=limit)
-    # A first page on which everything is hidden has nothing to go on from: that is where a walk may end.
-    expected = server.everything(order) if page.items else []
-    assert list(page) == expected
+    assert list(start(server, order=order, limit=limit)) == server.everything(order)
 
 
 @given(count=st.integers(0, 30), limit=st.sampled_from(LIMITS), same_second=st.booleans())
@@ -132,43 +150,6 @@ def test_a_server_that_begins_again_and_sends_no_more_is_an_error(facts: Page) -
         list(page)
 
 
-@given(
-    stored=compacted(),
-    limit=st.sampled_from([1, 2, 3, 5]),
-    order=st.sampled_from(["asc", "desc"]),
-    pages=st.integers(1, 6),
-)
-def test_a_checkpoint_loses_and_repeats_nothing_or_says_that_it_cannot(
-    stored: tuple[Stored, ...], limit: int, order: str, pages: int
-) -> None:
-    server = Server(stored)
-    page = start(server, order=order, limit=limit)
-    seen = [*page.items]
-    for _ in range(pages - 1):
-        page = page.get_next_page()
-        seen += page.items
-    checkpoint = json.loads(json.dumps(page.checkpoint()))
-    try:
-        rest = list(first_page(Walk.resumed(MESSAGES, checkpoint), server))
-    except ListChangedError:
-        return
-    if page.items:
-        assert sorted(seen + rest, key=repr) == sorted(server.everything(order), key=repr)
-
-
-@pytest.mark.parametrize("order", ["asc", "desc"])
-def test_a_checkpoint_of_a_list_in_order_always_goes_on(order: str) -> None:
-    server = Server(things(range(30)))
-    page = start(server, order=order, limit=4).get_next_page().get_next_page()
-    rest = list(first_page(Walk.resumed(MESSAGES, json.loads(json.dumps(page.checkpoint()))), server))
-    assert rest == server.everything(order)[12:]
-
-
-def test_what_is_no_checkpoint_is_refused() -> None:
-    with pytest.raises(ValueError, match="checkpoint"):
-        Walk.resumed(MESSAGES, {"cursor": "m1"})
-
-
 def test_a_page_can_be_gone_over_twice() -> None:
     server = Server(things(range(20)))
     page = start(server, order="asc", limit=3)
@@ -188,10 +169,68 @@ def test_the_page_behind_the_last_is_empty_and_says_so() -> None:
     assert third.next_page_info() is None
 
 
-def test_things_that_arrive_during_a_walk_towards_the_newest_are_walked_too() -> None:
-    stored = list(things(range(10)))
-    server = Server(tuple(stored[:6]))
-    page = start(server, order="asc", limit=2)
-    later = Server(tuple(stored))
-    page._fetch = later
-    assert [item.id for item in page] == [f"m{n}" for n in range(10)]
+def test_a_filter_that_is_empty_filters_nothing() -> None:
+    server = Server(things(range(6)))
+    assert list(start(server, order="asc", limit=2, include_return_message_types=[])) == server.everything("asc")
+
+
+@frozen
+class Growing(Server):
+    """A server on which one more thing is stored before each answer but the first."""
+
+    coming: list[Stored] = field(factory=list[Stored])
+
+    def __call__(self, arguments: Any) -> list[Any]:
+        there = Server(self.stored, order_relative=self.order_relative, ascending_pages=self.ascending_pages)
+        grown = Server((*self.stored, *self.coming[: len(self.requests)]), order_relative=self.order_relative)
+        self.requests.append(dict(arguments))
+        return (there if len(self.requests) == 1 else grown)(arguments)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 50])
+@pytest.mark.parametrize(("facts", "order_relative"), [(MESSAGES, False), (MESSAGES, True), (STEPS, True)])
+def test_things_that_arrive_during_a_walk(facts: Page, order_relative: bool, limit: int) -> None:
+    rows = things(range(60))
+    newest_first = Growing(rows[:20], order_relative=order_relative, coming=list(rows[20:]))
+    # They come before where the walk began: it is of what there was then, whole and in order.
+    there, found = Server(rows[:20]).everything("desc"), list(start(newest_first, facts, order="desc", limit=limit))
+    if limit == 1:
+        # Behind one thing alone no cursor leads: the list is begun once more, and has one more thing then.
+        assert found.pop(1).id == "m20"
+    assert found == there
+    oldest_first = Growing(rows[:20], order_relative=order_relative, coming=list(rows[20:]))
+    found = list(start(oldest_first, facts, order="asc", limit=limit))
+    # They come behind where the walk is, and are walked too, as far as they were there when it got to the end.
+    assert found == Server(rows).everything("asc")[: len(found)]
+    assert len(found) > 20
+
+
+def test_things_without_a_name_are_told_apart_by_all_that_they_are() -> None:
+    rows = (
+        Stored("m0", 0, (Item("m0", "assistant_message", None, 1), Item("m0", "assistant_message", None, 2))),
+        Stored("m1", 1, (Item("m1", "assistant_message", None, 3),)),
+    )
+    assert list(start(Server(rows), order="asc", limit=1)) == Server(rows).everything("asc")
+    raw: list[Any] = [{"no": "id"}, {"no": "id"}, {"nor": "this"}, 7, None, {"id": "m", "message_type": "new"}]
+    unknown = [UnknownMessage(each, "it is new") for each in raw]
+    assert list(start(Server(()), order="asc")) == []
+    assert list(first_page(Walk(MESSAGES, {}), lambda _: unknown)) == unknown
+
+
+def test_a_thing_that_changes_while_it_is_walked_over_comes_once() -> None:
+    server = Server(things(range(6)))
+
+    def fetch(arguments: Any) -> list[Any]:
+        found = server(arguments)
+        return [evolve(item, otid=None, date=len(server.requests)) for item in found]
+
+    assert [item.id for item in first_page(Walk(MESSAGES, {"order": "asc", "limit": 2}), fetch)] == [
+        f"m{n}" for n in range(6)
+    ]
+
+
+def test_a_page_of_nothing_is_the_whole_walk() -> None:
+    server = Server(things(range(6)), default_limit=0)
+    page = start(server, limit=0)
+    assert (page.items, page.has_next_page(), list(page)) == ([], False, [])
+    assert len(server.requests) == 1

@@ -1,0 +1,71 @@
+"""Doing the next thing while the present one is used: in a thread, or in a task of asyncio."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
+
+T = TypeVar("T")
+
+
+class Ahead(Generic[T]):
+    """Something that another thread does meanwhile. It does not keep the program from ending."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._value: list[T] = []
+        self._fault: BaseException | None = None
+        self._thread = threading.Thread(target=copy_context().run, args=(self._do,), name="letta_ext", daemon=True)
+        self._thread.start()
+
+    def _do(self) -> None:
+        try:
+            self._value.append(self._work())
+        except BaseException as fault:  # noqa: BLE001  (whoever asks for the result is told)
+            self._fault = fault
+
+    def result(self) -> T:
+        """Waits for what came of it, and returns or raises that."""
+        self._thread.join()
+        if self._fault is not None:
+            raise self._fault
+        return self._value[0]
+
+
+class AsyncAhead(Generic[T]):
+    """Something that another task does meanwhile. Other event loops than asyncio's do it when it is asked for."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._work: Callable[[], Awaitable[T]] = work
+        self._task: asyncio.Task[T] | None = None
+        if "asyncio" not in sys.modules:  # nobody can run its loop then
+            return
+        import asyncio
+
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._task = loop.create_task(work())
+        self._task.add_done_callback(_hear)
+
+    async def result(self) -> T:
+        """Waits for what comes of it, and returns or raises that."""
+        return await (self._work() if self._task is None else self._task)
+
+    def leave(self) -> None:
+        """Ends it, where it is not done."""
+        if self._task is not None:
+            self._task.cancel()
+
+
+def _hear(task: asyncio.Task[Any]) -> None:
+    # Of a fault that nobody asks for, asyncio would complain.
+    if not task.cancelled():
+        task.exception()

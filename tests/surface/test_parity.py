@@ -1,0 +1,271 @@
+"""The two clients are one surface: same names and signatures, documented alike; and all that was promised is there."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+import typing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+import letta_ext
+from letta_api import operations
+from letta_api.operations import Operation
+from letta_ext import AsyncLetta, Letta
+from letta_ext.pages import AsyncPaginator
+from letta_ext.requests import RequestOptions
+
+CALLS_FILE = Path(__file__).parents[1] / "typing" / "calls.py"
+
+WITHOUT_TWIN: Final = {
+    AsyncPaginator,  # a sync list is its own first page
+}
+ASYNC_ONLY: Final = {
+    "leave": "a task can be ended, a thread cannot",
+    "open": "what makes an async stream has to be awaited",
+}
+RESPELT: Final = [
+    (r"\bAsyncPaginator\[", "SyncPage["),
+    (r"\bAsyncPage\[", "SyncPage["),
+    (r"\bAsyncGenerator\[(.+), None\]", r"Iterator[\1]"),
+    (r"\b(?:Coroutine\[Any, Any, |Awaitable\[)(.+)\]", r"\1"),
+    (r"\bAsync", ""),
+    (r"\b(?:an )?async (?=httpx client|with\b)", ""),
+    (r", async or not,", ","),
+    (r", or an awaitable of it", ""),
+    (r" when awaited", ""),
+    (r"\ban? (?=`|httpx|Stream|with\b)", ""),
+    (r"\s+", " "),
+]
+DUNDERS: Final = {"__iter__": "__aiter__", "__enter__": "__aenter__", "__exit__": "__aexit__"}
+
+
+def respelt(text: str) -> str:
+    """Words of either surface as they are common to both."""
+    for pattern, plain in RESPELT:
+        text = re.sub(pattern, plain, text)
+    return text.replace("SyncPage", "Page").strip()
+
+
+def modules() -> Iterator[Any]:
+    for found in pkgutil.walk_packages(letta_ext.__path__, "letta_ext."):
+        if not found.name.startswith("letta_ext.testing"):
+            yield importlib.import_module(found.name)
+
+
+def pairs() -> dict[str, tuple[type, type]]:
+    """Every public class and the one that is its twin in async code."""
+    classes = {
+        name: cls
+        for module in modules()
+        for name, cls in vars(module).items()
+        if isinstance(cls, type) and cls.__module__ == module.__name__ and not name.startswith("_")
+    }
+    found: dict[str, tuple[type, type]] = {}
+    for name, cls in classes.items():
+        if name.startswith("Async") and cls not in WITHOUT_TWIN:
+            plain = name.removeprefix("Async")
+            found[plain] = (classes.get(plain) or classes[f"Sync{plain}"], cls)
+    return found
+
+
+PAIRS: Final = pairs()
+
+
+def members(cls: type) -> dict[str, Any]:
+    """The public attributes, and what makes it a context manager or an iterable, under the sync name."""
+    names = {name for name in dir(cls) if not name.startswith("_")}
+    found = {name: inspect.getattr_static(cls, name) for name in names}
+    for plain, other in DUNDERS.items():
+        for name in (plain, other):
+            if hasattr(cls, name):
+                found[plain] = inspect.getattr_static(cls, name)
+    return found
+
+
+def shape(function: Callable[..., Any]) -> list[tuple[str, Any, Any, str]]:
+    """The parameters of a function, and what it returns, in words common to both surfaces."""
+    signature = inspect.signature(function)
+    parameters = [
+        (name, each.kind, each.default, respelt(str(each.annotation))) for name, each in signature.parameters.items()
+    ]
+    return [*parameters, ("return", None, None, respelt(str(signature.return_annotation)))]
+
+
+def sections(text: str | None) -> dict[str, str]:
+    """The parts of a docstring by their headings."""
+    parts = re.split(r"^(Args|Returns|Raises|Attributes):$", inspect.cleandoc(text or ""), flags=re.MULTILINE)
+    return {"": parts[0]} | dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_there_are_pairs_to_compare() -> None:
+    assert {"Letta", "Messages", "Steps", "Page", "Stream", "RawResponse", "Verbs", "Transport"} <= PAIRS.keys()
+    assert len(PAIRS) > 30
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_both_surfaces_are_one(name: str) -> None:
+    plain, twin = (members(cls) for cls in PAIRS[name])
+    assert plain.keys() - ASYNC_ONLY.keys() == twin.keys() - ASYNC_ONLY.keys()
+    for member in sorted(plain.keys() & twin.keys()):
+        one, other = plain[member], twin[member]
+        assert type(one) is type(other), member
+        if inspect.isfunction(one):
+            assert shape(one) == shape(other), member
+            assert [shape(each) for each in typing.get_overloads(one)] == [
+                shape(each) for each in typing.get_overloads(other)
+            ], member
+            here, there = sections(one.__doc__), sections(other.__doc__)
+            for part in ("Args", "Raises"):
+                assert respelt(here.get(part, "")) == respelt(there.get(part, "")), (member, part)
+            assert here.keys() == there.keys(), member
+        elif isinstance(one, property):
+            assert respelt(str(one.__doc__)) == respelt(str(other.__doc__)), member
+
+
+def test_the_constructors_are_one() -> None:
+    assert shape(Letta.__init__)[:-1] == shape(AsyncLetta.__init__)[:-1]
+    assert respelt(sections(Letta.__doc__)["Args"]) == respelt(sections(AsyncLetta.__doc__)["Args"])
+    assert sections(Letta.__doc__)["Raises"] == sections(AsyncLetta.__doc__)["Raises"]
+    parameters = [name for name in inspect.signature(Letta.__init__).parameters if name != "self"]
+    assert re.findall(r"^ {4}(\w+):", sections(Letta.__doc__)["Args"], re.MULTILINE) == parameters
+
+
+@pytest.mark.parametrize("module", list(modules()), ids=lambda module: module.__name__)
+def test_all_that_is_public_is_documented(module: Any) -> None:
+    assert module.__doc__
+    for name, value in vars(module).items():
+        if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
+            continue
+        if inspect.isfunction(value):
+            assert value.__doc__, name
+        elif inspect.isclass(value) and not getattr(value, "_is_protocol", False):
+            assert value.__doc__, name
+            for member, function in vars(value).items():
+                function = getattr(function, "fget", None) or getattr(function, "func", None) or function
+                if inspect.isfunction(function) and not member.startswith("_"):
+                    inherited = any(getattr(base, member, None) is not None for base in value.__mro__[1:-1])
+                    assert function.__doc__ or inherited, f"{name}.{member}"
+
+
+# The calls of the API.
+
+CALLS: Final[dict[str, Operation]] = {
+    each.id: each for each in vars(operations).values() if isinstance(each, Operation)
+}
+
+
+def method(client: Any, name: str) -> Any:
+    for part in name.split("."):
+        client = getattr(client, part)
+    return client
+
+
+@pytest.fixture(params=[Letta, AsyncLetta])
+def client(request: pytest.FixtureRequest) -> Any:
+    return request.param(base_url="http://letta.test")
+
+
+def test_the_ten_operations_are_there() -> None:
+    assert len(CALLS) == 10
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_shows_what_it_takes(client: Any, name: str) -> None:
+    operation = CALLS[name]
+    function = method(client, name)
+    shown = inspect.signature(function).parameters
+    listing = {"checkpoint", "prefetch"} if operation.page else set[str]()
+    assert set(shown) == {*operation.path_parameters, *operation.parameters, *listing, *RequestOptions.__annotations__}
+    assert list(shown)[: len(operation.path_parameters)] == list(operation.path_parameters)
+    for view in ("with_raw_response", "with_streaming_response"):
+        for path in (
+            f"{view}.{name}",
+            "{}.{}.{}".format(*name.rpartition(".")[::2][:1], view, name.rpartition(".")[2]),
+        ):
+            assert list(inspect.signature(method(client, path)).parameters) == list(shown), path
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_documents_what_it_takes(client: Any, name: str) -> None:
+    operation = CALLS[name]
+    text = sections(method(client, name).__doc__)
+    listing = ["checkpoint", "prefetch"] if operation.page else []
+    told = re.findall(r"^ {4}(\w+):", text["Args"], re.MULTILINE)
+    assert sorted(told) == sorted([*operation.path_parameters, *operation.parameters, *listing])
+    assert "RequestOptions" in text["Args"]
+    assert f"`{operation.method} {operation.path}`" in " ".join(text[""].split())
+    for error in ("APIError", "TypeError", "ValueError"):
+        assert f"{error}:" in text["Raises"]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_call_is_pinned_by_type(name: str) -> None:
+    source = CALLS_FILE.read_text()
+    sync, _, rest = source.partition("async def steps_async")
+    steps_async, _, rest = rest.partition("\ndef conversations(")
+    conversations, _, rest = rest.partition("async def conversations_async")
+    conversations_async = rest.partition("\ndef pages(")[0]
+    short = name.removeprefix("conversations.")
+    for part in (sync, steps_async) if name.startswith("steps") else (conversations, conversations_async):
+        assert f"{short}(" in part
+
+
+# What was promised.
+
+CONSTRUCTOR = [
+    *("api_key", "project", "project_id", "environment", "base_url", "timeout", "max_retries"),
+    *("default_headers", "default_query", "http_client"),
+]
+CLIENT = [
+    *("close", "is_closed", "with_options", "with_raw_response", "with_streaming_response", "base_url"),
+    *("get", "post", "put", "patch", "delete", "steps", "conversations"),
+]
+PAGE = ["items", "has_next_page", "next_page_info", "get_next_page", "iter_pages", "checkpoint"]
+STREAM = ["messages", "text", "result", "close", "run_id", "last_seq_id"]
+PER_CALL = ["extra_headers", "extra_query", "extra_body", "timeout"]
+NAMES = [
+    *("Letta", "AsyncLetta", "Client", "AsyncClient", "Stream", "AsyncStream", "Timeout", "RequestOptions"),
+    *("SyncPage", "AsyncPage", "SyncArrayPage", "AsyncArrayPage", "AsyncPaginator", "Checkpoint"),
+    *("RetryPolicy", "StreamLimits", "Hooks", "BusyPolicy", "NOT_GIVEN", "NotGiven", "not_given", "omit", "Omit"),
+    *("ENVIRONMENTS", "DEFAULT_TIMEOUT", "DEFAULT_MAX_RETRIES", "DEFAULT_CONNECTION_LIMITS"),
+    *("DefaultHttpxClient", "DefaultAsyncHttpxClient", "APIResponse", "AsyncAPIResponse", "__version__"),
+    *("LettaError", "APIError", "APIStatusError", "APIConnectionError", "APITimeoutError", "ListChangedError"),
+    *("ConversationBusyError", "PendingApprovalError", "RunExpiredError", "RunError", "StreamInterrupted"),
+    *("StreamTimeoutError", "TooManyRoundsError"),
+]
+
+
+@pytest.mark.parametrize("cls", [Letta, AsyncLetta])
+def test_what_was_promised_of_the_client(cls: Any) -> None:
+    assert set(CONSTRUCTOR) <= inspect.signature(cls).parameters.keys()
+    for name in CLIENT:
+        assert hasattr(cls, name), name
+    assert {"run_tools", "follow"} <= set(dir(cls(base_url="http://letta.test").conversations.messages))
+
+
+def test_what_was_promised_of_pages_and_streams() -> None:
+    for cls in (letta_ext.SyncPage, letta_ext.AsyncPage):
+        assert set(PAGE) <= {*dir(cls), *typing.get_type_hints(cls)}
+    for stream in (letta_ext.Stream, letta_ext.AsyncStream):
+        assert set(STREAM) <= set(dir(stream))
+    assert set(PER_CALL) <= RequestOptions.__annotations__.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_promised_of_the_package(name: str) -> None:
+    assert name in letta_ext.__all__
+    assert getattr(letta_ext, name) is not None
+
+
+def test_all_that_is_exported_exists_and_is_sorted() -> None:
+    assert len(set(letta_ext.__all__)) == len(letta_ext.__all__)
+    for name in letta_ext.__all__:
+        assert hasattr(letta_ext, name), name
+    assert letta_ext.Timeout is httpx.Timeout
