@@ -44,7 +44,7 @@ def test_values_come_back_as_they_went_in(name: str, feature_package: Callable[[
 @proof_in_full
 @pytest.mark.parametrize("tool", ["mypy", "pyright"])
 def test_every_feature_passes_the_strict_type_checkers(tool: str, feature_package: Callable[[str], Path]) -> None:
-    if tool == "pyright" and not FULL:
+    if not FULL:
         pytest.skip("takes long: with LETTA_PROOF=full only")
     folders = {feature_package(name).parent for name in FEATURES}
     (folder,) = folders
