@@ -13,7 +13,7 @@ from codegen.differ.change import READER, SENDER, Change, Level
 from codegen.differ.origins import Route, route
 from codegen.faults import SpecError
 from codegen.models import Library
-from codegen.names import module_name
+from codegen.names import module_name, param_name
 from codegen.operations import Argument, Operation
 from codegen.pipeline import Parsed
 from codegen.types import TypeReader
@@ -227,10 +227,13 @@ class _Walk:
             what = f"is told by {after['propertyName']}, no longer by {before['propertyName']}"
             self.say(BREAKING, name, what, BOTH, f"`unions.decode_{module_name(name)}`")
         olds, news = before["mapping"], after["mapping"]
+        gone, come = f"it reads as `Unknown{name}`", f"it read as `Unknown{name}` before"
+        if role == SENDER:
+            gone, come = f"not in `{param_name(name)}`", f"new in `{param_name(name)}`"
         for tag in [t for t in olds if t not in news]:
-            self.say(BREAKING, name, f"has no member {tag!r} any more", (role,), f"it reads as `Unknown{name}`")
+            self.say(BREAKING, name, f"has no member {tag!r} any more", (role,), gone)
         for tag in [t for t in news if t not in olds]:
-            self.say(ADDITIVE, name, f"has a new member {tag!r}", (role,), f"it read as `Unknown{name}` before")
+            self.say(ADDITIVE, name, f"has a new member {tag!r}", (role,), come)
         for tag in [t for t in olds if t in news]:
             self.components(olds[tag].rsplit("/", 1)[-1], news[tag].rsplit("/", 1)[-1], role)
 

@@ -298,6 +298,7 @@ def test_what_happened_in_many_places_is_said_once() -> None:
         ("instant to text", "`datetime | None` is `str | None`"),
         ("item of another type", "`str` is `int`"),
         ("answer of another type", "`Thing` is `str`"),
+        ("member removed", "it reads as `UnknownPet`"),
         ("operation removed", "no module `api.….things_old`"),
     ],
 )
