@@ -15,11 +15,12 @@ answers is decided by ``server.state.script``, and where that is empty by the us
 
 from __future__ import annotations
 
-from .agent import Call, Script, ToolAnswer, Turn
+from .agent import Call, ToolAnswer, Turn, Usage
 from .clock import Clock, SystemClock, TickingClock
 from .ids import IdSource
 from .runs import Keepalive
 from .scenes import DOCUMENTED_STEP, Scene, Stage, build
+from .script import Script
 from .state import State
 
 try:
@@ -47,6 +48,7 @@ __all__ = [
     "TickingClock",
     "ToolAnswer",
     "Turn",
+    "Usage",
     "build",
     "create_app",
 ]

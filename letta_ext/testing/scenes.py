@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from . import scenery, trace, wire
+from .agent import Usage
 from .records import Agent, Message, Step, Thread
 from .runs import Run
 from .state import Documented, State
@@ -85,7 +86,7 @@ def _told(state: State, agent: Agent, thread: Thread) -> Run:
         model_handle=agent.model_handle,
         context_window=agent.context_window,
         created_at=state.clock.now(),
-        used=True,
+        usage=Usage(),
         status="success",
         stop_reason="end_turn",
     )
@@ -107,15 +108,18 @@ def _told(state: State, agent: Agent, thread: Thread) -> Run:
         step_id=step.id,
         text="Hello! How can I help you?",
     )
-    step.trace = trace.provider_trace(state, agent, step, trace.Exchange([*thread.context, question], answer, []))
+    exchange = trace.Exchange([*thread.context, question], answer, [], Usage())
+    step.trace = trace.provider_trace(state, agent, step, exchange)
     step.messages = [question, answer]
     for message in step.messages:
         thread.store(message)
     opening = wire.ping(state.ids.new("ping"), state.clock.now(), run.id)
     for number, event in enumerate([opening, *wire.render(answer)], 1):
         run.journal.append(wire.sse({**event, "seq_id": number}))
+    total = wire.RunUsage()
+    total.add(Usage())
     run.journal.append(wire.sse(wire.stop_reason("end_turn")))
-    run.journal.append(wire.sse(wire.Usage(steps=1).as_json()))
+    run.journal.append(wire.sse(total.as_json()))
     run.journal.append(wire.DONE, final=True)
     run.finish("completed", state.clock.now(), "end_turn")
     return run
