@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import cast
 
 from starlette.applications import Starlette
@@ -15,7 +16,7 @@ from starlette.routing import Route
 from . import compaction, errors, lists, requests, scenery, sends, wire
 from .ids import is_id
 from .responses import CompactJSON, EventStream
-from .scenes import Scene, Stage, build
+from .scenes import Scene, Stage, staged
 from .state import State
 from .validation import NOT_AN_OBJECT, Fields, Problems, is_object
 
@@ -27,15 +28,19 @@ VERSION = "0.16.8"
 _LISTS = ("trace_ids", "tags", "include_return_message_types")
 
 
-def create_app(scene: Scene | Stage = "default") -> Starlette:
+def create_app(scene: Scene | Stage | Path | str = "default") -> Starlette:
     """Return a Letta server as an ASGI application.
 
     Its memory is at ``app.state.stage.state``, and with it the script of what its agents answer.
 
     Args:
-        scene: what the server holds: a scene's name, or one that :func:`letta_ext.testing.build` set.
+        scene: what the server holds: a scene's name, the path of a scene file, or a stage that
+            :func:`letta_ext.testing.build` set.
+
+    Raises:
+        ValueError: there is no such scene, or its file is not one.
     """
-    stage = build(scene) if isinstance(scene, str) else scene
+    stage = staged(scene)
     state = stage.state
 
     def bind(handler: Handler) -> Callable[[Request], Awaitable[Response]]:

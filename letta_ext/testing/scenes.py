@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 
 from . import scenery, trace, wire
 from .agent import Usage
+from .faults import Faults
 from .records import Agent, Message, Step, Thread
 from .runs import Run
 from .state import Documented, State
@@ -19,7 +21,7 @@ SCENES: tuple[Scene, ...] = get_args(Scene)
 DOCUMENTED_STEP = "step-123e4567-e89b-42d3-8456-426614174000"
 """The step that every example of the documentation names."""
 
-_SOURCE = '''def {name}(city: str) -> str:
+SOURCE = '''def {name}(city: str) -> str:
     """Look something up.
 
     Args:
@@ -37,11 +39,34 @@ class Stage:
         state: the server's memory.
         agent_id: an agent with the tools ``get_weather`` and ``get_time``, and ``guarded``, which needs approval.
         conversation_id: a conversation with it.
+        faults: what goes wrong between it and its clients.
     """
 
     state: State
     agent_id: str
     conversation_id: str
+    faults: Faults = field(default_factory=Faults)
+
+
+def staged(scene: Scene | Stage | Path | str) -> Stage:
+    """Return a stage: one that was set, or the one of a scene's name, or of a scene file.
+
+    Args:
+        scene: the stage, the name or the path.
+
+    Raises:
+        ValueError: there is no such scene, or the file is none.
+    """
+    if isinstance(scene, Stage):
+        return scene
+    for name in SCENES:
+        if scene == name:
+            return build(name)
+    if not Path(scene).is_file():
+        raise ValueError(f"no scene {str(scene)!r}; there are {', '.join(SCENES)}, or the path of a scene file")
+    from .scene_file import load  # it needs this module
+
+    return load(Path(scene))
 
 
 def build(scene: Scene = "default", state: State | None = None) -> Stage:
@@ -58,7 +83,7 @@ def build(scene: Scene = "default", state: State | None = None) -> Stage:
         raise ValueError(f"no scene {scene!r}; there are {', '.join(SCENES)}")
     state = state or State()
     tools = [
-        scenery.create_tool(state, _SOURCE.format(name=name), requires_approval=name == "guarded")
+        scenery.create_tool(state, SOURCE.format(name=name), requires_approval=name == "guarded")
         for name in ("get_weather", "get_time", "guarded")
     ]
     agent = scenery.create_agent(

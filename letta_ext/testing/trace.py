@@ -139,7 +139,8 @@ def _chat(message: Message) -> list[Json]:
     """Return a stored message as the model is shown it."""
     if message.role in ("assistant", "approval_request"):
         shown: Json = {"content": message.text, "role": "assistant"}
-        if message.reasoning is not None:
+        # What the model thought before it called a tool without a word is not told it again.
+        if message.reasoning is not None and message.text is not None:
             shown["reasoning_content"] = message.reasoning
         if message.tool_calls:
             shown["tool_calls"] = [_call(call) for call in message.tool_calls]

@@ -346,3 +346,6 @@ def sse(data: Mapping[str, object], event: str | None = None) -> str:
 
 DONE = "data: [DONE]\n\n"
 """The event that ends a stream."""
+
+END_OF_EVENT = b"\n\n"
+"""The bytes that end an event."""

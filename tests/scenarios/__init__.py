@@ -18,4 +18,7 @@ The keys of a step:
 - ``until``: places of the answer and the values to wait for: ``{status: completed}``.
 - ``timing``: true where the number of tokens is a matter of milliseconds, so that those of one kind count as one.
 - ``unordered``: true where the order of a list is the database's choice.
+
+Pings are left out of transcripts but for the one that opens a stream: how many come between the events is a matter of
+how fast a server is.
 """

@@ -24,6 +24,10 @@ MEASURED: Final = frozenset({"tool_execution_ns", "llm_request_ns", "step_ns", "
 """The keys whose numbers were measured."""
 
 
+UNORDERED: Final = frozenset({"tools"})
+"""The keys whose lists are in whatever order the database has them."""
+
+
 class Shapes:
     """Finds the shapes of one session's answers. Each id is numbered where it first appears, and keeps its number.
 
@@ -41,7 +45,8 @@ class Shapes:
         if isinstance(value, dict):
             return {self._id(name) if ID.fullmatch(name) else name: self.of(each, name) for name, each in value.items()}
         if isinstance(value, list):
-            return [self.of(each, key) for each in value]
+            shapes = [self.of(each, key) for each in value]
+            return sorted(shapes, key=json.dumps) if key in UNORDERED else shapes
         if isinstance(value, str):
             return self._text(value, key)
         if value is None or key in WORDS or (isinstance(value, bool) and key not in OWN):
