@@ -18,7 +18,7 @@ from .ids import is_id
 from .responses import CompactJSON, EventStream
 from .scenes import Scene, Stage, staged
 from .state import State
-from .validation import NOT_AN_OBJECT, Fields, Problems, is_object
+from .validation import NOT_AN_OBJECT, Fields, Problems, cleaned, is_object
 
 Handler = Callable[[State, Request], Awaitable[Response]]
 
@@ -89,12 +89,16 @@ async def _http_error(_: Request, error: Exception) -> Response:
 async def _body(request: Request, problems: Problems, *, required: bool = True) -> Fields:
     raw = await request.body()
     value: object = None
-    if raw:
+    if raw and not _says_json(request.headers.get("content-type", "")):
+        value = raw
+    elif raw:
         try:
-            value = json.loads(raw)
+            value = cleaned(json.loads(raw))
         except json.JSONDecodeError as error:
             problems.add("json_invalid", ("body", error.pos), "JSON decode error", {}, error=error.msg)
             problems.raise_if_any()
+        except (UnicodeDecodeError, RecursionError):
+            raise errors.plain(400, "There was an error parsing the body") from None
     if value is None:
         if required:
             problems.missing(("body",), None)
@@ -104,6 +108,11 @@ async def _body(request: Request, problems: Problems, *, required: bool = True) 
         problems.add("model_attributes_type", ("body",), NOT_AN_OBJECT, value)
         raise errors.validation(problems.found)
     return Fields(value, ("body",), problems)
+
+
+def _says_json(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 def _query(request: Request, problems: Problems) -> Fields:

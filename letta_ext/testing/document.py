@@ -162,11 +162,17 @@ def events(text: bytes) -> Iterator[bytes]:
 
 @cache
 def load() -> Document:
-    """Return the specification of the ten operations."""
-    return Document(yaml.load(_source().read_text(encoding="utf-8"), _Loader))  # noqa: S506 - a safe loader
+    """Return the specification of the ten operations, ready for use."""
+    return Document(source())
 
 
-def _source() -> Traversable:
+def source() -> dict[str, Any]:
+    """Return the specification of the ten operations, as it is written."""
+    found: dict[str, Any] = yaml.load(_file().read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
+    return found
+
+
+def _file() -> Traversable:
     shipped = files(__package__) / "openapi.yaml"
     # In a checkout, the one that everything else is made from.
     return shipped if shipped.is_file() else Path(__file__).parents[2] / "spec" / "openapi.yaml"
