@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from . import compaction, errors, trace, wire
+from . import compaction, content, errors, trace, wire
 from .agent import Usage
 from .deltas import deltas
 from .ids import previous_id
@@ -64,6 +64,9 @@ class Loop:
         self.agent.last_stop_reason = self.reason
 
     async def _steps(self) -> AsyncIterator[Json]:
+        for sent in self.request.messages:
+            if isinstance(sent, Said):
+                content.check_sendable(sent.content)
         request = self._pending_answer()
         said, later = self._input(request)
         for number in range(self.request.max_steps):
