@@ -13,9 +13,8 @@ from typing import Any
 from urllib.parse import parse_qsl, quote
 
 import jsonschema_rs
-import yaml
 
-from . import wire
+from . import wire, yamls
 from .validation import is_object, is_sequence
 
 Node = Mapping[str, Any]
@@ -168,7 +167,7 @@ def load() -> Document:
 
 def source() -> dict[str, Any]:
     """Return the specification of the ten operations, as it is written."""
-    found: dict[str, Any] = yaml.load(_file().read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
+    found: dict[str, Any] = yamls.load(_file().read_text(encoding="utf-8"))
     return found
 
 
@@ -176,16 +175,6 @@ def _file() -> Traversable:
     shipped = files(__package__) / "openapi.yaml"
     # In a checkout, the one that everything else is made from.
     return shipped if shipped.is_file() else Path(__file__).parents[2] / "spec" / "openapi.yaml"
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # ten times faster where libyaml is
-    """YAML as JSON has it: what looks like an instant stays a string."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 
 def _escaped(part: str) -> str:

@@ -10,7 +10,7 @@ from typing import get_args
 
 import yaml
 
-from . import errors, scenery
+from . import errors, scenery, yamls
 from .agent import ToolAnswer, Turn
 from .faults import Fault
 from .reading import Misfit, read
@@ -78,7 +78,7 @@ def load(path: Path) -> Stage:
         OSError: the file cannot be read.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yamls.load(path.read_text(encoding="utf-8"))
         return _stage(read(_File, {} if data is None else data))
     except (Misfit, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None

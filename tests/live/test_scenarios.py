@@ -13,7 +13,6 @@ import httpx
 import pytest
 
 from letta_ext.testing import EmbeddedServer
-
 from tests.scenarios.playing import RECORDED, SCENARIOS, Theatre, difference, read, shown
 
 EQUAL: list[str] = []

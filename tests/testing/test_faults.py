@@ -30,7 +30,7 @@ from letta_ext.testing import (
     WrongType,
 )
 
-from .conftest import Talk, parse_events
+from .conftest import Talk
 
 CREATE = "conversations.messages.create"
 
@@ -306,4 +306,3 @@ def test_faults_are_for_whom_they_are_meant(talk: Talk) -> None:
 def test_what_makes_no_sense_is_refused(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(EmbeddedServer())
-

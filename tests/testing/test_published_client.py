@@ -105,7 +105,10 @@ def test_the_same_in_async_code(letta_server: EmbeddedServer) -> None:
     ("call", "error"),
     [
         (lambda client, _: client.steps.retrieve(NOBODY), NotFoundError),
-        (lambda client, conversation: list(client.conversations.messages.create(conversation, input="x")), ConflictError),
+        (
+            lambda client, conversation: list(client.conversations.messages.create(conversation, input="x")),
+            ConflictError,
+        ),
         (lambda client, _: client.steps.list(), APIStatusError),
     ],
 )

@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from letta_ext.testing import EmbeddedServer
-
 from tests.scenarios.playing import RECORDED, SCENARIOS, Theatre, difference, read, shown
 
 from .conftest import TLS

@@ -13,16 +13,13 @@ Seeded and bounded: a sample by default, more of the same with LETTA_PROOF=full.
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from typing import Any, Final
 
 import pytest
-import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
