@@ -61,7 +61,7 @@ def letta_client(letta_server: EmbeddedServer) -> Iterator[Letta]:
 
 
 @pytest.fixture
-def async_letta_client(letta_server: EmbeddedServer) -> Iterator[AsyncLetta]:
+def async_letta_client(letta_server: EmbeddedServer) -> AsyncLetta:
     """An async client of the test's server, for any event loop and any plugin that runs async tests."""
     import httpx
 
@@ -70,7 +70,7 @@ def async_letta_client(letta_server: EmbeddedServer) -> Iterator[AsyncLetta]:
     # The test's event loop may be gone before this fixture is torn down, and what is bound to it cannot be closed
     # then. So no connection outlives the answer it was opened for, and nothing is left to close.
     http = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), timeout=httpx.Timeout(60, connect=5))
-    yield AsyncLetta(base_url=letta_server.base_url, api_key="test", http_client=http)
+    return AsyncLetta(base_url=letta_server.base_url, api_key="test", http_client=http)
 
 
 def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, quote
 
 import jsonschema_rs
@@ -141,7 +141,7 @@ class Document:
         node: Any = self._document
         for part in where.split("/")[1:]:
             name = part.replace("~1", "/").replace("~0", "~")
-            node = node[int(name)] if isinstance(node, list) else node[name]
+            node = cast(Any, node)[int(name) if isinstance(node, list) else name]
         return node
 
     def _resolved(self, node: Node, where: str) -> tuple[Node, str]:
@@ -172,7 +172,7 @@ def source() -> dict[str, Any]:
 
 
 def _file() -> Traversable:
-    shipped = files(__package__) / "openapi.yaml"
+    shipped = files("letta_ext.testing") / "openapi.yaml"
     # In a checkout, the one that everything else is made from.
     return shipped if shipped.is_file() else Path(__file__).parents[2] / "spec" / "openapi.yaml"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import MutableMapping
 from http import HTTPStatus
 from typing import Protocol
 
@@ -127,7 +126,8 @@ def _instead(fault: Answer | Redirect, path: str) -> Response:
         return Response(status_code=fault.status, headers={"location": fault.location or path})
     headers = dict(fault.headers)
     if fault.retry_after is not None:
-        headers["retry-after"] = str(fault.retry_after)
+        after = fault.retry_after
+        headers["retry-after"] = after if isinstance(after, str) else f"{after:g}"
     if isinstance(fault.body, str):
         return Response(fault.body, fault.status, headers, "text/plain")
     body = fault.body if fault.body is not None else {"detail": HTTPStatus(fault.status).phrase}
@@ -224,7 +224,5 @@ class _Courier:
         self._line.put(data)
 
 
-def _drop_header(message: MutableMapping[str, object], name: bytes) -> None:
-    headers = message["headers"]
-    assert isinstance(headers, list)  # noqa: S101 - Starlette makes it so
-    message["headers"] = [(key, value) for key, value in headers if key != name]
+def _drop_header(message: Message, name: bytes) -> None:
+    message["headers"] = [(key, value) for key, value in message["headers"] if key != name]

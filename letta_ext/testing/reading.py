@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -85,8 +86,12 @@ def _member(members: Sequence[Any], value: object, place: str) -> Any:
     if value is None and type(None) in members:
         return None
     rest = [each for each in members if each is not type(None)]
-    shaped = [each for each in rest if is_object(value) == is_dataclass(each)]
-    return convert((shaped or rest)[0], value, place)
+    mapping = is_object(value)
+    shaped = [each for each in rest if mapping is is_dataclass(each)] or rest
+    for each in shaped[:-1]:
+        with suppress(Misfit):
+            return convert(each, value, place)
+    return convert(shaped[-1], value, place)
 
 
 def _plain(kind: Any, value: object, place: str) -> Any:

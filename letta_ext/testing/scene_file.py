@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import yaml
 
@@ -18,7 +18,12 @@ from .scenes import SOURCE, Stage, build
 from .script import Rule
 from .validation import is_object
 
-FAULTS: Mapping[str, type] = {re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower(): kind for kind in get_args(Fault)}
+
+def _name(kind: type[Any]) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+FAULTS: Mapping[str, type[Any]] = {_name(kind): kind for kind in get_args(Fault)}
 """The faults by the names they have in a file, such as ``lost_answer``."""
 
 
@@ -120,7 +125,7 @@ def _plan(stage: Stage, planned: object, place: str) -> None:
     if not isinstance(name, str) or name not in FAULTS:
         raise Misfit(place, f"no fault {name!r}; there are {', '.join(FAULTS)}")
     when = read(_When, {key: rest.pop(key) for key in ("on", "times") if key in rest}, place)
-    fault: Fault = read(FAULTS[name], rest, place)
+    fault: Any = read(FAULTS[name], rest, place)
     try:
         stage.faults.add(fault, on=when.on, times=when.times)
     except ValueError as error:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from .agent import Call, ToolAnswer, Turn
+from .validation import is_object
 
 Answer = Turn | str | Callable[[str], Turn | str]
 """One answer of a script: a turn, what a turn says, or a function that makes either of the user's message."""
@@ -117,11 +118,7 @@ class Script:
 
     def tool_answer(self, name: str, arguments: str) -> ToolAnswer:
         """Return what a tool of the server answers to a call. A scripted function that raises is a tool that fails."""
-        try:
-            given = json.loads(arguments)
-        except ValueError:
-            given = None
-        given = given if isinstance(given, dict) else {}
+        given = _arguments(arguments)
         if name not in self.tools:
             city = given.get("city", "the world")
             return ToolAnswer(f"sunny in {city}", stdout=(f"looking up {city}\n",))
@@ -131,6 +128,14 @@ class Script:
         except Exception as error:  # noqa: BLE001 - whatever a tool raises, the agent is told, as on the real server
             return ToolAnswer(f"Error executing function {name}: {type(error).__name__}: {error}", "error")
         return ToolAnswer(answer) if isinstance(answer, str) else answer
+
+
+def _arguments(written: str) -> dict[str, object]:
+    try:
+        value = json.loads(written)
+    except ValueError:
+        return {}
+    return dict(value) if is_object(value) else {}
 
 
 def _turn(answer: Answer, said: str) -> Turn:

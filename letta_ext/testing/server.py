@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -142,7 +142,7 @@ class EmbeddedServer:
         self._server = self._thread = self._url = None
 
     @contextmanager
-    def down(self) -> Iterator[None]:
+    def down(self) -> Generator[None]:
         """Refuse connections while the block runs, as where no server is. What is connected is closed."""
         server = self._server
         if server is None:

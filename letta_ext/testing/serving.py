@@ -76,7 +76,7 @@ class Server(uvicorn.Server):
         self.loop: asyncio.AbstractEventLoop | None = None
         self._faults = stage.faults
         self._told = asyncio.Event()
-        self._address = ("", 0)
+        self._address: tuple[str, int] = ("", 0)
         self._holder: socket.socket | None = None
         self._opening: set[asyncio.Task[None]] = set()
 
@@ -84,7 +84,8 @@ class Server(uvicorn.Server):
         """Begin to listen on these sockets."""
         self.loop = asyncio.get_running_loop()
         for bound in sockets or []:
-            self._address = bound.getsockname()[:2]
+            host, port = bound.getsockname()[:2]
+            self._address = (str(host), int(port))
         await super().startup(sockets)
 
     async def main_loop(self) -> None:

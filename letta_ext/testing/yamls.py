@@ -20,7 +20,8 @@ _Loader.yaml_implicit_resolvers = {
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 # Otherwise `on` would be true.
-_Loader.add_implicit_resolver(_BOOLEAN, re.compile("^(?:true|false)$"), ["t", "f"])
+for _first in "tf":
+    _Loader.yaml_implicit_resolvers.setdefault(_first, []).append((_BOOLEAN, re.compile("^(?:true|false)$")))
 
 
 def load(text: str) -> Any:

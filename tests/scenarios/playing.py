@@ -198,10 +198,10 @@ def _is_early(answer: Any, wanted: dict[str, Any]) -> bool:
 def _at(value: Any, place: str | int) -> Any:
     """The value at a place, such as ``-1.tool_calls.0.tool_call_id``; ``length`` is a list's length."""
     for key in str(place).split("."):
-        if isinstance(value, list):
-            value = len(value) if key == "length" else value[int(key)]
+        if isinstance(value, list) and key == "length":
+            value = len(value)
         else:
-            value = value[key]
+            value = value[int(key) if isinstance(value, list) else key]
     return value
 
 

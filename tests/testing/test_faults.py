@@ -38,7 +38,8 @@ CREATE = "conversations.messages.create"
 def wire(talk: Talk, body: dict[str, Any]) -> bytes:
     """All that a plain socket gets in answer to a send; a reset raises."""
     content = json.dumps(body).encode()
-    head = f"POST {talk.conversation}/messages HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    head = f"POST {talk.conversation}/messages HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+    head += "content-type: application/json\r\n"
     url = httpx.URL(talk.server.base_url)
     with socket.create_connection((url.host, url.port), timeout=5) as connection:
         connection.sendall(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)

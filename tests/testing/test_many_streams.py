@@ -25,8 +25,8 @@ EVENTS: Final = 1000 if FULL else 100
 WORDS: Final = EVENTS - 4
 """Besides the words a stream has a ping, a stop reason, the usage and the end."""
 
-MIB_A_STREAM: Final = 2.0
-"""How much more memory the server may take for each stream: what it says is at most 0.5 MiB, kept as one message."""
+MIB_A_STREAM: Final = 0.5
+"""How much more memory the server may take for each stream. All that a stream sends is about 0.3 MiB."""
 
 
 class Read(NamedTuple):

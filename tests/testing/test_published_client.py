@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -76,7 +76,7 @@ def test_its_calls_for_the_ten_operations(letta_server: EmbeddedServer, client: 
 
 
 def test_the_same_in_async_code(letta_server: EmbeddedServer) -> None:
-    async def collected(items: AsyncIterator[Any]) -> list[Any]:
+    async def collected(items: AsyncIterable[Any]) -> list[Any]:
         return [item async for item in items]
 
     async def talk() -> str:
@@ -106,7 +106,7 @@ def test_the_same_in_async_code(letta_server: EmbeddedServer) -> None:
     [
         (lambda client, _: client.steps.retrieve(NOBODY), NotFoundError),
         (
-            lambda client, conversation: list(client.conversations.messages.create(conversation, input="x")),
+            lambda client, whom: list(client.conversations.messages.create(whom, input="x")),
             ConflictError,
         ),
         (lambda client, _: client.steps.list(), APIStatusError),

@@ -1,0 +1,139 @@
+"""The pytest plugin, in runs of pytest of its own: what its fixtures are, what they cost, and what they refuse."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ALONE = ["-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:cacheprovider", "-p", "no:anyio"]
+"""That what else is installed here does not load: it takes time, and imports what the plugin does not."""
+
+
+def run(folder: Path, test: str, *arguments: str, before: str = "pass") -> subprocess.CompletedProcess[str]:
+    """Run one test file, as its author would, after this has been done to the interpreter."""
+    (folder / "test_it.py").write_text(test, encoding="utf-8")
+    program = f"import sys; {before}; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    return subprocess.run(
+        [sys.executable, "-c", program, *ALONE, *arguments, "-q", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=folder,
+    )
+
+
+DOCUMENTED = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The code of the documentation's page."""
+    return [part.partition("```")[0] for part in DOCUMENTED.split(f"```{language}\n")[1:]]
+
+
+def test_what_the_documentation_shows(tmp_path: Path) -> None:
+    python, [scene] = blocks("python"), blocks("yaml")
+    (tmp_path / "weather.yaml").write_text(scene, encoding="utf-8")
+    marked = python[1].replace(
+        ": ...", ":\n    assert letta_server.script.otherwise == 'I only know about the weather.'"
+    )
+    elsewhere = "def test_anywhere_else():\n" + "".join(f"    {line}\n" for line in python[2].splitlines())
+    imports = "import re\nimport pytest\nfrom datetime import timedelta\nfrom letta_ext.testing import Keepalive, ToolAnswer, Usage\n"
+    script = "def test_script(letta_server):\n    script = letta_server.script\n"
+    script += "".join(f"    {line}\n" for line in python[3].replace("import re\n", "").splitlines())
+    state = "def test_state(letta_server):\n    server = letta_server\n"
+    state += "".join(f"    {line}\n" for line in python[4].splitlines())
+    done = run(tmp_path, "\n\n".join([imports, python[0], marked, elsewhere, script, state]), "-W", "error")
+    assert "6 passed" in done.stdout, done.stdout
+
+
+ASYNC = """
+import asyncio
+import pytest
+
+async def talk(server, client):
+    stream = await client.conversations.messages.create(server.conversation_id, input="hello")
+    kinds = [event.message_type async for event in stream]
+    assert kinds[-2:] == ["stop_reason", "usage_statistics"]
+    answer = await client.conversations.messages.create(server.conversation_id, input="hello", streaming=False)
+    assert answer.messages[0].content == "word0 word1 word2 word3 word4 word5"
+
+def test_in_a_loop_of_its_own(letta_server, async_letta_client):
+    asyncio.run(talk(letta_server, async_letta_client))
+
+@pytest.mark.anyio
+async def test_in_a_plugins_loop(letta_server, async_letta_client):
+    await talk(letta_server, async_letta_client)
+
+def test_a_stream_that_is_left(letta_server, async_letta_client):
+    async def leave():
+        async for event in await async_letta_client.conversations.messages.create(
+            letta_server.conversation_id, input="LONG 500", stream_tokens=True
+        ):
+            break
+    asyncio.run(leave())
+"""
+
+
+def test_the_async_client_under_any_event_loop(tmp_path: Path) -> None:
+    done = run(tmp_path, ASYNC, "-W", "error", "-p", "anyio")
+    # The second test runs once for each event loop that is installed.
+    assert " passed" in done.stdout, done.stdout
+    assert "failed" not in done.stdout, done.stdout
+    assert "error" not in done.stdout, done.stdout
+
+
+UNDOCUMENTED = """
+import httpx
+import pytest
+
+def send(server):
+    path = f"{server.base_url}/v1/conversations/{server.conversation_id}/messages"
+    assert httpx.post(path, json={"input": "x", "max_steps": 0, "streaming": False}).status_code == 200
+
+def test_held_against_the_specification(letta_server):
+    send(letta_server)
+
+@pytest.mark.letta(check=False)
+def test_not_held_against_it(letta_server):
+    send(letta_server)
+"""
+
+
+def test_what_the_specification_does_not_allow_fails_the_test(tmp_path: Path) -> None:
+    done = run(tmp_path, UNDOCUMENTED)
+    assert "2 passed, 1 error" in done.stdout
+    assert "ERROR test_it.py::test_held_against_the_specification" in done.stdout
+    assert "the body.max_steps: 0 is less than the minimum of 1" in done.stdout
+    (tmp_path / "pytest.ini").write_text("[pytest]\nletta_check = false\n", encoding="utf-8")
+    assert "2 passed" in run(tmp_path, UNDOCUMENTED).stdout
+
+
+def test_a_scene_for_all(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nletta_scene = scene.yaml\n", encoding="utf-8")
+    (tmp_path / "scene.yaml").write_text("otherwise: yes indeed\n", encoding="utf-8")
+    test = "def test_it(letta_server):\n    assert letta_server.script.otherwise == 'yes indeed'\n"
+    assert "1 passed" in run(tmp_path, test, "--strict-markers", "--strict-config").stdout
+    (tmp_path / "scene.yaml").write_text("otherwis: no\n", encoding="utf-8")
+    assert "scene.yaml: no key 'otherwis'; there are agent" in run(tmp_path, test).stdout
+
+
+def test_it_imports_nothing_until_a_fixture_is_asked_for(tmp_path: Path) -> None:
+    test = (
+        "import sys\n"
+        "def test_it():\n"
+        "    names = {name.partition('.')[0] for name in sys.modules}\n"
+        "    ours = {'letta_ext', 'letta_api', 'attrs', 'attr', 'httpx', 'orjson', 'starlette', 'uvicorn', 'yaml'}\n"
+        "    assert 'letta_ext_pytest' in names\n"
+        "    assert not names & ours\n"
+    )
+    done = run(tmp_path, test)
+    assert "1 passed" in done.stdout, done.stdout
+
+
+def test_without_the_extra_only_a_fixture_asks_for_it(tmp_path: Path) -> None:
+    test = "def test_without(): pass\ndef test_with(letta_server): pass\n"
+    done = run(tmp_path, test, before="sys.modules['jsonschema_rs'] = None")
+    assert "1 passed, 1 error" in done.stdout, done.stdout
+    assert "letta_ext.testing needs jsonschema_rs, which is not installed: pip install" in done.stdout
