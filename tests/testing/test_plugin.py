@@ -32,19 +32,32 @@ def blocks(language: str) -> list[str]:
     return [part.partition("```")[0] for part in DOCUMENTED.split(f"```{language}\n")[1:]]
 
 
+def function(name: str, body: str) -> str:
+    """A test that does this."""
+    return f"def {name}(letta_server):\n" + "".join(f"    {line}\n" for line in body.splitlines())
+
+
+IMPORTS = """
+import re
+import pytest
+from datetime import timedelta
+from letta_ext.testing import Keepalive, ToolAnswer, Usage
+"""
+
+
 def test_what_the_documentation_shows(tmp_path: Path) -> None:
     python, [scene] = blocks("python"), blocks("yaml")
     (tmp_path / "weather.yaml").write_text(scene, encoding="utf-8")
-    marked = python[1].replace(
-        ": ...", ":\n    assert letta_server.script.otherwise == 'I only know about the weather.'"
-    )
-    elsewhere = "def test_anywhere_else():\n" + "".join(f"    {line}\n" for line in python[2].splitlines())
-    imports = "import re\nimport pytest\nfrom datetime import timedelta\nfrom letta_ext.testing import Keepalive, ToolAnswer, Usage\n"
-    script = "def test_script(letta_server):\n    script = letta_server.script\n"
-    script += "".join(f"    {line}\n" for line in python[3].replace("import re\n", "").splitlines())
-    state = "def test_state(letta_server):\n    server = letta_server\n"
-    state += "".join(f"    {line}\n" for line in python[4].splitlines())
-    done = run(tmp_path, "\n\n".join([imports, python[0], marked, elsewhere, script, state]), "-W", "error")
+    fixtures, marked, elsewhere, script, state = python
+    test = [
+        IMPORTS,
+        fixtures,
+        marked.replace(": ...", ": assert letta_server.script.otherwise == 'I only know about the weather.'"),
+        function("test_anywhere_else", elsewhere),
+        function("test_script", f"script = letta_server.script\n{script}".replace("import re\n", "")),
+        function("test_state", f"server = letta_server\n{state}"),
+    ]
+    done = run(tmp_path, "\n\n".join(test), "-W", "error")
     assert "6 passed" in done.stdout, done.stdout
 
 
@@ -106,17 +119,35 @@ def test_what_the_specification_does_not_allow_fails_the_test(tmp_path: Path) ->
     assert "2 passed, 1 error" in done.stdout
     assert "ERROR test_it.py::test_held_against_the_specification" in done.stdout
     assert "the body.max_steps: 0 is less than the minimum of 1" in done.stdout
-    (tmp_path / "pytest.ini").write_text("[pytest]\nletta_check = false\n", encoding="utf-8")
-    assert "2 passed" in run(tmp_path, UNDOCUMENTED).stdout
 
 
-def test_a_scene_for_all(tmp_path: Path) -> None:
-    (tmp_path / "pytest.ini").write_text("[pytest]\nletta_scene = scene.yaml\n", encoding="utf-8")
+SETTINGS = """
+[pytest]
+letta_scene = scene.yaml
+letta_check = false
+"""
+
+SET = """
+def test_a_scene_for_all(letta_server):
+    assert letta_server.script.otherwise == "yes indeed"
+    send(letta_server)
+
+@pytest.mark.letta(scene="broken.yaml")
+def test_a_scene_that_is_none(letta_server): pass
+
+@pytest.mark.letta("scene.yaml")
+def test_a_marker_that_is_none(letta_server): pass
+"""
+
+
+def test_settings(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text(SETTINGS, encoding="utf-8")
     (tmp_path / "scene.yaml").write_text("otherwise: yes indeed\n", encoding="utf-8")
-    test = "def test_it(letta_server):\n    assert letta_server.script.otherwise == 'yes indeed'\n"
-    assert "1 passed" in run(tmp_path, test, "--strict-markers", "--strict-config").stdout
-    (tmp_path / "scene.yaml").write_text("otherwis: no\n", encoding="utf-8")
-    assert "scene.yaml: no key 'otherwis'; there are agent" in run(tmp_path, test).stdout
+    (tmp_path / "broken.yaml").write_text("otherwis: no\n", encoding="utf-8")
+    done = run(tmp_path, UNDOCUMENTED + SET, "--strict-markers", "--strict-config")
+    assert "3 passed, 2 errors" in done.stdout, done.stdout
+    assert "broken.yaml: no key 'otherwis'; there are agent" in done.stdout
+    assert "the marker letta takes its arguments by name: letta(scene='default'" in done.stdout
 
 
 def test_it_imports_nothing_until_a_fixture_is_asked_for(tmp_path: Path) -> None:

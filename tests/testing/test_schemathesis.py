@@ -35,7 +35,7 @@ from schemathesis.specs.openapi.checks import (
 from letta_ext.testing import DOCUMENTED_STEP, EmbeddedServer
 from letta_ext.testing.document import source
 
-EXAMPLES: Final = 100 if os.environ.get("LETTA_PROOF") == "full" else 10
+EXAMPLES: Final = 100 if os.environ.get("LETTA_PROOF") == "full" else 5
 PATIENCE: Final = 5.0
 SCHEMA: Final = schemathesis.openapi.from_dict(source())
 OPERATIONS: Final = {
