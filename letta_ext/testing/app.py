@@ -9,7 +9,7 @@ from typing import cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -25,6 +25,7 @@ Handler = Callable[[State, Request], Awaitable[Response]]
 VERSION = "0.16.8"
 """The release of the real server whose behaviour this is."""
 
+_UNREADABLE = "There was an error parsing the body"
 _LISTS = ("trace_ids", "tags", "include_return_message_types")
 
 
@@ -87,7 +88,10 @@ async def _http_error(_: Request, error: Exception) -> Response:
 
 
 async def _body(request: Request, problems: Problems, *, required: bool = True) -> Fields:
-    raw = await request.body()
+    try:
+        raw = await request.body()
+    except ClientDisconnect:
+        raise errors.plain(400, _UNREADABLE) from None
     value: object = None
     if raw and not _says_json(request.headers.get("content-type", "")):
         value = raw
@@ -98,7 +102,7 @@ async def _body(request: Request, problems: Problems, *, required: bool = True) 
             problems.add("json_invalid", ("body", error.pos), "JSON decode error", {}, error=error.msg)
             problems.raise_if_any()
         except (UnicodeDecodeError, RecursionError):
-            raise errors.plain(400, "There was an error parsing the body") from None
+            raise errors.plain(400, _UNREADABLE) from None
     if value is None:
         if required:
             problems.missing(("body",), None)

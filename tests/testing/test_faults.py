@@ -213,6 +213,17 @@ def test_somebody_else_answers(
     assert stored(talk) == 0
 
 
+def test_a_client_that_leaves_in_the_middle_of_its_request(talk: Talk) -> None:
+    url = httpx.URL(talk.server.base_url)
+    with socket.create_connection((url.host, url.port), timeout=5) as connection:
+        head = f"POST {talk.conversation}/messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        connection.sendall(f'{head}content-length: 50\r\n\r\n{{"input":'.encode())
+    deadline = time.monotonic() + 5
+    while not (talk.server.requests and talk.server.requests[0].status) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert stored(talk) == 0  # and at the end nothing is held against the server
+
+
 def test_a_redirect(talk: Talk) -> None:
     talk.server.faults.add(Redirect("https://elsewhere.test/v1", 301), Redirect())
     response = talk.send("x")
