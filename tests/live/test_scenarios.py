@@ -15,6 +15,8 @@ import pytest
 from letta_ext.testing import EmbeddedServer
 from tests.scenarios.playing import RECORDED, SCENARIOS, Theatre, difference, read, shown
 
+pytestmark = pytest.mark.proof
+
 EQUAL: list[str] = []
 
 
@@ -44,6 +46,7 @@ def test_both_servers_answer_alike(path: Path, real: Theatre, embedded: Theatre)
     EQUAL.append(path.stem)
 
 
-def test_figure() -> None:
-    print(f"SCENARIOS equal {len(EQUAL)} / all {len(SCENARIOS)}")
+def test_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print(f"\nSCENARIOS embedded against the real server: equal {len(EQUAL)} / all {len(SCENARIOS)}")
     assert len(SCENARIOS) >= 40

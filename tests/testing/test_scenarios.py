@@ -16,6 +16,8 @@ from tests.scenarios.playing import RECORDED, SCENARIOS, Theatre, difference, re
 
 from .conftest import TLS
 
+pytestmark = pytest.mark.proof
+
 EQUAL: list[str] = []
 
 
@@ -37,7 +39,6 @@ def test_the_embedded_server_answers_as_the_real_one_did(path: Path, embedded: T
     EQUAL.append(path.stem)
 
 
-@pytest.mark.proof
 def test_figure(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print(f"\nSCENARIOS embedded against recordings of the real server: equal {len(EQUAL)} / all {len(SCENARIOS)}")
