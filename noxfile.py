@@ -74,7 +74,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Strict mypy and strict pyright, on all that ships and on what uses it."""
     install(session, "lint")
-    session.run("mypy", "letta_ext", "codegen", "tests", "noxfile.py", "examples")
+    session.run("mypy", "letta_ext", "letta_ext_pytest.py", "codegen", "tests", "noxfile.py", "examples")
     session.run("mypy", "generated/letta_api")
     session.run("pyright")
 

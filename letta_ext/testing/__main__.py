@@ -1,40 +1,39 @@
-"""``python -m letta_ext.testing``: the embedded server on the command line."""
+"""``python -m letta_ext.testing``: the embedded server on the command line, with a line for each request."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections import deque
 from collections.abc import Sequence
-
-import uvicorn
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from contextlib import suppress
 
 from .app import create_app
-from .scenes import SCENES, Stage
-from .server import listen, url_of
+from .scenes import SCENES, staged
+from .serving import Server, listen, url_of
+from .traffic import Received
 
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m letta_ext.testing", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8283, help="the port; 0 takes a free one (default: %(default)s)")
-    parser.add_argument("--scene", choices=SCENES, default="default", help="what it holds (default: %(default)s)")
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds to wait before each token")
+    parser.add_argument(
+        "--scene",
+        metavar=f"FILE|{'|'.join(SCENES)}",
+        default="default",
+        help="what it holds, and what its agent answers (default: %(default)s)",
+    )
+    parser.add_argument("--delay", type=float, default=None, help="seconds to wait before each token")
+    parser.add_argument(
+        "--no-check", action="store_true", help="do not hold requests and answers against the specification"
+    )
     return parser.parse_args(given)
 
 
-def log_requests(app: ASGIApp) -> ASGIApp:
-    """Print a line for each request: its method, its path, and the status it got."""
-
-    async def logged(scope: Scope, receive: Receive, send: Send) -> None:
-        async def noting(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                print(scope["method"], scope["path"], message["status"], flush=True)
-            await send(message)
-
-        await app(scope, receive, noting if scope["type"] == "http" else send)
-
-    return logged
+def tell(request: Received) -> None:
+    """Print the line of a request."""
+    print(request, flush=True)
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -44,25 +43,25 @@ def main(given: Sequence[str] | None = None) -> int:
         given: the arguments; those of the command line by default.
     """
     arguments = _arguments(given)
-    app = create_app(arguments.scene)
-    stage: Stage = app.state.stage
-    stage.state.delay = arguments.delay
+    try:
+        stage = staged(arguments.scene)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if arguments.delay is not None:
+        stage.state.delay = arguments.delay
     try:
         bound = listen(arguments.host, arguments.port)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         print(f"cannot listen on {arguments.host}:{arguments.port}: {error}", file=sys.stderr)
         return 1
-    config = uvicorn.Config(
-        log_requests(app), log_level="critical", lifespan="off", access_log=False, timeout_graceful_shutdown=1
-    )
+    # Nobody asks it what came: only the newest request is kept, which may still be answered.
+    requests: deque[Received] = deque(maxlen=1)
+    server = Server(create_app(stage), stage, requests, check=not arguments.no_check, tell=tell)
     bound.listen()
     print(f"Letta on {url_of(bound)} (agent {stage.agent_id}, conversation {stage.conversation_id})", flush=True)
-    try:
-        uvicorn.Server(config).run([bound])
-    except KeyboardInterrupt:
-        pass  # uvicorn raises the signal again once it has stopped
-    finally:
-        bound.close()
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
+        server.run([bound])
     return 0
 
 

@@ -1,22 +1,9 @@
-"""What the agent answers: a script where one is written, and otherwise what the user's message asks for.
-
-The second is the language of the deterministic model server that drives a real Letta in the live tests, so that one
-scenario runs against both:
-
-========================  ============================================================
-``CALL name [name ...]``  calls these tools once, all in one turn, if they are offered
-``LONG n``                answers n words
-``REASON``                thinks before it answers
-``FAIL status``           the model answers that HTTP status
-anything else             answers six words
-========================  ============================================================
-"""
+"""What an agent can answer: turns of its model, and the returns of its tools."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -45,6 +32,28 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What one call of the model used, in tokens.
+
+    Attributes:
+        prompt: what the model read.
+        completion: what it wrote.
+        cached: how much of the prompt came from its cache.
+        reasoning: how much of the completion was reasoning.
+    """
+
+    prompt: int = 100
+    completion: int = 12
+    cached: int = 0
+    reasoning: int = 0
+
+    @property
+    def total(self) -> int:
+        """What it read and wrote."""
+        return self.prompt + self.completion
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """What the model answers once.
 
@@ -55,6 +64,9 @@ class Turn:
         fail: the HTTP status the model answers. With text or reasoning, it fails after having said them, which only
             a token stream shows.
         streamed_text: what a token stream says instead of ``text``.
+        delay: seconds before the model begins to answer.
+        token_delay: seconds before each token; None for the server's own ``delay``.
+        usage: what the call is said to have used.
     """
 
     text: str | None = None
@@ -62,6 +74,9 @@ class Turn:
     calls: Sequence[Call] = ()
     fail: int | None = None
     streamed_text: str | None = None
+    delay: float = 0.0
+    token_delay: float | None = None
+    usage: Usage = Usage()
 
     @property
     def text_tokens(self) -> list[str]:
@@ -87,8 +102,8 @@ class ToolAnswer:
 
     text: str
     status: str = "success"
-    stdout: tuple[str, ...] = ()
-    stderr: tuple[str, ...] = ()
+    stdout: Sequence[str] = ()
+    stderr: Sequence[str] = ()
 
 
 def tokens(text: str | None) -> list[str]:
@@ -99,58 +114,3 @@ def tokens(text: str | None) -> list[str]:
 def argument_pieces(arguments: str) -> list[str]:
     """Split a call's arguments into the pieces in which they are streamed."""
     return [arguments[at : at + ARGUMENT_PIECE] for at in range(0, len(arguments), ARGUMENT_PIECE)]
-
-
-@dataclass(slots=True)
-class Script:
-    """What the agents of a server will answer.
-
-    Attributes:
-        turns: answers to give first, one for each call of the model; then the user's message decides again.
-        tools: what the server's tools answer, by name; a tool not named here reports sunshine.
-    """
-
-    turns: deque[Turn] = field(default_factory=deque[Turn])
-    tools: dict[str, ToolAnswer] = field(default_factory=dict[str, ToolAnswer])
-
-    def say(self, *turns: Turn | str) -> None:
-        """Append answers; a string is a turn that only says it."""
-        self.turns.extend(Turn(text=turn) if isinstance(turn, str) else turn for turn in turns)
-
-    def next_turn(self, said: str, offered: Sequence[str], *, after_tool: bool) -> Turn:
-        """Return the model's next answer.
-
-        Args:
-            said: the last thing the user said.
-            offered: the names of the tools the model may call.
-            after_tool: whether the newest message is a tool's return, which ends the calling.
-        """
-        if self.turns:
-            return self.turns.popleft()
-        return steered_turn(said, offered, after_tool=after_tool)
-
-    def tool_answer(self, name: str, arguments: str) -> ToolAnswer:
-        """Return what a tool of the server answers to a call."""
-        if name in self.tools:
-            return self.tools[name]
-        try:
-            city = json.loads(arguments)["city"]
-        except (ValueError, KeyError, TypeError):
-            city = "the world"
-        return ToolAnswer(f"sunny in {city}", stdout=(f"looking up {city}\n",))
-
-
-def steered_turn(said: str, offered: Sequence[str], *, after_tool: bool) -> Turn:
-    """Return the answer that the user's message asks for."""
-    if match := re.search(r"FAIL (\d+)", said):
-        return Turn(fail=int(match.group(1)))
-    reasoning = "thinking about it" if "REASON" in said else None
-    match = re.search(r"CALL ((?:\w+ ?)+)", said)
-    if match and not after_tool:
-        wanted = [name for name in match.group(1).split() if name in offered]
-        if wanted:
-            return Turn(reasoning=reasoning, calls=[Call(name) for name in wanted])
-    match = re.search(r"LONG (\d+)", said)
-    words = " ".join(f"word{number}" for number in range(int(match.group(1)) if match else 6))
-    # Its tokens end in a space each, the last one too; its whole answer does not.
-    return Turn(text=words, reasoning=reasoning, streamed_text=f"{words} ")

@@ -4,38 +4,44 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from . import compaction, errors, lists, requests, scenery, sends, wire
 from .ids import is_id
 from .responses import CompactJSON, EventStream
-from .scenes import Scene, Stage, build
+from .scenes import Scene, Stage, staged
 from .state import State
-from .validation import NOT_AN_OBJECT, Fields, Problems, is_object
+from .validation import NOT_AN_OBJECT, Fields, Problems, cleaned, is_object
 
 Handler = Callable[[State, Request], Awaitable[Response]]
 
 VERSION = "0.16.8"
 """The release of the real server whose behaviour this is."""
 
+_UNREADABLE = "There was an error parsing the body"
 _LISTS = ("trace_ids", "tags", "include_return_message_types")
 
 
-def create_app(scene: Scene | Stage = "default") -> Starlette:
+def create_app(scene: Scene | Stage | Path | str = "default") -> Starlette:
     """Return a Letta server as an ASGI application.
 
     Its memory is at ``app.state.stage.state``, and with it the script of what its agents answer.
 
     Args:
-        scene: what the server holds: a scene's name, or one that :func:`letta_ext.testing.build` set.
+        scene: what the server holds: a scene's name, the path of a scene file, or a stage that
+            :func:`letta_ext.testing.build` set.
+
+    Raises:
+        ValueError: there is no such scene, or its file is not one.
     """
-    stage = build(scene) if isinstance(scene, str) else scene
+    stage = staged(scene)
     state = stage.state
 
     def bind(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -82,14 +88,21 @@ async def _http_error(_: Request, error: Exception) -> Response:
 
 
 async def _body(request: Request, problems: Problems, *, required: bool = True) -> Fields:
-    raw = await request.body()
+    try:
+        raw = await request.body()
+    except ClientDisconnect:
+        raise errors.plain(400, _UNREADABLE) from None
     value: object = None
-    if raw:
+    if raw and not _says_json(request.headers.get("content-type", "")):
+        value = raw
+    elif raw:
         try:
-            value = json.loads(raw)
+            value = cleaned(json.loads(raw))
         except json.JSONDecodeError as error:
             problems.add("json_invalid", ("body", error.pos), "JSON decode error", {}, error=error.msg)
             problems.raise_if_any()
+        except (UnicodeDecodeError, RecursionError):
+            raise errors.plain(400, _UNREADABLE) from None
     if value is None:
         if required:
             problems.missing(("body",), None)
@@ -99,6 +112,11 @@ async def _body(request: Request, problems: Problems, *, required: bool = True) 
         problems.add("model_attributes_type", ("body",), NOT_AN_OBJECT, value)
         raise errors.validation(problems.found)
     return Fields(value, ("body",), problems)
+
+
+def _says_json(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 def _query(request: Request, problems: Problems) -> Fields:

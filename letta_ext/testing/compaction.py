@@ -91,7 +91,7 @@ def _kept(context: list[Message], mode: str) -> list[Message]:
 def _summarize(state: State, thread: Thread) -> str:
     said = [message.content for message in thread.context[1:] if message.role == "user"]
     transcript = "\n".join(text for text in said if isinstance(text, str))
-    turn = state.script.next_turn(transcript, (), after_tool=True)
+    turn = state.script.next_summary(transcript)
     return turn.text or SUMMARY
 
 

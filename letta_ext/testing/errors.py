@@ -108,6 +108,7 @@ class RunFailedError(Exception):
         stop_reason: why the stream stopped.
         exception: the name of the server's exception, as a failed step records it.
         overflow: whether the context was too long for the model.
+        told: what the stream's ``error_message`` says in ``detail``, if it is not ``detail``.
     """
 
     detail: str
@@ -117,6 +118,7 @@ class RunFailedError(Exception):
     stop_reason: str = "error"
     exception: str = "Exception"
     overflow: bool = False
+    told: str | None = None
 
     def as_response(self) -> ApiError:
         """Return the answer to a request with ``streaming=false``."""
@@ -135,6 +137,12 @@ def bad_answer(detail: str) -> RunFailedError:
     """Return the failure of an approval or a tool return that does not fit what is pending."""
     message = "An unknown error occurred with the LLM streaming request."
     return RunFailedError(detail, 400, None, ("internal_error", message))
+
+
+def unknown_failure(told: str) -> RunFailedError:
+    """Return the failure of which the real server tells a stream what it was about, and JSON nothing."""
+    message = "An unknown error occurred with the LLM streaming request."
+    return RunFailedError("An unknown error occurred", 500, None, ("internal_error", message), told=told)
 
 
 _LLM_ERROR = ("llm_error", "An error occurred with the LLM request.")

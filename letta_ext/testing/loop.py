@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from . import compaction, errors, trace, wire
+from . import compaction, content, errors, trace, wire
+from .agent import Usage
 from .deltas import deltas
 from .ids import previous_id
 from .records import Agent, Approval, Json, Message, Step, Thread, ToolCall, ToolReturn
@@ -44,7 +45,7 @@ class Loop:
     request: Send
     mode: Mode
     reason: str = "end_turn"
-    usage: wire.Usage = field(default_factory=wire.Usage)
+    usage: wire.RunUsage = field(default_factory=wire.RunUsage)
     begun: bool = False
 
     async def answer(self) -> AsyncIterator[Json]:
@@ -63,6 +64,9 @@ class Loop:
         self.agent.last_stop_reason = self.reason
 
     async def _steps(self) -> AsyncIterator[Json]:
+        for sent in self.request.messages:
+            if isinstance(sent, Said):
+                content.check_sendable(sent.content)
         request = self._pending_answer()
         said, later = self._input(request)
         for number in range(self.request.max_steps):
@@ -171,7 +175,9 @@ class Loop:
         messages = [*self.thread.context, *said]
         offered = [tool.name for tool in self.agent.tools] + list(self.request.client_tools)
         after_tool = messages[-1].role == "tool"
-        turn = self.state.script.next_turn(_last_user_text(messages), offered, after_tool=after_tool)
+        turn = self.state.script.next_turn(
+            _last_user_text(messages), offered, after_tool=after_tool, done=_answers_since(messages)
+        )
         calls = [
             ToolCall(id=call.id or f"call_{self.state.ids.hex(12)}", name=call.name, arguments=call.json)
             for call in turn.calls
@@ -180,15 +186,18 @@ class Loop:
         message.step_id = step.id
         message.reasoning = turn.reasoning
         message.text = turn.streamed_text if self.mode == "tokens" and turn.streamed_text else turn.text
-        exchange = trace.Exchange(messages, message, calls, failed=turn.fail is not None)
+        exchange = trace.Exchange(messages, message, calls, turn.usage, failed=turn.fail is not None)
+        pause = self.state.delay if turn.token_delay is None else turn.token_delay
         try:
+            if turn.delay:
+                await self._wait(turn.delay)
             if self.mode == "tokens":
                 for delta in deltas(message, turn, calls, self._guarded()):
-                    await self._wait()
+                    await self._wait(pause)
                     exchange.said.append(str(delta.get("content", "")))
                     yield delta
             else:
-                await self._wait()
+                await self._wait(pause)
         except RunCancelledError:
             self._fail_step(step, None)
             exchange.cut = True
@@ -202,13 +211,12 @@ class Loop:
                 async for told in self._compact(step, "context_window_exceeded"):
                     yield told
             raise failure
-        self._finish_step(step)
+        self._finish_step(step, turn.usage)
         # A model that may not call in parallel is not kept from it: the server drops what came after the first call.
         message.tool_calls = calls if self.agent.parallel_tool_calls else calls[:1]
         async for rendered in self._act(step, said, message):
             yield rendered
-        used = wire.Usage.COMPLETION + wire.Usage.PROMPT
-        if used > compaction.TRIGGER_SHARE * self.agent.context_window:
+        if turn.usage.total > compaction.TRIGGER_SHARE * self.agent.context_window:
             async for told in self._compact(step, "post_step_context_check"):
                 yield told
 
@@ -312,19 +320,19 @@ class Loop:
         self.state.steps[step.id] = step
         return step
 
-    def _finish_step(self, step: Step) -> None:
-        step.used = True
+    def _finish_step(self, step: Step, usage: Usage) -> None:
+        step.usage = usage
         step.status = "success"
-        self.usage.steps += 1
+        self.usage.add(usage)
 
     def _fail_step(self, step: Step, failure: errors.RunFailedError | None) -> None:
         step.status = "failed"
         step.stop_reason = failure.stop_reason if failure else None
         step.error_type, step.error_data = wire.failed_step(failure)
 
-    async def _wait(self) -> None:
-        """Wait as long as a token takes, and notice a cancellation."""
-        await asyncio.sleep(self.state.delay)
+    async def _wait(self, seconds: float) -> None:
+        """Wait as long as the model takes, and notice a cancellation."""
+        await asyncio.sleep(seconds)
         if self.run.cancelled and self.mode != "json":
             raise RunCancelledError
 
@@ -340,3 +348,15 @@ def _last_user_text(messages: Sequence[Message]) -> str:
         if message.role in ("user", "summary"):
             return _plain_text(message.content)
     return ""
+
+
+def _answers_since(messages: Sequence[Message]) -> int:
+    """Return how often the model has answered since a user last spoke."""
+    # By steps: a turn of which some calls wait for approval is stored in two parts.
+    steps: set[str | None] = set()
+    for message in reversed(messages):
+        if message.role in ("user", "summary"):
+            break
+        if message.role in ("assistant", "approval_request"):
+            steps.add(message.step_id)
+    return len(steps)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from .agent import Usage
+
 Json = dict[str, object]
 """A JSON object on its way to the wire: its keys are in the order in which they are written."""
 
@@ -182,7 +184,7 @@ class Step:
     """One call of the model, with what it cost and what people thought of it.
 
     Attributes:
-        used: whether the model got as far as answering.
+        usage: what it used; None where the model did not get as far as answering.
         streamed: whether its tokens were streamed.
         trace: the exchange with the model, or None where it was not kept.
     """
@@ -193,7 +195,7 @@ class Step:
     model_handle: str
     context_window: int
     created_at: datetime
-    used: bool = False
+    usage: Usage | None = None
     stop_reason: str | None = None
     status: str = "pending"
     feedback: str | None = None

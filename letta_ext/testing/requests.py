@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-from . import errors
+from . import content, errors
 from .ids import UUID4, IdSource
 from .records import Approval, Json, ToolReturn
 from .validation import NOT_AN_OBJECT, Fields, Place, Problems, is_object, is_sequence
@@ -207,33 +208,7 @@ def _input(fields: Fields, ids: IdSource) -> Said | None:
     value = fields.get("input")
     if value is None:
         return None
-    if isinstance(value, str):
-        return Said("user", value, ids.uuid())
-    if is_sequence(value):
-        return Said("user", _content(value), ids.uuid())
-    union = (
-        "list[tagged-union[TextContent,ImageContent,ToolCallContent,ToolReturnContent,ReasoningContent,"
-        "RedactedReasoningContent,OmittedReasoningContent,SummarizedReasoningContent]]"
-    )
-    place = (*fields.place, "input")
-    fields.problems.add("string_type", (*place, "str"), "Input should be a valid string", value)
-    fields.problems.add("list_type", (*place, union), "Input should be a valid list", value)
-    return None
-
-
-def _content(items: Sequence[object]) -> str | list[Json]:
-    """Read content parts; the real server stores a lone text as a string."""
-    parts = [_content_part(item) for item in items]
-    if len(parts) == 1 and parts[0].get("type") == "text":
-        return str(parts[0].get("text", ""))
-    return parts
-
-
-def _content_part(item: object) -> Json:
-    shown: Json = dict(item) if is_object(item) else {"type": "text", "text": str(item)}
-    if shown.get("type") == "text":
-        shown.setdefault("signature", None)
-    return shown
+    return Said("user", content.read(value, (*fields.place, "input"), fields.problems, ids), ids.uuid())
 
 
 def _client_tools(fields: Fields) -> list[str]:
@@ -255,7 +230,7 @@ def _message(item: object, place: Place, problems: Problems, ids: IdSource) -> S
         old = "approval_request_id" in item or "approve" in item
         item = {**item, "type": "approval" if old else "message"}
     found: list[dict[str, object]] = []
-    for label, read in ((_MESSAGE, _said), (_APPROVAL, _approvals), (_TOOL_RETURN, _tool_returns)):
+    for label, read in ((_MESSAGE, partial(_said, ids=ids)), (_APPROVAL, _approvals), (_TOOL_RETURN, _tool_returns)):
         trial = Problems()
         if is_object(item):
             otid = item.get("otid")
@@ -324,10 +299,10 @@ def _tool_return(fields: Fields) -> ToolReturn:
     )
 
 
-def _said(fields: Fields, otid: str) -> Said:
+def _said(fields: Fields, otid: str, *, ids: IdSource) -> Said:
     _check_type(fields, "message")
     place, problems = fields.place, fields.problems
-    role, content = fields.get("role"), fields.get("content")
+    role = fields.get("role")
     speaker = _SPEAKERS.get(role) if isinstance(role, str) else None
     if "role" not in fields.values:
         problems.missing((*place, "role"), dict(fields.values))
@@ -336,12 +311,10 @@ def _said(fields: Fields, otid: str) -> Said:
         problems.literal((*place, "role"), role, roles)
     if "content" not in fields.values:
         problems.missing((*place, "content"), dict(fields.values))
-    elif not isinstance(content, str) and not is_sequence(content):
-        problems.add("string_type", (*place, "content", "str"), "Input should be a valid string", content)
-    parts: Sequence[object] = content if is_sequence(content) else ()
+        return Said("user", "", otid)
     return Said(
         role=speaker or "user",
-        content=content if isinstance(content, str) else _content(parts),
+        content=content.read(fields.values["content"], (*place, "content"), problems, ids),
         otid=otid,
         name=fields.optional_text("name"),
         sender_id=fields.optional_text("sender_id"),

@@ -61,6 +61,10 @@ class Journal:
         self.first = max(self.first, number + 1)
         self._wake()
 
+    def trim(self, keep: int) -> None:
+        """Drop all but so many of the newest events."""
+        self.forget(self.next - 1 - keep)
+
     def get(self, number: int) -> Event | None:
         """Return the event of that number, if it is kept."""
         return self._events.get(number)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 
 from . import scenery, trace, wire
+from .agent import Usage
+from .faults import Faults
 from .records import Agent, Message, Step, Thread
 from .runs import Run
 from .state import Documented, State
@@ -18,7 +21,7 @@ SCENES: tuple[Scene, ...] = get_args(Scene)
 DOCUMENTED_STEP = "step-123e4567-e89b-42d3-8456-426614174000"
 """The step that every example of the documentation names."""
 
-_SOURCE = '''def {name}(city: str) -> str:
+SOURCE = '''def {name}(city: str) -> str:
     """Look something up.
 
     Args:
@@ -36,11 +39,34 @@ class Stage:
         state: the server's memory.
         agent_id: an agent with the tools ``get_weather`` and ``get_time``, and ``guarded``, which needs approval.
         conversation_id: a conversation with it.
+        faults: what goes wrong between it and its clients.
     """
 
     state: State
     agent_id: str
     conversation_id: str
+    faults: Faults = field(default_factory=Faults)
+
+
+def staged(scene: Scene | Stage | Path | str) -> Stage:
+    """Return a stage: one that was set, or the one of a scene's name, or of a scene file.
+
+    Args:
+        scene: the stage, the name or the path.
+
+    Raises:
+        ValueError: there is no such scene, or the file is none.
+    """
+    if isinstance(scene, Stage):
+        return scene
+    for name in SCENES:
+        if scene == name:
+            return build(name)
+    if not Path(scene).is_file():
+        raise ValueError(f"no scene {str(scene)!r}; there are {', '.join(SCENES)}, or the path of a scene file")
+    from .scene_file import load  # it needs this module
+
+    return load(Path(scene))
 
 
 def build(scene: Scene = "default", state: State | None = None) -> Stage:
@@ -57,7 +83,7 @@ def build(scene: Scene = "default", state: State | None = None) -> Stage:
         raise ValueError(f"no scene {scene!r}; there are {', '.join(SCENES)}")
     state = state or State()
     tools = [
-        scenery.create_tool(state, _SOURCE.format(name=name), requires_approval=name == "guarded")
+        scenery.create_tool(state, SOURCE.format(name=name), requires_approval=name == "guarded")
         for name in ("get_weather", "get_time", "guarded")
     ]
     agent = scenery.create_agent(
@@ -85,7 +111,7 @@ def _told(state: State, agent: Agent, thread: Thread) -> Run:
         model_handle=agent.model_handle,
         context_window=agent.context_window,
         created_at=state.clock.now(),
-        used=True,
+        usage=Usage(),
         status="success",
         stop_reason="end_turn",
     )
@@ -107,15 +133,18 @@ def _told(state: State, agent: Agent, thread: Thread) -> Run:
         step_id=step.id,
         text="Hello! How can I help you?",
     )
-    step.trace = trace.provider_trace(state, agent, step, trace.Exchange([*thread.context, question], answer, []))
+    exchange = trace.Exchange([*thread.context, question], answer, [], Usage())
+    step.trace = trace.provider_trace(state, agent, step, exchange)
     step.messages = [question, answer]
     for message in step.messages:
         thread.store(message)
     opening = wire.ping(state.ids.new("ping"), state.clock.now(), run.id)
     for number, event in enumerate([opening, *wire.render(answer)], 1):
         run.journal.append(wire.sse({**event, "seq_id": number}))
+    total = wire.RunUsage()
+    total.add(Usage())
     run.journal.append(wire.sse(wire.stop_reason("end_turn")))
-    run.journal.append(wire.sse(wire.Usage(steps=1).as_json()))
+    run.journal.append(wire.sse(total.as_json()))
     run.journal.append(wire.DONE, final=True)
     run.finish("completed", state.clock.now(), "end_turn")
     return run

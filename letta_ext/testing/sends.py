@@ -123,7 +123,7 @@ def _failed(run: Run, loop: Loop, failure: errors.RunFailedError) -> tuple[Json,
     if loop.begun:
         # The real server cannot tell any more what went wrong.
         kind, message = "internal_error", "An error occurred during agent execution."
-    error = wire.error_message(run.id, (kind, message), failure.detail)
+    error = wire.error_message(run.id, (kind, message), failure.told or failure.detail)
     sent = {**error, "seq_id": run.journal.next + 1} if run.background else error
     ending = [wire.sse(wire.stop_reason(failure.stop_reason)), wire.sse(sent, "error")]
     # In the background the error is the last event; in the foreground only if messages came before it.

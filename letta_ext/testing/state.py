@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from . import errors
-from .agent import Script
 from .clock import Clock, TickingClock
 from .ids import IdSource
 from .records import Agent, Conversation, Step, Thread, Tool
 from .runs import KEPT_EVENTS, KEPT_FOR, Journal, Keepalive, Run
+from .script import Script
 
 
 @dataclass(frozen=True, slots=True)

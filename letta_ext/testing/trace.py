@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from . import wire
+from .agent import Usage
 from .ids import ORGANIZATION_ID, USER_ID
 from .records import Agent, Json, Message, Step, Tool, ToolCall, ToolReturn
 from .state import State
@@ -21,6 +22,7 @@ class Exchange:
         shown: the messages the model was shown.
         answer: what it said.
         calls: the tools it called.
+        usage: what the call used.
         failed: whether it answered an error.
         said: the tokens of the text that was streamed.
         cut: whether the stream was cancelled.
@@ -29,6 +31,7 @@ class Exchange:
     shown: Sequence[Message]
     answer: Message
     calls: Sequence[ToolCall]
+    usage: Usage
     failed: bool = False
     said: list[str] = field(default_factory=list[str])
     cut: bool = False
@@ -41,7 +44,7 @@ def provider_trace(state: State, agent: Agent, step: Step, exchange: Exchange) -
     if step.streamed and not exchange.failed:
         response = _streamed_response(state, model, exchange)
     elif not exchange.failed:
-        response = _whole_response(state, model, exchange.answer, exchange.calls)
+        response = _whole_response(state, model, exchange)
     return {
         **wire.audit(state.clock.now()),
         "id": state.ids.new("provider_trace"),
@@ -136,7 +139,8 @@ def _chat(message: Message) -> list[Json]:
     """Return a stored message as the model is shown it."""
     if message.role in ("assistant", "approval_request"):
         shown: Json = {"content": message.text, "role": "assistant"}
-        if message.reasoning is not None:
+        # What the model thought before it called a tool without a word is not told it again.
+        if message.reasoning is not None and message.text is not None:
             shown["reasoning_content"] = message.reasoning
         if message.tool_calls:
             shown["tool_calls"] = [_call(call) for call in message.tool_calls]
@@ -159,12 +163,13 @@ def _streamed_response(state: State, model: str, exchange: Exchange) -> Json:
     text = "".join(exchange.said) if exchange.cut else exchange.answer.text
     if text is not None:
         content.append(wire.encode({"type": "text", "text": text, "signature": None}))
+    used = exchange.usage
     usage: Json = {
-        "completion_tokens": wire.Usage.COMPLETION,
-        "prompt_tokens": wire.Usage.PROMPT,
-        "total_tokens": wire.Usage.COMPLETION + wire.Usage.PROMPT,
-        "completion_tokens_details": {"reasoning_tokens": 0},
-        "prompt_tokens_details": {"cached_tokens": 0},
+        "completion_tokens": used.completion,
+        "prompt_tokens": used.prompt,
+        "total_tokens": used.total,
+        "completion_tokens_details": {"reasoning_tokens": used.reasoning},
+        "prompt_tokens_details": {"cached_tokens": used.cached},
     }
     return {
         "content": {
@@ -180,7 +185,8 @@ def _streamed_response(state: State, model: str, exchange: Exchange) -> Json:
     }
 
 
-def _whole_response(state: State, model: str, answer: Message, calls: Sequence[ToolCall]) -> Json:
+def _whole_response(state: State, model: str, exchange: Exchange) -> Json:
+    answer, calls, usage = exchange.answer, exchange.calls, exchange.usage
     message: Json = {
         "content": answer.text,
         "refusal": None,
@@ -207,15 +213,15 @@ def _whole_response(state: State, model: str, answer: Message, calls: Sequence[T
         "service_tier": None,
         "system_fingerprint": None,
         "usage": {
-            "completion_tokens": wire.Usage.COMPLETION,
-            "prompt_tokens": wire.Usage.PROMPT,
-            "total_tokens": wire.Usage.COMPLETION + wire.Usage.PROMPT,
+            "completion_tokens": usage.completion,
+            "prompt_tokens": usage.prompt,
+            "total_tokens": usage.total,
             "completion_tokens_details": {
                 "accepted_prediction_tokens": None,
                 "audio_tokens": None,
-                "reasoning_tokens": 0,
+                "reasoning_tokens": usage.reasoning,
                 "rejected_prediction_tokens": None,
             },
-            "prompt_tokens_details": {"audio_tokens": None, "cached_tokens": 0},
+            "prompt_tokens_details": {"audio_tokens": None, "cached_tokens": usage.cached},
         },
     }

@@ -13,6 +13,7 @@ Place = tuple[str | int, ...]
 NOT_AN_OBJECT = "Input should be a valid dictionary or object to extract fields from"
 """What pydantic says to a value where an object belongs."""
 
+_UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
 _TRUE = ("true", "1", "yes", "y", "on", "t")
 _FALSE = ("false", "0", "no", "n", "off", "f")
 
@@ -25,6 +26,17 @@ def is_object(value: object) -> TypeGuard[Mapping[str, object]]:
 def is_sequence(value: object) -> TypeGuard[Sequence[object]]:
     """Tell whether the value came from a JSON array."""
     return isinstance(value, list)
+
+
+def cleaned(value: object) -> object:
+    """Return a JSON value without what the real server's database does not take: NUL, and halves of a character."""
+    if isinstance(value, str):
+        return value if value.isprintable() else _UNSTORABLE.sub("", value)
+    if is_sequence(value):
+        return [cleaned(item) for item in value]
+    if is_object(value):
+        return {str(cleaned(name)): cleaned(item) for name, item in value.items()}
+    return value
 
 
 def _one_of(choices: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from .agent import Usage
 from .errors import RunFailedError
 from .ids import ORGANIZATION_ID, USER_ID, part_otid
 from .records import Approval, Json, Message, Step, ToolCall, ToolReturn
@@ -199,8 +200,8 @@ def error_message(run_id: str, failure: tuple[str, str], detail: str) -> Json:
 
 
 @dataclass(slots=True)
-class Usage:
-    """What a run used. Every model call costs the same here, as it does on the model server of the live tests.
+class RunUsage:
+    """What a run used, all its calls of the model together.
 
     Attributes:
         steps: how often the model was called.
@@ -210,30 +211,40 @@ class Usage:
 
     steps: int = 0
     streamed: bool = False
-    context: int = 112
+    context: int = 0
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    reasoning: int = 0
 
-    PROMPT = 100
-    COMPLETION = 12
+    def add(self, usage: Usage) -> None:
+        """Add one call of the model, whose context is what it read and wrote."""
+        self.steps += 1
+        self.prompt += usage.prompt
+        self.completion += usage.completion
+        self.cached += usage.cached
+        self.reasoning += usage.reasoning
+        self.context = usage.total
 
     def as_json(self) -> Json:
         """Return ``usage_statistics``."""
         used = self.steps > 0
         return {
             "message_type": "usage_statistics",
-            "completion_tokens": self.COMPLETION * self.steps,
-            "prompt_tokens": self.PROMPT * self.steps,
-            "total_tokens": (self.COMPLETION + self.PROMPT) * self.steps,
+            "completion_tokens": self.completion,
+            "prompt_tokens": self.prompt,
+            "total_tokens": self.completion + self.prompt,
             "step_count": self.steps,
             "run_ids": None,
-            "cached_input_tokens": 0 if used else None,
+            "cached_input_tokens": self.cached if used else None,
             # A token stream never learns this number.
             "cache_write_tokens": 0 if used and not self.streamed else None,
-            "reasoning_tokens": 0 if used else None,
+            "reasoning_tokens": self.reasoning if used else None,
             "context_tokens": self.context if used else None,
         }
 
 
-def letta_response(messages: list[Json], reason: str, usage: Usage) -> Json:
+def letta_response(messages: list[Json], reason: str, usage: RunUsage) -> Json:
     """Return the answer to a request with ``streaming=false``."""
     return {
         "messages": messages,
@@ -246,7 +257,7 @@ def letta_response(messages: list[Json], reason: str, usage: Usage) -> Json:
 
 def step(stored: Step) -> Json:
     """Return a step."""
-    used = stored.used
+    used = stored.usage
     return {
         "id": stored.id,
         "origin": None,
@@ -260,16 +271,16 @@ def step(stored: Step) -> Json:
         "model_handle": stored.model_handle,
         "model_endpoint": MODEL_ENDPOINT,
         "context_window_limit": stored.context_window,
-        "completion_tokens": Usage.COMPLETION if used else 0,
-        "prompt_tokens": Usage.PROMPT if used else 0,
-        "total_tokens": Usage.COMPLETION + Usage.PROMPT if used else 0,
+        "completion_tokens": used.completion if used else 0,
+        "prompt_tokens": used.prompt if used else 0,
+        "total_tokens": used.total if used else 0,
         "cached_input_tokens": None,
         "cache_write_tokens": None,
         "reasoning_tokens": None,
-        "completion_tokens_details": {"reasoning_tokens": 0} if used else None,
+        "completion_tokens_details": {"reasoning_tokens": used.reasoning} if used else None,
         "prompt_tokens_details": {
-            "cached_tokens": 0,
-            "cache_read_tokens": 0,
+            "cached_tokens": used.cached,
+            "cache_read_tokens": used.cached,
             "cache_creation_tokens": None if stored.streamed else 0,
         }
         if used
@@ -290,7 +301,7 @@ def step(stored: Step) -> Json:
 
 def step_metrics(stored: Step) -> Json:
     """Return a step's metrics. The durations are invented, and the same each time."""
-    model_ns = 80_000_000 if stored.used else None
+    model_ns = 80_000_000 if stored.usage else None
     return {
         "id": stored.id,
         "organization_id": ORGANIZATION_ID,
@@ -335,3 +346,6 @@ def sse(data: Mapping[str, object], event: str | None = None) -> str:
 
 DONE = "data: [DONE]\n\n"
 """The event that ends a stream."""
+
+END_OF_EVENT = b"\n\n"
+"""The bytes that end an event."""

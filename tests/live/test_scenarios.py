@@ -5,7 +5,6 @@ The scenarios and the way to write one are in tests/scenarios.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,9 @@ import httpx
 import pytest
 
 from letta_ext.testing import EmbeddedServer
+from tests.scenarios.playing import RECORDED, SCENARIOS, Theatre, difference, read, shown
 
-from tests.scenarios.playing import FOLDER, SCENARIOS, Theatre, Transcript, read
+pytestmark = pytest.mark.proof
 
 EQUAL: list[str] = []
 
@@ -32,12 +32,8 @@ def real(address: str, model: str) -> Iterator[Theatre]:
 @pytest.fixture(scope="module")
 def embedded(model: str) -> Iterator[Theatre]:
     # Slow enough that what happens in the middle of a stream happens in the middle of it.
-    with EmbeddedServer(delay=0.005) as server, httpx.Client(base_url=server.base_url) as http:
+    with EmbeddedServer(delay=0.005, check=False) as server, httpx.Client(base_url=server.base_url) as http:
         yield Theatre(http, model)
-
-
-def shown(transcript: Transcript) -> str:
-    return json.dumps(transcript, indent=1)
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
@@ -45,11 +41,12 @@ def test_both_servers_answer_alike(path: Path, real: Theatre, embedded: Theatre)
     scenario = read(path)
     expected = shown(real.play(scenario))
     if os.environ.get("LETTA_RECORD"):
-        (FOLDER / "real" / f"{path.stem}.json").write_text(expected + "\n", encoding="utf-8")
-    assert shown(embedded.play(scenario)) == expected
+        (RECORDED / f"{path.stem}.json").write_text(expected, encoding="utf-8")
+    assert not difference(expected, shown(embedded.play(scenario)))
     EQUAL.append(path.stem)
 
 
-def test_figure() -> None:
-    print(f"SCENARIOS equal {len(EQUAL)} / all {len(SCENARIOS)}")
+def test_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print(f"\nSCENARIOS embedded against the real server: equal {len(EQUAL)} / all {len(SCENARIOS)}")
     assert len(SCENARIOS) >= 40

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -17,6 +18,9 @@ from .shapes import Shapes, collapsed
 
 FOLDER: Final = Path(__file__).parent
 SCENARIOS: Final = sorted(FOLDER.glob("*.yaml"))
+RECORDED: Final = FOLDER / "real"
+"""What the real server answered: one transcript for each scenario."""
+
 PATIENCE: Final = 120.0
 
 TOOL: Final = '''
@@ -37,6 +41,16 @@ def read(path: Path) -> dict[str, Any]:
     """A scenario, as it is written."""
     scenario: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return scenario
+
+
+def shown(transcript: Transcript) -> str:
+    """A transcript, as it is recorded."""
+    return json.dumps(transcript, indent=1) + "\n"
+
+
+def difference(expected: str, found: str) -> str:
+    """The lines in which two recorded transcripts differ, with some around them; empty if they are equal."""
+    return "\n".join(unified_diff(expected.splitlines(), found.splitlines(), "real", "embedded", lineterm=""))
 
 
 class Theatre:
@@ -116,7 +130,8 @@ class _Session:
         elif "body" in step:
             options["json"] = _filled(step["body"], self._names)
         deadline = time.monotonic() + PATIENCE
-        while not self._asked(step, note, method, path, options) and time.monotonic() < deadline:
+        while not self._asked(step, note, method, path, options):
+            assert time.monotonic() < deadline, f"{step['request']} never answered {step['until']}"
             time.sleep(0.1)
 
     def _asked(self, step: dict[str, Any], note: dict[str, Any], method: str, path: str, options: Any) -> bool:
@@ -130,13 +145,14 @@ class _Session:
                     note["location"] = httpx.URL(response.headers["location"]).path
                 if "text/event-stream" in (note["type"] or "") and response.status_code == 200:
                     answer: Any = list(self._events(response, step))
-                    events = [{"event": name, **self._event(data)} for name, data in answer]
+                    told = [each for index, each in enumerate(answer) if index == 0 or not _is_ping(each[1])]
+                    events = [{"event": name, **self._event(data)} for name, data in told]
                     note["events"] = collapsed(events) if step.get("timing") else events
                     answer = [data for _, data in answer]
                 else:
                     body = response.read()
                     answer = json.loads(body) if body[:1] in (b"{", b"[", b"n", b'"') else body.decode()
-                    if _is_early(answer, step.get("until", {})):
+                    if _is_early(answer, _filled(step.get("until", {}), self._names)):
                         return False
                     note["body"] = self._body(answer, step)
         except httpx.ReadTimeout:
@@ -168,6 +184,10 @@ class _Session:
                     return
 
 
+def _is_ping(data: Any) -> bool:
+    return isinstance(data, dict) and data.get("message_type") == "ping"
+
+
 def _is_early(answer: Any, wanted: dict[str, Any]) -> bool:
     try:
         return any(_at(answer, place) != value for place, value in wanted.items())
@@ -178,10 +198,10 @@ def _is_early(answer: Any, wanted: dict[str, Any]) -> bool:
 def _at(value: Any, place: str | int) -> Any:
     """The value at a place, such as ``-1.tool_calls.0.tool_call_id``; ``length`` is a list's length."""
     for key in str(place).split("."):
-        if isinstance(value, list):
-            value = len(value) if key == "length" else value[int(key)]
+        if isinstance(value, list) and key == "length":
+            value = len(value)
         else:
-            value = value[key]
+            value = value[int(key) if isinstance(value, list) else key]
     return value
 
 

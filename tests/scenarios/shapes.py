@@ -11,9 +11,11 @@ ID: Final = re.compile(rf"(?:([a-z_]+)-)?{UUID}|(call)_[0-9a-f]{{12}}|(chatcmpl)
 INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?(Z|[+-]\d\d:\d\d)?")
 
 WORDS: Final = frozenset(
-    "approval_request_id approve code error_type feedback finish_reason has_feedback message_type method model "
-    "model_handle origin provider_category provider_name role run_type seq_id source status step_count "
-    "stop_reason type version".split()
+    (  # noqa: SIM905 - a list of strings would be a page long
+        "approval_request_id approve code error_type feedback finish_reason has_feedback message_type method model "
+        "model_handle origin provider_category provider_name role run_type seq_id source status step_count "
+        "stop_reason type version"
+    ).split()
 )
 """The keys whose values are the API's own words and numbers, so that they must be equal."""
 
@@ -22,6 +24,10 @@ OWN: Final = frozenset({"traceback"})
 
 MEASURED: Final = frozenset({"tool_execution_ns", "llm_request_ns", "step_ns", "context_tokens"})
 """The keys whose numbers were measured."""
+
+
+UNORDERED: Final = frozenset({"tools"})
+"""The keys whose lists are in whatever order the database has them."""
 
 
 class Shapes:
@@ -41,7 +47,8 @@ class Shapes:
         if isinstance(value, dict):
             return {self._id(name) if ID.fullmatch(name) else name: self.of(each, name) for name, each in value.items()}
         if isinstance(value, list):
-            return [self.of(each, key) for each in value]
+            shapes = [self.of(each, key) for each in value]
+            return sorted(shapes, key=json.dumps) if key in UNORDERED else shapes
         if isinstance(value, str):
             return self._text(value, key)
         if value is None or key in WORDS or (isinstance(value, bool) and key not in OWN):

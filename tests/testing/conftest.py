@@ -78,9 +78,9 @@ class Talk:
 
 
 @pytest.fixture
-def server() -> Iterator[EmbeddedServer]:
-    with EmbeddedServer() as running:
-        yield running
+def server(letta_server: EmbeddedServer) -> EmbeddedServer:
+    """As everybody gets it from the plugin: what a test lets it take or answer is held against the specification."""
+    return letta_server
 
 
 @pytest.fixture

@@ -54,11 +54,40 @@ def test_bodies_that_do_not_fit(talk: Talk, body: Any, detail: str) -> None:
 
 
 def test_what_is_no_json(talk: Talk) -> None:
-    refused = talk.http.post(f"{talk.conversation}/messages", content=b"{nope")
+    refused = talk.http.post(
+        f"{talk.conversation}/messages", content=b"{nope", headers={"content-type": "application/json"}
+    )
     assert refused.json()["detail"] == (
         "[{'type': 'json_invalid', 'loc': ('body', 1), 'msg': 'JSON decode error', 'input': {}, "
         "'ctx': {'error': 'Expecting property name enclosed in double quotes'}}]"
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "detail"),
+    [
+        (b"\x9a", 400, "There was an error parsing the body"),
+        (b'{"input": "\xff"}', 400, "There was an error parsing the body"),
+        (b"[" * 100_000, 400, "There was an error parsing the body"),
+        (b'{"input": NaN}', 422, "[{'type': 'string_type', 'loc': ('body', 'input', 'str')"),
+        (b"\xef\xbb\xbf{}", 422, "[{'type': 'value_error', 'loc': ('body',)"),
+    ],
+    ids=["no text", "half a text", "too deep", "not a number", "byte order mark"],
+)
+def test_bodies_that_are_hardly_json(talk: Talk, content: bytes, status: int, detail: str) -> None:
+    headers = {"content-type": "application/json"}
+    refused = talk.http.post(f"{talk.conversation}/messages", content=content, headers=headers)
+    assert refused.status_code == status
+    assert refused.json()["detail"].startswith(detail)
+
+
+def test_what_no_database_stores_is_left_out(talk: Talk) -> None:
+    talk.http.post(
+        f"{talk.conversation}/messages",
+        content=b'{"input": "x\\ud800y\\u0000z\\ud83d\\ude00", "streaming": false}',
+        headers={"content-type": "application/json"},
+    )
+    assert talk.messages()[1]["content"] == "xyz\U0001f600"
 
 
 def test_queries_that_do_not_fit(talk: Talk) -> None:

@@ -124,7 +124,7 @@ def test_a_server_stops_at_once_and_cuts_what_it_is_sending() -> None:
                 list(chunks)
 
 
-def _command(*arguments: str) -> subprocess.Popen[str]:
+def command(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "letta_ext.testing", "--port", "0", *arguments],
         stdout=subprocess.PIPE,
@@ -137,7 +137,7 @@ def _command(*arguments: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_line(by: signal.Signals) -> None:
-    with _command("--scene", "docs") as process:
+    with command("--scene", "docs") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         words = process.stdout.readline().split()
@@ -152,7 +152,7 @@ def test_the_command_line(by: signal.Signals) -> None:
 
 def test_a_port_that_is_taken_is_named(server: EmbeddedServer) -> None:
     port = server.base_url.rpartition(":")[2]
-    with _command("--port", port) as process:
+    with command("--port", port) as process:
         assert process.stderr is not None
         assert process.wait(10) == 1
         assert f"cannot listen on 127.0.0.1:{port}" in process.stderr.read()

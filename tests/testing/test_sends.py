@@ -66,6 +66,7 @@ def test_a_model_that_may_not_call_in_parallel_has_its_later_calls_dropped(talk:
     assert len(talk.answer("CALL get_weather get_time")["messages"][0]["tool_calls"]) == 1
 
 
+@pytest.mark.letta(check=False)  # the specification does not allow what is sent
 def test_steps_are_limited(talk: Talk) -> None:
     answer = talk.answer("CALL get_weather", max_steps=1)
     assert answer["stop_reason"]["stop_reason"] == "max_steps"

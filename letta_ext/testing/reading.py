@@ -1,0 +1,110 @@
+"""Reads plain data, as it comes out of a YAML file, into dataclasses, and says exactly where it does not fit."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from .validation import is_object, is_sequence
+
+T = TypeVar("T")
+
+
+class Misfit(ValueError):  # noqa: N818 - it is told as part of another error
+    """A value that does not fit.
+
+    Args:
+        place: where it stands, such as ``.when[0].message``.
+        problem: what is wrong with it.
+    """
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place.lstrip('.')}: {problem}" if place else problem)
+
+
+def read(kind: type[T], value: object, place: str = "") -> T:
+    """Return a value as an instance of a dataclass.
+
+    Args:
+        kind: the dataclass.
+        value: a mapping of its fields.
+        place: where the value stands, for the error.
+
+    Raises:
+        Misfit: it does not fit.
+    """
+    if not is_object(value):
+        raise Misfit(place, f"a mapping is expected, not {_shown(value)}")
+    known: dict[str, Field[Any]] = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    for name in value:
+        if name not in known:
+            raise Misfit(place, f"no key {name!r}; there are {', '.join(known)}")
+    for name, each in known.items():
+        if name not in value and each.default is MISSING and each.default_factory is MISSING:
+            raise Misfit(place, f"the key {name!r} is missing")
+    hints = get_type_hints(kind)
+    given = {name: convert(hints[name], each, f"{place}.{name}") for name, each in value.items()}
+    try:
+        return kind(**given)
+    except Misfit:
+        raise
+    except ValueError as error:
+        raise Misfit(place, str(error)) from None
+
+
+def convert(kind: Any, value: object, place: str) -> Any:
+    """Return a value as what an annotation says.
+
+    Raises:
+        Misfit: it does not fit.
+    """
+    origin, members = get_origin(kind), get_args(kind)
+    if origin is Union or isinstance(kind, types.UnionType):
+        return _member(members, value, place)
+    if origin is Literal:
+        if value not in members:
+            raise Misfit(place, f"one of {', '.join(map(repr, members))} is expected, not {_shown(value)}")
+        return value
+    if is_dataclass(kind) and isinstance(kind, type):
+        return read(kind, value, place)
+    if origin is not None and issubclass(origin, Mapping):
+        if not is_object(value):
+            raise Misfit(place, f"a mapping is expected, not {_shown(value)}")
+        return {str(key): convert(members[1], each, f"{place}.{key}") for key, each in value.items()}
+    if origin is not None and issubclass(origin, Sequence):
+        if not is_sequence(value):
+            raise Misfit(place, f"a list is expected, not {_shown(value)}")
+        return [convert(members[0], each, f"{place}[{index}]") for index, each in enumerate(value)]
+    return _plain(kind, value, place)
+
+
+def _member(members: Sequence[Any], value: object, place: str) -> Any:
+    """Return a value as the member of a union that its shape means."""
+    if value is None and type(None) in members:
+        return None
+    rest = [each for each in members if each is not type(None)]
+    mapping = is_object(value)
+    shaped = [each for each in rest if mapping is is_dataclass(each)] or rest
+    for each in shaped[:-1]:
+        with suppress(Misfit):
+            return convert(each, value, place)
+    return convert(shaped[-1], value, place)
+
+
+def _plain(kind: Any, value: object, place: str) -> Any:
+    if kind is object:
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        names = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+        raise Misfit(place, f"{names.get(kind, kind)} is expected, not {_shown(value)}")
+    return value
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 60 else f"{text[:57]}..."

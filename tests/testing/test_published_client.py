@@ -1,0 +1,121 @@
+"""The published client, letta-client, at home on the embedded server: its own calls for the ten operations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Callable, Iterator
+from typing import Any
+
+import pytest
+from letta_client import APIStatusError, AsyncLetta, ConflictError, Letta, NotFoundError
+
+from letta_ext.testing import Answer, EmbeddedServer
+
+NOBODY = "step-00000000-0000-4000-8000-000000000000"
+OPERATIONS = {
+    ("POST", "/v1/conversations/{conversation}/messages"),
+    ("POST", "/v1/conversations/{conversation}/stream"),
+    ("POST", "/v1/conversations/{conversation}/compact"),
+    ("GET", "/v1/conversations/{conversation}/messages"),
+    ("GET", "/v1/steps/"),
+    ("GET", "/v1/steps/{step}"),
+    ("GET", "/v1/steps/{step}/metrics"),
+    ("GET", "/v1/steps/{step}/trace"),
+    ("GET", "/v1/steps/{step}/messages"),
+    ("PATCH", "/v1/steps/{step}/feedback"),
+}
+
+
+def asked(server: EmbeddedServer, step_id: str) -> set[tuple[str, str]]:
+    """What the server was asked, with names for ids."""
+    named = {server.conversation_id: "{conversation}", step_id: "{step}"}
+
+    def path(given: str) -> str:
+        for found, name in named.items():
+            given = given.replace(found, name)
+        return given
+
+    return {(request.method, path(request.path)) for request in server.requests}
+
+
+@pytest.fixture
+def client(letta_server: EmbeddedServer) -> Iterator[Letta]:
+    with Letta(base_url=letta_server.base_url, api_key="k") as client:
+        yield client
+
+
+def test_its_calls_for_the_ten_operations(letta_server: EmbeddedServer, client: Letta) -> None:
+    conversation = letta_server.conversation_id
+    messages = client.conversations.messages
+
+    events = list(messages.create(conversation, input="hello", background=True, stream_tokens=True))
+    assert [event.message_type for event in events[-2:]] == ["stop_reason", "usage_statistics"]
+    text = "".join(str(event.content) for event in events if event.message_type == "assistant_message")
+    assert text == "word0 word1 word2 word3 word4 word5 "
+    run_id = next(event.run_id for event in events if event.message_type == "assistant_message")
+    assert list(messages.stream(conversation, run_id=run_id, starting_after=3)) == events[3:]
+
+    listed = messages.list(conversation, order="asc").items
+    assert [message.message_type for message in listed] == ["system_message", "user_message", "assistant_message"]
+
+    steps = client.steps.list(agent_id=letta_server.agent_id).items
+    assert [step.status for step in steps] == ["success"]
+    step_id = steps[0].id
+    assert client.steps.retrieve(step_id) == steps[0]
+    assert client.steps.metrics.retrieve(step_id).id == step_id
+    trace = client.steps.trace.retrieve(step_id)
+    assert trace is not None
+    assert trace.step_id == step_id
+    assert client.steps.feedback.create(step_id, feedback="positive").feedback == "positive"
+    said = client.steps.messages.list(step_id, order="asc").items
+    assert [message.message_type for message in said] == ["user_message", "reasoning_message"]
+
+    compaction = messages.compact(conversation, compaction_settings={"mode": "all", "model": "openai/gpt-4o-mini"})
+    assert (compaction.num_messages_before, compaction.num_messages_after) == (3, 2)
+    assert asked(letta_server, step_id) == OPERATIONS
+
+
+def test_the_same_in_async_code(letta_server: EmbeddedServer) -> None:
+    async def collected(items: AsyncIterable[Any]) -> list[Any]:
+        return [item async for item in items]
+
+    async def talk() -> str:
+        conversation = letta_server.conversation_id
+        async with AsyncLetta(base_url=letta_server.base_url, api_key="k") as client:
+            messages = client.conversations.messages
+            events = await collected(await messages.create(conversation, input="hello", background=True))
+            run_id = events[0].run_id
+            resumed = await collected(await messages.stream(conversation, run_id=run_id, starting_after=1))
+            assert resumed == events[1:]
+            assert len(await collected(messages.list(conversation, order="asc"))) == 3
+            step_id: str = (await client.steps.list(agent_id=letta_server.agent_id)).items[0].id
+            assert (await client.steps.retrieve(step_id)).id == step_id
+            assert (await client.steps.metrics.retrieve(step_id)).id == step_id
+            assert (await client.steps.trace.retrieve(step_id)) is not None
+            assert (await client.steps.feedback.create(step_id, feedback="negative")).feedback == "negative"
+            assert len(await collected(client.steps.messages.list(step_id))) == 2
+            settings = {"mode": "all", "model": "openai/gpt-4o-mini"}
+            assert (await messages.compact(conversation, compaction_settings=settings)).num_messages_after == 2  # type: ignore[arg-type]  # a plain dict will do
+            return step_id
+
+    assert asked(letta_server, asyncio.run(talk())) == OPERATIONS
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda client, _: client.steps.retrieve(NOBODY), NotFoundError),
+        (
+            lambda client, whom: list(client.conversations.messages.create(whom, input="x")),
+            ConflictError,
+        ),
+        (lambda client, _: client.steps.list(), APIStatusError),
+    ],
+)
+def test_it_raises_its_own_errors(
+    letta_server: EmbeddedServer, call: Callable[[Letta, str], object], error: type[APIStatusError]
+) -> None:
+    letta_server.faults.add(Answer(409), on="conversations.messages.create")
+    letta_server.faults.add(Answer(503), on="steps.list")
+    with Letta(base_url=letta_server.base_url, api_key="k", max_retries=0) as client, pytest.raises(error):
+        call(client, letta_server.conversation_id)
