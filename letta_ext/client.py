@@ -155,6 +155,9 @@ class Letta(Verbs):
         changed._transport = Transport(http_client or self._transport.http, config)
         return changed
 
+    copy = with_options
+    """The name that the published client has for it, too."""
+
     @property
     def is_closed(self) -> bool:
         """Whether it can no longer be used: it, or the httpx client that it sends with, was closed."""
@@ -289,6 +292,9 @@ class AsyncLetta(AsyncVerbs):
         changed._owns_http = False
         changed._transport = AsyncTransport(http_client or self._transport.http, config)
         return changed
+
+    copy = with_options
+    """The name that the published client has for it, too."""
 
     @property
     def is_closed(self) -> bool:

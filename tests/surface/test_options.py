@@ -140,6 +140,11 @@ def test_a_passed_http_client_that_was_closed(side: Side, handler: Answers) -> N
     assert handler.requests == []
 
 
+def test_copy_is_another_name_for_it(side: Side, handler: Answers) -> None:
+    request = asked(side, side.client(handler).copy(timeout=3, default_headers={"X-B": "2"}), handler)
+    assert (request.headers["x-b"], request.extensions["timeout"]["read"]) == ("2", 3)
+
+
 def test_a_subclass_stays_one() -> None:
     class Ours(Letta):
         pass

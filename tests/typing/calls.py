@@ -61,6 +61,7 @@ def make() -> Letta:
     assert_type(client.close(), None)
     with Letta(environment="local", timeout=None) as entered:
         assert_type(entered, Letta)
+    assert_type(client.copy(timeout=7), Letta)
     return assert_type(client.with_options(max_retries=0, timeout=7, http_client=httpx.Client()), Letta)
 
 

@@ -14,6 +14,7 @@ import pytest
 import letta_ext
 from letta_ext.pages import AsyncPage, AsyncPaginator, SyncPage, first_page
 from letta_ext.paging import Walk
+from letta_ext.prefetch import AsyncAhead
 from tests.walks.servers import MESSAGES, STEPS, Item, Server
 from tests.walks.test_walks import start, things
 
@@ -190,3 +191,16 @@ def test_what_a_walk_remembers(facts: Any) -> None:
         tracemalloc.stop()
     assert walk.memory.count == count
     assert held < (100 * count if facts.meaning == "chronological" else 200_000), held / count
+
+
+def test_where_no_loop_of_asyncio_runs_the_next_page_is_fetched_when_it_is_asked_for() -> None:
+    done: list[int] = []
+
+    async def work() -> int:
+        done.append(1)
+        return 7
+
+    ahead = AsyncAhead(work)  # as under another event loop
+    assert done == []
+    assert asyncio.run(ahead.result()) == 7
+    ahead.leave()
