@@ -14,7 +14,6 @@ import httpx
 import pytest
 
 from letta_ext.testing import EmbeddedServer
-
 from tests.scenarios.playing import FOLDER, SCENARIOS, Theatre, Transcript, read
 
 EQUAL: list[str] = []
