@@ -47,9 +47,9 @@ def test_nothing_is_lost_and_nothing_comes_twice(side: Side, seed: int) -> None:
 
         follow = world.follow(from_start=from_start)
         if not from_start:
-            plan, world.plan = world.plan, []
+            later, world.plan = world.plan, []
             assert side.items(follow) == []  # from now on it stands at the end
-            world.plan, world.now = plan, 0.0
+            world.plan, world.now = later, 0.0
         world.between = between
         found: list[Any] = []
         while True:

@@ -53,13 +53,11 @@ def side(request: pytest.FixtureRequest) -> Iterator[Side]:
     side.close()
 
 
-@pytest.fixture(params=[False, True], ids=["conversation", "agent"])
-def world(
-    request: pytest.FixtureRequest, address: str, scene: Scene, own_agent: Agent, side: Side, model: str
-) -> Iterator[World]:
-    """In a conversation, or in an agent's own."""
+@pytest.fixture
+def world(address: str, scene: Scene, own_agent: Agent, side: Side, model: str) -> Iterator[World]:
+    """Sync code in a conversation, async code in an agent's own."""
     place = Place(address, own_agent.id, scene.conversation(own_agent.id))
-    made = World(place, side, direct=request.param)
+    made = World(place, side, direct=side.is_async)
     made.model = model
     yield made
     made.close()
