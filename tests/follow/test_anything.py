@@ -17,7 +17,7 @@ from .world import ACTIONS, Room, World, identity, perhaps
 
 pytestmark = pytest.mark.proof
 
-SEEDS: Final = range(300 if FULL else 8)
+SEEDS: Final = range(300 if FULL else 5)
 TICKS: Final = [timedelta(milliseconds=1), timedelta(milliseconds=300), timedelta(seconds=2)]
 
 

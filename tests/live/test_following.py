@@ -146,7 +146,8 @@ def test_going_on_in_another_process(address: str, scene: Scene, own_agent: Agen
 def test_connections_that_break(address: str, scene: Scene, own_agent: Agent, side: Side) -> None:
     with proxied(address) as proxy:
         place = Place(address, own_agent.id, scene.conversation(own_agent.id))
-        world = World(place, side, begin("LONG 60", stream_tokens=True), nothing, write("c"), base_url=proxy.base_url)
+        plan = [begin("LONG 60", stream_tokens=True), nothing, write("c", when_busy="wait")]
+        world = World(place, side, *plan, base_url=proxy.base_url)
         write("a")(world)
         proxy.plan.extend([LOST, Fault(answer=100), Fault(), LOST, *[Fault(answer=1500)] * 3, LOST])
         found = side.items(world.follow(from_start=True))
