@@ -40,10 +40,6 @@ if TYPE_CHECKING:
     from .streams import AsyncStream, Stream
     from .transport import AsyncTransport, Transport
 
-INTERVAL: Final = 1.0
-MAX_INTERVAL: Final = 15.0
-"""Seconds between two looks, at first and at most."""
-
 NOT_NOW: Final = (BadRequestError, NotFoundError, RunExpiredError, ConflictError, APIConnectionError)
 """What asking for the stream of the active run raises where there is none that can be read."""
 

@@ -107,7 +107,7 @@ class Compiler:
 
 def is_keys(cls: type) -> bool:
     """Whether a class is a TypedDict, of `typing` or of `typing_extensions`."""
-    return issubclass(cls, dict) and hasattr(cls, "__total__") and hasattr(cls, "__required_keys__")
+    return hasattr(cls, "__total__") and hasattr(cls, "__required_keys__") and issubclass(cls, dict)
 
 
 def _members(cls: type, hints: Mapping[str, Any]) -> Iterable[tuple[str, str, bool]]:

