@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
-from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeGuard, TypeVar
 
 from attrs import define, field, frozen
@@ -169,6 +168,8 @@ class Model:
 
     def _repr_html_(self) -> str:
         """A table, for notebooks."""
+        from html import escape  # only notebooks need it
+
         rows = [
             f"<tr><th>{escape(name)}</th><td>{escape(_short(value, 1000))}</td></tr>"
             for name, value in self._present().items()
