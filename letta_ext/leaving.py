@@ -10,6 +10,7 @@ otherwise.
 from __future__ import annotations
 
 import _thread
+import atexit
 import gc
 import socket
 import threading
@@ -64,8 +65,18 @@ def forget() -> None:
     _collecting.clear()
 
 
+@atexit.register
+def leave_all() -> None:
+    """Closes what is still being read when the program ends: what is closed later runs in an interpreter half gone."""
+    for connection in list(_held):
+        with suppress(Exception):  # whoever reads it in another thread may be closing it too
+            _close(connection)
+
+
 def leave(connection: Connection) -> None:
     """Closes what a stream has read."""
+    if connection not in _held:
+        return
     if threading.get_ident() in _collecting:
         with suppress(RuntimeError):  # the program ends, and the connection with it
             _thread.start_new_thread(_close, (connection,))  # `threading` takes locks that may be held here
