@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import httpx
 import orjson
 from attrs import frozen
 
@@ -17,7 +16,7 @@ from letta_ext import Letta
 from . import bodies
 from .measuring import measure
 from .rows_decoding import CONVERSATION, answering
-from .rows_memory import held
+from .rows_memory import held, listing_steps
 
 SIZES = (100, 300, 1_000, 3_000, 10_000, 30_000)
 PAIRS = 5
@@ -66,20 +65,12 @@ def _drain(body: bytes) -> Callable[[], object]:
 
 
 def _walk(count: int) -> Callable[[], object]:
-    """A walk over so many steps, of pages that lie ready."""
-    pattern = bodies.page_of_steps(PAGE)
-    pages = [pattern.replace(b"-0000-4000-", b"-%04x-4000-" % number) for number in range(1, count // PAGE + 1)]
+    """A walk over so many steps, page by page."""
+    client = listing_steps(count)
 
     def walk() -> None:
-        left = iter([*pages, b"[]"])
-
-        def answer(request: httpx.Request) -> httpx.Response:
-            head = {"content-type": "application/json"}
-            return httpx.Response(200, content=next(left), headers=head, request=request)
-
-        http = httpx.Client(transport=httpx.MockTransport(answer))
-        for _ in Letta(api_key="key", base_url="http://letta.test", http_client=http).steps.list(limit=PAGE):
-            pass
+        if (found := sum(1 for _ in client.steps.list(limit=PAGE))) != count:
+            raise RuntimeError(f"{found} steps of {count}")
 
     return walk
 
