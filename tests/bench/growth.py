@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import orjson
 from attrs import frozen
 
 from letta_api.models import LettaResponse
-from letta_api.unions import decode_message
+from letta_api.unions import Message, decode_message
 from letta_ext import Letta
 
 from . import bodies
@@ -40,12 +41,11 @@ class Line:
     @property
     def slope(self) -> float:
         """The exponent: 1 where twice the size costs twice as much."""
-        logs = [(math.log(x), math.log(y)) for x, y in self.points]
-        mean_x, mean_y = (sum(values) / len(logs) for values in zip(*logs, strict=True))
-        return sum((x - mean_x) * (y - mean_y) for x, y in logs) / sum((x - mean_x) ** 2 for x, _ in logs)
+        sizes, values = zip(*self.points, strict=True)
+        return statistics.linear_regression([math.log(x) for x in sizes], [math.log(y) for y in values]).slope
 
 
-def _decode_page(text: bytes) -> Any:
+def _decode_page(text: bytes) -> list[Message]:
     return [decode_message(each) for each in orjson.loads(text)]
 
 
@@ -102,8 +102,9 @@ def measure_lines(sizes: Sequence[int] = SIZES) -> list[Line]:
 
 def text(lines: Sequence[Line]) -> str:
     """The lines for a terminal."""
-    rows = [f"{'growth':32}{'exponent':>10}  at {SIZES[0]:,}: {'':12}at {SIZES[-1]:,}:"]
+    least, most = lines[0].points[0][0], lines[0].points[-1][0]
+    rows = [f"{'growth':32}{'exponent':>10}  {f'at {least:,}':20}  at {most:,}"]
     for line in lines:
         first, last = line.points[0][1], line.points[-1][1]
-        rows.append(f"{line.name:32}{line.slope:10.2f}  {first:.3g} {line.unit:12}  {last:.3g} {line.unit}")
+        rows.append(f"{line.name:32}{line.slope:10.2f}  {f'{first:.3g} {line.unit}':20}  {last:.3g} {line.unit}")
     return "\n".join(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -215,10 +216,8 @@ def to_hands() -> Mapping[str, Callable[[], float]]:
         client = make(sending)
 
         def run() -> float:
-            waits = []
-            for _ in client.conversations.messages.create(CONVERSATION, input="hello", streaming=True):
-                waits.append(time.perf_counter() - made[0].at)
-            return sorted(waits)[len(waits) // 2]
+            stream = client.conversations.messages.create(CONVERSATION, input="hello", streaming=True)
+            return statistics.median([time.perf_counter() - made[0].at for _ in stream])
 
         return run
 
@@ -248,7 +247,7 @@ def generator(command: str) -> Mapping[str, Callable[[], float]]:
 
 def rows() -> list[Row | Sampled]:
     """The rows."""
-    small = {"versus": BARE, "sense": "overhead"}
+    small: dict[str, Any] = {"versus": BARE, "sense": "overhead"}
     return [
         Sampled(STARTING, "import", importing, BARE, 1.4, "overhead", "ms", 1e3, note="against import httpx, attrs"),
         Sampled(STARTING, "import and the first decode", first_decode, BARE, None, "overhead", "ms", 1e3),

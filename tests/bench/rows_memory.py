@@ -116,9 +116,8 @@ def iterating(what: str) -> Mapping[str, Callable[[], float]]:
     found: list[float] = []
 
     def run() -> float:
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.bench.rows_memory", what], capture_output=True, text=True, cwd=ROOT, check=True
-        )
+        command = [sys.executable, "-m", "tests.bench.rows_memory", what]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
         found[:] = map(float, done.stdout.split())
         return found[1]
 
@@ -127,7 +126,7 @@ def iterating(what: str) -> Mapping[str, Callable[[], float]]:
 
 def rows() -> list[Sampled]:
     """The rows."""
-    flat: dict[str, Any] = {"sense": "overhead", "unit": "MB", "scale": 1e-6, "most": 2}
+    flat: dict[str, Any] = {"sense": "overhead", "unit": "MB", "scale": 1e-6, "most": 2, "long": True}
     return [
         Sampled(MEMORY, "a decoded message of a page", a_message, unit="bytes", scale=1, most=3),
         Sampled(MEMORY, "peak over a million events", lambda: iterating("events"), TENTH, 1.02, **flat),
