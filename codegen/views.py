@@ -109,7 +109,7 @@ def model_view(model: Model, cycles: frozenset[str]) -> ModelView:
         name=model.name,
         docstring=docstring(model.description or f"`{model.component}` of the API."),
         fields=[_field(f, late) for f in model.fields],
-        tag_test=f" and data.get({tag.wire!r}) == {tag.tag!r}" if tag else "",
+        tag_test=f" and data[{tag.wire!r}] == {tag.tag!r}" if tag else "",
         imports=import_lines(model.imports - late, "models"),
         typing_imports=import_lines((i for i in unions if i.name != _decoder(i)), "models"),
         # The names are needed when something is decoded, by then both modules are loaded.
