@@ -105,7 +105,7 @@ class Model:
         Raises:
             DecodeError: a required field is missing, or a value cannot be decoded; it names the path.
         """
-        if not is_mapping(data):
+        if not isinstance(data, dict) and not is_mapping(data):  # a dict is known sooner
             raise DecodeError("", f"is {_kind(data)}, not an object ({cls.__name__})")
         for key in cls._required:
             if key not in data:
@@ -118,13 +118,15 @@ class Model:
                 extra[key] = value
                 continue
             name, _, decode = wire[key]
-            if isinstance(decode, Tag):
+            if decode is None:
+                pass
+            elif isinstance(decode, Tag):
                 if value in decode.earlier:
                     extra[key] = value  # `to_dict` writes the spelling that was received
                 elif value != decode.value:
                     raise DecodeError(key, f"is {value!r}, not {decode.value!r}")
                 value = decode.value
-            elif decode is not None:
+            else:
                 try:
                     value = decode(value)
                 except DecodeError as fault:
@@ -305,7 +307,11 @@ def array(decode: Callable[[Any], T]) -> Callable[[Any], list[T]]:
     """A decoder of arrays whose errors name the index."""
 
     def decode_array(value: Any) -> list[T]:
-        return [_at(index, decode, item) for index, item in enumerate(each(value))]
+        items = each(value)
+        try:
+            return [decode(item) for item in items]
+        except FAULTS:  # once more, to say where
+            return [_at(index, decode, item) for index, item in enumerate(items)]
 
     return decode_array
 
@@ -314,7 +320,11 @@ def mapping(decode: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
     """A decoder of objects with free keys whose errors name the key."""
 
     def decode_mapping(value: Any) -> dict[str, T]:
-        return {key: _at(key, decode, item) for key, item in entries(value).items()}
+        items = entries(value)
+        try:
+            return {key: decode(item) for key, item in items.items()}
+        except FAULTS:  # once more, to say where
+            return {key: _at(key, decode, item) for key, item in items.items()}
 
     return decode_mapping
 
