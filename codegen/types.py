@@ -61,6 +61,7 @@ class Type:
         imports: what the annotation and the decoding need.
         sent: the alternatives of its annotation in a request: TypedDicts, sequences, the documented literals only.
         sent_imports: what that annotation needs.
+        placed: an expression like `decode` whose errors name the place in an array, where that is another one.
     """
 
     parts: tuple[str, ...]
@@ -71,6 +72,7 @@ class Type:
     imports: frozenset[Import] = frozenset()
     sent: tuple[str, ...] = field(default=Factory(lambda self: self.parts, takes_self=True))
     sent_imports: frozenset[Import] = field(default=Factory(lambda self: self.imports, takes_self=True))
+    placed: str | None = None
 
     @property
     def annotation(self) -> str:
@@ -357,7 +359,9 @@ class TypeReader:
             return Type(parts, frozenset({"array"}), None, None, False, item.imports, sent, item.sent_imports)
         found = item.runtime() | {_decoding("each"), _decoding("array")}
         decode, function = f"[{_inner(item)} for item in each({SOURCE})]", f"array({item.callable()})"
-        return Type(parts, frozenset({"array"}), decode, function, False, found, sent, item.sent_imports)
+        found |= {_decoding("read_array")}
+        placed = f"read_array({item.callable()}, {SOURCE})"
+        return Type(parts, frozenset({"array"}), decode, function, False, found, sent, item.sent_imports, placed)
 
     def _map(self, item: Type) -> Type:
         parts, sent = (f"dict[str, {item.written}]",), (f"Mapping[str, {item.sent_written}]",)

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from codegen.docs import DEPRECATED, docstring, escaped
 from codegen.models import Field, Library, Model, Union
-from codegen.types import Import, Type
+from codegen.types import SOURCE, Import, Type
 
 
 @frozen
@@ -141,6 +141,8 @@ def _through_modules(type_: Type, late: frozenset[Import]) -> Type:
 def decoded(source: str, type_: Type) -> str:
     """Code that decodes a whole answer, or a whole member of a union."""
     # Not `expression`: `array` and its like name the index where an item is at fault, which is worth their price here.
+    if type_.placed is not None and not type_.nullable:
+        return type_.placed.replace(SOURCE, source)
     function = type_.callable()
     return f"{function}({source})" if function else source
 

@@ -291,7 +291,7 @@ def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
 
 def each(value: Any) -> list[Any]:
     """The array itself. Anything else that Python could iterate, a string or an object, is an error."""
-    if not is_array(value):
+    if value.__class__ is not list and not is_array(value):  # a call less for what it nearly always is
         raise TypeError(f"is {_kind(value)}, not an array")
     return value
 
@@ -307,13 +307,18 @@ def array(decode: Callable[[Any], T]) -> Callable[[Any], list[T]]:
     """A decoder of arrays whose errors name the index."""
 
     def decode_array(value: Any) -> list[T]:
-        items = each(value)
-        try:
-            return [decode(item) for item in items]
-        except FAULTS:  # once more, to say where
-            return [_at(index, decode, item) for index, item in enumerate(items)]
+        return read_array(decode, value)
 
     return decode_array
+
+
+def read_array(decode: Callable[[Any], T], value: Any) -> list[T]:
+    """Decodes an array; an error names the index."""
+    items = each(value)
+    try:
+        return [decode(item) for item in items]
+    except FAULTS:  # once more, to say where
+        return [_at(index, decode, item) for index, item in enumerate(items)]
 
 
 def mapping(decode: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
