@@ -138,7 +138,7 @@ def prepare(
         ValueError: an argument has an impossible value.
     """
     operation = endpoint.OPERATION
-    options = options_of(arguments) if arguments else {}
+    options: RequestOptions = options_of(arguments) if arguments else {}
     given = {name: value for name, value in arguments.items() if name not in OPTIONS}
     if unknown := sorted(given.keys() - operation.parameters):
         known = ", ".join(sorted(operation.parameters)) or "none besides its ids"

@@ -91,7 +91,9 @@ class SSEDecoder:
     def _events(self, lines: list[bytes]) -> list[ServerSentEvent]:
         # Nearly every event is one line `data: …` and an empty line: what they need is done here, without a call.
         events: list[ServerSentEvent] = []
-        data, new = self._data, tuple.__new__  # which is what calling a NamedTuple comes to
+        data = self._data
+        # What calling a NamedTuple comes to. That a tuple may hold anything is all that pyright does not know.
+        new = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         for line in lines:
             if not line:
                 if len(data) == 1 and not self._event and self._retry is None:

@@ -11,7 +11,7 @@ from . import growth, plots, report, rows_calls, rows_decoding, rows_memory
 from .measuring import Result, Row, Sampled
 from .others import ROOT
 
-PAIRS, QUICK_PAIRS = 25, 5
+PAIRS, QUICK_PAIRS = 15, 5
 QUICK_SIZES = (100, 300, 1_000, 3_000)
 
 
@@ -27,8 +27,8 @@ def measured(rows: list[Row | Sampled], pairs: int) -> list[Result]:
     results: list[Result] = []
     try:
         for row in rows:
-            print(f"measuring {row.group}: {row.name}", file=sys.stderr, flush=True)
             results.append(row.run(pairs))
+            print(*report.cells(results[-1]), sep="  ", file=sys.stderr, flush=True)
     finally:
         rows_calls.stop()
     groups = list(dict.fromkeys(result.group for result in results))
