@@ -122,6 +122,13 @@ def proof(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Speed and memory against other clients; writes tables and plots into docs/. `-- --quick` takes a sample."""
+    install(session, "bench")
+    session.run("python", "-m", "tests.bench", *(session.posargs or ["--write"]))
+
+
+@nox.session
 def live(session: nox.Session) -> None:
     """The tests against a real Letta server, whose address is in LETTA_LIVE_BASE_URL."""
     if not os.environ.get("LETTA_LIVE_BASE_URL"):

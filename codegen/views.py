@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from codegen.docs import DEPRECATED, docstring, escaped
 from codegen.models import Field, Library, Model, Union
-from codegen.types import Import, Type
+from codegen.types import SOURCE, Import, Type
 
 
 @frozen
@@ -109,7 +109,7 @@ def model_view(model: Model, cycles: frozenset[str]) -> ModelView:
         name=model.name,
         docstring=docstring(model.description or f"`{model.component}` of the API."),
         fields=[_field(f, late) for f in model.fields],
-        tag_test=f" and data.get({tag.wire!r}) == {tag.tag!r}" if tag else "",
+        tag_test=f" and data[{tag.wire!r}] == {tag.tag!r}" if tag else "",
         imports=import_lines(model.imports - late, "models"),
         typing_imports=import_lines((i for i in unions if i.name != _decoder(i)), "models"),
         # The names are needed when something is decoded, by then both modules are loaded.
@@ -141,6 +141,8 @@ def _through_modules(type_: Type, late: frozenset[Import]) -> Type:
 def decoded(source: str, type_: Type) -> str:
     """Code that decodes a whole answer, or a whole member of a union."""
     # Not `expression`: `array` and its like name the index where an item is at fault, which is worth their price here.
+    if type_.placed is not None and not type_.nullable:
+        return type_.placed.replace(SOURCE, source)
     function = type_.callable()
     return f"{function}({source})" if function else source
 

@@ -12,58 +12,60 @@ with Letta() as client:
 from __future__ import annotations
 
 import os as _os
+from typing import TYPE_CHECKING
 
-from httpx import Timeout
+from letta_api._lazy import lazy as _lazy
 
-from ._version import __version__
-from .busy import BusyPolicy
-from .client import AsyncLetta, Letta
-from .compat import (
-    DEFAULT_CONNECTION_LIMITS,
-    DEFAULT_MAX_RETRIES,
-    APIResponse,
-    AsyncAPIResponse,
-    AsyncClient,
-    Client,
-    DefaultAsyncHttpxClient,
-    DefaultHttpxClient,
-    Omit,
-    not_given,
-    omit,
-)
-from .config import DEFAULT_TIMEOUT, ENVIRONMENTS, NOT_GIVEN, NotGiven
-from .errors import (
-    APIConnectionError,
-    APIError,
-    APIResponseValidationError,
-    APIStatusError,
-    APITimeoutError,
-    AuthenticationError,
-    BadRequestError,
-    ConflictError,
-    ConversationBusyError,
-    InternalServerError,
-    LettaError,
-    ListChangedError,
-    NotFoundError,
-    PendingApprovalError,
-    PermissionDeniedError,
-    RateLimitError,
-    RunError,
-    RunExpiredError,
-    StreamInterrupted,
-    StreamTimeoutError,
-    TooManyRoundsError,
-    UnprocessableEntityError,
-)
-from .hooks import Hooks
-from .limits import StreamLimits
-from .logs import configure as _configure
-from .pages import AsyncArrayPage, AsyncPage, AsyncPaginator, SyncArrayPage, SyncPage
-from .paging import Checkpoint
-from .requests import RequestOptions
-from .retry import Attempt, RetryPolicy
-from .streams import AsyncStream, Stream
+if TYPE_CHECKING:
+    from ._version import __version__
+    from .busy import BusyPolicy
+    from .client import AsyncLetta, Letta
+    from .compat import (
+        DEFAULT_CONNECTION_LIMITS,
+        DEFAULT_MAX_RETRIES,
+        APIResponse,
+        AsyncAPIResponse,
+        AsyncClient,
+        Client,
+        DefaultAsyncHttpxClient,
+        DefaultHttpxClient,
+        Omit,
+        Timeout,
+        not_given,
+        omit,
+    )
+    from .config import DEFAULT_TIMEOUT, ENVIRONMENTS, NOT_GIVEN, NotGiven
+    from .errors import (
+        APIConnectionError,
+        APIError,
+        APIResponseValidationError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        BadRequestError,
+        ConflictError,
+        ConversationBusyError,
+        InternalServerError,
+        LettaError,
+        ListChangedError,
+        NotFoundError,
+        PendingApprovalError,
+        PermissionDeniedError,
+        RateLimitError,
+        RunError,
+        RunExpiredError,
+        StreamInterrupted,
+        StreamTimeoutError,
+        TooManyRoundsError,
+        UnprocessableEntityError,
+    )
+    from .hooks import Hooks
+    from .limits import StreamLimits
+    from .pages import AsyncArrayPage, AsyncPage, AsyncPaginator, SyncArrayPage, SyncPage
+    from .paging import Checkpoint
+    from .requests import RequestOptions
+    from .retry import Attempt, RetryPolicy
+    from .streams import AsyncStream, Stream
 
 __all__ = [
     "DEFAULT_CONNECTION_LIMITS",
@@ -123,4 +125,36 @@ __all__ = [
     "omit",
 ]
 
-_configure(_os.environ)
+# Where the names are. Each module is loaded when a name of its is first asked for: who imports the package for its
+# errors alone need not wait for the client.
+_NAMES = {
+    "_version": "__version__",
+    "busy": "BusyPolicy",
+    "client": "AsyncLetta Letta",
+    "compat": (
+        "DEFAULT_CONNECTION_LIMITS DEFAULT_MAX_RETRIES APIResponse AsyncAPIResponse AsyncClient Client "
+        "DefaultAsyncHttpxClient DefaultHttpxClient Omit Timeout not_given omit"
+    ),
+    "config": "DEFAULT_TIMEOUT ENVIRONMENTS NOT_GIVEN NotGiven",
+    "errors": (
+        "APIConnectionError APIError APIResponseValidationError APIStatusError APITimeoutError AuthenticationError "
+        "BadRequestError ConflictError ConversationBusyError InternalServerError LettaError ListChangedError "
+        "NotFoundError PendingApprovalError PermissionDeniedError RateLimitError RunError RunExpiredError "
+        "StreamInterrupted StreamTimeoutError TooManyRoundsError UnprocessableEntityError"
+    ),
+    "hooks": "Hooks",
+    "limits": "StreamLimits",
+    "pages": "AsyncArrayPage AsyncPage AsyncPaginator SyncArrayPage SyncPage",
+    "paging": "Checkpoint",
+    "requests": "RequestOptions",
+    "retry": "Attempt RetryPolicy",
+    "streams": "AsyncStream Stream",
+}
+__getattr__, __dir__, _ = _lazy(
+    __name__, {**dict.fromkeys(_NAMES), **{name: module for module, names in _NAMES.items() for name in names.split()}}
+)
+
+if _os.environ.get("LETTA_LOG"):
+    from .logs import configure as _configure
+
+    _configure(_os.environ)

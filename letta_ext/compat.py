@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, TypeAlias
 
 import httpx
+from httpx import Timeout as Timeout
 
 from .client import AsyncLetta, Letta
 from .config import DEFAULT_LIMITS, DEFAULT_TIMEOUT, NOT_GIVEN, NotGiven

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, TypeVar, cast
 
 import httpx
@@ -37,6 +38,8 @@ T = TypeVar("T")
 JSON: Final = "application/json"
 EVENTS: Final = "text/event-stream"
 MAX_REDIRECTS: Final = 5
+BUILDERS: Final = (httpx.Client.build_request, httpx.AsyncClient.build_request)
+"""What makes the requests of clients that do it as httpx does."""
 
 
 class RequestOptions(TypedDict, total=False):
@@ -135,7 +138,7 @@ def prepare(
         ValueError: an argument has an impossible value.
     """
     operation = endpoint.OPERATION
-    options = options_of(arguments)
+    options: RequestOptions = options_of(arguments) if arguments else {}
     given = {name: value for name, value in arguments.items() if name not in OPTIONS}
     if unknown := sorted(given.keys() - operation.parameters):
         known = ", ".join(sorted(operation.parameters)) or "none besides its ids"
@@ -199,25 +202,39 @@ def to_httpx(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call)
         TypeError: the body holds something that JSON has no form for.
         ValueError: the body holds a number that JSON has no form for.
     """
-    request, headers = call.request, {"Accept": call.accept}
-    content = None
+    request, own, content = call.request, {"Accept": call.accept}, None
     if request.body is not None:
         try:
             content = codec.dumps(request.body)
         except (TypeError, ValueError) as fault:
-            kind = (
-                TypeError if isinstance(fault, TypeError) else ValueError
-            )  # not a subclass: those take other arguments
+            # not a subclass: those take other arguments
+            kind = TypeError if isinstance(fault, TypeError) else ValueError
             raise kind(f"{call.operation.id}(): an argument has no form in JSON: {fault}") from fault
-        headers["Content-Type"] = JSON
-    return http.build_request(
-        request.method,
-        config.url(request.path),
-        params=request.query or None,
-        content=content,
-        headers=merged(headers, call.headers),
-        timeout=call.timeout,
-    )
+        own["Content-Type"] = JSON
+    url, query = config.url(request.path), request.query or None
+    if http.params or http.cookies or type(http).build_request not in BUILDERS:
+        together = merged(own, call.headers)
+        return http.build_request(
+            request.method, url, params=query, content=content, headers=together, timeout=call.timeout
+        )
+    # What httpx would make, in half the time: it merges the same headers anew for each request.
+    headers = _merged_headers(tuple(http.headers.raw), *map(_items, (own, call.headers)))
+    extensions = {"timeout": call.timeout.as_dict()}
+    return httpx.Request(request.method, url, params=query, headers=headers, content=content, extensions=extensions)
+
+
+def _items(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(headers.items())
+
+
+@lru_cache(maxsize=32)
+def _merged_headers(
+    defaults: tuple[tuple[bytes, bytes], ...], own: tuple[tuple[str, str], ...], given: tuple[tuple[str, str], ...]
+) -> httpx.Headers:
+    """The headers of a request; a request takes a copy of them."""
+    headers = httpx.Headers(defaults)
+    headers.update(merged(dict(own), dict(given)))
+    return headers
 
 
 @define
@@ -330,6 +347,8 @@ def redirected(
 
     A POST that came back as a GET would never have been sent, and another origin must not see the key.
     """
+    if response.is_success:  # nearly always
+        return None
     keeps = response.status_code in (307, 308) or (response.status_code in (301, 302, 303) and request.method == "GET")
     location = response.headers.get("location")
     if not keeps or not location:

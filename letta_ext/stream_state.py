@@ -72,11 +72,11 @@ class StreamState:
         if data == self._end:
             self.ended = True
             return None
-        if not data.strip():
-            return None
         try:
             value = codec.loads(data)
         except ValueError as fault:
+            if not data.strip():
+                return None
             if frame.event == "error":
                 raise run_error({"detail": data}) from None
             self._idle = 0.0

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import anyio
 import httpx
 
+from .bodies import as_they_come, async_as_they_come
 from .errors import APIError, APIResponseValidationError, LettaError, StreamInterrupted
 from .leaving import ONE_STREAM, Connection, break_off, hold, leave
 from .resuming import Resuming
@@ -267,7 +268,7 @@ def _events(
             _check_open(connection, state)
             fault: Exception | None = None
             decoder = SSEDecoder(state.limits.max_event_bytes)
-            connection.chunks = connection.response.iter_bytes()
+            connection.chunks = as_they_come(connection.response)
             try:
                 for chunk in connection.chunks:
                     state.wake()
@@ -413,7 +414,7 @@ async def _async_events(
             _check_open(connection, state)
             fault: Exception | None = None
             decoder = SSEDecoder(state.limits.max_event_bytes)
-            chunks = connection.response.aiter_bytes()
+            chunks = async_as_they_come(connection.response)
             try:
                 async for chunk in chunks:
                     state.wake()

@@ -8,47 +8,69 @@ import sys
 from pathlib import Path
 
 from . import growth, plots, report, rows_calls, rows_decoding, rows_memory
-from .measuring import Result
+from .measuring import Result, Row, Sampled
+from .others import ROOT
+
+PAIRS, QUICK_PAIRS = 15, 5
+QUICK_SIZES = (100, 300, 1_000, 3_000)
+
+
+def chosen(only: str, *, quick: bool) -> list[Row | Sampled]:
+    """The rows to measure: those whose group and name match, without the long ones where it must be quick."""
+    wanted = re.compile(only, re.IGNORECASE)
+    rows = [*rows_decoding.rows(), *rows_calls.rows(), *rows_memory.rows()]
+    return [row for row in rows if wanted.search(f"{row.group}: {row.name}") and not (quick and row.long)]
+
+
+def measured(rows: list[Row | Sampled], pairs: int) -> list[Result]:
+    """The rows' results, in the order of their groups."""
+    results: list[Result] = []
+    try:
+        for row in rows:
+            results.append(row.run(pairs))
+            print(*report.cells(results[-1]), sep="  ", file=sys.stderr, flush=True)
+    finally:
+        rows_calls.stop()
+    groups = list(dict.fromkeys(result.group for result in results))
+    return sorted(results, key=lambda result: groups.index(result.group))
 
 
 def main(given: list[str] | None = None) -> int:
     """Measures.
 
     Returns:
-        0 when every row is at its figure, 1 when one is not.
+        1 where `--strict` was given and a row is not at its figure, else 0.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures side by side with others.")
-    parser.add_argument("--pairs", type=int, default=25, help="how often each pair is measured (default: %(default)s)")
+    parser.add_argument("--pairs", type=int, help=f"how often each pair is measured, at least 2 (default: {PAIRS})")
+    parser.add_argument("--quick", action="store_true", help=f"a sample: {QUICK_PAIRS} pairs, without the long rows")
     parser.add_argument("--only", default="", metavar="REGEX", help="the rows to measure, by group and name")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write everything that was measured")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="where to write the table for a page")
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="where to write bench.svg and growth.svg")
+    parser.add_argument("--strict", action="store_true", help="fail where a row is not at its figure")
+    parser.add_argument(
+        "--write", nargs="?", type=Path, const=ROOT / "docs", metavar="DIR",
+        help="write speed.json, speed.svg, growth.svg there, and the tables into speed.md (default: docs)",
+    )  # fmt: skip
+    parser.add_argument("--pyperf", type=Path, metavar="FILE", help="write all values for the commands of pyperf")
     arguments = parser.parse_args(given)
-    wanted = re.compile(arguments.only, re.IGNORECASE)
-    rows = [
-        row
-        for row in [*rows_decoding.rows(), *rows_calls.rows(), *rows_memory.rows()]
-        if wanted.search(f"{row.group}: {row.name}")
-    ]
-    results: list[Result] = []
-    for row in rows:
-        print(f"measuring {row.group}: {row.name}", file=sys.stderr, flush=True)
-        results.append(row.run(arguments.pairs))
-    print(f"{report.machine()}; {', '.join(f'{n} {v}' for n, v in report.versions().items())}")
-    print(f"medians of {arguments.pairs} pairs measured in turn\n")
-    print(report.text(results))
-    if arguments.json:
-        arguments.json.write_text(report.as_json(results, arguments.pairs), encoding="utf-8")
-    if arguments.markdown:
-        arguments.markdown.write_text(report.markdown(results) + "\n", encoding="utf-8")
-    if arguments.plots:
-        (arguments.plots / "bench.svg").write_text(plots.bars(results), encoding="utf-8")
-        lines = growth.measure_lines()
-        print("\n" + growth.text(lines))
-        (arguments.plots / "growth.svg").write_text(plots.growth(lines), encoding="utf-8")
-    missed = [r.name for r in results if r.reached is False]
-    print(f"\n{len(results) - len(missed)} of {len(results)} rows at their figure" + "".join(f"\nmissed: {n}" for n in missed))
-    return 1 if missed else 0
+    quick: bool = arguments.quick
+    pairs: int = arguments.pairs or (QUICK_PAIRS if quick else PAIRS)
+    results = measured(chosen(arguments.only, quick=quick), pairs)
+    print(report.heading(pairs), report.text(results), sep="\n\n")
+    lines = [] if arguments.only else growth.measure_lines(QUICK_SIZES if quick else growth.SIZES)
+    if lines:
+        print("", growth.text(lines), sep="\n")
+    if arguments.write:
+        report.write(arguments.write, results, lines, pairs)
+        for name, picture in (("speed.svg", plots.bars(results)), ("growth.svg", plots.growth(lines) if lines else "")):
+            if picture:
+                (arguments.write / name).write_text(picture, encoding="utf-8")
+    if arguments.pyperf:
+        report.as_pyperf(results, arguments.pyperf)
+    aimed = [result for result in results if result.reach is not None]
+    missed = [result.name for result in aimed if not result.reached]
+    print("", f"{len(aimed) - len(missed)} of {len(aimed)} rows at their figure", sep="\n")
+    print("".join(f"missed: {name}\n" for name in missed), end="")
+    return int(bool(missed) and arguments.strict)
 
 
 if __name__ == "__main__":

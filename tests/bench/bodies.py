@@ -62,11 +62,18 @@ def response_with_logprobs(tokens: int = TOKENS, likely: int = 0) -> bytes:
 
 
 @cache
-def page_of_steps(count: int) -> bytes:
-    """A page of steps, each with an id of its own."""
+def _step_around_its_id() -> tuple[bytes, bytes]:
     step = json.loads(recorded("step_retrieve"))
-    steps = [{**step, "id": f"step-{n:08x}-0000-4000-8000-000000000000"} for n in range(count)]
-    return json.dumps(steps, separators=(",", ":")).encode()
+    front, _, back = json.dumps(step, separators=(",", ":")).encode().partition(step["id"].encode())
+    return front, back
+
+
+def steps_after(after: str | None, limit: int, total: int) -> bytes:
+    """What a list of `total` steps has behind a cursor: at most `limit` of them, each with an id of its own."""
+    front, back = _step_around_its_id()
+    first = 0 if after is None else int(after[5:13], 16) + 1
+    ids = (b"step-%08x-0000-4000-8000-000000000000" % n for n in range(first, min(first + limit, total)))
+    return b"[" + b",".join([front + each + back for each in ids]) + b"]"
 
 
 @cache

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import httpx
 import orjson
 from attrs import frozen
 
 from letta_api.models import LettaResponse
-from letta_api.unions import decode_message
+from letta_api.unions import Message, decode_message
 from letta_ext import Letta
 
 from . import bodies
 from .measuring import measure
 from .rows_decoding import CONVERSATION, answering
-from .rows_memory import held
+from .rows_memory import held, listing_steps
 
 SIZES = (100, 300, 1_000, 3_000, 10_000, 30_000)
 PAIRS = 5
@@ -41,12 +41,11 @@ class Line:
     @property
     def slope(self) -> float:
         """The exponent: 1 where twice the size costs twice as much."""
-        logs = [(math.log(x), math.log(y)) for x, y in self.points]
-        mean_x, mean_y = (sum(values) / len(logs) for values in zip(*logs, strict=True))
-        return sum((x - mean_x) * (y - mean_y) for x, y in logs) / sum((x - mean_x) ** 2 for x, _ in logs)
+        sizes, values = zip(*self.points, strict=True)
+        return statistics.linear_regression([math.log(x) for x in sizes], [math.log(y) for y in values]).slope
 
 
-def _decode_page(text: bytes) -> Any:
+def _decode_page(text: bytes) -> list[Message]:
     return [decode_message(each) for each in orjson.loads(text)]
 
 
@@ -66,20 +65,12 @@ def _drain(body: bytes) -> Callable[[], object]:
 
 
 def _walk(count: int) -> Callable[[], object]:
-    """A walk over so many steps, of pages that lie ready."""
-    pattern = bodies.page_of_steps(PAGE)
-    pages = [pattern.replace(b"-0000-4000-", b"-%04x-4000-" % number) for number in range(1, count // PAGE + 1)]
+    """A walk over so many steps, page by page."""
+    client = listing_steps(count)
 
     def walk() -> None:
-        left = iter([*pages, b"[]"])
-
-        def answer(request: httpx.Request) -> httpx.Response:
-            head = {"content-type": "application/json"}
-            return httpx.Response(200, content=next(left), headers=head, request=request)
-
-        http = httpx.Client(transport=httpx.MockTransport(answer))
-        for _ in Letta(api_key="key", base_url="http://letta.test", http_client=http).steps.list(limit=PAGE):
-            pass
+        if (found := sum(1 for _ in client.steps.list(limit=PAGE))) != count:
+            raise RuntimeError(f"{found} steps of {count}")
 
     return walk
 
@@ -111,8 +102,9 @@ def measure_lines(sizes: Sequence[int] = SIZES) -> list[Line]:
 
 def text(lines: Sequence[Line]) -> str:
     """The lines for a terminal."""
-    rows = [f"{'growth':32}{'exponent':>10}  at {SIZES[0]:,}: {'':12}at {SIZES[-1]:,}:"]
+    least, most = lines[0].points[0][0], lines[0].points[-1][0]
+    rows = [f"{'growth':32}{'exponent':>10}  {f'at {least:,}':20}  at {most:,}"]
     for line in lines:
         first, last = line.points[0][1], line.points[-1][1]
-        rows.append(f"{line.name:32}{line.slope:10.2f}  {first:.3g} {line.unit:12}  {last:.3g} {line.unit}")
+        rows.append(f"{line.name:32}{line.slope:10.2f}  {f'{first:.3g} {line.unit}':20}  {last:.3g} {line.unit}")
     return "\n".join(rows)

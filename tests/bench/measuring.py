@@ -1,4 +1,4 @@
-"""Pairs in turn. A machine that is slow for a while is slow for both sides of a pair, so ratios hold where times do not."""
+"""Pairs in turn: a machine that is slow for a while is slow for both sides, so ratios hold where times do not."""
 
 from __future__ import annotations
 
@@ -57,6 +57,7 @@ class Result:
         reach: the figure to reach, or None where none is set.
         sense: whether more is better ("faster") or less ("overhead").
         note: what else must be known.
+        taken: every value of each side, in seconds, bytes, or whatever the side counts.
     """
 
     group: str
@@ -68,6 +69,7 @@ class Result:
     reach: float | None
     sense: Literal["faster", "overhead"]
     note: str = ""
+    taken: Mapping[str, Sequence[float]] = field(factory=dict[str, Sequence[float]])
 
     @property
     def reached(self) -> bool | None:
@@ -79,7 +81,14 @@ class Result:
 
 @frozen
 class Row:
-    """What to measure, and the figure to reach. `work` makes the sides when the row's turn comes."""
+    """What to measure, and the figure to reach.
+
+    Attributes:
+        work: makes the sides when the row's turn comes.
+        clock: what a side is timed with.
+        each: how many things one call of a side deals with; the values are those of one.
+        long: whether it takes too long for a quick sample.
+    """
 
     group: str
     name: str
@@ -90,6 +99,7 @@ class Row:
     clock: Clock = cpu
     each: int = 1
     note: str = ""
+    long: bool = False
 
     def run(self, pairs: int) -> Result:
         """Measures the row."""
@@ -110,13 +120,14 @@ class Sampled:
     sense: Literal["faster", "overhead"] = "faster"
     unit: str = "us"
     scale: float = 1e6
-    most: int = field(default=15)
+    most: int = 15
     note: str = ""
+    long: bool = False
 
     def run(self, pairs: int) -> Result:
         """Measures the row."""
         sides = self.sample()
-        for side in sides.values():
+        for side in () if self.long else sides.values():
             side()  # warms caches of files and code
         taken: dict[str, list[float]] = {name: [] for name in sides}
         for _ in range(max(2, min(pairs, self.most))):
@@ -131,12 +142,15 @@ def result(row: Row | Sampled, taken: Mapping[str, Sequence[float]], unit: str, 
     ratios = [a / b for a, b in zip(taken[over], taken[under], strict=True)]
     sides = {name: statistics.median(values) * scale for name, values in taken.items()}
     return Result(
-        row.group, row.name, unit, sides, row.versus, Spread.of(ratios), row.reach, row.sense, row.note
+        row.group, row.name, unit, sides, row.versus, Spread.of(ratios), row.reach, row.sense, row.note, taken
     )
 
 
 def measure(sides: Mapping[str, Work], pairs: int, clock: Clock = cpu) -> dict[str, list[float]]:
-    """Seconds that one call of each side takes, measured in turn, `pairs` times. The collector stays on: it is a cost."""
+    """Seconds that one call of each side takes, measured in turn, `pairs` times.
+
+    The garbage collector stays on: it is a cost.
+    """
     repeats = {name: _repeats(work, clock) for name, work in sides.items()}
     taken: dict[str, list[float]] = {name: [] for name in sides}
     gc.collect()

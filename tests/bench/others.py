@@ -11,7 +11,7 @@ import tempfile
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import NoneType, UnionType
+from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
@@ -62,10 +62,10 @@ def _msgspec() -> Any:
 
 
 @cache
-def struct(model: type[Model]) -> Any:
+def struct(model: Any) -> Any:
     """The msgspec Struct with the fields of a model: tagged by the same literal, absent as None, unknown dropped."""
     names = vars(sys.modules[model.__module__])
-    # Not get_type_hints: the hints of the class variables need names that the module does not have.
+    # Not get_type_hints: the hints of class variables need names that the module does not have.
     hints = {a.name: eval(str(a.type), names) for a in attrs.fields(model)}  # noqa: S307  (our own annotations)
     fields: list[Any] = []
     options: dict[str, Any] = {}
@@ -82,7 +82,8 @@ def struct(model: type[Model]) -> Any:
 def _floor(hint: Any) -> Any:
     """A hint in msgspec's terms; Any where it cannot tell members apart, for it then does less."""
     if isinstance(hint, type) and issubclass(hint, Model):
-        return struct(hint)
+        subclass: Any = hint  # the hash that `Model` lacks is its instances', which mypy takes for its own
+        return struct(subclass)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
         return str
@@ -90,7 +91,7 @@ def _floor(hint: Any) -> Any:
         return list[_floor(arguments[0])]  # type: ignore[misc]  # made at run time
     if origin in (Union, UnionType):
         members = dict.fromkeys(_floor(a) for a in arguments if not _is_unknown(a))
-        structs = [m for m in members if isinstance(m, type) and issubclass(m, _msgspec().Struct)]
+        structs: list[Any] = [m for m in members if isinstance(m, type) and issubclass(m, _msgspec().Struct)]
         if len(structs) > 1 and any(s.__struct_config__.tag is None for s in structs):
             return Any
         return Union[tuple(members)]  # noqa: UP007  (of a tuple made at run time)
@@ -103,7 +104,4 @@ def _is_unknown(hint: Any) -> bool:
 
 def floor_decoder(hint: Any) -> Any:
     """msgspec's decoder of JSON for a model, a list of models or a union."""
-    kind = Union[tuple(_floor(a) for a in get_args(hint) if a is not NoneType and not _is_unknown(a))] if (
-        get_origin(hint) in (Union, UnionType)
-    ) else _floor(hint)  # fmt: skip
-    return _msgspec().json.Decoder(kind).decode
+    return _msgspec().json.Decoder(_floor(hint)).decode

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
+from pathlib import Path
+from typing import Any
 
 from attrs import asdict
 
+from .growth import Line
 from .measuring import OURS, Result
 
 PACKAGES = ("letta-client", "openapi-python-client", "msgspec", "httpx", "pydantic", "attrs", "orjson")
@@ -19,7 +23,8 @@ MARKS = {True: "reached", False: "MISSED", None: ""}
 
 def machine() -> str:
     """What the figures were measured on."""
-    return f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{python}, {platform.machine()}, {os.cpu_count()} cores"
 
 
 def versions() -> dict[str, str]:
@@ -31,6 +36,11 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def heading(pairs: int) -> str:
+    """What was measured, where, and how often."""
+    return f"{machine()}; {', '.join(f'{n} {v}' for n, v in versions().items())}. Medians of up to {pairs} pairs."
 
 
 def ratio(value: float) -> str:
@@ -73,14 +83,66 @@ def text(results: Iterable[Result]) -> str:
     return "\n".join(lines)
 
 
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table for a page."""
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
 def markdown(results: Iterable[Result]) -> str:
-    """The table for a page."""
-    lines = ["| " + " | ".join(HEADS) + " |", "|---" * len(HEADS) + "|"]
-    lines += ["| " + " | ".join(cells(r)) + " |" for r in results]
-    return "\n".join(lines)
+    """The results for a page."""
+    return markdown_table(HEADS, map(cells, results))
 
 
-def as_json(results: Sequence[Result], pairs: int) -> str:
-    """All that was measured."""
+def as_json(results: Sequence[Result], lines: Sequence[Line], pairs: int) -> str:
+    """The figures, and every value that they come from."""
     rows = [{**asdict(r), "reached": r.reached} for r in results]
-    return json.dumps({"machine": machine(), "versions": versions(), "pairs": pairs, "rows": rows}, indent=1)
+    grown = [{**asdict(line), "exponent": line.slope} for line in lines]
+    found = {"machine": machine(), "versions": versions(), "pairs": pairs, "rows": rows, "growth": grown}
+    return json.dumps(_rounded(found), indent=1) + "\n"
+
+
+def as_pyperf(results: Sequence[Result], file: Path) -> None:
+    """Writes every value in the form of pyperf, whose commands then show, check and compare them."""
+    pyperf: Any = import_module("pyperf")  # by name: only who runs the benchmark has it
+    units = {"us": "second", "ms": "second", "s": "second", "bytes": "byte", "MB": "byte"}
+    found = [
+        pyperf.Benchmark(
+            [pyperf.Run(values, metadata={"name": f"{r.name}, {side}", "unit": units[r.unit]}, collect_metadata=False)]
+        )
+        for r in results
+        for side, values in r.taken.items()
+    ]
+    pyperf.BenchmarkSuite(found).dump(str(file), replace=True)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def write(directory: Path, results: Sequence[Result], lines: Sequence[Line], pairs: int) -> None:
+    """Writes `speed.json`, and the tables into `speed.md`, between the comments that name them.
+
+    Raises:
+        ValueError: the page does not have these comments.
+    """
+    (directory / "speed.json").write_text(as_json(results, lines, pairs), encoding="utf-8")
+    page = directory / "speed.md"
+    text = page.read_text(encoding="utf-8")
+    grown = markdown_table(["cost", "exponent"], [[line.name, f"{line.slope:.2f}"] for line in lines])
+    for name, table in (("speed", f"{heading(pairs)}\n\n{markdown(results)}"), ("growth", grown if lines else "")):
+        if table:
+            text = _between(text, f"<!-- {name}: written by the benchmark -->", f"<!-- end of {name} -->", table)
+    page.write_text(text, encoding="utf-8")
+
+
+def _between(text: str, begin: str, end: str, content: str) -> str:
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the page has no {begin} … {end}")
+    return f"{before}{begin}\n{content}\n{end}{after}"

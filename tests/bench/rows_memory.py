@@ -95,18 +95,20 @@ def _events(count: int) -> Generator[object, None, None]:
     yield from client.conversations.messages.create(CONVERSATION, input="hello")
 
 
-def _items(count: int) -> Generator[object, None, None]:
-    """Steps, of pages that are made when they are asked for."""
-    pattern = bodies.page_of_steps(PAGE)
-    numbers = iter(range(1, count // PAGE + 1))
+def listing_steps(total: int) -> Letta:
+    """A client of a server that has so many steps, whose pages are made when they are asked for."""
 
     def answer(request: httpx.Request) -> httpx.Response:
-        number = next(numbers, 0)
-        page = pattern.replace(b"-0000-4000-", b"-%04x-4000-" % number) if number else b"[]"
+        query = request.url.params
+        page = bodies.steps_after(query.get("after"), int(query["limit"]), total)
         return httpx.Response(200, content=page, headers={"content-type": "application/json"}, request=request)
 
     http = httpx.Client(transport=httpx.MockTransport(answer))
-    yield from Letta(api_key="key", base_url="http://letta.test", http_client=http).steps.list(limit=PAGE)
+    return Letta(api_key="key", base_url="http://letta.test", http_client=http)
+
+
+def _items(count: int) -> Generator[object, None, None]:
+    yield from listing_steps(count).steps.list(limit=PAGE)
 
 
 def iterating(what: str) -> Mapping[str, Callable[[], float]]:
@@ -114,9 +116,8 @@ def iterating(what: str) -> Mapping[str, Callable[[], float]]:
     found: list[float] = []
 
     def run() -> float:
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.bench.rows_memory", what], capture_output=True, text=True, cwd=ROOT, check=True
-        )
+        command = [sys.executable, "-m", "tests.bench.rows_memory", what]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
         found[:] = map(float, done.stdout.split())
         return found[1]
 
@@ -125,7 +126,7 @@ def iterating(what: str) -> Mapping[str, Callable[[], float]]:
 
 def rows() -> list[Sampled]:
     """The rows."""
-    flat: dict[str, Any] = {"sense": "overhead", "unit": "MB", "scale": 1e-6, "most": 2}
+    flat: dict[str, Any] = {"sense": "overhead", "unit": "MB", "scale": 1e-6, "most": 2, "long": True}
     return [
         Sampled(MEMORY, "a decoded message of a page", a_message, unit="bytes", scale=1, most=3),
         Sampled(MEMORY, "peak over a million events", lambda: iterating("events"), TENTH, 1.02, **flat),

@@ -15,7 +15,7 @@ from . import bodies
 
 STEPS = 10_000
 ROUNDS, TOGETHER = 10, 5
-"""A stream's pieces: so many rounds of so many events, with a pause after each, so that all streams are open at once."""
+"""A stream's pieces: so many rounds of so many events. A pause follows each, so that all streams are open at once."""
 PAUSE = 0.3
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, array, each, nullable
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, array, create, each, nullable
 from ..unions.approval_result import ApprovalResult, decode_approval_result
 
 
@@ -45,8 +45,8 @@ class ApprovalCreate(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 7 and data.get("type") == "approval":
-                self = cls.__new__(cls)
+            if len(data) >= 7 and data["type"] == "approval":
+                self = create(cls)
                 self.approval_request_id = data["approval_request_id"]
                 self.approvals = (
                     None
@@ -62,4 +62,4 @@ class ApprovalCreate(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -7,7 +7,20 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, array, each, nullable, parse_instant
+from ..decoding import (
+    ABSENT,
+    FAULTS,
+    Model,
+    Tag,
+    Wire,
+    array,
+    create,
+    each,
+    in_utc,
+    nullable,
+    parse_instant,
+    read_instant,
+)
 from ..unions.approval_result import ApprovalResult, decode_approval_result
 
 
@@ -69,10 +82,10 @@ class ApprovalResponseMessage(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 14 and data.get("message_type") == "approval_response_message":
-                self = cls.__new__(cls)
+            if len(data) >= 14 and data["message_type"] == "approval_response_message":
+                self = create(cls)
                 self.id = data["id"]
-                self.date = parse_instant(data["date"])
+                self.date = value if (value := read_instant(data["date"])).tzinfo else in_utc(value)
                 self.approval_request_id = data["approval_request_id"]
                 self.approvals = (
                     None
@@ -93,4 +106,4 @@ class ApprovalResponseMessage(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

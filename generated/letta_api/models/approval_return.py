@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -32,8 +32,8 @@ class ApprovalReturn(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 4 and data.get("type") == "approval":
-                self = cls.__new__(cls)
+            if len(data) >= 4 and data["type"] == "approval":
+                self = create(cls)
                 self.approve = data["approve"]
                 self.tool_call_id = data["tool_call_id"]
                 self.reason = data["reason"]
@@ -42,4 +42,4 @@ class ApprovalReturn(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

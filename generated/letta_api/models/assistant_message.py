@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, parse_instant
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create, in_utc, parse_instant, read_instant
 from ..unions.assistant_message_content import AssistantMessageContent, decode_assistant_message_content
 
 
@@ -58,11 +58,13 @@ class AssistantMessage(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 11 and data.get("message_type") == "assistant_message":
-                self = cls.__new__(cls)
+            if len(data) >= 11 and data["message_type"] == "assistant_message":
+                self = create(cls)
                 self.id = data["id"]
-                self.content = decode_assistant_message_content(data["content"])
-                self.date = parse_instant(data["date"])
+                self.content = (
+                    value if isinstance(value := data["content"], str) else decode_assistant_message_content(value)
+                )
+                self.date = value if (value := read_instant(data["date"])).tzinfo else in_utc(value)
                 self.is_err = data["is_err"]
                 self.message_type = "assistant_message"
                 self.name = data["name"]
@@ -75,4 +77,4 @@ class AssistantMessage(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

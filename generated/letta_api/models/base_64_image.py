@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -34,8 +34,8 @@ class Base64Image(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 4 and data.get("type") == "base64":
-                self = cls.__new__(cls)
+            if len(data) >= 4 and data["type"] == "base64":
+                self = create(cls)
                 self.data = data["data"]
                 self.media_type = data["media_type"]
                 self.detail = data["detail"]
@@ -44,4 +44,4 @@ class Base64Image(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

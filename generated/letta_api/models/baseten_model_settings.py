@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -32,8 +32,8 @@ class BasetenModelSettings(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 4 and data.get("provider_type") == "baseten":
-                self = cls.__new__(cls)
+            if len(data) >= 4 and data["provider_type"] == "baseten":
+                self = create(cls)
                 self.max_output_tokens = data["max_output_tokens"]
                 self.parallel_tool_calls = data["parallel_tool_calls"]
                 self.provider_type = "baseten"
@@ -42,4 +42,4 @@ class BasetenModelSettings(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, nullable
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create, nullable
 from ..unions.response_format import ResponseFormat, decode_response_format
 
 
@@ -36,8 +36,8 @@ class BedrockModelSettings(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 5 and data.get("provider_type") == "bedrock":
-                self = cls.__new__(cls)
+            if len(data) >= 5 and data["provider_type"] == "bedrock":
+                self = create(cls)
                 self.max_output_tokens = data["max_output_tokens"]
                 self.parallel_tool_calls = data["parallel_tool_calls"]
                 self.provider_type = "bedrock"
@@ -49,4 +49,4 @@ class BedrockModelSettings(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

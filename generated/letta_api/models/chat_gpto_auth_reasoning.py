@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire
+from ..decoding import ABSENT, FAULTS, Model, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -24,10 +24,10 @@ class ChatGPTOAuthReasoning(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 1:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.reasoning_effort = data["reasoning_effort"]
                 self._extra = None if len(data) == 1 else cls._unknown(data)
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, array, each, nullable
+from ..decoding import ABSENT, FAULTS, Model, Wire, array, create, each, nullable
 from .token_logprob import TokenLogprob
 
 
@@ -26,7 +26,7 @@ class ChoiceLogprobs(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 2:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.content = (
                     None
                     if (value := data["content"]) is None
@@ -41,4 +41,4 @@ class ChoiceLogprobs(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

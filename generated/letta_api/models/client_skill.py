@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import FAULTS, Model, Wire
+from ..decoding import FAULTS, Model, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -30,7 +30,7 @@ class ClientSkill(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 3:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.description = data["description"]
                 self.location = data["location"]
                 self.name = data["name"]
@@ -38,4 +38,4 @@ class ClientSkill(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

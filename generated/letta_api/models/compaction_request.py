@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, nullable
+from ..decoding import ABSENT, FAULTS, Model, Wire, create, nullable
 from .compaction_settings import CompactionSettings
 
 
@@ -34,7 +34,7 @@ class CompactionRequest(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 2:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.agent_id = data["agent_id"]
                 self.compaction_settings = (
                     None if (value := data["compaction_settings"]) is None else CompactionSettings.from_dict(value)
@@ -43,4 +43,4 @@ class CompactionRequest(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

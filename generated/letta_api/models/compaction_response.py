@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import FAULTS, Model, Wire
+from ..decoding import FAULTS, Model, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -27,7 +27,7 @@ class CompactionResponse(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 3:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.num_messages_after = data["num_messages_after"]
                 self.num_messages_before = data["num_messages_before"]
                 self.summary = data["summary"]
@@ -35,4 +35,4 @@ class CompactionResponse(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

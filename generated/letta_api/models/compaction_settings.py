@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, nullable
+from ..decoding import ABSENT, FAULTS, Model, Wire, create, nullable
 from ..unions.model_settings import ModelSettings, decode_model_settings
 
 
@@ -47,7 +47,7 @@ class CompactionSettings(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 7:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.clip_chars = data["clip_chars"]
                 self.mode = data["mode"]
                 self.model = data["model"]
@@ -61,4 +61,4 @@ class CompactionSettings(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

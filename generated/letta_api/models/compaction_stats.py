@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire
+from ..decoding import ABSENT, FAULTS, Model, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -39,7 +39,7 @@ class CompactionStats(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 6:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.context_window = data["context_window"]
                 self.messages_count_after = data["messages_count_after"]
                 self.messages_count_before = data["messages_count_before"]
@@ -50,4 +50,4 @@ class CompactionStats(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire
+from ..decoding import ABSENT, FAULTS, Model, Wire, create
 from ..unions.conflict_detail_detail import ConflictDetailDetail, decode_conflict_detail_detail
 
 
@@ -28,11 +28,13 @@ class ConflictDetail(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 2:
-                self = cls.__new__(cls)
-                self.detail = decode_conflict_detail_detail(data["detail"])
+                self = create(cls)
+                self.detail = (
+                    value if isinstance(value := data["detail"], str) else decode_conflict_detail_detail(value)
+                )
                 self.run_id = data["run_id"]
                 self._extra = None if len(data) == 2 else cls._unknown(data)
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

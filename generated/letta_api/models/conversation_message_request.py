@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, array, each, nullable
+from ..decoding import ABSENT, FAULTS, Model, Wire, array, create, each, nullable
 from ..enums import MessageType
 from ..unions.conversation_message_request_input import (
     ConversationMessageRequestInput,
@@ -125,7 +125,7 @@ class ConversationMessageRequest(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 21:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.agent_id = data["agent_id"]
                 self.assistant_message_tool_kwarg = data["assistant_message_tool_kwarg"]
                 self.assistant_message_tool_name = data["assistant_message_tool_name"]
@@ -145,7 +145,11 @@ class ConversationMessageRequest(Model):
                 self.include_pings = data["include_pings"]
                 self.include_return_message_types = data["include_return_message_types"]
                 self.input = (
-                    None if (value := data["input"]) is None else decode_conversation_message_request_input(value)
+                    None
+                    if (value := data["input"]) is None
+                    else value
+                    if isinstance(value := value, str)
+                    else decode_conversation_message_request_input(value)
                 )
                 self.max_steps = data["max_steps"]
                 self.messages = (
@@ -165,4 +169,4 @@ class ConversationMessageRequest(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, parse_instant
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create, in_utc, parse_instant, read_instant
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -51,10 +51,10 @@ class EventMessage(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 12 and data.get("event_type") == "compaction":
-                self = cls.__new__(cls)
+            if len(data) >= 12 and data["event_type"] == "compaction":
+                self = create(cls)
                 self.id = data["id"]
-                self.date = parse_instant(data["date"])
+                self.date = value if (value := read_instant(data["date"])).tzinfo else in_utc(value)
                 self.event_data = data["event_data"]
                 self.event_type = "compaction"
                 self.is_err = data["is_err"]
@@ -69,4 +69,4 @@ class EventMessage(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

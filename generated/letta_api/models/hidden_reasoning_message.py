@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, parse_instant
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create, in_utc, parse_instant, read_instant
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -60,10 +60,10 @@ class HiddenReasoningMessage(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 12 and data.get("message_type") == "hidden_reasoning_message":
-                self = cls.__new__(cls)
+            if len(data) >= 12 and data["message_type"] == "hidden_reasoning_message":
+                self = create(cls)
                 self.id = data["id"]
-                self.date = parse_instant(data["date"])
+                self.date = value if (value := read_instant(data["date"])).tzinfo else in_utc(value)
                 self.state = data["state"]
                 self.hidden_reasoning = data["hidden_reasoning"]
                 self.is_err = data["is_err"]
@@ -78,4 +78,4 @@ class HiddenReasoningMessage(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import FAULTS, Model, Tag, Wire
+from ..decoding import FAULTS, Model, Tag, Wire, create
 from ..unions.image_source import ImageSource, decode_image_source
 
 
@@ -27,12 +27,12 @@ class ImageContent(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 2 and data.get("type") == "image":
-                self = cls.__new__(cls)
+            if len(data) >= 2 and data["type"] == "image":
+                self = create(cls)
                 self.source = decode_image_source(data["source"])
                 self.type = "image"
                 self._extra = None if len(data) == 2 else cls._unknown(data)
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -7,7 +7,19 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, array, each, nullable, parse_instant
+from ..decoding import (
+    ABSENT,
+    FAULTS,
+    Model,
+    Wire,
+    array,
+    create,
+    each,
+    in_utc,
+    nullable,
+    parse_instant,
+    read_instant,
+)
 from ..enums import MessageRole
 from ..unions.internal_approval import InternalApproval, decode_internal_approval
 from ..unions.internal_content_part import InternalContentPart, decode_internal_content_part
@@ -104,7 +116,7 @@ class InternalMessage(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 25:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.id = data["id"]
                 self.role = data["role"]
                 self.agent_id = data["agent_id"]
@@ -122,7 +134,13 @@ class InternalMessage(Model):
                     else [decode_internal_content_part(item) for item in each(value)]
                 )
                 self.conversation_id = data["conversation_id"]
-                self.created_at = None if (value := data["created_at"]) is None else parse_instant(value)
+                self.created_at = (
+                    None
+                    if (value := data["created_at"]) is None
+                    else value
+                    if (value := read_instant(value)).tzinfo
+                    else in_utc(value)
+                )
                 self.created_by_id = data["created_by_id"]
                 self.denial_reason = data["denial_reason"]
                 self.group_id = data["group_id"]
@@ -145,9 +163,15 @@ class InternalMessage(Model):
                     if (value := data["tool_returns"]) is None
                     else [InternalToolReturn.from_dict(item) for item in each(value)]
                 )
-                self.updated_at = None if (value := data["updated_at"]) is None else parse_instant(value)
+                self.updated_at = (
+                    None
+                    if (value := data["updated_at"]) is None
+                    else value
+                    if (value := read_instant(value)).tzinfo
+                    else in_utc(value)
+                )
                 self._extra = None if len(data) == 25 else cls._unknown(data)
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

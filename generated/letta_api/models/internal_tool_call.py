@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import FAULTS, Model, Tag, Wire
+from ..decoding import FAULTS, Model, Tag, Wire, create
 from .internal_tool_call_function import InternalToolCallFunction
 
 
@@ -28,8 +28,8 @@ class InternalToolCall(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 3 and data.get("type") == "function":
-                self = cls.__new__(cls)
+            if len(data) >= 3 and data["type"] == "function":
+                self = create(cls)
                 self.id = data["id"]
                 self.function = InternalToolCallFunction.from_dict(data["function"])
                 self.type = "function"
@@ -37,4 +37,4 @@ class InternalToolCall(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, nullable
+from ..decoding import ABSENT, FAULTS, Model, Wire, create, nullable
 from ..unions.internal_tool_return_func_response import (
     InternalToolReturnFuncResponse,
     decode_internal_tool_return_func_response,
@@ -40,11 +40,13 @@ class InternalToolReturn(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 5:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.status = data["status"]
                 self.func_response = (
                     None
                     if (value := data["func_response"]) is None
+                    else value
+                    if isinstance(value := value, str)
                     else decode_internal_tool_return_func_response(value)
                 )
                 self.stderr = data["stderr"]
@@ -54,4 +56,4 @@ class InternalToolReturn(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

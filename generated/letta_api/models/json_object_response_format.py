@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import FAULTS, Model, Tag, Wire
+from ..decoding import FAULTS, Model, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -23,11 +23,11 @@ class JsonObjectResponseFormat(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 1 and data.get("type") == "json_object":
-                self = cls.__new__(cls)
+            if len(data) >= 1 and data["type"] == "json_object":
+                self = create(cls)
                 self.type = "json_object"
                 self._extra = None if len(data) == 1 else cls._unknown(data)
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

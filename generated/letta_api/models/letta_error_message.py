@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -38,8 +38,8 @@ class LettaErrorMessage(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 6 and data.get("message_type") == "error_message":
-                self = cls.__new__(cls)
+            if len(data) >= 6 and data["message_type"] == "error_message":
+                self = create(cls)
                 self.error_type = data["error_type"]
                 self.message = data["message"]
                 self.message_type = "error_message"
@@ -50,4 +50,4 @@ class LettaErrorMessage(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

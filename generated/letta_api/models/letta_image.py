@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -37,8 +37,8 @@ class LettaImage(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 5 and data.get("type") == "letta":
-                self = cls.__new__(cls)
+            if len(data) >= 5 and data["type"] == "letta":
+                self = create(cls)
                 self.file_id = data["file_id"]
                 self.data = data["data"]
                 self.detail = data["detail"]
@@ -48,4 +48,4 @@ class LettaImage(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

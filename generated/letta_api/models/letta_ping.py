@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, parse_instant
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create, in_utc, parse_instant, read_instant
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -46,10 +46,10 @@ class LettaPing(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 10 and data.get("message_type") == "ping":
-                self = cls.__new__(cls)
+            if len(data) >= 10 and data["message_type"] == "ping":
+                self = create(cls)
                 self.id = data["id"]
-                self.date = parse_instant(data["date"])
+                self.date = value if (value := read_instant(data["date"])).tzinfo else in_utc(value)
                 self.is_err = data["is_err"]
                 self.message_type = "ping"
                 self.name = data["name"]
@@ -62,4 +62,4 @@ class LettaPing(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

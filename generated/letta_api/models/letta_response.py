@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, array, each, nullable
+from ..decoding import ABSENT, FAULTS, Model, Wire, array, create, each, nullable
 from ..unions.message import Message, decode_message
 from .choice_logprobs import ChoiceLogprobs
 from .letta_stop_reason import LettaStopReason
@@ -53,7 +53,7 @@ class LettaResponse(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 5:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.messages = [decode_message(item) for item in each(data["messages"])]
                 self.stop_reason = LettaStopReason.from_dict(data["stop_reason"])
                 self.usage = LettaUsageStatistics.from_dict(data["usage"])
@@ -67,4 +67,4 @@ class LettaResponse(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import FAULTS, Model, Tag, Wire
+from ..decoding import FAULTS, Model, Tag, Wire, create
 from ..enums import StopReasonType
 
 
@@ -27,12 +27,12 @@ class LettaStopReason(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 2 and data.get("message_type") == "stop_reason":
-                self = cls.__new__(cls)
+            if len(data) >= 2 and data["message_type"] == "stop_reason":
+                self = create(cls)
                 self.stop_reason = data["stop_reason"]
                 self.message_type = "stop_reason"
                 self._extra = None if len(data) == 2 else cls._unknown(data)
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

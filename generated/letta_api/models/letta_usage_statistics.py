@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -49,8 +49,8 @@ class LettaUsageStatistics(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 10 and data.get("message_type") == "usage_statistics":
-                self = cls.__new__(cls)
+            if len(data) >= 10 and data["message_type"] == "usage_statistics":
+                self = create(cls)
                 self.cache_write_tokens = data["cache_write_tokens"]
                 self.cached_input_tokens = data["cached_input_tokens"]
                 self.completion_tokens = data["completion_tokens"]
@@ -65,4 +65,4 @@ class LettaUsageStatistics(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
 from ..unions.message_create_content import MessageCreateContent, decode_message_create_content
 
 
@@ -48,9 +48,11 @@ class MessageCreate(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 8 and data.get("type") == "message":
-                self = cls.__new__(cls)
-                self.content = decode_message_create_content(data["content"])
+            if len(data) >= 8 and data["type"] == "message":
+                self = create(cls)
+                self.content = (
+                    value if isinstance(value := data["content"], str) else decode_message_create_content(value)
+                )
                 self.role = data["role"]
                 self.batch_item_id = data["batch_item_id"]
                 self.group_id = data["group_id"]
@@ -62,4 +64,4 @@ class MessageCreate(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

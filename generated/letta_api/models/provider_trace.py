@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, nullable, parse_instant
+from ..decoding import ABSENT, FAULTS, Model, Wire, create, in_utc, nullable, parse_instant, read_instant
 from .billing_context import BillingContext
 
 
@@ -99,7 +99,7 @@ class ProviderTrace(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 19:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.request_json = data["request_json"]
                 self.response_json = data["response_json"]
                 self.id = data["id"]
@@ -110,7 +110,13 @@ class ProviderTrace(Model):
                 )
                 self.call_type = data["call_type"]
                 self.compaction_settings = data["compaction_settings"]
-                self.created_at = None if (value := data["created_at"]) is None else parse_instant(value)
+                self.created_at = (
+                    None
+                    if (value := data["created_at"]) is None
+                    else value
+                    if (value := read_instant(value)).tzinfo
+                    else in_utc(value)
+                )
                 self.created_by_id = data["created_by_id"]
                 self.last_updated_by_id = data["last_updated_by_id"]
                 self.latency_ms = data["latency_ms"]
@@ -119,10 +125,16 @@ class ProviderTrace(Model):
                 self.run_id = data["run_id"]
                 self.source = data["source"]
                 self.step_id = data["step_id"]
-                self.updated_at = None if (value := data["updated_at"]) is None else parse_instant(value)
+                self.updated_at = (
+                    None
+                    if (value := data["updated_at"]) is None
+                    else value
+                    if (value := read_instant(value)).tzinfo
+                    else in_utc(value)
+                )
                 self.user_id = data["user_id"]
                 self._extra = None if len(data) == 19 else cls._unknown(data)
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

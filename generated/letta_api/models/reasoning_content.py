@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -32,8 +32,8 @@ class ReasoningContent(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 4 and data.get("type") == "reasoning":
-                self = cls.__new__(cls)
+            if len(data) >= 4 and data["type"] == "reasoning":
+                self = create(cls)
                 self.is_native = data["is_native"]
                 self.reasoning = data["reasoning"]
                 self.signature = data["signature"]
@@ -42,4 +42,4 @@ class ReasoningContent(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, parse_instant
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create, in_utc, parse_instant, read_instant
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -62,10 +62,10 @@ class ReasoningMessage(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 13 and data.get("message_type") == "reasoning_message":
-                self = cls.__new__(cls)
+            if len(data) >= 13 and data["message_type"] == "reasoning_message":
+                self = create(cls)
                 self.id = data["id"]
-                self.date = parse_instant(data["date"])
+                self.date = value if (value := read_instant(data["date"])).tzinfo else in_utc(value)
                 self.reasoning = data["reasoning"]
                 self.is_err = data["is_err"]
                 self.message_type = "reasoning_message"
@@ -81,4 +81,4 @@ class ReasoningMessage(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

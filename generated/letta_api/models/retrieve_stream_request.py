@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire
+from ..decoding import ABSENT, FAULTS, Model, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -48,7 +48,7 @@ class RetrieveStreamRequest(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 7:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.agent_id = data["agent_id"]
                 self.batch_size = data["batch_size"]
                 self.include_pings = data["include_pings"]
@@ -60,4 +60,4 @@ class RetrieveStreamRequest(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, array, each, nullable
+from ..decoding import ABSENT, FAULTS, Model, Wire, array, create, each, nullable
 from ..enums import StepStatus, StopReasonType
 from .internal_message import InternalMessage
 
@@ -118,7 +118,7 @@ class Step(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 31:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.id = data["id"]
                 self.agent_id = data["agent_id"]
                 self.cache_write_tokens = data["cache_write_tokens"]
@@ -158,4 +158,4 @@ class Step(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire
+from ..decoding import ABSENT, FAULTS, Model, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -60,7 +60,7 @@ class StepMetrics(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 13:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.id = data["id"]
                 self.agent_id = data["agent_id"]
                 self.base_template_id = data["base_template_id"]
@@ -78,4 +78,4 @@ class StepMetrics(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

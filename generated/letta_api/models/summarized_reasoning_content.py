@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, array, each
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, array, create, each
 from .summarized_reasoning_content_part import SummarizedReasoningContentPart
 
 
@@ -33,8 +33,8 @@ class SummarizedReasoningContent(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 4 and data.get("type") == "summarized_reasoning":
-                self = cls.__new__(cls)
+            if len(data) >= 4 and data["type"] == "summarized_reasoning":
+                self = create(cls)
                 self.id = data["id"]
                 self.summary = [SummarizedReasoningContentPart.from_dict(item) for item in each(data["summary"])]
                 self.encrypted_content = data["encrypted_content"]
@@ -43,4 +43,4 @@ class SummarizedReasoningContent(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, nullable, parse_instant
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create, in_utc, nullable, parse_instant, read_instant
 from .compaction_stats import CompactionStats
 
 
@@ -53,10 +53,10 @@ class SummaryMessage(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 12 and data.get("message_type") == "summary_message":
-                self = cls.__new__(cls)
+            if len(data) >= 12 and data["message_type"] == "summary_message":
+                self = create(cls)
                 self.id = data["id"]
-                self.date = parse_instant(data["date"])
+                self.date = value if (value := read_instant(data["date"])).tzinfo else in_utc(value)
                 self.summary = data["summary"]
                 self.compaction_stats = (
                     None if (value := data["compaction_stats"]) is None else CompactionStats.from_dict(value)
@@ -73,4 +73,4 @@ class SummaryMessage(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -29,8 +29,8 @@ class TextContent(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 3 and data.get("type") == "text":
-                self = cls.__new__(cls)
+            if len(data) >= 3 and data["type"] == "text":
+                self = create(cls)
                 self.text = data["text"]
                 self.signature = data["signature"]
                 self.type = "text"
@@ -38,4 +38,4 @@ class TextContent(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, array, each
+from ..decoding import ABSENT, FAULTS, Model, Wire, array, create, each
 from .top_logprob import TopLogprob
 
 
@@ -30,7 +30,7 @@ class TokenLogprob(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 4:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.token = data["token"]
                 self.logprob = data["logprob"]
                 self.top_logprobs = [TopLogprob.from_dict(item) for item in each(data["top_logprobs"])]
@@ -39,4 +39,4 @@ class TokenLogprob(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire
+from ..decoding import ABSENT, FAULTS, Model, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -27,7 +27,7 @@ class ToolCallDelta(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 3:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.arguments = data["arguments"]
                 self.name = data["name"]
                 self.tool_call_id = data["tool_call_id"]
@@ -35,4 +35,4 @@ class ToolCallDelta(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

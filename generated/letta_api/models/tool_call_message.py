@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, nullable, parse_instant
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create, in_utc, nullable, parse_instant, read_instant
 from ..unions.tool_call_message_tool_calls import ToolCallMessageToolCalls, decode_tool_call_message_tool_calls
 from ..unions.tool_call_or_delta import ToolCallOrDelta, decode_tool_call_or_delta
 
@@ -61,10 +61,10 @@ class ToolCallMessage(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 12 and data.get("message_type") == "tool_call_message":
-                self = cls.__new__(cls)
+            if len(data) >= 12 and data["message_type"] == "tool_call_message":
+                self = create(cls)
                 self.id = data["id"]
-                self.date = parse_instant(data["date"])
+                self.date = value if (value := read_instant(data["date"])).tzinfo else in_utc(value)
                 self.tool_call = decode_tool_call_or_delta(data["tool_call"])
                 self.is_err = data["is_err"]
                 self.message_type = "tool_call_message"
@@ -81,4 +81,4 @@ class ToolCallMessage(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

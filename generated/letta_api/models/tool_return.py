@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
 from ..unions.tool_return_tool_return import ToolReturnToolReturn, decode_tool_return_tool_return
 
 
@@ -35,11 +35,13 @@ class ToolReturn(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 6 and data.get("type") == "tool":
-                self = cls.__new__(cls)
+            if len(data) >= 6 and data["type"] == "tool":
+                self = create(cls)
                 self.status = data["status"]
                 self.tool_call_id = data["tool_call_id"]
-                self.tool_return = decode_tool_return_tool_return(data["tool_return"])
+                self.tool_return = (
+                    value if isinstance(value := data["tool_return"], str) else decode_tool_return_tool_return(value)
+                )
                 self.stderr = data["stderr"]
                 self.stdout = data["stdout"]
                 self.type = "tool"
@@ -47,4 +49,4 @@ class ToolReturn(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import FAULTS, Model, Tag, Wire
+from ..decoding import FAULTS, Model, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -32,8 +32,8 @@ class ToolReturnContent(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 4 and data.get("type") == "tool_return":
-                self = cls.__new__(cls)
+            if len(data) >= 4 and data["type"] == "tool_return":
+                self = create(cls)
                 self.content = data["content"]
                 self.is_error = data["is_error"]
                 self.tool_call_id = data["tool_call_id"]
@@ -42,4 +42,4 @@ class ToolReturnContent(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, array, each
+from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, array, create, each
 from .tool_return import ToolReturn
 
 
@@ -41,8 +41,8 @@ class ToolReturnCreate(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 4 and data.get("type") == "tool_return":
-                self = cls.__new__(cls)
+            if len(data) >= 4 and data["type"] == "tool_return":
+                self = create(cls)
                 self.tool_returns = [ToolReturn.from_dict(item) for item in each(data["tool_returns"])]
                 self.group_id = data["group_id"]
                 self.otid = data["otid"]
@@ -51,4 +51,4 @@ class ToolReturnCreate(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

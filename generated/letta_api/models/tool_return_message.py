@@ -7,7 +7,20 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, array, each, nullable, parse_instant
+from ..decoding import (
+    ABSENT,
+    FAULTS,
+    Model,
+    Tag,
+    Wire,
+    array,
+    create,
+    each,
+    in_utc,
+    nullable,
+    parse_instant,
+    read_instant,
+)
 from .tool_return import ToolReturn
 
 
@@ -81,10 +94,10 @@ class ToolReturnMessage(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 16 and data.get("message_type") == "tool_return_message":
-                self = cls.__new__(cls)
+            if len(data) >= 16 and data["message_type"] == "tool_return_message":
+                self = create(cls)
                 self.id = data["id"]
-                self.date = parse_instant(data["date"])
+                self.date = value if (value := read_instant(data["date"])).tzinfo else in_utc(value)
                 self.status = data["status"]
                 self.tool_call_id = data["tool_call_id"]
                 self.tool_return = data["tool_return"]
@@ -107,4 +120,4 @@ class ToolReturnMessage(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

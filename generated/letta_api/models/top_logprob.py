@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire
+from ..decoding import ABSENT, FAULTS, Model, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -27,7 +27,7 @@ class TopLogprob(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 3:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.token = data["token"]
                 self.logprob = data["logprob"]
                 self.bytes = data["bytes"]
@@ -35,4 +35,4 @@ class TopLogprob(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire
+from ..decoding import ABSENT, FAULTS, Model, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -40,7 +40,7 @@ class TurnTokenData(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 5:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.role = data["role"]
                 self.content = data["content"]
                 self.output_ids = data["output_ids"]
@@ -50,4 +50,4 @@ class TurnTokenData(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import array, is_array, is_object
+from ..decoding import is_array, is_object, read_array
 from ..models.tool_call import ToolCall
 from ..models.tool_call_delta import ToolCallDelta
 
@@ -18,7 +18,7 @@ def decode_approval_request_message_tool_calls(value: Any) -> ApprovalRequestMes
         DecodeError: it has the shape of one, and is malformed.
     """
     if is_array(value):
-        return array(ToolCall.from_dict)(value)
+        return read_array(ToolCall.from_dict, value)
     if is_object(value):
         return ToolCallDelta.from_dict(value)
     raise TypeError(f"has the shape of no ApprovalRequestMessageToolCalls: {value!r:.100}")

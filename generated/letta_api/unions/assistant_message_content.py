@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import array, is_array
+from ..decoding import is_array, read_array
 from ..models.text_content import TextContent
 
 AssistantMessageContent: TypeAlias = list[TextContent] | str
@@ -17,7 +17,7 @@ def decode_assistant_message_content(value: Any) -> AssistantMessageContent:
         DecodeError: it has the shape of one, and is malformed.
     """
     if is_array(value):
-        return array(TextContent.from_dict)(value)
+        return read_array(TextContent.from_dict, value)
     if isinstance(value, str):
         return value
     raise TypeError(f"has the shape of no AssistantMessageContent: {value!r:.100}")

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import array, is_array
+from ..decoding import is_array, read_array
 from .internal_content_part import InternalContentPart, decode_internal_content_part
 
 ConversationMessageRequestInput: TypeAlias = str | list[InternalContentPart]
@@ -19,5 +19,5 @@ def decode_conversation_message_request_input(value: Any) -> ConversationMessage
     if isinstance(value, str):
         return value
     if is_array(value):
-        return array(decode_internal_content_part)(value)
+        return read_array(decode_internal_content_part, value)
     raise TypeError(f"has the shape of no ConversationMessageRequestInput: {value!r:.100}")

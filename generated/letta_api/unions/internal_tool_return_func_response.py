@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import array, is_array
+from ..decoding import is_array, read_array
 from .user_content_part import UserContentPart, decode_user_content_part
 
 InternalToolReturnFuncResponse: TypeAlias = str | list[UserContentPart]
@@ -19,5 +19,5 @@ def decode_internal_tool_return_func_response(value: Any) -> InternalToolReturnF
     if isinstance(value, str):
         return value
     if is_array(value):
-        return array(decode_user_content_part)(value)
+        return read_array(decode_user_content_part, value)
     raise TypeError(f"has the shape of no InternalToolReturnFuncResponse: {value!r:.100}")

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import array, is_array
+from ..decoding import is_array, read_array
 from .content_part import ContentPart, decode_content_part
 
 MessageCreateContent: TypeAlias = list[ContentPart] | str
@@ -17,7 +17,7 @@ def decode_message_create_content(value: Any) -> MessageCreateContent:
         DecodeError: it has the shape of one, and is malformed.
     """
     if is_array(value):
-        return array(decode_content_part)(value)
+        return read_array(decode_content_part, value)
     if isinstance(value, str):
         return value
     raise TypeError(f"has the shape of no MessageCreateContent: {value!r:.100}")

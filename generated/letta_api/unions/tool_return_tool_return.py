@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import array, is_array
+from ..decoding import is_array, read_array
 from .user_content_part import UserContentPart, decode_user_content_part
 
 ToolReturnToolReturn: TypeAlias = list[UserContentPart] | str
@@ -17,7 +17,7 @@ def decode_tool_return_tool_return(value: Any) -> ToolReturnToolReturn:
         DecodeError: it has the shape of one, and is malformed.
     """
     if is_array(value):
-        return array(decode_user_content_part)(value)
+        return read_array(decode_user_content_part, value)
     if isinstance(value, str):
         return value
     raise TypeError(f"has the shape of no ToolReturnToolReturn: {value!r:.100}")

@@ -33,6 +33,16 @@ class Tag:
     earlier: tuple[str, ...] = ()
 
 
+if TYPE_CHECKING:
+
+    def create(cls: type[T]) -> T:
+        """An object without its fields."""
+        ...
+
+else:
+    create = object.__new__  # which `cls.__new__` is too, but has to be looked for
+
+
 Wire: TypeAlias = dict[str, tuple[str, bool, "Callable[[Any], Any] | Tag | None"]]
 """How a model is read, by JSON key: the field's name, whether it is required, and what decodes its value."""
 
@@ -42,10 +52,12 @@ class Model:
     """A JSON object with known fields."""
 
     _wire: ClassVar[Wire] = {}
+    _required: ClassVar[tuple[str, ...]] = ()
     _absent: ClassVar[dict[str, Any]] = {}
     _extra: dict[str, Any] | None = field(default=None, init=False)
 
     def __init_subclass__(cls) -> None:
+        cls._required = tuple(key for key, (_, required, _) in cls._wire.items() if required)
         cls._absent = {
             name: decode.value if isinstance(decode, Tag) else None
             for name, required, decode in cls._wire.values()
@@ -77,29 +89,43 @@ class Model:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Decodes a JSON object. The models do it in straight-line code, and come here for what that cannot read:
-        absent fields, earlier spellings, and saying what is wrong.
+        """Decodes a JSON object.
 
         Raises:
             DecodeError: a required field is missing, or a value cannot be decoded; it names the path.
         """
-        if not is_mapping(data):
+        return cls._read_by_key(data)
+
+    @classmethod
+    def _read_by_key(cls, data: Mapping[str, Any]) -> Self:
+        """Decodes a JSON object key by key. The models do it in straight-line code, and come here for what that cannot
+        read: absent fields, earlier spellings, and saying what is wrong.
+
+        Raises:
+            DecodeError: a required field is missing, or a value cannot be decoded; it names the path.
+        """
+        if not isinstance(data, dict) and not is_mapping(data):  # a dict is known sooner
             raise DecodeError("", f"is {_kind(data)}, not an object ({cls.__name__})")
-        self = cls.__new__(cls)
-        rest = dict(data)
-        for key, (name, required, decode) in cls._wire.items():
-            if key not in rest:
-                if required:
-                    raise DecodeError(key, f"is required and missing ({cls.__name__})")
+        for key in cls._required:
+            if key not in data:
+                raise DecodeError(key, f"is required and missing ({cls.__name__})")
+        self = create(cls)
+        wire = cls._wire
+        extra: dict[str, Any] = {}
+        for key, value in data.items():
+            if key not in wire:
+                extra[key] = value
                 continue
-            value = rest.pop(key)
-            if isinstance(decode, Tag):
+            name, _, decode = wire[key]
+            if decode is None:
+                pass
+            elif isinstance(decode, Tag):
                 if value in decode.earlier:
-                    rest[key] = value  # `to_dict` writes the spelling that was received
+                    extra[key] = value  # `to_dict` writes the spelling that was received
                 elif value != decode.value:
                     raise DecodeError(key, f"is {value!r}, not {decode.value!r}")
                 value = decode.value
-            elif decode is not None:
+            else:
                 try:
                     value = decode(value)
                 except DecodeError as fault:
@@ -107,7 +133,7 @@ class Model:
                 except FAULTS as fault:
                     raise DecodeError(key, f"cannot be read: {fault}") from fault
             setattr(self, name, value)
-        self._extra = rest or None
+        self._extra = extra or None
         return self
 
     @classmethod
@@ -231,8 +257,17 @@ def why_unknown(data: Any, tag: str, known: Mapping[str, Any], fault: Exception)
 
 def parse_instant(value: str) -> datetime:
     """An aware datetime; a time without an offset is in UTC."""
-    instant = datetime.fromisoformat(value)
-    return instant if instant.tzinfo is not None else instant.replace(tzinfo=timezone.utc)
+    instant = read_instant(value)
+    return instant if instant.tzinfo else in_utc(instant)
+
+
+read_instant = datetime.fromisoformat
+"""An instant as it is written, with or without an offset."""
+
+
+def in_utc(instant: datetime) -> datetime:
+    """The instant that a time without an offset means."""
+    return instant.replace(tzinfo=timezone.utc)
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
@@ -257,7 +292,7 @@ def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
 
 def each(value: Any) -> list[Any]:
     """The array itself. Anything else that Python could iterate, a string or an object, is an error."""
-    if not is_array(value):
+    if value.__class__ is not list and not is_array(value):  # a call less for what it nearly always is
         raise TypeError(f"is {_kind(value)}, not an array")
     return value
 
@@ -273,16 +308,29 @@ def array(decode: Callable[[Any], T]) -> Callable[[Any], list[T]]:
     """A decoder of arrays whose errors name the index."""
 
     def decode_array(value: Any) -> list[T]:
-        return [_at(index, decode, item) for index, item in enumerate(each(value))]
+        return read_array(decode, value)
 
     return decode_array
+
+
+def read_array(decode: Callable[[Any], T], value: Any) -> list[T]:
+    """Decodes an array; an error names the index."""
+    items = each(value)
+    try:
+        return [decode(item) for item in items]
+    except FAULTS:  # once more, to say where
+        return [_at(index, decode, item) for index, item in enumerate(items)]
 
 
 def mapping(decode: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
     """A decoder of objects with free keys whose errors name the key."""
 
     def decode_mapping(value: Any) -> dict[str, T]:
-        return {key: _at(key, decode, item) for key, item in entries(value).items()}
+        items = entries(value)
+        try:
+            return {key: decode(item) for key, item in items.items()}
+        except FAULTS:  # once more, to say where
+            return {key: _at(key, decode, item) for key, item in items.items()}
 
     return decode_mapping
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Unpack
 import httpx
 
 from ...client import send, send_async
-from ...decoding import array
+from ...decoding import read_array
 from ...operations import CONVERSATIONS_MESSAGES_LIST, Operation
 from ...params import ConversationsMessagesListParams, MessageTypeParam
 from ...types import UNSET, Request, Unset, make_path, make_query
@@ -89,7 +89,7 @@ def decode_response(body: Any) -> list[Message]:
     Raises:
         DecodeError: the body is not what the document says; it names the path.
     """
-    return array(decode_message)(body)
+    return read_array(decode_message, body)
 
 
 def sync(

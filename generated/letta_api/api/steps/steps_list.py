@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Unpack
 import httpx
 
 from ...client import send, send_async
-from ...decoding import array
+from ...decoding import read_array
 from ...models.step import Step
 from ...operations import STEPS_LIST, Operation
 from ...params import StepsListParams
@@ -86,7 +86,7 @@ def decode_response(body: Any) -> list[Step]:
     Raises:
         DecodeError: the body is not what the document says; it names the path.
     """
-    return array(Step.from_dict)(body)
+    return read_array(Step.from_dict, body)
 
 
 def sync(client: httpx.Client, **params: Unpack[StepsListParams]) -> list[Step]:

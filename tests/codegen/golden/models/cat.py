@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import FAULTS, Model, Tag, Wire
+from ..decoding import FAULTS, Model, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -24,12 +24,12 @@ class Cat(Model):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            if len(data) >= 2 and data.get("kind") == "cat":
-                self = cls.__new__(cls)
+            if len(data) >= 2 and data["kind"] == "cat":
+                self = create(cls)
                 self.name = data["name"]
                 self.kind = "cat"
                 self._extra = None if len(data) == 2 else cls._unknown(data)
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

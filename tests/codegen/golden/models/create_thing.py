@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, array, each
+from ..decoding import ABSENT, FAULTS, Model, Wire, array, create, each
 from ..unions.pet import Pet, decode_pet
 
 
@@ -29,7 +29,7 @@ class CreateThing(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 3:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.name = data["name"]
                 self.streaming = data["streaming"]
                 self.pets = [decode_pet(item) for item in each(data["pets"])]
@@ -37,4 +37,4 @@ class CreateThing(Model):
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

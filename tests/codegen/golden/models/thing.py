@@ -7,7 +7,19 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, array, each, nullable, parse_instant
+from ..decoding import (
+    ABSENT,
+    FAULTS,
+    Model,
+    Wire,
+    array,
+    create,
+    each,
+    in_utc,
+    nullable,
+    parse_instant,
+    read_instant,
+)
 from ..enums import Colour
 from ..unions.pet import Pet, decode_pet
 from ..unions.thing_label import ThingLabel, decode_thing_label
@@ -38,15 +50,15 @@ class Thing(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
             if len(data) >= 6:
-                self = cls.__new__(cls)
+                self = create(cls)
                 self.id = data["id"]
-                self.created_at = parse_instant(data["created_at"])
+                self.created_at = value if (value := read_instant(data["created_at"])).tzinfo else in_utc(value)
                 self.colour = data["colour"]
                 self.pet = None if (value := data["pet"]) is None else decode_pet(value)
                 self.parts = [Thing.from_dict(item) for item in each(data["parts"])]
-                self.label = decode_thing_label(data["label"])
+                self.label = value if isinstance(value := data["label"], str) else decode_thing_label(value)
                 self._extra = None if len(data) == 6 else cls._unknown(data)
                 return self
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
-        return super().from_dict(data)
+        return cls._read_by_key(data)

@@ -1,0 +1,147 @@
+"""What things cost, in instructions against those of the least that could do it: no clock, so no machine is too busy.
+
+Each bound is below one and a half times the figure: what costs half as much again fails, and what has become cheaper
+asks for a lower bound.
+"""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import orjson
+import pytest
+
+from letta_api.models import Step
+from letta_api.unions import decode_message, decode_stream_event
+from letta_ext import Letta
+
+from . import bodies
+from .counting import copier, instructions
+from .rows_decoding import CONVERSATION, answering
+from .rows_memory import held, listing_steps
+
+SLACK = 1.5
+
+
+def body(text: bytes) -> dict[str, Any]:
+    """An object of a recording."""
+    found: dict[str, Any] = orjson.loads(text)
+    return found
+
+
+EVENT = body(bodies.delta())
+PIECE = body(next(text for text in bodies.events("send_tool_tokens_stream") if b'"tool_call_message"' in text))
+STEP = body(bodies.recorded("step_retrieve"))
+PAGE: list[dict[str, Any]] = orjson.loads(bodies.recorded("list_asc"))
+
+
+def least(*objects: Mapping[str, Any]) -> int:
+    """The least that decoding these objects can take."""
+    return sum(instructions(partial(copier(each), each)) for each in objects)
+
+
+def check(figure: float, bound: float) -> None:
+    """Holds a figure to its bound, and the bound to the figure."""
+    assert figure <= bound, f"costs {figure:.2f} times the least, of which {bound} are allowed"
+    assert bound < SLACK * figure, f"costs only {figure:.2f} times the least: lower the bound of {bound}"
+
+
+@pytest.mark.parametrize(
+    ("work", "objects", "bound"),
+    [
+        pytest.param(lambda: decode_stream_event(EVENT), [EVENT], 2.2, id="an event"),
+        pytest.param(
+            lambda: decode_stream_event(PIECE), [PIECE], 7, id="a piece of a tool call, which leaves keys out"
+        ),
+        pytest.param(lambda: [decode_message(each) for each in PAGE], PAGE, 2.9, id="the messages of a page"),
+        pytest.param(lambda: Step.from_dict(STEP), [STEP], 1.6, id="a step"),
+    ],
+)
+def test_decoding_costs_little_more_than_copying(
+    work: Callable[[], object], objects: list[dict[str, Any]], bound: float
+) -> None:
+    check(instructions(work) / least(*objects), bound)
+
+
+def draining(count: int) -> Callable[[], None]:
+    """A call that is answered with a stream of so many events, each in a chunk of its own."""
+    http = answering(bodies.frame_by_frame(bodies.stream(count)))
+    client = Letta(api_key="key", base_url="http://letta.test", http_client=http)
+
+    def drain() -> None:
+        for _ in client.conversations.messages.create(CONVERSATION, input="hello"):
+            pass
+
+    return drain
+
+
+def test_an_event_goes_through_a_stream_for_little_more_than_its_decoding() -> None:
+    one_event = (instructions(draining(220)) - instructions(draining(20))) / 200
+    check(one_event / least(EVENT), 9)
+
+
+def walking(steps: int, page: int) -> Callable[[], int]:
+    """A walk over a list."""
+    client = listing_steps(steps)
+    return lambda: sum(1 for _ in client.steps.list(limit=page))
+
+
+def test_an_item_is_walked_over_for_a_few_times_its_decoding() -> None:
+    one_item = (instructions(walking(300, 100)) - instructions(walking(100, 100))) / 200
+    check(one_item / least(STEP), 5)
+
+
+def test_a_page_costs_in_proportion_to_its_size() -> None:
+    assert instructions(walking(400, 400)) < 2.2 * instructions(walking(200, 200))
+
+
+def test_a_call_costs_little_more_than_httpx_alone() -> None:
+    def answer() -> Any:
+        return answering([bodies.recorded("step_retrieve")], "application/json")
+
+    client = Letta(api_key="key", base_url="http://letta.test", http_client=answer())
+    bare = answer()
+    ours = instructions(lambda: client.steps.retrieve(STEP["id"]))
+    check(ours / instructions(lambda: bare.get(f"http://letta.test/v1/steps/{STEP['id']}").json()), 1.3)
+
+
+def test_a_message_holds_less_than_its_json_does() -> None:
+    text = bodies.page_of_messages(500)
+    ours = held(lambda: [decode_message(each) for each in orjson.loads(text)])
+    assert ours < 0.9 * held(lambda: orjson.loads(text))
+
+
+def held_after(iterating: Iterator[object], *counts: int) -> list[int]:
+    """The bytes that are held after so many items, without what waits for the garbage collector."""
+    found: list[int] = []
+    tracemalloc.start()
+    try:
+        for number, _ in enumerate(iterating, 1):
+            if number in counts:
+                gc.collect()  # httpx's responses are reference cycles, and hold their bodies
+                found.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    return found
+
+
+def test_going_over_a_stream_or_a_list_holds_nothing() -> None:
+    http = answering(bodies.frame_by_frame(bodies.stream(5_000)))
+    client = Letta(api_key="key", base_url="http://letta.test", http_client=http)
+    events = iter(client.conversations.messages.create(CONVERSATION, input="hello"))
+    steps = iter(listing_steps(5_000).steps.list(limit=100))
+    for iterating in (events, steps):
+        early, late = held_after(iterating, 2_000, 5_000)
+        assert late - early < 3_000 * 12  # 12 bytes an item are less than holding anything of it would take
+
+
+def test_models_are_loaded_when_they_are_needed() -> None:
+    code = "import sys, letta_ext; print(*(m for m in sys.modules if 'letta_api' in m))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [name for name in done.stdout.split() if ".models." in name or ".unions." in name] == []
