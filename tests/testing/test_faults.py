@@ -30,7 +30,7 @@ from letta_ext.testing import (
     WrongType,
 )
 
-from .conftest import Talk
+from .conftest import SAMPLED, Talk
 
 CREATE = "conversations.messages.create"
 
@@ -63,7 +63,7 @@ def runs_end(talk: Talk) -> None:
         time.sleep(0.001)
 
 
-@pytest.mark.proof
+@SAMPLED
 @pytest.mark.parametrize("body", [{"input": "x"}, {"input": "x", "streaming": False}])
 def test_a_cut_after_every_byte(talk: Talk, body: dict[str, Any]) -> None:
     whole = wire(talk, body)
