@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qsl, quote
 
 import jsonschema_rs
@@ -141,7 +141,7 @@ class Document:
         node: Any = self._document
         for part in where.split("/")[1:]:
             name = part.replace("~1", "/").replace("~0", "~")
-            node = cast(Any, node)[int(name) if isinstance(node, list) else name]
+            node = node[name] if is_object(node) else node[int(name)]
         return node
 
     def _resolved(self, node: Node, where: str) -> tuple[Node, str]:
