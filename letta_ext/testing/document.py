@@ -9,13 +9,13 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qsl, quote
 
 import jsonschema_rs
 
 from . import wire, yamls
-from .validation import is_object, is_sequence
+from .validation import cleaned, is_object, is_sequence
 
 Node = Mapping[str, Any]
 
@@ -80,7 +80,7 @@ class Document:
                 yield "the body is missing"
             return
         try:
-            value = json.loads(body)
+            value = cleaned(json.loads(body))
         except ValueError as error:
             yield f"the body is no JSON: {error}"
             return
@@ -105,7 +105,7 @@ class Document:
     def content_problems(self, where: str, body: bytes) -> list[str]:
         """Return what the document has against a body, or an event's data, whose schema stands there."""
         try:
-            value = json.loads(body)
+            value = cleaned(json.loads(body))
         except ValueError as error:
             return [f"no JSON: {error}"]
         return [problem.strip() for problem in self._problems(where, value)]
@@ -141,7 +141,7 @@ class Document:
         node: Any = self._document
         for part in where.split("/")[1:]:
             name = part.replace("~1", "/").replace("~0", "~")
-            node = cast(Any, node)[int(name) if isinstance(node, list) else name]
+            node = node[name] if is_object(node) else node[int(name)]
         return node
 
     def _resolved(self, node: Node, where: str) -> tuple[Node, str]:

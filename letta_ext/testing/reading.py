@@ -86,8 +86,8 @@ def _member(members: Sequence[Any], value: object, place: str) -> Any:
     if value is None and type(None) in members:
         return None
     rest = [each for each in members if each is not type(None)]
-    mapping = is_object(value)
-    shaped = [each for each in rest if mapping is is_dataclass(each)] or rest
+    classes = [each for each in rest if is_dataclass(each)]
+    shaped = (classes if is_object(value) else [each for each in rest if each not in classes]) or rest
     for each in shaped[:-1]:
         with suppress(Misfit):
             return convert(each, value, place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,10 @@ from letta_ext.testing import EmbeddedServer
 
 # Made once: reading the certificates takes longer than most tests.
 TLS = ssl.create_default_context()
+
+
+SAMPLED = pytest.mark.proof if "LETTA_PROOF" in os.environ else pytest.mark.slow
+"""Marks what prints a figure of the proof, and of which a sample belongs to every run of the tests."""
 
 
 def parse_events(body: str) -> list[dict[str, Any]]:

@@ -14,9 +14,9 @@ import pytest
 from letta_ext.testing import EmbeddedServer
 from tests.scenarios.playing import RECORDED, SCENARIOS, Theatre, difference, read, shown
 
-from .conftest import TLS
+from .conftest import SAMPLED, TLS
 
-pytestmark = pytest.mark.proof
+pytestmark = SAMPLED
 
 EQUAL: list[str] = []
 

@@ -35,6 +35,10 @@ from schemathesis.specs.openapi.checks import (
 from letta_ext.testing import DOCUMENTED_STEP, EmbeddedServer
 from letta_ext.testing.document import source
 
+from .conftest import SAMPLED
+
+pytestmark = SAMPLED
+
 EXAMPLES: Final = 100 if os.environ.get("LETTA_PROOF") == "full" else 5
 PATIENCE: Final = 5.0
 SCHEMA: Final = schemathesis.openapi.from_dict(source())
@@ -80,7 +84,6 @@ def server() -> Any:
         yield running
 
 
-@pytest.mark.proof
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["valid", "invalid"])
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
 def test_answers_are_as_described(operation: str, mode: GenerationMode, server: EmbeddedServer) -> None:
@@ -113,7 +116,6 @@ def test_answers_are_as_described(operation: str, mode: GenerationMode, server: 
     assert not [str(request) for request in server.requests if request.problems]
 
 
-@pytest.mark.proof
 def test_figure(capsys: pytest.CaptureFixture[str]) -> None:
     told = ", ".join(f"{status}: {count}" for status, count in sorted(STATUSES.items()))
     with capsys.disabled():
