@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -280,7 +280,7 @@ def loopback(*given: bytes) -> Iterator[Loopback]:
         listener.close()
 
 
-def _request(incoming: Any) -> bytes:
+def _request(incoming: BinaryIO) -> bytes:
     head = b""
     while (line := incoming.readline()) not in (b"\r\n", b""):
         head += line

@@ -286,7 +286,7 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("steps.retrieve", {"extra_headers": {"a b": "c"}}, ValueError, "'a b' is no name of a header"),
     ("steps.retrieve", {"extra_headers": {"X": 7}}, TypeError, "header X must be a string, not int"),
     ("steps.retrieve", {"extra_query": 7}, TypeError, "extra_query must be "),
-    ("steps.retrieve", {"extra_query": {"a": object()}}, TypeError, "extra_query['a'] must be a string, a number"),
+    ("steps.retrieve", {"extra_query": {"a": ...}}, TypeError, "extra_query['a'] must be a string, a number"),
     ("steps.retrieve", {"stream_limits": 7}, TypeError, "stream_limits must be a StreamLimits, not int"),
     ("steps.retrieve", {"hooks": None}, TypeError, "hooks must be a Hooks, not NoneType"),
     ("conversations.messages.create", {"extra_body": 7}, TypeError, "extra_body must be "),
