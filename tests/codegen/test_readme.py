@@ -20,11 +20,11 @@ from tests.proof.figures import FULL, figure
 
 README = ROOT / "codegen" / "README.md"
 BLOCK = re.compile(r'```python title="([^"]+)"\n(.*?)```\n', re.DOTALL)
-COUNTED = re.compile(r"\| Python lines, all ten operations \| ([\d,]+) \| ([\d,]+) \|")
+COUNTED = re.compile(r"\| Python lines, all ten operations, to the nearest thousand \| ([\d,]+) \| ([\d,]+) \|")
 
 
 def lines_below(folder: Path) -> int:
-    return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in folder.rglob("*.py"))
+    return round(sum(len(path.read_text(encoding="utf-8").splitlines()) for path in folder.rglob("*.py")), -3)
 
 
 def count_errors(tool: str, folder: Path) -> int:
