@@ -52,7 +52,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The tests, on every Python there is. They need no network and no server but those they start themselves."""
     install(session, "test")
-    session.run("pytest", "-m", "not proof", *session.posargs)
+    session.run("pytest", "-n", "auto", "-m", "not proof", *session.posargs)
 
 
 @nox.session(python="3.11")
