@@ -25,6 +25,9 @@ PATH = re.compile(r"/|(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2}|\{[^{}/]+\
 STATUS = re.compile(r"[1-5](\d\d|XX)|default")
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
+TABLE = "OPERATIONS"
+"""What the table of operations is called, so that no operation is."""
+
 REPEATS = ("always", "otid", "unsent")
 PAGE_LISTS = {"identity", "filters-after-limit"}
 PAGE_WORDS = PAGE_LISTS | {"cursor", "after", "before", "limit", "order", "default-order", "meaning", "counts"}
@@ -168,7 +171,7 @@ def read_operations(document: Document, reader: TypeReader) -> list[Operation]:
         with gathering.block():
             found.append(_operation(source, document, reader, ids))
     gathering.done()
-    taken: dict[str, str] = {}
+    taken = {TABLE: "the table of operations"}
     for operation in found:
         for name in {operation.constant, operation.params}:
             if not usable(name) or module_name(operation.module) != operation.module:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
+from codegen.asked import Asked
 from codegen.cycles import mutual
 from codegen.docs import docstring
 from codegen.document import Document
@@ -42,12 +43,15 @@ class PackageView:
     streams: bool
     library: LibraryView
     operations: list[OperationView]
+    asked: list[Asked]
     models: dict[str, ModelView]
     endpoints: dict[str, EndpointView]
     unions: dict[str, UnionView]
 
 
-def package_view(document: Document, library: Library, operations: Sequence[Operation]) -> PackageView:
+def package_view(
+    document: Document, library: Library, operations: Sequence[Operation], asked: list[Asked]
+) -> PackageView:
     """A package for its templates."""
     info = document.data.get("info", {})
     cycles = mutual(_modules(library))
@@ -58,6 +62,7 @@ def package_view(document: Document, library: Library, operations: Sequence[Oper
         streams=any(o.stream for o in operations),
         library=library_view(library),
         operations=[OperationView(o.constant, operation_code(o)) for o in operations],
+        asked=asked,
         models={m.name: model_view(m, cycles.get(f"models.{m.module}", frozenset())) for m in library.models.values()},
         endpoints={o.module: endpoint_view(o) for o in operations},
         unions={u.module: union_view(u) for u in library.unions.values()},

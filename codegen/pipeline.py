@@ -11,6 +11,7 @@ from typing import Any
 from attrs import frozen
 
 from codegen import stock
+from codegen.asked import Asked, read_asked
 from codegen.document import Document, load
 from codegen.formatting import format_package
 from codegen.hoist import hoist
@@ -43,6 +44,7 @@ class Parsed:
     document: Document
     library: Library
     operations: list[Operation]
+    asked: list[Asked]
 
 
 @frozen
@@ -111,7 +113,7 @@ def write_package(
     say("parse it with openapi-python-client")
     project = stock.open_project(parsed.document, package)
     say("write models, unions and operations")
-    stock.build(project, package_view(parsed.document, parsed.library, parsed.operations))
+    stock.build(project, package_view(parsed.document, parsed.library, parsed.operations, parsed.asked))
     say("write TypedDicts with datamodel-code-generator")
     write_params(parsed.document, parsed.operations, package / "params.py")
     say("format with ruff")
@@ -132,7 +134,8 @@ def read(data: dict[str, Any]) -> Parsed:
     check_shape(data)
     document = hoist(Document(data))
     reader = TypeReader(document)
-    return Parsed(document, read_library(document, reader), read_operations(document, reader))
+    library, operations = read_library(document, reader), read_operations(document, reader)
+    return Parsed(document, library, operations, read_asked(document, operations))
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

@@ -141,6 +141,7 @@ def build(project: Project, view: PackageView) -> None:
         api=view,
         library=view.library,
         operations=view.operations,
+        asked=view.asked,
         describe=lambda model: view.models[model.class_info.name],
         describe_endpoint=lambda endpoint: view.endpoints[module_name(endpoint.name)],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from attrs import evolve
 
@@ -14,15 +14,6 @@ from letta_api.types import Request, make_path
 from .config import Config
 from .requests import JSON, OPTIONS, Call, prepare
 from .shapes import is_array, is_object
-
-CONVERSATIONS: Final = Operation(
-    "conversations.retrieve",
-    "GET",
-    "/v1/conversations/{conversation_id}",
-    ("conversation_id",),
-    frozenset(),
-    "always",
-)
 
 
 def question(config: Config, operation: Operation, arguments: Mapping[str, Any], **ids: str) -> Call:

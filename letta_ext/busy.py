@@ -12,15 +12,12 @@ from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
-from letta_api.operations import Operation
+from letta_api.operations import RUNS_RETRIEVE
 from letta_api.types import Request, make_path
 
 from .errors import ConversationBusyError
 from .hooks import BusyReport, Hooks
 from .shapes import is_object
-
-RUNS: Final = Operation("runs.retrieve", "GET", "/v1/runs/{run_id}", ("run_id",), frozenset(), "always")
-"""Not one of the operations that this library offers: it is only asked whether a run has ended."""
 
 ENDED: Final = frozenset({"completed", "failed", "cancelled"})
 
@@ -95,7 +92,7 @@ class Waiting:
 
 def run_request(run_id: str) -> Request:
     """The request that asks for a run."""
-    return Request(RUNS.method, make_path(RUNS.path, run_id=run_id))
+    return Request(RUNS_RETRIEVE.method, make_path(RUNS_RETRIEVE.path, run_id=run_id))
 
 
 def has_ended(run: Any) -> bool:

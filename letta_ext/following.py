@@ -11,8 +11,9 @@ import anyio
 import httpx
 
 from letta_api import api
+from letta_api.operations import CONVERSATIONS_RETRIEVE
 
-from .asking import CONVERSATIONS, context_of, question
+from .asking import context_of, question
 from .errors import (
     APIConnectionError,
     APIStatusError,
@@ -203,7 +204,7 @@ class Follow(_Follow):
         if isinstance(asked, Listing):
             endpoint = api.conversations_messages.conversations_messages_list
             return transport.call(endpoint, ids, {**self._arguments, **asked.arguments})
-        call = question(transport.config, CONVERSATIONS, {}, conversation_id=self._conversation_id)
+        call = question(transport.config, CONVERSATIONS_RETRIEVE, {}, conversation_id=self._conversation_id)
         try:
             return context_of(read_body(transport.send(call)))
         except NOT_TOLD as refusal:
@@ -290,7 +291,7 @@ class AsyncFollow(_Follow):
         if isinstance(asked, Listing):
             endpoint = api.conversations_messages.conversations_messages_list
             return await transport.call(endpoint, ids, {**self._arguments, **asked.arguments})
-        call = question(transport.config, CONVERSATIONS, {}, conversation_id=self._conversation_id)
+        call = question(transport.config, CONVERSATIONS_RETRIEVE, {}, conversation_id=self._conversation_id)
         try:
             return context_of(read_body(await transport.send(call)))
         except NOT_TOLD as refusal:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import anyio
 
+from letta_api.operations import RUNS_RETRIEVE
+
 from .asking import question
-from .busy import RUNS
 from .errors import APIConnectionError, APIStatusError, LettaError, PendingApprovalError, RunError, StreamInterrupted
 from .paging import field_of
 from .requests import OPTIONS, read_body
@@ -156,7 +157,7 @@ class ToolTurn(_Turn):
                         record(run_tool(self._box, call))
                 case Await(run_id, delay):
                     time.sleep(delay)
-                    call_of_run = question(self._transport.config, RUNS, self._options, run_id=run_id)
+                    call_of_run = question(self._transport.config, RUNS_RETRIEVE, self._options, run_id=run_id)
                     loop.looked(read_body(self._transport.send(call_of_run)))
                 case Collect(run_id):
                     self._listed.extend(loop.collected(self._newest(run_id)))
@@ -278,7 +279,7 @@ class AsyncToolTurn(_Turn):
                     await self._run_all(calls)
                 case Await(run_id, delay):
                     await anyio.sleep(delay)
-                    call_of_run = question(self._transport.config, RUNS, self._options, run_id=run_id)
+                    call_of_run = question(self._transport.config, RUNS_RETRIEVE, self._options, run_id=run_id)
                     loop.looked(read_body(await self._transport.send(call_of_run)))
                 case Collect(run_id):
                     self._listed.extend(loop.collected(await self._newest(run_id)))

@@ -15,7 +15,9 @@ import anyio
 import httpx
 from attrs import define, evolve
 
-from .busy import RUNS, Waiting, has_ended, read_when_busy, run_request
+from letta_api.operations import RUNS_RETRIEVE
+
+from .busy import Waiting, has_ended, read_when_busy, run_request
 from .config import Config, check_kind, given
 from .errors import APIStatusError, ConflictError, ConversationBusyError, LettaError, NotFoundError
 from .forking import watch_forks
@@ -86,7 +88,7 @@ def make_waiting(config: Config, call: Call, ids: tuple[Any, ...], arguments: Ma
 
 def run_call(call: Call, run_id: str) -> Call:
     """The call that asks for a run, with the settings of another call."""
-    return evolve(call, operation=RUNS, request=run_request(run_id), accept=JSON, repeat="always")
+    return evolve(call, operation=RUNS_RETRIEVE, request=run_request(run_id), accept=JSON, repeat="always")
 
 
 def check_open(http: httpx.Client | httpx.AsyncClient, *, closed: bool) -> None:

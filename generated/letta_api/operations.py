@@ -265,6 +265,24 @@ CONVERSATIONS_MESSAGES_COMPACT: Final = Operation(
     repeat="unsent",
 )
 
+# What a client may ask besides; the answers are read as plain JSON.
+RUNS_RETRIEVE: Final = Operation(
+    "runs.retrieve",
+    method="GET",
+    path="/v1/runs/{run_id}",
+    path_parameters=("run_id",),
+    parameters=frozenset(),
+    repeat="always",
+)
+CONVERSATIONS_RETRIEVE: Final = Operation(
+    "conversations.retrieve",
+    method="GET",
+    path="/v1/conversations/{conversation_id}",
+    path_parameters=("conversation_id",),
+    parameters=frozenset(),
+    repeat="always",
+)
+
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
     {
         operation.id: operation

@@ -31,7 +31,7 @@ SWITCH_KEYS = {"switch", "default"}
 
 def facts(document: Node) -> list[str]:
     """Every operation says all that a client must know of it, and nothing that is not so."""
-    found = []
+    found = [f"{key} is not known" for key in document if key.startswith("x-") and key != "x-letta-asks"]
     for operation in operations(document):
         found += [f"{operation.id}: {fault}" for fault in _of_operation(document, operation)]
     return found

@@ -190,6 +190,11 @@ BREAKS: dict[str, tuple[Rule, Break, str]] = {
         lambda d: _create(d).update({"x-letta-streaming": True}),
         "x-letta-streaming is not known",
     ),
+    "misspelt questions": (
+        facts.facts,
+        lambda d: d.update({"x-letta-ask": d.pop("x-letta-asks")}),
+        "x-letta-ask is not known",
+    ),
     "cursor of nothing": (
         facts.facts,
         lambda d: _list(d)["x-letta-page"].update(cursor="key"),
