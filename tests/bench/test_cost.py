@@ -100,7 +100,7 @@ def walking(steps: int, page: int) -> Callable[[], int]:
 
 def test_an_item_is_walked_over_for_a_few_times_its_decoding() -> None:
     one_item = (instructions(walking(300, 100)) - instructions(walking(100, 100))) / 200
-    check(one_item / least(STEP), 5)
+    check(one_item / least(STEP), 4.5)
 
 
 def test_a_page_costs_in_proportion_to_its_size() -> None:
