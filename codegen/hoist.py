@@ -10,7 +10,7 @@ from typing import Any
 
 from codegen.document import SCHEMAS, Document, Schema, escape, referring
 from codegen.faults import SpecError
-from codegen.names import RESERVED_CLASSES, RESERVED_UNIONS, class_name, module_name, usable
+from codegen.names import RESERVED_CLASSES, RESERVED_UNIONS, class_name, like_name, module_name, usable
 from codegen.types import NULL
 
 NEEDS_NAME = ("properties", "allOf")
@@ -134,7 +134,7 @@ def _rename(document: Document) -> Document:
         if base in RESERVED_UNIONS and ("anyOf" in schema or "oneOf" in schema):
             base += "Union"
         unique, count = base, 2
-        while not taken.isdisjoint(own := {unique, module_name(unique), f"Unknown{unique}"}):
+        while not taken.isdisjoint(own := {unique, module_name(unique), f"Unknown{unique}", like_name(unique)}):
             unique, count = f"{base}{count}", count + 1
         taken |= own
         names[name] = unique

@@ -56,6 +56,11 @@ def param_name(component: str) -> str:
     return f"{component.rstrip('_')}Param"
 
 
+def like_name(component: str) -> str:
+    """The alias of what a request takes for a component: its TypedDict or its model."""
+    return f"{component.rstrip('_')}Like"
+
+
 def identifiers(names: Iterable[str], reserved: frozenset[str] = MODEL_NAMES) -> dict[str, str]:
     """A Python identifier for each wire name: the name itself wherever Python and the model allow it.
 

@@ -1,7 +1,8 @@
 """`params.py` of the output: TypedDicts for what requests take, written by datamodel-code-generator.
 
 It sees a document of its own: the components that request bodies reach, each under its class name with `Param` behind
-it, and for every operation an object of its keyword arguments, which the hand-written layer unpacks.
+it, and for every operation an object of its keyword arguments, which the hand-written layer unpacks. Where one of these
+refers to a component that is also a model, what it left is changed to take either: see `likes.py`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from datamodel_code_generator.format import Formatter, PythonVersion
 from codegen.docs import docstring
 from codegen.document import SCHEMAS, Document, ref_name
 from codegen.faults import GeneratorFailure
+from codegen.likes import with_likes
+from codegen.models import Library
 from codegen.names import param_name
 from codegen.operations import Operation
 
@@ -30,7 +33,7 @@ HEADER = '''\
 '''
 
 
-def write_params(document: Document, operations: list[Operation], path: Path) -> None:
+def write_params(document: Document, library: Library, operations: list[Operation], path: Path) -> None:
     """Writes the TypedDicts.
 
     Raises:
@@ -71,7 +74,7 @@ def write_params(document: Document, operations: list[Operation], path: Path) ->
     said += [str(w.message) for w in caught]
     if said:
         raise GeneratorFailure("datamodel-code-generator: " + "; ".join(said))
-    code = _quoted(path.read_text(encoding="utf-8"))
+    code = _quoted(with_likes(path.read_text(encoding="utf-8"), library.models))
     path.write_text(_with_texts(code, texts), encoding="utf-8", newline="\n")
 
 
@@ -81,7 +84,7 @@ def _with_texts(code: str, texts: list[str]) -> str:
     def written(match: re.Match[str]) -> str:
         return match[1] + docstring(texts[int(match[2])], len(match[1]))
 
-    return re.sub(r'^( *)"""text (\d+)"""$', written, code, flags=re.MULTILINE)
+    return re.sub(r"""^( *)(?:'|\"{3})text (\d+)(?:'|\"{3})$""", written, code, flags=re.MULTILINE)
 
 
 def _quoted(code: str) -> str:

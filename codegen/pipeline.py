@@ -115,7 +115,7 @@ def write_package(
     say("write models, unions and operations")
     stock.build(project, package_view(parsed.document, parsed.library, parsed.operations, parsed.asked))
     say("write TypedDicts with datamodel-code-generator")
-    write_params(parsed.document, parsed.operations, package / "params.py")
+    write_params(parsed.document, parsed.library, parsed.operations, package / "params.py")
     say("format with ruff")
     format_package(package)
     info = data.get("info", {})

@@ -12,7 +12,7 @@ from attrs import Factory, evolve, field, frozen
 
 from codegen.document import SCHEMAS, Document, Schema, ref_name
 from codegen.faults import SpecError
-from codegen.names import module_name, param_name
+from codegen.names import like_name, module_name, param_name
 
 Kind = Literal["model", "union", "enum", "alias"]
 JsonKind = Literal["string", "integer", "number", "boolean", "array", "object", "null", "any"]
@@ -126,8 +126,8 @@ def _decoding(name: str) -> Import:
     return Import("runtime", "decoding", name)
 
 
-def _param(name: str) -> frozenset[Import]:
-    return frozenset({Import("params", "params", param_name(name))})
+def _sent(name: str) -> frozenset[Import]:
+    return frozenset({Import("params", "params", name)})
 
 
 def _either(types: Sequence[Type], *, nullable: bool) -> Type:
@@ -229,11 +229,12 @@ class TypeReader:
             raise SpecError(place, f"$ref {schema['$ref']!r} is not one of {SCHEMAS}…")
         kind = self.kind(name, place)
         cls, module = name, module_name(name)
-        param, param_import = (param_name(cls),), _param(cls)
+        param = like_name(cls) if kind == "model" else param_name(cls)
+        sent, sent_imports = (param,), _sent(param)
         if kind == "model":
             decode, found = f"{cls}.from_dict", frozenset({Import("models", module, cls)})
             kinds: frozenset[JsonKind] = frozenset({"object"})
-            return Type((cls,), kinds, f"{decode}({SOURCE})", decode, False, found, param, param_import)
+            return Type((cls,), kinds, f"{decode}({SOURCE})", decode, False, found, sent, sent_imports)
         if kind == "union":
             decode = f"decode_{module}"
             found = frozenset({Import("unions", module, cls), Import("unions", module, decode)})
@@ -243,13 +244,13 @@ class TypeReader:
             if self._has_plain_string(name):
                 # What a union of a string and something else mostly is; a call less for every piece of a stream.
                 code = f"value if isinstance(value := {SOURCE}, str) else {decode}(value)"
-            return Type((cls,), kinds, code, decode, nullable, found, param, param_import)
+            return Type((cls,), kinds, code, decode, nullable, found, sent, sent_imports)
         if kind == "enum":
             if not self.is_alias_enum(name):
                 return self._literals(self.document.schemas[name], self.document.place(name))
             found = frozenset({Import("enums", "enums", cls)})
             nullable = None in self.document.schemas[name]["enum"]
-            return Type((cls, "str"), frozenset({"string"}), None, None, nullable, found, param, param_import)
+            return Type((cls, "str"), frozenset({"string"}), None, None, nullable, found, sent, sent_imports)
         if name in self._resolving:
             raise SpecError(place, f"{name} is defined by itself; give the recursion an object to go through")
         self._resolving.append(name)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
 class StepsListParams(TypedDict):
@@ -99,21 +99,6 @@ class ConversationsMessagesStreamParams(TypedDict):
     """Sequence id to use as a cursor for pagination. Response will start streaming after this chunk
     sequence id. The server's default is 0.
     """
-
-
-MessageTypeParam: TypeAlias = Literal[
-    "system_message",
-    "user_message",
-    "assistant_message",
-    "reasoning_message",
-    "hidden_reasoning_message",
-    "tool_call_message",
-    "tool_return_message",
-    "approval_request_message",
-    "approval_response_message",
-    "summary_message",
-    "event_message",
-]
 
 
 class ClientSkillParam(TypedDict):
@@ -351,23 +336,17 @@ class ConversationsMessagesListParams(TypedDict):
     """Field to sort by. The server's default is 'created_at'."""
 
 
-ImageSourceParam: TypeAlias = UrlImageParam | Base64ImageParam | LettaImageParam
-
-
 class SummarizedReasoningContentParam(TypedDict):
     """The style of reasoning content returned by the OpenAI Responses API"""
 
     id: str
     """The unique identifier for this reasoning step."""
-    summary: Sequence[SummarizedReasoningContentPartParam]
+    summary: Sequence[SummarizedReasoningContentPartLike]
     """Summaries of the reasoning content."""
     encrypted_content: NotRequired[str | None]
     """The encrypted reasoning content."""
     type: NotRequired[Literal["summarized_reasoning"]]
     """Indicates this is a summarized reasoning step."""
-
-
-ResponseFormatParam: TypeAlias = TextResponseFormatParam | JsonSchemaResponseFormatParam | JsonObjectResponseFormatParam
 
 
 class SGLangModelSettingsParam(TypedDict):
@@ -379,7 +358,7 @@ class SGLangModelSettingsParam(TypedDict):
     """Whether to enable parallel tool calling."""
     provider_type: NotRequired[Literal["sglang"]]
     """The type of the provider."""
-    reasoning: NotRequired[OpenAIReasoningParam | None]
+    reasoning: NotRequired[OpenAIReasoningLike | None]
     """The reasoning configuration for the model."""
     response_format: NotRequired[ResponseFormatParam | None]
     """The response format for the model."""
@@ -412,7 +391,7 @@ class AnthropicModelSettingsParam(TypedDict):
     """
     temperature: NotRequired[float | None]
     """The temperature of the model."""
-    thinking: NotRequired[AnthropicThinkingParam | None]
+    thinking: NotRequired[AnthropicThinkingLike | None]
     """The thinking configuration for the model."""
     verbosity: NotRequired[Literal["low", "medium", "high"] | None]
     """Soft control for how verbose model output should be, used for GPT-5 models."""
@@ -429,7 +408,7 @@ class GoogleAIModelSettingsParam(TypedDict):
     """The response schema for the model."""
     temperature: NotRequired[float | None]
     """The temperature of the model."""
-    thinking_config: NotRequired[GeminiThinkingConfigParam | None]
+    thinking_config: NotRequired[GeminiThinkingConfigLike | None]
     """The thinking configuration for the model."""
 
 
@@ -444,7 +423,7 @@ class GoogleVertexModelSettingsParam(TypedDict):
     """The response schema for the model."""
     temperature: NotRequired[float | None]
     """The temperature of the model."""
-    thinking_config: NotRequired[GeminiThinkingConfigParam | None]
+    thinking_config: NotRequired[GeminiThinkingConfigLike | None]
     """The thinking configuration for the model."""
 
 
@@ -510,7 +489,7 @@ class ZAIModelSettingsParam(TypedDict):
     """The response format for the model."""
     temperature: NotRequired[float | None]
     """The temperature of the model."""
-    thinking: NotRequired[ZAIThinkingParam | None]
+    thinking: NotRequired[ZAIThinkingLike | None]
     """The thinking configuration for GLM-4.5+ models."""
 
 
@@ -535,7 +514,7 @@ class MoonshotCodingModelSettingsParam(TypedDict):
     """
     temperature: NotRequired[float | None]
     """The temperature of the model."""
-    thinking: NotRequired[AnthropicThinkingParam | None]
+    thinking: NotRequired[AnthropicThinkingLike | None]
     """The thinking configuration for the model."""
     verbosity: NotRequired[Literal["low", "medium", "high"] | None]
     """Soft control for how verbose model output should be, used for GPT-5 models."""
@@ -625,7 +604,7 @@ class ChatGPTOAuthModelSettingsParam(TypedDict):
     """Whether to enable parallel tool calling."""
     provider_type: NotRequired[Literal["chatgpt_oauth"]]
     """The type of the provider."""
-    reasoning: NotRequired[ChatGPTOAuthReasoningParam | None]
+    reasoning: NotRequired[ChatGPTOAuthReasoningLike | None]
     """The reasoning configuration for the model."""
     temperature: NotRequired[float | None]
     """The temperature of the model."""
@@ -638,20 +617,6 @@ class ImageContentParam(TypedDict):
     """The type of the message."""
 
 
-ContentPartParam: TypeAlias = (
-    TextContentParam
-    | ImageContentParam
-    | ToolCallContentParam
-    | ToolReturnContentParam
-    | ReasoningContentParam
-    | RedactedReasoningContentParam
-    | OmittedReasoningContentParam
-)
-
-
-UserContentPartParam: TypeAlias = TextContentParam | ImageContentParam
-
-
 class OpenAIModelSettingsParam(TypedDict):
     max_output_tokens: NotRequired[int | None]
     """The maximum number of tokens the model can generate."""
@@ -659,7 +624,7 @@ class OpenAIModelSettingsParam(TypedDict):
     """Whether to enable parallel tool calling."""
     provider_type: NotRequired[Literal["openai"]]
     """The type of the provider."""
-    reasoning: NotRequired[OpenAIReasoningParam | None]
+    reasoning: NotRequired[OpenAIReasoningLike | None]
     """The reasoning configuration for the model."""
     response_format: NotRequired[ResponseFormatParam | None]
     """The response format for the model."""
@@ -669,48 +634,6 @@ class OpenAIModelSettingsParam(TypedDict):
     """
     temperature: NotRequired[float | None]
     """The temperature of the model."""
-
-
-InternalContentPartParam: TypeAlias = (
-    TextContentParam
-    | ImageContentParam
-    | ToolCallContentParam
-    | ToolReturnContentParam
-    | ReasoningContentParam
-    | RedactedReasoningContentParam
-    | OmittedReasoningContentParam
-    | SummarizedReasoningContentParam
-)
-
-
-MessageCreateContentParam: TypeAlias = Sequence[ContentPartParam] | str
-
-
-ToolReturnToolReturnParam: TypeAlias = Sequence[UserContentPartParam] | str
-
-
-ModelSettingsParam: TypeAlias = (
-    OpenAIModelSettingsParam
-    | SGLangModelSettingsParam
-    | AnthropicModelSettingsParam
-    | GoogleAIModelSettingsParam
-    | GoogleVertexModelSettingsParam
-    | AzureModelSettingsParam
-    | XAIModelSettingsParam
-    | MoonshotModelSettingsParam
-    | ZAIModelSettingsParam
-    | MoonshotCodingModelSettingsParam
-    | GroqModelSettingsParam
-    | DeepseekModelSettingsParam
-    | TogetherModelSettingsParam
-    | BedrockModelSettingsParam
-    | BasetenModelSettingsParam
-    | OpenRouterModelSettingsParam
-    | ChatGPTOAuthModelSettingsParam
-)
-
-
-ConversationMessageRequestInputParam: TypeAlias = str | Sequence[InternalContentPartParam] | None
 
 
 class MessageCreateParam(TypedDict):
@@ -756,7 +679,7 @@ class ToolReturnCreateParam(TypedDict):
     provides a cleaner API for the common case.
     """
 
-    tool_returns: Sequence[ToolReturnParam]
+    tool_returns: Sequence[ToolReturnLike]
     """List of tool returns from client-side execution"""
     group_id: NotRequired[str | None]
     """The multi-agent group that the message was sent in"""
@@ -797,13 +720,10 @@ class ConversationsMessagesCompactParams(TypedDict):
     """Agent ID for agent-direct mode with 'default' conversation. Use with conversation_id='default'
     in the URL path.
     """
-    compaction_settings: NotRequired[CompactionSettingsParam | None]
+    compaction_settings: NotRequired[CompactionSettingsLike | None]
     """Configuration for conversation compaction / summarization. Per-model settings (temperature, max
     tokens, etc.) are derived from the default configuration for that handle.
     """
-
-
-ApprovalResultParam: TypeAlias = ApprovalReturnParam | ToolReturnParam
 
 
 class ApprovalCreateParam(TypedDict):
@@ -828,12 +748,6 @@ class ApprovalCreateParam(TypedDict):
     """The message type to be created."""
 
 
-MessageInputParam: TypeAlias = MessageCreateParam | ApprovalCreateParam | ToolReturnCreateParam
-"""A message to send. The server takes one without a `type` for a `MessageCreate`, which has a `role`;
-write the `type` of the two others always.
-"""
-
-
 class ConversationsMessagesCreateParams(TypedDict):
     """The keyword arguments of `conversations.messages.create`."""
 
@@ -853,11 +767,11 @@ class ConversationsMessagesCreateParams(TypedDict):
     """Whether to process the request in the background (only used when streaming=true). The server's
     default is False.
     """
-    client_skills: NotRequired[Sequence[ClientSkillParam] | None]
+    client_skills: NotRequired[Sequence[ClientSkillLike] | None]
     """Client-side skills available in the environment. These are rendered in the system prompt's
     available skills section alongside agent-scoped skills from MemFS.
     """
-    client_tools: NotRequired[Sequence[ClientToolParam] | None]
+    client_tools: NotRequired[Sequence[ClientToolLike] | None]
     """Client-side tools that the agent can call. When the agent calls a client-side tool, execution
     pauses and returns control to the client to execute the tool and provide the result via a
     ToolReturn.
@@ -914,3 +828,166 @@ class ConversationsMessagesCreateParams(TypedDict):
     `AssistantMessage` objects. Still supported for legacy agent types, but deprecated for
     letta_v1_agent onward. The server's default is True.
     """
+
+
+if TYPE_CHECKING:
+    from . import models
+
+    AnthropicModelSettingsLike: TypeAlias = models.AnthropicModelSettings | AnthropicModelSettingsParam
+    AnthropicThinkingLike: TypeAlias = models.AnthropicThinking | AnthropicThinkingParam
+    ApprovalCreateLike: TypeAlias = models.ApprovalCreate | ApprovalCreateParam
+    ApprovalReturnLike: TypeAlias = models.ApprovalReturn | ApprovalReturnParam
+    AzureModelSettingsLike: TypeAlias = models.AzureModelSettings | AzureModelSettingsParam
+    Base64ImageLike: TypeAlias = models.Base64Image | Base64ImageParam
+    BasetenModelSettingsLike: TypeAlias = models.BasetenModelSettings | BasetenModelSettingsParam
+    BedrockModelSettingsLike: TypeAlias = models.BedrockModelSettings | BedrockModelSettingsParam
+    ChatGPTOAuthModelSettingsLike: TypeAlias = models.ChatGPTOAuthModelSettings | ChatGPTOAuthModelSettingsParam
+    ChatGPTOAuthReasoningLike: TypeAlias = models.ChatGPTOAuthReasoning | ChatGPTOAuthReasoningParam
+    ClientSkillLike: TypeAlias = models.ClientSkill | ClientSkillParam
+    ClientToolLike: TypeAlias = models.ClientTool | ClientToolParam
+    CompactionSettingsLike: TypeAlias = models.CompactionSettings | CompactionSettingsParam
+    DeepseekModelSettingsLike: TypeAlias = models.DeepseekModelSettings | DeepseekModelSettingsParam
+    GeminiThinkingConfigLike: TypeAlias = models.GeminiThinkingConfig | GeminiThinkingConfigParam
+    GoogleAIModelSettingsLike: TypeAlias = models.GoogleAIModelSettings | GoogleAIModelSettingsParam
+    GoogleVertexModelSettingsLike: TypeAlias = models.GoogleVertexModelSettings | GoogleVertexModelSettingsParam
+    GroqModelSettingsLike: TypeAlias = models.GroqModelSettings | GroqModelSettingsParam
+    ImageContentLike: TypeAlias = models.ImageContent | ImageContentParam
+    JsonObjectResponseFormatLike: TypeAlias = models.JsonObjectResponseFormat | JsonObjectResponseFormatParam
+    JsonSchemaResponseFormatLike: TypeAlias = models.JsonSchemaResponseFormat | JsonSchemaResponseFormatParam
+    LettaImageLike: TypeAlias = models.LettaImage | LettaImageParam
+    MessageCreateLike: TypeAlias = models.MessageCreate | MessageCreateParam
+    MoonshotCodingModelSettingsLike: TypeAlias = models.MoonshotCodingModelSettings | MoonshotCodingModelSettingsParam
+    MoonshotModelSettingsLike: TypeAlias = models.MoonshotModelSettings | MoonshotModelSettingsParam
+    OmittedReasoningContentLike: TypeAlias = models.OmittedReasoningContent | OmittedReasoningContentParam
+    OpenAIModelSettingsLike: TypeAlias = models.OpenAIModelSettings | OpenAIModelSettingsParam
+    OpenAIReasoningLike: TypeAlias = models.OpenAIReasoning | OpenAIReasoningParam
+    OpenRouterModelSettingsLike: TypeAlias = models.OpenRouterModelSettings | OpenRouterModelSettingsParam
+    ReasoningContentLike: TypeAlias = models.ReasoningContent | ReasoningContentParam
+    RedactedReasoningContentLike: TypeAlias = models.RedactedReasoningContent | RedactedReasoningContentParam
+    SGLangModelSettingsLike: TypeAlias = models.SGLangModelSettings | SGLangModelSettingsParam
+    SummarizedReasoningContentLike: TypeAlias = models.SummarizedReasoningContent | SummarizedReasoningContentParam
+    SummarizedReasoningContentPartLike: TypeAlias = (
+        models.SummarizedReasoningContentPart | SummarizedReasoningContentPartParam
+    )
+    TextContentLike: TypeAlias = models.TextContent | TextContentParam
+    TextResponseFormatLike: TypeAlias = models.TextResponseFormat | TextResponseFormatParam
+    TogetherModelSettingsLike: TypeAlias = models.TogetherModelSettings | TogetherModelSettingsParam
+    ToolCallContentLike: TypeAlias = models.ToolCallContent | ToolCallContentParam
+    ToolReturnLike: TypeAlias = models.ToolReturn | ToolReturnParam
+    ToolReturnContentLike: TypeAlias = models.ToolReturnContent | ToolReturnContentParam
+    ToolReturnCreateLike: TypeAlias = models.ToolReturnCreate | ToolReturnCreateParam
+    UrlImageLike: TypeAlias = models.UrlImage | UrlImageParam
+    XAIModelSettingsLike: TypeAlias = models.XAIModelSettings | XAIModelSettingsParam
+    ZAIModelSettingsLike: TypeAlias = models.ZAIModelSettings | ZAIModelSettingsParam
+    ZAIThinkingLike: TypeAlias = models.ZAIThinking | ZAIThinkingParam
+else:
+    # Whoever reads annotations at run time finds the TypedDicts alone, so that importing this module loads no model.
+    AnthropicModelSettingsLike = AnthropicModelSettingsParam
+    AnthropicThinkingLike = AnthropicThinkingParam
+    ApprovalCreateLike = ApprovalCreateParam
+    ApprovalReturnLike = ApprovalReturnParam
+    AzureModelSettingsLike = AzureModelSettingsParam
+    Base64ImageLike = Base64ImageParam
+    BasetenModelSettingsLike = BasetenModelSettingsParam
+    BedrockModelSettingsLike = BedrockModelSettingsParam
+    ChatGPTOAuthModelSettingsLike = ChatGPTOAuthModelSettingsParam
+    ChatGPTOAuthReasoningLike = ChatGPTOAuthReasoningParam
+    ClientSkillLike = ClientSkillParam
+    ClientToolLike = ClientToolParam
+    CompactionSettingsLike = CompactionSettingsParam
+    DeepseekModelSettingsLike = DeepseekModelSettingsParam
+    GeminiThinkingConfigLike = GeminiThinkingConfigParam
+    GoogleAIModelSettingsLike = GoogleAIModelSettingsParam
+    GoogleVertexModelSettingsLike = GoogleVertexModelSettingsParam
+    GroqModelSettingsLike = GroqModelSettingsParam
+    ImageContentLike = ImageContentParam
+    JsonObjectResponseFormatLike = JsonObjectResponseFormatParam
+    JsonSchemaResponseFormatLike = JsonSchemaResponseFormatParam
+    LettaImageLike = LettaImageParam
+    MessageCreateLike = MessageCreateParam
+    MoonshotCodingModelSettingsLike = MoonshotCodingModelSettingsParam
+    MoonshotModelSettingsLike = MoonshotModelSettingsParam
+    OmittedReasoningContentLike = OmittedReasoningContentParam
+    OpenAIModelSettingsLike = OpenAIModelSettingsParam
+    OpenAIReasoningLike = OpenAIReasoningParam
+    OpenRouterModelSettingsLike = OpenRouterModelSettingsParam
+    ReasoningContentLike = ReasoningContentParam
+    RedactedReasoningContentLike = RedactedReasoningContentParam
+    SGLangModelSettingsLike = SGLangModelSettingsParam
+    SummarizedReasoningContentLike = SummarizedReasoningContentParam
+    SummarizedReasoningContentPartLike = SummarizedReasoningContentPartParam
+    TextContentLike = TextContentParam
+    TextResponseFormatLike = TextResponseFormatParam
+    TogetherModelSettingsLike = TogetherModelSettingsParam
+    ToolCallContentLike = ToolCallContentParam
+    ToolReturnLike = ToolReturnParam
+    ToolReturnContentLike = ToolReturnContentParam
+    ToolReturnCreateLike = ToolReturnCreateParam
+    UrlImageLike = UrlImageParam
+    XAIModelSettingsLike = XAIModelSettingsParam
+    ZAIModelSettingsLike = ZAIModelSettingsParam
+    ZAIThinkingLike = ZAIThinkingParam
+
+
+MessageTypeParam: TypeAlias = Literal[
+    "system_message",
+    "user_message",
+    "assistant_message",
+    "reasoning_message",
+    "hidden_reasoning_message",
+    "tool_call_message",
+    "tool_return_message",
+    "approval_request_message",
+    "approval_response_message",
+    "summary_message",
+    "event_message",
+]
+ImageSourceParam: TypeAlias = UrlImageLike | Base64ImageLike | LettaImageLike
+ResponseFormatParam: TypeAlias = TextResponseFormatLike | JsonSchemaResponseFormatLike | JsonObjectResponseFormatLike
+ContentPartParam: TypeAlias = (
+    TextContentLike
+    | ImageContentLike
+    | ToolCallContentLike
+    | ToolReturnContentLike
+    | ReasoningContentLike
+    | RedactedReasoningContentLike
+    | OmittedReasoningContentLike
+)
+UserContentPartParam: TypeAlias = TextContentLike | ImageContentLike
+InternalContentPartParam: TypeAlias = (
+    TextContentLike
+    | ImageContentLike
+    | ToolCallContentLike
+    | ToolReturnContentLike
+    | ReasoningContentLike
+    | RedactedReasoningContentLike
+    | OmittedReasoningContentLike
+    | SummarizedReasoningContentLike
+)
+MessageCreateContentParam: TypeAlias = Sequence[ContentPartParam] | str
+ToolReturnToolReturnParam: TypeAlias = Sequence[UserContentPartParam] | str
+ModelSettingsParam: TypeAlias = (
+    OpenAIModelSettingsLike
+    | SGLangModelSettingsLike
+    | AnthropicModelSettingsLike
+    | GoogleAIModelSettingsLike
+    | GoogleVertexModelSettingsLike
+    | AzureModelSettingsLike
+    | XAIModelSettingsLike
+    | MoonshotModelSettingsLike
+    | ZAIModelSettingsLike
+    | MoonshotCodingModelSettingsLike
+    | GroqModelSettingsLike
+    | DeepseekModelSettingsLike
+    | TogetherModelSettingsLike
+    | BedrockModelSettingsLike
+    | BasetenModelSettingsLike
+    | OpenRouterModelSettingsLike
+    | ChatGPTOAuthModelSettingsLike
+)
+ConversationMessageRequestInputParam: TypeAlias = str | Sequence[InternalContentPartParam] | None
+ApprovalResultParam: TypeAlias = ApprovalReturnLike | ToolReturnLike
+MessageInputParam: TypeAlias = MessageCreateLike | ApprovalCreateLike | ToolReturnCreateLike
+"""A message to send. The server takes one without a `type` for a `MessageCreate`, which has a `role`;
+write the `type` of the two others always.
+"""

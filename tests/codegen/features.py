@@ -73,6 +73,25 @@ def _every_parameter() -> dict[str, Any]:
     return document(paths={"/things/{thing-id}/of/{class}/": item})
 
 
+def _sent_models() -> dict[str, Any]:
+    """A request that takes models in each place where one can stand, under names that could be taken."""
+    awkward = {"x-y": ref("Cat"), "class": {"type": "array", "items": ref("Pet")}}
+    schemas: dict[str, Any] = {
+        "Cat": CAT,
+        "Dog": DOG,
+        "Pet": tagged("kind", cat="Cat", dog="Dog"),
+        "Tree": obj("", children={"type": "array", "items": ref("Tree")}, either={"anyOf": [ref("Leaf"), NULL]}),
+        "Leaf": {"anyOf": [STRING, {"type": "array", "items": ref("Tree")}]},
+        "Awkward": {**obj("x-y"), "properties": awkward},
+        "CatLike": obj("like", like={"enum": ["CatParam", "DogParam"]}, models=ref("Models")),
+        "Models": obj("models", models={"type": "object", "additionalProperties": ref("Dog")}),
+        "Empty": obj(),
+    }
+    body = {name.lower(): ref(name) for name in schemas}
+    send = operation("things.send", requestBody=takes(obj("cat tree", **body)), responses=answers(ref("Cat")))
+    return document(schemas, {"/send": {"post": send}})
+
+
 def _events() -> dict[str, Any]:
     facts = {
         "event": "#/components/schemas/Event",
@@ -389,6 +408,14 @@ FEATURES: dict[str, Feature] = {
         },
     ),
     "parameters": Feature(_every_parameter(), {}),
+    "models that are sent": Feature(
+        _sent_models(),
+        {
+            "Awkward": [{"x-y": {"kind": "cat", "name": "x"}, "class": [{"kind": "dog", "bark": 1}]}],
+            "Tree": [{"children": [{"children": []}], "either": [{}]}, {"either": "leaf"}],
+            "CatLike": [{"like": "CatParam", "models": {"models": {"a": {"kind": "dog", "bark": 1}}}}],
+        },
+    ),
     "event streams": Feature(_events(), {"Event": [{"kind": "cat", "name": "x"}, {"kind": "?"}]}),
     "answers": Feature(
         document(

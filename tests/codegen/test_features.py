@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_type_hints, is_typeddict
 
 import httpx
 import pytest
@@ -39,6 +39,29 @@ def test_values_come_back_as_they_went_in(name: str, feature_package: Callable[[
             decode = decoder(api, feature, component)
             for value in values:
                 assert to_json_value(decode(value)) == value
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_what_requests_take_resolves_at_run_time(name: str, feature_package: Callable[[str], Path]) -> None:
+    with imported(feature_package(name)) as api:
+        params = vars(sys.modules[f"{api.__name__}.params"])
+        for each in filter(is_typeddict, params.values()):
+            assert get_type_hints(each).keys() == each.__annotations__.keys()
+        for module in [sys.modules[found] for found in sys.modules if found.startswith(f"{api.__name__}.api.")]:
+            if hasattr(module, "build_request"):
+                get_type_hints(module.build_request)
+
+
+def test_a_model_stands_for_its_typed_dict_at_any_depth(feature_package: Callable[[str], Path]) -> None:
+    with imported(feature_package("models that are sent")) as api:
+        models, params = (sys.modules[f"{api.__name__}.{name}"] for name in ("models", "params"))
+        assert params.CatLike is params.CatParam
+        assert "Cat" not in vars(params)
+        build_request = sys.modules[f"{api.__name__}.api.things.things_send"].build_request
+        assert get_type_hints(build_request)["cat"] is params.CatParam
+        cat = {"kind": "cat", "name": "x"}
+        request = build_request(cat=models.Cat(kind="cat", name="x"), tree={"children": [models.Tree(children=[])]})
+        assert request == build_request(cat=cat, tree={"children": [{"children": []}]})
 
 
 @proof_in_full

@@ -31,7 +31,7 @@ def calls(client: Letta, id: str) -> None:
     client.steps.feedback.create(id, feedback="meh")  # type: ignore[arg-type]
     client.conversations.messages.list(id, include_return_message_types=["letter"])  # type: ignore[list-item]
     client.conversations.messages.create(id, input=7)  # type: ignore[call-overload]
-    client.conversations.messages.create(id, messages=[{"role": "boss", "content": "hi"}])  # type: ignore[typeddict-item]
+    client.conversations.messages.create(id, messages=[{"role": "boss", "content": "hi"}])  # type: ignore[list-item]
     client.conversations.messages.create(id, messages=[{"role": "user"}])  # type: ignore[list-item]
     client.conversations.messages.stream(id, starting_after="7")  # type: ignore[arg-type]
     client.conversations.messages.compact(id, compaction_settings={"mode": "sideways"})  # type: ignore[arg-type]

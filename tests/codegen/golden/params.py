@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NotRequired, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Literal, NotRequired, TypeAlias, TypedDict
 
 
 class ThingsRetrieveParams(TypedDict):
@@ -23,13 +23,24 @@ class DogParam(TypedDict):
     barks: NotRequired[bool]
 
 
-PetParam: TypeAlias = CatParam | DogParam
-"""An animal of the house."""
-
-
 class ThingsCreateParams(TypedDict):
     """The keyword arguments of `things.create`."""
 
     name: str
     """What it is called."""
     pets: NotRequired[Sequence[PetParam]]
+
+
+if TYPE_CHECKING:
+    from . import models
+
+    CatLike: TypeAlias = models.Cat | CatParam
+    DogLike: TypeAlias = models.Dog | DogParam
+else:
+    # Whoever reads annotations at run time finds the TypedDicts alone, so that importing this module loads no model.
+    CatLike = CatParam
+    DogLike = DogParam
+
+
+PetParam: TypeAlias = CatLike | DogLike
+"""An animal of the house."""

@@ -10,7 +10,7 @@ import httpx
 from ...client import send, send_async
 from ...models.compaction_response import CompactionResponse
 from ...operations import CONVERSATIONS_MESSAGES_COMPACT, Operation
-from ...params import CompactionSettingsParam, ConversationsMessagesCompactParams
+from ...params import CompactionSettingsLike, ConversationsMessagesCompactParams
 from ...types import UNSET, Request, Unset, make_body, make_path
 
 OPERATION: Final[Operation] = CONVERSATIONS_MESSAGES_COMPACT
@@ -20,7 +20,7 @@ def build_request(
     conversation_id: str,
     *,
     agent_id: str | None | Unset = UNSET,
-    compaction_settings: CompactionSettingsParam | None | Unset = UNSET,
+    compaction_settings: CompactionSettingsLike | None | Unset = UNSET,
 ) -> Request:
     """Compact (summarize) a conversation's message history.
 

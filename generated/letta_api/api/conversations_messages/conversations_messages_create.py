@@ -13,8 +13,8 @@ from ...client import open_stream, open_stream_async, send, send_async
 from ...models.letta_response import LettaResponse
 from ...operations import CONVERSATIONS_MESSAGES_CREATE, Operation
 from ...params import (
-    ClientSkillParam,
-    ClientToolParam,
+    ClientSkillLike,
+    ClientToolLike,
     ConversationMessageRequestInputParam,
     ConversationsMessagesCreateParams,
     MessageInputParam,
@@ -33,8 +33,8 @@ def build_request(
     assistant_message_tool_kwarg: str | None | Unset = UNSET,
     assistant_message_tool_name: str | None | Unset = UNSET,
     background: bool | None | Unset = UNSET,
-    client_skills: Sequence[ClientSkillParam] | None | Unset = UNSET,
-    client_tools: Sequence[ClientToolParam] | None | Unset = UNSET,
+    client_skills: Sequence[ClientSkillLike] | None | Unset = UNSET,
+    client_tools: Sequence[ClientToolLike] | None | Unset = UNSET,
     enable_thinking: str | None | Unset = UNSET,
     include_compaction_messages: bool | None | Unset = UNSET,
     include_pings: bool | None | Unset = UNSET,
