@@ -9,7 +9,7 @@ from attrs import field, frozen
 from codegen.document import Document, Schema, escape, ref_name
 from codegen.faults import Gathering, SpecError
 from codegen.names import MODEL_NAMES, identifiers, module_name
-from codegen.types import NULL, Import, JsonKind, Type, TypeReader, check_words
+from codegen.types import LAZY, NULL, Import, JsonKind, Type, TypeReader, check_words
 
 
 @frozen
@@ -21,6 +21,7 @@ class Field:
         name: its name in Python, the same wherever possible.
         tag: the literal that it always is, where it is a `const` string; else None.
         earlier: other spellings of that literal, which the API used before.
+        lazy: whether it is an array whose items are decoded when they are asked for.
     """
 
     wire: str
@@ -31,6 +32,7 @@ class Field:
     deprecated: bool
     tag: str | None = None
     earlier: tuple[str, ...] = ()
+    lazy: bool = False
 
 
 @frozen
@@ -156,7 +158,8 @@ def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[st
     if missing := required - set(schema["properties"]):
         raise SpecError(f"{place}/required", f"names {sorted(missing)!r}, which is no property")
     read = {
-        wire: reader.read(data, f"{place}/properties/{escape(wire)}") for wire, data in schema["properties"].items()
+        wire: reader.property(wire, data, f"{place}/properties/{escape(wire)}")
+        for wire, data in schema["properties"].items()
     }
     # A field that is called like the class of another would hide it.
     classes = {i.name for t in read.values() for i in t.imports if i.kind in ("models", "unions", "enums")}
@@ -176,6 +179,7 @@ def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[st
                 deprecated=bool(isinstance(data, dict) and data.get("deprecated")),
                 tag=tag,
                 earlier=tuple(sorted(tags.get(wire, set()) - {tag})) if tag is not None else (),
+                lazy=bool(isinstance(data, dict) and data.get(LAZY)),
             )
         )
     fields.sort(key=lambda f: not f.required)

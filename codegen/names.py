@@ -10,7 +10,7 @@ from openapi_python_client import strings
 
 _WORDS = (
     "str int float bool list dict datetime Any Literal ClassVar Wire Self Mapping Tag ABSENT classmethod "
-    "array mapping nullable parse_instant"
+    "array lazy_array mapping nullable parse_instant Lazy"
 )
 _IN_ANNOTATIONS = frozenset(_WORDS.split())
 """What the body of a model's class uses by its bare name: a field called `str` would hide the type."""
@@ -20,7 +20,7 @@ MODEL_NAMES = _IN_ANNOTATIONS | {"to_dict", "from_dict", "to_json", "from_json",
 
 _RESERVED_CLASSES = (
     "ABSENT AbstractAsyncContextManager AbstractContextManager Any Callable ClassVar DECODERS FAULTS "
-    "Final Literal Mapping Model None Operation Page Request Self Sequence Stream TYPE_CHECKING Tag True "
+    "Final Lazy Literal Mapping Model None Operation Page Request Self Sequence Stream TYPE_CHECKING Tag True "
     "TypeAlias TypedDict NotRequired UNSET Unknown Unpack Unset Wire"
 )
 RESERVED_CLASSES = frozenset(_RESERVED_CLASSES.split())

@@ -33,6 +33,9 @@ UNDERSTOOD = ANNOTATIONS | frozenset(_UNDERSTOOD.split())
 SOURCE = "$source$"
 """Stands in decoding expressions for the JSON value."""
 
+LAZY = "x-letta-lazy"
+"""Says of a property that is an array of models: decode an item when it is asked for."""
+
 NULL = {"type": "null"}
 
 SCALARS: dict[str, str] = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
@@ -199,6 +202,29 @@ class TypeReader:
             *schema.get("oneOf", []),
         ]
         return any(self._needs_decoding(part) for part in [*parts, *schema.get("allOf", [])])
+
+    def property(self, key: str, schema: Any, place: str) -> Type:
+        """The type of a property, which can be an array whose items wait until they are asked for.
+
+        Raises:
+            SpecError: as `read`; also where what shall wait is no array of models.
+        """
+        if not isinstance(schema, dict) or LAZY not in schema:
+            return self.read(schema, place)
+        at = f"{place}/{LAZY}"
+        if schema[LAZY] is not True:
+            raise SpecError(at, f"is {schema[LAZY]!r}; it is true, or not there")
+        item = ref_name(schema.get("items"))
+        if set(_types(schema)) - {"null"} != {"array"} or item is None or self.kind(item, at) != "model":
+            raise SpecError(at, "stands at what is no array of a component with properties")
+        type_ = self.read({word: value for word, value in schema.items() if word != LAZY}, place)
+        return evolve(
+            type_,
+            decode=f"Lazy({item}, {SOURCE}, {key!r})",
+            function=f"lazy_array({item}, {key!r})",
+            imports=self.read(schema["items"], place).imports | {_decoding("Lazy"), _decoding("lazy_array")},
+            placed=None,
+        )
 
     def read(self, schema: Any, place: str) -> Type:
         """The type of a schema.
@@ -383,6 +409,8 @@ def check_words(schema: Schema, place: str) -> None:
     unknown = [word for word in schema if word not in UNDERSTOOD and not word.startswith("x-")]
     if unknown:
         raise SpecError(place, f"uses {', '.join(sorted(unknown))}, which the generator does not understand")
+    if LAZY in schema:
+        raise SpecError(f"{place}/{LAZY}", "stands at what is no property of a component")
     if "discriminator" in schema and "anyOf" not in schema and "oneOf" not in schema:
         raise SpecError(place, "has a discriminator and no members; list them in a oneOf")
 

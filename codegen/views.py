@@ -12,6 +12,12 @@ from codegen.docs import DEPRECATED, docstring, escaped
 from codegen.models import Field, Library, Model, Union
 from codegen.types import SOURCE, Import, Type
 
+WAITS = (
+    "The items are decoded when they are first asked for: one that is malformed raises `DecodeError` then, which names"
+    " its path from this model on."
+)
+"""What the documentation of a field says whose items wait."""
+
 
 @frozen
 class FieldView:
@@ -81,7 +87,9 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
         name=field.name,
         annotation=annotation,
         default=default,
-        docstring=_documented(field.description, deprecated=field.deprecated),
+        docstring=_documented(
+            f"{field.description}\n\n{WAITS}".strip() if field.lazy else field.description, deprecated=field.deprecated
+        ),
         key=repr(field.wire),
         quoted=quoted,
         required=field.required,
@@ -198,6 +206,7 @@ class LibraryView:
     models: list[Any]
     unions: list[Any]
     enums: list[Any]
+    lazy: bool
 
 
 @frozen
@@ -227,4 +236,5 @@ def library_view(library: Library) -> LibraryView:
         EnumView(e.name, ", ".join(map(repr, e.values)), docstring(e.description, 0) if e.description else "")
         for e in sorted(library.enums.values(), key=lambda e: e.name)
     ]
-    return LibraryView(sorted(library.models.values(), key=lambda m: m.name), unions, enums)
+    lazy = any(field.lazy for model in library.models.values() for field in model.fields)
+    return LibraryView(sorted(library.models.values(), key=lambda m: m.name), unions, enums, lazy)

@@ -1,4 +1,8 @@
-"""`Letta` and `AsyncLetta`: settings, resources, closing."""
+"""`Letta` and `AsyncLetta`: settings, resources, closing.
+
+What a client is made of is loaded by the first client, and what a resource needs by the first use of it: a program that
+imports the classes starts nearly as fast as one that imports httpx.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +13,26 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx
 
-from .busy import WhenBusy
-from .config import NOT_GIVEN, ClientOptions, NotGiven, TimeLimit, change_config, make_config
-from .forking import own_http
-from .hooks import Hooks
-from .limits import StreamLimits
-from .resources.conversations import AsyncConversations, Conversations
-from .resources.steps import AsyncSteps, Steps
-from .retry import RetryPolicy
-from .transport import AsyncTransport, Transport
+from .not_given import NOT_GIVEN
 from .verbs import AsyncVerbs, Verbs
 
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from .busy import WhenBusy
+    from .config import ClientOptions, TimeLimit
+    from .hooks import Hooks
+    from .limits import StreamLimits
+    from .not_given import NotGiven
+    from .resources.conversations import AsyncConversations, Conversations
     from .resources.raw_client import (
         AsyncLettaWithRawResponse,
         AsyncLettaWithStreamingResponse,
         LettaWithRawResponse,
         LettaWithStreamingResponse,
     )
+    from .resources.steps import AsyncSteps, Steps
+    from .retry import RetryPolicy
 
 
 def check_http(given: object, wanted: type) -> None:
@@ -84,22 +88,26 @@ class Letta(Verbs):
         default_query: Mapping[str, Any] | None = None,
         http_client: httpx.Client | None = None,
     ) -> None:
+        from .config import make_config
+        from .forking import own_http
+        from .transport import Transport
+
         check_http(http_client, httpx.Client)
-        options = ClientOptions(
-            api_key=api_key,
-            project=project,
-            project_id=project_id,
-            environment=environment,
-            base_url=base_url,
-            timeout=timeout,
-            max_retries=max_retries,
-            retry=retry,
-            hooks=hooks,
-            stream_limits=stream_limits,
-            when_busy=when_busy,
-            default_headers=default_headers,
-            default_query=default_query,
-        )
+        options: ClientOptions = {
+            "api_key": api_key,
+            "project": project,
+            "project_id": project_id,
+            "environment": environment,
+            "base_url": base_url,
+            "timeout": timeout,
+            "max_retries": max_retries,
+            "retry": retry,
+            "hooks": hooks,
+            "stream_limits": stream_limits,
+            "when_busy": when_busy,
+            "default_headers": default_headers,
+            "default_query": default_query,
+        }
         config = make_config(os.environ, options)
         self._owns_http = http_client is None
         self._transport = Transport(http_client or own_http(httpx.Client), config)
@@ -112,11 +120,15 @@ class Letta(Verbs):
     @cached_property
     def steps(self) -> Steps:
         """The steps of agents."""
+        from .resources.steps import Steps
+
         return Steps(self._transport)
 
     @cached_property
     def conversations(self) -> Conversations:
         """Conversations with agents."""
+        from .resources.conversations import Conversations
+
         return Conversations(self._transport)
 
     @cached_property
@@ -148,6 +160,9 @@ class Letta(Verbs):
             TypeError: an argument is unknown, or of the wrong type.
             ValueError: an argument has an impossible value.
         """
+        from .config import change_config
+        from .transport import Transport
+
         check_http(http_client, httpx.Client)
         config = change_config(self._transport.config, options)
         changed = type(self).__new__(type(self))
@@ -222,22 +237,26 @@ class AsyncLetta(AsyncVerbs):
         default_query: Mapping[str, Any] | None = None,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
+        from .config import make_config
+        from .forking import own_http
+        from .transport import AsyncTransport
+
         check_http(http_client, httpx.AsyncClient)
-        options = ClientOptions(
-            api_key=api_key,
-            project=project,
-            project_id=project_id,
-            environment=environment,
-            base_url=base_url,
-            timeout=timeout,
-            max_retries=max_retries,
-            retry=retry,
-            hooks=hooks,
-            stream_limits=stream_limits,
-            when_busy=when_busy,
-            default_headers=default_headers,
-            default_query=default_query,
-        )
+        options: ClientOptions = {
+            "api_key": api_key,
+            "project": project,
+            "project_id": project_id,
+            "environment": environment,
+            "base_url": base_url,
+            "timeout": timeout,
+            "max_retries": max_retries,
+            "retry": retry,
+            "hooks": hooks,
+            "stream_limits": stream_limits,
+            "when_busy": when_busy,
+            "default_headers": default_headers,
+            "default_query": default_query,
+        }
         config = make_config(os.environ, options)
         self._owns_http = http_client is None
         self._transport = AsyncTransport(http_client or own_http(httpx.AsyncClient), config)
@@ -250,11 +269,15 @@ class AsyncLetta(AsyncVerbs):
     @cached_property
     def steps(self) -> AsyncSteps:
         """The steps of agents."""
+        from .resources.steps import AsyncSteps
+
         return AsyncSteps(self._transport)
 
     @cached_property
     def conversations(self) -> AsyncConversations:
         """Conversations with agents."""
+        from .resources.conversations import AsyncConversations
+
         return AsyncConversations(self._transport)
 
     @cached_property
@@ -286,6 +309,9 @@ class AsyncLetta(AsyncVerbs):
             TypeError: an argument is unknown, or of the wrong type.
             ValueError: an argument has an impossible value.
         """
+        from .config import change_config
+        from .transport import AsyncTransport
+
         check_http(http_client, httpx.AsyncClient)
         config = change_config(self._transport.config, options)
         changed = type(self).__new__(type(self))

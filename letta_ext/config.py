@@ -14,6 +14,8 @@ from ._version import __version__
 from .busy import WhenBusy, read_when_busy
 from .hooks import Hooks
 from .limits import StreamLimits
+from .not_given import NOT_GIVEN as NOT_GIVEN
+from .not_given import NotGiven as NotGiven
 from .redaction import is_secret, merged
 from .retry import RetryPolicy
 from .shapes import is_array, is_object
@@ -30,20 +32,6 @@ TimeLimit: TypeAlias = float | httpx.Timeout | None
 """Seconds for each phase of a request, an `httpx.Timeout` for phases of their own, or None for no limit."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-
-class NotGiven:
-    """The type of `NOT_GIVEN`."""
-
-    def __bool__(self) -> Literal[False]:
-        return False
-
-    def __repr__(self) -> str:
-        return "NOT_GIVEN"
-
-
-NOT_GIVEN: Final = NotGiven()
-"""The default of an argument for which None means something."""
 
 
 def given(arguments: Mapping[str, Any]) -> Mapping[str, Any]:

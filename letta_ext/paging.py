@@ -320,9 +320,13 @@ class Walk:
                 self.passed[name] = still | self.memory.unseen(answer)
         if self.memory.complete:
             asked = self.memory.count + size - 1
-            answer = Answer((yield {**self.arguments, self.facts.limit: asked}), self.facts)
-            if last in answer.cursors:
-                return answer, asked
+            while True:
+                answer = Answer((yield {**self.arguments, self.facts.limit: asked}), self.facts)
+                if last in answer.cursors:
+                    return answer, asked
+                if len(answer.cursors) < asked:
+                    break
+                asked *= 2  # things of one position come in another order each time: the last one stands further on
         raise self._changed()
 
     def _changed(self, why: str = "began it again, or has no longer what it stood at") -> ListChangedError:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeGuard, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsIndex, TypeAlias, TypeGuard, TypeVar, overload
 
 from attrs import define, field, frozen
 
 from .errors import DecodeError
 
 T = TypeVar("T")
+M = TypeVar("M", bound="Model")
 
 ABSENT: Any = object()
 """The default of an optional field: its slot stays empty."""
@@ -221,7 +223,8 @@ def _short(value: object, limit: int = 200) -> str:
     if isinstance(value, (str, bytes)) and len(value) > limit:
         text = f"{value[: limit // 2]!r}…{value[-limit // 4 :]!r}"
     elif is_array(value) and len(value) > limit // 8:
-        text = f"[{', '.join(map(repr, value[: limit // 40]))}, … {len(value)} in all]"
+        first = value.shown(limit // 40) if isinstance(value, Lazy) else value[: limit // 40]
+        text = f"[{', '.join(map(repr, first))}, … {len(value)} in all]"
     else:
         text = repr(value)
     return text if len(text) <= 2 * limit else f"{text[:limit]}…{text[-limit // 4 :]}"
@@ -322,6 +325,122 @@ def read_array(decode: Callable[[Any], T], value: Any) -> list[T]:
         return [_at(index, decode, item) for index, item in enumerate(items)]
 
 
+class Lazy(list[M]):
+    """An array whose items are decoded when they are first asked for. To its users it is the list of the models.
+
+    Asking for one item decodes that item, going over all, comparing or changing the list decodes all. Its length,
+    its JSON form and copies decode nothing; its repr shows a malformed item as it came. Only what is written in C and
+    reads the memory of a list past its methods would see the JSON.
+
+    Args:
+        kind: the model of the items.
+        value: the JSON array.
+        key: the key that the array stands under, which errors begin with.
+
+    Raises:
+        DecodeError: an item that is asked for is malformed; it names the path, such as `content[3].token`.
+    """
+
+    __slots__ = ("_key", "_kind", "_waits")
+
+    def __init__(self, kind: type[M], value: Any, key: str) -> None:
+        super().__init__(each(value))
+        self._kind = kind
+        self._key = key
+        self._waits = True
+
+    def _held(self) -> list[Any]:
+        return list(super().__iter__())
+
+    def _item(self, index: int, item: Any) -> M:
+        kind = self._kind
+        if item.__class__ is kind:
+            decoded: M = item
+            return decoded
+        try:
+            return _at(index, kind.from_dict, item)
+        except DecodeError as fault:
+            raise fault.below(self._key) from None
+
+    def _decode_all(self) -> None:
+        """Decodes what is not decoded yet; where an item is malformed, all stay as they are."""
+        if self._waits:
+            kind, items = self._kind, self._held()
+            decode = kind.from_dict
+            try:
+                found = [item if item.__class__ is kind else decode(item) for item in items]
+            except FAULTS:  # once more, to say where
+                found = [self._item(index, item) for index, item in enumerate(items)]
+            super().__setitem__(slice(None), found)
+            self._waits = False
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> M: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[M]: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> M | list[M]:
+        if not self._waits:
+            return super().__getitem__(index)
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        place = range(len(self))[index]
+        item = self._item(place, super().__getitem__(place))
+        super().__setitem__(place, item)
+        return item
+
+    def __radd__(self, other: list[M]) -> list[M]:
+        return [*other, *self]
+
+    def __repr__(self) -> str:
+        return repr(self.shown(len(self)))
+
+    def shown(self, most: int) -> list[Any]:
+        """The first items, for people: what is malformed stands there as it came."""
+        found: list[Any] = []
+        for index, item in enumerate(self._held()[:most]):
+            try:
+                found.append(item if not self._waits else self._item(index, item))
+            except DecodeError:
+                found.append(item)
+        return found
+
+    def to_json_value(self) -> list[Any]:
+        """The JSON array: what was not decoded, as it came."""
+        return [to_json_value(item) for item in self._held()]
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        items = self._held()
+        return (Lazy, (self._kind, items, self._key)) if self._waits else (list, (items,))
+
+
+def _after_decoding(name: str) -> Callable[..., Any]:
+    method: Callable[..., Any] = getattr(list, name)
+
+    @wraps(method)
+    def decoded(self: Lazy[Any], *args: Any, **options: Any) -> Any:
+        self._decode_all()  # pyright: ignore[reportPrivateUsage]  # a method of that class
+        return method(self, *args, **options)
+
+    return decoded
+
+
+for _name in (
+    "__iter__ __reversed__ __contains__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __add__ __iadd__ __mul__ __rmul__ "
+    "__imul__ __setitem__ __delitem__ append clear copy count extend index insert pop remove reverse sort"
+).split():
+    setattr(Lazy, _name, _after_decoding(_name))
+
+
+def lazy_array(kind: type[M], key: str) -> Callable[[Any], list[M]]:
+    """A decoder of arrays whose items wait until they are asked for."""
+
+    def decode_array(value: Any) -> list[M]:
+        return Lazy(kind, value, key)
+
+    return decode_array
+
+
 def mapping(decode: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
     """A decoder of objects with free keys whose errors name the key."""
 
@@ -359,6 +478,8 @@ def to_json_value(value: Any) -> Any:
         return value.to_dict()
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, Lazy):
+        return value.to_json_value()
     if is_mapping(value):
         return {key: to_json_value(item) for key, item in value.items()}
     if is_sequence(value):

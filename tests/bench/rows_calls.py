@@ -86,6 +86,20 @@ def first_decode() -> Mapping[str, Callable[[], float]]:
     }
 
 
+def first_call() -> Mapping[str, Callable[[], float]]:
+    """Importing the client, making one, and its first call, without a network: all that a short program waits for."""
+    made = (
+        f"import httpx\nbody = {bodies.recorded('step_retrieve')!r}\n"
+        "http = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, content=body)))\n"
+    )
+    given = "api_key='key', base_url='http://letta.test', http_client=http"
+    return {
+        OURS: starting(f"from letta_ext import Letta\n{made}Letta({given}).steps.retrieve({STEP!r})"),
+        PUBLISHED: starting(f"from letta_client import Letta\n{made}Letta({given}).steps.retrieve({STEP!r})"),
+        BARE: starting(f"import attrs\n{made}http.get('http://letta.test/v1/steps/{STEP}').json()"),
+    }
+
+
 def _bare_call(http: httpx.Client, base_url: str) -> Work:
     def call() -> object:
         response = http.get(f"{base_url}/v1/steps/{STEP}", headers=HEADERS)
@@ -256,6 +270,7 @@ def rows() -> list[Row | Sampled]:
             STARTING, "import the client", lambda: importing("from {} import Letta"), BARE, 1.4, "overhead", "ms", 1e3
         ),
         Sampled(STARTING, "import and the first decode", first_decode, BARE, None, "overhead", "ms", 1e3),
+        Sampled(STARTING, "import and the first call", first_call, BARE, None, "overhead", "ms", 1e3),
         Row(CALLS, "one small call on MockTransport", mock_call, reach=1.3, **small),
         Row(CALLS, "one small call over loopback", lambda: loopback_call("fixed"), reach=1.15, clock=wall, **small),
         Row(

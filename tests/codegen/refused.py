@@ -21,6 +21,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown word": (document({"T": obj("", a={"if": STRING})}), "#/components/schemas/T/properties/a"),
     "unknown word of a component": (document({"T": obj("", a=STRING) | {"if": STRING}}), "#/components/schemas/T"),
     "no such type": (document({"T": obj("", a={"type": "strin"})}), "#/components/schemas/T/properties/a"),
+    "waiting array of scalars": (
+        document({"T": obj("", a={"type": "array", "items": STRING, "x-letta-lazy": True})}),
+        "#/components/schemas/T/properties/a/x-letta-lazy",
+    ),
+    "waiting array, no property": (
+        document({"A": obj("", a=STRING), "T": {"type": "array", "items": ref("A"), "x-letta-lazy": True}}),
+        "#/components/schemas/T/x-letta-lazy",
+    ),
+    "waiting array, said otherwise": (
+        document({"A": obj("", a=STRING), "T": obj("", a={"type": "array", "items": ref("A"), "x-letta-lazy": "yes"})}),
+        "#/components/schemas/T/properties/a/x-letta-lazy",
+    ),
     "allOf": (document({"T": {"allOf": [obj("", a=STRING), obj("", b=STRING)]}}), "#/components/schemas/T"),
     "closed object": (
         document({"T": obj("", a=STRING) | {"additionalProperties": False}}),

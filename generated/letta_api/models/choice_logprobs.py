@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, array, create, each, nullable
+from ..decoding import ABSENT, FAULTS, Lazy, Model, Wire, create, lazy_array, nullable
 from .token_logprob import TokenLogprob
 
 
@@ -15,11 +15,17 @@ class ChoiceLogprobs(Model):
     """`ChoiceLogprobs` of the API."""
 
     content: list[TokenLogprob] | None = ABSENT
+    """The items are decoded when they are first asked for: one that is malformed raises `DecodeError`
+    then, which names its path from this model on.
+    """
     refusal: list[TokenLogprob] | None = ABSENT
+    """The items are decoded when they are first asked for: one that is malformed raises `DecodeError`
+    then, which names its path from this model on.
+    """
 
     _wire: ClassVar[Wire] = {
-        "content": ("content", False, nullable(array(TokenLogprob.from_dict))),
-        "refusal": ("refusal", False, nullable(array(TokenLogprob.from_dict))),
+        "content": ("content", False, nullable(lazy_array(TokenLogprob, "content"))),
+        "refusal": ("refusal", False, nullable(lazy_array(TokenLogprob, "refusal"))),
     }
 
     @classmethod
@@ -27,16 +33,8 @@ class ChoiceLogprobs(Model):
         try:
             if len(data) >= 2:
                 self = create(cls)
-                self.content = (
-                    None
-                    if (value := data["content"]) is None
-                    else [TokenLogprob.from_dict(item) for item in each(value)]
-                )
-                self.refusal = (
-                    None
-                    if (value := data["refusal"]) is None
-                    else [TokenLogprob.from_dict(item) for item in each(value)]
-                )
+                self.content = None if (value := data["content"]) is None else Lazy(TokenLogprob, value, "content")
+                self.refusal = None if (value := data["refusal"]) is None else Lazy(TokenLogprob, value, "refusal")
                 self._extra = None if len(data) == 2 else cls._unknown(data)
                 return self
         except FAULTS:
