@@ -55,6 +55,10 @@ class Shapes:
             return value
         return type(value).__name__
 
+    def anonymous(self, value: Any) -> str:
+        """The shape of a value by itself, as text: its ids are numbered anew."""
+        return json.dumps(Shapes(self._names).of(value))
+
     def _text(self, text: str, key: str) -> str:
         if text in self._names:
             return f"<{self._names[text]}>"

@@ -156,9 +156,7 @@ def test_all_that_is_public_is_documented(module: Any) -> None:
 
 # The calls of the API.
 
-CALLS: Final[dict[str, Operation]] = {
-    each.id: each for each in vars(operations).values() if isinstance(each, Operation)
-}
+CALLS: Final[dict[str, Operation]] = {each.id: each for each in operations.OPERATIONS.values()}
 
 
 def method(client: Any, name: str) -> Any:
