@@ -65,6 +65,17 @@ class SSEDecoder:
         Raises:
             EventTooLargeError: an event has grown beyond the bound.
         """
+        return [
+            ServerSentEvent(found.decode("utf-8", "replace")) if isinstance(found, bytes) else found
+            for found in self.split(chunk)
+        ]
+
+    def split(self, chunk: bytes) -> list[bytes | ServerSentEvent]:
+        """The same for whoever wants speed: of an event that has data only, in one line, just the data's bytes.
+
+        Raises:
+            EventTooLargeError: an event has grown beyond the bound.
+        """
         if self._at_start and not (chunk := self._without_bom(chunk)):
             return []
         if self._after_cr and chunk:
@@ -82,33 +93,42 @@ class SSEDecoder:
             self._after_cr = chunk[-1] == CR
             lines = chunk.splitlines()
             rest = b"" if chunk.endswith((b"\n", b"\r")) else lines.pop()
-        else:
+        elif self._data or self._event or self._retry is not None:
             *lines, rest = chunk.split(b"\n")
-        events = self._events(lines)
+        else:
+            return self._whole_events(chunk)
+        events: list[bytes | ServerSentEvent] = [*self._events(lines)]
+        self._hold(rest)
+        return events
+
+    def _whole_events(self, chunk: bytes) -> list[bytes | ServerSentEvent]:
+        """The events of a chunk that begins with an event, and whose lines end with LF: nearly every one."""
+        events: list[bytes | ServerSentEvent] = []
+        if not self._id and len(chunk) <= self._max and chunk.startswith(b"data: "):
+            # Where there are no other lines than of data, one to an event, splitting is all that there is to do.
+            lines_of_all = chunk.count(b"\n")
+            if lines_of_all == 2 and chunk.endswith(b"\n\n"):
+                return [chunk[6:-2]]
+            *whole, rest = chunk[6:].split(b"\n\ndata: ")
+            lines_of_rest = rest.count(b"\n")
+            if lines_of_all == 2 * len(whole) + lines_of_rest:
+                events += whole
+                if lines_of_rest == 2 and rest.endswith(b"\n\n"):
+                    events.append(rest[:-2])
+                    return events
+                chunk = b"data: " + rest
+        *lines, rest = chunk.split(b"\n")
+        events += self._events(lines)
         self._hold(rest)
         return events
 
     def _events(self, lines: list[bytes]) -> list[ServerSentEvent]:
-        # Nearly every event is one line `data: …` and an empty line: what they need is done here, without a call.
         events: list[ServerSentEvent] = []
-        data = self._data
-        # What calling a NamedTuple comes to. That a tuple may hold anything is all that pyright does not know.
-        new = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         for line in lines:
-            if not line:
-                if len(data) == 1 and not self._event and self._retry is None:
-                    text = data.pop().decode("utf-8", "replace")
-                    self._held = 0
-                    events.append(new(ServerSentEvent, (text, "message", self._id, None)))
-                elif (event := self._dispatch()) is not None:
-                    events.append(event)
-            elif line[:6] == b"data: ":
-                data.append(line[6:])
-                self._held += len(line) - 5
-                if self._held > self._max:
-                    raise self._too_large()
-            else:
+            if line:
                 self._field(line)
+            elif (event := self._dispatch()) is not None:
+                events.append(event)
         return events
 
     def _without_bom(self, chunk: bytes) -> bytes:

@@ -6,18 +6,19 @@ event, and that of a cancelled foreground run behind `stop_reason: cancelled`. A
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
-from . import codec
+from .codec import loads, strict_loads
 from .errors import StreamInterrupted, StreamTimeoutError
 from .limits import StreamLimits
 from .refusals import run_error
-from .shapes import is_object
 from .sse import ServerSentEvent
 
 if TYPE_CHECKING:
     from letta_api.unions import StreamEvent
+
+NOTHING: Final[dict[str, Any]] = {}
 
 
 class StreamState:
@@ -48,19 +49,20 @@ class StreamState:
         limits: StreamLimits | None = None,
     ) -> None:
         self._decode = decode
-        self._end = end
-        self._unnumbered = 0  # events behind the last number that have none, in this body
-        self._most = 0  # the same in any body so far: that many have been handed out
+        self._end, self._end_text = end.encode(), end
+        self._unnumbered: int = 0  # events behind the last number that have none, in this body
+        self._most: int = 0  # the same in any body so far: that many have been handed out
         self._cancelled = False
         self.limits = limits or StreamLimits()
-        self._begun = self._asked = self.limits.clock()
+        self._clock = self.limits.clock
+        self._begun = self._asked = self._clock()
         self._idle = 0.0
         self.run_id: str | None = None
         self.last_seq_id: int | None = after
         self.ended = False
         self.progress = 0
 
-    def receive(self, frame: ServerSentEvent) -> StreamEvent | None:
+    def receive(self, frame: bytes | ServerSentEvent) -> StreamEvent | None:
         """The event of a frame, or None where it is the end, empty, or has been seen before.
 
         Raises:
@@ -68,36 +70,54 @@ class StreamState:
             PendingApprovalError: it says that the agent waits for an approval.
             StreamInterrupted: its number says that events are missing.
         """
-        data = frame.data
-        if data == self._end:
-            self.ended = True
-            return None
-        try:
-            value = codec.loads(data)
-        except ValueError as fault:
-            if not data.strip():
+        if isinstance(frame, bytes):
+            if frame == self._end:
+                self.ended = True
                 return None
-            if frame.event == "error":
-                raise run_error({"detail": data}) from None
-            self._idle = 0.0
-            if not self._is_next(None, None):
+            try:
+                value = strict_loads(frame)
+            except ValueError:
+                return self.receive(ServerSentEvent(frame.decode("utf-8", "replace")))
+            failed = False
+        else:
+            if frame.data == self._end_text:
+                self.ended = True
                 return None
-            from letta_api.unions import UnknownStreamEvent  # rare, and models are loaded when they are needed
-
-            return UnknownStreamEvent(data, f"is not JSON: {fault}")
-        fields: Mapping[str, Any] = value if is_object(value) else {}
+            try:
+                value = loads(frame.data)
+            except ValueError as fault:
+                return self._no_json(frame, fault)
+            failed = frame.event == "error"
+        fields: dict[str, Any] = value if value.__class__ is dict else NOTHING
         kind = fields.get("message_type")
-        if kind == "error_message" or frame.event == "error":
+        if failed or kind == "error_message":
             raise run_error(value)
         if isinstance(run_id := fields.get("run_id"), str) and run_id:
             self.run_id = run_id
         if kind != "ping":
             self._idle = 0.0
-        if not self._is_next(kind, fields.get("seq_id")):
+        if (number := fields.get("seq_id")) is None and kind != "ping" and self._unnumbered == self._most:
+            self._most += 1  # what `_is_next` does with most events, a call less
+            self._unnumbered = self._most
+            self.progress += 1
+        elif not self._is_next(kind, number):
             return None
         if kind == "stop_reason":
             self._cancelled = bool(fields.get("stop_reason") == "cancelled")
         return self._decode(value)
+
+    def _no_json(self, frame: ServerSentEvent, fault: ValueError) -> StreamEvent | None:
+        data = frame.data
+        if not data.strip():
+            return None
+        if frame.event == "error":
+            raise run_error({"detail": data}) from None
+        self._idle = 0.0
+        if not self._is_next(None, None):
+            return None
+        from letta_api.unions import UnknownStreamEvent  # rare, and models are loaded when they are needed
+
+        return UnknownStreamEvent(data, f"is not JSON: {fault}")
 
     def _is_next(self, kind: Any, number: Any) -> bool:
         """Keeps count; whether the event is one that was not seen before."""
@@ -134,16 +154,16 @@ class StreamState:
 
     def wait(self) -> None:
         """Says that more is waited for from now on: what the caller does with an event is no silence of the server."""
-        self._asked = self.limits.clock()
+        self._asked = self._clock()
 
     def wake(self) -> None:
         """Says that a wait is over, whether or not it brought anything."""
-        now = self.limits.clock()
+        now = self._clock()
         self._idle += now - self._asked
         self._asked = now
 
     def check_time(self) -> None:
-        """Holds the stream to its bounds; called whenever something came, or should have.
+        """Holds the stream to its bounds, and waits; called whenever something came, or should have.
 
         Raises:
             StreamTimeoutError: it was idle for too long, or takes too long in all.
@@ -151,7 +171,8 @@ class StreamState:
         limits = self.limits
         if limits.idle is not None and self._idle > limits.idle:
             raise self._late("brought nothing but pings", limits.idle)
-        if limits.total is not None and limits.clock() - self._begun > limits.total:
+        self._asked = now = self._clock()
+        if limits.total is not None and now - self._begun > limits.total:
             raise self._late("was not over", limits.total)
 
     def _late(self, what: str, bound: float) -> StreamInterrupted:

@@ -272,7 +272,7 @@ def _events(
             try:
                 for chunk in connection.chunks:
                     state.wake()
-                    for frame in decoder.feed(chunk):
+                    for frame in decoder.split(chunk):
                         event = state.receive(frame)
                         if event is not None:
                             yield event
@@ -280,7 +280,6 @@ def _events(
                         _release(connection.response)
                         return
                     state.check_time()
-                    state.wait()
             except FAULTS as error:
                 fault = error
             if state.may_end:
@@ -418,7 +417,7 @@ async def _async_events(
             try:
                 async for chunk in chunks:
                     state.wake()
-                    for frame in decoder.feed(chunk):
+                    for frame in decoder.split(chunk):
                         event = state.receive(frame)
                         if event is not None:
                             yield event
@@ -426,7 +425,6 @@ async def _async_events(
                         await _async_release(connection.response, chunks)
                         return
                     state.check_time()
-                    state.wait()
             except FAULTS as error:
                 fault = error
             if state.may_end:
