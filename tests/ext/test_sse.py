@@ -52,7 +52,28 @@ def reference(stream: bytes) -> list[ServerSentEvent]:
 
 PIECES = [b"data", b"data:", b"data: ", b"event: ", b"id", b"id:", b"retry: ", b":", b" ", b"\r", b"\n", b"\r\n"]
 PIECES += [b"\n\n", BOM, b"\xef", b"\xbb", b"\xff", "€".encode(), b"\xe2\x82", b"\0", b"0", b"7", b"x", b"[DONE]", b""]
-streams = st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join) | st.binary(max_size=80)
+FRAMES = [
+    b"data: a\n\n",
+    b"data: {}\n\n",
+    b"data: \n\n",
+    b"data:b\n\n",
+    b"data: a\ndata: b\n\n",
+    b": c\n\n",
+    b"\n",
+    b"\r",
+]
+FRAMES += [
+    b"event: e\ndata: a\n\n",
+    b"id: 1\n",
+    b"id\n",
+    b"retry: 5\n",
+    b"data: a\n",
+    b"data: \xff\n\n",
+    b"data: [DONE]\n\n",
+]
+plain = st.lists(st.sampled_from(FRAMES[:2]) | st.sampled_from(FRAMES), max_size=12)
+pieces = st.lists(st.sampled_from(PIECES), max_size=40)
+streams = plain.map(b"".join) | pieces.map(b"".join) | st.binary(max_size=80)
 
 
 @st.composite
