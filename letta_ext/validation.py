@@ -13,8 +13,6 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, NotRequired, Protocol, Required, Union, get_args, get_origin, is_typeddict
 
-from attrs import frozen
-
 from letta_api.decoding import Model, Unknown
 from letta_api.types import Unset
 
@@ -130,7 +128,6 @@ def _wrong(check: Check, value: Any, where: str) -> str:
     return f"{where} must be {_listed(check.names())}, not {_shown(value)}"
 
 
-@frozen
 class _Anything:
     """The API takes any JSON here."""
 
@@ -141,11 +138,11 @@ class _Anything:
         return ["anything"]
 
 
-@frozen
 class _Plain:
     """A scalar. A whole number is a number; True is neither."""
 
-    hint: type
+    def __init__(self, hint: type) -> None:
+        self.hint = hint
 
     def __call__(self, value: Any, where: str) -> None:
         accepted: tuple[type, ...] = (int, float) if self.hint is float else (self.hint,)
@@ -156,11 +153,11 @@ class _Plain:
         return NAMES.get(self.hint, [f"a {self.hint.__name__}"])
 
 
-@frozen
 class _Literals:
     """One of a few values."""
 
-    options: tuple[Any, ...]
+    def __init__(self, options: tuple[Any, ...]) -> None:
+        self.options = options
 
     def __call__(self, value: Any, where: str) -> None:
         if not any(value == option and type(value) is type(option) for option in self.options):
@@ -170,11 +167,11 @@ class _Literals:
         return [repr(option) for option in self.options]
 
 
-@frozen
 class _Items:
     """A list or tuple of things."""
 
-    hint: Any
+    def __init__(self, hint: Any) -> None:
+        self.hint = hint
 
     def __call__(self, value: Any, where: str) -> None:
         if not is_array(value):
@@ -187,11 +184,11 @@ class _Items:
         return ["a list"]
 
 
-@frozen
 class _Entries:
     """A mapping with free keys."""
 
-    hint: Any
+    def __init__(self, hint: Any) -> None:
+        self.hint = hint
 
     def __call__(self, value: Any, where: str) -> None:
         if not is_object(value):
@@ -206,11 +203,11 @@ class _Entries:
         return ["a mapping"]
 
 
-@frozen
 class _Keys:
     """A TypedDict, or a model in its place."""
 
-    hint: Any
+    def __init__(self, hint: Any) -> None:
+        self.hint = hint
 
     def __call__(self, value: Any, where: str) -> None:
         if isinstance(value, Unknown):
