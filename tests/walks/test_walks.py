@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -121,6 +122,32 @@ def test_a_list_of_steps_remembers_only_its_last_things() -> None:
     walk = page._walk  # the one way to see how much it remembers
     assert len(list(page)) == 3000
     assert len(walk.memory._seen) < 300
+
+
+@frozen
+class Restless(Server):
+    """A server that hands out things of one position in another order each time, as a database does without a key."""
+
+    chance: Random = field(factory=Random)
+
+    def __call__(self, arguments: Any) -> list[Any]:
+        turned = self.chance.sample(self.stored, len(self.stored))
+        return Server(tuple(turned), self.order_relative, requests=self.requests)(arguments)
+
+
+@given(
+    stored=compacted(),
+    limit=st.sampled_from(LIMITS),
+    order=st.sampled_from(["asc", "desc"]),
+    order_relative=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_things_of_one_position_in_another_order_each_time(
+    stored: tuple[Stored, ...], limit: int | None, order: str, order_relative: bool, seed: int
+) -> None:
+    server = Restless(stored, order_relative=order_relative, chance=Random(seed))  # noqa: S311 (a seed is wanted)
+    got = list(start(server, order=order, limit=limit))
+    assert sorted(got, key=repr) == sorted(server.everything(order), key=repr)
 
 
 @frozen
