@@ -89,7 +89,7 @@ def draining(count: int) -> Callable[[], None]:
 
 def test_an_event_goes_through_a_stream_for_little_more_than_its_decoding() -> None:
     one_event = (instructions(draining(220)) - instructions(draining(20))) / 200
-    check(one_event / least(EVENT), 8.5)
+    check(one_event / least(EVENT), 7.8)
 
 
 def walking(steps: int, page: int) -> Callable[[], int]:
