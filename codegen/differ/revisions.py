@@ -28,7 +28,7 @@ def load_revision(what: str, *, default: Path, root: Path) -> dict[str, Any]:
     # `--end-of-options`: a revision that looks like an option is none.
     command = ["git", "-C", str(root), "show", "--end-of-options", f"{revision}:{path}"]
     try:
-        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - git, with our own arguments
     except OSError as fault:
         raise SpecError(what, f"is no file, and git cannot be asked: {fault}") from fault
     if done.returncode:
