@@ -6,8 +6,11 @@ from attrs import fields, frozen
 
 from codegen.docs import Section, docstring
 from codegen.operations import Argument, Operation, Page
-from codegen.types import Import
+from codegen.types import Import, Type
 from codegen.views import decoded, import_lines
+
+PARTS = "_parts()"
+"""What the `form` of a union ends with whose members a parser can tell."""
 
 
 @frozen
@@ -25,8 +28,12 @@ class EndpointView:
     body: str
     result: str
     decode: str
+    form: str
+    made: str
     event: str
     decode_event: str
+    event_reader: str
+    read_event: str
     call: str
     json_forward: str
     stream_forward: str
@@ -69,6 +76,8 @@ def endpoint_view(operation: Operation) -> EndpointView:
     needed = operation.imports.union(*(a.type.sent_imports for a in operation.arguments))
     if operation.keywords:
         needed |= {Import("params", "params", operation.params)}
+    reader = _event_reader(stream.event) if stream else None
+    needed |= {reader} if reader else set()
     forwarded = [handed] if handed else []
     return EndpointView(
         constant=operation.constant,
@@ -84,13 +93,25 @@ def endpoint_view(operation: Operation) -> EndpointView:
         body=f"{{{_pairs(body)}}}" if operation.body is not None else "",
         result=result.written if result else "",
         decode=decoded("body", result) if result else "",
+        form=(result.form_written or "") if result else "",
+        made=result.from_parts("parts") if result else "",
         event=stream.event.written if stream else "",
         decode_event=stream.event.expression("data") if stream else "",
+        event_reader=reader.name if reader else "",
+        read_event=stream.event.expression("values_of(text)") if stream else "",
         call=declared,
         json_forward=", ".join([*forwarded, *([f"{switch}=False"] if switch else [])]),
         stream_forward=", ".join([*forwarded, *([f"{switch}=True"] if switch else [])]),
         imports=import_lines(needed, dots="..."),
     )
+
+
+def _event_reader(event: Type) -> Import | None:
+    """The function that reads an event from its text, where a parser can tell the members of the union."""
+    if event.form is None or not event.form.endswith(PARTS):
+        return None
+    module = event.form.removesuffix(PARTS)
+    return Import("unions", module, f"read_{module}")
 
 
 def _request_docstring(operation: Operation) -> str:

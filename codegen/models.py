@@ -80,6 +80,7 @@ class Union:
     description: str
     members: list[Member]
     tag: str | None
+    has_parts: bool = False
 
     @property
     def imports(self) -> set[Import]:
@@ -194,7 +195,8 @@ def _union(name: str, schema: Schema, reader: TypeReader, place: str) -> Union:
     else:
         members = _shaped(schema[word], reader, f"{place}/{word}")
         tag = None
-    return Union(name, name, module_name(name), schema.get("description", ""), members, tag)
+    parts = reader.has_parts(name, place)
+    return Union(name, name, module_name(name), schema.get("description", ""), members, tag, parts)
 
 
 def _tagged(schema: Schema, word: str, reader: TypeReader, place: str) -> list[Member]:

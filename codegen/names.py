@@ -15,12 +15,15 @@ _WORDS = (
 _IN_ANNOTATIONS = frozenset(_WORDS.split())
 """What the body of a model's class uses by its bare name: a field called `str` would hide the type."""
 
-MODEL_NAMES = _IN_ANNOTATIONS | {"to_dict", "from_dict", "to_json", "from_json", "fields_set", "extra_fields", "self"}
+MODEL_NAMES = _IN_ANNOTATIONS | frozenset(
+    ["to_dict", "from_dict", "to_json", "from_json", "from_parts", "fields_set", "extra_fields", "self"]
+)
 """What a field of a model cannot be called: it gets a trailing underscore."""
 
 _RESERVED_CLASSES = (
     "ABSENT AbstractAsyncContextManager AbstractContextManager Any Callable ClassVar DECODERS FAULTS "
-    "Final Lazy Literal Mapping Model None Operation Page Request Self Sequence Stream TYPE_CHECKING Tag True "
+    "Final Lazy Literal MAKERS MEMBERS Mapping Model None Operation Page RAW Request Self Sequence Stream "
+    "TYPE_CHECKING Tag True "
     "TypeAlias TypedDict NotRequired UNSET Unknown Unpack Unset Wire"
 )
 RESERVED_CLASSES = frozenset(_RESERVED_CLASSES.split())

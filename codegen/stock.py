@@ -158,6 +158,9 @@ def _write_ours(project: Project, view: PackageView) -> None:
         (project.package_dir / name).write_text(text, encoding="utf-8", newline="\n")
 
     write("decoding.py", "decoding.py.jinja")
+    write("parts.py", "parts.py.jinja")
+    if view.library.lazy:
+        write("lists.py", "lists.py.jinja")
     write("_lazy.py", "lazy.py.jinja")
     write("enums.py", "enums.py.jinja")
     write("operations.py", "operations.py.jinja")

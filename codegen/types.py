@@ -65,6 +65,9 @@ class Type:
         sent: the alternatives of its annotation in a request: TypedDicts, sequences, the documented literals only.
         sent_imports: what that annotation needs.
         placed: an expression like `decode` whose errors name the place in an array, where that is another one.
+        form: an expression for what a parser of text shall make of a value that is not null; None where that is its
+            JSON value.
+        made: an expression over `SOURCE` that makes the value from that, where `form` says something.
     """
 
     parts: tuple[str, ...]
@@ -76,6 +79,8 @@ class Type:
     sent: tuple[str, ...] = field(default=Factory(lambda self: self.parts, takes_self=True))
     sent_imports: frozenset[Import] = field(default=Factory(lambda self: self.imports, takes_self=True))
     placed: str | None = None
+    form: str | None = None
+    made: str | None = None
 
     @property
     def annotation(self) -> str:
@@ -98,13 +103,25 @@ class Type:
         return _annotation(self.sent, nullable=self.nullable)
 
     def expression(self, source: str) -> str:
-        """Code that decodes the value of the expression `source`, which it evaluates once."""
-        if self.decode is None:
+        """Code that decodes the value of the expression `source`."""
+        return self._over(source, self.decode)
+
+    def from_parts(self, source: str) -> str:
+        """Code that makes the value from what a parser has made, which stands in the expression `source`."""
+        return self._over(source, self.decode if self.form is None else self.made)
+
+    def _over(self, source: str, code: str | None) -> str:
+        if code is None:
             return source
         if not self.nullable:
-            return self.decode.replace(SOURCE, source)
-        decode = self.decode.replace(SOURCE, "value").replace("(value := value)", "value")
-        return f"None if (value := {source}) is None else {decode}"
+            return code.replace(SOURCE, source).replace("(value := value)", "value")
+        code = code.replace(SOURCE, "value")
+        return f"None if (value := {source}) is None else {code}".replace("(value := value)", "value")
+
+    @property
+    def form_written(self) -> str | None:
+        """What a parser of text shall make of a value, with None where null is allowed."""
+        return f"or_null({self.form})" if self.form is not None and self.nullable else self.form
 
     def callable(self) -> str | None:
         """Code for a function from JSON to the value."""
@@ -127,6 +144,14 @@ def _annotation(parts: tuple[str, ...], *, nullable: bool) -> str:
 
 def _decoding(name: str) -> Import:
     return Import("runtime", "decoding", name)
+
+
+def _parts(name: str) -> Import:
+    return Import("runtime", "parts", name)
+
+
+def _lists(name: str) -> Import:
+    return Import("runtime", "lists", name)
 
 
 def _sent(name: str) -> frozenset[Import]:
@@ -222,8 +247,10 @@ class TypeReader:
             type_,
             decode=f"Lazy({item}, {SOURCE}, {key!r})",
             function=f"lazy_array({item}, {key!r})",
-            imports=self.read(schema["items"], place).imports | {_decoding("Lazy"), _decoding("lazy_array")},
+            imports=self.read(schema["items"], place).imports | {*map(_lists, ("Lazy", "lazy_array")), _parts("RAW")},
             placed=None,
+            form="list_of(RAW)",
+            made=f"Lazy({item}, {SOURCE}, {key!r})",
         )
 
     def read(self, schema: Any, place: str) -> Type:
@@ -258,9 +285,12 @@ class TypeReader:
         param = like_name(cls) if kind == "model" else param_name(cls)
         sent, sent_imports = (param,), _sent(param)
         if kind == "model":
-            decode, found = f"{cls}.from_dict", frozenset({Import("models", module, cls)})
+            decode, found = f"{cls}.from_dict", frozenset({Import("models", module, cls), _parts("parts_type")})
             kinds: frozenset[JsonKind] = frozenset({"object"})
-            return Type((cls,), kinds, f"{decode}({SOURCE})", decode, False, found, sent, sent_imports)
+            form, made = f"parts_type({cls})", f"{cls}.from_parts({SOURCE})"
+            return Type(
+                (cls,), kinds, f"{decode}({SOURCE})", decode, False, found, sent, sent_imports, None, form, made
+            )
         if kind == "union":
             decode = f"decode_{module}"
             found = frozenset({Import("unions", module, cls), Import("unions", module, decode)})
@@ -270,7 +300,12 @@ class TypeReader:
             if self._has_plain_string(name):
                 # What a union of a string and something else mostly is; a call less for every piece of a stream.
                 code = f"value if isinstance(value := {SOURCE}, str) else {decode}(value)"
-            return Type((cls,), kinds, code, decode, nullable, found, sent, sent_imports)
+            type_ = Type((cls,), kinds, code, decode, nullable, found, sent, sent_imports)
+            if not self.has_parts(name, place):
+                return type_
+            parts = f"{module}_parts"
+            found |= {Import("unions", module, parts), _parts("MAKERS")}
+            return evolve(type_, imports=found, form=f"{parts}()", made=f"MAKERS[{SOURCE}.__class__]({SOURCE})")
         if kind == "enum":
             if not self.is_alias_enum(name):
                 return self._literals(self.document.schemas[name], self.document.place(name))
@@ -284,6 +319,12 @@ class TypeReader:
             return self.read(self.document.schemas[name], self.document.place(name))
         finally:
             self._resolving.pop()
+
+    def has_parts(self, name: str, place: str) -> bool:
+        """Whether a parser can tell the members of a union: by a tag, and each is a model."""
+        schema = self.document.schemas[name]
+        members = [ref_name(m) for m in _members(schema) if m != NULL]
+        return "discriminator" in schema and all(m is not None and self.kind(m, place) == "model" for m in members)
 
     def _has_plain_string(self, name: str) -> bool:
         """Whether a union takes every string as it is."""
@@ -385,19 +426,28 @@ class TypeReader:
         if item.decode is None:
             return Type(parts, frozenset({"array"}), None, None, False, item.imports, sent, item.sent_imports)
         found = item.runtime() | {_decoding("each"), _decoding("array")}
-        decode, function = f"[{_inner(item)} for item in each({SOURCE})]", f"array({item.callable()})"
+        decode, function = f"[{_inner(item, item.decode)} for item in each({SOURCE})]", f"array({item.callable()})"
         found |= {_decoding("read_array")}
         placed = f"read_array({item.callable()}, {SOURCE})"
-        return Type(parts, frozenset({"array"}), decode, function, False, found, sent, item.sent_imports, placed)
+        form = made = None
+        if item.form is not None:
+            form, made = f"list_of({item.form_written})", f"[{_inner(item, item.made)} for item in {SOURCE}]"
+        kinds: frozenset[JsonKind] = frozenset({"array"})
+        return Type(parts, kinds, decode, function, False, found, sent, item.sent_imports, placed, form, made)
 
     def _map(self, item: Type) -> Type:
         parts, sent = (f"dict[str, {item.written}]",), (f"Mapping[str, {item.sent_written}]",)
         if item.decode is None:
             return Type(parts, frozenset({"object"}), None, None, False, item.imports, sent, item.sent_imports)
         found = item.runtime() | {_decoding("entries"), _decoding("mapping")}
-        decode = f"{{key: {_inner(item)} for key, item in entries({SOURCE}).items()}}"
+        decode = f"{{key: {_inner(item, item.decode)} for key, item in entries({SOURCE}).items()}}"
         function = f"mapping({item.callable()})"
-        return Type(parts, frozenset({"object"}), decode, function, False, found, sent, item.sent_imports)
+        form = made = None
+        if item.form is not None:
+            form = f"dict_of({item.form_written})"
+            made = f"{{key: {_inner(item, item.made)} for key, item in {SOURCE}.items()}}"
+        kinds: frozenset[JsonKind] = frozenset({"object"})
+        return Type(parts, kinds, decode, function, False, found, sent, item.sent_imports, None, form, made)
 
 
 def check_words(schema: Schema, place: str) -> None:
@@ -415,10 +465,10 @@ def check_words(schema: Schema, place: str) -> None:
         raise SpecError(place, "has a discriminator and no members; list them in a oneOf")
 
 
-def _inner(item: Type) -> str:
-    """Code that decodes one item of a comprehension, where a second name would be one too many."""
-    decode = str(item.decode).replace(SOURCE, "item")
-    return f"None if item is None else {decode}" if item.nullable else decode
+def _inner(item: Type, code: str | None) -> str:
+    """Code that makes one item of a comprehension, where a second name would be one too many."""
+    made = str(code).replace(SOURCE, "item")
+    return f"None if item is None else {made}" if item.nullable else made
 
 
 def _members(schema: Schema) -> list[Any]:

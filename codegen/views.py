@@ -32,6 +32,8 @@ class FieldView:
     required: bool
     decoder: str
     expression: str
+    made: str
+    form: str | None
     note: str
 
 
@@ -43,6 +45,7 @@ class ModelView:
     docstring: str
     fields: list[FieldView]
     tag_test: str
+    forms: str
     imports: list[str]
     typing_imports: list[str]
     late_imports: list[str]
@@ -73,7 +76,13 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
     waits = not late.isdisjoint(type_.imports)
     annotation = type_.written if field.required or field.tag is not None else type_.optional
     quoted = repr(field.name)
+    source = f"parts.{field.name}" if field.required else "value"
+    made, form = type_.from_parts(source), type_.form_written
+    if waits:
+        # Models that hold each other have no struct that could hold the other's.
+        made, form = type_.expression(source), None
     if field.tag is not None:
+        made, form = source, None
         default = f" = {field.tag!r}"
         decoder = f"Tag({field.tag!r}, {field.earlier!r})" if field.earlier else f"Tag({field.tag!r})"
         expression = repr(field.tag)
@@ -95,6 +104,8 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
         required=field.required,
         decoder=decoder,
         expression=expression,
+        made=made,
+        form=form,
         # An uppercase name means a constant to pyright; here the API chose it.
         note="  # pyright: ignore[reportConstantRedefinition]" if field.name.isupper() else "",
     )
@@ -113,11 +124,14 @@ def model_view(model: Model, cycles: frozenset[str]) -> ModelView:
     unions = {i for i in late if i.kind == "unions"}
     modules = {f"from ..unions import {i.module} as {_union_module(i)}" for i in unions}
     tag = model.tag
+    fields = [_field(f, late) for f in model.fields]
+    forms = ", ".join(f"{f.quoted}: {f.form}" for f in fields if f.form is not None)
     return ModelView(
         name=model.name,
         docstring=docstring(model.description or f"`{model.component}` of the API."),
-        fields=[_field(f, late) for f in model.fields],
+        fields=fields,
         tag_test=f" and data[{tag.wire!r}] == {tag.tag!r}" if tag else "",
+        forms=f"{{{forms}}}" if forms else "",
         imports=import_lines(model.imports - late, "models"),
         typing_imports=import_lines((i for i in unions if i.name != _decoder(i)), "models"),
         # The names are needed when something is decoded, by then both modules are loaded.
@@ -163,6 +177,7 @@ class RowView:
     decoder: str
     test: str
     expression: str
+    model: str
 
 
 @frozen
@@ -175,6 +190,8 @@ class UnionView:
     alias: str
     tag: str
     tag_text: str
+    has_parts: bool
+    members: str
     table: list[RowView]
     imports: list[str]
 
@@ -184,9 +201,11 @@ def union_view(union: Union) -> UnionView:
     names = [part for m in union.members for part in m.type.parts]
     if union.tag is not None:
         names.append(f"Unknown{union.name}")
-        rows = [RowView(repr(tag), str(m.type.function), "", "") for m in union.members for tag in m.tags]
+        rows = [
+            RowView(repr(tag), str(m.type.function), "", "", m.type.parts[0]) for m in union.members for tag in m.tags
+        ]
     else:
-        rows = [RowView("", "", m.test, decoded("value", m.type)) for m in union.members]
+        rows = [RowView("", "", m.test, decoded("value", m.type), "") for m in union.members]
     return UnionView(
         name=union.name,
         module=union.module,
@@ -194,6 +213,8 @@ def union_view(union: Union) -> UnionView:
         alias=" | ".join(dict.fromkeys(names)),
         tag=repr(union.tag) if union.tag is not None else "",
         tag_text=escaped(union.tag or ""),
+        has_parts=union.has_parts,
+        members=" | ".join(dict.fromkeys(part for m in union.members for part in m.type.parts)),
         table=rows,
         imports=import_lines(union.imports, "unions"),
     )
@@ -229,7 +250,10 @@ class EnumView:
 def library_view(library: Library) -> LibraryView:
     """The components for the templates of the packages, each sorted by name."""
     unions = [
-        ModuleExports(u.module, [u.name, *([f"Unknown{u.name}"] if u.tag is not None else []), f"decode_{u.module}"])
+        ModuleExports(
+            u.module,
+            [u.name, f"decode_{u.module}", *([f"Unknown{u.name}", f"read_{u.module}"] if u.tag is not None else [])],
+        )
         for u in sorted(library.unions.values(), key=lambda u: u.name)
     ]
     enums = [

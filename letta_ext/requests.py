@@ -87,13 +87,15 @@ class Endpoint(Protocol):
 class Answering(Endpoint, Protocol[T_co]):
     """An endpoint that answers JSON."""
 
-    def decode_response(self, body: Any) -> T_co: ...  # noqa: D102
+    @property
+    def read_response(self) -> Callable[[str | bytes], T_co]: ...  # noqa: D102
 
 
 class Streaming(Endpoint, Protocol):
     """An endpoint that answers events."""
 
-    def decode_event(self, data: Any) -> StreamEvent: ...  # noqa: D102
+    @property
+    def read_event(self) -> Callable[[str | bytes], StreamEvent]: ...  # noqa: D102
 
 
 @frozen
@@ -313,7 +315,7 @@ def decode(endpoint: Answering[T], call: Call, response: httpx.Response) -> T:
         APIResponseValidationError: the answer is not what the API document says.
     """
     try:
-        return endpoint.decode_response(codec.loads(response.content))
+        return endpoint.read_response(response.content)
     except (DecodeError, TypeError, ValueError) as fault:
         reason = str(fault) if isinstance(fault, DecodeError) else f"not JSON of the documented shape: {fault}"
         headers = {name.lower(): value for name, value in response.headers.items()}

@@ -6,19 +6,21 @@ event, and that of a cancelled foreground run behind `stop_reason: cancelled`. A
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from .codec import loads, strict_loads
+from letta_api.parts import loads
+
 from .errors import StreamInterrupted, StreamTimeoutError
 from .limits import StreamLimits
 from .refusals import run_error
+from .shapes import is_object
 from .sse import ServerSentEvent
 
 if TYPE_CHECKING:
     from letta_api.unions import StreamEvent
-
-NOTHING: Final[dict[str, Any]] = {}
+SPECIAL: Final = frozenset({"ping", "stop_reason", "error_message"})
+"""The kinds of events that say something of the stream."""
 
 
 class StreamState:
@@ -29,10 +31,11 @@ class StreamState:
     the events without a number, plus one; anything higher means that events are missing.
 
     Args:
-        decode: makes an event of its JSON.
+        read: makes an event of its JSON text.
         end: the data that ends a stream.
         after: the number behind which the stream was asked to start, or None for the whole run.
         limits: the bounds of the stream.
+        observe: is told of each event that is new, where somebody listens.
 
     Attributes:
         run_id: the run, once an event has named it.
@@ -43,12 +46,14 @@ class StreamState:
 
     def __init__(
         self,
-        decode: Callable[[Any], StreamEvent],
+        read: Callable[[str | bytes], StreamEvent],
         end: str,
         after: int | None = None,
         limits: StreamLimits | None = None,
+        observe: Callable[[StreamEvent], None] | None = None,
     ) -> None:
-        self._decode = decode
+        self._read = read
+        self._observe = observe
         self._end, self._end_text = end.encode(), end
         self._unnumbered: int = 0  # events behind the last number that have none, in this body
         self._most: int = 0  # the same in any body so far: that many have been handed out
@@ -70,54 +75,59 @@ class StreamState:
             PendingApprovalError: it says that the agent waits for an approval.
             StreamInterrupted: its number says that events are missing.
         """
-        if isinstance(frame, bytes):
-            if frame == self._end:
-                self.ended = True
-                return None
-            try:
-                value = strict_loads(frame)
-            except ValueError:
-                return self.receive(ServerSentEvent(frame.decode("utf-8", "replace")))
-            failed = False
-        else:
-            if frame.data == self._end_text:
-                self.ended = True
-                return None
-            try:
-                value = loads(frame.data)
-            except ValueError as fault:
-                return self._no_json(frame, fault)
-            failed = frame.event == "error"
-        fields: dict[str, Any] = value if value.__class__ is dict else NOTHING
-        kind = fields.get("message_type")
-        if failed or kind == "error_message":
-            raise run_error(value)
-        if isinstance(run_id := fields.get("run_id"), str) and run_id:
+        if not isinstance(frame, bytes):
+            if frame.event == "error" and frame.data.strip() and frame.data != self._end_text:
+                raise run_error(_json_or_detail(frame.data))
+            frame = frame.data.encode()  # rare: an event that has more than data, in one line
+        if frame == self._end:
+            self.ended = True
+            return None
+        try:
+            event = self._read(frame)
+        except ValueError as fault:
+            return self._no_json(frame.decode("utf-8", "replace"), fault)
+        seen: Any = event
+        try:  # what nearly every event has; one that lacks it raises, which costs the others nothing
+            kind, number, run_id = seen.message_type, seen.seq_id, seen.run_id
+        except AttributeError:
+            kind, number, run_id = _look_into(event)
+        if run_id.__class__ is str and run_id:
             self.run_id = run_id
+        if kind not in SPECIAL:
+            self._idle = 0.0
+            if number is None and self._unnumbered == self._most:
+                self._most += 1  # what `_is_next` does with most events, a call less
+                self._unnumbered = self._most
+                self.progress += 1
+            elif not self._is_next(kind, number):
+                return None
+        elif not self._take_special(kind, number, event):
+            return None
+        if self._observe is not None:
+            self._observe(event)
+        return event
+
+    def _take_special(self, kind: str, number: Any, event: StreamEvent) -> bool:
+        """Notes what an event says of the stream; whether it is one that was not seen before."""
+        if kind == "error_message":
+            raise run_error(event.to_dict())
         if kind != "ping":
             self._idle = 0.0
-        if (number := fields.get("seq_id")) is None and kind != "ping" and self._unnumbered == self._most:
-            self._most += 1  # what `_is_next` does with most events, a call less
-            self._unnumbered = self._most
-            self.progress += 1
-        elif not self._is_next(kind, number):
-            return None
+        if not self._is_next(kind, number):
+            return False
         if kind == "stop_reason":
-            self._cancelled = bool(fields.get("stop_reason") == "cancelled")
-        return self._decode(value)
+            self._cancelled = _fields(event).get("stop_reason") == "cancelled"
+        return True
 
-    def _no_json(self, frame: ServerSentEvent, fault: ValueError) -> StreamEvent | None:
-        data = frame.data
+    def _no_json(self, data: str, fault: ValueError) -> StreamEvent | None:
         if not data.strip():
             return None
-        if frame.event == "error":
-            raise run_error({"detail": data}) from None
         self._idle = 0.0
         if not self._is_next(None, None):
             return None
         from letta_api.unions import UnknownStreamEvent  # rare, and models are loaded when they are needed
 
-        return UnknownStreamEvent(data, f"is not JSON: {fault}")
+        return UnknownStreamEvent(data, str(fault))
 
     def _is_next(self, kind: Any, number: Any) -> bool:
         """Keeps count; whether the event is one that was not seen before."""
@@ -203,3 +213,23 @@ class StreamState:
             f"The stream of {self.run_id} was cut behind event {self.last_seq_id}: {why}. Resume it with"
             f" conversations.messages.stream(run_id=…, starting_after={self.last_seq_id})."
         )
+
+
+def _fields(event: StreamEvent) -> Mapping[str, Any]:
+    value = event.to_dict()
+    return value if is_object(value) else {}
+
+
+def _look_into(event: StreamEvent) -> tuple[str, Any, Any]:
+    """The kind, the number and the run of an event that has not all of them, or that is not known."""
+    fields = _fields(event)
+    kind = fields.get("message_type")
+    return kind if isinstance(kind, str) else "", fields.get("seq_id"), fields.get("run_id")
+
+
+def _json_or_detail(data: str) -> Any:
+    """What an error event says: JSON, or else words."""
+    try:
+        return loads(data)
+    except ValueError:
+        return {"detail": data}

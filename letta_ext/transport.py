@@ -75,8 +75,8 @@ def make_resuming(
     facts = endpoint.OPERATION.stream
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} does not stream")
-    decode_event = call.watch.decoder(endpoint.decode_event)
-    state = StreamState(decode_event, facts.end, arguments.get("starting_after") or None, limits)
+    after = arguments.get("starting_after") or None
+    state = StreamState(endpoint.read_event, facts.end, after, limits, call.watch.observer())
     return Resuming(state, call.retry, plan.lookup, call.watch.hooks(call.hooks))
 
 

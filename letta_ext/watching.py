@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import httpx
 from attrs import evolve
@@ -22,6 +22,8 @@ from .observer import TRACING, Became, Observer
 from .retry import Attempt
 
 if TYPE_CHECKING:
+    from letta_api.unions import StreamEvent
+
     from .requests import Call
 
 T = TypeVar("T")
@@ -46,9 +48,9 @@ class Watch:
         """The hooks of a stream, which hear of its resumptions."""
         return hooks
 
-    def decoder(self, decode: Callable[[Any], T]) -> Callable[[Any], T]:
-        """What decodes the events of a stream."""
-        return decode
+    def observer(self) -> Callable[[StreamEvent], None] | None:
+        """What is told of the events of a stream, where anybody listens."""
+        return None
 
     def stays_open(self) -> None:
         """Says that the call has become a stream, and is over when that is."""
@@ -106,12 +108,12 @@ class _Watching(Watch):
 
         return evolve(hooks, on_resume=on_resume)
 
-    def decoder(self, decode: Callable[[Any], T]) -> Callable[[Any], T]:
-        def observed(data: Any) -> T:
+    def observer(self) -> Callable[[StreamEvent], None]:
+        def observed(event: StreamEvent) -> None:
             self._events = (self._events or 0) + 1
+            data = event.to_dict()
             for each in self._observers:
                 each.event(data)
-            return decode(data)
 
         return observed
 

@@ -10,43 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsIndex, TypeAlias, TypeGuard, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeGuard, TypeVar
 
 from attrs import define, field, frozen
 
 from .errors import DecodeError
+from .parts import ABSENT, FAULTS, REFUSED, Tag, Wire, create, parser, parts_type, values_of
 
 T = TypeVar("T")
-M = TypeVar("M", bound="Model")
-
-ABSENT: Any = object()
-"""The default of an optional field: its slot stays empty."""
-
-FAULTS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
-"""What decoding raises on a value of the wrong shape; `DecodeError` is a ValueError."""
-
-
-@frozen
-class Tag:
-    """The literal that a field always is, and the spellings of it that the API used earlier."""
-
-    value: str
-    earlier: tuple[str, ...] = ()
-
-
-if TYPE_CHECKING:
-
-    def create(cls: type[T]) -> T:
-        """An object without its fields."""
-        ...
-
-else:
-    create = object.__new__  # which `cls.__new__` is too, but has to be looked for
-
-
-Wire: TypeAlias = dict[str, tuple[str, bool, "Callable[[Any], Any] | Tag | None"]]
-"""How a model is read, by JSON key: the field's name, whether it is required, and what decodes its value."""
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -139,6 +110,20 @@ class Model:
         return self
 
     @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        """Takes over what a parser has put in the slots of a struct; see `parts.py`.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError or OverflowError: a value cannot be decoded.
+        """
+        raise TypeError(f"{cls.__name__} has no parts")
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        """What the parser makes of the fields that are more than a JSON value, by name."""
+        return {}
+
+    @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         """Decodes JSON text.
 
@@ -146,10 +131,17 @@ class Model:
             DecodeError: as `from_dict`; also where the text is no JSON.
         """
         try:
-            data = json.loads(text)
-        except ValueError as fault:
-            raise DecodeError("", f"is not JSON: {fault}") from fault
-        return cls.from_dict(data)
+            return cls.from_parts(cls._parse(text))
+        except REFUSED:
+            pass
+        return cls.from_dict(values_of(text))
+
+    @classmethod
+    def _parse(cls, text: str | bytes) -> Any:
+        # In the place of this stands the parser itself, once the class has read something.
+        parse = parser(parts_type(cls))
+        setattr(cls, "_parse", staticmethod(parse))  # noqa: B010  (type checkers know it as a method)
+        return parse(text)
 
     @classmethod
     def _unknown(cls, data: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -223,7 +215,7 @@ def _short(value: object, limit: int = 200) -> str:
     if isinstance(value, (str, bytes)) and len(value) > limit:
         text = f"{value[: limit // 2]!r}…{value[-limit // 4 :]!r}"
     elif is_array(value) and len(value) > limit // 8:
-        first = value.shown(limit // 40) if isinstance(value, Lazy) else value[: limit // 40]
+        first = value.shown(limit // 40) if isinstance(value, Waiting) else value[: limit // 40]
         text = f"[{', '.join(map(repr, first))}, … {len(value)} in all]"
     else:
         text = repr(value)
@@ -322,123 +314,21 @@ def read_array(decode: Callable[[Any], T], value: Any) -> list[T]:
     try:
         return [decode(item) for item in items]
     except FAULTS:  # once more, to say where
-        return [_at(index, decode, item) for index, item in enumerate(items)]
+        return [at(index, decode, item) for index, item in enumerate(items)]
 
 
-class Lazy(list[M]):
-    """An array whose items are decoded when they are first asked for. To its users it is the list of the models.
+class Waiting(list[T]):
+    """A list whose items may still be what they were read from; `lists.py` has it."""
 
-    Asking for one item decodes that item, going over all, comparing or changing the list decodes all. Its length,
-    its JSON form and copies decode nothing; its repr shows a malformed item as it came. Only what is written in C and
-    reads the memory of a list past its methods would see the JSON.
-
-    Args:
-        kind: the model of the items.
-        value: the JSON array.
-        key: the key that the array stands under, which errors begin with.
-
-    Raises:
-        DecodeError: an item that is asked for is malformed; it names the path, such as `content[3].token`.
-    """
-
-    __slots__ = ("_key", "_kind", "_waits")
-
-    def __init__(self, kind: type[M], value: Any, key: str) -> None:
-        super().__init__(each(value))
-        self._kind = kind
-        self._key = key
-        self._waits = True
-
-    def _held(self) -> list[Any]:
-        return list(super().__iter__())
-
-    def _item(self, index: int, item: Any) -> M:
-        kind = self._kind
-        if item.__class__ is kind:
-            decoded: M = item
-            return decoded
-        try:
-            return _at(index, kind.from_dict, item)
-        except DecodeError as fault:
-            raise fault.below(self._key) from None
-
-    def _decode_all(self) -> None:
-        """Decodes what is not decoded yet; where an item is malformed, all stay as they are."""
-        if self._waits:
-            kind, items = self._kind, self._held()
-            decode = kind.from_dict
-            try:
-                found = [item if item.__class__ is kind else decode(item) for item in items]
-            except FAULTS:  # once more, to say where
-                found = [self._item(index, item) for index, item in enumerate(items)]
-            super().__setitem__(slice(None), found)
-            self._waits = False
-
-    @overload
-    def __getitem__(self, index: SupportsIndex) -> M: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[M]: ...
-
-    def __getitem__(self, index: SupportsIndex | slice) -> M | list[M]:
-        if not self._waits:
-            return super().__getitem__(index)
-        if isinstance(index, slice):
-            return [self[place] for place in range(len(self))[index]]
-        place = range(len(self))[index]
-        item = self._item(place, super().__getitem__(place))
-        super().__setitem__(place, item)
-        return item
-
-    def __radd__(self, other: list[M]) -> list[M]:
-        return [*other, *self]
-
-    def __repr__(self) -> str:
-        return repr(self.shown(len(self)))
+    __slots__ = ()
 
     def shown(self, most: int) -> list[Any]:
-        """The first items, for people: what is malformed stands there as it came."""
-        found: list[Any] = []
-        for index, item in enumerate(self._held()[:most]):
-            try:
-                found.append(item if not self._waits else self._item(index, item))
-            except DecodeError:
-                found.append(item)
-        return found
+        """The first items, for people."""
+        raise NotImplementedError
 
     def to_json_value(self) -> list[Any]:
-        """The JSON array: what was not decoded, as it came."""
-        return [to_json_value(item) for item in self._held()]
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
-        items = self._held()
-        return (Lazy, (self._kind, items, self._key)) if self._waits else (list, (items,))
-
-
-def _after_decoding(name: str) -> Callable[..., Any]:
-    method: Callable[..., Any] = getattr(list, name)
-
-    @wraps(method)
-    def decoded(self: Lazy[Any], *args: Any, **options: Any) -> Any:
-        self._decode_all()  # pyright: ignore[reportPrivateUsage]  # a method of that class
-        return method(self, *args, **options)
-
-    return decoded
-
-
-for _name in (
-    "__iter__ __reversed__ __contains__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __add__ __iadd__ __mul__ __rmul__ "
-    "__imul__ __setitem__ __delitem__ append clear copy count extend index insert pop remove reverse sort"
-).split():
-    setattr(Lazy, _name, _after_decoding(_name))
-
-
-def lazy_array(kind: type[M], key: str) -> Callable[[Any], list[M]]:
-    """A decoder of arrays whose items wait until they are asked for."""
-
-    def decode_array(value: Any) -> list[M]:
-        return Lazy(kind, value, key)
-
-    return decode_array
+        """The JSON array."""
+        raise NotImplementedError
 
 
 def mapping(decode: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
@@ -449,7 +339,7 @@ def mapping(decode: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
         try:
             return {key: decode(item) for key, item in items.items()}
         except FAULTS:  # once more, to say where
-            return {key: _at(key, decode, item) for key, item in items.items()}
+            return {key: at(key, decode, item) for key, item in items.items()}
 
     return decode_mapping
 
@@ -463,7 +353,7 @@ def nullable(decode: Callable[[Any], T]) -> Callable[[Any], T | None]:
     return decode_nullable
 
 
-def _at(step: str | int, decode: Callable[[Any], T], value: Any) -> T:
+def at(step: str | int, decode: Callable[[Any], T], value: Any) -> T:
     try:
         return decode(value)
     except DecodeError as fault:
@@ -478,7 +368,7 @@ def to_json_value(value: Any) -> Any:
         return value.to_dict()
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, Lazy):
+    if isinstance(value, Waiting):
         return value.to_json_value()
     if is_mapping(value):
         return {key: to_json_value(item) for key, item in value.items()}

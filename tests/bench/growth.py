@@ -7,11 +7,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import orjson
 from attrs import frozen
 
+from letta_api.api.conversations_messages import conversations_messages_list
 from letta_api.models import LettaResponse
-from letta_api.unions import Message, decode_message
+from letta_api.unions import Message
 from letta_ext import Letta
 
 from . import bodies
@@ -46,11 +46,11 @@ class Line:
 
 
 def _decode_page(text: bytes) -> list[Message]:
-    return [decode_message(each) for each in orjson.loads(text)]
+    return conversations_messages_list.read_response(text)
 
 
 def _visit(text: bytes) -> object:
-    content: Any = LettaResponse.from_dict(orjson.loads(text)).logprobs
+    content: Any = LettaResponse.from_json(text).logprobs
     return [token.logprob for token in content.content]
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import httpx
-import orjson
 
+from letta_api.api.conversations_messages import conversations_messages_list
 from letta_api.models import LettaResponse, Step
-from letta_api.unions import Message, StreamEvent, decode_message, decode_stream_event
+from letta_api.unions import Message, StreamEvent, decode_stream_event, read_stream_event
 from letta_ext import Letta
 
 from . import bodies, others
@@ -32,7 +32,7 @@ def event(text: bytes) -> Mapping[str, Work]:
     stock = others.stock("models.assistant_message", "AssistantMessage").from_dict
     floor = others.floor_decoder(StreamEvent)
     return {
-        OURS: lambda: decode_stream_event(orjson.loads(text)),
+        OURS: lambda: read_stream_event(text),
         PUBLISHED: lambda: published(text),
         STOCK: lambda: stock(json.loads(text)),  # the class is given: its output knows no streams
         FLOOR: lambda: floor(text),
@@ -41,7 +41,7 @@ def event(text: bytes) -> Mapping[str, Work]:
 
 def parsed_event() -> Mapping[str, Work]:
     """The same from parsed JSON: what the decoders alone take."""
-    value = orjson.loads(bodies.delta())
+    value = json.loads(bodies.delta())
     kind = others.published("agents.letta_streaming_response", "LettaStreamingResponse")
     construct, stock = others.construct(), others.stock("models.assistant_message", "AssistantMessage").from_dict
     return {
@@ -59,7 +59,7 @@ def page(text: bytes) -> Mapping[str, Work]:
     client = others.stock("client", "Client")(base_url="http://letta.test")
     answer = httpx.Response(200, content=text)
     return {
-        OURS: lambda: [decode_message(each) for each in orjson.loads(text)],
+        OURS: lambda: conversations_messages_list.read_response(text),
         PUBLISHED: lambda: published(text),
         STOCK: lambda: parse(client=client, response=answer),
         FLOOR: lambda: floor(text),
@@ -71,7 +71,7 @@ def step(text: bytes) -> Mapping[str, Work]:
     published = _constructing(others.published("step", "Step"))
     stock, floor = others.stock("models.step", "Step").from_dict, others.floor_decoder(Step)
     return {
-        OURS: lambda: Step.from_dict(orjson.loads(text)),
+        OURS: lambda: Step.from_json(text),
         PUBLISHED: lambda: published(text),
         STOCK: lambda: stock(json.loads(text)),
         FLOOR: lambda: floor(text),
@@ -84,7 +84,7 @@ def logprobs(read: Callable[[Any], object]) -> Mapping[str, Work]:
     published = _constructing(others.published("agents.letta_response", "LettaResponse"))
     floor = others.floor_decoder(LettaResponse)
     return {
-        OURS: lambda: read(LettaResponse.from_dict(orjson.loads(text))),
+        OURS: lambda: read(LettaResponse.from_json(text)),
         PUBLISHED: lambda: read(published(text)),
         FLOOR: lambda: read(floor(text)),
     }
@@ -154,7 +154,7 @@ def whole_stream(chunks: list[bytes]) -> Mapping[str, Work]:
 def rows() -> list[Row]:
     """The rows."""
     stream = bodies.stream(EVENTS)
-    messages = len(orjson.loads(bodies.recorded("list_asc")))
+    messages = len(json.loads(bodies.recorded("list_asc")))
     tool = next(text for text in bodies.events("send_tool_tokens_stream") if b'"tool_call_message"' in text)
     return [
         Row(DECODING, "a stream event", lambda: event(bodies.delta()), reach=20),

@@ -10,9 +10,9 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final
 
 import httpx
-import orjson
 
-from letta_api.unions import Message, decode_message
+from letta_api.api.conversations_messages import conversations_messages_list
+from letta_api.unions import Message
 from letta_ext import Letta
 
 from . import bodies, others
@@ -47,7 +47,7 @@ def a_message() -> Mapping[str, Callable[[], float]]:
     construct, kind = others.construct(), list[others.published("agents.message", "Message")]  # type: ignore[misc]
     floor = others.floor_decoder(list[Message])
     return {
-        OURS: lambda: held(lambda: [decode_message(each) for each in orjson.loads(text)]) / count,
+        OURS: lambda: held(lambda: conversations_messages_list.read_response(text)) / count,
         PUBLISHED: lambda: held(lambda: construct(type_=kind, value=json.loads(text))) / count,
         FLOOR: lambda: held(lambda: floor(text)) / count,
     }

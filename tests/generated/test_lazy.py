@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from letta_api.decoding import Lazy
+from letta_api.lists import Lazy
 from letta_api.errors import DecodeError
 from letta_api.models import ChoiceLogprobs, LettaResponse, TokenLogprob, TopLogprob
 

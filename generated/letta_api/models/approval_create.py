@@ -6,8 +6,9 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, array, create, each, nullable
-from ..unions.approval_result import ApprovalResult, decode_approval_result
+from ..decoding import Model, array, each, nullable
+from ..parts import ABSENT, FAULTS, MAKERS, Tag, Wire, create, list_of, or_null
+from ..unions.approval_result import ApprovalResult, approval_result_parts, decode_approval_result
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -63,3 +64,27 @@ class ApprovalCreate(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        if (value := parts.approval_request_id) is not ABSENT:
+            self.approval_request_id = value
+        if (value := parts.approvals) is not ABSENT:
+            self.approvals = None if value is None else [MAKERS[item.__class__](item) for item in value]
+        if (value := parts.approve) is not ABSENT:
+            self.approve = value
+        if (value := parts.group_id) is not ABSENT:
+            self.group_id = value
+        if (value := parts.otid) is not ABSENT:
+            self.otid = value
+        if (value := parts.reason) is not ABSENT:
+            self.reason = value
+        if (value := parts.type) is not ABSENT:
+            self.type = value
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"approvals": or_null(list_of(approval_result_parts()))}

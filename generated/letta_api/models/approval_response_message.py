@@ -7,21 +7,9 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import (
-    ABSENT,
-    FAULTS,
-    Model,
-    Tag,
-    Wire,
-    array,
-    create,
-    each,
-    in_utc,
-    nullable,
-    parse_instant,
-    read_instant,
-)
-from ..unions.approval_result import ApprovalResult, decode_approval_result
+from ..decoding import Model, array, each, in_utc, nullable, parse_instant, read_instant
+from ..parts import ABSENT, FAULTS, MAKERS, Tag, Wire, create, list_of, or_null
+from ..unions.approval_result import ApprovalResult, approval_result_parts, decode_approval_result
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -107,3 +95,39 @@ class ApprovalResponseMessage(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.id = parts.id
+        self.date = value if (value := read_instant(parts.date)).tzinfo else in_utc(value)
+        if (value := parts.approval_request_id) is not ABSENT:
+            self.approval_request_id = value
+        if (value := parts.approvals) is not ABSENT:
+            self.approvals = None if value is None else [MAKERS[item.__class__](item) for item in value]
+        if (value := parts.approve) is not ABSENT:
+            self.approve = value
+        if (value := parts.is_err) is not ABSENT:
+            self.is_err = value
+        if (value := parts.message_type) is not ABSENT:
+            self.message_type = value
+        if (value := parts.name) is not ABSENT:
+            self.name = value
+        if (value := parts.otid) is not ABSENT:
+            self.otid = value
+        if (value := parts.reason) is not ABSENT:
+            self.reason = value
+        if (value := parts.run_id) is not ABSENT:
+            self.run_id = value
+        if (value := parts.sender_id) is not ABSENT:
+            self.sender_id = value
+        if (value := parts.seq_id) is not ABSENT:
+            self.seq_id = value
+        if (value := parts.step_id) is not ABSENT:
+            self.step_id = value
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"approvals": or_null(list_of(approval_result_parts()))}

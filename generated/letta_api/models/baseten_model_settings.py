@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -43,3 +44,17 @@ class BasetenModelSettings(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        if (value := parts.max_output_tokens) is not ABSENT:
+            self.max_output_tokens = value
+        if (value := parts.parallel_tool_calls) is not ABSENT:
+            self.parallel_tool_calls = value
+        if (value := parts.provider_type) is not ABSENT:
+            self.provider_type = value
+        if (value := parts.temperature) is not ABSENT:
+            self.temperature = value
+        self._extra = None
+        return self

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -39,3 +40,15 @@ class BillingContext(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        if (value := parts.cost_source) is not ABSENT:
+            self.cost_source = value
+        if (value := parts.customer_id) is not ABSENT:
+            self.customer_id = value
+        if (value := parts.plan_type) is not ABSENT:
+            self.plan_type = value
+        self._extra = None
+        return self

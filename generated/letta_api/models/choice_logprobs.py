@@ -6,7 +6,9 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Lazy, Model, Wire, create, lazy_array, nullable
+from ..decoding import Model, nullable
+from ..lists import Lazy, lazy_array
+from ..parts import ABSENT, FAULTS, RAW, Wire, create, list_of, or_null
 from .token_logprob import TokenLogprob
 
 
@@ -40,3 +42,17 @@ class ChoiceLogprobs(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        if (value := parts.content) is not ABSENT:
+            self.content = None if value is None else Lazy(TokenLogprob, value, "content")
+        if (value := parts.refusal) is not ABSENT:
+            self.refusal = None if value is None else Lazy(TokenLogprob, value, "refusal")
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"content": or_null(list_of(RAW)), "refusal": or_null(list_of(RAW))}

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, create, nullable
+from ..decoding import Model, nullable
+from ..parts import ABSENT, FAULTS, Wire, create, or_null, parts_type
 from .compaction_settings import CompactionSettings
 
 
@@ -44,3 +45,17 @@ class CompactionRequest(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        if (value := parts.agent_id) is not ABSENT:
+            self.agent_id = value
+        if (value := parts.compaction_settings) is not ABSENT:
+            self.compaction_settings = None if value is None else CompactionSettings.from_parts(value)
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"compaction_settings": or_null(parts_type(CompactionSettings))}

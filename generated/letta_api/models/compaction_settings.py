@@ -6,8 +6,9 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, create, nullable
-from ..unions.model_settings import ModelSettings, decode_model_settings
+from ..decoding import Model, nullable
+from ..parts import ABSENT, FAULTS, MAKERS, Wire, create, or_null
+from ..unions.model_settings import ModelSettings, decode_model_settings, model_settings_parts
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -62,3 +63,27 @@ class CompactionSettings(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        if (value := parts.clip_chars) is not ABSENT:
+            self.clip_chars = value
+        if (value := parts.mode) is not ABSENT:
+            self.mode = value
+        if (value := parts.model) is not ABSENT:
+            self.model = value
+        if (value := parts.model_settings) is not ABSENT:
+            self.model_settings = None if value is None else MAKERS[value.__class__](value)
+        if (value := parts.prompt) is not ABSENT:
+            self.prompt = value
+        if (value := parts.prompt_acknowledgement) is not ABSENT:
+            self.prompt_acknowledgement = value
+        if (value := parts.sliding_window_percentage) is not ABSENT:
+            self.sliding_window_percentage = value
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"model_settings": or_null(model_settings_parts())}

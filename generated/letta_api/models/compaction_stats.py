@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -51,3 +52,17 @@ class CompactionStats(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.context_window = parts.context_window
+        self.messages_count_after = parts.messages_count_after
+        self.messages_count_before = parts.messages_count_before
+        self.trigger = parts.trigger
+        if (value := parts.context_tokens_after) is not ABSENT:
+            self.context_tokens_after = value
+        if (value := parts.context_tokens_before) is not ABSENT:
+            self.context_tokens_before = value
+        self._extra = None
+        return self

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Wire, create
 from ..unions.conflict_detail_detail import ConflictDetailDetail, decode_conflict_detail_detail
 
 
@@ -38,3 +39,12 @@ class ConflictDetail(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.detail = value if isinstance(value := parts.detail, str) else decode_conflict_detail_detail(value)
+        if (value := parts.run_id) is not ABSENT:
+            self.run_id = value
+        self._extra = None
+        return self

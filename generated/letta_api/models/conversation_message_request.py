@@ -6,13 +6,14 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, array, create, each, nullable
+from ..decoding import Model, array, each, nullable
 from ..enums import MessageType
+from ..parts import ABSENT, FAULTS, MAKERS, Wire, create, list_of, or_null, parts_type
 from ..unions.conversation_message_request_input import (
     ConversationMessageRequestInput,
     decode_conversation_message_request_input,
 )
-from ..unions.message_input import MessageInput, decode_message_input
+from ..unions.message_input import MessageInput, decode_message_input, message_input_parts
 from .client_skill import ClientSkill
 from .client_tool import ClientTool
 
@@ -170,3 +171,65 @@ class ConversationMessageRequest(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        if (value := parts.agent_id) is not ABSENT:
+            self.agent_id = value
+        if (value := parts.assistant_message_tool_kwarg) is not ABSENT:
+            self.assistant_message_tool_kwarg = value
+        if (value := parts.assistant_message_tool_name) is not ABSENT:
+            self.assistant_message_tool_name = value
+        if (value := parts.background) is not ABSENT:
+            self.background = value
+        if (value := parts.client_skills) is not ABSENT:
+            self.client_skills = None if value is None else [ClientSkill.from_parts(item) for item in value]
+        if (value := parts.client_tools) is not ABSENT:
+            self.client_tools = None if value is None else [ClientTool.from_parts(item) for item in value]
+        if (value := parts.enable_thinking) is not ABSENT:
+            self.enable_thinking = value
+        if (value := parts.include_compaction_messages) is not ABSENT:
+            self.include_compaction_messages = value
+        if (value := parts.include_pings) is not ABSENT:
+            self.include_pings = value
+        if (value := parts.include_return_message_types) is not ABSENT:
+            self.include_return_message_types = value
+        if (value := parts.input) is not ABSENT:
+            self.input = (
+                None
+                if value is None
+                else value
+                if isinstance(value := value, str)
+                else decode_conversation_message_request_input(value)
+            )
+        if (value := parts.max_steps) is not ABSENT:
+            self.max_steps = value
+        if (value := parts.messages) is not ABSENT:
+            self.messages = None if value is None else [MAKERS[item.__class__](item) for item in value]
+        if (value := parts.override_model) is not ABSENT:
+            self.override_model = value
+        if (value := parts.override_system) is not ABSENT:
+            self.override_system = value
+        if (value := parts.return_logprobs) is not ABSENT:
+            self.return_logprobs = value
+        if (value := parts.return_token_ids) is not ABSENT:
+            self.return_token_ids = value
+        if (value := parts.stream_tokens) is not ABSENT:
+            self.stream_tokens = value
+        if (value := parts.streaming) is not ABSENT:
+            self.streaming = value
+        if (value := parts.top_logprobs) is not ABSENT:
+            self.top_logprobs = value
+        if (value := parts.use_assistant_message) is not ABSENT:
+            self.use_assistant_message = value
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {
+            "client_skills": or_null(list_of(parts_type(ClientSkill))),
+            "client_tools": or_null(list_of(parts_type(ClientTool))),
+            "messages": or_null(list_of(message_input_parts())),
+        }

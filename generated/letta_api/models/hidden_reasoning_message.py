@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create, in_utc, parse_instant, read_instant
+from ..decoding import Model, in_utc, parse_instant, read_instant
+from ..parts import ABSENT, FAULTS, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -79,3 +80,30 @@ class HiddenReasoningMessage(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.id = parts.id
+        self.date = value if (value := read_instant(parts.date)).tzinfo else in_utc(value)
+        self.state = parts.state
+        if (value := parts.hidden_reasoning) is not ABSENT:
+            self.hidden_reasoning = value
+        if (value := parts.is_err) is not ABSENT:
+            self.is_err = value
+        if (value := parts.message_type) is not ABSENT:
+            self.message_type = value
+        if (value := parts.name) is not ABSENT:
+            self.name = value
+        if (value := parts.otid) is not ABSENT:
+            self.otid = value
+        if (value := parts.run_id) is not ABSENT:
+            self.run_id = value
+        if (value := parts.sender_id) is not ABSENT:
+            self.sender_id = value
+        if (value := parts.seq_id) is not ABSENT:
+            self.seq_id = value
+        if (value := parts.step_id) is not ABSENT:
+            self.step_id = value
+        self._extra = None
+        return self

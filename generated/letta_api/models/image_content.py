@@ -6,8 +6,9 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import FAULTS, Model, Tag, Wire, create
-from ..unions.image_source import ImageSource, decode_image_source
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, MAKERS, Tag, Wire, create
+from ..unions.image_source import ImageSource, decode_image_source, image_source_parts
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -36,3 +37,16 @@ class ImageContent(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.source = MAKERS[parts.source.__class__](parts.source)
+        if (value := parts.type) is not ABSENT:
+            self.type = value
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"source": image_source_parts()}

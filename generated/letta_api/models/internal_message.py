@@ -7,22 +7,15 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import (
-    ABSENT,
-    FAULTS,
-    Model,
-    Wire,
-    array,
-    create,
-    each,
-    in_utc,
-    nullable,
-    parse_instant,
-    read_instant,
-)
+from ..decoding import Model, array, each, in_utc, nullable, parse_instant, read_instant
 from ..enums import MessageRole
+from ..parts import ABSENT, FAULTS, MAKERS, Wire, create, list_of, or_null, parts_type
 from ..unions.internal_approval import InternalApproval, decode_internal_approval
-from ..unions.internal_content_part import InternalContentPart, decode_internal_content_part
+from ..unions.internal_content_part import (
+    InternalContentPart,
+    decode_internal_content_part,
+    internal_content_part_parts,
+)
 from .internal_tool_call import InternalToolCall
 from .internal_tool_return import InternalToolReturn
 
@@ -175,3 +168,69 @@ class InternalMessage(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.id = parts.id
+        self.role = parts.role
+        if (value := parts.agent_id) is not ABSENT:
+            self.agent_id = value
+        if (value := parts.approval_request_id) is not ABSENT:
+            self.approval_request_id = value
+        if (value := parts.approvals) is not ABSENT:
+            self.approvals = None if value is None else [decode_internal_approval(item) for item in each(value)]
+        if (value := parts.approve) is not ABSENT:
+            self.approve = value
+        if (value := parts.batch_item_id) is not ABSENT:
+            self.batch_item_id = value
+        if (value := parts.content) is not ABSENT:
+            self.content = None if value is None else [MAKERS[item.__class__](item) for item in value]
+        if (value := parts.conversation_id) is not ABSENT:
+            self.conversation_id = value
+        if (value := parts.created_at) is not ABSENT:
+            self.created_at = (
+                None if value is None else value if (value := read_instant(value)).tzinfo else in_utc(value)
+            )
+        if (value := parts.created_by_id) is not ABSENT:
+            self.created_by_id = value
+        if (value := parts.denial_reason) is not ABSENT:
+            self.denial_reason = value
+        if (value := parts.group_id) is not ABSENT:
+            self.group_id = value
+        if (value := parts.is_err) is not ABSENT:
+            self.is_err = value
+        if (value := parts.last_updated_by_id) is not ABSENT:
+            self.last_updated_by_id = value
+        if (value := parts.model) is not ABSENT:
+            self.model = value
+        if (value := parts.name) is not ABSENT:
+            self.name = value
+        if (value := parts.otid) is not ABSENT:
+            self.otid = value
+        if (value := parts.run_id) is not ABSENT:
+            self.run_id = value
+        if (value := parts.sender_id) is not ABSENT:
+            self.sender_id = value
+        if (value := parts.step_id) is not ABSENT:
+            self.step_id = value
+        if (value := parts.tool_call_id) is not ABSENT:
+            self.tool_call_id = value
+        if (value := parts.tool_calls) is not ABSENT:
+            self.tool_calls = None if value is None else [InternalToolCall.from_parts(item) for item in value]
+        if (value := parts.tool_returns) is not ABSENT:
+            self.tool_returns = None if value is None else [InternalToolReturn.from_parts(item) for item in value]
+        if (value := parts.updated_at) is not ABSENT:
+            self.updated_at = (
+                None if value is None else value if (value := read_instant(value)).tzinfo else in_utc(value)
+            )
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {
+            "content": or_null(list_of(internal_content_part_parts())),
+            "tool_calls": or_null(list_of(parts_type(InternalToolCall))),
+            "tool_returns": or_null(list_of(parts_type(InternalToolReturn))),
+        }

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import FAULTS, Model, Tag, Wire, create
+from ..decoding import Model
+from ..parts import FAULTS, Tag, Wire, create, parts_type
 from .internal_tool_call_function import InternalToolCallFunction
 
 
@@ -38,3 +39,16 @@ class InternalToolCall(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.id = parts.id
+        self.function = InternalToolCallFunction.from_parts(parts.function)
+        self.type = parts.type
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"function": parts_type(InternalToolCallFunction)}

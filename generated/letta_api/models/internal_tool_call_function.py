@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import FAULTS, Model, Wire, create
+from ..decoding import Model
+from ..parts import FAULTS, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -33,3 +34,11 @@ class InternalToolCallFunction(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.arguments = parts.arguments
+        self.name = parts.name
+        self._extra = None
+        return self

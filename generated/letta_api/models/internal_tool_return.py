@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, create, nullable
+from ..decoding import Model, nullable
+from ..parts import ABSENT, FAULTS, Wire, create
 from ..unions.internal_tool_return_func_response import (
     InternalToolReturnFuncResponse,
     decode_internal_tool_return_func_response,
@@ -57,3 +58,24 @@ class InternalToolReturn(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.status = parts.status
+        if (value := parts.func_response) is not ABSENT:
+            self.func_response = (
+                None
+                if value is None
+                else value
+                if isinstance(value := value, str)
+                else decode_internal_tool_return_func_response(value)
+            )
+        if (value := parts.stderr) is not ABSENT:
+            self.stderr = value
+        if (value := parts.stdout) is not ABSENT:
+            self.stdout = value
+        if (value := parts.tool_call_id) is not ABSENT:
+            self.tool_call_id = value
+        self._extra = None
+        return self

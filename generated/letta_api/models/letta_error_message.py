@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -51,3 +52,17 @@ class LettaErrorMessage(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.error_type = parts.error_type
+        self.message = parts.message
+        self.message_type = parts.message_type
+        self.run_id = parts.run_id
+        if (value := parts.detail) is not ABSENT:
+            self.detail = value
+        if (value := parts.seq_id) is not ABSENT:
+            self.seq_id = value
+        self._extra = None
+        return self

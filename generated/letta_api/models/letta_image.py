@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -49,3 +50,18 @@ class LettaImage(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.file_id = parts.file_id
+        if (value := parts.data) is not ABSENT:
+            self.data = value
+        if (value := parts.detail) is not ABSENT:
+            self.detail = value
+        if (value := parts.media_type) is not ABSENT:
+            self.media_type = value
+        if (value := parts.type) is not ABSENT:
+            self.type = value
+        self._extra = None
+        return self

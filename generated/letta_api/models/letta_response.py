@@ -6,8 +6,9 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, array, create, each, nullable
-from ..unions.message import Message, decode_message
+from ..decoding import Model, array, each, nullable
+from ..parts import ABSENT, FAULTS, MAKERS, Wire, create, list_of, or_null, parts_type
+from ..unions.message import Message, decode_message, message_parts
 from .choice_logprobs import ChoiceLogprobs
 from .letta_stop_reason import LettaStopReason
 from .letta_usage_statistics import LettaUsageStatistics
@@ -68,3 +69,26 @@ class LettaResponse(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.messages = [MAKERS[item.__class__](item) for item in parts.messages]
+        self.stop_reason = LettaStopReason.from_parts(parts.stop_reason)
+        self.usage = LettaUsageStatistics.from_parts(parts.usage)
+        if (value := parts.logprobs) is not ABSENT:
+            self.logprobs = None if value is None else ChoiceLogprobs.from_parts(value)
+        if (value := parts.turns) is not ABSENT:
+            self.turns = None if value is None else [TurnTokenData.from_parts(item) for item in value]
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {
+            "messages": list_of(message_parts()),
+            "stop_reason": parts_type(LettaStopReason),
+            "usage": parts_type(LettaUsageStatistics),
+            "logprobs": or_null(parts_type(ChoiceLogprobs)),
+            "turns": or_null(list_of(parts_type(TurnTokenData))),
+        }

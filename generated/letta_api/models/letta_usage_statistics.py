@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -66,3 +67,29 @@ class LettaUsageStatistics(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        if (value := parts.cache_write_tokens) is not ABSENT:
+            self.cache_write_tokens = value
+        if (value := parts.cached_input_tokens) is not ABSENT:
+            self.cached_input_tokens = value
+        if (value := parts.completion_tokens) is not ABSENT:
+            self.completion_tokens = value
+        if (value := parts.context_tokens) is not ABSENT:
+            self.context_tokens = value
+        if (value := parts.message_type) is not ABSENT:
+            self.message_type = value
+        if (value := parts.prompt_tokens) is not ABSENT:
+            self.prompt_tokens = value
+        if (value := parts.reasoning_tokens) is not ABSENT:
+            self.reasoning_tokens = value
+        if (value := parts.run_ids) is not ABSENT:
+            self.run_ids = value
+        if (value := parts.step_count) is not ABSENT:
+            self.step_count = value
+        if (value := parts.total_tokens) is not ABSENT:
+            self.total_tokens = value
+        self._extra = None
+        return self

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Tag, Wire, create
 from ..unions.message_create_content import MessageCreateContent, decode_message_create_content
 
 
@@ -65,3 +66,23 @@ class MessageCreate(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.content = value if isinstance(value := parts.content, str) else decode_message_create_content(value)
+        self.role = parts.role
+        if (value := parts.batch_item_id) is not ABSENT:
+            self.batch_item_id = value
+        if (value := parts.group_id) is not ABSENT:
+            self.group_id = value
+        if (value := parts.name) is not ABSENT:
+            self.name = value
+        if (value := parts.otid) is not ABSENT:
+            self.otid = value
+        if (value := parts.sender_id) is not ABSENT:
+            self.sender_id = value
+        if (value := parts.type) is not ABSENT:
+            self.type = value
+        self._extra = None
+        return self

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import FAULTS, Model, Wire, create
+from ..decoding import Model
+from ..parts import FAULTS, Wire, create, parts_type
 from .model_error_body import ModelErrorBody
 
 
@@ -31,3 +32,14 @@ class ModelError(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.error = ModelErrorBody.from_parts(parts.error)
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"error": parts_type(ModelErrorBody)}

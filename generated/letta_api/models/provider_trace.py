@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, create, in_utc, nullable, parse_instant, read_instant
+from ..decoding import Model, in_utc, nullable, parse_instant, read_instant
+from ..parts import ABSENT, FAULTS, Wire, create, or_null, parts_type
 from .billing_context import BillingContext
 
 
@@ -138,3 +139,53 @@ class ProviderTrace(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.request_json = parts.request_json
+        self.response_json = parts.response_json
+        if (value := parts.id) is not ABSENT:
+            self.id = value
+        if (value := parts.agent_id) is not ABSENT:
+            self.agent_id = value
+        if (value := parts.agent_tags) is not ABSENT:
+            self.agent_tags = value
+        if (value := parts.billing_context) is not ABSENT:
+            self.billing_context = None if value is None else BillingContext.from_parts(value)
+        if (value := parts.call_type) is not ABSENT:
+            self.call_type = value
+        if (value := parts.compaction_settings) is not ABSENT:
+            self.compaction_settings = value
+        if (value := parts.created_at) is not ABSENT:
+            self.created_at = (
+                None if value is None else value if (value := read_instant(value)).tzinfo else in_utc(value)
+            )
+        if (value := parts.created_by_id) is not ABSENT:
+            self.created_by_id = value
+        if (value := parts.last_updated_by_id) is not ABSENT:
+            self.last_updated_by_id = value
+        if (value := parts.latency_ms) is not ABSENT:
+            self.latency_ms = value
+        if (value := parts.llm_config) is not ABSENT:
+            self.llm_config = value
+        if (value := parts.org_id) is not ABSENT:
+            self.org_id = value
+        if (value := parts.run_id) is not ABSENT:
+            self.run_id = value
+        if (value := parts.source) is not ABSENT:
+            self.source = value
+        if (value := parts.step_id) is not ABSENT:
+            self.step_id = value
+        if (value := parts.updated_at) is not ABSENT:
+            self.updated_at = (
+                None if value is None else value if (value := read_instant(value)).tzinfo else in_utc(value)
+            )
+        if (value := parts.user_id) is not ABSENT:
+            self.user_id = value
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"billing_context": or_null(parts_type(BillingContext))}

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -61,3 +62,23 @@ class RetrieveStreamRequest(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        if (value := parts.agent_id) is not ABSENT:
+            self.agent_id = value
+        if (value := parts.batch_size) is not ABSENT:
+            self.batch_size = value
+        if (value := parts.include_pings) is not ABSENT:
+            self.include_pings = value
+        if (value := parts.otid) is not ABSENT:
+            self.otid = value
+        if (value := parts.poll_interval) is not ABSENT:
+            self.poll_interval = value
+        if (value := parts.run_id) is not ABSENT:
+            self.run_id = value
+        if (value := parts.starting_after) is not ABSENT:
+            self.starting_after = value
+        self._extra = None
+        return self

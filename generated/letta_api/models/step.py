@@ -6,8 +6,9 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, array, create, each, nullable
+from ..decoding import Model, array, each, nullable
 from ..enums import StepStatus, StopReasonType
+from ..parts import ABSENT, FAULTS, Wire, create, list_of, or_null, parts_type
 from .internal_message import InternalMessage
 
 
@@ -159,3 +160,74 @@ class Step(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.id = parts.id
+        if (value := parts.agent_id) is not ABSENT:
+            self.agent_id = value
+        if (value := parts.cache_write_tokens) is not ABSENT:
+            self.cache_write_tokens = value
+        if (value := parts.cached_input_tokens) is not ABSENT:
+            self.cached_input_tokens = value
+        if (value := parts.completion_tokens) is not ABSENT:
+            self.completion_tokens = value
+        if (value := parts.completion_tokens_details) is not ABSENT:
+            self.completion_tokens_details = value
+        if (value := parts.context_window_limit) is not ABSENT:
+            self.context_window_limit = value
+        if (value := parts.error_data) is not ABSENT:
+            self.error_data = value
+        if (value := parts.error_type) is not ABSENT:
+            self.error_type = value
+        if (value := parts.feedback) is not ABSENT:
+            self.feedback = value
+        if (value := parts.messages) is not ABSENT:
+            self.messages = None if value is None else [InternalMessage.from_parts(item) for item in value]
+        if (value := parts.model) is not ABSENT:
+            self.model = value
+        if (value := parts.model_endpoint) is not ABSENT:
+            self.model_endpoint = value
+        if (value := parts.model_handle) is not ABSENT:
+            self.model_handle = value
+        if (value := parts.origin) is not ABSENT:
+            self.origin = value
+        if (value := parts.project_id) is not ABSENT:
+            self.project_id = value
+        if (value := parts.prompt_tokens) is not ABSENT:
+            self.prompt_tokens = value
+        if (value := parts.prompt_tokens_details) is not ABSENT:
+            self.prompt_tokens_details = value
+        if (value := parts.provider_category) is not ABSENT:
+            self.provider_category = value
+        if (value := parts.provider_id) is not ABSENT:
+            self.provider_id = value
+        if (value := parts.provider_name) is not ABSENT:
+            self.provider_name = value
+        if (value := parts.reasoning_tokens) is not ABSENT:
+            self.reasoning_tokens = value
+        if (value := parts.request_id) is not ABSENT:
+            self.request_id = value
+        if (value := parts.run_id) is not ABSENT:
+            self.run_id = value
+        if (value := parts.status) is not ABSENT:
+            self.status = value
+        if (value := parts.stop_reason) is not ABSENT:
+            self.stop_reason = value
+        if (value := parts.tags) is not ABSENT:
+            self.tags = value
+        if (value := parts.tid) is not ABSENT:
+            self.tid = value
+        if (value := parts.total_tokens) is not ABSENT:
+            self.total_tokens = value
+        if (value := parts.trace_id) is not ABSENT:
+            self.trace_id = value
+        if (value := parts.organization_id) is not ABSENT:
+            self.organization_id = value
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"messages": or_null(list_of(parts_type(InternalMessage)))}

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -79,3 +80,34 @@ class StepMetrics(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.id = parts.id
+        if (value := parts.agent_id) is not ABSENT:
+            self.agent_id = value
+        if (value := parts.base_template_id) is not ABSENT:
+            self.base_template_id = value
+        if (value := parts.llm_request_ns) is not ABSENT:
+            self.llm_request_ns = value
+        if (value := parts.llm_request_start_ns) is not ABSENT:
+            self.llm_request_start_ns = value
+        if (value := parts.project_id) is not ABSENT:
+            self.project_id = value
+        if (value := parts.provider_id) is not ABSENT:
+            self.provider_id = value
+        if (value := parts.run_id) is not ABSENT:
+            self.run_id = value
+        if (value := parts.step_ns) is not ABSENT:
+            self.step_ns = value
+        if (value := parts.step_start_ns) is not ABSENT:
+            self.step_start_ns = value
+        if (value := parts.template_id) is not ABSENT:
+            self.template_id = value
+        if (value := parts.tool_execution_ns) is not ABSENT:
+            self.tool_execution_ns = value
+        if (value := parts.organization_id) is not ABSENT:
+            self.organization_id = value
+        self._extra = None
+        return self

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, array, create, each
+from ..decoding import Model, array, each
+from ..parts import ABSENT, FAULTS, Tag, Wire, create, list_of, parts_type
 from .summarized_reasoning_content_part import SummarizedReasoningContentPart
 
 
@@ -44,3 +45,19 @@ class SummarizedReasoningContent(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.id = parts.id
+        self.summary = [SummarizedReasoningContentPart.from_parts(item) for item in parts.summary]
+        if (value := parts.encrypted_content) is not ABSENT:
+            self.encrypted_content = value
+        if (value := parts.type) is not ABSENT:
+            self.type = value
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"summary": list_of(parts_type(SummarizedReasoningContentPart))}

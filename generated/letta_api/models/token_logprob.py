@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, array, create, each
+from ..decoding import Model, array, each
+from ..parts import ABSENT, FAULTS, Wire, create, list_of, parts_type
 from .top_logprob import TopLogprob
 
 
@@ -40,3 +41,18 @@ class TokenLogprob(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.token = parts.token
+        self.logprob = parts.logprob
+        self.top_logprobs = [TopLogprob.from_parts(item) for item in parts.top_logprobs]
+        if (value := parts.bytes) is not ABSENT:
+            self.bytes = value
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"top_logprobs": list_of(parts_type(TopLogprob))}

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -36,3 +37,15 @@ class ToolCallDelta(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        if (value := parts.arguments) is not ABSENT:
+            self.arguments = value
+        if (value := parts.name) is not ABSENT:
+            self.name = value
+        if (value := parts.tool_call_id) is not ABSENT:
+            self.tool_call_id = value
+        self._extra = None
+        return self

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Tag, Wire, create
 from ..unions.tool_return_tool_return import ToolReturnToolReturn, decode_tool_return_tool_return
 
 
@@ -50,3 +51,20 @@ class ToolReturn(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.status = parts.status
+        self.tool_call_id = parts.tool_call_id
+        self.tool_return = (
+            value if isinstance(value := parts.tool_return, str) else decode_tool_return_tool_return(value)
+        )
+        if (value := parts.stderr) is not ABSENT:
+            self.stderr = value
+        if (value := parts.stdout) is not ABSENT:
+            self.stdout = value
+        if (value := parts.type) is not ABSENT:
+            self.type = value
+        self._extra = None
+        return self

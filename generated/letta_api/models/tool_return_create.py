@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, array, create, each
+from ..decoding import Model, array, each
+from ..parts import ABSENT, FAULTS, Tag, Wire, create, list_of, parts_type
 from .tool_return import ToolReturn
 
 
@@ -52,3 +53,20 @@ class ToolReturnCreate(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.tool_returns = [ToolReturn.from_parts(item) for item in parts.tool_returns]
+        if (value := parts.group_id) is not ABSENT:
+            self.group_id = value
+        if (value := parts.otid) is not ABSENT:
+            self.otid = value
+        if (value := parts.type) is not ABSENT:
+            self.type = value
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"tool_returns": list_of(parts_type(ToolReturn))}

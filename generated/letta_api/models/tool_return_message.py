@@ -7,20 +7,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import (
-    ABSENT,
-    FAULTS,
-    Model,
-    Tag,
-    Wire,
-    array,
-    create,
-    each,
-    in_utc,
-    nullable,
-    parse_instant,
-    read_instant,
-)
+from ..decoding import Model, array, each, in_utc, nullable, parse_instant, read_instant
+from ..parts import ABSENT, FAULTS, Tag, Wire, create, list_of, or_null, parts_type
 from .tool_return import ToolReturn
 
 
@@ -121,3 +109,40 @@ class ToolReturnMessage(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.id = parts.id
+        self.date = value if (value := read_instant(parts.date)).tzinfo else in_utc(value)
+        self.status = parts.status
+        self.tool_call_id = parts.tool_call_id
+        self.tool_return = parts.tool_return
+        if (value := parts.is_err) is not ABSENT:
+            self.is_err = value
+        if (value := parts.message_type) is not ABSENT:
+            self.message_type = value
+        if (value := parts.name) is not ABSENT:
+            self.name = value
+        if (value := parts.otid) is not ABSENT:
+            self.otid = value
+        if (value := parts.run_id) is not ABSENT:
+            self.run_id = value
+        if (value := parts.sender_id) is not ABSENT:
+            self.sender_id = value
+        if (value := parts.seq_id) is not ABSENT:
+            self.seq_id = value
+        if (value := parts.stderr) is not ABSENT:
+            self.stderr = value
+        if (value := parts.stdout) is not ABSENT:
+            self.stdout = value
+        if (value := parts.step_id) is not ABSENT:
+            self.step_id = value
+        if (value := parts.tool_returns) is not ABSENT:
+            self.tool_returns = None if value is None else [ToolReturn.from_parts(item) for item in value]
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"tool_returns": or_null(list_of(parts_type(ToolReturn)))}

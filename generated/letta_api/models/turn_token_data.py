@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -51,3 +52,18 @@ class TurnTokenData(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.role = parts.role
+        if (value := parts.content) is not ABSENT:
+            self.content = value
+        if (value := parts.output_ids) is not ABSENT:
+            self.output_ids = value
+        if (value := parts.output_token_logprobs) is not ABSENT:
+            self.output_token_logprobs = value
+        if (value := parts.tool_name) is not ABSENT:
+            self.tool_name = value
+        self._extra = None
+        return self

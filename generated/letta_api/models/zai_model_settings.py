@@ -6,8 +6,9 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create, nullable
-from ..unions.response_format import ResponseFormat, decode_response_format
+from ..decoding import Model, nullable
+from ..parts import ABSENT, FAULTS, MAKERS, Tag, Wire, create, or_null, parts_type
+from ..unions.response_format import ResponseFormat, decode_response_format, response_format_parts
 from .zai_thinking import ZAIThinking
 
 
@@ -55,3 +56,25 @@ class ZAIModelSettings(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        if (value := parts.max_output_tokens) is not ABSENT:
+            self.max_output_tokens = value
+        if (value := parts.parallel_tool_calls) is not ABSENT:
+            self.parallel_tool_calls = value
+        if (value := parts.provider_type) is not ABSENT:
+            self.provider_type = value
+        if (value := parts.response_format) is not ABSENT:
+            self.response_format = None if value is None else MAKERS[value.__class__](value)
+        if (value := parts.temperature) is not ABSENT:
+            self.temperature = value
+        if (value := parts.thinking) is not ABSENT:
+            self.thinking = None if value is None else ZAIThinking.from_parts(value)
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"response_format": or_null(response_format_parts()), "thinking": or_null(parts_type(ZAIThinking))}

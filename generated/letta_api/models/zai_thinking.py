@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -35,3 +36,13 @@ class ZAIThinking(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        if (value := parts.clear_thinking) is not ABSENT:
+            self.clear_thinking = value
+        if (value := parts.type) is not ABSENT:
+            self.type = value
+        self._extra = None
+        return self

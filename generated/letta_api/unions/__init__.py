@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .approval_result import ApprovalResult as ApprovalResult
     from .approval_result import UnknownApprovalResult as UnknownApprovalResult
     from .approval_result import decode_approval_result as decode_approval_result
+    from .approval_result import read_approval_result as read_approval_result
     from .assistant_message_content import AssistantMessageContent as AssistantMessageContent
     from .assistant_message_content import decode_assistant_message_content as decode_assistant_message_content
     from .conflict_detail_detail import ConflictDetailDetail as ConflictDetailDetail
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .content_part import ContentPart as ContentPart
     from .content_part import UnknownContentPart as UnknownContentPart
     from .content_part import decode_content_part as decode_content_part
+    from .content_part import read_content_part as read_content_part
     from .conversation_message_request_input import ConversationMessageRequestInput as ConversationMessageRequestInput
     from .conversation_message_request_input import (
         decode_conversation_message_request_input as decode_conversation_message_request_input,
@@ -31,11 +33,13 @@ if TYPE_CHECKING:
     from .image_source import ImageSource as ImageSource
     from .image_source import UnknownImageSource as UnknownImageSource
     from .image_source import decode_image_source as decode_image_source
+    from .image_source import read_image_source as read_image_source
     from .internal_approval import InternalApproval as InternalApproval
     from .internal_approval import decode_internal_approval as decode_internal_approval
     from .internal_content_part import InternalContentPart as InternalContentPart
     from .internal_content_part import UnknownInternalContentPart as UnknownInternalContentPart
     from .internal_content_part import decode_internal_content_part as decode_internal_content_part
+    from .internal_content_part import read_internal_content_part as read_internal_content_part
     from .internal_tool_return_func_response import InternalToolReturnFuncResponse as InternalToolReturnFuncResponse
     from .internal_tool_return_func_response import (
         decode_internal_tool_return_func_response as decode_internal_tool_return_func_response,
@@ -43,20 +47,25 @@ if TYPE_CHECKING:
     from .message import Message as Message
     from .message import UnknownMessage as UnknownMessage
     from .message import decode_message as decode_message
+    from .message import read_message as read_message
     from .message_create_content import MessageCreateContent as MessageCreateContent
     from .message_create_content import decode_message_create_content as decode_message_create_content
     from .message_input import MessageInput as MessageInput
     from .message_input import UnknownMessageInput as UnknownMessageInput
     from .message_input import decode_message_input as decode_message_input
+    from .message_input import read_message_input as read_message_input
     from .model_settings import ModelSettings as ModelSettings
     from .model_settings import UnknownModelSettings as UnknownModelSettings
     from .model_settings import decode_model_settings as decode_model_settings
+    from .model_settings import read_model_settings as read_model_settings
     from .response_format import ResponseFormat as ResponseFormat
     from .response_format import UnknownResponseFormat as UnknownResponseFormat
     from .response_format import decode_response_format as decode_response_format
+    from .response_format import read_response_format as read_response_format
     from .stream_event import StreamEvent as StreamEvent
     from .stream_event import UnknownStreamEvent as UnknownStreamEvent
     from .stream_event import decode_stream_event as decode_stream_event
+    from .stream_event import read_stream_event as read_stream_event
     from .tool_call_message_tool_calls import ToolCallMessageToolCalls as ToolCallMessageToolCalls
     from .tool_call_message_tool_calls import decode_tool_call_message_tool_calls as decode_tool_call_message_tool_calls
     from .tool_call_or_delta import ToolCallOrDelta as ToolCallOrDelta
@@ -66,6 +75,7 @@ if TYPE_CHECKING:
     from .user_content_part import UnknownUserContentPart as UnknownUserContentPart
     from .user_content_part import UserContentPart as UserContentPart
     from .user_content_part import decode_user_content_part as decode_user_content_part
+    from .user_content_part import read_user_content_part as read_user_content_part
     from .user_message_content import UserMessageContent as UserMessageContent
     from .user_message_content import decode_user_message_content as decode_user_message_content
 else:
@@ -75,46 +85,55 @@ else:
             "ApprovalRequestMessageToolCalls": "approval_request_message_tool_calls",
             "decode_approval_request_message_tool_calls": "approval_request_message_tool_calls",
             "ApprovalResult": "approval_result",
-            "UnknownApprovalResult": "approval_result",
             "decode_approval_result": "approval_result",
+            "UnknownApprovalResult": "approval_result",
+            "read_approval_result": "approval_result",
             "AssistantMessageContent": "assistant_message_content",
             "decode_assistant_message_content": "assistant_message_content",
             "ConflictDetailDetail": "conflict_detail_detail",
             "decode_conflict_detail_detail": "conflict_detail_detail",
             "ContentPart": "content_part",
-            "UnknownContentPart": "content_part",
             "decode_content_part": "content_part",
+            "UnknownContentPart": "content_part",
+            "read_content_part": "content_part",
             "ConversationMessageRequestInput": "conversation_message_request_input",
             "decode_conversation_message_request_input": "conversation_message_request_input",
             "ErrorDetailOrModelError": "error_detail_or_model_error",
             "decode_error_detail_or_model_error": "error_detail_or_model_error",
             "ImageSource": "image_source",
-            "UnknownImageSource": "image_source",
             "decode_image_source": "image_source",
+            "UnknownImageSource": "image_source",
+            "read_image_source": "image_source",
             "InternalApproval": "internal_approval",
             "decode_internal_approval": "internal_approval",
             "InternalContentPart": "internal_content_part",
-            "UnknownInternalContentPart": "internal_content_part",
             "decode_internal_content_part": "internal_content_part",
+            "UnknownInternalContentPart": "internal_content_part",
+            "read_internal_content_part": "internal_content_part",
             "InternalToolReturnFuncResponse": "internal_tool_return_func_response",
             "decode_internal_tool_return_func_response": "internal_tool_return_func_response",
             "Message": "message",
-            "UnknownMessage": "message",
             "decode_message": "message",
+            "UnknownMessage": "message",
+            "read_message": "message",
             "MessageCreateContent": "message_create_content",
             "decode_message_create_content": "message_create_content",
             "MessageInput": "message_input",
-            "UnknownMessageInput": "message_input",
             "decode_message_input": "message_input",
+            "UnknownMessageInput": "message_input",
+            "read_message_input": "message_input",
             "ModelSettings": "model_settings",
-            "UnknownModelSettings": "model_settings",
             "decode_model_settings": "model_settings",
+            "UnknownModelSettings": "model_settings",
+            "read_model_settings": "model_settings",
             "ResponseFormat": "response_format",
-            "UnknownResponseFormat": "response_format",
             "decode_response_format": "response_format",
+            "UnknownResponseFormat": "response_format",
+            "read_response_format": "response_format",
             "StreamEvent": "stream_event",
-            "UnknownStreamEvent": "stream_event",
             "decode_stream_event": "stream_event",
+            "UnknownStreamEvent": "stream_event",
+            "read_stream_event": "stream_event",
             "ToolCallMessageToolCalls": "tool_call_message_tool_calls",
             "decode_tool_call_message_tool_calls": "tool_call_message_tool_calls",
             "ToolCallOrDelta": "tool_call_or_delta",
@@ -122,8 +141,9 @@ else:
             "ToolReturnToolReturn": "tool_return_tool_return",
             "decode_tool_return_tool_return": "tool_return_tool_return",
             "UserContentPart": "user_content_part",
-            "UnknownUserContentPart": "user_content_part",
             "decode_user_content_part": "user_content_part",
+            "UnknownUserContentPart": "user_content_part",
+            "read_user_content_part": "user_content_part",
             "UserMessageContent": "user_message_content",
             "decode_user_message_content": "user_message_content",
         },

@@ -2,13 +2,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import FAULTS, Unknown, why_unknown
+from ..decoding import Unknown, why_unknown
 from ..models.approval_return import ApprovalReturn
 from ..models.tool_return import ToolReturn
+from ..parts import FAULTS, member_reader, tagged
 
 
 @frozen
@@ -18,10 +20,13 @@ class UnknownApprovalResult(Unknown):
 
 ApprovalResult: TypeAlias = ApprovalReturn | ToolReturn | UnknownApprovalResult
 
-DECODERS: Final[dict[str, Callable[[Any], ApprovalResult]]] = {
-    "approval": ApprovalReturn.from_dict,
-    "tool": ToolReturn.from_dict,
+MEMBERS: Final[dict[str, type[ApprovalReturn | ToolReturn]]] = {
+    "approval": ApprovalReturn,
+    "tool": ToolReturn,
 }
+"""The model of a member, by its `type`."""
+
+DECODERS: Final[dict[str, Callable[[Any], ApprovalResult]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
 """What decodes a member, by its `type`."""
 
 
@@ -31,3 +36,17 @@ def decode_approval_result(value: Any) -> ApprovalResult:
         return DECODERS[value["type"]](value)
     except FAULTS as fault:
         return UnknownApprovalResult(value, why_unknown(value, "type", DECODERS, fault))
+
+
+@cache
+def approval_result_parts() -> Any:
+    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    return tagged("type", MEMBERS)
+
+
+read_approval_result: Final = member_reader(approval_result_parts, decode_approval_result)
+"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownApprovalResult`.
+
+Raises:
+    DecodeError: the text is no JSON.
+"""

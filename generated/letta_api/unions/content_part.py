@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import FAULTS, Unknown, why_unknown
+from ..decoding import Unknown, why_unknown
 from ..models.image_content import ImageContent
 from ..models.omitted_reasoning_content import OmittedReasoningContent
 from ..models.reasoning_content import ReasoningContent
@@ -14,6 +15,7 @@ from ..models.redacted_reasoning_content import RedactedReasoningContent
 from ..models.text_content import TextContent
 from ..models.tool_call_content import ToolCallContent
 from ..models.tool_return_content import ToolReturnContent
+from ..parts import FAULTS, member_reader, tagged
 
 
 @frozen
@@ -32,15 +34,31 @@ ContentPart: TypeAlias = (
     | UnknownContentPart
 )
 
-DECODERS: Final[dict[str, Callable[[Any], ContentPart]]] = {
-    "text": TextContent.from_dict,
-    "image": ImageContent.from_dict,
-    "tool_call": ToolCallContent.from_dict,
-    "tool_return": ToolReturnContent.from_dict,
-    "reasoning": ReasoningContent.from_dict,
-    "redacted_reasoning": RedactedReasoningContent.from_dict,
-    "omitted_reasoning": OmittedReasoningContent.from_dict,
+MEMBERS: Final[
+    dict[
+        str,
+        type[
+            TextContent
+            | ImageContent
+            | ToolCallContent
+            | ToolReturnContent
+            | ReasoningContent
+            | RedactedReasoningContent
+            | OmittedReasoningContent
+        ],
+    ]
+] = {
+    "text": TextContent,
+    "image": ImageContent,
+    "tool_call": ToolCallContent,
+    "tool_return": ToolReturnContent,
+    "reasoning": ReasoningContent,
+    "redacted_reasoning": RedactedReasoningContent,
+    "omitted_reasoning": OmittedReasoningContent,
 }
+"""The model of a member, by its `type`."""
+
+DECODERS: Final[dict[str, Callable[[Any], ContentPart]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
 """What decodes a member, by its `type`."""
 
 
@@ -50,3 +68,17 @@ def decode_content_part(value: Any) -> ContentPart:
         return DECODERS[value["type"]](value)
     except FAULTS as fault:
         return UnknownContentPart(value, why_unknown(value, "type", DECODERS, fault))
+
+
+@cache
+def content_part_parts() -> Any:
+    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    return tagged("type", MEMBERS)
+
+
+read_content_part: Final = member_reader(content_part_parts, decode_content_part)
+"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownContentPart`.
+
+Raises:
+    DecodeError: the text is no JSON.
+"""

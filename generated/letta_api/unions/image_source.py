@@ -2,14 +2,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import FAULTS, Unknown, why_unknown
+from ..decoding import Unknown, why_unknown
 from ..models.base_64_image import Base64Image
 from ..models.letta_image import LettaImage
 from ..models.url_image import UrlImage
+from ..parts import FAULTS, member_reader, tagged
 
 
 @frozen
@@ -19,11 +21,14 @@ class UnknownImageSource(Unknown):
 
 ImageSource: TypeAlias = UrlImage | Base64Image | LettaImage | UnknownImageSource
 
-DECODERS: Final[dict[str, Callable[[Any], ImageSource]]] = {
-    "url": UrlImage.from_dict,
-    "base64": Base64Image.from_dict,
-    "letta": LettaImage.from_dict,
+MEMBERS: Final[dict[str, type[UrlImage | Base64Image | LettaImage]]] = {
+    "url": UrlImage,
+    "base64": Base64Image,
+    "letta": LettaImage,
 }
+"""The model of a member, by its `type`."""
+
+DECODERS: Final[dict[str, Callable[[Any], ImageSource]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
 """What decodes a member, by its `type`."""
 
 
@@ -33,3 +38,17 @@ def decode_image_source(value: Any) -> ImageSource:
         return DECODERS[value["type"]](value)
     except FAULTS as fault:
         return UnknownImageSource(value, why_unknown(value, "type", DECODERS, fault))
+
+
+@cache
+def image_source_parts() -> Any:
+    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    return tagged("type", MEMBERS)
+
+
+read_image_source: Final = member_reader(image_source_parts, decode_image_source)
+"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownImageSource`.
+
+Raises:
+    DecodeError: the text is no JSON.
+"""

@@ -2,14 +2,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import FAULTS, Unknown, why_unknown
+from ..decoding import Unknown, why_unknown
 from ..models.approval_create import ApprovalCreate
 from ..models.message_create import MessageCreate
 from ..models.tool_return_create import ToolReturnCreate
+from ..parts import FAULTS, member_reader, tagged
 
 
 @frozen
@@ -22,11 +24,14 @@ MessageInput: TypeAlias = MessageCreate | ApprovalCreate | ToolReturnCreate | Un
 write the `type` of the two others always.
 """
 
-DECODERS: Final[dict[str, Callable[[Any], MessageInput]]] = {
-    "message": MessageCreate.from_dict,
-    "approval": ApprovalCreate.from_dict,
-    "tool_return": ToolReturnCreate.from_dict,
+MEMBERS: Final[dict[str, type[MessageCreate | ApprovalCreate | ToolReturnCreate]]] = {
+    "message": MessageCreate,
+    "approval": ApprovalCreate,
+    "tool_return": ToolReturnCreate,
 }
+"""The model of a member, by its `type`."""
+
+DECODERS: Final[dict[str, Callable[[Any], MessageInput]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
 """What decodes a member, by its `type`."""
 
 
@@ -36,3 +41,17 @@ def decode_message_input(value: Any) -> MessageInput:
         return DECODERS[value["type"]](value)
     except FAULTS as fault:
         return UnknownMessageInput(value, why_unknown(value, "type", DECODERS, fault))
+
+
+@cache
+def message_input_parts() -> Any:
+    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    return tagged("type", MEMBERS)
+
+
+read_message_input: Final = member_reader(message_input_parts, decode_message_input)
+"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownMessageInput`.
+
+Raises:
+    DecodeError: the text is no JSON.
+"""

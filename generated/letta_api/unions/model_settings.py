@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import FAULTS, Unknown, why_unknown
+from ..decoding import Unknown, why_unknown
 from ..models.anthropic_model_settings import AnthropicModelSettings
 from ..models.azure_model_settings import AzureModelSettings
 from ..models.baseten_model_settings import BasetenModelSettings
@@ -24,6 +25,7 @@ from ..models.sg_lang_model_settings import SGLangModelSettings
 from ..models.together_model_settings import TogetherModelSettings
 from ..models.xai_model_settings import XAIModelSettings
 from ..models.zai_model_settings import ZAIModelSettings
+from ..parts import FAULTS, member_reader, tagged
 
 
 @frozen
@@ -52,25 +54,51 @@ ModelSettings: TypeAlias = (
     | UnknownModelSettings
 )
 
-DECODERS: Final[dict[str, Callable[[Any], ModelSettings]]] = {
-    "openai": OpenAIModelSettings.from_dict,
-    "sglang": SGLangModelSettings.from_dict,
-    "anthropic": AnthropicModelSettings.from_dict,
-    "google_ai": GoogleAIModelSettings.from_dict,
-    "google_vertex": GoogleVertexModelSettings.from_dict,
-    "azure": AzureModelSettings.from_dict,
-    "xai": XAIModelSettings.from_dict,
-    "moonshot": MoonshotModelSettings.from_dict,
-    "zai": ZAIModelSettings.from_dict,
-    "moonshot_coding": MoonshotCodingModelSettings.from_dict,
-    "groq": GroqModelSettings.from_dict,
-    "deepseek": DeepseekModelSettings.from_dict,
-    "together": TogetherModelSettings.from_dict,
-    "bedrock": BedrockModelSettings.from_dict,
-    "baseten": BasetenModelSettings.from_dict,
-    "openrouter": OpenRouterModelSettings.from_dict,
-    "chatgpt_oauth": ChatGPTOAuthModelSettings.from_dict,
+MEMBERS: Final[
+    dict[
+        str,
+        type[
+            OpenAIModelSettings
+            | SGLangModelSettings
+            | AnthropicModelSettings
+            | GoogleAIModelSettings
+            | GoogleVertexModelSettings
+            | AzureModelSettings
+            | XAIModelSettings
+            | MoonshotModelSettings
+            | ZAIModelSettings
+            | MoonshotCodingModelSettings
+            | GroqModelSettings
+            | DeepseekModelSettings
+            | TogetherModelSettings
+            | BedrockModelSettings
+            | BasetenModelSettings
+            | OpenRouterModelSettings
+            | ChatGPTOAuthModelSettings
+        ],
+    ]
+] = {
+    "openai": OpenAIModelSettings,
+    "sglang": SGLangModelSettings,
+    "anthropic": AnthropicModelSettings,
+    "google_ai": GoogleAIModelSettings,
+    "google_vertex": GoogleVertexModelSettings,
+    "azure": AzureModelSettings,
+    "xai": XAIModelSettings,
+    "moonshot": MoonshotModelSettings,
+    "zai": ZAIModelSettings,
+    "moonshot_coding": MoonshotCodingModelSettings,
+    "groq": GroqModelSettings,
+    "deepseek": DeepseekModelSettings,
+    "together": TogetherModelSettings,
+    "bedrock": BedrockModelSettings,
+    "baseten": BasetenModelSettings,
+    "openrouter": OpenRouterModelSettings,
+    "chatgpt_oauth": ChatGPTOAuthModelSettings,
 }
+"""The model of a member, by its `provider_type`."""
+
+DECODERS: Final[dict[str, Callable[[Any], ModelSettings]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
 """What decodes a member, by its `provider_type`."""
 
 
@@ -80,3 +108,17 @@ def decode_model_settings(value: Any) -> ModelSettings:
         return DECODERS[value["provider_type"]](value)
     except FAULTS as fault:
         return UnknownModelSettings(value, why_unknown(value, "provider_type", DECODERS, fault))
+
+
+@cache
+def model_settings_parts() -> Any:
+    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    return tagged("provider_type", MEMBERS)
+
+
+read_model_settings: Final = member_reader(model_settings_parts, decode_model_settings)
+"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownModelSettings`.
+
+Raises:
+    DecodeError: the text is no JSON.
+"""

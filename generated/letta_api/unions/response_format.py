@@ -2,14 +2,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import FAULTS, Unknown, why_unknown
+from ..decoding import Unknown, why_unknown
 from ..models.json_object_response_format import JsonObjectResponseFormat
 from ..models.json_schema_response_format import JsonSchemaResponseFormat
 from ..models.text_response_format import TextResponseFormat
+from ..parts import FAULTS, member_reader, tagged
 
 
 @frozen
@@ -21,11 +23,14 @@ ResponseFormat: TypeAlias = (
     TextResponseFormat | JsonSchemaResponseFormat | JsonObjectResponseFormat | UnknownResponseFormat
 )
 
-DECODERS: Final[dict[str, Callable[[Any], ResponseFormat]]] = {
-    "text": TextResponseFormat.from_dict,
-    "json_schema": JsonSchemaResponseFormat.from_dict,
-    "json_object": JsonObjectResponseFormat.from_dict,
+MEMBERS: Final[dict[str, type[TextResponseFormat | JsonSchemaResponseFormat | JsonObjectResponseFormat]]] = {
+    "text": TextResponseFormat,
+    "json_schema": JsonSchemaResponseFormat,
+    "json_object": JsonObjectResponseFormat,
 }
+"""The model of a member, by its `type`."""
+
+DECODERS: Final[dict[str, Callable[[Any], ResponseFormat]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
 """What decodes a member, by its `type`."""
 
 
@@ -35,3 +40,17 @@ def decode_response_format(value: Any) -> ResponseFormat:
         return DECODERS[value["type"]](value)
     except FAULTS as fault:
         return UnknownResponseFormat(value, why_unknown(value, "type", DECODERS, fault))
+
+
+@cache
+def response_format_parts() -> Any:
+    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    return tagged("type", MEMBERS)
+
+
+read_response_format: Final = member_reader(response_format_parts, decode_response_format)
+"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownResponseFormat`.
+
+Raises:
+    DecodeError: the text is no JSON.
+"""

@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import FAULTS, Unknown, why_unknown
+from ..decoding import Unknown, why_unknown
 from ..models.approval_request_message import ApprovalRequestMessage
 from ..models.approval_response_message import ApprovalResponseMessage
 from ..models.assistant_message import AssistantMessage
@@ -22,6 +23,7 @@ from ..models.system_message import SystemMessage
 from ..models.tool_call_message import ToolCallMessage
 from ..models.tool_return_message import ToolReturnMessage
 from ..models.user_message import UserMessage
+from ..parts import FAULTS, member_reader, tagged
 
 
 @frozen
@@ -51,25 +53,49 @@ StreamEvent: TypeAlias = (
 stream ends with the data `[DONE]`, which is no JSON.
 """
 
-DECODERS: Final[dict[str, Callable[[Any], StreamEvent]]] = {
-    "system_message": SystemMessage.from_dict,
-    "user_message": UserMessage.from_dict,
-    "reasoning_message": ReasoningMessage.from_dict,
-    "hidden_reasoning_message": HiddenReasoningMessage.from_dict,
-    "tool_call_message": ToolCallMessage.from_dict,
-    "tool_return_message": ToolReturnMessage.from_dict,
-    "assistant_message": AssistantMessage.from_dict,
-    "approval_request_message": ApprovalRequestMessage.from_dict,
-    "approval_response_message": ApprovalResponseMessage.from_dict,
-    "summary_message": SummaryMessage.from_dict,
-    "summary": SummaryMessage.from_dict,
-    "event_message": EventMessage.from_dict,
-    "event": EventMessage.from_dict,
-    "ping": LettaPing.from_dict,
-    "error_message": LettaErrorMessage.from_dict,
-    "stop_reason": LettaStopReason.from_dict,
-    "usage_statistics": LettaUsageStatistics.from_dict,
+MEMBERS: Final[
+    dict[
+        str,
+        type[
+            SystemMessage
+            | UserMessage
+            | ReasoningMessage
+            | HiddenReasoningMessage
+            | ToolCallMessage
+            | ToolReturnMessage
+            | AssistantMessage
+            | ApprovalRequestMessage
+            | ApprovalResponseMessage
+            | SummaryMessage
+            | EventMessage
+            | LettaPing
+            | LettaErrorMessage
+            | LettaStopReason
+            | LettaUsageStatistics
+        ],
+    ]
+] = {
+    "system_message": SystemMessage,
+    "user_message": UserMessage,
+    "reasoning_message": ReasoningMessage,
+    "hidden_reasoning_message": HiddenReasoningMessage,
+    "tool_call_message": ToolCallMessage,
+    "tool_return_message": ToolReturnMessage,
+    "assistant_message": AssistantMessage,
+    "approval_request_message": ApprovalRequestMessage,
+    "approval_response_message": ApprovalResponseMessage,
+    "summary_message": SummaryMessage,
+    "summary": SummaryMessage,
+    "event_message": EventMessage,
+    "event": EventMessage,
+    "ping": LettaPing,
+    "error_message": LettaErrorMessage,
+    "stop_reason": LettaStopReason,
+    "usage_statistics": LettaUsageStatistics,
 }
+"""The model of a member, by its `message_type`."""
+
+DECODERS: Final[dict[str, Callable[[Any], StreamEvent]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
 """What decodes a member, by its `message_type`."""
 
 
@@ -79,3 +105,17 @@ def decode_stream_event(value: Any) -> StreamEvent:
         return DECODERS[value["message_type"]](value)
     except FAULTS as fault:
         return UnknownStreamEvent(value, why_unknown(value, "message_type", DECODERS, fault))
+
+
+@cache
+def stream_event_parts() -> Any:
+    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    return tagged("message_type", MEMBERS)
+
+
+read_stream_event: Final = member_reader(stream_event_parts, decode_stream_event)
+"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownStreamEvent`.
+
+Raises:
+    DecodeError: the text is no JSON.
+"""

@@ -2,13 +2,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import FAULTS, Unknown, why_unknown
+from ..decoding import Unknown, why_unknown
 from ..models.image_content import ImageContent
 from ..models.text_content import TextContent
+from ..parts import FAULTS, member_reader, tagged
 
 
 @frozen
@@ -18,10 +20,13 @@ class UnknownUserContentPart(Unknown):
 
 UserContentPart: TypeAlias = TextContent | ImageContent | UnknownUserContentPart
 
-DECODERS: Final[dict[str, Callable[[Any], UserContentPart]]] = {
-    "text": TextContent.from_dict,
-    "image": ImageContent.from_dict,
+MEMBERS: Final[dict[str, type[TextContent | ImageContent]]] = {
+    "text": TextContent,
+    "image": ImageContent,
 }
+"""The model of a member, by its `type`."""
+
+DECODERS: Final[dict[str, Callable[[Any], UserContentPart]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
 """What decodes a member, by its `type`."""
 
 
@@ -31,3 +36,17 @@ def decode_user_content_part(value: Any) -> UserContentPart:
         return DECODERS[value["type"]](value)
     except FAULTS as fault:
         return UnknownUserContentPart(value, why_unknown(value, "type", DECODERS, fault))
+
+
+@cache
+def user_content_part_parts() -> Any:
+    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    return tagged("type", MEMBERS)
+
+
+read_user_content_part: Final = member_reader(user_content_part_parts, decode_user_content_part)
+"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownUserContentPart`.
+
+Raises:
+    DecodeError: the text is no JSON.
+"""

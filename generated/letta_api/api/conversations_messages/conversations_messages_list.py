@@ -12,8 +12,9 @@ from ...client import send, send_async
 from ...decoding import read_array
 from ...operations import CONVERSATIONS_MESSAGES_LIST, Operation
 from ...params import ConversationsMessagesListParams, MessageTypeParam
+from ...parts import MAKERS, list_of, reader
 from ...types import UNSET, Request, Unset, make_path, make_query
-from ...unions.message import Message, decode_message
+from ...unions.message import Message, decode_message, message_parts
 
 OPERATION: Final[Operation] = CONVERSATIONS_MESSAGES_LIST
 
@@ -92,6 +93,16 @@ def decode_response(body: Any) -> list[Message]:
     return read_array(decode_message, body)
 
 
+read_response: Final = reader(
+    lambda: list_of(message_parts()), lambda parts: [MAKERS[item.__class__](item) for item in parts], decode_response
+)
+"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+
+Raises:
+    DecodeError: the text is no JSON, or not what the document says; it names the path.
+"""
+
+
 def sync(
     client: httpx.Client, conversation_id: str, **params: Unpack[ConversationsMessagesListParams]
 ) -> list[Message]:
@@ -102,11 +113,11 @@ def sync(
         DecodeError: the answer is not what the document says.
         httpx.HTTPError: no answer came.
     """
-    return decode_response(send(client, build_request(conversation_id, **params)))
+    return read_response(send(client, build_request(conversation_id, **params)))
 
 
 async def asyncio(
     client: httpx.AsyncClient, conversation_id: str, **params: Unpack[ConversationsMessagesListParams]
 ) -> list[Message]:
     """What `sync` does, with an async client."""
-    return decode_response(await send_async(client, build_request(conversation_id, **params)))
+    return read_response(await send_async(client, build_request(conversation_id, **params)))

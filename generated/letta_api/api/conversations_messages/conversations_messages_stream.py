@@ -12,7 +12,7 @@ from ...client import open_stream, open_stream_async
 from ...operations import CONVERSATIONS_MESSAGES_STREAM, Operation
 from ...params import ConversationsMessagesStreamParams
 from ...types import UNSET, Request, Unset, make_body, make_path
-from ...unions.stream_event import StreamEvent, decode_stream_event
+from ...unions.stream_event import StreamEvent, decode_stream_event, read_stream_event
 
 OPERATION: Final[Operation] = CONVERSATIONS_MESSAGES_STREAM
 
@@ -85,6 +85,14 @@ def build_request(
 def decode_event(data: Any) -> StreamEvent:
     """Decodes the JSON of one event of the stream; what is unknown or malformed comes back as such."""
     return decode_stream_event(data)
+
+
+read_event: Final = read_stream_event
+"""Decodes the JSON text of one event of the stream, which is faster than parsing it first.
+
+Raises:
+    DecodeError: the text is no JSON.
+"""
 
 
 def sync_stream(

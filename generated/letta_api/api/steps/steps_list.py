@@ -13,6 +13,7 @@ from ...decoding import read_array
 from ...models.step import Step
 from ...operations import STEPS_LIST, Operation
 from ...params import StepsListParams
+from ...parts import list_of, parts_type, reader
 from ...types import UNSET, Request, Unset, make_query
 
 OPERATION: Final[Operation] = STEPS_LIST
@@ -89,6 +90,16 @@ def decode_response(body: Any) -> list[Step]:
     return read_array(Step.from_dict, body)
 
 
+read_response: Final = reader(
+    lambda: list_of(parts_type(Step)), lambda parts: [Step.from_parts(item) for item in parts], decode_response
+)
+"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+
+Raises:
+    DecodeError: the text is no JSON, or not what the document says; it names the path.
+"""
+
+
 def sync(client: httpx.Client, **params: Unpack[StepsListParams]) -> list[Step]:
     """Sends the request with the caller's client and decodes the answer.
 
@@ -97,9 +108,9 @@ def sync(client: httpx.Client, **params: Unpack[StepsListParams]) -> list[Step]:
         DecodeError: the answer is not what the document says.
         httpx.HTTPError: no answer came.
     """
-    return decode_response(send(client, build_request(**params)))
+    return read_response(send(client, build_request(**params)))
 
 
 async def asyncio(client: httpx.AsyncClient, **params: Unpack[StepsListParams]) -> list[Step]:
     """What `sync` does, with an async client."""
-    return decode_response(await send_async(client, build_request(**params)))
+    return read_response(await send_async(client, build_request(**params)))

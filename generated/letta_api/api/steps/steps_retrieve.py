@@ -10,6 +10,7 @@ import httpx
 from ...client import send, send_async
 from ...models.step import Step
 from ...operations import STEPS_RETRIEVE, Operation
+from ...parts import parts_type, reader
 from ...types import Request, make_path
 
 OPERATION: Final[Operation] = STEPS_RETRIEVE
@@ -40,6 +41,14 @@ def decode_response(body: Any) -> Step:
     return Step.from_dict(body)
 
 
+read_response: Final = reader(lambda: parts_type(Step), lambda parts: Step.from_parts(parts), decode_response)
+"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+
+Raises:
+    DecodeError: the text is no JSON, or not what the document says; it names the path.
+"""
+
+
 def sync(client: httpx.Client, step_id: str) -> Step:
     """Sends the request with the caller's client and decodes the answer.
 
@@ -48,9 +57,9 @@ def sync(client: httpx.Client, step_id: str) -> Step:
         DecodeError: the answer is not what the document says.
         httpx.HTTPError: no answer came.
     """
-    return decode_response(send(client, build_request(step_id)))
+    return read_response(send(client, build_request(step_id)))
 
 
 async def asyncio(client: httpx.AsyncClient, step_id: str) -> Step:
     """What `sync` does, with an async client."""
-    return decode_response(await send_async(client, build_request(step_id)))
+    return read_response(await send_async(client, build_request(step_id)))
