@@ -94,7 +94,7 @@ def endpoint_view(operation: Operation) -> EndpointView:
         result=result.written if result else "",
         decode=decoded("body", result) if result else "",
         form=(result.form_written or "") if result else "",
-        made=result.from_parts("parts") if result else "",
+        made=result.from_parts("value") if result else "",
         event=stream.event.written if stream else "",
         decode_event=stream.event.expression("data") if stream else "",
         event_reader=reader.name if reader else "",

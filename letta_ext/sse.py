@@ -13,6 +13,10 @@ from .limits import DEFAULT_MAX_EVENT_BYTES
 
 BOM = b"\xef\xbb\xbf"
 LF, CR = b"\n\r"  # numbers: `in` looks for one byte several times faster than for bytes
+DATA = b"data: "
+BETWEEN = b"\n\ndata: "
+MOST = 1 << 14
+"""Bytes of an unfinished event that are looked through anew with each chunk; larger ones are held in parts."""
 MAX_RETRY_DIGITS = 18
 """A longer time is longer than the universe is old, and Python refuses to read much longer numbers."""
 NUMBER_DIGITS = frozenset(b"0123456789")
@@ -52,6 +56,8 @@ class SSEDecoder:
         self._parts: list[bytes] = []  # an unfinished line, not joined until its end is there
         self._open = 0  # bytes of the unfinished line
         self._held = 0  # bytes of the data lines so far
+        self._rest = b""  # while all is plain: an unfinished event from its beginning
+        self._plain = False
         self._at_start = True
         self._after_cr = False  # the last chunk ended with CR: an LF that follows belongs to it
         self._data: list[bytes] = []
@@ -76,6 +82,34 @@ class SSEDecoder:
         Raises:
             EventTooLargeError: an event has grown beyond the bound.
         """
+        if self._plain:
+            # Where there are no other lines than of data, one to an event, splitting is all that there is to do.
+            if self._rest:
+                chunk = self._rest + chunk
+            body = chunk.removeprefix(DATA)
+            if len(body) == len(chunk) - len(DATA) <= self._max and CR not in body:
+                text = body.removesuffix(b"\n\n")
+                if LF not in text and len(text) != len(body):
+                    self._rest = b""
+                    return [text]
+                *whole, rest = body.split(BETWEEN)
+                lines_of_rest = rest.count(b"\n")
+                if LF not in b"".join(whole):
+                    if not lines_of_rest or (lines_of_rest == 1 and rest[-1] == LF):
+                        self._rest = DATA + rest
+                        if len(rest) > MOST and not lines_of_rest:
+                            self._plain = False
+                            self._hold(self._rest)
+                            self._rest = b""
+                        return [*whole]
+                    if lines_of_rest == 2 and rest.endswith(b"\n\n"):
+                        self._rest = b""
+                        return [*whole, rest[:-2]]
+            self._rest, self._plain = b"", False
+        return self._by_lines(chunk)
+
+    def _by_lines(self, chunk: bytes) -> list[bytes | ServerSentEvent]:
+        """The events of a chunk, by all rules."""
         if self._at_start and not (chunk := self._without_bom(chunk)):
             return []
         if self._after_cr and chunk:
@@ -93,33 +127,15 @@ class SSEDecoder:
             self._after_cr = chunk[-1] == CR
             lines = chunk.splitlines()
             rest = b"" if chunk.endswith((b"\n", b"\r")) else lines.pop()
-        elif self._data or self._event or self._retry is not None:
-            *lines, rest = chunk.split(b"\n")
         else:
-            return self._whole_events(chunk)
+            *lines, rest = chunk.split(b"\n")
         events: list[bytes | ServerSentEvent] = [*self._events(lines)]
         self._hold(rest)
-        return events
-
-    def _whole_events(self, chunk: bytes) -> list[bytes | ServerSentEvent]:
-        """The events of a chunk that begins with an event, and whose lines end with LF: nearly every one."""
-        events: list[bytes | ServerSentEvent] = []
-        if not self._id and len(chunk) <= self._max and chunk.startswith(b"data: "):
-            # Where there are no other lines than of data, one to an event, splitting is all that there is to do.
-            lines_of_all = chunk.count(b"\n")
-            if lines_of_all == 2 and chunk.endswith(b"\n\n"):
-                return [chunk[6:-2]]
-            *whole, rest = chunk[6:].split(b"\n\ndata: ")
-            lines_of_rest = rest.count(b"\n")
-            if lines_of_all == 2 * len(whole) + lines_of_rest:
-                events += whole
-                if lines_of_rest == 2 and rest.endswith(b"\n\n"):
-                    events.append(rest[:-2])
-                    return events
-                chunk = b"data: " + rest
-        *lines, rest = chunk.split(b"\n")
-        events += self._events(lines)
-        self._hold(rest)
+        if not (self._data or self._event or self._id or self._after_cr or self._retry is not None):
+            # An event begins here, and nothing is known that would belong to it.
+            self._rest, self._plain = b"".join(self._parts), True
+            self._parts.clear()
+            self._open = 0
         return events
 
     def _events(self, lines: list[bytes]) -> list[ServerSentEvent]:

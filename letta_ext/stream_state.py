@@ -7,6 +7,7 @@ event, and that of a cancelled foreground run behind `stop_reason: cancelled`. A
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from letta_api.parts import loads
@@ -41,12 +42,11 @@ class StreamState:
         run_id: the run, once an event has named it.
         last_seq_id: the last number that was seen.
         ended: whether the end was seen.
-        progress: how many events were new; keepalive pings, which say nothing, are not counted.
     """
 
     def __init__(
         self,
-        read: Callable[[str | bytes], StreamEvent],
+        read: Callable[[Any], StreamEvent],
         end: str,
         after: int | None = None,
         limits: StreamLimits | None = None,
@@ -55,17 +55,21 @@ class StreamState:
         self._read = read
         self._observe = observe
         self._end, self._end_text = end.encode(), end
-        self._unnumbered: int = 0  # events behind the last number that have none, in this body
-        self._most: int = 0  # the same in any body so far: that many have been handed out
+        self._unnumbered: int = 0  # events behind the last number that have none and were handed out
+        self._again: int = 0  # so many of them are still to come again in this body
+        self._before: int = 0  # all events before those
         self._cancelled = False
         self.limits = limits or StreamLimits()
         self._clock = self.limits.clock
-        self._begun = self._asked = self._clock()
+        self._begun = self._clock()
+        self._asked: float | None = self._begun  # when the wait began that goes on; None where it was counted
         self._idle = 0.0
+        self._heard, self._counted = False, 0  # since then: whether anything but pings came, and what was counted
+        self._most_idle = inf if self.limits.idle is None else self.limits.idle
+        self._deadline = inf if self.limits.total is None else self._begun + self.limits.total
         self.run_id: str | None = None
         self.last_seq_id: int | None = after
         self.ended = False
-        self.progress = 0
 
     def receive(self, frame: bytes | ServerSentEvent) -> StreamEvent | None:
         """The event of a frame, or None where it is the end, empty, or has been seen before.
@@ -75,81 +79,86 @@ class StreamState:
             PendingApprovalError: it says that the agent waits for an approval.
             StreamInterrupted: its number says that events are missing.
         """
-        if not isinstance(frame, bytes):
-            if frame.event == "error" and frame.data.strip() and frame.data != self._end_text:
-                raise run_error(_json_or_detail(frame.data))
-            frame = frame.data.encode()  # rare: an event that has more than data, in one line
         if frame == self._end:
             self.ended = True
             return None
         try:
-            event = self._read(frame)
-        except ValueError as fault:
-            return self._no_json(frame.decode("utf-8", "replace"), fault)
-        seen: Any = event
+            event: Any = self._read(frame)
+        except (TypeError, ValueError) as fault:
+            # What is more than data is refused as well, which spares all others the question.
+            return self._take_odd(frame, fault)
         try:  # what nearly every event has; one that lacks it raises, which costs the others nothing
-            kind, number, run_id = seen.message_type, seen.seq_id, seen.run_id
+            kind, number = event.message_type, event.seq_id
         except AttributeError:
-            kind, number, run_id = _look_into(event)
-        if run_id.__class__ is str and run_id:
-            self.run_id = run_id
-        if kind not in SPECIAL:
-            self._idle = 0.0
-            if number is None and self._unnumbered == self._most:
-                self._most += 1  # what `_is_next` does with most events, a call less
-                self._unnumbered = self._most
-                self.progress += 1
-            elif not self._is_next(kind, number):
-                return None
-        elif not self._take_special(kind, number, event):
+            kind, number, _ = _look_into(event)
+        if number is None and kind not in SPECIAL and self.run_id is not None and not self._again:
+            self._unnumbered += 1  # what follows does the same with most events, a call less
+        elif not self._take_in(event, kind, number):
             return None
         if self._observe is not None:
             self._observe(event)
-        return event
+        found: StreamEvent = event
+        return found
 
-    def _take_special(self, kind: str, number: Any, event: StreamEvent) -> bool:
-        """Notes what an event says of the stream; whether it is one that was not seen before."""
-        if kind == "error_message":
-            raise run_error(event.to_dict())
-        if kind != "ping":
-            self._idle = 0.0
-        if not self._is_next(kind, number):
-            return False
-        if kind == "stop_reason":
-            self._cancelled = _fields(event).get("stop_reason") == "cancelled"
-        return True
-
-    def _no_json(self, data: str, fault: ValueError) -> StreamEvent | None:
+    def _take_odd(self, frame: bytes | ServerSentEvent, fault: Exception) -> StreamEvent | None:
+        """The event of a frame that is more than data, or no JSON."""
+        if not isinstance(frame, bytes):
+            if frame.event == "error" and frame.data.strip() and frame.data != self._end_text:
+                raise run_error(_json_or_detail(frame.data))
+            return self.receive(frame.data.encode())
+        data = frame.decode("utf-8", "replace")
         if not data.strip():
             return None
-        self._idle = 0.0
+        self._heard = True
         if not self._is_next(None, None):
             return None
         from letta_api.unions import UnknownStreamEvent  # rare, and models are loaded when they are needed
 
         return UnknownStreamEvent(data, str(fault))
 
+    def _take_in(self, event: StreamEvent, kind: str, number: Any) -> bool:
+        """Notes what an event says of the stream; whether it is one that was not seen before."""
+        if kind == "error_message":
+            raise run_error(event.to_dict())
+        if self.run_id is None:
+            run_id = getattr(event, "run_id", None) or _look_into(event)[2]
+            self.run_id = run_id if isinstance(run_id, str) and run_id else None
+        if kind != "ping":
+            self._heard = True
+        elif self._asked is not None and not self._heard:
+            self._idle += self._clock() - self._asked  # what the caller does with it is no silence of the server
+            self._asked = None
+        if not self._is_next(kind, number):
+            return False
+        if kind == "stop_reason":
+            self._cancelled = _fields(event).get("stop_reason") == "cancelled"
+        return True
+
     def _is_next(self, kind: Any, number: Any) -> bool:
         """Keeps count; whether the event is one that was not seen before."""
         if not isinstance(number, int):
             if kind == "ping":
                 return True
-            self._unnumbered += 1
-            if self._unnumbered <= self._most:
+            if self._again:
+                self._again -= 1
                 return False
-            self._most = self._unnumbered
-            self.progress += 1
+            self._unnumbered += 1
             return True
         last = self.last_seq_id
         if last is not None and number <= last:
             return kind == "ping" and number == last
         # The opening ping is 1, and without pings the first event is; where they are filtered out, it is 2.
-        expected = self._unnumbered + (1 if last is None else last + 1)
+        expected = self._unnumbered - self._again + (1 if last is None else last + 1)
         if number > expected + (last is None):
             raise self._missing(expected, number - 1)
-        self.last_seq_id, self._unnumbered, self._most = number, 0, 0
-        self.progress += 1
+        self._before = self.progress + 1
+        self.last_seq_id, self._unnumbered, self._again = number, 0, 0
         return True
+
+    @property
+    def progress(self) -> int:
+        """How many events were new; keepalive pings, which say nothing, are not counted."""
+        return self._before + self._unnumbered
 
     def _missing(self, first: int, last: int) -> StreamInterrupted:
         return self.interrupted(
@@ -160,32 +169,31 @@ class StreamState:
 
     def rewind(self) -> None:
         """Says that the stream begins anew behind the last number: what then comes twice is passed over."""
-        self._unnumbered = 0
+        self._again = self._unnumbered
 
     def wait(self) -> None:
         """Says that more is waited for from now on: what the caller does with an event is no silence of the server."""
         self._asked = self._clock()
 
-    def wake(self) -> None:
-        """Says that a wait is over, whether or not it brought anything."""
-        now = self._clock()
-        self._idle += now - self._asked
-        self._asked = now
-
     def check_time(self) -> None:
-        """Holds the stream to its bounds, and waits; called whenever something came, or should have.
+        """Holds the stream to its bounds, and waits; called whenever something came and was dealt with, or should have.
 
         Raises:
             StreamTimeoutError: it was idle for too long, or takes too long in all.
         """
-        limits = self.limits
-        if limits.idle is not None and self._idle > limits.idle:
-            raise self._late("brought nothing but pings", limits.idle)
-        self._asked = now = self._clock()
-        if limits.total is not None and now - self._begun > limits.total:
-            raise self._late("was not over", limits.total)
+        now = self._clock()
+        if self._heard or self._unnumbered != self._counted:
+            self._heard, self._counted = False, self._unnumbered
+            self._idle = 0.0
+        elif self._asked is not None:
+            self._idle += now - self._asked
+        if self._idle > self._most_idle:
+            raise self._late("brought nothing but pings", self.limits.idle)
+        self._asked = now
+        if now > self._deadline:
+            raise self._late("was not over", self.limits.total)
 
-    def _late(self, what: str, bound: float) -> StreamInterrupted:
+    def _late(self, what: str, bound: float | None) -> StreamInterrupted:
         error = StreamTimeoutError(f"The stream {what} for {bound:g} s. Raise StreamLimits if that is expected.")
         return self._placed(error)
 

@@ -271,7 +271,6 @@ def _events(
             connection.chunks = as_they_come(connection.response)
             try:
                 for chunk in connection.chunks:
-                    state.wake()
                     for frame in decoder.split(chunk):
                         event = state.receive(frame)
                         if event is not None:
@@ -285,7 +284,6 @@ def _events(
             if state.may_end:
                 return
             _check_open(connection, state)
-            state.wake()
             state.check_time()
             connection.response.close()
             delay, arguments = resuming.after_cut(fault)
@@ -416,7 +414,6 @@ async def _async_events(
             chunks = async_as_they_come(connection.response)
             try:
                 async for chunk in chunks:
-                    state.wake()
                     for frame in decoder.split(chunk):
                         event = state.receive(frame)
                         if event is not None:
@@ -430,7 +427,6 @@ async def _async_events(
             if state.may_end:
                 return
             _check_open(connection, state)
-            state.wake()
             state.check_time()
             await connection.response.aclose()
             delay, arguments = resuming.after_cut(fault)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeGuard, TypeVar
 from attrs import define, field, frozen
 
 from .errors import DecodeError
-from .parts import ABSENT, FAULTS, REFUSED, Tag, Wire, create, parser, parts_type, values_of
+from .parts import ABSENT, FAULTS, PARSERS, REFUSED, Tag, Wire, create, values_of
 
 T = TypeVar("T")
 
@@ -131,17 +131,10 @@ class Model:
             DecodeError: as `from_dict`; also where the text is no JSON.
         """
         try:
-            return cls.from_parts(cls._parse(text))
+            return cls.from_parts(PARSERS[cls](text))
         except REFUSED:
             pass
         return cls.from_dict(values_of(text))
-
-    @classmethod
-    def _parse(cls, text: str | bytes) -> Any:
-        # In the place of this stands the parser itself, once the class has read something.
-        parse = parser(parts_type(cls))
-        setattr(cls, "_parse", staticmethod(parse))  # noqa: B010  (type checkers know it as a method)
-        return parse(text)
 
     @classmethod
     def _unknown(cls, data: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -135,6 +135,9 @@ def tagged(tag: str, members: Mapping[str, type[Model]]) -> Any:
             struct = _struct(cls, tag, value)
             MAKERS[struct] = cls.from_parts
             structs.append(struct)
+    if len(structs) == 1:
+        # Of one struct the parser takes objects without its tag too; this one is nobody's, and read the long way.
+        structs.append(msgspec.defstruct("Nobody", [], tag_field=tag, tag=f"none of {[*members]}"))
     return Union[tuple(structs)]  # noqa: UP007  # of types that are known only now
 
 
@@ -181,7 +184,7 @@ def reader(form: Callable[[], Any], make: Callable[[Any], T], decode: Callable[[
 
     def first(text: str | bytes) -> Any:
         nonlocal parse
-        parse = parser(form())
+        parse = parser(None if msgspec is None else form())
         return parse(text)
 
     parse = first
@@ -204,7 +207,7 @@ def member_reader(form: Callable[[], Any], decode: Callable[[Any], T]) -> Callab
 
     def first(text: str | bytes) -> Any:
         nonlocal parse
-        parse = parser(form())
+        parse = parser(None if msgspec is None else form())
         return parse(text)
 
     parse = first
@@ -230,3 +233,13 @@ def parser(form: Any) -> Callable[[str | bytes], Any]:
 
 def _refuse(_: str | bytes) -> Any:
     raise ValueError("msgspec is not installed")
+
+
+class _Parsers(dict[type["Model"], Callable[[str | bytes], Any]]):
+    def __missing__(self, cls: type[Model]) -> Callable[[str | bytes], Any]:
+        found = self[cls] = parser(None if msgspec is None else parts_type(cls))
+        return found
+
+
+PARSERS: Final = _Parsers()
+"""What parses the text of a model, by the model's class."""

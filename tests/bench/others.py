@@ -16,7 +16,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
 
-from letta_api.decoding import Model, Tag, Unknown
+from letta_api.decoding import Model, Unknown
+from letta_api.parts import Tag
 
 ROOT = Path(__file__).parents[2]
 

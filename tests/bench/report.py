@@ -17,7 +17,7 @@ from attrs import asdict
 from .growth import Line
 from .measuring import OURS, Result
 
-PACKAGES = ("letta-client", "openapi-python-client", "msgspec", "httpx", "pydantic", "attrs", "orjson")
+PACKAGES = ("letta-client", "openapi-python-client", "msgspec", "httpx", "pydantic", "attrs")
 MARKS = {True: "reached", False: "MISSED", None: ""}
 
 

@@ -73,10 +73,7 @@ def first_decode() -> Mapping[str, Callable[[], float]]:
     """Importing the package, and what loads when the first event is decoded."""
     text = bodies.delta()
     return {
-        OURS: starting(
-            "import letta_ext\nfrom letta_ext.unions import parse_event\n"
-            f"import orjson; parse_event(orjson.loads({text!r}))"
-        ),
+        OURS: starting(f"import letta_ext\nfrom letta_ext.unions import read_event\nread_event({text!r})"),
         PUBLISHED: starting(
             "import letta_client, json\nfrom letta_client._models import construct_type\n"
             "from letta_client.types.agents.letta_streaming_response import LettaStreamingResponse as T\n"

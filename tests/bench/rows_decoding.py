@@ -103,13 +103,13 @@ def every_token(response: Any) -> object:
 
 
 class Body(httpx.SyncByteStream):
-    """A body that comes in chunks."""
+    """A body that comes in chunks, once, as from a network."""
 
     def __init__(self, chunks: list[bytes]) -> None:
-        self.chunks = chunks
+        self.chunks = iter(chunks)
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self.chunks)
+        return self.chunks
 
 
 def answering(body: list[bytes], kind: str = "text/event-stream") -> httpx.Client:

@@ -7,6 +7,7 @@ asks for a lower bound.
 from __future__ import annotations
 
 import gc
+import json
 import subprocess
 import sys
 import tracemalloc
@@ -14,11 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-import orjson
 import pytest
 
-from letta_api.models import Step
-from letta_api.unions import decode_message, decode_stream_event
+from letta_api.api.conversations_messages import conversations_messages_list
+from letta_api.models import LettaResponse, Step
+from letta_api.unions import decode_message, decode_stream_event, read_stream_event
 from letta_ext import Letta
 
 from . import bodies
@@ -31,14 +32,16 @@ SLACK = 1.5
 
 def body(text: bytes) -> dict[str, Any]:
     """An object of a recording."""
-    found: dict[str, Any] = orjson.loads(text)
+    found: dict[str, Any] = json.loads(text)
     return found
 
 
-EVENT = body(bodies.delta())
-PIECE = body(next(text for text in bodies.events("send_tool_tokens_stream") if b'"tool_call_message"' in text))
-STEP = body(bodies.recorded("step_retrieve"))
-PAGE: list[dict[str, Any]] = orjson.loads(bodies.recorded("list_asc"))
+EVENT_TEXT = bodies.delta()
+PIECE_TEXT = next(text for text in bodies.events("send_tool_tokens_stream") if b'"tool_call_message"' in text)
+STEP_TEXT, PAGE_TEXT = bodies.recorded("step_retrieve"), bodies.recorded("list_asc")
+EVENT, PIECE, STEP = body(EVENT_TEXT), body(PIECE_TEXT), body(STEP_TEXT)
+PAGE: list[dict[str, Any]] = json.loads(PAGE_TEXT)
+read_page = conversations_messages_list.read_response
 
 
 def least(*objects: Mapping[str, Any]) -> int:
@@ -61,18 +64,23 @@ def _nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("work", "objects", "bound"),
     [
-        pytest.param(lambda: decode_stream_event(EVENT), [EVENT], 2.2, id="an event"),
-        pytest.param(
-            lambda: decode_stream_event(PIECE), [PIECE], 7, id="a piece of a tool call, which leaves keys out"
-        ),
-        pytest.param(lambda: [decode_message(each) for each in PAGE], PAGE, 2.9, id="the messages of a page"),
-        pytest.param(lambda: Step.from_dict(STEP), [STEP], 1.6, id="a step"),
+        pytest.param(lambda: read_stream_event(EVENT_TEXT), [EVENT], 2.6, id="an event"),
+        pytest.param(lambda: read_stream_event(PIECE_TEXT), [PIECE], 7, id="a piece of a tool call"),
+        pytest.param(lambda: read_page(PAGE_TEXT), PAGE, 3.2, id="the messages of a page"),
+        pytest.param(lambda: Step.from_json(STEP_TEXT), [STEP], 2.4, id="a step"),
+        pytest.param(lambda: decode_stream_event(EVENT), [EVENT], 2.2, id="an event, parsed already"),
+        pytest.param(lambda: [decode_message(each) for each in PAGE], PAGE, 2.9, id="a page, parsed already"),
     ],
 )
 def test_decoding_costs_little_more_than_copying(
     work: Callable[[], object], objects: list[dict[str, Any]], bound: float
 ) -> None:
     check(instructions(work) / least(*objects), bound)
+
+
+def test_an_array_that_waits_costs_nothing_for_each_item() -> None:
+    short, long = (instructions(partial(LettaResponse.from_json, bodies.response_with_logprobs(n))) for n in (10, 200))
+    assert short == long
 
 
 def draining(count: int) -> Callable[[], None]:
@@ -89,7 +97,7 @@ def draining(count: int) -> Callable[[], None]:
 
 def test_an_event_goes_through_a_stream_for_little_more_than_its_decoding() -> None:
     one_event = (instructions(draining(220)) - instructions(draining(20))) / 200
-    check(one_event / least(EVENT), 7.8)
+    check(one_event / least(EVENT), 6.2)
 
 
 def walking(steps: int, page: int) -> Callable[[], int]:
@@ -100,7 +108,7 @@ def walking(steps: int, page: int) -> Callable[[], int]:
 
 def test_an_item_is_walked_over_for_a_few_times_its_decoding() -> None:
     one_item = (instructions(walking(300, 100)) - instructions(walking(100, 100))) / 200
-    check(one_item / least(STEP), 4.5)
+    check(one_item / least(STEP), 4.8)
 
 
 def test_a_page_costs_in_proportion_to_its_size() -> None:
@@ -119,8 +127,8 @@ def test_a_call_costs_little_more_than_httpx_alone() -> None:
 
 def test_a_message_holds_less_than_its_json_does() -> None:
     text = bodies.page_of_messages(500)
-    ours = held(lambda: [decode_message(each) for each in orjson.loads(text)])
-    assert ours < 0.9 * held(lambda: orjson.loads(text))
+    ours = held(lambda: read_page(text))
+    assert ours < 0.9 * held(lambda: json.loads(text))
 
 
 def held_after(iterating: Iterator[object], *counts: int) -> list[int]:

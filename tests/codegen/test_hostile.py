@@ -37,8 +37,8 @@ from tests.proof.figures import FULL, figure
 Document = dict[str, Any]
 
 MODULES = {
-    "__future__", "attrs", "collections.abc", "contextlib", "datetime", "enum", "functools", "html", "httpx", "importlib",
-    "json", "sys", "types", "typing", "urllib.parse",
+    "__future__", "attrs", "collections.abc", "contextlib", "datetime", "enum", "functools", "html", "httpx",
+    "importlib", "json", "sys", "types", "typing", "urllib.parse",
 }  # fmt: skip
 """All that generated code may import besides itself."""
 

@@ -156,7 +156,7 @@ def test_it_imports_nothing_until_a_fixture_is_asked_for(tmp_path: Path) -> None
         "import sys\n"
         "def test_it():\n"
         "    names = {name.partition('.')[0] for name in sys.modules}\n"
-        "    ours = {'letta_ext', 'letta_api', 'attrs', 'attr', 'httpx', 'msgspec', 'starlette'', 'uvicorn', 'yaml'}\n"
+        "    ours = {'letta_ext', 'letta_api', 'attrs', 'attr', 'httpx', 'msgspec', 'starlette', 'uvicorn', 'yaml'}\n"
         "    assert 'letta_ext_pytest' in names\n"
         "    assert not names & ours\n"
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 
 import httpx
 
 from .errors import UnexpectedStatus
+from .parts import loads
 from .types import Request
 
 
@@ -23,29 +23,29 @@ def _prepare(client: httpx.Client | httpx.AsyncClient, request: Request, accept:
     )
 
 
-def _json(response: httpx.Response) -> Any:
+def _checked(response: httpx.Response) -> bytes:
+    if response.is_success:
+        return response.content
     try:
-        body: Any = response.json()
+        body = loads(response.content)
     except ValueError:
         body = response.text
-    if not response.is_success:
-        raise UnexpectedStatus(response.status_code, body)
-    return body
+    raise UnexpectedStatus(response.status_code, body)
 
 
-def send(client: httpx.Client, request: Request) -> Any:
-    """Sends a request and returns the decoded JSON of the answer.
+def send(client: httpx.Client, request: Request) -> bytes:
+    """Sends a request and returns the text of the answer.
 
     Raises:
         UnexpectedStatus: the answer is no success.
         httpx.HTTPError: no answer came.
     """
-    return _json(client.send(_prepare(client, request, "application/json")))
+    return _checked(client.send(_prepare(client, request, "application/json")))
 
 
-async def send_async(client: httpx.AsyncClient, request: Request) -> Any:
+async def send_async(client: httpx.AsyncClient, request: Request) -> bytes:
     """What `send` does, with an async client."""
-    return _json(await client.send(_prepare(client, request, "application/json")))
+    return _checked(await client.send(_prepare(client, request, "application/json")))
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def open_stream(client: httpx.Client, request: Request) -> Generator[httpx.Respo
     try:
         if not response.is_success:
             response.read()
-            _json(response)
+            _checked(response)
         yield response
     finally:
         response.close()
@@ -73,7 +73,7 @@ async def open_stream_async(client: httpx.AsyncClient, request: Request) -> Asyn
     try:
         if not response.is_success:
             await response.aread()
-            _json(response)
+            _checked(response)
         yield response
     finally:
         await response.aclose()

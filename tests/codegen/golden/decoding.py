@@ -10,41 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeGuard, TypeVar
 
 from attrs import define, field, frozen
 
 from .errors import DecodeError
+from .parts import ABSENT, FAULTS, PARSERS, REFUSED, Tag, Wire, create, values_of
 
 T = TypeVar("T")
-
-ABSENT: Any = object()
-"""The default of an optional field: its slot stays empty."""
-
-FAULTS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
-"""What decoding raises on a value of the wrong shape; `DecodeError` is a ValueError."""
-
-
-@frozen
-class Tag:
-    """The literal that a field always is, and the spellings of it that the API used earlier."""
-
-    value: str
-    earlier: tuple[str, ...] = ()
-
-
-if TYPE_CHECKING:
-
-    def create(cls: type[T]) -> T:
-        """An object without its fields."""
-        ...
-
-else:
-    create = object.__new__  # which `cls.__new__` is too, but has to be looked for
-
-
-Wire: TypeAlias = dict[str, tuple[str, bool, "Callable[[Any], Any] | Tag | None"]]
-"""How a model is read, by JSON key: the field's name, whether it is required, and what decodes its value."""
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -137,6 +110,20 @@ class Model:
         return self
 
     @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        """Takes over what a parser has put in the slots of a struct; see `parts.py`.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError or OverflowError: a value cannot be decoded.
+        """
+        raise TypeError(f"{cls.__name__} has no parts")
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        """What the parser makes of the fields that are more than a JSON value, by name."""
+        return {}
+
+    @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         """Decodes JSON text.
 
@@ -144,10 +131,10 @@ class Model:
             DecodeError: as `from_dict`; also where the text is no JSON.
         """
         try:
-            data = json.loads(text)
-        except ValueError as fault:
-            raise DecodeError("", f"is not JSON: {fault}") from fault
-        return cls.from_dict(data)
+            return cls.from_parts(PARSERS[cls](text))
+        except REFUSED:
+            pass
+        return cls.from_dict(values_of(text))
 
     @classmethod
     def _unknown(cls, data: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -319,7 +306,7 @@ def read_array(decode: Callable[[Any], T], value: Any) -> list[T]:
     try:
         return [decode(item) for item in items]
     except FAULTS:  # once more, to say where
-        return [_at(index, decode, item) for index, item in enumerate(items)]
+        return [at(index, decode, item) for index, item in enumerate(items)]
 
 
 def mapping(decode: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
@@ -330,7 +317,7 @@ def mapping(decode: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
         try:
             return {key: decode(item) for key, item in items.items()}
         except FAULTS:  # once more, to say where
-            return {key: _at(key, decode, item) for key, item in items.items()}
+            return {key: at(key, decode, item) for key, item in items.items()}
 
     return decode_mapping
 
@@ -344,7 +331,7 @@ def nullable(decode: Callable[[Any], T]) -> Callable[[Any], T | None]:
     return decode_nullable
 
 
-def _at(step: str | int, decode: Callable[[Any], T], value: Any) -> T:
+def at(step: str | int, decode: Callable[[Any], T], value: Any) -> T:
     try:
         return decode(value)
     except DecodeError as fault:

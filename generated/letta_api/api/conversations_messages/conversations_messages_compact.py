@@ -64,7 +64,7 @@ def decode_response(body: Any) -> CompactionResponse:
 
 
 read_response: Final = reader(
-    lambda: parts_type(CompactionResponse), lambda parts: CompactionResponse.from_parts(parts), decode_response
+    lambda: parts_type(CompactionResponse), lambda value: CompactionResponse.from_parts(value), decode_response
 )
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 

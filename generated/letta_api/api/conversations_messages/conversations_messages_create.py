@@ -163,7 +163,7 @@ def decode_response(body: Any) -> LettaResponse:
 
 
 read_response: Final = reader(
-    lambda: parts_type(LettaResponse), lambda parts: LettaResponse.from_parts(parts), decode_response
+    lambda: parts_type(LettaResponse), lambda value: LettaResponse.from_parts(value), decode_response
 )
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 

@@ -91,7 +91,7 @@ def decode_response(body: Any) -> list[Step]:
 
 
 read_response: Final = reader(
-    lambda: list_of(parts_type(Step)), lambda parts: [Step.from_parts(item) for item in parts], decode_response
+    lambda: list_of(parts_type(Step)), lambda value: [Step.from_parts(item) for item in value], decode_response
 )
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 

@@ -41,7 +41,7 @@ def decode_response(body: Any) -> Step:
     return Step.from_dict(body)
 
 
-read_response: Final = reader(lambda: parts_type(Step), lambda parts: Step.from_parts(parts), decode_response)
+read_response: Final = reader(lambda: parts_type(Step), lambda value: Step.from_parts(value), decode_response)
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 
 Raises:

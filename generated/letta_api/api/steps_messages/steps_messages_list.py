@@ -61,7 +61,7 @@ def decode_response(body: Any) -> list[Message]:
 
 
 read_response: Final = reader(
-    lambda: list_of(message_parts()), lambda parts: [MAKERS[item.__class__](item) for item in parts], decode_response
+    lambda: list_of(message_parts()), lambda value: [MAKERS[item.__class__](item) for item in value], decode_response
 )
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 

@@ -42,7 +42,7 @@ def decode_response(body: Any) -> StepMetrics:
 
 
 read_response: Final = reader(
-    lambda: parts_type(StepMetrics), lambda parts: StepMetrics.from_parts(parts), decode_response
+    lambda: parts_type(StepMetrics), lambda value: StepMetrics.from_parts(value), decode_response
 )
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 

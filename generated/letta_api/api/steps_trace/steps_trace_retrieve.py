@@ -44,7 +44,7 @@ def decode_response(body: Any) -> ProviderTrace | None:
 
 read_response: Final = reader(
     lambda: or_null(parts_type(ProviderTrace)),
-    lambda parts: None if (value := parts) is None else ProviderTrace.from_parts(value),
+    lambda value: None if value is None else ProviderTrace.from_parts(value),
     decode_response,
 )
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.

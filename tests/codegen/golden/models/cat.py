@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import FAULTS, Model, Tag, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -33,3 +34,12 @@ class Cat(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.name = parts.name
+        if (value := parts.kind) is not ABSENT:
+            self.kind = value
+        self._extra = None
+        return self

@@ -6,8 +6,9 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Wire, array, create, each
-from ..unions.pet import Pet, decode_pet
+from ..decoding import Model, array, each
+from ..parts import ABSENT, FAULTS, MAKERS, Wire, create, list_of
+from ..unions.pet import Pet, decode_pet, pet_parts
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -38,3 +39,18 @@ class CreateThing(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.name = parts.name
+        if (value := parts.streaming) is not ABSENT:
+            self.streaming = value
+        if (value := parts.pets) is not ABSENT:
+            self.pets = [MAKERS[item.__class__](item) for item in value]
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"pets": list_of(pet_parts())}

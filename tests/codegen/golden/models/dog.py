@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import define
 
-from ..decoding import ABSENT, FAULTS, Model, Tag, Wire, create
+from ..decoding import Model
+from ..parts import ABSENT, FAULTS, Tag, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -34,3 +35,13 @@ class Dog(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        if (value := parts.kind) is not ABSENT:
+            self.kind = value
+        if (value := parts.barks) is not ABSENT:
+            self.barks = value
+        self._extra = None
+        return self

@@ -7,21 +7,10 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import (
-    ABSENT,
-    FAULTS,
-    Model,
-    Wire,
-    array,
-    create,
-    each,
-    in_utc,
-    nullable,
-    parse_instant,
-    read_instant,
-)
+from ..decoding import Model, array, each, in_utc, nullable, parse_instant, read_instant
 from ..enums import Colour
-from ..unions.pet import Pet, decode_pet
+from ..parts import ABSENT, FAULTS, MAKERS, Wire, create, or_null
+from ..unions.pet import Pet, decode_pet, pet_parts
 from ..unions.thing_label import ThingLabel, decode_thing_label
 
 
@@ -62,3 +51,23 @@ class Thing(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.id = parts.id
+        self.created_at = value if (value := read_instant(parts.created_at)).tzinfo else in_utc(value)
+        if (value := parts.colour) is not ABSENT:
+            self.colour = value
+        if (value := parts.pet) is not ABSENT:
+            self.pet = None if value is None else MAKERS[value.__class__](value)
+        if (value := parts.parts) is not ABSENT:
+            self.parts = [Thing.from_dict(item) for item in each(value)]
+        if (value := parts.label) is not ABSENT:
+            self.label = value if isinstance(value := value, str) else decode_thing_label(value)
+        self._extra = None
+        return self
+
+    @classmethod
+    def _forms(cls) -> dict[str, Any]:
+        return {"pet": or_null(pet_parts())}

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 
 from attrs import define
 
-from ..decoding import FAULTS, Model, Wire, create
+from ..decoding import Model
+from ..parts import FAULTS, Wire, create
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -30,3 +31,10 @@ class ThingLabelOption1(Model):
         except FAULTS:
             pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def from_parts(cls, parts: Any) -> Self:
+        self = create(cls)
+        self.text = parts.text
+        self._extra = None
+        return self

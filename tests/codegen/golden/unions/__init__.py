@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .pet import Pet as Pet
     from .pet import UnknownPet as UnknownPet
     from .pet import decode_pet as decode_pet
+    from .pet import read_pet as read_pet
     from .thing_label import ThingLabel as ThingLabel
     from .thing_label import decode_thing_label as decode_thing_label
 else:
@@ -18,8 +19,9 @@ else:
         __name__,
         {
             "Pet": "pet",
-            "UnknownPet": "pet",
             "decode_pet": "pet",
+            "UnknownPet": "pet",
+            "read_pet": "pet",
             "ThingLabel": "thing_label",
             "decode_thing_label": "thing_label",
         },

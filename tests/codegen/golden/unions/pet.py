@@ -2,13 +2,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import FAULTS, Unknown, why_unknown
+from ..decoding import Unknown, why_unknown
 from ..models.cat import Cat
 from ..models.dog import Dog
+from ..parts import FAULTS, member_reader, tagged
 
 
 @frozen
@@ -19,11 +21,14 @@ class UnknownPet(Unknown):
 Pet: TypeAlias = Cat | Dog | UnknownPet
 """An animal of the house."""
 
-DECODERS: Final[dict[str, Callable[[Any], Pet]]] = {
-    "cat": Cat.from_dict,
-    "dog": Dog.from_dict,
-    "hound": Dog.from_dict,
+MEMBERS: Final[dict[str, type[Cat | Dog]]] = {
+    "cat": Cat,
+    "dog": Dog,
+    "hound": Dog,
 }
+"""The model of a member, by its `kind`."""
+
+DECODERS: Final[dict[str, Callable[[Any], Pet]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
 """What decodes a member, by its `kind`."""
 
 
@@ -33,3 +38,17 @@ def decode_pet(value: Any) -> Pet:
         return DECODERS[value["kind"]](value)
     except FAULTS as fault:
         return UnknownPet(value, why_unknown(value, "kind", DECODERS, fault))
+
+
+@cache
+def pet_parts() -> Any:
+    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    return tagged("kind", MEMBERS)
+
+
+read_pet: Final = member_reader(pet_parts, decode_pet)
+"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownPet`.
+
+Raises:
+    DecodeError: the text is no JSON.
+"""

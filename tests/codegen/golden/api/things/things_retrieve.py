@@ -12,6 +12,7 @@ from ...client import send, send_async
 from ...models.thing import Thing
 from ...operations import THINGS_RETRIEVE, Operation
 from ...params import ThingsRetrieveParams
+from ...parts import parts_type, reader
 from ...types import UNSET, Request, Unset, make_path, make_query
 
 OPERATION: Final[Operation] = THINGS_RETRIEVE
@@ -44,6 +45,14 @@ def decode_response(body: Any) -> Thing:
     return Thing.from_dict(body)
 
 
+read_response: Final = reader(lambda: parts_type(Thing), lambda value: Thing.from_parts(value), decode_response)
+"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+
+Raises:
+    DecodeError: the text is no JSON, or not what the document says; it names the path.
+"""
+
+
 def sync(client: httpx.Client, thing_id: str, **params: Unpack[ThingsRetrieveParams]) -> Thing:
     """Sends the request with the caller's client and decodes the answer.
 
@@ -52,9 +61,9 @@ def sync(client: httpx.Client, thing_id: str, **params: Unpack[ThingsRetrievePar
         DecodeError: the answer is not what the document says.
         httpx.HTTPError: no answer came.
     """
-    return decode_response(send(client, build_request(thing_id, **params)))
+    return read_response(send(client, build_request(thing_id, **params)))
 
 
 async def asyncio(client: httpx.AsyncClient, thing_id: str, **params: Unpack[ThingsRetrieveParams]) -> Thing:
     """What `sync` does, with an async client."""
-    return decode_response(await send_async(client, build_request(thing_id, **params)))
+    return read_response(await send_async(client, build_request(thing_id, **params)))

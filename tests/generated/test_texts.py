@@ -1,0 +1,340 @@
+"""Of JSON text comes the same as of parsed JSON, whatever the text holds: only the way there differs."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codegen.document import load, ref_name
+from codegen.models import Library
+from codegen.pipeline import SPEC, read
+from letta_api import models, unions
+from letta_api.decoding import Model, Unknown
+from letta_api.errors import DecodeError
+from letta_api.lists import Lazy
+from letta_api.models import AssistantMessage, ChoiceLogprobs
+from letta_api.parts import loads
+
+from .recorded import Recording, recordings
+
+ANSWERED = [each for each in recordings() if each.status == 200]
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=4,
+)
+Draw = Callable[..., Any]
+DEEPEST = 3
+INSTANTS = ["2026-11-23T07:47:29+00:00", "2026-11-23T07:47:29.123456Z", "2026-11-23T07:47:29", "2026-11-23", "x", ""]
+WITHOUT = sys.modules.get("msgspec", json) is None
+
+
+@cache
+def parsed() -> tuple[dict[str, Any], Library]:
+    """The schemas of the document, every one with a name, and what they became."""
+    found = read(load(SPEC))
+    return found.document.schemas, found.library
+
+
+def apart(value: Any) -> Any:
+    """Everything that can be told of a value: of models the class, the fields that are set, and what is unknown."""
+    if isinstance(value, Model):
+        fields = {name: apart(getattr(value, name)) for name in value.fields_set}
+        return type(value), fields, value.to_dict().keys(), apart(dict(value.extra_fields))
+    if isinstance(value, Unknown):
+        return type(value), apart(value.raw), value.reason
+    if isinstance(value, list):
+        return [apart(each) for each in value]
+    if isinstance(value, dict):
+        return {key: apart(each) for key, each in value.items()}
+    return type(value), value.isoformat() if isinstance(value, datetime) else repr(value)
+
+
+def outcome(read: Callable[[Any], Any], given: Any) -> Any:
+    """What a reader gives, taken apart, or how it fails."""
+    try:
+        return apart(read(given))
+    except (DecodeError, TypeError) as fault:
+        return type(fault), str(fault)
+
+
+def made(draw: Draw, schema: Any, depth: int = 0) -> Any:
+    """A value that is mostly valid by a schema of the document."""
+    schemas, _ = parsed()
+    if draw(st.integers(0, 12)) == 0 or not isinstance(schema, dict):
+        return draw(ANY)
+    if (name := ref_name(schema)) is not None:
+        return made(draw, schemas[name], depth)
+    for word in ("anyOf", "oneOf", "allOf"):
+        if word in schema:
+            return made(draw, draw(st.sampled_from(schema[word])), depth)
+    if "const" in schema or "enum" in schema:
+        return draw(st.sampled_from([*schema.get("enum", [schema.get("const")]), "newer"]))
+    if "properties" in schema:
+        return an_object(draw, schema, depth + 1)
+    kinds = schema.get("type", "object")
+    match draw(st.sampled_from(kinds)) if isinstance(kinds, list) else kinds:
+        case "array":
+            size = draw(st.integers(0, 2)) if depth < DEEPEST else 0
+            return [made(draw, schema.get("items", True), depth) for _ in range(size)]
+        case "string" if schema.get("format") == "date-time":
+            return draw(st.sampled_from(INSTANTS))
+        case "string":
+            return draw(st.text(max_size=5))
+        case "integer":
+            return draw(st.integers(-(2**70), 2**70) | st.integers(0, 9))
+        case "number":
+            return draw(st.floats(allow_nan=False, allow_infinity=False) | st.integers(0, 9))
+        case "boolean":
+            return draw(st.booleans())
+        case _:
+            return draw(ANY)
+
+
+def an_object(draw: Draw, schema: dict[str, Any], depth: int) -> dict[str, Any]:
+    needed = set(schema.get("required", [])) if draw(st.integers(0, 9)) else set()
+    keys = [key for key in schema["properties"] if key in needed or (depth < DEEPEST and draw(st.integers(0, 3)))]
+    if draw(st.booleans()):
+        keys = draw(st.permutations(keys))
+    for key, data in schema["properties"].items():
+        if key not in keys and isinstance(data, dict) and "const" in data and draw(st.integers(0, 5)):
+            keys.append(key)
+    value = {key: made(draw, schema["properties"][key], depth) for key in keys}
+    if draw(st.integers(0, 7)) == 0:
+        value[draw(st.text(max_size=5))] = draw(ANY)
+    return value
+
+
+def text_of(draw: Draw, value: Any) -> bytes:
+    """JSON text of a value, spelt in one of the ways there are."""
+    spaces, plain = draw(st.booleans()), draw(st.booleans())
+    return json.dumps(value, ensure_ascii=plain, indent=1 if spaces else None).encode("utf-8", "surrogatepass")
+
+
+@settings(max_examples=600)
+@given(st.data())
+def test_a_model_reads_of_text_what_it_reads_of_a_mapping(data: st.DataObject) -> None:
+    schemas, library = parsed()
+    name = data.draw(st.sampled_from(sorted(library.models)))
+    model = getattr(models, name)
+    text = text_of(data.draw, made(data.draw, schemas[name]))
+    assert outcome(model.from_json, text) == outcome(model.from_dict, json.loads(text))
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_a_union_reads_of_text_what_it_reads_of_a_mapping(data: st.DataObject) -> None:
+    schemas, library = parsed()
+    tagged = {name: each.module for name, each in library.unions.items() if each.tag is not None}
+    name = data.draw(st.sampled_from(sorted(tagged)))
+    of_text, of_value = (getattr(unions, f"{verb}_{tagged[name]}") for verb in ("read", "decode"))
+    text = text_of(data.draw, made(data.draw, schemas[name]))
+    assert outcome(of_text, text) == outcome(of_value, json.loads(text))
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_an_answer_reads_of_text_what_it_reads_of_parsed_json(data: st.DataObject) -> None:
+    recording = data.draw(st.sampled_from([each for each in ANSWERED if not each.streamed]))
+    value = changed(data.draw, recording.values[0])
+    text = text_of(data.draw, value)
+    of_text, of_value = recording.module.read_response, recording.module.decode_response
+    assert outcome(of_text, text) == outcome(of_value, json.loads(text))
+
+
+def changed(draw: Draw, value: Any) -> Any:
+    """A value with now and then another in a place of it."""
+    if draw(st.integers(0, 60)) == 0:
+        return draw(ANY)
+    if isinstance(value, list):
+        return [changed(draw, each) for each in value[: draw(st.integers(0, 4))]]
+    if isinstance(value, dict):
+        kept = {key: changed(draw, each) for key, each in value.items() if draw(st.integers(0, 60))}
+        return {**kept, "newer": 1} if draw(st.integers(0, 20)) == 0 else kept
+    return value
+
+
+@pytest.mark.parametrize("recording", ANSWERED, ids=lambda each: each.name)
+def test_what_was_recorded_reads_alike(recording: Recording) -> None:
+    kind = "event" if recording.streamed else "response"
+    of_text, of_value = (getattr(recording.module, f"{verb}_{kind}") for verb in ("read", "decode"))
+    for value in recording.values:
+        text = json.dumps(value)
+        assert apart(of_text(text)) == apart(of_text(text.encode())) == apart(of_value(value))
+
+
+MESSAGE = '{"id": "m", "date": "2026-11-23T07:47:29Z", "content": "hi", "message_type": "assistant_message"%s}'
+ODD = {
+    "a key twice": MESSAGE % ', "content": "last"',
+    "a tag twice": MESSAGE % ', "message_type": "user_message"',
+    "half a surrogate pair": MESSAGE % ', "name": "\\ud800"',
+    "half a surrogate pair as a key": MESSAGE % ', "\\ud800": 1',
+    "no number": MESSAGE % ', "seq_id": NaN',
+    "infinity": MESSAGE % ', "seq_id": -Infinity',
+    "a number beyond floats": MESSAGE % ', "x": 1e999',
+    "a whole number beyond 64 bits": MESSAGE % ', "seq_id": 123456789012345678901234567890',
+    "a whole number in floating point": MESSAGE % ', "seq_id": 1.0',
+    "space around": f" \n{MESSAGE % ''}\r\n\t",
+    "an earlier tag": '{"id": "m", "date": "2026-11-23T07:47:29Z", "summary": "s", "message_type": "summary"}',
+    "deeply nested": MESSAGE % f', "x": {"[" * 200}{"]" * 200}',
+    "digits of time that are too many": (MESSAGE % "").replace("29Z", "29.123456789Z"),
+    "a time without an offset": (MESSAGE % "").replace("29Z", "29"),
+    "a time in lower case": (MESSAGE % "").replace("T07:47:29Z", "t07:47:29z"),
+    "no tag": (MESSAGE % "").replace(', "message_type": "assistant_message"', ""),
+    "an unknown tag": (MESSAGE % "").replace("assistant_message", "hologram"),
+    "no object": "[1, 2]",
+    "null": "null",
+    "a string": '"message"',
+}
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+def test_odd_text_reads_alike(text: str) -> None:
+    value = json.loads(text)
+    pairs: list[tuple[Callable[[str | bytes], Any], Callable[[Any], Any]]] = [
+        (AssistantMessage.from_json, AssistantMessage.from_dict),
+        (unions.read_message, unions.decode_message),
+        (unions.read_stream_event, unions.decode_stream_event),
+    ]
+    for of_text, of_value in pairs:
+        assert outcome(of_text, text) == outcome(of_text, text.encode()) == outcome(of_value, value)
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    text = MESSAGE % ""
+    assert AssistantMessage.from_json(b"\xef\xbb\xbf" + text.encode()) == AssistantMessage.from_json(text)
+
+
+@pytest.mark.parametrize("text", ["", "{", "nothing", '{"id": "m"} {}', b"\xff", b'{"id": "\xff"}', "[" * 200_000])
+def test_what_is_no_json_is_an_error_that_says_so(text: str | bytes) -> None:
+    for of_text in (AssistantMessage.from_json, unions.read_message, unions.read_stream_event):
+        with pytest.raises(DecodeError, match="is not JSON"):
+            of_text(text)
+    with pytest.raises(ValueError, match=r"\S"):
+        loads(text)
+
+
+def test_a_subclass_reads_itself() -> None:
+    class Mine(AssistantMessage):
+        pass
+
+    text = MESSAGE % ""
+    assert type(AssistantMessage.from_json(text)) is AssistantMessage
+    assert type(Mine.from_json(text)) is Mine
+    assert type(AssistantMessage.from_json(text)) is AssistantMessage
+
+
+def test_threads_that_begin_at_once_read_alike() -> None:
+    """Parsers are made when something is first read."""
+    code = "\n".join(
+        [
+            "import threading",
+            "from letta_api.models import LettaResponse",
+            f"text = {json.dumps({'messages': [json.loads(MESSAGE % '')], 'usage': {}, 'stop_reason': STOP})!r}",
+            "together, found = threading.Barrier(8), []",
+            "def read():",
+            "    together.wait()",
+            "    for _ in range(50): found.append(LettaResponse.from_json(text))",
+            "threads = [threading.Thread(target=read) for _ in range(8)]",
+            "for thread in threads: thread.start()",
+            "for thread in threads: thread.join()",
+            "assert len(found) == 400 and all(each == found[0] for each in found), found[:3]",
+        ]
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+STOP = {"message_type": "stop_reason", "stop_reason": "end_turn"}
+
+
+def raw(items: list[Any]) -> list[Any]:
+    return list(list.__iter__(items))
+
+
+class TestLists:
+    """Arrays whose items wait are text until they are asked for."""
+
+    ITEMS: ClassVar[list[dict[str, Any]]] = [{"token": f"t{n}", "logprob": -0.5 * n, "top_logprobs": [], "bytes": [n]} for n in range(3)]
+
+    def read(self, items: Any) -> ChoiceLogprobs:
+        return ChoiceLogprobs.from_json(json.dumps({"content": items, "refusal": None}))
+
+    def test_an_item_is_read_when_it_is_asked_for(self) -> None:
+        content = self.read(self.ITEMS).content
+        assert isinstance(content, Lazy)
+        assert len(content) == 3
+        second = content[1]
+        assert content[1] is second
+        assert [type(item) is type(second) for item in raw(content)] == [False, True, False]
+        assert content == [type(second).from_dict(item) for item in self.ITEMS]
+
+    def test_its_json_and_its_copies_are_what_came(self) -> None:
+        model = self.read(self.ITEMS)
+        assert model.to_dict()["content"] == self.ITEMS
+        for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):  # noqa: S301  (its own)
+            assert copied.to_dict() == model.to_dict()
+            assert copied == model
+
+    def test_a_malformed_item_is_found_where_it_is_asked_for(self) -> None:
+        content = self.read([self.ITEMS[0], {"token": 5}, "no object"]).content
+        assert content is not None
+        assert content[0].token == "t0"  # noqa: S105  (a piece of text)
+        with pytest.raises(DecodeError) as caught:
+            content[1]
+        assert caught.value.path == "content[1].logprob"
+        assert "'no object'" in repr(content)
+
+    def test_two_lists_that_wait_are_compared(self) -> None:
+        assert self.read(self.ITEMS) == self.read(self.ITEMS)
+        assert self.read(self.ITEMS) != self.read(self.ITEMS[:2])
+        first, second = self.read(self.ITEMS).content, self.read(self.ITEMS).content
+        assert first is not None
+        assert second is not None
+        first += second
+        assert [item.token for item in first] == ["t0", "t1", "t2"] * 2
+
+
+@pytest.mark.skipif(WITHOUT, reason="without msgspec there is the long way only")
+def test_what_a_server_of_today_sends_is_not_read_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That would be slow, and nobody would notice."""
+
+    def refuse(_: str | bytes) -> Any:
+        raise AssertionError("read the long way")
+
+    monkeypatch.setattr("letta_api.parts.values_of", refuse)
+    monkeypatch.setattr("letta_api.decoding.values_of", refuse)
+    for recording in ANSWERED:
+        for value in recording.values:
+            text = json.dumps(value)
+            (recording.module.read_event if recording.streamed else recording.module.read_response)(text)
+    with pytest.raises(AssertionError, match="the long way"):
+        AssistantMessage.from_json(MESSAGE % ', "newer": 1')
+
+
+@pytest.mark.skipif(WITHOUT, reason="this is the run without")
+def test_all_of_this_holds_without_msgspec() -> None:
+    """Vendored copies and other interpreters have none."""
+    run = (
+        "import sys; sys.modules['msgspec'] = None; import pytest;"
+        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', sys.argv[1], sys.argv[2]]))"
+    )
+    here = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", run, str(here), str(here.parent / "ext" / "test_streams.py")],
+        cwd=here.parents[1],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
