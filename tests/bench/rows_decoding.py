@@ -39,6 +39,18 @@ def event(text: bytes) -> Mapping[str, Work]:
     }
 
 
+def newer_event() -> Mapping[str, Work]:
+    """An event of a server that is newer than the document: it has a field more, and is read the long way."""
+    return event(bodies.delta()[:-1] + b',"a_newer_field":null}')
+
+
+def event_without_msgspec() -> Mapping[str, Work]:
+    """An event where msgspec is not installed: the standard library parses it."""
+    text = bodies.delta()
+    sides = event(text)
+    return {OURS: lambda: decode_stream_event(json.loads(text)), PUBLISHED: sides[PUBLISHED], STOCK: sides[STOCK]}
+
+
 def parsed_event() -> Mapping[str, Work]:
     """The same from parsed JSON: what the decoders alone take."""
     value = json.loads(bodies.delta())
@@ -159,6 +171,8 @@ def rows() -> list[Row]:
     return [
         Row(DECODING, "a stream event", lambda: event(bodies.delta()), reach=20),
         Row(DECODING, "a stream event, its JSON parsed already", parsed_event),
+        Row(DECODING, "a stream event with a field of a newer server", newer_event),
+        Row(DECODING, "a stream event, without msgspec", event_without_msgspec),
         Row(DECODING, "a stream event that is a piece of a tool call", lambda: tool_event(tool)),
         Row(DECODING, "a message of a list page", lambda: page(bodies.recorded("list_asc")), reach=15, each=messages),
         Row(DECODING, "a step", lambda: step(bodies.recorded("step_retrieve")), reach=25),
