@@ -48,7 +48,7 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("--strict", action="store_true", help="fail where a row is not at its figure")
     parser.add_argument(
         "--write", nargs="?", type=Path, const=ROOT / "docs", metavar="DIR",
-        help="write speed.json, speed.svg, growth.svg there, and the tables into speed.md (default: docs)",
+        help="write speed.json, the plots as SVG, and the tables into speed.md there (default: docs)",
     )  # fmt: skip
     parser.add_argument("--pyperf", type=Path, metavar="FILE", help="write all values for the commands of pyperf")
     arguments = parser.parse_args(given)
@@ -61,9 +61,11 @@ def main(given: list[str] | None = None) -> int:
         print("", growth.text(lines), sep="\n")
     if arguments.write:
         report.write(arguments.write, results, lines, pairs)
-        for name, picture in (("speed.svg", plots.bars(results)), ("growth.svg", plots.growth(lines) if lines else "")):
-            if picture:
-                (arguments.write / name).write_text(picture, encoding="utf-8")
+        pictures = {"speed.svg": plots.bars(results), "speed-short.svg": plots.short(results)}
+        if lines:
+            pictures["growth.svg"] = plots.growth(lines)
+        for name, picture in pictures.items():
+            (arguments.write / name).write_text(picture, encoding="utf-8")
     if arguments.pyperf:
         report.as_pyperf(results, arguments.pyperf)
     aimed = [result for result in results if result.reach is not None]

@@ -52,6 +52,22 @@ def bars(results: Sequence[Result]) -> str:
     return _page(left + 3 * unit, y + 28, parts)
 
 
+def short(results: Sequence[Result]) -> str:
+    """How often ours fits into the published client's time, where that is the figure: a bar for each row."""
+    rows = [r for r in results if r.sense == "faster" and r.versus == PUBLISHED and r.reach is not None]
+    left, width, y = 360, 360, 44
+    most = max((r.figure.median for r in rows), default=1)
+    parts = [_text(16, 24, f"Times faster than {PUBLISHED}", "t")]
+    for row in rows:
+        length = row.figure.median / most * width
+        parts.append(_text(16, y + 12, row.name))
+        parts.append(f'<rect x="{left}" y="{y}" width="{length:.1f}" height="14" fill="{COLOURS[OURS]}"/>')
+        label = f"{ratio(row.figure.median)}x, {amount(row.sides[OURS])} {row.unit}"
+        parts.append(_text(left + length + 6, y + 12, label, "s"))
+        y += 22
+    return _page(left + width + 110, y + 8, parts)
+
+
 def growth(lines: Sequence[Line]) -> str:
     """Cost against size, both logarithmic: the two kinds of cost side by side."""
     parts = [_text(16, 24, "Cost against size (both logarithmic; a slope of one is in proportion)", "t")]
