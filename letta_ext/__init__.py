@@ -19,6 +19,7 @@ from letta_api._lazy import lazy as _lazy
 if TYPE_CHECKING:
     from ._version import __version__
     from .busy import BusyPolicy
+    from .calls.requests import RequestOptions
     from .client import AsyncLetta, Letta
     from .compat import (
         DEFAULT_CONNECTION_LIMITS,
@@ -61,11 +62,10 @@ if TYPE_CHECKING:
     )
     from .hooks import Hooks
     from .limits import StreamLimits
-    from .pages import AsyncArrayPage, AsyncPage, AsyncPaginator, SyncArrayPage, SyncPage
-    from .paging import Checkpoint
-    from .requests import RequestOptions
+    from .lists.pages import AsyncArrayPage, AsyncPage, AsyncPaginator, SyncArrayPage, SyncPage
+    from .lists.walk import Checkpoint
     from .retry import Attempt, RetryPolicy
-    from .streams import AsyncStream, Stream
+    from .streams.stream import AsyncStream, Stream
 
 __all__ = [
     "DEFAULT_CONNECTION_LIMITS",
@@ -144,17 +144,17 @@ _NAMES = {
     ),
     "hooks": "Hooks",
     "limits": "StreamLimits",
-    "pages": "AsyncArrayPage AsyncPage AsyncPaginator SyncArrayPage SyncPage",
-    "paging": "Checkpoint",
-    "requests": "RequestOptions",
+    "lists.pages": "AsyncArrayPage AsyncPage AsyncPaginator SyncArrayPage SyncPage",
+    "lists.walk": "Checkpoint",
+    "calls.requests": "RequestOptions",
     "retry": "Attempt RetryPolicy",
-    "streams": "AsyncStream Stream",
+    "streams.stream": "AsyncStream Stream",
 }
 __getattr__, __dir__, _ = _lazy(
     __name__, {**dict.fromkeys(_NAMES), **{name: module for module, names in _NAMES.items() for name in names.split()}}
 )
 
 if _os.environ.get("LETTA_LOG"):
-    from .logs import configure as _configure
+    from .watching.logs import configure as _configure
 
     _configure(_os.environ)

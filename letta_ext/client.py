@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import httpx
 
 from .not_given import NOT_GIVEN
-from .verbs import AsyncVerbs, Verbs
+from .raw.verbs import AsyncVerbs, Verbs
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -89,8 +89,8 @@ class Letta(Verbs):
         http_client: httpx.Client | None = None,
     ) -> None:
         from .config import make_config
-        from .forking import own_http
-        from .transport import Transport
+        from .sending.forking import own_http
+        from .sending.transport import Transport
 
         check_http(http_client, httpx.Client)
         options: ClientOptions = {
@@ -161,7 +161,7 @@ class Letta(Verbs):
             ValueError: an argument has an impossible value.
         """
         from .config import change_config
-        from .transport import Transport
+        from .sending.transport import Transport
 
         check_http(http_client, httpx.Client)
         config = change_config(self._transport.config, options)
@@ -238,8 +238,8 @@ class AsyncLetta(AsyncVerbs):
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         from .config import make_config
-        from .forking import own_http
-        from .transport import AsyncTransport
+        from .sending.forking import own_http
+        from .sending.transport import AsyncTransport
 
         check_http(http_client, httpx.AsyncClient)
         options: ClientOptions = {
@@ -310,7 +310,7 @@ class AsyncLetta(AsyncVerbs):
             ValueError: an argument has an impossible value.
         """
         from .config import change_config
-        from .transport import AsyncTransport
+        from .sending.transport import AsyncTransport
 
         check_http(http_client, httpx.AsyncClient)
         config = change_config(self._transport.config, options)

@@ -9,7 +9,7 @@ from httpx import Timeout as Timeout
 
 from .client import AsyncLetta, Letta
 from .config import DEFAULT_LIMITS, DEFAULT_TIMEOUT, NOT_GIVEN, NotGiven
-from .raw import AsyncRawResponse, RawResponse
+from .raw.responses import AsyncRawResponse, RawResponse
 from .retry import RetryPolicy
 
 Client: TypeAlias = Letta

@@ -16,9 +16,9 @@ from .hooks import Hooks
 from .limits import StreamLimits
 from .not_given import NOT_GIVEN as NOT_GIVEN
 from .not_given import NotGiven as NotGiven
-from .redaction import is_secret, merged
 from .retry import RetryPolicy
 from .shapes import is_array, is_object
+from .watching.redaction import is_secret, merged
 
 ENVIRONMENTS: Mapping[str, str] = {"cloud": "https://api.letta.com", "local": "http://localhost:8283"}
 DEFAULT_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..raw_calls import View
-from ..transport import AsyncTransport, Transport
+from ..raw.calls import View
+from ..sending.transport import AsyncTransport, Transport
 from .messages import Messages
 from .messages_async import AsyncMessages
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from letta_api import api, operations
 
-from ..raw_calls import View
-from ..signatures import takes
-from ..transport import Transport
+from ..raw.calls import View
+from ..sending.transport import Transport
+from .signatures import takes
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from letta_api.models import CompactionResponse, LettaResponse
     from letta_api.unions import Message
 
-    from ..arguments import (
+    from ..following.follow import Follow
+    from ..following.news import FollowCursor
+    from ..lists.pages import SyncPage
+    from ..streams.stream import Stream
+    from ..tools.tool import Tool
+    from ..tools.turn import Approve, ToolTurn
+    from .arguments import (
         MessagesCompactArguments,
         MessagesCreateArguments,
         MessagesListArguments,
         MessagesStreamArguments,
     )
-    from ..follow import FollowCursor
-    from ..following import Follow
-    from ..pages import SyncPage
-    from ..streams import Stream
-    from ..tool_turn import Approve, ToolTurn
-    from ..tools import Tool
     from .raw_conversations import MessagesWithRawResponse, MessagesWithStreamingResponse
 
 
@@ -236,9 +236,9 @@ class Messages:
             TypeError: a tool has a signature that no model can call, or an argument is of the wrong type.
             ValueError: there is nothing to send, or two tools have one name.
         """
-        from ..tool_loop import ToolLoop
-        from ..tool_turn import ToolTurn, check_approve
-        from ..tools import make_toolbox
+        from ..tools.loop import ToolLoop
+        from ..tools.tool import make_toolbox
+        from ..tools.turn import ToolTurn, check_approve
 
         check_approve(approve, may_be_async=False)
         box = make_toolbox(tools, may_be_async=False)
@@ -285,8 +285,8 @@ class Messages:
             TypeError: an argument is of the wrong type.
             ValueError: an argument has an impossible value.
         """
-        from ..follow import Pace
-        from ..following import Follow, make_follower
+        from ..following.follow import Follow, make_follower
+        from ..following.news import Pace
 
         follower = make_follower(conversation_id, agent_id, after, from_start)
         Pace(interval, max_interval, timeout, 0.0)  # refuses what is impossible now rather than later

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from letta_api import api, operations
 
-from ..raw_calls import View
-from ..signatures import takes
-from ..transport import AsyncTransport
+from ..raw.calls import View
+from ..sending.transport import AsyncTransport
+from .signatures import takes
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from letta_api.models import CompactionResponse, LettaResponse
     from letta_api.unions import Message
 
-    from ..arguments import (
+    from ..following.follow import AsyncFollow
+    from ..following.news import FollowCursor
+    from ..lists.pages import AsyncPaginator
+    from ..streams.stream import AsyncStream
+    from ..tools.tool import Tool
+    from ..tools.turn import AsyncApprove, AsyncToolTurn
+    from .arguments import (
         MessagesCompactArguments,
         MessagesCreateArguments,
         MessagesListArguments,
         MessagesStreamArguments,
     )
-    from ..follow import FollowCursor
-    from ..following import AsyncFollow
-    from ..pages import AsyncPaginator
-    from ..streams import AsyncStream
-    from ..tool_turn import AsyncApprove, AsyncToolTurn
-    from ..tools import Tool
     from .raw_conversations import AsyncMessagesWithRawResponse, AsyncMessagesWithStreamingResponse
 
 
@@ -237,9 +237,9 @@ class AsyncMessages:
             TypeError: a tool has a signature that no model can call, or an argument is of the wrong type.
             ValueError: there is nothing to send, or two tools have one name.
         """
-        from ..tool_loop import ToolLoop
-        from ..tool_turn import AsyncToolTurn, check_approve
-        from ..tools import make_toolbox
+        from ..tools.loop import ToolLoop
+        from ..tools.tool import make_toolbox
+        from ..tools.turn import AsyncToolTurn, check_approve
 
         check_approve(approve, may_be_async=True)
         box = make_toolbox(tools, may_be_async=True)
@@ -286,8 +286,8 @@ class AsyncMessages:
             TypeError: an argument is of the wrong type.
             ValueError: an argument has an impossible value.
         """
-        from ..follow import Pace
-        from ..following import AsyncFollow, make_follower
+        from ..following.follow import AsyncFollow, make_follower
+        from ..following.news import Pace
 
         follower = make_follower(conversation_id, agent_id, after, from_start)
         Pace(interval, max_interval, timeout, 0.0)  # refuses what is impossible now rather than later

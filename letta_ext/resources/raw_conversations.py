@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from letta_api.operations import CONVERSATIONS_MESSAGES_CREATE
 
-from ..raw_calls import async_raw, async_unread, raw, unread
-from ..signatures import takes
+from ..raw.calls import async_raw, async_unread, raw, unread
 from .conversations import AsyncConversations, Conversations
 from .messages import Messages
 from .messages_async import AsyncMessages
+from .signatures import takes
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from letta_api.models import LettaResponse
 
-    from ..arguments import MessagesCreateArguments
-    from ..raw import AsyncRawResponse, AsyncResponseContext, RawResponse, ResponseContext
-    from ..streams import AsyncStream, Stream
+    from ..raw.responses import AsyncRawResponse, AsyncResponseContext, RawResponse, ResponseContext
+    from ..streams.stream import AsyncStream, Stream
+    from .arguments import MessagesCreateArguments
 
 
 class MessagesWithRawResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..raw_calls import async_raw, async_unread, raw, unread
+from ..raw.calls import async_raw, async_unread, raw, unread
 from .steps import (
     AsyncFeedback,
     AsyncMetrics,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from letta_api import api, operations
 
-from ..raw_calls import View
-from ..signatures import takes
-from ..transport import AsyncTransport, Transport
+from ..raw.calls import View
+from ..sending.transport import AsyncTransport, Transport
+from .signatures import takes
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from letta_api.models import ProviderTrace, Step, StepMetrics
     from letta_api.unions import Message
 
-    from ..arguments import FeedbackCreateArguments, StepMessagesListArguments, StepsListArguments
-    from ..pages import AsyncPaginator, SyncPage
-    from ..requests import RequestOptions
+    from ..calls.requests import RequestOptions
+    from ..lists.pages import AsyncPaginator, SyncPage
+    from .arguments import FeedbackCreateArguments, StepMessagesListArguments, StepsListArguments
     from .raw_steps import (
         AsyncFeedbackWithRawResponse,
         AsyncFeedbackWithStreamingResponse,

@@ -34,8 +34,8 @@ from letta_ext import (
     StreamInterrupted,
     UnprocessableEntityError,
 )
-from letta_ext.refusals import run_error, status_error
-from letta_ext.sse import EventTooLargeError
+from letta_ext.calls.refusals import run_error, status_error
+from letta_ext.streams.sse import EventTooLargeError
 from letta_ext.unions import parse_event
 
 from .helpers import (

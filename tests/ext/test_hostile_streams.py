@@ -23,8 +23,8 @@ from letta_ext import (
     StreamLimits,
     StreamTimeoutError,
 )
-from letta_ext.sse import EventTooLargeError
-from letta_ext.streams import ENOUGH
+from letta_ext.streams.sse import EventTooLargeError
+from letta_ext.streams.stream import ENOUGH
 
 from .helpers import AT_ONCE, CONVERSATION, CUT, Body, Side, answer, answers, event_stream, loopback, sse
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from letta_ext import LettaError
-from letta_ext.sse import EventTooLargeError, ServerSentEvent, SSEDecoder
+from letta_ext.streams.sse import EventTooLargeError, ServerSentEvent, SSEDecoder
 
 BOM = b"\xef\xbb\xbf"
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from letta_ext import APIConnectionError, LettaError, PendingApprovalError, RetryPolicy
-from letta_ext.tool_loop import ToolResult
+from letta_ext.tools import ToolResult
 
 from ..ext.helpers import ONCE
 from ..proof.figures import FULL, figure

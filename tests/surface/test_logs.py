@@ -15,9 +15,9 @@ import pytest
 
 import letta_ext
 from letta_ext import APIError, LettaError, RetryPolicy
-from letta_ext.logs import LOG, configure
-from letta_ext.redaction import is_secret, secrets_of, without
 from letta_ext.testing import EmbeddedServer
+from letta_ext.watching.logs import LOG, configure
+from letta_ext.watching.redaction import is_secret, secrets_of, without
 
 from ..ext.helpers import AT_ONCE, CONVERSATION, KEY, STEP, Side, answer, answers, event_stream, recording, sse
 

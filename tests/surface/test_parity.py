@@ -17,9 +17,7 @@ import pytest
 import letta_ext
 from letta_api import operations
 from letta_api.operations import Operation
-from letta_ext import AsyncLetta, Letta
-from letta_ext.pages import AsyncPaginator
-from letta_ext.requests import RequestOptions
+from letta_ext import AsyncLetta, AsyncPaginator, Letta, RequestOptions
 
 CALLS_FILE = Path(__file__).parents[1] / "typing" / "calls.py"
 

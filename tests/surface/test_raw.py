@@ -11,10 +11,17 @@ import httpx
 import pytest
 
 from letta_api.models import CompactionResponse, LettaResponse, ProviderTrace, Step, StepMetrics
-from letta_ext import APIConnectionError, APIResponseValidationError, LettaError, NotFoundError
-from letta_ext.pages import AsyncArrayPage, SyncArrayPage
+from letta_ext import (
+    APIConnectionError,
+    APIResponseValidationError,
+    AsyncArrayPage,
+    AsyncStream,
+    LettaError,
+    NotFoundError,
+    Stream,
+    SyncArrayPage,
+)
 from letta_ext.raw import AsyncRawResponse, AsyncStreamingResponse, RawResponse, StreamingResponse
-from letta_ext.streams import AsyncStream, Stream
 from letta_ext.testing import EmbeddedServer
 
 from ..ext.helpers import CONVERSATION, STEP, Answers, Body, Side, answer, answers, recording

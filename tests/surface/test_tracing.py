@@ -192,7 +192,7 @@ def test_it_is_never_loaded_by_this_library() -> None:
 import sys, httpx, letta_ext
 http = httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200, json=1)))
 letta_ext.Letta(base_url="http://a.test", http_client=http).get("/v1/x")
-print([name for name in sys.modules if name.startswith("opentelemetry")], "letta_ext.tracing" in sys.modules)
+print([name for name in sys.modules if name.startswith("opentelemetry")], "letta_ext.watching.tracing" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[] False\n"

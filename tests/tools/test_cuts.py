@@ -12,7 +12,7 @@ import pytest
 from letta_ext import APIConnectionError, LettaError, RetryPolicy, StreamInterrupted
 from letta_ext.testing import EmbeddedServer, Turn
 from letta_ext.testing.agent import Call
-from letta_ext.tool_loop import ToolResult
+from letta_ext.tools import ToolResult
 
 from ..ext.helpers import ONCE, answers, event_stream
 from ..live.proxy import LOST, Fault, Proxy, proxied, random_fault

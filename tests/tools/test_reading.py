@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from typing_extensions import TypedDict  # that of `typing` is not enough for pydantic before Python 3.12
 
-from letta_ext.tool_kinds import ArgumentError
 from letta_ext.tools import Tool
+from letta_ext.tools.kinds import ArgumentError
 
 from .test_schema import Box, Colour, Level, Node, Pair, Place, Point, having
 

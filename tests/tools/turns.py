@@ -10,7 +10,7 @@ import httpx
 
 from letta_ext import RetryPolicy
 from letta_ext.testing import EmbeddedServer
-from letta_ext.tool_loop import ToolResult
+from letta_ext.tools import ToolResult
 
 from ..ext import helpers
 from ..ext.helpers import Handler

@@ -39,8 +39,7 @@ from letta_ext.raw import (
     ResponseContext,
     StreamingResponse,
 )
-from letta_ext.tool_loop import ToolResult
-from letta_ext.tool_turn import AsyncToolTurn, ToolTurn
+from letta_ext.tools import AsyncToolTurn, ToolResult, ToolTurn
 from letta_ext.unions import Message, StreamEvent
 
 

@@ -39,7 +39,7 @@ from letta_api.params import (
     MessageInputParam,
 )
 from letta_ext import AsyncLetta, Letta, Stream
-from letta_ext.tool_turn import ToolTurn
+from letta_ext.tools import ToolTurn
 
 TEXT = TextContent(text="hi")
 MESSAGE = MessageCreate(role="user", content=[TEXT])

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from letta_ext import Letta, ListChangedError, NotFoundError
-from letta_ext.pages import SyncPage, first_page
-from letta_ext.paging import KEPT, Walk
+from letta_ext.lists.pages import SyncPage, first_page
+from letta_ext.lists.walk import KEPT, Walk
 from letta_ext.testing import EmbeddedServer
 from tests.walks.servers import MESSAGES, STEPS, Server, Stored
 from tests.walks.test_walks import compacted, start, things

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import letta_ext
-from letta_ext.pages import AsyncPage, AsyncPaginator, SyncPage, first_page
-from letta_ext.paging import Walk
-from letta_ext.prefetch import AsyncAhead
+from letta_ext.lists.pages import AsyncPage, AsyncPaginator, SyncPage, first_page
+from letta_ext.lists.prefetch import AsyncAhead
+from letta_ext.lists.walk import Walk
 from tests.walks.servers import MESSAGES, STEPS, Item, Server
 from tests.walks.test_walks import start, things
 

@@ -1,0 +1,170 @@
+"""From an answer, or the lack of one, to the error that says what happened. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ..errors import (
+    STATUS_ERRORS,
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+    ConversationBusyError,
+    InternalServerError,
+    PendingApprovalError,
+    RunError,
+)
+from ..shapes import is_object
+
+STAGES: Mapping[type[Exception], str] = {
+    httpx.ConnectTimeout: "connecting",
+    httpx.ReadTimeout: "reading",
+    httpx.WriteTimeout: "sending",
+}
+WAITING = "waiting for approval"
+BUSY = "currently being processed"
+PHRASES: Mapping[int, str] = {status.value: status.phrase for status in HTTPStatus}
+STREAMED = 200
+"""The status of an answer in which an error is an event."""
+SHOWN = 300
+"""Characters of the server's words in a message; `detail` has them all."""
+
+REMEDIES: Mapping[int, str] = {
+    400: "See the server's words for what the request lacks.",
+    401: "Pass api_key, or set LETTA_API_KEY.",
+    403: "Use an API key that may do this.",
+    404: "Check the id.",
+    405: "Check base_url: what answers there does not offer this call.",
+    409: "Look at what the server says stands in the way, and send again when it is gone.",
+    410: "List the messages of the conversation instead; the run is stored there.",
+    422: "Mend the value that the server names.",
+    429: "Send less often, or wait as long as Retry-After says.",
+}
+FAMILIES: Mapping[int, str] = {
+    3: "Set base_url to where the server redirects to: this redirect would change the request or take the key along.",
+    4: "See the server's words for what it refuses.",
+    5: "Try again later.",
+}
+"""What to do about a status that is not in `REMEDIES`, by its first digit."""
+
+
+def one_line(text: str, limit: int = SHOWN) -> str:
+    """`text` on one line, shortened."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _read(body: Any) -> tuple[str | None, str | None, str | None, str | None]:
+    """The detail, error type, run and pending request that an error body names, in any of the forms it takes."""
+    if not is_object(body):
+        return (str(body) if body else None), None, None, None
+    run_id = body.get("run_id")
+    nested = body.get("error")
+    if is_object(nested):
+        detail = nested.get("detail") or nested.get("message")
+        return _text(detail), _text(nested.get("type")), _text(nested.get("run_id") or run_id), None
+    detail = body.get("detail", body.get("message"))
+    if is_object(detail):
+        words = _text(detail.get("message")) or str(dict(detail))
+        return (
+            words,
+            _text(detail.get("code")),
+            _text(detail.get("run_id") or run_id),
+            _text(detail.get("pending_request_id")),
+        )
+    return _text(detail), None, _text(run_id), None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else value if isinstance(value, str) else str(value)
+
+
+def _request_id(headers: Mapping[str, str], body: Any) -> str | None:
+    trace = body.get("trace_id") if is_object(body) else None
+    return headers.get("x-request-id") or _text(trace) or None
+
+
+def status_error(method: str, path: str, status: int, headers: Mapping[str, str], body: Any) -> APIStatusError:
+    """The error for an answer that is no success.
+
+    Args:
+        method: the request's method.
+        path: its path, for the message.
+        status: the answer's status.
+        headers: the answer's headers, in lower case.
+        body: the decoded body, or its text where it is no JSON.
+    """
+    detail, error_type, run_id, pending = _read(body)
+    cls = STATUS_ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
+    remedy = REMEDIES.get(status) or FAMILIES.get(status // 100, "")
+    if status == 409:
+        if error_type == "PENDING_APPROVAL" or WAITING in (detail or ""):
+            cls, remedy = PendingApprovalError, "Answer all pending tool calls first."
+        elif run_id or BUSY in (detail or ""):
+            cls = ConversationBusyError
+            remedy = f"Wait until {run_id or 'the other run'} has ended, or pass when_busy='wait'."
+    said = one_line(detail or "") or "the server gave no reason"
+    phrase = PHRASES.get(status, "status")
+    error = cls(
+        f"{status} {phrase} from {method} {path}: {said} {remedy}".strip(),
+        status_code=status,
+        body=body,
+        headers=headers,
+        request_id=_request_id(headers, body),
+        run_id=run_id,
+        error_type=error_type,
+        detail=detail,
+    )
+    if isinstance(error, PendingApprovalError):
+        error.pending_request_id = pending
+    return error
+
+
+def run_error(event: Any) -> APIError:
+    """The error for an error event of a stream, given as the event's JSON."""
+    data: Mapping[str, Any] = event if is_object(event) else {}
+    detail, error_type, run_id = _text(data.get("detail")), _text(data.get("error_type")), _text(data.get("run_id"))
+    words = detail or _text(data.get("message")) or (_text(event) if data is not event else None)
+    words = words or "the server gave no reason"
+    if WAITING in words:
+        return PendingApprovalError(
+            f"The run was refused: {one_line(words)} Answer all pending tool calls first.",
+            status_code=STREAMED,
+            body=event,
+            run_id=run_id,
+            error_type=error_type,
+            detail=words,
+        )
+    message = (
+        f"The run failed ({error_type or 'unknown error'}): {one_line(words)} See steps.retrieve for what was stored."
+    )
+    return RunError(message, status_code=STREAMED, body=event, run_id=run_id, error_type=error_type, detail=words)
+
+
+def transport_error(method: str, path: str, fault: Exception) -> APIConnectionError:
+    """The error for a request that got no answer, or not all of it."""
+    what = one_line(str(fault)) or type(fault).__name__
+    if isinstance(fault, httpx.TimeoutException):
+        stage = STAGES.get(type(fault), "waiting for a connection")
+        return APITimeoutError(
+            f"{method} {path} timed out while {stage} ({what}). Raise timeout, or look at the server."
+        )
+    return APIConnectionError(f"{method} {path} got no answer: {what}. Check base_url, and that the server is up.")
+
+
+def invalid_answer(method: str, path: str, status: int, headers: Mapping[str, str], body: Any, reason: str) -> APIError:
+    """The error for a successful answer that cannot be decoded."""
+    return APIResponseValidationError(
+        f"{status} from {method} {path} is not what the API document says: {one_line(reason)}",
+        status_code=status,
+        body=body,
+        headers=headers,
+        request_id=_request_id(headers, body),
+        detail=reason,
+    )

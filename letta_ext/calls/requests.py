@@ -1,0 +1,367 @@
+"""From a call to a request, and from an answer to a value. Nothing here does I/O."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, TypeVar, cast
+
+import httpx
+from attrs import define, field, frozen
+
+from letta_api.errors import DecodeError
+from letta_api.operations import Operation
+from letta_api.types import QueryPair, Request
+
+from ..busy import WhenBusy
+from ..config import Config, TimeLimit, check_headers, check_kind, check_query, mapping, read_timeout
+from ..errors import APIError
+from ..hooks import AttemptReport, Hooks
+from ..limits import StreamLimits
+from ..retry import Attempt, Repeat, RetryPolicy, retry_after
+from ..shapes import is_array
+from ..watching.observer import Became
+from ..watching.redaction import merged
+from ..watching.watch import SILENT, Watch
+from . import codec
+from .refusals import invalid_answer, status_error, transport_error
+from .validation import check_arguments, check_bounds
+
+if TYPE_CHECKING:
+    from letta_api.unions import StreamEvent
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+JSON: Final = "application/json"
+EVENTS: Final = "text/event-stream"
+MAX_REDIRECTS: Final = 5
+BUILDERS: Final = (httpx.Client.build_request, httpx.AsyncClient.build_request)
+"""What makes the requests of clients that do it as httpx does."""
+
+
+class RequestOptions(TypedDict, total=False):
+    """What every call takes besides its own arguments.
+
+    Attributes:
+        extra_headers: sent besides, or instead of, the client's own.
+        extra_query: query parameters besides the call's own.
+        extra_body: fields of the JSON body besides the call's own, for what the API has and this library does not know.
+        timeout: limits for this call: seconds for each phase, an `httpx.Timeout`, or None for none.
+        retry: the policy for this call.
+        hooks: who is told of attempts, resumed streams and waits.
+        stream_limits: the bounds of the stream, where the call answers with one.
+        when_busy: what to do where another run holds the conversation.
+    """
+
+    extra_headers: Mapping[str, str]
+    extra_query: Mapping[str, Any]
+    extra_body: Mapping[str, Any]
+    timeout: TimeLimit
+    retry: RetryPolicy
+    hooks: Hooks
+    stream_limits: StreamLimits
+    when_busy: WhenBusy
+
+
+OPTIONS: Final = frozenset(RequestOptions.__annotations__)
+
+
+def options_of(arguments: Mapping[str, Any]) -> RequestOptions:
+    """Those of the arguments that every call takes."""
+    return cast(RequestOptions, {name: arguments[name] for name in OPTIONS if name in arguments})
+
+
+class Endpoint(Protocol):
+    """What the modules of `letta_api.api` have in common."""
+
+    @property
+    def OPERATION(self) -> Operation: ...  # noqa: D102, N802  (named as in the modules)
+
+    @property
+    def build_request(self) -> Callable[..., Request]: ...  # noqa: D102
+
+
+class Answering(Endpoint, Protocol[T_co]):
+    """An endpoint that answers JSON."""
+
+    @property
+    def read_response(self) -> Callable[[str | bytes], T_co]: ...  # noqa: D102
+
+
+class Streaming(Endpoint, Protocol):
+    """An endpoint that answers events."""
+
+    @property
+    def read_event(self) -> Callable[[str | bytes], StreamEvent]: ...  # noqa: D102
+
+
+@frozen
+class Call:
+    """One call of an operation: what goes out, and how it may be repeated.
+
+    Attributes:
+        operation: what is called.
+        request: the request without the client's settings.
+        accept: the content type asked for.
+        headers: headers of this call besides the client's.
+        timeout: the limits for this call.
+        retry: the policy for this call.
+        repeat: whether it may be sent again.
+        hooks: who is told of attempts.
+        watch: what the log and the spans hear.
+    """
+
+    operation: Operation
+    request: Request = field(repr=False)
+    accept: str
+    headers: Mapping[str, str] = field(repr=False)
+    timeout: httpx.Timeout
+    retry: RetryPolicy
+    repeat: Repeat
+    hooks: Hooks
+    watch: Watch = SILENT
+
+
+def prepare(
+    config: Config,
+    endpoint: Endpoint,
+    ids: tuple[Any, ...],
+    arguments: Mapping[str, Any],
+    accept: str = JSON,
+    repeat: Repeat | None = None,
+) -> Call:
+    """Checks the arguments of a call and makes its request.
+
+    Raises:
+        TypeError: an argument is unknown, or of the wrong type.
+        ValueError: an argument has an impossible value.
+    """
+    operation = endpoint.OPERATION
+    options: RequestOptions = options_of(arguments) if arguments else {}
+    given = {name: value for name, value in arguments.items() if name not in OPTIONS}
+    if unknown := sorted(given.keys() - operation.parameters):
+        known = ", ".join(sorted(operation.parameters)) or "none besides its ids"
+        raise TypeError(f"{operation.id}() has no argument {unknown[0]!r}; it takes {known}")
+    check_arguments(endpoint.build_request, ids, given)
+    check_bounds(operation.bounds, given)
+    request = endpoint.build_request(*ids, **given)
+    return make_call(config, operation, request, options, accept, repeat)
+
+
+def make_call(
+    config: Config,
+    operation: Operation,
+    request: Request,
+    options: RequestOptions,
+    accept: str = JSON,
+    repeat: Repeat | None = None,
+) -> Call:
+    """A call of a request with the settings of the client, and those of this call before them.
+
+    Raises:
+        TypeError: an option is of the wrong type.
+        ValueError: an option has an impossible value.
+    """
+    query, body, headers = list(request.query), request.body, config.headers
+    extra_query = mapping("extra_query", options.get("extra_query"))
+    check_query("extra_query", extra_query)
+    query += [pair for name, value in {**config.query, **extra_query}.items() for pair in query_pairs(name, value)]
+    if extra_body := mapping("extra_body", options.get("extra_body")):
+        body = {**(body or {}), **extra_body}
+    if extra_headers := mapping("extra_headers", options.get("extra_headers")):
+        check_headers(extra_headers)
+        headers = merged(headers, extra_headers)
+    timeout = read_timeout(options["timeout"]) if "timeout" in options else config.timeout
+    retry, hooks = options.get("retry", config.retry), options.get("hooks", config.hooks)
+    check_kind("retry", retry, RetryPolicy)
+    check_kind("hooks", hooks, Hooks)
+    check_kind("stream_limits", options.get("stream_limits", config.stream_limits), StreamLimits)
+    return Call(
+        operation,
+        Request(request.method, request.path, query, body),
+        accept,
+        headers,
+        timeout,
+        retry,
+        repeat or ("always" if operation.repeat == "always" else "unsent"),
+        hooks,
+    )
+
+
+def query_pairs(name: str, value: Any) -> list[QueryPair]:
+    """A query parameter; a list is a repeated one."""
+    items = value if is_array(value) else [value]
+    return [(name, each) for each in items]
+
+
+def to_httpx(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call) -> httpx.Request:
+    """The request as httpx sends it.
+
+    Raises:
+        TypeError: the body holds something that JSON has no form for.
+        ValueError: the body holds a number that JSON has no form for.
+    """
+    request, own, content = call.request, {"Accept": call.accept}, None
+    if request.body is not None:
+        try:
+            content = codec.dumps(request.body)
+        except (TypeError, ValueError) as fault:
+            # not a subclass: those take other arguments
+            kind = TypeError if isinstance(fault, TypeError) else ValueError
+            raise kind(f"{call.operation.id}(): an argument has no form in JSON: {fault}") from fault
+        own["Content-Type"] = JSON
+    url, query = config.url(request.path), request.query or None
+    if http.params or http.cookies or type(http).build_request not in BUILDERS:
+        together = merged(own, call.headers)
+        return http.build_request(
+            request.method, url, params=query, content=content, headers=together, timeout=call.timeout
+        )
+    # What httpx would make, in half the time: it merges the same headers anew for each request.
+    headers = _merged_headers(tuple(http.headers.raw), *map(_items, (own, call.headers)))
+    extensions = {"timeout": call.timeout.as_dict()}
+    return httpx.Request(request.method, url, params=query, headers=headers, content=content, extensions=extensions)
+
+
+def _items(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(headers.items())
+
+
+@lru_cache(maxsize=32)
+def _merged_headers(
+    defaults: tuple[tuple[bytes, bytes], ...], own: tuple[tuple[str, str], ...], given: tuple[tuple[str, str], ...]
+) -> httpx.Headers:
+    """The headers of a request; a request takes a copy of them."""
+    headers = httpx.Headers(defaults)
+    headers.update(merged(dict(own), dict(given)))
+    return headers
+
+
+@define
+class Sending:
+    """Decides, attempt by attempt, whether a request is sent again. The client does the sending and the waiting.
+
+    Attributes:
+        attempts: how many there were.
+    """
+
+    call: Call
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    attempts: int = field(init=False, default=0)
+    _started: float = field(init=False, default=0.0)
+    _began: float = field(init=False, default=0.0)
+
+    def begin(self, request: httpx.Request) -> None:
+        """Says that an attempt begins."""
+        self._began = self.clock()
+        if self.attempts == 0:
+            self._started = self._began
+        self.attempts += 1
+        self.call.watch.sent(request, self.attempts)
+
+    def failed(self, fault: Exception) -> float:
+        """Seconds until the next attempt after one that brought no answer.
+
+        Raises:
+            APIConnectionError: there shall be no further attempt.
+        """
+        unsent = isinstance(fault, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
+        delay = self._after(Attempt(self.attempts, self._elapsed, unsent=unsent), fault)
+        if delay is None:
+            raise transport_error(self.call.request.method, self.call.request.path, fault) from fault
+        return delay
+
+    def answered(self, response: httpx.Response) -> float | None:
+        """Seconds until the next attempt after an answer, or None where there shall be none."""
+        asked = None if response.is_success else retry_after(response.headers, self.now)
+        attempt = Attempt(self.attempts, self._elapsed, status=response.status_code, retry_after=asked)
+        return self._after(attempt, response)
+
+    @property
+    def _elapsed(self) -> float:
+        return self.clock() - self._started
+
+    def _after(self, attempt: Attempt, became: Became) -> float | None:
+        success = attempt.status is not None and 200 <= attempt.status < 300
+        delay = None if success else self.call.retry.delay(attempt, self.call.repeat)
+        self.call.watch.attempted(attempt, self.clock() - self._began, delay, became)
+        if self.call.hooks.on_attempt:
+            fault = None if isinstance(became, httpx.Response) else became
+            self.call.hooks.on_attempt(AttemptReport(self.call.operation.id, attempt, fault, delay))
+        return delay
+
+    def refusal(self, response: httpx.Response) -> APIError:
+        """The error for an answer that is no success and has been read."""
+        request = self.call.request
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return status_error(request.method, request.path, response.status_code, headers, read_body(response))
+
+
+def read_body(response: httpx.Response) -> Any:
+    """The decoded JSON of an answer that has been read, or its text where it is none."""
+    try:
+        return codec.loads(response.content)
+    except ValueError:
+        return response.text
+
+
+def decode(endpoint: Answering[T], call: Call, response: httpx.Response) -> T:
+    """The value of a successful answer that has been read.
+
+    Raises:
+        APIResponseValidationError: the answer is not what the API document says.
+    """
+    try:
+        return endpoint.read_response(response.content)
+    except (DecodeError, TypeError, ValueError) as fault:
+        reason = str(fault) if isinstance(fault, DecodeError) else f"not JSON of the documented shape: {fault}"
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        path = call.request.path
+        body = read_body(response)
+        error = invalid_answer(call.request.method, path, response.status_code, headers, body, reason)
+        raise error from fault
+
+
+def brings_events(response: httpx.Response) -> bool:
+    """Whether an answer is a stream of events, or does not say what it is."""
+    kind: str = response.headers.get("content-type", EVENTS)
+    return kind.partition(";")[0].strip().lower() == EVENTS
+
+
+def no_events(call: Call, response: httpx.Response, content: bytes) -> APIError:
+    """The error for a successful answer that is no stream of events, of which this content was read."""
+    try:
+        body = codec.loads(content)
+    except ValueError:
+        body = content.decode("utf-8", "replace")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    reason = f"events were asked for, and {headers['content-type']} came: {body!r}"
+    return invalid_answer(call.request.method, call.request.path, response.status_code, headers, body, reason)
+
+
+def redirected(
+    http: httpx.Client | httpx.AsyncClient, request: httpx.Request, response: httpx.Response
+) -> httpx.Request | None:
+    """The request that a redirect asks for, where method, body and origin stay as they are; None for anything else.
+
+    A POST that came back as a GET would never have been sent, and another origin must not see the key.
+    """
+    if response.is_success:  # nearly always
+        return None
+    keeps = response.status_code in (307, 308) or (response.status_code in (301, 302, 303) and request.method == "GET")
+    location = response.headers.get("location")
+    if not keeps or not location:
+        return None
+    try:
+        target = request.url.join(location)
+    except httpx.InvalidURL:
+        return None
+    if (target.scheme, target.host, target.port) != (request.url.scheme, request.url.host, request.url.port):
+        return None
+    headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
+    return http.build_request(
+        request.method, target, content=request.content or None, headers=headers, extensions=dict(request.extensions)
+    )

@@ -1,0 +1,24 @@
+"""Following a conversation: `news.py` decides what is new in it, `follow.py` asks.
+
+What can be imported from here are the types that programs write down; each is loaded when it is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from letta_api._lazy import lazy as _lazy
+
+if TYPE_CHECKING:
+    from .follow import AsyncFollow, Follow
+    from .news import FollowCursor
+
+__all__ = [
+    "AsyncFollow",
+    "Follow",
+    "FollowCursor",
+]
+
+_NAMES = {"AsyncFollow": "follow", "Follow": "follow", "FollowCursor": "news"}
+if not TYPE_CHECKING:  # a type checker would take any name for one that is here
+    __getattr__, __dir__, _ = _lazy(__name__, _NAMES)

@@ -1,0 +1,255 @@
+"""The HTTP answer of a call beside its decoded value: `with_raw_response` and `with_streaming_response`.
+
+`client.steps.with_raw_response.retrieve(…)` is the same call with the same arguments. It returns a `RawResponse`, whose
+`parse()` gives what the call itself would have returned. `with_streaming_response` leaves the body unread, and is for a
+`with` block. How a resource comes by them is in `calls.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final, Generic, TypeVar
+
+import httpx
+
+from ..calls.refusals import transport_error
+from ..errors import LettaError
+from ..streams.stream import FAULTS
+
+T_co = TypeVar("T_co", covariant=True)
+
+NOTHING: Final[Any] = object()
+UNREAD: Final = "The body has not been read: go over what parse() returns, or call read() first."
+
+
+class _Answer(Generic[T_co]):
+    """What all of them are.
+
+    Args:
+        http_response: the httpx response.
+        parse: makes the value of it, once it was read.
+        events: whether the value is a stream of events, which reads the body itself.
+    """
+
+    def __init__(self, http_response: httpx.Response, parse: Callable[[], Any], *, events: bool = False) -> None:
+        self.http_response = http_response
+        self._parse = parse
+        self._events = events
+        self._value = NOTHING
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status."""
+        return self.http_response.status_code
+
+    @property
+    def headers(self) -> httpx.Headers:
+        """The HTTP headers."""
+        return self.http_response.headers
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's id of the request, where it gave one."""
+        found: str | None = self.headers.get("x-request-id")
+        return found
+
+    @property
+    def content(self) -> bytes:
+        """The body.
+
+        Raises:
+            LettaError: it has not been read.
+        """
+        try:
+            return self.http_response.content
+        except httpx.ResponseNotRead:
+            raise LettaError(UNREAD) from None
+
+    @property
+    def text(self) -> str:
+        """The body as text.
+
+        Raises:
+            LettaError: it has not been read.
+        """
+        return self.http_response.text if self.content else ""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.status_code})"
+
+    @contextmanager
+    def _translated(self) -> Generator[None, None, None]:
+        """Turns what httpx raises while a body is read into an error of this library."""
+        try:
+            yield
+        except FAULTS as fault:
+            request = self.http_response.request
+            raise transport_error(request.method, request.url.path, fault) from fault
+
+
+class _Sync(_Answer[T_co]):
+    def parse(self) -> T_co:
+        """What the call itself would have returned; the same object each time.
+
+        Raises:
+            APIResponseValidationError: the answer is not what the API document says.
+            APIConnectionError: the rest of the answer did not come.
+        """
+        if self._value is NOTHING:
+            if not self._events:
+                self.read()
+            self._value = self._parse()
+        value: T_co = self._value
+        return value
+
+    def read(self) -> bytes:
+        """Reads the body, if that was not done yet.
+
+        Raises:
+            APIConnectionError: the rest of it did not come.
+        """
+        with self._translated():
+            return self.http_response.read()
+
+    def close(self) -> None:
+        """Closes the connection, where the body was not read to its end."""
+        if self._events:
+            self.parse().close()  # type: ignore[attr-defined]  # pyright: ignore  (then it is a Stream)
+        self.http_response.close()
+
+
+class _Async(_Answer[T_co]):
+    async def parse(self) -> T_co:
+        """What the call itself would have returned when awaited; the same object each time.
+
+        Raises:
+            APIResponseValidationError: the answer is not what the API document says.
+            APIConnectionError: the rest of the answer did not come.
+        """
+        if self._value is NOTHING:
+            if not self._events:
+                await self.read()
+            self._value = await self._parse()
+        value: T_co = self._value
+        return value
+
+    async def read(self) -> bytes:
+        """Reads the body, if that was not done yet.
+
+        Raises:
+            APIConnectionError: the rest of it did not come.
+        """
+        with self._translated():
+            return await self.http_response.aread()
+
+    async def close(self) -> None:
+        """Closes the connection, where the body was not read to its end."""
+        if self._events:
+            await (await self.parse()).close()  # type: ignore[attr-defined]  # pyright: ignore  (an AsyncStream)
+        await self.http_response.aclose()
+
+
+class RawResponse(_Sync[T_co]):
+    """An answer that has been read, except for a stream of events, which `parse()` returns.
+
+    Attributes:
+        http_response: the httpx response.
+    """
+
+
+class AsyncRawResponse(_Async[T_co]):
+    """What `RawResponse` is, for async code.
+
+    Attributes:
+        http_response: the httpx response.
+    """
+
+
+class StreamingResponse(_Sync[T_co]):
+    """An answer whose body has not been read yet.
+
+    Attributes:
+        http_response: the httpx response.
+    """
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        """The body in pieces, as they come.
+
+        Raises:
+            APIConnectionError: the rest of it did not come.
+        """
+        with self._translated():
+            yield from self.http_response.iter_bytes()
+
+    def iter_lines(self) -> Iterator[str]:
+        """The body line by line, as they come.
+
+        Raises:
+            APIConnectionError: the rest of it did not come.
+        """
+        with self._translated():
+            yield from self.http_response.iter_lines()
+
+
+class AsyncStreamingResponse(_Async[T_co]):
+    """What `StreamingResponse` is, for async code.
+
+    Attributes:
+        http_response: the httpx response.
+    """
+
+    async def iter_bytes(self) -> AsyncIterator[bytes]:
+        """The body in pieces, as they come.
+
+        Raises:
+            APIConnectionError: the rest of it did not come.
+        """
+        with self._translated():
+            async for piece in self.http_response.aiter_bytes():
+                yield piece
+
+    async def iter_lines(self) -> AsyncIterator[str]:
+        """The body line by line, as they come.
+
+        Raises:
+            APIConnectionError: the rest of it did not come.
+        """
+        with self._translated():
+            async for line in self.http_response.aiter_lines():
+                yield line
+
+
+class ResponseContext(Generic[T_co]):
+    """A call that is made when its `with` block begins, and whose connection is closed when that ends."""
+
+    def __init__(self, send: Callable[[], StreamingResponse[T_co]]) -> None:
+        self._send = send
+        self._answer: StreamingResponse[T_co] | None = None
+
+    def __enter__(self) -> StreamingResponse[T_co]:
+        self._answer = self._send()
+        return self._answer
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        if self._answer is not None:
+            self._answer.close()
+
+
+class AsyncResponseContext(Generic[T_co]):
+    """What `ResponseContext` is, for an `async with` block."""
+
+    def __init__(self, send: Callable[[], Awaitable[AsyncStreamingResponse[T_co]]]) -> None:
+        self._send = send
+        self._answer: AsyncStreamingResponse[T_co] | None = None
+
+    async def __aenter__(self) -> AsyncStreamingResponse[T_co]:
+        self._answer = await self._send()
+        return self._answer
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if self._answer is not None:
+            await self._answer.close()

@@ -1,0 +1,243 @@
+"""What a stream is about: its events in order, its numbers, its legal endings. Nothing here does I/O.
+
+The server ends a stream with `[DONE]`. Two more endings are legal: the body of a background run ends behind an error
+event, and that of a cancelled foreground run behind `stop_reason: cancelled`. Anything else is a cut connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+from letta_api.parts import loads
+
+from ..calls.refusals import run_error
+from ..errors import StreamInterrupted, StreamTimeoutError
+from ..limits import StreamLimits
+from ..shapes import is_object
+from .sse import ServerSentEvent
+
+if TYPE_CHECKING:
+    from letta_api.unions import StreamEvent
+SPECIAL: Final = frozenset({"ping", "stop_reason", "error_message"})
+"""The kinds of events that say something of the stream."""
+
+
+class StreamState:
+    """Turns frames into events, and knows where the stream stands.
+
+    Numbers: every event of a background run consumes one, but `stop_reason`, the usage and the end do not carry
+    theirs, and a keepalive ping repeats the last one without consuming any. So the next number is the last one, plus
+    the events without a number, plus one; anything higher means that events are missing.
+
+    Args:
+        read: makes an event of its JSON text.
+        end: the data that ends a stream.
+        after: the number behind which the stream was asked to start, or None for the whole run.
+        limits: the bounds of the stream.
+        observe: is told of each event that is new, where somebody listens.
+
+    Attributes:
+        run_id: the run, once an event has named it.
+        last_seq_id: the last number that was seen.
+        ended: whether the end was seen.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Any], StreamEvent],
+        end: str,
+        after: int | None = None,
+        limits: StreamLimits | None = None,
+        observe: Callable[[StreamEvent], None] | None = None,
+    ) -> None:
+        self._read = read
+        self._observe = observe
+        self._end, self._end_text = end.encode(), end
+        self._unnumbered: int = 0  # events behind the last number that have none and were handed out
+        self._again: int = 0  # so many of them are still to come again in this body
+        self._before: int = 0  # all events before those
+        self._cancelled = False
+        self.limits = limits or StreamLimits()
+        self._clock = self.limits.clock
+        self._begun = self._clock()
+        self._asked: float | None = self._begun  # when the wait began that goes on; None where it was counted
+        self._idle = 0.0
+        self._heard, self._counted = False, 0  # since then: whether anything but pings came, and what was counted
+        self._most_idle = inf if self.limits.idle is None else self.limits.idle
+        self._deadline = inf if self.limits.total is None else self._begun + self.limits.total
+        self.run_id: str | None = None
+        self.last_seq_id: int | None = after
+        self.ended = False
+
+    def receive(self, frame: bytes | ServerSentEvent) -> StreamEvent | None:
+        """The event of a frame, or None where it is the end, empty, or has been seen before.
+
+        Raises:
+            RunError: the frame is an error event.
+            PendingApprovalError: it says that the agent waits for an approval.
+            StreamInterrupted: its number says that events are missing.
+        """
+        if frame == self._end:
+            self.ended = True
+            return None
+        try:
+            event: Any = self._read(frame)
+        except (TypeError, ValueError) as fault:
+            # What is more than data is refused as well, which spares all others the question.
+            return self._take_odd(frame, fault)
+        try:  # what nearly every event has; one that lacks it raises, which costs the others nothing
+            kind, number = event.message_type, event.seq_id
+        except AttributeError:
+            kind, number, _ = _look_into(event)
+        if number is None and kind not in SPECIAL and self.run_id is not None and not self._again:
+            self._unnumbered += 1  # what follows does the same with most events, a call less
+        elif not self._take_in(event, kind, number):
+            return None
+        if self._observe is not None:
+            self._observe(event)
+        found: StreamEvent = event
+        return found
+
+    def _take_odd(self, frame: bytes | ServerSentEvent, fault: Exception) -> StreamEvent | None:
+        """The event of a frame that is more than data, or no JSON."""
+        if not isinstance(frame, bytes):
+            if frame.event == "error" and frame.data.strip() and frame.data != self._end_text:
+                raise run_error(_json_or_detail(frame.data))
+            return self.receive(frame.data.encode())
+        data = frame.decode("utf-8", "replace")
+        if not data.strip():
+            return None
+        self._heard = True
+        if not self._is_next(None, None):
+            return None
+        from letta_api.unions import UnknownStreamEvent  # rare, and models are loaded when they are needed
+
+        return UnknownStreamEvent(data, str(fault))
+
+    def _take_in(self, event: StreamEvent, kind: str, number: Any) -> bool:
+        """Notes what an event says of the stream; whether it is one that was not seen before."""
+        if kind == "error_message":
+            raise run_error(event.to_dict())
+        if self.run_id is None:
+            run_id = getattr(event, "run_id", None) or _look_into(event)[2]
+            self.run_id = run_id if isinstance(run_id, str) and run_id else None
+        if kind != "ping":
+            self._heard = True
+        elif self._asked is not None and not self._heard:
+            self._idle += self._clock() - self._asked  # what the caller does with it is no silence of the server
+            self._asked = None
+        if not self._is_next(kind, number):
+            return False
+        if kind == "stop_reason":
+            self._cancelled = _fields(event).get("stop_reason") == "cancelled"
+        return True
+
+    def _is_next(self, kind: Any, number: Any) -> bool:
+        """Keeps count; whether the event is one that was not seen before."""
+        if not isinstance(number, int):
+            if kind == "ping":
+                return True
+            if self._again:
+                self._again -= 1
+                return False
+            self._unnumbered += 1
+            return True
+        last = self.last_seq_id
+        if last is not None and number <= last:
+            return kind == "ping" and number == last
+        # The opening ping is 1, and without pings the first event is; where they are filtered out, it is 2.
+        expected = self._unnumbered - self._again + (1 if last is None else last + 1)
+        if number > expected + (last is None):
+            raise self._missing(expected, number - 1)
+        self._before = self.progress + 1
+        self.last_seq_id, self._unnumbered, self._again = number, 0, 0
+        return True
+
+    @property
+    def progress(self) -> int:
+        """How many events were new; keepalive pings, which say nothing, are not counted."""
+        return self._before + self._unnumbered
+
+    def _missing(self, first: int, last: int) -> StreamInterrupted:
+        return self.interrupted(
+            f"Events {first} to {last} of {self.run_id} are missing: the server keeps only the last of a long run."
+            " List the messages of the conversation instead.",
+            gap=(first, last),
+        )
+
+    def rewind(self) -> None:
+        """Says that the stream begins anew behind the last number: what then comes twice is passed over."""
+        self._again = self._unnumbered
+
+    def wait(self) -> None:
+        """Says that more is waited for from now on: what the caller does with an event is no silence of the server."""
+        self._asked = self._clock()
+
+    def check_time(self) -> None:
+        """Holds the stream to its bounds, and waits; called whenever something came and was dealt with, or should have.
+
+        Raises:
+            StreamTimeoutError: it was idle for too long, or takes too long in all.
+        """
+        now = self._clock()
+        if self._heard or self._unnumbered != self._counted:
+            self._heard, self._counted = False, self._unnumbered
+            self._idle = 0.0
+        elif self._asked is not None:
+            self._idle += now - self._asked
+        if self._idle > self._most_idle:
+            raise self._late("brought nothing but pings", self.limits.idle)
+        self._asked = now
+        if now > self._deadline:
+            raise self._late("was not over", self.limits.total)
+
+    def _late(self, what: str, bound: float | None) -> StreamInterrupted:
+        error = StreamTimeoutError(f"The stream {what} for {bound:g} s. Raise StreamLimits if that is expected.")
+        return self._placed(error)
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the body may end here."""
+        return self.ended or (self._cancelled and self.last_seq_id is None)
+
+    def _placed(self, error: StreamInterrupted, gap: tuple[int, int] | None = None) -> StreamInterrupted:
+        error.run_id, error.last_seq_id, error.gap = self.run_id, self.last_seq_id, gap
+        return error
+
+    def interrupted(self, message: str, gap: tuple[int, int] | None = None) -> StreamInterrupted:
+        """The error for a stream that broke off here."""
+        return self._placed(StreamInterrupted(message), gap)
+
+    def cut(self, why: str) -> StreamInterrupted:
+        """The error for a body that ended, or failed, before the stream did."""
+        if self.last_seq_id is None:
+            return self.interrupted(
+                f"The stream was cut: {why}. The server finishes the run all the same: list the messages before you"
+                " send again."
+            )
+        return self.interrupted(
+            f"The stream of {self.run_id} was cut behind event {self.last_seq_id}: {why}. Resume it with"
+            f" conversations.messages.stream(run_id=…, starting_after={self.last_seq_id})."
+        )
+
+
+def _fields(event: StreamEvent) -> Mapping[str, Any]:
+    value = event.to_dict()
+    return value if is_object(value) else {}
+
+
+def _look_into(event: StreamEvent) -> tuple[str, Any, Any]:
+    """The kind, the number and the run of an event that has not all of them, or that is not known."""
+    fields = _fields(event)
+    kind = fields.get("message_type")
+    return kind if isinstance(kind, str) else "", fields.get("seq_id"), fields.get("run_id")
+
+
+def _json_or_detail(data: str) -> Any:
+    """What an error event says: JSON, or else words."""
+    try:
+        return loads(data)
+    except ValueError:
+        return {"detail": data}

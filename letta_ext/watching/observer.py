@@ -1,0 +1,44 @@
+"""What hears of a call while it goes on. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+import httpx
+
+from ..hooks import ResumeReport
+from ..retry import Attempt
+
+TRACING: Final = "opentelemetry.trace"
+"""The module that every program has loaded which makes spans; this library never loads it."""
+
+Became: TypeAlias = httpx.Response | Exception
+"""What became of an attempt: an answer, whatever its status, or a fault."""
+
+
+class Observer:
+    """What hears of a call; this one makes nothing of it."""
+
+    def enter(self) -> None:
+        """The call begins to be made."""
+
+    def leave(self) -> None:
+        """The call has returned or raised. A stream goes on."""
+
+    def sent(self, request: httpx.Request, number: int) -> None:
+        """An attempt begins; `number` is 1 for the first."""
+
+    def attempted(self, attempt: Attempt, seconds: float, delay: float | None, became: Became) -> None:
+        """An attempt has ended, after so many seconds; `delay` seconds later there is another, or none."""
+
+    def resumed(self, report: ResumeReport) -> None:
+        """A cut stream is about to go on."""
+
+    def event(self, data: Any) -> None:
+        """The JSON of an event came."""
+
+    def end(self, fault: BaseException | None, seconds: float, events: int | None) -> None:
+        """All is over: well, or by a fault, which is a GeneratorExit where a stream was left.
+
+        `events` says how many a stream had; it is None where the call is no stream, or has failed to become one.
+        """
