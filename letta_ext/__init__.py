@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         BadRequestError,
         ConflictError,
         ConversationBusyError,
+        EventTooLargeError,
         InternalServerError,
         LettaError,
         ListChangedError,
@@ -96,6 +97,7 @@ __all__ = [
     "ConversationBusyError",
     "DefaultAsyncHttpxClient",
     "DefaultHttpxClient",
+    "EventTooLargeError",
     "Hooks",
     "InternalServerError",
     "Letta",
@@ -138,9 +140,9 @@ _NAMES = {
     "config": "DEFAULT_TIMEOUT ENVIRONMENTS NOT_GIVEN NotGiven",
     "errors": (
         "APIConnectionError APIError APIResponseValidationError APIStatusError APITimeoutError AuthenticationError "
-        "BadRequestError ConflictError ConversationBusyError InternalServerError LettaError ListChangedError "
-        "NotFoundError PendingApprovalError PermissionDeniedError RateLimitError RunError RunExpiredError "
-        "StreamInterrupted StreamTimeoutError TooManyRoundsError UnprocessableEntityError"
+        "BadRequestError ConflictError ConversationBusyError EventTooLargeError InternalServerError LettaError "
+        "ListChangedError NotFoundError PendingApprovalError PermissionDeniedError RateLimitError RunError "
+        "RunExpiredError StreamInterrupted StreamTimeoutError TooManyRoundsError UnprocessableEntityError"
     ),
     "hooks": "Hooks",
     "limits": "StreamLimits",
@@ -150,9 +152,11 @@ _NAMES = {
     "retry": "Attempt RetryPolicy",
     "streams.stream": "AsyncStream Stream",
 }
-__getattr__, __dir__, _ = _lazy(
-    __name__, {**dict.fromkeys(_NAMES), **{name: module for module, names in _NAMES.items() for name in names.split()}}
-)
+if not TYPE_CHECKING:  # a type checker would take any name for one that is here
+    __getattr__, __dir__, _ = _lazy(
+        __name__,
+        {**dict.fromkeys(_NAMES), **{name: module for module, names in _NAMES.items() for name in names.split()}},
+    )
 
 if _os.environ.get("LETTA_LOG"):
     from .watching.logs import configure as _configure

@@ -176,6 +176,10 @@ class StreamTimeoutError(StreamInterrupted, APITimeoutError):
     """A stream was silent, or lasted, longer than its `StreamLimits` allow."""
 
 
+class EventTooLargeError(APIError):
+    """One event of a stream is larger than its `StreamLimits` allow."""
+
+
 class TooManyRoundsError(LettaError):
     """An agent called tools in more rounds than it was allowed; the last calls still wait for their answers."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..errors import APIError
+from ..errors import EventTooLargeError
 from ..limits import DEFAULT_MAX_EVENT_BYTES
 
 BOM = b"\xef\xbb\xbf"
@@ -36,10 +36,6 @@ class ServerSentEvent(NamedTuple):
     event: str = "message"
     id: str = ""
     retry: int | None = None
-
-
-class EventTooLargeError(APIError):
-    """One event of a stream is larger than allowed."""
 
 
 class SSEDecoder:

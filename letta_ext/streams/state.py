@@ -90,7 +90,7 @@ class StreamState:
         try:  # what nearly every event has; one that lacks it raises, which costs the others nothing
             kind, number = event.message_type, event.seq_id
         except AttributeError:
-            kind, number, _ = _look_into(event)
+            kind, number = _look_into(event)
         if number is None and kind not in SPECIAL and self.run_id is not None and not self._again:
             self._unnumbered += 1  # what follows does the same with most events, a call less
         elif not self._take_in(event, kind, number):
@@ -116,12 +116,12 @@ class StreamState:
 
         return UnknownStreamEvent(data, str(fault))
 
-    def _take_in(self, event: StreamEvent, kind: str, number: Any) -> bool:
+    def _take_in(self, event: Any, kind: str, number: Any) -> bool:
         """Notes what an event says of the stream; whether it is one that was not seen before."""
         if kind == "error_message":
             raise run_error(event.to_dict())
         if self.run_id is None:
-            run_id = getattr(event, "run_id", None) or _look_into(event)[2]
+            run_id = event.run_id if hasattr(event, "run_id") else _fields(event).get("run_id")
             self.run_id = run_id if isinstance(run_id, str) and run_id else None
         if kind != "ping":
             self._heard = True
@@ -228,11 +228,11 @@ def _fields(event: StreamEvent) -> Mapping[str, Any]:
     return value if is_object(value) else {}
 
 
-def _look_into(event: StreamEvent) -> tuple[str, Any, Any]:
-    """The kind, the number and the run of an event that has not all of them, or that is not known."""
+def _look_into(event: StreamEvent) -> tuple[str, Any]:
+    """The kind and the number of an event that has not both of them, or that is not known."""
     fields = _fields(event)
     kind = fields.get("message_type")
-    return kind if isinstance(kind, str) else "", fields.get("seq_id"), fields.get("run_id")
+    return kind if isinstance(kind, str) else "", fields.get("seq_id")
 
 
 def _json_or_detail(data: str) -> Any:

@@ -35,7 +35,6 @@ from letta_ext import (
     UnprocessableEntityError,
 )
 from letta_ext.calls.refusals import run_error, status_error
-from letta_ext.streams.sse import EventTooLargeError
 from letta_ext.unions import parse_event
 
 from .helpers import (
@@ -323,9 +322,9 @@ def test_a_passed_http_client_that_was_closed_is_an_error_of_this_library(side: 
 
 # Pickling.
 
+PUBLIC = [getattr(letta_ext, name) for name in letta_ext.__all__]
 ERRORS = sorted(
-    {value for value in vars(letta_ext).values() if isinstance(value, type) and issubclass(value, APIError)}
-    | {EventTooLargeError},
+    {value for value in PUBLIC if isinstance(value, type) and issubclass(value, APIError)},
     key=lambda cls: cls.__name__,
 )
 

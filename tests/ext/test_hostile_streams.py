@@ -23,7 +23,7 @@ from letta_ext import (
     StreamLimits,
     StreamTimeoutError,
 )
-from letta_ext.streams.sse import EventTooLargeError
+from letta_ext.errors import EventTooLargeError
 from letta_ext.streams.stream import ENOUGH
 
 from .helpers import AT_ONCE, CONVERSATION, CUT, Body, Side, answer, answers, event_stream, loopback, sse

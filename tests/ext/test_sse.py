@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from letta_ext import LettaError
-from letta_ext.streams.sse import EventTooLargeError, ServerSentEvent, SSEDecoder
+from letta_ext.errors import EventTooLargeError
+from letta_ext.streams.sse import ServerSentEvent, SSEDecoder
 
 BOM = b"\xef\xbb\xbf"
 

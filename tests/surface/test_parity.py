@@ -234,7 +234,7 @@ NAMES = [
     *("DefaultHttpxClient", "DefaultAsyncHttpxClient", "APIResponse", "AsyncAPIResponse", "__version__"),
     *("LettaError", "APIError", "APIStatusError", "APIConnectionError", "APITimeoutError", "ListChangedError"),
     *("ConversationBusyError", "PendingApprovalError", "RunExpiredError", "RunError", "StreamInterrupted"),
-    *("StreamTimeoutError", "TooManyRoundsError"),
+    *("EventTooLargeError", "StreamTimeoutError", "TooManyRoundsError"),
 ]
 
 
