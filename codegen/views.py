@@ -34,7 +34,6 @@ class FieldView:
     expression: str
     made: str
     form: str | None
-    note: str
 
 
 @frozen
@@ -46,6 +45,7 @@ class ModelView:
     fields: list[FieldView]
     tag_test: str
     forms: str
+    shouts: bool
     imports: list[str]
     typing_imports: list[str]
     late_imports: list[str]
@@ -106,8 +106,6 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
         expression=expression,
         made=made,
         form=form,
-        # An uppercase name means a constant to pyright; here the API chose it.
-        note="  # pyright: ignore[reportConstantRedefinition]" if field.name.isupper() else "",
     )
 
 
@@ -132,6 +130,8 @@ def model_view(model: Model, cycles: frozenset[str]) -> ModelView:
         fields=fields,
         tag_test=f" and data[{tag.wire!r}] == {tag.tag!r}" if tag else "",
         forms=f"{{{forms}}}" if forms else "",
+        # An uppercase name means a constant to pyright; here the API chose it.
+        shouts=any(f.name.isupper() for f in fields),
         imports=import_lines(model.imports - late, "models"),
         typing_imports=import_lines((i for i in unions if i.name != _decoder(i)), "models"),
         # The names are needed when something is decoded, by then both modules are loaded.
