@@ -12,8 +12,23 @@ from typing import Any
 import pytest
 
 from codegen.pipeline import read
-from tests.codegen.building import NULL, STRING, Schema, answers, document, imported, make, obj, operation, ref, tagged
+from tests.codegen.building import (
+    NULL,
+    STRING,
+    Schema,
+    answers,
+    checked,
+    document,
+    imported,
+    make,
+    obj,
+    operation,
+    proof_in_full,
+    ref,
+    tagged,
+)
 from tests.codegen.features import DATED, FEATURES, INSTANT, Feature
+from tests.proof.figures import FULL
 
 WITHOUT = sys.modules.get("msgspec", json) is None
 ODD_TEXTS = ['a"b', "a\\b", "\n", "\x00", "é", "🦆", "", "a b", "$source$", "none", "'", "{", "null", "1"]
@@ -240,3 +255,16 @@ def test_a_union_of_events_is_not_called_like_what_decodes(name: str, tmp_path: 
             decoding = sys.modules[f"{api.__name__}.decoding"]
             assert outcome(decoding, module.read_response, answer) == outcome(decoding, module.decode_response, given)
         assert module.read_event('{"kind": "a"}').kind == "a"
+
+
+@proof_in_full
+@pytest.mark.parametrize("tool", ["mypy", "pyright"])
+def test_these_too_pass_the_strict_type_checkers(tool: str, tmp_path: Path) -> None:
+    if not FULL:
+        pytest.skip("takes long: with LETTA_PROOF=full only")
+    unions = {"A": obj("kind", kind=const("a")), "One": tagged("kind", a="A")}
+    answer = {"/one": {"get": operation(responses=answers(ref("One")))}}
+    instants = obj("", **{f"AT{n}": or_null(DATED) for n in range(60)}, LONG=by_key(or_null(some(or_null(DATED)))))
+    for data in (*(feature.data for feature in ODD.values()), document({**unions, "Instants": instants}, answer)):
+        make(data, tmp_path)
+    checked(tool, tmp_path)
