@@ -29,8 +29,8 @@ _RESERVED_CLASSES = (
 RESERVED_CLASSES = frozenset(_RESERVED_CLASSES.split())
 """What generated modules import or define by that name: a component of such a name gets another."""
 
-RESERVED_UNIONS = frozenset({"Event", "Response"})
-"""What a union cannot be called: its decoder would have the name of a function of the endpoint modules."""
+RESERVED_UNIONS = frozenset({"Array", "Event", "Instant", "Response"})
+"""What a union cannot be called: its functions would have the name of one that endpoint modules define or import."""
 
 
 LONGEST = 120

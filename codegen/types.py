@@ -247,10 +247,11 @@ class TypeReader:
             type_,
             decode=f"Lazy({item}, {SOURCE}, {key!r})",
             function=f"lazy_array({item}, {key!r})",
-            imports=self.read(schema["items"], place).imports | {*map(_lists, ("Lazy", "lazy_array")), _parts("RAW")},
+            imports=self.read(schema["items"], place).imports
+            | {*map(_lists, ("Lazy", "lazy_array")), *map(_parts, ("RAW", "texts"))},
             placed=None,
             form="list_of(RAW)",
-            made=f"Lazy({item}, {SOURCE}, {key!r})",
+            made=f"Lazy({item}, texts({SOURCE}), {key!r})",
         )
 
     def read(self, schema: Any, place: str) -> Type:

@@ -19,6 +19,10 @@ WAITS = (
 """What the documentation of a field says whose items wait."""
 
 
+MANY = 15
+"""So many instants of one model are checked as they are; the code for more says what their type is."""
+
+
 @frozen
 class FieldView:
     """A field as a model's template prints it."""
@@ -34,7 +38,6 @@ class FieldView:
     expression: str
     made: str
     form: str | None
-    note: str
 
 
 @frozen
@@ -46,6 +49,8 @@ class ModelView:
     fields: list[FieldView]
     tag_test: str
     forms: str
+    shouts: bool
+    many: bool
     imports: list[str]
     typing_imports: list[str]
     late_imports: list[str]
@@ -106,8 +111,6 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
         expression=expression,
         made=made,
         form=form,
-        # An uppercase name means a constant to pyright; here the API chose it.
-        note="  # pyright: ignore[reportConstantRedefinition]" if field.name.isupper() else "",
     )
 
 
@@ -132,6 +135,10 @@ def model_view(model: Model, cycles: frozenset[str]) -> ModelView:
         fields=fields,
         tag_test=f" and data[{tag.wire!r}] == {tag.tag!r}" if tag else "",
         forms=f"{{{forms}}}" if forms else "",
+        # An uppercase name means a constant to pyright; here the API chose it.
+        shouts=any(f.name.isupper() for f in fields),
+        # Pyright follows the types of one name through some thirty fields that are taken in two steps, and no further.
+        many=sum("(value := read_instant" in f.expression for f in fields) > MANY,
         imports=import_lines(model.imports - late, "models"),
         typing_imports=import_lines((i for i in unions if i.name != _decoder(i)), "models"),
         # The names are needed when something is decoded, by then both modules are loaded.

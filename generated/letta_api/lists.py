@@ -19,7 +19,8 @@ class Lazy(Waiting[M]):
 
     Asking for one item decodes that item, going over all, comparing or changing the list decodes all. Its length,
     its JSON form and copies decode nothing; its repr shows a malformed item as it came. Only what is written in C and
-    reads the memory of a list past its methods would see the JSON.
+    reads the memory of a list past its methods would see the JSON. Items that are still text keep the whole text in
+    memory which they came in, an answer of a megabyte too; a copy of the list does not.
 
     Args:
         kind: the model of the items.

@@ -10,6 +10,7 @@ what is wrong. So the result is the same, with msgspec and without, and only the
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, Union
@@ -27,10 +28,7 @@ ABSENT: Any = object()
 """The default of an optional field: its slot stays empty."""
 
 FAULTS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
-"""What decoding raises on a value of the wrong shape; `DecodeError` is a ValueError, as are msgspec's errors."""
-
-REFUSED = (*FAULTS, RecursionError)
-"""What reading JSON text raises on what has to be read the long way."""
+"""What decoding raises on a value of the wrong shape; `DecodeError` is a ValueError."""
 
 
 @frozen
@@ -65,6 +63,16 @@ def _installed() -> Any:
 
 msgspec: Any = _installed()
 
+NO_JSON: Final[tuple[type[Exception], ...]] = (
+    ValueError,
+    RecursionError,
+    *(() if msgspec is None else (msgspec.MsgspecError,)),  # a ValueError only since msgspec 0.21
+)
+"""What a parser raises on what it does not take."""
+
+REFUSED: Final[tuple[type[Exception], ...]] = (*FAULTS, *NO_JSON)
+"""What reading JSON text raises on what has to be read the long way."""
+
 RAW: Any = None if msgspec is None else msgspec.Raw
 """The type of a value that is left as its text."""
 
@@ -79,7 +87,7 @@ def loads(text: str | bytes) -> Any:
     """
     try:
         return _parse(text)
-    except (ValueError, RecursionError):
+    except NO_JSON:
         # The standard library takes more: half a surrogate pair, for one, is no reason to lose an answer.
         return _loads_the_long_way(text)
 
@@ -101,6 +109,24 @@ def values_of(text: str | bytes) -> Any:
         return loads(text)
     except ValueError as fault:
         raise DecodeError("", f"is not JSON: {fault}") from fault
+
+
+def texts(items: list[Any]) -> list[Any]:
+    """The items of an array that the parser has left as text.
+
+    Raises:
+        ValueError: it has not looked into them, and one is no JSON.
+    """
+    whole = b"".join(items)
+    if not whole.isascii():
+        whole.decode()
+    if b"0" * 10 in whole[::400].translate(_DIGITS) and _LONG.search(whole):  # a long number has ten there, or more
+        raise ValueError("has a number that Python may refuse")
+    return items
+
+
+_DIGITS: Final = bytes(48 if chr(byte).isdecimal() else byte for byte in range(256))
+_LONG: Final = re.compile(rb"\d{4301}")
 
 
 def list_of(form: Any) -> Any:
@@ -184,7 +210,7 @@ def reader(form: Callable[[], Any], make: Callable[[Any], T], decode: Callable[[
 
     def first(text: str | bytes) -> Any:
         nonlocal parse
-        parse = parser(None if msgspec is None else form())
+        parse = parser(form)
         return parse(text)
 
     parse = first
@@ -207,7 +233,7 @@ def member_reader(form: Callable[[], Any], decode: Callable[[Any], T]) -> Callab
 
     def first(text: str | bytes) -> Any:
         nonlocal parse
-        parse = parser(None if msgspec is None else form())
+        parse = parser(form)
         return parse(text)
 
     parse = first
@@ -223,21 +249,25 @@ def member_reader(form: Callable[[], Any], decode: Callable[[Any], T]) -> Callab
     return read
 
 
-def parser(form: Any) -> Callable[[str | bytes], Any]:
+def parser(form: Callable[[], Any]) -> Callable[[str | bytes], Any]:
     """A function that makes this type of JSON text, or raises one of `REFUSED`."""
     if msgspec is None:
         return _refuse
-    parse: Callable[[str | bytes], Any] = msgspec.json.Decoder(form).decode
+    try:
+        parse: Callable[[str | bytes], Any] = msgspec.json.Decoder(form()).decode
+    except FAULTS:
+        # The parser knows no keys with a quote, a backslash or a control character. Nor will it the next time.
+        return _refuse
     return parse
 
 
 def _refuse(_: str | bytes) -> Any:
-    raise ValueError("msgspec is not installed")
+    raise ValueError("is read the long way")
 
 
 class _Parsers(dict[type["Model"], Callable[[str | bytes], Any]]):
     def __missing__(self, cls: type[Model]) -> Callable[[str | bytes], Any]:
-        found = self[cls] = parser(None if msgspec is None else parts_type(cls))
+        found = self[cls] = parser(lambda: parts_type(cls))
         return found
 
 

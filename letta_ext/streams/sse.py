@@ -52,7 +52,7 @@ class SSEDecoder:
         self._parts: list[bytes] = []  # an unfinished line, not joined until its end is there
         self._open = 0  # bytes of the unfinished line
         self._held = 0  # bytes of the data lines so far
-        self._rest = b""  # while all is plain: an unfinished event from its beginning
+        self._rest: bytes = b""  # while all is plain: an unfinished event from its beginning
         self._plain = False
         self._at_start = True
         self._after_cr = False  # the last chunk ended with CR: an LF that follows belongs to it
@@ -83,7 +83,7 @@ class SSEDecoder:
             if self._rest:
                 chunk = self._rest + chunk
             body = chunk.removeprefix(DATA)
-            if len(body) == len(chunk) - len(DATA) <= self._max and CR not in body:
+            if len(body) + len(DATA) == len(chunk) <= self._max and CR not in body:
                 text = body.removesuffix(b"\n\n")
                 if LF not in text and len(text) != len(body):
                     self._rest = b""
@@ -91,9 +91,9 @@ class SSEDecoder:
                 *whole, rest = body.split(BETWEEN)
                 lines_of_rest = rest.count(b"\n")
                 if LF not in b"".join(whole):
-                    if not lines_of_rest or (lines_of_rest == 1 and rest[-1] == LF):
+                    if not lines_of_rest or (lines_of_rest == 1 and rest[-1] == LF and len(rest) <= MOST):
                         self._rest = DATA + rest
-                        if len(rest) > MOST and not lines_of_rest:
+                        if len(rest) > MOST:
                             self._plain = False
                             self._hold(self._rest)
                             self._rest = b""
@@ -165,13 +165,13 @@ class SSEDecoder:
         )
 
     def _field(self, line: bytes) -> None:
+        if self._held + len(line) > self._max:  # what `_hold` asks of its pieces: where it was cut shall not matter
+            raise self._too_large()
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
             self._held += len(value) + 1
-            if self._held > self._max:
-                raise self._too_large()
         elif name == b"event":
             self._event = value
         elif name == b"id" and b"\0" not in value:

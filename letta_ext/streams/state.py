@@ -107,6 +107,8 @@ class StreamState:
                 raise run_error(_json_or_detail(frame.data))
             return self.receive(frame.data.encode())
         data = frame.decode("utf-8", "replace")
+        if (text := data.encode()) != frame:
+            return self.receive(text)  # what is no UTF-8 is replaced in a stream, and no reason to lose an event
         if not data.strip():
             return None
         self._heard = True
@@ -151,6 +153,9 @@ class StreamState:
         expected = self._unnumbered - self._again + (1 if last is None else last + 1)
         if number > expected + (last is None):
             raise self._missing(expected, number - 1)
+        if kind == "ping":  # it takes up a number, and is no sign that the agent does anything
+            self._heard = self._heard or self._unnumbered != self._counted
+            self._counted = 0
         self._before = self.progress + 1
         self.last_seq_id, self._unnumbered, self._again = number, 0, 0
         return True

@@ -256,6 +256,30 @@ def test_a_larger_event_is_refused_before_its_end(chunks: list[bytes]) -> None:
         decode(*chunks, b"\n", b"data: a\n\n", bound=BOUND)
 
 
+around = st.builds(
+    lambda name, size, end: name + b"x" * size + end,
+    st.sampled_from([b"data: ", b"data:", b":", b"event: "]),
+    st.integers(BOUND - 10, BOUND + 2) | st.integers(0, BOUND),
+    st.sampled_from([b"\n", b"\n\n", b"\r\n\r\n"]),
+)
+
+
+@given(chunked(st.lists(around, min_size=1, max_size=4).map(b"".join)))
+@example([b"data: " + b"x" * (BOUND - 2), b"\n\n"])
+@example([b":" + b"x" * BOUND, b"\n"])
+def test_chunks_do_not_matter_to_the_bound(chunks: list[bytes]) -> None:
+    def refused(chunks: list[bytes]) -> bool:
+        try:
+            decode(*chunks, bound=BOUND)
+        except EventTooLargeError:
+            return True
+        return False
+
+    stream = b"".join(chunks)
+    alone = [stream[at : at + 1] for at in range(len(stream))]
+    assert refused(chunks) == refused([stream]) == refused(alone)
+
+
 @pytest.mark.parametrize("line", [b"data:\n", b"data\n", b"data: \r\n"])
 def test_empty_data_lines_count_too(line: bytes) -> None:
     # Each adds a line feed to the data.

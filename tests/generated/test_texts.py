@@ -7,11 +7,11 @@ import json
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import pytest
 from hypothesis import given, settings
@@ -236,6 +236,54 @@ def test_a_subclass_reads_itself() -> None:
     assert type(AssistantMessage.from_json(text)) is AssistantMessage
 
 
+def test_a_subclass_that_reads_mappings_in_its_own_way_reads_text_so() -> None:
+    class Loud:
+        @classmethod
+        def from_dict(cls, data: dict[str, Any]) -> Any:
+            return super().from_dict({**data, "content": data["content"].upper()})  # type: ignore[misc]  # a mixin
+
+    class Mine(AssistantMessage):
+        @classmethod
+        def from_dict(cls, data: Mapping[str, Any]) -> Self:
+            return super().from_dict({**data, "name": "mine"})
+
+    class Both(Loud, AssistantMessage):  # type: ignore[misc]
+        pass
+
+    class Below(Mine):
+        pass
+
+    text = MESSAGE % ""
+    assert Mine.from_json(text).name == Below.from_json(text).name == "mine"
+    assert Both.from_json(text).content == "HI"
+    assert AssistantMessage.from_json(text).name is None
+
+
+def test_a_parser_whose_errors_are_no_value_errors() -> None:
+    """Those of msgspec before 0.21 are not, and who copies the generated package has any."""
+    code = "\n".join(
+        [
+            "import sys, types, json",
+            "class MsgspecError(Exception): pass",
+            "def refuse(_): raise MsgspecError",
+            "class Decoder:",
+            "    def __init__(self, form): self.decode = refuse",
+            "parser = types.ModuleType('msgspec')",
+            "parser.MsgspecError, parser.Raw, parser.defstruct = MsgspecError, bytes, lambda *_, **__: type('Parts', (), {})",
+            "parser.json = types.SimpleNamespace(decode=refuse, Decoder=Decoder)",
+            "sys.modules['msgspec'] = parser",
+            "from letta_api import models, parts, unions",
+            f"text = {MESSAGE % ''!r}",
+            "assert parts.loads(text) == json.loads(text)",
+            "of_text = models.AssistantMessage.from_json(text), unions.read_message(text)",
+            "assert of_text == (models.AssistantMessage.from_dict(json.loads(text)),) * 2",
+            "try: models.AssistantMessage.from_json('{')",
+            "except ValueError as fault: assert 'is not JSON' in str(fault)",
+        ]
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_threads_that_begin_at_once_read_alike() -> None:
     """Parsers are made when something is first read."""
     code = "\n".join(
@@ -295,6 +343,23 @@ class TestLists:
             content[1]
         assert caught.value.path == "content[1].logprob"
         assert "'no object'" in repr(content)
+
+    @pytest.mark.parametrize(
+        "token",
+        [b'"\xff"', b'"\xc3"', b"1" * 5000, b"[-" + b"1" * 4301 + b"]", b'{"a": ' + b"9" * 6000 + b"}"],
+        ids=["no UTF-8", "half a character", "a long number", "one in an array", "one in an object"],
+    )
+    def test_what_is_no_json_is_found_at_once(self, token: bytes) -> None:
+        """The parser does not look into what it leaves as text; nothing that was read may be found to be no JSON."""
+        text = b'{"content": [{"token": "a"}, {"token": %s}, {"token": "b"}]}' % token
+        with pytest.raises(DecodeError, match="is not JSON"):
+            ChoiceLogprobs.from_json(text)
+
+    def test_digits_that_are_no_long_number_are_read(self) -> None:
+        token = "1" * 5000
+        content = self.read([{**self.ITEMS[0], "token": token}, *self.ITEMS] * 2).content
+        assert content is not None
+        assert [item.token for item in content][::4] == [token, token]
 
     def test_two_lists_that_wait_are_compared(self) -> None:
         assert self.read(self.ITEMS) == self.read(self.ITEMS)

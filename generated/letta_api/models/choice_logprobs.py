@@ -8,7 +8,7 @@ from attrs import define
 
 from ..decoding import Model, nullable
 from ..lists import Lazy, lazy_array
-from ..parts import ABSENT, FAULTS, RAW, Wire, create, list_of, or_null
+from ..parts import ABSENT, FAULTS, RAW, Wire, create, list_of, or_null, texts
 from .token_logprob import TokenLogprob
 
 
@@ -47,9 +47,9 @@ class ChoiceLogprobs(Model):
     def from_parts(cls, parts: Any) -> Self:
         self = create(cls)
         if (value := parts.content) is not ABSENT:
-            self.content = None if value is None else Lazy(TokenLogprob, value, "content")
+            self.content = None if value is None else Lazy(TokenLogprob, texts(value), "content")
         if (value := parts.refusal) is not ABSENT:
-            self.refusal = None if value is None else Lazy(TokenLogprob, value, "refusal")
+            self.refusal = None if value is None else Lazy(TokenLogprob, texts(value), "refusal")
         self._extra = None
         return self
 

@@ -36,6 +36,12 @@ class Model:
             for name, required, decode in cls._wire.values()
             if not required
         }
+        for base in cls.__mro__:
+            if "from_parts" in vars(base):
+                break
+            if "from_dict" in vars(base):  # somebody's own way to read mappings, which is that of text then too
+                cls.from_parts = Model.from_parts  # type: ignore[method-assign]
+                break
 
     def __attrs_post_init__(self) -> None:
         for name in self._absent:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, Unpack
 
 import httpx
@@ -63,7 +64,7 @@ def decode_response(body: Any) -> CompactionResponse:
     return CompactionResponse.from_dict(body)
 
 
-read_response: Final = reader(
+read_response: Final[Callable[[str | bytes], CompactionResponse]] = reader(
     lambda: parts_type(CompactionResponse), lambda value: CompactionResponse.from_parts(value), decode_response
 )
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Final, Unpack
 
@@ -162,7 +162,7 @@ def decode_response(body: Any) -> LettaResponse:
     return LettaResponse.from_dict(body)
 
 
-read_response: Final = reader(
+read_response: Final[Callable[[str | bytes], LettaResponse]] = reader(
     lambda: parts_type(LettaResponse), lambda value: LettaResponse.from_parts(value), decode_response
 )
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, Unpack
 
 import httpx
@@ -90,7 +90,7 @@ def decode_response(body: Any) -> list[Step]:
     return read_array(Step.from_dict, body)
 
 
-read_response: Final = reader(
+read_response: Final[Callable[[str | bytes], list[Step]]] = reader(
     lambda: list_of(parts_type(Step)), lambda value: [Step.from_parts(item) for item in value], decode_response
 )
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.

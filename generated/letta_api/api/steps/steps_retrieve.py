@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import httpx
@@ -41,7 +42,9 @@ def decode_response(body: Any) -> Step:
     return Step.from_dict(body)
 
 
-read_response: Final = reader(lambda: parts_type(Step), lambda value: Step.from_parts(value), decode_response)
+read_response: Final[Callable[[str | bytes], Step]] = reader(
+    lambda: parts_type(Step), lambda value: Step.from_parts(value), decode_response
+)
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 
 Raises:

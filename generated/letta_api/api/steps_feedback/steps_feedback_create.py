@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, Unpack
 
 import httpx
@@ -51,7 +51,9 @@ def decode_response(body: Any) -> Step:
     return Step.from_dict(body)
 
 
-read_response: Final = reader(lambda: parts_type(Step), lambda value: Step.from_parts(value), decode_response)
+read_response: Final[Callable[[str | bytes], Step]] = reader(
+    lambda: parts_type(Step), lambda value: Step.from_parts(value), decode_response
+)
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 
 Raises:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, Literal, Unpack
 
 import httpx
@@ -60,7 +61,7 @@ def decode_response(body: Any) -> list[Message]:
     return read_array(decode_message, body)
 
 
-read_response: Final = reader(
+read_response: Final[Callable[[str | bytes], list[Message]]] = reader(
     lambda: list_of(message_parts()), lambda value: [MAKERS[item.__class__](item) for item in value], decode_response
 )
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.

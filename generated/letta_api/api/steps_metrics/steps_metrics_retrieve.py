@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import httpx
@@ -41,7 +42,7 @@ def decode_response(body: Any) -> StepMetrics:
     return StepMetrics.from_dict(body)
 
 
-read_response: Final = reader(
+read_response: Final[Callable[[str | bytes], StepMetrics]] = reader(
     lambda: parts_type(StepMetrics), lambda value: StepMetrics.from_parts(value), decode_response
 )
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.

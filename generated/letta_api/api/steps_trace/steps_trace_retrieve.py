@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import httpx
@@ -42,7 +43,7 @@ def decode_response(body: Any) -> ProviderTrace | None:
     return nullable(ProviderTrace.from_dict)(body)
 
 
-read_response: Final = reader(
+read_response: Final[Callable[[str | bytes], ProviderTrace | None]] = reader(
     lambda: or_null(parts_type(ProviderTrace)),
     lambda value: None if value is None else ProviderTrace.from_parts(value),
     decode_response,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Final, Unpack
 
@@ -44,7 +44,9 @@ def decode_response(body: Any) -> Thing:
     return Thing.from_dict(body)
 
 
-read_response: Final = reader(lambda: parts_type(Thing), lambda value: Thing.from_parts(value), decode_response)
+read_response: Final[Callable[[str | bytes], Thing]] = reader(
+    lambda: parts_type(Thing), lambda value: Thing.from_parts(value), decode_response
+)
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 
 Raises:

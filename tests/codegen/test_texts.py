@@ -1,0 +1,270 @@
+"""Of whatever document a package is made: it reads of text what it reads of parsed JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from codegen.pipeline import read
+from tests.codegen.building import (
+    NULL,
+    STRING,
+    Schema,
+    answers,
+    checked,
+    document,
+    imported,
+    make,
+    obj,
+    operation,
+    proof_in_full,
+    ref,
+    tagged,
+)
+from tests.codegen.features import DATED, FEATURES, INSTANT, Feature
+from tests.proof.figures import FULL
+
+WITHOUT = sys.modules.get("msgspec", json) is None
+ODD_TEXTS = ['a"b', "a\\b", "\n", "\x00", "é", "🦆", "", "a b", "$source$", "none", "'", "{", "null", "1"]
+USED = (
+    "parts value item cls self MAKERS RAW copy create parts_type list_of dict_of or_null texts reader tagged loads"
+    " values_of msgspec Struct Raw mro kind text read parse T"
+)
+"""Names that reading text uses itself."""
+
+
+def const(value: str) -> Schema:
+    return {"type": "string", "const": value}
+
+
+def some(schema: Schema, **more: Any) -> Schema:
+    return {"type": "array", "items": schema, **more}
+
+
+def by_key(schema: Schema) -> Schema:
+    return {"type": "object", "additionalProperties": schema}
+
+
+def or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, NULL]}
+
+
+LEAF = obj("id", id=STRING, at=DATED)
+A_LEAF = {"id": "l", "at": INSTANT}
+ODD: dict[str, Feature] = {
+    "keys that are hard to write": Feature(
+        document(
+            {
+                "Leaf": LEAF,
+                "Thing": {"type": "object", "properties": dict.fromkeys(ODD_TEXTS, ref("Leaf")), "required": ['a"b']},
+            }
+        ),
+        {"Thing": [dict.fromkeys(ODD_TEXTS, A_LEAF)]},
+    ),
+    "tags that are hard to write": Feature(
+        document(
+            {
+                **{f"M{n}": obj("kind", kind=const(text), leaf=ref("Leaf")) for n, text in enumerate(ODD_TEXTS)},
+                "Leaf": LEAF,
+                "Some": tagged("kind", **{text: f"M{n}" for n, text in enumerate(ODD_TEXTS)}),
+            }
+        ),
+        {"Some": [{"kind": text, "leaf": A_LEAF} for text in ODD_TEXTS]},
+    ),
+    "names that reading uses": Feature(
+        document(
+            {
+                "Leaf": LEAF,
+                "Parts": obj(USED, **dict.fromkeys(USED.split(), ref("Leaf"))),
+                **{name: obj("", a=ref("Parts")) for name in ("Raw", "RAW", "Struct", "Texts", "NO_JSON", "MAKERS")},
+            }
+        ),
+        {"Parts": [dict.fromkeys(USED.split(), A_LEAF)]},
+    ),
+    "unions of one member": Feature(
+        document(
+            {
+                "A": obj("", kind=const("a"), x=DATED),
+                "F": obj("", kind=STRING),
+                "One": tagged("kind", a="A"),
+                "Old": tagged("kind", a="A", old="A", **{"none of ['a']": "A"}),
+                "Free": tagged("kind", f="F", g="F"),
+                "Holder": obj("", one=or_null(ref("One")), old=by_key(or_null(ref("Old"))), free=some(ref("Free"))),
+            }
+        ),
+        {
+            "One": [{"kind": "a", "x": INSTANT}, {"x": INSTANT}, {"kind": "none of ['a']"}],
+            "Old": [{"kind": "old"}, {"kind": "none of ['a']"}, {"kind": "none of ['a', 'old', \"none of ['a']\"]"}],
+            "Free": [{"kind": "f"}, {"kind": "g"}, {}],
+            "Holder": [{"one": None, "old": {"k": None, "l": {"kind": "old"}}, "free": [{"kind": "g"}, {}]}],
+        },
+    ),
+    "arrays that wait": Feature(
+        document(
+            {
+                "Leaf": LEAF,
+                "Inner": obj("", leaves=some(ref("Leaf"), **{"x-letta-lazy": True}), leaf=ref("Leaf")),
+                "Outer": obj(
+                    "items",
+                    items=some(ref("Inner"), **{"x-letta-lazy": True}),
+                    maybe={"type": ["array", "null"], "items": ref("Outer"), "x-letta-lazy": True},
+                ),
+            }
+        ),
+        {"Outer": [{"items": [{"leaves": [A_LEAF, A_LEAF], "leaf": A_LEAF}, {}], "maybe": [{"items": []}]}]},
+    ),
+    "maps and arrays, nullable": Feature(
+        document(
+            {
+                "Leaf": LEAF,
+                "Thing": obj(
+                    "a",
+                    a=by_key(or_null(ref("Leaf"))),
+                    b=some(or_null(some(ref("Leaf")))),
+                    c=or_null(by_key(or_null(some(or_null(DATED))))),
+                    d=or_null(some(by_key(ref("One")))),
+                ),
+                "A": obj("", kind=const("a"), leaf=ref("Leaf")),
+                "One": {**tagged("kind", a="A"), "oneOf": [ref("A"), NULL]},
+            }
+        ),
+        {
+            "Thing": [
+                {"a": {"k": None, "l": A_LEAF}, "b": [None, [A_LEAF]], "c": {"": [None, INSTANT]}, "d": [{"x": None}]},
+                {"a": {}, "c": None, "d": [{"x": {"kind": "a", "leaf": A_LEAF}}]},
+            ],
+            "One": [None, {"kind": "a"}],
+        },
+    ),
+}
+"""Documents that are hard to read the text of, with values of their components."""
+
+
+def changes(value: Any) -> Iterator[Any]:
+    """A value, and values that differ from it in one place."""
+    yield value
+    yield from (None, [], {}, "x", 5)
+    if isinstance(value, dict):
+        yield {**value, "newer": 1}
+        yield dict(reversed(value.items()))
+        for key, inner in value.items():
+            yield {other: each for other, each in value.items() if other != key}
+            yield from ({**value, key: each} for each in changes(inner))
+    if isinstance(value, list):
+        yield [*value, None]
+        for n, inner in enumerate(value):
+            yield from ([*value[:n], each, *value[n + 1 :]] for each in changes(inner))
+
+
+def readers(api: ModuleType, data: dict[str, Any], component: str) -> tuple[Any, Any]:
+    """What reads a component of text, and of parsed JSON."""
+    library = read(data).library
+    if component in library.models:
+        model = getattr(sys.modules[f"{api.__name__}.models.{library.models[component].module}"], component)
+        return model.from_json, model.from_dict
+    module = library.unions[component].module
+    union = vars(sys.modules[f"{api.__name__}.unions.{module}"])
+    return union.get(f"read_{module}"), union[f"decode_{module}"]
+
+
+def outcome(decoding: Any, of: Callable[[Any], Any], given: Any) -> Any:
+    """All that can be told of what a reader makes, or how it fails."""
+
+    def apart(value: Any) -> Any:
+        if isinstance(value, decoding.Model):
+            return type(value), {n: apart(getattr(value, n)) for n in sorted(value.fields_set)}, value.to_dict()
+        if isinstance(value, decoding.Unknown):
+            return type(value), value.raw, value.reason
+        if isinstance(value, list):
+            return [apart(each) for each in value]
+        return {key: apart(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+    try:
+        return apart(of(given))
+    except (TypeError, ValueError) as fault:
+        return type(fault), str(fault)
+
+
+@pytest.mark.parametrize("name", [*ODD, *FEATURES])
+def test_text_is_read_as_parsed_json_is(name: str, tmp_path: Path) -> None:
+    feature = ODD.get(name) or FEATURES[name]
+    package, _ = make(feature.data, tmp_path)
+    with imported(package) as api:
+        library = read(feature.data).library
+        decoding = sys.modules[f"{api.__name__}.decoding"]
+        for component, values in feature.values.items():
+            if component not in {*library.models, *library.unions}:
+                continue  # it goes by another name
+            of_text, of_value = readers(api, feature.data, component)
+            for value in (each for whole in values for each in changes(whole)):
+                if of_text is not None:
+                    text = json.dumps(value)
+                    assert outcome(decoding, of_text, text) == outcome(decoding, of_value, value), text
+
+
+@pytest.mark.skipif(WITHOUT, reason="without msgspec there is the long way only")
+def test_what_the_parser_cannot_take_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making a struct takes longer than reading any answer the long way."""
+    made = 0
+
+    def count(*_: Any, **__: Any) -> Any:
+        nonlocal made
+        made += 1
+        raise ValueError("no such key")
+
+    key = {"type": "object", "properties": {'a"b': STRING}}
+    package, _ = make(
+        document({"Thing": key}, {"/t": {"get": operation(responses=answers(some(ref("Thing"))))}}), tmp_path
+    )
+    with imported(package) as api:
+        monkeypatch.setattr(sys.modules[f"{api.__name__}.parts"].msgspec, "defstruct", count)
+        read_response = sys.modules[f"{api.__name__}.api.things.things_get"].read_response
+        thing = api.models.Thing
+        for _ in range(3):
+            assert thing.from_json('{"a\\"b": "x"}').a_b == "x"
+            assert read_response('[{"a\\"b": "x"}]')[0].a_b == "x"
+        assert made == 2
+
+
+@pytest.mark.parametrize("name", ["Array", "Instant"])
+def test_a_union_of_events_is_not_called_like_what_decodes(name: str, tmp_path: Path) -> None:
+    facts = {"event": f"#/components/schemas/{name}", "switch": "stream", "default": True, "end": "[DONE]"}
+    content = {
+        "application/json": {"schema": some(ref("Leaf"))},
+        "text/event-stream": {"schema": ref(name)},
+    }
+    body = {"content": {"application/json": {"schema": obj("", stream={"type": "boolean"})}}}
+    send = operation(
+        "things.send",
+        requestBody=body,
+        responses={"200": {"description": "ok", "content": content}},
+        **{"x-letta-stream": facts | {"resume": "things.send"}},
+    )
+    schemas = {"Leaf": LEAF, "A": obj("kind", kind=const("a")), name: tagged("kind", a="A")}
+    package, _ = make(document(schemas, {"/send": {"post": send}}), tmp_path)
+    with imported(package) as api:
+        module = sys.modules[f"{api.__name__}.api.things.things_send"]
+        for answer in ("[]", f"[{json.dumps(A_LEAF)}, 5]", "5"):
+            given = json.loads(answer)
+            decoding = sys.modules[f"{api.__name__}.decoding"]
+            assert outcome(decoding, module.read_response, answer) == outcome(decoding, module.decode_response, given)
+        assert module.read_event('{"kind": "a"}').kind == "a"
+
+
+@proof_in_full
+@pytest.mark.parametrize("tool", ["mypy", "pyright"])
+def test_these_too_pass_the_strict_type_checkers(tool: str, tmp_path: Path) -> None:
+    if not FULL:
+        pytest.skip("takes long: with LETTA_PROOF=full only")
+    unions = {"A": obj("kind", kind=const("a")), "One": tagged("kind", a="A")}
+    answer = {"/one": {"get": operation(responses=answers(ref("One")))}}
+    instants = obj("", **{f"AT{n}": or_null(DATED) for n in range(60)}, LONG=by_key(or_null(some(or_null(DATED)))))
+    for data in (*(feature.data for feature in ODD.values()), document({**unions, "Instants": instants}, answer)):
+        make(data, tmp_path)
+    checked(tool, tmp_path)
