@@ -5,7 +5,7 @@ The dispatch itself is generated; this is its public face.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from letta_api.decoding import Unknown
 from letta_api.unions import (
@@ -18,6 +18,9 @@ from letta_api.unions import (
     read_message,
     read_stream_event,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs  # type checkers have it; before Python 3.13 `typing` has not
 
 __all__ = [
     "Message",
@@ -58,6 +61,6 @@ def read_event(text: str | bytes) -> StreamEvent:
     return read_stream_event(text)
 
 
-def is_unknown(value: object) -> bool:
+def is_unknown(value: object) -> TypeIs[Unknown]:
     """Whether a decoded value is of a kind that this version does not know, or was malformed."""
     return isinstance(value, Unknown)

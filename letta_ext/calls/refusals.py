@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -43,7 +44,7 @@ REMEDIES: Mapping[int, str] = {
     405: "Check base_url: what answers there does not offer this call.",
     409: "Look at what the server says stands in the way, and send again when it is gone.",
     410: "List the messages of the conversation instead; the run is stored there.",
-    422: "Mend the value that the server names.",
+    422: "Correct the value that the server names.",
     429: "Send less often, or wait as long as Retry-After says.",
 }
 FAMILIES: Mapping[int, str] = {
@@ -52,6 +53,13 @@ FAMILIES: Mapping[int, str] = {
     5: "Try again later.",
 }
 """What to do about a status that is not in `REMEDIES`, by its first digit."""
+
+
+LOST = (
+    "It may have been carried out all the same: look at what is there, such as the messages of the conversation, before"
+    " you send it again. A streamed send with background=True is repeated safely by itself."
+)
+"""What to do where a request that must not be sent twice may have arrived."""
 
 
 def one_line(text: str, limit: int = SHOWN) -> str:
@@ -85,12 +93,32 @@ def _text(value: Any) -> str | None:
     return None if value is None else value if isinstance(value, str) else str(value)
 
 
+def _said(words: str) -> str:
+    """The server's words as a sentence on one line."""
+    line = one_line(_readable(words))
+    return line if line.endswith((".", "!", "?", "…")) else f"{line}."
+
+
+def _readable(words: str) -> str:
+    """What is wrong with which argument, where the server sends pydantic's list of errors, as Python writes it."""
+    if not words.startswith("[{"):
+        return words
+    try:
+        errors = ast.literal_eval(words)
+        found = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in errors]
+    except (ValueError, TypeError, KeyError, SyntaxError, MemoryError, RecursionError):
+        return words
+    return "; ".join(found)
+
+
 def _request_id(headers: Mapping[str, str], body: Any) -> str | None:
     trace = body.get("trace_id") if is_object(body) else None
     return headers.get("x-request-id") or _text(trace) or None
 
 
-def status_error(method: str, path: str, status: int, headers: Mapping[str, str], body: Any) -> APIStatusError:
+def status_error(
+    method: str, path: str, status: int, headers: Mapping[str, str], body: Any, *, lost: bool = False
+) -> APIStatusError:
     """The error for an answer that is no success.
 
     Args:
@@ -99,17 +127,20 @@ def status_error(method: str, path: str, status: int, headers: Mapping[str, str]
         status: the answer's status.
         headers: the answer's headers, in lower case.
         body: the decoded body, or its text where it is no JSON.
+        lost: whether the request must not be sent twice, and may have been carried out.
     """
     detail, error_type, run_id, pending = _read(body)
     cls = STATUS_ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
-    remedy = REMEDIES.get(status) or FAMILIES.get(status // 100, "")
+    remedy = LOST if lost else REMEDIES.get(status) or FAMILIES.get(status // 100, "")
+    if status == 404 and "-" not in path:
+        remedy = "Check base_url."  # there is no id in it
     if status == 409:
         if error_type == "PENDING_APPROVAL" or WAITING in (detail or ""):
             cls, remedy = PendingApprovalError, "Answer all pending tool calls first."
         elif run_id or BUSY in (detail or ""):
             cls = ConversationBusyError
             remedy = f"Wait until {run_id or 'the other run'} has ended, or pass when_busy='wait'."
-    said = one_line(detail or "") or "the server gave no reason"
+    said = _said(detail or "the server gave no reason")
     phrase = PHRASES.get(status, "status")
     error = cls(
         f"{status} {phrase} from {method} {path}: {said} {remedy}".strip(),
@@ -134,7 +165,7 @@ def run_error(event: Any) -> APIError:
     words = words or "the server gave no reason"
     if WAITING in words:
         return PendingApprovalError(
-            f"The run was refused: {one_line(words)} Answer all pending tool calls first.",
+            f"The run was refused: {_said(words)} Answer all pending tool calls first.",
             status_code=STREAMED,
             body=event,
             run_id=run_id,
@@ -142,20 +173,29 @@ def run_error(event: Any) -> APIError:
             detail=words,
         )
     message = (
-        f"The run failed ({error_type or 'unknown error'}): {one_line(words)} See steps.retrieve for what was stored."
+        f"The run failed ({error_type or 'unknown error'}): {_said(words)} See steps.retrieve for what was stored."
     )
     return RunError(message, status_code=STREAMED, body=event, run_id=run_id, error_type=error_type, detail=words)
 
 
-def transport_error(method: str, path: str, fault: Exception) -> APIConnectionError:
-    """The error for a request that got no answer, or not all of it."""
-    what = one_line(str(fault)) or type(fault).__name__
+def transport_error(method: str, path: str, fault: Exception, *, lost: bool = False) -> APIConnectionError:
+    """The error for a request that got no answer, or not all of it.
+
+    Args:
+        method: the request's method.
+        path: its path, for the message.
+        fault: what httpx raised.
+        lost: whether the request must not be sent twice, and may have arrived.
+    """
+    what = one_line(str(fault)).rstrip(".") or type(fault).__name__
     if isinstance(fault, httpx.TimeoutException):
         stage = STAGES.get(type(fault), "waiting for a connection")
         return APITimeoutError(
-            f"{method} {path} timed out while {stage} ({what}). Raise timeout, or look at the server."
+            f"{method} {path} timed out while {stage} ({what})."
+            f" {LOST if lost else 'Raise timeout, or look at the server.'}"
         )
-    return APIConnectionError(f"{method} {path} got no answer: {what}. Check base_url, and that the server is up.")
+    remedy = LOST if lost else "Check base_url, and that the server is up."
+    return APIConnectionError(f"{method} {path} got no answer: {what}. {remedy}")
 
 
 def invalid_answer(method: str, path: str, status: int, headers: Mapping[str, str], body: Any, reason: str) -> APIError:

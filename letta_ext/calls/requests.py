@@ -271,7 +271,8 @@ class Sending:
         unsent = isinstance(fault, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
         delay = self._after(Attempt(self.attempts, self._elapsed, unsent=unsent), fault)
         if delay is None:
-            raise transport_error(self.call.request.method, self.call.request.path, fault) from fault
+            lost = self.call.repeat == "unsent" and not unsent
+            raise transport_error(self.call.request.method, self.call.request.path, fault, lost=lost) from fault
         return delay
 
     def answered(self, response: httpx.Response) -> float | None:
@@ -297,7 +298,9 @@ class Sending:
         """The error for an answer that is no success and has been read."""
         request = self.call.request
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return status_error(request.method, request.path, response.status_code, headers, read_body(response))
+        status, body = response.status_code, read_body(response)
+        lost = self.call.repeat == "unsent" and status >= 500
+        return status_error(request.method, request.path, status, headers, body, lost=lost)
 
 
 def read_body(response: httpx.Response) -> Any:

@@ -67,6 +67,8 @@ class _Follow:
         self._arguments: dict[str, Any] = {} if agent_id is None else {"agent_id": agent_id}
         self._follower = follower
         self._make_pace = pace
+        if until is not None and not callable(until):
+            raise TypeError(f"until must be a function that is given a message, or None, not {until!r}")
         self._until = until
         self._clock = clock
         self._found: list[Message] = []

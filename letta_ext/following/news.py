@@ -22,7 +22,7 @@ from letta_api.operations import Page
 
 from ..calls.refusals import one_line
 from ..errors import ListChangedError
-from ..lists.walk import Walk, cursors_of, field_of
+from ..lists.walk import Walk, cursors_of, date_of, field_of
 
 if TYPE_CHECKING:
     from letta_api.unions import Message
@@ -82,17 +82,6 @@ Looking: TypeAlias = "Generator[Question, Any, list[Message]]"
 def identity(message: Any) -> tuple[str | None, str | None, str | None]:
     """What makes a message the same as another."""
     return field_of(message, "id"), field_of(message, "message_type"), field_of(message, "otid")
-
-
-def date_of(message: Any) -> datetime | None:
-    """When a message was made."""
-    found = field_of(message, "date")
-    if isinstance(found, str):  # one that could not be decoded
-        try:
-            found = datetime.fromisoformat(found)
-        except ValueError:
-            return None
-    return found if isinstance(found, datetime) and found.tzinfo is not None else None
 
 
 @define
@@ -423,6 +412,7 @@ class Pace:
         now: the time at which it begins, in seconds of a monotonic clock.
 
     Raises:
+        TypeError: what should be a number is none.
         ValueError: a number is negative, or the interval is zero.
     """
 
@@ -433,6 +423,11 @@ class Pace:
     _idle: int = field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
+        for name in ("interval", "max_interval", "timeout"):
+            value = getattr(self, name)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number and (value is not None or name != "timeout"):
+                raise TypeError(f"{name} must be a number of seconds, not {value!r}")
         if not self.interval > 0:
             raise ValueError(f"interval must be a positive number of seconds, not {self.interval!r}")
         if self.max_interval < self.interval:

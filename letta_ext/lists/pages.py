@@ -60,7 +60,7 @@ class _Page(Generic[T]):
             if mine and walk.place == self._place:
                 yield walk
             else:
-                other = Walk.resumed(walk.facts, self._mark.checkpoint())
+                other = Walk.resumed(walk.facts, self._mark.checkpoint(), walk.of)
                 other.arguments |= walk.arguments
                 other.prefetch = walk.prefetch
                 yield other
@@ -197,6 +197,7 @@ def make_walk(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapping[str, 
     arguments, facts = dict(given(arguments)), endpoint.OPERATION.page
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} does not page")
+    of = (endpoint.OPERATION.id, *map(str, ids))
     # They are not sent, and would not be checked else.
     filters = {name: arguments[name] for name in facts.filters_after_limit if name in arguments}
     check_arguments(endpoint.build_request, (), filters)
@@ -206,7 +207,7 @@ def make_walk(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapping[str, 
     if "checkpoint" in arguments:
         if also := sorted(arguments.keys() - OPTIONS - {"checkpoint"}):
             raise TypeError(f"checkpoint holds the arguments of its list; {also[0]!r} cannot be given besides")
-        walk = Walk.resumed(facts, arguments.pop("checkpoint"))
+        walk = Walk.resumed(facts, arguments.pop("checkpoint"), of)
         check_arguments(endpoint.build_request, (), walk.filters)
         walk.arguments |= arguments
     else:
@@ -215,7 +216,7 @@ def make_walk(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapping[str, 
         for name in (facts.after, facts.before):
             if isinstance(cursor := arguments.get(name), str):
                 check_id(name, cursor)  # servers take what is none for no cursor, and begin at the top
-        walk = Walk(facts, arguments, reversible=direct)
+        walk = Walk(facts, arguments, reversible=direct, of=of)
     walk.prefetch = prefetch
     return walk
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from hashlib import blake2b
 from itertools import count, takewhile
 from threading import Lock
@@ -64,6 +65,17 @@ def field_of(item: Any, name: str) -> Any:
     if isinstance(item, Unknown):
         return item.raw.get(name) if is_object(item.raw) else None
     return getattr(item, name, None)
+
+
+def date_of(message: Any) -> datetime | None:
+    """When a message was made."""
+    found = field_of(message, "date")
+    if isinstance(found, str):  # one that could not be decoded
+        try:
+            found = datetime.fromisoformat(found)
+        except ValueError:
+            return None
+    return found if isinstance(found, datetime) and found.tzinfo is not None else None
 
 
 def identity(fields: Sequence[Any]) -> int:
@@ -129,6 +141,7 @@ class Answer:
 class Mark:
     """Where a walk stood: what a checkpoint is made of, if one is asked for."""
 
+    of: tuple[str, ...]
     arguments: Mapping[str, Any]
     cursors: tuple[str, ...]
     seen: tuple[tuple[int, ...], ...]
@@ -140,6 +153,7 @@ class Mark:
         """As a JSON value."""
         return {
             "version": VERSION,
+            "of": list(self.of),
             "arguments": {name: value for name, value in self.arguments.items() if name not in OPTIONS},
             "cursors": list(self.cursors),
             # As text: not everything that keeps JSON keeps whole numbers of this size.
@@ -157,6 +171,7 @@ class Walk:
         facts: how the list pages.
         arguments: the arguments of the call.
         reversible: whether newest-first pages may arrive in ascending order; they are turned round then.
+        of: which list it is: the operation, and the ids in its path. A checkpoint goes on with no other.
 
     Attributes:
         place: how many pages it has brought.
@@ -164,8 +179,11 @@ class Walk:
         prefetch: whether the next page is to be fetched while the present one is used.
     """
 
-    def __init__(self, facts: Page, arguments: Mapping[str, Any], *, reversible: bool = False) -> None:
+    def __init__(
+        self, facts: Page, arguments: Mapping[str, Any], *, reversible: bool = False, of: Sequence[str] = ()
+    ) -> None:
         self.facts = facts
+        self.of = tuple(of)
         self.filters = {name: arguments[name] for name in facts.filters_after_limit if arguments.get(name)}
         self.arguments = {name: value for name, value in arguments.items() if name not in facts.filters_after_limit}
         descending = (arguments.get(facts.order) or facts.default_order) == "desc"
@@ -227,23 +245,25 @@ class Walk:
         cursors = tuple(self.memory.recent[-KEPT:])
         whole = self.memory.count == len(cursors)
         seen = self.memory.identities(cursors)
-        return Mark(self.arguments | self.filters, cursors, seen, self.names[0], self.reversed, whole)
+        return Mark(self.of, self.arguments | self.filters, cursors, seen, self.names[0], self.reversed, whole)
 
     @classmethod
-    def resumed(cls, facts: Page, checkpoint: Mapping[str, Any]) -> Walk:
+    def resumed(cls, facts: Page, checkpoint: Mapping[str, Any], of: Sequence[str] = ()) -> Walk:
         """A walk that goes on from a checkpoint.
 
         Raises:
             TypeError: it is no mapping.
-            ValueError: it is no checkpoint, one of another version, or one of another kind of list.
+            ValueError: it is no checkpoint, one of another version, or one of another list.
         """
         if not is_object(checkpoint):
             raise TypeError(f"checkpoint must be what a page's checkpoint() returned, not {type(checkpoint).__name__}")
         shown = one_line(repr(dict(checkpoint)), 80)
         if checkpoint.get("version") != VERSION:
             raise ValueError(f"checkpoint is not one of this version: {shown}")
+        if checkpoint.get("of") != list(of):
+            raise ValueError(f"checkpoint is of another list, {checkpoint.get('of')!r}, not of {list(of)!r}")
         try:
-            walk = cls(facts, {str(name): value for name, value in checkpoint["arguments"].items()})
+            walk = cls(facts, {str(name): value for name, value in checkpoint["arguments"].items()}, of=of)
             cursors, seen = [str(each) for each in checkpoint["cursors"]], [int(key, 16) for key in checkpoint["seen"]]
             walk.reversed = checkpoint["reversed"]
             if checkpoint["leading"] not in walk.names:
@@ -261,9 +281,9 @@ class Walk:
         return limit if isinstance(limit, int) else None
 
     def _is_ascending(self, answer: Answer) -> Generator[dict[str, Any], list[Any], bool]:
-        first, last = field_of(answer.items[0], "date"), field_of(answer.items[-1], "date")
+        first, last = date_of(answer.items[0]), date_of(answer.items[-1])
         if first is not None and last is not None and first != last:
-            return bool(first < last)
+            return first < last
         # All of one second: only the newest thing, asked for alone, tells at which end of the page it stands.
         newest = Answer((yield {**self.arguments, self.facts.limit: 1}), self.facts)
         return newest.cursors[:1] == answer.cursors[-1:]

@@ -114,11 +114,11 @@ class _Part:
             if isinstance(event.content, str):
                 self.texts.append(event.content)
             elif self.texts or self.lists:
-                self.texts.extend(p.text for p in event.content)
+                self.texts.extend(p.text or "" for p in event.content)
             else:
                 self.first, self.lists = event, True  # content parts come whole
         elif isinstance(event, ReasoningMessage):
-            self.texts.append(event.reasoning)
+            self.texts.append(event.reasoning or "")
             self.signature = event.signature or self.signature
         else:
             for delta in _deltas(event):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..calls.refusals import one_line
@@ -65,7 +65,7 @@ class Resuming:
     def _arguments(self) -> dict[str, Any]:
         state = self.state
         known: dict[str, Any] = {"run_id": state.run_id} if state.run_id else dict(self._lookup or {})
-        if state.last_seq_id:
+        if state.last_seq_id is not None:
             known["starting_after"] = state.last_seq_id
         return known
 
@@ -77,7 +77,3 @@ class Resuming:
                 f" {one_line(error.detail or '')} List the messages of the conversation instead."
             )
         return self.state.cut(f"it could not be resumed: {one_line(str(error))}")
-
-
-Reopen = Callable[[Mapping[str, Any]], Any]
-"""Opens a stream for the arguments of `conversations.messages.stream`."""

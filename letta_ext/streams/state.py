@@ -64,7 +64,8 @@ class StreamState:
         self._begun = self._clock()
         self._asked: float | None = self._begun  # when the wait began that goes on; None where it was counted
         self._idle = 0.0
-        self._heard, self._counted = False, 0  # since then: whether anything but pings came, and what was counted
+        self._heard = False  # whether anything but pings came since the time was last checked
+        self._counted = 0  # `_unnumbered` when the time was last checked
         self._most_idle = inf if self.limits.idle is None else self.limits.idle
         self._deadline = inf if self.limits.total is None else self._begun + self.limits.total
         self.run_id: str | None = None
@@ -85,7 +86,8 @@ class StreamState:
         try:
             event: Any = self._read(frame)
         except (TypeError, ValueError) as fault:
-            # What is more than data is refused as well, which spares all others the question.
+            # A frame that is more than data is a tuple, for which the reader raises TypeError: plain ones, nearly all,
+            # are spared an isinstance.
             return self._take_odd(frame, fault)
         try:  # what nearly every event has; one that lacks it raises, which costs the others nothing
             kind, number = event.message_type, event.seq_id

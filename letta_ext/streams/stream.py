@@ -39,7 +39,7 @@ ENOUGH: Final = 65_536
 """Bytes of an answer that is no stream of events; the error that it becomes shows them."""
 
 UNREAD: Final[Any] = None
-"""What a generator of events yields first, before it reads anything: a stream that nobody goes over is closed by it."""
+"""What `_events` yields first. Advancing to it enters the `try`: to drop an unread stream closes the response."""
 
 CLOSED: Final = "The stream was closed before its end. The server finishes the run all the same: list the messages."
 ONCE: Final = "A stream can be iterated once. Keep the events in a list to go over them again."
@@ -204,7 +204,7 @@ def _release(response: httpx.Response) -> None:
         return
     since = time.monotonic()
     extensions = response.request.extensions
-    # Whoever goes over a body anew has the limit read anew; `response.iter_bytes` keeps the one it began with.
+    # httpx reads the timeout when iterating begins: the stream is iterated anew so that LINGER counts.
     extensions["timeout"] = {**extensions.get("timeout", {}), "read": LINGER}
     with suppress(*FAULTS):
         for _ in cast(httpx.SyncByteStream, response.stream):
@@ -236,7 +236,7 @@ def _text(event: StreamEvent) -> str:
 
     if not isinstance(event, AssistantMessage):
         return ""
-    return event.content if isinstance(event.content, str) else "".join(part.text for part in event.content)
+    return event.content if isinstance(event.content, str) else "".join(part.text or "" for part in event.content)
 
 
 def _texts(events: Iterator[StreamEvent]) -> Iterator[str]:

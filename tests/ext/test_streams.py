@@ -91,6 +91,15 @@ def test_recorded_streams_give_their_events(side: Side, recorded: Recording, siz
     assert stream.response.is_closed
 
 
+def test_text_that_is_null_where_it_should_not_be_is_no_text(side: Side) -> None:
+    parts = [{"type": "text", "text": None}, {"type": "text", "text": "hi"}]
+    thought = {**message(id="b"), "message_type": "reasoning_message", "reasoning": None}
+    body = sse(message(id="a", content=parts)) + sse(thought) + sse(stop("end_turn")) + DONE
+    assert side.items(opened(side, body).text()) == ["hi"]
+    result = side.run(opened(side, body).result())
+    assert [each.message_type for each in result.messages] == ["assistant_message", "reasoning_message"]
+
+
 @pytest.mark.parametrize("recorded", STREAMS, ids=lambda each: each.name)
 def test_streams_know_their_run_and_their_number(side: Side, recorded: Recording) -> None:
     stream = recorded.call(side, side.client(lambda _: recorded.response()))

@@ -40,7 +40,14 @@ from letta_ext.raw import (
     StreamingResponse,
 )
 from letta_ext.tools import AsyncToolTurn, ToolResult, ToolTurn
-from letta_ext.unions import Message, StreamEvent
+from letta_ext.unions import Message, StreamEvent, UnknownMessage, is_unknown
+
+
+def known(message: Message) -> str:
+    if is_unknown(message):
+        assert_type(message, UnknownMessage)
+        return message.reason
+    return message.id
 
 
 def make() -> Letta:

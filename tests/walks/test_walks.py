@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -11,6 +12,7 @@ from attrs import evolve, field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
+from letta_api.models import UserMessage
 from letta_api.operations import Page
 from letta_ext.errors import ListChangedError
 from letta_ext.lists.pages import SyncArrayPage, first_page
@@ -242,6 +244,28 @@ def test_things_without_a_name_are_told_apart_by_all_that_they_are() -> None:
     unknown = [UnknownMessage(each, "it is new") for each in raw]
     assert list(start(Server(()), order="asc")) == []
     assert list(first_page(Walk(MESSAGES, {}), lambda _: unknown)) == unknown
+
+
+@pytest.mark.parametrize("unknown", [[0], [3], [0, 3], [0, 1, 2, 3]])
+@pytest.mark.parametrize("date", ["2026-11-23T07:47:2{}+00:00", "2026-11-23T07:47:2{}", "soon", 5, None])
+def test_what_cannot_be_decoded_takes_nothing_else_with_it(unknown: list[int], date: Any) -> None:
+    """At either end of a page whose order has to be found out, too."""
+    known = [
+        UserMessage(id=f"m{n}", content="hi", date=datetime(2026, 11, 23, 7, 47, 20 + n, tzinfo=UTC)) for n in range(4)
+    ]
+    page: list[Any] = [*known]
+    for n in unknown:
+        raw = {"id": f"m{n}", "message_type": "new", "date": date.format(n) if isinstance(date, str) else date}
+        page[n] = UnknownMessage(raw, "it is new")
+
+    def fetch(arguments: Any) -> list[Any]:
+        if "before" in arguments or "after" in arguments:
+            at = [each.id for each in known].index(arguments.get("before") or arguments.get("after"))
+            return page[:at] if "before" in arguments else page[at + 1 :]
+        return page[-arguments.get("limit", 4) :]
+
+    found = list(first_page(Walk(MESSAGES, {"order": "desc"}, reversible=True), fetch))
+    assert found == page[::-1]
 
 
 def test_a_thing_that_changes_while_it_is_walked_over_comes_once() -> None:
