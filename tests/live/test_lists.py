@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import pytest
 
 from letta_api.models import UserMessage
-from letta_ext import AsyncLetta, ListChangedError
+from letta_ext import AsyncLetta
 
 from .reading import asked, collect, kinds, only, plain
 from .scene import Agent, Scene
@@ -193,5 +193,5 @@ async def test_a_checkpoint_of_another_conversation_is_refused(
     other = scene.conversation(agent.id)
     await talk(client, other)
 
-    with pytest.raises(ListChangedError):
+    with pytest.raises(ValueError, match="checkpoint is of another list"):
         await client.conversations.messages.list(other, checkpoint=page.checkpoint())
