@@ -54,7 +54,7 @@ def test_what_the_documentation_shows(tmp_path: Path) -> None:
         fixtures,
         marked.replace(": ...", ": assert letta_server.script.otherwise == 'I only know about the weather.'"),
         function("test_anywhere_else", elsewhere),
-        function("test_script", f"script = letta_server.script\n{script}".replace("import re\n", "")),
+        function("test_script", f"server = letta_server\n{script}"),
         function("test_state", f"server = letta_server\n{state}"),
     ]
     done = run(tmp_path, "\n\n".join(test), "-W", "error")
