@@ -42,6 +42,9 @@ MODULES = {
 }  # fmt: skip
 """All that generated code may import besides itself."""
 
+HOLDERS = {"self", "parts"}
+"""What has an attribute for each property of a model, whatever that is called."""
+
 FORBIDDEN = {"__import__", "eval", "exec", "compile", "open", "builtins", "os", "pWnEd", "globals", "__globals__"}
 
 
@@ -245,7 +248,7 @@ def judge(name: str, text: str) -> None:
             assert node.level or node.module in MODULES, name
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             assert node.id not in FORBIDDEN - arguments, name
-        elif isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+        elif isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id in HOLDERS):
             assert node.attr not in FORBIDDEN, name
 
 
