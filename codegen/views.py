@@ -142,7 +142,10 @@ def model_view(model: Model, cycles: frozenset[str]) -> ModelView:
         imports=import_lines(model.imports - late, "models"),
         typing_imports=import_lines((i for i in unions if i.name != _decoder(i)), "models"),
         # The names are needed when something is decoded, by then both modules are loaded.
-        late_imports=[f"{line}  # noqa: E402" for line in [*import_lines(classes, "models"), *sorted(modules)]],
+        late_imports=[
+            f"{line}  # noqa: E402  (that module needs this one)"
+            for line in [*import_lines(classes, "models"), *sorted(modules)]
+        ],
     )
 
 

@@ -40,7 +40,7 @@ class Model:
             if "from_parts" in vars(base):
                 break
             if "from_dict" in vars(base):  # somebody's own way to read mappings, which is that of text then too
-                cls.from_parts = Model.from_parts  # type: ignore[method-assign]
+                cls.from_parts = Model.from_parts  # type: ignore[method-assign]  # mypy takes no method for a variable
                 break
 
     def __attrs_post_init__(self) -> None:
@@ -317,17 +317,21 @@ def read_array(decode: Callable[[Any], T], value: Any) -> list[T]:
 
 
 class Waiting(list[T]):
-    """A list whose items may still be what they were read from; `lists.py` has it."""
+    """A list whose items may still be what they were read from, which `held` gives; `lists.py` decodes them."""
 
     __slots__ = ()
 
+    def held(self) -> list[Any]:
+        """The items as they are, decoded or not."""
+        return list(super().__iter__())
+
     def shown(self, most: int) -> list[Any]:
         """The first items, for people."""
-        raise NotImplementedError
+        return self.held()[:most]
 
     def to_json_value(self) -> list[Any]:
         """The JSON array."""
-        raise NotImplementedError
+        return [to_json_value(item) for item in self.held()]
 
 
 def mapping(decode: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:

@@ -39,9 +39,6 @@ class Lazy(Waiting[M]):
         self._key = key
         self._waits = True
 
-    def _held(self) -> list[Any]:
-        return list(super().__iter__())
-
     def _read(self, item: Any) -> M:
         return self._kind.from_json(item) if item.__class__ is RAW else self._kind.from_dict(item)
 
@@ -58,7 +55,7 @@ class Lazy(Waiting[M]):
     def _decode_all(self) -> None:
         """Decodes what is not decoded yet; where an item is malformed, all stay as they are."""
         if self._waits:
-            kind, items = self._kind, self._held()
+            kind, items = self._kind, self.held()
             try:
                 found = [item if item.__class__ is kind else self._read(item) for item in items]
             except FAULTS:  # once more, to say where
@@ -90,7 +87,7 @@ class Lazy(Waiting[M]):
     def shown(self, most: int) -> list[Any]:
         """The first items, for people: what is malformed stands there as it came."""
         found: list[Any] = []
-        for index, item in enumerate(self._held()[:most]):
+        for index, item in enumerate(self.held()[:most]):
             try:
                 found.append(item if not self._waits else self._item(index, item))
             except DecodeError:
@@ -99,12 +96,12 @@ class Lazy(Waiting[M]):
 
     def to_json_value(self) -> list[Any]:
         """The JSON array: what was not decoded, as it came."""
-        return [to_json_value(loads(item) if item.__class__ is RAW else item) for item in self._held()]
+        return [to_json_value(loads(item) if item.__class__ is RAW else item) for item in self.held()]
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         if not self._waits:
-            return (list, (self._held(),))
-        items = [loads(item) if item.__class__ is RAW else item for item in self._held()]
+            return (list, (self.held(),))
+        items = [loads(item) if item.__class__ is RAW else item for item in self.held()]
         return (Lazy, (self._kind, items, self._key))
 
 
@@ -124,7 +121,7 @@ def _after_decoding(name: str) -> Callable[..., Any]:
     def decoded(self: Lazy[Any], *args: Any, **options: Any) -> Any:
         for one in (self, *args):  # what it is compared with, or extended by, may wait as well
             if isinstance(one, Lazy):
-                one._decode_all()  # pyright: ignore  # a method of that class; of what, does not matter
+                one._decode_all()  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]  # of that class; of which items, is all one
         return method(self, *args, **options)
 
     return decoded

@@ -172,7 +172,7 @@ def tagged(tag: str, members: Mapping[str, type[Model]]) -> Any:
 
 def _struct(cls: type[Model], tag: str | None = None, value: str = "") -> Any:
     forms = cls._forms()  # pyright: ignore[reportPrivateUsage]  # a model's other half
-    wire = cls._wire  # pyright: ignore[reportPrivateUsage]
+    wire = cls._wire  # pyright: ignore[reportPrivateUsage]  # likewise
     fields: list[tuple[Any, ...]] = []
     constants: dict[str, Any] = {}
     for key, (name, required, decode) in wire.items():

@@ -81,21 +81,21 @@ class Endpoint(Protocol):
     def OPERATION(self) -> Operation: ...  # noqa: D102, N802  (named as in the modules)
 
     @property
-    def build_request(self) -> Callable[..., Request]: ...  # noqa: D102
+    def build_request(self) -> Callable[..., Request]: ...  # noqa: D102  (the class says what they are)
 
 
 class Answering(Endpoint, Protocol[T_co]):
     """An endpoint that answers JSON."""
 
     @property
-    def read_response(self) -> Callable[[str | bytes], T_co]: ...  # noqa: D102
+    def read_response(self) -> Callable[[str | bytes], T_co]: ...  # noqa: D102  (the class says what they are)
 
 
 class Streaming(Endpoint, Protocol):
     """An endpoint that answers events."""
 
     @property
-    def read_event(self) -> Callable[[str | bytes], StreamEvent]: ...  # noqa: D102
+    def read_event(self) -> Callable[[str | bytes], StreamEvent]: ...  # noqa: D102  (the class says what they are)
 
 
 @frozen

@@ -337,7 +337,7 @@ class AsyncTransport:
             except ConversationBusyError as busy:
                 await anyio.sleep(waiting.delay(busy))
                 # The run is on the server: there is no event to wait for, only the server to ask.
-                while busy.run_id is not None and not await self._has_ended(call, busy.run_id):  # noqa: ASYNC110
+                while busy.run_id is not None and not await self._has_ended(call, busy.run_id):  # noqa: ASYNC110  (as above)
                     await anyio.sleep(waiting.delay(busy))
 
     async def _has_ended(self, call: Call, run_id: str) -> bool:

@@ -96,10 +96,10 @@ class Kind(ABC):
 class Anything(Kind):
     """Any JSON."""
 
-    def schema(self, definitions: Definitions) -> Schema:  # noqa: D102
+    def schema(self, definitions: Definitions) -> Schema:
         return {}
 
-    def read(self, value: Any, where: str) -> Any:  # noqa: D102
+    def read(self, value: Any, where: str) -> Any:
         return value
 
     def __str__(self) -> str:
@@ -113,10 +113,10 @@ class Plain(Kind):
     type: str
     name: str
 
-    def schema(self, definitions: Definitions) -> Schema:  # noqa: D102
+    def schema(self, definitions: Definitions) -> Schema:
         return {"type": self.type}
 
-    def read(self, value: Any, where: str) -> Any:  # noqa: D102
+    def read(self, value: Any, where: str) -> Any:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         match self.type:
             case "string" if isinstance(value, str):
@@ -154,10 +154,10 @@ class Text(Kind):
     format: str | None
     name: str
 
-    def schema(self, definitions: Definitions) -> Schema:  # noqa: D102
+    def schema(self, definitions: Definitions) -> Schema:
         return {"type": "string"} if self.format is None else {"type": "string", "format": self.format}
 
-    def read(self, value: Any, where: str) -> Any:  # noqa: D102
+    def read(self, value: Any, where: str) -> Any:
         if not isinstance(value, str):
             raise wrong(where, self.name, value)
         try:
@@ -185,12 +185,12 @@ class Options(Kind):
     def __init__(self, options: Iterable[tuple[Any, Any]]) -> None:
         self.options = list(options)  # what JSON has, and what it stands for
 
-    def schema(self, definitions: Definitions) -> Schema:  # noqa: D102
+    def schema(self, definitions: Definitions) -> Schema:
         values = [written for written, _ in self.options]
         kinds = {_json_type(value) for value in values}
         return {"type": kinds.pop(), "enum": values} if len(kinds) == 1 else {"enum": values}
 
-    def read(self, value: Any, where: str) -> Any:  # noqa: D102
+    def read(self, value: Any, where: str) -> Any:
         for written, meant in self.options:
             if value == written and isinstance(value, bool) == isinstance(written, bool):
                 return meant
@@ -216,11 +216,11 @@ class Items(Kind):
     make: Callable[[list[Any]], Any]
     unique: bool = False
 
-    def schema(self, definitions: Definitions) -> Schema:  # noqa: D102
+    def schema(self, definitions: Definitions) -> Schema:
         schema: Schema = {"type": "array", "items": self.item.schema(definitions)}
         return {**schema, "uniqueItems": True} if self.unique else schema
 
-    def read(self, value: Any, where: str) -> Any:  # noqa: D102
+    def read(self, value: Any, where: str) -> Any:
         if not is_array(value):
             raise wrong(where, "a list", value)
         items = [self.item.read(item, f"{where}[{index}]") for index, item in enumerate(value)]
@@ -240,12 +240,12 @@ class Places(Kind):
     items: Sequence[Kind]
     make: Callable[..., Any] = lambda *items: items
 
-    def schema(self, definitions: Definitions) -> Schema:  # noqa: D102
+    def schema(self, definitions: Definitions) -> Schema:
         length = len(self.items)
         places = [item.schema(definitions) for item in self.items]
         return {"type": "array", "prefixItems": places, "minItems": length, "maxItems": length}
 
-    def read(self, value: Any, where: str) -> Any:  # noqa: D102
+    def read(self, value: Any, where: str) -> Any:
         if not is_array(value) or len(value) != len(self.items):
             raise wrong(where, str(self), value)
         pairs = enumerate(zip(self.items, value, strict=True))
@@ -261,10 +261,10 @@ class Entries(Kind):
 
     value: Kind
 
-    def schema(self, definitions: Definitions) -> Schema:  # noqa: D102
+    def schema(self, definitions: Definitions) -> Schema:
         return {"type": "object", "additionalProperties": self.value.schema(definitions)}
 
-    def read(self, value: Any, where: str) -> Any:  # noqa: D102
+    def read(self, value: Any, where: str) -> Any:
         if not is_object(value):
             raise wrong(where, str(self), value)
         return {key: self.value.read(item, f"{where}.{key}") for key, item in value.items()}
@@ -279,10 +279,10 @@ class Choice(Kind):
 
     members: Sequence[Kind]
 
-    def schema(self, definitions: Definitions) -> Schema:  # noqa: D102
+    def schema(self, definitions: Definitions) -> Schema:
         return {"anyOf": [member.schema(definitions) for member in self.members]}
 
-    def read(self, value: Any, where: str) -> Any:  # noqa: D102
+    def read(self, value: Any, where: str) -> Any:
         faults: list[ArgumentError] = []
         for member in self.members:
             try:
@@ -332,7 +332,7 @@ class Record(Kind):
         self.owner = owner
         self.fields: list[Field] = []
 
-    def schema(self, definitions: Definitions) -> Schema:  # noqa: D102
+    def schema(self, definitions: Definitions) -> Schema:
         owner = self.owner
         if owner is None:
             return self._schema(definitions)
@@ -353,7 +353,7 @@ class Record(Kind):
         required = [field.name for field in self.fields if field.required]
         return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
-    def read(self, value: Any, where: str) -> Any:  # noqa: D102
+    def read(self, value: Any, where: str) -> Any:
         if not is_object(value):
             raise wrong(where, "an object", value)
         inner = f"{where}." if where else ""
@@ -380,13 +380,13 @@ class Foreign(Kind):
 
     adapter: Any
 
-    def schema(self, definitions: Definitions) -> Schema:  # noqa: D102
+    def schema(self, definitions: Definitions) -> Schema:
         schema: Schema = self.adapter.json_schema()
         for name, inner in schema.pop("$defs", {}).items():
             definitions.add(name, inner)
         return schema
 
-    def read(self, value: Any, where: str) -> Any:  # noqa: D102
+    def read(self, value: Any, where: str) -> Any:
         try:
             return self.adapter.validate_python(value)
         except ValueError as fault:  # pydantic's own is one

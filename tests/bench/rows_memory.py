@@ -44,7 +44,7 @@ def a_message() -> Mapping[str, Callable[[], float]]:
     """Bytes of one decoded message of a page."""
     count = 500
     text = bodies.page_of_messages(count)
-    construct, kind = others.construct(), list[others.published("agents.message", "Message")]  # type: ignore[misc]
+    construct, kind = others.construct(), list[others.published("agents.message", "Message")]  # type: ignore[misc]  # at run time
     floor = others.floor_decoder(list[Message])
     return {
         OURS: lambda: held(lambda: conversations_messages_list.read_response(text)) / count,

@@ -190,7 +190,7 @@ PLACES: dict[str, Callable[[list[str]], Document]] = {
     "answer description": _operations(lambda t: {"responses": {"200": {"description": t}}}),
     "answer status": _operations(lambda t: {"responses": answers(STRING) | {t: {"description": "x"}}}),
     "repeat": _operations(lambda t: {"x-letta-repeat": t}),
-    **{f"page {word}": _operations(lambda t, word=word: _page(word, t)) for word in sorted(PAGE_WORDS)},  # type: ignore[misc]
+    **{f"page {word}": _operations(lambda t, word=word: _page(word, t)) for word in sorted(PAGE_WORDS)},  # type: ignore[misc]  # mypy infers no lambda with a default
     "stream end": _operations(lambda t: _stream(end=t)),
     "stream event": _operations(lambda t: _stream(event=t)),
     "stream resume": _operations(lambda t: _stream(resume=t)),

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ruff import find_ruff_bin  # type: ignore[import-untyped]
+from ruff import find_ruff_bin  # type: ignore[import-untyped]  # it ships no types
 
 from codegen.__main__ import make_parser
 from codegen.pipeline import ROOT, SPEC

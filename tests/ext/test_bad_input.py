@@ -366,7 +366,7 @@ def test_no_value_for_messages_makes_anything_but_a_clear_refusal(value: Any) ->
             assert len(handler.requests) == 1
         except (TypeError, ValueError) as error:
             assert handler.requests == []
-            assert str(error).startswith(("messages", "conversations.messages.create()"))  # noqa: PT017
+            assert str(error).startswith(("messages", "conversations.messages.create()"))  # noqa: PT017  (some errors of many, not each of them)
 
 
 def test_fields_that_are_newer_than_this_library_are_let_through(side: Side) -> None:

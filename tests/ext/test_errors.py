@@ -352,7 +352,7 @@ def test_errors_survive_pickling_and_copying(cls: type[APIError]) -> None:
         error.last_seq_id, error.gap = 7, (8, 9)
         error.partial = (parse_event({"message_type": "stop_reason", "stop_reason": "error"}),)
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        again = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301  (our own bytes)
+        again = pickle.loads(pickle.dumps(error, protocol))
         assert type(again) is cls
         assert str(again) == "What happened."
         assert vars(again) == vars(error)
@@ -364,7 +364,7 @@ def test_errors_survive_pickling_and_copying(cls: type[APIError]) -> None:
 @pytest.mark.parametrize("name", REFUSED)
 def test_real_errors_survive_pickling(side: Side, name: str) -> None:
     error = refusal(side, recording(name))
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301  (our own bytes)
+    again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
 
 
@@ -372,7 +372,7 @@ def test_interrupted_streams_survive_pickling(side: Side) -> None:
     recorded = recording("send_tokens_stream")
     stream = recorded.call(side, side.client(lambda _: event_stream(recorded.content[:-20])))
     _, error = side.drain(stream)
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301  (our own bytes)
+    again = pickle.loads(pickle.dumps(error))
     assert isinstance(again, StreamInterrupted)
     assert (str(again), vars(again)) == (str(error), vars(error))
 

@@ -209,9 +209,9 @@ def test_the_http_client_must_be_of_the_same_kind() -> None:
         httpx.Client() as http,
         pytest.raises(TypeError, match=r"http_client must be an httpx\.AsyncClient, not Client"),
     ):
-        AsyncLetta(http_client=http)  # type: ignore[arg-type]
+        AsyncLetta(http_client=http)  # type: ignore[arg-type]  # what is refused
     with pytest.raises(TypeError, match=r"http_client must be an httpx\.Client, not AsyncClient"):
-        Letta(http_client=httpx.AsyncClient())  # type: ignore[arg-type]
+        Letta(http_client=httpx.AsyncClient())  # type: ignore[arg-type]  # what is refused
 
 
 def test_a_passed_http_client_is_left_open(side: Side) -> None:

@@ -23,7 +23,7 @@ TICKS: Final = [timedelta(milliseconds=1), timedelta(milliseconds=300), timedelt
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_lost_and_nothing_comes_twice(side: Side, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311  (no secret)
+    chance = random.Random(seed)
     state = State(clock=TickingClock(tick=chance.choice(TICKS)), order_relative_cursors=chance.random() < 0.2)
     with EmbeddedServer(build(state=state)) as server:
         world = World(

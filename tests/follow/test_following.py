@@ -35,7 +35,7 @@ def either(request: pytest.FixtureRequest, server: EmbeddedServer, side: Side) -
     made.close()
 
 
-def check(world: World, found: list[Any], before: set[Any] = frozenset()) -> None:  # type: ignore[assignment]
+def check(world: World, found: list[Any], before: set[Any] = frozenset()) -> None:  # type: ignore[assignment]  # a frozen set does for none
     """That everything was found that was not there before, once, and in the order of time."""
     identities = list(map(identity, found))
     assert len(identities) == len(set(identities))

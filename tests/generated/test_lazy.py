@@ -109,7 +109,7 @@ def test_an_index_beyond_the_end() -> None:
         with pytest.raises(IndexError):
             content(*THREE)[index]
     with pytest.raises(TypeError):
-        content(*THREE)["1"]  # type: ignore[call-overload]
+        content(*THREE)["1"]  # type: ignore[call-overload]  # what is refused
 
 
 def test_the_models_around_it_are_as_ever() -> None:

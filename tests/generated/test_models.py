@@ -62,13 +62,13 @@ def test_construction_by_keyword() -> None:
     assert message.fields_set == {"id", "date", "content", "message_type"}
     assert message.to_dict() == TAGGED
     with pytest.raises(TypeError, match="otidd"):
-        AssistantMessage(id="m", date=message.date, content="", otidd="x")  # type: ignore[call-arg]
+        AssistantMessage(id="m", date=message.date, content="", otidd="x")  # type: ignore[call-arg]  # what is refused
     with pytest.raises(TypeError):
-        AssistantMessage("m")  # type: ignore[call-arg]
+        AssistantMessage("m")  # type: ignore[call-arg]  # what is refused
     with pytest.raises(AttributeError):
-        message.otidd = "x"  # type: ignore[attr-defined]
+        message.otidd = "x"  # type: ignore[attr-defined]  # what is refused
     with pytest.raises(AttributeError, match="otidd"):
-        _ = message.otidd  # type: ignore[attr-defined]
+        _ = message.otidd  # type: ignore[attr-defined]  # what is refused
 
 
 @pytest.mark.parametrize("data", [MESSAGE, TAGGED, full(), full(organization_id="org-1"), {**MESSAGE, "x": {"y": [1]}}])

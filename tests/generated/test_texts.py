@@ -247,7 +247,7 @@ def test_a_subclass_that_reads_mappings_in_its_own_way_reads_text_so() -> None:
         def from_dict(cls, data: Mapping[str, Any]) -> Self:
             return super().from_dict({**data, "name": "mine"})
 
-    class Both(Loud, AssistantMessage):  # type: ignore[misc]
+    class Both(Loud, AssistantMessage):  # type: ignore[misc]  # its bases differ on purpose
         pass
 
     class Below(Mine):

@@ -125,7 +125,7 @@ async def test_a_model_that_fails(
 
     fault = caught.value
     assert (fault.status_code, fault.error_type) == (status, error_type)
-    again = pickle.loads(pickle.dumps(fault))  # noqa: S301  (it is our own)
+    again = pickle.loads(pickle.dumps(fault))
     assert type(again) is type(fault)
     assert (str(again), again.body, again.error_type) == (str(fault), fault.body, fault.error_type)
 

@@ -166,7 +166,7 @@ def test_a_conversation_that_does_not_exist(world: World) -> None:
 @pytest.mark.proof
 def test_proof_of_following(address: str, scene: Scene, agent: Agent, side: Side, model: str) -> None:
     """Others write, compact and begin runs between any two requests, connections break, loops are left."""
-    chance = random.Random(20_240_611)  # noqa: S311  (no secret)
+    chance = random.Random(20_240_611)
     # Not the tools of the server: starting their sandbox takes it seconds.
     actions = [action for at, action in enumerate(ACTIONS) if at not in (2, 5)]
     count = faults = lost = twice = 0

@@ -43,7 +43,7 @@ def runs(scene: Scene, conversation_id: str) -> list[str]:
 
 @pytest.mark.parametrize("surface", ["sync", "async"])
 async def test_a_background_send_is_there_once(surface: str, scene: Scene, agent: Agent, address: str) -> None:
-    chance = random.Random(f"{SEED} {surface}")  # noqa: S311
+    chance = random.Random(f"{SEED} {surface}")
     plans = [[random_fault(chance, LENGTH) for _ in range(1 + 2 * (n % 2))] for n in range(SENDS)]
     talks = [(scene.conversation(agent.id), plan) for plan in plans]
     answers: dict[str, str] = {}
@@ -88,7 +88,7 @@ def sync_send(address: str, conversation: str) -> str:
 
 @pytest.mark.parametrize("surface", ["sync", "async"])
 async def test_a_foreground_send_is_never_sent_twice(surface: str, scene: Scene, agent: Agent, address: str) -> None:
-    chance = random.Random(f"{SEED} foreground {surface}")  # noqa: S311
+    chance = random.Random(f"{SEED} foreground {surface}")
     faults = [LOST, *(random_fault(chance, 2000) for _ in range(40 if FULL else 2))]
     sent = twice = 0
     for number, fault in enumerate(faults):

@@ -202,7 +202,7 @@ def test_a_cut_in_the_foreground_before_anything_was_heard(
 
 @pytest.mark.proof
 def test_proof_of_cut_turns(side: Side, address: str, scene: Scene, agent: Agent, proxy: Proxy) -> None:
-    chance = random.Random(20_240_611)  # noqa: S311  (no secret)
+    chance = random.Random(20_240_611)
     cut = 0
     for _ in range(CUTS):
         conversation, tool = scene.conversation(agent.id), Weather()

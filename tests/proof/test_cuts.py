@@ -75,7 +75,7 @@ def test_a_cut_at_every_byte(side: Side, body: bytes, request: pytest.FixtureReq
 
 @bodies
 def test_a_cut_of_the_resumed_stream_too(side: Side, body: bytes, request: pytest.FixtureRequest) -> None:
-    chance = random.Random(SEED)  # noqa: S311
+    chance = random.Random(SEED)
     with replaying(body) as replay:
         cut = Cuts(side, replay, f"cuts of the resumed stream too ({request.node.callspec.id.split('-')[-1]})")
         length = len(whole_answer(replay.kept))

@@ -31,7 +31,7 @@ EACH: Final = 50 if FULL else 3
 
 def cuts(replay: Replay) -> list[int]:
     """As many cuts as there are streams; they hit whoever asks."""
-    chance, length = random.Random(SEED), len(whole_answer(replay.kept))  # noqa: S311
+    chance, length = random.Random(SEED), len(whole_answer(replay.kept))
     return [chance.randrange(len(HEAD), length) for _ in range(MANY * EACH)]
 
 

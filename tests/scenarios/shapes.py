@@ -78,7 +78,7 @@ class Shapes:
 
     def _id(self, id: str) -> str:
         if id not in self._numbers:
-            kind = id.rpartition("_")[0] if id.startswith("call_") else ID.fullmatch(id)[1] or "uuid"  # type: ignore[index]
+            kind = id.rpartition("_")[0] if id.startswith("call_") else ID.fullmatch(id)[1] or "uuid"  # type: ignore[index]  # every id matches
             self._counts[kind] = self._counts.get(kind, 0) + 1
             self._numbers[id] = f"<{kind} {self._counts[kind]}>"
         return self._numbers[id]

@@ -81,7 +81,7 @@ def test_each_request_is_cut_once(side: Side, server: EmbeddedServer, proxy: Pro
 @pytest.mark.proof
 @pytest.mark.parametrize("seed", SEEDS)
 def test_cut_again_and_again(side: Side, server: EmbeddedServer, proxy: Proxy, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311  (no secret)
+    chance = random.Random(seed)
     script(server)
     proxy.plan.extend(random_fault(chance, 2500) for _ in range(chance.randrange(1, 12)))
     retry = RetryPolicy(max_retries=chance.randrange(3), initial_delay=0)

@@ -179,9 +179,9 @@ def within(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     some = st.lists(inner, min_size=1, max_size=3)
     return (
         inner.map(lambda hint: list[hint])  # type: ignore[valid-type]  # (made as the program runs)
-        | inner.map(lambda hint: dict[str, hint])  # type: ignore[valid-type]
-        | inner.map(lambda hint: tuple[hint, ...])  # type: ignore[valid-type]
-        | some.map(lambda hints: tuple[tuple(hints)])  # type: ignore[misc]
+        | inner.map(lambda hint: dict[str, hint])  # type: ignore[valid-type]  # types made at run time
+        | inner.map(lambda hint: tuple[hint, ...])  # type: ignore[valid-type]  # types made at run time
+        | some.map(lambda hints: tuple[tuple(hints)])  # type: ignore[misc]  # types made at run time
         | some.map(lambda hints: Optional[hints[0]])  # noqa: UP045  (made as the program runs)
         | st.tuples(inner, inner).map(lambda pair: pair[0] | pair[1] if pair[0] is not pair[1] else pair[0])
         | st.builds(make_record, names, some, st.integers(0, 3))
@@ -221,7 +221,7 @@ def test_the_schema_and_the_reader_agree(hint: Any, values: list[Any]) -> None:
     validator = Draft202012Validator(tool.parameters)
     for value in values:
         arguments = {"given": value}
-        fits, _ = attempt(lambda arguments=arguments: tool.read(json.dumps(arguments)))  # type: ignore[misc]
+        fits, _ = attempt(lambda arguments=arguments: tool.read(json.dumps(arguments)))  # type: ignore[misc]  # types made at run time
         assert fits == validator.is_valid(arguments), (tool.parameters, arguments)
 
 
@@ -231,8 +231,8 @@ def test_what_the_schema_of_pydantic_lets_through_is_read_alike(hint: Any, data:
     tool, adapter = Tool.of(having(hint)), pydantic.TypeAdapter(hint)
     theirs = Draft202012Validator(adapter.json_schema())
     for value in data.draw(st.lists(json_values, min_size=1, max_size=12)):
-        fits, read = attempt(lambda value=value: tool.read(json.dumps({"given": value}))["given"])  # type: ignore[misc]
+        fits, read = attempt(lambda value=value: tool.read(json.dumps({"given": value}))["given"])  # type: ignore[misc]  # types made at run time
         # Unknown keys are the one difference: pydantic passes over them, and a model should hear of its mistake.
         if fits:
             assert theirs.is_valid(value), (hint, value)
-            assert attempt(lambda value=value: adapter.validate_json(json.dumps(value))) == (True, read)  # type: ignore[misc]
+            assert attempt(lambda value=value: adapter.validate_json(json.dumps(value))) == (True, read)  # type: ignore[misc]  # types made at run time

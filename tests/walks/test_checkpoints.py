@@ -178,7 +178,7 @@ def test_with_a_filter_and_options() -> None:
         with pytest.raises(TypeError, match="checkpoint holds the arguments of its list; 'limit' cannot be given"):
             list_(server.conversation_id, checkpoint=page.checkpoint(), limit=3)
         with pytest.raises(TypeError, match="prefetch must be True or False, not 1"):
-            list_(server.conversation_id, prefetch=1)  # type: ignore[arg-type]
+            list_(server.conversation_id, prefetch=1)  # type: ignore[arg-type]  # what is refused
 
 
 def test_a_checkpoint_of_another_conversation_or_list_is_no_silent_loss() -> None:

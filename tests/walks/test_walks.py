@@ -147,7 +147,7 @@ class Restless(Server):
 def test_things_of_one_position_in_another_order_each_time(
     stored: tuple[Stored, ...], limit: int | None, order: str, order_relative: bool, seed: int
 ) -> None:
-    server = Restless(stored, order_relative=order_relative, chance=Random(seed))  # noqa: S311 (a seed is wanted)
+    server = Restless(stored, order_relative=order_relative, chance=Random(seed))
     got = list(start(server, order=order, limit=limit))
     assert sorted(got, key=repr) == sorted(server.everything(order), key=repr)
 

@@ -40,7 +40,7 @@ class Model:
             if "from_parts" in vars(base):
                 break
             if "from_dict" in vars(base):  # somebody's own way to read mappings, which is that of text then too
-                cls.from_parts = Model.from_parts  # type: ignore[method-assign]
+                cls.from_parts = Model.from_parts  # type: ignore[method-assign]  # mypy takes no method for a variable
                 break
 
     def __attrs_post_init__(self) -> None:
