@@ -1,22 +1,20 @@
-"""Closing what a stream reads, by whatever way, and in whatever place, it was left.
+"""Closing of responses, wherever a stream is left.
 
-Sync code leaves a stream at once: the generator behind the loop is closed, and with it the response. Only a generator
-that its user made part of a reference cycle is left to the garbage collector, which may run anywhere: also inside the
-connection pool, whose lock closing a response would then wait for forever. So what the collector finds is closed in a
-thread of its own, and as long as a stream is read, all that it reads with is held here: it would be closed one by one
-otherwise.
+To close a response takes the lock of its connection pool. The garbage collector, a signal handler and a generator that
+is closed late can each leave a stream in the middle of the pool's own code, in the thread that has the lock already.
+The stack of that thread shows it, and a thread of its own closes the response then.
 """
 
 from __future__ import annotations
 
 import _thread
-import atexit
-import gc
 import socket
-import threading
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, Final, Literal
+from functools import partial
+from types import FrameType
+from typing import Final
 
 import httpx
 from attrs import define
@@ -42,46 +40,59 @@ class Connection:
 ONE_STREAM: Final = "HTTP/1.1"
 """The protocol whose connections carry one stream at a time; those of HTTP/2 carry others besides."""
 
+TRANSPORTS: Final = frozenset({"httpx", "httpcore"})
+"""The packages whose code runs while a lock of a connection pool is held."""
+
 _held: Final[set[Connection]] = set()
-_collecting: Final[set[int]] = set()
-"""The threads in which the garbage collector is at work."""
 
 
-def _watch(phase: Literal["start", "stop"], _: dict[str, Any]) -> None:
-    (_collecting.add if phase == "start" else _collecting.discard)(threading.get_ident())
+def in_transport() -> bool:
+    """Return whether this thread is inside httpx or httpcore, and so may hold a lock of a connection pool."""
+    frame: FrameType | None = sys._getframe(1)  # the stack is all that tells it: the locks do not name their holder
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in TRANSPORTS:
+            return True
+        frame = frame.f_back
+    return False
 
 
-gc.callbacks.append(_watch)
+def close_outside_transport(close: Callable[[], object]) -> None:
+    """Call `close` at once, or in a thread of its own if this thread is inside httpx or httpcore.
+
+    Finalizers, signal handlers and every other sync code that may run in the middle of a connection pool close with it.
+
+    Args:
+        close: Closes a response or a client. It may take the locks of a connection pool.
+    """
+    if not in_transport():
+        close()
+        return
+    with suppress(RuntimeError):  # the interpreter ends, and closes the socket
+        _thread.start_new_thread(_close_quietly, (close,))  # `threading` takes locks that may be held here
+
+
+def _close_quietly(close: Callable[[], object]) -> None:
+    with suppress(Exception):  # no caller is left to be told
+        close()
 
 
 def hold(connection: Connection) -> None:
-    """Keeps a connection from the garbage collector until it is left."""
+    """Keep a connection from the garbage collector until it is left.
+
+    The collector would close the generators that read a body one by one, in any place, without `leave`.
+    """
     _held.add(connection)
 
 
 def forget() -> None:
-    """Lets go of all connections, in a process that was forked off: its parent has them."""
+    """Release all connections, in a process that was forked off: its parent has them."""
     _held.clear()
-    _collecting.clear()
-
-
-@atexit.register
-def leave_all() -> None:
-    """Closes what is still being read when the program ends: what is closed later runs in an interpreter half gone."""
-    for connection in list(_held):
-        with suppress(Exception):  # whoever reads it in another thread may be closing it too
-            _close(connection)
 
 
 def leave(connection: Connection) -> None:
-    """Closes what a stream has read."""
-    if connection not in _held:
-        return
-    if threading.get_ident() in _collecting:
-        with suppress(RuntimeError):  # the program ends, and the connection with it
-            _thread.start_new_thread(_close, (connection,))  # `threading` takes locks that may be held here
-    else:
-        _close(connection)
+    """Close the response that a stream has read. May be called again."""
+    if connection in _held:
+        close_outside_transport(partial(_close, connection))
 
 
 def _close(connection: Connection) -> None:

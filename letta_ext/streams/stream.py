@@ -19,7 +19,7 @@ import httpx
 from ..errors import APIError, APIResponseValidationError, LettaError, StreamInterrupted
 from ..watching.watch import SILENT, Watch
 from .bodies import as_they_come, async_as_they_come
-from .leaving import ONE_STREAM, Connection, break_off, hold, leave
+from .leaving import ONE_STREAM, Connection, break_off, close_outside_transport, hold, leave
 from .resuming import Resuming
 from .sse import SSEDecoder
 
@@ -162,7 +162,7 @@ class Stream(_Stream):
         connection.closed = True
         if events is not None and getgeneratorstate(events) == GEN_RUNNING:
             break_off(connection.response)
-        connection.response.close()
+        close_outside_transport(connection.response.close)
         self._watch.end(GeneratorExit())
 
 
