@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeGuard
 
 from attrs import field, frozen
 
@@ -17,7 +17,7 @@ from letta_api.types import Request, make_path
 
 from .errors import ConversationBusyError
 from .hooks import BusyReport, Hooks
-from .shapes import is_object
+from .shapes import is_id, is_object
 
 ENDED: Final = frozenset({"completed", "failed", "cancelled"})
 
@@ -90,11 +90,17 @@ class Waiting:
         return delay
 
 
+def can_ask(run_id: str | None) -> TypeGuard[str]:
+    """Whether the server can be asked for a run: error bodies name it as they like."""
+    return run_id is not None and is_id(run_id)
+
+
 def run_request(run_id: str) -> Request:
     """The request that asks for a run."""
     return Request(RUNS_RETRIEVE.method, make_path(RUNS_RETRIEVE.path, run_id=run_id))
 
 
 def has_ended(run: Any) -> bool:
-    """Whether a run, given as its JSON, is over; what cannot be read is taken for over, so that it is tried."""
-    return not is_object(run) or run.get("status") in ENDED or "status" not in run
+    """Whether a run, given as its JSON, has ended. A run whose status cannot be read counts as ended."""
+    status = run.get("status") if is_object(run) else None
+    return not isinstance(status, str) or status in ENDED

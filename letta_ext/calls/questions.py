@@ -12,7 +12,7 @@ from letta_api.operations import Operation
 from letta_api.types import Request, make_path
 
 from ..config import Config
-from ..shapes import is_array, is_object
+from ..shapes import is_array, is_id, is_object
 from .requests import JSON, OPTIONS, Call, prepare
 
 
@@ -26,6 +26,6 @@ def question(config: Config, operation: Operation, arguments: Mapping[str, Any],
 
 
 def context_of(conversation: Any) -> list[str] | None:
-    """The ids of the messages in a conversation's context, in order, given its JSON; None where it does not tell."""
+    """The ids of the messages in a conversation's context, in order, given its JSON; None if it lists no ids."""
     ids = conversation.get("in_context_message_ids") if is_object(conversation) else None
-    return [str(each) for each in ids] if is_array(ids) else None
+    return list(dict.fromkeys(ids)) if is_array(ids) and all(map(is_id, ids)) else None

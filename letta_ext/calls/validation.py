@@ -6,7 +6,6 @@ does not name are let through: the API may be newer than this library.
 
 from __future__ import annotations
 
-import re
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -16,7 +15,7 @@ from typing import Any, Literal, NotRequired, Protocol, Required, Union, get_arg
 from letta_api.decoding import Model, Unknown
 from letta_api.types import Unset
 
-from ..shapes import is_array, is_object
+from ..shapes import is_array, is_id, is_object
 
 
 class Check(Protocol):
@@ -32,7 +31,6 @@ class Check(Protocol):
 
 NAMES = {str: ["a string"], int: ["a whole number"], float: ["a number"], bool: ["True", "False"], NoneType: ["None"]}
 SHOWN = 80
-_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
 def check_bounds(bounds: Mapping[str, tuple[float | None, float | None]], given: Mapping[str, Any]) -> None:
@@ -79,7 +77,7 @@ def check_id(name: str, value: str) -> None:
     Raises:
         ValueError: it cannot.
     """
-    if not _ID.fullmatch(value):
+    if not is_id(value):
         raise ValueError(f"{name} must be the id of something{_example(name)}, not {_shown(value)}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import aclosing, closing
+from inspect import isbuiltin, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -15,7 +16,7 @@ from letta_api.operations import CONVERSATIONS_RETRIEVE
 
 from ..calls.questions import context_of, question
 from ..calls.requests import read_body
-from ..calls.validation import check_arguments
+from ..calls.validation import check_arguments, check_id
 from ..errors import (
     APIConnectionError,
     APIStatusError,
@@ -30,7 +31,8 @@ from ..errors import (
 from ..limits import StreamLimits
 from ..retry import RetryPolicy
 from ..shapes import is_object
-from .news import FollowCursor, Follower, Listing, Pace, Question
+from .news import FollowCursor, Follower, Listing, Question
+from .pace import Pace
 
 if TYPE_CHECKING:
     from letta_api.unions import Message, StreamEvent
@@ -69,6 +71,8 @@ class _Follow:
         self._make_pace = pace
         if until is not None and not callable(until):
             raise TypeError(f"until must be a function that is given a message, or None, not {until!r}")
+        check_function("until", until, may_be_async=False)
+        check_function("clock", clock, may_be_async=False)
         self._until = until
         self._clock = clock
         self._found: list[Message] = []
@@ -147,6 +151,7 @@ class Follow(_Follow):
         sleep: Callable[[float], object] | None,
     ) -> None:
         super().__init__(conversation_id, agent_id, follower, pace, until, clock)
+        check_function("sleep", sleep, may_be_async=False)
         self._messages = messages
         self._transport = transport
         self._sleep = sleep or time.sleep
@@ -164,25 +169,30 @@ class Follow(_Follow):
 
     def _signals(self, pace: Pace) -> Generator[None, None, None]:
         """Says whenever it is time to look."""
+        heard = False
         while True:
             yield
             if pace.left(self._clock()) == 0:
                 return
-            stream = self._attach(pace)
-            heard = stream is not None and (yield from self._heard(stream))
+            if not heard or pace.found:
+                stream = self._attach(pace)
+                heard = stream is not None and (yield from self._heard(stream, pace))
+            else:
+                heard = False  # a run that told of nothing new is not asked for again at once
             if not heard:
                 self._sleep(pace.pause(self._clock()))
 
-    def _heard(self, stream: Stream) -> Generator[None, None, bool]:
+    def _heard(self, stream: Stream, pace: Pace) -> Generator[None, None, bool]:
         """Says whenever the stream of a run tells of something; returns whether it was read to its end."""
         from ..streams.fold import Folder
 
         folder, heard = Folder(), False
+        pace.attached()
         try:
             with stream:
                 for event in stream:
                     heard = True
-                    if self._tells(folder, event):
+                    if self._tells(folder, event) and pace.is_due(self._clock()):
                         yield
         except BROKEN:
             return False
@@ -198,8 +208,7 @@ class Follow(_Follow):
                 asked = looking.send(self._answer(asked))
         except StopIteration as done:
             self._found, self._next = done.value, 0
-        if self._found:
-            pace.happened()
+        pace.looked(self._clock(), found=self._has_found)
 
     def _answer(self, asked: Question) -> Any:
         ids, transport = (self._conversation_id,), self._transport
@@ -237,6 +246,7 @@ class AsyncFollow(_Follow):
         sleep: Callable[[float], Awaitable[object]] | None,
     ) -> None:
         super().__init__(conversation_id, agent_id, follower, pace, until, clock)
+        check_function("sleep", sleep, may_be_async=True)
         self._messages = messages
         self._transport = transport
         self._sleep = sleep or anyio.sleep
@@ -254,21 +264,24 @@ class AsyncFollow(_Follow):
 
     async def _signals(self, pace: Pace) -> AsyncGenerator[None, None]:
         """Says whenever it is time to look."""
+        heard = False
         while True:
             yield
             if pace.left(self._clock()) == 0:
                 return
-            stream = await self._attach(pace)
+            # A run that told of nothing new is not asked for again at once.
+            stream = await self._attach(pace) if not heard or pace.found else None
             heard = False
             if stream is not None:
                 from ..streams.fold import Folder
 
                 folder = Folder()
+                pace.attached()
                 try:
                     async with stream, aclosing(stream.__aiter__()) as events:
                         async for event in events:
                             heard = True
-                            if self._tells(folder, event):
+                            if self._tells(folder, event) and pace.is_due(self._clock()):
                                 yield
                 except BROKEN:
                     heard = False
@@ -285,8 +298,7 @@ class AsyncFollow(_Follow):
                 asked = looking.send(await self._answer(asked))
         except StopIteration as done:
             self._found, self._next = done.value, 0
-        if self._found:
-            pace.happened()
+        pace.looked(self._clock(), found=self._has_found)
 
     async def _answer(self, asked: Question) -> Any:
         ids, transport = (self._conversation_id,), self._transport
@@ -308,6 +320,22 @@ class AsyncFollow(_Follow):
             return None
 
 
+def check_function(name: str, function: Callable[..., object] | None, *, may_be_async: bool) -> None:
+    """Checks a function that the follower calls.
+
+    Raises:
+        TypeError: If it is not a function, or async although its result is not awaited, or the reverse.
+    """
+    if function is None:
+        return
+    if not callable(function):
+        raise TypeError(f"{name} must be a function or None, got {function!r}")
+    if iscoroutinefunction(function) and not may_be_async:
+        raise TypeError(f"{name} must be a function that is not async, got {function!r}")
+    if isbuiltin(function) and may_be_async:
+        raise TypeError(f"{name} must be an async function, got {function!r}")
+
+
 def make_follower(
     conversation_id: str, agent_id: str | None, after: str | FollowCursor | None, from_start: bool
 ) -> Follower:
@@ -322,9 +350,14 @@ def make_follower(
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} does not page")
     check_arguments(endpoint.build_request, (conversation_id,), {} if agent_id is None else {"agent_id": agent_id})
-    if after is not None and not isinstance(after, str) and not is_object(after):
+    if isinstance(after, str):
+        check_id("after", after)
+    elif after is not None and not is_object(after):
         raise TypeError(f"after must be the id of a message, or a cursor, not {after!r}")
+    if not isinstance(from_start, bool):
+        raise TypeError(f"from_start must be True or False, got {from_start!r}")
     if after is not None and from_start:
         raise ValueError("give after or from_start, not both")
+    of = agent_id if conversation_id == "default" and agent_id is not None else conversation_id
     direct = conversation_id == "default" or conversation_id.startswith("agent-")
-    return Follower(facts, direct, after, from_start)
+    return Follower(facts, of, direct, after, from_start)

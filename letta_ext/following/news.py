@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from datetime import datetime
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
 
 from attrs import define, field, frozen
@@ -22,7 +23,10 @@ from letta_api.operations import Page
 
 from ..calls.refusals import one_line
 from ..errors import ListChangedError
-from ..lists.walk import Walk, cursors_of, date_of, field_of
+from ..lists.items import cursors_of, date_of, is_cursor, text_field, told
+from ..lists.items import identity as digest
+from ..lists.walk import Walk
+from ..shapes import is_array
 
 if TYPE_CHECKING:
     from letta_api.unions import Message
@@ -42,14 +46,16 @@ RECENT: Final = 16
 SECOND: Final = 256
 """How many ids of the last second a cursor holds at most: the server tells no time between seconds."""
 
-GROWTH: Final = 1.5
-"""What each pause is longer by than the one before while nothing happens."""
+NO_ID: Final = "\0"
+"""What the ids begin with that are made of the contents of messages without ids. No server knows them."""
 
 
 class FollowCursor(TypedDict):
     """Where a follower stands: a small JSON value, to be kept and handed back as it is."""
 
     version: int
+    of: str
+    """The conversation, or the agent whose own conversation it is."""
     anchor: str | None
     """The last message that was seen in full."""
     date: str | None
@@ -79,9 +85,15 @@ Looking: TypeAlias = "Generator[Question, Any, list[Message]]"
 """Yields questions, is sent their answers, and returns the new messages."""
 
 
+def id_of(message: Any) -> str:
+    """The id of a message. A message that has no id, or one that is not a string, gets one made of its content."""
+    found = text_field(message, "id")
+    return found or f"{NO_ID}{digest([told(message)]):x}"
+
+
 def identity(message: Any) -> tuple[str | None, str | None, str | None]:
     """What makes a message the same as another."""
-    return field_of(message, "id"), field_of(message, "message_type"), field_of(message, "otid")
+    return id_of(message), text_field(message, "message_type"), text_field(message, "otid")
 
 
 @define
@@ -90,15 +102,17 @@ class Follower:
 
     Args:
         facts: how the list pages.
+        of: which conversation it is; a cursor goes on with no other.
         direct: whether it is an agent's own conversation, whose list keeps the order of time.
         after: a message's id, a cursor, or None.
         from_start: whether, without `after`, all that was said before comes first.
 
     Raises:
-        ValueError: `after` is no cursor of this version.
+        ValueError: If `after` is a mapping that is not a cursor, or a cursor of another conversation.
     """
 
     facts: Page
+    of: str
     direct: bool = False
     after: str | Mapping[str, Any] | None = None
     from_start: bool = False
@@ -120,8 +134,7 @@ class Follower:
             self._restore(self.after)
 
     def _restore(self, cursor: Mapping[str, Any]) -> None:
-        if cursor.get("version") != VERSION:
-            raise ValueError(f"after is no cursor of this version: {one_line(repr(dict(cursor)), 80)}")
+        check_cursor(cursor, self.of)
         self._anchor, self._head = cursor["anchor"], cursor["head"]
         self._date = datetime.fromisoformat(cursor["date"]) if cursor["date"] else None
         self._recent = dict.fromkeys(cursor["recent"])
@@ -134,6 +147,7 @@ class Follower:
         """Where it stands: behind the last message that was handed over."""
         return {
             "version": VERSION,
+            "of": self.of,
             "anchor": self._anchor,
             "date": self._date.isoformat() if self._date else None,
             "recent": list(dict.fromkeys([*list(self._second)[-SECOND:], *list(self._recent)[-RECENT:]])),
@@ -144,8 +158,8 @@ class Follower:
     def handed_over(self, messages: Sequence[Message], index: int) -> None:
         """Says that a message of those that were found has been handed over."""
         message = messages[index]
-        same = field_of(message, "id")
-        if index + 1 < len(messages) and field_of(messages[index + 1], "id") == same:
+        same = id_of(message)
+        if index + 1 < len(messages) and id_of(messages[index + 1]) == same:
             self._part.add(identity(message))
             return
         self._part.clear()
@@ -153,10 +167,9 @@ class Follower:
         if same == self._next_head or index + 1 == len(messages):
             self._head = self._next_head
 
-    def _saw(self, id: Any, date: datetime | None) -> None:
-        if not isinstance(id, str):
-            return
-        self._anchor = id
+    def _saw(self, id: str, date: datetime | None) -> None:
+        if is_cursor(id) and not id.startswith(NO_ID):
+            self._anchor = id
         self._recent.pop(id, None)
         self._recent[id] = None
         for old in list(self._recent)[:-RECENT]:
@@ -169,7 +182,7 @@ class Follower:
 
     def knows(self, message: Message) -> bool:
         """Whether a streamed message has been handed over, so that there is no need to look for it."""
-        id = field_of(message, "id")
+        id = id_of(message)
         return id in self._recent or id in self._second or id in (self._context or ())
 
     def look(self) -> Looking:
@@ -192,7 +205,7 @@ class Follower:
         if ids is not None:
             # What was stored while it was listed waits for the next look, for the same reason.
             late = set(after or ()) - set(ids)
-            found = [message for message in found if field_of(message, "id") not in late]
+            found = [message for message in found if id_of(message) not in late]
             if goes_on:
                 found = yield from self._with_missing(found, ids)
         # Only now: whoever is interrupted between two questions asks them again.
@@ -220,11 +233,11 @@ class Follower:
         if ids is None:
             newest = yield from self._walk({"order": "desc", "limit": PAGE}, pages=1)
             for message in reversed(newest):
-                self._saw(field_of(message, "id"), date_of(message))
+                self._saw(id_of(message), date_of(message))
             return
         # Not every one of them need show; and all of the last second are wanted.
         last = yield from self._of_context(ids, set(ids[-RECENT:]))
-        dates = {field_of(message, "id"): date_of(message) for message in last}
+        dates = {id_of(message): date_of(message) for message in last}
         for id in ids[-RECENT:]:
             self._saw(id, dates.get(id))
 
@@ -239,11 +252,11 @@ class Follower:
                 self._saw(anchor, latest((yield from self._of_context(ids, {anchor}))))
                 return (yield from self._since(ids))
         everything = by_date((yield from self._all()), ids)
-        places = [at for at, message in enumerate(everything) if field_of(message, "id") == anchor]
+        places = [at for at, message in enumerate(everything) if id_of(message) == anchor]
         if not places:
             raise ListChangedError(f"{anchor} is none of the messages of this conversation, so nothing follows it.")
         for message in everything[: places[-1] + 1]:
-            self._saw(field_of(message, "id"), date_of(message))
+            self._saw(id_of(message), date_of(message))
         return everything[places[-1] + 1 :]
 
     def _since(self, ids: list[str] | None) -> Looking:
@@ -252,17 +265,17 @@ class Follower:
             return (yield from self._behind(ids))
         everything = yield from self._all()
         new = set(self._unknown(ids))
-        return by_date([m for m in everything if field_of(m, "id") in new or self._is_new(m)], ids)
+        return by_date([m for m in everything if id_of(m) in new or self._is_new(m)], ids)
 
     def _with_missing(self, found: list[Message], ids: list[str]) -> Looking:
         """What was found, and what else is in the context and was not seen."""
-        seen = {field_of(message, "id") for message in found}
+        seen = {id_of(message) for message in found}
         missing = [id for id in self._unknown(ids) if id not in seen]
         if not missing:
             self._waiting = {}
             return found
         found = in_order([*found, *(yield from self._of_context(ids, set(missing)))], ids)
-        self._note_missing(missing, {field_of(message, "id") for message in found})
+        self._note_missing(missing, {id_of(message) for message in found})
         return found
 
     def _unknown(self, ids: list[str] | None) -> list[str]:
@@ -291,13 +304,13 @@ class Follower:
         )
 
     def _is_new(self, message: Message) -> bool:
-        id = field_of(message, "id")
+        id = id_of(message)
         if id in self._recent or id in self._second:
             return False
         date = date_of(message)
         return self._date is None or date is None or date >= self._date
 
-    def _note_missing(self, missing: Sequence[str], found: set[Any]) -> None:
+    def _note_missing(self, missing: Sequence[str], found: set[str]) -> None:
         """What the context names and the list does not show is looked for once more: the list may lag behind."""
         left = [id for id in missing if id not in found]
         self._waiting = {id: 1 for id in left if self._waiting.get(id, 0) < 1}
@@ -331,8 +344,8 @@ class Follower:
                 cursor = ids[at - 1] if at else None
                 items: list[Message] = yield Listing(self._ascending(cursor, limit))
                 for message in items:
-                    if (each := field_of(message, "id")) in wanted and each not in found:
-                        found[each] = [m for m in items if field_of(m, "id") == each]
+                    if (each := id_of(message)) in wanted and each not in found:
+                        found[each] = [m for m in items if id_of(m) == each]
                 if id not in found:
                     if limit >= MOST or len(items) < limit // 2:
                         tried.add(id)
@@ -361,6 +374,42 @@ class Follower:
         return found
 
 
+def check_cursor(cursor: Mapping[str, Any], of: str) -> None:
+    """Checks that a mapping is a cursor of this conversation.
+
+    Raises:
+        ValueError: If it is not a cursor, or one of another conversation.
+    """
+    shown = one_line(repr(dict(cursor)), 80)
+    date, recent, part = cursor.get("date"), cursor.get("recent"), cursor.get("part")
+    fits = {
+        "version": cursor.get("version") == VERSION and not isinstance(cursor["version"], bool),
+        "of": isinstance(cursor.get("of"), str),
+        "anchor": "anchor" in cursor and (cursor["anchor"] is None or is_cursor(cursor["anchor"])),
+        "head": "head" in cursor and isinstance(cursor["head"], (str, NoneType)),
+        "date": "date" in cursor and (date is None or is_date(date)),
+        "recent": is_array(recent) and all(isinstance(each, str) for each in recent),
+        "part": is_array(part) and all(map(is_part, part)),
+    }
+    if wrong := [name for name, right in fits.items() if not right]:
+        raise ValueError(f"after must be a message id or the cursor of a follower, got {shown}: see {wrong[0]!r}")
+    if cursor["of"] != of:
+        raise ValueError(f"after must be a cursor of {of}, got one of {cursor['of']}")
+
+
+def is_date(value: object) -> bool:
+    """Whether a value is the text of a date with its offset."""
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def is_part(value: object) -> bool:
+    """Whether a value is the id, the type and the otid of a message."""
+    return is_array(value) and len(value) == 3 and all(isinstance(each, (str, NoneType)) for each in value)
+
+
 def latest(messages: Sequence[Message]) -> datetime | None:
     """The latest of their dates."""
     return max((date for message in messages if (date := date_of(message))), default=None)
@@ -386,66 +435,16 @@ def by_date(messages: Sequence[Message], ids: Sequence[str] | None) -> list[Mess
     never leaves it and is older than all.
     """
     places = {id: at or -2 for at, id in enumerate(ids or ())}
-    keys: dict[Any, tuple[float, int, int]] = {}
+    keys: dict[str, tuple[float, int, int]] = {}
     previous = 0.0
     for at, message in enumerate(messages):
-        id, date = field_of(message, "id"), date_of(message)
+        id, date = id_of(message), date_of(message)
         previous = date.timestamp() if date else previous
         keys.setdefault(id, (previous, places.get(id, -1), at))
-    return sorted(messages, key=lambda message: keys[field_of(message, "id")])
+    return sorted(messages, key=lambda message: keys[id_of(message)])
 
 
 def in_order(messages: Sequence[Message], ids: Sequence[str]) -> list[Message]:
     """What is no longer in the context, and then what is, in its order."""
     places = {id: at for at, id in enumerate(ids)}
-    return sorted(messages, key=lambda message: places.get(str(field_of(message, "id")), -1))
-
-
-@define
-class Pace:
-    """When to look again, and when to stop.
-
-    Args:
-        interval: seconds between two looks.
-        max_interval: the most seconds between two looks while nothing happens.
-        timeout: seconds after which it is over, or None.
-        now: the time at which it begins, in seconds of a monotonic clock.
-
-    Raises:
-        TypeError: what should be a number is none.
-        ValueError: a number is negative, or the interval is zero.
-    """
-
-    interval: float
-    max_interval: float
-    timeout: float | None
-    now: float
-    _idle: int = field(init=False, default=0)
-
-    def __attrs_post_init__(self) -> None:
-        for name in ("interval", "max_interval", "timeout"):
-            value = getattr(self, name)
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number and (value is not None or name != "timeout"):
-                raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-        if not self.interval > 0:
-            raise ValueError(f"interval must be a positive number of seconds, not {self.interval!r}")
-        if self.max_interval < self.interval:
-            raise ValueError(f"max_interval must not be less than interval, and is {self.max_interval!r}")
-        if self.timeout is not None and not self.timeout >= 0:
-            raise ValueError(f"timeout must be 0 or more seconds, or None, not {self.timeout!r}")
-
-    def left(self, now: float) -> float | None:
-        """Seconds until it is over, 0 where it is; None where it has no end."""
-        return None if self.timeout is None else max(0.0, self.now + self.timeout - now)
-
-    def happened(self) -> None:
-        """Says that something happened: the next look comes soon."""
-        self._idle = 0
-
-    def pause(self, now: float) -> float:
-        """Seconds until the next look, after one that found nothing to stay for."""
-        wait = min(self.max_interval, self.interval * GROWTH ** min(self._idle, 64))
-        self._idle += 1
-        left = self.left(now)
-        return wait if left is None else min(wait, left)
+    return sorted(messages, key=lambda message: places.get(id_of(message), -1))

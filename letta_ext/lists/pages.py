@@ -7,8 +7,9 @@ from contextlib import aclosing, contextmanager
 from typing import Any, Generic, TypeVar
 
 from ..calls.requests import OPTIONS, Endpoint
-from ..calls.validation import check_arguments, check_id
+from ..calls.validation import check_arguments, check_bounds, check_id
 from ..config import given
+from ..shapes import is_object
 from .prefetch import Ahead, AsyncAhead
 from .walk import Checkpoint, Fetching, Walk
 
@@ -97,12 +98,17 @@ class SyncPage(_Page[T]):
             return SyncPage(run(walk.next(), self._fetch) or [], walk, self._fetch)
 
     def iter_pages(self) -> Iterator[SyncPage[T]]:
-        """This page and all that follow."""
+        """This page, which may be empty, and all that follow."""
         page = self
-        while page.items:
+        while True:
             ahead = Ahead(page.get_next_page) if self._walk.prefetch and page.has_next_page() else None
             yield page
-            page = page.get_next_page() if ahead is None else ahead.result()
+            if not page.items:
+                return
+            following = page.get_next_page() if ahead is None else ahead.result()
+            if not following.items:
+                return
+            page = following
 
     def __iter__(self) -> Iterator[T]:
         for page in self.iter_pages():
@@ -131,19 +137,21 @@ class AsyncPage(_Page[T]):
             return AsyncPage(await run_async(walk.next(), self._fetch) or [], walk, self._fetch)
 
     async def iter_pages(self) -> AsyncGenerator[AsyncPage[T], None]:
-        """This page and all that follow."""
+        """This page, which may be empty, and all that follow."""
         page = self
-        while page.items:
+        while True:
             ahead = AsyncAhead(page.get_next_page) if self._walk.prefetch and page.has_next_page() else None
-            if ahead is None:
-                yield page
-                page = await page.get_next_page()
-                continue
             try:
                 yield page
-                page = await ahead.result()
+                if not page.items:
+                    return
+                following = await (page.get_next_page() if ahead is None else ahead.result())
             finally:
-                ahead.leave()
+                if ahead is not None:
+                    ahead.leave()
+            if not following.items:
+                return
+            page = following
 
     async def __aiter__(self) -> AsyncIterator[T]:
         async with aclosing(self.iter_pages()) as pages:
@@ -201,6 +209,10 @@ def make_walk(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapping[str, 
     # They are not sent, and would not be checked else.
     filters = {name: arguments[name] for name in facts.filters_after_limit if name in arguments}
     check_arguments(endpoint.build_request, (), filters)
+    extra = arguments.get("extra_query")
+    own = {facts.limit, facts.after, facts.before, facts.order, *facts.filters_after_limit}
+    if clash := sorted(own & extra.keys()) if is_object(extra) else []:
+        raise ValueError(f"extra_query must not hold {clash[0]!r}, which the list sends itself: pass it as an argument")
     prefetch = arguments.pop("prefetch", False)
     if not isinstance(prefetch, bool):
         raise TypeError(f"prefetch must be True or False, not {prefetch!r}")
@@ -208,7 +220,7 @@ def make_walk(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapping[str, 
         if also := sorted(arguments.keys() - OPTIONS - {"checkpoint"}):
             raise TypeError(f"checkpoint holds the arguments of its list; {also[0]!r} cannot be given besides")
         walk = Walk.resumed(facts, arguments.pop("checkpoint"), of)
-        check_arguments(endpoint.build_request, (), walk.filters)
+        check_checkpoint(endpoint, walk)
         walk.arguments |= arguments
     else:
         # The messages of an agent's own conversation come in ascending order, whatever order a page is of.
@@ -219,6 +231,22 @@ def make_walk(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapping[str, 
         walk = Walk(facts, arguments, reversible=direct, of=of)
     walk.prefetch = prefetch
     return walk
+
+
+def check_checkpoint(endpoint: Endpoint, walk: Walk) -> None:
+    """Checks the arguments that a checkpoint holds.
+
+    Raises:
+        ValueError: If the list does not take one of them.
+    """
+    held = {**walk.arguments, **walk.filters}
+    if unknown := sorted(held.keys() - endpoint.OPERATION.parameters):
+        raise ValueError(f"checkpoint must hold arguments of the list, got {unknown[0]!r:.80}")
+    try:
+        check_arguments(endpoint.build_request, (), held)
+        check_bounds(endpoint.OPERATION.bounds, held)
+    except (TypeError, ValueError) as fault:
+        raise ValueError(f"checkpoint must hold arguments of the list: {fault}") from fault
 
 
 def first_page(walk: Walk, fetch: Callable[[Mapping[str, Any]], list[T]]) -> SyncPage[T]:

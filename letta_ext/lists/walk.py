@@ -17,23 +17,22 @@ applies after the limit would hide the thing that has to come back; they are app
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from hashlib import blake2b
 from itertools import count, takewhile
 from threading import Lock
+from types import NoneType
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from letta_api.decoding import Model, Unknown
 from letta_api.operations import Page
 
 from ..calls.refusals import one_line
 from ..calls.requests import OPTIONS
 from ..errors import ListChangedError
-from ..shapes import is_object
+from ..shapes import is_array, is_object
+from .items import Answer, date_of, field_of, is_cursor
 
 FILTERED: Final = "message_type"
 """The field that the filters of `filters_after_limit` compare."""
@@ -50,91 +49,20 @@ KEPT: Final = 64
 VERSION: Final = 1
 """The form of a checkpoint."""
 
+KEY: Final = re.compile("[0-9a-f]{1,15}")
+"""The identity of an item in a checkpoint."""
+
 Checkpoint: TypeAlias = dict[str, Any]
 """Where a walk stands: a small JSON value, to be kept and handed back as it is."""
+
+MOST: Final = 10_000
+"""The most items that a page is asked for, unless four times what the list has shown is more."""
 
 SHORTEST_DEFAULT: Final = 50
 """The smallest page that a server sends where no limit is given; a smaller one is short."""
 
 Fetching: TypeAlias = Generator[dict[str, Any], list[Any], list[Any] | None]
 """Yields the arguments of requests, is sent their items, and returns the new items, or None at the end."""
-
-
-def field_of(item: Any, name: str) -> Any:
-    """A field of an item, also of one that could not be decoded."""
-    if isinstance(item, Unknown):
-        return item.raw.get(name) if is_object(item.raw) else None
-    return getattr(item, name, None)
-
-
-def date_of(message: Any) -> datetime | None:
-    """When a message was made."""
-    found = field_of(message, "date")
-    if isinstance(found, str):  # one that could not be decoded
-        try:
-            found = datetime.fromisoformat(found)
-        except ValueError:
-            return None
-    return found if isinstance(found, datetime) and found.tzinfo is not None else None
-
-
-def identity(fields: Sequence[Any]) -> int:
-    """What makes an item the same as another, in 60 bits: Python keeps those in 32 bytes."""
-    text = "\0".join(map(str, fields)).encode(errors="surrogatepass")
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") >> 4
-
-
-def told(item: Any) -> str:
-    """All that an item is."""
-    return repr(item.raw if isinstance(item, Unknown) else item.to_dict() if isinstance(item, Model) else item)
-
-
-def cursors_of(items: Sequence[Any], facts: Page) -> list[str]:
-    """The cursors of items in their order; the parts of one stored thing share one."""
-    found = (field_of(item, facts.cursor) for item in items)
-    return list(dict.fromkeys(str(cursor) for cursor in found if cursor is not None))
-
-
-class Answer:
-    """What one request brought.
-
-    Attributes:
-        items: the items.
-        at: the cursor of each; None of what could not be decoded so far.
-        keys: the identity of each.
-        cursors: the cursors in their order; the parts of one stored thing share one.
-    """
-
-    def __init__(self, items: list[Any], facts: Page) -> None:
-        self.items = items
-        self.at: list[str | None] = []
-        self.keys: list[int] = []
-        names = [facts.cursor, *facts.identity]
-        alike: Counter[str] = Counter()
-        for item in items:
-            cursor, *fields = [field_of(item, name) for name in names]
-            self.at.append(None if cursor is None else str(cursor))
-            if None in fields:
-                # A part without a name of its own is told by which it is of those like it, since the parts of a stored
-                # thing come together; something without an id, by all that it is.
-                like = repr(fields) if cursor is not None else told(item)
-                fields += [like, alike[like]]
-                alike[like] += 1
-            self.keys.append(identity(fields))
-        self.cursors = list(dict.fromkeys(cursor for cursor in self.at if cursor is not None))
-
-    def turned(self) -> Answer:
-        """The same back to front, the parts of each stored thing left in their order."""
-        places: dict[str | None, list[int]] = {}
-        for place, cursor in enumerate(self.at):
-            places.setdefault(cursor, []).append(place)
-        order = [place for group in reversed(places.values()) for place in group]
-        turned = Answer.__new__(Answer)
-        turned.items = [self.items[place] for place in order]
-        turned.at = [self.at[place] for place in order]
-        turned.keys = [self.keys[place] for place in order]
-        turned.cursors = self.cursors[::-1]
-        return turned
 
 
 @frozen
@@ -162,6 +90,22 @@ class Mark:
             "reversed": self.reversed,
             "whole": self.whole,
         }
+
+
+def _is_checkpoint(value: Mapping[str, Any]) -> bool:
+    """Whether a mapping has the parts of a checkpoint, each of its type."""
+    arguments, cursors, seen = (value.get(name) for name in ("arguments", "cursors", "seen"))
+    return (
+        is_object(arguments)
+        and all(isinstance(name, str) for name in arguments)
+        and is_array(cursors)
+        and all(map(is_cursor, cursors))
+        and is_array(seen)
+        and all(isinstance(key, str) and KEY.fullmatch(key) for key in seen)
+        and isinstance(value.get("leading"), str)
+        and isinstance(value.get("reversed", 0), (bool, NoneType))
+        and isinstance(value.get("whole"), bool)
+    )
 
 
 class Walk:
@@ -262,17 +206,16 @@ class Walk:
             raise ValueError(f"checkpoint is not one of this version: {shown}")
         if checkpoint.get("of") != list(of):
             raise ValueError(f"checkpoint is of another list, {checkpoint.get('of')!r}, not of {list(of)!r}")
-        try:
-            walk = cls(facts, {str(name): value for name, value in checkpoint["arguments"].items()}, of=of)
-            cursors, seen = [str(each) for each in checkpoint["cursors"]], [int(key, 16) for key in checkpoint["seen"]]
-            walk.reversed = checkpoint["reversed"]
-            if checkpoint["leading"] not in walk.names:
-                raise ValueError("it leads elsewhere")
-            if walk.names[0] != checkpoint["leading"]:
-                walk.names.reverse()
-            walk.memory.restore(cursors, seen, whole=bool(checkpoint["whole"]))
-        except (AttributeError, KeyError, TypeError, ValueError) as fault:
-            raise ValueError(f"checkpoint is not one of this kind of list: {shown}") from fault
+        if not _is_checkpoint(checkpoint):
+            raise ValueError(f"checkpoint is not one of this kind of list: {shown}")
+        walk = cls(facts, dict(checkpoint["arguments"]), of=of)
+        if checkpoint["leading"] not in walk.names:
+            raise ValueError(f"checkpoint is not one of this kind of list: {shown}")
+        walk.reversed = checkpoint["reversed"]
+        if walk.names[0] != checkpoint["leading"]:
+            walk.names.reverse()
+        seen = [int(key, 16) for key in checkpoint["seen"]]
+        walk.memory.restore(checkpoint["cursors"], seen, whole=checkpoint["whole"])
         return walk
 
     @property
@@ -291,22 +234,42 @@ class Walk:
     def _advance(self) -> Fetching:
         """The new items that pass the filters; None where there are no new ones at all."""
         if not self.memory.recent:
-            return None
+            return (yield from self._without_cursors())
         size = CONFIRM if self.short else (self._limit or max(SHORTEST_DEFAULT, self.memory.page)) + 1
         while True:
             answer, asked = yield from self._overlapping(size)
             if self.memory.unseen(answer):
                 return self._take(answer, asked)
-            if len(answer.cursors) >= asked:
-                size = asked * 2  # all that came shares one position: ask for more of it
+            if answer.size >= asked:
+                size = self._doubled(asked)  # all that came shares one position: ask for more of it
             elif size < CONFIRM:
                 size = CONFIRM
             elif self.restarted or self._passed_over():
                 raise self._changed()  # there may be more, or is, that no cursor leads to
-            elif len(answer.cursors) >= self.most and not (yield from self._sends_more_than(len(answer.cursors))):
-                raise self._changed(f"sends {len(answer.cursors)} things at most, of which none is new")
+            elif answer.size >= self.most and not (yield from self._sends_more_than(answer.size)):
+                raise self._changed(f"sends {answer.size} things at most, of which none is new")
             else:
                 return None
+
+    def _without_cursors(self) -> Fetching:
+        """The new items of a list none of whose items can be a cursor: those of one page that is large enough.
+
+        Raises:
+            ListChangedError: If that page is full. There may be more, which no cursor leads to.
+        """
+        if not self.most:
+            return None  # the list is empty
+        asked = max(CONFIRM, 2 * self.most)
+        if asked <= 2 * MOST:
+            answer = Answer((yield {**self.arguments, self.facts.limit: asked}), self.facts)
+            if self.memory.unseen(answer):
+                return self._take(answer, asked)
+            if self.short:
+                return None
+        raise ListChangedError(
+            f"The list does not go on behind its first {self.most} items: none has a {self.facts.cursor} that can be a"
+            " cursor. Pass a greater limit."
+        )
 
     def _passed_over(self) -> bool:
         """Whether a cursor led past things which then never came."""
@@ -344,10 +307,21 @@ class Walk:
                 answer = Answer((yield {**self.arguments, self.facts.limit: asked}), self.facts)
                 if last in answer.cursors:
                     return answer, asked
-                if len(answer.cursors) < asked:
+                if answer.size < asked:
                     break
-                asked *= 2  # things of one position come in another order each time: the last one stands further on
+                # Things of one position come in another order each time: the last one stands further on.
+                asked = self._doubled(asked)
         raise self._changed()
+
+    def _doubled(self, asked: int) -> int:
+        """Twice as many items, where so many did not contain the last one, or a new one.
+
+        Raises:
+            ListChangedError: If the server cannot have so many of one position: it sends other items each time.
+        """
+        if asked > max(MOST, 4 * self.memory.count):
+            raise self._changed(f"sends others each time, of which {asked} do not hold it")
+        return asked * 2
 
     def _changed(self, why: str = "began it again, or has no longer what it stood at") -> ListChangedError:
         last = self.memory.recent[-1]
@@ -371,8 +345,8 @@ class Walk:
             self.reversed = answer.cursors[-1:] == self.memory.recent[-1:]
         if self.reversed:
             answer = answer.turned()
-        self.short = len(answer.cursors) < (asked or SHORTEST_DEFAULT)
-        self.most = max(self.most, len(answer.cursors))
+        self.short = answer.size < (asked or SHORTEST_DEFAULT)
+        self.most = max(self.most, answer.size)
         fresh = self.memory.add(answer)
         if not self.filters:
             return fresh

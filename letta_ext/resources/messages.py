@@ -286,7 +286,7 @@ class Messages:
             ValueError: an argument has an impossible value.
         """
         from ..following.follow import Follow, make_follower
-        from ..following.news import Pace
+        from ..following.pace import Pace
 
         follower = make_follower(conversation_id, agent_id, after, from_start)
         Pace(interval, max_interval, timeout, 0.0)  # refuses what is impossible now rather than later

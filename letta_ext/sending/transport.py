@@ -17,7 +17,7 @@ from attrs import define, evolve
 
 from letta_api.operations import RUNS_RETRIEVE
 
-from ..busy import Waiting, has_ended, read_when_busy, run_request
+from ..busy import Waiting, can_ask, has_ended, read_when_busy, run_request
 from ..calls.requests import (
     EVENTS,
     JSON,
@@ -185,7 +185,7 @@ class Transport:
                 return self.send(call, stream=stream, recover=recover)
             except ConversationBusyError as busy:
                 time.sleep(waiting.delay(busy))
-                while busy.run_id is not None and not self._has_ended(call, busy.run_id):
+                while can_ask(busy.run_id) and not self._has_ended(call, busy.run_id):
                     time.sleep(waiting.delay(busy))
 
     def _has_ended(self, call: Call, run_id: str) -> bool:
@@ -337,7 +337,7 @@ class AsyncTransport:
             except ConversationBusyError as busy:
                 await anyio.sleep(waiting.delay(busy))
                 # The run is on the server: there is no event to wait for, only the server to ask.
-                while busy.run_id is not None and not await self._has_ended(call, busy.run_id):  # noqa: ASYNC110  (as above)
+                while can_ask(busy.run_id) and not await self._has_ended(call, busy.run_id):  # noqa: ASYNC110  (as above)
                     await anyio.sleep(waiting.delay(busy))
 
     async def _has_ended(self, call: Call, run_id: str) -> bool:

@@ -13,8 +13,8 @@ for, and the list has the first.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 from letta_api.models import (
     ApprovalRequestMessage,
@@ -65,7 +65,10 @@ class Folder:
                 return [*self.finish(), UnknownMessage(event.raw, event.reason)]
             case AssistantMessage() | ReasoningMessage() | ToolCallMessage() | ApprovalRequestMessage():
                 done = [] if self._last is None or self._last.id == event.id else self.finish()
-                self._fold(event)
+                try:
+                    self._fold(event)
+                except TypeError as fault:
+                    return [*done, *self.finish(), UnknownMessage(_raw(event), str(fault))]
                 return done
             case ToolReturnMessage():
                 self._drop_unanswered(event)
@@ -84,13 +87,16 @@ class Folder:
         part = next((p for p in reversed(self._parts) if p.kind is type(event)), None)
         if part is None or (part is self._last and part.otid != event.otid):
             part = _Part(event)
+            part.add(event)
             self._parts.append(part)
-        part.add(event)
+        else:
+            part.add(event)
         self._last = part
 
     def _drop_unanswered(self, event: ToolReturnMessage) -> None:
         # A server that runs one call at a time streams all that the model asked for, runs and stores the first.
-        answered = {event.tool_call_id, *(r.tool_call_id for r in event.tool_returns or [])}
+        returns: list[Any] = [event, *(event.tool_returns or [])]
+        answered = {each.tool_call_id for each in returns if isinstance(each.tool_call_id, str)}
         for part in self._parts:
             if answered & part.calls.keys():
                 part.calls = {call_id: call for call_id, call in part.calls.items() if call_id in answered}
@@ -110,18 +116,29 @@ class _Part:
         self.signature: str | None = None
 
     def add(self, event: Foldable) -> None:
+        """Adds an event.
+
+        Raises:
+            TypeError: If a field that is added has the wrong type. Nothing of the event is added then.
+        """
         if isinstance(event, AssistantMessage):
             if isinstance(event.content, str):
                 self.texts.append(event.content)
             elif self.texts or self.lists:
-                self.texts.extend(p.text or "" for p in event.content)
+                self.texts.append(text_of(event))
             else:
                 self.first, self.lists = event, True  # content parts come whole
         elif isinstance(event, ReasoningMessage):
-            self.texts.append(event.reasoning or "")
+            text: Any = event.reasoning or ""
+            if not isinstance(text, str):
+                raise TypeError(f"reasoning must be a string, got {type(text).__name__}")
+            self.texts.append(text)
             self.signature = event.signature or self.signature
         else:
-            for delta in _deltas(event):
+            deltas = _deltas(event)
+            for delta in deltas:
+                _check_delta(delta)
+            for delta in deltas:
                 self._call(delta)
 
     def _call(self, delta: ToolCall | ToolCallDelta) -> None:
@@ -158,7 +175,35 @@ class _Call:
         return ToolCall(name=self.name, arguments="".join(self.arguments), tool_call_id=call_id)
 
 
-def _deltas(event: Calling) -> Iterable[ToolCall | ToolCallDelta]:
+def text_of(message: AssistantMessage) -> str:
+    """The text of an assistant message, or of a piece of one; a part whose text is not a string adds nothing."""
+    content = message.content
+    if isinstance(content, str):
+        return content
+    texts: list[Any] = [part.text for part in content]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _raw(event: Foldable) -> Any:
+    try:
+        return event.to_dict()
+    except RecursionError:  # the parser takes deeper nesting than Python can write
+        return {name: getattr(event, name) for name in event.fields_set}
+
+
+def _check_delta(delta: ToolCall | ToolCallDelta) -> None:
+    # The models take any JSON in a field that is documented as a string.
+    fields: list[tuple[str, Any]] = [
+        ("tool_call_id", delta.tool_call_id),
+        ("name", delta.name),
+        ("arguments", delta.arguments),
+    ]
+    for name, value in fields:
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"{name} must be a string, got {type(value).__name__}")
+
+
+def _deltas(event: Calling) -> Sequence[ToolCall | ToolCallDelta]:
     calls = event.tool_calls
     if calls is None:
         return [event.tool_call]

@@ -15,7 +15,7 @@ from letta_api.parts import loads
 from ..calls.refusals import run_error
 from ..errors import StreamInterrupted, StreamTimeoutError
 from ..limits import StreamLimits
-from ..shapes import is_object
+from ..shapes import is_id, is_object
 from .sse import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class StreamState:
             raise run_error(event.to_dict())
         if self.run_id is None:
             run_id = event.run_id if hasattr(event, "run_id") else _fields(event).get("run_id")
-            self.run_id = run_id if isinstance(run_id, str) and run_id else None
+            self.run_id = run_id if is_id(run_id) else None
         if kind != "ping":
             self._heard = True
         elif self._asked is not None and not self._heard:
@@ -140,7 +140,7 @@ class StreamState:
 
     def _is_next(self, kind: Any, number: Any) -> bool:
         """Keeps count; whether the event is one that was not seen before."""
-        if not isinstance(number, int):
+        if number.__class__ is not int or number < 0:  # what cannot be a number counts as none
             if kind == "ping":
                 return True
             if self._again:

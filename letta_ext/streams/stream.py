@@ -234,9 +234,9 @@ def _result(result: LettaResponse | None) -> LettaResponse:
 def _text(event: StreamEvent) -> str:
     from letta_api.models import AssistantMessage
 
-    if not isinstance(event, AssistantMessage):
-        return ""
-    return event.content if isinstance(event.content, str) else "".join(part.text or "" for part in event.content)
+    from .fold import text_of
+
+    return text_of(event) if isinstance(event, AssistantMessage) else ""
 
 
 def _texts(events: Iterator[StreamEvent]) -> Iterator[str]:

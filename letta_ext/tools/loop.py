@@ -19,6 +19,7 @@ import httpx
 from attrs import define, frozen
 
 from ..busy import has_ended
+from ..calls.refusals import one_line
 from ..errors import (
     APIConnectionError,
     APIResponseValidationError,
@@ -30,9 +31,10 @@ from ..errors import (
     StreamInterrupted,
     TooManyRoundsError,
 )
-from ..lists.walk import field_of
+from ..lists.items import field_of, text_field
 from ..sending.otids import CARRIED, check_one_input, new_otid, with_otids
 from ..shapes import is_array, is_object
+from .checks import TYPES, calls_of, check_turn, field_of_tool, is_count
 from .tool import Decision, Toolbox, ToolRun, failed
 
 if TYPE_CHECKING:
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from letta_api.unions import Message, StreamEvent
 
 REQUEST: Final = "approval_request_message"
-TYPES: Final = "include_return_message_types"
 UNSTREAMED: Final = frozenset({"user_message", "system_message", "approval_response_message"})
 """What a run stores without telling it."""
 
@@ -138,6 +139,7 @@ class _Round:
         self.run_id: str | None = None
         self.last_seq_id: int | None = None
         self.shown: list[Message] = []
+        self.unreadable: Message | None = None  # a request for tool calls that cannot be read
         # By the ids of calls, which are unique within a round; some models begin anew in each.
         self.calls: dict[str, ToolCall] = {}
         self.started: set[str] = set()
@@ -180,8 +182,7 @@ class ToolLoop:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         check_one_input(arguments)
-        if max_rounds < 0:
-            raise ValueError(f"max_rounds must be 0 or more, not {max_rounds}")
+        check_turn(arguments, max_rounds)
         declared = list(arguments.get("client_tools") or ())
         self._make_otid = make_otid
         self._clock = clock
@@ -223,6 +224,13 @@ class ToolLoop:
             return self._to_open()
         if self.stop_reason.stop_reason != "requires_approval":
             return None
+        if now.unreadable is not None:
+            raise APIResponseValidationError(
+                f"The agent asks for tool calls in a form that cannot be read: {one_line(repr(now.unreadable))}."
+                " Nothing of it was run. Answer it with conversations.messages.create, or cancel the run.",
+                body=now.unreadable.to_dict(),
+                run_id=now.run_id,
+            )
         if not now.calls:
             raise APIResponseValidationError(
                 "The agent waits for answers to calls that were not told: list its messages."
@@ -285,7 +293,7 @@ class ToolLoop:
                 return Collect(now.run_id)
             return Await(now.run_id, self._looking.delay)
         if not now.begun:
-            return Open({**self._common, "messages": now.messages}, again=False)
+            return Open(self.request, again=False)
         if not self._background and now.run_id:
             now.lost = True  # no stream of the foreground can be resumed, but what it told is stored
             return Await(now.run_id, self._looking.delay)
@@ -298,6 +306,11 @@ class ToolLoop:
         if now.last_seq_id:
             found["starting_after"] = now.last_seq_id
         return Open({**{k: v for k, v in self._common.items() if k in CARRIED}, **found}, again=True)
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The arguments of the request that begins the present round."""
+        return {**self._common, "messages": self._round.messages}
 
     def opening(self) -> None:
         """Says that the round is about to be sent: from now on it may have reached the server."""
@@ -371,8 +384,10 @@ class ToolLoop:
         now = self._round
         for message in messages:
             if field_of(message, "message_type") == REQUEST:
-                calls: Any = field_of(message, "tool_calls")
-                for call in calls if is_array(calls) else [field_of(message, "tool_call")]:
+                calls = calls_of(message)
+                if calls is None:
+                    now.unreadable = message
+                for call in calls or ():
                     now.calls.setdefault(call.tool_call_id, call)
         now.shown += messages
         wanted = self._wanted
@@ -406,7 +421,8 @@ class ToolLoop:
             from letta_api.models import LettaStopReason
 
             reason = run.get("stop_reason") if is_object(run) else None
-            now.folder.stop_reason = now.folder.stop_reason or LettaStopReason(stop_reason=reason or "error")
+            reason = reason if isinstance(reason, str) and reason else "error"
+            now.folder.stop_reason = now.folder.stop_reason or LettaStopReason(stop_reason=reason)
         elif looking.waited > DEADLINE:
             looking.waited = 0.0
             error = StreamInterrupted(f"The events of {now.run_id} are lost, and it has not ended. Try again later.")
@@ -416,19 +432,19 @@ class ToolLoop:
     def collected(self, newest_first: Sequence[Message]) -> list[Message]:
         """The messages of a run whose events are lost, but for those that were seen."""
         now = self._round
-        seen = Counter((field_of(m, "id"), field_of(m, "message_type")) for m in now.shown)
+        seen = Counter((text_field(m, "id"), text_field(m, "message_type")) for m in now.shown)
         fresh: list[Message] = []
         for message in reversed(newest_first):
-            if field_of(message, "run_id") != now.run_id or field_of(message, "message_type") in UNSTREAMED:
+            key = (text_field(message, "id"), text_field(message, "message_type"))
+            if field_of(message, "run_id") != now.run_id or key[1] in UNSTREAMED:
                 continue
-            key = (field_of(message, "id"), field_of(message, "message_type"))
             if seen[key]:
                 seen[key] -= 1
             else:
                 fresh.append(message)
         now.over = True
         messages = self._take(fresh)
-        if now.calls:
+        if now.calls or now.unreadable is not None:
             self._requires_approval()
         return messages
 
@@ -460,11 +476,6 @@ class ToolLoop:
         )
 
 
-def field_of_tool(tool: Any) -> Any:
-    """The name of a declared tool, a mapping or a model."""
-    return tool.get("name") if is_object(tool) else field_of(tool, "name")
-
-
 def add_usage(parts: Sequence[LettaUsageStatistics]) -> LettaUsageStatistics:
     """What several runs used together."""
     from letta_api.models import LettaUsageStatistics
@@ -472,10 +483,11 @@ def add_usage(parts: Sequence[LettaUsageStatistics]) -> LettaUsageStatistics:
     total: dict[str, Any] = {}
     for part in parts:
         for name, value in part.to_dict().items():
-            if isinstance(value, int) and name != "context_tokens":
-                total[name] = (total.get(name) or 0) + value
-            elif isinstance(value, list):
-                total[name] = [*(total.get(name) or ()), *value]
+            before = total.get(name)
+            if is_count(value) and is_count(before) and name != "context_tokens":
+                total[name] = before + value
+            elif isinstance(value, list) and isinstance(before, list):
+                total[name] = [*before, *value]
             elif value is not None or name not in total:
                 total[name] = value
     return LettaUsageStatistics.from_dict(total)

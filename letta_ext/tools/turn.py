@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import anyio
 
+from letta_api import api
 from letta_api.operations import RUNS_RETRIEVE
 
 from ..calls.questions import question
-from ..calls.requests import OPTIONS, read_body
+from ..calls.requests import OPTIONS, prepare, read_body
+from ..config import Config
 from ..errors import APIConnectionError, APIStatusError, LettaError, PendingApprovalError, RunError, StreamInterrupted
-from ..lists.walk import field_of
+from ..lists.items import field_of
 from .loop import Await, Collect, Decide, Execute, Open, ToolLoop, ToolResult
 from .tool import Toolbox, Verdict, read_verdict, run_tool, run_tool_async
 
@@ -55,7 +57,11 @@ def of_run(messages: list[Message], run_id: str) -> tuple[list[Message], bool]:
 class _Turn:
     """What both turns are."""
 
-    def __init__(self, conversation_id: str, arguments: Mapping[str, Any], loop: ToolLoop, box: Toolbox) -> None:
+    def __init__(
+        self, config: Config, conversation_id: str, arguments: Mapping[str, Any], loop: ToolLoop, box: Toolbox
+    ) -> None:
+        # Refuses what `create` would refuse, before anything is sent.
+        prepare(config, api.conversations_messages.conversations_messages_create, (conversation_id,), loop.request)
         self._conversation_id = conversation_id
         self._options = {name: value for name, value in arguments.items() if name in OPTIONS - {"extra_body"}}
         agent_id = arguments.get("agent_id")
@@ -104,7 +110,7 @@ class ToolTurn(_Turn):
         box: Toolbox,
         approve: Approve | None,
     ) -> None:
-        super().__init__(conversation_id, arguments, loop, box)
+        super().__init__(transport.config, conversation_id, arguments, loop, box)
         self._messages = messages
         self._transport = transport
         self._approve = approve
@@ -214,7 +220,7 @@ class AsyncToolTurn(_Turn):
         box: Toolbox,
         approve: AsyncApprove | None,
     ) -> None:
-        super().__init__(conversation_id, arguments, loop, box)
+        super().__init__(transport.config, conversation_id, arguments, loop, box)
         self._messages = messages
         self._transport = transport
         self._approve = approve

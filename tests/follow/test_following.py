@@ -286,7 +286,7 @@ def test_a_long_history(world: World) -> None:
     ("arguments", "fault", "message"),
     [
         ({"after": 3}, TypeError, "after must be the id of a message, or a cursor, not 3"),
-        ({"after": {"version": 9}}, ValueError, "after is no cursor of this version"),
+        ({"after": {"version": 9}}, ValueError, "after must be a message id or the cursor of a follower"),
         ({"after": "message-1", "from_start": True}, ValueError, "give after or from_start, not both"),
         ({"interval": 0}, ValueError, "interval must be a positive number of seconds, not 0"),
         ({"interval": None}, TypeError, "interval must be a number of seconds, not None"),

@@ -1,0 +1,81 @@
+"""When a follower looks again, and when it stops. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Final
+
+from attrs import define, field
+
+LONGEST: Final = 1e9
+"""The most seconds of an interval or a timeout; clocks and sockets take no more."""
+
+GROWTH: Final = 1.5
+"""What each pause is longer by than the one before while nothing happens."""
+
+
+@define
+class Pace:
+    """When to look again, and when to stop.
+
+    Args:
+        interval: seconds between two looks.
+        max_interval: the most seconds between two looks while nothing happens.
+        timeout: seconds after which it is over, or None.
+        now: the time at which it begins, in seconds of a monotonic clock.
+
+    Attributes:
+        found: whether the last look found new messages.
+
+    Raises:
+        TypeError: what should be a number is none.
+        ValueError: a number is negative, or the interval is zero.
+    """
+
+    interval: float
+    max_interval: float
+    timeout: float | None
+    now: float
+    found: bool = field(init=False, default=False)
+    _idle: int = field(init=False, default=0)
+    _due: float = field(init=False, default=-inf)
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("interval", "max_interval", "timeout"):
+            value = getattr(self, name)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number and (value is not None or name != "timeout"):
+                raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+            if number and value > LONGEST:
+                raise ValueError(f"{name} must be at most {LONGEST:g} seconds, got {value!r:.40}")
+        if not self.interval > 0:
+            raise ValueError(f"interval must be a positive number of seconds, not {self.interval!r}")
+        if self.max_interval < self.interval:
+            raise ValueError(f"max_interval must not be less than interval, and is {self.max_interval!r}")
+        if self.timeout is not None and not self.timeout >= 0:
+            raise ValueError(f"timeout must be 0 or more seconds, or None, not {self.timeout!r}")
+
+    def left(self, now: float) -> float | None:
+        """Seconds until it is over, 0 where it is; None where it has no end."""
+        return None if self.timeout is None else max(0.0, self.now + self.timeout - now)
+
+    def looked(self, now: float, *, found: bool) -> None:
+        """Notes a look. Where it found new messages, the next one comes soon."""
+        self.found = found
+        self._idle = 0 if found else self._idle
+        self._due = -inf if found else now + self.interval
+
+    def attached(self) -> None:
+        """Notes that the stream of a run begins: its first sign is followed at once."""
+        self._due = -inf
+
+    def is_due(self, now: float) -> bool:
+        """Whether a sign of the stream is followed: not right after one that led to nothing new."""
+        return now >= self._due
+
+    def pause(self, now: float) -> float:
+        """Seconds until the next look, after one that found nothing to stay for."""
+        wait = min(self.max_interval, self.interval * GROWTH ** min(self._idle, 64))
+        self._idle += 1
+        left = self.left(now)
+        return wait if left is None else min(wait, left)

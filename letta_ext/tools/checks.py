@@ -1,0 +1,62 @@
+"""Checks of what a turn is given, and of the tool calls that a server asks for. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from ..lists.items import field_of
+from ..sending.otids import OVERRIDING
+from ..shapes import is_array, is_object
+
+if TYPE_CHECKING:
+    from letta_api.models import ToolCall
+    from letta_api.unions import Message
+
+TYPES: Final = "include_return_message_types"
+REPLACED: Final = OVERRIDING | {"client_tools", TYPES}
+"""What each round sends of its own; in `extra_body` it would replace that in every round."""
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether a value is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def check_turn(arguments: Mapping[str, Any], max_rounds: Any) -> None:
+    """Checks the arguments that a turn treats otherwise than `create` does.
+
+    Raises:
+        TypeError: If one has the wrong type.
+        ValueError: If one would break the turn after its first request was sent.
+    """
+    if not is_count(max_rounds):
+        raise TypeError(f"max_rounds must be a whole number, got {max_rounds!r}")
+    if max_rounds < 0:
+        raise ValueError(f"max_rounds must be 0 or more, not {max_rounds}")
+    if arguments.get("streaming", True) is not True:
+        raise ValueError(f"streaming must be True in run_tools, which reads a stream, got {arguments['streaming']!r}")
+    for name in ("client_tools", TYPES):
+        value = arguments.get(name)
+        if value is not None and not is_array(value):
+            raise TypeError(f"{name} must be a list, got {value!r}")
+    body = arguments.get("extra_body")
+    if clash := sorted(REPLACED & body.keys()) if is_object(body) else []:
+        raise ValueError(f"extra_body must not hold {clash[0]!r} in run_tools, which sends another in each round")
+
+
+def calls_of(request: Message) -> Sequence[ToolCall] | None:
+    """The tool calls that an approval request asks for; None if one cannot be read."""
+    calls: Any = field_of(request, "tool_calls")
+    calls = calls if is_array(calls) else [field_of(request, "tool_call")]
+    return calls if calls and all(map(_is_call, calls)) else None
+
+
+def _is_call(call: Any) -> bool:
+    fields = [getattr(call, name, None) for name in ("tool_call_id", "name", "arguments")]
+    return all(isinstance(each, str) for each in fields) and fields[0] != ""
+
+
+def field_of_tool(tool: Any) -> Any:
+    """The name of a declared tool, a mapping or a model."""
+    return tool.get("name") if is_object(tool) else field_of(tool, "name")
