@@ -286,7 +286,7 @@ async def _step_metrics(state: State, request: Request) -> Response:
 
 async def _step_trace(state: State, request: Request) -> Response:
     step = state.steps.get(_step_id(request))
-    return CompactJSON(step.trace if step else None)
+    return CompactJSON(step.trace.as_json() if step and step.trace else None)
 
 
 async def _step_messages(state: State, request: Request) -> Response:

@@ -186,7 +186,10 @@ class Loop:
         message.step_id = step.id
         message.reasoning = turn.reasoning
         message.text = turn.streamed_text if self.mode == "tokens" and turn.streamed_text else turn.text
-        exchange = trace.Exchange(messages, message, calls, turn.usage, failed=turn.fail is not None)
+        exchange = trace.Exchange(
+            self.thread.context, said, message, calls, turn.usage, failed=turn.fail is not None
+        )
+        streamed: list[str] = []
         pause = self.state.delay if turn.token_delay is None else turn.token_delay
         try:
             if turn.delay:
@@ -194,13 +197,13 @@ class Loop:
             if self.mode == "tokens":
                 for delta in deltas(message, turn, calls, self._guarded()):
                     await self._wait(pause)
-                    exchange.said.append(str(delta.get("content", "")))
+                    streamed.append(str(delta.get("content", "")))
                     yield delta
             else:
                 await self._wait(pause)
         except RunCancelledError:
             self._fail_step(step, None)
-            exchange.cut = True
+            exchange.streamed = "".join(streamed)
             raise
         finally:
             step.trace = trace.provider_trace(self.state, self.agent, step, exchange)

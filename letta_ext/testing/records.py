@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from .agent import Usage
 
 Json = dict[str, object]
 """A JSON object on its way to the wire: its keys are in the order in which they are written."""
+
+
+class Rendered(Protocol):
+    """A record that is written out when it is requested."""
+
+    def as_json(self) -> Json:
+        """Return the record as the API returns it."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -186,7 +194,7 @@ class Step:
     Attributes:
         usage: what it used; None where the model did not get as far as answering.
         streamed: whether its tokens were streamed.
-        trace: the exchange with the model, or None where it was not kept.
+        trace: the exchange with the model, or None if the model was not called.
     """
 
     id: str
@@ -205,4 +213,4 @@ class Step:
     streamed: bool = False
     tool_execution_ns: int | None = None
     messages: list[Message] = field(default_factory=list[Message])
-    trace: Json | None = None
+    trace: Rendered | None = None

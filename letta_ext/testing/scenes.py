@@ -133,7 +133,7 @@ def _told(state: State, agent: Agent, thread: Thread) -> Run:
         step_id=step.id,
         text="Hello! How can I help you?",
     )
-    exchange = trace.Exchange([*thread.context, question], answer, [], Usage())
+    exchange = trace.Exchange(thread.context, [question], answer, [], Usage())
     step.trace = trace.provider_trace(state, agent, step, exchange)
     step.messages = [question, answer]
     for message in step.messages:

@@ -1,4 +1,4 @@
-"""Provider traces: the exchange with the model that a step keeps."""
+"""Provider traces: the exchange with the model that a step keeps, written out when it is requested."""
 
 from __future__ import annotations
 
@@ -18,36 +18,87 @@ from .state import State
 class Exchange:
     """One call of the model.
 
+    The messages are not copied, so that a conversation of many steps takes memory in proportion to its length: a
+    context only grows at its end, and a compaction replaces it by another list.
+
     Attributes:
-        shown: the messages the model was shown.
-        answer: what it said.
-        calls: the tools it called.
-        usage: what the call used.
-        failed: whether it answered an error.
-        said: the tokens of the text that was streamed.
-        cut: whether the stream was cancelled.
+        context: the context in which the call was made; the model was shown what it held then.
+        said: the new messages, which the model was shown after the context.
+        answer: the answer.
+        calls: the tools that it calls.
+        usage: the tokens that the call used.
+        failed: whether the model answered an error.
+        streamed: the text that had been streamed when the stream was cancelled; None if it was not.
+        length: how many messages the context held.
     """
 
-    shown: Sequence[Message]
+    context: Sequence[Message]
+    said: Sequence[Message]
     answer: Message
     calls: Sequence[ToolCall]
     usage: Usage
     failed: bool = False
-    said: list[str] = field(default_factory=list[str])
-    cut: bool = False
+    streamed: str | None = None
+    length: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.length = len(self.context)
+
+    @property
+    def shown(self) -> list[Message]:
+        """The messages that the model was shown."""
+        return [*self.context[: self.length], *self.said]
 
 
-def provider_trace(state: State, agent: Agent, step: Step, exchange: Exchange) -> Json:
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The trace of one call of the model.
+
+    Attributes:
+        id: its id.
+        created_at: when it was stored.
+        chat_id: the id that the model gave its answer; empty if it failed.
+        answered_at: the time that the model put into its answer.
+        agent: whose step it is.
+        tools: the tools that the agent had.
+        step: the step.
+        exchange: what the model was shown, and what it answered.
+    """
+
+    id: str
+    created_at: datetime
+    chat_id: str
+    answered_at: datetime
+    agent: Agent
+    tools: tuple[Tool, ...]
+    step: Step
+    exchange: Exchange
+
+    def as_json(self) -> Json:
+        """Return the trace as the API returns it."""
+        return _trace_json(self)
+
+
+def provider_trace(state: State, agent: Agent, step: Step, exchange: Exchange) -> Trace:
     """Return the trace of one call of the model."""
+    chat_id = "" if exchange.failed else state.ids.hex(32)
+    answered_at = state.clock.now()
+    now = answered_at if exchange.failed or step.streamed else state.clock.now()
+    new_id = state.ids.new("provider_trace")
+    return Trace(new_id, now, chat_id, answered_at, agent, tuple(agent.tools), step, exchange)
+
+
+def _trace_json(trace: Trace) -> Json:
+    agent, step, exchange = trace.agent, trace.step, trace.exchange
     model = agent.model_handle.rpartition("/")[2]
     response: Json = {"error": {"message": "asked to fail", "type": "server_error"}}
     if step.streamed and not exchange.failed:
-        response = _streamed_response(state, model, exchange)
+        response = _streamed_response(trace, model)
     elif not exchange.failed:
-        response = _whole_response(state, model, exchange)
+        response = _whole_response(trace, model)
     return {
-        **wire.audit(state.clock.now()),
-        "id": state.ids.new("provider_trace"),
+        **wire.audit(trace.created_at),
+        "id": trace.id,
         "request_json": {
             "model": model,
             "messages": [said for message in exchange.shown for said in _chat(message)],
@@ -55,7 +106,7 @@ def provider_trace(state: State, agent: Agent, step: Step, exchange: Exchange) -
             "temperature": 1.0,
             "user": USER_ID,
             "parallel_tool_calls": agent.parallel_tool_calls,
-            "tools": [_tool(tool) for tool in agent.tools],
+            "tools": [_tool(tool) for tool in trace.tools],
             "tool_choice": "auto",
         },
         "response_json": response,
@@ -155,12 +206,13 @@ def _chat(message: Message) -> list[Json]:
     return [{"content": content, "role": "system" if message.role == "system" else "user"}]
 
 
-def _streamed_response(state: State, model: str, exchange: Exchange) -> Json:
+def _streamed_response(trace: Trace, model: str) -> Json:
+    exchange = trace.exchange
     content: list[str] = []
     if exchange.answer.reasoning is not None:
         thought = {"type": "reasoning", "is_native": True, "reasoning": exchange.answer.reasoning, "signature": None}
         content.append(wire.encode(thought))
-    text = "".join(exchange.said) if exchange.cut else exchange.answer.text
+    text = exchange.answer.text if exchange.streamed is None else exchange.streamed
     if text is not None:
         content.append(wire.encode({"type": "text", "text": text, "signature": None}))
     used = exchange.usage
@@ -176,16 +228,17 @@ def _streamed_response(state: State, model: str, exchange: Exchange) -> Json:
             "tool_call": wire.encode(_streamed_call(exchange.calls[0])) if exchange.calls else None,
             "content": content,
         },
-        "id": f"chatcmpl-{state.ids.hex(32)}",
+        "id": f"chatcmpl-{trace.chat_id}",
         "model": model,
         "role": "assistant",
         "type": "message",
         # What a stream used is told at its end.
-        "usage": {"input_tokens": 0, "output_tokens": 0} if exchange.cut else usage,
+        "usage": usage if exchange.streamed is None else {"input_tokens": 0, "output_tokens": 0},
     }
 
 
-def _whole_response(state: State, model: str, exchange: Exchange) -> Json:
+def _whole_response(trace: Trace, model: str) -> Json:
+    exchange = trace.exchange
     answer, calls, usage = exchange.answer, exchange.calls, exchange.usage
     message: Json = {
         "content": answer.text,
@@ -205,9 +258,9 @@ def _whole_response(state: State, model: str, exchange: Exchange) -> Json:
         "message": message,
     }
     return {
-        "id": f"chatcmpl-{state.ids.hex(32)}",
+        "id": f"chatcmpl-{trace.chat_id}",
         "choices": [choice],
-        "created": int(state.clock.now().timestamp()),
+        "created": int(trace.answered_at.timestamp()),
         "model": model,
         "object": "chat.completion",
         "service_tier": None,
