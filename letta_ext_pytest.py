@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from letta_ext.testing import EmbeddedServer
 
 _MARKER = (
-    "letta(scene='default', delay=None, check=True): how the server of letta_server is set up, "
+    "letta(scene='default', delay=None, check=True, check_faults=True): how the server of letta_server is set up, "
     "with the arguments of letta_ext.testing.EmbeddedServer; a scene file is looked for beside the test's file"
 )
 
@@ -28,6 +28,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "letta_check",
         "whether a test fails when a request or an answer of letta_server is not as Letta's specification says",
+        type="bool",
+        default=True,
+    )
+    parser.addini(
+        "letta_check_faults",
+        "whether a test fails when a fault that is planned for letta_server does not happen",
         type="bool",
         default=True,
     )
@@ -43,7 +49,7 @@ def letta_server(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
     """A Letta server of the test's own, on loopback.
 
     The test fails at its end if a request that the server took, or an answer that it gave, is not as the
-    specification says.
+    specification says, or if a fault that was planned has not happened.
     """
     from letta_ext.testing import EmbeddedServer
 
@@ -77,6 +83,7 @@ def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "scene": _scene(request.config.getini("letta_scene"), request.config.rootpath),
         "check": request.config.getini("letta_check"),
+        "check_faults": request.config.getini("letta_check_faults"),
     }
     marker = request.node.get_closest_marker("letta")
     if marker is None:

@@ -40,6 +40,7 @@ try:
         Stall,
         Trim,
         UnknownMessage,
+        UnusedFaultError,
         WrongType,
     )
     from .scenes import DOCUMENTED_STEP, Scene, Stage, build
@@ -86,6 +87,7 @@ __all__ = [
     "Trim",
     "Turn",
     "UnknownMessage",
+    "UnusedFaultError",
     "Usage",
     "WrongType",
     "build",

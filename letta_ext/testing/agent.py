@@ -6,6 +6,9 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
+
+from . import arguments
 
 ARGUMENT_PIECE = 4
 """How many characters of a call's arguments one token holds."""
@@ -24,6 +27,11 @@ class Call:
     name: str
     arguments: dict[str, object] = field(default_factory=lambda: {"city": "Paris"})
     id: str = ""
+
+    def __post_init__(self) -> None:
+        arguments.text("name", self.name)
+        arguments.json_object("arguments", self.arguments)
+        arguments.text("id", self.id)
 
     @property
     def json(self) -> str:
@@ -46,6 +54,11 @@ class Usage:
     completion: int = 12
     cached: int = 0
     reasoning: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("prompt", "completion", "cached", "reasoning"):
+            # What the database of the real server stores.
+            arguments.whole(name, getattr(self, name), most=2**31 - 1)
 
     @property
     def total(self) -> int:
@@ -78,6 +91,18 @@ class Turn:
     token_delay: float | None = None
     usage: Usage = Usage()
 
+    def __post_init__(self) -> None:
+        for name in ("text", "reasoning", "streamed_text"):
+            if getattr(self, name) is not None:
+                arguments.text(name, getattr(self, name))
+        arguments.items("calls", self.calls, Call)
+        if self.fail is not None:
+            arguments.whole("fail", self.fail, 400, 599)
+        arguments.seconds("delay", self.delay)
+        if self.token_delay is not None:
+            arguments.seconds("token_delay", self.token_delay)
+        arguments.instance("usage", self.usage, Usage)
+
     @property
     def text_tokens(self) -> list[str]:
         """The text as it is streamed, a word at a time."""
@@ -95,15 +120,21 @@ class ToolAnswer:
 
     Attributes:
         text: its result.
-        status: ``success`` or ``error``.
+        status: Either ``success`` or ``error``.
         stdout: what it printed.
         stderr: what it printed to standard error.
     """
 
     text: str
-    status: str = "success"
+    status: Literal["success", "error"] = "success"
     stdout: Sequence[str] = ()
     stderr: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        arguments.text("text", self.text)
+        arguments.one_of("status", self.status, ("success", "error"))
+        arguments.texts("stdout", self.stdout)
+        arguments.texts("stderr", self.stderr)
 
 
 def tokens(text: str | None) -> list[str]:

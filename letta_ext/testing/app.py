@@ -25,6 +25,9 @@ Handler = Callable[[State, Request], Awaitable[Response]]
 VERSION = "0.16.8"
 """The release of the real server whose behaviour this is."""
 
+LONGEST_BODY = 16 * 2**20
+"""How many bytes a request's body may have."""
+
 _UNREADABLE = "There was an error parsing the body"
 _LISTS = ("trace_ids", "tags", "include_return_message_types")
 
@@ -88,10 +91,7 @@ async def _http_error(_: Request, error: Exception) -> Response:
 
 
 async def _body(request: Request, problems: Problems, *, required: bool = True) -> Fields:
-    try:
-        raw = await request.body()
-    except ClientDisconnect:
-        raise errors.plain(400, _UNREADABLE) from None
+    raw = await _read(request)
     value: object = None
     if raw and not _says_json(request.headers.get("content-type", "")):
         value = raw
@@ -101,7 +101,7 @@ async def _body(request: Request, problems: Problems, *, required: bool = True) 
         except json.JSONDecodeError as error:
             problems.add("json_invalid", ("body", error.pos), "JSON decode error", {}, error=error.msg)
             problems.raise_if_any()
-        except (UnicodeDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # not UTF-8, a number of more than 4,300 digits, or nested too deeply
             raise errors.plain(400, _UNREADABLE) from None
     if value is None:
         if required:
@@ -112,6 +112,18 @@ async def _body(request: Request, problems: Problems, *, required: bool = True) 
         problems.add("model_attributes_type", ("body",), NOT_AN_OBJECT, value)
         raise errors.validation(problems.found)
     return Fields(value, ("body",), problems)
+
+
+async def _read(request: Request) -> bytes:
+    raw = bytearray()
+    try:
+        async for part in request.stream():
+            raw += part
+            if len(raw) > LONGEST_BODY:
+                raise errors.plain(413, f"The body has more than {LONGEST_BODY} bytes")
+    except ClientDisconnect:
+        raise errors.plain(400, _UNREADABLE) from None
+    return bytes(raw)
 
 
 def _says_json(content_type: str) -> bool:
@@ -264,7 +276,12 @@ async def _compact(state: State, request: Request) -> Response:
     conversation_id = _conversation_id(request, problems)
     wanted = requests.compact(await _body(request, problems, required=False))
     thread = state.thread(conversation_id, wanted.agent_id)
-    return CompactJSON(compaction.compact(state, state.agent(thread.agent_id), thread, wanted.mode))
+    try:
+        return CompactJSON(compaction.compact(state, state.agent(thread.agent_id), thread, wanted.mode))
+    except errors.ApiError:
+        raise
+    except Exception as error:  # a function of the script may raise any exception
+        raise state.failed(error).as_response() from error
 
 
 async def _list_steps(state: State, request: Request) -> Response:

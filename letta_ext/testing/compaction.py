@@ -14,7 +14,7 @@ from .state import State
 Trigger = Literal["post_step_context_check", "context_window_exceeded"]
 """Why a run makes room in its context."""
 
-TRIGGER_SHARE = 0.9
+TRIGGER_PERCENT = 90
 """How full a context may become before a run compacts it."""
 
 SUMMARY = "word0 word1 word2 word3 word4 word5"
@@ -70,6 +70,11 @@ def make_room(state: State, agent: Agent, thread: Thread, trigger: Trigger) -> M
     }
     message.content = _packed(summary, now, whole=not kept, stats=stats)
     return message
+
+
+def is_due(tokens: int, context_window: int) -> bool:
+    """Tell whether a context of so many tokens is to be compacted."""
+    return tokens * 100 > TRIGGER_PERCENT * context_window
 
 
 def estimate(context: Sequence[Message]) -> int:

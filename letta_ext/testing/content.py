@@ -69,7 +69,7 @@ def read(value: object, place: Place, problems: Problems, ids: IdSource) -> str 
         found.add("list_type", (*place, _LIST), "Input should be a valid list", value)
     if found.found:
         problems.add("string_type", (*place, "str"), "Input should be a valid string", value)
-        problems.found += found.found
+        problems.extend(found.found)
         return ""
     if len(parts) == 1 and parts[0].get("type") == "text":
         return str(parts[0].get("text", ""))

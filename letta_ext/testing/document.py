@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote
 import jsonschema_rs
 
 from . import wire, yamls
-from .validation import cleaned, is_object, is_sequence
+from .validation import DEEPEST, LONGEST_NUMBER, cleaned, is_object, is_sequence
 
 Node = Mapping[str, Any]
 
@@ -81,7 +81,7 @@ class Document:
             return
         try:
             value = cleaned(json.loads(body))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             yield f"the body is no JSON: {error}"
             return
         for problem in self._problems(f"{where}/content/{_escaped('application/json')}/schema", value):
@@ -105,8 +105,9 @@ class Document:
     def content_problems(self, where: str, body: bytes) -> list[str]:
         """Return what the document has against a body, or an event's data, whose schema stands there."""
         try:
-            value = cleaned(json.loads(body))
-        except ValueError as error:
+            # What was taken from a request is nested a little deeper in an answer.
+            value = cleaned(json.loads(body), 2 * DEEPEST)
+        except (ValueError, RecursionError) as error:
             return [f"no JSON: {error}"]
         return [problem.strip() for problem in self._problems(where, value)]
 
@@ -183,7 +184,7 @@ def _escaped(part: str) -> str:
 
 def _converted(value: str, kind: object) -> object:
     """Return a query parameter as the type it is described as, or as it is if it does not read as one."""
-    if kind == "integer" and re.fullmatch(r"-?\d+", value):
+    if kind == "integer" and len(value) <= LONGEST_NUMBER and re.fullmatch(r"-?[0-9]+", value):
         return int(value)
     if kind == "boolean" and value in ("true", "false"):
         return value == "true"

@@ -15,9 +15,11 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, get_args
 
 from letta_api.operations import OPERATIONS
+
+from . import arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,7 @@ class Cut:
 
     def __post_init__(self) -> None:
         _one_place(self.events, self.bytes)
-        if self.how not in ("close", "reset", "end"):
-            raise ValueError(f"how is 'close', 'reset' or 'end', not {self.how!r}")
+        arguments.one_of("how", self.how, ("close", "reset", "end"))
         if self.how == "end" and self.bytes is not None:
             raise ValueError("a body ends properly after an event, not after a byte")
 
@@ -59,7 +60,8 @@ class Stall:
 
     def __post_init__(self) -> None:
         _one_place(self.events, self.bytes)
-        _not_negative("seconds", self.seconds)
+        if self.seconds is not None:
+            arguments.seconds("seconds", self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,8 @@ class Slow:
     pause: float = 0.001
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f"a piece has at least one byte, not {self.size}")
-        _not_negative("pause", self.pause)
+        arguments.whole("size", self.size, 1)
+        arguments.seconds("pause", self.pause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Refuse:
     seconds: float
 
     def __post_init__(self) -> None:
-        _not_negative("seconds", self.seconds)
+        arguments.seconds("seconds", self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,13 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
-        if not 200 <= self.status <= 599:
-            raise ValueError(f"a final HTTP status is between 200 and 599, not {self.status}")
+        arguments.whole("status", self.status, 200, 599)
+        arguments.json_value("body", self.body)
+        if isinstance(self.retry_after, str):
+            arguments.header_value("retry_after", self.retry_after)
+        elif self.retry_after is not None:
+            arguments.seconds("retry_after", self.retry_after)
+        arguments.headers("headers", self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +147,9 @@ class Redirect:
     status: int = 307
 
     def __post_init__(self) -> None:
-        if self.status not in (301, 302, 303, 307, 308):
-            raise ValueError(f"a redirect has status 301, 302, 303, 307 or 308, not {self.status}")
+        arguments.one_of("status", self.status, (301, 302, 303, 307, 308))
+        if self.location is not None:
+            arguments.header_value("location", self.location)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +161,9 @@ class Malformed:
     """
 
     events: int = 0
+
+    def __post_init__(self) -> None:
+        arguments.whole("events", self.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +178,10 @@ class UnknownMessage:
     type: str = "hologram_message"
     events: int = 0
 
+    def __post_init__(self) -> None:
+        arguments.text("type", self.type)
+        arguments.whole("events", self.events)
+
 
 @dataclass(frozen=True, slots=True)
 class ExtraFields:
@@ -178,6 +192,9 @@ class ExtraFields:
     """
 
     fields: Mapping[str, object] = field(default_factory=lambda: {"hologram": True})
+
+    def __post_init__(self) -> None:
+        arguments.json_object("fields", self.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +207,9 @@ class WrongType:
 
     content_type: str = "text/html; charset=utf-8"
 
+    def __post_init__(self) -> None:
+        arguments.header_value("content_type", self.content_type)
+
 
 @dataclass(frozen=True, slots=True)
 class BadChunk:
@@ -200,6 +220,9 @@ class BadChunk:
     """
 
     events: int = 0
+
+    def __post_init__(self) -> None:
+        arguments.whole("events", self.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +236,7 @@ class Trim:
     keep: int
 
     def __post_init__(self) -> None:
-        _not_negative("keep", self.keep)
+        arguments.whole("keep", self.keep)
 
 
 Fault = (
@@ -233,24 +256,81 @@ Fault = (
     | Trim
 )
 
+_KINDS: tuple[type[Fault], ...] = get_args(Fault)
+_METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS")
+
 
 def _one_place(events: int | None, bytes_: int | None) -> None:
+    for name, value in (("events", events), ("bytes", bytes_)):
+        if value is not None:
+            arguments.whole(name, value)
     if (events is None) == (bytes_ is None):
-        raise ValueError("either after so many events or after so many bytes")
-    _not_negative("events", events)
-    _not_negative("bytes", bytes_)
+        raise ValueError("either after so many events or after so many bytes: give events or bytes")
 
 
-def _not_negative(name: str, value: float | None) -> None:
-    if value is not None and value < 0:
-        raise ValueError(f"{name} is not negative, and not {value}")
+class UnusedFaultError(AssertionError):
+    """A planned fault did not happen, or not as often as planned."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Planned:
-    fault: Fault | None
-    on: str | None
-    left: float
+class Planned:
+    """A planned fault, and how often it has happened.
+
+    Args:
+        fault: The fault; None for requests that are left alone.
+        on: The requests that it is meant for; None for all.
+        times: How often it is to happen; None for every time.
+    """
+
+    __slots__ = ("_happened", "_taken", "fault", "on", "times")
+
+    def __init__(self, fault: Fault | None, on: str | None, times: int | None) -> None:
+        self.fault = fault
+        self.on = on
+        self.times = times
+        self._taken = 0
+        self._happened = 0
+
+    def take(self) -> bool:
+        """Count a request that gets the fault. Return True if the fault is meant for more requests."""
+        self._taken += 1
+        return self.times is None or self._taken < self.times
+
+    def happen(self) -> None:
+        """Count that the fault happens. Called before a client can notice it."""
+        self._happened += 1
+
+    @property
+    def unused(self) -> str | None:
+        """The fault, and how often it happened of how often it should have; None if it did."""
+        if self.fault is None or self._happened >= (1 if self.times is None else self.times):
+            return None
+        where = "" if self.on is None else f" on {self.on}"
+        how_often = f"happened {self._happened} of {self.times} times" if self._happened else "never happened"
+        cause = ""
+        if self._taken > self._happened:
+            requests = "1 request" if self._taken == 1 else f"{self._taken} requests"
+            cause = f"; {requests} got it, but the end of the response came first, or there is no place for it"
+        return f"{self.fault}{where} {how_often}{cause}"
+
+
+class Due:
+    """The fault of one request.
+
+    Attributes:
+        fault: The fault; None if the request is left alone.
+    """
+
+    __slots__ = ("_planned", "fault")
+
+    def __init__(self, planned: Planned | None = None) -> None:
+        self._planned: Planned | None = planned
+        self.fault: Fault | None = None if planned is None else planned.fault
+
+    def happen(self) -> None:
+        """Note, once, that the fault happens."""
+        planned, self._planned = self._planned, None
+        if planned is not None:
+            planned.happen()
 
 
 class Faults:
@@ -261,7 +341,8 @@ class Faults:
     """
 
     def __init__(self) -> None:
-        self._plan: list[_Planned] = []
+        self._plan: list[Planned] = []
+        self._all: list[Planned] = []
         self._lock = threading.Lock()
         self.refuse: Callable[[Refuse], None] | None = None
 
@@ -278,40 +359,68 @@ class Faults:
             times: how often each fault happens; None for every time.
 
         Raises:
+            TypeError: If an argument has another type.
             ValueError: there is no such operation; ``times`` is less than 1; a :class:`Refuse` is to happen to one
-                operation, or for ever.
+                operation, or for ever; there are no faults.
         """
-        if on is not None and "/" not in on and on not in OPERATIONS:
-            raise ValueError(f"no operation {on!r}; there are {', '.join(sorted(OPERATIONS))}, or a path such as /v1/*")
-        if times is not None and times < 1:
-            raise ValueError(f"a fault happens at least once, not {times} times")
+        if not faults:
+            raise ValueError("faults must hold at least one fault, got none")
+        for fault in faults:
+            if fault is not None and not isinstance(fault, _KINDS):
+                raise TypeError(f"a fault must be one of letta_ext.testing, such as Cut(events=3), got {fault!r}")
+        _check_on(on)
+        if times is not None:
+            if isinstance(times, bool) or not isinstance(times, int):
+                raise TypeError(f"times must be an int, or None for every time, got {times!r}")
+            if times < 1:
+                raise ValueError(f"a fault happens at least once, not {times} times")
         for fault in faults:
             if isinstance(fault, Refuse) and (on is not None or times is None):
                 raise ValueError("a refused connection has no operation yet, and ends at some time")
         with self._lock:
-            self._plan += [_Planned(fault, on, float("inf") if times is None else times) for fault in faults]
+            added = [Planned(fault, on, times) for fault in faults]
+            self._plan += added
+            # Those that have happened are not needed any more, however many are added in a run.
+            self._all = [known for known in self._all if known.unused is not None] + added
         self.turn()
 
     def clear(self) -> None:
-        """Let nothing happen any more."""
+        """Let nothing happen any more, and forget what was planned."""
         with self._lock:
             self._plan.clear()
+            self._all.clear()
+
+    @property
+    def unused(self) -> list[str]:
+        """The faults that were planned and did not happen, each as a line of text."""
+        with self._lock:
+            return [line for planned in self._all if (line := planned.unused) is not None]
+
+    def assert_happened(self) -> None:
+        """Fail if a planned fault did not happen, or not as often as planned.
+
+        Raises:
+            UnusedFaultError: If so; it names them all.
+        """
+        unused = self.unused
+        if unused:
+            raise UnusedFaultError("\n".join(unused))
 
     def __len__(self) -> int:
         """How many entries the plan still has."""
         with self._lock:
             return len(self._plan)
 
-    def next(self, method: str, path: str) -> tuple[Fault | None, Refuse | None]:
+    def next(self, method: str, path: str) -> tuple[Due, Refuse | None]:
         """Take from the plan the fault of a request, and how connections are refused after it, if they are."""
         with self._lock:
-            fault = None
+            due = Due()
             for index, planned in enumerate(self._plan):
                 if not isinstance(planned.fault, Refuse) and _matches(planned.on, method, path):
-                    fault = planned.fault
+                    due = Due(planned)
                     self._take(index)
                     break
-            return fault, self._refuse_now()
+            return due, self._refuse_now()
 
     def turn(self) -> None:
         """Refuse connections, if that comes next and there is a server to do so."""
@@ -321,18 +430,29 @@ class Faults:
         self.refuse(fault)
 
     def _refuse_now(self) -> Refuse | None:
-        fault = self._plan[0].fault if self._plan else None
-        if not isinstance(fault, Refuse):
+        planned = self._plan[0] if self._plan else None
+        if planned is None or not isinstance(planned.fault, Refuse):
             return None
         self._take(0)
-        return fault
+        planned.happen()
+        return planned.fault
 
     def _take(self, index: int) -> None:
-        planned = self._plan[index]
-        if planned.left > 1:
-            self._plan[index] = _Planned(planned.fault, planned.on, planned.left - 1)
-        else:
+        if not self._plan[index].take():
             del self._plan[index]
+
+
+def _check_on(on: object) -> None:
+    if on is None:
+        return
+    if not isinstance(on, str):
+        raise TypeError(f"on must be an operation or a path, got {on!r}")
+    if "/" not in on and on not in OPERATIONS:
+        raise ValueError(f"no operation {on!r}; there are {', '.join(sorted(OPERATIONS))}, or a path such as /v1/*")
+    method, _, path = on.rpartition(" ")
+    if "/" in on and (not path.startswith(("/", "*")) or not (method == "" or method in _METHODS)):
+        methods = ", ".join(_METHODS)
+        raise ValueError(f"on must be a path such as /v1/*, perhaps behind one of {methods} and a space, got {on!r}")
 
 
 def _matches(on: str | None, method: str, path: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from http import HTTPStatus
+from http.client import responses
 from typing import Protocol
 
 from starlette.responses import Response
@@ -14,8 +14,8 @@ from .faults import (
     Answer,
     BadChunk,
     Cut,
+    Due,
     ExtraFields,
-    Fault,
     Faults,
     LostAnswer,
     LostRequest,
@@ -53,40 +53,44 @@ def faulty(app: ASGIApp, faults: Faults, lines: Lines, state: State, gate: Gate)
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        fault, refuse = faults.next(scope["method"], scope["path"])
-        scope[FAULT] = fault
+        due, refuse = faults.next(scope["method"], scope["path"])
+        scope[FAULT] = due.fault
         if refuse is None:
-            await _happen(fault, app, scope, receive, send)
+            await _happen(due, app, scope, receive, send)
             return
         # Shut before the answer goes out, or its client could be back before.
         gate.shut(spare=scope["client"])
         try:
-            await _happen(fault, app, scope, receive, _closing(send))
+            await _happen(due, app, scope, receive, _closing(send))
         finally:
             gate.open_after(refuse.seconds)
 
-    async def _happen(fault: Fault | None, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _happen(due: Due, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        fault = due.fault
         match fault:
             case None:
                 await app(scope, receive, send)
             case Answer() | Redirect():
                 await _read(receive)
-                await _instead(fault, str(scope["path"]))(scope, receive, send)
+                due.happen()
+                await _instead(fault, scope["raw_path"].decode("latin-1"))(scope, receive, send)
             case LostRequest():
                 # Read whole: a connection that is closed upon unread bytes is reset instead.
                 await _read(receive)
+                due.happen()
                 lines.of(scope["client"]).cut()
             case Cut(how="end", events=int(events)):
-                await app(scope, receive, _Ending(send, events).send)
+                await app(scope, receive, _Ending(send, events, due).send)
             case Cut() | Stall() | Slow() | LostAnswer() | BadChunk():
                 carried = Cut(bytes=0) if isinstance(fault, LostAnswer) else fault
-                await _Courier(lines.of(scope["client"]), send, carried).carry(app, scope, receive)
+                await _Courier(lines.of(scope["client"]), send, carried, due).carry(app, scope, receive)
             case Trim():
+                due.happen()
                 for run in state.runs.values():
                     run.journal.trim(fault.keep)
                 await app(scope, receive, send)
             case Malformed() | UnknownMessage() | ExtraFields() | WrongType():
-                await app(scope, receive, Rewriting(send, fault).send)
+                await app(scope, receive, Rewriting(send, fault, due.happen).send)
             case Refuse():
                 raise AssertionError("connections are refused before there is a request")
 
@@ -128,9 +132,11 @@ def _instead(fault: Answer | Redirect, path: str) -> Response:
     if fault.retry_after is not None:
         after = fault.retry_after
         headers["retry-after"] = after if isinstance(after, str) else f"{after:g}"
+    if fault.status in (204, 304):
+        return Response(None, fault.status, headers)  # neither has a body
     if isinstance(fault.body, str):
         return Response(fault.body, fault.status, headers, "text/plain")
-    body = fault.body if fault.body is not None else {"detail": HTTPStatus(fault.status).phrase}
+    body = fault.body if fault.body is not None else {"detail": responses.get(fault.status, "Unknown")}
     return Response(json.dumps(body), fault.status, headers, "application/json")
 
 
@@ -142,9 +148,10 @@ def _events(message: Message) -> int:
 class _Ending:
     """Ends a body properly after so many events, as a proxy may do."""
 
-    def __init__(self, send: Send, events: int) -> None:
+    def __init__(self, send: Send, events: int, due: Due) -> None:
         self._send = send
         self._left = events
+        self._due = due
         self._ended = False
 
     async def send(self, message: Message) -> None:
@@ -153,6 +160,7 @@ class _Ending:
         body = message["type"] == "http.response.body"
         if body and self._left <= 0:
             self._ended = True
+            self._due.happen()
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
             return
         await self._send(message)
@@ -162,7 +170,8 @@ class _Ending:
 class _Courier:
     """Carries the bytes of one answer over a line, and harms them on the way."""
 
-    def __init__(self, line: Line, send: Send, fault: Cut | Stall | Slow | BadChunk) -> None:
+    def __init__(self, line: Line, send: Send, fault: Cut | Stall | Slow | BadChunk, due: Due) -> None:
+        self._due = due
         self._line = line
         self._send = send
         self._fault = fault
@@ -194,6 +203,7 @@ class _Courier:
 
     async def _break_in(self) -> None:
         self._happened = True
+        self._due.happen()
         match self._fault:
             case Cut():
                 self._line.cut(reset=self._fault.how == "reset")
@@ -209,6 +219,7 @@ class _Courier:
         """Put bytes on the line, up to the one after which something happens."""
         fault = self._fault
         if isinstance(fault, Slow):
+            self._due.happen()
             for at in range(0, len(data), fault.size):
                 if await self._line.lost(fault.pause):
                     return

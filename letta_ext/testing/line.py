@@ -9,6 +9,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -111,8 +112,12 @@ class Line(asyncio.Transport):
             self._transport.close()
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close at once, also where a process that was forked meanwhile still has the socket."""
         self._held = None
+        bound = self._transport.get_extra_info("socket")
+        if bound is not None:
+            with suppress(OSError):
+                bound.shutdown(socket.SHUT_RDWR)
         self._transport.abort()
 
     def is_closing(self) -> bool:

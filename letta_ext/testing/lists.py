@@ -11,8 +11,8 @@ from .requests import Page, StepFilter
 
 
 def check_limit(limit: int) -> None:
-    """Raise what the real server's database makes of a negative limit."""
-    if limit < 0:
+    """Raise what the real server's database makes of a limit that is negative or longer than 64 bits."""
+    if not 0 <= limit < 2**63:
         raise errors.plain(500, "A database error occurred.")
 
 

@@ -56,11 +56,16 @@ class Loop:
             RunCancelledError: the run was cancelled.
         """
         self.usage.streamed = self.mode == "tokens"
-        async for message in self._steps():
-            types = self.request.types
-            if types is None or message["message_type"] in types:
-                self.begun = True
-                yield message
+        try:
+            async for message in self._steps():
+                types = self.request.types
+                if types is None or message["message_type"] in types:
+                    self.begun = True
+                    yield message
+        except (errors.RunFailedError, RunCancelledError):
+            raise
+        except Exception as error:  # a function of the script may raise any exception
+            raise self.state.failed(error) from error
         self.agent.last_stop_reason = self.reason
 
     async def _steps(self) -> AsyncIterator[Json]:
@@ -186,9 +191,7 @@ class Loop:
         message.step_id = step.id
         message.reasoning = turn.reasoning
         message.text = turn.streamed_text if self.mode == "tokens" and turn.streamed_text else turn.text
-        exchange = trace.Exchange(
-            self.thread.context, said, message, calls, turn.usage, failed=turn.fail is not None
-        )
+        exchange = trace.Exchange(self.thread.context, said, message, calls, turn.usage, failed=turn.fail is not None)
         streamed: list[str] = []
         pause = self.state.delay if turn.token_delay is None else turn.token_delay
         try:
@@ -219,7 +222,7 @@ class Loop:
         message.tool_calls = calls if self.agent.parallel_tool_calls else calls[:1]
         async for rendered in self._act(step, said, message):
             yield rendered
-        if turn.usage.total > compaction.TRIGGER_SHARE * self.agent.context_window:
+        if compaction.is_due(turn.usage.total, self.agent.context_window):
             async for told in self._compact(step, "post_step_context_check"):
                 yield told
 

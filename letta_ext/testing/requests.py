@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
+
+from letta_api.enums import MessageType
 
 from . import content, errors
 from .ids import UUID4, IdSource
 from .records import Approval, Json, ToolReturn
 from .validation import NOT_AN_OBJECT, Fields, Place, Problems, is_object, is_sequence
-from .wire import MESSAGE_TYPES
 
 Order = Literal["asc", "desc"]
 Speaker = Literal["user", "system", "assistant"]
@@ -158,7 +159,7 @@ def step_filter(fields: Fields) -> StepFilter:
 
 def message_types(fields: Fields) -> Sequence[str] | None:
     """Read which message types are wanted; None for all."""
-    return fields.optional_choices("include_return_message_types", MESSAGE_TYPES)
+    return fields.optional_choices("include_return_message_types", get_args(MessageType))
 
 
 def send(fields: Fields, ids: IdSource, *, anything: bool) -> Send:
@@ -240,7 +241,7 @@ def _message(item: object, place: Place, problems: Problems, ids: IdSource) -> S
         else:
             trial.add("model_attributes_type", (*place, label), NOT_AN_OBJECT, item)
         found += trial.found
-    problems.found += found
+    problems.extend(found)
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.types import Message, Send
 
@@ -20,9 +20,13 @@ class Rewriting:
     Args:
         send: where it goes.
         fault: what becomes of it.
+        happen: called before the content changes.
     """
 
-    def __init__(self, send: Send, fault: Malformed | UnknownMessage | ExtraFields | WrongType) -> None:
+    def __init__(
+        self, send: Send, fault: Malformed | UnknownMessage | ExtraFields | WrongType, happen: Callable[[], None]
+    ) -> None:
+        self._happen = happen
         self._send = send
         self._fault = fault
         self._start: Message = {}
@@ -37,6 +41,7 @@ class Rewriting:
             headers = dict(message["headers"])
             self._stream = headers.get(b"content-type", b"").startswith(b"text/event-stream")
             if isinstance(self._fault, WrongType):
+                self._happen()
                 headers[b"content-type"] = self._fault.content_type.encode("latin-1")
                 message["headers"] = list(headers.items())
             if self._stream:
@@ -60,13 +65,26 @@ class Rewriting:
     def _json(self, body: bytes) -> bytes:
         match self._fault:
             case Malformed():
+                self._happen()
                 return body[: len(body) // 2]
             case WrongType():
                 return body
             case ExtraFields(fields=fields):
-                return wire.encode(_extended(json.loads(body), fields)).encode()
-            case UnknownMessage():
-                return wire.encode(_with_message(json.loads(body), self._fault)).encode()
+                return self._changed(body, lambda value: _extended(value, fields))
+            case UnknownMessage() as fault:
+                return self._changed(body, lambda value: _with_message(value, fault))
+
+    def _changed(self, body: bytes, change: Callable[[object], object]) -> bytes:
+        """Return JSON with a change, or as it is if there is no place for the change."""
+        try:
+            before = json.loads(body)
+        except ValueError:
+            return body
+        after = change(before)
+        if after == before:
+            return body
+        self._happen()
+        return wire.encode(after).encode()
 
     def _event(self, event: bytes) -> bytes:
         """Return an event as it is sent, and before it perhaps another one."""
@@ -74,10 +92,13 @@ class Rewriting:
         head, found, data = event.partition(_DATA)
         match self._fault:
             case Malformed(events=place) if place == count:
+                self._happen()
                 return head + found + data[: len(data) // 2]
             case UnknownMessage(events=place) if place == count:
+                self._happen()
                 return _DATA + wire.encode(_message(self._fault.type)).encode() + wire.END_OF_EVENT + event
             case ExtraFields(fields=fields) if data.startswith(b"{"):
+                self._happen()
                 return head + found + wire.encode(_extended(json.loads(data), fields)).encode()
             case _:
                 return event

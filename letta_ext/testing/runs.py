@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from . import wire
+from . import arguments, wire
 from .records import Json
 
 KEPT_FOR = timedelta(hours=3)
@@ -174,6 +174,12 @@ class Keepalive:
 
     interval: float = 30.0
     limit: float = 1800.0
+
+    def __post_init__(self) -> None:
+        arguments.seconds("interval", self.interval)
+        arguments.seconds("limit", self.limit)
+        if self.interval == 0:
+            raise ValueError("interval must be positive, got 0")
 
 
 async def follow(

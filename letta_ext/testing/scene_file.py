@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -16,6 +16,7 @@ from .faults import Fault
 from .reading import Misfit, read
 from .scenes import SOURCE, Stage, build
 from .script import Rule
+from .state import State
 from .validation import is_object
 
 
@@ -37,7 +38,7 @@ class _Answers:
 class _Tool:
     name: str
     answers: str | None = None
-    status: str = "success"
+    status: Literal["success", "error"] = "success"
     stdout: Sequence[str] = ()
     stderr: Sequence[str] = ()
     requires_approval: bool = False
@@ -72,11 +73,12 @@ class _When:
     times: int | None = 1
 
 
-def load(path: Path) -> Stage:
+def load(path: Path, state: State | None = None) -> Stage:
     """Return the stage that a scene file sets.
 
     Args:
         path: the file.
+        state: the memory to set it in; a new one by default.
 
     Raises:
         ValueError: the file is no scene; the message says where it is wrong.
@@ -84,15 +86,15 @@ def load(path: Path) -> Stage:
     """
     try:
         data = yamls.load(path.read_text(encoding="utf-8"))
-        return _stage(read(_File, {} if data is None else data))
+        return _stage(read(_File, {} if data is None else data), state)
     except (Misfit, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: {' '.join(str(error).split())}") from None
 
 
-def _stage(scene: _File) -> Stage:
-    stage = build("default")
+def _stage(scene: _File, memory: State | None) -> Stage:
+    stage = build("default", memory)
     state, script = stage.state, stage.state.script
     agent = state.agent(stage.agent_id)
     agent.name, agent.system = scene.agent.name, scene.agent.system

@@ -42,7 +42,8 @@ def create_tool(state: State, source_code: str, *, requires_approval: bool) -> T
     """
     try:
         functions = [node for node in ast.parse(source_code).body if isinstance(node, ast.FunctionDef)]
-    except SyntaxError as error:
+        schemas = [_parameters(node, ast.get_docstring(node) or "") for node in functions[-1:]]
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two if it is nested too deeply
         raise errors.plain(400, f"Failed to parse source code: {error}") from None
     if not functions:
         raise errors.plain(400, "No functions found in source code")
@@ -56,7 +57,7 @@ def create_tool(state: State, source_code: str, *, requires_approval: bool) -> T
         name=function.name,
         description=docstring.splitlines()[0] if docstring else None,
         source_code=source_code,
-        parameters=_parameters(function, docstring or ""),
+        parameters=schemas[-1],
         requires_approval=requires_approval,
     )
     state.tools[tool.id] = tool
@@ -68,7 +69,7 @@ def _parameters(function: ast.FunctionDef, docstring: str) -> Json:
     properties: Json = {}
     for argument in function.args.args:
         annotation = ast.unparse(argument.annotation) if argument.annotation else "str"
-        described = re.search(rf"^\s*{argument.arg}\s*(?:\([^)]*\))?:\s*(.+)$", docstring, re.MULTILINE)
+        described = re.search(rf"^[ \t]*{argument.arg}[ \t]*(?:\([^)\n]*\))?:[ \t]*(.+)$", docstring, re.MULTILINE)
         properties[argument.arg] = {
             "type": _JSON_TYPES.get(annotation.partition("[")[0], "string"),
             "description": described.group(1) if described else None,

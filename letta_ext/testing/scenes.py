@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from . import scenery, trace, wire
+from . import arguments, scenery, trace, wire
 from .agent import Usage
+from .clock import Clock
 from .faults import Faults
 from .records import Agent, Message, Step, Thread
 from .runs import Run
@@ -48,25 +49,41 @@ class Stage:
     faults: Faults = field(default_factory=Faults)
 
 
-def staged(scene: Scene | Stage | Path | str) -> Stage:
+def staged(scene: Scene | Stage | Path | str, clock: Clock | None = None) -> Stage:
     """Return a stage: one that was set, or the one of a scene's name, or of a scene file.
 
     Args:
         scene: the stage, the name or the path.
+        clock: where the time comes from; by default from a :class:`TickingClock`, or the stage's own.
 
     Raises:
+        TypeError: it is none of these.
         ValueError: there is no such scene, or the file is none.
+        OSError: the file cannot be read.
     """
     if isinstance(scene, Stage):
+        if clock is not None:
+            scene.state.clock = clock
         return scene
+    if not isinstance(scene, (str, Path)):
+        raise TypeError(f"scene must be a name, a path or a Stage, got {arguments.shown(scene)}")
+    state = State() if clock is None else State(clock=clock)
     for name in SCENES:
         if scene == name:
-            return build(name)
-    if not Path(scene).is_file():
-        raise ValueError(f"no scene {str(scene)!r}; there are {', '.join(SCENES)}, or the path of a scene file")
+            return build(name, state)
+    if not _is_file(Path(scene)):
+        known = ", ".join(SCENES)
+        raise ValueError(f"no scene {arguments.shown(str(scene))}; there are {known}, or the path of a scene file")
     from .scene_file import load  # it needs this module
 
-    return load(Path(scene))
+    return load(Path(scene), state)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or that no file can have
+        return False
 
 
 def build(scene: Scene = "default", state: State | None = None) -> Stage:
@@ -79,8 +96,8 @@ def build(scene: Scene = "default", state: State | None = None) -> Stage:
     Raises:
         ValueError: there is no such scene.
     """
-    if scene not in SCENES:
-        raise ValueError(f"no scene {scene!r}; there are {', '.join(SCENES)}")
+    if not isinstance(scene, str) or scene not in SCENES:
+        raise ValueError(f"no scene {arguments.shown(scene)}; there are {', '.join(SCENES)}")
     state = state or State()
     tools = [
         scenery.create_tool(state, SOURCE.format(name=name), requires_approval=name == "guarded")

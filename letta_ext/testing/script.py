@@ -5,9 +5,9 @@ scenario runs against both:
 
 ========================  ============================================================
 ``CALL name [name ...]``  calls these tools once, all in one turn, if they are offered
-``LONG n``                answers n words
+``LONG n``                answers n words, 1,000,000 at most
 ``REASON``                thinks before it answers
-``FAIL status``           the model answers that HTTP status
+``FAIL status``           the model answers that HTTP status, from 400 to 599
 anything else             answers six words
 ========================  ============================================================
 """
@@ -21,7 +21,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from .agent import Call, ToolAnswer, Turn
+from .arguments import instance, sequence, shown, text
 from .validation import is_object
+
+LONGEST = 1_000_000
+"""How many words ``LONG`` answers at most."""
 
 Answer = Turn | str | Callable[[str], Turn | str]
 """One answer of a script: a turn, what a turn says, or a function that makes either of the user's message."""
@@ -44,6 +48,16 @@ class Rule:
 
     message: str | re.Pattern[str]
     answers: Sequence[Answer]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.message, (str, re.Pattern)) or (
+            isinstance(self.message, re.Pattern) and not isinstance(self.message.pattern, str)
+        ):
+            raise TypeError(f"message must be a str or a compiled pattern of str, got {shown(self.message)}")
+        for index, answer in enumerate(sequence("answers", self.answers)):
+            check_answer(f"answers[{index}]", answer)
+        if not self.answers:
+            raise ValueError("a rule needs at least one answer")
 
     def fits(self, said: str) -> bool:
         """Tell whether the user's message is one that this rule is about."""
@@ -72,7 +86,14 @@ class Script:
     tools: dict[str, Tool] = field(default_factory=dict[str, Tool])
 
     def say(self, *answers: Answer) -> None:
-        """Append answers that are given once each, whatever the user says; a string is a turn that only says it."""
+        """Append answers that are given once each, whatever the user says; a string is a turn that only says it.
+
+        Raises:
+            TypeError: If an answer is not a str, a :class:`Turn` or a function.
+            ValueError: If a text contains NUL or lone surrogates.
+        """
+        for index, answer in enumerate(answers):
+            check_answer(f"answers[{index}]", answer)
         self.turns.extend(answers)
 
     def when(self, message: str | re.Pattern[str], *answers: Answer) -> None:
@@ -86,10 +107,9 @@ class Script:
             answers: what to answer.
 
         Raises:
-            ValueError: there are no answers.
+            TypeError: If an argument has another type.
+            ValueError: there are no answers, or a text contains NUL or lone surrogates.
         """
-        if not answers:
-            raise ValueError("a rule needs at least one answer")
         self.rules.append(Rule(message, answers))
 
     def next_turn(self, said: str, offered: Sequence[str], *, after_tool: bool, done: int = 0) -> Turn:
@@ -127,7 +147,10 @@ class Script:
             answer = tool(given) if callable(tool) else tool
         except Exception as error:  # noqa: BLE001 - whatever a tool raises, the agent is told, as on the real server
             return ToolAnswer(f"Error executing function {name}: {type(error).__name__}: {error}", "error")
-        return ToolAnswer(answer) if isinstance(answer, str) else answer
+        if isinstance(answer, str):
+            return ToolAnswer(answer)
+        instance(f"the answer of the tool {name}", answer, ToolAnswer)
+        return answer
 
 
 def _arguments(written: str) -> dict[str, object]:
@@ -140,12 +163,23 @@ def _arguments(written: str) -> dict[str, object]:
 
 def _turn(answer: Answer, said: str) -> Turn:
     given = answer(said) if callable(answer) else answer
-    return Turn(text=given) if isinstance(given, str) else given
+    if isinstance(given, str):
+        return Turn(text=given)
+    instance("an answer of the script", given, Turn)
+    return given
+
+
+def check_answer(name: str, answer: object) -> None:
+    """Refuse an answer of a script that is not a str, a turn or a function."""
+    if isinstance(answer, str):
+        text(name, answer)
+    elif not isinstance(answer, Turn) and (isinstance(answer, type) or not callable(answer)):
+        raise TypeError(f"{name} must be a str, a Turn or a function, got {shown(answer)}")
 
 
 def steered_turn(said: str, offered: Sequence[str], *, after_tool: bool) -> Turn:
     """Return the answer that the user's message asks for."""
-    if match := re.search(r"FAIL (\d+)", said):
+    if match := re.search(r"FAIL ([45][0-9][0-9])(?![0-9])", said):
         return Turn(fail=int(match.group(1)))
     reasoning = "thinking about it" if "REASON" in said else None
     match = re.search(r"CALL ((?:\w+ ?)+)", said)
@@ -153,7 +187,7 @@ def steered_turn(said: str, offered: Sequence[str], *, after_tool: bool) -> Turn
         wanted = [name for name in match.group(1).split() if name in offered]
         if wanted:
             return Turn(reasoning=reasoning, calls=[Call(name) for name in wanted])
-    match = re.search(r"LONG (\d+)", said)
-    words = " ".join(f"word{number}" for number in range(int(match.group(1)) if match else 6))
+    match = re.search(r"LONG ([0-9]{1,9})", said)
+    words = " ".join(f"word{number}" for number in range(min(int(match.group(1)), LONGEST) if match else 6))
     # Its tokens end in a space each, the last one too; its whole answer does not.
     return Turn(text=words, reasoning=reasoning, streamed_text=f"{words} ")

@@ -103,6 +103,11 @@ async def _stream(state: State, thread: Thread, loop: Loop) -> None:
             await run.send(message)
         reason = loop.reason
         ending = [wire.sse(wire.stop_reason(reason)), wire.sse(loop.usage.as_json()), wire.DONE]
+    except asyncio.CancelledError:
+        # The server stops: whoever starts it again finds the conversation free.
+        run.finish("failed", state.clock.now(), "error")
+        state.unlock(thread, run)
+        raise
     except RunCancelledError:
         status, reason = "cancelled", "cancelled"
         # Only in the background is a cancelled stream brought to its proper end.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,13 +15,15 @@ from typing import Any, Self
 
 from starlette.applications import Starlette
 
+from . import arguments
 from .app import create_app
+from .clock import Clock, checked_clock
 from .faults import Faults, Refuse
 from .scenes import Scene, Stage, staged
 from .script import Script
-from .serving import Server, listen, url_of
+from .serving import Server, check_host, check_port, listen, url_of
 from .state import State
-from .traffic import KEPT, Received, SpecificationError
+from .traffic import Received, RequestLog, SpecificationError
 
 _PATIENCE = 10.0
 
@@ -39,11 +42,17 @@ class EmbeddedServer:
         host: where to listen.
         port: the port; 0 takes a free one.
         delay: seconds to wait before each token; None for what the scene says, which is 0 unless it says more.
+        clock: where the time comes from, such as ``SystemClock()``. By default a :class:`TickingClock`, which begins
+            with the year 2026 and moves only when it is read or advanced.
         check: whether every request and every answer is held against the specification. What does not fit is noted
             in :attr:`requests`, and raised when the ``with`` block is left.
+        check_faults: whether every fault that was planned must have happened when the ``with`` block is left. The
+            fixture of the pytest plugin sets it.
 
     Raises:
-        ValueError: there is no such scene, or its file is not one.
+        TypeError: If an argument has another type.
+        ValueError: there is no such scene, or its file is not one; or an argument makes no sense.
+        OSError: the scene's file cannot be read.
     """
 
     def __init__(
@@ -53,19 +62,31 @@ class EmbeddedServer:
         host: str = "127.0.0.1",
         port: int = 0,
         delay: float | None = None,
+        clock: Clock | None = None,
         check: bool = True,
+        check_faults: bool = False,
     ) -> None:
-        self._stage = staged(scene)
+        check_host(host)
+        check_port(port)
+        if delay is not None:
+            arguments.seconds("delay", delay)
+        arguments.flag("check", check)
+        arguments.flag("check_faults", check_faults)
+        self._stage = staged(scene, None if clock is None else checked_clock(clock))
         self.app: Starlette = create_app(self._stage)
         if delay is not None:
             self._stage.state.delay = delay
-        self._requests: deque[Received] = deque(maxlen=KEPT)
+        self._requests = RequestLog()
         self._check = check
+        self._check_faults = check_faults
         self._host = host
         self._port = port
         self._url: str | None = None
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
+        self._bound: socket.socket | None = None
+        self._process = os.getpid()
+        self._changing = threading.RLock()
 
     @property
     def state(self) -> State:
@@ -84,8 +105,8 @@ class EmbeddedServer:
 
     @property
     def requests(self) -> list[Received]:
-        """The requests that came, the newest 10,000 of them, with what became of each."""
-        return list(self._requests)
+        """The requests that came, the newest 10,000 of them (64 MiB of bodies), with what became of each."""
+        return self._requests.all()
 
     @property
     def agent_id(self) -> str:
@@ -115,38 +136,77 @@ class EmbeddedServer:
             OSError: the port is taken.
             RuntimeError: the server did not come up, or it runs already.
         """
-        if self._server is not None:
-            raise RuntimeError("the embedded server runs already")
-        bound = listen(self._host, self._port)
-        self._url = url_of(bound)
-        server = Server(self.app, self._stage, self._requests, check=self._check)
-        self._server = server
-        self._thread = threading.Thread(target=server.run, args=([bound],), name="letta-embedded-server", daemon=True)
-        self._thread.start()
-        deadline = time.monotonic() + _PATIENCE
-        while not server.started:
-            if not self._thread.is_alive() or time.monotonic() > deadline:
-                raise RuntimeError("the embedded server did not start")
-            time.sleep(0.001)
-        self.faults.refuse = self._refuse
+        self._leave_parent()
+        with self._changing:
+            if self._server is not None:
+                raise RuntimeError("the embedded server runs already")
+            bound = listen(self._host, self._port)
+            try:
+                self._run(bound)
+            except BaseException:  # an interrupt included: nothing stays behind
+                bound.close()
+                self._halt()
+                raise
         self.faults.turn()
         return self
 
+    def _run(self, bound: socket.socket) -> None:
+        self._url = url_of(bound)
+        self._bound = bound
+        self._server = server = Server(self.app, self._stage, self._requests, check=self._check)
+        thread = threading.Thread(target=server.run, args=([bound],), name="letta-embedded-server", daemon=True)
+        thread.start()
+        self._thread = thread
+        deadline = time.monotonic() + _PATIENCE
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise RuntimeError("the embedded server did not start")
+            time.sleep(0.001)
+        self.faults.refuse = self._refuse
+
     def stop(self) -> None:
-        """Stop at once, cutting what is still being sent."""
-        if self._server is None or self._thread is None:
-            return
+        """Stop at once, cutting what is still being sent. A server that does not run is left alone.
+
+        Raises:
+            RuntimeError: a function of the script is still running after 10 seconds, and keeps the server's thread.
+        """
+        self._leave_parent()
+        with self._changing:
+            thread = self._thread
+            self._halt()
+        if thread is not None and thread is not threading.current_thread() and thread.is_alive():
+            raise RuntimeError(
+                f"the embedded server did not stop within {_PATIENCE:g} s: a function of its script runs"
+            )
+
+    def _halt(self) -> None:
+        server, thread = self._server, self._thread
+        self._server = self._thread = self._url = self._bound = None
         self.faults.refuse = None
-        self._server.stop()
-        self._thread.join(_PATIENCE)
-        self._server = self._thread = self._url = None
+        if server is None:
+            return
+        server.stop()
+        # A function of the script that stops the server runs in its thread.
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_PATIENCE)
+
+    def _leave_parent(self) -> None:
+        """Forget the server of the process that this one was forked from. Its thread does not exist here."""
+        if self._process == os.getpid():
+            return
+        self._process = os.getpid()
+        self._changing = threading.RLock()
+        if self._bound is not None:
+            self._bound.close()  # the parent's stays open
+        self._server = self._thread = self._url = self._bound = None
+        self.faults.refuse = None
 
     @contextmanager
     def down(self) -> Generator[None]:
         """Refuse connections while the block runs, as where no server is. What is connected is closed."""
         server = self._server
-        if server is None:
-            raise RuntimeError("the embedded server is not running")
+        if server is None or self._process != os.getpid():
+            raise RuntimeError("the embedded server is not running in this process")
         self._in_loop(_shut(server))
         try:
             yield
@@ -156,12 +216,23 @@ class EmbeddedServer:
     def assert_conforming(self) -> None:
         """Fail if a request that the server took, or an answer that it gave, is not as the specification says.
 
+        It fails as well if a function of the script has raised an exception.
+
         Raises:
             SpecificationError: there are such; it names them all.
         """
-        found = [str(request) for request in self._requests if request.problems]
+        found = [str(request) for request in self.requests if request.problems]
+        found += self.state.failures
         if found:
             raise SpecificationError("\n".join(found))
+
+    def assert_faults_happened(self) -> None:
+        """Fail if a planned fault did not happen, or not as often as planned.
+
+        Raises:
+            UnusedFaultError: there are such; it names them all.
+        """
+        self.faults.assert_happened()
 
     def _refuse(self, fault: Refuse) -> None:
         if self._server is not None:
@@ -186,6 +257,8 @@ class EmbeddedServer:
         self.stop()
         if error is None:
             self.assert_conforming()
+            if self._check_faults:
+                self.assert_faults_happened()
 
 
 async def _shut(server: Server, seconds: float | None = None) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -13,24 +13,59 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
-from . import document
+from . import arguments, document
 from .faulty import faulty
 from .line import Lines, protocol
 from .scenes import Stage
-from .traffic import Received, checked, recorded
+from .traffic import Received, RequestLog, checked, recorded
 
 BACKLOG = 2048
 
 
+def check_host(host: object) -> None:
+    """Refuse a host to listen on that is not one. An empty host would be every address of the machine.
+
+    Raises:
+        TypeError: If it is not a str.
+        ValueError: If it is empty, or has characters that a host cannot have.
+    """
+    if not isinstance(host, str):
+        raise TypeError(f"host must be a str, got {arguments.shown(host)}")
+    if not re.fullmatch(r"[0-9A-Za-z._:%-]+", host):
+        remedy = "an address or a name, such as 127.0.0.1; 0.0.0.0 listens on every interface"
+        raise ValueError(f"host must be {remedy}, got {arguments.shown(host)}")
+
+
+def check_port(port: object) -> None:
+    """Refuse a port to listen on that is not one.
+
+    Raises:
+        TypeError: If it is not an int.
+        ValueError: If it is not between 0 and 65535.
+    """
+    arguments.whole("port", port, 0, 65535)
+
+
 def listen(host: str, port: int) -> socket.socket:
-    """Return a bound socket; port 0 takes a free one."""
+    """Return a bound socket; port 0 takes a free one.
+
+    Raises:
+        TypeError: If an argument has another type.
+        ValueError: If the host or the port is not one.
+        OSError: If the port is taken, or the host is not of this machine.
+    """
+    check_host(host)
+    check_port(port)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Said to be TCP, or asyncio leaves Nagle's algorithm on and every answer takes 40 ms.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
-    except OSError:
+    except UnicodeError:
+        bound.close()
+        raise ValueError(f"host must be an address or a name, got {arguments.shown(host)}") from None
+    except BaseException:
         bound.close()
         raise
     return bound
@@ -40,6 +75,14 @@ def url_of(bound: socket.socket) -> str:
     """Return the URL under which a bound socket is reached."""
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _close(listener: asyncio.Server) -> None:
+    """Stop listening, also where a process that was forked meanwhile still has the socket."""
+    for bound in listener.sockets:
+        with suppress(OSError):
+            bound.shutdown(socket.SHUT_RDWR)
+    listener.close()
 
 
 class Server(uvicorn.Server):
@@ -59,7 +102,7 @@ class Server(uvicorn.Server):
         self,
         app: ASGIApp,
         stage: Stage,
-        requests: deque[Received],
+        requests: RequestLog,
         *,
         check: bool,
         tell: Callable[[Received], None] | None = None,
@@ -70,7 +113,14 @@ class Server(uvicorn.Server):
         app = recorded(faulty(app, stage.faults, self._lines, stage.state, self), requests, tell)
         super().__init__(
             uvicorn.Config(
-                app, http=protocol(self._lines), log_level="critical", lifespan="off", access_log=False, ws="none"
+                app,
+                http=protocol(self._lines),
+                loop="asyncio",
+                log_config=None,  # or the logging of the whole process is configured
+                log_level="critical",
+                lifespan="off",
+                access_log=False,
+                ws="none",
             )
         )
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -99,7 +149,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close everything."""
         for listener in self.servers:
-            listener.close()
+            _close(listener)
         for bound in sockets or []:
             bound.close()
         if self._holder is not None:
@@ -121,14 +171,15 @@ class Server(uvicorn.Server):
         """Tell it to stop, from any thread."""
         self.should_exit = True
         if self.loop is not None:
-            self.loop.call_soon_threadsafe(self._told.set)
+            with suppress(RuntimeError):  # the loop is closed: it has stopped
+                self.loop.call_soon_threadsafe(self._told.set)
 
     def shut(self, spare: object = None) -> None:
         """Refuse new connections, and close all but the one to this client."""
         if self._holder is not None:
             return
         for listener in self.servers:
-            listener.close()
+            _close(listener)
         self.servers.clear()
         # Bound and not listening: connections are refused, and nobody else takes the port.
         self._holder = listen(*self._address)

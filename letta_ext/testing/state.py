@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from . import errors
+from . import arguments, errors
 from .clock import Clock, TickingClock
 from .ids import IdSource
 from .records import Agent, Conversation, Step, Thread, Tool
@@ -59,6 +59,7 @@ class State:
             without a word.
         order_relative_cursors: whether a conversation's cursors follow the sort order, as in Letta's cloud, instead
             of the time, as on a server of one's own.
+        failures: the exceptions that functions of the script raised.
         documented: makes the documentation's example calls work as they stand; set by the docs scene only.
     """
 
@@ -70,6 +71,7 @@ class State:
     kept_events: int = KEPT_EVENTS
     order_relative_cursors: bool = False
     documented: Documented | None = None
+    failures: list[str] = field(default_factory=list[str])
     tools: dict[str, Tool] = field(default_factory=dict[str, Tool])
     agents: dict[str, Agent] = field(default_factory=dict[str, Agent])
     conversations: dict[str, Conversation] = field(default_factory=dict[str, Conversation])
@@ -79,6 +81,12 @@ class State:
     otids: dict[str, Noted] = field(default_factory=dict[str, Noted])
     # A task that nobody holds may be collected in the middle of its work.
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+
+    def failed(self, error: Exception) -> errors.RunFailedError:
+        """Note the exception of a function of the script, and return the failure of its run."""
+        failure = f"a function of the script raised {arguments.shown(error)}"
+        self.failures.append(failure)
+        return errors.unknown_failure(failure)
 
     def agent(self, agent_id: str) -> Agent:
         """Return an agent, or raise its 404."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,9 @@ from .faulty import FAULT
 
 KEPT = 10_000
 """How many of the newest requests are remembered."""
+
+KEPT_BYTES = 64 * 2**20
+"""How many bytes the bodies of the remembered requests have together, at most."""
 
 LONGEST = 2**20
 """How many bytes of a request's body are remembered; a longer one is not held against the specification."""
@@ -57,7 +60,7 @@ class Received:
         """The body as JSON; None if there was none, or it was no JSON."""
         try:
             return json.loads(self.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def __str__(self) -> str:
@@ -69,15 +72,57 @@ class Received:
         if self.fault is not None:
             parts.append(f"fault {self.fault}")
         parts += [f"against the specification: {problem}" for problem in self.problems]
-        return ", ".join(parts)
+        line = ", ".join(parts)
+        return line if line.isprintable() else ascii(line)[1:-1]
 
 
-def recorded(app: ASGIApp, requests: deque[Received], tell: Callable[[Received], None] | None = None) -> ASGIApp:
+class RequestLog:
+    """The newest requests of a server, bounded in number and in the bytes of their bodies. Safe to use from threads.
+
+    Args:
+        keep: How many requests to keep.
+        keep_bytes: How many bytes their bodies have together, at most.
+    """
+
+    def __init__(self, keep: int = KEPT, keep_bytes: int = KEPT_BYTES) -> None:
+        self._keep = keep
+        self._keep_bytes = keep_bytes
+        self._kept: dict[int, Received] = {}
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def add(self, record: Received) -> None:
+        """Append a request whose body is not known yet."""
+        with self._lock:
+            self._kept[id(record)] = record
+            if len(self._kept) > self._keep:
+                self._drop()
+
+    def note_body(self, record: Received, content: bytes) -> None:
+        """Note the body of a request."""
+        with self._lock:
+            if id(record) in self._kept:
+                self._bytes += len(content) - len(record.content)
+            record.content = content
+            while self._bytes > self._keep_bytes and len(self._kept) > 1:
+                self._drop()
+
+    def all(self) -> list[Received]:
+        """Return the requests, oldest first."""
+        with self._lock:
+            return list(self._kept.values())
+
+    def _drop(self) -> None:
+        oldest = self._kept.pop(next(iter(self._kept)))
+        self._bytes -= len(oldest.content)
+
+
+def recorded(app: ASGIApp, requests: RequestLog, tell: Callable[[Received], None] | None = None) -> ASGIApp:
     """Return an application whose requests are remembered.
 
     Args:
         app: the application.
-        requests: where they are remembered, in the order in which they came.
+        requests: where they are remembered.
         tell: what is told of each when it is through.
     """
 
@@ -87,15 +132,19 @@ def recorded(app: ASGIApp, requests: deque[Received], tell: Callable[[Received],
             return
         record = Received(method=scope["method"], path=scope["path"], query=scope["query_string"].decode("latin-1"))
         scope[_RECORD] = record
-        requests.append(record)
+        requests.add(record)
+        body = bytearray()
 
         async def reading() -> Message:
             message = await receive()
-            record.content += message.get("body", b"")[: LONGEST - len(record.content)]
+            body.extend(message.get("body", b"")[: LONGEST - len(body)])
+            if not message.get("more_body"):
+                requests.note_body(record, bytes(body))
             return message
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
+                requests.note_body(record, bytes(body))
                 record.status = message["status"]
                 record.fault = scope.get(FAULT)
             else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeGuard
 
 from . import errors
@@ -12,6 +14,15 @@ Place = tuple[str | int, ...]
 
 NOT_AN_OBJECT = "Input should be a valid dictionary or object to extract fields from"
 """What pydantic says to a value where an object belongs."""
+
+DEEPEST = 200
+"""How deep a body may be nested."""
+
+MOST_PROBLEMS = 1_000
+"""How many problems of one request are told at most."""
+
+LONGEST_NUMBER = 4_300
+"""How many characters a number may have, to pydantic as to Python."""
 
 _UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
 _TRUE = ("true", "1", "yes", "y", "on", "t")
@@ -28,14 +39,20 @@ def is_sequence(value: object) -> TypeGuard[Sequence[object]]:
     return isinstance(value, list)
 
 
-def cleaned(value: object) -> object:
-    """Return a JSON value without what the real server's database does not take: NUL, and halves of a character."""
+def cleaned(value: object, deepest: int = DEEPEST) -> object:
+    """Return a JSON value without what the real server's database does not take: NUL, and halves of a character.
+
+    Raises:
+        RecursionError: If it is nested deeper than that.
+    """
+    if deepest < 0:
+        raise RecursionError("nested too deeply")
     if isinstance(value, str):
         return value if value.isprintable() else _UNSTORABLE.sub("", value)
     if is_sequence(value):
-        return [cleaned(item) for item in value]
+        return [cleaned(item, deepest - 1) for item in value]
     if is_object(value):
-        return {str(cleaned(name)): cleaned(item) for name, item in value.items()}
+        return {str(cleaned(name)): cleaned(item, deepest - 1) for name, item in value.items()}
     return value
 
 
@@ -55,7 +72,17 @@ class Problems:
         problem: dict[str, object] = {"type": kind, "loc": place, "msg": message, "input": value}
         if context:
             problem["ctx"] = context
-        self.found.append(problem)
+        self.extend([problem])
+
+    def extend(self, problems: Sequence[dict[str, object]]) -> None:
+        """Note problems that were found elsewhere.
+
+        Raises:
+            errors.ApiError: If there are too many to go on.
+        """
+        self.found += problems
+        if len(self.found) > MOST_PROBLEMS:
+            raise errors.validation(self.found[:MOST_PROBLEMS])
 
     def missing(self, place: Place, around: object) -> None:
         """Note that a required field is missing."""
@@ -135,13 +162,20 @@ class Fields:
         if isinstance(value, int):
             return value
         if isinstance(value, float):
+            if not math.isfinite(value):
+                self.problems.add("finite_number", place, "Input should be a finite number", value)
+                return 0
             if value.is_integer():
                 return int(value)
             message = "Input should be a valid integer, got a number with a fractional part"
             self.problems.add("int_from_float", place, message, value)
         elif isinstance(value, str):
-            if re.fullmatch(r"\s*[+-]?\d+\s*", value):
-                return int(value)
+            if len(value) > LONGEST_NUMBER:
+                message = "Unable to parse input string as an integer, exceeded maximum size"
+                self.problems.add("int_parsing_size", place, message, value)
+                return 0
+            if found := re.fullmatch(r"\s*([+-]?[0-9]+(?:_[0-9]+)*)(?:\.0+)?\s*", value):
+                return int(found[1])
             message = "Input should be a valid integer, unable to parse string as an integer"
             self.problems.add("int_parsing", place, message, value)
         else:
@@ -154,7 +188,8 @@ class Fields:
         if value is None:
             return None
         if isinstance(value, (int, float)):
-            return float(value)
+            with suppress(OverflowError):
+                return float(value)
         place = (*self.place, name)
         if isinstance(value, str):
             try:

@@ -12,19 +12,6 @@ from .errors import RunFailedError
 from .ids import ORGANIZATION_ID, USER_ID, part_otid
 from .records import Approval, Json, Message, Step, ToolCall, ToolReturn
 
-MESSAGE_TYPES = (
-    "system_message",
-    "user_message",
-    "assistant_message",
-    "reasoning_message",
-    "hidden_reasoning_message",
-    "tool_call_message",
-    "tool_return_message",
-    "approval_request_message",
-    "approval_response_message",
-    "summary_message",
-    "event_message",
-)
 MODEL_ENDPOINT = "http://127.0.0.1:9911/v1"
 CONTEXT_WINDOW = 128_000
 

@@ -308,11 +308,11 @@ def test_faults_are_for_whom_they_are_meant(talk: Talk) -> None:
         (lambda _: Cut(), "either after so many events or after so many bytes"),
         (lambda _: Cut(events=1, bytes=1), "either after so many events or after so many bytes"),
         (lambda _: Cut(bytes=1, how="end"), "not after a byte"),
-        (lambda _: Cut(bytes=-1), "bytes is not negative"),
-        (lambda _: Slow(size=0), "at least one byte"),
-        (lambda _: Answer(99), "between 200 and 599, not 99"),
-        (lambda _: Redirect(status=200), "a redirect has status"),
-        (lambda _: Trim(-1), "keep is not negative"),
+        (lambda _: Cut(bytes=-1), "bytes must be at least 0, got -1"),
+        (lambda _: Slow(size=0), "size must be at least 1, got 0"),
+        (lambda _: Answer(99), "status must be between 200 and 599, got 99"),
+        (lambda _: Redirect(status=200), "status must be one of 301, 302, 303, 307, 308, got 200"),
+        (lambda _: Trim(-1), "keep must be at least 0, got -1"),
     ],
 )
 def test_what_makes_no_sense_is_refused(make: Any, message: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from letta_client import APIStatusError, AsyncLetta, ConflictError, Letta, NotFoundError
 
-from letta_ext.testing import Answer, EmbeddedServer
+from letta_ext.testing import Answer, EmbeddedServer, Fault
 
 NOBODY = "step-00000000-0000-4000-8000-000000000000"
 OPERATIONS = {
@@ -102,20 +102,24 @@ def test_the_same_in_async_code(letta_server: EmbeddedServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "error"),
+    ("call", "error", "faults"),
     [
-        (lambda client, _: client.steps.retrieve(NOBODY), NotFoundError),
+        (lambda client, _: client.steps.retrieve(NOBODY), NotFoundError, {}),
         (
             lambda client, whom: list(client.conversations.messages.create(whom, input="x")),
             ConflictError,
+            {"conversations.messages.create": Answer(409)},
         ),
-        (lambda client, _: client.steps.list(), APIStatusError),
+        (lambda client, _: client.steps.list(), APIStatusError, {"steps.list": Answer(503)}),
     ],
 )
 def test_it_raises_its_own_errors(
-    letta_server: EmbeddedServer, call: Callable[[Letta, str], object], error: type[APIStatusError]
+    letta_server: EmbeddedServer,
+    call: Callable[[Letta, str], object],
+    error: type[APIStatusError],
+    faults: dict[str, Fault],
 ) -> None:
-    letta_server.faults.add(Answer(409), on="conversations.messages.create")
-    letta_server.faults.add(Answer(503), on="steps.list")
+    for operation, fault in faults.items():
+        letta_server.faults.add(fault, on=operation)
     with Letta(base_url=letta_server.base_url, api_key="k", max_retries=0) as client, pytest.raises(error):
         call(client, letta_server.conversation_id)
