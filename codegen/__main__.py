@@ -5,19 +5,27 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING
 
-from codegen.differ.change import Level
-from codegen.differ.compare import compare
-from codegen.differ.origins import comparable, legible
-from codegen.differ.report import as_markdown, as_text
-from codegen.differ.revisions import load_revision
-from codegen.faults import GeneratorFailure, SpecError, VendorError
-from codegen.lenient import Skip, relax
-from codegen.pipeline import OUT, ROOT, SPEC, drift, generate, read
-from codegen.vendor import check_vendored, vendor
+from codegen.faults import (
+    GeneratorFailure,
+    InstallationError,
+    OccupiedError,
+    SpecError,
+    SpecErrors,
+    VendorError,
+)
+from codegen.places import OUT, ROOT, SPEC
+from codegen.printable import printable, printable_lines
+from codegen.swap import check_target
+from codegen.tools import INSTALL, require_tools
+
+if TYPE_CHECKING:
+    from codegen.lenient import Skip
 
 CLEAN, DIFFERENT, FAILED = 0, 1, 2
 
@@ -31,12 +39,12 @@ examples:
 exit status:
   0  done, or nothing differs
   1  something differs that was asked about; each command's --help says what
-  2  the document or a generator is at fault, or there is no such file; nothing was written
+  2  the document, a file, a tool or the command line is at fault; nothing was written
 
 `python -m codegen COMMAND --help` tells more. codegen/README.md tells how it all works.
 """
 
-FAULTY = "2  the document or a generator is at fault, or there is no such file; nothing was written"
+FAULTY = "2  the document, a file, a tool or the command line is at fault; nothing was written"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,9 +52,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = make_parser().parse_args(arguments)
     try:
         return int(given.run(given))
-    except (SpecError, GeneratorFailure, VendorError, OSError) as fault:
-        print(f"codegen: {fault}\ncodegen: nothing was written", file=sys.stderr)
-        return FAILED
+    except SpecError as fault:
+        faults = fault.faults if isinstance(fault, SpecErrors) else [fault]
+        # A place in the document is one line, whatever its keys hold; what is said of a file may have several.
+        return _failed(*(printable(str(each)) if each.place.startswith("#") else str(each) for each in faults))
+    except ImportError as fault:
+        return _failed(f"{fault}\n{INSTALL}")
+    except (GeneratorFailure, InstallationError, OccupiedError, VendorError, OSError) as fault:
+        return _failed(str(fault))
+    except Exception:  # noqa: BLE001 - status 1, with which Python would end, means that something differs
+        traceback.print_exc()
+        return _failed("this is a fault of the generator")
+
+
+def _failed(*faults: str) -> int:
+    """Print why nothing was done, each fault in lines of its own, and return the exit status."""
+    for fault in faults:
+        first, *more = printable_lines(fault)
+        print("\n".join([f"codegen: {first}", *(f"    {line}" for line in more)]), file=sys.stderr)
+    print("codegen: nothing was written", file=sys.stderr)
+    return FAILED
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -75,7 +100,7 @@ def make_parser() -> argparse.ArgumentParser:
         "0  done",
     )
     _document(made)
-    made.add_argument("--lenient", action="store_true", help="leave out what is not understood, and list it")
+    made.add_argument("--force", action="store_true", help="replace the package although files in it were edited")
 
     checked = command(
         "check",
@@ -124,6 +149,10 @@ def make_parser() -> argparse.ArgumentParser:
     )
     copied.add_argument("dest", metavar="DEST", type=Path, help="the folder that the other code base imports from")
     copied.add_argument("--package", metavar="A.B.C", help="the name of the copy there (default: letta_api)")
+    copied.add_argument(
+        "--spec", type=Path, metavar="FILE", help="the document of DIR, compared with what DIR was made from"
+    )
+    copied.add_argument("--force", action="store_true", help="replace the copy although files in it were edited")
     copied.add_argument("--check", action="store_true", help="copy nothing: say what was edited, and what is stale")
     copied.add_argument(
         "--source", type=Path, default=OUT, metavar="DIR", help="the package (default: generated/letta_api)"
@@ -138,6 +167,7 @@ def _document(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", type=Path, default=OUT, metavar="DIR", help="the package (default: generated/letta_api)"
     )
+    command.add_argument("--lenient", action="store_true", help="leave out what is not understood, and list it")
 
 
 class _Progress:
@@ -157,16 +187,25 @@ class _Progress:
 
 
 def _generate(given: argparse.Namespace) -> int:
+    require_tools()
+    check_target(given.out, force=given.force)  # before the tools are loaded
+    from codegen.pipeline import generate
+
     progress = _Progress()
-    made = generate(given.spec, given.out, lenient=given.lenient, say=progress)
-    _list(made.skips, sys.stdout)
+    made = generate(given.spec, given.out, lenient=given.lenient, force=given.force, say=progress)
+    _list(made.skips)
     counts = [(made.operations, "operation"), (made.models, "model"), (made.unions, "union"), (made.enums, "enum")]
     left = f"; {counted(len(made.skips), 'thing')} not taken whole" if given.lenient else ""
-    print(
+    _print(
         f"made {counted(made.files, 'file')} in {given.out} in {progress.seconds:.1f} s: "
         f"{', '.join(counted(*each) for each in counts)}{left}"
     )
     return CLEAN
+
+
+def _print(line: str) -> None:
+    """Print one line, in which nothing of a document can be taken for anything but text."""
+    print(printable(line))
 
 
 def counted(number: int, word: str) -> str:
@@ -175,62 +214,80 @@ def counted(number: int, word: str) -> str:
 
 
 def _check(given: argparse.Namespace) -> int:
+    require_tools()
+    from codegen.pipeline import drift
+
     progress = _Progress()
-    differences = drift(given.spec, given.out, say=progress)
+    differences = drift(given.spec, given.out, lenient=given.lenient, say=progress)
     for line in differences:
-        print(line)
-    print(f"checked in {progress.seconds:.1f} s: {counted(len(differences), 'difference')}")
+        _print(line)
+    _print(f"checked in {progress.seconds:.1f} s: {counted(len(differences), 'difference')}")
     if differences:
-        print("run `python -m codegen generate`, and commit what it writes")
+        _print("run `python -m codegen generate`, and commit what it writes; --force drops edits of the package")
     return DIFFERENT if differences else CLEAN
 
 
 def _diff(given: argparse.Namespace) -> int:
+    require_tools()
+    from codegen.differ.change import Level
+    from codegen.differ.compare import compare
+    from codegen.differ.origins import comparable, legible
+    from codegen.differ.report import as_markdown, as_text
+    from codegen.differ.revisions import load_revision
+    from codegen.differ.understood import understood
+    from codegen.pipeline import read
+
     names = (given.old, given.new)
-    old, new = (load_revision(name, default=SPEC, root=ROOT) for name in names)
+    sides = [load_revision(name, default=SPEC, root=ROOT) for name in names]
+    left: list[tuple[str, Skip]] = []
     if given.shared:
         if given.lenient:
-            old, new = (_relaxed(name, data, legible) for name, data in zip(names, (old, new), strict=True))
-        old, new = comparable(old, new), comparable(new, old)
+            sides = understood(names, sides, legible, left)
+        sides = [comparable(*sides), comparable(*reversed(sides))]
     if given.lenient:
-        old, new = (_relaxed(name, data, read) for name, data in zip(names, (old, new), strict=True))
-    changes = compare(read(old), read(new), shared=given.shared)
-    print((as_markdown if given.format == "markdown" else as_text)(changes))
+        sides = understood(names, sides, read, left)
+    changes = compare(*map(read, sides), shared=given.shared)
+    print((as_markdown if given.format == "markdown" else as_text)(changes, left))
     worst = max((change.level for change in changes), default=Level.COSMETIC)
     return DIFFERENT if given.fail_on and worst >= Level[given.fail_on.upper()] else CLEAN
 
 
-def _relaxed(name: str, data: dict[str, Any], understood: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    """The part of a document that is understood; the rest is listed."""
-    data, skips = relax(data, understood)
-    _list(skips, sys.stderr, f"{name}: ")
-    return data
-
-
-def _list(skips: Sequence[Skip], to: TextIO, head: str = "") -> None:
+def _list(skips: Sequence[Skip]) -> None:
     """Prints what was given up, each with its place, below what became of it and why."""
     grouped: dict[tuple[str, str], list[Skip]] = {}
     for skip in skips:
         grouped.setdefault((skip.what, skip.cause), []).append(skip)
     for (what, cause), some in grouped.items():
-        print(f"{head}{what}, because it {cause} ({len(some)}):", file=to)
+        _print(f"{what}, because it {cause} ({len(some)}):")
         for skip in some:
             inside = f" (at {skip.at.removeprefix(skip.place)})" if skip.at != skip.place else ""
-            print(f"    {skip.place}{inside}", file=to)
+            _print(f"    {skip.place}{inside}")
 
 
 def _vendor(given: argparse.Namespace) -> int:
+    # Needs none of the tools: a package that was generated can be copied wherever there is a checkout.
+    from codegen.vendor import check_vendored, vendor
+
+    spec = given.spec or (SPEC if given.source.resolve() == OUT.resolve() else None)
     if not given.check:
         package = given.package or given.source.name
-        place = vendor(given.source, given.dest, package)
-        print(f"copied to {place}; there, `python -m {package} --check` checks it")
+        place = vendor(given.source, given.dest, package, spec=spec, force=given.force)
+        _print(f"copied to {place}; there, `python -m {package} --check` checks it")
         return CLEAN
-    wrong = check_vendored(given.source, given.dest, given.package)
+    wrong = check_vendored(given.source, given.dest, given.package, spec=spec)
     for line in wrong:
-        print(line)
-    print(counted(len(wrong), "difference") if wrong else "the copy is sound and up to date")
+        _print(line)
+    _print(counted(len(wrong), "difference") if wrong else "the copy is sound and up to date")
     return DIFFERENT if wrong else CLEAN
 
 
+def _run() -> int:
+    """Run as a program: what a terminal cannot show is escaped, where Python would stop."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    return main()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_run())

@@ -58,3 +58,11 @@ class GeneratorFailure(Exception):  # noqa: N818 - it is no error of ours
 
 class VendorError(Exception):
     """A copy cannot be made, or cannot be found."""
+
+
+class InstallationError(Exception):
+    """A tool that the output depends on is missing, or has another version than the pinned one."""
+
+
+class OccupiedError(Exception):
+    """A package cannot be put in its place without the loss of files that the generator did not make."""

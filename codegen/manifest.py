@@ -6,6 +6,9 @@ import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+from codegen.faults import VendorError
 
 NAME = "manifest.json"
 TOOLS = ("openapi-python-client", "datamodel-code-generator", "ruff")
@@ -24,11 +27,38 @@ def write_manifest(folder: Path, spec_hash: str, api_version: str) -> None:
 
 def hashes(folder: Path) -> dict[str, str]:
     """The hash of every file below a folder, by its path there; caches and the manifest left out."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
-    return {path.relative_to(folder).as_posix(): digest(path) for path in files if path.name != NAME}
+    files = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        name.as_posix(): digest(path)
+        for name, path in files.items()
+        if "__pycache__" not in name.parts and name.name != NAME
+    }
 
 
 def digest(path: Path) -> str:
     """The SHA-256 of a text file."""
     # A checkout may have changed line ends; the text is what counts.
     return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a generated package.
+
+    Raises:
+        VendorError: If there is none, or it is not one of this generator.
+    """
+    try:
+        manifest = json.loads((folder / NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as fault:
+        raise VendorError(f"{folder} holds no manifest that can be read: {fault}") from fault
+    if not isinstance(manifest, dict) or not {"files", "spec_sha256", "api_version"} <= manifest.keys():
+        raise VendorError(f"{folder / NAME} is not the manifest of a generated package")
+    if not isinstance(manifest["files"], dict) or not all(map(_is_entry, manifest["files"].items())):
+        raise VendorError(f"{folder / NAME} does not list files and their hashes")
+    return manifest
+
+
+def _is_entry(entry: tuple[str, object]) -> bool:
+    """Whether an entry of a manifest is the hash of a file below the package."""
+    name, value = entry
+    return isinstance(value, str) and not {"", ".", ".."} & set(name.split("/")) and "\\" not in name

@@ -21,13 +21,12 @@ from codegen.models import Library, read_library
 from codegen.operations import Operation, read_operations
 from codegen.package import package_view
 from codegen.params import write_params
+from codegen.places import OUT as OUT
+from codegen.places import ROOT as ROOT
+from codegen.places import SPEC as SPEC
 from codegen.shape import check_shape
-from codegen.swap import swap
+from codegen.swap import TEMPORARY, check_target, remove_abandoned, swap
 from codegen.types import TypeReader
-
-ROOT = Path(__file__).parent.parent
-SPEC = ROOT / "spec" / "openapi.yaml"
-OUT = ROOT / "generated" / "letta_api"
 
 Say = Callable[[str], object]
 """Is told what the generator turns to next."""
@@ -59,7 +58,9 @@ class Result:
     skips: list[Skip]
 
 
-def generate(spec: Path = SPEC, out: Path = OUT, *, lenient: bool = False, say: Say = quiet) -> Result:
+def generate(
+    spec: Path = SPEC, out: Path = OUT, *, lenient: bool = False, force: bool = False, say: Say = quiet
+) -> Result:
     """Makes the package from the document and puts it in place of `out`.
 
     Everything is made elsewhere first: where anything fails, `out` stays as it was.
@@ -68,21 +69,31 @@ def generate(spec: Path = SPEC, out: Path = OUT, *, lenient: bool = False, say: 
         spec: the document.
         out: the folder of the package.
         lenient: leave out what is not understood, and list it in the result, rather than fail.
+        force: replace `out` although files in it were edited or added.
         say: is told of each step.
 
     Raises:
         SpecError: the document is not fully understood.
         GeneratorFailure: one of the generators reported something.
-        FileExistsError: `out` holds something that no generator made.
+        OccupiedError: If `out` is not a generated package, or files in it were edited or added.
+        OSError: If the file system refuses a step.
     """
+    check_target(out, force=force)  # before the work is done; `swap` checks again
     with built(spec, lenient=lenient, say=say) as (package, result):
-        swap(package, out)
+        swap(package, out, force=force)
     return result
 
 
-def drift(spec: Path = SPEC, out: Path = OUT, *, say: Say = quiet) -> list[str]:
-    """Makes the package elsewhere and names the files of `out` that differ, are missing, or should not be there."""
-    with built(spec, say=say) as (package, _):
+def drift(spec: Path = SPEC, out: Path = OUT, *, lenient: bool = False, say: Say = quiet) -> list[str]:
+    """Makes the package elsewhere and names the files of `out` that differ, are missing, or should not be there.
+
+    Raises:
+        FileNotFoundError: If there is no package at `out`.
+        SpecError: If the document is not fully understood.
+    """
+    if not out.is_dir():
+        raise FileNotFoundError(f"there is no package at {out}")
+    with built(spec, lenient=lenient, say=say) as (package, _):
         fresh, there = _contents(package), _contents(out)
     return sorted(
         [f"{name}: differs" for name in fresh.keys() & there.keys() if fresh[name] != there[name]]
@@ -94,7 +105,8 @@ def drift(spec: Path = SPEC, out: Path = OUT, *, say: Say = quiet) -> list[str]:
 @contextmanager
 def built(spec: Path, *, lenient: bool = False, say: Say = quiet) -> Generator[tuple[Path, Result], None, None]:
     """The finished package in a temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="letta-codegen-") as folder:
+    remove_abandoned(TEMPORARY)
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
         package = Path(folder) / "letta_api"
         say(f"read {spec}")
         data = load(spec)
@@ -139,5 +151,5 @@ def read(data: dict[str, Any]) -> Parsed:
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    files = (p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    files = (p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.relative_to(folder).parts)
     return {p.relative_to(folder).as_posix(): p.read_bytes().replace(b"\r\n", b"\n") for p in files}

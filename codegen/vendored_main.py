@@ -16,15 +16,22 @@ def faults(folder: Path) -> list[str]:
     """What differs from the manifest beside this file."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     known: dict[str, str] = manifest["files"]
+    # A link, a socket or a pipe is not read: it has no hash that the manifest could hold.
     found = {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+        path.relative_to(folder).as_posix(): _digest(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
+        if (path.is_symlink() or not path.is_dir()) and "__pycache__" not in path.relative_to(folder).parts
     }
     del found["manifest.json"]
     edited = [f"{name}: edited" for name in known if name in found and found[name] != known[name]]
     missing = [f"{name}: missing" for name in known if name not in found]
     return edited + missing + [f"{name}: not part of the copy" for name in found if name not in known]
+
+
+def _digest(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
 def main() -> int:

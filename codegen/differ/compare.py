@@ -10,6 +10,8 @@ from attrs import asdict
 
 from codegen.differ.alternatives import LIST, MAP, alternatives, is_literal, opened
 from codegen.differ.change import READER, SENDER, Change, Level
+from codegen.differ.facts import compare_facts
+from codegen.differ.limits import compare_limits, limits
 from codegen.differ.origins import Route, route
 from codegen.faults import SpecError
 from codegen.models import Library
@@ -44,6 +46,7 @@ class _Walk:
         self.readers = TypeReader(old.document), TypeReader(new.document)
         # A document of other origin knows nothing of our facts, which is no difference.
         self.facts = not shared or all(any(o.repeat != "unsent" for o in side.operations) for side in (old, new))
+        self.sources = tuple({o.place: o for o in side.document.operations()} for side in (old, new))
         self.found: list[Change] = []
         self.met: set[tuple[str, str, str]] = set()
 
@@ -76,6 +79,9 @@ class _Walk:
             self.say(BREAKING, name, f"{old.method} {old.path} is now {new.method} {new.path}", (SENDER,))
         if (old.summary, old.description) != (new.summary, new.description):
             self.say(COSMETIC, name, "its documentation reads differently")
+        documents = self.old.document, self.new.document
+        sources = self.sources[0][old.place], self.sources[1][new.place]
+        self.found += compare_facts(*sources, documents, name, shared=self.shared)
         for fact in ("repeat", "page"):
             if self.facts and getattr(old, fact) != getattr(new, fact):
                 self.say(ADDITIVE, name, f"x-letta-{fact} says otherwise", (SENDER,), f"`operations.{old.constant}`")
@@ -110,6 +116,9 @@ class _Walk:
                 self.argument(before, after, place)
 
     def argument(self, old: Argument, new: Argument, place: str) -> None:
+        if old.name != new.name and not self.shared:
+            surface = f"keyword `{new.name}`, no keyword `{old.name}`"
+            self.say(BREAKING, place, f"was called {old.wire}", (SENDER,), surface)
         if old.place != new.place:
             self.say(BREAKING, place, f"has moved from the {old.place} to the {new.place}", (SENDER,))
         if old.required != new.required:
@@ -156,6 +165,7 @@ class _Walk:
         if not null:
             olds.pop("null", None)
             news.pop("null", None)
+        self.found += compare_limits(limits(old, self.old.document), limits(new, self.new.document), place, role)
         self.pairs(olds, news, place, role)
         gone = [a for a in olds if a not in news]
         come = [a for a in news if a not in olds]
@@ -163,6 +173,9 @@ class _Walk:
         if len(gone) == len(come) == 1 and len(named) == 2:
             return  # one component under another name: `pairs` has said so
         if not gone and not come:
+            if self.scalars_break(old, new, role):
+                surface = self.annotations(old, new, role, required)
+                self.say(BREAKING, place, "is another type in Python", (role,), surface)
             return
         literals = all(is_literal(a) for a in gone + come)
         what = "; ".join(
@@ -171,8 +184,28 @@ class _Walk:
         if gone and come and not literals:
             what = f"was {', '.join(olds)}, is {', '.join(news)}"
         level = _level(role, olds, news, gone, come, literals=literals)
+        if not literals and self.scalars_break(old, new, role):
+            level = BREAKING
         surface = "its `Literal`" if literals else self.annotations(old, new, role, required)
         self.say(level, place, what, (role,), surface)
+
+    def scalars_break(self, old: Any, new: Any, role: str) -> bool:
+        """Whether code that reads or sends a single value meets another Python type, such as `datetime` for `str`."""
+        found: list[set[str]] = []
+        for reader, schema in zip(self.readers, (old, new), strict=True):
+            try:
+                type_ = reader.read(schema, "#")
+            except SpecError:
+                return False  # it is understood only under a name, where it is compared
+            parts = set(type_.parts if role == READER else type_.sent)
+            found.append(
+                {"Any"} if "Any" in parts else {part for part in parts if part.isidentifier() and part.islower()}
+            )
+        given, taken = found if role == SENDER else reversed(found)
+        if "Any" in taken or not (given and taken):
+            return False
+        # A float is annotated where an integer may be.
+        return not given <= (taken | {"int"} if "float" in taken else taken)
 
     def annotations(self, old: Any, new: Any, role: str, required: tuple[bool, bool]) -> str:
         """What a change of type does to an annotation in the generated package, or "" where it does nothing."""

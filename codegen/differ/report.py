@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from attrs import frozen
 
 from codegen.differ.change import Change, Level
+from codegen.lenient import Skip
+from codegen.printable import printable
 
 TITLES = {Level.BREAKING: "Breaking", Level.ADDITIVE: "Additive", Level.COSMETIC: "Cosmetic"}
 
@@ -31,19 +33,27 @@ def bump(changes: Sequence[Change]) -> str:
     return max((c.level for c in changes), default=Level.COSMETIC).bump if changes else "none"
 
 
-def as_text(changes: Sequence[Change]) -> str:
-    """One line for each change, below the name of its level."""
+def as_text(changes: Sequence[Change], left: Sequence[tuple[str, Skip]] = ()) -> str:
+    """One line for each change, below the name of its level.
+
+    Args:
+        changes: What differs.
+        left: What was not compared, with the name of the document in which it is not understood.
+    """
     lines: list[str] = []
     for level, title in TITLES.items():
         some = [c for c in changes if c.level is level]
         if some:
             lines += [f"{title} ({len(some)})", *(line for row in rows(some) for line in _lines(row)), ""]
-    return "\n".join([*lines, _conclusion(changes)])
+    if left:
+        gathered = _losses(left).items()
+        lines += [f"Not compared ({len(left)})", *(line for key, some in gathered for line in _indented(key, some)), ""]
+    return "\n".join([*lines, _conclusion(changes, left)])
 
 
-def as_markdown(changes: Sequence[Change]) -> str:
-    """A table for each level; what is cosmetic is folded away."""
-    lines = [f"**{_conclusion(changes)}**", ""]
+def as_markdown(changes: Sequence[Change], left: Sequence[tuple[str, Skip]] = ()) -> str:
+    """A table for each level; what is cosmetic is folded away. The arguments are those of `as_text`."""
+    lines = [f"**{_conclusion(changes, left)}**", ""]
     for level, title in TITLES.items():
         some = [c for c in changes if c.level is level]
         if not some:
@@ -54,7 +64,19 @@ def as_markdown(changes: Sequence[Change]) -> str:
             lines += ["<details>", f"<summary>{head}</summary>", "", *table, "", "</details>", ""]
         else:
             lines += [f"### {head}", "", *table, ""]
+    if left:
+        rows_ = [f"| {_cell('; '.join(some))} | {_cell(key)} |" for key, some in _losses(left).items()]
+        lines += [f"### Not compared ({len(left)})", "", "| where | why |", "|---|---|", *rows_, ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _losses(left: Sequence[tuple[str, Skip]]) -> dict[str, list[str]]:
+    """What was not compared: the places by what became of them, and why."""
+    found: dict[str, list[str]] = {}
+    for name, skip in left:
+        inside = f" (at {skip.at.removeprefix(skip.place)})" if skip.at != skip.place else ""
+        found.setdefault(f"{name}: {skip.what}, because it {skip.cause}", []).append(f"{skip.place}{inside}")
+    return found
 
 
 def rows(changes: Iterable[Change]) -> list[Row]:
@@ -98,23 +120,34 @@ def _joined(owner: str, member: str) -> str:
     return f"{owner}{member}" if member.startswith("(") else f"{owner}.{member}"
 
 
-def _conclusion(changes: Sequence[Change]) -> str:
-    if not changes:
+def _conclusion(changes: Sequence[Change], left: Sequence[object] = ()) -> str:
+    if left:
+        was = "1 place was" if len(left) == 1 else f"{len(left)} places were"
+        if not changes:
+            return f"No difference in what was compared; {was} not compared."
+    elif not changes:
         return "No difference: no new version is called for."
     counts = ", ".join(f"{sum(c.level is level for c in changes)} {title.lower()}" for level, title in TITLES.items())
-    return f"{counts}: calls for a {bump(changes)} version."
+    more = f"; {was} not compared" if left else ""
+    return f"{counts}: calls for a {bump(changes)} version{more}."
 
 
 def _lines(row: Row) -> list[str]:
     hits = f" [{', '.join(row.hits)}]" if row.hits else ""
     surface = f" - {row.surface}" if row.surface else ""
     if len(row.places) == 1 and len(row.places[0]) <= WIDTH // 2:
-        return [f"  {row.places[0]}: {row.what}{hits}{surface}"]
-    text = "; ".join(row.places)
-    return [
-        f"  {row.what}{hits}{surface}:",
-        *textwrap.wrap(text, WIDTH, initial_indent="      ", subsequent_indent="      ", break_on_hyphens=False),
-    ]
+        return [printable(f"  {row.places[0]}: {row.what}{hits}{surface}")]
+    return _indented(f"{row.what}{hits}{surface}", ["; ".join(row.places)])
+
+
+def _indented(head: str, below: Sequence[str]) -> list[str]:
+    """A line, and text below it, wrapped. Nothing in either can end a line or command a terminal or a CI system."""
+    lines = [f"  {printable(head)}:"]
+    for text in below:
+        lines += textwrap.wrap(
+            printable(text), WIDTH, initial_indent="      ", subsequent_indent="      ", break_on_hyphens=False
+        )
+    return lines
 
 
 def _row(row: Row) -> str:
@@ -124,7 +157,7 @@ def _row(row: Row) -> str:
 
 def _cell(text: str) -> str:
     """Text of a document in a table's cell: it ends neither the cell nor the row, and is no markup."""
-    text = " ".join(text.split()).replace("|", "\\|")
+    text = printable(" ".join(text.split())).replace("|", "\\|")
     # Between backticks nothing is markup, and a backslash would be seen.
     parts = text.split("`")
     if len(parts) % 2 == 0:

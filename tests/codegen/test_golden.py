@@ -17,7 +17,7 @@ SPEC, GOLDEN = HERE / "golden.yaml", HERE / "golden"
 
 def test_it_is_what_it_was() -> None:
     if os.environ.get("LETTA_WRITE_GOLDEN"):
-        main(["generate", "--spec", str(SPEC), "--out", str(GOLDEN)])
+        main(["generate", "--spec", str(SPEC), "--out", str(GOLDEN), "--force"])
     assert drift(SPEC, GOLDEN) == []
 
 

@@ -168,7 +168,9 @@ def test_a_stale_copy_is_named(service: Path, tmp_path: Path, capsys: pytest.Cap
 
 def test_it_is_copied_anew_and_nothing_else_is_overwritten(service: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (copy_of(service) / "types.py").write_text("edited")
-    assert main(["vendor", str(service), "--package", PACKAGE]) == 0
+    assert main(["vendor", str(service), "--package", PACKAGE]) == 2
+    assert (copy_of(service) / "types.py").read_text() == "edited"
+    assert main(["vendor", str(service), "--package", PACKAGE, "--force"]) == 0
     assert main(["vendor", "--check", str(service), "--package", PACKAGE]) == 0
     mine = service / "acme" / "mine"
     mine.mkdir()
