@@ -43,7 +43,6 @@ from ..streams.resuming import Resuming
 from ..streams.state import StreamState
 from ..streams.stream import FAULTS, AsyncStream, Stream, async_read_some, read_some
 from ..watching.watch import watched
-from .forking import watch_forks
 from .otids import Plan, check_one_input, make_plan
 
 T = TypeVar("T")
@@ -108,9 +107,6 @@ class Transport:
     http: httpx.Client
     config: Config
     closed: bool = False
-
-    def __attrs_post_init__(self) -> None:
-        watch_forks(self)
 
     def call(self, endpoint: Answering[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> T:
         """Sends one call and decodes its JSON answer."""
@@ -257,9 +253,6 @@ class AsyncTransport:
     http: httpx.AsyncClient
     config: Config
     closed: bool = False
-
-    def __attrs_post_init__(self) -> None:
-        watch_forks(self)
 
     async def call(self, endpoint: Answering[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> T:
         """Sends one call and decodes its JSON answer."""
