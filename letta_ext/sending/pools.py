@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Hashable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
 from copy import copy
 from typing import Any, Final, Self, cast
 
@@ -64,6 +64,7 @@ class Store:
         self._kept = limits.max_keepalive_connections
         self._idle: dict[Hashable, deque[Connection]] = {}
         self._open: set[Network | AsyncNetwork] = set()
+        self.watching: set[weakref.ref[Any]] = set()
         # Closes the sockets of a client that was dropped, and of all clients when the interpreter exits.
         weakref.finalize(self, _close_all, self._open)
 
@@ -151,13 +152,24 @@ class Lease:
     """What one request holds: a place in the gate, and a connection. It is given back once, by whoever is first."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._store: Store | None = store
         self._place = [store.gate]
         self._held: list[Connection] = []
+        self._watch: weakref.ref[Any] | None = None
 
     def hold(self, connection: Connection) -> None:
         """Use a connection."""
         self._held.append(connection)
+
+    def watch(self, body: Body | AsyncBody) -> None:
+        """Close the connection if a body is dropped, maybe inside a reference cycle.
+
+        A response is always part of one. So `__del__` would run in the garbage collector for each response, where an
+        exception of a signal handler is lost. Of this reference nothing runs once the body was closed.
+        """
+        if self._store is not None:
+            self._watch = weakref.ref(body, lambda _: self.discard())
+            self._store.watching.add(self._watch)
 
     def leave_gate(self) -> None:
         """Make room for another request. The connection is still used."""
@@ -166,22 +178,27 @@ class Lease:
 
     def release(self) -> None:
         """Give back the connection, for the next request if this one is complete."""
-        if connection := _pop(self._held):
-            self._store.give_back(connection)
-        self.leave_gate()
-
-    def close_connection(self) -> None:
-        """Close the connection. The place in the gate is kept."""
-        if connection := _pop(self._held):
-            self._store.close(connection)
+        self._end(Store.give_back)
 
     def discard(self) -> None:
         """Close the connection."""
-        self.close_connection()
-        self.leave_gate()
+        self._end(Store.close)
 
-    __del__ = discard
-    """The response was dropped, maybe inside a reference cycle."""
+    def close_connection(self) -> None:
+        """Close the connection, to use another one."""
+        if self._store is not None and (connection := _pop(self._held)):
+            self._store.close(connection)
+
+    def _end(self, finish: Callable[[Store, Connection], None]) -> None:
+        store = self._store
+        if store is None:
+            return
+        if connection := _pop(self._held):
+            finish(store, connection)
+        self.leave_gate()
+        if self._watch is not None:
+            store.watching.discard(self._watch)
+        self._watch = self._store = None  # a response, which is part of a reference cycle, must not keep a client
 
 
 def _pop(holder: list[Any]) -> Any:
@@ -210,6 +227,7 @@ class Body:
         self._lease = lease
         self._content = content
         self._complete = False
+        lease.watch(self)
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -235,6 +253,7 @@ class AsyncBody:
         self._lease = lease
         self._content = content
         self._complete = False
+        lease.watch(self)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:

@@ -43,6 +43,7 @@ from ..streams.resuming import Resuming
 from ..streams.state import StreamState
 from ..streams.stream import FAULTS, AsyncStream, Stream, async_read_some, read_some
 from ..watching.watch import watched
+from .loops import check_event_loop
 from .otids import Plan, check_one_input, make_plan
 
 T = TypeVar("T")
@@ -357,6 +358,7 @@ class AsyncTransport:
         request = to_httpx(self.http, self.config, call)
         while True:
             check_open(self.http, closed=self.closed)
+            check_event_loop(self.http)
             sending.begin(request)
             try:
                 response = await self._exchange(request, stream=stream)
