@@ -7,12 +7,24 @@ what an answer said rather than the answer: httpx's requests hold the key, and c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that steer a terminal, forge a line or turn the direction of writing, and halves of surrogate pairs."""
+
+
+def printable(text: str) -> str:
+    """Return a text that any terminal shows as it is, its control characters and lone surrogates escaped."""
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
 
 class LettaError(Exception):
-    """The base of all errors of this library."""
+    """The base of all errors of this library. Its message can be printed wherever its characters can."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class APIError(LettaError):
@@ -49,7 +61,7 @@ class APIError(LettaError):
         detail: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = str(self)
         self._status_code = status_code
         self.body = body
         self.headers = dict(headers or {})

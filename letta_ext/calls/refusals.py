@@ -22,6 +22,8 @@ from ..errors import (
     RunError,
 )
 from ..shapes import is_object
+from ..watching.redaction import secrets_of_request, without_deep
+from .transport_errors import cause_of, described, is_timeout
 
 STAGES: Mapping[type[Exception], str] = {
     httpx.ConnectTimeout: "connecting",
@@ -117,22 +119,22 @@ def _request_id(headers: Mapping[str, str], body: Any) -> str | None:
 
 
 def status_error(
-    method: str, path: str, status: int, headers: Mapping[str, str], body: Any, *, lost: bool = False
+    request: httpx.Request, status: int, headers: Mapping[str, str], body: Any, *, lost: bool = False
 ) -> APIStatusError:
     """The error for an answer that is no success.
 
     Args:
-        method: the request's method.
-        path: its path, for the message.
+        request: the request, which the message names without its query.
         status: the answer's status.
         headers: the answer's headers, in lower case.
         body: the decoded body, or its text where it is no JSON.
         lost: whether the request must not be sent twice, and may have been carried out.
     """
+    headers, body = without_secrets(request, headers, body)
     detail, error_type, run_id, pending = _read(body)
     cls = STATUS_ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
     remedy = LOST if lost else REMEDIES.get(status) or FAMILIES.get(status // 100, "")
-    if status == 404 and "-" not in path:
+    if status == 404 and "-" not in request.url.path:
         remedy = "Check base_url."  # there is no id in it
     if status == 409:
         if error_type == "PENDING_APPROVAL" or WAITING in (detail or ""):
@@ -143,7 +145,7 @@ def status_error(
     said = _said(detail or "the server gave no reason")
     phrase = PHRASES.get(status, "status")
     error = cls(
-        f"{status} {phrase} from {method} {path}: {said} {remedy}".strip(),
+        f"{status} {phrase} from {described(request)}: {said} {remedy}".strip(),
         status_code=status,
         body=body,
         headers=headers,
@@ -178,33 +180,40 @@ def run_error(event: Any) -> APIError:
     return RunError(message, status_code=STREAMED, body=event, run_id=run_id, error_type=error_type, detail=words)
 
 
-def transport_error(method: str, path: str, fault: Exception, *, lost: bool = False) -> APIConnectionError:
+def transport_error(request: httpx.Request, fault: Exception, *, lost: bool = False) -> APIConnectionError:
     """The error for a request that got no answer, or not all of it.
 
     Args:
-        method: the request's method.
-        path: its path, for the message.
-        fault: what httpx raised.
+        request: the request, which the message names without its query.
+        fault: what `transport_fault` returned.
         lost: whether the request must not be sent twice, and may have arrived.
     """
-    what = one_line(str(fault)).rstrip(".") or type(fault).__name__
-    if isinstance(fault, httpx.TimeoutException):
-        stage = STAGES.get(type(fault), "waiting for a connection")
+    what = one_line(cause_of(fault))
+    if is_timeout(fault):
+        stage = STAGES.get(type(fault), "waiting for a connection" if isinstance(fault, httpx.PoolTimeout) else "")
         return APITimeoutError(
-            f"{method} {path} timed out while {stage} ({what})."
+            f"{described(request)} timed out{f' while {stage}' if stage else ''} ({what})."
             f" {LOST if lost else 'Raise timeout, or look at the server.'}"
         )
     remedy = LOST if lost else "Check base_url, and that the server is up."
-    return APIConnectionError(f"{method} {path} got no answer: {what}. {remedy}")
+    return APIConnectionError(f"{described(request)} got no answer: {what}. {remedy}")
 
 
-def invalid_answer(method: str, path: str, status: int, headers: Mapping[str, str], body: Any, reason: str) -> APIError:
+def invalid_answer(response: httpx.Response, body: Any, reason: str) -> APIError:
     """The error for a successful answer that cannot be decoded."""
+    request, found = response.request, {name.lower(): value for name, value in response.headers.items()}
+    headers, (body, reason) = without_secrets(request, found, [body, reason])
     return APIResponseValidationError(
-        f"{status} from {method} {path} is not what the API document says: {one_line(reason)}",
-        status_code=status,
+        f"{response.status_code} from {described(request)} is not what the API document says: {one_line(reason)}",
+        status_code=response.status_code,
         body=body,
         headers=headers,
         request_id=_request_id(headers, body),
         detail=reason,
     )
+
+
+def without_secrets(request: httpx.Request, headers: Mapping[str, str], body: Any) -> tuple[Mapping[str, str], Any]:
+    """The headers and the body of an answer without the secrets of its request, which servers and proxies may echo."""
+    secrets = secrets_of_request(request)
+    return without_deep(headers, secrets), without_deep(body, secrets)

@@ -253,9 +253,11 @@ class Sending:
     attempts: int = field(init=False, default=0)
     _started: float = field(init=False, default=0.0)
     _began: float = field(init=False, default=0.0)
+    _request: httpx.Request = field(init=False, repr=False)
 
     def begin(self, request: httpx.Request) -> None:
         """Says that an attempt begins."""
+        self._request = request
         self._began = self.clock()
         if self.attempts == 0:
             self._started = self._began
@@ -272,7 +274,7 @@ class Sending:
         delay = self._after(Attempt(self.attempts, self._elapsed, unsent=unsent), fault)
         if delay is None:
             lost = self.call.repeat == "unsent" and not unsent
-            raise transport_error(self.call.request.method, self.call.request.path, fault, lost=lost) from fault
+            raise transport_error(self._request, fault, lost=lost) from fault
         return delay
 
     def answered(self, response: httpx.Response) -> float | None:
@@ -296,11 +298,10 @@ class Sending:
 
     def refusal(self, response: httpx.Response) -> APIError:
         """The error for an answer that is no success and has been read."""
-        request = self.call.request
         headers = {name.lower(): value for name, value in response.headers.items()}
         status, body = response.status_code, read_body(response)
         lost = self.call.repeat == "unsent" and status >= 500
-        return status_error(request.method, request.path, status, headers, body, lost=lost)
+        return status_error(response.request, status, headers, body, lost=lost)
 
 
 def read_body(response: httpx.Response) -> Any:
@@ -321,28 +322,23 @@ def decode(endpoint: Answering[T], call: Call, response: httpx.Response) -> T:
         return endpoint.read_response(response.content)
     except (DecodeError, TypeError, ValueError) as fault:
         reason = str(fault) if isinstance(fault, DecodeError) else f"not JSON of the documented shape: {fault}"
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        path = call.request.path
-        body = read_body(response)
-        error = invalid_answer(call.request.method, path, response.status_code, headers, body, reason)
-        raise error from fault
+    raise invalid_answer(response, read_body(response), reason)
 
 
 def brings_events(response: httpx.Response) -> bool:
-    """Whether an answer is a stream of events, or does not say what it is."""
-    kind: str = response.headers.get("content-type", EVENTS)
-    return kind.partition(";")[0].strip().lower() == EVENTS
+    """Whether an answer is a stream of events, or does not say what it is. Proxies repeat or empty the header."""
+    kinds = {each.partition(";")[0].strip().lower() for each in response.headers.get("content-type", "").split(",")}
+    return EVENTS in kinds or kinds == {""}
 
 
-def no_events(call: Call, response: httpx.Response, content: bytes) -> APIError:
+def no_events(response: httpx.Response, content: bytes) -> APIError:
     """The error for a successful answer that is no stream of events, of which this content was read."""
     try:
         body = codec.loads(content)
     except ValueError:
         body = content.decode("utf-8", "replace")
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    reason = f"events were asked for, and {headers['content-type']} came: {body!r}"
-    return invalid_answer(call.request.method, call.request.path, response.status_code, headers, body, reason)
+    reason = f"events were asked for, and {response.headers['content-type']} came: {body!r}"
+    return invalid_answer(response, body, reason)
 
 
 def redirected(
@@ -360,9 +356,9 @@ def redirected(
         return None
     try:
         target = request.url.join(location)
-    except httpx.InvalidURL:
-        return None
-    if (target.scheme, target.host, target.port) != (request.url.scheme, request.url.host, request.url.port):
+        if (target.scheme, target.host, target.port) != (request.url.scheme, request.url.host, request.url.port):
+            return None
+    except (httpx.InvalidURL, ValueError):  # a host that IDNA cannot decode is a UnicodeError
         return None
     headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
     return http.build_request(

@@ -15,8 +15,8 @@ from typing import Any, Final, Generic, TypeVar
 import httpx
 
 from ..calls.refusals import transport_error
+from ..calls.transport_errors import transport_fault
 from ..errors import LettaError
-from ..streams.stream import FAULTS
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -82,11 +82,13 @@ class _Answer(Generic[T_co]):
     @contextmanager
     def _translated(self) -> Generator[None, None, None]:
         """Turns what httpx raises while a body is read into an error of this library."""
+        request = self.http_response.request
         try:
             yield
-        except FAULTS as fault:
-            request = self.http_response.request
-            raise transport_error(request.method, request.url.path, fault) from fault
+            return
+        except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
+            fault = transport_fault(error, request)
+        raise transport_error(request, fault) from fault
 
 
 class _Sync(_Answer[T_co]):

@@ -87,6 +87,5 @@ def decode_json(call: Call, response: httpx.Response) -> Any:
     try:
         return codec.loads(response.content)
     except ValueError as fault:
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        method, path, body = call.request.method, call.request.path, read_body(response)
-        raise invalid_answer(method, path, response.status_code, headers, body, f"not JSON: {fault}") from fault
+        reason = f"not JSON: {fault}"
+    raise invalid_answer(response, read_body(response), reason)

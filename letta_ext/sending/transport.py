@@ -35,15 +35,16 @@ from ..calls.requests import (
     redirected,
     to_httpx,
 )
+from ..calls.transport_errors import transport_fault
 from ..config import Config, check_kind, given
 from ..errors import APIStatusError, ConflictError, ConversationBusyError, LettaError, NotFoundError
 from ..limits import StreamLimits
 from ..lists.pages import AsyncPaginator, SyncPage, first_page, make_walk
 from ..streams.resuming import Resuming
 from ..streams.state import StreamState
-from ..streams.stream import FAULTS, AsyncStream, Stream, async_read_some, read_some
+from ..streams.stream import AsyncStream, Stream, async_read_some, read_some
 from ..watching.watch import watched
-from .loops import check_event_loop
+from .forking import watch_forks
 from .otids import Plan, check_one_input, make_plan
 
 T = TypeVar("T")
@@ -109,6 +110,9 @@ class Transport:
     config: Config
     closed: bool = False
 
+    def __attrs_post_init__(self) -> None:
+        watch_forks(self)
+
     def call(self, endpoint: Answering[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> T:
         """Sends one call and decodes its JSON answer."""
         return self.fetch(endpoint, ids, arguments, lambda call, response: decode(endpoint, call, response))
@@ -149,7 +153,7 @@ class Transport:
         def reopen(found: Mapping[str, Any]) -> httpx.Response:
             again = prepare(self.config, resume, ids, {**plan.carried, **found}, EVENTS)
             response = self.send(evolve(again, watch=call.watch, timeout=call.timeout), stream=True)
-            self._check_events(again, response)
+            self._check_events(response)
             return response
 
         def recover() -> httpx.Response:
@@ -157,14 +161,14 @@ class Transport:
 
         with call.watch:
             response = self.in_turn(call, ids, arguments, stream=True, recover=recover if plan.otid else None)
-            self._check_events(call, response)
+            self._check_events(response)
             call.watch.stays_open()
             resuming = make_resuming(endpoint, plan, arguments, call, limits)
             return Stream(response, resuming, reopen, call.watch)
 
-    def _check_events(self, call: Call, response: httpx.Response) -> None:
+    def _check_events(self, response: httpx.Response) -> None:
         if not brings_events(response):
-            raise no_events(call, response, read_some(response))
+            raise no_events(response, read_some(response))
 
     def in_turn(
         self,
@@ -210,8 +214,12 @@ class Transport:
         while True:
             check_open(self.http, closed=self.closed)
             sending.begin(request)
+            fault: Exception | None = None
             try:
                 response = self._exchange(request, stream=stream)
+            except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
+                fault = transport_fault(error, request)
+            if fault is None:
                 try:
                     delay = sending.answered(response)
                 except BaseException:  # a hook's
@@ -219,20 +227,22 @@ class Transport:
                     raise
                 if response.is_success:
                     return response
-                if delay is None:
-                    response.read()
-                response.close()
-            except FAULTS as fault:
+                try:
+                    if delay is None:
+                        response.read()
+                    response.close()
+                except Exception as error:  # noqa: BLE001  # as above
+                    fault = transport_fault(error, request)
+            if fault is not None:
                 delay = sending.failed(fault)
-            else:
-                if delay is None:
-                    refusal = sending.refusal(response)
-                    if recover is None or sending.attempts == 1 or not isinstance(refusal, ConflictError):
-                        raise refusal
-                    try:
-                        return recover()
-                    except NotFoundError:
-                        raise refusal from None
+            elif delay is None:
+                refusal = sending.refusal(response)
+                if recover is None or sending.attempts == 1 or not isinstance(refusal, ConflictError):
+                    raise refusal
+                try:
+                    return recover()
+                except NotFoundError:
+                    raise refusal from None
             time.sleep(delay)
 
     def _exchange(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
@@ -254,6 +264,9 @@ class AsyncTransport:
     http: httpx.AsyncClient
     config: Config
     closed: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        watch_forks(self)
 
     async def call(self, endpoint: Answering[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> T:
         """Sends one call and decodes its JSON answer."""
@@ -297,7 +310,7 @@ class AsyncTransport:
         async def reopen(found: Mapping[str, Any]) -> httpx.Response:
             again = prepare(self.config, resume, ids, {**plan.carried, **found}, EVENTS)
             response = await self.send(evolve(again, watch=call.watch, timeout=call.timeout), stream=True)
-            await self._check_events(again, response)
+            await self._check_events(response)
             return response
 
         async def recover() -> httpx.Response:
@@ -305,14 +318,14 @@ class AsyncTransport:
 
         with call.watch:
             response = await self.in_turn(call, ids, arguments, stream=True, recover=recover if plan.otid else None)
-            await self._check_events(call, response)
+            await self._check_events(response)
             call.watch.stays_open()
             resuming = make_resuming(endpoint, plan, arguments, call, limits)
             return await AsyncStream.open(response, resuming, reopen, call.watch)
 
-    async def _check_events(self, call: Call, response: httpx.Response) -> None:
+    async def _check_events(self, response: httpx.Response) -> None:
         if not brings_events(response):
-            raise no_events(call, response, await async_read_some(response))
+            raise no_events(response, await async_read_some(response))
 
     async def in_turn(
         self,
@@ -358,10 +371,13 @@ class AsyncTransport:
         request = to_httpx(self.http, self.config, call)
         while True:
             check_open(self.http, closed=self.closed)
-            check_event_loop(self.http)
             sending.begin(request)
+            fault: Exception | None = None
             try:
                 response = await self._exchange(request, stream=stream)
+            except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
+                fault = transport_fault(error, request)
+            if fault is None:
                 try:
                     delay = sending.answered(response)
                 except BaseException:  # a hook's
@@ -369,20 +385,22 @@ class AsyncTransport:
                     raise
                 if response.is_success:
                     return response
-                if delay is None:
-                    await response.aread()
-                await response.aclose()
-            except FAULTS as fault:
+                try:
+                    if delay is None:
+                        await response.aread()
+                    await response.aclose()
+                except Exception as error:  # noqa: BLE001  # as above
+                    fault = transport_fault(error, request)
+            if fault is not None:
                 delay = sending.failed(fault)
-            else:
-                if delay is None:
-                    refusal = sending.refusal(response)
-                    if recover is None or sending.attempts == 1 or not isinstance(refusal, ConflictError):
-                        raise refusal
-                    try:
-                        return await recover()
-                    except NotFoundError:
-                        raise refusal from None
+            elif delay is None:
+                refusal = sending.refusal(response)
+                if recover is None or sending.attempts == 1 or not isinstance(refusal, ConflictError):
+                    raise refusal
+                try:
+                    return await recover()
+                except NotFoundError:
+                    raise refusal from None
             await anyio.sleep(delay)
 
     async def _exchange(self, request: httpx.Request, *, stream: bool) -> httpx.Response:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from inspect import GEN_RUNNING, getgeneratorstate
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import anyio
 import httpx
 
+from ..calls.transport_errors import faults_ignored, transport_fault
 from ..errors import APIError, APIResponseValidationError, LettaError, StreamInterrupted
 from ..watching.watch import SILENT, Watch
 from .bodies import as_they_come, async_as_they_come
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from letta_api.unions import Message, StreamEvent
 
     from .state import StreamState
-
-FAULTS: Final = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
-"""What sending a request and reading a body raise."""
 
 LINGER: Final = 0.5
 """Seconds that are spent on keeping a connection when its stream has ended."""
@@ -170,7 +168,7 @@ def read_some(response: httpx.Response) -> bytes:
     """The beginning of a body that is no stream, and closes it."""
     body = b""
     try:
-        with suppress(*FAULTS):
+        with faults_ignored(response.request):
             for chunk in response.iter_bytes():
                 body += chunk
                 if len(body) >= ENOUGH:
@@ -184,7 +182,7 @@ async def async_read_some(response: httpx.Response) -> bytes:
     """What `read_some` is, for async code."""
     body = b""
     try:
-        with suppress(*FAULTS):
+        with faults_ignored(response.request):
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) >= ENOUGH:
@@ -206,7 +204,7 @@ def _release(response: httpx.Response) -> None:
     extensions = response.request.extensions
     # httpx reads the timeout when iterating begins: the stream is iterated anew so that LINGER counts.
     extensions["timeout"] = {**extensions.get("timeout", {}), "read": LINGER}
-    with suppress(*FAULTS):
+    with faults_ignored(response.request):
         for _ in cast(httpx.SyncByteStream, response.stream):
             if time.monotonic() - since > LINGER:
                 return
@@ -215,7 +213,7 @@ def _release(response: httpx.Response) -> None:
 async def _async_release(response: httpx.Response, chunks: AsyncIterator[bytes]) -> None:
     if response.http_version != ONE_STREAM:
         return
-    with anyio.move_on_after(LINGER), suppress(*FAULTS):
+    with anyio.move_on_after(LINGER), faults_ignored(response.request):
         async for _ in chunks:
             pass
 
@@ -279,8 +277,8 @@ def _events(
                         _release(connection.response)
                         return
                     state.check_time()
-            except FAULTS as error:
-                fault = error
+            except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
+                fault = transport_fault(error, connection.response.request)
             if state.may_end:
                 return
             _check_open(connection, state)
@@ -422,8 +420,8 @@ async def _async_events(
                         await _async_release(connection.response, chunks)
                         return
                     state.check_time()
-            except FAULTS as error:
-                fault = error
+            except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
+                fault = transport_fault(error, connection.response.request)
             if state.may_end:
                 return
             _check_open(connection, state)

@@ -373,7 +373,7 @@ def test_a_server_that_says_nothing_is_not_waited_for_for_ever(side: Side) -> No
         client = side.client(base_url=server.base_url, retry=AT_ONCE)
         create: Callable[..., Any] = client.conversations.messages.create
         with pytest.raises(
-            APITimeoutError, match=f"^POST /v1/conversations/{CONVERSATION}/messages timed out while rea"
+            APITimeoutError, match=f"^POST {server.base_url}/v1/conversations/.+ timed out while reading"
         ):
             side.run(create(CONVERSATION, input="hi", streaming=False, timeout=0.05))
         assert len(server.requests) == 1

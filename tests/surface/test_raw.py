@@ -24,7 +24,7 @@ from letta_ext import (
 from letta_ext.raw import AsyncRawResponse, AsyncStreamingResponse, RawResponse, StreamingResponse
 from letta_ext.testing import EmbeddedServer
 
-from ..ext.helpers import CONVERSATION, STEP, Answers, Body, Side, answer, answers, recording
+from ..ext.helpers import BASE_URL, CONVERSATION, STEP, Answers, Body, Side, answer, answers, recording
 
 Call = Callable[[Any], Any]
 
@@ -190,5 +190,5 @@ def test_errors_are_those_of_the_call(side: Side) -> None:
 def test_a_body_that_breaks_off(side: Side) -> None:
     handler = answers(lambda: httpx.Response(200, stream=Body([b"{"], httpx.ReadError("cut"))))
     context = side.client(handler).steps.with_streaming_response.retrieve(STEP)
-    with pytest.raises(APIConnectionError, match=f"GET /v1/steps/{STEP} got no answer: cut"):
+    with pytest.raises(APIConnectionError, match=f"GET {BASE_URL}/v1/steps/{STEP} got no answer: cut"):
         entered(side, context, lambda response: response.parse())

@@ -44,7 +44,8 @@ def test_what_it_returns(side: Side, content: bytes, value: Any) -> None:
 def test_an_answer_that_is_no_json(side: Side) -> None:
     client = side.client(answers(answer(200, content=b"<html>")))
     with pytest.raises(
-        APIResponseValidationError, match=r"200 from GET /v1/x is not what the API document says: not JSON"
+        APIResponseValidationError,
+        match=r"200 from GET http://letta.test/v1/x is not what the API document says: not JSON",
     ):
         side.run(client.get("/v1/x"))
 
