@@ -69,14 +69,10 @@ def letta_client(letta_server: EmbeddedServer) -> Iterator[Letta]:
 @pytest.fixture
 def async_letta_client(letta_server: EmbeddedServer) -> AsyncLetta:
     """An async client of the test's server, for any event loop and any plugin that runs async tests."""
-    import httpx
-
     from letta_ext import AsyncLetta
 
-    # The test's event loop may be gone before this fixture is torn down, and what is bound to it cannot be closed
-    # then. So no connection outlives the answer it was opened for, and nothing is left to close.
-    http = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), timeout=httpx.Timeout(60, connect=5))
-    return AsyncLetta(base_url=letta_server.base_url, api_key="test", http_client=http)
+    # It need not be closed, which would take an event loop: its connections are closed when it is dropped.
+    return AsyncLetta(base_url=letta_server.base_url, api_key="test")
 
 
 def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:

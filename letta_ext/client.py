@@ -89,7 +89,7 @@ class Letta(Verbs):
         http_client: httpx.Client | None = None,
     ) -> None:
         from .config import make_config
-        from .sending.forking import own_http
+        from .sending.clients import own_http
         from .sending.transport import Transport
 
         check_http(http_client, httpx.Client)
@@ -238,7 +238,7 @@ class AsyncLetta(AsyncVerbs):
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         from .config import make_config
-        from .sending.forking import own_http
+        from .sending.clients import own_http
         from .sending.transport import AsyncTransport
 
         check_http(http_client, httpx.AsyncClient)

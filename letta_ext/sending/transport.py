@@ -44,7 +44,7 @@ from ..streams.resuming import Resuming
 from ..streams.state import StreamState
 from ..streams.stream import AsyncStream, Stream, async_read_some, read_some
 from ..watching.watch import watched
-from .forking import watch_forks
+from .loops import check_event_loop
 from .otids import Plan, check_one_input, make_plan
 
 T = TypeVar("T")
@@ -109,9 +109,6 @@ class Transport:
     http: httpx.Client
     config: Config
     closed: bool = False
-
-    def __attrs_post_init__(self) -> None:
-        watch_forks(self)
 
     def call(self, endpoint: Answering[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> T:
         """Sends one call and decodes its JSON answer."""
@@ -265,9 +262,6 @@ class AsyncTransport:
     config: Config
     closed: bool = False
 
-    def __attrs_post_init__(self) -> None:
-        watch_forks(self)
-
     async def call(self, endpoint: Answering[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> T:
         """Sends one call and decodes its JSON answer."""
         return await self.fetch(endpoint, ids, arguments, lambda call, response: decode(endpoint, call, response))
@@ -371,6 +365,7 @@ class AsyncTransport:
         request = to_httpx(self.http, self.config, call)
         while True:
             check_open(self.http, closed=self.closed)
+            check_event_loop(self.http)
             sending.begin(request)
             fault: Exception | None = None
             try:

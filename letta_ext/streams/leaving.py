@@ -19,6 +19,8 @@ from typing import Final
 import httpx
 from attrs import define
 
+from ..fork_safety import after_fork
+
 
 @define(eq=False)
 class Connection:
@@ -87,6 +89,9 @@ def hold(connection: Connection) -> None:
 def forget() -> None:
     """Release all connections, in a process that was forked off: its parent has them."""
     _held.clear()
+
+
+after_fork(forget)
 
 
 def leave(connection: Connection) -> None:

@@ -42,6 +42,8 @@ RESPELT: Final = [
     (r"\s+", " "),
 ]
 DUNDERS: Final = {"__iter__": "__aiter__", "__enter__": "__aenter__", "__exit__": "__aexit__"}
+RENAMED: Final = {"aclose": "close", "handle_async_request": "handle_request"}
+"""What httpx and httpcore call differently in async code."""
 
 
 def respelt(text: str) -> str:
@@ -79,7 +81,7 @@ PAIRS: Final = pairs()
 def members(cls: type) -> dict[str, Any]:
     """The public attributes, and what makes it a context manager or an iterable, under the sync name."""
     names = {name for name in dir(cls) if not name.startswith("_")}
-    found = {name: inspect.getattr_static(cls, name) for name in names}
+    found = {RENAMED.get(name, name): inspect.getattr_static(cls, name) for name in names}
     for plain, other in DUNDERS.items():
         for name in (plain, other):
             if hasattr(cls, name):

@@ -1,0 +1,413 @@
+"""Connection pools of our own httpx clients, for many threads, event loops and processes at once.
+
+httpcore makes the connections and speaks HTTP on them. Which connection a request gets is decided here, because
+httpcore's pool takes a lock that the garbage collector may need in the same thread, binds connections to one event
+loop, loses them when a task is cancelled twice, and takes quadratic time.
+
+A connection is either held by one request (a `Lease`) or idle. It changes hands by atomic operations, and giving one
+back takes no lock and no `await`: it cannot be interrupted, and may happen wherever the garbage collector runs.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
+from copy import copy
+from typing import Any, Final, Self, cast
+
+import anyio
+import httpcore
+import httpx
+from attrs import define
+
+from ..fork_safety import after_fork
+from .gate import Gate, async_pass_gate, pass_gate
+from .network import Network
+from .network_async import AsyncNetwork
+
+EVENTS: Final = b"text/event-stream"
+
+_pools: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
+
+
+@define(eq=False)
+class Connection:
+    """A connection to a server.
+
+    Attributes:
+        http: What speaks HTTP on it.
+        network: What opened its socket.
+        key: Which requests it can be used for.
+    """
+
+    http: Any  # an `httpcore.ConnectionInterface`, or the async one
+    network: Network | AsyncNetwork
+    key: Hashable
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it was idle for too long, or the server closed it."""
+        return bool(self.http.has_expired())
+
+
+class Store:
+    """The connections of a client.
+
+    Args:
+        limits: How many requests may be in flight, and how many connections to a server are kept, and how long.
+    """
+
+    def __init__(self, limits: httpx.Limits) -> None:
+        self.gate = Gate(limits.max_connections)
+        self._closed = False
+        self._kept = limits.max_keepalive_connections
+        self._idle: dict[Hashable, deque[Connection]] = {}
+        self._open: set[Network | AsyncNetwork] = set()
+        self.watching: set[weakref.ref[Any]] = set()
+        # Closes the sockets of a client that was dropped, and of all clients when the interpreter exits.
+        weakref.finalize(self, _close_all, self._open)
+
+    def is_closed(self) -> bool:
+        """Return whether no connection is kept any more."""
+        return self._closed
+
+    def take(self, key: Hashable) -> Connection | None:
+        """Return the idle connection that was used last, if there is one."""
+        idle = self._idle.get(key)
+        while idle:
+            try:
+                connection = idle.pop()
+            except IndexError:  # another thread was faster
+                return None
+            if not connection.is_stale:
+                return connection
+            self.close(connection)
+        return None
+
+    def opening(self, network: Network | AsyncNetwork) -> None:
+        """Remember that a connection is opened, and close those that have been idle for too long."""
+        self._open.add(network)
+        for idle in list(self._idle.values()):
+            self._trim(idle)
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep a connection for the next request, or close it if it cannot be used again."""
+        if self.is_closed() or not connection.http.is_idle():
+            self.close(connection)
+            return
+        idle = self._idle.setdefault(connection.key, deque())
+        idle.append(connection)
+        self._trim(idle)
+        if self.is_closed():  # meanwhile
+            self._close_idle()
+
+    def close(self, connection: Connection) -> None:
+        """Close a connection that is not idle."""
+        connection.network.close()
+        self._open.discard(connection.network)
+
+    def close_all(self) -> None:
+        """Close all connections; those in use are closed by their requests, which fail."""
+        self._closed = True
+        self._close_idle()
+        for network in list(self._open):
+            network.interrupt()
+
+    def forget(self) -> None:
+        """Close the sockets in a child process: the parent goes on with its own."""
+        self._closed = True
+        for network in list(self._open):
+            network.forget()
+        self._open.clear()
+        self._idle.clear()
+
+    def _close_idle(self) -> None:
+        for idle in list(self._idle.values()):
+            while idle:
+                try:
+                    self.close(idle.pop())
+                except IndexError:
+                    break
+
+    def _trim(self, idle: deque[Connection]) -> None:
+        while idle:
+            surplus = self._kept is not None and len(idle) > self._kept
+            try:
+                oldest = idle.popleft()
+            except IndexError:
+                return
+            if not surplus and not oldest.is_stale:
+                idle.appendleft(oldest)
+                return
+            self.close(oldest)
+
+
+def _close_all(networks: set[Network | AsyncNetwork]) -> None:
+    for network in list(networks):
+        network.close()
+
+
+class Lease:
+    """What one request holds: a place in the gate, and a connection. It is given back once, by whoever is first."""
+
+    def __init__(self, store: Store) -> None:
+        self._store: Store | None = store
+        self._place = [store.gate]
+        self._held: list[Connection] = []
+        self._watch: weakref.ref[Any] | None = None
+
+    def hold(self, connection: Connection) -> None:
+        """Use a connection."""
+        self._held.append(connection)
+
+    def watch(self, body: Body | AsyncBody) -> None:
+        """Close the connection if a body is dropped, maybe inside a reference cycle.
+
+        A response is always part of one. So `__del__` would run in the garbage collector for each response, where an
+        exception of a signal handler is lost. Of this reference nothing runs once the body was closed.
+        """
+        if self._store is not None:
+            self._watch = weakref.ref(body, lambda _: self.discard())
+            self._store.watching.add(self._watch)
+
+    def leave_gate(self) -> None:
+        """Make room for another request. The connection is still used."""
+        if place := _pop(self._place):
+            place.leave()
+
+    def release(self) -> None:
+        """Give back the connection, for the next request if this one is complete."""
+        self._end(Store.give_back)
+
+    def discard(self) -> None:
+        """Close the connection."""
+        self._end(Store.close)
+
+    def close_connection(self) -> None:
+        """Close the connection, to use another one."""
+        if self._store is not None and (connection := _pop(self._held)):
+            self._store.close(connection)
+
+    def _end(self, finish: Callable[[Store, Connection], None]) -> None:
+        store = self._store
+        if store is None:
+            return
+        if connection := _pop(self._held):
+            finish(store, connection)
+        self.leave_gate()
+        if self._watch is not None:
+            store.watching.discard(self._watch)
+        self._watch = self._store = None  # a response, which is part of a reference cycle, must not keep a client
+
+
+def _pop(holder: list[Any]) -> Any:
+    try:
+        return holder.pop()
+    except IndexError:  # another thread was faster
+        return None
+
+
+def _patience(request: httpcore.Request) -> float | None:
+    """Return for how many seconds a request may wait for its turn."""
+    extensions = cast(Mapping[str, Any], request.extensions)  # pyright: ignore[reportUnknownMemberType]  # httpcore's
+    return cast("float | None", extensions.get("timeout", {}).get("pool"))
+
+
+def _leave_gate(lease: Lease, response: httpcore.Response) -> None:
+    """Do not count an open stream: it stays as long as its run, and must not hold up short requests."""
+    if any(name.lower() == b"content-type" and EVENTS in value.lower() for name, value in response.headers):
+        lease.leave_gate()
+
+
+class Body:
+    """The body of a response."""
+
+    def __init__(self, lease: Lease, content: Any) -> None:
+        self._lease = lease
+        self._content = content
+        self._complete = False
+        lease.watch(self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._content
+        except BaseException:
+            self._lease.discard()
+            raise
+        self._complete = True
+
+    def close(self) -> None:
+        """Give back the connection. One with an unread rest is closed."""
+        try:
+            if self._complete:
+                self._content.close()
+        finally:
+            self._lease.release()
+
+
+class AsyncBody:
+    """Async version of `Body`."""
+
+    def __init__(self, lease: Lease, content: Any) -> None:
+        self._lease = lease
+        self._content = content
+        self._complete = False
+        lease.watch(self)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for part in self._content:
+                yield part
+        except BaseException:
+            self._lease.discard()
+            raise
+        self._complete = True
+
+    async def aclose(self) -> None:
+        """Give back the connection. One with an unread rest is closed."""
+        try:
+            if self._complete:
+                await self._content.aclose()
+        finally:
+            self._lease.release()
+
+
+class Pool:
+    """In place of the pool of an httpx transport.
+
+    Args:
+        made: The pool that the transport made, which knows proxies and certificates.
+        limits: The limits of the pool.
+    """
+
+    def __init__(self, made: httpcore.ConnectionPool, limits: httpx.Limits) -> None:
+        self._made = made
+        self._limits = limits
+        self.store = Store(limits)
+        _pools.add(self)
+
+    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request and return its response, whose body is unread."""
+        store = self.store
+        pass_gate(store.gate, _patience(request))
+        lease = Lease(store)
+        try:
+            while True:
+                connection = self._connection(store, request)
+                lease.hold(connection)
+                try:
+                    response = connection.http.handle_request(request)
+                    break
+                except httpcore.ConnectionNotAvailable:
+                    lease.close_connection()
+        except BaseException:
+            lease.discard()
+            raise
+        _leave_gate(lease, response)
+        body = Body(lease, response.stream)
+        return httpcore.Response(
+            response.status, headers=response.headers, content=body, extensions=response.extensions
+        )
+
+    def _connection(self, store: Store, request: httpcore.Request) -> Connection:
+        url = request.url
+        key = (url.scheme, url.host, url.port)
+        if connection := store.take(key):
+            return connection
+        network = Network()
+        http = with_network(self._made, network).create_connection(url.origin)
+        store.opening(network)
+        return Connection(http, network, key)
+
+    def reset(self) -> None:
+        """Begin anew in a child process."""
+        self.store.forget()
+        self.store = Store(self._limits)
+
+    def close(self) -> None:
+        """Close all connections, from any thread."""
+        self.store.close_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncPool:
+    """Async version of `Pool`, for any number of event loops.
+
+    A connection is used by any event loop of the library (asyncio, trio) under which it was opened, one at a time.
+    """
+
+    def __init__(self, made: httpcore.AsyncConnectionPool, limits: httpx.Limits) -> None:
+        self._made = made
+        self._limits = limits
+        self.store = Store(limits)
+        _pools.add(self)
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request and return its response, whose body is unread."""
+        store = self.store
+        await async_pass_gate(store.gate, _patience(request))
+        lease = Lease(store)
+        try:
+            while True:
+                connection = self._connection(store, request)
+                lease.hold(connection)
+                try:
+                    response = await connection.http.handle_async_request(request)
+                    break
+                except httpcore.ConnectionNotAvailable:
+                    lease.close_connection()
+        except BaseException:
+            lease.discard()
+            raise
+        _leave_gate(lease, response)
+        body = AsyncBody(lease, response.stream)
+        return httpcore.Response(
+            response.status, headers=response.headers, content=body, extensions=response.extensions
+        )
+
+    def _connection(self, store: Store, request: httpcore.Request) -> Connection:
+        url = request.url
+        # httpcore's locks are those of the library that runs when they are first used.
+        key = (url.scheme, url.host, url.port, anyio.get_cancelled_exc_class())
+        if connection := store.take(key):
+            return connection
+        network = AsyncNetwork()
+        http = with_network(self._made, network).create_connection(url.origin)
+        store.opening(network)
+        return Connection(http, network, key)
+
+    def reset(self) -> None:
+        """Begin anew in a child process."""
+        self.store.forget()
+        self.store = Store(self._limits)
+
+    async def aclose(self) -> None:
+        """Close all connections, from any event loop."""
+        self.store.close_all()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+def with_network(made: Any, network: Network | AsyncNetwork) -> Any:
+    """Return a pool like another one, whose connections open their sockets through a network of their own."""
+    changed = copy(made)
+    changed._network_backend = network
+    return changed
+
+
+def _begin_anew() -> None:
+    for pool in list(_pools):
+        pool.reset()
+
+
+after_fork(_begin_anew)
