@@ -180,8 +180,11 @@ class Letta(Verbs):
 
     def close(self) -> None:
         """Closes the connections. No call is possible afterwards. May be called again."""
+        from .streams.leaving import close_streams_of
+
         self._transport.closed = True
         if self._owns_http:
+            close_streams_of(self._transport.http)
             self._transport.http.close()
 
     def __enter__(self) -> Self:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing, closing
+from functools import partial
 from inspect import isbuiltin, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import httpx
+from attrs import define
 
 from letta_api import api
 from letta_api.operations import CONVERSATIONS_RETRIEVE
@@ -28,6 +30,7 @@ from ..errors import (
     RunError,
     RunExpiredError,
 )
+from ..iteration import AsyncContinuingIterator, ContinuingIterator
 from ..limits import StreamLimits
 from ..retry import RetryPolicy
 from ..shapes import is_object
@@ -51,6 +54,19 @@ BROKEN: Final = (RunError, PendingApprovalError, APIConnectionError)
 
 NOT_TOLD: Final = (BadRequestError, NotFoundError, PermissionDeniedError)
 """What asking for the context raises where the server does not tell."""
+
+
+@define
+class _Visit:
+    """One loop over a follower.
+
+    Attributes:
+        pace: How often it looks, and how long.
+        handed: The message that was handed over last. Whether it is the last of all is asked afterwards.
+    """
+
+    pace: Pace
+    handed: Message | None = None
 
 
 class _Follow:
@@ -156,14 +172,19 @@ class Follow(_Follow):
         self._transport = transport
         self._sleep = sleep or time.sleep
 
-    def __iter__(self) -> Iterator[Message]:
+    def __iter__(self) -> ContinuingIterator[Message]:
         """Whole messages, in the order in which the server has them."""
-        pace = self._make_pace()
-        with closing(self._signals(pace)) as signals:
+        return ContinuingIterator(partial(self._go, _Visit(self._make_pace())))
+
+    def _go(self, visit: _Visit) -> Generator[Message, None, None]:
+        if visit.handed is not None and self._is_last(visit.handed):
+            return
+        with closing(self._signals(visit.pace)) as signals:
             for _ in signals:
-                self._look(pace)
+                self._look(visit.pace)
                 while self._has_found:
-                    yield (message := self._hand_over())
+                    visit.handed = message = self._hand_over()
+                    yield message
                     if self._is_last(message):
                         return
 
@@ -251,14 +272,19 @@ class AsyncFollow(_Follow):
         self._transport = transport
         self._sleep = sleep or anyio.sleep
 
-    async def __aiter__(self) -> AsyncIterator[Message]:
+    def __aiter__(self) -> AsyncContinuingIterator[Message]:
         """Whole messages, in the order in which the server has them."""
-        pace = self._make_pace()
-        async with aclosing(self._signals(pace)) as signals:
+        return AsyncContinuingIterator(partial(self._go, _Visit(self._make_pace())))
+
+    async def _go(self, visit: _Visit) -> AsyncGenerator[Message, None]:
+        if visit.handed is not None and self._is_last(visit.handed):
+            return
+        async with aclosing(self._signals(visit.pace)) as signals:
             async for _ in signals:
-                await self._look(pace)
+                await self._look(visit.pace)
                 while self._has_found:
-                    yield (message := self._hand_over())
+                    visit.handed = message = self._hand_over()
+                    yield message
                     if self._is_last(message):
                         return
 

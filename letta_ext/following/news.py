@@ -208,12 +208,11 @@ class Follower:
             found = [message for message in found if id_of(message) not in late]
             if goes_on:
                 found = yield from self._with_missing(found, ids)
-        # Only now: whoever is interrupted between two questions asks them again.
-        self._begun = True
-        self._context = ids
-        self._next_head = ids[1] if ids and len(ids) > 1 else self._head
         found = [message for message in found if identity(message) not in self._part]
-        self._head = self._head if found else self._next_head
+        next_head = ids[1] if ids and len(ids) > 1 else self._head
+        # Only now, and by assignments alone: whoever was interrupted asks again.
+        self._begun, self._context, self._next_head = True, ids, next_head
+        self._head = self._head if found else next_head
         return found
 
     @property

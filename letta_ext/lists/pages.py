@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from ..calls.requests import OPTIONS, Endpoint
 from ..calls.validation import check_arguments, check_bounds, check_id
 from ..config import given
 from ..shapes import is_object
-from .prefetch import Ahead, AsyncAhead
+from .iterators import AsyncItemIterator, AsyncPageIterator, ItemIterator, PageIterator
 from .walk import Checkpoint, Fetching, Walk
 
 T = TypeVar("T")
@@ -30,9 +30,15 @@ class _Page(Generic[T]):
         self._walk = walk
         # The walk moves on with the pages; this one can still say where it stood.
         walk.place += 1
+        walk.taken = False
         self._place = walk.place
         self._mark = walk.mark()
         self._ended = walk.ended
+
+    @property
+    def is_prefetched(self) -> bool:
+        """Whether the next page is fetched while this one is used."""
+        return self._walk.prefetch and self.has_next_page()
 
     def has_next_page(self) -> bool:
         """Whether there may be another page. The server does not say, so the one behind the last is empty."""
@@ -58,7 +64,7 @@ class _Page(Generic[T]):
         walk = self._walk
         mine = walk.moving.acquire(blocking=False)
         try:
-            if mine and walk.place == self._place:
+            if mine and walk.place == self._place and not walk.taken:
                 yield walk
             else:
                 other = Walk.resumed(walk.facts, self._mark.checkpoint(), walk.of)
@@ -97,22 +103,12 @@ class SyncPage(_Page[T]):
         with self._onward() as walk:
             return SyncPage(run(walk.next(), self._fetch) or [], walk, self._fetch)
 
-    def iter_pages(self) -> Iterator[SyncPage[T]]:
+    def iter_pages(self) -> PageIterator[T]:
         """This page, which may be empty, and all that follow."""
-        page = self
-        while True:
-            ahead = Ahead(page.get_next_page) if self._walk.prefetch and page.has_next_page() else None
-            yield page
-            if not page.items:
-                return
-            following = page.get_next_page() if ahead is None else ahead.result()
-            if not following.items:
-                return
-            page = following
+        return PageIterator(lambda: self)
 
-    def __iter__(self) -> Iterator[T]:
-        for page in self.iter_pages():
-            yield from page.items
+    def __iter__(self) -> ItemIterator[T]:
+        return ItemIterator(self.iter_pages())
 
 
 class AsyncPage(_Page[T]):
@@ -136,28 +132,16 @@ class AsyncPage(_Page[T]):
         with self._onward() as walk:
             return AsyncPage(await run_async(walk.next(), self._fetch) or [], walk, self._fetch)
 
-    async def iter_pages(self) -> AsyncGenerator[AsyncPage[T], None]:
+    def iter_pages(self) -> AsyncPageIterator[T]:
         """This page, which may be empty, and all that follow."""
-        page = self
-        while True:
-            ahead = AsyncAhead(page.get_next_page) if self._walk.prefetch and page.has_next_page() else None
-            try:
-                yield page
-                if not page.items:
-                    return
-                following = await (page.get_next_page() if ahead is None else ahead.result())
-            finally:
-                if ahead is not None:
-                    ahead.leave()
-            if not following.items:
-                return
-            page = following
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        async with aclosing(self.iter_pages()) as pages:
-            async for page in pages:
-                for item in page.items:
-                    yield item
+        async def first() -> AsyncPage[T]:
+            return self
+
+        return AsyncPageIterator(first)
+
+    def __aiter__(self) -> AsyncItemIterator[T]:
+        return AsyncItemIterator(self.iter_pages())
 
 
 SyncArrayPage = SyncPage
@@ -182,17 +166,12 @@ class AsyncPaginator(Generic[T]):
     def __await__(self) -> Generator[Any, None, AsyncPage[T]]:
         return self._first().__await__()
 
-    async def iter_pages(self) -> AsyncGenerator[AsyncPage[T], None]:
+    def iter_pages(self) -> AsyncPageIterator[T]:
         """All pages."""
-        async with aclosing((await self._first()).iter_pages()) as pages:
-            async for page in pages:
-                yield page
+        return AsyncPageIterator(self._first)
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        async with aclosing(self.iter_pages()) as pages:
-            async for page in pages:
-                for item in page.items:
-                    yield item
+    def __aiter__(self) -> AsyncItemIterator[T]:
+        return AsyncItemIterator(self.iter_pages())
 
 
 def make_walk(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Walk:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -30,8 +31,13 @@ class Ahead(Generic[T]):
         except BaseException as fault:  # noqa: BLE001  (whoever asks for the result is told)
             self._fault = fault
 
+    @property
+    def is_done(self) -> bool:
+        """Whether it is over."""
+        return not self._thread.is_alive()
+
     def result(self) -> T:
-        """Waits for what came of it, and returns or raises that."""
+        """Waits for what came of it, and returns or raises that. It may be called again after an interruption."""
         self._thread.join()
         if self._fault is not None:
             raise self._fault
@@ -55,6 +61,11 @@ class AsyncAhead(Generic[T]):
         self._task = loop.create_task(work())
         self._task.add_done_callback(_hear)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether it is over."""
+        return self._task is None or self._task.done()
+
     async def result(self) -> T:
         """Waits for what comes of it, and returns or raises that."""
         return await (self._work() if self._task is None else self._task)
@@ -63,6 +74,11 @@ class AsyncAhead(Generic[T]):
         """Ends it, where it is not done."""
         if self._task is not None:
             self._task.cancel()
+
+    def __del__(self) -> None:
+        if self._task is not None and not self.is_done:
+            with suppress(RuntimeError):  # its loop is closed, and has ended it
+                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
 
 def _hear(task: asyncio.Task[Any]) -> None:

@@ -119,6 +119,7 @@ class Walk:
 
     Attributes:
         place: how many pages it has brought.
+        taken: whether it remembers items that no page has yet. Where that page is lost, another walk brings them again.
         moving: held while the next one is fetched, by another thread or task perhaps.
         prefetch: whether the next page is to be fetched while the present one is used.
     """
@@ -146,6 +147,7 @@ class Walk:
         self.most = 0  # how many things an answer with new ones has brought
         self.ended = False
         self.place = 0
+        self.taken = False
         self.moving = Lock()
         self.prefetch = False
 
@@ -181,6 +183,7 @@ class Walk:
             new = yield from self._advance()
             if new:
                 return new
+            self.taken = False
             self.ended = new is None  # an empty list: nothing passed the filters
         return None
 
@@ -340,6 +343,7 @@ class Walk:
 
     def _take(self, answer: Answer, asked: int | None) -> list[Any]:
         """Remembers the items of a page, and returns those that are new and pass the filters, in the walk's order."""
+        self.taken = True
         if self.reversed is None and self.memory.recent:
             # What was there before begins the page in the walk's order, and ends it in the other.
             self.reversed = answer.cursors[-1:] == self.memory.recent[-1:]

@@ -98,7 +98,7 @@ class RawCalls:
     def stream(self, endpoint: Streaming, resume: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
         """Sends one call that a stream answers."""
         stream = self._transport.stream(endpoint, resume, ids, arguments)
-        return self._answer(stream.response, lambda: stream, events=True)
+        return self._answer(stream.unlent_response, lambda: stream, stream=stream)
 
 
 class AsyncRawCalls:
@@ -145,7 +145,7 @@ class AsyncRawCalls:
         async def parse() -> Any:
             return stream
 
-        return self._answer(stream.response, parse, events=True)
+        return self._answer(stream.unlent_response, parse, stream=stream)
 
 
 def raw(method: Callable[P, T]) -> Callable[P, RawResponse[T]]:

@@ -30,24 +30,30 @@ class _Answer(Generic[T_co]):
     Args:
         http_response: the httpx response.
         parse: makes the value of it, once it was read.
-        events: whether the value is a stream of events, which reads the body itself.
+        stream: the value, if it is a stream of events, which reads the body itself.
     """
 
-    def __init__(self, http_response: httpx.Response, parse: Callable[[], Any], *, events: bool = False) -> None:
-        self.http_response = http_response
+    def __init__(self, http_response: httpx.Response, parse: Callable[[], Any], *, stream: Any = None) -> None:
+        self._response = http_response
         self._parse = parse
-        self._events = events
+        self._stream = stream
         self._value = NOTHING
+
+    @property
+    def http_response(self) -> httpx.Response:
+        """The httpx response. That of a stream of events stays open while it, or this object, is referred to."""
+        found: httpx.Response = self._response if self._stream is None else self._stream.response
+        return found
 
     @property
     def status_code(self) -> int:
         """The HTTP status."""
-        return self.http_response.status_code
+        return self._response.status_code
 
     @property
     def headers(self) -> httpx.Headers:
         """The HTTP headers."""
-        return self.http_response.headers
+        return self._response.headers
 
     @property
     def request_id(self) -> str | None:
@@ -63,7 +69,7 @@ class _Answer(Generic[T_co]):
             LettaError: it has not been read.
         """
         try:
-            return self.http_response.content
+            return self._response.content
         except httpx.ResponseNotRead:
             raise LettaError(UNREAD) from None
 
@@ -74,7 +80,7 @@ class _Answer(Generic[T_co]):
         Raises:
             LettaError: it has not been read.
         """
-        return self.http_response.text if self.content else ""
+        return self._response.text if self.content else ""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.status_code})"
@@ -82,7 +88,7 @@ class _Answer(Generic[T_co]):
     @contextmanager
     def _translated(self) -> Generator[None, None, None]:
         """Turns what httpx raises while a body is read into an error of this library."""
-        request = self.http_response.request
+        request = self._response.request
         try:
             yield
             return
@@ -100,7 +106,7 @@ class _Sync(_Answer[T_co]):
             APIConnectionError: the rest of the answer did not come.
         """
         if self._value is NOTHING:
-            if not self._events:
+            if self._stream is None:
                 self.read()
             self._value = self._parse()
         value: T_co = self._value
@@ -113,13 +119,13 @@ class _Sync(_Answer[T_co]):
             APIConnectionError: the rest of it did not come.
         """
         with self._translated():
-            return self.http_response.read()
+            return self._response.read()
 
     def close(self) -> None:
         """Closes the connection, where the body was not read to its end."""
-        if self._events:
+        if self._stream is not None:
             self.parse().close()  # type: ignore[attr-defined]  # pyright: ignore  (then it is a Stream)
-        self.http_response.close()
+        self._response.close()
 
 
 class _Async(_Answer[T_co]):
@@ -131,7 +137,7 @@ class _Async(_Answer[T_co]):
             APIConnectionError: the rest of the answer did not come.
         """
         if self._value is NOTHING:
-            if not self._events:
+            if self._stream is None:
                 await self.read()
             self._value = await self._parse()
         value: T_co = self._value
@@ -144,37 +150,25 @@ class _Async(_Answer[T_co]):
             APIConnectionError: the rest of it did not come.
         """
         with self._translated():
-            return await self.http_response.aread()
+            return await self._response.aread()
 
     async def close(self) -> None:
         """Closes the connection, where the body was not read to its end."""
-        if self._events:
+        if self._stream is not None:
             await (await self.parse()).close()  # type: ignore[attr-defined]  # pyright: ignore  (an AsyncStream)
-        await self.http_response.aclose()
+        await self._response.aclose()
 
 
 class RawResponse(_Sync[T_co]):
-    """An answer that has been read, except for a stream of events, which `parse()` returns.
-
-    Attributes:
-        http_response: the httpx response.
-    """
+    """An answer that has been read, except for a stream of events, which `parse()` returns."""
 
 
 class AsyncRawResponse(_Async[T_co]):
-    """What `RawResponse` is, for async code.
-
-    Attributes:
-        http_response: the httpx response.
-    """
+    """What `RawResponse` is, for async code."""
 
 
 class StreamingResponse(_Sync[T_co]):
-    """An answer whose body has not been read yet.
-
-    Attributes:
-        http_response: the httpx response.
-    """
+    """An answer whose body has not been read yet."""
 
     def iter_bytes(self) -> Iterator[bytes]:
         """The body in pieces, as they come.
@@ -183,7 +177,7 @@ class StreamingResponse(_Sync[T_co]):
             APIConnectionError: the rest of it did not come.
         """
         with self._translated():
-            yield from self.http_response.iter_bytes()
+            yield from self._response.iter_bytes()
 
     def iter_lines(self) -> Iterator[str]:
         """The body line by line, as they come.
@@ -192,15 +186,11 @@ class StreamingResponse(_Sync[T_co]):
             APIConnectionError: the rest of it did not come.
         """
         with self._translated():
-            yield from self.http_response.iter_lines()
+            yield from self._response.iter_lines()
 
 
 class AsyncStreamingResponse(_Async[T_co]):
-    """What `StreamingResponse` is, for async code.
-
-    Attributes:
-        http_response: the httpx response.
-    """
+    """What `StreamingResponse` is, for async code."""
 
     async def iter_bytes(self) -> AsyncIterator[bytes]:
         """The body in pieces, as they come.
@@ -209,7 +199,7 @@ class AsyncStreamingResponse(_Async[T_co]):
             APIConnectionError: the rest of it did not come.
         """
         with self._translated():
-            async for piece in self.http_response.aiter_bytes():
+            async for piece in self._response.aiter_bytes():
                 yield piece
 
     async def iter_lines(self) -> AsyncIterator[str]:
@@ -219,7 +209,7 @@ class AsyncStreamingResponse(_Async[T_co]):
             APIConnectionError: the rest of it did not come.
         """
         with self._translated():
-            async for line in self.http_response.aiter_lines():
+            async for line in self._response.aiter_lines():
                 yield line
 
 

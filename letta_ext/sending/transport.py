@@ -161,7 +161,7 @@ class Transport:
             self._check_events(response)
             call.watch.stays_open()
             resuming = make_resuming(endpoint, plan, arguments, call, limits)
-            return Stream(response, resuming, reopen, call.watch)
+            return Stream(response, resuming, reopen, call.watch, self.http)
 
     def _check_events(self, response: httpx.Response) -> None:
         if not brings_events(response):
@@ -315,7 +315,7 @@ class AsyncTransport:
             await self._check_events(response)
             call.watch.stays_open()
             resuming = make_resuming(endpoint, plan, arguments, call, limits)
-            return await AsyncStream.open(response, resuming, reopen, call.watch)
+            return await AsyncStream.open(response, resuming, reopen, call.watch, self.http)
 
     async def _check_events(self, response: httpx.Response) -> None:
         if not brings_events(response):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from letta_api.models import (
     ApprovalRequestMessage,
@@ -47,63 +47,77 @@ class Folder:
     def __init__(self) -> None:
         self._parts: list[_Part] = []
         self._last: _Part | None = None
+        self._event: StreamEvent | None = None  # the last one that was added, and what it completed
+        self._completed: list[Message] = []
         self.stop_reason: LettaStopReason | None = None
         self.usage: LettaUsageStatistics | None = None
 
     def add(self, event: StreamEvent) -> list[Message]:
-        """The messages that this event shows to be complete, in order; itself included where it is a whole one."""
+        """The messages that this event shows to be complete, in order; itself included where it is a whole one.
+
+        Whoever was interrupted adds the same event again: everything is worked out first and noted by assignments
+        alone, so that an exception of a signal handler arrives ahead of them all or behind.
+        """
+        if event is self._event:
+            return self._completed
+        stop_reason, usage, parts, last, done = self.stop_reason, self.usage, self._parts, self._last, list[Message]()
         match event:
             case LettaPing() | LettaErrorMessage():
-                return []
-            case LettaStopReason():
-                self.stop_reason = event
-                return self.finish()
-            case LettaUsageStatistics():
-                self.usage = event
-                return self.finish()
-            case UnknownStreamEvent():
-                return [*self.finish(), UnknownMessage(event.raw, event.reason)]
-            case AssistantMessage() | ReasoningMessage() | ToolCallMessage() | ApprovalRequestMessage():
-                done = [] if self._last is None or self._last.id == event.id else self.finish()
-                try:
-                    self._fold(event)
-                except TypeError as fault:
-                    return [*done, *self.finish(), UnknownMessage(_raw(event), str(fault))]
                 return done
+            case AssistantMessage() | ReasoningMessage() | ToolCallMessage() | ApprovalRequestMessage():
+                if last is not None and last.id != event.id:
+                    parts, last, done = [], None, self._open(parts)
+                try:
+                    parts, last = self._fold(event, parts, last)
+                except TypeError as fault:
+                    unknown = UnknownMessage(_raw(event), str(fault))
+                    parts, last, done = [], None, [*done, *self._open(parts), unknown]
+            case LettaStopReason():
+                stop_reason, parts, last, done = event, [], None, self._open(parts)
+            case LettaUsageStatistics():
+                usage, parts, last, done = event, [], None, self._open(parts)
+            case UnknownStreamEvent():
+                parts, last, done = [], None, [*self._open(parts), UnknownMessage(event.raw, event.reason)]
             case ToolReturnMessage():
-                self._drop_unanswered(event)
-                return [*self.finish(), _whole(event)]
+                parts, last, done = [], None, [*self._open(_answered(parts, event)), _whole(event)]
             case _:
-                return [*self.finish(), _whole(event)]
+                parts, last, done = [], None, [*self._open(parts), _whole(event)]
+        self.stop_reason, self.usage, self._parts, self._last = stop_reason, usage, parts, last
+        self._event, self._completed = event, done
+        return done
 
     def finish(self) -> list[Message]:
         """The messages that are open, taken as complete."""
-        done: list[Message] = [part.message() for part in self._parts]
-        self._parts.clear()
-        self._last = None
+        done = self._open(self._parts)
+        self._parts, self._last, self._event = [], None, None
         return done
 
-    def _fold(self, event: Foldable) -> None:
-        part = next((p for p in reversed(self._parts) if p.kind is type(event)), None)
-        if part is None or (part is self._last and part.otid != event.otid):
-            part = _Part(event)
-            part.add(event)
-            self._parts.append(part)
-        else:
-            part.add(event)
-        self._last = part
+    def _open(self, parts: list[_Part]) -> list[Message]:
+        return [part.message() for part in parts]
 
-    def _drop_unanswered(self, event: ToolReturnMessage) -> None:
-        # A server that runs one call at a time streams all that the model asked for, runs and stores the first.
-        returns: list[Any] = [event, *(event.tool_returns or [])]
-        answered = {each.tool_call_id for each in returns if isinstance(each.tool_call_id, str)}
-        for part in self._parts:
-            if answered & part.calls.keys():
-                part.calls = {call_id: call for call_id, call in part.calls.items() if call_id in answered}
+    def _fold(self, event: Foldable, parts: list[_Part], last: _Part | None) -> tuple[list[_Part], _Part]:
+        part = next((p for p in reversed(parts) if p.kind is type(event)), None)
+        if part is None or (part is last and part.otid != event.otid):
+            grown = _Part(event).with_event(event)
+            return [*parts, grown], grown
+        grown = part.with_event(event)
+        return [grown if each is part else each for each in parts], grown
+
+
+def _answered(parts: list[_Part], event: ToolReturnMessage) -> list[_Part]:
+    """The parts without calls that did not run.
+
+    A server that runs one call at a time streams all that the model asked for, runs and stores the first.
+    """
+    returns: list[Any] = [event, *(event.tool_returns or [])]
+    answered = {each.tool_call_id for each in returns if isinstance(each.tool_call_id, str)}
+    return [part.only(answered) if answered & part.calls.keys() else part for part in parts]
 
 
 class _Part:
-    """One message in the making."""
+    """One message in the making. It is not changed: an event makes another one, which shares its lists."""
+
+    __slots__ = ("calls", "first", "id", "kind", "lists", "otid", "signature", "size", "texts")
 
     def __init__(self, first: Foldable) -> None:
         self.first = first
@@ -111,51 +125,60 @@ class _Part:
         self.id = first.id
         self.otid = first.otid
         self.texts: list[str] = []
+        self.size = 0  # texts behind are of an event that was not added to the end
         self.lists = False
         self.calls: dict[str, _Call] = {}
         self.signature: str | None = None
 
-    def add(self, event: Foldable) -> None:
-        """Adds an event.
+    def with_event(self, event: Foldable) -> _Part:
+        """Return the part with an event.
 
         Raises:
-            TypeError: If a field that is added has the wrong type. Nothing of the event is added then.
+            TypeError: If a field that is added has the wrong type.
         """
+        part = copy.copy(self)
         if isinstance(event, AssistantMessage):
             if isinstance(event.content, str):
-                self.texts.append(event.content)
-            elif self.texts or self.lists:
-                self.texts.append(text_of(event))
+                part._append(event.content)
+            elif self.size or self.lists:
+                part._append(text_of(event))
             else:
-                self.first, self.lists = event, True  # content parts come whole
+                part.first, part.lists = event, True  # content parts come whole
         elif isinstance(event, ReasoningMessage):
             text: Any = event.reasoning or ""
             if not isinstance(text, str):
                 raise TypeError(f"reasoning must be a string, got {type(text).__name__}")
-            self.texts.append(text)
-            self.signature = event.signature or self.signature
+            part._append(text)
+            part.signature = event.signature or self.signature
         else:
             deltas = _deltas(event)
             for delta in deltas:
                 _check_delta(delta)
+            part.calls = dict(self.calls)
             for delta in deltas:
-                self._call(delta)
+                # A delta without an id goes on where the last one was.
+                call_id = delta.tool_call_id or next(reversed(part.calls), "")
+                part.calls[call_id] = part.calls.get(call_id, _NO_CALL).with_delta(delta)
+        return part
 
-    def _call(self, delta: ToolCall | ToolCallDelta) -> None:
-        # A delta without an id goes on where the last one was.
-        call_id = delta.tool_call_id or next(reversed(self.calls), "")
-        call = self.calls.setdefault(call_id, _Call())
-        call.name += delta.name or ""
-        call.arguments.append(delta.arguments or "")
+    def _append(self, text: str) -> None:
+        self.texts[self.size :] = (text,)
+        self.size += 1
+
+    def only(self, call_ids: set[str]) -> _Part:
+        """Return the part with these calls alone."""
+        part = copy.copy(self)
+        part.calls = {call_id: call for call_id, call in self.calls.items() if call_id in call_ids}
+        return part
 
     def message(self) -> Message:
         """The message, made from the first delta: with its date and ids, but without a number of its own."""
         whole = _whole(self.first)
         if isinstance(whole, AssistantMessage):
             if not self.lists:
-                whole.content = "".join(self.texts)
+                whole.content = "".join(self.texts[: self.size])
         elif isinstance(whole, ReasoningMessage):
-            whole.reasoning = "".join(self.texts)
+            whole.reasoning = "".join(self.texts[: self.size])
             if self.signature is not None:
                 whole.signature = self.signature
         elif isinstance(whole, (ToolCallMessage, ApprovalRequestMessage)) and self.calls:
@@ -165,14 +188,26 @@ class _Part:
 
 
 class _Call:
-    """One tool call in the making."""
+    """One tool call in the making. It is not changed: a delta makes another one, which shares its list."""
 
-    def __init__(self) -> None:
-        self.name = ""
-        self.arguments: list[str] = []
+    __slots__ = ("arguments", "name", "size")
+
+    def __init__(self, name: str, arguments: list[str], size: int) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.size = size  # arguments behind are of a delta that was not added to the end
+
+    def with_delta(self, delta: ToolCall | ToolCallDelta) -> _Call:
+        arguments = self.arguments if self.size else []
+        arguments[self.size :] = (delta.arguments or "",)
+        return _Call(self.name + (delta.name or ""), arguments, self.size + 1)
 
     def whole(self, call_id: str) -> ToolCall:
-        return ToolCall(name=self.name, arguments="".join(self.arguments), tool_call_id=call_id)
+        arguments = "".join(self.arguments[: self.size])
+        return ToolCall(name=self.name, arguments=arguments, tool_call_id=call_id)
+
+
+_NO_CALL: Final = _Call("", [], 0)
 
 
 def text_of(message: AssistantMessage) -> str:

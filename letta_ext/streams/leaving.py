@@ -10,16 +10,21 @@ from __future__ import annotations
 import _thread
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
 from functools import partial
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
+import anyio
 import httpx
-from attrs import define
+from attrs import define, field
 
-from ..fork_safety import after_fork
+from ..fork_safety import current_process
+from .http2 import HTTP2, async_reset, interrupt, reset
+
+TRANSPORTS: Final = frozenset({"httpx", "httpcore"})
+"""The packages whose code runs while a lock of a connection pool is held."""
 
 
 @define(eq=False)
@@ -28,24 +33,25 @@ class Connection:
 
     Attributes:
         response: the response.
-        chunks: its body, as far as it was not read.
-        lent: whether the caller has taken the response, and nobody goes over the events: then it is theirs to close.
+        owner: the httpx client that it came from.
+        chunks: its body, as far as it was not read; None before it is read.
+        reading: whether a thread or task waits for the next chunk.
+        ready: whether the next chunk can be read without a look at the rest.
         closed: whether the stream was closed.
+        process: the process that opened it. One that was forked off shares the socket, and must leave it alone.
     """
 
     response: httpx.Response
-    chunks: Iterator[bytes] | None = None
-    lent: bool = False
+    owner: object = None
+    chunks: Any = None
+    reading: bool = False
+    ready: bool = False
     closed: bool = False
+    process: int = field(factory=current_process)
 
-
-ONE_STREAM: Final = "HTTP/1.1"
-"""The protocol whose connections carry one stream at a time; those of HTTP/2 carry others besides."""
-
-TRANSPORTS: Final = frozenset({"httpx", "httpcore"})
-"""The packages whose code runs while a lock of a connection pool is held."""
 
 _held: Final[set[Connection]] = set()
+"""The connections of sync streams. The collector would close the generators that read a body one by one, anywhere."""
 
 
 def in_transport() -> bool:
@@ -78,41 +84,111 @@ def _close_quietly(close: Callable[[], object]) -> None:
         close()
 
 
-def hold(connection: Connection) -> None:
-    """Keep a connection from the garbage collector until it is left.
+def close_response(response: httpx.Response) -> None:
+    """Close a response. The server is told to send no more of it."""
+    reset(response)
+    response.close()
 
-    The collector would close the generators that read a body one by one, in any place, without `leave`.
-    """
+
+async def async_close_response(response: httpx.Response) -> None:
+    """Async version of `close_response`. Cancellation does not stop it."""
+    with anyio.CancelScope(shield=True):
+        await async_reset(response)
+        await response.aclose()
+
+
+def guard(connection: Connection) -> Generator[None, None, None]:
+    """Return a started generator that closes the connection when it is closed, or when nothing refers to it."""
+    guarding = _guard(connection)
     _held.add(connection)
+    next(guarding)
+    return guarding
 
 
-def forget() -> None:
-    """Release all connections, in a process that was forked off: its parent has them."""
-    _held.clear()
-
-
-after_fork(forget)
-
-
-def leave(connection: Connection) -> None:
-    """Close the response that a stream has read. May be called again."""
-    if connection in _held:
-        close_outside_transport(partial(_close, connection))
-
-
-def _close(connection: Connection) -> None:
-    try:
-        if not connection.lent:
-            connection.response.close()
-    finally:
-        connection.chunks = None
+def _guard(connection: Connection) -> Generator[None, None, None]:
+    def close() -> None:
+        close_response(connection.response)
+        # Only now: what reads a closed response takes no locks where it is released.
         _held.discard(connection)
+
+    try:
+        yield
+    finally:
+        if connection.process == current_process():
+            close_outside_transport(close)
+
+
+async def async_guard(connection: Connection) -> AsyncGenerator[None, None]:
+    """Async version of `guard`. The event loop that this was awaited in closes the connection."""
+    guarding = _async_guard(connection)
+    await anext(guarding)
+    return guarding
+
+
+async def _async_guard(connection: Connection) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        if connection.process == current_process():
+            await async_close_response(connection.response)
+
+
+def close_streams_of(owner: object) -> None:
+    """Close the sync streams of an httpx client that is about to be closed, and wake the threads that read them."""
+    for connection in list(_held):
+        if connection.owner is owner and connection.process == current_process():
+            connection.closed, connection.ready = True, False
+            if connection.reading:
+                break_off(connection.response)
+
+
+def close_connection(connection: Connection) -> None:
+    """Close the connection of a stream, from any thread. A thread that reads it is woken, and finds it closed."""
+    connection.closed, connection.ready = True, False
+    if connection.process != current_process():
+        return
+    if connection.reading:
+        if connection.response.http_version == HTTP2:
+            interrupt(connection.response)  # its reader closes the response
+            return
+        break_off(connection.response)
+    close_outside_transport(partial(close_response, connection.response))
 
 
 def break_off(response: httpx.Response) -> None:
-    """Wakes a thread that reads a response: merely closing a socket would leave it waiting until something comes."""
+    """Wake a thread that reads a response. Closing a socket would leave it waiting until something comes."""
     stream = response.extensions.get("network_stream")
     connected = stream.get_extra_info("socket") if stream is not None else None
-    if connected is not None and response.http_version == ONE_STREAM:
+    if connected is not None:
         with suppress(OSError):  # it may be closed already
             socket.socket.shutdown(connected, socket.SHUT_RDWR)  # TLS has a `shutdown` that says goodbye first
+
+
+class LentBody(httpx.SyncByteStream):
+    """The body of a response that its caller has taken. The connection is closed when nothing refers to either."""
+
+    def __init__(self, body: httpx.SyncByteStream, guarding: Any) -> None:
+        self._body = body
+        self.guarding = guarding
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        """Close the body."""
+        self._body.close()
+
+
+class AsyncLentBody(httpx.AsyncByteStream):
+    """Async version of `LentBody`."""
+
+    def __init__(self, body: httpx.AsyncByteStream, guarding: Any) -> None:
+        self._body = body
+        self.guarding = guarding
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._body)
+
+    async def aclose(self) -> None:
+        """Close the body."""
+        await self._body.aclose()

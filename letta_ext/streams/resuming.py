@@ -62,6 +62,20 @@ class Resuming:
         state.rewind()
         return delay, self._arguments()
 
+    def after_interruption(self, why: str) -> dict[str, Any]:
+        """The arguments that resume a stream whose reader was interrupted. It is no attempt of the policy, nor waits.
+
+        Args:
+            why: What interrupted it.
+
+        Raises:
+            StreamInterrupted: If it is no background stream.
+        """
+        if self._lookup is None:
+            raise self.state.cut(why)
+        self.state.rewind()
+        return self._arguments()
+
     def _arguments(self) -> dict[str, Any]:
         state = self.state
         known: dict[str, Any] = {"run_id": state.run_id} if state.run_id else dict(self._lookup or {})

@@ -43,6 +43,9 @@ class SSEDecoder:
 
     Args:
         max_event_bytes: how many bytes one event may have before it is refused.
+
+    Attributes:
+        fault: the error for an event that has grown beyond the bound, also while those ahead of it are returned.
     """
 
     def __init__(self, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
@@ -60,23 +63,24 @@ class SSEDecoder:
         self._event = b""
         self._id = ""
         self._retry: int | None = None
+        self.fault: EventTooLargeError | None = None
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """The events that this chunk completes.
 
         Raises:
-            EventTooLargeError: an event has grown beyond the bound.
+            EventTooLargeError: an event has grown beyond the bound, and none of this chunk was ahead of it.
         """
         return [
             ServerSentEvent(found.decode("utf-8", "replace")) if isinstance(found, bytes) else found
-            for found in self.split(chunk)
+            for found in reversed(self.split(chunk))
         ]
 
     def split(self, chunk: bytes) -> list[bytes | ServerSentEvent]:
-        """The same for whoever wants speed: of an event that has data only, in one line, just the data's bytes.
+        """Return the same for speed, the last event first: of one that is a line of data alone, just the data's bytes.
 
         Raises:
-            EventTooLargeError: an event has grown beyond the bound.
+            EventTooLargeError: an event has grown beyond the bound, and none of this chunk was ahead of it.
         """
         if self._plain:
             # Where there are no other lines than of data, one to an event, splitting is all that there is to do.
@@ -94,27 +98,42 @@ class SSEDecoder:
                     if not lines_of_rest or (lines_of_rest == 1 and rest[-1] == LF and len(rest) <= MOST):
                         self._rest = DATA + rest
                         if len(rest) > MOST:
+                            # No bound to check: the whole chunk is within it.
                             self._plain = False
                             self._hold(self._rest)
                             self._rest = b""
-                        return [*whole]
+                        return [*whole[::-1]]
                     if lines_of_rest == 2 and rest.endswith(b"\n\n"):
                         self._rest = b""
-                        return [*whole, rest[:-2]]
+                        return [rest[:-2], *whole[::-1]]
             self._rest, self._plain = b"", False
         return self._by_lines(chunk)
 
     def _by_lines(self, chunk: bytes) -> list[bytes | ServerSentEvent]:
         """The events of a chunk, by all rules."""
+        if self.fault is not None:
+            raise self.fault
+        events: list[bytes | ServerSentEvent] = []
+        try:
+            self._take(chunk, events)
+        except EventTooLargeError as fault:
+            self.fault = fault
+            if not events:
+                raise
+        events.reverse()
+        return events
+
+    def _take(self, chunk: bytes, events: list[bytes | ServerSentEvent]) -> None:
+        """Take a chunk in, and append the events that it completes."""
         if self._at_start and not (chunk := self._without_bom(chunk)):
-            return []
+            return
         if self._after_cr and chunk:
             self._after_cr = False
             if chunk.startswith(b"\n"):
                 chunk = chunk[1:]
         if LF not in chunk and CR not in chunk:
             self._hold(chunk)
-            return []
+            return
         if self._parts:
             chunk = b"".join([*self._parts, chunk])
             self._parts.clear()
@@ -125,23 +144,17 @@ class SSEDecoder:
             rest = b"" if chunk.endswith((b"\n", b"\r")) else lines.pop()
         else:
             *lines, rest = chunk.split(b"\n")
-        events: list[bytes | ServerSentEvent] = [*self._events(lines)]
+        for line in lines:
+            if line:
+                self._field(line)
+            elif (event := self._dispatch()) is not None:
+                events.append(event)
         self._hold(rest)
         if not (self._data or self._event or self._id or self._after_cr or self._retry is not None):
             # An event begins here, and nothing is known that would belong to it.
             self._rest, self._plain = b"".join(self._parts), True
             self._parts.clear()
             self._open = 0
-        return events
-
-    def _events(self, lines: list[bytes]) -> list[ServerSentEvent]:
-        events: list[ServerSentEvent] = []
-        for line in lines:
-            if line:
-                self._field(line)
-            elif (event := self._dispatch()) is not None:
-                events.append(event)
-        return events
 
     def _without_bom(self, chunk: bytes) -> bytes:
         chunk = b"".join([*self._parts, chunk])

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SPECIAL: Final = frozenset({"ping", "stop_reason", "error_message"})
 """The kinds of events that say something of the stream."""
 
+MAX_NUMBER: Final = 2**63 - 1
+"""The largest number that a server can count to."""
+
 
 class StreamState:
     """Turns frames into events, and knows where the stream stands.
@@ -85,7 +88,7 @@ class StreamState:
             return None
         try:
             event: Any = self._read(frame)
-        except (TypeError, ValueError) as fault:
+        except (TypeError, ValueError, RecursionError) as fault:
             # A frame that is more than data is a tuple, for which the reader raises TypeError: plain ones, nearly all,
             # are spared an isinstance.
             return self._take_odd(frame, fault)
@@ -93,12 +96,11 @@ class StreamState:
             kind, number = event.message_type, event.seq_id
         except AttributeError:
             kind, number = _look_into(event)
-        if number is None and kind not in SPECIAL and self.run_id is not None and not self._again:
-            self._unnumbered += 1  # what follows does the same with most events, a call less
-        elif not self._take_in(event, kind, number):
-            return None
-        if self._observe is not None:
+        if number is not None or kind in SPECIAL or self.run_id is None or self._again:
+            return self._take_in(event, kind, number)
+        if self._observe is not None:  # what follows does the same as `_take_in` with most events, a call less
             self._observe(event)
+        self._unnumbered += 1
         found: StreamEvent = event
         return found
 
@@ -113,54 +115,55 @@ class StreamState:
             return self.receive(text)  # what is no UTF-8 is replaced in a stream, and no reason to lose an event
         if not data.strip():
             return None
-        self._heard = True
-        if not self._is_next(None, None):
-            return None
         from letta_api.unions import UnknownStreamEvent  # rare, and models are loaded when they are needed
 
-        return UnknownStreamEvent(data, str(fault))
+        return self._take_in(UnknownStreamEvent(data, str(fault)), "", None)
 
-    def _take_in(self, event: Any, kind: str, number: Any) -> bool:
-        """Notes what an event says of the stream; whether it is one that was not seen before."""
+    def _take_in(self, event: Any, kind: str, number: Any) -> StreamEvent | None:
+        """Return an event whose kind or number concerns the stream, or None if it was seen before.
+
+        Everything is worked out first, and noted by assignments alone: an exception of a signal handler arrives before
+        them, and then changes nothing, or behind them.
+        """
         if kind == "error_message":
             raise run_error(event.to_dict())
         if self.run_id is None:
-            run_id = event.run_id if hasattr(event, "run_id") else _fields(event).get("run_id")
-            self.run_id = run_id if is_id(run_id) else None
-        if kind != "ping":
-            self._heard = True
-        elif self._asked is not None and not self._heard:
-            self._idle += self._clock() - self._asked  # what the caller does with it is no silence of the server
-            self._asked = None
-        if not self._is_next(kind, number):
-            return False
-        if kind == "stop_reason":
-            self._cancelled = _fields(event).get("stop_reason") == "cancelled"
-        return True
-
-    def _is_next(self, kind: Any, number: Any) -> bool:
-        """Keeps count; whether the event is one that was not seen before."""
-        if number.__class__ is not int or number < 0:  # what cannot be a number counts as none
-            if kind == "ping":
-                return True
-            if self._again:
-                self._again -= 1
-                return False
-            self._unnumbered += 1
-            return True
-        last = self.last_seq_id
-        if last is not None and number <= last:
-            return kind == "ping" and number == last
-        # The opening ping is 1, and without pings the first event is; where they are filtered out, it is 2.
-        expected = self._unnumbered - self._again + (1 if last is None else last + 1)
-        if number > expected + (last is None):
-            raise self._missing(expected, number - 1)
-        if kind == "ping":  # it takes up a number, and is no sign that the agent does anything
-            self._heard = self._heard or self._unnumbered != self._counted
-            self._counted = 0
-        self._before = self.progress + 1
-        self.last_seq_id, self._unnumbered, self._again = number, 0, 0
-        return True
+            self.run_id = _run_of(event)
+        is_ping = kind == "ping"
+        heard, asked, idle, counted = self._heard or not is_ping, self._asked, self._idle, self._counted
+        if asked is not None and not heard:
+            idle += self._clock() - asked  # what the caller does with it is no silence of the server
+            asked = None
+        last, unnumbered, again, before = self.last_seq_id, self._unnumbered, self._again, self._before
+        is_new = True
+        # A number that is none leaves its event without one: it is counted like those that carry none.
+        if type(number) is not int or not 0 <= number <= MAX_NUMBER:
+            if again and not is_ping:
+                again -= 1
+                is_new = False
+            elif not is_ping:
+                unnumbered += 1
+        elif last is not None and number <= last:
+            is_new = is_ping and number == last
+        else:
+            # The opening ping is 1, and without pings the first event is; where they are filtered out, it is 2.
+            expected = unnumbered - again + (1 if last is None else last + 1)
+            if number > expected + (last is None):
+                raise self._missing(expected, number - 1)
+            if is_ping:  # it takes up a number, and is no sign that the agent does anything
+                heard, counted = heard or unnumbered != counted, 0
+            before += unnumbered + 1
+            last, unnumbered, again = number, 0, 0
+        cancelled = self._cancelled
+        if kind == "stop_reason" and is_new:
+            cancelled = _fields(event).get("stop_reason") == "cancelled"
+        if is_new and self._observe is not None:
+            self._observe(event)
+        self._heard, self._asked, self._idle, self._counted = heard, asked, idle, counted
+        self.last_seq_id, self._unnumbered, self._again, self._before = last, unnumbered, again, before
+        self._cancelled = cancelled
+        found: StreamEvent | None = event if is_new else None
+        return found
 
     @property
     def progress(self) -> int:
@@ -182,6 +185,12 @@ class StreamState:
         """Says that more is waited for from now on: what the caller does with an event is no silence of the server."""
         self._asked = self._clock()
 
+    def pause(self) -> None:
+        """Say that the wait was interrupted: what follows until it goes on is no silence of the server."""
+        if self._asked is not None:
+            self._idle += self._clock() - self._asked
+            self._asked = None
+
     def check_time(self) -> None:
         """Holds the stream to its bounds, and waits; called whenever something came and was dealt with, or should have.
 
@@ -190,12 +199,12 @@ class StreamState:
         """
         now = self._clock()
         if self._heard or self._unnumbered != self._counted:
-            self._heard, self._counted = False, self._unnumbered
-            self._idle = 0.0
-        elif self._asked is not None:
-            self._idle += now - self._asked
-        if self._idle > self._most_idle:
-            raise self._late("brought nothing but pings", self.limits.idle)
+            self._heard, self._counted, self._idle = False, self._unnumbered, 0.0
+        else:
+            if self._asked is not None:
+                self._idle += now - self._asked
+            if self._idle > self._most_idle:
+                raise self._late("brought nothing but pings", self.limits.idle)
         self._asked = now
         if now > self._deadline:
             raise self._late("was not over", self.limits.total)
@@ -235,6 +244,12 @@ def _fields(event: StreamEvent) -> Mapping[str, Any]:
     return value if is_object(value) else {}
 
 
+def _run_of(event: StreamEvent) -> str | None:
+    """The run that an event names."""
+    found = event.run_id if hasattr(event, "run_id") else _fields(event).get("run_id")
+    return found if is_id(found) else None
+
+
 def _look_into(event: StreamEvent) -> tuple[str, Any]:
     """The kind and the number of an event that has not both of them, or that is not known."""
     fields = _fields(event)
@@ -246,5 +261,5 @@ def _json_or_detail(data: str) -> Any:
     """What an error event says: JSON, or else words."""
     try:
         return loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"detail": data}

@@ -6,40 +6,26 @@
 
 from __future__ import annotations
 
-import time
-import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import aclosing
-from inspect import GEN_RUNNING, getgeneratorstate
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
-import anyio
 import httpx
 
-from ..calls.transport_errors import faults_ignored, transport_fault
-from ..errors import APIError, APIResponseValidationError, LettaError, StreamInterrupted
+from ..calls.transport_errors import faults_ignored
+from ..errors import APIResponseValidationError, LettaError, StreamInterrupted
 from ..watching.watch import SILENT, Watch
-from .bodies import as_they_come, async_as_they_come
-from .leaving import ONE_STREAM, Connection, break_off, close_outside_transport, hold, leave
+from .events import AsyncEventIterator, EventIterator
+from .leaving import AsyncLentBody, Connection, LentBody, async_close_response, close_connection
+from .parts import AsyncMessageIterator, AsyncTextIterator, MessageIterator, TextIterator
 from .resuming import Resuming
-from .sse import SSEDecoder
 
 if TYPE_CHECKING:
     from letta_api.models import LettaResponse
-    from letta_api.unions import Message, StreamEvent
-
-    from .state import StreamState
-
-LINGER: Final = 0.5
-"""Seconds that are spent on keeping a connection when its stream has ended."""
+    from letta_api.unions import Message
 
 ENOUGH: Final = 65_536
 """Bytes of an answer that is no stream of events; the error that it becomes shows them."""
 
-UNREAD: Final[Any] = None
-"""What `_events` yields first. Advancing to it enters the `try`: to drop an unread stream closes the response."""
-
-CLOSED: Final = "The stream was closed before its end. The server finishes the run all the same: list the messages."
 ONCE: Final = "A stream can be iterated once. Keep the events in a list to go over them again."
 NO_REASON: Final = "The stream ended without saying why the run stopped. List the messages of the conversation instead."
 
@@ -54,16 +40,17 @@ class _Stream:
         self._begun = False
 
     @property
-    def response(self) -> httpx.Response:
-        """The HTTP response that is being read. Whoever takes it, and does not go over the events, closes it."""
-        self._connection.lent = not self._begun
+    def unlent_response(self) -> httpx.Response:
+        """The HTTP response that is being read. It is closed with the stream."""
         return self._connection.response
 
     def _begin(self) -> None:
         if self._begun:
             raise LettaError(ONCE)
         self._begun = True
-        self._connection.lent = False
+        body = self._connection.response.stream
+        if isinstance(body, (LentBody, AsyncLentBody)):
+            body.guarding = None
 
     @property
     def run_id(self) -> str | None:
@@ -95,37 +82,44 @@ class Stream(_Stream):
         resuming: Resuming,
         reopen: Callable[[Mapping[str, Any]], httpx.Response],
         watch: Watch = SILENT,
+        owner: object = None,
     ) -> None:
-        super().__init__(Connection(response), resuming, watch)
-        events = _events(self._connection, resuming, reopen)
-        next(events)
-        self._events = [events]  # given away when the stream is gone over
-        self._reading = weakref.ref(events)
+        super().__init__(Connection(response, owner), resuming, watch)
+        # Given away when the stream is iterated: the connection is closed when the loop is left, not with the stream.
+        self._events = [EventIterator(self._connection, resuming, reopen, watch)]
 
-    def __iter__(self) -> Iterator[StreamEvent]:
+    @property
+    def response(self) -> httpx.Response:
+        """The HTTP response that is being read. Taken before the stream is iterated, it outlives the stream."""
+        response = self._connection.response
+        if self._events and not isinstance(response.stream, LentBody):
+            response.stream = LentBody(cast(httpx.SyncByteStream, response.stream), self._events[0].guarding)
+        return response
+
+    def __iter__(self) -> EventIterator:
         """The typed events.
 
         Raises:
             LettaError: it was gone over before.
         """
         self._begin()
-        return self._watch.over(self._events.pop())
+        return self._events.pop()
 
-    def messages(self) -> Iterator[Message]:
+    def messages(self) -> MessageIterator:
         """Whole messages, each as soon as it is complete.
 
         Raises:
             LettaError: it was gone over before.
         """
-        return _messages(iter(self))
+        return MessageIterator(iter(self))
 
-    def text(self) -> Iterator[str]:
+    def text(self) -> TextIterator:
         """What the agent says, piece by piece as it comes.
 
         Raises:
             LettaError: it was gone over before.
         """
-        return _texts(iter(self))
+        return TextIterator(iter(self))
 
     def result(self) -> LettaResponse:
         """Reads to the end and returns what `streaming=False` would have returned.
@@ -156,11 +150,7 @@ class Stream(_Stream):
 
     def close(self) -> None:
         """Closes the connection, from any thread. The server finishes the run all the same."""
-        connection, events = self._connection, self._reading()
-        connection.closed = True
-        if events is not None and getgeneratorstate(events) == GEN_RUNNING:
-            break_off(connection.response)
-        close_outside_transport(connection.response.close)
+        close_connection(self._connection)
         self._watch.end(GeneratorExit())
 
 
@@ -192,120 +182,18 @@ async def async_read_some(response: httpx.Response) -> bytes:
     return body[:ENOUGH]
 
 
-def _release(response: httpx.Response) -> None:
-    """Reads what is left behind the end of a stream, so that its connection can be used again.
-
-    That is a few bytes which mostly are there already. A server that keeps the body open costs the connection, not
-    the caller's time.
-    """
-    if response.http_version != ONE_STREAM:
-        return
-    since = time.monotonic()
-    extensions = response.request.extensions
-    # httpx reads the timeout when iterating begins: the stream is iterated anew so that LINGER counts.
-    extensions["timeout"] = {**extensions.get("timeout", {}), "read": LINGER}
-    with faults_ignored(response.request):
-        for _ in cast(httpx.SyncByteStream, response.stream):
-            if time.monotonic() - since > LINGER:
-                return
-
-
-async def _async_release(response: httpx.Response, chunks: AsyncIterator[bytes]) -> None:
-    if response.http_version != ONE_STREAM:
-        return
-    with anyio.move_on_after(LINGER), faults_ignored(response.request):
-        async for _ in chunks:
-            pass
-
-
-def _check_open(connection: Connection, state: StreamState) -> None:
-    if connection.closed:
-        raise state.interrupted(CLOSED)
-
-
 def _result(result: LettaResponse | None) -> LettaResponse:
     if result is None:
         raise APIResponseValidationError(NO_REASON)
     return result
 
 
-def _text(event: StreamEvent) -> str:
-    from letta_api.models import AssistantMessage
-
-    from .fold import text_of
-
-    return text_of(event) if isinstance(event, AssistantMessage) else ""
-
-
-def _texts(events: Iterator[StreamEvent]) -> Iterator[str]:
-    for event in events:
-        if text := _text(event):
-            yield text
-
-
-def _messages(events: Iterator[StreamEvent]) -> Iterator[Message]:
-    from .fold import Folder
-
-    folder = Folder()
-    for event in events:
-        yield from folder.add(event)
-    yield from folder.finish()
-
-
-def _events(
-    connection: Connection, resuming: Resuming, reopen: Callable[[Mapping[str, Any]], httpx.Response]
-) -> Generator[StreamEvent, None, None]:
-    # A generator of its own rather than a method: it does not hold the stream, nor the stream it once it is gone over,
-    # so that leaving a loop closes the response at once and not when the garbage collector comes round.
-    state = resuming.state
-    hold(connection)
-    try:
-        yield UNREAD
-        state.wait()
-        while True:
-            _check_open(connection, state)
-            fault: Exception | None = None
-            decoder = SSEDecoder(state.limits.max_event_bytes)
-            connection.chunks = as_they_come(connection.response)
-            try:
-                for chunk in connection.chunks:
-                    for frame in decoder.split(chunk):
-                        event = state.receive(frame)
-                        if event is not None:
-                            yield event
-                    if state.ended:
-                        _release(connection.response)
-                        return
-                    state.check_time()
-            except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
-                fault = transport_fault(error, connection.response.request)
-            if state.may_end:
-                return
-            _check_open(connection, state)
-            state.check_time()
-            connection.response.close()
-            delay, arguments = resuming.after_cut(fault)
-            time.sleep(delay)
-            try:
-                connection.response = reopen(arguments)
-            except APIError as error:
-                raise resuming.refused(error) from error
-    finally:
-        leave(connection)
-
-
 class AsyncStream(_Stream):
     """What `Stream` is, for async code."""
 
-    def __init__(
-        self,
-        response: httpx.Response,
-        resuming: Resuming,
-        reopen: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]],
-        watch: Watch = SILENT,
-    ) -> None:
-        super().__init__(Connection(response), resuming, watch)
-        self._events = [_async_events(self._connection, resuming, reopen)]
+    def __init__(self, connection: Connection, resuming: Resuming, watch: Watch, events: AsyncEventIterator) -> None:
+        super().__init__(connection, resuming, watch)
+        self._events = [events]
 
     @classmethod
     async def open(
@@ -314,36 +202,44 @@ class AsyncStream(_Stream):
         resuming: Resuming,
         reopen: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]],
         watch: Watch = SILENT,
+        owner: object = None,
     ) -> AsyncStream:
         """A stream of what this response brings. It is closed by the event loop that this was awaited in."""
-        stream = cls(response, resuming, reopen, watch)
-        await anext(stream._events[0])
-        return stream
+        connection = Connection(response, owner)
+        return cls(connection, resuming, watch, await AsyncEventIterator.open(connection, resuming, reopen, watch))
 
-    def __aiter__(self) -> AsyncGenerator[StreamEvent, None]:
+    @property
+    def response(self) -> httpx.Response:
+        """The HTTP response that is being read. Taken before the stream is iterated, it outlives the stream."""
+        response = self._connection.response
+        if self._events and not isinstance(response.stream, AsyncLentBody):
+            response.stream = AsyncLentBody(cast(httpx.AsyncByteStream, response.stream), self._events[0].guarding)
+        return response
+
+    def __aiter__(self) -> AsyncEventIterator:
         """The typed events.
 
         Raises:
             LettaError: it was gone over before.
         """
         self._begin()
-        return self._watch.over_async(self._events.pop())
+        return self._events.pop()
 
-    def messages(self) -> AsyncIterator[Message]:
+    def messages(self) -> AsyncMessageIterator:
         """Whole messages, each as soon as it is complete.
 
         Raises:
             LettaError: it was gone over before.
         """
-        return _async_messages(self.__aiter__())
+        return AsyncMessageIterator(aiter(self))
 
-    def text(self) -> AsyncIterator[str]:
+    def text(self) -> AsyncTextIterator:
         """What the agent says, piece by piece as it comes.
 
         Raises:
             LettaError: it was gone over before.
         """
-        return _async_texts(self.__aiter__())
+        return AsyncTextIterator(aiter(self))
 
     async def result(self) -> LettaResponse:
         """Reads to the end and returns what `streaming=False` would have returned.
@@ -374,65 +270,6 @@ class AsyncStream(_Stream):
 
     async def close(self) -> None:
         """Closes the connection. The server finishes the run all the same."""
-        self._connection.closed = True
-        await self._connection.response.aclose()
+        self._connection.closed, self._connection.ready = True, False
+        await async_close_response(self._connection.response)
         self._watch.end(GeneratorExit())
-
-
-async def _async_texts(events: AsyncGenerator[StreamEvent, None]) -> AsyncIterator[str]:
-    async with aclosing(events):
-        async for event in events:
-            if text := _text(event):
-                yield text
-
-
-async def _async_messages(events: AsyncGenerator[StreamEvent, None]) -> AsyncIterator[Message]:
-    from .fold import Folder
-
-    folder = Folder()
-    async with aclosing(events):  # leaving the outer loop closes the inner one, and so the response, at once
-        async for event in events:
-            for message in folder.add(event):
-                yield message
-    for message in folder.finish():
-        yield message
-
-
-async def _async_events(
-    connection: Connection, resuming: Resuming, reopen: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]]
-) -> AsyncGenerator[StreamEvent, None]:
-    state = resuming.state
-    try:
-        yield UNREAD
-        state.wait()
-        while True:
-            _check_open(connection, state)
-            fault: Exception | None = None
-            decoder = SSEDecoder(state.limits.max_event_bytes)
-            chunks = async_as_they_come(connection.response)
-            try:
-                async for chunk in chunks:
-                    for frame in decoder.split(chunk):
-                        event = state.receive(frame)
-                        if event is not None:
-                            yield event
-                    if state.ended:
-                        await _async_release(connection.response, chunks)
-                        return
-                    state.check_time()
-            except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
-                fault = transport_fault(error, connection.response.request)
-            if state.may_end:
-                return
-            _check_open(connection, state)
-            state.check_time()
-            await connection.response.aclose()
-            delay, arguments = resuming.after_cut(fault)
-            await anyio.sleep(delay)
-            try:
-                connection.response = await reopen(arguments)
-            except APIError as error:
-                raise resuming.refused(error) from error
-    finally:
-        if not connection.lent:
-            await connection.response.aclose()

@@ -139,6 +139,8 @@ class _Round:
         self.run_id: str | None = None
         self.last_seq_id: int | None = None
         self.shown: list[Message] = []
+        self.event: StreamEvent | None = None  # the last one that was received, and what was returned for it
+        self.told: list[Message] | None = None
         self.unreadable: Message | None = None  # a request for tool calls that cannot be read
         # By the ids of calls, which are unique within a round; some models begin anew in each.
         self.calls: dict[str, ToolCall] = {}
@@ -341,13 +343,21 @@ class ToolLoop:
     def received(self, event: StreamEvent, run_id: str | None, last_seq_id: int | None) -> list[Message] | None:
         """The messages that an event completes; None where the event itself is not for the caller."""
         now = self._round
-        now.run_id, now.last_seq_id = run_id or now.run_id, last_seq_id or now.last_seq_id
+        if event is now.event:
+            return now.told  # whoever was interrupted tells it again
         kind = field_of(event, "message_type")
-        if (kind == "stop_reason" and now.folder.stop_reason) or (kind == "usage_statistics" and now.folder.usage):
-            return None  # a resumed stream tells them again
-        messages = self._take(now.folder.add(event))
-        hidden = kind == REQUEST and self._wanted is not None and REQUEST not in self._wanted
-        return None if hidden and not messages else messages
+        told: list[Message] | None = None
+        completed: list[Message] = []
+        again = (kind == "stop_reason" and now.folder.stop_reason) or (kind == "usage_statistics" and now.folder.usage)
+        if not again:  # a resumed stream tells them again
+            completed = now.folder.add(event)
+            told = self._take(completed)
+            hidden = kind == REQUEST and self._wanted is not None and REQUEST not in self._wanted
+            told = None if hidden and not told else told
+        now.shown += completed
+        now.run_id, now.last_seq_id = run_id or now.run_id, last_seq_id or now.last_seq_id
+        now.event, now.told = event, told
+        return told
 
     def ended(self) -> None:
         """Says that a stream has come to its end.
@@ -389,7 +399,6 @@ class ToolLoop:
                     now.unreadable = message
                 for call in calls or ():
                     now.calls.setdefault(call.tool_call_id, call)
-        now.shown += messages
         wanted = self._wanted
         return [m for m in messages if wanted is None or field_of(m, "message_type") in wanted]
 
@@ -442,10 +451,11 @@ class ToolLoop:
                 seen[key] -= 1
             else:
                 fresh.append(message)
-        now.over = True
         messages = self._take(fresh)
         if now.calls or now.unreadable is not None:
             self._requires_approval()
+        now.shown += fresh
+        now.over = True
         return messages
 
     def _requires_approval(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
@@ -18,6 +18,7 @@ from ..calls.questions import question
 from ..calls.requests import OPTIONS, prepare, read_body
 from ..config import Config
 from ..errors import APIConnectionError, APIStatusError, LettaError, PendingApprovalError, RunError, StreamInterrupted
+from ..iteration import AsyncContinuingIterator, ContinuingIterator
 from ..lists.items import field_of
 from .loop import Await, Collect, Decide, Execute, Open, ToolLoop, ToolResult
 from .tool import Toolbox, Verdict, read_verdict, run_tool, run_tool_async
@@ -74,9 +75,22 @@ class _Turn:
         self._listed: deque[Message] = deque()
         self._whole: deque[Message] = deque()
 
+        self._taken: tuple[StreamEvent, Stream | AsyncStream] | None = None  # an event, and the stream that it is of
+
     def _out(self, messages: deque[Message]) -> Iterator[Message]:
         while messages:
-            yield messages.popleft()
+            message = messages[0]
+            del messages[0]  # a signal handler can run behind a call, and not here
+            yield message
+
+    def _told(self) -> Iterator[Item]:
+        """The event that was taken from its stream last, unless it was handed over."""
+        if self._taken is not None:
+            event, stream = self._taken
+            messages = self._loop.received(event, stream.run_id, stream.last_seq_id)
+            self._taken = None
+            if messages is not None:
+                yield event, messages
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._conversation_id!r})"
@@ -116,13 +130,19 @@ class ToolTurn(_Turn):
         self._approve = approve
         self._going = False
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> ContinuingIterator[Event]:
         """The events of all rounds as they come."""
+        return ContinuingIterator(self._events)
+
+    def messages(self) -> ContinuingIterator[Message]:
+        """Whole messages of all rounds, each as soon as it is complete."""
+        return ContinuingIterator(self._completed)
+
+    def _events(self) -> Generator[Event, None, None]:
         for event, _ in self._items():
             yield event
 
-    def messages(self) -> Iterator[Message]:
-        """Whole messages of all rounds, each as soon as it is complete."""
+    def _completed(self) -> Generator[Message, None, None]:
         yield from self._out(self._whole)
         for _, messages in self._items():
             self._whole.extend(messages)
@@ -145,6 +165,7 @@ class ToolTurn(_Turn):
 
     def _go(self) -> Generator[Item, None, None]:
         loop = self._loop
+        yield from self._told()
         while True:
             for message in self._out(self._listed):
                 yield message, [message]
@@ -182,9 +203,8 @@ class ToolTurn(_Turn):
         with stream:
             try:
                 for event in stream:
-                    messages = loop.received(event, stream.run_id, stream.last_seq_id)
-                    if messages is not None:
-                        yield event, messages
+                    self._taken = event, stream
+                    yield from self._told()
             except StreamInterrupted as fault:
                 loop.interrupted(fault)
                 return
@@ -226,14 +246,20 @@ class AsyncToolTurn(_Turn):
         self._approve = approve
         self._left: anyio.Event | None = None
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
+    def __aiter__(self) -> AsyncContinuingIterator[Event]:
         """The events of all rounds as they come."""
+        return AsyncContinuingIterator(self._events)
+
+    def messages(self) -> AsyncContinuingIterator[Message]:
+        """Whole messages of all rounds, each as soon as it is complete."""
+        return AsyncContinuingIterator(self._completed)
+
+    async def _events(self) -> AsyncGenerator[Event, None]:
         async with aclosing(self._items()) as items:
             async for event, _ in items:
                 yield event
 
-    async def messages(self) -> AsyncIterator[Message]:
-        """Whole messages of all rounds, each as soon as it is complete."""
+    async def _completed(self) -> AsyncGenerator[Message, None]:
         for message in self._out(self._whole):
             yield message
         async with aclosing(self._items()) as items:
@@ -267,6 +293,8 @@ class AsyncToolTurn(_Turn):
 
     async def _go(self) -> AsyncGenerator[Item, None]:
         loop = self._loop
+        for item in self._told():
+            yield item
         while True:
             for message in self._out(self._listed):
                 yield message, [message]
@@ -315,9 +343,9 @@ class AsyncToolTurn(_Turn):
         async with stream, aclosing(stream.__aiter__()) as events:
             try:
                 async for event in events:
-                    messages = loop.received(event, stream.run_id, stream.last_seq_id)
-                    if messages is not None:
-                        yield event, messages
+                    self._taken = event, stream
+                    for item in self._told():
+                        yield item
             except StreamInterrupted as fault:
                 loop.interrupted(fault)
                 return

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import aclosing
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self
 
 import httpx
 from attrs import evolve
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from letta_api.unions import StreamEvent
 
     from ..calls.requests import Call
-
-T = TypeVar("T")
 
 
 class Watch:
@@ -54,14 +51,6 @@ class Watch:
 
     def stays_open(self) -> None:
         """Says that the call has become a stream, and is over when that is."""
-
-    def over(self, events: Generator[T, None, None]) -> Generator[T, None, None]:
-        """The events of a stream, behind the last of which it is over."""
-        return events
-
-    def over_async(self, events: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-        """What `over` is, for an async stream."""
-        return events
 
     def end(self, fault: BaseException | None = None) -> None:
         """Says that all is over; only the first time counts."""
@@ -119,24 +108,6 @@ class _Watching(Watch):
 
     def stays_open(self) -> None:
         self._events = 0
-
-    def over(self, events: Generator[T, None, None]) -> Generator[T, None, None]:
-        try:
-            yield from events
-        except BaseException as fault:
-            self.end(fault)
-            raise
-        self.end()
-
-    async def over_async(self, events: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-        try:
-            async with aclosing(events):
-                async for event in events:
-                    yield event
-        except BaseException as fault:
-            self.end(fault)
-            raise
-        self.end()
 
     def end(self, fault: BaseException | None = None) -> None:
         if self._open:

@@ -131,7 +131,7 @@ text = json.dumps([{"n": i, "t": [i, i + 1]} for i in range(40_000)])
 kept = 0
 for i in range(10):
     signal.setitimer(signal.ITIMER_REAL, 0.02 + i * 0.0007)
-    end = time.time() + 0.15
+    end = time.time() + 5
     try:
         while time.time() < end:
             json.loads(text)

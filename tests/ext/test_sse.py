@@ -18,7 +18,10 @@ BOM = b"\xef\xbb\xbf"
 
 def decode(*chunks: bytes, bound: int = 1 << 20) -> list[ServerSentEvent]:
     decoder = SSEDecoder(bound)
-    return [event for chunk in chunks for event in decoder.feed(chunk)]
+    events = [event for chunk in chunks for event in decoder.feed(chunk)]
+    if decoder.fault is not None:
+        raise decoder.fault
+    return events
 
 
 def data(*chunks: bytes) -> list[str]:
@@ -267,17 +270,23 @@ around = st.builds(
 @given(chunked(st.lists(around, min_size=1, max_size=4).map(b"".join)))
 @example([b"data: " + b"x" * (BOUND - 2), b"\n\n"])
 @example([b":" + b"x" * BOUND, b"\n"])
+@example([b"data: a\n\ndata: " + b"x" * (BOUND + 1) + b"\n\n"])
 def test_chunks_do_not_matter_to_the_bound(chunks: list[bytes]) -> None:
-    def refused(chunks: list[bytes]) -> bool:
+    """The events ahead of one that is too large are the same, however the bytes are cut, and none comes behind it."""
+
+    def found(chunks: list[bytes]) -> tuple[list[ServerSentEvent], bool]:
+        decoder = SSEDecoder(BOUND)
+        events: list[ServerSentEvent] = []
         try:
-            decode(*chunks, bound=BOUND)
+            for chunk in chunks:
+                events += decoder.feed(chunk)
         except EventTooLargeError:
-            return True
-        return False
+            assert decoder.fault is not None
+        return events, decoder.fault is not None
 
     stream = b"".join(chunks)
     alone = [stream[at : at + 1] for at in range(len(stream))]
-    assert refused(chunks) == refused([stream]) == refused(alone)
+    assert found(chunks) == found([stream]) == found(alone)
 
 
 @pytest.mark.parametrize("line", [b"data:\n", b"data\n", b"data: \r\n"])
@@ -291,11 +300,14 @@ def test_the_bound_is_for_one_event() -> None:
     assert len(decode(b"data: 0123456789012345\n\n" * 100, bound=BOUND)) == 100
 
 
-def test_events_ahead_of_one_that_is_too_large_are_not_lost_in_small_chunks() -> None:
+@pytest.mark.parametrize("chunks", [[b"data: a\n\ndata: b", b"x" * 40], [b"data: a\n\ndata: " + b"x" * 40]])
+def test_events_ahead_of_one_that_is_too_large_are_not_lost(chunks: list[bytes]) -> None:
+    """They are returned first, in whatever chunk they come; then every call fails."""
     decoder = SSEDecoder(BOUND)
-    assert [event.data for event in decoder.feed(b"data: a\n\ndata: b")] == ["a"]
-    with pytest.raises(EventTooLargeError):
-        decoder.feed(b"x" * 40)
+    assert [event.data for event in decoder.feed(chunks[0])] == ["a"]
+    for chunk in [*chunks[1:], b"\n\n", b"data: c\n\n"]:
+        with pytest.raises(EventTooLargeError):
+            decoder.feed(chunk)
 
 
 def test_the_refusal_is_an_error_of_this_library() -> None:

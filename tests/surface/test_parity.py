@@ -41,7 +41,12 @@ RESPELT: Final = [
     (r"\ban? (?=`|httpx|Stream|with\b)", ""),
     (r"\s+", " "),
 ]
-DUNDERS: Final = {"__iter__": "__aiter__", "__enter__": "__aenter__", "__exit__": "__aexit__"}
+DUNDERS: Final = {
+    "__iter__": "__aiter__",
+    "__next__": "__anext__",
+    "__enter__": "__aenter__",
+    "__exit__": "__aexit__",
+}
 RENAMED: Final = {"aclose": "close", "handle_async_request": "handle_request"}
 """What httpx and httpcore call differently in async code."""
 
