@@ -21,7 +21,7 @@ import httpcore
 import httpx
 from attrs import define
 
-from ..fork_safety import after_fork
+from ..fork_safety import after_fork, check_process, current_process
 from .gate import Gate, async_pass_gate, pass_gate
 from .network import Network
 from .network_async import AsyncNetwork
@@ -227,9 +227,11 @@ class Body:
         self._lease = lease
         self._content = content
         self._complete = False
+        self._process = current_process()
         lease.watch(self)
 
     def __iter__(self) -> Iterator[bytes]:
+        check_process(self._process)
         try:
             yield from self._content
         except BaseException:
@@ -253,9 +255,11 @@ class AsyncBody:
         self._lease = lease
         self._content = content
         self._complete = False
+        self._process = current_process()
         lease.watch(self)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        check_process(self._process)
         try:
             async for part in self._content:
                 yield part

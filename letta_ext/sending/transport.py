@@ -44,6 +44,7 @@ from ..streams.resuming import Resuming
 from ..streams.state import StreamState
 from ..streams.stream import AsyncStream, Stream, async_read_some, read_some
 from ..watching.watch import watched
+from .guarded import guard
 from .loops import check_event_loop
 from .otids import Plan, check_one_input, make_plan
 
@@ -223,7 +224,7 @@ class Transport:
                     response.close()
                     raise
                 if response.is_success:
-                    return response
+                    return guard(response)
                 try:
                     if delay is None:
                         response.read()
@@ -379,7 +380,7 @@ class AsyncTransport:
                     await response.aclose()
                     raise
                 if response.is_success:
-                    return response
+                    return guard(response)
                 try:
                     if delay is None:
                         await response.aread()

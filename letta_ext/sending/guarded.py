@@ -1,0 +1,64 @@
+"""Keeps a forked process from reading the responses of its parent.
+
+Our own connections refuse that themselves, in `network.py`. Those of an httpx client that was passed do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+
+from ..fork_safety import check_process, current_process
+from .network import Line
+from .network_async import AsyncLine
+
+
+def guard(response: httpx.Response) -> httpx.Response:
+    """Return a response whose body only this process reads."""
+    if response.is_closed or isinstance(response.extensions.get("network_stream"), Line | AsyncLine):
+        return response
+    stream = response.stream
+    if isinstance(stream, httpx.SyncByteStream):
+        response.stream = GuardedStream(stream)
+    elif isinstance(stream, httpx.AsyncByteStream):
+        response.stream = AsyncGuardedStream(stream)
+    return response
+
+
+class GuardedStream(httpx.SyncByteStream):
+    """A body that only the process which received it reads."""
+
+    def __init__(self, stream: httpx.SyncByteStream) -> None:
+        self._stream = stream
+        self._process = current_process()
+
+    def __iter__(self) -> Iterator[bytes]:
+        check_process(self._process)
+        for part in self._stream:
+            yield part
+            check_process(self._process)
+
+    def close(self) -> None:
+        """Close the body. A child does not: some transports say goodbye to the server, in the name of the parent."""
+        if self._process == current_process():
+            self._stream.close()
+
+
+class AsyncGuardedStream(httpx.AsyncByteStream):
+    """Async version of `GuardedStream`."""
+
+    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+        self._stream = stream
+        self._process = current_process()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        check_process(self._process)
+        async for part in self._stream:
+            yield part
+            check_process(self._process)
+
+    async def aclose(self) -> None:
+        """Close the body. A child does not: some transports say goodbye to the server, in the name of the parent."""
+        if self._process == current_process():
+            await self._stream.aclose()
