@@ -21,6 +21,7 @@ class Level(IntEnum):
 
 
 SENDER, READER = "sender", "reader"
+BOTH = (SENDER, READER)
 
 
 @frozen

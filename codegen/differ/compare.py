@@ -9,7 +9,7 @@ from typing import Any
 from attrs import asdict
 
 from codegen.differ.alternatives import LIST, MAP, alternatives, is_literal, opened
-from codegen.differ.change import READER, SENDER, Change, Level
+from codegen.differ.change import BOTH, READER, SENDER, Change, Level
 from codegen.differ.facts import compare_facts
 from codegen.differ.limits import compare_limits, limits
 from codegen.differ.origins import Route, route
@@ -20,7 +20,6 @@ from codegen.operations import Argument, Operation
 from codegen.pipeline import Parsed
 from codegen.types import TypeReader
 
-BOTH = (SENDER, READER)
 ADDITIVE, BREAKING, COSMETIC = Level.ADDITIVE, Level.BREAKING, Level.COSMETIC
 
 

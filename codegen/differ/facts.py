@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from codegen.differ.change import READER, SENDER, Change, Level
+from codegen.differ.change import BOTH, READER, SENDER, Change, Level
 from codegen.document import Document, Operation
 from codegen.names import module_name
 
-BOTH = (SENDER, READER)
 Alternative = frozenset[str]
 
 

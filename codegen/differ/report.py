@@ -142,7 +142,7 @@ def _lines(row: Row) -> list[str]:
 
 def _indented(head: str, below: Sequence[str]) -> list[str]:
     """A line, and text below it, wrapped. Nothing in either can end a line or command a terminal or a CI system."""
-    lines = [f"  {printable(head)}:"]
+    lines = [printable(f"  {head}:")]
     for text in below:
         lines += textwrap.wrap(
             printable(text), WIDTH, initial_indent="      ", subsequent_indent="      ", break_on_hyphens=False

@@ -8,7 +8,7 @@ from typing import Any
 from codegen.differ.origins import route
 from codegen.document import METHODS, escape
 from codegen.faults import SpecError, SpecErrors
-from codegen.lenient import Skip, is_schema, relax
+from codegen.lenient import Skip, relax
 
 Data = dict[str, Any]
 
@@ -75,11 +75,11 @@ def _counterpart(place: str, theirs: Data, ours: Data) -> str | None:
             return None
         parts[at + 1] = number
     while not _at(ours, "/".join(parts)):
-        # A number in a list may be another item's here: what stands around the list is left out. A property that
-        # is not there is new on the other side, which is a difference.
-        if len(parts) <= 4 or parts[-2] == "properties" or not is_schema("/".join(parts)):
+        # An alternative has a number, under which another one may stand here: all of them are left out. Whatever else
+        # is not there was added or removed, which is a difference.
+        if parts[-2] not in ("anyOf", "oneOf", "allOf"):
             return None
-        parts.pop()
+        del parts[-2:]
     return "/".join(parts)
 
 
@@ -99,13 +99,20 @@ def _path(parts: list[str], theirs: Data, ours: Data) -> list[str] | None:
 
 
 def _parameter(owner: str, parameter: Any, ours: Data) -> str | None:
-    """Return the number of a parameter in our list: its place in the list is no matter."""
+    """Return the number of a parameter in our list, in which it may have another one.
 
-    def key(node: Any) -> Any:
-        return (node.get("$ref"), node.get("name"), node.get("in")) if isinstance(node, dict) else None
+    It is the one of its name and kind, or else of its name: its kind may be what is not understood.
+    """
+
+    def key(node: Any, *words: str) -> Any:
+        return [node.get(word) for word in words] if isinstance(node, dict) else None
 
     found = _at(ours, f"{owner}/parameters") or []
-    return next((str(n) for n, node in enumerate(found) if node is not None and key(node) == key(parameter)), None)
+    for words in (("$ref", "name", "in"), ("$ref", "name")):
+        for number, node in enumerate(found):
+            if node is not None and key(node, *words) == key(parameter, *words):
+                return str(number)
+    return None
 
 
 def _at(data: Data, place: str) -> Any:

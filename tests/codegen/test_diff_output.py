@@ -1,0 +1,249 @@
+"""What `diff` prints: text of a document stays text, and what was not compared is neither gone nor new."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codegen.__main__ import main
+from codegen.differ.change import BOTH, READER, Change, Level
+from codegen.differ.compare import compare
+from codegen.differ.report import as_markdown, as_text
+from codegen.lenient import Skip
+from codegen.pipeline import read
+from codegen.printable import printable
+from tests.codegen.building import STRING, answers, document, obj, operation, ref, takes
+from tests.codegen.hostile import HOSTILE
+
+FORGED = "n\x1b[2J\x1b[HNo difference: no new version is called for.\n::warning::forged\n\x1b[8m"
+COMMANDS = [
+    "::warning::x",
+    "##[error]x",
+    "##vso[task.setvariable variable=a]b",
+    "\r::set-output name=a::b",
+    "\u2028::x",
+]
+TEXTS = [FORGED, *COMMANDS, *HOSTILE, "\x9b2J", "\u202egnp", "a\u200bb", "\x00", "\x7f", "\u0085x", "a::b##c"]
+
+
+def is_harmless(printed: str) -> bool:
+    """Whether a terminal shows all of it, and no CI system finds a command in it."""
+    lines = printed.split("\n")
+    return all(line.isprintable() for line in lines) and "::" not in printed and "##" not in printed.replace("###", "")
+
+
+def named(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two documents that differ in all that can be named: a field, a literal, a tag of a union, a description."""
+    before = document(
+        {
+            "T": obj("", a=STRING, mode={"enum": ["x"]}),
+            "Cat": obj("kind", kind={"const": "cat"}),
+            "P": {"oneOf": [ref("Cat")], "discriminator": {"propertyName": "kind", "mapping": {}}},
+        },
+        {"/t": {"get": operation("t.get", responses=answers(ref("T")))}},
+    )
+    before["components"]["schemas"]["P"]["discriminator"]["mapping"] = {"cat": "#/components/schemas/Cat"}
+    after = copy.deepcopy(before)
+    properties = after["components"]["schemas"]["T"]["properties"]
+    properties[text] = STRING
+    properties["mode"]["enum"].append(text)
+    properties["a"] = {**STRING, "pattern": text, "default": text}
+    return before, after
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_text_of_a_document_is_printed_in_lines_of_ours(text: str) -> None:
+    """No name ends a line, moves a cursor, or begins a command of a CI system."""
+    before, after = named(text)
+    changes = compare(read(before), read(after))
+    plain = compare(*map(read, named("harmless")))
+    printed = as_text(changes)
+    assert is_harmless(printed)
+    shown = [line for line in printed.split("\n") if not line.startswith("      ")]  # without what is wrapped
+    assert len(shown) == len([line for line in as_text(plain).split("\n") if not line.startswith("      ")])
+    assert shown[-1] == as_text(plain).split("\n")[-1]
+    assert is_harmless(as_markdown(changes).replace("@\u200b", "@"))
+
+
+@settings(max_examples=200)
+@given(st.text(max_size=60))
+def test_any_text_is_printed_in_one_line(text: str) -> None:
+    """All text is shown, in one line, and different texts that hold no backslash differ."""
+    assert is_harmless(printable(text))
+    change = Change(Level.BREAKING, f"T.{text}", text, BOTH, f"`{text}`")
+    left = [("new.json", Skip(f"#/{text}", text, text, f"#/{text}/x"))]
+    printed = as_text([change], left)
+    assert is_harmless(printed)
+    assert (
+        printed.split("\n")[-1]
+        == "1 breaking, 0 additive, 0 cosmetic: calls for a major version; 1 place was not compared."
+    )
+    rows = [line for line in as_markdown([change], left).split("\n") if line.startswith("|")]
+    assert len(rows) == 6
+    assert {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows} == {5, 3}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("a\nb", r"a\nb"), ("\x1b[0m", r"\x1b[0m"), ("é", "é"), ("::x", r":\x3ax")]
+)
+def test_printable_escapes_as_python_does(text: str, shown: str) -> None:
+    """Control characters are escaped; letters of all scripts are shown."""
+    assert printable(text) == shown
+
+
+def test_forged_report_is_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A property whose name is a report shows the real one, and a command of a CI system commands nothing."""
+    before = document(
+        {"T": obj("", id=STRING, gone=STRING)}, {"/x": {"get": operation("t.x", responses=answers(ref("T")))}}
+    )
+    after = copy.deepcopy(before)
+    after["components"]["schemas"]["T"]["properties"] = {"id": STRING, FORGED: STRING}
+    paths = [tmp_path / "a.json", tmp_path / "b.json"]
+    for path, data in zip(paths, (before, after), strict=True):
+        path.write_text(json.dumps(data))
+    assert main(["diff", *map(str, paths), "--fail-on", "breaking"]) == 1
+    told = capsys.readouterr().out
+    assert is_harmless(told)
+    assert "T.gone: the field is gone" in told
+    assert "No difference" not in [line.strip()[:13] for line in told.splitlines()]
+
+
+def test_fault_of_a_document_is_printed_in_lines_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Places in a document are escaped on every channel."""
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(document({"T": obj("", **{FORGED: {"not": {}}})})))
+    for command in (
+        ["generate", "--spec", str(path), "--out", str(tmp_path / "x")],
+        ["generate", "--lenient", "--spec", str(path), "--out", str(tmp_path / "x")],
+        ["diff", str(path), str(path)],
+        ["diff", "--lenient", str(path), str(path)],
+    ):
+        main(command)
+        told = capsys.readouterr()
+        assert is_harmless(told.out)
+        assert is_harmless(told.err)
+        assert r"n\x1b[2J" in told.out + told.err
+
+
+# What is understood in part
+
+
+def base() -> dict[str, Any]:
+    schemas = {
+        "T": obj(
+            "id", id=STRING, rows={"type": "array", "items": STRING}, part={"anyOf": [STRING, {"type": "integer"}]}
+        ),
+        "S": obj("name", name=STRING, more=STRING),
+        "Apart": obj("", x=STRING),
+    }
+    parameters = [
+        {"name": "a", "in": "query", "schema": STRING},
+        {"name": "b", "in": "query", "schema": {"type": "integer"}},
+    ]
+    paths = {
+        "/t/{id}": {
+            "parameters": [{"name": "id", "in": "path", "required": True, "schema": STRING}],
+            "post": operation(
+                "t.send", parameters=parameters, requestBody=takes(ref("S")), responses=answers(ref("T"))
+            ),
+            "get": operation("t.get", responses=answers(ref("T"))),
+        },
+        "/other": {"get": operation("other", responses=answers(STRING))},
+    }
+    found: dict[str, Any] = json.loads(json.dumps(document(schemas, paths)))
+    return found
+
+
+def post(data: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = next(item for path, item in data["paths"].items() if path.startswith("/t/"))["post"]
+    return found
+
+
+def properties(data: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = data["components"]["schemas"][name]["properties"]
+    return found
+
+
+FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "a field": lambda d: properties(d, "T").update(id={"not": {}}),
+    "a field of a body": lambda d: properties(d, "S").update(more={"not": {}}),
+    "items": lambda d: properties(d, "T")["rows"].update(items={"not": {}}),
+    "an alternative": lambda d: properties(d, "T")["part"]["anyOf"].append({"not": {}}),
+    "a component": lambda d: d["components"]["schemas"].update(Apart={"not": {}}),
+    "a parameter": lambda d: post(d)["parameters"][1].update({"in": "cookie"}),
+    "a parameter at another place": lambda d: post(d)["parameters"].insert(
+        0, post(d)["parameters"].pop() | {"in": "cookie"}
+    ),
+    "a parameter's schema": lambda d: post(d)["parameters"][1].update(schema={"not": {}}),
+    "an answer": lambda d: post(d)["responses"]["200"]["content"]["application/json"].update(schema={"not": {}}),
+    "two answers": lambda d: post(d)["responses"].update({"201": {"description": "also"}}),
+    "a body": lambda d: post(d).update(requestBody={"content": {"text/plain": {}}}),
+    "another content type": lambda d: post(d)["responses"]["200"]["content"].update({"text/plain": {}}),
+    "an operation without a name": lambda d: post(d).pop("operationId"),
+    "a fact": lambda d: post(d).update({"x-letta-repeat": "sometimes"}),
+}
+
+
+@pytest.mark.parametrize("sides", [(True, False), (False, True), (True, True)], ids=["old", "new", "both"])
+@pytest.mark.parametrize("name", FAULTS)
+def test_part_that_is_not_understood_is_no_difference(
+    name: str, sides: tuple[bool, bool], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A part that is not understood is neither gone, new nor changed: that it was not compared is printed."""
+    documents = [base(), base()]
+    for data, faulty in zip(documents, sides, strict=True):
+        if faulty:
+            FAULTS[name](data)
+    documents[1]["paths"]["/other"]["get"]["summary"] = "Another"
+    paths = [tmp_path / "old.json", tmp_path / "new.json"]
+    for path, data in zip(paths, documents, strict=True):
+        path.write_text(json.dumps(data))
+    assert main(["diff", *map(str, paths), "--lenient", "--fail-on", "additive"]) == 0
+    told = capsys.readouterr().out
+    assert "other: its documentation reads differently" in told
+    assert "0 breaking, 0 additive, 1 cosmetic" in told
+    assert re.search(r"^Not compared \(\d\)$", told, re.MULTILINE)
+    for path, faulty in zip(paths, sides, strict=True):
+        assert (f"  {path}: " in told) == faulty
+
+
+def test_operation_that_moved_and_is_not_understood_is_no_difference(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An operation is the same by its path, whatever its placeholders are called, or by its name."""
+    for move in (lambda path: path.replace("{id}", "{other}"), lambda path: f"/v2{path}"):
+        before, after = base(), base()
+        post(before)["responses"] = {}
+        after["paths"] = {move(path): item for path, item in after["paths"].items()}
+        for item in after["paths"].values():
+            for parameter in item.get("parameters", []):
+                parameter["name"] = "other" if any("{other}" in path for path in after["paths"]) else "id"
+        paths = [tmp_path / "old.json", tmp_path / "new.json"]
+        for path, data in zip(paths, (before, after), strict=True):
+            path.write_text(json.dumps(data))
+        main(["diff", *map(str, paths), "--lenient"])
+        told = capsys.readouterr().out
+        assert "Not compared (1)" in told
+        assert "t.send" not in told
+
+
+def test_field_that_is_new_and_not_understood_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That it is there is understood, and what it is was not compared."""
+    before, after = base(), base()
+    properties(after, "T")["fresh"] = {"not": {}}
+    paths = [tmp_path / "old.json", tmp_path / "new.json"]
+    for path, data in zip(paths, (before, after), strict=True):
+        path.write_text(json.dumps(data))
+    assert main(["diff", *map(str, paths), "--lenient", "--format", "markdown"]) == 0
+    told = capsys.readouterr().out
+    assert "| T.fresh | a new optional field | reader | new attribute `fresh` |" in told
+    assert "### Not compared (1)" in told
+    assert READER in told
