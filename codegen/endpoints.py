@@ -31,6 +31,7 @@ class EndpointView:
     form: str
     made: str
     event: str
+    end: str
     decode_event: str
     event_reader: str
     read_event: str
@@ -96,6 +97,7 @@ def endpoint_view(operation: Operation) -> EndpointView:
         form=(result.form_written or "") if result else "",
         made=result.from_parts("value") if result else "",
         event=stream.event.written if stream else "",
+        end=repr(stream.end) if stream else "",
         decode_event=stream.event.expression("data") if stream else "",
         event_reader=reader.name if reader else "",
         read_event=stream.event.expression("values_of(text)") if stream else "",

@@ -21,8 +21,8 @@ MODEL_NAMES = _IN_ANNOTATIONS | frozenset(
 """What a field of a model cannot be called: it gets a trailing underscore."""
 
 _RESERVED_CLASSES = (
-    "ABSENT AbstractAsyncContextManager AbstractContextManager Any Callable ClassVar DECODERS FAULTS "
-    "Final Lazy Literal MAKERS MEMBERS Mapping Model None Operation Page RAW Request Self Sequence Stream "
+    "ABSENT AbstractAsyncContextManager AbstractContextManager Any AsyncGenerator Callable ClassVar DECODERS FAULTS "
+    "Final Generator Lazy Literal MAKERS MEMBERS Mapping Model None Operation Page RAW Request Self Sequence Stream "
     "TYPE_CHECKING Tag True "
     "TypeAlias TypedDict NotRequired UNSET Unknown Unpack Unset Wire"
 )

@@ -16,7 +16,8 @@ from codegen.types import NULL, Import, Type, TypeReader
 
 _RESERVED = (
     "client params body self cls request httpx Request make_path make_query make_headers make_body "
-    "build_request decode_response send send_async open_stream open_stream_async"
+    "build_request decode_response send send_async open_stream open_stream_async "
+    "read_response read_event iterate_events iterate_events_async"
 )
 RESERVED = frozenset(_RESERVED.split())
 """Names that the endpoint functions use themselves."""

@@ -22,6 +22,8 @@ from codegen.operations import EVENTS
 from codegen.package import PackageView
 
 TEMPLATES = Path(__file__).parent / "templates"
+RUNTIME = Path(__file__).parent / "runtime"
+"""Modules that are copied into the output as they are."""
 
 
 def open_project(document: Document, out: Path) -> Project:
@@ -164,6 +166,11 @@ def _write_ours(project: Project, view: PackageView) -> None:
     write("_lazy.py", "lazy.py.jinja")
     write("enums.py", "enums.py.jinja")
     write("operations.py", "operations.py.jinja")
+    if view.streams:
+        write("streaming.py", "streaming.py.jinja")
+        header = project.env.get_template("header.jinja").render()
+        text = f"{header}\n{(RUNTIME / 'sse.py').read_text(encoding='utf-8')}"
+        (project.package_dir / "sse.py").write_text(text, encoding="utf-8", newline="\n")
     (project.package_dir / "unions").mkdir()
     write("unions/__init__.py", "unions_init.py.jinja")
     for module, union in view.unions.items():

@@ -44,3 +44,15 @@ class UnexpectedStatus(Exception):
 
     def __str__(self) -> str:
         return f"the server answered {self.status_code}: {self.body!r}"
+
+
+class IncompleteStreamError(Exception):
+    """An event stream ended before its terminator: the connection broke, or the server stopped without one.
+
+    Attributes:
+        last: the last event that came, or None.
+    """
+
+    def __init__(self, message: str, last: object) -> None:
+        super().__init__(message)
+        self.last = last

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Final, Unpack
 
@@ -21,6 +21,7 @@ from ...params import (
     MessageTypeParam,
 )
 from ...parts import parts_type, reader
+from ...streaming import iterate_events, iterate_events_async
 from ...types import UNSET, Request, Unset, make_body, make_path
 from ...unions.stream_event import StreamEvent, decode_stream_event, read_stream_event
 
@@ -222,3 +223,32 @@ def asyncio_stream(
 ) -> AbstractAsyncContextManager[httpx.Response]:
     """What `sync_stream` does, with an async client, for use in an `async with` statement."""
     return open_stream_async(client, build_request(conversation_id, **params, streaming=True))
+
+
+def events(
+    client: httpx.Client, conversation_id: str, **params: Unpack[ConversationsMessagesCreateParams]
+) -> Generator[StreamEvent, None, None]:
+    """Send the request with the caller's client, and yield each event of the stream as it comes.
+
+    The request is sent when the first event is asked for. To leave a loop early closes the connection; the server is
+    not told. An error that the stream reports is an event like any other. httpx's default timeout of 5 seconds is
+    shorter than the silence of a server that works: give the client `client.LONG_TIMEOUT`.
+
+    Raises:
+        UnexpectedStatus: the server refused the request.
+        IncompleteStreamError: If the stream ended without its terminator.
+        EventTooLargeError: If an event is larger than 64 MiB.
+        DecodeError: the answer is no event stream, or an event is no JSON.
+        httpx.HTTPError: no answer came, or the connection broke.
+    """
+    return iterate_events(client, build_request(conversation_id, **params, streaming=True), read_event, "[DONE]")
+
+
+def async_events(
+    client: httpx.AsyncClient, conversation_id: str, **params: Unpack[ConversationsMessagesCreateParams]
+) -> AsyncGenerator[StreamEvent, None]:
+    """Async version of `events`.
+
+    Use `contextlib.aclosing` where a loop may be left early: an async generator does not close itself.
+    """
+    return iterate_events_async(client, build_request(conversation_id, **params, streaming=True), read_event, "[DONE]")

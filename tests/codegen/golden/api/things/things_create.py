@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Final, Unpack
 
@@ -14,6 +14,7 @@ from ...models.thing import Thing
 from ...operations import THINGS_CREATE, Operation
 from ...params import PetParam, ThingsCreateParams
 from ...parts import parts_type, reader
+from ...streaming import iterate_events, iterate_events_async
 from ...types import UNSET, Request, Unset, make_body
 from ...unions.pet import Pet, decode_pet, read_pet
 
@@ -98,3 +99,28 @@ def asyncio_stream(
 ) -> AbstractAsyncContextManager[httpx.Response]:
     """What `sync_stream` does, with an async client, for use in an `async with` statement."""
     return open_stream_async(client, build_request(**params, streaming=True))
+
+
+def events(client: httpx.Client, **params: Unpack[ThingsCreateParams]) -> Generator[Pet, None, None]:
+    """Send the request with the caller's client, and yield each event of the stream as it comes.
+
+    The request is sent when the first event is asked for. To leave a loop early closes the connection; the server is
+    not told. An error that the stream reports is an event like any other. httpx's default timeout of 5 seconds is
+    shorter than the silence of a server that works: give the client `client.LONG_TIMEOUT`.
+
+    Raises:
+        UnexpectedStatus: the server refused the request.
+        IncompleteStreamError: If the stream ended without its terminator.
+        EventTooLargeError: If an event is larger than 64 MiB.
+        DecodeError: the answer is no event stream, or an event is no JSON.
+        httpx.HTTPError: no answer came, or the connection broke.
+    """
+    return iterate_events(client, build_request(**params, streaming=True), read_event, "[DONE]")
+
+
+def async_events(client: httpx.AsyncClient, **params: Unpack[ThingsCreateParams]) -> AsyncGenerator[Pet, None]:
+    """Async version of `events`.
+
+    Use `contextlib.aclosing` where a loop may be left early: an async generator does not close itself.
+    """
+    return iterate_events_async(client, build_request(**params, streaming=True), read_event, "[DONE]")
