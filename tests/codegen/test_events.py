@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing, contextmanager, suppress
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,21 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codegen.__main__ import main
-from codegen.pipeline import ROOT
 from letta_api.api.conversations_messages import conversations_messages_create, conversations_messages_stream
 from letta_api.client import LONG_TIMEOUT
 from letta_api.errors import DecodeError, IncompleteStreamError, UnexpectedStatus
 from letta_api.models import AssistantMessage, LettaErrorMessage
 from letta_api.sse import EventTooLargeError
 from letta_api.unions import StreamEvent, UnknownStreamEvent
-from letta_ext.testing import EmbeddedServer
-from tests.codegen.building import proof_in_full
-
-HERE = Path(__file__).parent
-EXAMPLE = re.compile(r'```python title="service: ([^"]+)"\n(.*?)```\n', re.DOTALL)
-PACKAGE = "acme.clients.letta"
-
 
 # Reading
 
@@ -329,45 +316,3 @@ def test_nothing_is_sent_before_the_first_event_is_asked_for() -> None:
         events = conversations_messages_stream.events(client, "conv-1")
         with pytest.raises(httpx.ConnectError):
             next(events)
-
-
-# A service
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A service that has vendored the package, with the examples of the documentation."""
-    folder = tmp_path_factory.mktemp("service")
-    assert main(["vendor", str(folder), "--package", PACKAGE]) == 0
-    for name, code in EXAMPLE.findall((ROOT / "codegen" / "README.md").read_text(encoding="utf-8")):
-        (folder / name).write_text(code, encoding="utf-8")
-    return folder
-
-
-@pytest.mark.parametrize("name", ["events.py", "async_events.py"])
-def test_service_reads_events_in_four_lines(name: str, service: Path) -> None:
-    """The documented example runs against a server, and its function has four lines."""
-    code = (service / name).read_text(encoding="utf-8")
-    body = re.search(r"def answer\(.*\n((?:    .*\n)+)", code)
-    assert body is not None
-    assert len(body[1].splitlines()) <= 4
-    with EmbeddedServer() as server:
-        command = [sys.executable, name, server.base_url, server.conversation_id, "Tell me six words."]
-        done = subprocess.run(command, cwd=service, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert len(done.stdout.split()) >= 3
-
-
-@proof_in_full
-@pytest.mark.parametrize("tool", ["mypy", "pyright"])
-def test_service_passes_strict_type_checkers(tool: str, service: Path) -> None:
-    """The type of an event is known without an annotation."""
-    pytest.importorskip(tool)
-    (service / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "pythonVersion": "3.11"}')
-    options = {
-        "mypy": ["--strict", "--no-incremental", "--explicit-package-bases", "--config-file=", "."],
-        "pyright": ["--pythonpath", sys.executable, "--project", "."],
-    }
-    command = [sys.executable, "-m", tool, *options[tool]]
-    done = subprocess.run(command, cwd=service, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:]

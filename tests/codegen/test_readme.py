@@ -1,4 +1,4 @@
-"""The excerpts in codegen/README.md are what is really emitted, and its commands exist."""
+"""The excerpts in codegen/README.md are what is really emitted, its commands exist, and its examples run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from pathlib import Path
 import pytest
 from ruff import find_ruff_bin  # type: ignore[import-untyped]  # it ships no types
 
-from codegen.__main__ import make_parser
+from codegen.__main__ import main, make_parser
 from codegen.pipeline import ROOT, SPEC
+from letta_ext.testing import EmbeddedServer
 from tests.codegen.building import proof_in_full
 from tests.proof.figures import FULL, figure
 
 README = ROOT / "codegen" / "README.md"
 BLOCK = re.compile(r'```python title="([^"]+)"\n(.*?)```\n', re.DOTALL)
+EXAMPLE = re.compile(r'```python title="service: ([^"]+)"\n(.*?)```\n', re.DOTALL)
+PACKAGE = "acme.clients.letta"
 COUNTED = re.compile(r"\| Python lines, all ten operations, to the nearest thousand \| ([\d,]+) \| ([\d,]+) \|")
 
 
@@ -97,3 +100,42 @@ def test_its_commands_can_be_given() -> None:
     assert len(given) >= 5
     for arguments in given:
         assert isinstance(make_parser().parse_args(shlex.split(arguments)), argparse.Namespace)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A service that has vendored the package, with the examples of the documentation."""
+    folder = tmp_path_factory.mktemp("service")
+    assert main(["vendor", str(folder), "--package", PACKAGE]) == 0
+    for name, code in EXAMPLE.findall(README.read_text(encoding="utf-8")):
+        (folder / name).write_text(code, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["events.py", "async_events.py"])
+def test_service_reads_events_in_four_lines(name: str, service: Path) -> None:
+    """The documented example runs against a server, and its function has four lines."""
+    code = (service / name).read_text(encoding="utf-8")
+    body = re.search(r"def answer\(.*\n((?:    .*\n)+)", code)
+    assert body is not None
+    assert len(body[1].splitlines()) <= 4
+    with EmbeddedServer() as server:
+        command = [sys.executable, name, server.base_url, server.conversation_id, "Tell me six words."]
+        done = subprocess.run(command, cwd=service, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.split()) >= 3
+
+
+@proof_in_full
+@pytest.mark.parametrize("tool", ["mypy", "pyright"])
+def test_service_passes_strict_type_checkers(tool: str, service: Path) -> None:
+    """The type of an event is known without an annotation."""
+    pytest.importorskip(tool)
+    (service / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "pythonVersion": "3.11"}')
+    options = {
+        "mypy": ["--strict", "--no-incremental", "--explicit-package-bases", "--config-file=", "."],
+        "pyright": ["--pythonpath", sys.executable, "--project", "."],
+    }
+    command = [sys.executable, "-m", tool, *options[tool]]
+    done = subprocess.run(command, cwd=service, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from codegen.__main__ import main
-from codegen.pipeline import ROOT, generate
+from codegen.pipeline import ROOT, drift, generate
+from codegen.swap import TEMPORARY
 from codegen.vendor import vendor
 from tests.codegen.building import STRING, contents, document, obj
 from tests.codegen.trees import (
@@ -241,6 +242,20 @@ def test_folders_made_for_nothing_are_removed(origin: Path, tmp_path: Path) -> N
     tree = TREES["a full disk"]
     assert run(tree, arguments(GENERATE, place), place)[0] == REFUSED
     assert list(tmp_path.iterdir()) == []
+
+
+def test_temporary_folder_of_a_killed_run_is_removed(
+    origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is older than any run lasts is removed; a younger one may be in use, and other folders are not ours."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    old, young, other = (tmp_path / name for name in (f"{TEMPORARY}old", f"{TEMPORARY}young", "other"))
+    for folder in (old, young, other):
+        (folder / "inside").mkdir(parents=True)
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    assert drift(origin / "openapi.json", origin / "made") == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([young.name, other.name])
 
 
 def test_fault_of_the_generator_itself_is_no_difference(

@@ -126,6 +126,16 @@ def stream_holds_messages(document: Node) -> list[str]:
     return [f"StreamEvent: {tag} is mapped as in Message no more" for tag in listed if streamed.get(tag) != listed[tag]]
 
 
+def message_types(document: Node) -> list[str]:
+    """A filter takes the tag of each message: a new member of the union is a new literal of the enum."""
+    tags = [tag for tag in schemas(document)["Message"]["discriminator"]["mapping"] if tag not in EARLIER_NAMES]
+    literals = schemas(document)["MessageType"]["enum"]
+    return [
+        *(f"MessageType: {tag} is a tag of Message and is not listed" for tag in tags if tag not in literals),
+        *(f"MessageType: {literal} is not a tag of Message" for literal in literals if literal not in tags),
+    ]
+
+
 def inline(document: Node) -> list[str]:
     """What has fields, or is a union of what has fields, has a name."""
     found = []

@@ -19,6 +19,7 @@ RULES: list[Rule] = [
     rules.tagged_unions,
     rules.untagged_unions,
     rules.stream_holds_messages,
+    rules.message_types,
     rules.inline,
     rules.open_objects,
     rules.optional_tags,
@@ -104,6 +105,16 @@ BREAKS: dict[str, tuple[Rule, Break, str]] = {
         rules.tagged_unions,
         lambda d: _swap(_mapping(d, "Message"), "summary", "event"),
         "Message: summary leads to EventMessage",
+    ),
+    "message that no filter takes": (
+        rules.message_types,
+        lambda d: schemas(d)["MessageType"]["enum"].remove("event_message"),
+        "MessageType: event_message is a tag of Message",
+    ),
+    "filter of no message": (
+        rules.message_types,
+        lambda d: schemas(d)["MessageType"]["enum"].append("summary"),
+        "MessageType: summary is not a tag",
     ),
     "forgotten earlier name": (
         rules.tagged_unions,
