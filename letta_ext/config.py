@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, Final, Literal, TypeAlias, TypedDict, cast
 
 import httpx
@@ -18,7 +19,7 @@ from .not_given import NOT_GIVEN as NOT_GIVEN
 from .not_given import NotGiven as NotGiven
 from .retry import RetryPolicy
 from .shapes import is_array, is_object
-from .watching.redaction import is_secret, merged
+from .watching.redaction import merged
 
 ENVIRONMENTS: Mapping[str, str] = {"cloud": "https://api.letta.com", "local": "http://localhost:8283"}
 DEFAULT_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
@@ -30,6 +31,14 @@ MAX_TIMEOUT: Final = 10_000_000
 
 TimeLimit: TypeAlias = float | httpx.Timeout | None
 """Seconds for each phase of a request, an `httpx.Timeout` for phases of their own, or None for no limit."""
+
+MAX_URL: Final = 65_536
+"""Characters of a URL, or of a part of it. httpx sends no longer ones."""
+MAX_LABEL: Final = 63
+MAX_HOST: Final = 253
+MAX_PORT: Final = 65_535
+VERSION_PREFIX: Final = "/v1"
+"""What the paths of the API begin with."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -94,7 +103,7 @@ class Config:
             ValueError: the path is an address of its own; the key would go there.
         """
         if not path.startswith("/") or path.startswith("//"):
-            raise ValueError(f"path must be relative to the server and begin with one '/', not {path!r}")
+            raise ValueError("path must be relative to the server and begin with one '/'")
         return self.base_url + path
 
 
@@ -111,7 +120,7 @@ def make_config(environ: Mapping[str, str], options: ClientOptions) -> Config:
     if key is not None:
         if not key:
             raise ValueError("api_key must not be empty; leave it out, or give None, for a server that asks for none")
-        headers["Authorization"] = f"Bearer {_header_text('api_key', key, secret=True)}"
+        headers["Authorization"] = f"Bearer {_header_text('api_key', key)}"
     if project is not None:
         headers["X-Project"] = _header_text("project", project)
     if project_id is not None:
@@ -186,24 +195,43 @@ def _base_url(environ: Mapping[str, str], base_url: str | httpx.URL | None, envi
         raise ValueError("give base_url or environment, not both: they are two addresses")
     if base_url is not None and not isinstance(base_url, (str, httpx.URL)):
         raise TypeError(f"base_url must be a string or an httpx.URL, not {type(base_url).__name__}")
-    chosen = str(base_url) if base_url is not None else None
+    name, chosen = "base_url", str(base_url) if base_url is not None else None
     if chosen is None and environment is not None:
         chosen = ENVIRONMENTS[environment]
-    if chosen is None:
-        chosen = environ.get("LETTA_BASE_URL") or ENVIRONMENTS["cloud"]
-    if " " in chosen:
-        raise ValueError(f"base_url must have no spaces, and is {chosen!r}")  # httpx would send them on, encoded
+    if chosen is None and (told := environ.get("LETTA_BASE_URL", "").strip()):  # a file may end its lines with "\r\n"
+        name, chosen = "LETTA_BASE_URL", told
+    return _checked_address(name, ENVIRONMENTS["cloud"] if chosen is None else chosen)
+
+
+def _checked_address(name: str, address: str) -> str:
+    """An address without a slash at its end. Messages do not quote it: a password may be part of it."""
+    if " " in address:
+        raise ValueError(f"{name} must have no spaces")  # httpx would send them on, encoded
     try:
-        url = httpx.URL(chosen)
-    except httpx.InvalidURL as fault:
-        raise ValueError(f"base_url is not an address: {fault}") from fault
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError(f"base_url must begin with http:// or https:// and name a host, and is {chosen!r}")
-    if url.query or url.fragment:
-        raise ValueError(f"base_url must have no query and no fragment, and is {chosen!r}; see default_query")
+        url = httpx.URL(address)
+        host, port = url.raw_host.decode("ascii"), url.port
+        _ = url.host  # decodes labels, which may not be what they pretend to be
+    except (httpx.InvalidURL, ValueError):  # also those of IDNA
+        url, host, port = None, "", None
+    if url is None:
+        raise ValueError(f"{name} must be a valid URL, such as {ENVIRONMENTS['local']}")
     if url.userinfo:
-        raise ValueError("base_url must hold no user name or password; see default_headers")
-    return str(url).rstrip("/")
+        raise ValueError(f"{name} must hold no user name or password; see default_headers")
+    if url.scheme not in ("http", "https") or not host:
+        raise ValueError(f"{name} must begin with http:// or https:// and name a host")
+    if url.query or url.fragment or "?" in address or "#" in address:
+        raise ValueError(f"{name} must have no query and no fragment; see default_query")
+    if port is not None and not 0 < port <= MAX_PORT:
+        raise ValueError(f"{name} must have a port from 1 to {MAX_PORT}, not {port}")
+    labels = host.removesuffix(".").split(".")
+    if len(host) > MAX_HOST or (":" not in host and not all(0 < len(label) <= MAX_LABEL for label in labels)):
+        raise ValueError(f"{name} must name a host whose labels have 1 to {MAX_LABEL} characters, {MAX_HOST} in all")
+    found = str(url).rstrip("/")
+    if len(found) > MAX_URL // 2:
+        raise ValueError(f"{name} must be shorter")
+    if found.endswith(VERSION_PREFIX):
+        raise ValueError(f"{name} must not end in {VERSION_PREFIX}: the paths of the API begin with it. Leave it out.")
+    return found
 
 
 def read_timeout(timeout: TimeLimit) -> httpx.Timeout:
@@ -249,16 +277,52 @@ def mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return value or {}
 
 
+def check_text(name: str, value: str) -> None:
+    """Checks that a text can be sent.
+
+    Raises:
+        ValueError: it has a lone surrogate, which UTF-8 cannot encode.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError as fault:
+        at = fault.start
+    else:
+        return
+    raise ValueError(f"{name} must be text that UTF-8 can encode, and has a lone surrogate at {at}")
+
+
+def check_number(name: str, value: float) -> None:
+    """Checks that a number can be sent.
+
+    Raises:
+        ValueError: it is not finite, or has more digits than Python converts.
+    """
+    try:
+        finite = isinstance(value, int) or isfinite(value)
+        str(value)
+    except ValueError:
+        raise ValueError(f"{name} must have fewer digits: Python does not convert so many") from None
+    if not finite:
+        raise ValueError(f"{name} must be a finite number, not {value}")
+
+
 def check_query(name: str, query: Mapping[str, Any]) -> None:
     """Checks that query parameters have a form in an address.
 
     Raises:
         TypeError: they have none.
+        ValueError: a number is not finite, or a text cannot be encoded.
     """
     for key, value in query.items():
         if not isinstance(key, str):
-            raise TypeError(f"{name} must have strings as keys, not {key!r}")
+            raise TypeError(f"{name} must have strings as keys, not {type(key).__name__}")
+        check_text(f"a key of {name}", key)
         for each in value if is_array(value) else [value]:
+            if isinstance(each, str):
+                check_text(f"{name}[{key!r}]", each)
+            elif isinstance(each, (int, float)):
+                check_number(f"{name}[{key!r}]", each)
             if each is not None and not isinstance(each, (str, int, float)):
                 allowed = "a string, a number, True, False, None or a list of them"
                 raise TypeError(f"{name}[{key!r}] must be {allowed}, not {type(each).__name__}")
@@ -274,13 +338,12 @@ def check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a header")
-        _header_text(f"header {name}", value, secret=is_secret(name))
+        _header_text(f"header {name}", value)
 
 
-def _header_text(what: str, value: str, *, secret: bool = False) -> str:
-    shown = "" if secret else f", and is {value!r}"
+def _header_text(what: str, value: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{what} must be a string, not {type(value).__name__}")
     if not value.isascii() or not value.isprintable() or value != value.strip():
-        raise ValueError(f"{what} must be printable ASCII without spaces around it{shown}")
+        raise ValueError(f"{what} must be printable ASCII without spaces around it")
     return value

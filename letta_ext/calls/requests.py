@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, TypeVar, cast
 import httpx
 from attrs import define, field, frozen
 
+from letta_api.decoding import to_json_value
 from letta_api.errors import DecodeError
 from letta_api.operations import Operation
 from letta_api.types import QueryPair, Request
 
 from ..busy import WhenBusy
 from ..config import Config, TimeLimit, check_headers, check_kind, check_query, mapping, read_timeout
-from ..errors import APIError
+from ..errors import APIError, LettaError
 from ..hooks import AttemptReport, Hooks
 from ..limits import StreamLimits
 from ..retry import Attempt, Repeat, RetryPolicy, retry_after
@@ -26,6 +27,7 @@ from ..watching.observer import Became
 from ..watching.redaction import merged
 from ..watching.watch import SILENT, Watch
 from . import codec
+from .encodable import body_error, check_json, too_deep, url_error
 from .refusals import invalid_answer, status_error, transport_error
 from .validation import check_arguments, check_bounds
 
@@ -40,6 +42,11 @@ EVENTS: Final = "text/event-stream"
 MAX_REDIRECTS: Final = 5
 BUILDERS: Final = (httpx.Client.build_request, httpx.AsyncClient.build_request)
 """What makes the requests of clients that do it as httpx does."""
+
+
+UNSENDABLE: Final = (
+    "The request cannot be made: the HTTP client holds a cookie or a parameter that cannot be sent. Clear its cookies."
+)
 
 
 class RequestOptions(TypedDict, total=False):
@@ -145,9 +152,12 @@ def prepare(
     if unknown := sorted(given.keys() - operation.parameters):
         known = ", ".join(sorted(operation.parameters)) or "none besides its ids"
         raise TypeError(f"{operation.id}() has no argument {unknown[0]!r}; it takes {known}")
-    check_arguments(endpoint.build_request, ids, given)
-    check_bounds(operation.bounds, given)
-    request = endpoint.build_request(*ids, **given)
+    try:
+        check_arguments(endpoint.build_request, ids, given)
+        check_bounds(operation.bounds, given)
+        request = endpoint.build_request(*ids, **given)
+    except RecursionError:
+        raise too_deep(given) from None
     return make_call(config, operation, request, options, accept, repeat)
 
 
@@ -170,7 +180,8 @@ def make_call(
     check_query("extra_query", extra_query)
     query += [pair for name, value in {**config.query, **extra_query}.items() for pair in query_pairs(name, value)]
     if extra_body := mapping("extra_body", options.get("extra_body")):
-        body = {**(body or {}), **extra_body}
+        check_json("extra_body", extra_body)
+        body = {**(body or {}), **to_json_value(extra_body)}
     if extra_headers := mapping("extra_headers", options.get("extra_headers")):
         check_headers(extra_headers)
         headers = merged(headers, extra_headers)
@@ -202,16 +213,24 @@ def to_httpx(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call)
 
     Raises:
         TypeError: the body holds something that JSON has no form for.
-        ValueError: the body holds a number that JSON has no form for.
+        ValueError: the body holds a number that JSON has no form for, or the query is too long for a URL.
+        LettaError: the httpx client holds a cookie or a parameter that cannot be sent.
     """
+    try:
+        return _to_httpx(http, config, call)
+    except (httpx.InvalidURL, UnicodeError):
+        if type(http).build_request not in BUILDERS:
+            raise  # the caller's own
+    raise url_error(call.operation.id, call.request.path, call.request.query) or LettaError(UNSENDABLE)
+
+
+def _to_httpx(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call) -> httpx.Request:
     request, own, content = call.request, {"Accept": call.accept}, None
     if request.body is not None:
         try:
             content = codec.dumps(request.body)
-        except (TypeError, ValueError) as fault:
-            # not a subclass: those take other arguments
-            kind = TypeError if isinstance(fault, TypeError) else ValueError
-            raise kind(f"{call.operation.id}(): an argument has no form in JSON: {fault}") from fault
+        except (TypeError, ValueError, RecursionError) as fault:
+            raise body_error(call.operation.id, request.body, fault) from None
         own["Content-Type"] = JSON
     url, query = config.url(request.path), request.query or None
     if http.params or http.cookies or type(http).build_request not in BUILDERS:

@@ -15,7 +15,9 @@ from typing import Any, Literal, NotRequired, Protocol, Required, Union, get_arg
 from letta_api.decoding import Model, Unknown
 from letta_api.types import Unset
 
+from ..config import check_number
 from ..shapes import is_array, is_id, is_object
+from .encodable import check_json
 
 
 class Check(Protocol):
@@ -31,6 +33,8 @@ class Check(Protocol):
 
 NAMES = {str: ["a string"], int: ["a whole number"], float: ["a number"], bool: ["True", "False"], NoneType: ["None"]}
 SHOWN = 80
+MANY_BITS = 1_000
+"""Bits of an integer that may have more digits than Python converts; at least 640 digits are allowed."""
 
 
 def check_bounds(bounds: Mapping[str, tuple[float | None, float | None]], given: Mapping[str, Any]) -> None:
@@ -46,7 +50,7 @@ def check_bounds(bounds: Mapping[str, tuple[float | None, float | None]], given:
             continue
         if (least is not None and value < least) or (greatest is not None and value > greatest) or value != value:
             allowed = f"{least} or more" if greatest is None else f"from {least} to {greatest}"
-            raise ValueError(f"{name} must be {allowed}, not {value}")
+            raise ValueError(f"{name} must be {allowed}, not {_shown(value)}")
 
 
 def check_arguments(build_request: Callable[..., Any], ids: Sequence[Any], given: Mapping[str, Any]) -> None:
@@ -113,7 +117,10 @@ def _compile(hint: Any) -> Check:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  # an integer of too many digits, and classes of the caller's
+        text = type(value).__name__
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
@@ -130,7 +137,7 @@ class _Anything:
     """The API takes any JSON here."""
 
     def __call__(self, value: Any, where: str) -> None:
-        pass
+        check_json(where, value)
 
     def names(self) -> list[str]:
         return ["anything"]
@@ -146,6 +153,8 @@ class _Plain:
         accepted: tuple[type, ...] = (int, float) if self.hint is float else (self.hint,)
         if not isinstance(value, accepted) or (isinstance(value, bool) and self.hint is not bool):
             raise TypeError(_wrong(self, value, where))
+        if isinstance(value, int) and value.bit_length() > MANY_BITS:
+            check_number(where, value)
 
     def names(self) -> list[str]:
         return NAMES.get(self.hint, [f"a {self.hint.__name__}"])
@@ -223,6 +232,10 @@ class _Keys:
         for key, item in value.items():
             if key in hints:
                 _compile(hints[key])(item, f"{where}.{key}")
+            elif not isinstance(key, str):
+                raise TypeError(f"{where} must have strings as keys, not {type(key).__name__}")
+            else:
+                check_json(f"{where}[{key!r}]", item)
 
     def model(self) -> str:
         """The name of the model that has the same fields."""

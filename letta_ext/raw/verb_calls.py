@@ -18,6 +18,7 @@ from letta_api.operations import Operation
 from letta_api.types import QueryPair, Request
 
 from ..calls import codec
+from ..calls.encodable import check_json
 from ..calls.refusals import invalid_answer
 from ..calls.requests import OPTIONS, Call, make_call, options_of, query_pairs, read_body
 from ..config import Config, check_query, mapping
@@ -42,15 +43,15 @@ def check_path(path: str) -> None:
     if not isinstance(path, str):
         raise TypeError(f"path must be a string, not {type(path).__name__}")
     if not path.startswith("/") or path.startswith("//"):
-        raise ValueError(f"path must be relative to the server and begin with one '/', not {path!r}")
+        raise ValueError("path must be relative to the server and begin with one '/'")
     if "?" in path or "#" in path:
-        raise ValueError(f"path must have no query and no fragment, and is {path!r}; see the argument query")
+        raise ValueError("path must have no query and no fragment; see the argument query")
     for _ in range(DECODINGS):
         if "\\" in path or not path.isprintable():
-            raise ValueError(f"path must have no backslashes and no control characters, and is {path!r}")
+            raise ValueError("path must have no backslashes and no control characters")
         # A server may take what is behind a semicolon for no part of the segment's name.
         if any(segment.partition(";")[0] in (".", "..") for segment in _SEPARATOR.split(path)):
-            raise ValueError(f"path must have no dot segments, and is {path!r}")
+            raise ValueError("path must have no dot segments")
         path = unquote(path, errors="replace")
 
 
@@ -73,6 +74,7 @@ def verb_call(
         pair for key, value in query.items() for pair in query_pairs(key, value) if pair[1] is not None
     ]
     operation = Operation(name, method, path, (), frozenset(), "always" if method == "GET" else "unsent")
+    check_json("body", body)
     return make_call(config, operation, Request(method, path, pairs, to_json_value(body)), options_of(options))
 
 

@@ -316,18 +316,18 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("conversations.messages.stream", {"batch_size": 1}, ValueError, "batch_size must be "),
     ("conversations.messages.stream", {"batch_size": 0}, ValueError, "batch_size must be "),
     # JSON has no form for these.
-    ("conversations.messages.create", {"input": "\ud800"}, ValueError, "conversations.messages.create(): an argument"),
+    ("conversations.messages.create", {"input": "\ud800"}, ValueError, "input must be text that UTF-8 can encode"),
     (
         "conversations.messages.create",
         {"client_tools": [{"name": "n", "parameters": {"x": float("nan")}}]},
         ValueError,
-        "conversations.messages.create(): an argument has no form in JSON",
+        "client_tools[0].parameters['x'] must be a finite number, not nan",
     ),
     (
         "conversations.messages.create",
         {"client_tools": [{"name": "n", "parameters": {"x": {1, 2}}}]},
         TypeError,
-        "conversations.messages.create(): an argument has no form in JSON",
+        "client_tools[0].parameters['x'] must be a JSON value, not set",
     ),
 ]
 

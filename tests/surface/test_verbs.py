@@ -102,7 +102,7 @@ def test_other_paths_stay_on_the_server(side: Side, path: str) -> None:
     [
         ({"limit": 1}, "get() has no argument 'limit'"),
         ({"query": "a=1"}, "query must be a mapping, not str"),
-        ({"query": {1: 2}}, "query must have strings as keys, not 1"),
+        ({"query": {1: 2}}, "query must have strings as keys, not int"),
         ({"query": {"a": [1, [2]]}}, "query['a'] must be a string, a number"),
         ({"path": 7}, "path must be a string, not int"),
     ],
