@@ -146,9 +146,11 @@ class _Builder:
 
     def _end(self, line: int) -> None:
         ended = self._open.pop()
-        for mapping in ended.merged:
-            if isinstance(ended.value, dict):
-                ended.value = {**mapping, **ended.value}
+        value = ended.value
+        if isinstance(value, dict):
+            for mapping in ended.merged:
+                for key, each in mapping.items():
+                    value.setdefault(key, each)
         if ended.anchor is not None:
             self._anchors[ended.anchor] = (ended.value, self._count - ended.begun + 1)
         self._put(ended.value, line)

@@ -186,9 +186,34 @@ def test_a_tool_of_the_agent_can_be_guarded(tmp_path: Path) -> None:
 
 
 ODD: Final[list[Any]] = [
-    None, True, -1, 0, {}, 1, 2**40, -0.5, float("nan"), float("inf"), "", "x", "\x00", "\x1b[31m", "é", [], [[]], ["x"],
-    {"x": 1}, {"a": {"b": [None]}}, 503, "503", 1e300, [None], {"fail": 500}, {"text": 5}, "POST /v1/*",
-]  # fmt: skip
+    None,
+    True,
+    -1,
+    0,
+    {},
+    1,
+    2**40,
+    -0.5,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    "\x00",
+    "\x1b[31m",
+    "é",
+    [],
+    [[]],
+    ["x"],
+    {"x": 1},
+    {"a": {"b": [None]}},
+    503,
+    "503",
+    1e300,
+    [None],
+    {"fail": 500},
+    {"text": 5},
+    "POST /v1/*",
+]
 
 
 def mutated(chance: random.Random, value: Any) -> Any:
