@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from letta_api.models import AssistantMessage
 from letta_ext import Letta
 from letta_ext.testing import EmbeddedServer, SystemClock, TickingClock, build
 
@@ -29,10 +30,16 @@ class Fixed:
         self.time += by
 
 
+def wrong(value: Any) -> Any:
+    """Return a value of a type that type checkers refuse."""
+    return value
+
+
 def created(server: EmbeddedServer) -> datetime:
     with Letta(base_url=server.base_url, api_key="k") as client:
         client.conversations.messages.create(server.conversation_id, input="hello", streaming=False)
         [message] = client.conversations.messages.list(server.conversation_id, order="desc", limit=1).items
+        assert isinstance(message, AssistantMessage)
         return message.date
 
 
@@ -92,15 +99,15 @@ def test_no_two_readings_of_the_system_clock_are_equal() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: EmbeddedServer(clock="now"), TypeError, "clock must have the methods now and advance"),
-        (lambda: EmbeddedServer(clock=SystemClock), TypeError, "clock must have the methods now and advance"),
+        (lambda: EmbeddedServer(clock=wrong("now")), TypeError, "clock must have the methods now and advance"),
+        (lambda: EmbeddedServer(clock=wrong(SystemClock)), TypeError, "clock must have the methods now and advance"),
         (lambda: EmbeddedServer(clock=Fixed(datetime(2026, 1, 1))), ValueError, "must be aware"),  # noqa: DTZ001  # naive
         (lambda: EmbeddedServer(clock=Fixed(7)), TypeError, "must be a datetime, got 7"),
-        (lambda: TickingClock("2026"), TypeError, "start must be a datetime, got '2026'"),
+        (lambda: TickingClock(wrong("2026")), TypeError, "start must be a datetime, got '2026'"),
         (lambda: TickingClock(datetime(2026, 1, 1)), ValueError, "start must be aware"),  # noqa: DTZ001  # naive
-        (lambda: TickingClock(tick=1), TypeError, "tick must be a timedelta, got 1"),
+        (lambda: TickingClock(tick=wrong(1)), TypeError, "tick must be a timedelta, got 1"),
         (lambda: TickingClock(tick=timedelta(-1)), ValueError, "tick must not be negative"),
-        (lambda: TickingClock().advance(3), TypeError, "by must be a timedelta, got 3"),
+        (lambda: TickingClock().advance(wrong(3)), TypeError, "by must be a timedelta, got 3"),
         (lambda: TickingClock().advance(timedelta(-1)), ValueError, "by must not be negative"),
         (lambda: TickingClock().advance(timedelta.max), ValueError, "must not lead past the year 9999"),
         (lambda: SystemClock().advance(timedelta(-1)), ValueError, "by must not be negative"),

@@ -197,8 +197,8 @@ def test_a_function_of_the_script_may_stop_the_server() -> None:
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize(
     "answer",
-    [lambda _: 1 / 0, lambda _: None, lambda _: Turn(text=7), lambda _: "\ud800"],
-    ids=["raises", "none", "wrong", "text"],  # type: ignore[arg-type,return-value]  # wrong on purpose
+    [lambda _: 1 / 0, lambda _: None, lambda said: Turn(text=said.count), lambda _: "\ud800"],
+    ids=["raises", "none", "wrong", "text"],
 )
 def test_a_function_of_the_script_that_fails_is_reported(answer: Any, streaming: bool) -> None:
     """The run fails, the conversation goes on, and the exception is reported at the end."""
