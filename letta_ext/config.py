@@ -205,6 +205,8 @@ def _base_url(environ: Mapping[str, str], base_url: str | httpx.URL | None, envi
 
 def _checked_address(name: str, address: str) -> str:
     """An address without a slash at its end. Messages do not quote it: a password may be part of it."""
+    if "@" in address:
+        raise ValueError(f"{name} must hold no user name or password; see default_headers")
     if " " in address:
         raise ValueError(f"{name} must have no spaces")  # httpx would send them on, encoded
     try:
@@ -215,8 +217,6 @@ def _checked_address(name: str, address: str) -> str:
         url, host, port = None, "", None
     if url is None:
         raise ValueError(f"{name} must be a valid URL, such as {ENVIRONMENTS['local']}")
-    if url.userinfo:
-        raise ValueError(f"{name} must hold no user name or password; see default_headers")
     if url.scheme not in ("http", "https") or not host:
         raise ValueError(f"{name} must begin with http:// or https:// and name a host")
     if url.query or url.fragment or "?" in address or "#" in address:

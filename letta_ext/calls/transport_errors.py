@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from types import CodeType, FrameType, TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import httpx
 
@@ -73,7 +73,10 @@ class faults_ignored:  # noqa: N801  # it is used as a function, as `contextlib.
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
-        return isinstance(error, Exception) and transport_fault(error, self._request) is not None
+        if not isinstance(error, Exception):
+            return False
+        transport_fault(error, self._request)  # raises the caller's own
+        return True
 
 
 def is_timeout(fault: Exception) -> bool:
@@ -85,8 +88,8 @@ def is_timeout(fault: Exception) -> bool:
 
 def cause_of(fault: BaseException) -> str:
     """Return the text of a fault, with the name of its class if the text alone may not explain it."""
-    while isinstance(fault, BaseExceptionGroup):
-        fault = fault.exceptions[0]
+    while inner := _members(fault):
+        fault = inner[0]
     name, text = type(fault).__name__, " ".join(_text(fault).split()).rstrip(".")
     if not text:
         return name
@@ -160,7 +163,7 @@ def _callers_own(error: Exception, request: httpx.Request) -> BaseException | No
 
 def _signal_handlers() -> frozenset[CodeType]:
     """Return the code of the installed signal handlers."""
-    found = set()
+    found: set[CodeType] = set()
     for number in signal.valid_signals():
         handler: Any = signal.getsignal(number)
         if not callable(handler):  # a default, or None for one that Python did not install
@@ -204,6 +207,13 @@ def _from_callback(error: Exception) -> bool:
     return outermost == OWN_SEND and not entered
 
 
+def _members(fault: BaseException) -> tuple[BaseException, ...]:
+    """Return the exceptions of a group; none for an exception that is not a group."""
+    if not isinstance(fault, BaseExceptionGroup):
+        return ()
+    return cast("BaseExceptionGroup[BaseException]", fault).exceptions
+
+
 def _text(fault: BaseException) -> str:
     try:
         return str(fault)
@@ -225,8 +235,7 @@ def _texts(fault: BaseException) -> Iterator[str]:
             yield repr(each)
         yield from map(str, getattr(each, "__notes__", ()))
         pending += [each.__cause__, each.__context__]
-        if isinstance(each, BaseExceptionGroup):
-            pending += each.exceptions
+        pending += _members(each)
 
 
 def _substitute(fault: Exception, text: str) -> Exception:

@@ -43,6 +43,7 @@ from ..lists.pages import AsyncPaginator, SyncPage, first_page, make_walk
 from ..streams.resuming import Resuming
 from ..streams.state import StreamState
 from ..streams.stream import AsyncStream, Stream, async_read_some, read_some
+from ..watching.redaction import redactor
 from ..watching.watch import watched
 from .guarded import guard
 from .loops import check_event_loop
@@ -162,6 +163,7 @@ class Transport:
             self._check_events(response)
             call.watch.stays_open()
             resuming = make_resuming(endpoint, plan, arguments, call, limits)
+            resuming.state.redact = redactor(response.request)
             return Stream(response, resuming, reopen, call.watch, self.http)
 
     def _check_events(self, response: httpx.Response) -> None:
@@ -316,6 +318,7 @@ class AsyncTransport:
             await self._check_events(response)
             call.watch.stays_open()
             resuming = make_resuming(endpoint, plan, arguments, call, limits)
+            resuming.state.redact = redactor(response.request)
             return await AsyncStream.open(response, resuming, reopen, call.watch, self.http)
 
     async def _check_events(self, response: httpx.Response) -> None:

@@ -45,6 +45,7 @@ class StreamState:
         run_id: the run, once an event has named it.
         last_seq_id: the last number that was seen.
         ended: whether the end was seen.
+        redact: leaves secrets out of the JSON of an error event.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class StreamState:
         self.run_id: str | None = None
         self.last_seq_id: int | None = after
         self.ended = False
+        self.redact: Callable[[Any], Any] = lambda value: value
 
     def receive(self, frame: bytes | ServerSentEvent) -> StreamEvent | None:
         """The event of a frame, or None where it is the end, empty, or has been seen before.
@@ -108,7 +110,7 @@ class StreamState:
         """The event of a frame that is more than data, or no JSON."""
         if not isinstance(frame, bytes):
             if frame.event == "error" and frame.data.strip() and frame.data != self._end_text:
-                raise run_error(_json_or_detail(frame.data))
+                raise run_error(self.redact(_json_or_detail(frame.data)))
             return self.receive(frame.data.encode())
         data = frame.decode("utf-8", "replace")
         if (text := data.encode()) != frame:
@@ -126,7 +128,7 @@ class StreamState:
         them, and then changes nothing, or behind them.
         """
         if kind == "error_message":
-            raise run_error(event.to_dict())
+            raise run_error(self.redact(event.to_dict()))
         if self.run_id is None:
             self.run_id = _run_of(event)
         is_ping = kind == "ping"

@@ -19,7 +19,7 @@ import httpx
 from ..hooks import ResumeReport
 from ..retry import Attempt
 from .observer import Became, Observer
-from .redaction import secrets_of, shown_pairs, without
+from .redaction import secrets_of, secrets_of_request, shown_pairs, without
 
 if TYPE_CHECKING:
     from ..calls.requests import Call
@@ -98,6 +98,7 @@ class LogObserver(Observer):
         again = "" if delay is None else f", again in {delay:.3g} s"
         self._write(INFO, f"{outcome} in {seconds * 1000:.1f} ms, attempt {attempt.number}{again}")
         if answer is not None and LOG.isEnabledFor(DEBUG):
+            self._secrets |= secrets_of_request(answer.request)  # an auth flow has put credentials into it by now
             details = self._details(answer.headers, _read(answer))
             self._write(DEBUG, f"was answered, attempt {attempt.number}; {details}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
@@ -148,7 +148,8 @@ def _character(character: str) -> str:
 
 def _encoded(secret: str) -> list[str]:
     """The value in base64, whatever stands in front of it: each of the three ways that its octets can fall."""
-    octets, found = secret.encode("utf-8", "surrogatepass"), []
+    octets = secret.encode("utf-8", "surrogatepass")
+    found: list[str] = []
     for ahead in range(3):
         text = base64.b64encode(b"\0" * ahead + octets).decode().rstrip("=")
         whole = text[-(-8 * ahead // 6) : len(text) - (0 if (ahead + len(octets)) % 3 == 0 else 1)]
@@ -163,6 +164,11 @@ def without_deep(value: Any, secrets: frozenset[str]) -> Any:
     if not secrets or not _holds(value, secrets):
         return value
     return _replaced(value, secrets)
+
+
+def redactor(request: httpx.Request) -> Callable[[Any], Any]:
+    """Return a function that leaves the secrets of a request out of a JSON value."""
+    return lambda value: without_deep(value, secrets_of_request(request))
 
 
 def _holds(value: Any, secrets: frozenset[str]) -> bool:

@@ -16,6 +16,7 @@ from ..hooks import ResumeReport
 from ..retry import Attempt
 from ..shapes import is_object
 from .observer import TRACING, Became, Observer
+from .redaction import secrets_of_request, without
 
 if TYPE_CHECKING:
     from ..calls.requests import Call
@@ -43,6 +44,7 @@ class SpanObserver(Observer):
         self._span = span
         self._current: Any = None
         self._message: tuple[Any, Any] | None = None
+        self._secrets: frozenset[str] = frozenset()
 
     def enter(self) -> None:
         """Makes the span the current one, so that spans of the HTTP client lie below it."""
@@ -66,10 +68,11 @@ class SpanObserver(Observer):
         """An attempt has ended."""
         facts: dict[str, Any] = {"letta.attempt.number": attempt.number, "letta.attempt.seconds": seconds}
         if isinstance(became, httpx.Response):
+            self._secrets = secrets_of_request(became.request)  # an auth flow has put credentials into it by now
             facts["http.response.status_code"] = became.status_code
             self._span.set_attribute("http.response.status_code", became.status_code)
             if request_id := became.headers.get("x-request-id"):
-                facts["letta.request.id"] = request_id
+                facts["letta.request.id"] = without(request_id, self._secrets)
         else:
             facts["error.type"] = type(became).__name__
         if delay is not None:
@@ -100,9 +103,13 @@ class SpanObserver(Observer):
             "letta.message.id": message[1],
             "letta.event.seq_id": data.get("seq_id"),
         }
-        self._span.add_event("letta.event", {name: value for name, value in facts.items() if value is not None})
+        shown = {name: self._text(value) for name, value in facts.items() if value is not None}
+        self._span.add_event("letta.event", shown)
         if isinstance(run_id := data.get("run_id"), str):
-            self._span.set_attribute("letta.run.id", run_id)
+            self._span.set_attribute("letta.run.id", self._text(run_id))
+
+    def _text(self, value: Any) -> Any:
+        return without(value, self._secrets) if isinstance(value, str) else value
 
     def end(self, fault: BaseException | None, seconds: float, events: int | None) -> None:
         """All is over."""

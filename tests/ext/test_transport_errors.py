@@ -14,7 +14,7 @@ import pytest
 
 from letta_ext import APIConnectionError, APITimeoutError, LettaError, StreamInterrupted
 
-from .helpers import AT_ONCE, BASE_URL, CONVERSATION, KEY, ONCE, STEP, Side, answers, recording
+from .helpers import AT_ONCE, BASE_URL, CONVERSATION, KEY, ONCE, STEP, Side, answers, loopback, recording
 from .raising import PLACES, Network, Place, classes, http_client, instance, pieces
 
 CLASSES = [kind for kind in classes() if instance(kind) is not None]
@@ -279,3 +279,52 @@ def test_the_callers_hooks_of_this_library_pass(side: Side) -> None:
 
     with pytest.raises(OSError, match="mine"):
         side.run(side.client(answers(200), hooks=Hooks(on_attempt=fails)).steps.retrieve(STEP))
+
+
+# Other layers.
+
+
+KINDS = [
+    [("content-type", "")],
+    [("content-type", "text/event-stream"), ("content-type", "text/event-stream")],
+    [("content-type", "text/event-stream, text/event-stream; charset=utf-8")],
+    [("content-type", ""), ("content-type", "Text/Event-Stream;charset=utf-8")],
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_an_empty_or_doubled_content_type_does_not_cost_the_stream(side: Side, kind: list[tuple[str, str]]) -> None:
+    recorded = recording("send_tokens_stream")
+    handler = answers(lambda: httpx.Response(200, headers=kind, content=recorded.content))
+    assert len(events(side, side.client(handler))) == len(recorded.events())
+
+
+@pytest.mark.parametrize("location", ["http://xn--a/", "http://[::1", "http://a:99999/", "//\udcff", "http://é..é/"])
+@pytest.mark.parametrize("status", [301, 307])
+def test_a_redirect_to_what_is_no_address_is_an_error_of_this_library(side: Side, status: int, location: str) -> None:
+    def redirect(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, headers=[(b"location", location.encode("utf-8", "surrogateescape"))])
+
+    with pytest.raises(LettaError):
+        side.run(side.client(redirect).steps.retrieve(STEP))
+
+
+COOKIE = b"HTTP/1.1 200 OK\r\nset-cookie: a=\xc3\xa9; Path=/\r\ncontent-length: 2\r\n\r\n[]"
+
+
+def test_a_cookie_that_cannot_be_sent_does_not_break_the_next_call(side: Side) -> None:
+    with loopback(COOKIE) as server:
+        letta = side.client(base_url=server.base_url)
+        for _ in range(3):
+            assert side.run(letta.get("/v1/agents/")) == []
+
+
+def test_a_cookie_of_the_callers_httpx_client_that_cannot_be_sent_is_named(side: Side) -> None:
+    with loopback(COOKIE) as server:
+        http = httpx.AsyncClient() if side.is_async else httpx.Client()
+        side._to_close.append(http)
+        letta = side.client(base_url=server.base_url, http_client=http)
+        assert side.run(letta.get("/v1/agents/")) == []
+        for _ in range(2):
+            with pytest.raises(LettaError, match="Clear its cookies"):
+                side.run(letta.get("/v1/agents/"))

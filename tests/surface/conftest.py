@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -28,3 +29,17 @@ def side(request: pytest.FixtureRequest) -> Iterator[Side]:
 def server() -> Iterator[EmbeddedServer]:
     with EmbeddedServer() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def exporter() -> Any:
+    # Imported here: whatever runs before is not traced.
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    return exporter

@@ -17,20 +17,6 @@ from ..ext.helpers import AT_ONCE, CONVERSATION, KEY, STEP, Side, answer, answer
 PROMPT = "What I say to my agent"
 
 
-@pytest.fixture(scope="session")
-def exporter() -> Any:
-    # Imported here: whatever runs before is not traced.
-    from opentelemetry import trace
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    return exporter
-
-
 @pytest.fixture
 def spans(exporter: Any) -> Iterator[Any]:
     exporter.clear()
