@@ -35,7 +35,7 @@ from .leaving import (
     guard,
 )
 from .resuming import Resuming
-from .sse import ServerSentEvent, SSEDecoder
+from .sse import Frame, SSEDecoder
 
 if TYPE_CHECKING:
     from letta_api.unions import StreamEvent
@@ -57,7 +57,7 @@ class _Events:
         self._watch = watch
         self.guarding = guarding  # closes the connection when it is released
         self._decoder = SSEDecoder(self._state.limits.max_event_bytes)
-        self._frames: list[bytes | ServerSentEvent] = []  # the last first: each is kept until it is handed over
+        self._frames: list[Frame] = []  # the last first: each is kept until it is handed over
         self._begun = False
         self._lost: str | None = None  # what ended the connection while it was read
         self._failure: LettaError | None = None
@@ -67,8 +67,6 @@ class _Events:
         """Check that the stream can be read on."""
         if self._failure is not None:
             raise copy.copy(self._failure)  # another object: a traceback would grow each time
-        if self._decoder.fault is not None:
-            raise self._decoder.fault
         self._check_open()
         if self._connection.chunks is not None:
             self._state.check_time()
@@ -136,7 +134,7 @@ class EventIterator(_Events, Iterator["StreamEvent"]):
             self._stop(fault)
             raise
 
-    def _read_on(self) -> list[bytes | ServerSentEvent]:
+    def _read_on(self) -> list[Frame]:
         """Return the frames of the next chunk, the last first. There may be none.
 
         Raises:
@@ -251,7 +249,7 @@ class AsyncEventIterator(_Events, AsyncIterator["StreamEvent"]):
             await self._stop(fault)
             raise
 
-    async def _read_on(self) -> list[bytes | ServerSentEvent]:
+    async def _read_on(self) -> list[Frame]:
         """Return the frames of the next chunk, the last first. There may be none.
 
         Raises:

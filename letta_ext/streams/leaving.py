@@ -105,6 +105,21 @@ def guard(connection: Connection) -> Generator[None, None, None]:
     return guarding
 
 
+def lend(connection: Connection) -> None:
+    """Note that the caller has taken the response of a stream: it, and its guard, live as long as it is referred to."""
+    _held.discard(connection)
+
+
+def take_back(connection: Connection) -> None:
+    """Note that the stream is iterated: its response is closed with the iterator, whoever refers to it."""
+    body = connection.response.stream
+    if isinstance(body, LentBody):
+        body.guarding = None
+        _held.add(connection)
+    elif isinstance(body, AsyncLentBody):
+        body.guarding = None
+
+
 def _guard(connection: Connection) -> Generator[None, None, None]:
     def close() -> None:
         close_response(connection.response)

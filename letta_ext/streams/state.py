@@ -6,6 +6,7 @@ event, and that of a cancelled foreground run behind `stop_reason: cancelled`. A
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from letta_api.parts import loads
 
 from ..calls.refusals import run_error
-from ..errors import StreamInterrupted, StreamTimeoutError
+from ..errors import EventTooLargeError, StreamInterrupted, StreamTimeoutError
 from ..limits import StreamLimits
 from ..shapes import is_id, is_object
-from .sse import ServerSentEvent
+from .sse import Frame
 
 if TYPE_CHECKING:
     from letta_api.unions import StreamEvent
@@ -77,13 +78,14 @@ class StreamState:
         self.ended = False
         self.redact: Callable[[Any], Any] = lambda value: value
 
-    def receive(self, frame: bytes | ServerSentEvent) -> StreamEvent | None:
+    def receive(self, frame: Frame) -> StreamEvent | None:
         """The event of a frame, or None where it is the end, empty, or has been seen before.
 
         Raises:
             RunError: the frame is an error event.
             PendingApprovalError: it says that the agent waits for an approval.
             StreamInterrupted: its number says that events are missing.
+            EventTooLargeError: the frame stands for an event that is too large.
         """
         if frame == self._end:
             self.ended = True
@@ -106,8 +108,10 @@ class StreamState:
         found: StreamEvent = event
         return found
 
-    def _take_odd(self, frame: bytes | ServerSentEvent, fault: Exception) -> StreamEvent | None:
+    def _take_odd(self, frame: Frame, fault: Exception) -> StreamEvent | None:
         """The event of a frame that is more than data, or no JSON."""
+        if isinstance(frame, EventTooLargeError):
+            raise copy.copy(frame)
         if not isinstance(frame, bytes):
             if frame.event == "error" and frame.data.strip() and frame.data != self._end_text:
                 raise run_error(self.redact(_json_or_detail(frame.data)))

@@ -15,7 +15,7 @@ from ..calls.transport_errors import faults_ignored
 from ..errors import APIResponseValidationError, LettaError, StreamInterrupted
 from ..watching.watch import SILENT, Watch
 from .events import AsyncEventIterator, EventIterator
-from .leaving import AsyncLentBody, Connection, LentBody, async_close_response, close_connection
+from .leaving import AsyncLentBody, Connection, LentBody, async_close_response, close_connection, lend, take_back
 from .parts import AsyncMessageIterator, AsyncTextIterator, MessageIterator, TextIterator
 from .resuming import Resuming
 
@@ -48,9 +48,7 @@ class _Stream:
         if self._begun:
             raise LettaError(ONCE)
         self._begun = True
-        body = self._connection.response.stream
-        if isinstance(body, (LentBody, AsyncLentBody)):
-            body.guarding = None
+        take_back(self._connection)
 
     @property
     def run_id(self) -> str | None:
@@ -94,6 +92,7 @@ class Stream(_Stream):
         response = self._connection.response
         if self._events and not isinstance(response.stream, LentBody):
             response.stream = LentBody(cast(httpx.SyncByteStream, response.stream), self._events[0].guarding)
+            lend(self._connection)
         return response
 
     def __iter__(self) -> EventIterator:

@@ -348,8 +348,8 @@ class ToolLoop:
         kind = field_of(event, "message_type")
         told: list[Message] | None = None
         completed: list[Message] = []
-        again = (kind == "stop_reason" and now.folder.stop_reason) or (kind == "usage_statistics" and now.folder.usage)
-        if not again:  # a resumed stream tells them again
+        known = {"stop_reason": now.folder.stop_reason, "usage_statistics": now.folder.usage}.get(str(kind), event)
+        if known is None or known is event:  # a resumed stream tells the others again
             completed = now.folder.add(event)
             told = self._take(completed)
             hidden = kind == REQUEST and self._wanted is not None and REQUEST not in self._wanted
