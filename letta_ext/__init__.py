@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         PendingApprovalError,
         PermissionDeniedError,
         RateLimitError,
+        ResponseTooLargeError,
         RunError,
         RunExpiredError,
         StreamInterrupted,
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
         UnprocessableEntityError,
     )
     from .hooks import Hooks
-    from .limits import StreamLimits
+    from .limits import ResponseLimits, StreamLimits
     from .lists.pages import AsyncArrayPage, AsyncPage, AsyncPaginator, SyncArrayPage, SyncPage
     from .lists.walk import Checkpoint
     from .retry import Attempt, RetryPolicy
@@ -110,6 +111,8 @@ __all__ = [
     "PermissionDeniedError",
     "RateLimitError",
     "RequestOptions",
+    "ResponseLimits",
+    "ResponseTooLargeError",
     "RetryPolicy",
     "RunError",
     "RunExpiredError",
@@ -139,13 +142,14 @@ _NAMES = {
     ),
     "config": "DEFAULT_TIMEOUT ENVIRONMENTS NOT_GIVEN NotGiven",
     "errors": (
-        "APIConnectionError APIError APIResponseValidationError APIStatusError APITimeoutError AuthenticationError "
-        "BadRequestError ConflictError ConversationBusyError EventTooLargeError InternalServerError LettaError "
-        "ListChangedError NotFoundError PendingApprovalError PermissionDeniedError RateLimitError RunError "
-        "RunExpiredError StreamInterrupted StreamTimeoutError TooManyRoundsError UnprocessableEntityError"
+        "APIConnectionError APIError APIResponseValidationError APIStatusError APITimeoutError "
+        "AuthenticationError BadRequestError ConflictError ConversationBusyError EventTooLargeError "
+        "InternalServerError LettaError ListChangedError NotFoundError PendingApprovalError PermissionDeniedError "
+        "RateLimitError ResponseTooLargeError RunError RunExpiredError StreamInterrupted StreamTimeoutError "
+        "TooManyRoundsError UnprocessableEntityError"
     ),
     "hooks": "Hooks",
-    "limits": "StreamLimits",
+    "limits": "ResponseLimits StreamLimits",
     "lists.pages": "AsyncArrayPage AsyncPage AsyncPaginator SyncArrayPage SyncPage",
     "lists.walk": "Checkpoint",
     "calls.requests": "RequestOptions",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .busy import WhenBusy
     from .config import ClientOptions, TimeLimit
     from .hooks import Hooks
-    from .limits import StreamLimits
+    from .limits import ResponseLimits, StreamLimits
     from .not_given import NotGiven
     from .resources.conversations import AsyncConversations, Conversations
     from .resources.raw_client import (
@@ -58,6 +58,7 @@ class Letta(Verbs):
         max_retries: how often a request that may be repeated is, 2 by default; shorthand for a field of `retry`.
         retry: when requests are repeated.
         hooks: functions that are told of attempts, resumed streams and waits.
+        response_limits: how large a response may be, and how long reading it may take.
         stream_limits: how long a stream may be silent, and how large one event may be.
         when_busy: what a send does where another run holds the conversation: `"raise"`, the default, raises
             `ConversationBusyError`; `"wait"`, or a `BusyPolicy`, waits until that run has ended.
@@ -82,6 +83,7 @@ class Letta(Verbs):
         max_retries: int | None = None,
         retry: RetryPolicy | None = None,
         hooks: Hooks | None = None,
+        response_limits: ResponseLimits | None = None,
         stream_limits: StreamLimits | None = None,
         when_busy: WhenBusy = "raise",
         default_headers: Mapping[str, str] | None = None,
@@ -103,6 +105,7 @@ class Letta(Verbs):
             "max_retries": max_retries,
             "retry": retry,
             "hooks": hooks,
+            "response_limits": response_limits,
             "stream_limits": stream_limits,
             "when_busy": when_busy,
             "default_headers": default_headers,
@@ -210,6 +213,7 @@ class AsyncLetta(AsyncVerbs):
         max_retries: how often a request that may be repeated is, 2 by default; shorthand for a field of `retry`.
         retry: when requests are repeated.
         hooks: functions that are told of attempts, resumed streams and waits.
+        response_limits: how large a response may be, and how long reading it may take.
         stream_limits: how long a stream may be silent, and how large one event may be.
         when_busy: what a send does where another run holds the conversation: `"raise"`, the default, raises
             `ConversationBusyError`; `"wait"`, or a `BusyPolicy`, waits until that run has ended.
@@ -234,6 +238,7 @@ class AsyncLetta(AsyncVerbs):
         max_retries: int | None = None,
         retry: RetryPolicy | None = None,
         hooks: Hooks | None = None,
+        response_limits: ResponseLimits | None = None,
         stream_limits: StreamLimits | None = None,
         when_busy: WhenBusy = "raise",
         default_headers: Mapping[str, str] | None = None,
@@ -255,6 +260,7 @@ class AsyncLetta(AsyncVerbs):
             "max_retries": max_retries,
             "retry": retry,
             "hooks": hooks,
+            "response_limits": response_limits,
             "stream_limits": stream_limits,
             "when_busy": when_busy,
             "default_headers": default_headers,

@@ -14,7 +14,7 @@ from attrs import evolve, field, frozen
 from ._version import __version__
 from .busy import WhenBusy, read_when_busy
 from .hooks import Hooks
-from .limits import StreamLimits
+from .limits import ResponseLimits, StreamLimits
 from .not_given import NOT_GIVEN as NOT_GIVEN
 from .not_given import NotGiven as NotGiven
 from .retry import RetryPolicy
@@ -62,6 +62,7 @@ class ClientOptions(TypedDict, total=False):
     max_retries: int | None
     retry: RetryPolicy | None
     hooks: Hooks | None
+    response_limits: ResponseLimits | None
     stream_limits: StreamLimits | None
     when_busy: WhenBusy | None
     default_headers: Mapping[str, str] | None
@@ -80,6 +81,7 @@ class Config:
         timeout: the limits on each phase of a request.
         retry: when requests are repeated.
         hooks: who is told of attempts, resumed streams and waits.
+        response_limits: the bounds of response bodies that are read whole.
         stream_limits: the bounds of streams.
         when_busy: what to do where another run holds a conversation.
         given: the arguments that make these settings again, the environment not asked; never shown.
@@ -92,6 +94,7 @@ class Config:
     timeout: httpx.Timeout
     retry: RetryPolicy
     hooks: Hooks
+    response_limits: ResponseLimits
     stream_limits: StreamLimits
     when_busy: WhenBusy
     given: ClientOptions = field(repr=False)
@@ -144,6 +147,8 @@ def make_config(environ: Mapping[str, str], options: ClientOptions) -> Config:
     limits = DEFAULT_TIMEOUT if isinstance(timeout, NotGiven) else read_timeout(timeout)
     hooks = options.get("hooks") or Hooks()
     check_kind("hooks", hooks, Hooks)
+    response_limits = options.get("response_limits") or ResponseLimits()
+    check_kind("response_limits", response_limits, ResponseLimits)
     stream_limits = options.get("stream_limits") or StreamLimits()
     check_kind("stream_limits", stream_limits, StreamLimits)
     given = ClientOptions(
@@ -154,13 +159,16 @@ def make_config(environ: Mapping[str, str], options: ClientOptions) -> Config:
         timeout=limits,
         retry=retry,
         hooks=hooks,
+        response_limits=response_limits,
         stream_limits=stream_limits,
         when_busy=when_busy,
         default_headers=default_headers,
         default_query=default_query,
     )
     sent = merged(headers, default_headers)
-    return Config(address, key, sent, default_query, limits, retry, hooks, stream_limits, when_busy, given)
+    return Config(
+        address, key, sent, default_query, limits, retry, hooks, response_limits, stream_limits, when_busy, given
+    )
 
 
 def change_config(config: Config, changes: ClientOptions) -> Config:

@@ -88,7 +88,14 @@ def _restore(cls: type[APIError], state: dict[str, Any]) -> APIError:
 
 
 class APIConnectionError(APIError):
-    """No answer came: the connection failed, or broke before the answer was complete."""
+    """No answer came: the connection failed, or broke before the answer was complete.
+
+    Attributes:
+        may_have_been_processed: False if the request surely did not reach the server. That is determined for requests
+            that are not repeated otherwise, such as messages in the foreground; for others it is always True.
+    """
+
+    may_have_been_processed: bool = True
 
 
 class APITimeoutError(APIConnectionError):
@@ -190,6 +197,10 @@ class StreamTimeoutError(StreamInterrupted, APITimeoutError):
 
 class EventTooLargeError(APIError):
     """One event of a stream is larger than its `StreamLimits` allow."""
+
+
+class ResponseTooLargeError(APIError):
+    """A response is larger than its `ResponseLimits` allow. The server has processed the request."""
 
 
 class TooManyRoundsError(LettaError):

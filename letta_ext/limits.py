@@ -1,15 +1,54 @@
-"""How long a stream may be silent, and how large one event may be."""
+"""How long a stream may be silent, and how large an event or a response may be."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import httpx
 from attrs import field, frozen
 
 DEFAULT_MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
+DEFAULT_MAX_BYTES: Final = 64 * 1024 * 1024
+DEFAULT_MAX_ERROR_BYTES: Final = 64 * 1024
+
+
+@frozen
+class ResponseLimits:
+    """The bounds of a response body that is read whole: JSON, or the body of an error response.
+
+    The silence between two chunks is bounded by the read timeout of the call. A stream of events has `StreamLimits`.
+
+    Attributes:
+        total: Seconds for reading a body, counted from its headers. It is checked whenever a chunk arrives or the wait
+            for one ends. The body of an error response gets no more than the read timeout either. Defaults to 300;
+            None for no bound.
+        max_bytes: Size of a JSON body in bytes, after decompression. Defaults to 64 MiB.
+        max_error_bytes: Size of the body of an error response in bytes, after decompression. The rest is not read.
+            Defaults to 64 KiB.
+        clock: A monotonic clock in seconds.
+
+    Raises:
+        ValueError: If a bound is not positive.
+    """
+
+    total: float | None = 300.0
+    max_bytes: int = DEFAULT_MAX_BYTES
+    max_error_bytes: int = DEFAULT_MAX_ERROR_BYTES
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.total is not None and not self.total > 0:
+            raise ValueError(f"total must be a positive number of seconds or None, got {self.total!r}")
+        for name in ("max_bytes", "max_error_bytes"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)!r}")
+
+    def error_seconds(self, extensions: Mapping[str, Any]) -> float | None:
+        """Return the seconds for the body of an error response to a request with these extensions."""
+        bounds = [bound for bound in (extensions.get("timeout", {}).get("read"), self.total) if bound is not None]
+        return min(bounds, default=None)
 
 
 @frozen

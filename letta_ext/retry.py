@@ -23,7 +23,8 @@ class Attempt:
         elapsed: seconds since the first was begun.
         status: the HTTP status of the answer, or None where none came.
         unsent: whether the request cannot have reached the server.
-        retry_after: how many seconds the server asks to wait, or None where it asks for nothing.
+        retry_after: how many seconds the server asks to wait, 0 for a time that has passed, or None where it asks for
+            nothing.
     """
 
     number: int
@@ -76,7 +77,7 @@ class RetryPolicy:
         """Seconds to wait before the next attempt, or None where there shall be none."""
         if attempt.number > self.max_retries or not _may_repeat(attempt, repeat):
             return None
-        if attempt.retry_after is not None:
+        if attempt.retry_after:  # a server that asks for no wait is not asked again at once
             # Whoever asks for more patience than there is gets none of it: the caller hears of it at once.
             wait = attempt.retry_after
             if wait > self.max_delay:
@@ -94,7 +95,11 @@ def _may_repeat(attempt: Attempt, repeat: Repeat) -> bool:
 
 
 def retry_after(headers: Mapping[str, str], now: Callable[[], datetime]) -> float | None:
-    """Seconds that the server asks to wait: from `retry-after-ms`, or `retry-after` in seconds or as a date."""
+    """Return the seconds that the server asks to wait, 0 for a time that has passed, or None if it names none.
+
+    They are in `retry-after-ms`, or in `retry-after` as seconds or as a date. A date is relative to the server's own
+    `date`, so that a wrong clock on either side does not matter; without one, to `now`.
+    """
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             seconds = float(headers[name]) * scale
@@ -102,10 +107,16 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], datetime]) -> floa
             continue
         if 0 <= seconds < float("inf"):
             return seconds
+    moment = _date(headers.get("retry-after"))
+    if moment is None:
+        return None
+    return max(0.0, (moment - (_date(headers.get("date")) or now())).total_seconds())
+
+
+def _date(text: str | None) -> datetime | None:
+    """Return the date of a header, or None if it holds none."""
     try:
-        moment = parsedate_to_datetime(headers.get("retry-after", ""))
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return max(0.0, (moment - now()).total_seconds())
+        moment = parsedate_to_datetime(text or "")
+        return moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None

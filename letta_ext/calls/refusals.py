@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -19,11 +19,14 @@ from ..errors import (
     ConversationBusyError,
     InternalServerError,
     PendingApprovalError,
+    ResponseTooLargeError,
     RunError,
 )
 from ..shapes import is_object
 from ..watching.redaction import secrets_of_request, without_deep
 from .transport_errors import cause_of, described, is_timeout
+
+E = TypeVar("E", bound=APIError)
 
 STAGES: Mapping[type[Exception], str] = {
     httpx.ConnectTimeout: "connecting",
@@ -197,6 +200,29 @@ def transport_error(request: httpx.Request, fault: Exception, *, lost: bool = Fa
         )
     remedy = LOST if lost else "Check base_url, and that the server is up."
     return APIConnectionError(f"{described(request)} got no answer: {what}. {remedy}")
+
+
+def too_large(response: httpx.Response, limit: int) -> ResponseTooLargeError:
+    """The error for a successful response whose body is larger than `ResponseLimits.max_bytes`."""
+    reason = f"is larger than {limit} bytes; the server has processed the request. Raise response_limits.max_bytes"
+    return _unbounded(ResponseTooLargeError, response, f"{reason} if that is expected.")
+
+
+def too_slow(response: httpx.Response, limit: float | None) -> APITimeoutError:
+    """The error for a successful response whose body takes longer than `ResponseLimits.total`."""
+    reason = f"did not end within {limit} s; the server has processed the request. Raise response_limits.total"
+    return _unbounded(APITimeoutError, response, f"{reason} if that is expected.")
+
+
+def _unbounded(cls: type[E], response: httpx.Response, reason: str) -> E:
+    found = {name.lower(): value for name, value in response.headers.items()}
+    headers, _ = without_secrets(response.request, found, None)
+    return cls(
+        f"The body of the {response.status_code} response to {described(response.request)} {reason}",
+        status_code=response.status_code,
+        headers=headers,
+        request_id=_request_id(headers, None),
+    )
 
 
 def invalid_answer(response: httpx.Response, body: Any, reason: str) -> APIError:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, TypeVar, cast
 
 import httpx
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from letta_api.decoding import to_json_value
 from letta_api.errors import DecodeError
@@ -19,16 +17,16 @@ from letta_api.types import QueryPair, Request
 from ..busy import WhenBusy
 from ..config import Config, TimeLimit, check_headers, check_kind, check_query, mapping, read_timeout
 from ..errors import APIError, LettaError
-from ..hooks import AttemptReport, Hooks
-from ..limits import StreamLimits
-from ..retry import Attempt, Repeat, RetryPolicy, retry_after
+from ..hooks import Hooks
+from ..limits import ResponseLimits, StreamLimits
+from ..retry import Repeat, RetryPolicy
 from ..shapes import is_array
-from ..watching.observer import Became
 from ..watching.redaction import merged
 from ..watching.watch import SILENT, Watch
 from . import codec
+from .charsets import text_of
 from .encodable import body_error, check_json, too_deep, url_error
-from .refusals import invalid_answer, status_error, transport_error
+from .refusals import invalid_answer
 from .validation import check_arguments, check_bounds
 
 if TYPE_CHECKING:
@@ -59,6 +57,7 @@ class RequestOptions(TypedDict, total=False):
         timeout: limits for this call: seconds for each phase, an `httpx.Timeout`, or None for none.
         retry: the policy for this call.
         hooks: who is told of attempts, resumed streams and waits.
+        response_limits: the bounds of the response body, where it is read whole.
         stream_limits: the bounds of the stream, where the call answers with one.
         when_busy: what to do where another run holds the conversation.
     """
@@ -69,6 +68,7 @@ class RequestOptions(TypedDict, total=False):
     timeout: TimeLimit
     retry: RetryPolicy
     hooks: Hooks
+    response_limits: ResponseLimits
     stream_limits: StreamLimits
     when_busy: WhenBusy
 
@@ -118,6 +118,7 @@ class Call:
         retry: the policy for this call.
         repeat: whether it may be sent again.
         hooks: who is told of attempts.
+        limits: the bounds of the response body, where it is read whole.
         watch: what the log and the spans hear.
     """
 
@@ -129,6 +130,7 @@ class Call:
     retry: RetryPolicy
     repeat: Repeat
     hooks: Hooks
+    limits: ResponseLimits
     watch: Watch = SILENT
 
 
@@ -190,6 +192,8 @@ def make_call(
     check_kind("retry", retry, RetryPolicy)
     check_kind("hooks", hooks, Hooks)
     check_kind("stream_limits", options.get("stream_limits", config.stream_limits), StreamLimits)
+    limits = options.get("response_limits", config.response_limits)
+    check_kind("response_limits", limits, ResponseLimits)
     return Call(
         operation,
         Request(request.method, request.path, query, body),
@@ -199,6 +203,7 @@ def make_call(
         retry,
         repeat or ("always" if operation.repeat == "always" else "unsent"),
         hooks,
+        limits,
     )
 
 
@@ -258,77 +263,12 @@ def _merged_headers(
     return headers
 
 
-@define
-class Sending:
-    """Decides, attempt by attempt, whether a request is sent again. The client does the sending and the waiting.
-
-    Attributes:
-        attempts: how many there were.
-    """
-
-    call: Call
-    clock: Callable[[], float] = time.monotonic
-    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-    attempts: int = field(init=False, default=0)
-    _started: float = field(init=False, default=0.0)
-    _began: float = field(init=False, default=0.0)
-    _request: httpx.Request = field(init=False, repr=False)
-
-    def begin(self, request: httpx.Request) -> None:
-        """Says that an attempt begins."""
-        self._request = request
-        self._began = self.clock()
-        if self.attempts == 0:
-            self._started = self._began
-        self.attempts += 1
-        self.call.watch.sent(request, self.attempts)
-
-    def failed(self, fault: Exception) -> float:
-        """Seconds until the next attempt after one that brought no answer.
-
-        Raises:
-            APIConnectionError: there shall be no further attempt.
-        """
-        unsent = isinstance(fault, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-        delay = self._after(Attempt(self.attempts, self._elapsed, unsent=unsent), fault)
-        if delay is None:
-            lost = self.call.repeat == "unsent" and not unsent
-            raise transport_error(self._request, fault, lost=lost) from fault
-        return delay
-
-    def answered(self, response: httpx.Response) -> float | None:
-        """Seconds until the next attempt after an answer, or None where there shall be none."""
-        asked = None if response.is_success else retry_after(response.headers, self.now)
-        attempt = Attempt(self.attempts, self._elapsed, status=response.status_code, retry_after=asked)
-        return self._after(attempt, response)
-
-    @property
-    def _elapsed(self) -> float:
-        return self.clock() - self._started
-
-    def _after(self, attempt: Attempt, became: Became) -> float | None:
-        success = attempt.status is not None and 200 <= attempt.status < 300
-        delay = None if success else self.call.retry.delay(attempt, self.call.repeat)
-        self.call.watch.attempted(attempt, self.clock() - self._began, delay, became)
-        if self.call.hooks.on_attempt:
-            fault = None if isinstance(became, httpx.Response) else became
-            self.call.hooks.on_attempt(AttemptReport(self.call.operation.id, attempt, fault, delay))
-        return delay
-
-    def refusal(self, response: httpx.Response) -> APIError:
-        """The error for an answer that is no success and has been read."""
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        status, body = response.status_code, read_body(response)
-        lost = self.call.repeat == "unsent" and status >= 500
-        return status_error(response.request, status, headers, body, lost=lost)
-
-
 def read_body(response: httpx.Response) -> Any:
     """The decoded JSON of an answer that has been read, or its text where it is none."""
     try:
         return codec.loads(response.content)
     except ValueError:
-        return response.text
+        return text_of(response, response.content)
 
 
 def decode(endpoint: Answering[T], call: Call, response: httpx.Response) -> T:
@@ -350,12 +290,9 @@ def brings_events(response: httpx.Response) -> bool:
     return EVENTS in kinds or kinds == {""}
 
 
-def no_events(response: httpx.Response, content: bytes) -> APIError:
-    """The error for a successful answer that is no stream of events, of which this content was read."""
-    try:
-        body = codec.loads(content)
-    except ValueError:
-        body = content.decode("utf-8", "replace")
+def no_events(response: httpx.Response) -> APIError:
+    """The error for a successful answer that is no stream of events, and has been read as far as it is shown."""
+    body = read_body(response)
     reason = f"events were asked for, and {response.headers['content-type']} came: {body!r}"
     return invalid_answer(response, body, reason)
 

@@ -15,7 +15,7 @@ import httpx
 
 from ..calls.requests import Answering, Call, Streaming, decode
 from ..lists.pages import AsyncPage, SyncPage, make_walk, run, run_async
-from ..sending.transport import AsyncTransport, Transport
+from ..sending.transport import AsyncTransport, Transport, response_limits
 
 if TYPE_CHECKING:
     from .responses import (
@@ -77,7 +77,7 @@ class RawCalls:
         """Sends one call."""
 
         def finish(call: Call, response: httpx.Response) -> Any:
-            return self._answer(response, lambda: decode(endpoint, call, response))
+            return self._answer(response, lambda: decode(endpoint, call, response), call.limits)
 
         return self._transport.fetch(endpoint, ids, arguments, finish, unread=self._unread)
 
@@ -93,12 +93,13 @@ class RawCalls:
         def parse() -> SyncPage[T]:
             return SyncPage(run(fetching, fetch, first.parse()) or [], walk, fetch)
 
-        return self._answer(first.http_response, parse)
+        return self._answer(first.http_response, parse, first.limits)
 
     def stream(self, endpoint: Streaming, resume: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
         """Sends one call that a stream answers."""
         stream = self._transport.stream(endpoint, resume, ids, arguments)
-        return self._answer(stream.unlent_response, lambda: stream, stream=stream)
+        limits = response_limits(self._transport.config, arguments)
+        return self._answer(stream.unlent_response, lambda: stream, limits, stream=stream)
 
 
 class AsyncRawCalls:
@@ -118,7 +119,7 @@ class AsyncRawCalls:
             async def parse() -> T:
                 return decode(endpoint, call, response)
 
-            return self._answer(response, parse)
+            return self._answer(response, parse, call.limits)
 
         return await self._transport.fetch(endpoint, ids, arguments, finish, unread=self._unread)
 
@@ -134,7 +135,7 @@ class AsyncRawCalls:
         async def parse() -> AsyncPage[T]:
             return AsyncPage(await run_async(fetching, fetch, await first.parse()) or [], walk, fetch)
 
-        return self._answer(first.http_response, parse)
+        return self._answer(first.http_response, parse, first.limits)
 
     async def stream(
         self, endpoint: Streaming, resume: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]
@@ -145,7 +146,8 @@ class AsyncRawCalls:
         async def parse() -> Any:
             return stream
 
-        return self._answer(stream.unlent_response, parse, stream=stream)
+        limits = response_limits(self._transport.config, arguments)
+        return self._answer(stream.unlent_response, parse, limits, stream=stream)
 
 
 def raw(method: Callable[P, T]) -> Callable[P, RawResponse[T]]:

@@ -13,10 +13,16 @@ from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
 
 import httpx
+from attrs import evolve
 
+from ..calls.charsets import Lines, text_of
 from ..calls.refusals import transport_error
 from ..calls.transport_errors import transport_fault
 from ..errors import LettaError
+from ..limits import ResponseLimits
+from ..sending.attempts import out_of_bounds
+from ..sending.reading import BOUNDS, read_whole, read_whole_async
+from ..streams.bodies import as_they_come, async_as_they_come
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -30,12 +36,19 @@ class _Answer(Generic[T_co]):
     Args:
         http_response: the httpx response.
         parse: makes the value of it, once it was read.
+        limits: the bounds of the body, where it is read whole.
         stream: the value, if it is a stream of events, which reads the body itself.
+
+    Attributes:
+        limits: the bounds of the body, where it is read whole.
     """
 
-    def __init__(self, http_response: httpx.Response, parse: Callable[[], Any], *, stream: Any = None) -> None:
+    def __init__(
+        self, http_response: httpx.Response, parse: Callable[[], Any], limits: ResponseLimits, *, stream: Any = None
+    ) -> None:
         self._response = http_response
         self._parse = parse
+        self.limits = limits if stream is None else evolve(limits, total=None)
         self._stream = stream
         self._value = NOTHING
 
@@ -80,7 +93,7 @@ class _Answer(Generic[T_co]):
         Raises:
             LettaError: it has not been read.
         """
-        return self._response.text if self.content else ""
+        return text_of(self._response, self.content)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.status_code})"
@@ -92,6 +105,8 @@ class _Answer(Generic[T_co]):
         try:
             yield
             return
+        except BOUNDS as bound:
+            raise out_of_bounds(self.limits, self._response, bound) from None
         except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
             fault = transport_fault(error, request)
         raise transport_error(request, fault) from fault
@@ -103,7 +118,8 @@ class _Sync(_Answer[T_co]):
 
         Raises:
             APIResponseValidationError: the answer is not what the API document says.
-            APIConnectionError: the rest of the answer did not come.
+            APIConnectionError: the rest of the answer did not come, or not in time.
+            ResponseTooLargeError: it is larger than `response_limits` allow.
         """
         if self._value is NOTHING:
             if self._stream is None:
@@ -116,10 +132,12 @@ class _Sync(_Answer[T_co]):
         """Reads the body, if that was not done yet.
 
         Raises:
-            APIConnectionError: the rest of it did not come.
+            APIConnectionError: the rest of it did not come, or not in time.
+            ResponseTooLargeError: it is larger than `response_limits` allow.
         """
         with self._translated():
-            return self._response.read()
+            read_whole(self._response, self.limits)
+        return self._response.content
 
     def close(self) -> None:
         """Closes the connection, where the body was not read to its end."""
@@ -134,7 +152,8 @@ class _Async(_Answer[T_co]):
 
         Raises:
             APIResponseValidationError: the answer is not what the API document says.
-            APIConnectionError: the rest of the answer did not come.
+            APIConnectionError: the rest of the answer did not come, or not in time.
+            ResponseTooLargeError: it is larger than `response_limits` allow.
         """
         if self._value is NOTHING:
             if self._stream is None:
@@ -147,10 +166,12 @@ class _Async(_Answer[T_co]):
         """Reads the body, if that was not done yet.
 
         Raises:
-            APIConnectionError: the rest of it did not come.
+            APIConnectionError: the rest of it did not come, or not in time.
+            ResponseTooLargeError: it is larger than `response_limits` allow.
         """
         with self._translated():
-            return await self._response.aread()
+            await read_whole_async(self._response, self.limits)
+        return self._response.content
 
     async def close(self) -> None:
         """Closes the connection, where the body was not read to its end."""
@@ -160,15 +181,30 @@ class _Async(_Answer[T_co]):
 
 
 class RawResponse(_Sync[T_co]):
-    """An answer that has been read, except for a stream of events, which `parse()` returns."""
+    """An answer that has been read, except for a stream of events, which `parse()` returns.
+
+    Attributes:
+        http_response: the httpx response.
+        limits: the bounds of its body, where it is read whole.
+    """
 
 
 class AsyncRawResponse(_Async[T_co]):
-    """What `RawResponse` is, for async code."""
+    """What `RawResponse` is, for async code.
+
+    Attributes:
+        http_response: the httpx response.
+        limits: the bounds of its body, where it is read whole.
+    """
 
 
 class StreamingResponse(_Sync[T_co]):
-    """An answer whose body has not been read yet."""
+    """An answer whose body has not been read yet.
+
+    Attributes:
+        http_response: the httpx response.
+        limits: the bounds of its body, where it is read whole.
+    """
 
     def iter_bytes(self) -> Iterator[bytes]:
         """The body in pieces, as they come.
@@ -177,7 +213,7 @@ class StreamingResponse(_Sync[T_co]):
             APIConnectionError: the rest of it did not come.
         """
         with self._translated():
-            yield from self._response.iter_bytes()
+            yield from as_they_come(self._response)
 
     def iter_lines(self) -> Iterator[str]:
         """The body line by line, as they come.
@@ -186,7 +222,10 @@ class StreamingResponse(_Sync[T_co]):
             APIConnectionError: the rest of it did not come.
         """
         with self._translated():
-            yield from self._response.iter_lines()
+            lines = Lines(self._response)
+            for piece in as_they_come(self._response):
+                yield from lines.split(piece)
+            yield from lines.rest()
 
 
 class AsyncStreamingResponse(_Async[T_co]):
@@ -199,7 +238,7 @@ class AsyncStreamingResponse(_Async[T_co]):
             APIConnectionError: the rest of it did not come.
         """
         with self._translated():
-            async for piece in self._response.aiter_bytes():
+            async for piece in async_as_they_come(self._response):
                 yield piece
 
     async def iter_lines(self) -> AsyncIterator[str]:
@@ -209,7 +248,11 @@ class AsyncStreamingResponse(_Async[T_co]):
             APIConnectionError: the rest of it did not come.
         """
         with self._translated():
-            async for line in self._response.aiter_lines():
+            lines = Lines(self._response)
+            async for piece in async_as_they_come(self._response):
+                for line in lines.split(piece):
+                    yield line
+            for line in lines.rest():
                 yield line
 
 

@@ -25,7 +25,6 @@ from ..calls.requests import (
     Answering,
     Call,
     Endpoint,
-    Sending,
     Streaming,
     brings_events,
     decode,
@@ -35,19 +34,21 @@ from ..calls.requests import (
     redirected,
     to_httpx,
 )
-from ..calls.transport_errors import transport_fault
 from ..config import Config, check_kind, given
 from ..errors import APIStatusError, ConflictError, ConversationBusyError, LettaError, NotFoundError
-from ..limits import StreamLimits
+from ..limits import ResponseLimits, StreamLimits
 from ..lists.pages import AsyncPaginator, SyncPage, first_page, make_walk
 from ..streams.resuming import Resuming
 from ..streams.state import StreamState
-from ..streams.stream import AsyncStream, Stream, async_read_some, read_some
+from ..streams.stream import AsyncStream, Stream
 from ..watching.redaction import redactor
 from ..watching.watch import watched
+from .attempts import Sending, answered_by
+from .evidence import Evidence
 from .guarded import guard
 from .loops import check_event_loop
 from .otids import Plan, check_one_input, make_plan
+from .reading import BOUNDS, read_error, read_error_async, read_whole, read_whole_async
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,6 +64,12 @@ def stream_limits(config: Config, arguments: Mapping[str, Any]) -> StreamLimits:
     """
     limits: StreamLimits = arguments.get("stream_limits", config.stream_limits)
     check_kind("stream_limits", limits, StreamLimits)
+    return limits
+
+
+def response_limits(config: Config, arguments: Mapping[str, Any]) -> ResponseLimits:
+    """The bounds of a response body that is read whole, of a call with these arguments that was made."""
+    limits: ResponseLimits = given(arguments).get("response_limits", config.response_limits)
     return limits
 
 
@@ -102,6 +109,14 @@ def check_open(http: httpx.Client | httpx.AsyncClient, *, closed: bool) -> None:
     """
     if closed or http.is_closed:
         raise LettaError(CLOSED if closed else CLOSED_BELOW)
+
+
+def watched_options(request: httpx.Request, evidence: Evidence | None) -> dict[str, Any]:
+    """Begins to collect evidence about a request, and returns what httpx must be told for it."""
+    if evidence is None:
+        return {}
+    evidence.begin(request)
+    return {} if evidence.auth is None else {"auth": evidence.auth}
 
 
 @define(eq=False)
@@ -152,7 +167,7 @@ class Transport:
         def reopen(found: Mapping[str, Any]) -> httpx.Response:
             again = prepare(self.config, resume, ids, {**plan.carried, **found}, EVENTS)
             response = self.send(evolve(again, watch=call.watch, timeout=call.timeout), stream=True)
-            self._check_events(response)
+            self._check_events(again, response)
             return response
 
         def recover() -> httpx.Response:
@@ -160,15 +175,16 @@ class Transport:
 
         with call.watch:
             response = self.in_turn(call, ids, arguments, stream=True, recover=recover if plan.otid else None)
-            self._check_events(response)
+            self._check_events(call, response)
             call.watch.stays_open()
             resuming = make_resuming(endpoint, plan, arguments, call, limits)
             resuming.state.redact = redactor(response.request)
             return Stream(response, resuming, reopen, call.watch, self.http)
 
-    def _check_events(self, response: httpx.Response) -> None:
+    def _check_events(self, call: Call, response: httpx.Response) -> None:
         if not brings_events(response):
-            raise no_events(response, read_some(response))
+            read_error(response, call.limits)
+            raise no_events(response)
 
     def in_turn(
         self,
@@ -209,16 +225,22 @@ class Transport:
             APIConnectionError: no answer came.
             APIStatusError: the server refused.
         """
-        sending = Sending(call)
         request = to_httpx(self.http, self.config, call)
+        sending = Sending(call, Evidence(self.http, request) if call.repeat == "unsent" else None)
         while True:
             check_open(self.http, closed=self.closed)
             sending.begin(request)
             fault: Exception | None = None
             try:
-                response = self._exchange(request, stream=stream)
+                response = self._exchange(call, request, sending.evidence)
+                if not response.is_success:
+                    read_error(response, call.limits)
+                elif not stream:
+                    read_whole(response, call.limits)
+            except BOUNDS as bound:
+                raise sending.unbounded(response, bound) from None
             except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
-                fault = transport_fault(error, request)
+                fault = sending.fault_of(error)
             if fault is None:
                 try:
                     delay = sending.answered(response)
@@ -227,12 +249,6 @@ class Transport:
                     raise
                 if response.is_success:
                     return guard(response)
-                try:
-                    if delay is None:
-                        response.read()
-                    response.close()
-                except Exception as error:  # noqa: BLE001  # as above
-                    fault = transport_fault(error, request)
             if fault is not None:
                 delay = sending.failed(fault)
             elif delay is None:
@@ -245,16 +261,23 @@ class Transport:
                     raise refusal from None
             time.sleep(delay)
 
-    def _exchange(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
-        response = self.http.send(request, stream=stream, follow_redirects=False)
+    def _exchange(self, call: Call, request: httpx.Request, evidence: Evidence | None) -> httpx.Response:
+        response = self._send_once(request, evidence)
         for _ in range(MAX_REDIRECTS):
             target = redirected(self.http, request, response)
             if target is None:
                 break
-            response.close()
+            read_error(response, call.limits)
             request = target
-            response = self.http.send(request, stream=stream, follow_redirects=False)
+            response = self._send_once(request, evidence)
         return response
+
+    def _send_once(self, request: httpx.Request, evidence: Evidence | None) -> httpx.Response:
+        options = watched_options(request, evidence)
+        try:
+            return self.http.send(request, stream=True, follow_redirects=False, **options)
+        except httpx.HTTPStatusError as fault:
+            return answered_by(fault, request)
 
 
 @define(eq=False)
@@ -307,7 +330,7 @@ class AsyncTransport:
         async def reopen(found: Mapping[str, Any]) -> httpx.Response:
             again = prepare(self.config, resume, ids, {**plan.carried, **found}, EVENTS)
             response = await self.send(evolve(again, watch=call.watch, timeout=call.timeout), stream=True)
-            await self._check_events(response)
+            await self._check_events(again, response)
             return response
 
         async def recover() -> httpx.Response:
@@ -315,15 +338,16 @@ class AsyncTransport:
 
         with call.watch:
             response = await self.in_turn(call, ids, arguments, stream=True, recover=recover if plan.otid else None)
-            await self._check_events(response)
+            await self._check_events(call, response)
             call.watch.stays_open()
             resuming = make_resuming(endpoint, plan, arguments, call, limits)
             resuming.state.redact = redactor(response.request)
             return await AsyncStream.open(response, resuming, reopen, call.watch, self.http)
 
-    async def _check_events(self, response: httpx.Response) -> None:
+    async def _check_events(self, call: Call, response: httpx.Response) -> None:
         if not brings_events(response):
-            raise no_events(response, await async_read_some(response))
+            await read_error_async(response, call.limits)
+            raise no_events(response)
 
     async def in_turn(
         self,
@@ -365,17 +389,23 @@ class AsyncTransport:
             APIConnectionError: no answer came.
             APIStatusError: the server refused.
         """
-        sending = Sending(call)
         request = to_httpx(self.http, self.config, call)
+        sending = Sending(call, Evidence(self.http, request) if call.repeat == "unsent" else None)
         while True:
             check_open(self.http, closed=self.closed)
             check_event_loop(self.http)
             sending.begin(request)
             fault: Exception | None = None
             try:
-                response = await self._exchange(request, stream=stream)
+                response = await self._exchange(call, request, sending.evidence)
+                if not response.is_success:
+                    await read_error_async(response, call.limits)
+                elif not stream:
+                    await read_whole_async(response, call.limits)
+            except BOUNDS as bound:
+                raise sending.unbounded(response, bound) from None
             except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
-                fault = transport_fault(error, request)
+                fault = sending.fault_of(error)
             if fault is None:
                 try:
                     delay = sending.answered(response)
@@ -384,12 +414,6 @@ class AsyncTransport:
                     raise
                 if response.is_success:
                     return guard(response)
-                try:
-                    if delay is None:
-                        await response.aread()
-                    await response.aclose()
-                except Exception as error:  # noqa: BLE001  # as above
-                    fault = transport_fault(error, request)
             if fault is not None:
                 delay = sending.failed(fault)
             elif delay is None:
@@ -402,13 +426,20 @@ class AsyncTransport:
                     raise refusal from None
             await anyio.sleep(delay)
 
-    async def _exchange(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
-        response = await self.http.send(request, stream=stream, follow_redirects=False)
+    async def _exchange(self, call: Call, request: httpx.Request, evidence: Evidence | None) -> httpx.Response:
+        response = await self._send_once(request, evidence)
         for _ in range(MAX_REDIRECTS):
             target = redirected(self.http, request, response)
             if target is None:
                 break
-            await response.aclose()
+            await read_error_async(response, call.limits)
             request = target
-            response = await self.http.send(request, stream=stream, follow_redirects=False)
+            response = await self._send_once(request, evidence)
         return response
+
+    async def _send_once(self, request: httpx.Request, evidence: Evidence | None) -> httpx.Response:
+        options = watched_options(request, evidence)
+        try:
+            return await self.http.send(request, stream=True, follow_redirects=False, **options)
+        except httpx.HTTPStatusError as fault:
+            return answered_by(fault, request)

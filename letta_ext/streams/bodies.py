@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 
+from ..calls.encodings import ContentDecoder, content_decoder
+
 
 def as_they_come(response: httpx.Response) -> Iterator[bytes]:
     """The chunks of a body that was not read, decompressed where it is compressed.
@@ -14,21 +16,36 @@ def as_they_come(response: httpx.Response) -> Iterator[bytes]:
         httpx.HTTPError: reading failed.
         httpx.StreamError: it was read before.
     """
-    if not _is_plain(response) or not isinstance(response.stream, httpx.SyncByteStream):
+    if not _is_fresh(response) or not isinstance(response.stream, httpx.SyncByteStream):
         return response.iter_bytes()
     response.is_stream_consumed = True  # as httpx would say itself
-    return iter(response.stream)
+    decoder = content_decoder(response)
+    return iter(response.stream) if decoder is None else _decoded(response.stream, decoder)
+
+
+def _decoded(chunks: httpx.SyncByteStream, decoder: ContentDecoder) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield from decoder.decode(chunk)
+    yield from decoder.flush()
 
 
 def async_as_they_come(response: httpx.Response) -> AsyncIterator[bytes]:
     """What `as_they_come` is, for async code."""
-    if not _is_plain(response) or not isinstance(response.stream, httpx.AsyncByteStream):
+    if not _is_fresh(response) or not isinstance(response.stream, httpx.AsyncByteStream):
         return response.aiter_bytes()
     response.is_stream_consumed = True
-    return aiter(response.stream)
+    decoder = content_decoder(response)
+    return aiter(response.stream) if decoder is None else _async_decoded(response.stream, decoder)
 
 
-def _is_plain(response: httpx.Response) -> bool:
+async def _async_decoded(chunks: httpx.AsyncByteStream, decoder: ContentDecoder) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        for piece in decoder.decode(chunk):
+            yield piece
+    for piece in decoder.flush():
+        yield piece
+
+
+def _is_fresh(response: httpx.Response) -> bool:
     # A body that has been read already, or closed, is httpx's to answer for.
-    fresh = not (response.is_stream_consumed or response.is_closed)
-    return fresh and response.headers.get("content-encoding", "identity") == "identity"
+    return not (response.is_stream_consumed or response.is_closed)

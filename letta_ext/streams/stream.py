@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import httpx
 
-from ..calls.transport_errors import faults_ignored
 from ..errors import APIResponseValidationError, LettaError, StreamInterrupted
 from ..watching.watch import SILENT, Watch
 from .events import AsyncEventIterator, EventIterator
@@ -22,9 +21,6 @@ from .resuming import Resuming
 if TYPE_CHECKING:
     from letta_api.models import LettaResponse
     from letta_api.unions import Message
-
-ENOUGH: Final = 65_536
-"""Bytes of an answer that is no stream of events; the error that it becomes shows them."""
 
 ONCE: Final = "A stream can be iterated once. Keep the events in a list to go over them again."
 NO_REASON: Final = "The stream ended without saying why the run stopped. List the messages of the conversation instead."
@@ -151,34 +147,6 @@ class Stream(_Stream):
         """Closes the connection, from any thread. The server finishes the run all the same."""
         close_connection(self._connection)
         self._watch.end(GeneratorExit())
-
-
-def read_some(response: httpx.Response) -> bytes:
-    """The beginning of a body that is no stream, and closes it."""
-    body = b""
-    try:
-        with faults_ignored(response.request):
-            for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) >= ENOUGH:
-                    break
-    finally:
-        response.close()
-    return body[:ENOUGH]
-
-
-async def async_read_some(response: httpx.Response) -> bytes:
-    """What `read_some` is, for async code."""
-    body = b""
-    try:
-        with faults_ignored(response.request):
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) >= ENOUGH:
-                    break
-    finally:
-        await response.aclose()
-    return body[:ENOUGH]
 
 
 def _result(result: LettaResponse | None) -> LettaResponse:

@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import httpx
 from attrs import define, frozen
 
 from ..busy import has_ended
@@ -49,9 +48,6 @@ FIRST_DELAY: Final = 0.2
 LAST_DELAY: Final = 5.0
 DEADLINE: Final = 600.0
 """Seconds between two looks whether a run has ended whose events are lost, and how long to look in all."""
-
-UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-"""What httpx raises before anything was sent."""
 
 KEPT_FOR: Final = 10_000.0
 """Seconds for which a server surely knows an otid; it forgets it after three hours."""
@@ -322,7 +318,7 @@ class ToolLoop:
     def unanswered(self, error: APIConnectionError) -> None:
         """Says that no answer came; a request that cannot have reached the server may be sent anew."""
         # In the background earlier attempts may have reached it.
-        if not self._background and isinstance(error.__cause__, UNSENT):
+        if not self._background and not error.may_have_been_processed:
             self._round.begun = False
 
     def refused(self, error: APIStatusError, *, again: bool) -> None:

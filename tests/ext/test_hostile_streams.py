@@ -24,7 +24,7 @@ from letta_ext import (
     StreamTimeoutError,
 )
 from letta_ext.errors import EventTooLargeError
-from letta_ext.streams.stream import ENOUGH
+from letta_ext.limits import DEFAULT_MAX_ERROR_BYTES
 
 from .helpers import AT_ONCE, CONVERSATION, CUT, Body, Side, answer, answers, event_stream, loopback, sse
 
@@ -79,7 +79,7 @@ def test_no_more_is_read_of_it_than_is_shown(side: Side) -> None:
     handler = answers(lambda: httpx.Response(200, headers={"content-type": "text/html"}, stream=body))
     with pytest.raises(APIResponseValidationError) as caught:
         side.run(side.client(handler).conversations.messages.create(CONVERSATION, input="hi"))
-    assert caught.value.body == "x" * ENOUGH
+    assert caught.value.body == "x" * DEFAULT_MAX_ERROR_BYTES
     assert body.closed
 
 

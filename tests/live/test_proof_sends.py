@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
+import warnings
 from typing import Any, Final
 
 import anyio
@@ -18,6 +20,7 @@ from .proxy import LOST, Fault, proxied, random_fault
 from .reading import asked, said, words
 from .scene import Agent, Scene
 from .talking import eventually, messages
+from .ways import WAYS, table
 
 pytestmark = [pytest.mark.anyio, pytest.mark.proof]
 
@@ -127,6 +130,29 @@ async def outcome(client: AsyncLetta, conversation: str, given: dict[str, Any]) 
     answer = await client.conversations.messages.create(conversation, **given)
     if given["streaming"]:
         await answer.result()
+
+
+def test_every_way_sends_once_or_says_that_it_may_have(scene: Scene, agent: Agent, address: str) -> None:
+    def stored(conversation_id: str) -> int:
+        path = f"/v1/conversations/{conversation_id}/messages"
+        listed = scene.http.get(path, params={"limit": 50}).raise_for_status().json()
+        return sum(message["message_type"] == "user_message" for message in listed)
+
+    names = list(WAYS) if FULL else ["as it is", "response hook cannot connect", "CONNECT refused", "answer lost"]
+    with warnings.catch_warnings():
+        # httpcore leaves the socket open where a SOCKS proxy refuses; aiohttp where its transport is not closed.
+        warnings.simplefilter("ignore", ResourceWarning)
+        lines = table(
+            address,
+            lambda: scene.conversation(agent.id),
+            stored,
+            ["stream", "json", "post"],
+            {name: WAYS[name] for name in names},
+        )
+        gc.collect()
+    twice = 0  # else `table` had failed
+    print(f"\nPROOF live ways to send: {len(names)} of {len(WAYS)}, sends {len(lines) - 1}, sent twice {twice}")
+    print("\n".join(lines))
 
 
 async def test_two_clients_take_turns(scene: Scene, agent: Agent, address: str) -> None:

@@ -15,6 +15,7 @@ from letta_ext.testing.agent import Call
 from letta_ext.tools import ToolResult
 
 from ..ext.helpers import ONCE, answers, event_stream
+from ..ext.servers import closed_port, response, serving
 from ..live.proxy import LOST, Fault, Proxy, proxied, random_fault
 from ..proof.figures import FULL
 from .turns import Side, Weather, begin, kinds, listed, returns
@@ -183,17 +184,17 @@ def test_a_foreground_run_that_nobody_heard_of_is_not_sent_again(
     assert len([path for path, body in proxy.requests if body]) == which + 1
 
 
-def test_a_foreground_request_that_cannot_have_left_is_sent_again(side: Side, server: EmbeddedServer) -> None:
-    def refusing() -> httpx.Response:
-        raise httpx.ConnectError("refused")
-
+def test_a_foreground_request_that_cannot_have_left_is_sent_again(side: Side) -> None:
     done = b'data: {"message_type": "stop_reason", "stop_reason": "end_turn"}\n\ndata: [DONE]\n\n'
-    handler = answers(refusing, lambda: event_stream(done))
-    turn = side.client(handler).conversations.messages.run_tools(server.conversation_id, input="hi", background=False)
+    port = closed_port()
+    client = side.client(base_url=f"http://127.0.0.1:{port}", retry=ONCE)
+    turn = client.conversations.messages.run_tools("default", agent_id="agent-1", input="hi", background=False)
     with pytest.raises(APIConnectionError):
         side.run(turn.result())
-    assert side.run(turn.result()).rounds == 1
-    assert len(handler.requests) == 2
+    answer = response(done, content_type="text/event-stream")
+    with serving(lambda connection, *_: connection.sendall(answer), port) as server:
+        assert side.run(turn.result()).rounds == 1
+        assert len(server.requests) == 1
 
 
 # The server's word is taken for nothing that it did not say.

@@ -1,0 +1,69 @@
+"""The text of a response body, whatever charset its headers name. Nothing here does I/O."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Final
+
+import httpx
+
+NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"})
+"""Codecs that Python counts as text encodings, and that are escapes or fail by design."""
+
+
+def charset_of(response: httpx.Response) -> str:
+    """Return the charset that a response names, or UTF-8 if it names none that is a text encoding of Python's."""
+    name = response.charset_encoding
+    if name is None or _normalized(name) in NO_CHARSETS:
+        return "utf-8"
+    try:
+        b"a".decode(name, "replace")  # raises LookupError for a codec that does not decode to text, such as hex
+    except (LookupError, ValueError):
+        return "utf-8"
+    return name
+
+
+def text_of(response: httpx.Response, content: bytes) -> str:
+    """Return content as text; a byte that the charset does not have becomes U+FFFD."""
+    return content.decode(charset_of(response), "replace")
+
+
+class Lines:
+    """Splits the text of a body into lines as it comes.
+
+    Args:
+        response: The response, which names the charset.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._decoder = codecs.getincrementaldecoder(charset_of(response))("replace")
+        self._pieces: list[str] = []
+        self._cr = ""
+
+    def split(self, piece: bytes) -> list[str]:
+        """Return the lines that this piece completes, without their ends."""
+        text = self._cr + self._decoder.decode(piece)
+        self._cr = "\r" if text.endswith("\r") else ""  # an LF that follows belongs to it
+        return self._lines(text.removesuffix("\r"))
+
+    def rest(self) -> list[str]:
+        """Return what is left at the end of the body."""
+        lines = self._lines(self._cr + self._decoder.decode(b"", final=True))
+        return [*lines, "".join(self._pieces)] if self._pieces else lines
+
+    def _lines(self, text: str) -> list[str]:
+        whole: list[str] = []
+        for line in text.splitlines(keepends=True):
+            content = line.splitlines()[0]
+            self._pieces.append(content)
+            if len(content) < len(line):
+                whole.append("".join(self._pieces))
+                self._pieces.clear()
+        return whole
+
+
+def _normalized(name: str) -> str:
+    try:
+        return codecs.lookup(name).name.replace("-", "_")
+    except (LookupError, ValueError):
+        return name

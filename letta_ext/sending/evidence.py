@@ -1,0 +1,166 @@
+"""Evidence that a request did not reach the server. Nothing here does I/O.
+
+The class of an exception proves nothing: a hook, an `auth=` flow or a transport may raise `httpx.ConnectError` after
+the request was sent. httpx's own transport reports each step of each request to the `trace` extension of that
+request. A request counts as unsent only if the failure is one of these steps and no byte of the request was written
+before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Iterator
+from typing import Any, Final
+
+import httpcore
+import httpx
+
+CONNECTING: Final = frozenset(
+    {"connect_tcp", "connect_unix_socket", "start_tls", "setup_socks5_connection", "send_connection_init", "retry"}
+)
+"""The steps that come before a request is written."""
+
+CLOSING: Final = "response_closed"
+"""The step that follows a failure of any other."""
+
+UNREPORTED: Final = (httpcore.PoolTimeout, httpcore.ProxyError, httpcore.UnsupportedProtocol)
+"""Failures before a request is written that are not failures of a step: no connection was free, or a proxy refused."""
+
+
+class Evidence:
+    """Collects the steps of the attempts of one request.
+
+    Args:
+        http: The client that sends the request.
+        request: The request. Its own `trace` extension, if it has one, is called too.
+
+    Attributes:
+        auth: The `auth=` flow of the client, watched; None if it has none.
+    """
+
+    def __init__(self, http: httpx.Client | httpx.AsyncClient, request: httpx.Request) -> None:
+        self._http = http
+        self._request = request
+        self._theirs = request.extensions.get("trace")
+        self._trace = self._report_async if isinstance(http, httpx.AsyncClient) else self._report
+        self._written = 0
+        self._tunneling = False
+        self._failures: list[BaseException] = []
+        self.auth = None if http.auth is None else _WatchedAuth(http.auth, self)
+
+    def begin(self, request: httpx.Request) -> None:
+        """Begin an attempt, or the request that a redirect asks for: the server did not process the one before."""
+        self._request = request
+        self._written, self._tunneling = 0, False
+        self._failures.clear()
+        request.extensions["trace"] = self._trace
+
+    def yielded(self, request: httpx.Request) -> None:
+        """Watch a request of an `auth=` flow, if it is the watched request or a copy of it."""
+        if (request.method, request.url.path) == (self._request.method, self._request.url.path):
+            request.extensions.setdefault("trace", self._trace)
+
+    def unsent(self, fault: BaseException) -> bool:
+        """Return whether an attempt that ended with this exception surely sent nothing."""
+        failures = list(self._failures)
+        self._failures.clear()  # they refer to frames, and these to the request
+        if self._written or not _passes_on_once(self._http, self._request.url):
+            return False
+        causes = list(_causes(fault))
+        if any(cause is failure for cause in causes for failure in failures):
+            return True
+        return self._trace is _trace_of(fault) and any(isinstance(cause, UNREPORTED) for cause in causes)
+
+    def _report(self, name: str, info: dict[str, Any]) -> None:
+        self._add(name, info)
+        if self._theirs is not None:
+            self._theirs(name, info)
+
+    async def _report_async(self, name: str, info: dict[str, Any]) -> None:
+        self._add(name, info)
+        if self._theirs is not None:
+            await self._theirs(name, info)
+
+    def _add(self, name: str, info: dict[str, Any]) -> None:
+        protocol, _, rest = name.partition(".")
+        step, _, state = rest.partition(".")
+        if step == CLOSING:
+            return
+        if state == "started":
+            if step in CONNECTING:
+                self._tunneling = False
+            elif "request" in info:
+                self._tunneling = info["request"].method == b"CONNECT"
+            if step not in CONNECTING and not self._tunneling:
+                self._written += 1
+        elif state == "failed":
+            fault = info.get("exception")
+            refused = step == "send_request_headers" and isinstance(fault, httpcore.LocalProtocolError)
+            if refused and protocol == "http11" and not self._tunneling:
+                self._written -= 1  # h11 checks the headers before it writes them
+            if fault is not None:
+                self._failures.append(fault)
+
+
+class _WatchedAuth(httpx.Auth):
+    """An `auth=` flow whose requests are watched."""
+
+    def __init__(self, auth: httpx.Auth, evidence: Evidence) -> None:
+        self._auth = auth
+        self._evidence = evidence
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        flow = self._auth.sync_auth_flow(request)
+        try:
+            following = next(flow)
+            while True:
+                self._evidence.yielded(following)
+                response = yield following
+                try:
+                    following = flow.send(response)
+                except StopIteration:
+                    return
+        finally:
+            flow.close()
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        flow = self._auth.async_auth_flow(request)
+        try:
+            following = await anext(flow)
+            while True:
+                self._evidence.yielded(following)
+                response = yield following
+                try:
+                    following = await flow.asend(response)
+                except StopAsyncIteration:
+                    return
+        finally:
+            await flow.aclose()
+
+
+def _passes_on_once(http: httpx.Client | httpx.AsyncClient, url: httpx.URL) -> bool:
+    """Return whether the client and its transport are httpx's own: others may send requests that they do not report."""
+    # They are looked up anew each time: instrumentation may have replaced them, with functions that call them once.
+    if type(http).send not in (httpx.Client.send, httpx.AsyncClient.send):
+        return False
+    own_transports = (httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request)
+    # httpx has no public way to the transport of an address.
+    transport: Any = http._transport_for_url(url)  # pyright: ignore[reportPrivateUsage]  # see above
+    kind: Any = type(transport)
+    found = getattr(kind, "handle_request", None), getattr(kind, "handle_async_request", None)
+    return any(function in own_transports for function in found)
+
+
+def _trace_of(fault: BaseException) -> Any:
+    """Return the `trace` extension of the request that httpx attaches to what its transport raises."""
+    try:
+        return fault.request.extensions.get("trace") if isinstance(fault, httpx.RequestError) else None
+    except RuntimeError:  # no request is attached: a hook raised it
+        return None
+
+
+def _causes(fault: BaseException | None) -> Iterator[BaseException]:
+    seen: list[BaseException] = []
+    while fault is not None and not any(fault is each for each in seen):
+        seen.append(fault)
+        yield fault
+        fault = fault.__cause__

@@ -1,0 +1,188 @@
+"""Servers and proxies on loopback that break where they are told to."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import trustme
+
+Handler = Callable[[socket.socket, bytes, int], object]
+"""Answers a request, given the connection, the request and its number from 1; the connection is closed on False."""
+
+
+@dataclass
+class Server:
+    """A server.
+
+    Attributes:
+        port: its port.
+        requests: the requests that came whole.
+        connections: how many connections were made.
+    """
+
+    port: int = 0
+    scheme: str = "http"
+    requests: list[bytes] = field(default_factory=list)
+    connections: list[socket.socket] = field(default_factory=list)
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+
+def closed_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        found: int = listener.getsockname()[1]
+    return found
+
+
+@contextmanager
+def accepting(serve: Callable[[socket.socket, Server], object], port: int = 0) -> Iterator[Server]:
+    """A server that treats each connection in a thread."""
+    listener = socket.create_server(("127.0.0.1", port))
+    server = Server(listener.getsockname()[1])
+    over = threading.Event()
+
+    def one(connection: socket.socket) -> None:
+        with connection, suppress(OSError, ValueError):
+            serve(connection, server)
+
+    def accept() -> None:
+        while True:
+            connection, _ = listener.accept()
+            if over.is_set():
+                connection.close()
+                return
+            server.connections.append(connection)
+            threading.Thread(target=one, args=(connection,), daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        over.set()
+        socket.create_connection(listener.getsockname()).close()
+        thread.join(5)
+        listener.close()
+        for connection in server.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def serving(handler: Handler, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """A server that answers each whole request by hand."""
+
+    def serve(connection: socket.socket, server: Server) -> None:
+        connection = connection if tls is None else tls.wrap_socket(connection, server_side=True)
+        with connection, connection.makefile("rb") as incoming:
+            while request := read_request(incoming):
+                server.requests.append(request)
+                if handler(connection, request, len(server.requests)) is False:
+                    connection.shutdown(socket.SHUT_RDWR)
+                    return
+
+    with accepting(serve, port) as server:
+        server.scheme = "https" if tls else "http"
+        yield server
+
+
+def read_request(incoming: BinaryIO) -> bytes:
+    """The next request; nothing at the end of the connection."""
+    head = b""
+    while (line := incoming.readline()) not in (b"\r\n", b""):
+        head += line
+    length = re.search(rb"(?i)content-length: *(\d+)", head)
+    return head + b"\r\n" + incoming.read(int(length.group(1)) if length else 0) if head else b""
+
+
+def response(content: bytes = b"{}", status: str = "200 OK", **headers: str) -> bytes:
+    """A response with this body."""
+    fields = {"content-type": "application/json", "content-length": str(len(content))}
+    fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + content
+
+
+def chunk(content: bytes) -> bytes:
+    """A chunk of a body that comes in chunks."""
+    return b"%x\r\n%b\r\n" % (len(content), content)
+
+
+def certificate() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The contexts of a TLS server on loopback and of its clients."""
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(client)
+    return server, client
+
+
+def pump(one: socket.socket, other: socket.socket) -> None:
+    """Passes bytes on in both directions until either side ends."""
+
+    def copy(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                target.sendall(data)
+        for each in (source, target):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    back = threading.Thread(target=copy, args=(other, one), daemon=True)
+    back.start()
+    copy(one, other)
+    back.join(5)
+
+
+@contextmanager
+def tunnel(answer: bytes = b"", to: int | None = None) -> Iterator[Server]:
+    """A proxy that gives this answer to CONNECT; with a port, one that connects to it, and says whether it could."""
+
+    def serve(connection: socket.socket, server: Server) -> None:
+        with connection.makefile("rb", buffering=0) as incoming:
+            server.requests.append(read_request(incoming))
+        if to is None:
+            connection.sendall(answer)
+            return
+        try:
+            upstream = socket.create_connection(("127.0.0.1", to))
+        except OSError:
+            connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n")
+            return
+        with upstream:
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            pump(connection, upstream)
+
+    with accepting(serve) as server:
+        yield server
+
+
+@contextmanager
+def socks(to: int) -> Iterator[Server]:
+    """A SOCKS5 proxy that connects to a port, and says whether it could."""
+
+    def serve(connection: socket.socket, _: Server) -> None:
+        connection.recv(64)
+        connection.sendall(b"\x05\x00")
+        connection.recv(512)
+        try:
+            upstream = socket.create_connection(("127.0.0.1", to))
+        except OSError:
+            connection.sendall(bytes([5, 5, 0, 1, 127, 0, 0, 1, 0, 0]))  # refused
+            return
+        with upstream:
+            connection.sendall(bytes([5, 0, 0, 1, 127, 0, 0, 1, 0, 0]))
+            pump(connection, upstream)
+
+    with accepting(serve) as server:
+        yield server
