@@ -145,7 +145,7 @@ def _passes_on_once(http: httpx.Client | httpx.AsyncClient, url: httpx.URL) -> b
     own_transports = (httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request)
     # httpx has no public way to the transport of an address.
     transport: Any = http._transport_for_url(url)  # pyright: ignore[reportPrivateUsage]  # see above
-    kind: Any = type(transport)
+    kind: Any = transport.__class__
     found = getattr(kind, "handle_request", None), getattr(kind, "handle_async_request", None)
     return any(function in own_transports for function in found)
 

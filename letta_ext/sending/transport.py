@@ -230,28 +230,18 @@ class Transport:
         while True:
             check_open(self.http, closed=self.closed)
             sending.begin(request)
-            fault: Exception | None = None
+            response = self._attempt(sending, request, stream=stream)
+            if isinstance(response, Exception):
+                time.sleep(sending.failed(response))
+                continue
             try:
-                response = self._exchange(call, request, sending.evidence)
-                if not response.is_success:
-                    read_error(response, call.limits)
-                elif not stream:
-                    read_whole(response, call.limits)
-            except BOUNDS as bound:
-                raise sending.unbounded(response, bound) from None
-            except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
-                fault = sending.fault_of(error)
-            if fault is None:
-                try:
-                    delay = sending.answered(response)
-                except BaseException:  # a hook's
-                    response.close()
-                    raise
-                if response.is_success:
-                    return guard(response)
-            if fault is not None:
-                delay = sending.failed(fault)
-            elif delay is None:
+                delay = sending.answered(response)
+            except BaseException:  # a hook's
+                response.close()
+                raise
+            if response.is_success:
+                return guard(response)
+            if delay is None:
                 refusal = sending.refusal(response)
                 if recover is None or sending.attempts == 1 or not isinstance(refusal, ConflictError):
                     raise refusal
@@ -260,6 +250,22 @@ class Transport:
                 except NotFoundError:
                     raise refusal from None
             time.sleep(delay)
+
+    def _attempt(self, sending: Sending, request: httpx.Request, *, stream: bool) -> httpx.Response | Exception:
+        """Sends a request once, and returns the response, read as far as it shall be, or what came in place of it."""
+        limits = sending.call.limits
+        try:
+            response = self._exchange(sending.call, request, sending.evidence)
+            if not response.is_success:
+                read_error(response, limits)
+            elif not stream:
+                try:
+                    read_whole(response, limits)
+                except BOUNDS as bound:
+                    raise sending.unbounded(response, bound) from None
+            return response
+        except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
+            return sending.fault_of(error)
 
     def _exchange(self, call: Call, request: httpx.Request, evidence: Evidence | None) -> httpx.Response:
         response = self._send_once(request, evidence)
@@ -395,28 +401,18 @@ class AsyncTransport:
             check_open(self.http, closed=self.closed)
             check_event_loop(self.http)
             sending.begin(request)
-            fault: Exception | None = None
+            response = await self._attempt(sending, request, stream=stream)
+            if isinstance(response, Exception):
+                await anyio.sleep(sending.failed(response))
+                continue
             try:
-                response = await self._exchange(call, request, sending.evidence)
-                if not response.is_success:
-                    await read_error_async(response, call.limits)
-                elif not stream:
-                    await read_whole_async(response, call.limits)
-            except BOUNDS as bound:
-                raise sending.unbounded(response, bound) from None
-            except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
-                fault = sending.fault_of(error)
-            if fault is None:
-                try:
-                    delay = sending.answered(response)
-                except BaseException:  # a hook's
-                    await response.aclose()
-                    raise
-                if response.is_success:
-                    return guard(response)
-            if fault is not None:
-                delay = sending.failed(fault)
-            elif delay is None:
+                delay = sending.answered(response)
+            except BaseException:  # a hook's
+                await response.aclose()
+                raise
+            if response.is_success:
+                return guard(response)
+            if delay is None:
                 refusal = sending.refusal(response)
                 if recover is None or sending.attempts == 1 or not isinstance(refusal, ConflictError):
                     raise refusal
@@ -425,6 +421,22 @@ class AsyncTransport:
                 except NotFoundError:
                     raise refusal from None
             await anyio.sleep(delay)
+
+    async def _attempt(self, sending: Sending, request: httpx.Request, *, stream: bool) -> httpx.Response | Exception:
+        """Sends a request once, and returns the response, read as far as it shall be, or what came in place of it."""
+        limits = sending.call.limits
+        try:
+            response = await self._exchange(sending.call, request, sending.evidence)
+            if not response.is_success:
+                await read_error_async(response, limits)
+            elif not stream:
+                try:
+                    await read_whole_async(response, limits)
+                except BOUNDS as bound:
+                    raise sending.unbounded(response, bound) from None
+            return response
+        except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
+            return sending.fault_of(error)
 
     async def _exchange(self, call: Call, request: httpx.Request, evidence: Evidence | None) -> httpx.Response:
         response = await self._send_once(request, evidence)

@@ -344,6 +344,23 @@ def test_a_connection_that_was_lost_behind_a_retried_one_leaves_doubt(side: Side
 # What was surely not sent.
 
 
+def test_instrumentation_of_httpx_is_no_transport_of_ones_own(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It replaces the methods of httpx's classes by functions that call them."""
+    seen: list[httpx.Request] = []
+
+    def instrumented(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Any, request: httpx.Request) -> Any:
+            seen.append(request)
+            return method(self, request)
+
+        return call
+
+    for kind, name in ((httpx.HTTPTransport, "handle_request"), (httpx.AsyncHTTPTransport, "handle_async_request")):
+        monkeypatch.setattr(kind, name, instrumented(getattr(kind, name)))
+    check_unsent(*attempt(side, f"http://127.0.0.1:{closed_port()}"))
+    assert len(seen) == 3
+
+
 @contextmanager
 def refusing(side: Side, name: str) -> Iterator[tuple[str, Any]]:
     """An address and an httpx client that cannot get there."""

@@ -203,7 +203,7 @@ def test_what_a_hook_raises_leaves_no_connection_open(side: Side) -> None:
         with pytest.raises(StopError):
             side.run(client.conversations.messages.create(CONVERSATION, **SEND))
         pool = client._transport.http._transport._pool
-        assert pool.connections == []
+        assert not pool.store._open
 
 
 def test_an_error_that_was_noted_as_a_run_is_told_and_ends(side: Side) -> None:
