@@ -25,7 +25,10 @@ def charset_of(response: httpx.Response) -> str:
 
 def text_of(response: httpx.Response, content: bytes) -> str:
     """Return content as text; a byte that the charset does not have becomes U+FFFD."""
-    return content.decode(charset_of(response), "replace")
+    try:
+        return content.decode(charset_of(response), "replace")
+    except UnicodeError:  # of a codec that replaces nothing
+        return content.decode("utf-8", "replace")
 
 
 class Lines:
@@ -42,14 +45,21 @@ class Lines:
 
     def split(self, piece: bytes) -> list[str]:
         """Return the lines that this piece completes, without their ends."""
-        text = self._cr + self._decoder.decode(piece)
+        text = self._cr + self._decode(piece)
         self._cr = "\r" if text.endswith("\r") else ""  # an LF that follows belongs to it
         return self._lines(text.removesuffix("\r"))
 
     def rest(self) -> list[str]:
         """Return what is left at the end of the body."""
-        lines = self._lines(self._cr + self._decoder.decode(b"", final=True))
+        lines = self._lines(self._cr + self._decode(b"", final=True))
         return [*lines, "".join(self._pieces)] if self._pieces else lines
+
+    def _decode(self, piece: bytes, *, final: bool = False) -> str:
+        try:
+            return self._decoder.decode(piece, final)
+        except UnicodeError:  # UTF-16 without a byte order mark, for one
+            self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            return self._decoder.decode(piece, final)
 
     def _lines(self, text: str) -> list[str]:
         whole: list[str] = []

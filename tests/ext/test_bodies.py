@@ -255,9 +255,10 @@ ODD: Final = [
 ]
 
 
-@pytest.mark.parametrize(
-    "body", [b"caf\xe9 \xff\xfe\x00{", b"48656c6c6f", b"x\x9c\x00", b"xn--80ak6aa92e-", b"+AGE-\\x"]
-)
+BODIES: Final = [b"caf\xe9 \xff\xfe\x00{", b"48656c6c6f", b"x\x9c\x00", b"xn--80ak6aa92e-", b"+AGE-\\x"]
+
+
+@pytest.mark.parametrize("body", BODIES)
 def test_an_error_whose_charset_is_any_codec_keeps_its_status(side: Side, body: bytes) -> None:
     """Python knows codecs that are no charsets: they decode to bytes, cannot decode, or are escapes."""
     names = iter([*CODECS, *ODD])
@@ -292,6 +293,14 @@ def test_a_text_is_read_as_its_charset_says_if_that_is_one(side: Side, charset: 
     assert caught.value.body == text
     raw = answers(lambda: httpx.Response(200, headers=headers, stream=Body([content])))
     assert side.run(side.client(raw).steps.with_raw_response.retrieve(STEP)).text == text
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_lines_of_any_codec_are_text(body: bytes) -> None:
+    for name in [*CODECS, *ODD]:
+        lines = Lines(httpx.Response(200, headers=[(b"content-type", b"text/plain; charset=" + name.encode())]))
+        found = [*lines.split(body), *lines.split(body), *lines.rest()]
+        assert all(isinstance(line, str) for line in found)
 
 
 @given(st.text(st.sampled_from("ab\r\n\u2028\x0bé")), st.lists(st.integers(1, 5)), st.sampled_from(["utf-8", "utf-16"]))
