@@ -5,12 +5,10 @@ from __future__ import annotations
 from attrs import fields, frozen
 
 from codegen.docs import Section, docstring
+from codegen.expressions import printed, template
 from codegen.operations import Argument, Operation, Page
-from codegen.types import Import, Type
+from codegen.types import Import
 from codegen.views import decoded, import_lines
-
-PARTS = "_parts()"
-"""What the `form` of a union ends with whose members a parser can tell."""
 
 
 @frozen
@@ -77,7 +75,7 @@ def endpoint_view(operation: Operation) -> EndpointView:
     needed = operation.imports.union(*(a.type.sent_imports for a in operation.arguments))
     if operation.keywords:
         needed |= {Import("params", "params", operation.params)}
-    reader = _event_reader(stream.event) if stream else None
+    reader = stream.event.text_reader if stream else None
     needed |= {reader} if reader else set()
     forwarded = [handed] if handed else []
     return EndpointView(
@@ -94,26 +92,18 @@ def endpoint_view(operation: Operation) -> EndpointView:
         body=f"{{{_pairs(body)}}}" if operation.body is not None else "",
         result=result.written if result else "",
         decode=decoded("body", result) if result else "",
-        form=(result.form_written or "") if result else "",
-        made=result.from_parts("value") if result else "",
+        form=printed(result.form_written) if result and result.form_written is not None else "",
+        made=printed(result.from_parts(template("value"))) if result else "",
         event=stream.event.written if stream else "",
         end=repr(stream.end) if stream else "",
-        decode_event=stream.event.expression("data") if stream else "",
+        decode_event=printed(stream.event.expression(template("data"))) if stream else "",
         event_reader=reader.name if reader else "",
-        read_event=stream.event.expression("values_of(text)") if stream else "",
+        read_event=printed(stream.event.expression(template("values_of(text)"))) if stream else "",
         call=declared,
         json_forward=", ".join([*forwarded, *([f"{switch}=False"] if switch else [])]),
         stream_forward=", ".join([*forwarded, *([f"{switch}=True"] if switch else [])]),
         imports=import_lines(needed, dots="..."),
     )
-
-
-def _event_reader(event: Type) -> Import | None:
-    """The function that reads an event from its text, where a parser can tell the members of the union."""
-    if event.form is None or not event.form.endswith(PARTS):
-        return None
-    module = event.form.removesuffix(PARTS)
-    return Import("unions", module, f"read_{module}")
 
 
 def _request_docstring(operation: Operation) -> str:
@@ -140,7 +130,7 @@ def operation_code(operation: Operation) -> str:
         f"method={operation.method!r}",
         f"path={operation.path!r}",
         f"path_parameters={tuple(a.name for a in operation.at('path'))!r}",
-        f"parameters=frozenset({[a.name for a in operation.options]!r})".replace("([])", "()"),
+        f"parameters=frozenset({[a.name for a in operation.options] or ''})",
         f"repeat={operation.repeat!r}",
     ]
     if operation.page is not None:

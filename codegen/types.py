@@ -5,12 +5,14 @@ Everything here is about components and plain schemas; `hoist.py` has seen to it
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from attrs import Factory, evolve, field, frozen
 
 from codegen.document import SCHEMAS, Document, Schema, ref_name
+from codegen.expressions import HOLE, constant, over, template
 from codegen.faults import SpecError
 from codegen.names import like_name, module_name, param_name
 
@@ -29,9 +31,6 @@ _UNDERSTOOD = (
     "type format enum const items properties required additionalProperties anyOf oneOf allOf discriminator $ref"
 )
 UNDERSTOOD = ANNOTATIONS | frozenset(_UNDERSTOOD.split())
-
-SOURCE = "$source$"
-"""Stands in decoding expressions for the JSON value."""
 
 LAZY = "x-letta-lazy"
 """Says of a property that is an array of models: decode an item when it is asked for."""
@@ -58,7 +57,7 @@ class Type:
         parts: the alternatives of its annotation, null apart. They are never taken out of one text again: a literal
             may hold any character, a `|` or a bracket too.
         kinds: the JSON kinds a value of it can have.
-        decode: an expression over `SOURCE` that makes the value from its JSON form; None where both are the same.
+        decode: an expression over `HOLE` that makes the value from its JSON form; None where both are the same.
         function: an expression for a function that does the same.
         nullable: whether null is allowed.
         imports: what the annotation and the decoding need.
@@ -67,20 +66,22 @@ class Type:
         placed: an expression like `decode` whose errors name the place in an array, where that is another one.
         form: an expression for what a parser of text shall make of a value that is not null; None where that is its
             JSON value.
-        made: an expression over `SOURCE` that makes the value from that, where `form` says something.
+        made: an expression over `HOLE` that makes the value from that, where `form` says something.
+        text_reader: a function that reads the value from JSON text at once, where there is one.
     """
 
     parts: tuple[str, ...]
     kinds: frozenset[JsonKind]
-    decode: str | None = None
-    function: str | None = None
+    decode: ast.expr | None = None
+    function: ast.expr | None = None
     nullable: bool = False
     imports: frozenset[Import] = frozenset()
     sent: tuple[str, ...] = field(default=Factory(lambda self: self.parts, takes_self=True))
     sent_imports: frozenset[Import] = field(default=Factory(lambda self: self.imports, takes_self=True))
-    placed: str | None = None
-    form: str | None = None
-    made: str | None = None
+    placed: ast.expr | None = None
+    form: ast.expr | None = None
+    made: ast.expr | None = None
+    text_reader: Import | None = None
 
     @property
     def annotation(self) -> str:
@@ -102,32 +103,34 @@ class Type:
         """The annotation in a request, with None where null is allowed."""
         return _annotation(self.sent, nullable=self.nullable)
 
-    def expression(self, source: str) -> str:
-        """Code that decodes the value of the expression `source`."""
+    def expression(self, source: ast.expr) -> ast.expr:
+        """Return the expression that decodes the value of the expression `source`."""
         return self._over(source, self.decode)
 
-    def from_parts(self, source: str) -> str:
-        """Code that makes the value from what a parser has made, which stands in the expression `source`."""
+    def from_parts(self, source: ast.expr) -> ast.expr:
+        """Return the expression that makes the value from what a parser has made, which `source` gives."""
         return self._over(source, self.decode if self.form is None else self.made)
 
-    def _over(self, source: str, code: str | None) -> str:
+    def _over(self, source: ast.expr, code: ast.expr | None) -> ast.expr:
         if code is None:
             return source
         if not self.nullable:
-            return code.replace(SOURCE, source).replace("(value := value)", "value")
-        code = code.replace(SOURCE, "value")
-        return f"None if (value := {source}) is None else {code}".replace("(value := value)", "value")
+            return over(code, source)
+        value = ast.Name("value")
+        return over(
+            template("None if (value := SOURCE) is None else CODE", SOURCE=HOLE, CODE=over(code, value)), source
+        )
 
     @property
-    def form_written(self) -> str | None:
+    def form_written(self) -> ast.expr | None:
         """What a parser of text shall make of a value, with None where null is allowed."""
-        return f"or_null({self.form})" if self.form is not None and self.nullable else self.form
+        return template("or_null(FORM)", FORM=self.form) if self.form is not None and self.nullable else self.form
 
-    def callable(self) -> str | None:
-        """Code for a function from JSON to the value."""
+    def callable(self) -> ast.expr | None:
+        """Return the expression of a function from JSON to the value."""
         if self.function is None:
             return None
-        return f"nullable({self.function})" if self.nullable else self.function
+        return template("nullable(FUNCTION)", FUNCTION=self.function) if self.nullable else self.function
 
     def runtime(self) -> frozenset[Import]:
         """The imports, with the combinator that `callable` uses."""
@@ -245,13 +248,13 @@ class TypeReader:
         type_ = self.read({word: value for word, value in schema.items() if word != LAZY}, place)
         return evolve(
             type_,
-            decode=f"Lazy({item}, {SOURCE}, {key!r})",
-            function=f"lazy_array({item}, {key!r})",
+            decode=template("Lazy(ITEM, SOURCE, KEY)", ITEM=item, SOURCE=HOLE, KEY=constant(key)),
+            function=template("lazy_array(ITEM, KEY)", ITEM=item, KEY=constant(key)),
             imports=self.read(schema["items"], place).imports
             | {*map(_lists, ("Lazy", "lazy_array")), *map(_parts, ("RAW", "texts"))},
             placed=None,
-            form="list_of(RAW)",
-            made=f"Lazy({item}, texts({SOURCE}), {key!r})",
+            form=template("list_of(RAW)"),
+            made=template("Lazy(ITEM, texts(SOURCE), KEY)", ITEM=item, SOURCE=HOLE, KEY=constant(key)),
         )
 
     def read(self, schema: Any, place: str) -> Type:
@@ -286,27 +289,45 @@ class TypeReader:
         param = like_name(cls) if kind == "model" else param_name(cls)
         sent, sent_imports = (param,), _sent(param)
         if kind == "model":
-            decode, found = f"{cls}.from_dict", frozenset({Import("models", module, cls), _parts("parts_type")})
-            kinds: frozenset[JsonKind] = frozenset({"object"})
-            form, made = f"parts_type({cls})", f"{cls}.from_parts({SOURCE})"
             return Type(
-                (cls,), kinds, f"{decode}({SOURCE})", decode, False, found, sent, sent_imports, None, form, made
+                (cls,),
+                frozenset({"object"}),
+                decode=template("MODEL.from_dict(SOURCE)", MODEL=cls, SOURCE=HOLE),
+                function=template("MODEL.from_dict", MODEL=cls),
+                imports=frozenset({Import("models", module, cls), _parts("parts_type")}),
+                sent=sent,
+                sent_imports=sent_imports,
+                form=template("parts_type(MODEL)", MODEL=cls),
+                made=template("MODEL.from_parts(SOURCE)", MODEL=cls, SOURCE=HOLE),
             )
         if kind == "union":
             decode = f"decode_{module}"
-            found = frozenset({Import("unions", module, cls), Import("unions", module, decode)})
-            nullable = NULL in _members(self.document.schemas[name])
-            kinds = self._kinds(name, place)
-            code = f"{decode}({SOURCE})"
+            code = template("DECODE(SOURCE)", DECODE=decode, SOURCE=HOLE)
             if self._has_plain_string(name):
                 # What a union of a string and something else mostly is; a call less for every piece of a stream.
-                code = f"value if isinstance(value := {SOURCE}, str) else {decode}(value)"
-            type_ = Type((cls,), kinds, code, decode, nullable, found, sent, sent_imports)
+                code = template(
+                    "value if isinstance(value := SOURCE, str) else DECODE(value)", DECODE=decode, SOURCE=HOLE
+                )
+            type_ = Type(
+                (cls,),
+                self._kinds(name, place),
+                decode=code,
+                function=template(decode),
+                nullable=NULL in _members(self.document.schemas[name]),
+                imports=frozenset({Import("unions", module, cls), Import("unions", module, decode)}),
+                sent=sent,
+                sent_imports=sent_imports,
+            )
             if not self.has_parts(name, place):
                 return type_
             parts = f"{module}_parts"
-            found |= {Import("unions", module, parts), _parts("MAKERS")}
-            return evolve(type_, imports=found, form=f"{parts}()", made=f"MAKERS[{SOURCE}.__class__]({SOURCE})")
+            return evolve(
+                type_,
+                imports=type_.imports | {Import("unions", module, parts), _parts("MAKERS")},
+                form=template("PARTS()", PARTS=parts),
+                made=template("MAKERS[SOURCE.__class__](SOURCE)", SOURCE=HOLE),
+                text_reader=Import("unions", module, f"read_{module}"),
+            )
         if kind == "enum":
             if not self.is_alias_enum(name):
                 return self._literals(self.document.schemas[name], self.document.place(name))
@@ -403,11 +424,16 @@ class TypeReader:
         if kind == "string" and schema.get("format") == "date-time":
             instant = Import("datetime", "datetime", "datetime")
             found = frozenset({*map(_decoding, ("parse_instant", "read_instant", "in_utc")), instant})
-            # What `parse_instant` does, a call less: nearly every object has a date.
-            decode = f"value if (value := read_instant({SOURCE})).tzinfo else in_utc(value)"
-            kinds: frozenset[JsonKind] = frozenset({"string"})
-            sent = ("datetime", "str")
-            return Type(("datetime",), kinds, decode, "parse_instant", False, found, sent, frozenset({instant}))
+            return Type(
+                ("datetime",),
+                frozenset({"string"}),
+                # What `parse_instant` does, a call less: nearly every object has a date.
+                decode=template("value if (value := read_instant(SOURCE)).tzinfo else in_utc(value)", SOURCE=HOLE),
+                function=template("parse_instant"),
+                imports=found,
+                sent=("datetime", "str"),
+                sent_imports=frozenset({instant}),
+            )
         if kind == "array":
             return self._array(self.read(schema.get("items", True), f"{place}/items"))
         if kind == "object":
@@ -424,31 +450,33 @@ class TypeReader:
 
     def _array(self, item: Type) -> Type:
         parts, sent = (f"list[{item.written}]",), (f"Sequence[{item.sent_written}]",)
+        type_ = Type(parts, frozenset({"array"}), imports=item.imports, sent=sent, sent_imports=item.sent_imports)
         if item.decode is None:
-            return Type(parts, frozenset({"array"}), None, None, False, item.imports, sent, item.sent_imports)
-        found = item.runtime() | {_decoding("each"), _decoding("array")}
-        decode, function = f"[{_inner(item, item.decode)} for item in each({SOURCE})]", f"array({item.callable()})"
-        found |= {_decoding("read_array")}
-        placed = f"read_array({item.callable()}, {SOURCE})"
-        form = made = None
-        if item.form is not None:
-            form, made = f"list_of({item.form_written})", f"[{_inner(item, item.made)} for item in {SOURCE}]"
-        kinds: frozenset[JsonKind] = frozenset({"array"})
-        return Type(parts, kinds, decode, function, False, found, sent, item.sent_imports, placed, form, made)
+            return type_
+        function = item.callable()
+        return evolve(
+            type_,
+            imports=item.runtime() | {*map(_decoding, ("each", "array", "read_array"))},
+            decode=_each("[CODE for item in each(SOURCE)]", item, item.decode),
+            function=template("array(ITEM)", ITEM=function),
+            placed=template("read_array(ITEM, SOURCE)", ITEM=function, SOURCE=HOLE),
+            form=item.form_written and template("list_of(FORM)", FORM=item.form_written),
+            made=item.made and _each("[CODE for item in SOURCE]", item, item.made),
+        )
 
     def _map(self, item: Type) -> Type:
         parts, sent = (f"dict[str, {item.written}]",), (f"Mapping[str, {item.sent_written}]",)
+        type_ = Type(parts, frozenset({"object"}), imports=item.imports, sent=sent, sent_imports=item.sent_imports)
         if item.decode is None:
-            return Type(parts, frozenset({"object"}), None, None, False, item.imports, sent, item.sent_imports)
-        found = item.runtime() | {_decoding("entries"), _decoding("mapping")}
-        decode = f"{{key: {_inner(item, item.decode)} for key, item in entries({SOURCE}).items()}}"
-        function = f"mapping({item.callable()})"
-        form = made = None
-        if item.form is not None:
-            form = f"dict_of({item.form_written})"
-            made = f"{{key: {_inner(item, item.made)} for key, item in {SOURCE}.items()}}"
-        kinds: frozenset[JsonKind] = frozenset({"object"})
-        return Type(parts, kinds, decode, function, False, found, sent, item.sent_imports, None, form, made)
+            return type_
+        return evolve(
+            type_,
+            imports=item.runtime() | {*map(_decoding, ("entries", "mapping"))},
+            decode=_each("{key: CODE for key, item in entries(SOURCE).items()}", item, item.decode),
+            function=template("mapping(ITEM)", ITEM=item.callable()),
+            form=item.form_written and template("dict_of(FORM)", FORM=item.form_written),
+            made=item.made and _each("{key: CODE for key, item in SOURCE.items()}", item, item.made),
+        )
 
 
 def check_words(schema: Schema, place: str) -> None:
@@ -466,10 +494,12 @@ def check_words(schema: Schema, place: str) -> None:
         raise SpecError(place, "has a discriminator and no members; list them in a oneOf")
 
 
-def _inner(item: Type, code: str | None) -> str:
-    """Code that makes one item of a comprehension, where a second name would be one too many."""
-    made = str(code).replace(SOURCE, "item")
-    return f"None if item is None else {made}" if item.nullable else made
+def _each(text: str, item: Type, code: ast.expr) -> ast.expr:
+    """Return a comprehension whose items `code` makes, where a second name would be one too many."""
+    made = over(code, template("item"))
+    if item.nullable:
+        made = template("None if item is None else CODE", CODE=made)
+    return template(text, CODE=made, SOURCE=HOLE)
 
 
 def _members(schema: Schema) -> list[Any]:

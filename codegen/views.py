@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import ast
 from collections.abc import Iterable
 from typing import Any
 
 from attrs import evolve, frozen
 
 from codegen.docs import DEPRECATED, docstring, escaped
+from codegen.expressions import attribute, binds, constant, item, over, printed, qualified, template
 from codegen.models import Field, Library, Model, Union
-from codegen.types import SOURCE, Import, Type
+from codegen.types import Import, Type
 
 WAITS = (
     "The items are decoded when they are first asked for: one that is malformed raises `DecodeError` then, which names"
@@ -38,6 +39,7 @@ class FieldView:
     expression: str
     made: str
     form: str | None
+    instant: bool
 
 
 @frozen
@@ -80,8 +82,7 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
     type_ = _through_modules(field.type, late)
     waits = not late.isdisjoint(type_.imports)
     annotation = type_.written if field.required or field.tag is not None else type_.optional
-    quoted = repr(field.name)
-    source = f"parts.{field.name}" if field.required else "value"
+    source = attribute("parts", field.name) if field.required else template("value")
     made, form = type_.from_parts(source), type_.form_written
     if waits:
         # Models that hold each other have no struct that could hold the other's.
@@ -90,13 +91,14 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
         made, form = source, None
         default = f" = {field.tag!r}"
         decoder = f"Tag({field.tag!r}, {field.earlier!r})" if field.earlier else f"Tag({field.tag!r})"
-        expression = repr(field.tag)
+        expression: ast.expr = constant(field.tag)
     else:
         default = "" if field.required else " = ABSENT"
-        decoder = type_.callable() or "None"
-        if waits:
-            decoder = f"lambda value: {decoder}(value)"
-        expression = type_.expression(f"data[{field.wire!r}]")
+        function = type_.callable()
+        if function is not None and waits:
+            function = template("lambda value: FUNCTION(value)", FUNCTION=function)
+        decoder = printed(function) if function is not None else "None"
+        expression = type_.expression(item("data", field.wire))
     return FieldView(
         name=field.name,
         annotation=annotation,
@@ -105,12 +107,13 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
             f"{field.description}\n\n{WAITS}".strip() if field.lazy else field.description, deprecated=field.deprecated
         ),
         key=repr(field.wire),
-        quoted=quoted,
+        quoted=repr(field.name),
         required=field.required,
         decoder=decoder,
-        expression=expression,
-        made=made,
-        form=form,
+        expression=printed(expression),
+        made=printed(made),
+        form=printed(form) if form is not None else None,
+        instant=binds(expression, "read_instant"),
     )
 
 
@@ -138,7 +141,7 @@ def model_view(model: Model, cycles: frozenset[str]) -> ModelView:
         # An uppercase name means a constant to pyright; here the API chose it.
         shouts=any(f.name.isupper() for f in fields),
         # Pyright follows the types of one name through some thirty fields that are taken in two steps, and no further.
-        many=sum("(value := read_instant" in f.expression for f in fields) > MANY,
+        many=sum(f.instant for f in fields) > MANY,
         imports=import_lines(model.imports - late, "models"),
         typing_imports=import_lines((i for i in unions if i.name != _decoder(i)), "models"),
         # The names are needed when something is decoded, by then both modules are loaded.
@@ -163,20 +166,19 @@ def _through_modules(type_: Type, late: frozenset[Import]) -> Type:
     A union's module imports the models of its members, and may be at that when one of them imports it in turn: then
     the module is there, its decoder is not yet.
     """
-    for item in late:
-        if item.kind == "unions" and item.name == _decoder(item) and type_.decode and type_.function:
-            name, full = rf"\b{item.name}\b", f"{_union_module(item)}.{item.name}"
-            type_ = evolve(type_, decode=re.sub(name, full, type_.decode), function=re.sub(name, full, type_.function))
-    return type_
+    modules = {i.name: _union_module(i) for i in late if i.kind == "unions" and i.name == _decoder(i)}
+    if type_.decode is None or type_.function is None:
+        return type_
+    return evolve(type_, decode=qualified(type_.decode, modules), function=qualified(type_.function, modules))
 
 
 def decoded(source: str, type_: Type) -> str:
-    """Code that decodes a whole answer, or a whole member of a union."""
+    """Return code that decodes a whole answer, or a whole member of a union, which stands under the name `source`."""
     # Not `expression`: `array` and its like name the index where an item is at fault, which is worth their price here.
     if type_.placed is not None and not type_.nullable:
-        return type_.placed.replace(SOURCE, source)
+        return printed(over(type_.placed, template(source)))
     function = type_.callable()
-    return f"{function}({source})" if function else source
+    return f"{printed(function)}({source})" if function is not None else source
 
 
 @frozen
@@ -208,12 +210,14 @@ class UnionView:
 
 def union_view(union: Union) -> UnionView:
     """A union for its template."""
+
+    def decoder(type_: Type) -> str:
+        return printed(type_.function) if type_.function is not None else ""
+
     names = [part for m in union.members for part in m.type.parts]
     if union.tag is not None:
         names.append(f"Unknown{union.name}")
-        rows = [
-            RowView(repr(tag), str(m.type.function), "", "", m.type.parts[0]) for m in union.members for tag in m.tags
-        ]
+        rows = [RowView(repr(tag), decoder(m.type), "", "", m.type.parts[0]) for m in union.members for tag in m.tags]
     else:
         rows = [RowView("", "", m.test, decoded("value", m.type), "") for m in union.members]
     return UnionView(

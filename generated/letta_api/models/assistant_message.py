@@ -63,7 +63,7 @@ class AssistantMessage(Model):
                 self = create(cls)
                 self.id = data["id"]
                 self.content = (
-                    value if isinstance(value := data["content"], str) else decode_assistant_message_content(value)
+                    value if isinstance((value := data["content"]), str) else decode_assistant_message_content(value)
                 )
                 self.date = value if (value := read_instant(data["date"])).tzinfo else in_utc(value)
                 self.is_err = data["is_err"]
@@ -84,7 +84,7 @@ class AssistantMessage(Model):
     def from_parts(cls, parts: Any) -> Self:
         self = create(cls)
         self.id = parts.id
-        self.content = value if isinstance(value := parts.content, str) else decode_assistant_message_content(value)
+        self.content = value if isinstance((value := parts.content), str) else decode_assistant_message_content(value)
         self.date = value if (value := read_instant(parts.date)).tzinfo else in_utc(value)
         if (value := parts.is_err) is not ABSENT:
             self.is_err = value

@@ -31,7 +31,7 @@ class ConflictDetail(Model):
             if len(data) >= 2:
                 self = create(cls)
                 self.detail = (
-                    value if isinstance(value := data["detail"], str) else decode_conflict_detail_detail(value)
+                    value if isinstance((value := data["detail"]), str) else decode_conflict_detail_detail(value)
                 )
                 self.run_id = data["run_id"]
                 self._extra = None if len(data) == 2 else cls._unknown(data)
@@ -43,7 +43,7 @@ class ConflictDetail(Model):
     @classmethod
     def from_parts(cls, parts: Any) -> Self:
         self = create(cls)
-        self.detail = value if isinstance(value := parts.detail, str) else decode_conflict_detail_detail(value)
+        self.detail = value if isinstance((value := parts.detail), str) else decode_conflict_detail_detail(value)
         if (value := parts.run_id) is not ABSENT:
             self.run_id = value
         self._extra = None

@@ -149,7 +149,7 @@ class ConversationMessageRequest(Model):
                     None
                     if (value := data["input"]) is None
                     else value
-                    if isinstance(value := value, str)
+                    if isinstance(value, str)
                     else decode_conversation_message_request_input(value)
                 )
                 self.max_steps = data["max_steps"]
@@ -200,7 +200,7 @@ class ConversationMessageRequest(Model):
                 None
                 if value is None
                 else value
-                if isinstance(value := value, str)
+                if isinstance(value, str)
                 else decode_conversation_message_request_input(value)
             )
         if (value := parts.max_steps) is not ABSENT:

@@ -47,7 +47,7 @@ class InternalToolReturn(Model):
                     None
                     if (value := data["func_response"]) is None
                     else value
-                    if isinstance(value := value, str)
+                    if isinstance(value, str)
                     else decode_internal_tool_return_func_response(value)
                 )
                 self.stderr = data["stderr"]
@@ -68,7 +68,7 @@ class InternalToolReturn(Model):
                 None
                 if value is None
                 else value
-                if isinstance(value := value, str)
+                if isinstance(value, str)
                 else decode_internal_tool_return_func_response(value)
             )
         if (value := parts.stderr) is not ABSENT:

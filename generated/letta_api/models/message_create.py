@@ -52,7 +52,7 @@ class MessageCreate(Model):
             if len(data) >= 8 and data["type"] == "message":
                 self = create(cls)
                 self.content = (
-                    value if isinstance(value := data["content"], str) else decode_message_create_content(value)
+                    value if isinstance((value := data["content"]), str) else decode_message_create_content(value)
                 )
                 self.role = data["role"]
                 self.batch_item_id = data["batch_item_id"]
@@ -70,7 +70,7 @@ class MessageCreate(Model):
     @classmethod
     def from_parts(cls, parts: Any) -> Self:
         self = create(cls)
-        self.content = value if isinstance(value := parts.content, str) else decode_message_create_content(value)
+        self.content = value if isinstance((value := parts.content), str) else decode_message_create_content(value)
         self.role = parts.role
         if (value := parts.batch_item_id) is not ABSENT:
             self.batch_item_id = value

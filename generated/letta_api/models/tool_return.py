@@ -41,7 +41,7 @@ class ToolReturn(Model):
                 self.status = data["status"]
                 self.tool_call_id = data["tool_call_id"]
                 self.tool_return = (
-                    value if isinstance(value := data["tool_return"], str) else decode_tool_return_tool_return(value)
+                    value if isinstance((value := data["tool_return"]), str) else decode_tool_return_tool_return(value)
                 )
                 self.stderr = data["stderr"]
                 self.stdout = data["stdout"]
@@ -58,7 +58,7 @@ class ToolReturn(Model):
         self.status = parts.status
         self.tool_call_id = parts.tool_call_id
         self.tool_return = (
-            value if isinstance(value := parts.tool_return, str) else decode_tool_return_tool_return(value)
+            value if isinstance((value := parts.tool_return), str) else decode_tool_return_tool_return(value)
         )
         if (value := parts.stderr) is not ABSENT:
             self.stderr = value

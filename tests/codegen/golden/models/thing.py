@@ -45,7 +45,7 @@ class Thing(Model):
                 self.colour = data["colour"]
                 self.pet = None if (value := data["pet"]) is None else decode_pet(value)
                 self.parts = [Thing.from_dict(item) for item in each(data["parts"])]
-                self.label = value if isinstance(value := data["label"], str) else decode_thing_label(value)
+                self.label = value if isinstance((value := data["label"]), str) else decode_thing_label(value)
                 self._extra = None if len(data) == 6 else cls._unknown(data)
                 return self
         except FAULTS:
@@ -64,7 +64,7 @@ class Thing(Model):
         if (value := parts.parts) is not ABSENT:
             self.parts = [Thing.from_dict(item) for item in each(value)]
         if (value := parts.label) is not ABSENT:
-            self.label = value if isinstance(value := value, str) else decode_thing_label(value)
+            self.label = value if isinstance(value, str) else decode_thing_label(value)
         self._extra = None
         return self
 

@@ -1,0 +1,111 @@
+"""Python expressions as syntax trees, which are printed when they are complete.
+
+Text of the document enters a tree as a constant only, so that no text is ever searched or replaced: whatever a key or a
+literal holds, it cannot become code, and code is not found in it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from typing import Any
+
+HOLE = ast.Name("$source$")
+"""Stands in an expression for the value that it is about. No identifier and no constant is like it."""
+
+
+def template(text: str, **parts: ast.expr | str | None) -> ast.expr:
+    """Return one of our own expressions with other expressions in place of its names.
+
+    Args:
+        text: Python code. It is a constant of the generator, never made of the document.
+        parts: What stands in place of each name: an expression, or the name of a class or a function.
+    """
+    trees = {name: part if isinstance(part, ast.expr) else _identifier(part) for name, part in parts.items()}
+    return _replaced(ast.parse(text, mode="eval").body, lambda node: trees.get(node.id, node))
+
+
+def _identifier(name: object) -> ast.Name:
+    if not isinstance(name, str) or not name.isidentifier():
+        raise ValueError(f"part must be an expression or an identifier, got {name!r}")
+    return ast.Name(name)
+
+
+def constant(value: str | int | bool) -> ast.Constant:
+    """Return the expression of a literal, whatever text it is."""
+    return ast.Constant(value)
+
+
+def item(owner: str, key: str) -> ast.expr:
+    """Return the expression of what an object holds under any key."""
+    return template("OWNER[KEY]", OWNER=owner, KEY=constant(key))
+
+
+def attribute(owner: str, name: str) -> ast.expr:
+    """Return the expression of an attribute."""
+    return ast.Attribute(_identifier(owner), _identifier(name).id)
+
+
+def over(code: ast.expr, source: ast.expr) -> ast.expr:
+    """Return `code` with `source` in place of the hole."""
+    found: ast.expr = _Simplified().visit(_replaced(code, lambda node: source if node.id == HOLE.id else node))
+    return found
+
+
+def qualified(code: ast.expr, modules: Mapping[str, str]) -> ast.expr:
+    """Return `code` with names reached through modules.
+
+    Args:
+        code: An expression.
+        modules: The module for each name.
+    """
+
+    def through(node: ast.Name) -> ast.expr:
+        return ast.Attribute(ast.Name(modules[node.id]), node.id) if node.id in modules else node
+
+    return _replaced(code, through)
+
+
+def binds(code: ast.expr, function: str) -> bool:
+    """Return whether an expression keeps the result of a function under a name."""
+    return any(
+        isinstance(node, ast.NamedExpr)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Name)
+        and node.value.func.id == function
+        for node in ast.walk(code)
+    )
+
+
+def printed(code: ast.expr) -> str:
+    """Return the text of a complete expression."""
+    return ast.unparse(code)
+
+
+def _replaced(code: ast.expr, replace: Callable[[ast.Name], ast.expr]) -> ast.expr:
+    """Return a copy with other expressions in place of names. What is put in is not looked at again."""
+    if isinstance(code, ast.Name):
+        return replace(code)
+    fields: dict[str, Any] = {
+        name: [_part(item, replace) for item in value] if isinstance(value, list) else _part(value, replace)
+        for name, value in ast.iter_fields(code)
+    }
+    return type(code)(**fields)
+
+
+def _part(node: object, replace: Callable[[ast.Name], ast.expr]) -> object:
+    if isinstance(node, ast.comprehension):
+        return ast.comprehension(
+            node.target, _replaced(node.iter, replace), [_replaced(each, replace) for each in node.ifs], node.is_async
+        )
+    return _replaced(node, replace) if isinstance(node, ast.expr) else node
+
+
+class _Simplified(ast.NodeTransformer):
+    """Leaves out that a name is bound to itself."""
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.expr:
+        if isinstance(node.value, ast.Name) and node.value.id == node.target.id:
+            return node.value
+        self.generic_visit(node)
+        return node
