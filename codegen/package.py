@@ -30,7 +30,6 @@ class PackageView:
     """A whole package.
 
     Attributes:
-        headers: whether any operation has a header parameter.
         streams: whether any operation answers with events.
         models: by class name.
         endpoints: by module.
@@ -39,7 +38,6 @@ class PackageView:
 
     docstring: str
     version: str
-    headers: bool
     streams: bool
     library: LibraryView
     operations: list[OperationView]
@@ -58,7 +56,6 @@ def package_view(
     return PackageView(
         docstring=_package_docstring(str(info.get("title", ""))),
         version=repr(str(info.get("version", ""))),
-        headers=any(o.at("header") for o in operations),
         streams=any(o.stream for o in operations),
         library=library_view(library),
         operations=[OperationView(o.constant, operation_code(o)) for o in operations],

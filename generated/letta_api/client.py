@@ -27,7 +27,7 @@ def _prepare(client: httpx.Client | httpx.AsyncClient, request: Request, accept:
         request.path,
         params=request.query or None,
         json=request.body,
-        headers={"Accept": accept},
+        headers={**request.headers, "Accept": accept},
     )
 
 
@@ -37,8 +37,15 @@ def _checked(response: httpx.Response) -> bytes:
     try:
         body = loads(response.content)
     except ValueError:
-        body = response.text
+        body = _text(response)
     raise UnexpectedStatus(response.status_code, body)
+
+
+def _text(response: httpx.Response) -> str:
+    try:
+        return response.content.decode(response.charset_encoding or "utf-8", "replace")
+    except (LookupError, ValueError):  # a charset that Python does not know, or that is none
+        return response.content.decode("utf-8", "replace")
 
 
 def send(client: httpx.Client, request: Request) -> bytes:

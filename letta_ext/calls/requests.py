@@ -178,6 +178,9 @@ def make_call(
         ValueError: an option has an impossible value.
     """
     query, body, headers = list(request.query), request.body, config.headers
+    if request.headers:
+        check_headers(request.headers)
+        headers = merged(headers, request.headers)
     extra_query = mapping("extra_query", options.get("extra_query"))
     check_query("extra_query", extra_query)
     query += [pair for name, value in {**config.query, **extra_query}.items() for pair in query_pairs(name, value)]
@@ -196,7 +199,7 @@ def make_call(
     check_kind("response_limits", limits, ResponseLimits)
     return Call(
         operation,
-        Request(request.method, request.path, query, body),
+        Request(request.method, request.path, query, body, request.headers),
         accept,
         headers,
         timeout,

@@ -280,7 +280,7 @@ def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
 
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
     """Whether a value, as somebody gave it, has the form of an array."""
-    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview))
 
 
 def each(value: Any) -> list[Any]:
