@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,21 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 
-from codegen.faults import SpecError
+from codegen.faults import Gathering, SpecError
 
 Schema = dict[str, Any]
 """A JSON Schema as it stands in the document."""
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 SCHEMAS = "#/components/schemas/"
+
+DEEPEST = 100
+"""Levels of a document. What is deeper has no use, and no tool would get through it."""
+
+TOO_DEEP = f"is nested more than {DEEPEST} levels deep"
+
+ALIASED = 100_000
+"""Values that YAML aliases may add to a document."""
 
 
 class _Constructor(SafeConstructor):
@@ -53,40 +63,74 @@ def parse(text: str, name: str) -> dict[str, Any]:
     try:
         # JSON is YAML too, but its own parser is a hundred times as fast.
         data: Any = json.loads(text, object_pairs_hook=_unique) if text.lstrip().startswith("{") else yaml.load(text)
-    except (YAMLError, ValueError, RecursionError) as fault:
+    except RecursionError as fault:
+        raise SpecError(_deepest(text, name), TOO_DEEP) from fault
+    except (YAMLError, ValueError) as fault:
         raise SpecError(name, f"is neither valid YAML nor valid JSON: {fault}") from fault
     if not isinstance(data, dict) or not str(data.get("openapi", "")).startswith("3.1"):
         raise SpecError(name, "is not an OpenAPI 3.1 document (it needs `openapi: 3.1.0` at the top)")
-    plain: dict[str, Any] = _plain(data, "#", frozenset())
+    plain: dict[str, Any] = _Plain(len(text) + ALIASED).tree(data, "#", frozenset())
     return plain
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {twice!a:.60} is there twice")
     return found
 
 
-def _plain(node: Any, place: str, within: frozenset[int]) -> Any:
-    """The same tree with string keys only: YAML reads the status code 200 as a number, JSON cannot."""
-    if isinstance(node, dict | list):
-        if id(node) in within:
-            raise SpecError(place, "contains itself, through a YAML alias; use $ref")
-        within |= {id(node)}
-    if isinstance(node, dict):
-        return {
-            _text(_key(key), place): _plain(value, f"{place}/{escape(_key(key))}", within)
-            for key, value in node.items()
-        }
-    if isinstance(node, list):
-        return [_plain(value, f"{place}/{n}", within) for n, value in enumerate(node)]
-    if isinstance(node, str):
-        return _text(node, place)
-    if node is None or isinstance(node, bool | int) or (isinstance(node, float) and math.isfinite(node)):
-        return node
-    raise SpecError(place, f"is {node!r}, which JSON cannot hold")
+def _deepest(text: str, name: str) -> str:
+    """Return where a text is nested too deeply for its parser, as its name and the line."""
+    depth = 0
+    for match in _BRACKETS.finditer(text):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match[0], 0)
+        if depth > DEEPEST:
+            return f"{name}:{text.count(chr(10), 0, match.start()) + 1}"
+    return name
+
+
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+class _Plain:
+    """Copies a tree with string keys only: YAML reads the status code 200 as a number, JSON cannot.
+
+    Args:
+        most: How many values the copy may have. Each takes a character of the text, unless an alias repeats it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+
+    def tree(self, node: Any, place: str, within: frozenset[int]) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise SpecError(
+                place, f"is reached by YAML aliases that make more than {ALIASED:,} values of a few; use $ref"
+            )
+        if isinstance(node, dict | list):
+            if id(node) in within:
+                raise SpecError(place, "contains itself, through a YAML alias; use $ref")
+            if len(within) >= DEEPEST:
+                raise SpecError(place, TOO_DEEP)
+            within |= {id(node)}
+        if isinstance(node, dict):
+            out = {}
+            for key, value in node.items():
+                word = _text(_key(key), place)
+                if word in out:
+                    raise SpecError(f"{place}/{escape(word)}", "is there twice, as text and as a number or a boolean")
+                out[word] = self.tree(value, f"{place}/{escape(word)}", within)
+            return out
+        if isinstance(node, list):
+            return [self.tree(value, f"{place}/{n}", within) for n, value in enumerate(node)]
+        if isinstance(node, str):
+            return _text(node, place)
+        if node is None or isinstance(node, bool | int) or (isinstance(node, float) and math.isfinite(node)):
+            return node
+        raise SpecError(place, f"is {node!r}, which JSON cannot hold")
 
 
 def _key(key: Any) -> str:
@@ -102,6 +146,15 @@ def _text(text: str, place: str) -> str:
 def escape(part: str) -> str:
     """One segment of a JSON pointer."""
     return part.replace("~", "~0").replace("/", "~1")
+
+
+def unescape(part: str) -> str:
+    """The key that a segment of a JSON pointer means."""
+    return part.replace("~1", "/").replace("~0", "~")
+
+
+IGNORED_HEADERS = frozenset({"accept", "authorization", "content-type"})
+"""Header parameters that have no effect, as OpenAPI has it: the media types and the security schemes say these."""
 
 
 @frozen
@@ -153,13 +206,16 @@ class Document:
     def follow(self, ref: str, place: str) -> Any:
         """What a local `$ref` points at."""
         if not ref.startswith("#/"):
-            raise SpecError(place, f"$ref {ref!r} leaves the document; put the schema into components")
+            raise SpecError(place, f"$ref {ref!a:.200} leaves the document; put the schema into components")
         node: Any = self.data
         for part in ref[2:].split("/"):
-            key = part.replace("~1", "/").replace("~0", "~")
-            if not isinstance(node, dict) or key not in node:
-                raise SpecError(place, f"$ref {ref!r} points at nothing")
-            node = node[key]
+            key = unescape(part)
+            if isinstance(node, dict) and key in node:
+                node = node[key]
+            elif isinstance(node, list) and key.isdecimal() and int(key) < len(node):
+                node = node[int(key)]
+            else:
+                raise SpecError(place, f"$ref {ref!a:.200} points at nothing")
         return node
 
     def locate(self, node: Any, place: str) -> tuple[Any, str]:
@@ -168,8 +224,10 @@ class Document:
         while isinstance(node, dict) and "$ref" in node:
             ref = str(node["$ref"])
             if ref in seen:
-                raise SpecError(place, f"$ref {ref!r} leads back to itself")
+                raise SpecError(place, f"$ref {ref!a:.200} leads back to itself")
             seen.add(ref)
+            if not ref.startswith(("#/components/", "#/paths/")):
+                raise SpecError(place, f"$ref {ref!a:.200} points at what is neither a component nor in a path")
             node, place = self.follow(ref, place), ref
         return node, place
 
@@ -181,24 +239,32 @@ class Document:
         """Every operation, in document order, with the parameters of its path item."""
         found: list[Operation] = []
         seen: dict[str, str] = {}
+        gathering = Gathering()
         for path, item in self.data.get("paths", {}).items():
             at = f"#/paths/{escape(path)}"
-            if "$ref" in item:
-                raise SpecError(at, "refers to a path elsewhere; write its methods here")
-            for method in METHODS:
-                if method not in item:
-                    continue
-                place, data = f"{at}/{method}", item[method]
-                if not (name := data.get("operationId")):
-                    raise SpecError(place, "has no operationId, which names it on the client")
-                if other := seen.get(name):
-                    raise SpecError(place, f"has the operationId {name!r} of {other}")
-                seen[name] = place
-                own = self._parameters(data, place)
-                taken = {(p.data["in"], p.data["name"]) for p in own}
-                own += [p for p in self._parameters(item, at) if (p.data["in"], p.data["name"]) not in taken]
-                found.append(Operation(path, method, data, own, place))
+            with gathering.block():
+                if "$ref" in item:
+                    raise SpecError(at, "refers to a path elsewhere; write its methods here")
+                for method in METHODS:
+                    if method in item:
+                        with gathering.block():
+                            found.append(self._operation(path, method, seen))
+        gathering.done()
         return found
+
+    def _operation(self, path: str, method: str, seen: dict[str, str]) -> Operation:
+        at = f"#/paths/{escape(path)}"
+        item = self.data["paths"][path]
+        place, data = f"{at}/{method}", item[method]
+        if not (name := data.get("operationId")):
+            raise SpecError(place, "has no operationId, which names it on the client")
+        if other := seen.get(name):
+            raise SpecError(place, f"has the operationId {name!a:.60} of {other}")
+        seen[name] = place
+        own = self._parameters(data, place)
+        taken = {(p.data["in"], p.data["name"]) for p in own}
+        own += [p for p in self._parameters(item, at) if (p.data["in"], p.data["name"]) not in taken]
+        return Operation(path, method, data, own, place)
 
     def _parameters(self, owner: dict[str, Any], place: str) -> list[Parameter]:
         found = []
@@ -206,9 +272,8 @@ class Document:
             if node is None:
                 continue  # see lenient.py
             data, at = self.locate(node, f"{place}/parameters/{n}")
-            if not isinstance(data, dict) or "name" not in data:
-                raise SpecError(at, "is no parameter")
-            found.append(Parameter(data, at))
+            if data["in"] != "header" or data["name"].lower() not in IGNORED_HEADERS:
+                found.append(Parameter(data, at))
         return found
 
     def copy(self) -> Document:
@@ -221,7 +286,7 @@ def ref_name(schema: Any) -> str | None:
     if isinstance(schema, dict):
         ref = schema.get("$ref")
         if isinstance(ref, str) and ref.startswith(SCHEMAS):
-            return ref.removeprefix(SCHEMAS)
+            return unescape(ref.removeprefix(SCHEMAS))
     return None
 
 
@@ -242,7 +307,7 @@ def referring(node: Any, names: dict[str, str]) -> Any:
     return out
 
 
-def _new_ref(ref: str, names: dict[str, str]) -> str:
+def _new_ref(ref: Any, names: dict[str, str]) -> Any:
     # A mapping may hold a bare component name instead of a reference.
     name = ref_name({"$ref": ref}) or ref
-    return SCHEMAS + names[name] if name in names else ref
+    return SCHEMAS + escape(names[name]) if isinstance(name, str) and name in names else ref

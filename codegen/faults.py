@@ -35,21 +35,23 @@ class Gathering:
     """Gathers the faults of many blocks, each of which ends at its first, and raises them together."""
 
     def __init__(self) -> None:
-        self.faults: list[SpecError] = []
+        self.faults: dict[str, SpecError] = {}
 
     @contextmanager
     def block(self) -> Generator[None, None, None]:
-        """Keeps the fault of a block."""
+        """Keeps the faults of a block, one for each place."""
         try:
             yield
+        except SpecErrors as several:
+            for fault in several.faults:
+                self.faults.setdefault(fault.place, fault)
         except SpecError as fault:
-            if fault.place not in {known.place for known in self.faults}:
-                self.faults.append(fault)
+            self.faults.setdefault(fault.place, fault)
 
     def done(self) -> None:
         """Raises what was gathered, if anything was."""
         if self.faults:
-            raise SpecErrors(self.faults)
+            raise SpecErrors(list(self.faults.values()))
 
 
 class GeneratorFailure(Exception):  # noqa: N818 - it is no error of ours

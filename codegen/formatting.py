@@ -16,12 +16,12 @@ def format_package(folder: Path) -> None:
     """Sorts and merges imports, drops unused ones, formats.
 
     Raises:
-        GeneratorFailure: ruff cannot read a file, which means that a template wrote something that is no Python.
+        GeneratorFailure: a file is no Python, or uses a name that it does not have.
     """
     _ruff("check", *FIXED, "--fix-only", "--quiet", "--select=I,F401", str(folder))
     _ruff("format", *FIXED, "--config=format.line-ending='lf'", str(folder))
-    # What could not be parsed is passed over by --fix-only: ask once more, for syntax alone.
-    _ruff("check", *FIXED, "--quiet", "--select=E9", str(folder))
+    # What could not be parsed is passed over by --fix-only: ask for syntax again, and for names that nothing defines.
+    _ruff("check", *FIXED, "--quiet", "--ignore-noqa", "--select=E9,F811,F821,F822,F823", str(folder))
 
 
 def _ruff(*arguments: str) -> None:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from codegen.document import SCHEMAS, Document, Schema, escape, referring
-from codegen.faults import SpecError
-from codegen.names import RESERVED_CLASSES, RESERVED_UNIONS, class_name, like_name, module_name, usable
-from codegen.types import NULL
+from codegen.document import SCHEMAS, Document, Schema, escape, ref_name, referring
+from codegen.faults import Gathering, SpecError
+from codegen.names import RESERVED_CLASSES, RESERVED_UNIONS, Numbers, class_name, like_name, module_name, usable
+from codegen.types import NULL, READ
+from codegen.words import ANNOTATIONS, TYPE_WORDS, is_instant
 
 NEEDS_NAME = ("properties", "allOf")
+
+APART = ANNOTATIONS | {"type", "format", "enum", "const"}
+"""What a scalar is made of, which can stand in an `allOf` beside the rest of it."""
 
 
 def hoist(document: Document) -> Document:
@@ -28,9 +32,12 @@ class _Hoister:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.schemas = document.schemas
+        self.numbers = Numbers()
 
     def run(self) -> None:
         for name in list(self.schemas):
+            if isinstance(self.schemas[name], bool) and self.schemas[name]:
+                self.schemas[name] = {}  # any JSON
             self.inside(self.schemas[name], name, self.document.place(name))
         for operation in self.document.operations():
             stem = class_name(operation.id)
@@ -46,13 +53,14 @@ class _Hoister:
     def content(self, node: Any, name: str, place: str) -> None:
         node, place = self.document.locate(node, place)
         for media, data in (node or {}).get("content", {}).items():
-            if "schema" in data:
+            if "schema" in data and media in READ:
                 data["schema"] = self.visit(data["schema"], name, f"{place}/content/{escape(media)}/schema")
 
     def inside(self, schema: Any, name: str, place: str) -> None:
         """Hoists what lies below a schema that has a name already."""
         if not isinstance(schema, dict):
             return
+        _simplify(schema)
         for key, value in schema.get("properties", {}).items():
             schema["properties"][key] = self.visit(value, name + class_name(key), f"{place}/properties/{escape(key)}")
         for word, suffix in (("items", "Item"), ("additionalProperties", "Value")):
@@ -71,6 +79,7 @@ class _Hoister:
         """The schema, or a reference to the component that it became."""
         if not isinstance(schema, dict) or "$ref" in schema:
             return schema
+        _simplify(schema)
         word = "anyOf" if "anyOf" in schema else "oneOf"
         members = schema.get(word, [])
         others = [m for m in members if m != NULL]
@@ -92,13 +101,30 @@ class _Hoister:
         return schema
 
     def add(self, schema: Schema, name: str, place: str) -> Schema:
-        unique, count = name, 2
-        while unique in self.schemas:
-            unique, count = f"{name}{count}", count + 1
+        unique = self.numbers.unique(name, lambda each: each not in self.schemas)
         self.schemas[unique] = schema
         self.document.origins[unique] = place
         self.inside(schema, unique, place)
-        return {"$ref": SCHEMAS + unique}
+        return {"$ref": SCHEMAS + escape(unique)}
+
+
+def _simplify(schema: Schema) -> None:
+    """Takes out of a schema what changes nothing of how its values are read, and takes in a type that stands apart."""
+    if schema.get("additionalProperties") is False:
+        del schema["additionalProperties"]  # a newer server adds fields, which are kept
+    if "properties" in schema:
+        for word in ("anyOf", "oneOf", "allOf"):
+            if word in schema and all(_only_constrains(member) for member in schema[word]):
+                del schema[word]
+    if len(schema.get("allOf", [])) == 1 and isinstance(schema["allOf"][0], dict):
+        (member,) = schema["allOf"]
+        if member.keys() <= APART and (member.keys() & schema.keys()) <= ANNOTATIONS:
+            del schema["allOf"]
+            schema.update(member | schema)
+
+
+def _only_constrains(schema: Any) -> bool:
+    return isinstance(schema, dict) and schema.keys() <= ANNOTATIONS | {"required", "not"}
 
 
 def _plain(schema: Any) -> bool:
@@ -107,14 +133,14 @@ def _plain(schema: Any) -> bool:
         return True
     if any(word in schema for word in ("$ref", "properties", "allOf", "anyOf", "oneOf")):
         return False
-    if schema.get("format") == "date-time":
+    if is_instant(schema):
         return False
     return _plain(schema.get("items", True)) and _plain(schema.get("additionalProperties", True))
 
 
 def _single_ref(schema: Schema) -> bool:
     parts = schema.get("allOf", [])
-    return len(parts) == 1 and "$ref" in parts[0] and "properties" not in schema
+    return len(parts) == 1 and isinstance(parts[0], dict) and "$ref" in parts[0] and "properties" not in schema
 
 
 def _rename(document: Document) -> Document:
@@ -125,21 +151,59 @@ def _rename(document: Document) -> Document:
     """
     taken: set[str] = set()
     names: dict[str, str] = {}
-    for name, schema in document.schemas.items():
+    numbers = Numbers()
+    gathering = Gathering()
+
+    def free(unique: str) -> bool:
+        return taken.isdisjoint(_own_names(unique))
+
+    aliases = _aliases(document)
+    schemas = {name: schema for name, schema in document.schemas.items() if name not in aliases}
+    for name, schema in schemas.items():
         base = class_name(name)
-        if not usable(base):
-            raise SpecError(document.place(name), f"has a name that makes no Python class: {base!a:.60}")
-        if base in RESERVED_CLASSES:
-            base += "Object"
-        if base in RESERVED_UNIONS and ("anyOf" in schema or "oneOf" in schema):
-            base += "Union"
-        unique, count = base, 2
-        while not taken.isdisjoint(own := {unique, module_name(unique), f"Unknown{unique}", like_name(unique)}):
-            unique, count = f"{base}{count}", count + 1
-        taken |= own
-        names[name] = unique
+        with gathering.block():
+            if not isinstance(schema, dict):
+                raise SpecError(document.place(name), "is the schema `false`, which no value is valid by")
+            if not usable(base):
+                raise SpecError(document.place(name), f"has a name that makes no Python class: {base!a:.60}")
+            if base in RESERVED_CLASSES:
+                base += "Object"
+            if base in RESERVED_UNIONS and ("anyOf" in schema or "oneOf" in schema):
+                base += "Union"
+            names[name] = numbers.unique(base, free)
+            taken |= _own_names(names[name])
+    gathering.done()
+    origins = {unique: document.place(name) for name, unique in names.items()}
+    names |= {name: names[target] for name, target in aliases.items()}
     data = referring(document.data, names)
     data["components"]["schemas"] = {
-        names[name]: {**referring(schema, names), "title": names[name]} for name, schema in document.schemas.items()
+        names[name]: {**referring(schema, names), "title": names[name]} for name, schema in schemas.items()
     }
-    return Document(data, {names[name]: document.place(name) for name in names})
+    return Document(data, origins)
+
+
+def _aliases(document: Document) -> dict[str, str]:
+    """The components that are others by another name, with those that they are in the end.
+
+    What leads nowhere, or back to itself, is none: it is read as a component, which says what is wrong.
+    """
+    targets = {
+        name: ref_name(schema) or ""
+        for name, schema in document.schemas.items()
+        if ref_name(schema) and schema.keys() & TYPE_WORDS == {"$ref"}
+    }
+    ends: dict[str, str] = {}
+    for name in targets:
+        chain: dict[str, None] = {}
+        at = name
+        while at in targets and at not in ends and at not in chain:
+            chain[at] = None
+            at = targets[at]
+        end = ends.get(at, "" if at in chain or at not in document.schemas else at)
+        ends |= dict.fromkeys(chain, end)
+    return {name: end for name, end in ends.items() if end}
+
+
+def _own_names(unique: str) -> set[str]:
+    """The names that a component takes in the package."""
+    return {unique, module_name(unique), f"Unknown{unique}", like_name(unique)}

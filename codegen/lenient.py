@@ -12,10 +12,12 @@ from typing import Any
 
 from attrs import frozen
 
-from codegen.document import METHODS, Document
+from codegen.document import METHODS, Document, escape, unescape
 from codegen.faults import SpecError, SpecErrors
+from codegen.words import KNOWN
 
 _SCHEMA = re.compile(r"#/components/schemas/[^/]*|#/(paths|components)/[^/]*/[^/]*(/(?!schema/)[^/]*)*?/schema(?=/|$)")
+_SHARED = re.compile(r"#/components/(?:parameters|responses|requestBodies)/[^/]*")
 _INTO_SCHEMA = re.compile(r"(/(properties/[^/]*|items|additionalProperties|(anyOf|oneOf|allOf)/\d+))*")
 
 
@@ -52,55 +54,119 @@ def relax(data: dict[str, Any], read: Callable[[dict[str, Any]], object]) -> tup
         try:
             read(data)
         except SpecErrors as several:
-            # What went with something around it is not given up again.
-            skips += [_give_up(data, f) for f in several.faults if _find(data, f.place.split("/")[1:]) is not None]
+            faults = several.faults
         except SpecError as fault:
-            skips.append(_give_up(data, fault))
+            faults = [fault]
         else:
             return data, skips
+        gone: list[Skip] = []
+        for each in faults:
+            # What went with something around it is not given up again.
+            if not any(_within(each.place, skip.place) for skip in gone):
+                gone += _give_up(data, each)
+        skips += gone
 
 
-def _give_up(data: dict[str, Any], fault: SpecError) -> Skip:
-    """Takes the smallest piece around a fault out of the document."""
-    parts = fault.place.split("/")
+def _within(place: str, other: str) -> bool:
+    return place == other or place.startswith(f"{other}/")
+
+
+def _give_up(data: dict[str, Any], fault: SpecError) -> list[Skip]:
+    """Takes the smallest piece around a fault out of the document; of what is shared, wherever it is used."""
+    if skip := _give_up_at(data, fault.place, fault):
+        return [skip]
+    if not (shared := _SHARED.match(fault.place)):
+        raise fault
+    skips: list[Skip] = []
+    for place in _uses(data, shared[0]):
+        skip = _give_up_at(data, place, fault)
+        if skip is None:
+            raise fault
+        skips.append(skip)
+    _, kind, name = shared[0].split("/")[1:]
+    del data["components"][kind][unescape(name)]
+    return skips or [Skip(shared[0], "the component is left out", fault.reason, fault.place)]
+
+
+def _give_up_at(data: dict[str, Any], start: str, fault: SpecError) -> Skip | None:
+    parts = start.split("/")
     for length in range(len(parts), 1, -1):
         place = "/".join(parts[:length])
-        owner, key = _find(data, parts[1 : length - 1]), _word(parts[length - 1])
+        owner, key = _find(data, parts[1 : length - 1]), unescape(parts[length - 1])
         if isinstance(owner, list) and key.isdigit() and int(key) < len(owner):
-            what = _give_up_item(owner, int(key), place)
+            what = _give_up_item(data, owner, int(key), place)
         elif isinstance(owner, dict) and key in owner:
             what = _give_up_entry(owner, key, place)
         else:
             what = None
         if what is not None:
             return Skip(place, what, fault.reason, fault.place)
-    raise fault
+    return None
 
 
-def _give_up_item(owner: list[Any], index: int, place: str) -> str | None:
+def _uses(data: dict[str, Any], shared: str) -> list[str]:
+    """The operations' places that refer to something shared, through others too."""
+    uses: list[str] = []
+    refs, todo = {shared}, [shared]
+    while todo:
+        ref = todo.pop()
+        for place in _references(data, ref):
+            component = _SHARED.match(place)
+            if component is None:
+                uses.append(place)
+            elif component[0] not in refs:
+                refs.add(component[0])
+                todo.append(component[0])
+    return uses
+
+
+def _references(data: dict[str, Any], ref: str) -> list[str]:
+    found: list[str] = []
+    target = unescape(ref)
+    todo: list[tuple[Any, str]] = [(data.get("components"), "#/components"), (data.get("paths"), "#/paths")]
+    while todo:
+        node, place = todo.pop()
+        if isinstance(node, dict):
+            if isinstance(node.get("$ref"), str) and unescape(node["$ref"]) == target:
+                found.append(place)
+            todo += [(value, f"{place}/{escape(key)}") for key, value in node.items()]
+        elif isinstance(node, list):
+            todo += [(value, f"{place}/{n}") for n, value in enumerate(node)]
+    return sorted(found)
+
+
+def _give_up_item(data: dict[str, Any], owner: list[Any], index: int, place: str) -> str | None:
     # A member of a union is not given up alone: with one that is any JSON, so is the whole.
-    if place.endswith(f"/parameters/{index}") and isinstance(owner[index], dict) and not owner[index].get("required"):
+    if not place.endswith(f"/parameters/{index}"):
+        return None
+    try:
+        parameter = Document(data).deref(owner[index], place)
+    except SpecError:
+        return None
+    if isinstance(parameter, dict) and not parameter.get("required"):
         owner[index] = None  # it keeps its place, so that the others keep theirs; `Document` passes over it
         return "the parameter is left out"
     return None
 
 
 def _give_up_entry(owner: dict[str, Any], key: str, place: str) -> str | None:
-    if key == "additionalProperties" and owner[key] is False:
-        del owner[key]
-        return "read as an open object"
     if is_schema(place):
         if owner[key] == {}:
             return None
         owner[key] = {}
         return "read as any JSON"
     parts = place.split("/")
+    if is_schema("/".join(parts[:-1])) and key not in KNOWN:
+        del owner[key]
+        return "the word is left out"
     if parts[-2] == "content" and len(owner) > 1:
         what = "the content type is left out"
     elif parts[1] == "paths" and len(parts) == 4 and key in METHODS:
         what = "the operation is left out"
     elif parts[1] == "paths" and len(parts) == 3:
         what = "the path is left out"
+    elif parts[1] in ("info", "x-letta-asks") and len(parts) <= 3:
+        what = "it is left out"
     else:
         return None
     del owner[key]
@@ -115,7 +181,7 @@ def is_schema(place: str) -> bool:
 
 def _find(node: Any, parts: list[str]) -> Any:
     for part in parts:
-        key = _word(part)
+        key = unescape(part)
         if isinstance(node, list) and key.isdigit() and int(key) < len(node):
             node = node[int(key)]
         elif isinstance(node, dict) and key in node:
@@ -123,7 +189,3 @@ def _find(node: Any, parts: list[str]) -> Any:
         else:
             return None
     return node
-
-
-def _word(part: str) -> str:
-    return part.replace("~1", "/").replace("~0", "~")

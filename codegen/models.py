@@ -9,7 +9,8 @@ from attrs import field, frozen
 from codegen.document import Document, Schema, escape, ref_name
 from codegen.faults import Gathering, SpecError
 from codegen.names import MODEL_NAMES, identifiers, module_name
-from codegen.types import LAZY, NULL, Import, JsonKind, Type, TypeReader, check_words
+from codegen.types import NULL, Import, JsonKind, Type, TypeReader
+from codegen.words import LAZY, check_words
 
 
 @frozen
@@ -146,15 +147,13 @@ def _earlier_tags(document: Document) -> dict[str, dict[str, set[str]]]:
         for value, ref in discriminator.get("mapping", {}).items():
             name = ref_name({"$ref": ref})
             if name is not None:
-                found.setdefault(name, {}).setdefault(discriminator["propertyName"], set()).add(value)
+                found.setdefault(name, {}).setdefault(discriminator.get("propertyName"), set()).add(value)
     return found
 
 
 def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[str]], place: str) -> Model:
     if schema.get("type", "object") not in ("object", ["object"]):
         raise SpecError(place, f"has properties but the type {schema['type']!r}")
-    if schema.get("additionalProperties") is False:
-        raise SpecError(f"{place}/additionalProperties", "closes an object; servers add fields")
     required = set(schema.get("required", []))
     if missing := required - set(schema["properties"]):
         raise SpecError(f"{place}/required", f"names {sorted(missing)!r}, which is no property")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from openapi_python_client import strings
 
@@ -69,18 +69,38 @@ def identifiers(names: Iterable[str], reserved: frozenset[str] = MODEL_NAMES) ->
 
     Keywords and reserved names get a trailing underscore, what is no identifier a clean form; the results are unique.
     """
-    wire = list(dict.fromkeys(names))
-    taken = {name for name in wire if _clean(name, reserved) == name}
+    cleaned = {name: _clean(name, reserved) for name in names}
+    taken = {name for name, clean in cleaned.items() if clean == name}
+    numbers = Numbers("_")
     out: dict[str, str] = {}
-    for name in wire:
-        clean = _clean(name, reserved)
-        if clean != name:
-            base, count = clean, 2
-            while clean in taken:
-                clean, count = f"{base}_{count}", count + 1
-            taken.add(clean)
-        out[name] = clean
+    for name, clean in cleaned.items():
+        out[name] = clean if clean == name else numbers.unique(clean, lambda each: each not in taken)
+        taken.add(out[name])
     return out
+
+
+class Numbers:
+    """Puts numbers behind names that are taken, each from where the last search for the same name has ended.
+
+    Args:
+        joint: What stands between a name and its number.
+    """
+
+    def __init__(self, joint: str = "") -> None:
+        self.joint = joint
+        self.next: dict[str, int] = {}
+
+    def unique(self, base: str, free: Callable[[str], bool]) -> str:
+        """Return the name itself, or with the first number that makes it free."""
+        if base not in self.next:
+            self.next[base] = 2
+            if free(base):
+                return base
+        while True:
+            name = f"{base}{self.joint}{self.next[base]}"
+            self.next[base] += 1
+            if free(name):
+                return name
 
 
 def _clean(name: str, reserved: frozenset[str]) -> str:

@@ -27,6 +27,8 @@ from codegen.likes import with_likes
 from codegen.models import Library
 from codegen.names import param_name
 from codegen.operations import Operation
+from codegen.types import NULL
+from codegen.words import types_of
 
 _NUMBER = re.compile(r"text (\d+)")
 """What stands for a description while datamodel-code-generator is at work."""
@@ -156,10 +158,9 @@ def _pruned(document: Document, operations: list[Operation], texts: list[str]) -
                 "properties": properties,
                 "required": required,
             }
-    reached: list[str] = []
-    for schema in schemas.values():
-        _reach(schema, document, reached)
-    for name in reached:
+    # What stands in the path, and what chooses between events and JSON, are arguments too.
+    sent = [argument.schema for operation in operations for argument in operation.arguments]
+    for name in _reached(sent, document):
         schemas[param_name(name)] = document.schemas[name]
     return {
         "openapi": "3.1.0",
@@ -175,18 +176,21 @@ def _documented(schema: Any, description: str) -> Any:
     return {**schema, "description": description}
 
 
-def _reach(node: Any, document: Document, reached: list[str]) -> None:
-    if isinstance(node, list):
-        for item in node:
-            _reach(item, document, reached)
-    elif isinstance(node, dict):
-        name = ref_name(node)
-        if name is not None and name not in reached:
-            reached.append(name)
-            _reach(document.schemas[name], document, reached)
-        for key, item in node.items():
-            if key != "discriminator":
-                _reach(item, document, reached)
+def _reached(schemas: list[Any], document: Document) -> list[str]:
+    """The components that schemas refer to, and those that these refer to."""
+    reached: dict[str, None] = {}
+    todo = list(reversed(schemas))
+    while todo:
+        node = todo.pop()
+        if isinstance(node, list):
+            todo += reversed(node)
+        elif isinstance(node, dict):
+            name = ref_name(node)
+            todo += reversed([item for key, item in node.items() if key != "discriminator"])
+            if name is not None and name not in reached:
+                reached[name] = None
+                todo.append(document.schemas[name])
+    return list(reached)
 
 
 def _renamed(node: Any, texts: list[str]) -> Any:
@@ -203,6 +207,8 @@ def _renamed(node: Any, texts: list[str]) -> Any:
     name = ref_name(node)
     if name is not None:
         return {"$ref": SCHEMAS + param_name(name), **out}
+    if "const" in node or "enum" in node:
+        return _literals(node) | out
     for word, value in node.items():
         if word not in _TYPES:
             continue
@@ -215,5 +221,15 @@ def _renamed(node: Any, texts: list[str]) -> Any:
     return out
 
 
-_WORDS = "type format enum const items properties required additionalProperties anyOf oneOf allOf"
+def _literals(node: dict[str, Any]) -> dict[str, Any]:
+    """The literals of a schema, null apart, which datamodel-code-generator would take for another value."""
+    values = [node["const"]] if "const" in node else node["enum"]
+    some = [value for value in values if value is not None]
+    if not some:
+        return dict(NULL)
+    return {"anyOf": [{"enum": some}, NULL]} if len(some) != len(values) or "null" in types_of(node) else {"enum": some}
+
+
+# No formats: of most it would make types that have no JSON form here, and some it does not know.
+_WORDS = "type items properties required additionalProperties anyOf oneOf allOf"
 _TYPES = frozenset(_WORDS.split())

@@ -5,11 +5,11 @@ Everything after this takes the form for granted and asks only what the document
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from codegen.document import METHODS, escape
-from codegen.faults import SpecError
+from codegen.document import METHODS, Document, escape
+from codegen.faults import Gathering, SpecError
 
 _TEXT = ("title", "description", "format", "$ref", "operationId", "summary", "propertyName", "style")
 _FLAGS = ("deprecated", "explode")
@@ -20,44 +20,65 @@ def check_shape(data: dict[str, Any]) -> None:
     """Goes over a whole document.
 
     Raises:
-        SpecError: something in it has the wrong form; the error names the place.
+        SpecErrors: something in it has the wrong form; the errors name the places.
     """
-    _objects(data, ("info", "paths", "components"), "#")
-    components = data.get("components", {})
-    _objects(components, ("schemas", "parameters", "responses", "requestBodies"), "#/components")
-    for name, schema in components.get("schemas", {}).items():
-        _schema(schema, f"#/components/schemas/{escape(name)}")
-    for name, parameter in components.get("parameters", {}).items():
-        _parameter(parameter, f"#/components/parameters/{escape(name)}")
-    for kind in ("responses", "requestBodies"):
+    gathering = Gathering()
+    with gathering.block():
+        _objects(data, ("info", "paths", "components"), "#")
+        components = data.get("components", {})
+        _objects(components, ("schemas", "parameters", "responses", "requestBodies"), "#/components")
+    gathering.done()
+    checks: list[tuple[str, Callable[[Any, str], None]]] = [
+        ("schemas", _schema),
+        ("parameters", _parameter),
+        ("responses", _content),
+        ("requestBodies", _content),
+    ]
+    for kind, check in checks:
         for name, node in components.get(kind, {}).items():
-            _content(node, f"#/components/{kind}/{escape(name)}")
+            with gathering.block():
+                check(node, f"#/components/{kind}/{escape(name)}")
+    document = Document(data)
     for path, item in data.get("paths", {}).items():
-        _path(item, f"#/paths/{escape(path)}")
+        with gathering.block():
+            _path(item, f"#/paths/{escape(path)}", document, gathering)
+    gathering.done()
 
 
-def _path(item: Any, place: str) -> None:
+def _path(item: Any, place: str, document: Document, gathering: Gathering) -> None:
     _object(item, place)
-    _parameters(item, place)
+    _parameters(item, place, document)
     for method in METHODS:
-        if method not in item:
-            continue
-        at, operation = f"{place}/{method}", _object(item[method], f"{place}/{method}")
-        _words(operation, at)
-        _parameters(operation, at)
-        tags = operation.get("tags", [])
-        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-            raise SpecError(f"{at}/tags", "is not a list of strings")
-        if "requestBody" in operation:
-            _content(operation["requestBody"], f"{at}/requestBody")
-        for code, response in _objects(operation, ("responses",), at):
-            _content(response, f"{at}/responses/{escape(code)}")
+        if method in item:
+            with gathering.block():
+                _operation(item[method], f"{place}/{method}", document)
 
 
-def _parameters(owner: dict[str, Any], place: str) -> None:
+def _operation(node: Any, place: str, document: Document) -> None:
+    operation = _object(node, place)
+    _words(operation, place)
+    _parameters(operation, place, document)
+    tags = operation.get("tags", [])
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise SpecError(f"{place}/tags", "is not a list of strings")
+    if "requestBody" in operation:
+        _followed(operation["requestBody"], f"{place}/requestBody", document, _content)
+    for code, response in _objects(operation, ("responses",), place):
+        _followed(response, f"{place}/responses/{escape(code)}", document, _content)
+
+
+def _followed(node: Any, place: str, document: Document, check: Callable[[Any, str], None]) -> None:
+    """Checks what stands at a place, and what it refers to, which can stand anywhere."""
+    check(node, place)
+    found, at = document.locate(node, place)
+    if found is not node:
+        check(found, at)
+
+
+def _parameters(owner: dict[str, Any], place: str, document: Document) -> None:
     for n, parameter in enumerate(_list(owner.get("parameters", []), f"{place}/parameters")):
         if parameter is not None:  # see lenient.py
-            _parameter(parameter, f"{place}/parameters/{n}")
+            _followed(parameter, f"{place}/parameters/{n}", document, _parameter)
 
 
 def _parameter(node: Any, place: str) -> None:

@@ -1,4 +1,4 @@
-"""Drives openapi-python-client with our templates: it checks and names what the document holds, we print it."""
+"""Drives openapi-python-client with our templates: it lays out the package, of what we have read of the document."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from openapi_python_client.parser.errors import GeneratorError
 from openapi_python_client.parser.properties import Class
 from openapi_python_client.strings import ClassName, PythonIdentifier
 
-from codegen.document import Document, referring
+from codegen.document import Document
 from codegen.faults import GeneratorFailure
 from codegen.names import module_name
-from codegen.operations import EVENTS
 from codegen.package import PackageView
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -45,7 +44,7 @@ def open_project(document: Document, out: Path) -> Project:
         overwrite=True,
         output_path=out,
     )
-    data = GeneratorData.from_dict(_for_stock(document).data, config=config)
+    data = GeneratorData.from_dict(_for_stock(document), config=config)
     if isinstance(data, GeneratorError):
         raise GeneratorFailure(_told([data]))
     project = Project(openapi=data, config=config, custom_template_path=TEMPLATES)
@@ -62,62 +61,36 @@ def open_project(document: Document, out: Path) -> Project:
     return project
 
 
-def _for_stock(document: Document) -> Document:
-    """The document without what openapi-python-client would only complain about, and we read ourselves.
+def _for_stock(document: Document) -> dict[str, Any]:
+    """The operations and models of a document by the names that they have, and nothing else of it.
 
-    It has no notion of an event stream and reports one as an unknown content type. Defaults are the server's, which
-    nothing here sends, and it refuses those that are objects. Literals, parameters and paths are read by us as well: it
-    refuses some for the sake of names that it would give them.
+    Everything is read by us. openapi-python-client validates all that a document has, used or not: licenses, callbacks,
+    security, what an answer is for; and it refuses some names, defaults and content types. No text of the document
+    reaches it.
     """
-    copy = document.copy()
     paths: dict[str, Any] = {}
-    for n, operation in enumerate(copy.operations()):
-        # What is shared is written out: references are followed by us, who escape and unescape names.
-        responses = {code: copy.deref(r, operation.place) for code, r in operation.data.get("responses", {}).items()}
-        for response in responses.values():
-            response.get("content", {}).pop(EVENTS, None)
-        ids = [f"id{i}" for i in range(sum(p.data["in"] == "path" for p in operation.parameters))]
-        parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in ids]
-        path = "".join([f"/{n}", *(f"/{{{name}}}" for name in ids)])
-        ours: dict[str, Any] = {
-            "operationId": module_name(operation.id),
-            "tags": [module_name(tag) for tag in operation.data.get("tags", [])],
-            "parameters": parameters,
-            "responses": responses,
+    for n, operation in enumerate(document.operations()):
+        # A path of its own for each operation: two of the same path would be one.
+        paths[f"/{n}"] = {
+            operation.method: {
+                "operationId": module_name(operation.id),
+                "tags": [module_name(tag) for tag in operation.data.get("tags", [])[:1]],
+                "responses": {"200": {"description": ""}},
+            }
         }
-        if "requestBody" in operation.data:
-            ours["requestBody"] = copy.deref(operation.data["requestBody"], operation.place)
-        paths[path] = {operation.method: operation.data | ours}
-    copy.data["paths"] = paths
-    aliases = {name: _alias(n) for n, name in enumerate(copy.schemas)}
-    schemas = {aliases[name]: _bare(schema) | {"title": aliases[name]} for name, schema in copy.schemas.items()}
-    copy.data["components"] = {**copy.data["components"], "schemas": schemas}
-    return Document(referring(copy.data, aliases))
+    models = [_alias(n) for n, schema in enumerate(document.schemas.values()) if "properties" in schema]
+    schemas = {alias: {"type": "object", "title": alias, "properties": {}} for alias in models}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "", "version": ""},
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
 
 
 def _alias(number: int) -> str:
     """What a component is called while openapi-python-client looks at it, which respells names by rules of its own."""
     return f"Model{number}"
-
-
-def _bare(schema: Any) -> Any:
-    """A schema without defaults, and without what openapi-python-client would give a class of its own inside another.
-
-    Those classes take their names from titles, and two of one name stop it.
-    """
-    if not isinstance(schema, dict):
-        return schema
-    if "properties" not in schema and (schema.get("type") == "object" or "additionalProperties" in schema):
-        return {}
-    out = {key: value for key, value in schema.items() if key not in ("default", "title", "enum", "const", "required")}
-    for word, value in out.items():
-        if word == "properties":
-            out[word] = {f"property{n}": _bare(inner) for n, inner in enumerate(value.values())}
-        elif word in ("anyOf", "oneOf", "allOf"):
-            out[word] = [_bare(inner) for inner in value]
-        elif word in ("items", "additionalProperties"):
-            out[word] = _bare(value)
-    return out
 
 
 def _told(errors: list[Any]) -> str:

@@ -6,7 +6,8 @@ Everything here is about components and plain schemas; `hoist.py` has seen to it
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from attrs import Factory, evolve, field, frozen
@@ -15,25 +16,21 @@ from codegen.document import SCHEMAS, Document, Schema, ref_name
 from codegen.expressions import HOLE, constant, over, template
 from codegen.faults import SpecError
 from codegen.names import like_name, module_name, param_name
+from codegen.words import LAZY, check_words, decoded_components, decoding_of, is_instant, types_of
 
 Kind = Literal["model", "union", "enum", "alias"]
 JsonKind = Literal["string", "integer", "number", "boolean", "array", "object", "null", "any"]
 
-_ANNOTATIONS = (
-    "title description default example examples deprecated readOnly writeOnly externalDocs xml $comment "
-    "minLength maxLength pattern minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minItems "
-    "maxItems uniqueItems minProperties maxProperties"
-)
-ANNOTATIONS = frozenset(_ANNOTATIONS.split())
-"""Keywords that change no type. The server enforces the bounds; a client that knew them would refuse a newer server."""
+JSON = "application/json"
+EVENTS = "text/event-stream"
+READ = (JSON, EVENTS)
+"""The content types that a client sends and asks for."""
 
-_UNDERSTOOD = (
-    "type format enum const items properties required additionalProperties anyOf oneOf allOf discriminator $ref"
-)
-UNDERSTOOD = ANNOTATIONS | frozenset(_UNDERSTOOD.split())
+DEEPEST_TYPE = 40
+"""Levels of arrays and maps in a type. Python's own parser takes no more than 200 brackets in each other."""
 
-LAZY = "x-letta-lazy"
-"""Says of a property that is an array of models: decode an item when it is asked for."""
+LONGEST_TYPE = 1_000_000
+"""Characters of an annotation."""
 
 NULL = {"type": "null"}
 
@@ -68,6 +65,7 @@ class Type:
             JSON value.
         made: an expression over `HOLE` that makes the value from that, where `form` says something.
         text_reader: a function that reads the value from JSON text at once, where there is one.
+        depth: how many arrays and maps stand in each other.
     """
 
     parts: tuple[str, ...]
@@ -82,6 +80,7 @@ class Type:
     form: ast.expr | None = None
     made: ast.expr | None = None
     text_reader: Import | None = None
+    depth: int = 0
 
     @property
     def annotation(self) -> str:
@@ -170,10 +169,16 @@ def _either(types: Sequence[Type], *, nullable: bool) -> Type:
         imports=frozenset().union(*(t.imports for t in types)),
         sent=tuple(dict.fromkeys(part for t in types for part in t.sent)),
         sent_imports=frozenset().union(*(t.sent_imports for t in types)),
+        depth=max(t.depth for t in types),
     )
 
 
+NOTHING = Type(("None",), frozenset({"null"}), nullable=True)
 ANY = Type(("Any",), frozenset({"any"}), nullable=True, imports=frozenset({Import("typing", "typing", "Any")}))
+
+
+ID = Type(("str", "int"), frozenset({"string", "integer"}))
+"""What can stand in a path."""
 
 
 class TypeReader:
@@ -182,13 +187,15 @@ class TypeReader:
     def __init__(self, document: Document) -> None:
         self.document = document
         self._resolving: list[str] = []
-        self._asking: list[str] = []
+        self._aliases: dict[str, Type] = {}
+        self._union_kinds: dict[str, frozenset[JsonKind]] = {}
+        self._decoded = decoded_components(document.schemas)
 
     def kind(self, name: str, place: str) -> Kind:
         """What a component becomes: a model class, a union with a decoder, an enum alias, or just an alias."""
         schema = self.document.schemas.get(name)
         if schema is None:
-            raise SpecError(place, f"$ref {SCHEMAS + name!r} points at nothing")
+            raise SpecError(place, f"$ref {SCHEMAS + name!a:.200} points at nothing")
         if "anyOf" in schema or "oneOf" in schema:
             return "union" if self.is_decoded_union(schema) else "alias"
         if "enum" in schema:
@@ -206,30 +213,16 @@ class TypeReader:
     def is_alias_enum(self, name: str) -> bool:
         """Whether an enum component is one of strings, which gets a name of its own in Python too."""
         schema = self.document.schemas[name]
-        return set(_types(schema)) <= {"string", "null"} and all(isinstance(v, str | None) for v in schema["enum"])
+        values = schema["enum"]
+        return (
+            set(types_of(schema)) <= {"string", "null"}
+            and all(isinstance(v, str | None) for v in values)
+            and any(v is not None for v in values)
+        )
 
     def _needs_decoding(self, schema: Any) -> bool:
-        name = ref_name(schema)
-        if name in self._asking:
-            return False  # whatever it holds besides itself decides
-        if name is not None:
-            target = self.document.schemas.get(name, {})
-            self._asking.append(name)
-            try:
-                return "properties" in target or self.is_decoded_union(target) or self._needs_decoding(target)
-            finally:
-                self._asking.pop()
-        if not isinstance(schema, dict):
-            return False
-        if schema.get("format") == "date-time" or "properties" in schema:
-            return True
-        parts = [
-            schema.get("items"),
-            schema.get("additionalProperties"),
-            *schema.get("anyOf", []),
-            *schema.get("oneOf", []),
-        ]
-        return any(self._needs_decoding(part) for part in [*parts, *schema.get("allOf", [])])
+        by_itself, names = decoding_of(schema)
+        return by_itself or not names.isdisjoint(self._decoded)
 
     def property(self, key: str, schema: Any, place: str) -> Type:
         """The type of a property, which can be an array whose items wait until they are asked for.
@@ -243,7 +236,7 @@ class TypeReader:
         if schema[LAZY] is not True:
             raise SpecError(at, f"is {schema[LAZY]!r}; it is true, or not there")
         item = ref_name(schema.get("items"))
-        if set(_types(schema)) - {"null"} != {"array"} or item is None or self.kind(item, at) != "model":
+        if set(types_of(schema)) - {"null"} != {"array"} or item is None or self.kind(item, at) != "model":
             raise SpecError(at, "stands at what is no array of a component with properties")
         type_ = self.read({word: value for word, value in schema.items() if word != LAZY}, place)
         return evolve(
@@ -261,8 +254,16 @@ class TypeReader:
         """The type of a schema.
 
         Raises:
-            SpecError: the schema uses a word, a type or a combination that is not understood.
+            SpecError: the schema uses a word, a type or a combination that is not understood, or has no end.
         """
+        type_ = self._read(schema, place)
+        if type_.depth > DEEPEST_TYPE:
+            raise SpecError(place, f"has more than {DEEPEST_TYPE} arrays and maps in each other")
+        if sum(map(len, type_.parts)) > LONGEST_TYPE:
+            raise SpecError(place, f"has an annotation of more than {LONGEST_TYPE:,} characters")
+        return type_
+
+    def _read(self, schema: Any, place: str) -> Type:
         if schema is True or schema == {}:
             return ANY
         if not isinstance(schema, dict):
@@ -334,11 +335,21 @@ class TypeReader:
             found = frozenset({Import("enums", "enums", cls)})
             nullable = None in self.document.schemas[name]["enum"]
             return Type((cls, "str"), frozenset({"string"}), None, None, nullable, found, sent, sent_imports)
+        if name not in self._aliases:
+            with self._resolved(name, place):
+                self._aliases[name] = self.read(self.document.schemas[name], self.document.place(name))
+        return self._aliases[name]
+
+    @contextmanager
+    def _resolved(self, name: str, place: str) -> Generator[None, None, None]:
+        """Takes a component for its definition, which must come to an end."""
         if name in self._resolving:
             raise SpecError(place, f"{name} is defined by itself; give the recursion an object to go through")
+        if len(self._resolving) >= DEEPEST_TYPE:
+            raise SpecError(place, f"is defined through more than {DEEPEST_TYPE} components that are no objects")
         self._resolving.append(name)
         try:
-            return self.read(self.document.schemas[name], self.document.place(name))
+            yield
         finally:
             self._resolving.pop()
 
@@ -358,14 +369,12 @@ class TypeReader:
         schema = self.document.schemas[name]
         if "discriminator" in schema:
             return frozenset({"object"})
-        if name in self._resolving:
-            raise SpecError(place, f"{name} is defined by itself; give the recursion an object to go through")
-        self._resolving.append(name)
-        try:
-            members = _members(schema)
-            return frozenset().union(*(self.read(m, self.document.place(name)).kinds for m in members if m != NULL))
-        finally:
-            self._resolving.pop()
+        if name not in self._union_kinds:
+            with self._resolved(name, place):
+                at = f"{self.document.place(name)}/{'anyOf' if 'anyOf' in schema else 'oneOf'}"
+                read = [self.read(m, f"{at}/{n}") for n, m in enumerate(_members(schema)) if m != NULL]
+                self._union_kinds[name] = frozenset().union(*(type_.kinds for type_ in read))
+        return self._union_kinds[name]
 
     def _union(self, schema: Schema, place: str) -> Type:
         word = "anyOf" if "anyOf" in schema else "oneOf"
@@ -382,7 +391,9 @@ class TypeReader:
     def _literals(self, schema: Schema, place: str) -> Type:
         values = [schema["const"]] if "const" in schema else list(schema["enum"])
         some = [v for v in values if v is not None]
-        if not some or not all(isinstance(v, (str, int, bool)) for v in some):
+        if not some:
+            return NOTHING
+        if not all(isinstance(v, (str, int, bool)) for v in some):
             raise SpecError(
                 place, f"has the literal values {values!r}; only strings, integers and booleans are understood"
             )
@@ -395,13 +406,13 @@ class TypeReader:
         return Type(
             (literal, *wider),
             frozenset(kinds),
-            nullable=len(some) != len(values) or "null" in _types(schema),
+            nullable=len(some) != len(values) or "null" in types_of(schema),
             imports=frozenset({Import("typing", "typing", "Literal")}),
             sent=(literal,),
         )
 
     def _plain(self, schema: Schema, place: str) -> Type:
-        types = _types(schema)
+        types = types_of(schema)
         if not types:
             if "properties" in schema or "additionalProperties" in schema:
                 types = ["object"]
@@ -412,7 +423,7 @@ class TypeReader:
         some = [t for t in types if t != "null"]
         nullable = len(some) != len(types)
         if not some:
-            return Type(("None",), frozenset({"null"}), nullable=True)
+            return NOTHING
         read = [self._one(t, schema, place) for t in some]
         if len(read) == 1:
             return evolve(read[0], nullable=nullable)
@@ -421,7 +432,7 @@ class TypeReader:
         return _either(read, nullable=nullable)
 
     def _one(self, kind: str, schema: Schema, place: str) -> Type:
-        if kind == "string" and schema.get("format") == "date-time":
+        if kind == "string" and is_instant(schema):
             instant = Import("datetime", "datetime", "datetime")
             found = frozenset({*map(_decoding, ("parse_instant", "read_instant", "in_utc")), instant})
             return Type(
@@ -439,10 +450,7 @@ class TypeReader:
         if kind == "object":
             if "properties" in schema:
                 raise SpecError(place, "is an object with properties that has no name")
-            values = schema.get("additionalProperties", True)
-            if values is False:
-                raise SpecError(f"{place}/additionalProperties", "closes an object; servers add fields")
-            return self._map(self.read(values, f"{place}/additionalProperties"))
+            return self._map(self.read(schema.get("additionalProperties", True), f"{place}/additionalProperties"))
         if kind not in SCALARS:
             raise SpecError(place, f"has the type {kind!r}, which is no JSON type")
         name: Any = kind
@@ -450,7 +458,14 @@ class TypeReader:
 
     def _array(self, item: Type) -> Type:
         parts, sent = (f"list[{item.written}]",), (f"Sequence[{item.sent_written}]",)
-        type_ = Type(parts, frozenset({"array"}), imports=item.imports, sent=sent, sent_imports=item.sent_imports)
+        type_ = Type(
+            parts,
+            frozenset({"array"}),
+            imports=item.imports,
+            sent=sent,
+            sent_imports=item.sent_imports,
+            depth=item.depth + 1,
+        )
         if item.decode is None:
             return type_
         function = item.callable()
@@ -466,7 +481,14 @@ class TypeReader:
 
     def _map(self, item: Type) -> Type:
         parts, sent = (f"dict[str, {item.written}]",), (f"Mapping[str, {item.sent_written}]",)
-        type_ = Type(parts, frozenset({"object"}), imports=item.imports, sent=sent, sent_imports=item.sent_imports)
+        type_ = Type(
+            parts,
+            frozenset({"object"}),
+            imports=item.imports,
+            sent=sent,
+            sent_imports=item.sent_imports,
+            depth=item.depth + 1,
+        )
         if item.decode is None:
             return type_
         return evolve(
@@ -479,21 +501,6 @@ class TypeReader:
         )
 
 
-def check_words(schema: Schema, place: str) -> None:
-    """Refuses a schema that says something which would be passed over.
-
-    Raises:
-        SpecError: it uses a word that is not understood, or a discriminator where there is nothing to discriminate.
-    """
-    unknown = [word for word in schema if word not in UNDERSTOOD and not word.startswith("x-")]
-    if unknown:
-        raise SpecError(place, f"uses {', '.join(sorted(unknown))}, which the generator does not understand")
-    if LAZY in schema:
-        raise SpecError(f"{place}/{LAZY}", "stands at what is no property of a component")
-    if "discriminator" in schema and "anyOf" not in schema and "oneOf" not in schema:
-        raise SpecError(place, "has a discriminator and no members; list them in a oneOf")
-
-
 def _each(text: str, item: Type, code: ast.expr) -> ast.expr:
     """Return a comprehension whose items `code` makes, where a second name would be one too many."""
     made = over(code, template("item"))
@@ -504,8 +511,3 @@ def _each(text: str, item: Type, code: ast.expr) -> ast.expr:
 
 def _members(schema: Schema) -> list[Any]:
     return list(schema.get("anyOf") or schema.get("oneOf") or [])
-
-
-def _types(schema: Schema) -> list[str]:
-    types = schema.get("type", [])
-    return [types] if isinstance(types, str) else list(types)

@@ -9,8 +9,8 @@ from typing import Any
 from codegen.document import METHODS, SCHEMAS, Document, Operation, ref_name
 from codegen.faults import SpecError
 from codegen.names import class_name
-from codegen.operations import EVENTS
 from codegen.shape import check_shape
+from codegen.types import EVENTS
 
 Route = tuple[str, str]
 

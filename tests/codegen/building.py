@@ -49,7 +49,7 @@ def tagged(tag: str, **mapping: str) -> Schema:
     }
 
 
-def answers(schema: Schema | None) -> dict[str, Any]:
+def answers(schema: Schema | bool | None) -> dict[str, Any]:
     """The responses of an operation with one JSON answer."""
     content = {} if schema is None else {"content": {"application/json": {"schema": schema}}}
     return {"200": {"description": "ok", **content}}

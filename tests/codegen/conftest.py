@@ -17,7 +17,7 @@ from openapi_python_client import Project
 from codegen import stock
 from codegen.document import Document
 from tests.codegen.building import make
-from tests.codegen.features import FEATURES
+from tests.codegen.found import ALL
 
 set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "letta-ext-hypothesis")
 settings.register_profile("letta", deadline=None)
@@ -59,6 +59,6 @@ def feature_package(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str],
 
     @cache
     def package(name: str) -> Path:
-        return make(FEATURES[name].data, folder)[0]
+        return make(ALL[name].data, folder)[0]
 
     return package

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tests.codegen.building import NULL, STRING, answers, document, obj, operation, ref, takes
@@ -15,6 +16,16 @@ def query(**parts: Any) -> dict[str, Any]:
     return document(
         paths={"/x": {"get": operation("a.b", parameters=[{"name": "q", "in": "query", "schema": STRING, **parts}])}}
     )
+
+
+def shared(kind: str, node: Any, refer: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """Two operations that refer to the same component, and one that does not."""
+    parts = refer({"$ref": f"#/components/{kind}/Shared"})
+    data = document(
+        paths={"/x": {"post": operation("a.x", **parts), "put": operation("a.y", **parts), "get": operation("a.z")}}
+    )
+    data["components"][kind] = {"Shared": node}
+    return data
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -33,11 +44,58 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         document({"A": obj("", a=STRING), "T": obj("", a={"type": "array", "items": ref("A"), "x-letta-lazy": "yes"})}),
         "#/components/schemas/T/properties/a/x-letta-lazy",
     ),
-    "allOf": (document({"T": {"allOf": [obj("", a=STRING), obj("", b=STRING)]}}), "#/components/schemas/T"),
-    "closed object": (
-        document({"T": obj("", a=STRING) | {"additionalProperties": False}}),
-        "#/components/schemas/T/additionalProperties",
+    "word that is none": (
+        document({"T": obj("", a=STRING | {"embed": True})}),
+        "#/components/schemas/T/properties/a/embed",
     ),
+    "word of OpenAPI 3.0": (
+        document({"T": obj("", a=STRING | {"nullable": True})}),
+        "#/components/schemas/T/properties/a",
+    ),
+    "schema that nothing is valid by": (document({"T": obj("", a=False)}), "#/components/schemas/T/properties/a"),
+    "component that nothing is valid by": (document({"T": False}), "#/components/schemas/T"),
+    "properties beside a reference": (
+        document({"A": obj("x", x=STRING), "T": obj("", a=ref("A") | {"properties": {"y": STRING}})}),
+        "#/components/schemas/T/properties/a",
+    ),
+    "properties beside a union": (
+        document({"T": obj("", a=STRING) | {"anyOf": [obj("", b=STRING), obj("", c=STRING)]}}),
+        "#/components/schemas/T",
+    ),
+    "answer that is not documented": (
+        document(paths={"/x": {"get": {"operationId": "x.get"}}}),
+        "#/paths/~1x/get",
+    ),
+    "map of itself in a union": (
+        document(
+            {
+                "Leaf": obj("code", code=STRING),
+                "D": {"oneOf": [{"type": "object", "additionalProperties": ref("D")}, ref("Leaf")]},
+            }
+        ),
+        "#/components/schemas/D/oneOf/0/additionalProperties",
+    ),
+    "shared answer of another content type": (
+        shared("responses", {"description": "", "content": {"text/csv": {}}}, lambda at: {"responses": {"200": at}}),
+        "#/components/responses/Shared/content/text~1csv",
+    ),
+    "shared body of another content type": (
+        shared("requestBodies", {"content": {"text/csv": {}}}, lambda at: {"requestBody": at}),
+        "#/components/requestBodies/Shared",
+    ),
+    "shared parameter of another style": (
+        shared(
+            "parameters",
+            {"name": "q", "in": "query", "required": True, "style": "deepObject", "schema": STRING},
+            lambda at: {"parameters": [at]},
+        ),
+        "#/components/parameters/Shared",
+    ),
+    "body that refers to something else": (
+        document(paths={"/x": {"post": operation(requestBody={"$ref": "#/info"})}}),
+        "#/paths/~1x/post/requestBody",
+    ),
+    "allOf": (document({"T": {"allOf": [obj("", a=STRING), obj("", b=STRING)]}}), "#/components/schemas/T"),
     "reference to nothing": (document({"T": obj("", a=ref("No"))}), "#/components/schemas/T/properties/a"),
     "reference elsewhere": (
         document({"T": obj("", a={"$ref": "other.yaml#/T"})}),

@@ -15,7 +15,8 @@ from codegen.document import Document
 from codegen.hoist import hoist
 from codegen.names import module_name
 from tests.codegen.building import checked, imported, proof_in_full, sources
-from tests.codegen.features import FEATURES, Feature
+from tests.codegen.features import Feature
+from tests.codegen.found import ALL
 from tests.proof.figures import FULL, figure
 
 
@@ -30,9 +31,9 @@ def decoder(api: ModuleType, feature: Feature, component: str) -> Any:
     return getattr(sys.modules[f"{api.__name__}.unions.{module}"], f"decode_{module}")
 
 
-@pytest.mark.parametrize("name", FEATURES)
+@pytest.mark.parametrize("name", ALL)
 def test_values_come_back_as_they_went_in(name: str, feature_package: Callable[[str], Path]) -> None:
-    feature = FEATURES[name]
+    feature = ALL[name]
     with imported(feature_package(name)) as api:
         to_json_value = sys.modules[f"{api.__name__}.decoding"].to_json_value
         for component, values in feature.values.items():
@@ -41,7 +42,7 @@ def test_values_come_back_as_they_went_in(name: str, feature_package: Callable[[
                 assert to_json_value(decode(value)) == value
 
 
-@pytest.mark.parametrize("name", FEATURES)
+@pytest.mark.parametrize("name", ALL)
 def test_what_requests_take_resolves_at_run_time(name: str, feature_package: Callable[[str], Path]) -> None:
     with imported(feature_package(name)) as api:
         params = vars(sys.modules[f"{api.__name__}.params"])
@@ -69,9 +70,9 @@ def test_a_model_stands_for_its_typed_dict_at_any_depth(feature_package: Callabl
 def test_every_feature_passes_the_strict_type_checkers(tool: str, feature_package: Callable[[str], Path]) -> None:
     if not FULL:
         pytest.skip("takes long: with LETTA_PROOF=full only")
-    folders = {feature_package(name).parent for name in FEATURES}
+    folders = {feature_package(name).parent for name in ALL}
     (folder,) = folders
-    figure(f"{tool}, strict, on {len(FEATURES)} features", checked(tool, folder))
+    figure(f"{tool}, strict, on {len(ALL)} features", checked(tool, folder))
 
 
 def test_parameters_of_every_kind_are_sent_where_they_belong(feature_package: Callable[[str], Path]) -> None:

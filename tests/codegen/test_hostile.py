@@ -38,7 +38,7 @@ Document = dict[str, Any]
 
 MODULES = {
     "__future__", "attrs", "collections.abc", "contextlib", "datetime", "enum", "functools", "html", "httpx",
-    "importlib", "json", "re", "sys", "types", "typing", "urllib.parse",
+    "importlib", "json", "math", "re", "sys", "types", "typing", "urllib.parse",
 }  # fmt: skip
 """All that generated code may import besides itself."""
 

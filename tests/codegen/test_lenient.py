@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from codegen.__main__ import main
+from codegen.faults import SpecError, SpecErrors
 from codegen.lenient import is_schema, relax
 from codegen.pipeline import read
 from tests.codegen.building import STRING, answers, document, imported, make, obj, operation, ref, takes
@@ -23,7 +25,7 @@ def test_what_is_refused_can_be_left_out(name: str) -> None:
     before = json.dumps(data)
     left, skips = relax(data, read)
     read(left)
-    assert any(place.startswith(skip.place) or skip.place.startswith(place) for skip in skips)
+    assert any(place.startswith(skip.place) or skip.place.startswith(place) or skip.at == place for skip in skips)
     assert json.dumps(data) == before
 
 
@@ -61,6 +63,45 @@ def test_the_smallest_piece_goes(tmp_path: Path) -> None:
         assert list(module.build_request.__kwdefaults__) == ["q", "r"]
         found = module.decode_response({"t": {"id": "1", "odd": [1], "list": [{}]}})
         assert found.t.odd == [1]
+
+
+@pytest.mark.parametrize("name", [name for name in REFUSED if name.startswith("shared ")])
+def test_relax_shared_component_drops_only_operations_that_use_it(name: str) -> None:
+    """What is shared is given up where it is used: the rest of the document stays."""
+    left, skips = relax(REFUSED[name][0], read)
+    assert [operation.id for operation in read(left).operations] == ["a.z"]
+    assert sorted(skip.place for skip in skips) == ["#/paths/~1x/post", "#/paths/~1x/put"]
+
+
+def test_relax_unknown_word_costs_the_word_alone(tmp_path: Path) -> None:
+    """A word that is none of JSON Schema leaves the parameter and its operation as they are."""
+    by = {"name": "id", "in": "path", "required": True, "schema": STRING | {"embed": True}}
+    data = document(paths={"/agents/{id}": {"get": operation("agents.get", parameters=[by])}})
+    package, result = make(data, tmp_path, lenient=True)
+    place = "#/paths/~1agents~1{id}/get/parameters/0/schema/embed"
+    assert [(skip.place, skip.what) for skip in result.skips] == [(place, "the word is left out")]
+    with imported(package) as api:
+        assert sys.modules[f"{api.__name__}.api.things.agents_get"].build_request("x").path == "/agents/x"
+
+
+def test_relax_path_parameter_of_unknown_schema_keeps_its_operation(tmp_path: Path) -> None:
+    """Whatever its schema says, what stands in a path is a string or an integer."""
+    by = {"name": "id", "in": "path", "required": True, "schema": {"if": {}}}
+    data = document(paths={"/agents/{id}": {"get": operation("agents.get", parameters=[by])}})
+    package, result = make(data, tmp_path, lenient=True)
+    assert [skip.what for skip in result.skips] == ["read as any JSON"]
+    with imported(package) as api:
+        assert sys.modules[f"{api.__name__}.api.things.agents_get"].build_request(7).path == "/agents/7"
+
+
+def test_relax_reader_that_refuses_everything_raises_its_fault() -> None:
+    """Where nothing is left that could go, the fault is raised: it ends whatever is read."""
+
+    def refuses(data: dict[str, Any]) -> None:
+        raise SpecErrors([SpecError("#/no/such/place", "is not understood")])
+
+    with pytest.raises(SpecError, match="#/no/such/place"):
+        relax(REFUSED["unknown word"][0], refuses)
 
 
 def test_the_command_lists_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,8 @@ from tests.codegen.building import (
     ref,
     tagged,
 )
-from tests.codegen.features import DATED, FEATURES, INSTANT, Feature
+from tests.codegen.features import DATED, INSTANT, Feature
+from tests.codegen.found import ALL
 from tests.proof.figures import FULL
 
 WITHOUT = sys.modules.get("msgspec", json) is None
@@ -191,9 +192,9 @@ def outcome(decoding: Any, of: Callable[[Any], Any], given: Any) -> Any:
         return type(fault), str(fault)
 
 
-@pytest.mark.parametrize("name", [*ODD, *FEATURES])
+@pytest.mark.parametrize("name", [*ODD, *ALL])
 def test_text_is_read_as_parsed_json_is(name: str, tmp_path: Path) -> None:
-    feature = ODD.get(name) or FEATURES[name]
+    feature = ODD.get(name) or ALL[name]
     package, _ = make(feature.data, tmp_path)
     with imported(package) as api:
         library = read(feature.data).library

@@ -1,0 +1,163 @@
+"""Features that documents of others have: what they say too much, in other words, or wrong where it does not matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.codegen.building import NULL, STRING, answers, document, obj, operation, ref, tagged, takes
+from tests.codegen.features import CAT, DATED, FEATURES, INSTANT, Feature
+
+_STRINGS = (
+    "byte binary date time duration date-time-local time-local uuid uuid4 uri url email ipv4 hostname decimal integer "
+    "unixtime ulid password path regex json-pointer timestamp#with-zone not-known"
+)
+FORMATS = {
+    "string": _STRINGS.split(),
+    "integer": ["int32", "int64", "uint32", "unix-time", "date-time", "not-known"],
+    "number": ["float", "double", "decimal", "date-time", "time", "time-delta", "unixtime", "not-known"],
+}
+"""Formats by type. All but `date-time` of a string are documentation, known or not."""
+
+
+def _formats() -> dict[str, Any]:
+    properties = {f"{kind} {name}": {"type": kind, "format": name} for kind, names in FORMATS.items() for name in names}
+    thing = {"type": "object", "properties": properties | {"at": DATED, "any": {"format": "date-time"}}}
+    holder = obj("", thing=ref("Thing"), **{name.replace(" ", "_"): each for name, each in properties.items()})
+    send = operation("things.send", requestBody=takes(holder), responses=answers(ref("Thing")))
+    return document({"Thing": thing}, {"/send": {"post": send}})
+
+
+def _formats_values() -> list[Any]:
+    values = {"string": "P1D", "integer": 7, "number": 0.5}
+    thing = {f"{kind} {name}": values[kind] for kind, names in FORMATS.items() for name in names}
+    return [thing | {"at": INSTANT, "any": [1]}, {}]
+
+
+def _more_than_json() -> dict[str, Any]:
+    """A body and an answer that can be something else than JSON too."""
+    form = "application/x-www-form-urlencoded"
+    send = operation(
+        "things.send",
+        requestBody={"content": {"application/json": {"schema": ref("Thing")}, form: {"schema": {"if": {}}}}},
+        responses={
+            "200": {
+                "description": "ok",
+                "content": {"text/csv": {"schema": {"not": {}}}, "application/json": {"schema": ref("Thing")}},
+            }
+        },
+    )
+    return document({"Thing": obj("", a=STRING)}, {"/send": {"post": send}})
+
+
+def _unneeded() -> dict[str, Any]:
+    """A document that is wrong wherever a client has no use for what it says."""
+    get = operation(
+        "things.get",
+        responses={"200": {"content": {"application/json": {"schema": ref("Thing")}}}, "404": {"headers": {"x": 5}}},
+        callbacks=[{"onDone": 5}],
+        security=["everything"],
+        servers="here",
+        externalDocs=5,
+        deprecated=False,
+    )
+    data = document({"Thing": obj("", a=STRING) | {"xml": 5, "externalDocs": [], "examples": 7}}, {"/x": {"get": get}})
+    data["info"] = {"title": "T", "version": 3, "license": 5, "contact": [], "termsOfService": {}}
+    data["components"] |= {
+        "securitySchemes": {"key": {"type": "no such"}},
+        "links": 5,
+        "callbacks": [],
+        "headers": None,
+    }
+    return data | {"servers": {"url": 5}, "tags": [{"name": 5}], "security": 5, "webhooks": 5, "jsonSchemaDialect": 5}
+
+
+FOUND: dict[str, Feature] = {
+    "formats": Feature(_formats(), {"Thing": _formats_values()}),
+    "more than JSON": Feature(_more_than_json(), {"Thing": [{"a": "x"}]}),
+    "what no client needs": Feature(_unneeded(), {"Thing": [{"a": "x"}]}),
+    "closed objects": Feature(
+        document(
+            {
+                "Thing": obj("id", id=STRING, inner=obj("", x=STRING) | {"additionalProperties": False})
+                | {"additionalProperties": False},
+                "Empty": {"type": "object", "additionalProperties": False},
+                "Holder": obj("", empty=ref("Empty"), inline={"type": "object", "additionalProperties": False}),
+            }
+        ),
+        {
+            "Thing": [{"id": "a", "inner": {"x": "y", "new": 1}, "new": 2}],
+            "Holder": [{"empty": {}, "inline": {"a": 1}}],
+        },
+    ),
+    "one component by several names": Feature(
+        document(
+            {
+                "Old": ref("New"),
+                "Oldest": ref("Old") | {"description": "What it was called before."},
+                "New": obj("x", x=STRING),
+                "T": obj("", o=ref("Old"), p=ref("Oldest"), q={"type": "array", "items": ref("Old")}),
+                "U": tagged("kind", cat="Feline"),
+                "Feline": ref("Cat"),
+                "Cat": CAT,
+            }
+        ),
+        {"T": [{"o": {"x": "a"}, "p": {"x": "b"}, "q": [{"x": "c"}]}], "U": [{"kind": "cat", "name": "x"}]},
+    ),
+    "only null": Feature(
+        document(
+            {
+                "Nothing": {"enum": [None], "description": "only null"},
+                "Void": {"const": None},
+                "Thing": obj("a", a=ref("Nothing"), b={"enum": [None]}, c=ref("Void"), d={"type": ["null"]}),
+            },
+            {
+                "/x": {
+                    "post": operation(
+                        "things.send",
+                        requestBody=takes(obj("a", a=ref("Nothing"), b={"enum": [None]}, c=ref("Void"))),
+                        responses=answers(ref("Nothing")),
+                    )
+                }
+            },
+        ),
+        {"Thing": [{"a": None}, {"a": None, "b": None, "c": None, "d": None}]},
+    ),
+    "any value, and booleans for schemas": Feature(
+        document(
+            {
+                "Any": True,
+                "Thing": obj(
+                    "a",
+                    a=True,
+                    b={"type": "array", "items": True},
+                    c={"additionalProperties": True},
+                    d=ref("Any"),
+                    e={"anyOf": [True, NULL]},
+                ),
+            },
+            {"/x": {"post": operation("things.send", requestBody=takes(obj("a", a=True)), responses=answers(True))}},
+        ),
+        {"Thing": [{"a": [None], "b": [1, "x"], "c": {"x": 1}, "d": 5, "e": {}}, {"a": None, "e": None}]},
+    ),
+    "constraints beside properties": Feature(
+        document(
+            {
+                "T": {
+                    "type": "object",
+                    "properties": {"id": STRING, "when": DATED},
+                    "anyOf": [{"required": ["id"]}, {"required": ["when"]}],
+                    "allOf": [{"not": {"required": ["id", "when"]}}],
+                    "dependentRequired": {"id": ["when"]},
+                    "unevaluatedProperties": False,
+                    "propertyNames": {"minLength": 1},
+                },
+                "U": obj(
+                    "", t=ref("T"), w={"allOf": [STRING], "format": "date-time"}, v=STRING | {"contentEncoding": "x"}
+                ),
+            }
+        ),
+        {"U": [{"t": {"when": INSTANT}, "w": INSTANT, "v": "x"}]},
+    ),
+}
+
+ALL: dict[str, Feature] = FEATURES | FOUND

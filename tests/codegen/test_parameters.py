@@ -1,0 +1,170 @@
+"""Parameters of every kind of schema, in every part of a request: what is generated imports, type-checks and sends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+from codegen.faults import SpecError
+from codegen.pipeline import read
+from tests.codegen.building import (
+    NULL,
+    STRING,
+    Schema,
+    answers,
+    checked,
+    document,
+    imported,
+    make,
+    obj,
+    operation,
+    proof_in_full,
+    ref,
+    tagged,
+    takes,
+)
+from tests.codegen.features import CAT, DATED, DOG
+from tests.proof.figures import FULL, figure
+
+COMPONENTS: dict[str, Schema] = {
+    "Text": STRING,
+    "Day": DATED,
+    "Unit": {"type": "string", "enum": ["day", "hour"]},
+    "MaybeUnit": {"type": ["string", "null"], "enum": ["day", None]},
+    "Level": {"type": "integer", "enum": [1, 2]},
+    "Mixed": {"enum": ["a", 1, True, None]},
+    "One": {"const": "one"},
+    "Nothing": {"enum": [None]},
+    "Either": {"anyOf": [STRING, {"type": "integer"}]},
+    "Dated": {"anyOf": [DATED, {"type": "integer"}]},
+    "Alias": ref("Unit"),
+    "Many": {"type": "array", "items": ref("Unit")},
+    "Cat": CAT,
+    "Dog": DOG,
+    "Pet": tagged("kind", cat="Cat", dog="Dog"),
+    "Free": {"type": "object"},
+}
+SCALARS: dict[str, Schema] = {
+    "string": STRING,
+    "integer": {"type": "integer"},
+    "number": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "null": NULL,
+    "any": {},
+    "date-time": DATED,
+    "date": {"type": "string", "format": "date"},
+    "uuid": {"type": "string", "format": "uuid"},
+    "unknown format": {"type": "string", "format": "odd"},
+    "enum": {"type": "string", "enum": ["a", "b"]},
+    "enum of integers": {"enum": [1, 2]},
+    "enum of everything": {"enum": ["a", 1, True, None]},
+    "const": {"const": "c"},
+    "const of a boolean": {"const": True},
+    "types": {"type": ["string", "integer"]},
+    **{f"reference to {name}": ref(name) for name in COMPONENTS},
+}
+WRAPPED: dict[str, Callable[[Schema], Schema]] = {
+    "": lambda schema: schema,
+    "nullable ": lambda schema: {"anyOf": [schema, NULL]},
+    "array of ": lambda schema: {"type": "array", "items": schema},
+    "described ": lambda schema: {"allOf": [schema], "description": "What it is."},
+    "either a list or ": lambda schema: {"anyOf": [{"type": "array", "items": STRING}, schema]},
+    "either an integer or ": lambda schema: {"anyOf": [{"type": "integer"}, schema]},
+    "array of nullable ": lambda schema: {"type": "array", "items": {"anyOf": [schema, NULL]}},
+    "map of ": lambda schema: {"type": "object", "additionalProperties": schema},
+}
+PLACES = ("path", "query", "header", "cookie", "body")
+
+
+def _one(where: str, schema: Schema, *, required: bool, id_: str = "things.one") -> dict[str, Any]:
+    path = "/one/{p}" if where == "path" else "/one"
+    if where == "body":
+        body = takes(obj("p" if required else "", p=schema))
+        return {path: {"post": operation(id_, requestBody=body, responses=answers(schema))}}
+    parameter = {"name": "p", "in": where, "required": required or where == "path", "schema": schema}
+    return {path: {"post": operation(id_, parameters=[parameter])}}
+
+
+def combinations() -> dict[str, dict[str, Any]]:
+    """Every schema in every part of a request that the reader takes, as the path of an operation of its own."""
+    taken: dict[str, dict[str, Any]] = {}
+    for where in PLACES:
+        for form, wrap in WRAPPED.items():
+            for kind, schema in SCALARS.items():
+                for required in (True, False):
+                    n = len(taken)
+                    paths = _one(where, wrap(schema), required=required, id_=f"things.n{n}")
+                    try:
+                        read(document(COMPONENTS, paths))
+                    except SpecError:
+                        continue
+                    name = f"{'required' if required else 'optional'} {form}{kind} in the {where}"
+                    taken[name] = {f"/{n}{path}": item for path, item in paths.items()}
+    return taken
+
+
+@pytest.fixture(scope="module")
+def every(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, Any]]]:
+    """One package of all combinations."""
+    taken = combinations()
+    data = document(COMPONENTS, {path: item for paths in taken.values() for path, item in paths.items()})
+    return make(data, tmp_path_factory.mktemp("parameters"))[0], taken
+
+
+def test_accepted_parameter_resolves_every_annotation(every: tuple[Path, dict[str, dict[str, Any]]]) -> None:
+    """Status 0 means that the package imports, with everything that its annotations name."""
+    package, taken = every
+    with imported(package) as api:
+        found = 0
+        for name, module in list(sys.modules.items()):
+            if name.startswith(f"{api.__name__}.api.things."):
+                get_type_hints(module.build_request)
+                found += 1
+        assert found == len(taken) > 400
+    figure("parameters of every kind", f"{len(taken)} combinations taken and imported")
+
+
+@proof_in_full
+@pytest.mark.parametrize("tool", ["mypy", "pyright"])
+def test_accepted_parameter_passes_strict_checker(tool: str, every: tuple[Path, dict[str, dict[str, Any]]]) -> None:
+    """Status 0 means that both type checkers, strict, find nothing."""
+    if not FULL:
+        pytest.skip("takes long: with LETTA_PROOF=full only")
+    package, taken = every
+    figure(f"{tool}, strict, on {len(taken)} parameters", checked(tool, package.parent))
+
+
+@pytest.mark.parametrize(
+    ("where", "schema", "value", "sent"),
+    [
+        ("path", ref("Unit"), "day", "/one/day"),
+        ("path", ref("Alias"), "a new one", "/one/a%20new%20one"),
+        ("path", ref("Level"), 2, "/one/2"),
+        ("path", {}, 7, "/one/7"),
+        ("path", DATED, datetime(2026, 1, 2, tzinfo=UTC), "/one/2026-01-02T00%3A00%3A00%2B00%3A00"),
+        ("query", ref("Unit"), "day", [("p", "day")]),
+        ("query", ref("Many"), ["day", "hour"], [("p", "day"), ("p", "hour")]),
+        ("query", ref("Dated"), datetime(2026, 1, 2, tzinfo=UTC), [("p", "2026-01-02T00:00:00+00:00")]),
+        ("query", ref("Nothing"), None, []),
+        ("header", ref("Unit"), "day", {"p": "day"}),
+        ("header", {"type": "boolean"}, True, {"p": "true"}),
+        ("header", {"type": ["number", "null"]}, None, {}),
+        ("body", ref("MaybeUnit"), None, {"p": None}),
+        ("body", {"type": "string", "format": "uuid"}, "0-0", {"p": "0-0"}),
+    ],
+)
+def test_parameter_value_is_sent_where_it_belongs(
+    where: str, schema: Schema, value: Any, sent: object, tmp_path: Path
+) -> None:
+    """What an argument's type promises is sent."""
+    package, _ = make(document(COMPONENTS, _one(where, schema, required=True)), tmp_path)
+    with imported(package) as api:
+        build_request = sys.modules[f"{api.__name__}.api.things.things_one"].build_request
+        request = build_request(value) if where == "path" else build_request(p=value)
+        found = {"path": request.path, "query": request.query, "header": dict(request.headers), "body": request.body}
+        assert found[where] == sent
