@@ -13,6 +13,7 @@ from codegen.document import Operation as Source
 from codegen.faults import Gathering, SpecError
 from codegen.names import class_name, identifiers, module_name, usable
 from codegen.types import ANY, EVENTS, ID, JSON, NULL, Import, Type, TypeReader
+from codegen.words import types_of
 
 _RESERVED = (
     "client params body self cls request httpx Request make_path make_query make_headers make_body "
@@ -246,8 +247,10 @@ def _parameter(parameter: Parameter, reader: TypeReader) -> Argument:
         type_ = ID
     if where == "path" and not type_.kinds <= {"string", "integer"}:
         raise SpecError(place, "is neither a string nor an integer, and stands in the path")
-    if where == "header" and not type_.kinds <= {"string", "integer", "number", "boolean", "null"}:
+    if where == "header" and "array" in type_.kinds:
         raise SpecError(place, "is a list, which has no form in a header here")
+    if not _scalars(data["schema"], reader.document):
+        raise SpecError(place, f"is a list of lists or of objects, which has no form in a {where}")
     return Argument(
         wire=name,
         name=name,
@@ -258,6 +261,19 @@ def _parameter(parameter: Parameter, reader: TypeReader) -> Argument:
         deprecated=data.get("deprecated") is True,
         schema=data["schema"],
     )
+
+
+def _scalars(schema: Any, document: Document, *, inside: bool = False) -> bool:
+    """Whether a schema is one of scalars and of lists of scalars, whatever it refers to."""
+    schema = document.schemas.get(ref_name(schema) or "", schema)
+    if not isinstance(schema, dict):
+        return True
+    if "$ref" in schema or "properties" in schema or "additionalProperties" in schema or "object" in types_of(schema):
+        return "$ref" in schema and _scalars(schema, document, inside=inside)
+    if "items" in schema or "array" in types_of(schema):
+        return not inside and _scalars(schema.get("items"), document, inside=True)
+    members = [member for word in ("anyOf", "oneOf", "allOf") for member in schema.get(word, [])]
+    return all(_scalars(member, document, inside=inside) for member in members)
 
 
 def _body_component(source: Source, document: Document) -> str | None:
