@@ -286,7 +286,7 @@ CONVERSATIONS_RETRIEVE: Final = Operation(
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
     {
         operation.id: operation
-        for operation in (
+        for operation in [
             STEPS_LIST,
             STEPS_RETRIEVE,
             STEPS_METRICS_RETRIEVE,
@@ -297,7 +297,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
             CONVERSATIONS_MESSAGES_CREATE,
             CONVERSATIONS_MESSAGES_STREAM,
             CONVERSATIONS_MESSAGES_COMPACT,
-        )
+        ]
     }
 )
 """Every operation by its id."""

@@ -107,10 +107,10 @@ THINGS_CREATE: Final = Operation(
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
     {
         operation.id: operation
-        for operation in (
+        for operation in [
             THINGS_RETRIEVE,
             THINGS_CREATE,
-        )
+        ]
     }
 )
 """Every operation by its id."""
