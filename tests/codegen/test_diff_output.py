@@ -186,7 +186,7 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "an answer": lambda d: post(d)["responses"]["200"]["content"]["application/json"].update(schema={"not": {}}),
     "two answers": lambda d: post(d)["responses"].update({"201": {"description": "also"}}),
     "a body": lambda d: post(d).update(requestBody={"content": {"text/plain": {}}}),
-    "another content type": lambda d: post(d)["responses"]["200"]["content"].update({"text/plain": {}}),
+    "another content type": lambda d: post(d)["responses"]["200"].update(content={"text/plain": {}}),
     "an operation without a name": lambda d: post(d).pop("operationId"),
     "a fact": lambda d: post(d).update({"x-letta-repeat": "sometimes"}),
 }
