@@ -188,6 +188,7 @@ class TypeReader:
         self.document = document
         self._resolving: list[str] = []
         self._aliases: dict[str, Type] = {}
+        self._failed: dict[str, SpecError] = {}
         self._union_kinds: dict[str, frozenset[JsonKind]] = {}
         self._decoded = decoded_components(document.schemas)
 
@@ -347,9 +348,14 @@ class TypeReader:
             raise SpecError(place, f"{name} is defined by itself; give the recursion an object to go through")
         if len(self._resolving) >= DEEPEST_TYPE:
             raise SpecError(place, f"is defined through more than {DEEPEST_TYPE} components that are no objects")
+        if known := self._failed.get(name):
+            raise SpecError(known.place, known.reason)
         self._resolving.append(name)
         try:
             yield
+        except SpecError as fault:
+            self._failed[name] = fault
+            raise
         finally:
             self._resolving.pop()
 

@@ -1,0 +1,159 @@
+"""Documents made to cost time or memory: each is read in seconds, or refused with the place that is at fault."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codegen.document import parse
+from codegen.faults import SpecError
+from codegen.pipeline import ROOT, read
+from tests.codegen.building import STRING, Schema, answers, document, make, obj, operation, proof_in_full, ref, takes
+from tests.codegen.features import DATED
+from tests.proof.figures import FULL, figure
+
+MEMORY = 1 << 30
+"""Bytes that a run may have in all."""
+
+HEAD = "openapi: 3.1.0\ninfo: {title: T, version: '1'}\npaths: {}\n"
+
+
+def _bomb(levels: int, width: int) -> str:
+    lines = [f"x0: &x0 [{', '.join(['lol'] * width)}]"]
+    lines += [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * width)}]" for n in range(1, levels)]
+    return HEAD + "\n".join(lines)
+
+
+def _chain(length: int, link: Any, end: Schema = STRING) -> dict[str, Any]:
+    schemas = {f"C{n}": link(ref(f"C{n + 1}")) for n in range(length)} | {f"C{length}": end}
+    return document(schemas | {"T": obj("", t=ref("C0"))})
+
+
+def _nested(levels: int, inside: str) -> Schema:
+    schema: Schema = STRING
+    for _ in range(levels):
+        schema = {"anyOf": [schema, STRING]} if inside == "anyOf" else {"type": "array", "items": schema}
+    return schema
+
+
+def _either(each: Schema) -> Schema:
+    return {"anyOf": [{"type": "array", "items": each}, {"type": "object", "additionalProperties": each}]}
+
+
+REFUSED: dict[str, tuple[str, str]] = {
+    "aliases that multiply": (_bomb(9, 10), "#/x"),
+    "aliases of objects that multiply": (
+        HEAD + "x0: &x0 {a: 1}\n" + "\n".join(f"x{n}: &x{n} {{a: *x{n - 1}, b: *x{n - 1}}}" for n in range(1, 40)),
+        "#/x",
+    ),
+    "an alias of itself": (HEAD + "x: &x [*x]", "#/x/0"),
+    "deep JSON": ('{"openapi": "3.1.0",\n"x": ' + "[" * 100_000 + "]" * 100_000 + "}", ":2"),
+    "deep YAML": (HEAD + "x: " + "[" * 5_000 + "]" * 5_000, ":4"),
+    "a deep value": (
+        json.dumps(document({"T": obj("", a=_nested(60, "items"))})),
+        "#/components/schemas/T/properties/a/items/",
+    ),
+    "deep arrays": (
+        json.dumps(document({"T": obj("", a=_nested(45, "items"))})),
+        "#/components/schemas/T/properties/a/items/",
+    ),
+    "unions that multiply": (json.dumps(_chain(60, _either)), "#/components/schemas/C"),
+    "a chain of arrays": (
+        json.dumps(_chain(1_000, lambda each: {"type": "array", "items": each})),
+        "#/components/schemas/C",
+    ),
+    "a chain of unions": (
+        json.dumps(_chain(1_000, lambda each: {"anyOf": [each, {"type": "integer"}]}, DATED)),
+        "#/components/schemas/C",
+    ),
+}
+
+
+@pytest.mark.parametrize("lenient", [False, True], ids=["strict", "lenient"])
+@pytest.mark.parametrize("name", REFUSED)
+def test_document_without_bounds_is_refused_with_its_place(name: str, lenient: bool, tmp_path: Path) -> None:
+    """The command ends with status 2 and a place, or in lenient mode with what it left out, in bounded memory."""
+    text, place = REFUSED[name]
+    spec = tmp_path / "openapi.yaml"
+    spec.write_text(text)
+    command = [sys.executable, "-m", "codegen", "generate", "--spec", str(spec), "--out", str(tmp_path / "api")]
+    done = subprocess.run(
+        [*command, *(["--lenient"] if lenient else [])],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
+    )
+    told = done.stdout + done.stderr
+    assert done.returncode in ((0, 2) if lenient else (2,)), told[-2000:]
+    assert place in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _chain(30_000, lambda each: each),
+        _chain(30, lambda each: {"anyOf": [each, each]}),
+        _chain(30, lambda each: {"anyOf": [each, {"allOf": [each]}]}),
+        document({f"M{n}": obj("", a=ref(f"M{(n + 1) % 2_000}"), b=ref(f"M{n // 2}")) for n in range(2_000)}),
+    ],
+    ids=[
+        "references",
+        "unions of one twice",
+        "unions of one and its arrays",
+        "unions of aliases",
+        "models in a circle",
+    ],
+)
+def test_document_with_many_ways_through_it_is_read_in_seconds(data: dict[str, Any]) -> None:
+    """What is shared is read once."""
+    started = time.process_time()
+    read(data)
+    assert time.process_time() - started < 10
+
+
+def _wide(size: int) -> dict[str, Any]:
+    keys = {f"{'é' * (n % 7)} key {n}!": STRING for n in range(size)} | {
+        f"{c}{n}": STRING for n in range(size) for c in "?!"
+    }
+    thing = {"type": "object", "properties": keys}
+    send = operation("things.send", requestBody=takes(thing), responses=answers(ref("Thing")))
+    return document({"Thing": thing}, {"/x": {"post": send}})
+
+
+@proof_in_full
+def test_cost_grows_with_the_document_not_with_its_square(tmp_path: Path) -> None:
+    """Many keys, alike in Python and apart, take time in proportion."""
+    sizes = (2_500, 10_000) if FULL else (500, 2_000)
+    seconds = []
+    for size in sizes:
+        started = time.process_time()
+        if FULL:
+            make(_wide(size), tmp_path)
+        else:
+            read(_wide(size))
+        seconds.append(time.process_time() - started)
+    figure(
+        "a model of many keys", f"{3 * sizes[0]:,} keys in {seconds[0]:.1f} s, {3 * sizes[1]:,} in {seconds[1]:.1f} s"
+    )
+    assert seconds[1] < 10 * seconds[0] + 0.5  # sixteen times where it grows with the square
+
+
+def test_key_twice_in_a_large_object_is_found_at_once() -> None:
+    """The last of 30,000 keys stands there twice."""
+    text = "{" + ", ".join(f'"k{n}": 1' for n in range(30_000)) + ', "k29999": 2}'
+    started = time.process_time()
+    with pytest.raises(SpecError, match="k29999"):
+        parse(text, "a document")
+    assert time.process_time() - started < 5
