@@ -18,6 +18,11 @@ Section = tuple[str, list[tuple[str, str]]]
 _LISTED = re.compile(r"[-*] |\d+[.)] |[\w.]+ \([^()]*\): |\w+: \(")
 
 
+def noted(text: str, *, deprecated: bool) -> str:
+    """Return documentation that says of what is deprecated that it is, where it does not say so itself."""
+    return f"{DEPRECATED} {text}".strip() if deprecated and "deprecated" not in text.lower() else text
+
+
 def docstring(text: str, indent: int = 4, sections: Iterable[Section] = ()) -> str:
     """A triple-quoted string literal that reads as `text`, wrapped, with sections in Google's style behind it."""
     width, pad = WIDTH - indent, " " * indent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import fields, frozen
 
-from codegen.docs import Section, docstring
+from codegen.docs import Section, docstring, noted
 from codegen.expressions import printed, template
 from codegen.operations import Argument, Operation, Page
 from codegen.types import Import
@@ -120,7 +120,8 @@ def _request_docstring(operation: Operation) -> str:
                 ],
             )
         )
-    return docstring(operation.description or operation.summary or operation.id, 4, sections)
+    text = noted(operation.description or operation.summary or operation.id, deprecated=operation.deprecated)
+    return docstring(text, 4, sections)
 
 
 def operation_code(operation: Operation) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from codegen.docs import noted
 from codegen.document import Document, Schema, escape, ref_name
 from codegen.faults import Gathering, SpecError
 from codegen.names import MODEL_NAMES, identifiers, module_name
@@ -123,6 +124,10 @@ def read_library(document: Document, reader: TypeReader) -> Library:
     return library
 
 
+def _described(schema: Schema) -> str:
+    return noted(schema.get("description", ""), deprecated=schema.get("deprecated") is True)
+
+
 def _read(name: str, schema: Schema, library: Library, reader: TypeReader, earlier: dict[str, set[str]]) -> None:
     place = reader.document.place(name)
     kind = reader.kind(name, place)
@@ -134,7 +139,7 @@ def _read(name: str, schema: Schema, library: Library, reader: TypeReader, earli
         library.unions[name] = _union(name, schema, reader, place)
     elif kind == "enum" and reader.is_alias_enum(name):
         values = list(dict.fromkeys(v for v in schema["enum"] if v is not None))
-        library.enums[name] = Enum(name, values, schema.get("description", ""))
+        library.enums[name] = Enum(name, values, _described(schema))
     else:
         reader.read(schema, place)
 
@@ -183,7 +188,7 @@ def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[st
             )
         )
     fields.sort(key=lambda f: not f.required)
-    return Model(name, name, module_name(name), schema.get("description", ""), fields)
+    return Model(name, name, module_name(name), _described(schema), fields)
 
 
 def _union(name: str, schema: Schema, reader: TypeReader, place: str) -> Union:
@@ -195,7 +200,7 @@ def _union(name: str, schema: Schema, reader: TypeReader, place: str) -> Union:
         members = _shaped(schema[word], reader, f"{place}/{word}")
         tag = None
     parts = reader.has_parts(name, place)
-    return Union(name, name, module_name(name), schema.get("description", ""), members, tag, parts)
+    return Union(name, name, module_name(name), _described(schema), members, tag, parts)
 
 
 def _tagged(schema: Schema, word: str, reader: TypeReader, place: str) -> list[Member]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from attrs import evolve, frozen
 
-from codegen.docs import DEPRECATED
+from codegen.docs import noted
 from codegen.document import Document, Parameter, escape, ref_name
 from codegen.document import Operation as Source
 from codegen.faults import Gathering, SpecError
@@ -57,8 +57,7 @@ class Argument:
     def documentation(self) -> str:
         """What it means, in one paragraph, with the server's default."""
         text = " ".join(self.description.split())
-        if self.deprecated and "deprecated" not in text.lower():
-            text = f"{DEPRECATED} {text}".strip()
+        text = noted(text, deprecated=self.deprecated)
         default = self.schema.get("default") if isinstance(self.schema, dict) else None
         if default is None:
             return text
@@ -119,6 +118,7 @@ class Operation:
     stream: Stream | None
     body: str | None
     place: str
+    deprecated: bool
 
     def at(self, place: str) -> list[Argument]:
         """The arguments that go into one part of the request."""
@@ -209,6 +209,7 @@ def _operation(source: Source, document: Document, reader: TypeReader, ids: set[
         stream=_stream(source, document, reader, body, ids),
         body=_body_component(source, document),
         place=place,
+        deprecated=data.get("deprecated") is True,
     )
 
 

@@ -20,7 +20,7 @@ import datamodel_code_generator as dcg
 from datamodel_code_generator.enums import DataModelType
 from datamodel_code_generator.format import Formatter, PythonVersion
 
-from codegen.docs import docstring
+from codegen.docs import docstring, noted
 from codegen.document import SCHEMAS, Document, ref_name
 from codegen.faults import GeneratorFailure
 from codegen.likes import with_likes
@@ -201,9 +201,9 @@ def _renamed(node: Any, texts: list[str]) -> Any:
     if not isinstance(node, dict):
         return node
     out: dict[str, Any] = {}
-    if isinstance(node.get("description"), str) and node["description"].strip():
+    if text := noted(node.get("description", ""), deprecated=node.get("deprecated") is True).strip():
         out["description"] = f"text {len(texts)}"
-        texts.append(node["description"])
+        texts.append(text)
     name = ref_name(node)
     if name is not None:
         return {"$ref": SCHEMAS + param_name(name), **out}

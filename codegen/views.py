@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from codegen.docs import DEPRECATED, docstring, escaped
+from codegen.docs import docstring, escaped, noted
 from codegen.expressions import attribute, binds, constant, item, over, printed, qualified, template
 from codegen.models import Field, Library, Model, Union
 from codegen.types import Import, Type
@@ -118,8 +118,7 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
 
 
 def _documented(text: str, *, deprecated: bool = False) -> str:
-    if deprecated and "deprecated" not in text.lower():
-        text = f"{DEPRECATED} {text}".strip()
+    text = noted(text, deprecated=deprecated)
     return docstring(text) if text else ""
 
 

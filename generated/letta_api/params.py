@@ -730,11 +730,11 @@ class ApprovalCreateParam(TypedDict):
     """Input to approve or deny a tool call request"""
 
     approval_request_id: NotRequired[str | None]
-    """The message ID of the approval request"""
+    """Deprecated. The message ID of the approval request"""
     approvals: NotRequired[Sequence[ApprovalResultParam] | None]
     """The list of approval responses"""
     approve: NotRequired[bool | None]
-    """Whether the tool has been approved"""
+    """Deprecated. Whether the tool has been approved"""
     group_id: NotRequired[str | None]
     """The multi-agent group that the message was sent in"""
     otid: NotRequired[str | None]
@@ -743,7 +743,7 @@ class ApprovalCreateParam(TypedDict):
     same request should reuse the same OTIDs.
     """
     reason: NotRequired[str | None]
-    """An optional explanation for the provided approval status"""
+    """Deprecated. An optional explanation for the provided approval status"""
     type: NotRequired[Literal["approval"]]
     """The message type to be created."""
 

@@ -14,7 +14,22 @@ import pytest
 from codegen.document import Document
 from codegen.hoist import hoist
 from codegen.names import module_name
-from tests.codegen.building import checked, imported, proof_in_full, sources
+from tests.codegen.building import (
+    STRING,
+    Schema,
+    answers,
+    checked,
+    document,
+    imported,
+    make,
+    obj,
+    operation,
+    proof_in_full,
+    ref,
+    sources,
+    tagged,
+    takes,
+)
 from tests.codegen.features import Feature
 from tests.codegen.found import ALL
 from tests.proof.figures import FULL, figure
@@ -162,3 +177,34 @@ def test_an_attribute_is_called_as_on_the_wire_wherever_python_allows(feature_pa
     }
     assert {wire: names[wire] for wire in clean} == clean
     assert len(set(names.values())) == len(names)
+
+
+def test_deprecated_reaches_every_docstring(tmp_path: Path) -> None:
+    """What is deprecated is documented as such: operations, arguments, models, fields, unions, enums, TypedDicts."""
+    old: Schema = {"deprecated": True, "description": "Old."}
+    schemas = {
+        "Thing": obj("", kind={"const": "thing"}, part=ref("Part"), field=STRING | old) | old,
+        "Part": obj("", a=STRING | {"deprecated": True}) | {"deprecated": True},
+        "Some": tagged("kind", thing="Thing") | old,
+        "Color": {"type": "string", "enum": ["red"]} | old,
+    }
+    query = {"name": "q", "in": "query", "schema": ref("Color")} | old
+    send = operation(
+        "things.send",
+        parameters=[query],
+        requestBody=takes(ref("Thing")),
+        responses=answers(ref("Some")),
+        deprecated=True,
+    )
+    package, _ = make(document(schemas, {"/x": {"post": send}}), tmp_path)
+    texts = sources(package)
+    told = {
+        "api/things/things_send.py": ['"""Deprecated. things.send', "q: Deprecated. Old.", "field: Deprecated. Old."],
+        "models/thing.py": ['"""Deprecated. Old."""\n\n    kind', '"""Deprecated. Old."""\n\n    _wire'],
+        "models/part.py": ['class Part(Model):\n    """Deprecated."""', '"""Deprecated."""\n\n    _wire'],
+        "unions/some.py": ['"""Deprecated. Old."""'],
+        "enums.py": ['"""Deprecated. Old."""'],
+        "params.py": ['class PartParam(TypedDict):\n    """Deprecated."""', 'NotRequired[str]\n    """Deprecated."""'],
+    }
+    lost = [(name, part) for name, parts in told.items() for part in parts if part not in texts[name]]
+    assert lost == []

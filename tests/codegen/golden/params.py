@@ -21,6 +21,7 @@ class CatParam(TypedDict):
 class DogParam(TypedDict):
     kind: NotRequired[Literal["dog"]]
     barks: NotRequired[bool]
+    """Deprecated."""
 
 
 class ThingsCreateParams(TypedDict):
