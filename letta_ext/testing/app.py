@@ -80,6 +80,8 @@ def create_app(scene: Scene | Stage | Path | str = "default") -> Starlette:
         ("GET", "/v1/runs/{run_id}", _retrieve_run),
     ]
     routes = [Route(path, bind(handler), methods=[method]) for method, path, handler in table]
+    for route in routes:
+        route.methods = (route.methods or set()) - {"HEAD"}  # Starlette adds it to GET, and Letta answers it with 405
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
     app.state.stage = stage
     return app
@@ -235,7 +237,10 @@ async def _list_messages(state: State, request: Request) -> Response:
     agent_id = fields.optional_text("agent_id")
     page = requests.page(fields, default_order="desc", default_limit=100)
     types = requests.message_types(fields)
+    fields.optional_boolean("include_err")
     problems.raise_if_any()
+    if fields.get("group_id"):
+        return CompactJSON([])  # groups of agents, of which this server has none
     direct = state.direct_agent_id(conversation_id, agent_id)
     if direct is None and conversation_id not in state.conversations:
         # The real server does not look whether there is such a conversation.
@@ -289,6 +294,9 @@ async def _list_steps(state: State, request: Request) -> Response:
     page = requests.page(fields, default_order="desc", default_limit=50)
     wanted = requests.step_filter(fields)
     fields.problems.raise_if_any()
+    if wanted.agent_id is not None and not is_id("agent", wanted.agent_id):
+        expected = "Expected format: 'agent-<uuid4>'"
+        raise errors.invalid_argument(f"Invalid agent ID format: {wanted.agent_id}. {expected}")
     found = lists.steps(list(state.steps.values()), wanted, page)
     return CompactJSON([wire.step(step) for step in found])
 

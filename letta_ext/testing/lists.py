@@ -61,7 +61,7 @@ def _between(chosen: list[Step], before: Step | None, after: Step | None, page: 
 
 
 def _date(spelt: str | None) -> datetime | None:
-    if spelt is None:
+    if not spelt:
         return None
     try:
         when = datetime.fromisoformat(spelt)
@@ -71,7 +71,7 @@ def _date(spelt: str | None) -> datetime | None:
 
 
 def _known(stored: Sequence[Step], cursor: str | None, kind: str) -> Step | None:
-    if cursor is None:
+    if not cursor:
         return None
     for step in stored:
         if step.id == cursor:
@@ -101,7 +101,7 @@ def step_messages(step: Step, page: Page) -> list[Json]:
     messages = step.messages if page.order == "asc" else step.messages[::-1]
     ids = [message.id for message in messages]
     for cursor in (page.before, page.after):
-        if cursor is not None and cursor not in ids:
+        if cursor and cursor not in ids:
             raise errors.plain(404, f"No Message found with id {cursor}")
     check_limit(page.limit)
     start = ids.index(page.after) + 1 if page.after else 0

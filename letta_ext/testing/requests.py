@@ -177,6 +177,7 @@ def send(fields: Fields, ids: IdSource, *, anything: bool) -> Send:
     tools = _client_tools(fields)
     compaction = fields.boolean("include_compaction_messages", False)
     agent_id = fields.optional_text("agent_id")
+    _unused(fields)
     streaming = fields.boolean("streaming", True)
     stream_tokens = fields.boolean("stream_tokens", False)
     include_pings = fields.boolean("include_pings", True)
@@ -212,8 +213,28 @@ def _input(fields: Fields, ids: IdSource) -> Said | None:
     return Said("user", content.read(value, (*fields.place, "input"), fields.problems, ids), ids.uuid())
 
 
+def _unused(fields: Fields) -> None:
+    """Check the fields that this server takes and has no use for."""
+    fields.boolean("use_assistant_message", True)
+    for name in ("assistant_message_tool_name", "assistant_message_tool_kwarg", "enable_thinking"):
+        if name in fields.values:
+            fields.text(name)
+    for skill in fields.objects("client_skills"):
+        for name in ("name", "description", "location"):
+            skill.text(name)
+    fields.optional_text("override_system")
+    fields.boolean("return_logprobs", False)
+    fields.optional_integer("top_logprobs")
+    fields.boolean("return_token_ids", False)
+
+
 def _client_tools(fields: Fields) -> list[str]:
-    return [tool.text("name") for tool in fields.objects("client_tools")]
+    names: list[str] = []
+    for tool in fields.objects("client_tools"):
+        names.append(tool.text("name"))
+        tool.optional_text("description")
+        tool.optional_dict("parameters")
+    return names
 
 
 def _messages(fields: Fields, ids: IdSource) -> list[Said | Answered] | None:
@@ -227,7 +248,7 @@ def _messages(fields: Fields, ids: IdSource) -> list[Said | Answered] | None:
 
 def _message(item: object, place: Place, problems: Problems, ids: IdSource) -> Said | Answered | None:
     """Read a message as the first of the three kinds that fits; if none does, say of each why not."""
-    if is_object(item) and "type" not in item:
+    if is_object(item) and item.get("type") is None:
         old = "approval_request_id" in item or "approve" in item
         item = {**item, "type": "approval" if old else "message"}
     found: list[dict[str, object]] = []
@@ -254,6 +275,7 @@ def _check_type(fields: Fields, wanted: str) -> None:
 
 def _approvals(fields: Fields, otid: str) -> Answered:
     _check_type(fields, "approval")
+    fields.optional_text("otid")
     answers: list[Approval | ToolReturn] = []
     for each in fields.objects("approvals"):
         # The place of a problem names which of the two it was taken for.
@@ -278,6 +300,7 @@ def _approval(fields: Fields) -> Approval:
 
 def _tool_returns(fields: Fields, otid: str) -> Answered:
     _check_type(fields, "tool_return")
+    fields.optional_text("otid")
     if "tool_returns" not in fields.values:
         fields.problems.missing((*fields.place, "tool_returns"), dict(fields.values))
     return Answered([_tool_return(each) for each in fields.objects("tool_returns")], otid)
@@ -302,6 +325,7 @@ def _tool_return(fields: Fields) -> ToolReturn:
 
 def _said(fields: Fields, otid: str, *, ids: IdSource) -> Said:
     _check_type(fields, "message")
+    fields.optional_text("otid")
     place, problems = fields.place, fields.problems
     role = fields.get("role")
     speaker = _SPEAKERS.get(role) if isinstance(role, str) else None
@@ -341,6 +365,8 @@ def compact(fields: Fields) -> Compact:
     """Read a request to compact a conversation."""
     agent_id = fields.optional_text("agent_id")
     settings = fields.optional_object("compaction_settings")
+    if settings is not None:
+        settings.optional_text("model")
     mode = settings.optional_choice("mode", COMPACTION_MODES) if settings else None
     fields.problems.raise_if_any()
     return Compact(agent_id, mode)

@@ -294,6 +294,14 @@ class Fields:
             else:
                 self.problems.add("model_attributes_type", place, NOT_AN_OBJECT, item)
 
+    def optional_dict(self, name: str) -> Mapping[str, object] | None:
+        """Return an object of any fields, or None."""
+        value = self.get(name)
+        if value is None or is_object(value):
+            return value
+        self.problems.add("dict_type", (*self.place, name), "Input should be a valid dictionary", value)
+        return None
+
     def optional_object(self, name: str) -> Fields | None:
         """Return an object, or None."""
         value = self.get(name)
