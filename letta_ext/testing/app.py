@@ -258,6 +258,8 @@ async def _send(state: State, request: Request) -> Response:
     fields = await _body(request, problems, required=state.documented is None)
     wanted = requests.send(fields, state.ids, anything=state.documented is not None)
     thread = state.thread(conversation_id, wanted.agent_id)
+    if wanted.override_model and wanted.override_model not in state.models:
+        raise errors.plain(404, f"NOT_FOUND: Handle {wanted.override_model} not found, must be one of")
     if not thread.is_default:
         state.conversation(conversation_id).last_message_at = state.clock.now()
     if not wanted.streaming:

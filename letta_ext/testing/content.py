@@ -82,10 +82,10 @@ def check_sendable(content: str | Sequence[Json]) -> None:
     Raises:
         errors.RunFailedError: it has.
     """
-    if isinstance(content, str):
-        return
     if not content:
         raise errors.bad_answer("Message content is empty or invalid")
+    if isinstance(content, str):
+        return
     refused = [str(part["type"]) for part in content if part["type"] not in SHOWN]
     if not refused:
         return

@@ -56,9 +56,10 @@ class Loop:
             RunCancelledError: the run was cancelled.
         """
         self.usage.streamed = self.mode == "tokens"
+        # Without streaming, Letta takes an empty list of types for none.
+        types = self.request.types if self.request.types or self.mode != "json" else None
         try:
             async for message in self._steps():
-                types = self.request.types
                 if types is None or message["message_type"] in types:
                     self.begun = True
                     yield message

@@ -59,6 +59,7 @@ class Send:
     max_steps: int = MAX_STEPS
     types: Sequence[str] | None = None
     client_tools: Sequence[str] = ()
+    override_model: str | None = None
 
     @property
     def otids(self) -> list[str]:
@@ -178,6 +179,7 @@ def send(fields: Fields, ids: IdSource, *, anything: bool) -> Send:
     compaction = fields.boolean("include_compaction_messages", False)
     agent_id = fields.optional_text("agent_id")
     _unused(fields)
+    override_model = fields.optional_text("override_model")
     streaming = fields.boolean("streaming", True)
     stream_tokens = fields.boolean("stream_tokens", False)
     include_pings = fields.boolean("include_pings", True)
@@ -203,6 +205,7 @@ def send(fields: Fields, ids: IdSource, *, anything: bool) -> Send:
         max_steps=max_steps,
         types=types,
         client_tools=tools,
+        override_model=override_model,
     )
 
 

@@ -82,6 +82,11 @@ class State:
     # A task that nobody holds may be collected in the middle of its work.
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
+    @property
+    def models(self) -> set[str]:
+        """The handles of the models that there are: those of the agents."""
+        return {agent.model_handle for agent in self.agents.values()}
+
     def failed(self, error: Exception) -> errors.RunFailedError:
         """Note the exception of a function of the script, and return the failure of its run."""
         failure = f"a function of the script raised {arguments.shown(error)}"
