@@ -76,6 +76,24 @@ def read(value: object, place: Place, problems: Problems, ids: IdSource) -> str 
     return parts
 
 
+def read_return(fields: Fields, ids: IdSource) -> tuple[str, list[Json] | None]:
+    """Return what a tool returned, as text and in parts, and note what is wrong with it.
+
+    Args:
+        fields: the fields of a tool return.
+        ids: where the ids of files come from.
+    """
+    value, problems = fields.get("tool_return"), fields.problems
+    if not is_sequence(value):
+        return fields.text("tool_return"), None
+    place = (*fields.place, "tool_return")
+    shapes = {kind: _PARTS[kind] for kind in SHOWN}
+    parts = [
+        _tagged(item, (*place, index), problems, "MessageContentType", shapes, ids) for index, item in enumerate(value)
+    ]
+    return "\n".join(str(part["text"]) for part in parts if part.get("type") == "text"), parts
+
+
 def check_sendable(content: str | Sequence[Json]) -> None:
     """Let the run fail whose message has content that the real server can read and not store.
 

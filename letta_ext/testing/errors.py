@@ -16,6 +16,7 @@ NOTHING_PENDING = (
     "Please send a regular message to interact with the agent."
 )
 NOTHING_ANSWERED = "Invalid approval response. Approval response message does not contain any approvals."
+EMPTY_RETURN = "1 validation error for ToolReturnMessage\ntool_return\n  Input should be a valid string"
 NOTHING_TO_COMPACT = (
     "Summarization failed to reduce the number of messages. You may not have enough messages to compact or need to "
     "use a different CompactionSettings (e.g. using `all` mode)."

@@ -104,6 +104,9 @@ class Loop:
                 raise errors.pending_approval()
             return None
         received = [answer.tool_call_id for answer in first.answers]
+        if any(isinstance(answer, ToolReturn) and answer.parts == [] for answer in first.answers):
+            # Letta stores it, and then can neither answer nor list the conversation any more.
+            raise errors.bad_answer(errors.EMPTY_RETURN)
         if pending is None:
             recent = self.thread.context[-10:]
             answered = {returned.tool_call_id for message in recent for returned in message.tool_returns}
@@ -113,7 +116,7 @@ class Loop:
         if not received:
             raise errors.bad_answer(errors.NOTHING_ANSWERED)
         expected = [call.id for call in pending.tool_calls]
-        if sorted(received) != sorted(expected):
+        if set(received) != set(expected):
             raise errors.bad_answer(f"Invalid tool call IDs. Expected '{expected}', but received '{received}'.")
         return pending
 
@@ -152,7 +155,7 @@ class Loop:
         """Finish the step that was waiting: run what was approved, and store what was returned."""
         step = self.state.steps[request.step_id or ""]
         answers = {answer.tool_call_id: answer for answer in said[0].answers}
-        returns = [answer for answer in said[0].answers if isinstance(answer, ToolReturn)]
+        returns = [answer for answer in answers.values() if isinstance(answer, ToolReturn)]
         approved: list[ToolCall] = []
         for call in request.tool_calls:
             answer = answers[call.id]

@@ -53,13 +53,19 @@ class ToolCall:
 
 @dataclass(slots=True, kw_only=True)
 class ToolReturn:
-    """What a call returned, whoever ran it."""
+    """What a call returned, whoever ran it.
+
+    Attributes:
+        text: what it returned, as text.
+        parts: what it returned, if it did so in parts.
+    """
 
     tool_call_id: str
     text: str
     status: str = "success"
     stdout: list[str] | None = None
     stderr: list[str] | None = None
+    parts: list[Json] | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal, get_args
 
 from letta_api.enums import MessageType
@@ -12,7 +11,7 @@ from letta_api.enums import MessageType
 from . import content, errors
 from .ids import UUID4, IdSource
 from .records import Approval, Json, ToolReturn
-from .validation import NOT_AN_OBJECT, Fields, Place, Problems, is_object, is_sequence
+from .validation import NOT_AN_OBJECT, Fields, Place, Problems, is_object
 
 Order = Literal["asc", "desc"]
 Speaker = Literal["user", "system", "assistant"]
@@ -255,11 +254,12 @@ def _message(item: object, place: Place, problems: Problems, ids: IdSource) -> S
         old = "approval_request_id" in item or "approve" in item
         item = {**item, "type": "approval" if old else "message"}
     found: list[dict[str, object]] = []
-    for label, read in ((_MESSAGE, partial(_said, ids=ids)), (_APPROVAL, _approvals), (_TOOL_RETURN, _tool_returns)):
+    for label, read in ((_MESSAGE, _said), (_APPROVAL, _approvals), (_TOOL_RETURN, _tool_returns)):
         trial = Problems()
         if is_object(item):
             otid = item.get("otid")
-            message = read(Fields(item, (*place, label), trial), otid if isinstance(otid, str) and otid else ids.uuid())
+            given = otid if isinstance(otid, str) and otid else ids.uuid()
+            message = read(Fields(item, (*place, label), trial), given, ids=ids)
             if not trial.found:
                 return message
         else:
@@ -276,15 +276,19 @@ def _check_type(fields: Fields, wanted: str) -> None:
         fields.problems.literal((*fields.place, "type"), kind, expected)
 
 
-def _approvals(fields: Fields, otid: str) -> Answered:
+def _approvals(fields: Fields, otid: str, *, ids: IdSource) -> Answered:
     _check_type(fields, "approval")
     fields.optional_text("otid")
     answers: list[Approval | ToolReturn] = []
     for each in fields.objects("approvals"):
         # The place of a problem names which of the two it was taken for.
-        tag = "tool" if each.get("type") == "tool" else "approval"
-        each.place = (*each.place, tag)
-        answers.append(_tool_return(each) if tag == "tool" else _approval(each))
+        tag = each.get("type")
+        if tag is None:
+            problem = "Unable to extract tag using discriminator 'type'"
+            each.problems.add("union_tag_not_found", each.place, problem, dict(each.values), discriminator="'type'")
+            continue
+        each.place = (*each.place, "tool" if tag == "tool" else "approval")
+        answers.append(_tool_return(each, ids) if tag == "tool" else _approval(each))
     request_id = fields.get("approval_request_id")
     if not answers and isinstance(request_id, str):
         # The form from before there were lists.
@@ -301,21 +305,16 @@ def _approval(fields: Fields) -> Approval:
     )
 
 
-def _tool_returns(fields: Fields, otid: str) -> Answered:
+def _tool_returns(fields: Fields, otid: str, *, ids: IdSource) -> Answered:
     _check_type(fields, "tool_return")
     fields.optional_text("otid")
     if "tool_returns" not in fields.values:
         fields.problems.missing((*fields.place, "tool_returns"), dict(fields.values))
-    return Answered([_tool_return(each) for each in fields.objects("tool_returns")], otid)
+    return Answered([_tool_return(each, ids) for each in fields.objects("tool_returns")], otid)
 
 
-def _tool_return(fields: Fields) -> ToolReturn:
-    returned = fields.get("tool_return")
-    if is_sequence(returned):
-        texts = [str(item.get("text", "")) for item in returned if is_object(item)]
-        text = "\n".join(texts)
-    else:
-        text = fields.text("tool_return")
+def _tool_return(fields: Fields, ids: IdSource) -> ToolReturn:
+    text, parts = content.read_return(fields, ids)
     status = fields.choice("status", None, ("success", "error"))
     return ToolReturn(
         tool_call_id=fields.text("tool_call_id"),
@@ -323,6 +322,7 @@ def _tool_return(fields: Fields) -> ToolReturn:
         status=status,
         stdout=fields.optional_texts("stdout"),
         stderr=fields.optional_texts("stderr"),
+        parts=parts,
     )
 
 

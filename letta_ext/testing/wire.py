@@ -69,11 +69,16 @@ def call_object(call: ToolCall) -> Json:
     return {"name": call.name, "arguments": call.arguments, "tool_call_id": call.id}
 
 
-def return_object(returned: ToolReturn) -> Json:
-    """Return what a tool call gave back."""
+def return_object(returned: ToolReturn, *, whole: bool = False) -> Json:
+    """Return what a tool call gave back.
+
+    Args:
+        returned: what it returned.
+        whole: whether parts are shown as such, and not as text.
+    """
     return {
         "type": "tool",
-        "tool_return": returned.text,
+        "tool_return": returned.parts if whole and returned.parts is not None else returned.text,
         "status": returned.status,
         "tool_call_id": returned.tool_call_id,
         "stdout": returned.stdout,
@@ -129,8 +134,8 @@ def _approval_response(message: Message) -> Json:
 
 def tool_return_message(message: Message) -> Json:
     """Return a ``tool_return_message``; its older fields repeat the first return."""
-    returns = [return_object(returned) for returned in message.tool_returns]
-    older = {key: value for key, value in returns[0].items() if key != "type"}
+    returns = [return_object(returned, whole=True) for returned in message.tool_returns]
+    older = {key: value for key, value in return_object(message.tool_returns[0]).items() if key != "type"}
     return part(message, "tool_return_message", 0, **older, tool_returns=returns)
 
 

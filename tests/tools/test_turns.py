@@ -137,7 +137,8 @@ def test_a_tool_that_raises(side: Side, server: EmbeddedServer) -> None:
 
 def test_content_parts(side: Side, server: EmbeddedServer) -> None:
     result(side, server, [Weather(lambda city: [TextContent(text=city)]).weather], input="CALL weather")
-    assert returns(listed(side, server)) == [("success", "Paris")]
+    [(status, [part])] = returns(listed(side, server))
+    assert (status, part.text) == ("success", "Paris")
 
 
 def test_async_tools() -> None:
