@@ -64,6 +64,8 @@ class Letta(Verbs):
             `ConversationBusyError`; `"wait"`, or a `BusyPolicy`, waits until that run has ended.
         default_headers: headers sent with every request.
         default_query: query parameters sent with every request.
+        cookies: whether cookies of responses are kept, and sent with later requests with the same key. Defaults to
+            False. An httpx client that is passed keeps cookies in any case, for each key its own.
         http_client: an httpx client to send with. It keeps its own limits and settings, and is not closed.
 
     Raises:
@@ -88,6 +90,7 @@ class Letta(Verbs):
         when_busy: WhenBusy = "raise",
         default_headers: Mapping[str, str] | None = None,
         default_query: Mapping[str, Any] | None = None,
+        cookies: bool = False,
         http_client: httpx.Client | None = None,
     ) -> None:
         from .config import make_config
@@ -113,7 +116,7 @@ class Letta(Verbs):
         }
         config = make_config(os.environ, options)
         self._owns_http = http_client is None
-        self._transport = Transport(http_client or own_http(httpx.Client), config)
+        self._transport = Transport(http_client or own_http(httpx.Client, cookies=cookies), config)
 
     @property
     def base_url(self) -> str:
@@ -219,6 +222,8 @@ class AsyncLetta(AsyncVerbs):
             `ConversationBusyError`; `"wait"`, or a `BusyPolicy`, waits until that run has ended.
         default_headers: headers sent with every request.
         default_query: query parameters sent with every request.
+        cookies: whether cookies of responses are kept, and sent with later requests with the same key. Defaults to
+            False. An httpx client that is passed keeps cookies in any case, for each key its own.
         http_client: an async httpx client to send with. It keeps its own limits and settings, and is not closed.
 
     Raises:
@@ -243,6 +248,7 @@ class AsyncLetta(AsyncVerbs):
         when_busy: WhenBusy = "raise",
         default_headers: Mapping[str, str] | None = None,
         default_query: Mapping[str, Any] | None = None,
+        cookies: bool = False,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         from .config import make_config
@@ -268,7 +274,7 @@ class AsyncLetta(AsyncVerbs):
         }
         config = make_config(os.environ, options)
         self._owns_http = http_client is None
-        self._transport = AsyncTransport(http_client or own_http(httpx.AsyncClient), config)
+        self._transport = AsyncTransport(http_client or own_http(httpx.AsyncClient, cookies=cookies), config)
 
     @property
     def base_url(self) -> str:

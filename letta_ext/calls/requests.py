@@ -25,6 +25,7 @@ from ..watching.redaction import merged
 from ..watching.watch import SILENT, Watch
 from . import codec
 from .charsets import text_of
+from .cookies import separate_cookies
 from .encodable import body_error, check_json, too_deep, url_error
 from .refusals import invalid_answer
 from .validation import check_arguments, check_bounds
@@ -243,13 +244,19 @@ def _to_httpx(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call
     url, query = config.url(request.path), request.query or None
     if http.params or http.cookies or type(http).build_request not in BUILDERS:
         together = merged(own, call.headers)
-        return http.build_request(
+        built = http.build_request(
             request.method, url, params=query, content=content, headers=together, timeout=call.timeout
         )
+        return separate_cookies(http, built, given=_has_cookies(together))
     # What httpx would make, in half the time: it merges the same headers anew for each request.
     headers = _merged_headers(tuple(http.headers.raw), *map(_items, (own, call.headers)))
     extensions = {"timeout": call.timeout.as_dict()}
-    return httpx.Request(request.method, url, params=query, headers=headers, content=content, extensions=extensions)
+    built = httpx.Request(request.method, url, params=query, headers=headers, content=content, extensions=extensions)
+    return separate_cookies(http, built, given="Cookie" in headers)
+
+
+def _has_cookies(headers: Mapping[str, str]) -> bool:
+    return any(name.lower() == "cookie" for name in headers)
 
 
 def _items(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -320,6 +327,7 @@ def redirected(
     except (httpx.InvalidURL, ValueError):  # a host that IDNA cannot decode is a UnicodeError
         return None
     headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
-    return http.build_request(
+    built = http.build_request(
         request.method, target, content=request.content or None, headers=headers, extensions=dict(request.extensions)
     )
+    return separate_cookies(http, built, given=_has_cookies(headers))

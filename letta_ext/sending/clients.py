@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import os
-from http.cookiejar import CookieJar
 from typing import Any, TypeVar
 
 import httpx
 
+from ..calls.cookies import NoCookies
 from ..calls.transport_errors import make_http
-from ..config import DEFAULT_LIMITS
+from ..config import DEFAULT_LIMITS, check_kind
 from .pools import AsyncPool, Pool
 
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
 
-class NoCookies(CookieJar):
-    """A cookie jar that takes no cookies. Those of one API key would be sent with another one, and pile up."""
-
-    def extract_cookies(self, response: Any, request: Any) -> None:
-        """Ignore the cookies of a response."""
-
-    def add_cookie_header(self, request: Any) -> None:
-        """Send no cookies."""
-
-
-def own_http(kind: type[H]) -> H:
-    """Return an httpx client with connections from our own pool and without cookies.
+def own_http(kind: type[H], *, cookies: bool) -> H:
+    """Return an httpx client with connections from our own pool.
 
     Args:
         kind: The class of the client.
+        cookies: Whether it keeps the cookies of responses, and sends them with later requests.
 
     Raises:
+        TypeError: If `cookies` is not a bool.
         ValueError: If a variable of the environment that httpx reads has a value that it cannot use.
     """
-    http = make_http(kind, os.environ, limits=DEFAULT_LIMITS, cookies=NoCookies())
+    check_kind("cookies", cookies, bool)
+    http = make_http(kind, os.environ, limits=DEFAULT_LIMITS, cookies=None if cookies else NoCookies())
     use_own_pools(http, DEFAULT_LIMITS)
     return http
 

@@ -1,0 +1,96 @@
+"""Keeps the cookies that a server set for one API key from being sent with another one.
+
+Our own clients keep no cookies unless they are told to. An httpx client that was passed keeps its own.
+"""
+
+from __future__ import annotations
+
+from http.cookiejar import Cookie, CookieJar
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import httpx
+
+
+class NoCookies(CookieJar):
+    """A cookie jar that takes no cookies."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Ignore the cookies of a response."""
+
+    def add_cookie_header(self, request: Any) -> None:
+        """Send no cookies."""
+
+
+class CookiesByKey(CookieJar):
+    """A cookie jar with the cookies of one key, which has a jar for each other key.
+
+    Args:
+        jar: The cookies so far, which are those of the first key.
+        first: The `Authorization` header of the first key.
+        given: The cookies that no server set: they are sent with every key.
+    """
+
+    def __init__(self, jar: CookieJar, first: str, given: tuple[Cookie, ...]) -> None:
+        super().__init__(policy=vars(jar).get("_policy"))
+        self.first = first
+        self._given = given
+        self._others: dict[str, CookieJar] = {}
+        for cookie in jar:
+            self.set_cookie(cookie)
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Keep the cookies of a response for the key of its request."""
+        if other := self._other(request):
+            other[0].extract_cookies(response, request)
+        else:
+            super().extract_cookies(response, request)
+
+    def add_cookie_header(self, request: Any) -> None:
+        """Send the cookies of the key of a request."""
+        if other := self._other(request):
+            other[0].add_cookie_header(request)
+        else:
+            super().add_cookie_header(request)
+
+    def _other(self, request: Any) -> tuple[CookieJar] | None:
+        key = request.get_header("Authorization", "")
+        if key == self.first:
+            return None
+        jar = self._others.get(key)
+        if jar is None:
+            jar = self._others[key] = CookieJar(policy=vars(self).get("_policy"))
+            for cookie in self._given:
+                jar.set_cookie(cookie)
+        return (jar,)  # an empty jar is falsy
+
+
+_first_use: Final[WeakKeyDictionary[httpx.Client | httpx.AsyncClient, tuple[str, tuple[Cookie, ...]]]] = (
+    WeakKeyDictionary()
+)
+"""The first key that each client sent, and the cookies that it had then."""
+
+
+def separate_cookies(
+    http: httpx.Client | httpx.AsyncClient, request: httpx.Request, *, given: bool = False
+) -> httpx.Request:
+    """Return a request with the cookies of its own key.
+
+    Args:
+        http: The client that made the request, with the cookies of the first key that it sent.
+        request: The request.
+        given: Whether the caller gave the `Cookie` header, which stays as it is.
+    """
+    jar: CookieJar = http.cookies.jar
+    if isinstance(jar, NoCookies):
+        return request
+    key = request.headers.get("Authorization", "")
+    if not isinstance(jar, CookiesByKey):
+        first, at_first = _first_use.setdefault(http, (key, tuple(jar)))
+        if first == key:
+            return request
+        jar = http.cookies.jar = CookiesByKey(jar, first, at_first)
+    if key != jar.first and not given:
+        request.headers.pop("Cookie", None)
+        http.cookies.set_cookie_header(request)
+    return request
