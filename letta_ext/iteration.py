@@ -5,11 +5,16 @@ A generator is over when an exception leaves it, and then looks complete. These 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from functools import wraps
 from inspect import GEN_CLOSED, getgeneratorstate
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, ParamSpec, Self, TypeVar, cast
+
+from .errors import APIConnectionError, LettaError
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def is_closed(items: Any) -> bool:
@@ -86,3 +91,85 @@ class AsyncContinuingIterator(AsyncIterator[T], Generic[T]):
         self._over = True
         if self._items is not None:
             await self._items.aclose()
+
+
+def _failure_of(error: BaseException) -> LettaError:
+    """Return the error that is raised again where this one has ended a generator."""
+    if isinstance(error, LettaError):
+        return copy.copy(error)  # without its traceback, which would grow
+    kind = type(error).__name__
+    return APIConnectionError(f"The body was not read to its end: {kind} was raised meanwhile. Make the request again.")
+
+
+class FailingIterator(Iterator[T], Generic[T]):
+    """The items of a generator that cannot go on after an exception: from then on, each call fails."""
+
+    def __init__(self, items: Generator[T, None, None]) -> None:
+        self._items = items
+        self._failure: LettaError | None = None
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        if self._failure is not None:
+            raise copy.copy(self._failure)
+        try:
+            for item in self._items:
+                return item
+        except BaseException as error:
+            if getgeneratorstate(self._items) == GEN_CLOSED:
+                self._failure = _failure_of(error)
+            raise
+        raise StopIteration
+
+    def close(self) -> None:
+        """End the iterator, and close the connection that it reads."""
+        self._items.close()
+
+
+class AsyncFailingIterator(AsyncIterator[T], Generic[T]):
+    """Async version of `FailingIterator`."""
+
+    def __init__(self, items: AsyncGenerator[T, None]) -> None:
+        self._items = items
+        self._failure: LettaError | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        if self._failure is not None:
+            raise copy.copy(self._failure)
+        try:
+            async for item in self._items:
+                return item
+        except BaseException as error:
+            if is_closed(self._items):
+                self._failure = _failure_of(error)
+            raise
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """End the iterator, and close the connection that it reads."""
+        await self._items.aclose()
+
+
+def fails_again(generate: Callable[P, Iterator[T]]) -> Callable[P, FailingIterator[T]]:
+    """Make a generator function return a `FailingIterator`."""
+
+    @wraps(generate)
+    def iterate(*args: P.args, **kwargs: P.kwargs) -> FailingIterator[T]:
+        return FailingIterator(cast("Generator[T, None, None]", generate(*args, **kwargs)))
+
+    return iterate
+
+
+def async_fails_again(generate: Callable[P, AsyncIterator[T]]) -> Callable[P, AsyncFailingIterator[T]]:
+    """Async version of `fails_again`."""
+
+    @wraps(generate)
+    def iterate(*args: P.args, **kwargs: P.kwargs) -> AsyncFailingIterator[T]:
+        return AsyncFailingIterator(cast("AsyncGenerator[T, None]", generate(*args, **kwargs)))
+
+    return iterate

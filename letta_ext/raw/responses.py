@@ -19,10 +19,12 @@ from ..calls.charsets import Lines, text_of
 from ..calls.refusals import transport_error
 from ..calls.transport_errors import transport_fault
 from ..errors import LettaError
+from ..iteration import async_fails_again, fails_again
 from ..limits import ResponseLimits
 from ..sending.attempts import out_of_bounds
 from ..sending.reading import BOUNDS, read_whole, read_whole_async
 from ..streams.bodies import as_they_come, async_as_they_come
+from ..streams.leaving import close_outside_transport
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -143,7 +145,7 @@ class _Sync(_Answer[T_co]):
         """Closes the connection, where the body was not read to its end."""
         if self._stream is not None:
             self.parse().close()  # type: ignore[attr-defined]  # pyright: ignore  (then it is a Stream)
-        self._response.close()
+        close_outside_transport(self._response.close)
 
 
 class _Async(_Answer[T_co]):
@@ -206,6 +208,7 @@ class StreamingResponse(_Sync[T_co]):
         limits: the bounds of its body, where it is read whole.
     """
 
+    @fails_again
     def iter_bytes(self) -> Iterator[bytes]:
         """The body in pieces, as they come.
 
@@ -215,6 +218,7 @@ class StreamingResponse(_Sync[T_co]):
         with self._translated():
             yield from as_they_come(self._response)
 
+    @fails_again
     def iter_lines(self) -> Iterator[str]:
         """The body line by line, as they come.
 
@@ -231,6 +235,7 @@ class StreamingResponse(_Sync[T_co]):
 class AsyncStreamingResponse(_Async[T_co]):
     """What `StreamingResponse` is, for async code."""
 
+    @async_fails_again
     async def iter_bytes(self) -> AsyncIterator[bytes]:
         """The body in pieces, as they come.
 
@@ -241,6 +246,7 @@ class AsyncStreamingResponse(_Async[T_co]):
             async for piece in async_as_they_come(self._response):
                 yield piece
 
+    @async_fails_again
     async def iter_lines(self) -> AsyncIterator[str]:
         """The body line by line, as they come.
 

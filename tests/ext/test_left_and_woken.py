@@ -16,7 +16,7 @@ import pytest
 from letta_ext import AsyncLetta, Letta, RetryPolicy, StreamInterrupted
 from letta_ext.testing import EmbeddedServer
 
-from .helpers import CONVERSATION, ONCE, Side, loopback, sse
+from .helpers import CONVERSATION, ONCE, STEP, Body, Side, loopback, sse
 from .http2_server import MOST, http2_server
 from .test_streams import message
 
@@ -369,3 +369,31 @@ def test_events_ahead_of_one_that_is_too_large_are_handed_over(side: Side) -> No
     again, fault = side.drain(iterator)
     assert again == []
     assert isinstance(fault, EventTooLargeError)
+
+
+@pytest.mark.parametrize("name", ["iter_bytes", "iter_lines"])
+def test_bodies_that_broke_off_never_look_complete(side: Side, name: str) -> None:
+    """After an interruption, and after a fault of the connection, each further item fails."""
+    from letta_ext import APIConnectionError
+
+    for fault in (httpx.ReadError("broken"), KeyboardInterrupt()):
+        content = Body([b"{}\n"], fault)  # type: ignore[arg-type]  # what a signal handler raises
+        client = side.client(lambda _, content=content: httpx.Response(200, stream=content))
+
+        async def read(client: Any = client) -> list[type[BaseException]]:
+            raised: list[type[BaseException]] = []
+            context = client.steps.with_streaming_response.retrieve(STEP)
+            answer = await context.__aenter__() if side.is_async else context.__enter__()
+            items = getattr(answer, name)()
+            for _ in range(5):
+                try:
+                    await anext(items) if side.is_async else next(items)
+                except BaseException as error:  # noqa: BLE001  # compared below
+                    raised.append(type(error))
+            return raised
+
+        first = APIConnectionError if isinstance(fault, httpx.ReadError) else KeyboardInterrupt
+        raised = side.run(read())
+        assert raised[0] is first
+        assert raised[1:] == [APIConnectionError] * (len(raised) - 1)
+        assert len(raised) >= 3

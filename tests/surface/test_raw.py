@@ -60,12 +60,12 @@ def entered(side: Side, context: Any, use: Callable[[Any], Any]) -> Any:
     if not side.is_async:
         with context as response:
             value = use(response)
-            return list(value) if inspect.isgenerator(value) else value
+            return list(value) if hasattr(value, "__next__") else value
 
     async def go() -> Any:
         async with context as response:
             value = use(response)
-            return [item async for item in value] if inspect.isasyncgen(value) else await value
+            return await value if inspect.isawaitable(value) else [item async for item in value]
 
     return side.run(go())
 
