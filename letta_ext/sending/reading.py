@@ -1,4 +1,4 @@
-"""Reading bodies within the bounds of `ResponseLimits`, sync and async; what decides is in `Body`."""
+"""Reading bodies within the bounds of `ResponseLimits`, sync and async; what decides is in `BoundedBody`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LONG: Final = 1_000_000.0
 """Seconds. A longer bound is no timeout for the system's own calls."""
 
 
-class Body:
+class BoundedBody:
     """Collects one body as it comes.
 
     Args:
@@ -96,7 +96,7 @@ def read_whole(response: httpx.Response, limits: ResponseLimits) -> None:
     if response.is_stream_consumed or response.is_closed:
         _check_size(response.read(), limits)
         return
-    body = Body(response, limits, limits.max_bytes, limits.total)
+    body = BoundedBody(response, limits, limits.max_bytes, limits.total)
     timeouts = _shorten_read_timeout(response, limits.total)
     try:
         for chunk in chunks_of(response):
@@ -118,7 +118,7 @@ def read_error(response: httpx.Response, limits: ResponseLimits) -> None:
         keep(response, _content(response))
         return
     seconds = limits.error_seconds(response.request.extensions)
-    body = Body(response, limits, limits.max_error_bytes, seconds)
+    body = BoundedBody(response, limits, limits.max_error_bytes, seconds)
     timeouts = _shorten_read_timeout(response, seconds)
     try:
         with suppress(*BOUNDS), faults_ignored(response.request):
@@ -137,7 +137,7 @@ async def read_whole_async(response: httpx.Response, limits: ResponseLimits) -> 
     if response.is_stream_consumed or response.is_closed:
         _check_size(await response.aread(), limits)
         return
-    body = Body(response, limits, limits.max_bytes, limits.total)
+    body = BoundedBody(response, limits, limits.max_bytes, limits.total)
     timeouts = _shorten_read_timeout(response, limits.total)
     try:
         async for chunk in chunks_of_async(response):
@@ -159,7 +159,7 @@ async def read_error_async(response: httpx.Response, limits: ResponseLimits) -> 
         keep(response, _content(response))
         return
     seconds = limits.error_seconds(response.request.extensions)
-    body = Body(response, limits, limits.max_error_bytes, seconds)
+    body = BoundedBody(response, limits, limits.max_error_bytes, seconds)
     timeouts = _shorten_read_timeout(response, seconds)
     try:
         with suppress(*BOUNDS), faults_ignored(response.request):
