@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .shapes import pruned
+
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that steer a terminal, forge a line or turn the direction of writing, and halves of surrogate pairs."""
 
@@ -32,7 +34,8 @@ class APIError(LettaError):
 
     Attributes:
         message: one line: what happened, and what to do.
-        body: the decoded body of the answer, its text where it is no JSON, or None.
+        body: the decoded body of the answer, its text where it is no JSON, or None; without what is nested deeper than
+            100 levels.
         headers: the answer's headers in lower case; empty where there was none.
         request_id: the server's id of the request, where it gave one.
         run_id: the run that is concerned, where known.
@@ -63,7 +66,7 @@ class APIError(LettaError):
         super().__init__(message)
         self.message = str(self)
         self._status_code = status_code
-        self.body = body
+        self.body = pruned(body)  # a deeper one could not be pickled
         self.headers = dict(headers or {})
         self.request_id = request_id
         self.run_id = run_id

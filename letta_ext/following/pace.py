@@ -46,7 +46,7 @@ class Pace:
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not number and (value is not None or name != "timeout"):
                 raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-            if number and value > LONGEST:
+            if value is not None and value > LONGEST:
                 raise ValueError(f"{name} must be at most {LONGEST:g} seconds, got {value!r:.40}")
         if not self.interval > 0:
             raise ValueError(f"interval must be a positive number of seconds, not {self.interval!r}")

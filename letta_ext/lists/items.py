@@ -32,7 +32,7 @@ def text_field(item: Any, name: str) -> str | None:
 
 def is_cursor(value: object) -> TypeGuard[str]:
     """Whether a value can be sent as a cursor: a string that a query can hold."""
-    return value.__class__ is str and 0 < len(value) <= LONGEST_CURSOR and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_CURSOR and value.isprintable()
 
 
 def date_of(message: Any) -> datetime | None:

@@ -263,7 +263,7 @@ class Walk:
         if not self.most:
             return None  # the list is empty
         asked = max(CONFIRM, 2 * self.most)
-        if asked <= 2 * MOST:
+        if asked <= MOST:
             answer = Answer((yield {**self.arguments, self.facts.limit: asked}), self.facts)
             if self.memory.unseen(answer):
                 return self._take(answer, asked)

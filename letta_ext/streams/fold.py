@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any, Final, TypeAlias
 
 from letta_api.models import (
@@ -145,10 +146,10 @@ class _Part:
             else:
                 part.first, part.lists = event, True  # content parts come whole
         elif isinstance(event, ReasoningMessage):
-            text: Any = event.reasoning or ""
-            if not isinstance(text, str):
+            text: Any = event.reasoning
+            if not isinstance(text, (str, NoneType)):
                 raise TypeError(f"reasoning must be a string, got {type(text).__name__}")
-            part._append(text)
+            part._append(text or "")
             part.signature = event.signature or self.signature
         else:
             deltas = _deltas(event)

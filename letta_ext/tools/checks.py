@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from ..lists.items import field_of
@@ -36,6 +37,8 @@ def check_turn(arguments: Mapping[str, Any], max_rounds: Any) -> None:
         raise ValueError(f"max_rounds must be 0 or more, not {max_rounds}")
     if arguments.get("streaming", True) is not True:
         raise ValueError(f"streaming must be True in run_tools, which reads a stream, got {arguments['streaming']!r}")
+    if not isinstance(arguments.get("background"), (bool, NoneType)):
+        raise TypeError(f"background must be True or False, got {arguments['background']!r}")
     for name in ("client_tools", TYPES):
         value = arguments.get(name)
         if value is not None and not is_array(value):
@@ -54,7 +57,7 @@ def calls_of(request: Message) -> Sequence[ToolCall] | None:
 
 def _is_call(call: Any) -> bool:
     fields = [getattr(call, name, None) for name in ("tool_call_id", "name", "arguments")]
-    return all(isinstance(each, str) for each in fields) and fields[0] != ""
+    return all(isinstance(each, str) for each in fields) and "" not in fields[:2]
 
 
 def field_of_tool(tool: Any) -> Any:

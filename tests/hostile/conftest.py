@@ -1,0 +1,42 @@
+"""Both clients, an embedded server, and an environment without variables of this library."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import anyio
+import pytest
+
+from letta_ext.testing import EmbeddedServer
+
+from ..tools.turns import Side
+from .playing import Time
+
+
+@pytest.fixture(autouse=True)
+def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LETTA_API_KEY", "LETTA_BASE_URL", "LETTA_LOG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(params=["sync", "async"])
+def side(request: pytest.FixtureRequest) -> Iterator[Side]:
+    side = Side(is_async=request.param == "async")
+    yield side
+    side.close()
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddedServer]:
+    with EmbeddedServer() as running:
+        yield running
+
+
+@pytest.fixture
+def virtual_time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    """All that the library waits for passes at once."""
+    virtual = Time()
+    monkeypatch.setattr(time, "sleep", virtual.sleep)
+    monkeypatch.setattr(anyio, "sleep", virtual.sleep_async)
+    return virtual

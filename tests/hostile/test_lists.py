@@ -1,0 +1,251 @@
+"""Lists of servers that keep no order: items without ids, other items each time, empty pages, broken checkpoints."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Callable
+from itertools import count
+from typing import Any, Final
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from letta_ext import ListChangedError
+from letta_ext.lists.walk import MOST
+
+from ..ext.helpers import CONVERSATION, Side
+from .mutating import Mutator, at, places
+
+JSON: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def message(id: object, **fields: object) -> dict[str, Any]:
+    return {"id": id, "message_type": "user_message", "date": "2026-01-01T00:00:00+00:00", "content": "hi", **fields}
+
+
+class Pages:
+    """Answers list requests, and counts them.
+
+    Args:
+        page: makes the items of a page, given its cursor and its limit.
+    """
+
+    def __init__(self, page: Callable[[str | None, int], list[Any]]) -> None:
+        self.page = page
+        self.asked: list[int] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        limit = int(request.url.params.get("limit", 100))
+        self.asked.append(limit)
+        return httpx.Response(200, content=json.dumps(self.page(request.url.params.get("after"), limit)))
+
+
+def listed(side: Side, pages: Pages, **arguments: Any) -> Any:
+    return side.client(pages).conversations.messages.list(CONVERSATION, order="asc", **arguments)
+
+
+# Items without ids.
+
+
+@pytest.mark.parametrize(
+    ("id", "limit"), [(None, 1), ("", 10), ([], 100), ({}, 10), (7, 10), ("\ud800", 10), ("\0", 10)]
+)
+def test_full_pages_of_items_that_cannot_be_cursors_end_with_an_error(side: Side, id: object, limit: int) -> None:
+    """A list does not look complete where no cursor leads on."""
+    pages = Pages(lambda after, limit: [message(id, n=n) for n in range(limit)])
+    found, fault = side.drain(listed(side, pages, limit=limit))
+    assert isinstance(fault, ListChangedError)
+    assert "can be a cursor" in str(fault)
+    assert len(found) >= limit
+    assert max(pages.asked) <= MOST
+
+
+def test_ids_that_are_too_long_for_an_address_are_not_sent(side: Side) -> None:
+    """A cursor that no request can hold is none."""
+    pages = Pages(lambda after, limit: [message(f"{n:05000}") for n in range(10)])
+    assert isinstance(side.drain(listed(side, pages, limit=10))[1], ListChangedError)
+
+
+@pytest.mark.parametrize("length", [0, 1, 9])
+def test_a_short_page_of_items_without_ids_is_the_whole_list(side: Side, length: int) -> None:
+    """A list that is shorter than a page ends."""
+    pages = Pages(lambda after, limit: [{"message_type": "newer", "n": n} for n in range(length)])
+    assert len(side.items(listed(side, pages, limit=10))) == length
+
+
+def test_items_without_ids_among_others_are_listed_once(side: Side) -> None:
+    """Items that cannot be cursors do not end the list, and come once."""
+    items = [message(None if n % 3 else f"message-{n}", n=n) for n in range(50)]
+
+    def page(after: str | None, limit: int) -> list[Any]:
+        start = next((n + 1 for n, item in enumerate(items) if after is not None and item["id"] == after), 0)
+        return items[start : start + limit]
+
+    found = side.items(listed(side, Pages(page), limit=7))
+    assert [item.extra_fields["n"] for item in found] == list(range(50))
+
+
+# Other items each time.
+
+
+@pytest.mark.parametrize("limit", [1, 10, 100])
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_other_items_each_time_are_asked_for_up_to_a_bound(side: Side, limit: int, share: float) -> None:
+    """A server that sends other items to each request is given up, and never asked for ever more."""
+    numbers, chance = count(), random.Random(limit)
+    kept = [message(f"message-kept-{n}") for n in range(limit)]
+
+    def page(after: str | None, limit: int) -> list[Any]:
+        fresh = [message(f"message-{next(numbers)}") for _ in range(limit)]
+        return [chance.choice(kept) if chance.random() < share / 2 else each for each in fresh]
+
+    pages = Pages(page)
+    _, fault = side.drain(listed(side, pages, limit=limit), lambda _: sum(pages.asked) > 1_000_000)
+    assert isinstance(fault, ListChangedError)
+    assert max(pages.asked) <= 4 * MOST
+    assert len(pages.asked) < 60
+
+
+def test_a_list_that_shows_the_same_full_page_for_ever_ends(side: Side) -> None:
+    """A server that repeats one page, whatever is asked, is given up."""
+    pages = Pages(lambda after, limit: [message(f"message-{n}") for n in range(10)])
+    found, _ = side.drain(listed(side, pages, limit=10))
+    assert len(found) == 10
+    assert max(pages.asked) <= 4 * MOST
+
+
+# Pages.
+
+
+@pytest.mark.parametrize("prefetch", [False, True])
+def test_an_empty_list_has_one_page(side: Side, prefetch: bool) -> None:
+    """The first page of a list comes, empty or not: it holds the checkpoint."""
+    page = side.run(listed(side, Pages(lambda after, limit: []), prefetch=prefetch))
+    (only,) = side.items(page.iter_pages())
+    assert only.items == []
+    assert side.run(listed_again(side, [], only.checkpoint())).items == []
+
+
+def listed_again(side: Side, items: list[Any], checkpoint: Any) -> Any:
+    def page(after: str | None, limit: int) -> list[Any]:
+        start = next((n + 1 for n, item in enumerate(items) if item["id"] == after), 0)
+        return items[start : start + limit]
+
+    checkpoint = json.loads(json.dumps(checkpoint))
+    return side.client(Pages(page)).conversations.messages.list(CONVERSATION, checkpoint=checkpoint)
+
+
+@settings(max_examples=50, deadline=None)
+@given(nights=st.lists(st.integers(0, 12), max_size=6), limit=st.sampled_from([1, 2, 5, 10]))
+def test_a_nightly_export_has_every_item_once(nights: list[int], limit: int) -> None:
+    """Each night goes on from the last page of the night before, which may have brought nothing."""
+    side = Side(is_async=len(nights) % 2 == 1)
+    try:
+        items: list[Any] = []
+        exported: list[str] = []
+
+        def page(after: str | None, limit: int) -> list[Any]:
+            start = next((n + 1 for n, item in enumerate(items) if item["id"] == after), 0)
+            return items[start : start + limit]
+
+        first = side.run(listed(side, Pages(page), limit=limit))
+        for new in [0, *nights]:
+            items += [message(f"message-{len(items) + n}") for n in range(new)]
+            for each in side.items(first.iter_pages()):
+                exported += [item.id for item in each.items]
+                checkpoint = each.checkpoint()
+            first = side.run(listed_again(side, items, checkpoint))
+            if not first.items and len(exported) < len(items):
+                continue
+        exported += [item.id for each in side.items(first.iter_pages()) for item in each.items]
+        assert exported == [item["id"] for item in items]
+    finally:
+        side.close()
+
+
+# Arguments.
+
+
+@pytest.mark.parametrize("name", ["limit", "after", "before", "order", "include_return_message_types"])
+def test_extra_query_that_replaces_the_paging_is_refused(side: Side, name: str) -> None:
+    """A list sends these itself; twice, the server would take either."""
+    pages = Pages(lambda after, limit: [])
+    with pytest.raises(ValueError, match=f"extra_query must not hold '{name}'"):
+        side.run(listed(side, pages, extra_query={name: "1"}))
+    assert pages.asked == []
+
+
+def checkpoints() -> list[Any]:
+    """Checkpoints of three pages."""
+    side = Side(is_async=False)
+    items = [message(f"message-{n}") for n in range(9)]
+    pages = Pages(lambda after, limit: items[: limit if after is None else 0])
+    found = [
+        json.loads(json.dumps(side.run(listed(side, pages, **more)).checkpoint()))
+        for more in ({}, {"limit": 4}, {"limit": 4, "include_return_message_types": ["user_message"]})
+    ]
+    side.close()
+    return found
+
+
+CHECKPOINTS: Final = checkpoints()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    whole=st.sampled_from(CHECKPOINTS),
+    place=st.integers(0, 10_000),
+    value=JSON | st.sampled_from(["..", "\ud800", "x" * 5000, -1, True, 10**400]),
+    drop=st.booleans(),
+    is_async=st.booleans(),
+)
+def test_a_broken_checkpoint_is_refused_or_taken(
+    whole: Any, place: int, value: Any, drop: bool, is_async: bool
+) -> None:
+    """A checkpoint with a value replaced or dropped raises TypeError or ValueError that names it, or goes on."""
+    checkpoint = copy.deepcopy(whole)
+    paths = list(places(checkpoint))
+    path = paths[place % len(paths)]
+    if drop:
+        del at(checkpoint, path[:-1])[path[-1]]
+    else:
+        at(checkpoint, path[:-1])[path[-1]] = value
+    side = Side(is_async=is_async)
+    pages = Pages(lambda after, limit: [message(f"message-{n}") for n in range(9)][:limit])
+    try:
+        page = side.run(side.client(pages).conversations.messages.list(CONVERSATION, checkpoint=checkpoint))
+        side.items(page)
+    except ListChangedError:
+        pass  # the cursors are those of other items
+    except (TypeError, ValueError) as fault:
+        assert "checkpoint" in str(fault)  # noqa: PT017  # most values are refused, some cannot be told from right ones
+        assert pages.asked == []
+    finally:
+        side.close()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_mutated_checkpoint_raises_no_raw_error(seed: int) -> None:
+    """The odd values that servers send are no better as checkpoints."""
+    mutator = Mutator(random.Random(seed))
+    side = Side(is_async=seed % 2 == 1)
+    pages = Pages(lambda after, limit: [message(f"message-{n}") for n in range(9)][:limit])
+    try:
+        for whole in CHECKPOINTS:
+            checkpoint = mutator.value(whole)
+            try:
+                side.items(side.client(pages).conversations.messages.list(CONVERSATION, checkpoint=checkpoint))
+            except ListChangedError:
+                continue
+            except (TypeError, ValueError) as fault:
+                assert "checkpoint" in str(fault)  # noqa: PT017  # as above
+    finally:
+        side.close()

@@ -1,0 +1,149 @@
+"""Recorded responses, mutated and played through the public calls: every outcome is a value or a `LettaError`."""
+
+from __future__ import annotations
+
+import gc
+import random
+import resource
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Final
+
+import pytest
+from attrs import define, field
+
+from letta_ext import LettaError
+from letta_ext.testing import EmbeddedServer
+
+from ..proof.figures import FULL, figure
+from ..tools.turns import Side
+from .planning import planned
+from .playing import MOST_REQUESTS, Deck, Play, Time, drawn, look_at_fault
+from .serving import raw_server
+
+SEED: Final = 20_261_128
+RAW, EMBEDDED = 35_000, 15_000
+"""Cases of the full proof."""
+
+FRESH: Final = 200
+"""Cases after which the embedded server is started anew: its conversation grows."""
+
+MOST_SECONDS: Final = 20
+MOST_MEMORY: Final = 300
+"""MiB that the process may grow by."""
+
+
+@define
+class Outcomes:
+    """What became of the cases."""
+
+    name: str
+    faults: list[str] = field(factory=list[str])
+    kinds: Counter[str] = field(factory=Counter[str])
+    longest: tuple[float, str] = (0.0, "")
+    busiest: tuple[int, str] = (0, "")
+    before: int = field(factory=lambda: resident())
+
+    def play(self, number: int, name: str, call: Callable[[], object], deck: Deck) -> None:
+        """Makes one call, and notes what becomes of it."""
+        case = f"{self.name} {number} {name}"
+        began = time.perf_counter()
+        try:
+            call()
+        except LettaError as fault:
+            self.kinds[type(fault).__name__] += 1
+            look_at_fault(fault)
+        except Exception as fault:  # noqa: BLE001  (the kind of error that is looked for)
+            self.faults.append(f"{case}: {type(fault).__name__}: {fault!s:.100}")
+        else:
+            self.kinds["value"] += 1
+        self.longest = max(self.longest, (time.perf_counter() - began, case))
+        self.busiest = max(self.busiest, (deck.count, case))
+        if deck.count > MOST_REQUESTS:
+            self.faults.append(f"{case}: made {deck.count} requests")
+        if name == "create at once" and deck.sends > 1 + deck.redirects:
+            self.faults.append(f"{case}: sent {deck.sends} times")
+
+    def check(self) -> None:
+        """Prints the figures, and fails where there is a raw error or no bound."""
+        gc.collect()
+        peak = resident()
+        figure(
+            f"mutated responses, {self.name}",
+            f"cases {self.kinds.total() + len(self.faults)}, values {self.kinds['value']},"
+            f" errors of letta_ext {self.kinds.total() - self.kinds['value']} of {len(self.kinds) - 1} classes,"
+            f" raw errors {len(self.faults)}, peak memory {peak} MiB ({self.before} before),"
+            f" longest case {self.longest[0]:.2f} s ({self.longest[1]}), most requests {self.busiest[0]}"
+            f" ({self.busiest[1]})",
+        )
+        assert self.faults == []
+        assert self.longest[0] < MOST_SECONDS
+        assert peak - self.before < MOST_MEMORY
+        assert len(self.kinds) > 5  # the cases reach further than the first check
+
+
+def resident() -> int:
+    """The most memory that the process has held, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+@pytest.fixture
+def sides() -> Iterator[list[Side]]:
+    sides = [Side(is_async=False), Side(is_async=True)]
+    yield sides
+    for side in sides:
+        side.close()
+
+
+def play_raw(cases: int, sides: list[Side], virtual: Time) -> None:
+    """Plays cases against the raw socket."""
+    found = Outcomes("raw socket")
+    with raw_server() as server:
+        plays = [Play(side, server.base_url, virtual) for side in sides]
+        for number in range(cases):
+            chance = random.Random(SEED + number)
+            name, call, first = drawn(chance)
+            deck = Deck(chance, first)
+            server.answer = deck.answer
+            found.play(number, name, partial(call, plays[number % 2], chance), deck)
+    found.check()
+
+
+def play_embedded(cases: int, sides: list[Side], virtual: Time) -> None:
+    """Plays cases against the embedded server, whose network breaks."""
+    found = Outcomes("embedded server")
+    for start in range(0, cases, FRESH):
+        with EmbeddedServer(check=False) as server:
+            plays = [Play(side, server.base_url, virtual, server.conversation_id) for side in sides]
+            for number in range(start, min(cases, start + FRESH)):
+                chance = random.Random(SEED - number)
+                name, call, first = drawn(chance)
+                deck = Deck(chance, first)
+                server.faults.add(*planned(deck, first.method, first.path))
+                found.play(number, name, partial(call, plays[number % 2], chance), deck)
+                server.faults.clear()
+    found.check()
+
+
+def test_mutated_responses_of_a_raw_socket_raise_no_raw_errors(sides: list[Side], virtual_time: Time) -> None:
+    """Whatever a server sends, a call returns a value or raises a `LettaError`; a sample of the proof."""
+    play_raw(400, sides, virtual_time)
+
+
+def test_mutated_responses_of_the_embedded_server_raise_no_raw_errors(sides: list[Side], virtual_time: Time) -> None:
+    """The same beside a network that breaks; a sample of the proof."""
+    play_embedded(200, sides, virtual_time)
+
+
+@pytest.mark.proof
+def test_mutated_responses_of_a_raw_socket_in_full(sides: list[Side], virtual_time: Time) -> None:
+    """All cases of the raw socket."""
+    play_raw(RAW if FULL else 2000, sides, virtual_time)
+
+
+@pytest.mark.proof
+def test_mutated_responses_of_the_embedded_server_in_full(sides: list[Side], virtual_time: Time) -> None:
+    """All cases of the embedded server."""
+    play_embedded(EMBEDDED if FULL else 1000, sides, virtual_time)
