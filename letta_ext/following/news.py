@@ -261,7 +261,9 @@ class Follower:
     def _since(self, ids: list[str] | None) -> Looking:
         """What came since the last message that was handed over."""
         if not self._compacted(ids):
-            return (yield from self._behind(ids))
+            found = yield from self._behind(ids)
+            # What has left the context already did so by a compaction: the list is out of order.
+            return by_date(found, ids) if ids and not {id_of(m) for m in found} <= set(ids) else found
         everything = yield from self._all()
         new = set(self._unknown(ids))
         return by_date([m for m in everything if id_of(m) in new or self._is_new(m)], ids)
