@@ -6,18 +6,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from letta_ext import APIConnectionError, NotFoundError
 from letta_ext.errors import ListChangedError
-from letta_ext.testing import EmbeddedServer
+from letta_ext.testing import EmbeddedServer, State, TickingClock, build
 
 from ..ext.helpers import CONVERSATION
 from ..live.proxy import LOST, Fault, proxied
 from ..tools.turns import Side
-from .world import World, begin, compact, identity, nothing, text_of, write, write_at_once
+from .world import Room, World, begin, compact, identity, nothing, text_of, write, write_at_once
 
 
 @pytest.fixture
@@ -315,3 +316,25 @@ def test_what_is_not_there(world: World) -> None:
 
 def test_it_says_what_it_is(world: World) -> None:
     assert repr(world.follow()) in (f"Follow('{world.conversation}')", f"AsyncFollow('{world.conversation}')")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_messages_that_a_compaction_put_out_of_order_come_in_the_order_of_time(side: Side, size: int) -> None:
+    """A cursor between two messages that left the context unseen is not later than one that still has to come."""
+    state = State(clock=TickingClock(tick=timedelta(seconds=2)))
+    with EmbeddedServer(build(state=state)) as server:
+        world = World(server, side)
+        follow = world.follow(from_start=True)
+        found = side.items(follow)
+        for action in (write_at_once, compact("all"), write("hi"), compact("all"), write("LONG 3", stream_tokens=True)):
+            world.attempt(action)
+        while True:
+            follow = world.follow(after=json.loads(json.dumps(follow.cursor)))
+            world.now = 0.0
+            some, fault = side.drain(follow, Room(size))
+            assert fault is None
+            if not some:
+                break
+            found += some
+        check(world, found)
+        world.close()
