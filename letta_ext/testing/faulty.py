@@ -158,6 +158,8 @@ class _Ending:
         if self._ended:
             return
         body = message["type"] == "http.response.body"
+        if not body:
+            _drop_header(message, b"content-length")  # a shorter body ends properly only in chunks
         if body and self._left <= 0:
             self._ended = True
             self._due.happen()

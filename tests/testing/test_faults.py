@@ -318,3 +318,10 @@ def test_faults_are_for_whom_they_are_meant(talk: Talk) -> None:
 def test_what_makes_no_sense_is_refused(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(EmbeddedServer())
+
+
+def test_a_json_body_that_ends_early_ends_properly() -> None:
+    """`Cut(how="end")` cuts a response that is not a stream in a way that HTTP takes for whole."""
+    with EmbeddedServer() as server:
+        server.faults.add(Cut(events=0, how="end"))
+        assert httpx.get(f"{server.base_url}/v1/steps/").content == b""
