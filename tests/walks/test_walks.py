@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve, field, frozen
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from letta_api.models import UserMessage
@@ -76,6 +76,8 @@ def test_a_walk_yields_everything_once_whatever_the_server_is_like(
 def test_a_server_that_caps_its_pages_loses_nothing_silently(
     stored: tuple[Stored, ...], limit: int | None, order: str, order_relative: bool, most: int
 ) -> None:
+    # A list that has one position only, and ends at the cap, answers every request in the same way.
+    assume(len({row.position for row in stored}) > 1 or len(stored) <= most)
     server = Server(stored, order_relative=order_relative, most=most)
     got: list[Any] = []
     try:
