@@ -15,8 +15,9 @@ from .network_async import AsyncLine
 
 
 def guard(response: httpx.Response) -> httpx.Response:
-    """Return a response whose body only this process reads."""
-    if response.is_closed or isinstance(response.extensions.get("network_stream"), Line | AsyncLine):
+    """Return a response whose body only this process reads, if it comes through a socket."""
+    network = response.extensions.get("network_stream")
+    if response.is_closed or network is None or isinstance(network, Line | AsyncLine):
         return response
     stream = response.stream
     if isinstance(stream, httpx.SyncByteStream):
