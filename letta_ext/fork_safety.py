@@ -33,13 +33,16 @@ IMPORTED_BY_CALLS: Final = ("anyio._backends._asyncio", "anyio._core._sockets", 
 
 _after_fork: Final[list[Callable[[], object]]] = []
 _imported = False
-_process = 0
-"""Counts forks: it differs between a process and the processes that it was forked off from."""
+forks = 0
+"""How many forks made this process: it differs between a process and the processes that it was forked off from.
+
+What is checked for each chunk compares it without a call. Import the module for that, not the number.
+"""
 
 
 def current_process() -> int:
     """Return a number that differs between a process and its parents."""
-    return _process
+    return forks
 
 
 def check_process(process: int) -> None:
@@ -51,7 +54,7 @@ def check_process(process: int) -> None:
     Raises:
         LettaError: If this process was forked off since.
     """
-    if process != _process:
+    if process != forks:
         raise LettaError(FORKED)
 
 
@@ -94,8 +97,8 @@ def _renew_locks() -> None:
 
 
 def _run_after_fork() -> None:
-    global _process  # reading a module's global is the cheapest check there is
-    _process += 1
+    global forks  # reading a module's global is the cheapest check there is
+    forks += 1
     _renew_locks()
     for callback in _after_fork:
         callback()

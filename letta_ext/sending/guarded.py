@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 
+from .. import fork_safety
 from ..fork_safety import check_process, current_process
 from .network import Line
 from .network_async import AsyncLine
@@ -35,10 +36,12 @@ class GuardedStream(httpx.SyncByteStream):
         self._process = current_process()
 
     def __iter__(self) -> Iterator[bytes]:
-        check_process(self._process)
+        process = self._process
+        check_process(process)
         for part in self._stream:
             yield part
-            check_process(self._process)
+            if process != fork_safety.forks:
+                check_process(process)
 
     def close(self) -> None:
         """Close the body. A child does not: some transports say goodbye to the server, in the name of the parent."""
@@ -54,10 +57,12 @@ class AsyncGuardedStream(httpx.AsyncByteStream):
         self._process = current_process()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        check_process(self._process)
+        process = self._process
+        check_process(process)
         async for part in self._stream:
             yield part
-            check_process(self._process)
+            if process != fork_safety.forks:
+                check_process(process)
 
     async def aclose(self) -> None:
         """Close the body. A child does not: some transports say goodbye to the server, in the name of the parent."""

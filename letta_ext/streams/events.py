@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import anyio
 import httpx
 
+from .. import fork_safety
 from ..calls.transport_errors import faults_ignored, transport_fault
 from ..errors import LettaError
 from ..fork_safety import FORKED, current_process
@@ -141,7 +142,7 @@ class EventIterator(_Events, Iterator["StreamEvent"]):
             StopIteration: If the stream is over.
         """
         connection = self._connection
-        if connection.ready and connection.process == current_process():
+        if connection.ready and connection.process == fork_safety.forks:
             self._state.check_time()
         else:
             self._prepare()
@@ -256,7 +257,7 @@ class AsyncEventIterator(_Events, AsyncIterator["StreamEvent"]):
             StopAsyncIteration: If the stream is over.
         """
         connection = self._connection
-        if connection.ready and connection.process == current_process():
+        if connection.ready and connection.process == fork_safety.forks:
             self._state.check_time()
         else:
             await self._prepare()
