@@ -64,7 +64,7 @@ ODD: Final[tuple[Any, ...]] = (
 )
 """Values that no field expects, or that only some expect."""
 
-HUGE: Final[tuple[Any, ...]] = ("x" * 70_000, [0] * 20_000, [{"id": "message-1"}] * 2_000)
+HUGE: Final[tuple[Any, ...]] = ("x" * 70_000, [0] * 20_000, [{"id": f"message-{n}"} for n in range(2_000)])
 
 FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "seq_id": (-1, True, False, 0, 1, 10**30, 1.0, "1", [1], None),
