@@ -28,6 +28,8 @@ FORKED: Final = (
 )
 
 PACKAGES: Final = ("letta_ext", "letta_api")
+TESTING: Final = "letta_ext.testing"
+"""A package that no call imports. It would import a web server."""
 IMPORTED_BY_CALLS: Final = ("anyio._backends._asyncio", "anyio._core._sockets", "encodings.idna")
 """What httpx, anyio and sockets import when they are first used."""
 
@@ -66,10 +68,15 @@ def after_fork(callback: Callable[[], object]) -> None:
 def _modules() -> Iterator[str]:
     """The names of all modules that calls may import."""
     yield from IMPORTED_BY_CALLS
-    for package in PACKAGES:
-        for found in pkgutil.walk_packages(import_module(package).__path__, f"{package}."):
-            if not found.name.startswith("letta_ext.testing"):
-                yield found.name
+    packages = list(PACKAGES)
+    while packages:
+        package = packages.pop()
+        for found in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
+            if found.name == TESTING:
+                continue
+            yield found.name
+            if found.ispkg:
+                packages.append(found.name)
 
 
 def _import_all() -> None:

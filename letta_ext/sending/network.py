@@ -82,6 +82,10 @@ class Network(httpcore.SyncBackend):
         self._socket: socket.socket | None = None
         self._closed = False
 
+    def is_closed(self) -> bool:
+        """Return whether the client was closed, or the connection."""
+        return self._closed
+
     def connect_tcp(
         self,
         host: str,
@@ -96,6 +100,8 @@ class Network(httpcore.SyncBackend):
             httpcore.ConnectTimeout: If that took longer than `timeout` seconds.
             httpcore.ConnectError: If that failed, or the client was closed meanwhile.
         """
+        if self.is_closed():
+            raise httpcore.ConnectError(CLOSED)
         return Line(super().connect_tcp(host, port, timeout, local_address, socket_options), self._opened)
 
     def _opened(self, connected: socket.socket) -> None:
@@ -105,7 +111,7 @@ class Network(httpcore.SyncBackend):
             httpcore.ConnectError: If the client was closed meanwhile.
         """
         self._socket = connected
-        if self._closed:
+        if self.is_closed():
             connected.close()
             raise httpcore.ConnectError(CLOSED)
 

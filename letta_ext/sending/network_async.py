@@ -225,6 +225,10 @@ class AsyncNetwork(httpcore.AsyncNetworkBackend):
         self._stream: SocketStream | None = None
         self._closed = False
 
+    def is_closed(self) -> bool:
+        """Return whether the client was closed, or the connection."""
+        return self._closed
+
     async def connect_tcp(
         self,
         host: str,
@@ -239,6 +243,8 @@ class AsyncNetwork(httpcore.AsyncNetworkBackend):
             httpcore.ConnectTimeout: If that took longer than `timeout` seconds.
             httpcore.ConnectError: If that failed, or the client was closed meanwhile.
         """
+        if self.is_closed():
+            raise httpcore.ConnectError(CLOSED)
         try:
             with anyio.fail_after(timeout):
                 connected = await _connect(host, port, local_address)
@@ -247,7 +253,7 @@ class AsyncNetwork(httpcore.AsyncNetworkBackend):
         except OSError as fault:
             raise httpcore.ConnectError(_reason(fault)) from fault
         self._stream = SocketStream(connected)
-        if self._closed:
+        if self.is_closed():
             connected.close()
             raise httpcore.ConnectError(CLOSED)
         options: Iterable[Any] = socket_options or ()

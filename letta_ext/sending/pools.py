@@ -88,6 +88,8 @@ class Store:
     def opening(self, network: Network | AsyncNetwork) -> None:
         """Remember that a connection is opened, and close those that have been idle for too long."""
         self._open.add(network)
+        if self.is_closed():  # while the request waited for its turn
+            network.close()
         for idle in list(self._idle.values()):
             self._trim(idle)
 

@@ -104,6 +104,7 @@ if child := os.fork():
     ended.set()
     sys.exit(status)
 
+assert "letta_ext.testing" not in sys.modules  # no call needs it, and it imports a web server
 before = set(sys.modules)
 messages = client.conversations.messages
 for arguments in {"background": True}, {"stream_tokens": True}, {"include_pings": True}:

@@ -492,6 +492,56 @@ def test_open_streams_do_not_block_short_calls(is_async: bool) -> None:
         assert server.wait_open(0)
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.usefixtures("three_at_once")
+def test_a_call_that_waits_for_its_turn_is_not_sent_after_the_client_was_closed(is_async: bool) -> None:
+    """The calls in flight are broken off, which makes room: those that waited end too, and surely were not sent."""
+    faults: list[BaseException] = []
+    with counting(_v1_steps=SILENT) as server:
+
+        async def main() -> None:
+            client = async_side(server.base_url)
+            held = [asyncio.create_task(client.get("/v1/steps/")) for _ in range(3)]
+            assert await asyncio.to_thread(server.wait_requests, 3)
+            waiting = [asyncio.create_task(client.post("/v1/steps/", body={})) for _ in range(4)]
+            await asyncio.sleep(0)
+            await client.close()
+            await asyncio.wait([*held, *waiting], timeout=10)
+            faults.extend(exception for each in waiting if (exception := each.exception()))
+
+        def post(client: Letta) -> None:
+            try:
+                client.post("/v1/steps/", body={})
+            except LettaError as fault:
+                faults.append(fault)
+
+        def read(client: Letta) -> None:
+            with pytest.raises(LettaError):
+                client.steps.list()
+
+        if is_async:
+            asyncio.run(main())
+        else:
+            client = Letta(base_url=server.base_url, retry=ONCE)
+            held = [threading.Thread(target=read, args=[client], daemon=True) for _ in range(3)]
+            waiting = [threading.Thread(target=post, args=[client], daemon=True) for _ in range(4)]
+            for each in held:
+                each.start()
+            assert server.wait_requests(3)
+            for each in waiting:
+                each.start()
+            gate = vars(client._transport.http._transport)["_pool"].store.gate
+            until = time.monotonic() + 10
+            while len(gate._waiting) < 4 and time.monotonic() < until:  # only the gate shows that they wait
+                time.sleep(0.001)
+            client.close()
+            for each in [*held, *waiting]:
+                each.join(10)
+        assert server.requests == 3
+    assert [type(each) for each in faults] == [APIConnectionError] * 4
+    assert not any(each.may_have_been_processed for each in faults if isinstance(each, APIConnectionError))
+
+
 @pytest.mark.usefixtures("three_at_once")
 def test_waiting_calls_of_any_event_loop_are_admitted() -> None:
     """Event loops in threads wait for each other's places; some are cancelled while they wait; no place is lost."""
