@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import RawIOBase
 from typing import BinaryIO
 
 import trustme
@@ -96,13 +97,14 @@ def serving(handler: Handler, port: int = 0, tls: ssl.SSLContext | None = None) 
         yield server
 
 
-def read_request(incoming: BinaryIO) -> bytes:
+def read_request(incoming: BinaryIO | RawIOBase) -> bytes:
     """The next request; nothing at the end of the connection."""
     head = b""
     while (line := incoming.readline()) not in (b"\r\n", b""):
         head += line
     length = re.search(rb"(?i)content-length: *(\d+)", head)
-    return head + b"\r\n" + incoming.read(int(length.group(1)) if length else 0) if head else b""
+    body = incoming.read(int(length.group(1)) if length else 0)
+    return head + b"\r\n" + (body or b"") if head else b""
 
 
 def response(content: bytes = b"{}", status: str = "200 OK", **headers: str) -> bytes:

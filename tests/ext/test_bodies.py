@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Final
 
-import brotli
+import brotli  # type: ignore[import-untyped]  # it ships no types
 import httpx
 import pytest
 import zstandard
@@ -181,7 +181,7 @@ def silent(connection: socket.socket, *_: object) -> bool:
     return False
 
 
-def huge(connection: socket.socket, *_: object) -> bool:
+def huge(connection: socket.socket, *__: object) -> bool:
     connection.sendall(b'HTTP/1.1 422 No\r\ncontent-length: 200000000\r\n\r\n{"detail": "bad inp')
     for _ in range(200):
         connection.sendall(b"x" * 1_000_000)
@@ -197,11 +197,12 @@ def garbled(connection: socket.socket, *_: object) -> bool:
 def test_an_error_whose_body_does_not_end_keeps_its_status(side: Side, how: Callable[..., object]) -> None:
     with serving(how) as server:
         client = side.client(base_url=server.base_url, retry=AT_ONCE)
-        calls = [lambda: client.steps.retrieve(STEP, timeout=0.3)]
-        calls.append(lambda: client.conversations.messages.create(CONVERSATION, input="hi", timeout=0.3))
-        calls.append(
-            lambda: client.conversations.messages.create(CONVERSATION, input="hi", background=True, timeout=0.3)
-        )
+        create = client.conversations.messages.create
+        calls: list[Callable[[], Any]] = [
+            lambda: client.steps.retrieve(STEP, timeout=0.3),
+            lambda: create(CONVERSATION, input="hi", timeout=0.3),
+            lambda: create(CONVERSATION, input="hi", background=True, timeout=0.3),
+        ]
         for call in calls:
             began = time.monotonic()
             with pytest.raises(UnprocessableEntityError) as caught:
@@ -466,13 +467,13 @@ def test_a_body_that_was_left_unread_is_bounded_when_it_is_read(side: Side) -> N
     limits = ResponseLimits(max_bytes=1001)
     client = side.client(handler, response_limits=limits)
 
-    async def parse_async() -> None:
+    async def parse_async() -> Any:
         async with client.steps.with_streaming_response.retrieve(STEP) as raw:
-            await raw.parse()
+            return await raw.parse()
 
-    def parse() -> None:
+    def parse() -> Any:
         with client.steps.with_streaming_response.retrieve(STEP) as raw:
-            raw.parse()
+            return raw.parse()
 
     with pytest.raises(ResponseTooLargeError):
         side.run(parse_async() if side.is_async else parse())
@@ -524,7 +525,8 @@ def test_a_deadline_does_not_shorten_the_wait_for_a_response_nor_that_of_another
             connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
             return False
         time.sleep(0.3)
-        return connection.sendall(response(OK.content))
+        connection.sendall(response(OK.content))
+        return True
 
     with serving(slow) as server:
         client = side.client(base_url=server.base_url, retry=AT_ONCE, response_limits=ResponseLimits(total=0.1))
@@ -547,7 +549,8 @@ def test_a_stream_of_events_has_no_such_deadline(side: Side) -> None:
 def test_the_body_of_a_redirect_does_not_hold_it_up(side: Side) -> None:
     def handler(connection: socket.socket, request: bytes, _: int) -> object:
         if b"/moved" in request:
-            return connection.sendall(response(OK.content))
+            connection.sendall(response(OK.content))
+            return True
         connection.sendall(b"HTTP/1.1 307 Moved\r\nlocation: /moved\r\n" + ENDLESS)
         return drip(connection)
 
@@ -589,10 +592,11 @@ def test_impossible_limits_are_refused(setting: dict[str, Any], message: str) ->
 
 def test_limits_of_another_type_are_refused(side: Side) -> None:
     sent: Sequence[Any] = answers(200).requests
-    for make in (
+    calls: tuple[Callable[[], Any], ...] = (
         lambda: side.client(response_limits=7),
         lambda: side.run(side.client(answers(200)).steps.retrieve(STEP, response_limits=7)),
-    ):
+    )
+    for make in calls:
         with pytest.raises(TypeError, match="response_limits must be a ResponseLimits, not int"):
             make()
     assert sent == []

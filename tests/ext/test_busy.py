@@ -13,6 +13,7 @@ from letta_ext import BusyPolicy, ConversationBusyError
 from .helpers import CONVERSATION, Side
 
 POLICY = BusyPolicy(deadline=0.05, initial_delay=0.01)
+STATUSES: list[Any] = [None, [], {}, 7, "no", True]
 
 
 @pytest.mark.parametrize("run_id", ["..", ".", "/", "", "\ud800", "a\x00b", "x" * 70_000])
@@ -23,7 +24,7 @@ def test_a_run_that_no_address_can_hold_is_not_asked_for(side: Side, run_id: str
         side.run(client.conversations.messages.create(CONVERSATION, input="hi", when_busy=POLICY))
 
 
-@pytest.mark.parametrize("run", [None, 7, [], {}, *({"status": status} for status in (None, [], {}, 7, "no", True))])
+@pytest.mark.parametrize("run", [None, 7, [], {}, *({"status": status} for status in STATUSES)])
 def test_a_run_of_any_form_is_waited_for_no_longer_than_allowed(side: Side, run: Any) -> None:
     busy = {"detail": "currently being processed", "run_id": "run-1"}
 

@@ -98,13 +98,19 @@ def refused(side: Side, call: Callable[[Any], Any]) -> Exception:
     return caught.value
 
 
+def giving(
+    call: Callable[[Any, Any], Any], wrap: Callable[[Any], Any], make: Callable[[], Any]
+) -> Callable[[Any], Any]:
+    return lambda client: call(client, wrap(make()))
+
+
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("bad", BAD)
 def test_what_has_no_form_in_json_is_refused_by_name(side: Side, bad: str, place: str) -> None:
     make, kind, words = BAD[bad]
     name, call = PLACES[place]
     for wrap in WRAPPED:
-        error = refused(side, lambda client, wrap=wrap: call(client, wrap(make())))
+        error = refused(side, giving(call, wrap, make))
         assert type(error) is kind
         assert words in str(error)
         assert str(error).removeprefix("a key of ").startswith(name)

@@ -7,6 +7,7 @@ import json
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,6 +17,13 @@ from letta_ext import APIConnectionError, APITimeoutError, LettaError, StreamInt
 
 from .helpers import AT_ONCE, BASE_URL, CONVERSATION, KEY, ONCE, STEP, Side, answers, loopback, recording
 from .raising import PLACES, Network, Place, classes, http_client, instance, pieces
+
+
+def made(kind: type[Exception]) -> Exception:
+    fault = instance(kind)
+    assert fault is not None
+    return fault
+
 
 CLASSES = [kind for kind in classes() if instance(kind) is not None]
 EVENTS = "text/event-stream"
@@ -91,7 +99,7 @@ def test_whatever_a_transport_raises_is_an_error_of_this_library(side: Side, cal
     make, content = CALLS[call]
     for kind in CLASSES:
         with pytest.raises(LettaError) as caught:
-            make(side, client(side, Network(place, lambda kind=kind: instance(kind), content)))
+            make(side, client(side, Network(place, partial(made, kind), content)))
         error = caught.value
         assert isinstance(error, APIConnectionError), kind
         assert str(error).isprintable(), kind
@@ -109,7 +117,7 @@ def test_a_background_stream_resumes_whatever_the_transport_raised(side: Side) -
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
     content = [head, b"".join(frames[:3]), b"".join(frames[3:]) + b"data: [DONE]\n\n"]
     for kind in CLASSES:
-        network = Network("body", lambda kind=kind: instance(kind), content, times=1)
+        network = Network("body", partial(made, kind), content, times=1)
         letta = client(side, network).with_options(retry=AT_ONCE)
         found = events(side, letta, background=True)
         assert [event.seq_id for event in found] == [1, 2, 3, 4, 5], kind
@@ -157,8 +165,8 @@ def hooks(side: Side, event: str, fault: Exception) -> dict[str, Any]:
 def auth(_: Side, __: str, fault: Exception) -> dict[str, Any]:
     class Auth(httpx.Auth):
         def auth_flow(self, request: httpx.Request) -> Any:
+            yield from ()
             raise fault
-            yield request
 
     return {"auth": Auth()}
 
@@ -194,7 +202,7 @@ def test_what_the_callers_hooks_and_auth_flows_raise_passes(side: Side, code: st
     make, content = CALLS[call]
     settings, argument = OWN_CODE[code]
     for fault in own_errors():
-        network = Network("connect", lambda: AssertionError, content, times=0)
+        network = Network("connect", AssertionError, content, times=0)
         letta = client(side, network, **settings(side, argument, fault)).with_options(retry=AT_ONCE)
         with pytest.raises(type(fault)) as caught:
             make(side, letta)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import trio
 
+from letta_api.models import UserMessage
 from letta_ext import AsyncLetta, Letta
 
 LOOPS: Final = 10
@@ -17,7 +18,7 @@ def sent(address: str, conversation: str) -> list[str]:
     """The messages of the user that the server has."""
     with Letta(base_url=address) as client:
         listed = client.conversations.messages.list(conversation, order="asc")
-        return [str(each.content) for each in listed if each.message_type == "user_message"]
+        return [str(each.content) for each in listed if isinstance(each, UserMessage)]
 
 
 def test_one_client_under_ten_event_loops_sends_each_message_once(address: str, conversation: str) -> None:

@@ -123,17 +123,24 @@ def long(text: str) -> str:
 
 # What fails, given what the server or the transport says.
 Fails = Callable[[str], Callable[[], httpx.Response] | Exception]
+ERRORS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "detail": lambda text: {"json": {"detail": text}},
+    "error": lambda text: {"json": {"error": {"type": text, "message": f"key {text} is wrong"}}},
+    "text": lambda text: {"text": long(text)},
+    "key": lambda text: {"json": {text: [{"deep": [text]}]}},
+    "header": lambda text: {"headers": {"x-request-id": text.encode(), "x-echo": text.encode()}},
+}
+
+
+def responding(status: int, make: Callable[[str], dict[str, Any]]) -> Fails:
+    return lambda text: lambda: httpx.Response(status, **make(text))
+
+
 FAILS: dict[str, Fails] = {
     **{
-        f"{status} {name}": lambda text, status=status, make=make: lambda: httpx.Response(status, **make(text))
+        f"{status} {name}": responding(status, make)
         for status in (400, 401, 403, 404, 409, 422, 429, 500)
-        for name, make in {
-            "detail": lambda text: {"json": {"detail": text}},
-            "error": lambda text: {"json": {"error": {"type": text, "message": f"key {text} is wrong"}}},
-            "text": lambda text: {"text": long(text)},
-            "key": lambda text: {"json": {text: [{"deep": [text]}]}},
-            "header": lambda text: {"headers": {"x-request-id": text.encode(), "x-echo": text.encode()}},
-        }.items()
+        for name, make in ERRORS.items()
     },
     "redirect": lambda text: lambda: httpx.Response(307, headers={"location": f"http://x.test/?k={quote(text)}"}),
     "no json": lambda text: lambda: httpx.Response(200, content=f"<html>{text}".encode()),
@@ -183,7 +190,9 @@ def logged() -> Iterator[Lines]:
 
 def shown(error: BaseException) -> str:
     """All that a program could show of an exception."""
-    found, pending, seen = [], [error], set()
+    found: list[str] = []
+    pending: list[BaseException | None] = [error]
+    seen: set[int] = set()
     while pending:
         each = pending.pop()
         if each is None or id(each) in seen:
@@ -331,8 +340,9 @@ def test_a_variable_that_cannot_be_used_is_named(side: Side, monkeypatch: pytest
         monkeypatch.delenv(each.lower(), raising=False)
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
+    arguments: dict[str, Any] = {} if "LETTA_BASE_URL" in variables else {"base_url": BASE_URL}
     with pytest.raises(ValueError, match="must") as caught:
-        side.client(**({} if "LETTA_BASE_URL" in variables else {"base_url": BASE_URL}))
+        side.client(**arguments)
     assert type(caught.value) is ValueError
     assert str(caught.value).startswith(words)
     check(shown(caught.value), SECRET)

@@ -57,7 +57,7 @@ def kinds(messages: Iterable[Any]) -> list[str]:
     return [message.message_type.removesuffix("_message") for message in messages]
 
 
-def returns(messages: Iterable[Any]) -> list[tuple[str, str]]:
+def returns(messages: Iterable[Any]) -> list[tuple[str, Any]]:
     """What the server noted of tools, in the order of their calls."""
     noted = [
         each for message in messages if message.message_type == "tool_return_message" for each in message.tool_returns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any, assert_type
 
 import httpx
@@ -31,6 +30,8 @@ from letta_ext import (
     SyncPage,
 )
 from letta_ext.following import AsyncFollow, Follow
+from letta_ext.iteration import FailingIterator
+from letta_ext.lists.iterators import PageIterator
 from letta_ext.raw import (
     AsyncRawResponse,
     AsyncResponseContext,
@@ -39,6 +40,7 @@ from letta_ext.raw import (
     ResponseContext,
     StreamingResponse,
 )
+from letta_ext.streams.parts import AsyncMessageIterator, AsyncTextIterator, MessageIterator, TextIterator
 from letta_ext.tools import AsyncToolTurn, ToolResult, ToolTurn
 from letta_ext.unions import Message, StreamEvent, UnknownMessage, is_unknown
 
@@ -161,7 +163,7 @@ def pages(page: SyncPage[Step]) -> None:
     assert_type(page.has_next_page(), bool)
     assert_type(page.next_page_info(), dict[str, Any] | None)
     assert_type(page.get_next_page(), SyncPage[Step])
-    assert_type(page.iter_pages(), Iterator[SyncPage[Step]])
+    assert_type(page.iter_pages(), PageIterator[Step])
     assert_type(page.checkpoint(), Checkpoint)
     for step in page:
         assert_type(step, Step)
@@ -195,8 +197,8 @@ def streams(stream: Stream) -> None:
                 assert_type(event, ToolCallMessage)
             case _:
                 pass
-    assert_type(stream.messages(), Iterator[Message])
-    assert_type(stream.text(), Iterator[str])
+    assert_type(stream.messages(), MessageIterator)
+    assert_type(stream.text(), TextIterator)
     assert_type(stream.result(), LettaResponse)
     assert_type(stream.run_id, str | None)
     assert_type(stream.last_seq_id, int | None)
@@ -208,8 +210,8 @@ def streams(stream: Stream) -> None:
 async def streams_async(stream: AsyncStream) -> None:
     async for event in stream:
         assert_type(event, StreamEvent)
-    assert_type(stream.messages(), AsyncIterator[Message])
-    assert_type(stream.text(), AsyncIterator[str])
+    assert_type(stream.messages(), AsyncMessageIterator)
+    assert_type(stream.text(), AsyncTextIterator)
     assert_type(await stream.result(), LettaResponse)
     assert_type(stream.run_id, str | None)
     assert_type(stream.last_seq_id, int | None)
@@ -279,8 +281,8 @@ def unread(client: Letta, id: str, flag: bool) -> None:
     assert_type(messages.compact(id), ResponseContext[CompactionResponse])
     with view.steps.retrieve(id) as response:
         assert_type(response, StreamingResponse[Step])
-        assert_type(response.iter_bytes(), Iterator[bytes])
-        assert_type(response.iter_lines(), Iterator[str])
+        assert_type(response.iter_bytes(), FailingIterator[bytes])
+        assert_type(response.iter_lines(), FailingIterator[str])
         assert_type(response.read(), bytes)
         assert_type(response.parse(), Step)
 
