@@ -15,9 +15,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
 import anyio
 import httpcore
+
+T = TypeVar("T")
 
 
 class Waiter:
@@ -61,16 +64,9 @@ class Gate:
         self._free = deque([True] * (limit or 0))
         self._waiting: deque[Waiter] = deque()
 
-    def enter(self) -> bool:
-        """Return whether a request is admitted at once."""
-        if not self._limited:
-            return True
-        if self._waiting:
-            return False
-        try:
-            return self._free.pop()
-        except IndexError:
-            return False
+    def enter(self, place: list[bool]) -> bool:
+        """Return whether a request is admitted at once. Its place is put into a list."""
+        return not self._limited or (not self._waiting and move(self._free, place))
 
     def wait(self, wake: Callable[[], object]) -> Waiter:
         """Join the queue."""
@@ -79,10 +75,9 @@ class Gate:
         self._admit()  # a request may have left since `enter`
         return waiter
 
-    def leave(self) -> None:
-        """Make room for the next request."""
-        if self._limited:
-            self._free.append(True)
+    def leave(self, place: list[bool]) -> None:
+        """Make room for the next request, unless that was done."""
+        if move(place, self._free):
             self._admit()
 
     def give_up(self, waiter: Waiter) -> None:
@@ -91,7 +86,7 @@ class Gate:
             with suppress(ValueError):
                 self._waiting.remove(waiter)
         else:
-            self.leave()
+            self.leave([True])
 
     def _admit(self) -> None:
         while self._waiting:
@@ -107,13 +102,28 @@ class Gate:
                 self._free.append(True)
 
 
-def pass_gate(gate: Gate, timeout: float | None) -> None:
+def move(source: deque[T] | list[T], target: deque[T] | list[T]) -> bool:
+    """Move the last item in one step, in which no signal handler runs. Returns whether there was one."""
+    pop: Callable[[object], T] = type(source).pop  # type: ignore[assignment]  # mypy joins the two classes
+    try:
+        target.extend(map(pop, (source,)))
+    except IndexError:
+        return False
+    return True
+
+
+def pass_gate(gate: Gate, place: list[bool], timeout: float | None) -> None:
     """Wait until a request is admitted.
 
+    Args:
+        gate: The gate.
+        place: What the place of the request is put into, for `leave`.
+        timeout: The most seconds to wait, or None.
+
     Raises:
-        httpcore.PoolTimeout: If it is not within `timeout` seconds.
+        httpcore.PoolTimeout: If it is not admitted in time.
     """
-    if gate.enter():
+    if gate.enter(place):
         return
     turn = threading.Lock()
     turn.acquire()
@@ -126,11 +136,16 @@ def pass_gate(gate: Gate, timeout: float | None) -> None:
     if not admitted:
         gate.give_up(waiter)
         raise httpcore.PoolTimeout(_timed_out(timeout))
+    place.append(True)  # no signal handler runs ahead of it
 
 
-async def async_pass_gate(gate: Gate, timeout: float | None) -> None:  # noqa: ASYNC109  # httpcore's own signature
+async def async_pass_gate(
+    gate: Gate,
+    place: list[bool],
+    timeout: float | None,  # noqa: ASYNC109  # httpcore's own signature
+) -> None:
     """Async version of `pass_gate`."""
-    if gate.enter():
+    if gate.enter(place):
         return
     turn = anyio.Event()
     waiter = gate.wait(_setter(turn))
@@ -143,6 +158,7 @@ async def async_pass_gate(gate: Gate, timeout: float | None) -> None:  # noqa: A
     except BaseException:
         gate.give_up(waiter)
         raise
+    place.append(True)
 
 
 def _setter(event: anyio.Event) -> Callable[[], object]:

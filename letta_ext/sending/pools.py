@@ -22,7 +22,7 @@ import httpx
 from attrs import define
 
 from ..fork_safety import after_fork, check_process, current_process
-from .gate import Gate, async_pass_gate, pass_gate
+from .gate import Gate, async_pass_gate, move, pass_gate
 from .network import Network
 from .network_async import AsyncNetwork
 
@@ -72,17 +72,14 @@ class Store:
         """Return whether no connection is kept any more."""
         return self._closed
 
-    def take(self, key: Hashable) -> Connection | None:
-        """Return the idle connection that was used last, if there is one."""
+    def take(self, key: Hashable, held: list[Connection]) -> Connection | None:
+        """Put the idle connection that was used last into a list, and return it, if there is one."""
         idle = self._idle.get(key)
-        while idle:
-            try:
-                connection = idle.pop()
-            except IndexError:  # another thread was faster
-                return None
-            if not connection.is_stale:
-                return connection
-            self.close(connection)
+        while idle and move(idle, held):
+            if not held[-1].is_stale:
+                return held[-1]
+            self.close(held[-1])
+            held.pop()
         return None
 
     def opening(self, network: Network | AsyncNetwork) -> None:
@@ -151,17 +148,19 @@ def _close_all(networks: set[Network | AsyncNetwork]) -> None:
 
 
 class Lease:
-    """What one request holds: a place in the gate, and a connection. It is given back once, by whoever is first."""
+    """What one request holds: a place in the gate, and a connection. It is given back once, by whoever is first.
+
+    Attributes:
+        place: The place in the gate, once there is one.
+        held: The connection, once there is one.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store: Store | None = store
-        self._place = [store.gate]
-        self._held: list[Connection] = []
+        self._gate = store.gate
+        self.place: list[bool] = []
+        self.held: list[Connection] = []
         self._watch: weakref.ref[Any] | None = None
-
-    def hold(self, connection: Connection) -> None:
-        """Use a connection."""
-        self._held.append(connection)
 
     def watch(self, body: Body | AsyncBody) -> None:
         """Close the connection if a body is dropped, maybe inside a reference cycle.
@@ -170,13 +169,13 @@ class Lease:
         exception of a signal handler is lost. Of this reference nothing runs once the body was closed.
         """
         if self._store is not None:
-            self._watch = weakref.ref(body, lambda _: self.discard())
-            self._store.watching.add(self._watch)
+            watch = weakref.ref(body, lambda _: self.discard())
+            self._store.watching.add(watch)
+            self._watch = watch  # added first: the hash of a dead reference is that of the living one, if it was asked
 
     def leave_gate(self) -> None:
         """Make room for another request. The connection is still used."""
-        if place := _pop(self._place):
-            place.leave()
+        self._gate.leave(self.place)
 
     def release(self) -> None:
         """Give back the connection, for the next request if this one is complete."""
@@ -188,15 +187,20 @@ class Lease:
 
     def close_connection(self) -> None:
         """Close the connection, to use another one."""
-        if self._store is not None and (connection := _pop(self._held)):
+        if self._store is not None and (connection := _pop(self.held)):
             self._store.close(connection)
 
     def _end(self, finish: Callable[[Store, Connection], None]) -> None:
         store = self._store
         if store is None:
             return
-        if connection := _pop(self._held):
-            finish(store, connection)
+        if connection := _pop(self.held):
+            try:
+                finish(store, connection)
+            except BaseException:  # of a signal handler
+                store.close(connection)
+                self.leave_gate()
+                raise
         self.leave_gate()
         if self._watch is not None:
             store.watching.discard(self._watch)
@@ -296,35 +300,36 @@ class Pool:
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request and return its response, whose body is unread."""
         store = self.store
-        pass_gate(store.gate, _patience(request))
         lease = Lease(store)
         try:
+            pass_gate(store.gate, lease.place, _patience(request))
             while True:
-                connection = self._connection(store, request)
-                lease.hold(connection)
+                connection = self._connection(store, request, lease.held)
                 try:
                     response = connection.http.handle_request(request)
                     break
                 except httpcore.ConnectionNotAvailable:
                     lease.close_connection()
+            _leave_gate(lease, response)
+            body = Body(lease, response.stream)
+            return httpcore.Response(
+                response.status, headers=response.headers, content=body, extensions=response.extensions
+            )
         except BaseException:
             lease.discard()
             raise
-        _leave_gate(lease, response)
-        body = Body(lease, response.stream)
-        return httpcore.Response(
-            response.status, headers=response.headers, content=body, extensions=response.extensions
-        )
 
-    def _connection(self, store: Store, request: httpcore.Request) -> Connection:
+    def _connection(self, store: Store, request: httpcore.Request, held: list[Connection]) -> Connection:
         url = request.url
         key = (url.scheme, url.host, url.port)
-        if connection := store.take(key):
+        if connection := store.take(key, held):
             return connection
         network = Network()
         http = with_network(self._made, network).create_connection(url.origin)
+        connection = Connection(http, network, key)
+        held.append(connection)
         store.opening(network)
-        return Connection(http, network, key)
+        return connection
 
     def reset(self) -> None:
         """Begin anew in a child process."""
@@ -357,36 +362,37 @@ class AsyncPool:
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request and return its response, whose body is unread."""
         store = self.store
-        await async_pass_gate(store.gate, _patience(request))
         lease = Lease(store)
         try:
+            await async_pass_gate(store.gate, lease.place, _patience(request))
             while True:
-                connection = self._connection(store, request)
-                lease.hold(connection)
+                connection = self._connection(store, request, lease.held)
                 try:
                     response = await connection.http.handle_async_request(request)
                     break
                 except httpcore.ConnectionNotAvailable:
                     lease.close_connection()
+            _leave_gate(lease, response)
+            body = AsyncBody(lease, response.stream)
+            return httpcore.Response(
+                response.status, headers=response.headers, content=body, extensions=response.extensions
+            )
         except BaseException:
             lease.discard()
             raise
-        _leave_gate(lease, response)
-        body = AsyncBody(lease, response.stream)
-        return httpcore.Response(
-            response.status, headers=response.headers, content=body, extensions=response.extensions
-        )
 
-    def _connection(self, store: Store, request: httpcore.Request) -> Connection:
+    def _connection(self, store: Store, request: httpcore.Request, held: list[Connection]) -> Connection:
         url = request.url
         # httpcore's locks are those of the library that runs when they are first used.
         key = (url.scheme, url.host, url.port, anyio.get_cancelled_exc_class())
-        if connection := store.take(key):
+        if connection := store.take(key, held):
             return connection
         network = AsyncNetwork()
         http = with_network(self._made, network).create_connection(url.origin)
+        connection = Connection(http, network, key)
+        held.append(connection)
         store.opening(network)
-        return Connection(http, network, key)
+        return connection
 
     def reset(self) -> None:
         """Begin anew in a child process."""
