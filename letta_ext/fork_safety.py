@@ -35,7 +35,7 @@ IMPORTED_BY_CALLS: Final = ("anyio._backends._asyncio", "anyio._core._sockets", 
 
 _after_fork: Final[list[Callable[[], object]]] = []
 _imported = False
-forks = 0
+forks: int = 0
 """How many forks made this process: it differs between a process and the processes that it was forked off from.
 
 What is checked for each chunk compares it without a call. Import the module for that, not the number.
@@ -68,7 +68,7 @@ def after_fork(callback: Callable[[], object]) -> None:
 def _modules() -> Iterator[str]:
     """The names of all modules that calls may import."""
     yield from IMPORTED_BY_CALLS
-    packages = list(PACKAGES)
+    packages: list[str] = list(PACKAGES)
     while packages:
         package = packages.pop()
         for found in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):

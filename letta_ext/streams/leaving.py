@@ -56,7 +56,8 @@ _held: Final[set[Connection]] = set()
 
 def in_transport() -> bool:
     """Return whether this thread is inside httpx or httpcore, and so may hold a lock of a connection pool."""
-    frame: FrameType | None = sys._getframe(1)  # the stack is all that tells it: the locks do not name their holder
+    # The stack is all that tells it: the locks do not name their holder.
+    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # documented, in spite of its name
     while frame is not None:
         if str(frame.f_globals.get("__name__")).partition(".")[0] in TRANSPORTS:
             return True

@@ -27,6 +27,8 @@ SPECIAL: Final = frozenset({"ping", "stop_reason", "error_message"})
 MAX_NUMBER: Final = 2**63 - 1
 """The largest number that a server can count to."""
 
+_ABSENT: Final = object()
+
 
 class StreamState:
     """Turns frames into events, and knows where the stream stands.
@@ -252,7 +254,9 @@ def _fields(event: StreamEvent) -> Mapping[str, Any]:
 
 def _run_of(event: StreamEvent) -> str | None:
     """The run that an event names."""
-    found = event.run_id if hasattr(event, "run_id") else _fields(event).get("run_id")
+    found: object = getattr(event, "run_id", _ABSENT)
+    if found is _ABSENT:
+        found = _fields(event).get("run_id")
     return found if is_id(found) else None
 
 
