@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -27,22 +27,25 @@ def wake(connected: socket.socket) -> None:
 class Line(httpcore.NetworkStream):
     """A stream of bytes that only the process which opened it reads and writes."""
 
-    def __init__(self, stream: httpcore.NetworkStream, opened: Callable[[socket.socket], None]) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, network: Network) -> None:
         self._stream = stream
-        self._opened = opened
+        self._network = network
         self._process = current_process()
-        opened(stream.get_extra_info("socket"))
+        network.opened(stream.get_extra_info("socket"))
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read some bytes; none at the end.
 
         Raises:
             httpcore.ReadTimeout: If none came within `timeout` seconds.
-            httpcore.ReadError: If the connection is broken.
+            httpcore.ReadError: If the connection is broken, or the client was closed.
             LettaError: If another process opened the connection.
         """
         check_process(self._process)
-        return self._stream.read(max_bytes, timeout)
+        data = self._stream.read(max_bytes, timeout)
+        if not data and self._network.is_closed():  # a body may end with its connection, but not with the client
+            raise httpcore.ReadError(CLOSED)
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of some bytes.
@@ -68,7 +71,7 @@ class Line(httpcore.NetworkStream):
             httpcore.ConnectTimeout: If that took longer than `timeout` seconds.
             httpcore.ConnectError: If the server's certificate is not accepted, or the connection is broken.
         """
-        return Line(self._stream.start_tls(ssl_context, server_hostname, timeout), self._opened)
+        return Line(self._stream.start_tls(ssl_context, server_hostname, timeout), self._network)
 
     def get_extra_info(self, info: str) -> Any:
         """Return a fact about the connection."""
@@ -102,9 +105,9 @@ class Network(httpcore.SyncBackend):
         """
         if self.is_closed():
             raise httpcore.ConnectError(CLOSED)
-        return Line(super().connect_tcp(host, port, timeout, local_address, socket_options), self._opened)
+        return Line(super().connect_tcp(host, port, timeout, local_address, socket_options), self)
 
-    def _opened(self, connected: socket.socket) -> None:
+    def opened(self, connected: socket.socket) -> None:
         """Remember the socket of the connection.
 
         Raises:

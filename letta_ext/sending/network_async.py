@@ -47,12 +47,14 @@ class SocketStream(ByteStream):
         self._process = current_process()
         self._waiting = 0
         self._closed = False
+        self._interrupted = False
 
     async def receive(self, max_bytes: int = 65_536) -> bytes:
         """Read some bytes.
 
         Raises:
             anyio.EndOfStream: If there are no more.
+            anyio.ClosedResourceError: If there are no more because the client was closed.
             LettaError: If another process opened the connection.
         """
         check_process(self._process)
@@ -62,6 +64,8 @@ class SocketStream(ByteStream):
             data = await self._receive_later(max_bytes)
         else:
             await checkpoint()  # a fast server must not keep other tasks from running
+        if not data and self._interrupted:  # a body may end with its connection, but not with the client
+            raise anyio.ClosedResourceError(CLOSED)
         if not data:
             raise anyio.EndOfStream
         return data
@@ -116,6 +120,7 @@ class SocketStream(ByteStream):
 
     def interrupt(self) -> None:
         """End the waits for the socket."""
+        self._interrupted = True
         wake(self._socket)
 
     def forget(self) -> None:

@@ -544,6 +544,33 @@ def test_a_call_that_waits_for_its_turn_is_not_sent_after_the_client_was_closed(
     assert not any(each.may_have_been_processed for each in faults if isinstance(each, APIConnectionError))
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_body_that_ends_with_its_connection_is_not_whole_when_the_client_was_closed(is_async: bool) -> None:
+    """Its length is not known: closing the client must not look like its end."""
+    endless = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n[]"
+    with counting(_v1_steps=endless) as server:
+
+        async def main() -> None:
+            client = async_side(server.base_url)
+            async with client.steps.with_streaming_response.list() as response:
+                pieces = response.iter_bytes()
+                assert await anext(pieces) == b"[]"
+                await client.close()
+                with pytest.raises(APIConnectionError, match="the client was closed"):
+                    await anext(pieces)
+
+        if is_async:
+            asyncio.run(main())
+            return
+        client = Letta(base_url=server.base_url, retry=ONCE)
+        with client.steps.with_streaming_response.list() as response:
+            pieces = response.iter_bytes()
+            assert next(pieces) == b"[]"
+            client.close()
+            with pytest.raises(APIConnectionError, match="the client was closed"):
+                next(pieces)
+
+
 @pytest.mark.usefixtures("three_at_once")
 def test_waiting_calls_of_any_event_loop_are_admitted() -> None:
     """Event loops in threads wait for each other's places; some are cancelled while they wait; no place is lost."""
