@@ -344,7 +344,7 @@ async def _connect_to(family: int, address: Any, local_address: str | None) -> s
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if local_address is not None:
             connected.bind((local_address, 0))
-        code = connected.connect_ex(address)
+        code = connected.connect_ex(_with_scope(address))
         if code in IN_PROGRESS:
             await anyio.wait_writable(connected)
             code = connected.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -354,6 +354,14 @@ async def _connect_to(family: int, address: Any, local_address: str | None) -> s
         connected.close()
         raise
     return connected
+
+
+def _with_scope(address: Any) -> Any:
+    """Return an address whose zone, as in `fe80::1%eth0`, is a number: a socket takes no other."""
+    host, _, zone = address[0].partition("%")
+    if not zone:
+        return address
+    return (host, address[1], 0, int(zone) if zone.isdecimal() else socket.if_nametoindex(zone))
 
 
 def _is_readable(connected: socket.socket) -> bool:

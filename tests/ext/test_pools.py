@@ -649,6 +649,19 @@ def test_addresses_that_do_not_answer_are_passed_over(monkeypatch: pytest.Monkey
         assert server.requests == 2
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names the loopback interface of Linux")
+def test_an_address_with_a_zone_leads_to_the_interface() -> None:
+    """Nothing answers at it. Without its zone, a link-local address is an invalid argument."""
+
+    async def main(base_url: str) -> str:
+        async with async_side(base_url, timeout=httpx.Timeout(0.2)) as client:
+            with pytest.raises(APIConnectionError) as raised:
+                await client.get("/v1/steps/")
+        return str(raised.value)
+
+    assert "Invalid argument" not in asyncio.run(main("http://[fe80::1%lo]:9"))
+
+
 # Signal handlers.
 
 
