@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 
+from codegen.faults import GeneratorFailure
 from codegen.names import like_name, param_name
 
 IMPORTS = "from typing import TYPE_CHECKING, TypeAlias\n"
@@ -56,10 +58,44 @@ def with_likes(code: str, models: Iterable[str]) -> str:
             IMPORTS,
             _written(objects[future:]),
             BLOCK.format(unions="\n".join(unions), names="\n".join(names)),
-            _written(aliases),
+            _written(_in_order(aliases)),
             "",
         ]
     )
+
+
+def _in_order(aliases: list[ast.stmt]) -> list[ast.stmt]:
+    """The aliases, each behind those that it is made of, so that none has to name another in quotes.
+
+    A string within an alias is evaluated where the alias is used, which need not be where its names are.
+    """
+    groups: dict[str, list[ast.stmt]] = {}
+    for statement in aliases:
+        name = _defines(statement)
+        groups.setdefault(name or next(reversed(groups)), []).append(statement)  # what is said of one stands behind it
+    needs: dict[str, list[str]] = {}
+    for name, group in groups.items():
+        for statement in group:
+            if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+                statement.value = _Unquoted().visit(statement.value)
+                names = {each.id for each in ast.walk(statement.value) if isinstance(each, ast.Name)}
+                needs[name] = sorted(names & groups.keys())
+    try:
+        return [statement for name in TopologicalSorter(needs).static_order() for statement in groups[name]]
+    except CycleError as fault:  # which `read` has refused
+        raise GeneratorFailure(f"aliases of params.py are defined by each other: {fault.args[1]}") from fault
+
+
+class _Unquoted(ast.NodeTransformer):
+    """Takes what is annotated out of quotes."""
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.Subscript:
+        if not (isinstance(node.value, ast.Name) and node.value.id == "Literal"):
+            node.slice = self.visit(node.slice)
+        return node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        return ast.parse(node.value, mode="eval").body if isinstance(node.value, str) else node
 
 
 def _written(body: list[ast.stmt]) -> str:

@@ -62,7 +62,9 @@ def package_view(
         asked=asked,
         models={m.name: model_view(m, cycles.get(f"models.{m.module}", frozenset())) for m in library.models.values()},
         endpoints={o.module: endpoint_view(o) for o in operations},
-        unions={u.module: union_view(u) for u in library.unions.values()},
+        unions={
+            u.module: union_view(u, cycles.get(f"unions.{u.module}", frozenset())) for u in library.unions.values()
+        },
     )
 
 

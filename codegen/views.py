@@ -168,7 +168,12 @@ def _through_modules(type_: Type, late: frozenset[Import]) -> Type:
     modules = {i.name: _union_module(i) for i in late if i.kind == "unions" and i.name == _decoder(i)}
     if type_.decode is None or type_.function is None:
         return type_
-    return evolve(type_, decode=qualified(type_.decode, modules), function=qualified(type_.function, modules))
+    return evolve(
+        type_,
+        decode=qualified(type_.decode, modules),
+        function=qualified(type_.function, modules),
+        placed=qualified(type_.placed, modules) if type_.placed is not None else None,
+    )
 
 
 def decoded(source: str, type_: Type) -> str:
@@ -205,31 +210,45 @@ class UnionView:
     members: str
     table: list[RowView]
     imports: list[str]
+    typing_imports: list[str]
+    late_imports: list[str]
 
 
-def union_view(union: Union) -> UnionView:
-    """A union for its template."""
+def union_view(union: Union, cycles: frozenset[str]) -> UnionView:
+    """A union for its template. `cycles` names the modules that need this one: of them unions are imported late."""
+    late = frozenset(i for i in union.imports if i.kind == "unions" and f"unions.{i.module}" in cycles)
+    members = [evolve(m, type=_through_modules(m.type, late)) for m in union.members]
 
     def decoder(type_: Type) -> str:
-        return printed(type_.function) if type_.function is not None else ""
+        if type_.function is None:
+            return ""
+        waits = not late.isdisjoint(type_.imports)  # for a module that is not there when this one is imported
+        return printed(template("lambda value: FUNCTION(value)", FUNCTION=type_.function) if waits else type_.function)
 
-    names = [part for m in union.members for part in m.type.parts]
+    names = [part for m in members for part in m.type.parts]
     if union.tag is not None:
         names.append(f"Unknown{union.name}")
-        rows = [RowView(repr(tag), decoder(m.type), "", "", m.type.parts[0]) for m in union.members for tag in m.tags]
+        rows = [RowView(repr(tag), decoder(m.type), "", "", m.type.parts[0]) for m in members for tag in m.tags]
     else:
-        rows = [RowView("", "", m.test, decoded("value", m.type), "") for m in union.members]
+        rows = [RowView("", "", m.test, decoded("value", m.type), "") for m in members]
+    alias = " | ".join(dict.fromkeys(names))
     return UnionView(
         name=union.name,
         module=union.module,
         docstring=docstring(union.description, 0) if union.description else "",
-        alias=" | ".join(dict.fromkeys(names)),
+        # A name that is there for checkers alone cannot be evaluated.
+        alias=repr(alias) if late else alias,
         tag=repr(union.tag) if union.tag is not None else "",
         tag_text=escaped(union.tag or ""),
         has_parts=union.has_parts,
         members=" | ".join(dict.fromkeys(part for m in union.members for part in m.type.parts)),
         table=rows,
-        imports=import_lines(union.imports, "unions"),
+        imports=import_lines(union.imports - late, "unions"),
+        typing_imports=import_lines((i for i in late if i.name != _decoder(i)), "unions"),
+        late_imports=[
+            f"{line}  # noqa: E402  (that module needs this one)"
+            for line in sorted({f"from . import {i.module} as {_union_module(i)}" for i in late})
+        ],
     )
 
 

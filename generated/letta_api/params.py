@@ -964,8 +964,6 @@ InternalContentPartParam: TypeAlias = (
     | OmittedReasoningContentLike
     | SummarizedReasoningContentLike
 )
-MessageCreateContentParam: TypeAlias = Sequence[ContentPartParam] | str
-ToolReturnToolReturnParam: TypeAlias = Sequence[UserContentPartParam] | str
 ModelSettingsParam: TypeAlias = (
     OpenAIModelSettingsLike
     | SGLangModelSettingsLike
@@ -985,9 +983,11 @@ ModelSettingsParam: TypeAlias = (
     | OpenRouterModelSettingsLike
     | ChatGPTOAuthModelSettingsLike
 )
-ConversationMessageRequestInputParam: TypeAlias = str | Sequence[InternalContentPartParam] | None
 ApprovalResultParam: TypeAlias = ApprovalReturnLike | ToolReturnLike
 MessageInputParam: TypeAlias = MessageCreateLike | ApprovalCreateLike | ToolReturnCreateLike
 """A message to send. The server takes one without a `type` for a `MessageCreate`, which has a `role`;
 write the `type` of the two others always.
 """
+MessageCreateContentParam: TypeAlias = Sequence[ContentPartParam] | str
+ToolReturnToolReturnParam: TypeAlias = Sequence[UserContentPartParam] | str
+ConversationMessageRequestInputParam: TypeAlias = str | Sequence[InternalContentPartParam] | None

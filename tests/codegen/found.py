@@ -71,7 +71,42 @@ def _unneeded() -> dict[str, Any]:
     return data | {"servers": {"url": 5}, "tags": [{"name": 5}], "security": 5, "webhooks": 5, "jsonSchemaDialect": 5}
 
 
+def _mutual() -> dict[str, Any]:
+    """Unions of models that hold these unions, tagged and told by shape, in arrays and by themselves."""
+    many = {"type": "array", "items": ref("Pet")}
+    schemas = {
+        "Cat": obj("kind", kind={"const": "cat"}, items={"anyOf": [STRING, many]}, dated={"anyOf": [DATED, many]}),
+        "Dog": obj("kind", kind={"const": "dog"}, other={"anyOf": [ref("Shaped"), many]}),
+        "Eel": obj("kind", kind={"const": "eel"}, wide=ref("Wide")),
+        "Pet": tagged("kind", cat="Cat", dog="Dog"),
+        "Shaped": {"anyOf": [ref("Cat"), ref("Eel")]},
+        "Wide": {
+            "oneOf": [ref("Pet"), ref("Eel")],
+            "discriminator": {
+                "propertyName": "kind",
+                "mapping": {
+                    "cat": "#/components/schemas/Pet",
+                    "dog": "#/components/schemas/Pet",
+                    "eel": "#/components/schemas/Eel",
+                },
+            },
+        },
+    }
+    send = operation("things.send", requestBody=takes(ref("Cat")), responses=answers(ref("Wide")))
+    return document(schemas, {"/send": {"post": send}})
+
+
 FOUND: dict[str, Feature] = {
+    "unions that hold each other": Feature(
+        _mutual(),
+        {
+            "Wide": [
+                {"kind": "cat", "items": [{"kind": "dog", "other": {"kind": "eel", "wide": {"kind": "dog"}}}]},
+                {"kind": "eel", "wide": {"kind": "cat", "items": "x", "dated": [{"kind": "new"}]}},
+                {"kind": "new"},
+            ]
+        },
+    ),
     "formats": Feature(_formats(), {"Thing": _formats_values()}),
     "more than JSON": Feature(_more_than_json(), {"Thing": [{"a": "x"}]}),
     "what no client needs": Feature(_unneeded(), {"Thing": [{"a": "x"}]}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -177,6 +178,18 @@ def test_an_attribute_is_called_as_on_the_wire_wherever_python_allows(feature_pa
     }
     assert {wire: names[wire] for wire in clean} == clean
     assert len(set(names.values())) == len(names)
+
+
+@pytest.mark.parametrize("name", ["unions that hold each other", "answers", "nested union"])
+def test_module_of_a_package_imports_first(name: str, feature_package: Callable[[str], Path]) -> None:
+    """Each module can be the first that is imported, whichever need each other."""
+    package = feature_package(name)
+    modules = [path.relative_to(package.parent).with_suffix("").parts for path in sorted(package.rglob("*.py"))]
+    with imported(package):
+        for module in modules:
+            for known in [known for known in sys.modules if known.split(".")[0] == package.name]:
+                del sys.modules[known]
+            importlib.import_module(".".join(module).removesuffix(".__init__"))
 
 
 def test_deprecated_reaches_every_docstring(tmp_path: Path) -> None:
