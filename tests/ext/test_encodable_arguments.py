@@ -158,7 +158,7 @@ QUERIES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "extra_query": (lambda client: client.steps.list(extra_query={"q": "x" * 70_000}), "q must be shorter"),
     "a verb": (lambda client: client.get("/v1/x", query={"a": 1, "q": "x" * 70_000}), "q must be shorter"),
     "a path": (lambda client: client.get("/v1/" + "x" * 70_000), "path must be shorter"),
-    "a surrogate": (lambda client: client.steps.list(model=SURROGATE), "the query parameter 'model' must be text"),
+    "a surrogate": (lambda client: client.steps.list(model=SURROGATE), "model must be text"),
     "a surrogate of a verb": (lambda client: client.get("/v1/x", query={"q": SURROGATE}), "query['q'] must be text"),
     "a surrogate as a key": (lambda client: client.get("/v1/x", query={SURROGATE: 1}), "a key of query must be text"),
     "a huge integer": (lambda client: client.get("/v1/x", query={"q": 10**5000}), "query['q'] must have fewer digits"),
