@@ -32,6 +32,8 @@ def example(schema: Any, schemas: dict[str, Any], depth: int = 0) -> Any:
         return schema["enum"][0]
     kind = schema.get("type")
     kind = kind[0] if isinstance(kind, list) else kind
+    if kind is None:  # as the generator reads it
+        kind = "object" if "additionalProperties" in schema else "array" if "items" in schema else None
     if "properties" in schema:
         required = schema.get("required", [])
         wanted = schema["properties"] if depth <= DEEPEST else required
