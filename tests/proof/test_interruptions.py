@@ -15,7 +15,11 @@ from letta_ext.testing.agent import Call, Turn
 from ..ext.interruptions import async_interrupted, interrupted
 from .figures import FULL, figure, sample
 
-pytestmark = pytest.mark.proof
+pytestmark = [
+    pytest.mark.proof,
+    # A profile function is also called where a generator is released. No signal handler runs there, nothing is lost.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 PLACES: Final = 100_000 if FULL else 25
 """How many places of each kind are tried, without LETTA_PROOF=full a sample."""
