@@ -98,3 +98,15 @@ def test_hostile_text_in_any_position_neither_runs_nor_breaks(number: int, tmp_p
         f"{len(tried)} tried, {len(taken)} taken as text ({kinds['key']} keys, {kinds['value']} values), the others "
         f"refused; in {next(folders)} packages; none runs, none breaks",
     )
+
+
+@pytest.mark.parametrize("text", [text for text in TEXTS if "$source$" in text or ":=" in text or "str(" in text])
+def test_key_of_waiting_array_stays_a_key(text: str, tmp_path: Path) -> None:
+    """A key that looks like code, or like what stood for a value in code once, is read and written as it is."""
+    lazy = next(position for position in POSITIONS if position[0][-1] == "lazyKey" and position[1] == "key")
+    data = with_text(WHOLE, lazy, text)
+    package, _ = make(data, tmp_path)
+    harmless(package, tmp_path)
+    with imported(package) as api:
+        run_everything(data, api)
+        assert not hasattr(builtins, "pWnEd")
