@@ -148,7 +148,7 @@ class AsyncLine(httpcore.AsyncNetworkStream):
 
         Raises:
             httpcore.ReadTimeout: If none came within `timeout` seconds.
-            httpcore.ReadError: If the connection is broken.
+            httpcore.ReadError: If the connection is broken, or the client was closed.
             LettaError: If another process opened the connection.
         """
         try:
