@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import nox
@@ -12,7 +13,8 @@ import nox
 ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 
-WITHOUT_GENERATOR = ["--ignore=tests/codegen"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+WITHOUT_GENERATOR = [path for path in SETTINGS["pytest"]["ini_options"]["testpaths"] if path != "tests/codegen"]
 
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"

@@ -100,7 +100,10 @@ class _Watching(Watch):
     def observer(self) -> Callable[[StreamEvent], None]:
         def observed(event: StreamEvent) -> None:
             self._events = (self._events or 0) + 1
-            data = event.to_dict()
+            try:
+                data = event.to_dict()
+            except RecursionError:  # nested too deeply to be written again
+                data = None
             for each in self._observers:
                 each.event(data)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 from typing import Any, Final
 
@@ -158,3 +159,12 @@ def test_a_deeply_nested_event_takes_no_other_with_it(side: Side, levels: int) -
     stream = side.run(side.client(handler).conversations.messages.create(CONVERSATION, input="hi"))
     messages = side.run(stream.result()).messages
     assert [getattr(each, "id", None) for each in messages] == ["message-0", None, "message-2"]
+
+
+@pytest.mark.parametrize("levels", [480, 700, 900, 980])
+def test_a_deeply_nested_event_that_is_logged_takes_no_other_with_it(
+    side: Side, levels: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An event that cannot be written into a log line leaves the stream as it is."""
+    with caplog.at_level(logging.DEBUG, "letta_ext"):
+        test_a_deeply_nested_event_takes_no_other_with_it(side, levels)

@@ -92,7 +92,7 @@ def test_a_block_is_left_at_once_with_streams_open(background: bool, stalled: bo
             lines.append(line)
         lines[0].recv(1) if not stalled else time.sleep(0)
         began = time.monotonic()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10  # a stream goes on for 50 s
     for line in lines:
         line.close()
 
