@@ -73,6 +73,8 @@ def close_outside_transport(close: Callable[[], object]) -> None:
     Args:
         close: Closes a response or a client. It may take the locks of a connection pool.
     """
+    if sys.is_finalizing():
+        return  # the process ends, and its sockets with it; Python 3.13.0 crashes where finalizers look at frames now
     if not in_transport():
         close()
         return
