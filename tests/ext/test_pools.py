@@ -415,7 +415,7 @@ def three_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_calls_wait_for_their_turn(is_async: bool) -> None:
     """More calls than the limit: all of them are answered, and no more than the limit are in flight."""
     with counting() as server:
-        server.delay = lambda: 0.001
+        server.delay = lambda: 0.02  # long enough for three threads to be in flight on a busy machine
 
         async def main() -> None:
             async with async_side(server.base_url) as client:
