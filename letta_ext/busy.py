@@ -15,8 +15,10 @@ from attrs import field, frozen
 from letta_api.operations import RUNS_RETRIEVE
 from letta_api.types import Request, make_path
 
+from .bounds import check_function, check_seconds
 from .errors import ConversationBusyError
 from .hooks import BusyReport, Hooks
+from .retry import backoff
 from .shapes import is_id, is_object
 
 ENDED: Final = frozenset({"completed", "failed", "cancelled"})
@@ -31,6 +33,10 @@ class BusyPolicy:
         initial_delay: seconds before the first look whether the run has ended.
         max_delay: the most seconds between two looks.
         clock: a monotonic clock in seconds.
+
+    Raises:
+        TypeError: a value is of the wrong type.
+        ValueError: a number is negative, or not a number.
     """
 
     deadline: float = 600.0
@@ -38,6 +44,14 @@ class BusyPolicy:
     max_delay: float = 5.0
     clock: Callable[[], float] = field(default=time.monotonic, repr=False, eq=False)
 
+    def __attrs_post_init__(self) -> None:
+        for name in ("deadline", "initial_delay", "max_delay"):
+            check_seconds(name, getattr(self, name), "must not be negative", zero=True)
+        check_function("clock", self.clock)
+
+
+GROWTH: Final = 1.5
+"""What each pause between two looks is longer by than the one before."""
 
 WhenBusy: TypeAlias = Literal["raise", "wait"] | BusyPolicy
 """What to do about a busy conversation: raise at once, wait as `BusyPolicy` does by default, or wait as told."""
@@ -81,7 +95,7 @@ class Waiting:
         now = policy.clock()
         self._began = now if self._began is None else self._began
         waited = now - self._began
-        delay = min(policy.max_delay, policy.initial_delay * 1.5**self._looks)
+        delay = backoff(policy.initial_delay, GROWTH, self._looks, policy.max_delay)
         self._looks += 1
         if waited + delay > policy.deadline:
             raise busy

@@ -12,6 +12,7 @@ import httpx
 from attrs import evolve, field, frozen
 
 from ._version import __version__
+from .bounds import MAX_WAIT
 from .busy import WhenBusy, read_when_busy
 from .hooks import Hooks
 from .limits import ResponseLimits, StreamLimits
@@ -26,9 +27,6 @@ DEFAULT_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
 DEFAULT_LIMITS: Final = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=4)
 """Servers close a connection that was idle for 5 s: a message sent at that very moment would have an unknown fate."""
 USER_AGENT: Final = f"letta_ext/{__version__} Python/{platform.python_version()}"
-MAX_TIMEOUT: Final = 10_000_000
-"""Seconds. The system's own calls refuse what is much longer."""
-
 TimeLimit: TypeAlias = float | httpx.Timeout | None
 """Seconds for each phase of a request, an `httpx.Timeout` for phases of their own, or None for no limit."""
 
@@ -251,15 +249,15 @@ def read_timeout(timeout: TimeLimit) -> httpx.Timeout:
     """
     if isinstance(timeout, httpx.Timeout):
         for phase, seconds in timeout.as_dict().items():
-            if seconds is not None and not 0 <= seconds <= MAX_TIMEOUT:
+            if seconds is not None and not 0 <= seconds <= MAX_WAIT:
                 raise ValueError(f"timeout must not be negative or endless, and has {phase}={seconds!r}")
         return timeout
     if timeout is None:
         return httpx.Timeout(None)
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"timeout must be a number of seconds, an httpx.Timeout or None, not {timeout!r}")
-    if not 0 < timeout <= MAX_TIMEOUT:
-        bounds = f"{MAX_TIMEOUT} at most; None is no limit"
+    if not 0 < timeout <= MAX_WAIT:
+        bounds = f"{MAX_WAIT} at most; None is no limit"
         raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}; {bounds}")
     return httpx.Timeout(timeout)
 

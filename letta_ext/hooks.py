@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
+from .bounds import check_function
 from .retry import Attempt
 
 
@@ -68,8 +69,16 @@ class Hooks:
         on_attempt: after every attempt to send a request.
         on_resume: before a cut background stream is resumed.
         on_busy: before each wait for another run to end.
+
+    Raises:
+        TypeError: one of them is not a function.
     """
 
     on_attempt: Callable[[AttemptReport], object] | None = None
     on_resume: Callable[[ResumeReport], object] | None = None
     on_busy: Callable[[BusyReport], object] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("on_attempt", "on_resume", "on_busy"):
+            if getattr(self, name) is not None:
+                check_function(name, getattr(self, name))

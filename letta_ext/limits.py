@@ -9,9 +9,13 @@ from typing import Any, Final
 import httpx
 from attrs import field, frozen
 
+from .bounds import MAX_WAIT, check_count, check_function, check_seconds
+
 DEFAULT_MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
 DEFAULT_MAX_BYTES: Final = 64 * 1024 * 1024
 DEFAULT_MAX_ERROR_BYTES: Final = 64 * 1024
+
+POSITIVE: Final = "must be a positive number of seconds or None"
 
 
 @frozen
@@ -30,6 +34,7 @@ class ResponseLimits:
         clock: A monotonic clock in seconds.
 
     Raises:
+        TypeError: If a bound is not a number, or the clock not a function.
         ValueError: If a bound is not positive.
     """
 
@@ -39,11 +44,11 @@ class ResponseLimits:
     clock: Callable[[], float] = field(default=time.monotonic, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        if self.total is not None and not self.total > 0:
-            raise ValueError(f"total must be a positive number of seconds or None, got {self.total!r}")
+        if self.total is not None:
+            check_seconds("total", self.total, POSITIVE, zero=False)
         for name in ("max_bytes", "max_error_bytes"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)!r}")
+            check_count(name, getattr(self, name), 1)
+        check_function("clock", self.clock)
 
     def error_seconds(self, extensions: Mapping[str, Any]) -> float | None:
         """Return the seconds for the body of an error response to a request with these extensions."""
@@ -63,6 +68,10 @@ class StreamLimits:
         total: seconds for the whole stream, resumptions included; None, the default, for no bound.
         max_event_bytes: the size of one event in bytes, 64 MiB by default.
         clock: a monotonic clock in seconds.
+
+    Raises:
+        TypeError: a bound is not a number, or the clock not a function.
+        ValueError: a bound is not positive.
     """
 
     idle: float | None = 600.0
@@ -72,14 +81,14 @@ class StreamLimits:
 
     def __attrs_post_init__(self) -> None:
         for name in ("idle", "total"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be a positive number of seconds or None, not {value!r}")
-        if self.max_event_bytes < 1:
-            raise ValueError(f"max_event_bytes must be positive, not {self.max_event_bytes!r}")
+            if getattr(self, name) is not None:
+                check_seconds(name, getattr(self, name), POSITIVE, zero=False)
+        check_count("max_event_bytes", self.max_event_bytes, 1)
+        check_function("clock", self.clock)
 
     def timeout(self, timeout: httpx.Timeout) -> httpx.Timeout:
         """The limits of the requests of a stream: none waits for longer than the whole stream may."""
         bounds = [bound for bound in (timeout.read, self.idle, self.total) if bound is not None]
         read = min(bounds, default=None)
+        read = None if read is not None and read > MAX_WAIT else read
         return httpx.Timeout(connect=timeout.connect, read=read, write=timeout.write, pool=timeout.pool)

@@ -10,6 +10,8 @@ from typing import Literal
 
 from attrs import field, frozen
 
+from .bounds import MAX_WAIT, check_count, check_function, check_seconds
+
 Repeat = Literal["always", "unsent"]
 """Whether a request may be sent again whatever became of it, or only where it cannot have reached the server."""
 
@@ -48,6 +50,10 @@ class RetryPolicy:
         jitter: the part of a delay that is left to chance, from 0 to 1, so that many clients do not return at once.
         deadline: seconds after which no further attempt is begun.
         chance: a source of numbers from 0 to 1.
+
+    Raises:
+        TypeError: a value is of the wrong type.
+        ValueError: a number is negative, or not a number.
     """
 
     max_retries: int = 2
@@ -59,19 +65,14 @@ class RetryPolicy:
     chance: Callable[[], float] = field(default=random.random, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        if self.max_retries < 0:
-            raise ValueError(f"max_retries must be 0 or more, not {self.max_retries}")
-        if not 0 <= self.jitter <= 1:
-            raise ValueError(f"jitter must be from 0 to 1, not {self.jitter}")
+        check_count("max_retries", self.max_retries, 0)
         for name in ("initial_delay", "max_delay", "deadline"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, and is {getattr(self, name)}")
-
-    def _growth(self, times: int) -> float:
-        try:
-            return self.multiplier**times
-        except OverflowError:
-            return float("inf")
+            check_seconds(name, getattr(self, name), "must not be negative", zero=True)
+        check_seconds("multiplier", self.multiplier, "must be positive", zero=False)
+        check_seconds("jitter", self.jitter, "must be from 0 to 1", zero=True)
+        if self.jitter > 1:
+            raise ValueError(f"jitter must be from 0 to 1, got {self.jitter!r}")
+        check_function("chance", self.chance)
 
     def delay(self, attempt: Attempt, repeat: Repeat) -> float | None:
         """Seconds to wait before the next attempt, or None where there shall be none."""
@@ -80,12 +81,23 @@ class RetryPolicy:
         if attempt.retry_after:  # a server that asks for no wait is not asked again at once
             # Whoever asks for more patience than there is gets none of it: the caller hears of it at once.
             wait = attempt.retry_after
-            if wait > self.max_delay:
+            if wait > min(self.max_delay, MAX_WAIT):
                 return None
         else:
-            full = min(self.max_delay, self.initial_delay * self._growth(attempt.number - 1))
+            full = backoff(self.initial_delay, self.multiplier, attempt.number - 1, self.max_delay)
             wait = full * (1 - self.jitter * self.chance())
         return wait if attempt.elapsed + wait <= self.deadline else None
+
+
+def backoff(initial: float, multiplier: float, times: int, most: float) -> float:
+    """Return a delay in seconds that was multiplied so many times, up to the most that is wanted and can be waited."""
+    if not initial:
+        return 0.0  # however often it is multiplied, also by infinity
+    try:
+        delay = initial * multiplier**times
+    except OverflowError:
+        delay = MAX_WAIT
+    return min(delay, most, MAX_WAIT)
 
 
 def _may_repeat(attempt: Attempt, repeat: Repeat) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 import httpx
 
+from ..bounds import MAX_WAIT
 from ..calls.encodings import BodyTooLargeError, content_decoder
 from ..calls.transport_errors import faults_ignored
 from ..limits import ResponseLimits
@@ -20,9 +21,6 @@ class BodyTooSlowError(Exception):
 
 BOUNDS: Final = (BodyTooLargeError, BodyTooSlowError)
 """What reading a body raises beside what httpx raises: it has left its bounds."""
-
-LONG: Final = 1_000_000.0
-"""Seconds. A longer bound is no timeout for the system's own calls."""
 
 
 class BoundedBody:
@@ -209,7 +207,7 @@ def _shorten_read_timeout(response: httpx.Response, seconds: float | None) -> di
     extensions: dict[str, Any] = response.request.extensions
     timeouts: dict[str, Any] = extensions.get("timeout") or {}
     read = timeouts.get("read")
-    if seconds is None or seconds >= (LONG if read is None else read):
+    if seconds is None or seconds >= (MAX_WAIT if read is None else read):
         return None
     extensions["timeout"] = {**timeouts, "read": seconds}  # httpx reads it when iterating begins
     return timeouts

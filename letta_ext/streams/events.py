@@ -331,8 +331,8 @@ def _release(response: httpx.Response) -> None:
     That is a few bytes which mostly are there already. A server that keeps the body open costs the connection, not
     the caller's time.
     """
-    if response.http_version == HTTP2:
-        return
+    if response.is_closed or response.http_version == HTTP2:
+        return  # where a hook of the caller has read the body, the connection may answer another request by now
     since = time.monotonic()
     extensions = response.request.extensions
     # httpx reads the timeout when iterating begins: the stream is iterated anew so that LINGER counts.

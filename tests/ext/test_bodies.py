@@ -580,7 +580,7 @@ def test_a_redirect_to_no_address_is_an_error_of_ours(side: Side, location: str)
     ("setting", "message"),
     [({"total": 0}, "total must be a positive number of seconds or None, got 0")]
     + [
-        ({name: value}, f"{name} must be positive, got {value}")
+        ({name: value}, f"{name} must be 1 or more, got {value}")
         for name in ("max_bytes", "max_error_bytes")
         for value in (0, -1)
     ],

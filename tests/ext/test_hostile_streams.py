@@ -26,9 +26,23 @@ from letta_ext import (
 from letta_ext.errors import EventTooLargeError
 from letta_ext.limits import DEFAULT_MAX_ERROR_BYTES
 
-from .helpers import AT_ONCE, CONVERSATION, CUT, Body, Side, answer, answers, event_stream, loopback, sse
+from .helpers import (
+    AT_ONCE,
+    BASE_URL,
+    CONVERSATION,
+    CUT,
+    EVENTS,
+    Body,
+    Side,
+    answer,
+    answers,
+    event_stream,
+    loopback,
+    sse,
+)
 
 DONE = b"data: [DONE]\n\n"
+STOP = {"message_type": "stop_reason", "stop_reason": "end_turn"}
 ANSWERS = {
     "json": (b'{"detail": "no such thing"}', "application/json", {"detail": "no such thing"}),
     "page": (b"<h1>Welcome to the proxy</h1>", "text/html; charset=utf-8", "<h1>Welcome to the proxy</h1>"),
@@ -314,3 +328,32 @@ def test_an_interrupt_in_the_loop_closes_the_response(side: Side) -> None:
     gc.collect()
     side.run(turns())
     assert body.closed
+
+
+class CountedBody(Body):
+    """A body that counts how often its connection is asked for it."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_a_stream_that_a_hook_has_read_is_not_read_again(side: Side) -> None:
+    """Its connection may answer the request of another thread by then."""
+
+    def read(response: httpx.Response) -> None:
+        response.read()
+
+    async def read_async(response: httpx.Response) -> None:
+        await response.aread()
+
+    body = CountedBody([sse(message("a"), STOP, "[DONE]")])
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=EVENTS, stream=body))
+    hooks: Any = {"response": [read_async if side.is_async else read]}
+    kind: Any = httpx.AsyncClient if side.is_async else httpx.Client
+    http = kind(transport=transport, event_hooks=hooks)
+    side._to_close.append(http)
+    assert len(side.items(opened(side, BASE_URL, settings={"http_client": http}))) == 2
+    assert body.times == 1

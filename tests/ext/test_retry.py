@@ -132,12 +132,12 @@ def test_chance_decides_within_the_jitter() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"max_retries": -1}, "max_retries must be 0 or more, not -1"),
-        ({"jitter": 1.5}, "jitter must be from 0 to 1, not 1.5"),
-        ({"jitter": -0.1}, "jitter must be from 0 to 1, not -0.1"),
-        ({"initial_delay": -1}, "initial_delay must not be negative, and is -1"),
-        ({"max_delay": -1}, "max_delay must not be negative, and is -1"),
-        ({"deadline": -1}, "deadline must not be negative, and is -1"),
+        ({"max_retries": -1}, "max_retries must be 0 or more, got -1"),
+        ({"jitter": 1.5}, "jitter must be from 0 to 1, got 1.5"),
+        ({"jitter": -0.1}, "jitter must be from 0 to 1, got -0.1"),
+        ({"initial_delay": -1}, "initial_delay must not be negative, got -1"),
+        ({"max_delay": -1}, "max_delay must not be negative, got -1"),
+        ({"deadline": -1}, "deadline must not be negative, got -1"),
     ],
 )
 def test_impossible_policies_are_refused(setting: dict[str, Any], message: str) -> None:
