@@ -16,14 +16,15 @@ answers is decided by ``server.script``, and where that is empty by the user's m
 
 from __future__ import annotations
 
-from .agent import Call, ToolAnswer, Turn, Usage
-from .clock import Clock, SystemClock, TickingClock
-from .ids import IdSource
-from .runs import Keepalive
-from .script import Rule, Script
+from importlib.util import find_spec as _find_spec
+from typing import TYPE_CHECKING
 
-try:
+from letta_api._lazy import lazy as _lazy
+
+if TYPE_CHECKING:
+    from .agent import Call, ToolAnswer, Turn, Usage
     from .app import create_app
+    from .clock import Clock, SystemClock, TickingClock
     from .faults import (
         Answer,
         BadChunk,
@@ -43,16 +44,13 @@ try:
         UnusedFaultError,
         WrongType,
     )
+    from .ids import IdSource
+    from .runs import Keepalive
     from .scenes import DOCUMENTED_STEP, Scene, Stage, build
+    from .script import Rule, Script
     from .server import EmbeddedServer
     from .state import State
     from .traffic import Received, SpecificationError
-except ModuleNotFoundError as error:
-    missing = (error.name or "").partition(".")[0]
-    if missing not in ("starlette", "uvicorn", "jsonschema_rs", "yaml"):
-        raise
-    message = f'letta_ext.testing needs {missing}, which is not installed: pip install "letta-ext[testing]"'
-    raise ModuleNotFoundError(message, name=missing) from error
 
 __all__ = [
     "DOCUMENTED_STEP",
@@ -93,3 +91,31 @@ __all__ = [
     "build",
     "create_app",
 ]
+
+# Where the names are. Each module is loaded when a name of its is first asked for.
+_NAMES = {
+    "agent": "Call ToolAnswer Turn Usage",
+    "app": "create_app",
+    "clock": "Clock SystemClock TickingClock",
+    "faults": (
+        "Answer BadChunk Cut ExtraFields Fault Faults LostAnswer LostRequest Malformed Redirect Refuse Slow Stall Trim "
+        "UnknownMessage UnusedFaultError WrongType"
+    ),
+    "ids": "IdSource",
+    "runs": "Keepalive",
+    "scenes": "DOCUMENTED_STEP Scene Stage build",
+    "script": "Rule Script",
+    "server": "EmbeddedServer",
+    "state": "State",
+    "traffic": "Received SpecificationError",
+}
+if not TYPE_CHECKING:  # a type checker would take any name for one that is here
+    __getattr__, __dir__, _ = _lazy(
+        __name__,
+        {**dict.fromkeys(_NAMES), **{name: module for module, names in _NAMES.items() for name in names.split()}},
+    )
+
+for _package in ("starlette", "uvicorn", "jsonschema_rs", "yaml"):
+    if _find_spec(_package) is None:
+        _message = f'letta_ext.testing needs {_package}, which is not installed: pip install "letta-ext[testing]"'
+        raise ModuleNotFoundError(_message, name=_package)

@@ -28,7 +28,7 @@ from .faults import (
     UnknownMessage,
     WrongType,
 )
-from .line import Line, Lines
+from .line import Line, line_of
 from .rewriting import Rewriting
 from .state import State
 
@@ -38,13 +38,12 @@ FAULT = "letta_ext.fault"
 _NOT_A_SIZE = b"this is no chunk size\r\n"
 
 
-def faulty(app: ASGIApp, faults: Faults, lines: Lines, state: State, gate: Gate) -> ASGIApp:
+def faulty(app: ASGIApp, faults: Faults, state: State, gate: Gate) -> ASGIApp:
     """Return an application to whose requests and answers the planned faults happen.
 
     Args:
         app: the application.
         faults: the plan.
-        lines: the connections of the server it runs on.
         state: the memory whose runs may be trimmed.
         gate: what lets connections in.
     """
@@ -59,7 +58,7 @@ def faulty(app: ASGIApp, faults: Faults, lines: Lines, state: State, gate: Gate)
             await _happen(due, app, scope, receive, send)
             return
         # Shut before the answer goes out, or its client could be back before.
-        gate.shut(spare=scope["client"])
+        gate.shut(spare=line_of(scope))
         try:
             await _happen(due, app, scope, receive, _closing(send))
         finally:
@@ -78,12 +77,12 @@ def faulty(app: ASGIApp, faults: Faults, lines: Lines, state: State, gate: Gate)
                 # Read whole: a connection that is closed upon unread bytes is reset instead.
                 await _read(receive)
                 due.happen()
-                lines.of(scope["client"]).cut()
+                line_of(scope).cut()
             case Cut(how="end", events=int(events)):
                 await app(scope, receive, _Ending(send, events, due).send)
             case Cut() | Stall() | Slow() | LostAnswer() | BadChunk():
                 carried = Cut(bytes=0) if isinstance(fault, LostAnswer) else fault
-                await _Courier(lines.of(scope["client"]), send, carried, due).carry(app, scope, receive)
+                await _Courier(line_of(scope), send, carried, due).carry(app, scope, receive)
             case Trim():
                 due.happen()
                 for run in state.runs.values():
@@ -100,8 +99,8 @@ def faulty(app: ASGIApp, faults: Faults, lines: Lines, state: State, gate: Gate)
 class Gate(Protocol):
     """What lets connections in."""
 
-    def shut(self, spare: object = None) -> None:
-        """Refuse new connections, and close all but the one to this client."""
+    def shut(self, spare: Line | None = None) -> None:
+        """Refuse new connections, and close all but one."""
         ...
 
     def open_after(self, seconds: float) -> None:

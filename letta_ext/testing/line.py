@@ -10,12 +10,9 @@ import socket
 import struct
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
-from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.utils import get_remote_addr
-from uvicorn.server import ServerState
+from starlette.types import Scope
 
 _RESET = struct.pack("ii", 1, 0)  # do not linger: the socket is reset instead of closed
 
@@ -28,15 +25,11 @@ class Line(asyncio.Transport):
 
     Args:
         transport: the real one.
-
-    Attributes:
-        address: the client's, as an ASGI scope has it.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         super().__init__()
         self._transport = transport
-        self.address = get_remote_addr(transport)
         self._held: bytearray | None = None
         self._closing = False
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -78,7 +71,8 @@ class Line(asyncio.Transport):
         if reset:
             bound: socket.socket | None = self._transport.get_extra_info("socket")
             if bound is not None:
-                bound.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                with suppress(OSError):  # the client has closed it
+                    bound.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.close()
 
     async def lost(self, seconds: float | None) -> bool:
@@ -163,61 +157,40 @@ class Line(asyncio.Transport):
 
 
 class Lines:
-    """The open lines of a server, by the address of the client."""
+    """The open lines of a server."""
 
     def __init__(self) -> None:
-        self._open: dict[object, Line] = {}
+        self._open: set[Line] = set()
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def of(self, client: object) -> Line:
-        """Return the line to a client.
-
-        Raises:
-            LookupError: there is none, because the application does not run behind this server's socket.
-        """
-        if client not in self._open:
-            raise LookupError("this fault needs a connection; an application without a server has none")
-        return self._open[client]
-
     def add(self, line: Line) -> None:
         """Note that a line is open."""
-        self._open[line.address] = line
+        self._open.add(line)
 
     def remove(self, line: Line) -> None:
         """Note that a line is closed."""
-        self._open.pop(line.address, None)
+        self._open.discard(line)
         line.note_lost()
 
-    def close(self, spare: object = None) -> None:
-        """Close them at once, all but the one to this client."""
-        for address, line in list(self._open.items()):
-            if address != spare:
-                line.abort()
-
-    async def closed(self) -> None:
-        """Wait until all are closed."""
-        for line in list(self._open.values()):
-            await line.lost(None)
+    def close(self, spare: Line | None = None) -> None:
+        """Close them at once, all but one."""
+        for line in self._open - {spare}:
+            line.abort()
 
 
-def protocol(lines: Lines) -> type[H11Protocol]:
-    """Return the protocol class that puts a line under each connection."""
+LINE = "letta_ext.line"
+"""The key of a scope's state under which the line stands that its request came on."""
 
-    class LinedProtocol(H11Protocol):
-        def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], **more: Any) -> None:
-            super().__init__(config, server_state, app_state, **more)
-            self._line: Line | None = None
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-            self._line = Line(transport)
-            lines.add(self._line)
-            super().connection_made(cast(asyncio.Transport, self._line))
+def line_of(scope: Scope) -> Line:
+    """Return the line that a request came on.
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            if self._line is not None:
-                lines.remove(self._line)
-            super().connection_lost(exc)
-
-    return LinedProtocol
+    Raises:
+        LookupError: there is none, because the application does not run behind this server's socket.
+    """
+    line = scope.get("state", {}).get(LINE)
+    if not isinstance(line, Line):
+        raise LookupError("this fault needs a connection; an application without a server has none")
+    return line

@@ -8,7 +8,8 @@ import socket
 import threading
 import time
 from collections.abc import Coroutine, Generator
-from contextlib import contextmanager
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -144,8 +145,8 @@ class EmbeddedServer:
             try:
                 self._run(bound)
             except BaseException:  # an interrupt included: nothing stays behind
-                bound.close()
                 self._halt()
+                bound.close()
                 raise
         self.faults.turn()
         return self
@@ -154,9 +155,9 @@ class EmbeddedServer:
         self._url = url_of(bound)
         self._bound = bound
         self._server = server = Server(self.app, self._stage, self._requests, check=self._check)
-        thread = threading.Thread(target=server.run, args=([bound],), name="letta-embedded-server", daemon=True)
+        thread = threading.Thread(target=server.run, args=(bound,), name="letta-embedded-server", daemon=True)
+        self._thread = thread  # before an interrupt can come while it starts
         thread.start()
-        self._thread = thread
         deadline = time.monotonic() + _PATIENCE
         while not server.started:
             if not thread.is_alive() or time.monotonic() > deadline:
@@ -188,7 +189,7 @@ class EmbeddedServer:
         server.stop()
         # A function of the script that stops the server runs in its thread.
         if thread is not None and thread is not threading.current_thread():
-            thread.join(_PATIENCE)
+            _join(thread)
 
     def _leave_parent(self) -> None:
         """Forget the server of the process that this one was forked from. Its thread does not exist here."""
@@ -211,7 +212,7 @@ class EmbeddedServer:
         try:
             yield
         finally:
-            self._in_loop(server.open())
+            self._in_loop(_open(server))
 
     def assert_conforming(self) -> None:
         """Fail if a request that the server took, or an answer that it gave, is not as the specification says.
@@ -243,10 +244,15 @@ class EmbeddedServer:
         if loop is None:
             work.close()
             return
-        running = asyncio.run_coroutine_threadsafe(work, loop)
+        try:
+            running = asyncio.run_coroutine_threadsafe(work, loop)
+        except RuntimeError:  # the loop is closed: another thread has stopped the server
+            work.close()
+            return
         # Who plans a fault within the server, as an answer of a script may, cannot wait for it.
         if threading.current_thread() is not self._thread:
-            running.result(_PATIENCE)
+            with suppress(CancelledError):  # it stops
+                running.result(_PATIENCE)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -259,6 +265,19 @@ class EmbeddedServer:
             self.assert_conforming()
             if self._check_faults:
                 self.assert_faults_happened()
+
+
+def _join(thread: threading.Thread) -> None:
+    """Wait until a thread has ended, whose start an interrupt may have cut short."""
+    deadline = time.monotonic() + _PATIENCE
+    while not thread.is_alive() and thread in threading.enumerate() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    if thread.is_alive():
+        thread.join(_PATIENCE)
+
+
+async def _open(server: Server) -> None:
+    server.open()
 
 
 async def _shut(server: Server, seconds: float | None = None) -> None:

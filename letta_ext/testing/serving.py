@@ -1,4 +1,4 @@
-"""uvicorn, made to stop at once, to refuse connections for a while, and to put a line under each connection."""
+"""A server of HTTP that stops at once, leaves nothing open, and refuses connections for a while."""
 
 from __future__ import annotations
 
@@ -7,19 +7,30 @@ import re
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from types import FrameType
+from email.utils import formatdate
+from typing import Any
 
-import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
 from . import arguments, document
 from .faulty import faulty
-from .line import Lines, protocol
+from .line import Line, Lines
+from .protocol import protocol
 from .scenes import Stage
 from .traffic import Received, RequestLog, checked, recorded
 
 BACKLOG = 2048
+
+_AT_ONCE = 100
+"""How many connections are accepted in one turn of the loop."""
+
+_FULL = 0.1
+"""How long no connection is accepted where the process has too many files open (seconds)."""
+
+_TURNS = 10
+"""In how many turns of the loop a task ends by itself that makes a connection of an accepted socket. It takes four."""
 
 
 def check_host(host: object) -> None:
@@ -77,18 +88,10 @@ def url_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _close(listener: asyncio.Server) -> None:
-    """Stop listening, also where a process that was forked meanwhile still has the socket."""
-    for bound in listener.sockets:
-        with suppress(OSError):
-            bound.shutdown(socket.SHUT_RDWR)
-    listener.close()
-
-
-class Server(uvicorn.Server):
+class Server:
     """One run of a server: its application, with all that stands around it, on a socket.
 
-    uvicorn's own looks ten times a second whether it shall stop, and then waits for clients; this one stops at once.
+    uvicorn has the protocol; its own server would wait for clients when it stops, and leave connections open.
 
     Args:
         app: what it serves.
@@ -96,6 +99,10 @@ class Server(uvicorn.Server):
         requests: where requests are remembered.
         check: whether requests and answers are held against the specification.
         tell: what is told of each request when it is through.
+
+    Attributes:
+        loop: The event loop it runs in; None before it runs.
+        started: Whether it listens, or has listened.
     """
 
     def __init__(
@@ -107,107 +114,152 @@ class Server(uvicorn.Server):
         check: bool,
         tell: Callable[[Received], None] | None = None,
     ) -> None:
-        self._lines = Lines()
         if check:
             app = checked(app, document.load(), requests=stage.state.documented is None)
-        app = recorded(faulty(app, stage.faults, self._lines, stage.state, self), requests, tell)
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=protocol(self._lines),
-                loop="asyncio",
-                log_config=None,  # or the logging of the whole process is configured
-                log_level="critical",
-                lifespan="off",
-                access_log=False,
-                ws="none",
-            )
+        self._config = Config(
+            recorded(faulty(app, stage.faults, stage.state, self), requests, tell),
+            interface="asgi3",
+            proxy_headers=False,  # a client is where its connection comes from
+            log_config=None,  # or the logging of the whole process is configured
+            log_level="critical",
+            lifespan="off",
+            access_log=False,
+            ws="none",
         )
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._faults = stage.faults
+        self.started = False
+        self._lines = Lines()
+        self._protocol = protocol(self._lines)
+        self._state = ServerState()
+        self._stage = stage
+        self._stopping = False
         self._told = asyncio.Event()
         self._address: tuple[str, int] = ("", 0)
+        self._bound: socket.socket | None = None
         self._holder: socket.socket | None = None
+        self._connecting: set[asyncio.Task[None]] = set()
         self._opening: set[asyncio.Task[None]] = set()
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen on these sockets."""
-        self.loop = asyncio.get_running_loop()
-        for bound in sockets or []:
-            host, port = bound.getsockname()[:2]
-            self._address = (str(host), int(port))
-        await super().startup(sockets)
+    def run(self, bound: socket.socket) -> None:
+        """Serve on a bound socket until told to stop, in an event loop of its own. All is closed at the end.
 
-    async def main_loop(self) -> None:
-        """Serve until told to stop."""
-        ticks = 0
-        while not await self.on_tick(ticks):
-            ticks += 10  # a second's worth, after which uvicorn renews the Date header
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._told.wait(), 1)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close everything."""
-        for listener in self.servers:
-            _close(listener)
-        for bound in sockets or []:
-            bound.close()
-        if self._holder is not None:
-            self._holder.close()
-        tasks = [*self.server_state.tasks, *self._opening]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._lines.close()
-        # A loop that ends before it has closed them leaves their sockets to the garbage collector.
-        await self._lines.closed()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop because of a signal."""
-        super().handle_exit(sig, frame)
-        self.stop()
+        Args:
+            bound: The socket. It is closed too.
+        """
+        # Whatever policy the host has set: connections are accepted by means of a selector.
+        with bound, asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(self._serve(bound))
 
     def stop(self) -> None:
-        """Tell it to stop, from any thread."""
-        self.should_exit = True
+        """Tell it to stop, from any thread, and from a handler of signals."""
+        self._stopping = True
         if self.loop is not None:
             with suppress(RuntimeError):  # the loop is closed: it has stopped
                 self.loop.call_soon_threadsafe(self._told.set)
 
-    def shut(self, spare: object = None) -> None:
-        """Refuse new connections, and close all but the one to this client."""
-        if self._holder is not None:
+    def shut(self, spare: Line | None = None) -> None:
+        """Refuse new connections, and close all but one."""
+        if self._bound is None:
             return
-        for listener in self.servers:
-            _close(listener)
-        self.servers.clear()
+        self._unlisten()
         # Bound and not listening: connections are refused, and nobody else takes the port.
         self._holder = listen(*self._address)
         self._lines.close(spare)
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Let connections in again."""
-        if self._holder is None or self.should_exit:
-            return
-        holder, self._holder = self._holder, None
-        # As uvicorn makes them itself; its configuration is loaded since it listens.
-        made: Callable[[], asyncio.Protocol] = partial(
-            protocol(self._lines),
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
-        )
-        listener = await asyncio.get_running_loop().create_server(made, sock=holder, backlog=BACKLOG)
-        self.servers.append(listener)
+        if self._holder is not None and not self._stopping:
+            holder, self._holder = self._holder, None
+            self._listen(holder)
 
     def open_after(self, seconds: float) -> None:
         """Let connections in again after so many seconds."""
 
         async def opening() -> None:
             await asyncio.sleep(seconds)
-            await self.open()
-            self._faults.turn()
+            self.open()
+            self._stage.faults.turn()
 
         task = asyncio.ensure_future(opening())
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
+
+    async def _serve(self, bound: socket.socket) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._config.load()
+        host, port = bound.getsockname()[:2]
+        self._address = (str(host), int(port))
+        try:
+            self._listen(bound)
+            self.started = True
+            while not self._stopping:
+                date = (b"date", formatdate(usegmt=True).encode())
+                self._state.default_headers = [date, *self._config.encoded_headers]
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._told.wait(), 1)
+        finally:
+            await self._end()
+
+    def _listen(self, bound: socket.socket) -> None:
+        self._bound = bound
+        bound.listen(BACKLOG)
+        bound.setblocking(False)
+        asyncio.get_running_loop().add_reader(bound, self._accept, bound)
+
+    def _unlisten(self) -> None:
+        """Stop listening, also where a process that was forked meanwhile still has the socket."""
+        bound, self._bound = self._bound, None
+        if bound is not None:
+            asyncio.get_running_loop().remove_reader(bound)
+            with suppress(OSError):
+                bound.shutdown(socket.SHUT_RDWR)
+            bound.close()
+
+    # asyncio's own server drops the sockets unclosed that it has accepted, and not yet made connections of, when it is
+    # closed.
+    def _accept(self, bound: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        for _ in range(_AT_ONCE):
+            try:
+                accepted, _ = bound.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError:  # too many open files; the client waits in the backlog
+                loop.remove_reader(bound)
+                loop.call_later(_FULL, self._accept_again, bound)
+                return
+            task = loop.create_task(self._connect(accepted, bound))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+
+    def _accept_again(self, bound: socket.socket) -> None:
+        if bound is self._bound:
+            asyncio.get_running_loop().add_reader(bound, self._accept, bound)
+
+    async def _connect(self, accepted: socket.socket, bound: socket.socket) -> None:
+        def made() -> asyncio.Protocol:
+            return self._protocol(config=self._config, server_state=self._state, app_state={})
+
+        accepted.setblocking(False)
+        transport, _ = await asyncio.get_running_loop().connect_accepted_socket(made, accepted)
+        if bound is not self._bound:  # it listens no more
+            transport.abort()
+
+    async def _end(self) -> None:
+        """Close everything. An event loop that ends earlier leaves sockets to the garbage collector."""
+        self._unlisten()
+        turns, seen, cancelled = 0, set[asyncio.Task[Any]](), set[asyncio.Task[Any]]()
+        while (tasks := asyncio.all_tasks() - {asyncio.current_task()}) or self._lines:
+            self._lines.close()
+            # A task that is cancelled before it has begun has no chance to set things right, such as to close a socket.
+            # Tasks that this server did not make, such as a script's, have some time to end by themselves.
+            own = {*self._state.tasks, *self._stage.state.tasks, *self._opening}
+            doomed = seen & (own if turns < _TURNS else tasks) - self._connecting - cancelled
+            for task in doomed:
+                task.cancel()
+            cancelled |= doomed
+            seen = tasks
+            await asyncio.sleep(0 if turns < _TURNS else 0.001)
+            turns += 1
+        if self._holder is not None:
+            self._holder.close()

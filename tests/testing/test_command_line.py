@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import socket
@@ -11,18 +12,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
 
-from letta_ext.testing.__main__ import main
+from letta_ext.testing.command import main
 from letta_ext.testing.console import KEPT, Console
 
-from .conftest import TLS
+from .conftest import SAMPLED, TLS
 
 COMMAND = [sys.executable, "-m", "letta_ext.testing"]
 
@@ -47,7 +48,7 @@ def test_a_server_whose_output_nobody_reads_goes_on(signal_: signal.Signals) -> 
         for _ in range(400):
             assert http.get("/v1/health/").status_code == 200
         process.send_signal(signal_)
-        assert process.wait(5) in (0, -signal_)
+        assert process.wait(5) == -signal_
 
 
 def test_a_server_whose_reader_leaves_goes_on() -> None:
@@ -154,13 +155,95 @@ def test_a_port_in_use_and_a_wrong_scene_are_named(tmp_path: Path, capsys: pytes
     assert refusal(["--scene", str(scene)], capsys) == (2, told)
 
 
-def test_an_interrupt_ends_it_quietly() -> None:
-    """Ctrl-C ends the program without a traceback."""
-    with subprocess.Popen([*COMMAND, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+EXAMPLES: Final = 200 if os.environ.get("LETTA_PROOF") == "full" else 8
+SIGNALS: Final = [signal.SIGINT, signal.SIGTERM]
+
+# Reports when the program has begun: before, a signal is the interpreter's.
+OBSERVED: Final = """
+import os, runpy, sys
+
+def observe(event, args):
+    if event == "import" and args[0] == "letta_ext.testing.command":
+        os.write(REPORT, b".")
+
+sys.addaudithook(observe)
+runpy.run_module("letta_ext.testing", run_name="__main__", alter_sys=True)
+"""
+
+
+@contextmanager
+def begun(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server, and yield its process once the program has begun."""
+    read, write = os.pipe()
+    source = OBSERVED.replace("REPORT", str(write))
+    command = [sys.executable, "-W", "error", "-c", source, "--port", "0", *arguments]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with os.fdopen(read, "rb") as report, subprocess.Popen(command, pass_fds=[write], **pipes) as process:
+        os.close(write)
+        try:
+            assert report.read(1) == b"."
+            yield process
+        finally:
+            process.kill()
+
+
+@SAMPLED
+@pytest.mark.skipif(sys.platform == "win32", reason="signals end no process there as they do elsewhere")
+@pytest.mark.parametrize("signal_", SIGNALS)
+def test_a_signal_ends_it_quietly_at_any_time(signal_: signal.Signals) -> None:
+    """From its first import on, a signal ends the program with the status of that signal and without errors."""
+    chance = random.Random(1302)
+    printed = 0
+    for number in range(EXAMPLES):
+        with begun() as process:
+            time.sleep((number + chance.random()) / EXAMPLES)  # the signal comes at a time of its own
+            process.send_signal(signal_)
+            output, errors = process.communicate(timeout=10)
+            assert errors == b""
+            assert process.returncode == -signal_
+            assert re.fullmatch(rb"(Letta on http://127\.0\.0\.1:\d+ .*\n)?", output)
+            printed += bool(output)
+    assert printed or EXAMPLES < 100
+
+
+@SAMPLED
+@pytest.mark.skipif(sys.platform == "win32", reason="signals end no process there as they do elsewhere")
+@pytest.mark.parametrize("signal_", SIGNALS)
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_signal_ends_it_quietly_once_it_has_printed_its_line(signal_: signal.Signals, times: int) -> None:
+    """A signal that comes with the line that says where it listens ends the program quietly, and so do several."""
+    for _ in range(1 + EXAMPLES // 10):
+        with begun() as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            for _ in range(times):
+                process.send_signal(signal_)
+            _, errors = process.communicate(timeout=10)
+            assert errors == b""
+            assert process.returncode == -signal_
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals end no process there as they do elsewhere")
+@pytest.mark.parametrize("signal_", SIGNALS)
+def test_a_signal_ends_it_quietly_while_streams_are_open(signal_: signal.Signals) -> None:
+    """Streams that are read by nobody are closed at once."""
+    arguments = ["-X", "dev", "-W", "error", "-m", "letta_ext.testing", "--port", "0", "--delay", "0.01"]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, *arguments], **pipes) as process, ExitStack() as lines:
         assert process.stdout is not None
-        process.stdout.readline()
+        told = process.stdout.readline().decode()
+        found = re.match(r"Letta on http://([0-9.]+):(\d+) \(agent \S+, conversation (\S+)\)", told)
+        assert found is not None
+        for _ in range(20):
+            line = lines.enter_context(socket.create_connection((found[1], int(found[2])), timeout=5))
+            head = f"POST /v1/conversations/{found[3]}/messages HTTP/1.1\r\nHost: x\r\n"
+            body = '{"input": "LONG 5000", "stream_tokens": true}'
+            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+            line.sendall(head.encode())
+        line.recv(1)
         began = time.monotonic()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal_)
         _, errors = process.communicate(timeout=10)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 3
         assert errors == b""
+        assert process.returncode == -signal_

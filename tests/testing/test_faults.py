@@ -93,6 +93,29 @@ def test_a_cut_after_an_event(talk: Talk, events: int) -> None:
     assert len(talk.messages()) == 3  # the system's, the user's and the answer
 
 
+def test_a_fault_finds_its_connection_behind_a_proxy(talk: Talk) -> None:
+    """The connection of a request is the one that it came on, whatever its headers say."""
+    talk.server.faults.add(Cut(events=1))
+    with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
+        talk.http.post(f"{talk.conversation}/messages", json={"input": "x"}, headers={"x-forwarded-for": "192.0.2.1"})
+
+
+def test_a_client_that_leaves_while_its_request_is_lost_is_no_failure(talk: Talk) -> None:
+    """A connection that is closed already can be cut."""
+    talk.server.faults.add(LostRequest(), on=CREATE)
+    url = httpx.URL(talk.server.base_url)
+    with socket.create_connection((url.host, url.port), timeout=5) as connection:
+        head = f"POST {talk.conversation}/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 500\r\n\r\n"
+        connection.sendall(f"{head}half of it".encode())
+        while not talk.server.requests:  # the request has begun
+            pass
+    deadline = time.monotonic() + 5
+    while talk.server.faults.unused:
+        assert time.monotonic() < deadline
+    assert talk.http.get("/v1/health/").status_code == 200
+    assert talk.server.requests[0].problems == []
+
+
 def test_a_reset_is_told_from_an_end(talk: Talk) -> None:
     talk.server.faults.add(Cut(events=1, how="reset"))
     with pytest.raises(httpx.ReadError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import multiprocessing
 import os
 import signal
@@ -72,8 +71,6 @@ def test_a_run_that_was_cut_by_a_stop_does_not_block_the_conversation() -> None:
                 next(stream.iter_lines())
 
 
-# The server's event loop ends with connections open, of which asyncio warns where they are collected.
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.parametrize("background", [False, True])
 @pytest.mark.parametrize("stalled", [False, True])
 def test_a_block_is_left_at_once_with_streams_open(background: bool, stalled: bool) -> None:
@@ -95,10 +92,9 @@ def test_a_block_is_left_at_once_with_streams_open(background: bool, stalled: bo
             lines.append(line)
         lines[0].recv(1) if not stalled else time.sleep(0)
         began = time.monotonic()
-    assert time.monotonic() - began < 10  # a stream goes on for 50 s
+    assert time.monotonic() - began < 3  # a stream goes on for 50 s
     for line in lines:
         line.close()
-    gc.collect()  # so that no later test is warned
 
 
 def test_it_starts_and_stops_within_a_running_event_loop() -> None:
