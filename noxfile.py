@@ -70,10 +70,8 @@ def lowest(session: nox.Session) -> None:
     # httpx 0.27.0 has no extra for zstd.
     tools = ["pytest", "hypothesis", "trio", "trustme", "httpx[brotli,http2,socks]", "zstandard"]
     session.install("-q", "-e", ".[testing]", "-c", "constraints/lowest.txt", *tools)
-    # Not what needs more to test with, nor what an HTTP parser makes of requests that are hardly HTTP: versions differ.
-    aside = [
-        f"--ignore=tests/testing/test_{name}.py" for name in ("published_client", "schemathesis", "hostile_requests")
-    ]
+    # Not what needs more to test with.
+    aside = [f"--ignore=tests/testing/test_{name}.py" for name in ("published_client", "schemathesis")]
     session.run("pytest", "tests/ext", "tests/generated", "tests/testing", *aside, *session.posargs)
 
 

@@ -153,6 +153,7 @@ SENT: Final = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\
         (SENT + b"Content-Length: 500\r\n\r\n" + BODY, {None}),
         (SENT + b"Content-Length: -5\r\n\r\n" + BODY, {400}),
         (SENT + b"Content-Length: %s\r\n\r\n" % NINES.encode() + BODY, {400}),
+        (SENT + b"Content-Length: %s5\r\n\r\n" % (b"0" * 20) + BODY, {400}),
         (SENT + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n" + BODY, {400}),
         (SENT + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + BODY, {400, None}),
         (SENT + b"\r\n" + BODY, {200}),
@@ -185,6 +186,24 @@ def test_http_that_is_hardly_any(server: EmbeddedServer, http: httpx.Client, req
     status, _ = ask(server, request_, 0.3 if None in statuses or b"h2c" in request_ else 5)
     assert status in statuses
     assert http.get("/v1/health/").status_code == 200
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+@pytest.mark.parametrize("behind", [b"x", BODY, b"GET /v1/health/ HTTP/1.1\r\nHost: x\r\n\r\n", b"\x00" * 50_000])
+def test_bytes_behind_the_last_request_do_not_harm_its_response(version: bytes, behind: bytes) -> None:
+    """The rest of a connection is ignored where `Connection: close` or HTTP/1.0 ends it, whenever it comes."""
+    with EmbeddedServer(delay=0.01) as slow:
+        host, _, port = slow.base_url.removeprefix("http://").partition(":")
+        body = b'{"input": "LONG 20", "stream_tokens": true}'
+        head = SENT.replace(b"default", slow.conversation_id.encode()).replace(b"HTTP/1.1", b"HTTP/" + version)
+        with socket.create_connection((host, int(port)), timeout=5) as line:
+            line.sendall(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+            received = line.recv(65536)  # the response has begun
+            line.sendall(behind)
+            while part := line.recv(65536):
+                received += part
+    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"data: [DONE]\n\n" in received
 
 
 def test_pipelined_requests_are_answered_in_order(server: EmbeddedServer) -> None:
