@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
+import _thread
 import sys
-import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
 
 T = TypeVar("T")
+LONGEST_WAIT: Final = 1.0
+"""Seconds after which a thread that waits looks again whether there is anything to wait for."""
 
 
 class Ahead(Generic[T]):
-    """Something that another thread does meanwhile. It does not keep the program from ending."""
+    """Something that another thread does meanwhile. It does not keep the program from ending.
+
+    `threading.Thread` waits for its beginning under a lock, and raises RuntimeError if a signal handler raises then.
+    """
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
         self._value: list[T] = []
         self._fault: BaseException | None = None
-        self._thread = threading.Thread(target=copy_context().run, args=(self._do,), name="letta_ext", daemon=True)
-        self._thread.start()
+        self._over = False
+        self._running = _thread.allocate_lock()
+        self._running.acquire()
+        _thread.start_new_thread(copy_context().run, (self._do,))
 
     def _do(self) -> None:
         try:
             self._value.append(self._work())
         except BaseException as fault:  # noqa: BLE001  (whoever asks for the result is told)
             self._fault = fault
+        finally:
+            self._over = True
+            self._running.release()
 
     @property
     def is_done(self) -> bool:
         """Whether it is over."""
-        return not self._thread.is_alive()
+        return self._over
 
     def result(self) -> T:
         """Waits for what came of it, and returns or raises that. It may be called again after an interruption."""
-        self._thread.join()
+        while not self._over:  # the lock may stay taken where a signal handler raised in another thread's call
+            if self._running.acquire(timeout=LONGEST_WAIT):
+                self._running.release()
         if self._fault is not None:
             raise self._fault
         return self._value[0]

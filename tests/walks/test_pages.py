@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import tracemalloc
-from collections.abc import Mapping
-from contextlib import aclosing
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing, suppress
+from itertools import count
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -204,3 +207,44 @@ def test_where_no_loop_of_asyncio_runs_the_next_page_is_fetched_when_it_is_asked
     assert done == []
     assert asyncio.run(ahead.result()) == 7
     ahead.leave()
+
+
+class PlannedError(Exception):
+    """What a signal handler raises."""
+
+
+class Alarm:
+    """Raises an exception at one of the places where CPython may run a signal handler while pages are fetched ahead."""
+
+    modules = ("threading", "letta_ext.lists.prefetch")
+
+    def __init__(self, place: int) -> None:
+        self.left = place
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> None:
+        if frame.f_globals.get("__name__") in self.modules and event != "c_exception":
+            self.left -= 1
+            if self.left == -1:
+                raise PlannedError
+
+    def next(self, items: Iterator[Any]) -> Any:
+        sys.setprofile(self)
+        try:
+            return next(items)
+        finally:
+            sys.setprofile(None)
+
+
+def test_a_signal_handler_may_raise_wherever_a_page_is_fetched_ahead() -> None:
+    """Its own exception comes out, once, and the list goes on."""
+    for place in count():
+        items = iter(ahead(Server(things(range(6))), order="asc", limit=3))
+        alarm, seen = Alarm(place), list[str]()
+        with suppress(StopIteration):
+            while True:
+                with suppress(PlannedError):
+                    seen.append(alarm.next(items).id)
+        assert seen == [f"m{n}" for n in range(6)]
+        if alarm.left >= 0:
+            assert place > 3
+            return
