@@ -10,9 +10,11 @@ what is wrong. So the result is the same, with msgspec and without, and only the
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, Union
 
 from attrs import frozen
@@ -252,15 +254,30 @@ def member_reader(form: Callable[[], Any], decode: Callable[[Any], T]) -> Callab
     return read
 
 
+_building: Final = RLock()
+"""Held while a parser is built. msgspec 0.22 crashes where a thread parses with a type that another thread examines."""
+
+_under_way: Final[list[bool]] = []
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork.
+    os.register_at_fork(before=_building.acquire, after_in_parent=_building.release, after_in_child=_building.release)
+
+
 def parser(form: Callable[[], Any]) -> Callable[[str | bytes], Any]:
     """A function that makes this type of JSON text, or raises one of `REFUSED`."""
     if msgspec is None:
         return _refuse
-    try:
-        parse: Callable[[str | bytes], Any] = msgspec.json.Decoder(form()).decode
-    except FAULTS:
-        # The parser knows no keys with a quote, a backslash or a control character. Nor will it the next time.
-        return _refuse
+    with _building:
+        if _under_way:
+            raise ValueError("is read the long way")  # in a signal handler, inside of the block below
+        _under_way.append(True)
+        try:
+            parse: Callable[[str | bytes], Any] = msgspec.json.Decoder(form()).decode
+        except FAULTS:
+            # The parser knows no keys with a quote, a backslash or a control character. Nor will it the next time.
+            return _refuse
+        finally:
+            _under_way.clear()
     return parse
 
 
