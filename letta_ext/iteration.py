@@ -6,15 +6,50 @@ A generator is over when an exception leaves it, and then looks complete. These 
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from functools import wraps
+from contextlib import suppress
+from contextvars import ContextVar
+from functools import partial, wraps
 from inspect import GEN_CLOSED, getgeneratorstate
-from typing import Any, Generic, ParamSpec, Self, TypeVar, cast
+from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, cast
 
 from .errors import APIConnectionError, LettaError
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+
+_can_wait: Final[ContextVar[bool]] = ContextVar("letta_ext_can_wait", default=True)
+
+
+def can_wait() -> bool:
+    """Return whether async code that closes a connection may wait. Where `finish` runs it, it may not."""
+    return _can_wait.get()
+
+
+def finish(closing: Any) -> None:
+    """Run async code to its end that closes something, without an event loop. An `await` that would wait fails.
+
+    Args:
+        closing: A coroutine, or the result of `aclose()` of an async generator.
+    """
+    before = _can_wait.set(False)
+    try:
+        with suppress(Exception, GeneratorExit):  # no caller is left to be told
+            closing.send(None)
+            closing.throw(GeneratorExit)
+    finally:
+        _can_wait.reset(before)
+
+
+def _leave(items: AsyncGenerator[Any, None] | None) -> None:
+    """End an async generator that nothing refers to any more.
+
+    Python would hand it to its event loop, which may be closed before it ends it: Python 3.13 warns of that.
+    """
+    if items is not None and not is_closed(items) and not sys.is_finalizing():
+        finish(items.aclose())
 
 
 def is_closed(items: Any) -> bool:
@@ -92,6 +127,9 @@ class AsyncContinuingIterator(AsyncIterator[T], Generic[T]):
         if self._items is not None:
             await self._items.aclose()
 
+    def __del__(self) -> None:
+        _leave(self._items)
+
 
 def _failure_of(error: BaseException) -> LettaError:
     """Return the error that is raised again where this one has ended a generator."""
@@ -131,8 +169,10 @@ class FailingIterator(Iterator[T], Generic[T]):
 class AsyncFailingIterator(AsyncIterator[T], Generic[T]):
     """Async version of `FailingIterator`."""
 
-    def __init__(self, items: AsyncGenerator[T, None]) -> None:
-        self._items = items
+    def __init__(self, begin: Callable[[], AsyncGenerator[T, None]]) -> None:
+        # The collector ends the older object of a cycle first: this one ends its generator, and so is the older one.
+        self._begin = begin
+        self._items: AsyncGenerator[T, None] | None = None
         self._failure: LettaError | None = None
 
     def __aiter__(self) -> Self:
@@ -141,6 +181,8 @@ class AsyncFailingIterator(AsyncIterator[T], Generic[T]):
     async def __anext__(self) -> T:
         if self._failure is not None:
             raise copy.copy(self._failure)
+        if self._items is None:
+            self._items = self._begin()
         try:
             async for item in self._items:
                 return item
@@ -152,7 +194,12 @@ class AsyncFailingIterator(AsyncIterator[T], Generic[T]):
 
     async def aclose(self) -> None:
         """End the iterator, and close the connection that it reads."""
+        if self._items is None:
+            self._items = self._begin()
         await self._items.aclose()
+
+    def __del__(self) -> None:
+        _leave(self._items)
 
 
 def fails_again(generate: Callable[P, Iterator[T]]) -> Callable[P, FailingIterator[T]]:
@@ -170,6 +217,6 @@ def async_fails_again(generate: Callable[P, AsyncIterator[T]]) -> Callable[P, As
 
     @wraps(generate)
     def iterate(*args: P.args, **kwargs: P.kwargs) -> AsyncFailingIterator[T]:
-        return AsyncFailingIterator(cast("AsyncGenerator[T, None]", generate(*args, **kwargs)))
+        return AsyncFailingIterator(cast("Callable[[], AsyncGenerator[T, None]]", partial(generate, *args, **kwargs)))
 
     return iterate

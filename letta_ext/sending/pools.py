@@ -255,12 +255,16 @@ class Body:
 
 
 class AsyncBody:
-    """Async version of `Body`."""
+    """Async version of `Body`.
+
+    Attributes:
+        is_complete: Whether it was read to its end.
+    """
 
     def __init__(self, lease: Lease, content: Any) -> None:
         self._lease = lease
         self._content = content
-        self._complete = False
+        self.is_complete = False
         self._process = current_process()
         lease.watch(self)
 
@@ -272,12 +276,20 @@ class AsyncBody:
         except BaseException:
             self._lease.discard()
             raise
-        self._complete = True
+        self.is_complete = True
+
+    def end(self) -> None:
+        """Note that the body was read to its end: its connection can be used again."""
+        self.is_complete = True
+
+    def abandon(self) -> None:
+        """Close the connection, from anywhere, unless it was given back."""
+        self._lease.discard()
 
     async def aclose(self) -> None:
         """Give back the connection. One with an unread rest is closed."""
         try:
-            if self._complete:
+            if self.is_complete:
                 await self._content.aclose()
         finally:
             self._lease.release()

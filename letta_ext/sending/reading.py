@@ -13,6 +13,7 @@ from ..bounds import MAX_WAIT
 from ..calls.encodings import BodyTooLargeError, content_decoder
 from ..calls.transport_errors import faults_ignored
 from ..limits import ResponseLimits
+from ..streams.chunks import async_chunks
 
 
 class BodyTooSlowError(Exception):
@@ -180,7 +181,7 @@ def chunks_of(response: httpx.Response) -> Iterator[bytes]:
 def chunks_of_async(response: httpx.Response) -> AsyncIterator[bytes]:
     """Async version of `chunks_of`."""
     response.is_stream_consumed = True
-    return aiter(cast(httpx.AsyncByteStream, response.stream))
+    return async_chunks(cast(httpx.AsyncByteStream, response.stream))
 
 
 def keep(response: httpx.Response, content: bytes) -> None:

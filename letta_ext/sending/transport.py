@@ -348,7 +348,7 @@ class AsyncTransport:
             call.watch.stays_open()
             resuming = make_resuming(endpoint, plan, arguments, call, limits)
             resuming.state.redact = redactor(response.request)
-            return await AsyncStream.open(response, resuming, reopen, call.watch, self.http)
+            return AsyncStream(response, resuming, reopen, call.watch, self.http)
 
     async def _check_events(self, call: Call, response: httpx.Response) -> None:
         if not brings_events(response):

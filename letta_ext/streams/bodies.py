@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 
 from ..calls.encodings import ContentDecoder, content_decoder
+from .chunks import AsyncDecodedChunks, async_chunks
 
 
 def as_they_come(response: httpx.Response) -> Iterator[bytes]:
@@ -35,15 +36,8 @@ def async_as_they_come(response: httpx.Response) -> AsyncIterator[bytes]:
         return response.aiter_bytes()
     response.is_stream_consumed = True
     decoder = content_decoder(response)
-    return aiter(response.stream) if decoder is None else _async_decoded(response.stream, decoder)
-
-
-async def _async_decoded(chunks: httpx.AsyncByteStream, decoder: ContentDecoder) -> AsyncIterator[bytes]:
-    async for chunk in chunks:
-        for piece in decoder.decode(chunk):
-            yield piece
-    for piece in decoder.flush():
-        yield piece
+    chunks = async_chunks(response.stream)
+    return chunks if decoder is None else AsyncDecodedChunks(chunks, decoder)
 
 
 def _is_fresh(response: httpx.Response) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
@@ -27,9 +27,9 @@ from ..watching.watch import Watch
 from .bodies import as_they_come, async_as_they_come
 from .http2 import HTTP2
 from .leaving import (
+    AsyncGuard,
     Connection,
-    async_close_response,
-    async_guard,
+    async_close,
     close_connection,
     close_outside_transport,
     close_response,
@@ -218,21 +218,9 @@ class AsyncEventIterator(_Events, AsyncIterator["StreamEvent"]):
         resuming: Resuming,
         reopen: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]],
         watch: Watch,
-        guarding: AsyncGenerator[None, None],
     ) -> None:
-        super().__init__(connection, resuming, watch, guarding)
+        super().__init__(connection, resuming, watch, AsyncGuard(connection))
         self._reopen = reopen
-
-    @classmethod
-    async def open(
-        cls,
-        connection: Connection,
-        resuming: Resuming,
-        reopen: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]],
-        watch: Watch,
-    ) -> AsyncEventIterator:
-        """Return an iterator whose connection is closed by the event loop that this was awaited in."""
-        return cls(connection, resuming, reopen, watch, await async_guard(connection))
 
     def __aiter__(self) -> Self:
         return self
@@ -313,7 +301,7 @@ class AsyncEventIterator(_Events, AsyncIterator["StreamEvent"]):
             self._watch.end()
         elif self._note(fault) and not isinstance(fault, GeneratorExit):  # a coroutine that is released cannot await
             if self._failure is None:
-                await async_close_response(self._connection.response)
+                await async_close(self._connection)
             else:
                 await self.guarding.aclose()
                 self._watch.end(fault)

@@ -8,9 +8,8 @@ The stack of that thread shows it, and a thread of its own closes the response t
 from __future__ import annotations
 
 import _thread
-import socket
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
 from functools import partial
 from types import FrameType
@@ -21,6 +20,7 @@ import httpx
 from attrs import define, field
 
 from ..fork_safety import current_process
+from .abandoning import Closing, break_off, close_left, close_without_await
 from .http2 import HTTP2, async_reset, interrupt, reset
 
 TRANSPORTS: Final = frozenset({"httpx", "httpcore"})
@@ -39,6 +39,7 @@ class Connection:
         ready: whether the next chunk can be read without a look at the rest.
         closed: whether the stream was closed.
         process: the process that opened it. One that was forked off shares the socket, and must leave it alone.
+        hand_over: has the event loop that opened it close it; None for a connection of our own, which needs none.
     """
 
     response: httpx.Response
@@ -48,6 +49,7 @@ class Connection:
     ready: bool = False
     closed: bool = False
     process: int = field(factory=current_process)
+    hand_over: Callable[[Closing], object] | None = None
 
 
 _held: Final[set[Connection]] = set()
@@ -93,11 +95,13 @@ def close_response(response: httpx.Response) -> None:
     response.close()
 
 
-async def async_close_response(response: httpx.Response) -> None:
-    """Async version of `close_response`. Cancellation does not stop it."""
+async def async_close(connection: Connection) -> None:
+    """Close the response of an async stream. Cancellation does not stop it."""
+    if close_without_await(connection):
+        return
     with anyio.CancelScope(shield=True):
-        await async_reset(response)
-        await response.aclose()
+        await async_reset(connection.response)
+        await connection.response.aclose()
 
 
 def guard(connection: Connection) -> Generator[None, None, None]:
@@ -136,19 +140,25 @@ def _guard(connection: Connection) -> Generator[None, None, None]:
             close_outside_transport(close)
 
 
-async def async_guard(connection: Connection) -> AsyncGenerator[None, None]:
-    """Async version of `guard`. The event loop that this was awaited in closes the connection."""
-    guarding = _async_guard(connection)
-    await anext(guarding)
-    return guarding
+class AsyncGuard:
+    """Closes the connection of an async stream when it is closed, or when nothing refers to it.
 
+    It is not an async generator: Python hands those to the event loop, which may be closed before it closes them.
+    """
 
-async def _async_guard(connection: Connection) -> AsyncGenerator[None, None]:
-    try:
-        yield
-    finally:
-        if connection.process == current_process():
-            await async_close_response(connection.response)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._closed = False
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        if not self._closed and self._connection.process == current_process():
+            await async_close(self._connection)
+        self._closed = True
+
+    def __del__(self) -> None:
+        if not self._closed and self._connection.process == current_process() and not sys.is_finalizing():
+            close_left(self._connection)
 
 
 def close_streams_of(owner: object) -> None:
@@ -171,15 +181,6 @@ def close_connection(connection: Connection) -> None:
             return
         break_off(connection.response)
     close_outside_transport(partial(close_response, connection.response))
-
-
-def break_off(response: httpx.Response) -> None:
-    """Wake a thread that reads a response. Closing a socket would leave it waiting until something comes."""
-    stream = response.extensions.get("network_stream")
-    connected = stream.get_extra_info("socket") if stream is not None else None
-    if connected is not None:
-        with suppress(OSError):  # it may be closed already
-            socket.socket.shutdown(connected, socket.SHUT_RDWR)  # TLS has a `shutdown` that says goodbye first
 
 
 class LentBody(httpx.SyncByteStream):

@@ -13,8 +13,9 @@ import httpx
 
 from ..errors import APIResponseValidationError, LettaError, StreamInterrupted
 from ..watching.watch import SILENT, Watch
+from .abandoning import running_loop
 from .events import AsyncEventIterator, EventIterator
-from .leaving import AsyncLentBody, Connection, LentBody, async_close_response, close_connection, lend, take_back
+from .leaving import AsyncLentBody, Connection, LentBody, async_close, close_connection, lend, take_back
 from .parts import AsyncMessageIterator, AsyncTextIterator, MessageIterator, TextIterator
 from .resuming import Resuming
 
@@ -158,22 +159,16 @@ def _result(result: LettaResponse | None) -> LettaResponse:
 class AsyncStream(_Stream):
     """What `Stream` is, for async code."""
 
-    def __init__(self, connection: Connection, resuming: Resuming, watch: Watch, events: AsyncEventIterator) -> None:
-        super().__init__(connection, resuming, watch)
-        self._events = [events]
-
-    @classmethod
-    async def open(
-        cls,
+    def __init__(
+        self,
         response: httpx.Response,
         resuming: Resuming,
         reopen: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]],
         watch: Watch = SILENT,
         owner: object = None,
-    ) -> AsyncStream:
-        """A stream of what this response brings. It is closed by the event loop that this was awaited in."""
-        connection = Connection(response, owner)
-        return cls(connection, resuming, watch, await AsyncEventIterator.open(connection, resuming, reopen, watch))
+    ) -> None:
+        super().__init__(Connection(response, owner, hand_over=running_loop(response)), resuming, watch)
+        self._events = [AsyncEventIterator(self._connection, resuming, reopen, watch)]
 
     @property
     def response(self) -> httpx.Response:
@@ -238,5 +233,5 @@ class AsyncStream(_Stream):
     async def close(self) -> None:
         """Closes the connection. The server finishes the run all the same."""
         self._connection.closed, self._connection.ready = True, False
-        await async_close_response(self._connection.response)
+        await async_close(self._connection)
         self._watch.end(GeneratorExit())

@@ -1,0 +1,130 @@
+"""A server in a thread that counts what comes, and ways to run async code."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import trio
+
+from letta_ext import AsyncLetta
+
+from .helpers import ONCE
+
+LIST: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n[]"
+EVENTS: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: begun\n\n"
+SILENT: Final = b""
+HALF: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 200\r\n\r\n[{"
+
+
+class Counting:
+    """A server in a thread that answers each request alike, and counts connections and requests.
+
+    Args:
+        replies: What answers a path; `/v1/steps/` is a list of steps otherwise.
+
+    Attributes:
+        barrier: Requests that pass it together are answered; None to answer each at once.
+    """
+
+    def __init__(self, replies: dict[str, bytes]) -> None:
+        self.replies = {"/v1/steps/": LIST, **replies}
+        self.open = self.connections = self.requests = self.at_once = self.most_at_once = 0
+        self.base_url = ""
+        self.barrier: asyncio.Barrier | None = None
+        self._changed = threading.Condition()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.count(1)
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                if "ontent-length: " in head:
+                    await reader.readexactly(int(head.split("ontent-length: ")[1].split("\r\n")[0]))
+                self.count(0, 1)
+                self.at_once += 1
+                self.most_at_once = max(self.most_at_once, self.at_once)
+                path = head.split(" ")[1].split("?")[0]
+                reply = next(reply for start, reply in reversed(self.replies.items()) if path.startswith(start))
+                if self.barrier is not None:
+                    async with asyncio.timeout(20):
+                        await self.barrier.wait()
+                self.at_once -= 1
+                writer.write(reply)
+                if reply != LIST:
+                    await reader.read()  # until the client closes
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self.count(-1)
+            writer.close()
+
+    def count(self, opened: int, requests: int = 0) -> None:
+        with self._changed:
+            self.open += opened
+            self.requests += requests
+            self._changed.notify_all()
+
+    def wait_open(self, count: int) -> bool:
+        """Wait until so many connections are open; returns whether that came."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.open == count, 5)
+
+    def wait_requests(self, count: int) -> bool:
+        """Wait until so many requests came; returns whether they did."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.requests == count, 5)
+
+
+@contextmanager
+def counting(**replies: bytes) -> Iterator[Counting]:
+    server = Counting({path.replace("_", "/"): reply for path, reply in replies.items()})
+    ready, loop = threading.Event(), asyncio.new_event_loop()
+
+    async def main() -> None:
+        listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, backlog=4096)
+        server.base_url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        ready.set()
+        while not ended.done():
+            await asyncio.wait([ended])
+        listening.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0)
+
+    ended = loop.create_future()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(main()))
+    thread.start()
+    ready.wait()
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(ended.set_result, None)
+        thread.join()
+        loop.close()
+
+
+def async_side(base_url: str, **settings: Any) -> AsyncLetta:
+    return AsyncLetta(base_url=base_url, retry=ONCE, **settings)
+
+
+def run_trio(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    return trio.run(work)
+
+
+def run_asyncio(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    return asyncio.run(work())
+
+
+def run_unfinished(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Run without the steps by which `asyncio.run` ends."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(work())
+    finally:
+        loop.close()
