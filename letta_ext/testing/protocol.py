@@ -32,7 +32,7 @@ class _Connection(h11.Connection):
             h11.RemoteProtocolError: If it is not HTTP.
         """
         # Bytes behind a request with `Connection: close` are an error to h11, of which uvicorn tells the client in
-        # place of the response: before 0.31 where they come with the request, in each version where they come later.
+        # place of the response: before 0.30.4 where they come with the request, in each version where they come later.
         if self.their_state is h11.MUST_CLOSE:
             return h11.NEED_DATA
         try:
