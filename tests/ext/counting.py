@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -12,12 +13,18 @@ import trio
 
 from letta_ext import AsyncLetta
 
-from .helpers import ONCE
+from .helpers import CONVERSATION, ONCE, STEP
 
 LIST: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n[]"
 EVENTS: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: begun\n\n"
 SILENT: Final = b""
 HALF: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 200\r\n\r\n[{"
+
+
+def is_whole(reply: bytes) -> bool:
+    """Return whether a reply has a body of the length that it announces, and so leaves its connection usable."""
+    head, _, body = reply.partition(b"\r\n\r\n")
+    return b"content-length: %d" % len(body) in head
 
 
 class Counting:
@@ -55,7 +62,7 @@ class Counting:
                         await self.barrier.wait()
                 self.at_once -= 1
                 writer.write(reply)
-                if reply != LIST:
+                if not is_whole(reply):
                     await reader.read()  # until the client closes
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -128,3 +135,32 @@ def run_unfinished(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return loop.run_until_complete(work())
     finally:
         loop.close()
+
+
+async def cancel_twice(server: Counting, reply: bytes, count: int) -> None:
+    """Cancel calls twice or more, after 0 to 30 turns of the event loop each; check that no connection stays open."""
+    async with async_side(server.base_url) as client:
+
+        async def call() -> None:
+            if reply == EVENTS:
+                async for _ in await client.conversations.messages.create(CONVERSATION, input="hi"):
+                    pass
+            elif reply == LIST:
+                await client.steps.list()
+            else:
+                await client.steps.retrieve(STEP)
+
+        chance = random.Random(0)
+        for number in range(count):
+            task = asyncio.create_task(call())
+            for _ in range(chance.randrange(30)):
+                await asyncio.sleep(0)
+            if number % 2:
+                await asyncio.sleep(0.002)  # the server has answered
+            for _ in range(2 + number % 3):
+                task.cancel()
+                await asyncio.sleep(0)
+            await asyncio.wait([task])
+            assert task.cancelled() or not task.exception()
+        await client.steps.list()
+        assert await asyncio.to_thread(server.wait_open, 1)  # the idle one

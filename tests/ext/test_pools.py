@@ -16,7 +16,7 @@ import trio
 from letta_ext import APIConnectionError, APITimeoutError, Letta, LettaError
 from letta_ext.sending import clients
 
-from .counting import EVENTS, HALF, LIST, SILENT, Counting, async_side, counting
+from .counting import EVENTS, HALF, LIST, SILENT, Counting, async_side, cancel_twice, counting
 from .helpers import CONVERSATION, ONCE, STEP
 
 # Cancellation.
@@ -26,35 +26,8 @@ from .helpers import CONVERSATION, ONCE, STEP
 def test_cancelling_twice_leaves_no_connection(reply: bytes) -> None:
     """A second cancellation while the first one is handled: 60 calls, cancelled after 0 to 30 turns of the loop."""
 
-    async def main(server: Counting) -> None:
-        async with async_side(server.base_url) as client:
-
-            async def call() -> None:
-                if reply == EVENTS:
-                    async for _ in await client.conversations.messages.create(CONVERSATION, input="hi"):
-                        pass
-                elif reply == LIST:
-                    await client.steps.list()
-                else:
-                    await client.steps.retrieve(STEP)
-
-            chance = random.Random(0)
-            for number in range(60):
-                task = asyncio.create_task(call())
-                for _ in range(chance.randrange(30)):
-                    await asyncio.sleep(0)
-                if number % 2:
-                    await asyncio.sleep(0.002)  # the server has answered
-                for _ in range(2 + number % 3):
-                    task.cancel()
-                    await asyncio.sleep(0)
-                await asyncio.wait([task])
-                assert task.cancelled() or not task.exception()
-            await client.steps.list()
-            assert await asyncio.to_thread(server.wait_open, 1)  # the idle one
-
     with counting(_v1_steps_step=reply, _v1_conversations=reply) as server:
-        asyncio.run(main(server))
+        asyncio.run(cancel_twice(server, reply, 60))
 
 
 # Many calls at once.
