@@ -38,7 +38,7 @@ def facts(document: Node) -> list[str]:
 
 
 def _of_operation(document: Node, operation: Operation) -> Iterator[str]:
-    known = {"x-letta-repeat", "x-letta-page", "x-letta-stream"}
+    known = {"x-letta-notes", "x-letta-repeat", "x-letta-page", "x-letta-stream"}
     yield from (f"{key} is not known" for key in operation.node if key.startswith("x-") and key not in known)
     yield from _repeat(document, operation)
     is_list = (answer(document, operation, "200", "application/json") or {}).get("type") == "array"
