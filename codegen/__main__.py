@@ -167,6 +167,9 @@ def _document(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", type=Path, default=OUT, metavar="DIR", help="the package (default: generated/letta_api)"
     )
+    command.add_argument(
+        "--client", type=Path, metavar="DIR", help="the resource classes (default: letta_ext/resources, without --out)"
+    )
     command.add_argument("--lenient", action="store_true", help="leave out what is not understood, and list it")
 
 
@@ -192,7 +195,7 @@ def _generate(given: argparse.Namespace) -> int:
     from codegen.pipeline import generate
 
     progress = _Progress()
-    made = generate(given.spec, given.out, lenient=given.lenient, force=given.force, say=progress)
+    made = generate(given.spec, given.out, given.client, lenient=given.lenient, force=given.force, say=progress)
     _list(made.skips)
     counts = [(made.operations, "operation"), (made.models, "model"), (made.unions, "union"), (made.enums, "enum")]
     left = f"; {counted(len(made.skips), 'thing')} not taken whole" if given.lenient else ""
@@ -218,7 +221,7 @@ def _check(given: argparse.Namespace) -> int:
     from codegen.pipeline import drift
 
     progress = _Progress()
-    differences = drift(given.spec, given.out, lenient=given.lenient, say=progress)
+    differences = drift(given.spec, given.out, given.client, lenient=given.lenient, say=progress)
     for line in differences:
         _print(line)
     _print(f"checked in {progress.seconds:.1f} s: {counted(len(differences), 'difference')}")

@@ -157,6 +157,11 @@ IGNORED_HEADERS = frozenset({"accept", "authorization", "content-type"})
 """Header parameters that have no effect, as OpenAPI has it: the media types and the security schemes say these."""
 
 
+def is_ignored(parameter: dict[str, Any]) -> bool:
+    """Return whether a parameter is a header that has no effect."""
+    return parameter["in"] == "header" and parameter["name"].lower() in IGNORED_HEADERS
+
+
 @frozen
 class Parameter:
     """One parameter of an operation, with the place where it is written."""
@@ -272,7 +277,7 @@ class Document:
             if node is None:
                 continue  # see lenient.py
             data, at = self.locate(node, f"{place}/parameters/{n}")
-            if data["in"] != "header" or data["name"].lower() not in IGNORED_HEADERS:
+            if not is_ignored(data):
                 found.append(Parameter(data, at))
         return found
 

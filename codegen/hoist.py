@@ -12,7 +12,7 @@ from codegen.document import SCHEMAS, Document, Schema, escape, ref_name, referr
 from codegen.faults import Gathering, SpecError
 from codegen.names import RESERVED_CLASSES, RESERVED_UNIONS, Numbers, class_name, like_name, module_name, usable
 from codegen.types import NULL, READ
-from codegen.words import ANNOTATIONS, TYPE_WORDS, is_instant
+from codegen.words import ANNOTATIONS, TYPE_WORDS, is_instant, types_of
 
 NEEDS_NAME = ("properties", "allOf")
 
@@ -97,6 +97,10 @@ class _Hoister:
             return {"allOf": [ref], **kept} if kept else ref
         if any(word in schema for word in NEEDS_NAME) and not _single_ref(schema):
             return self.add(schema, name, place)
+        if "enum" in schema or "object" in types_of(schema) or "additionalProperties" in schema:
+            schema["title"] = name
+        else:
+            schema.pop("title", None)
         self.inside(schema, name, place)
         return schema
 
@@ -179,6 +183,10 @@ def _rename(document: Document) -> Document:
     data["components"]["schemas"] = {
         names[name]: {**referring(schema, names), "title": names[name]} for name, schema in schemas.items()
     }
+    for schema in data["components"]["schemas"].values():
+        _retitle(schema, taken, numbers, named=True)
+    for part in (data.get("paths"), *(v for k, v in data["components"].items() if k != "schemas")):
+        _retitle(part, taken, numbers)
     return Document(data, origins)
 
 
@@ -207,3 +215,28 @@ def _aliases(document: Document) -> dict[str, str]:
 def _own_names(unique: str) -> set[str]:
     """The names that a component takes in the package."""
     return {unique, module_name(unique), f"Unknown{unique}", like_name(unique)}
+
+
+def _retitle(node: Any, taken: set[str], numbers: Numbers, *, named: bool = False) -> None:
+    """Give each inline schema a title of its own.
+
+    The parser makes classes of inline objects and enums and names these by title: two of one name, which FastAPI makes
+    of every `args` and `metadata`, are an error.
+    """
+    if isinstance(node, list):
+        for item in node:
+            _retitle(item, taken, numbers)
+    elif isinstance(node, dict):
+        if isinstance(node.get("title"), str) and not named:
+            node["title"] = numbers.unique(class_name(node["title"]) or "Inline", lambda each: each not in taken)
+            taken.add(node["title"])
+        for word, value in node.items():
+            if word == "properties" and isinstance(value, dict):
+                for each in value.values():
+                    _retitle(each, taken, numbers)
+            elif word not in _VALUES:
+                _retitle(value, taken, numbers)
+
+
+_VALUES = frozenset({"default", "example", "examples", "enum", "const"})
+"""Keywords whose values are no schemas."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import field, frozen
+from openapi_python_client.parser.properties.const import ConstProperty
 
 from codegen.docs import noted
-from codegen.document import Document, Schema, escape, ref_name
+from codegen.document import Document, Schema, ref_name
 from codegen.faults import Gathering, SpecError
 from codegen.names import MODEL_NAMES, identifiers, module_name
-from codegen.types import NULL, Import, JsonKind, Type, TypeReader
+from codegen.parser import Node
+from codegen.type_reader import Member as Read
+from codegen.type_reader import TypeReader
+from codegen.types import Import, JsonKind, Type
 from codegen.words import LAZY, check_words
 
 
@@ -23,6 +27,7 @@ class Field:
         name: its name in Python, the same wherever possible.
         tag: the literal that it always is, where it is a `const` string; else None.
         earlier: other spellings of that literal, which the API used before.
+        schema: the schema of the property, as it is written.
         lazy: whether it is an array whose items are decoded when they are asked for.
     """
 
@@ -32,6 +37,7 @@ class Field:
     required: bool
     description: str
     deprecated: bool
+    schema: Any
     tag: str | None = None
     earlier: tuple[str, ...] = ()
     lazy: bool = False
@@ -130,18 +136,18 @@ def _described(schema: Schema) -> str:
 
 def _read(name: str, schema: Schema, library: Library, reader: TypeReader, earlier: dict[str, set[str]]) -> None:
     place = reader.document.place(name)
-    kind = reader.kind(name, place)
+    kind = reader.kind(name)
     # What an object must not be decides which member of a union it is valid as, and nothing about how it is read.
     check_words({word: value for word, value in schema.items() if kind != "model" or word != "not"}, place)
     if kind == "model":
         library.models[name] = _model(name, schema, reader, earlier, place)
     elif kind == "union":
         library.unions[name] = _union(name, schema, reader, place)
-    elif kind == "enum" and reader.is_alias_enum(name):
+    elif kind == "enum":
         values = list(dict.fromkeys(v for v in schema["enum"] if v is not None))
         library.enums[name] = Enum(name, values, _described(schema))
     else:
-        reader.read(schema, place)
+        reader.read(reader.parsed.components[name], schema, place)
 
 
 def _earlier_tags(document: Document) -> dict[str, dict[str, set[str]]]:
@@ -157,53 +163,54 @@ def _earlier_tags(document: Document) -> dict[str, dict[str, set[str]]]:
 
 
 def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[str]], place: str) -> Model:
-    if schema.get("type", "object") not in ("object", ["object"]):
-        raise SpecError(place, f"has properties but the type {schema['type']!r}")
-    required = set(schema.get("required", []))
-    if missing := required - set(schema["properties"]):
+    nodes = {node.name.get_untrusted_value(): node for node in reader.fields(reader.parsed.components[name])}
+    if missing := set(schema.get("required", [])) - nodes.keys():
         raise SpecError(f"{place}/required", f"names {sorted(missing)!r}, which is no property")
-    read = {
-        wire: reader.property(wire, data, f"{place}/properties/{escape(wire)}")
-        for wire, data in schema["properties"].items()
-    }
+    written = {wire: reader.declared(name, wire) for wire in nodes}
+    types = {wire: reader.property(node, *written[wire]) for wire, node in nodes.items()}
     # A field that is called like the class of another would hide it.
-    classes = {i.name for t in read.values() for i in t.imports if i.kind in ("models", "unions", "enums")}
-    names = identifiers(read, MODEL_NAMES | classes)
+    classes = {i.name for t in types.values() for i in t.imports if i.kind in ("models", "unions", "enums")}
+    # In the order of the document, so that whether a property is required does not decide its name.
+    order = [*(wire for wire in schema.get("properties", {}) if wire in nodes), *nodes]
+    names = identifiers(order, MODEL_NAMES | classes)
     fields = []
-    for wire, data in schema["properties"].items():
-        literal = data.get("const") if isinstance(data, dict) else None
-        tag = literal if isinstance(literal, str) else None
-        description = data.get("description", "") if isinstance(data, dict) else ""
+    for wire, node in nodes.items():
+        data = written[wire][0] if isinstance(written[wire][0], dict) else {}
+        tag = literal(node)
         fields.append(
             Field(
                 wire=wire,
                 name=names[wire],
-                type=read[wire],
-                required=wire in required,
-                description=description,
-                deprecated=bool(isinstance(data, dict) and data.get("deprecated")),
+                type=types[wire],
+                required=node.required,
+                description=data.get("description", ""),
+                deprecated=data.get("deprecated") is True,
+                schema=written[wire][0],
                 tag=tag,
                 earlier=tuple(sorted(tags.get(wire, set()) - {tag})) if tag is not None else (),
-                lazy=bool(isinstance(data, dict) and data.get(LAZY)),
+                lazy=bool(data.get(LAZY)),
             )
         )
-    fields.sort(key=lambda f: not f.required)
     return Model(name, name, module_name(name), _described(schema), fields)
 
 
+def literal(node: Node) -> str | None:
+    """Return the one string that a property is always, or None."""
+    value = node.value.raw_value if isinstance(node, ConstProperty) else None
+    return value if isinstance(value, str) else None
+
+
 def _union(name: str, schema: Schema, reader: TypeReader, place: str) -> Union:
-    word = "anyOf" if "anyOf" in schema else "oneOf"
     if "discriminator" in schema:
-        members = _tagged(schema, word, reader, place)
+        members = _tagged(name, schema, reader, place)
         tag = str(schema["discriminator"]["propertyName"])
     else:
-        members = _shaped(schema[word], reader, f"{place}/{word}")
+        members = _shaped(reader.members(name), reader)
         tag = None
-    parts = reader.has_parts(name, place)
-    return Union(name, name, module_name(name), _described(schema), members, tag, parts)
+    return Union(name, name, module_name(name), _described(schema), members, tag, reader.has_parts(name))
 
 
-def _tagged(schema: Schema, word: str, reader: TypeReader, place: str) -> list[Member]:
+def _tagged(name: str, schema: Schema, reader: TypeReader, place: str) -> list[Member]:
     discriminator = schema["discriminator"]
     property_name, mapping = discriminator.get("propertyName"), discriminator.get("mapping")
     if not isinstance(property_name, str) or not isinstance(mapping, dict):
@@ -213,30 +220,27 @@ def _tagged(schema: Schema, word: str, reader: TypeReader, place: str) -> list[M
         target = ref_name({"$ref": ref}) or str(ref)
         by_member.setdefault(target, []).append(value)
     members = []
-    for n, member in enumerate(schema[word]):
-        if member == NULL:
-            continue
-        at = f"{place}/{word}/{n}"
-        target = ref_name(member) or ""
+    for member in reader.members(name):
+        target = ref_name(member.schema) or ""
         if target not in by_member:
-            raise SpecError(at, "is not in the discriminator's mapping")
+            raise SpecError(member.place, "is not in the discriminator's mapping")
         tags = tuple(by_member.pop(target))
-        members.append(Member(reader.read(member, at), tags))
-        _check_tag(reader.document.schemas[target], property_name, tags, at)
+        members.append(Member(member.type, tags))
+        _check_tag(target, property_name, tags, reader, member.place)
     if by_member:
         raise SpecError(f"{place}/discriminator/mapping", f"names {sorted(by_member)!r}, which is no member")
     return members
 
 
-def _check_tag(member: Schema, tag: str, tags: tuple[str, ...], place: str) -> None:
-    if member.get("discriminator", {}).get("propertyName") == tag:
+def _check_tag(component: str, tag: str, tags: tuple[str, ...], reader: TypeReader, place: str) -> None:
+    if reader.document.schemas[component].get("discriminator", {}).get("propertyName") == tag:
         return  # a union within the union, which looks at the same tag again
-    if tag not in member.get("properties", {}):
+    nodes = {node.name.get_untrusted_value(): node for node in reader.fields(reader.parsed.components[component])}
+    if tag not in nodes:
         raise SpecError(place, f"has no property {tag!r}, which the discriminator asks for")
-    data = member["properties"][tag]
-    literal = data.get("const", tags[0]) if isinstance(data, dict) else tags[0]
-    if literal not in tags:
-        raise SpecError(place, f"has the {tag} {literal!r}, which the discriminator's mapping sends elsewhere")
+    found = literal(nodes[tag]) or tags[0]
+    if found not in tags:
+        raise SpecError(place, f"has the {tag} {found!r}, which the discriminator's mapping sends elsewhere")
 
 
 _IS: dict[JsonKind, str] = {
@@ -249,30 +253,25 @@ _IS: dict[JsonKind, str] = {
 }
 
 
-def _shaped(members: list[Any], reader: TypeReader, place: str) -> list[Member]:
+def _shaped(members: list[Read], reader: TypeReader) -> list[Member]:
     """Members told apart by shape: by JSON kind, and objects by the required properties that they hold."""
-    read = [
-        (reader.read(member, f"{place}/{n}"), member, f"{place}/{n}")
-        for n, member in enumerate(members)
-        if member != NULL  # where null is allowed, it does not come this far
-    ]
-    tags = _literals_apart([ref_name(member) for type_, member, _ in read if type_.kinds == {"object"}], reader)
+    tags = _literals_apart([ref_name(m.schema) for m in members if m.type.kinds == {"object"}], reader)
     found: list[Member] = []
-    for n, (type_, member, at) in enumerate(read):
-        if len(type_.kinds) != 1 or not type_.kinds <= _IS.keys():
-            raise SpecError(at, "has no single JSON kind to be told apart by")
-        (kind,) = type_.kinds
-        if test := tags.get(ref_name(member) or ""):
-            found.append(Member(type_, test=f"{_IS[kind]} and {test}"))
+    for number, member in enumerate(members):
+        if len(member.type.kinds) != 1 or not member.type.kinds <= _IS.keys():
+            raise SpecError(member.place, "has no single JSON kind to be told apart by")
+        (kind,) = member.type.kinds
+        if test := tags.get(ref_name(member.schema) or ""):
+            found.append(Member(member.type, test=f"{_IS[kind]} and {test}"))
             continue
         tests = [_IS[kind]]
-        for rival, other, _ in read[n + 1 :]:
-            if kind not in rival.kinds:
+        for rival in members[number + 1 :]:
+            if kind not in rival.type.kinds:
                 continue
-            tests = [_IS[kind], *_shape(ref_name(member), reader)]
-            if kind != "object" or set(tests) <= {_IS[kind], *_shape(ref_name(other), reader)}:
-                raise SpecError(at, "cannot be told from a later member, which has all that it requires")
-        found.append(Member(type_, test=" and ".join(tests)))
+            tests = [_IS[kind], *_shape(ref_name(member.schema), reader)]
+            if kind != "object" or set(tests) <= {_IS[kind], *_shape(ref_name(rival.schema), reader)}:
+                raise SpecError(member.place, "cannot be told from a later member, which has all that it requires")
+        found.append(Member(member.type, test=" and ".join(tests)))
     return found
 
 
@@ -282,17 +281,17 @@ def _literals_apart(members: list[str | None], reader: TypeReader) -> dict[str, 
         return {}
     names = [name for name in members if name is not None]
     literals = [_literals(name, reader) for name in names]
-    for wire, literal in literals[0].items():
+    for wire in literals[0]:
         values = [found.get(wire) for found in literals]
-        if literal is not None and None not in values and len(set(values)) == len(values):
+        if None not in values and len(set(values)) == len(values):
             return {name: f"value.get({wire!r}) == {value!r}" for name, value in zip(names, values, strict=True)}
     return {}
 
 
 def _literals(component: str, reader: TypeReader) -> dict[str, str]:
-    properties = reader.document.schemas[component].get("properties", {})
-    found = {wire: data.get("const") for wire, data in properties.items() if isinstance(data, dict)}
-    return {wire: literal for wire, literal in found.items() if isinstance(literal, str)}
+    nodes = reader.fields(reader.parsed.components[component])
+    found = {node.name.get_untrusted_value(): literal(node) for node in nodes}
+    return {wire: value for wire, value in found.items() if value is not None}
 
 
 _FIELD_IS = {
@@ -305,14 +304,16 @@ _FIELD_IS = {
 
 def _shape(component: str | None, reader: TypeReader) -> list[str]:
     """What holds of the object whatever its values: a test for each required property of a component."""
-    schema = reader.document.schemas.get(component or "", {})
+    if component is None:
+        return []
     tests = []
-    for wire in sorted(schema.get("required", [])):
-        data = schema.get("properties", {}).get(wire, {})
-        type_ = reader.read(data, f"{reader.document.place(component or '')}/properties/{escape(wire)}")
+    required = (node for node in reader.fields(reader.parsed.components[component]) if node.required)
+    for node in sorted(required, key=lambda each: each.name.get_untrusted_value()):
+        wire = node.name.get_untrusted_value()
+        type_ = reader.read(node, *reader.declared(component, wire))
         kinds = sorted(type_.kinds)
-        if isinstance(data, dict) and isinstance(data.get("const"), str):
-            tests.append(f"value.get({wire!r}) == {data['const']!r}")
+        if (value := literal(node)) is not None:
+            tests.append(f"value.get({wire!r}) == {value!r}")
         elif len(kinds) == 1 and kinds[0] in _FIELD_IS and not type_.nullable:
             tests.append(_FIELD_IS[kinds[0]].format(wire))
         else:

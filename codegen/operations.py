@@ -6,14 +6,20 @@ import re
 from typing import Any, Literal
 
 from attrs import evolve, frozen
+from openapi_python_client.parser.bodies import BodyType
+from openapi_python_client.parser.openapi import Endpoint
+from openapi_python_client.parser.properties import ModelProperty
+from openapi_python_client.parser.properties.list_property import ListProperty
+from openapi_python_client.parser.properties.union import UnionProperty
 
 from codegen.docs import noted
 from codegen.document import Document, Parameter, escape, ref_name
 from codegen.document import Operation as Source
 from codegen.faults import Gathering, SpecError
 from codegen.names import class_name, identifiers, module_name, usable
-from codegen.types import ANY, EVENTS, ID, JSON, NULL, Import, Type, TypeReader
-from codegen.words import types_of
+from codegen.parser import Node, Parsed
+from codegen.type_reader import TypeReader, without_null
+from codegen.types import EVENTS, ID, JSON, Import, Type
 
 _RESERVED = (
     "client params body self cls request httpx Request make_path make_query make_headers make_body "
@@ -52,11 +58,12 @@ class Argument:
     description: str
     deprecated: bool
     schema: Any
+    notes: str = ""
 
     @property
     def documentation(self) -> str:
-        """What it means, in one paragraph, with the server's default."""
-        text = " ".join(self.description.split())
+        """What it means, in one paragraph, with what was measured and the server's default."""
+        text = " ".join(f"{self.description} {self.notes}".split())
         text = noted(text, deprecated=self.deprecated)
         default = self.schema.get("default") if isinstance(self.schema, dict) else None
         if default is None:
@@ -110,6 +117,7 @@ class Operation:
     template: str
     summary: str
     description: str
+    notes: str
     arguments: list[Argument]
     result: Type | None
     answer: Any
@@ -157,7 +165,7 @@ class Operation:
         return {i for t in types if t is not None for i in t.imports}
 
 
-def read_operations(document: Document, reader: TypeReader) -> list[Operation]:
+def read_operations(document: Document, parsed: Parsed, reader: TypeReader) -> list[Operation]:
     """Every operation of the document.
 
     Raises:
@@ -169,7 +177,7 @@ def read_operations(document: Document, reader: TypeReader) -> list[Operation]:
     gathering = Gathering()
     for source in sources:
         with gathering.block():
-            found.append(_operation(source, document, reader, ids))
+            found.append(_operation(source, parsed.endpoints[source.path, source.method], document, reader, ids))
     gathering.done()
     taken = {TABLE: "the table of operations"}
     for operation in found:
@@ -182,10 +190,17 @@ def read_operations(document: Document, reader: TypeReader) -> list[Operation]:
     return found
 
 
-def _operation(source: Source, document: Document, reader: TypeReader, ids: set[str]) -> Operation:
+def _operation(source: Source, endpoint: Endpoint, document: Document, reader: TypeReader, ids: set[str]) -> Operation:
     data, place = source.data, source.place
-    parameters = [_parameter(p, reader) for p in source.parameters]
-    body = _body(source, document, reader)
+    written = {(p.data["in"], p.data["name"]): p for p in source.parameters}
+    parameters = []
+    for location, node in endpoint.iter_all_parameters():
+        parameter = written.pop((location.value, node.name.get_untrusted_value()))
+        parameters.append(_parameter(parameter, node, reader))
+    for parameter in written.values():
+        raise SpecError(parameter.place, "has no schema")
+    component = _body_component(source, endpoint, reader)
+    body = _body(component, reader) if component is not None else []
     # A header is called like its field in Python: `X-Request-Id` is `x_request_id`.
     if any(not usable(module_name(tag)) for tag in data.get("tags", [])[:1]):
         raise SpecError(f"{place}/tags", f"has a tag that makes no Python name: {data['tags'][0]!a:.60}")
@@ -194,20 +209,22 @@ def _operation(source: Source, document: Document, reader: TypeReader, ids: set[
     if len(names) != len(drafts):
         raise SpecError(place, "has two arguments of the same name, in different parts of the request")
     arguments = [evolve(a, name=names[a.name]) for a in drafts]
+    result, schema = _result(source, endpoint, document, reader)
     return Operation(
         id=source.id,
         method=source.method.upper(),
         path=source.path,
         template=_template(source.path, arguments, f"#/paths/{escape(source.path)}"),
-        summary=data.get("summary", ""),
-        description=data.get("description", ""),
+        summary=endpoint.summary.get_untrusted_value(),
+        description=endpoint.description.get_untrusted_value(),
+        notes=_notes(data, place),
         arguments=arguments,
-        result=_result(source, document, reader),
-        answer=_answer(source, document),
+        result=result,
+        answer=schema,
         repeat=_repeat(data, place),
         page=_page(data.get("x-letta-page"), parameters, f"{place}/x-letta-page"),
         stream=_stream(source, document, reader, body, ids),
-        body=_body_component(source, document),
+        body=component,
         place=place,
         deprecated=data.get("deprecated") is True,
     )
@@ -228,120 +245,131 @@ def _template(path: str, arguments: list[Argument], place: str) -> str:
 _STYLES = {"path": "simple", "query": "form", "header": "simple"}
 
 
-def _parameter(parameter: Parameter, reader: TypeReader) -> Argument:
+def _parameter(parameter: Parameter, node: Node, reader: TypeReader) -> Argument:
     data, place = parameter.data, parameter.place
-    name, where = data["name"], data["in"]
+    name, where = node.name.get_untrusted_value(), data["in"]
     if where not in _STYLES:
         raise SpecError(place, f"is a {where} parameter; only path, query and header parameters are understood")
-    if "schema" not in data:
-        raise SpecError(place, "has no schema")
     if data.get("style", _STYLES[where]) != _STYLES[where] or (where == "query" and data.get("explode") is False):
         raise SpecError(place, "has a style that is not understood; arrays are sent as repeated keys")
-    if where == "path" and data.get("required") is not True:
-        raise SpecError(place, "is part of the path and not required")
     if where == "header" and not HEADER.fullmatch(name):
         raise SpecError(place, f"has a name that no header can have: {name!a}")
-    type_ = reader.read(data["schema"], f"{place}/schema")
+    type_ = reader.read(node, data["schema"], f"{place}/schema")
     if type_.kinds & {"object"}:
         raise SpecError(place, f"is an object, which has no form in a {where}")
-    if where == "path" and type_ is ANY:
+    if where == "path" and type_.kinds == {"any"}:
         type_ = ID
     if where == "path" and not type_.kinds <= {"string", "integer"}:
         raise SpecError(place, "is neither a string nor an integer, and stands in the path")
     if where == "header" and "array" in type_.kinds:
         raise SpecError(place, "is a list, which has no form in a header here")
-    if not _scalars(data["schema"], reader.document):
+    if not _scalars(node):
         raise SpecError(place, f"is a list of lists or of objects, which has no form in a {where}")
     return Argument(
         wire=name,
         name=name,
         place=where,
         type=type_,
-        required=data.get("required") is True,
+        required=node.required,
         description=data.get("description", ""),
         deprecated=data.get("deprecated") is True,
         schema=data["schema"],
+        notes=_notes(data, place),
     )
 
 
-def _scalars(schema: Any, document: Document, *, inside: bool = False) -> bool:
-    """Whether a schema is one of scalars and of lists of scalars, whatever it refers to."""
-    schema = document.schemas.get(ref_name(schema) or "", schema)
-    if not isinstance(schema, dict):
-        return True
-    if "$ref" in schema or "properties" in schema or "additionalProperties" in schema or "object" in types_of(schema):
-        return "$ref" in schema and _scalars(schema, document, inside=inside)
-    if "items" in schema or "array" in types_of(schema):
-        return not inside and _scalars(schema.get("items"), document, inside=True)
-    members = [member for word in ("anyOf", "oneOf", "allOf") for member in schema.get(word, [])]
-    return all(_scalars(member, document, inside=inside) for member in members)
+def text_of(data: Any, word: str) -> str:
+    """Return what a schema, which may be `true`, says under a word."""
+    return str(data.get(word, "")) if isinstance(data, dict) else ""
 
 
-def _body_component(source: Source, document: Document) -> str | None:
-    if "requestBody" not in source.data:
+def _notes(data: Any, place: str) -> str:
+    """What was measured, beside what is documented."""
+    notes = data.get("x-letta-notes", "") if isinstance(data, dict) else ""
+    if not isinstance(notes, str):
+        raise SpecError(f"{place}/x-letta-notes", "is not text")
+    return notes
+
+
+def _scalars(node: Node, *, inside: bool = False) -> bool:
+    """Whether a schema is one of scalars and of lists of scalars."""
+    match node:
+        case ModelProperty():
+            return False
+        case ListProperty():
+            return not inside and _scalars(node.inner_property, inside=True)
+        case UnionProperty():
+            return all(_scalars(each, inside=inside) for each in node.inner_properties)
+        case _:
+            return True
+
+
+def _body_component(source: Source, endpoint: Endpoint, reader: TypeReader) -> str | None:
+    """The component whose properties are arguments of the call, or None where nothing is sent."""
+    if not endpoint.bodies:
         return None
-    body, place = document.locate(source.data["requestBody"], f"{source.place}/requestBody")
-    if JSON not in body.get("content", {}):
-        kinds = ", ".join(sorted(body.get("content", {}))) or "nothing"
+    place = f"{source.place}/requestBody"
+    body = next((each for each in endpoint.bodies if each.body_type is BodyType.JSON), None)
+    if body is None:
+        kinds = ", ".join(sorted(each.content_type.get_untrusted_value() for each in endpoint.bodies))
         raise SpecError(place, f"takes {kinds}; only {JSON} is understood")
-    schema = body["content"][JSON].get("schema", {})
-    members = [m for m in schema.get("anyOf", [schema]) if m != NULL] if isinstance(schema, dict) else []
-    name = ref_name(members[0]) if len(members) == 1 else None
-    target = document.schemas.get(name or "", {})
-    if "properties" not in target or target.get("additionalProperties", True) is not True:
+    rest, _ = without_null(body.prop)
+    name = str(rest[0].class_info.name) if len(rest) == 1 and isinstance(rest[0], ModelProperty) else ""
+    if name not in reader.document.schemas or reader.kind(name) != "model":
         raise SpecError(place, "is not one object whose properties could be arguments")
     return name
 
 
-def _body(source: Source, document: Document, reader: TypeReader) -> list[Argument]:
-    name = _body_component(source, document)
-    if name is None:
-        return []
-    target, place = document.schemas[name], f"{document.place(name)}/properties"
-    required = set(target.get("required", []))
-    return [
-        Argument(
-            wire=wire,
-            name=wire,
-            place="body",
-            type=reader.read(data, f"{place}/{escape(wire)}"),
-            required=wire in required,
-            description=data.get("description", "") if isinstance(data, dict) else "",
-            deprecated=isinstance(data, dict) and data.get("deprecated") is True,
-            schema=data,
+def _body(component: str, reader: TypeReader) -> list[Argument]:
+    found = []
+    for node in reader.fields(reader.parsed.components[component]):
+        wire = node.name.get_untrusted_value()
+        data, place = reader.declared(component, wire)
+        found.append(
+            Argument(
+                wire=wire,
+                name=wire,
+                place="body",
+                type=reader.read(node, data, place),
+                required=node.required,
+                description=text_of(data, "description"),
+                deprecated=isinstance(data, dict) and data.get("deprecated") is True,
+                schema=data,
+                notes=_notes(data, place),
+            )
         )
-        for wire, data in target["properties"].items()
-    ]
+    return found
 
 
 def _success(source: Source, document: Document) -> tuple[dict[str, Any], str]:
-    """What the one successful answer can hold, by content type, and where that is written."""
+    """What the successful response can hold, by content type, and where that is written."""
     place = f"{source.place}/responses"
     for code in source.data.get("responses", {}):
         if not STATUS.fullmatch(code):
             raise SpecError(f"{place}/{escape(code)}", "is neither a status, nor a class such as 4XX, nor `default`")
-    codes = [code for code in source.data.get("responses", {}) if code.startswith("2")]
-    if len(codes) != 1:
-        at = place if "responses" in source.data else source.place
-        raise SpecError(at, f"has {len(codes)} successful answers; one is understood")
-    response, place = document.locate(source.data["responses"][codes[0]], f"{place}/{codes[0]}")
-    content: dict[str, Any] = response.get("content", {})
+    for code in source.data.get("responses", {}):
+        if code.startswith("2"):
+            response, at = document.locate(source.data["responses"][code], f"{place}/{escape(code)}")
+            return response.get("content", {}), f"{at}/content"
+    return {}, place
+
+
+def _result(source: Source, endpoint: Endpoint, document: Document, reader: TypeReader) -> tuple[Type | None, Any]:
+    """The type of the JSON response and its schema."""
+    content, place = _success(source, document)
+    successful = [each for each in endpoint.responses.patterns if each.status_code.pattern.startswith("2")]
+    if len(successful) != 1:
+        at = f"{source.place}/responses" if "responses" in source.data else source.place
+        raise SpecError(at, f"has {len(successful)} successful answers; one is understood")
+    (response,) = successful
     unknown = sorted(set(content) - {JSON, EVENTS})
     if unknown and len(unknown) == len(content):
         # Where there is JSON or events besides, a client asks for that.
-        raise SpecError(f"{place}/content/{escape(unknown[0])}", "is a content type that is not understood")
-    return content, f"{place}/content"
-
-
-def _result(source: Source, document: Document, reader: TypeReader) -> Type | None:
-    _, place = _success(source, document)
-    schema = _answer(source, document)
-    return None if schema is None else reader.read(schema, f"{place}/{escape(JSON)}/schema")
-
-
-def _answer(source: Source, document: Document) -> Any:
-    content, _ = _success(source, document)
-    return content.get(JSON, {}).get("schema")
+        raise SpecError(f"{place}/{escape(unknown[0])}", "is a content type that is not understood")
+    if response.source["return_type"] == "None":
+        return None, None
+    schema = content[JSON]["schema"]
+    return reader.read(response.prop, schema, f"{place}/{escape(JSON)}/schema"), schema
 
 
 def _repeat(data: dict[str, Any], place: str) -> str:
@@ -399,5 +427,8 @@ def _stream(
         raise SpecError(place, f"has the switch {switch!a:.60}, which is no field of the body")
     if data["resume"] not in ids:
         raise SpecError(place, f"resumes with {data['resume']!r}, which is no operation")
-    event = reader.read({"$ref": data["event"]}, place)
+    name = ref_name({"$ref": data["event"]})
+    if name is None or name not in reader.parsed.components:
+        raise SpecError(place, f"names the event {data['event']!r}, which is no component")
+    event = reader.read(reader.parsed.components[name], {"$ref": data["event"]}, place)
     return Stream(event, data["event"], switch, data.get("default", True) is True, data["end"], data["resume"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import frozen
 
-from codegen import stock
+from codegen import parser, stock
 from codegen.asked import Asked, read_asked
 from codegen.document import Document, load
 from codegen.formatting import format_package
@@ -20,13 +20,18 @@ from codegen.manifest import digest, write_manifest
 from codegen.models import Library, read_library
 from codegen.operations import Operation, read_operations
 from codegen.package import package_view
-from codegen.params import write_params
+from codegen.places import MIXINS, client_of
 from codegen.places import OUT as OUT
 from codegen.places import ROOT as ROOT
 from codegen.places import SPEC as SPEC
+from codegen.resources import read_resources, write_resources
 from codegen.shape import check_shape
 from codegen.swap import TEMPORARY, check_target, remove_abandoned, swap
-from codegen.types import TypeReader
+from codegen.type_reader import TypeReader
+from codegen.typed_dicts import write_typed_dicts
+
+PACKAGE, RESOURCES = "letta_api", "resources"
+"""What the folders are called that are made."""
 
 Say = Callable[[str], object]
 """Is told what the generator turns to next."""
@@ -41,6 +46,7 @@ class Parsed:
     """A document as it was understood."""
 
     document: Document
+    source: parser.Parsed
     library: Library
     operations: list[Operation]
     asked: list[Asked]
@@ -59,7 +65,13 @@ class Result:
 
 
 def generate(
-    spec: Path = SPEC, out: Path = OUT, *, lenient: bool = False, force: bool = False, say: Say = quiet
+    spec: Path = SPEC,
+    out: Path = OUT,
+    client: Path | None = None,
+    *,
+    lenient: bool = False,
+    force: bool = False,
+    say: Say = quiet,
 ) -> Result:
     """Makes the package from the document and puts it in place of `out`.
 
@@ -68,6 +80,7 @@ def generate(
     Args:
         spec: the document.
         out: the folder of the package.
+        client: The folder of the resource classes. Defaults to `client_of(out)`.
         lenient: leave out what is not understood, and list it in the result, rather than fail.
         force: replace `out` although files in it were edited or added.
         say: is told of each step.
@@ -78,61 +91,89 @@ def generate(
         OccupiedError: If `out` is not a generated package, or files in it were edited or added.
         OSError: If the file system refuses a step.
     """
-    check_target(out, force=force)  # before the work is done; `swap` checks again
-    with built(spec, lenient=lenient, say=say) as (package, result):
-        swap(package, out, force=force)
+    targets = _targets(out, client)
+    for target in targets.values():
+        check_target(target, force=force)  # before the work is done; `swap` checks again
+    with built(spec, set(targets), lenient=lenient, say=say) as (folder, result):
+        for name, target in targets.items():
+            swap(folder / name, target, force=force)
     return result
 
 
-def drift(spec: Path = SPEC, out: Path = OUT, *, lenient: bool = False, say: Say = quiet) -> list[str]:
+def _targets(out: Path, client: Path | None) -> dict[str, Path]:
+    """Where the folders go that are made, by their names."""
+    client = client or client_of(out)
+    return {PACKAGE: out} | ({RESOURCES: client} if client else {})
+
+
+def drift(
+    spec: Path = SPEC, out: Path = OUT, client: Path | None = None, *, lenient: bool = False, say: Say = quiet
+) -> list[str]:
     """Makes the package elsewhere and names the files of `out` that differ, are missing, or should not be there.
 
     Raises:
         FileNotFoundError: If there is no package at `out`.
         SpecError: If the document is not fully understood.
     """
-    if not out.is_dir():
-        raise FileNotFoundError(f"there is no package at {out}")
-    with built(spec, lenient=lenient, say=say) as (package, _):
-        fresh, there = _contents(package), _contents(out)
-    return sorted(
-        [f"{name}: differs" for name in fresh.keys() & there.keys() if fresh[name] != there[name]]
-        + [f"{name}: missing" for name in fresh.keys() - there.keys()]
-        + [f"{name}: not made by the generator" for name in there.keys() - fresh.keys()]
-    )
+    targets = _targets(out, client)
+    for target in targets.values():
+        if not target.is_dir():
+            raise FileNotFoundError(f"there is no package at {target}")
+    found: list[str] = []
+    with built(spec, set(targets), lenient=lenient, say=say) as (folder, _):
+        for name, target in targets.items():
+            fresh, there = _contents(folder / name), _contents(target)
+            above = f"{name}/" if len(targets) > 1 and name != PACKAGE else ""
+            found += [f"{above}{each}: differs" for each in fresh.keys() & there.keys() if fresh[each] != there[each]]
+            found += [f"{above}{each}: missing" for each in fresh.keys() - there.keys()]
+            found += [f"{above}{each}: not made by the generator" for each in there.keys() - fresh.keys()]
+    return sorted(found)
 
 
 @contextmanager
-def built(spec: Path, *, lenient: bool = False, say: Say = quiet) -> Generator[tuple[Path, Result], None, None]:
-    """The finished package in a temporary folder."""
+def built(
+    spec: Path, folders: set[str], *, lenient: bool = False, say: Say = quiet
+) -> Generator[tuple[Path, Result], None, None]:
+    """The finished package, and the resource classes beside it if they are wanted, in a temporary folder."""
     remove_abandoned(TEMPORARY)
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
-        package = Path(folder) / "letta_api"
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as name:
+        folder = Path(name)
         say(f"read {spec}")
         data = load(spec)
-        yield package, write_package(data, package, digest(spec), lenient=lenient, say=say)
+        client = folder / RESOURCES if RESOURCES in folders else None
+        yield folder, write_package(data, folder / PACKAGE, digest(spec), client, lenient=lenient, say=say)
 
 
 def write_package(
-    data: dict[str, Any], package: Path, spec_hash: str, *, lenient: bool = False, say: Say = quiet
+    data: dict[str, Any],
+    package: Path,
+    spec_hash: str,
+    client: Path | None = None,
+    *,
+    lenient: bool = False,
+    say: Say = quiet,
 ) -> Result:
-    """Writes the package of a loaded document into a folder that is not there yet."""
+    """Write the package of a loaded document, and its resource classes, into folders that do not exist."""
     skips: list[Skip] = []
     if lenient:
         say("look for what is not understood")
         data, skips = relax(data, read)
-    parsed = read(data)
     say("parse it with openapi-python-client")
-    project = stock.open_project(parsed.document, package)
+    parsed = read(data)
     say("write models, unions and operations")
-    stock.build(project, package_view(parsed.document, parsed.library, parsed.operations, parsed.asked))
+    view = package_view(parsed.document, parsed.library, parsed.operations, parsed.asked)
+    stock.build(stock.open_project(parsed.source, package), view)
     say("write TypedDicts with datamodel-code-generator")
-    write_params(parsed.document, parsed.library, parsed.operations, package / "params.py")
+    write_typed_dicts(parsed.document, parsed.library, parsed.operations, package / "params.py")
+    if client is not None:
+        say("write resource classes")
+        write_resources(read_resources(parsed.document, parsed.operations, MIXINS), parsed.operations, client)
     say("format with ruff")
-    format_package(package)
-    info = data.get("info", {})
-    write_manifest(package, spec_hash, str(info.get("version", "")))
-    files = sum(1 for path in package.rglob("*") if path.is_file())
+    folders = [package] if client is None else [package, client]
+    for folder in folders:
+        format_package(folder)
+        write_manifest(folder, spec_hash, str(data.get("info", {}).get("version", "")))
+    files = sum(1 for folder in folders for path in folder.rglob("*") if path.is_file())
     library = parsed.library
     return Result(files, len(parsed.operations), len(library.models), len(library.unions), len(library.enums), skips)
 
@@ -145,9 +186,10 @@ def read(data: dict[str, Any]) -> Parsed:
     """
     check_shape(data)
     document = hoist(Document(data))
-    reader = TypeReader(document)
-    library, operations = read_library(document, reader), read_operations(document, reader)
-    return Parsed(document, library, operations, read_asked(document, operations))
+    source = parser.parse(document)
+    reader = TypeReader(document, source)
+    library, operations = read_library(document, reader), read_operations(document, source, reader)
+    return Parsed(document, source, library, operations, read_asked(document, operations))
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

@@ -1,24 +1,16 @@
-"""What a schema is in Python: the annotation, the expression that decodes it, and what both need imported.
-
-Everything here is about components and plain schemas; `hoist.py` has seen to it that nothing else is left.
-"""
+"""What a schema is in Python: the annotation, the expression that decodes it, and what both need imported."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 from attrs import Factory, evolve, field, frozen
 
-from codegen.document import SCHEMAS, Document, Schema, ref_name
 from codegen.expressions import HOLE, constant, over, template
-from codegen.faults import SpecError
 from codegen.names import like_name, module_name, param_name
-from codegen.words import LAZY, check_words, decoded_components, decoding_of, is_instant, types_of
 
-Kind = Literal["model", "union", "enum", "alias"]
 JsonKind = Literal["string", "integer", "number", "boolean", "array", "object", "null", "any"]
 
 JSON = "application/json"
@@ -160,12 +152,12 @@ def _sent(name: str) -> frozenset[Import]:
     return frozenset({Import("params", "params", name)})
 
 
-def _either(types: Sequence[Type], *, nullable: bool) -> Type:
+def either(types: Sequence[Type]) -> Type:
     """What is one of several types, none of which is decoded."""
     return Type(
         tuple(dict.fromkeys(part for t in types for part in t.parts)),
         frozenset().union(*(t.kinds for t in types)),
-        nullable=nullable or any(t.nullable for t in types),
+        nullable=any(t.nullable for t in types),
         imports=frozenset().union(*(t.imports for t in types)),
         sent=tuple(dict.fromkeys(part for t in types for part in t.sent)),
         sent_imports=frozenset().union(*(t.sent_imports for t in types)),
@@ -181,330 +173,173 @@ ID = Type(("str", "int"), frozenset({"string", "integer"}))
 """What can stand in a path."""
 
 
-class TypeReader:
-    """Reads schemas of one document."""
+def scalar_type(kind: JsonKind) -> Type:
+    """A string, a number, a boolean."""
+    return Type((SCALARS[kind],), frozenset({kind}))
 
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self._resolving: list[str] = []
-        self._aliases: dict[str, Type] = {}
-        self._failed: dict[str, SpecError] = {}
-        self._union_kinds: dict[str, frozenset[JsonKind]] = {}
-        self._decoded = decoded_components(document.schemas)
 
-    def kind(self, name: str, place: str) -> Kind:
-        """What a component becomes: a model class, a union with a decoder, an enum alias, or just an alias."""
-        schema = self.document.schemas.get(name)
-        if schema is None:
-            raise SpecError(place, f"$ref {SCHEMAS + name!a:.200} points at nothing")
-        if "anyOf" in schema or "oneOf" in schema:
-            return "union" if self.is_decoded_union(schema) else "alias"
-        if "enum" in schema:
-            return "enum"
-        if "properties" in schema:
-            return "model"
-        return "alias"
+def literal_type(values: Sequence[str | int | bool], *, closed: bool) -> Type:
+    """One of several literals; of an open set, a value that the document does not know is taken as it is."""
+    kinds: set[JsonKind] = {
+        "boolean" if isinstance(v, bool) else "integer" if isinstance(v, int) else "string" for v in values
+    }
+    literal = f"Literal[{', '.join(map(repr, values))}]"
+    wider = () if closed else tuple(sorted(SCALARS[kind] for kind in kinds))
+    return Type(
+        (literal, *wider),
+        frozenset(kinds),
+        imports=frozenset({Import("typing", "typing", "Literal")}),
+        sent=(literal,),
+    )
 
-    def is_decoded_union(self, schema: Schema) -> bool:
-        """Whether a function has to tell the members apart: by a tag, or because each is decoded in its own way."""
-        members = [m for m in _members(schema) if m != NULL]
-        # One tagged member is a union too: a newer server may send another.
-        return "discriminator" in schema or (len(members) > 1 and any(self._needs_decoding(m) for m in members))
 
-    def is_alias_enum(self, name: str) -> bool:
-        """Whether an enum component is one of strings, which gets a name of its own in Python too."""
-        schema = self.document.schemas[name]
-        values = schema["enum"]
-        return (
-            set(types_of(schema)) <= {"string", "null"}
-            and all(isinstance(v, str | None) for v in values)
-            and any(v is not None for v in values)
-        )
+def instant_type() -> Type:
+    """An aware datetime."""
+    instant = Import("datetime", "datetime", "datetime")
+    return Type(
+        ("datetime",),
+        frozenset({"string"}),
+        # What `parse_instant` does, a call less: nearly every object has a date.
+        decode=template("value if (value := read_instant(SOURCE)).tzinfo else in_utc(value)", SOURCE=HOLE),
+        function=template("parse_instant"),
+        imports=frozenset({*map(_decoding, ("parse_instant", "read_instant", "in_utc")), instant}),
+        sent=("datetime", "str"),
+        sent_imports=frozenset({instant}),
+    )
 
-    def _needs_decoding(self, schema: Any) -> bool:
-        by_itself, names = decoding_of(schema)
-        return by_itself or not names.isdisjoint(self._decoded)
 
-    def property(self, key: str, schema: Any, place: str) -> Type:
-        """The type of a property, which can be an array whose items wait until they are asked for.
+def model_type(name: str) -> Type:
+    """A component with properties; a request takes its TypedDict too."""
+    param = like_name(name)
+    return Type(
+        (name,),
+        frozenset({"object"}),
+        decode=template("MODEL.from_dict(SOURCE)", MODEL=name, SOURCE=HOLE),
+        function=template("MODEL.from_dict", MODEL=name),
+        imports=frozenset({Import("models", module_name(name), name), _parts("parts_type")}),
+        sent=(param,),
+        sent_imports=_sent(param),
+        form=template("parts_type(MODEL)", MODEL=name),
+        made=template("MODEL.from_parts(SOURCE)", MODEL=name, SOURCE=HOLE),
+    )
 
-        Raises:
-            SpecError: as `read`; also where what shall wait is no array of models.
-        """
-        if not isinstance(schema, dict) or LAZY not in schema:
-            return self.read(schema, place)
-        at = f"{place}/{LAZY}"
-        if schema[LAZY] is not True:
-            raise SpecError(at, f"is {schema[LAZY]!r}; it is true, or not there")
-        item = ref_name(schema.get("items"))
-        if set(types_of(schema)) - {"null"} != {"array"} or item is None or self.kind(item, at) != "model":
-            raise SpecError(at, "stands at what is no array of a component with properties")
-        type_ = self.read({word: value for word, value in schema.items() if word != LAZY}, place)
-        return evolve(
-            type_,
-            decode=template("Lazy(ITEM, SOURCE, KEY)", ITEM=item, SOURCE=HOLE, KEY=constant(key)),
-            function=template("lazy_array(ITEM, KEY)", ITEM=item, KEY=constant(key)),
-            imports=self.read(schema["items"], place).imports
-            | {*map(_lists, ("Lazy", "lazy_array")), *map(_parts, ("RAW", "texts"))},
-            placed=None,
-            form=template("list_of(RAW)"),
-            made=template("Lazy(ITEM, texts(SOURCE), KEY)", ITEM=item, SOURCE=HOLE, KEY=constant(key)),
-        )
 
-    def read(self, schema: Any, place: str) -> Type:
-        """The type of a schema.
+def union_type(name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable: bool, parts: bool) -> Type:
+    """A component that a function of its own decodes.
 
-        Raises:
-            SpecError: the schema uses a word, a type or a combination that is not understood, or has no end.
-        """
-        type_ = self._read(schema, place)
-        if type_.depth > DEEPEST_TYPE:
-            raise SpecError(place, f"has more than {DEEPEST_TYPE} arrays and maps in each other")
-        if sum(map(len, type_.parts)) > LONGEST_TYPE:
-            raise SpecError(place, f"has an annotation of more than {LONGEST_TYPE:,} characters")
+    Args:
+        name: The component.
+        kinds: The JSON kinds that a value can have.
+        strings: Whether it takes every string as it is.
+        nullable: Whether it takes null.
+        parts: Whether msgspec can tell its members apart.
+    """
+    module, param = module_name(name), param_name(name)
+    decode = f"decode_{module}"
+    code = template("DECODE(SOURCE)", DECODE=decode, SOURCE=HOLE)
+    if strings:
+        # What a union of a string and something else mostly is; a call less for every piece of a stream.
+        code = template("value if isinstance(value := SOURCE, str) else DECODE(value)", DECODE=decode, SOURCE=HOLE)
+    type_ = Type(
+        (name,),
+        kinds,
+        decode=code,
+        function=template(decode),
+        nullable=nullable,
+        imports=frozenset({Import("unions", module, name), Import("unions", module, decode)}),
+        sent=(param,),
+        sent_imports=_sent(param),
+    )
+    if not parts:
         return type_
+    return evolve(
+        type_,
+        imports=type_.imports | {Import("unions", module, f"{module}_parts"), _parts("MAKERS")},
+        form=template("PARTS()", PARTS=f"{module}_parts"),
+        made=template("MAKERS[SOURCE.__class__](SOURCE)", SOURCE=HOLE),
+        text_reader=Import("unions", module, f"read_{module}"),
+    )
 
-    def _read(self, schema: Any, place: str) -> Type:
-        if schema is True or schema == {}:
-            return ANY
-        if not isinstance(schema, dict):
-            raise SpecError(place, f"is not a schema but {schema!r}")
-        check_words(schema, place)
-        if "$ref" in schema:
-            return self._reference(schema, place)
-        if "allOf" in schema:
-            if len(schema["allOf"]) != 1 or "properties" in schema or "type" in schema:
-                raise SpecError(place, "combines schemas with allOf; write the object out with all its properties")
-            return self.read(schema["allOf"][0], f"{place}/allOf/0")
-        if "anyOf" in schema or "oneOf" in schema:
-            return self._union(schema, place)
-        if "const" in schema or "enum" in schema:
-            return self._literals(schema, place)
-        return self._plain(schema, place)
 
-    def _reference(self, schema: Schema, place: str) -> Type:
-        name = ref_name(schema)
-        if name is None:
-            raise SpecError(place, f"$ref {schema['$ref']!r} is not one of {SCHEMAS}…")
-        kind = self.kind(name, place)
-        cls, module = name, module_name(name)
-        param = like_name(cls) if kind == "model" else param_name(cls)
-        sent, sent_imports = (param,), _sent(param)
-        if kind == "model":
-            return Type(
-                (cls,),
-                frozenset({"object"}),
-                decode=template("MODEL.from_dict(SOURCE)", MODEL=cls, SOURCE=HOLE),
-                function=template("MODEL.from_dict", MODEL=cls),
-                imports=frozenset({Import("models", module, cls), _parts("parts_type")}),
-                sent=sent,
-                sent_imports=sent_imports,
-                form=template("parts_type(MODEL)", MODEL=cls),
-                made=template("MODEL.from_parts(SOURCE)", MODEL=cls, SOURCE=HOLE),
-            )
-        if kind == "union":
-            decode = f"decode_{module}"
-            code = template("DECODE(SOURCE)", DECODE=decode, SOURCE=HOLE)
-            if self._has_plain_string(name):
-                # What a union of a string and something else mostly is; a call less for every piece of a stream.
-                code = template(
-                    "value if isinstance(value := SOURCE, str) else DECODE(value)", DECODE=decode, SOURCE=HOLE
-                )
-            type_ = Type(
-                (cls,),
-                self._kinds(name, place),
-                decode=code,
-                function=template(decode),
-                nullable=NULL in _members(self.document.schemas[name]),
-                imports=frozenset({Import("unions", module, cls), Import("unions", module, decode)}),
-                sent=sent,
-                sent_imports=sent_imports,
-            )
-            if not self.has_parts(name, place):
-                return type_
-            parts = f"{module}_parts"
-            return evolve(
-                type_,
-                imports=type_.imports | {Import("unions", module, parts), _parts("MAKERS")},
-                form=template("PARTS()", PARTS=parts),
-                made=template("MAKERS[SOURCE.__class__](SOURCE)", SOURCE=HOLE),
-                text_reader=Import("unions", module, f"read_{module}"),
-            )
-        if kind == "enum":
-            if not self.is_alias_enum(name):
-                return self._literals(self.document.schemas[name], self.document.place(name))
-            found = frozenset({Import("enums", "enums", cls)})
-            nullable = None in self.document.schemas[name]["enum"]
-            return Type((cls, "str"), frozenset({"string"}), None, None, nullable, found, sent, sent_imports)
-        if name not in self._aliases:
-            with self._resolved(name, place):
-                self._aliases[name] = self.read(self.document.schemas[name], self.document.place(name))
-        return self._aliases[name]
+def enum_type(name: str, *, nullable: bool) -> Type:
+    """A component of string literals; a value that the document does not know stays a string."""
+    param = param_name(name)
+    found = frozenset({Import("enums", "enums", name)})
+    return Type(
+        (name, "str"),
+        frozenset({"string"}),
+        nullable=nullable,
+        imports=found,
+        sent=(param,),
+        sent_imports=_sent(param),
+    )
 
-    @contextmanager
-    def _resolved(self, name: str, place: str) -> Generator[None, None, None]:
-        """Takes a component for its definition, which must come to an end."""
-        if name in self._resolving:
-            raise SpecError(place, f"{name} is defined by itself; give the recursion an object to go through")
-        if len(self._resolving) >= DEEPEST_TYPE:
-            raise SpecError(place, f"is defined through more than {DEEPEST_TYPE} components that are no objects")
-        if known := self._failed.get(name):
-            raise SpecError(known.place, known.reason)
-        self._resolving.append(name)
-        try:
-            yield
-        except SpecError as fault:
-            self._failed[name] = fault
-            raise
-        finally:
-            self._resolving.pop()
 
-    def has_parts(self, name: str, place: str) -> bool:
-        """Whether a parser can tell the members of a union: by a tag, and each is a model."""
-        schema = self.document.schemas[name]
-        members = [ref_name(m) for m in _members(schema) if m != NULL]
-        return "discriminator" in schema and all(m is not None and self.kind(m, place) == "model" for m in members)
+def array_of(item: Type) -> Type:
+    """An array."""
+    parts, sent = (f"list[{item.written}]",), (f"Sequence[{item.sent_written}]",)
+    type_ = Type(
+        parts,
+        frozenset({"array"}),
+        imports=item.imports,
+        sent=sent,
+        sent_imports=item.sent_imports,
+        depth=item.depth + 1,
+    )
+    if item.decode is None:
+        return type_
+    function = item.callable()
+    return evolve(
+        type_,
+        imports=item.runtime() | {*map(_decoding, ("each", "array", "read_array"))},
+        decode=_each("[CODE for item in each(SOURCE)]", item, item.decode),
+        function=template("array(ITEM)", ITEM=function),
+        placed=template("read_array(ITEM, SOURCE)", ITEM=function, SOURCE=HOLE),
+        form=item.form_written and template("list_of(FORM)", FORM=item.form_written),
+        made=item.made and _each("[CODE for item in SOURCE]", item, item.made),
+    )
 
-    def _has_plain_string(self, name: str) -> bool:
-        """Whether a union takes every string as it is."""
-        schema = self.document.schemas[name]
-        members = [m for m in _members(schema) if isinstance(m, dict)]
-        return "discriminator" not in schema and any(m.get("type") == "string" and "format" not in m for m in members)
 
-    def _kinds(self, name: str, place: str) -> frozenset[JsonKind]:
-        schema = self.document.schemas[name]
-        if "discriminator" in schema:
-            return frozenset({"object"})
-        if name not in self._union_kinds:
-            with self._resolved(name, place):
-                at = f"{self.document.place(name)}/{'anyOf' if 'anyOf' in schema else 'oneOf'}"
-                read = [self.read(m, f"{at}/{n}") for n, m in enumerate(_members(schema)) if m != NULL]
-                self._union_kinds[name] = frozenset().union(*(type_.kinds for type_ in read))
-        return self._union_kinds[name]
+def lazy_array_of(item: Type, key: str) -> Type:
+    """An array of models that are decoded when they are asked for.
 
-    def _union(self, schema: Schema, place: str) -> Type:
-        word = "anyOf" if "anyOf" in schema else "oneOf"
-        nullable = NULL in schema[word]
-        read = [self.read(m, f"{place}/{word}/{n}") for n, m in enumerate(schema[word]) if m != NULL]
-        if not read:
-            raise SpecError(place, f"{word} has no member but null")
-        if len(read) == 1:
-            return evolve(read[0], nullable=nullable or read[0].nullable)
-        if any(r.decode for r in read):
-            raise SpecError(place, "is a union that needs a name of its own")
-        return ANY if ANY in read else _either(read, nullable=nullable)
+    Args:
+        item: The model.
+        key: The name of the property, for errors.
+    """
+    (model,) = item.parts
+    return evolve(
+        array_of(item),
+        decode=template("Lazy(ITEM, SOURCE, KEY)", ITEM=model, SOURCE=HOLE, KEY=constant(key)),
+        function=template("lazy_array(ITEM, KEY)", ITEM=model, KEY=constant(key)),
+        imports=item.imports | {*map(_lists, ("Lazy", "lazy_array")), *map(_parts, ("RAW", "texts"))},
+        placed=None,
+        form=template("list_of(RAW)"),
+        made=template("Lazy(ITEM, texts(SOURCE), KEY)", ITEM=model, SOURCE=HOLE, KEY=constant(key)),
+    )
 
-    def _literals(self, schema: Schema, place: str) -> Type:
-        values = [schema["const"]] if "const" in schema else list(schema["enum"])
-        some = [v for v in values if v is not None]
-        if not some:
-            return NOTHING
-        if not all(isinstance(v, (str, int, bool)) for v in some):
-            raise SpecError(
-                place, f"has the literal values {values!r}; only strings, integers and booleans are understood"
-            )
-        kinds: set[JsonKind] = {
-            "boolean" if isinstance(v, bool) else "integer" if isinstance(v, int) else "string" for v in some
-        }
-        literal = f"Literal[{', '.join(map(repr, some))}]"
-        # A newer server may send a value that the document does not know: it is taken as it is.
-        wider = () if "const" in schema else tuple(sorted(SCALARS[kind] for kind in kinds))
-        return Type(
-            (literal, *wider),
-            frozenset(kinds),
-            nullable=len(some) != len(values) or "null" in types_of(schema),
-            imports=frozenset({Import("typing", "typing", "Literal")}),
-            sent=(literal,),
-        )
 
-    def _plain(self, schema: Schema, place: str) -> Type:
-        types = types_of(schema)
-        if not types:
-            if "properties" in schema or "additionalProperties" in schema:
-                types = ["object"]
-            elif "items" in schema:
-                types = ["array"]
-            else:
-                return ANY
-        some = [t for t in types if t != "null"]
-        nullable = len(some) != len(types)
-        if not some:
-            return NOTHING
-        read = [self._one(t, schema, place) for t in some]
-        if len(read) == 1:
-            return evolve(read[0], nullable=nullable)
-        if any(r.decode for r in read):
-            raise SpecError(place, f"has the types {', '.join(some)}; write them as the members of an anyOf")
-        return _either(read, nullable=nullable)
-
-    def _one(self, kind: str, schema: Schema, place: str) -> Type:
-        if kind == "string" and is_instant(schema):
-            instant = Import("datetime", "datetime", "datetime")
-            found = frozenset({*map(_decoding, ("parse_instant", "read_instant", "in_utc")), instant})
-            return Type(
-                ("datetime",),
-                frozenset({"string"}),
-                # What `parse_instant` does, a call less: nearly every object has a date.
-                decode=template("value if (value := read_instant(SOURCE)).tzinfo else in_utc(value)", SOURCE=HOLE),
-                function=template("parse_instant"),
-                imports=found,
-                sent=("datetime", "str"),
-                sent_imports=frozenset({instant}),
-            )
-        if kind == "array":
-            return self._array(self.read(schema.get("items", True), f"{place}/items"))
-        if kind == "object":
-            if "properties" in schema:
-                raise SpecError(place, "is an object with properties that has no name")
-            return self._map(self.read(schema.get("additionalProperties", True), f"{place}/additionalProperties"))
-        if kind not in SCALARS:
-            raise SpecError(place, f"has the type {kind!r}, which is no JSON type")
-        name: Any = kind
-        return Type((SCALARS[kind],), frozenset({name}))
-
-    def _array(self, item: Type) -> Type:
-        parts, sent = (f"list[{item.written}]",), (f"Sequence[{item.sent_written}]",)
-        type_ = Type(
-            parts,
-            frozenset({"array"}),
-            imports=item.imports,
-            sent=sent,
-            sent_imports=item.sent_imports,
-            depth=item.depth + 1,
-        )
-        if item.decode is None:
-            return type_
-        function = item.callable()
-        return evolve(
-            type_,
-            imports=item.runtime() | {*map(_decoding, ("each", "array", "read_array"))},
-            decode=_each("[CODE for item in each(SOURCE)]", item, item.decode),
-            function=template("array(ITEM)", ITEM=function),
-            placed=template("read_array(ITEM, SOURCE)", ITEM=function, SOURCE=HOLE),
-            form=item.form_written and template("list_of(FORM)", FORM=item.form_written),
-            made=item.made and _each("[CODE for item in SOURCE]", item, item.made),
-        )
-
-    def _map(self, item: Type) -> Type:
-        parts, sent = (f"dict[str, {item.written}]",), (f"Mapping[str, {item.sent_written}]",)
-        type_ = Type(
-            parts,
-            frozenset({"object"}),
-            imports=item.imports,
-            sent=sent,
-            sent_imports=item.sent_imports,
-            depth=item.depth + 1,
-        )
-        if item.decode is None:
-            return type_
-        return evolve(
-            type_,
-            imports=item.runtime() | {*map(_decoding, ("entries", "mapping"))},
-            decode=_each("{key: CODE for key, item in entries(SOURCE).items()}", item, item.decode),
-            function=template("mapping(ITEM)", ITEM=item.callable()),
-            form=item.form_written and template("dict_of(FORM)", FORM=item.form_written),
-            made=item.made and _each("{key: CODE for key, item in SOURCE.items()}", item, item.made),
-        )
+def map_of(item: Type) -> Type:
+    """An object with free keys."""
+    parts, sent = (f"dict[str, {item.written}]",), (f"Mapping[str, {item.sent_written}]",)
+    type_ = Type(
+        parts,
+        frozenset({"object"}),
+        imports=item.imports,
+        sent=sent,
+        sent_imports=item.sent_imports,
+        depth=item.depth + 1,
+    )
+    if item.decode is None:
+        return type_
+    return evolve(
+        type_,
+        imports=item.runtime() | {*map(_decoding, ("entries", "mapping"))},
+        decode=_each("{key: CODE for key, item in entries(SOURCE).items()}", item, item.decode),
+        function=template("mapping(ITEM)", ITEM=item.callable()),
+        form=item.form_written and template("dict_of(FORM)", FORM=item.form_written),
+        made=item.made and _each("{key: CODE for key, item in SOURCE.items()}", item, item.made),
+    )
 
 
 def _each(text: str, item: Type, code: ast.expr) -> ast.expr:
@@ -513,7 +348,3 @@ def _each(text: str, item: Type, code: ast.expr) -> ast.expr:
     if item.nullable:
         made = template("None if item is None else CODE", CODE=made)
     return template(text, CODE=made, SOURCE=HOLE)
-
-
-def _members(schema: Schema) -> list[Any]:
-    return list(schema.get("anyOf") or schema.get("oneOf") or [])

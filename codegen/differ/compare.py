@@ -18,7 +18,7 @@ from codegen.models import Library
 from codegen.names import module_name, param_name
 from codegen.operations import Argument, Operation
 from codegen.pipeline import Parsed
-from codegen.types import TypeReader
+from codegen.type_reader import TypeReader
 
 ADDITIVE, BREAKING, COSMETIC = Level.ADDITIVE, Level.BREAKING, Level.COSMETIC
 
@@ -42,7 +42,7 @@ def compare(old: Parsed, new: Parsed, *, shared: bool = False) -> list[Change]:
 class _Walk:
     def __init__(self, old: Parsed, new: Parsed, *, shared: bool) -> None:
         self.old, self.new, self.shared = old, new, shared
-        self.readers = TypeReader(old.document), TypeReader(new.document)
+        self.readers = TypeReader(old.document, old.source), TypeReader(new.document, new.source)
         # A document of other origin knows nothing of our facts, which is no difference.
         self.facts = not shared or all(any(o.repeat != "unsent" for o in side.operations) for side in (old, new))
         self.sources = tuple({o.place: o for o in side.document.operations()} for side in (old, new))
@@ -193,7 +193,7 @@ class _Walk:
         found: list[set[str]] = []
         for reader, schema in zip(self.readers, (old, new), strict=True):
             try:
-                type_ = reader.read(schema, "#")
+                type_ = reader.read_schema(schema, "#")
             except SpecError:
                 return False  # it is understood only under a name, where it is compared
             parts = set(type_.parts if role == READER else type_.sent)
@@ -211,7 +211,7 @@ class _Walk:
         written = []
         for reader, schema, always in zip(self.readers, (old, new), required, strict=True):
             try:
-                type_ = reader.read(schema, "#")
+                type_ = reader.read_schema(schema, "#")
             except SpecError:
                 return ""  # it is understood only under a name, which says itself what became of it
             if role == READER:

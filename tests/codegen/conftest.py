@@ -15,7 +15,7 @@ from jinja2.bccache import Bucket
 from openapi_python_client import Project
 
 from codegen import stock
-from codegen.document import Document
+from codegen.parser import Parsed
 from tests.codegen.building import make
 from tests.codegen.found import ALL
 
@@ -42,8 +42,8 @@ class _Compiled(BytecodeCache):
 def _compiled_templates() -> Iterator[None]:
     real, compiled = stock.open_project, _Compiled()
 
-    def opened(document: Document, out: Path) -> Project:
-        project = real(document, out)
+    def opened(parsed: Parsed, out: Path) -> Project:
+        project = real(parsed, out)
         project.env.bytecode_cache = compiled
         return project
 

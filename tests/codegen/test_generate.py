@@ -8,12 +8,16 @@ from typing import Any
 
 import datamodel_code_generator as dcg
 import pytest
-from openapi_python_client.parser import GeneratorData
+from openapi_python_client.parser.errors import ParseError
+from openapi_python_client.parser.openapi import EndpointCollection
+from openapi_python_client.parser.properties import Parameters, Schemas, model_property
+from openapi_python_client.schema.untrusted_string import UntrustedString
 
+from codegen import parser
 from codegen.__main__ import main
 from codegen.faults import GeneratorFailure, SpecError, SpecErrors
 from codegen.pipeline import OUT, SPEC, drift, generate, read
-from tests.codegen.building import STRING, contents, document, make, obj, ref
+from tests.codegen.building import STRING, answers, contents, document, make, obj, operation, ref
 from tests.codegen.refused import REFUSED, body
 
 HERE = Path(__file__).parent
@@ -97,7 +101,7 @@ def test_a_fault_leaves_the_package_as_it_was(tmp_path: Path, capsys: pytest.Cap
     broken = tmp_path / "broken.yaml"
     broken.write_text(GOLDEN.read_text().replace("{type: string, description: Unique.}", "{type: strin}"))
     assert main(["generate", "--spec", str(broken), "--out", str(out)]) == 2
-    assert "#/components/schemas/Thing/properties/id: has the type 'strin'" in capsys.readouterr().err
+    assert "#/components/schemas/Thing/properties/id/type: " in capsys.readouterr().err
     assert contents(out) == before
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
@@ -134,16 +138,48 @@ def test_windows_line_ends_change_nothing(tmp_path: Path) -> None:
     assert not any(b"\r" in text for text in contents(out).values())
 
 
-def test_a_warning_of_the_first_generator_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = GeneratorData.from_dict
+def test_a_warning_of_the_parser_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning of openapi-python-client names its place and stops the run."""
+    real = EndpointCollection.from_data
 
-    def warns(data: dict[str, Any], *, config: Any) -> Any:
-        data["components"]["schemas"]["Broken"] = {"type": "array"}
-        return real(data, config=config)
+    def warns(**arguments: Any) -> Any:
+        found, schemas, parameters = real(**arguments)
+        for collection in found.values():
+            collection.parse_errors.append(ParseError(detail="dubious"))
+        return found, schemas, parameters
 
-    monkeypatch.setattr(GeneratorData, "from_dict", warns)
-    with pytest.raises(GeneratorFailure, match="openapi-python-client"):
-        make(document({"T": obj("", a=STRING)}), tmp_path)
+    monkeypatch.setattr(EndpointCollection, "from_data", warns)
+    with pytest.raises(SpecError, match="#/paths/~1x/get: is not understood by openapi-python-client: dubious"):
+        make(document(paths={"/x": {"get": operation()}}), tmp_path)
+
+
+def test_without_the_parser_there_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operations and components come from openapi-python-client: without one of them generation fails."""
+    data = document({"A": obj("", a=STRING)}, {"/x": {"get": operation(responses=answers(ref("A")))}})
+    with monkeypatch.context() as patch:
+        patch.setattr(EndpointCollection, "from_data", lambda **arguments: ({}, arguments["schemas"], Parameters()))
+        with pytest.raises(GeneratorFailure, match=r"has dropped things\.get"):
+            make(data, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(parser, "build_schemas", lambda **_: Schemas())
+        with pytest.raises(SpecError, match="Could not find reference"):
+            make(data, tmp_path)
+
+
+def test_a_name_of_the_parser_is_the_name_in_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A property that openapi-python-client calls otherwise is called so in the model and in the arguments."""
+    real = model_property._process_properties
+
+    def renames(**arguments: Any) -> Any:
+        found: Any = real(**arguments)
+        for node in found.optional_props:
+            node.name = UntrustedString("altered")
+        return found
+
+    monkeypatch.setattr(model_property, "_process_properties", renames)
+    package, _ = make(body(ref("A")), tmp_path)
+    assert "    altered: str" in (package / "models" / "a.py").read_text()
+    assert "altered" in (package / "api" / "things" / "a_b.py").read_text()
 
 
 @pytest.mark.parametrize("how", ["warn", "log", "raise"])

@@ -76,12 +76,14 @@ def build_request(
             legacy agent types, but deprecated for letta_v1_agent onward. The server's default is
             'send_message'.
         background: Whether to process the request in the background (only used when
-            streaming=true). The server's default is False.
+            streaming=true). The run continues if the connection is lost, and its events are
+            numbered: a streamed request is then retried and resumed without being processed twice.
+            The server's default is False.
         client_skills: Client-side skills available in the environment. These are rendered in the
             system prompt's available skills section alongside agent-scoped skills from MemFS.
         client_tools: Client-side tools that the agent can call. When the agent calls a client-side
             tool, execution pauses and returns control to the client to execute the tool and provide
-            the result via a ToolReturn.
+            the result via a ToolReturn. `run_tools` runs them and continues the turn.
         enable_thinking: Deprecated. If set to True, enables reasoning before responses or tool
             calls from the agent.
         include_compaction_messages: If True, compaction events emit structured `SummaryMessage` and

@@ -28,8 +28,9 @@ def build_request(
 
     Args:
         step_id: The ID of the step in the format 'step-<uuid4>'
-        feedback: Whether this feedback is positive or negative
-        tags: Feedback tags to add to the step
+        feedback: Whether this feedback is positive or negative Null or no value clears the
+            feedback.
+        tags: Feedback tags to add to the step Without this value the step keeps its tags.
 
     Raises:
         TypeError: an id is neither a string nor an integer.

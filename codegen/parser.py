@@ -1,0 +1,407 @@
+"""Parses a prepared document with openapi-python-client: components, operations and names come from its parser.
+
+The parser reads the document itself, without the parts that it would only validate or report (`Preparation`): event
+streams, defaults that are objects or arrays, enums of several types, callbacks, examples, links, security. Component
+titles equal component names (`hoist.py`), so it gives classes the names that the package prints.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeAlias, cast
+
+from attrs import frozen
+from openapi_python_client import schema as oai
+from openapi_python_client.config import Config, ConfigFile, MetaType
+from openapi_python_client.parser import GeneratorData
+from openapi_python_client.parser.errors import ParseError
+from openapi_python_client.parser.openapi import Endpoint, EndpointCollection
+from openapi_python_client.parser.properties import (
+    LiteralEnumProperty,
+    ModelProperty,
+    Parameters,
+    Schemas,
+    build_parameters,
+    build_schemas,
+    model_property,
+    property_from_data,
+)
+from openapi_python_client.parser.properties.protocol import PropertyProtocol
+from openapi_python_client.parser.properties.schemas import ReferencePath
+from openapi_python_client.schema.openapi_schema_pydantic import Components
+from openapi_python_client.schema.untrusted_string import UntrustedString
+from openapi_python_client.strings import ClassName, PythonIdentifier
+from pydantic import BaseModel, ValidationError
+
+from codegen.document import METHODS, SCHEMAS, Document, escape, is_ignored, ref_name
+from codegen.faults import Gathering, GeneratorFailure, SpecError, SpecErrors
+from codegen.names import class_name, module_name
+from codegen.types import EVENTS, JSON
+
+Node: TypeAlias = PropertyProtocol
+"""A schema as the parser has understood it."""
+
+_OPERATION: Final = ("operationId", "tags", "summary", "description", "deprecated")
+_PARAMETER: Final = ("name", "in", "required", "description", "deprecated", "style", "explode", "$ref")
+_SCHEMA: Final = frozenset(
+    ["$ref", "title", "description", "deprecated", "type", "format", "enum", "const", "nullable", "default", "required"]
+)
+"""Keywords of a schema that are passed on as they are."""
+
+
+@frozen
+class Parsed:
+    """A document as openapi-python-client has understood it.
+
+    Attributes:
+        data: what its `Project` renders.
+        config: its settings.
+        components: each component schema, by its name.
+        endpoints: each operation, by path and method.
+    """
+
+    data: GeneratorData
+    config: Config
+    components: Mapping[str, Node]
+    endpoints: Mapping[tuple[str, str], Endpoint]
+    _openapi: oai.OpenAPI
+    _schemas: Schemas
+
+    def member(self, component: str, word: str, index: int) -> Node:
+        """Return one member of a union component: the parser keeps the members of nested unions only.
+
+        Raises:
+            SpecError: If the parser does not understand it.
+        """
+        schemas = (self._openapi.components or Components()).schemas or {}
+        member = getattr(schemas[UntrustedString(component)], word)[index]
+        return self._node(member, f"{SCHEMAS}{escape(component)}/{word}/{index}")
+
+    def node(self, schema: Any, place: str) -> Node:
+        """Return the parser's node for any schema of the document.
+
+        Raises:
+            SpecError: If the parser does not understand it.
+        """
+        written = Preparation(Document({"components": {"schemas": {"Value": schema}}})).data
+        data = oai.OpenAPI.model_validate(written).components
+        return self._node((data or Components()).schemas[UntrustedString("Value")], place)  # type: ignore[index]
+
+    def _node(self, data: Any, place: str) -> Node:
+        node, _ = property_from_data(
+            name=UntrustedString("value"),
+            required=True,
+            data=data,
+            schemas=self._schemas,
+            parent_name="",
+            config=self.config,
+        )
+        if isinstance(node, ParseError):
+            raise SpecError(place, _explained(node))
+        return node
+
+
+def parse(document: Document) -> Parsed:
+    """Parse a document that `hoist` has prepared.
+
+    Raises:
+        SpecErrors: If the parser reports errors or warnings.
+        GeneratorFailure: If it fails, or drops a component or an operation without reporting it.
+    """
+    _check_aliases(document)
+    config = Config.from_sources(
+        ConfigFile(
+            post_hooks=[],
+            literal_enums=True,
+            use_path_prefixes_for_title_model_names=False,
+            package_name_override="letta_api",
+        ),
+        MetaType.NONE,
+        document_source=Path("openapi.yaml"),
+        file_encoding="utf-8",
+        overwrite=True,
+        output_path=None,
+    )
+    preparation = Preparation(document)
+    try:
+        openapi = oai.OpenAPI.model_validate(preparation.data)
+    except ValidationError as fault:
+        raise SpecErrors(_invalid(document, preparation, fault)) from None
+    with _wire_names():
+        return _parse(document, preparation, openapi, config)
+
+
+def _parse(document: Document, preparation: Preparation, openapi: oai.OpenAPI, config: Config) -> Parsed:
+    components = openapi.components or Components()
+    schemas = build_schemas(components=components.schemas or {}, schemas=Schemas(), config=config)
+    parameters = build_parameters(components=components.parameters or {}, parameters=Parameters(), config=config)
+    for name in document.schemas:
+        node = schemas.classes_by_reference.get(ReferencePath(UntrustedString(f"/components/schemas/{name}")))
+        if isinstance(node, ModelProperty) and str(node.class_info.name) == class_name(name):
+            # Copies share the class. The parser spells some names, such as `Größe`, otherwise each time.
+            node.class_info.name, node.class_info.module_name = _class(name)
+    errors = [(error, _component_place(error)) for error in [*schemas.errors, *parameters.errors]]
+    tags: dict[Any, EndpointCollection] = {}
+    endpoints: dict[tuple[str, str], Endpoint] = {}
+    for path, item in openapi.paths.items():
+        for method in METHODS:
+            if getattr(item, method) is None:
+                continue
+            # One operation at a time, so that an error and an endpoint are known to be of this operation.
+            alone = item.model_copy(update={other: None for other in METHODS if other != method})
+            found, schemas, parameters = EndpointCollection.from_data(
+                data={path: alone},
+                schemas=schemas,
+                parameters=parameters,
+                request_bodies=components.requestBodies or {},
+                responses=components.responses or {},
+                config=config,
+            )
+            place = f"#/paths/{escape(path.get_untrusted_value())}/{method}"
+            for tag, collection in found.items():
+                errors += [(error, _operation_place(error, place, document)) for error in collection.parse_errors]
+                tags.setdefault(tag, EndpointCollection(tag=collection.tag)).endpoints.extend(collection.endpoints)
+                for endpoint in collection.endpoints:
+                    # In its normal form, in which Python reads a name: a file is called as it is written.
+                    given = getattr(item, method).operationId.get_untrusted_value()
+                    endpoint.name = cast("PythonIdentifier", module_name(given))
+                    endpoints[path.get_untrusted_value(), method] = endpoint
+    if errors:
+        places, faults = _places(openapi, "#", {}), Gathering()
+        for error, place in errors:
+            with faults.block():
+                at = places.get(id(error.data), place)
+                raise SpecError(_original(document, preparation.places, at), _explained(error))
+        faults.done()
+    nodes = {path.get_untrusted_value().rpartition("/")[2]: node for path, node in schemas.classes_by_reference.items()}
+    lost = [name for name in document.schemas if name not in nodes]
+    lost += [source.id for source in document.operations() if (source.path, source.method) not in endpoints]
+    if lost:
+        raise GeneratorFailure(f"openapi-python-client has dropped {', '.join(lost)} and reported nothing")
+    classes = schemas.classes_by_name.values()
+    data = GeneratorData(
+        title=openapi.info.title,
+        description=openapi.info.description,
+        version=openapi.info.version,
+        models=[each for each in classes if isinstance(each, ModelProperty)],
+        errors=[],
+        endpoint_collections_by_tag=tags,
+        enums=[each for each in classes if isinstance(each, LiteralEnumProperty)],
+    )
+    return Parsed(data, config, nodes, endpoints, openapi, schemas)
+
+
+def _class(name: str) -> tuple[ClassName, PythonIdentifier]:
+    """A component's class and module as these types: making one anew could spell it otherwise."""
+    return cast("ClassName", name), cast("PythonIdentifier", module_name(name))
+
+
+@contextmanager
+def _wire_names() -> Generator[None]:
+    """Keep the parser from refusing names that are alike in snake_case.
+
+    Attributes and arguments are called as on the wire here (`names.identifiers`), which tells such names apart.
+    """
+    conflict, check = model_property._resolve_naming_conflict, Endpoint._check_parameters_for_conflicts
+    model_property._resolve_naming_conflict = lambda first, second, config: None
+    Endpoint._check_parameters_for_conflicts = lambda self, **_: self  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        model_property._resolve_naming_conflict = conflict
+        Endpoint._check_parameters_for_conflicts = check  # type: ignore[method-assign]
+
+
+def _check_aliases(document: Document) -> None:
+    """Refuse components that stand for themselves, which the parser follows without end."""
+    for name, schema in document.schemas.items():
+        seen, target = [name], ref_name(schema)
+        while target is not None and target in document.schemas:
+            if target in seen:
+                raise SpecError(document.place(name), "is defined by itself; give the recursion an object to pass")
+            seen.append(target)
+            target = ref_name(document.schemas[target])
+
+
+class Preparation:
+    """The parts of a document that say what requests and responses hold, as the parser takes them.
+
+    Attributes:
+        data: The prepared document.
+        places: Where inline objects are written that have become components, by their names. The parser makes a class
+            of an inline object each time it reads a model again, and refuses the second.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.places: dict[str, str] = {}
+        self._moved: dict[str, Any] = {}
+        data, info = document.data, document.data.get("info", {})
+        components = data.get("components", {})
+        self.data: dict[str, Any] = {
+            "openapi": data.get("openapi", "3.1.0"),
+            "info": {"title": str(info.get("title", "")), "version": str(info.get("version", ""))},
+            "paths": {
+                path: self._path(item, f"#/paths/{escape(path)}") for path, item in data.get("paths", {}).items()
+            },
+            "components": {
+                "schemas": {
+                    name: self._keywords(each, document.place(name)) for name, each in document.schemas.items()
+                },
+                **{
+                    kind: {
+                        name: prepare(each, f"#/components/{kind}/{escape(name)}")
+                        for name, each in components.get(kind, {}).items()
+                    }
+                    for kind, prepare in (
+                        ("parameters", self._parameter),
+                        ("responses", self._content),
+                        ("requestBodies", self._content),
+                    )
+                },
+            },
+        }
+        self.data["components"]["schemas"] |= self._moved
+
+    def _path(self, item: dict[str, Any], place: str) -> dict[str, Any]:
+        operations = {
+            method: self._operation(item[method], f"{place}/{method}") for method in METHODS if method in item
+        }
+        return {**operations, "parameters": self._parameters(item, place)}
+
+    def _operation(self, data: dict[str, Any], place: str) -> dict[str, Any]:
+        found: dict[str, Any] = {word: data[word] for word in _OPERATION if word in data}
+        if "requestBody" in data:
+            found["requestBody"] = self._content(data["requestBody"], f"{place}/requestBody")
+        found["responses"] = {
+            code: self._content(each, f"{place}/responses/{escape(code)}")
+            for code, each in data.get("responses", {}).items()
+        }
+        return found | {"parameters": self._parameters(data, place)}
+
+    def _parameters(self, owner: dict[str, Any], place: str) -> list[dict[str, Any]]:
+        # A parameter that the lenient mode has dropped is null; see lenient.py.
+        found = []
+        for number, each in enumerate(owner.get("parameters", [])):
+            if each is not None and not is_ignored(self.document.locate(each, place)[0]):
+                found.append(self._parameter(each, f"{place}/parameters/{number}"))
+        return found
+
+    def _parameter(self, data: dict[str, Any], place: str) -> dict[str, Any]:
+        found = {word: data[word] for word in _PARAMETER if word in data}
+        return found | ({"schema": self._schema(data["schema"], f"{place}/schema")} if "schema" in data else {})
+
+    def _content(self, data: dict[str, Any], place: str) -> dict[str, Any]:
+        """A request body or a response without content types besides JSON, and without its event stream."""
+        if "$ref" in data:
+            return {"$ref": data["$ref"]}
+        content: dict[str, Any] = {}
+        given = data.get("content", {})
+        for media, each in given.items():
+            # Of several content types JSON is what a client sends and asks for.
+            if media == JSON or (media != EVENTS and JSON not in given and EVENTS not in given):
+                at = f"{place}/content/{escape(media)}/schema"
+                content[media] = {"schema": self._schema(each["schema"], at)} if "schema" in each else {}
+        return {"description": data.get("description", ""), "required": data.get("required", False), "content": content}
+
+    def _schema(self, data: Any, place: str) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            return {}  # true: any JSON
+        found = self._keywords(data, place)
+        title = data.get("title")
+        if isinstance(title, str) and "enum" not in data and "$ref" not in data:
+            self.places[title] = place
+            self._moved[title] = found
+            return {"$ref": SCHEMAS + title}
+        return found
+
+    def _keywords(self, data: Any, place: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for word, value in data.items() if isinstance(data, dict) else ():
+            at = f"{place}/{escape(word)}"
+            if word == "default" and isinstance(value, dict | list):
+                continue  # the parser refuses it, and nothing here sends a default
+            if word in ("enum", "type") and is_mixed(data.get("enum")):
+                continue  # it refuses these literals; they are read of the schema
+            if word in _SCHEMA:
+                found[word] = value
+            elif word == "properties":
+                found[word] = {name: self._schema(each, f"{at}/{escape(name)}") for name, each in value.items()}
+            elif word in ("anyOf", "oneOf", "allOf", "prefixItems"):
+                found[word] = [self._schema(each, f"{at}/{number}") for number, each in enumerate(value)]
+            elif word == "items":
+                found[word] = self._schema(value, at)
+            elif word == "additionalProperties":
+                found[word] = value if isinstance(value, bool) else self._schema(value, at)
+        return found
+
+
+def is_mixed(values: Any) -> bool:
+    """Return whether literals are of several types, or of one that the parser does not take."""
+    types = {type(value) for value in values or () if value is not None}
+    return len(types) > 1 or not types <= {str, int}
+
+
+def _explained(error: ParseError) -> str:
+    """What the parser says, on one line, without the components that it removes in consequence."""
+    text = (error.detail or error.header).partition("\n\nFailure to process schema")[0]
+    text = re.sub(r"<openapi_python_client\S* object at \w+>", "…", text)  # text of the document, which it never shows
+    return f"is not understood by openapi-python-client: {' '.join(text.split()) or 'no reason given'}"
+
+
+def _operation_place(error: ParseError, place: str, document: Document) -> str:
+    if error.detail not in _BODY_ERRORS:
+        return place
+    # The parser gives these the header of every operation that it drops, and the details of their media types.
+    return document.locate(document.follow(f"{place}/requestBody", place), f"{place}/requestBody")[1]
+
+
+_BODY_ERRORS: Final = ("Invalid content type", "Missing schema")
+
+
+def _component_place(error: ParseError) -> str:
+    found = re.search(r"/components/\w+/[^\s:]+", f"{error.header} {error.detail or ''}")
+    return f"#{found[0]}" if found else "#/components/schemas"
+
+
+def _places(node: Any, place: str, found: dict[int, str]) -> dict[int, str]:
+    """Where each object of the parser's own tree is written, by its identity."""
+    if isinstance(node, BaseModel):
+        found.setdefault(id(node), place)
+        for name, field in type(node).model_fields.items():
+            _places(getattr(node, name), f"{place}/{field.alias or name}", found)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            text = key.get_untrusted_value() if isinstance(key, UntrustedString) else str(key)
+            _places(value, f"{place}/{escape(text)}", found)
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            _places(value, f"{place}/{index}", found)
+    return found
+
+
+def _original(document: Document, places: Mapping[str, str], place: str) -> str:
+    """The place in the document as it was written, before inline schemas became components."""
+    if not place.startswith(SCHEMAS):
+        return place
+    name, slash, rest = place.removeprefix(SCHEMAS).partition("/")
+    return f"{places.get(name) or document.place(name)}{slash}{rest}"
+
+
+def _invalid(document: Document, preparation: Preparation, fault: ValidationError) -> list[SpecError]:
+    """What does not have the form of an OpenAPI document, each at its place."""
+    found: dict[str, SpecError] = {}
+    for error in fault.errors():
+        place = "#"
+        node: Any = preparation.data
+        for step in error["loc"]:
+            # The names of pydantic's alternatives stand between the keys.
+            inside = isinstance(node, dict) and step in node
+            if inside or (isinstance(node, list) and isinstance(step, int) and step < len(node)):
+                place, node = f"{place}/{escape(str(step))}", node[step]
+        place = _original(document, preparation.places, place)
+        found.setdefault(place, SpecError(place, f"is not understood by openapi-python-client: {error['msg']}"))
+    return list(found.values())

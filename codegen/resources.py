@@ -1,0 +1,261 @@
+"""The resource classes of the client: methods with signature, documentation and return type for each operation.
+
+The async classes are rendered from templates, and the sync ones derived from them (`unasync.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import frozen
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from codegen.docs import Section, docstring
+from codegen.document import Document
+from codegen.names import class_name, module_name
+from codegen.operations import Operation
+from codegen.types import Import
+from codegen.unasync import to_sync
+
+TEMPLATES: Final = Path(__file__).parent / "templates" / "client"
+
+ERRORS: Final = {
+    "400": "BadRequestError",
+    "403": "PermissionDeniedError",
+    "404": "NotFoundError",
+    "409": "ConflictError",
+    "410": "RunExpiredError",
+}
+"""The errors that a method's documentation names: those of one request rather than of every request."""
+
+OPTIONS: Final = "Options of the request, such as `timeout` and `extra_headers`: see `RequestOptions`."
+LIST_ARGUMENTS: Final = [
+    (
+        "checkpoint",
+        "Where to continue: a page's `checkpoint()`, also of another process. It holds the list's arguments.",
+    ),
+    ("prefetch", "Whether to fetch the next page while this one is used. Defaults to False."),
+]
+ALWAYS_RAISED: Final = [
+    ("APIError", "If the request fails: see `letta_ext.errors`."),
+    ("TypeError", "If an argument is unknown or of the wrong type. Nothing is sent."),
+    ("ValueError", "If an argument has an impossible value. Nothing is sent."),
+]
+
+
+@frozen
+class Method:
+    """A method of a resource as the templates print it.
+
+    Attributes:
+        name: Its name.
+        constant: The operation's name in the operations table.
+        endpoint: The endpoint module, as an expression.
+        resume: The endpoint module that continues its stream, as an expression.
+        declared: The ids in its signature, each with a comma behind it.
+        ids: The ids as a tuple.
+        variable: The name of its keyword arguments.
+        arguments: The TypedDict of these.
+        result: The type of its JSON response.
+        item: The type of an item, where it is a list.
+        switch: The argument that chooses between events and JSON.
+        streams: Whether events are what it returns without that argument.
+        documentation: Its docstring.
+    """
+
+    name: str
+    constant: str
+    endpoint: str
+    resume: str
+    declared: str
+    ids: str
+    variable: str
+    arguments: str
+    result: str
+    item: str
+    switch: str
+    streams: bool
+    has_stream: bool
+    documentation: str
+
+
+@frozen
+class Resource:
+    """A resource as the templates print it.
+
+    Attributes:
+        path: Where it is reached from the client, such as `steps.metrics`.
+        name: The attribute by which it is reached.
+        cls: The sync class.
+        documentation: What it holds.
+        mixin: Whether a hand-written class adds methods.
+        children: The resources below it.
+        methods: Its methods.
+    """
+
+    path: str
+    name: str
+    cls: str
+    documentation: str
+    mixin: bool
+    children: list[Resource]
+    methods: list[Method]
+
+    @property
+    def module(self) -> str:
+        """The name of the module of its mixin."""
+        return self.path.replace(".", "_")
+
+    def all(self) -> list[Resource]:
+        """Return the resources below it and itself, the lower ones first."""
+        return [*(each for child in self.children for each in child.all()), self]
+
+
+def read_resources(document: Document, operations: Sequence[Operation], mixins: Path) -> list[Resource]:
+    """Return the resources at the top of the client.
+
+    Args:
+        document: The prepared document.
+        operations: Its operations.
+        mixins: The folder with hand-written methods: `steps_metrics.py` has those of `steps.metrics`.
+    """
+    tags = {str(tag.get("name")): str(tag.get("description", "")) for tag in document.data.get("tags", [])}
+    paths = sorted({path for operation in operations for path in _ancestors(operation.id)})
+
+    def make(path: str) -> Resource:
+        name = path.rpartition(".")[2]
+        return Resource(
+            path=path,
+            name=name,
+            cls=class_name(path),
+            documentation=tags.get(path) or f"What is below `client.{path}`.",
+            mixin=(mixins / f"{path.replace('.', '_')}.py").is_file(),
+            children=[make(other) for other in paths if other.rpartition(".")[0] == path],
+            methods=[_method(o, document) for o in operations if o.id.rpartition(".")[0] == path],
+        )
+
+    return [make(path) for path in paths if "." not in path]
+
+
+def write_resources(resources: list[Resource], operations: Sequence[Operation], folder: Path) -> None:
+    """Write the modules of the resource classes into a folder."""
+    env = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  # Python is printed, and no text of the document but through `docstring`
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def write(module: str, template: str, **values: Any) -> None:
+        text = env.get_template(template).render(resources=resources, **values)
+        (folder / f"{module}.py").write_text(_both(text), encoding="utf-8", newline="\n")
+
+    write("__init__", "init.py.jinja")
+    write("client", "client.py.jinja")
+    methods = [method for resource in resources for each in resource.all() for method in each.methods]
+    write("arguments", "arguments.py.jinja", methods=methods, operations=_by_constant(operations))
+    for resource in resources:
+        found = resource.all()
+        mine = [o for o in operations if o.id.startswith(f"{resource.path}.")]
+        imports = sorted({_model_import(i) for o in mine for i in _results(o)})
+        write(resource.name, "module.py.jinja", root=resource, found=found, imports=imports)
+        write(f"raw_{resource.name}", "raw_module.py.jinja", root=resource, found=found, imports=imports)
+
+
+def _both(text: str) -> str:
+    """The module with the sync classes behind the async ones, which stand between two marks."""
+    head, mark, rest = text.partition("# ASYNC\n")
+    body, _, tail = rest.partition("# END\n")
+    return f"{head}{body}\n\n{to_sync(body)}{tail}" if mark else text
+
+
+def _by_constant(operations: Sequence[Operation]) -> Mapping[str, Operation]:
+    return {operation.constant: operation for operation in operations}
+
+
+def _ancestors(operation_id: str) -> list[str]:
+    parts = operation_id.split(".")[:-1]
+    return [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+
+
+def _results(operation: Operation) -> set[Import]:
+    """The classes that the annotations of results name."""
+    return {i for i in operation.imports if i.kind in ("models", "unions", "enums") and i.name[0].isupper()}
+
+
+def _model_import(item: Import) -> str:
+    return f"from letta_api.{item.kind} import {item.name}"
+
+
+def _method(operation: Operation, document: Document) -> Method:
+    stream, result = operation.stream, operation.result
+    ids = operation.at("path")
+    written = result.written if result else "None"
+    return Method(
+        name=operation.id.rpartition(".")[2],
+        constant=operation.constant,
+        endpoint=_endpoint(operation.id),
+        resume=_endpoint(stream.resume) if stream else "",
+        declared="".join(f"{a.name}: str, " for a in ids),
+        ids=f"({''.join(f'{a.name}, ' for a in ids)})",
+        variable="arguments" if operation.options else "options",
+        arguments=f"{class_name(operation.id)}Arguments" if operation.options else "RequestOptions",
+        result=written,
+        item=written.removeprefix("list[").removesuffix("]") if operation.page else "",
+        switch=stream.switch or "" if stream else "",
+        streams=stream.default if stream else False,
+        has_stream=stream is not None,
+        documentation=_documentation(operation, document),
+    )
+
+
+def _endpoint(operation_id: str) -> str:
+    tag = module_name(operation_id.rpartition(".")[0])
+    return f"api.{tag}.{module_name(operation_id)}"
+
+
+def _documentation(operation: Operation, document: Document) -> str:
+    parts = [operation.description or operation.summary or f"Call `{operation.id}`."]
+    parts += [operation.notes, f"Documented as `{operation.method} {operation.path}`."]
+    arguments = [(a.name, a.documentation or "See the API documentation.") for a in operation.arguments]
+    if operation.page:
+        arguments += LIST_ARGUMENTS
+    variable = "arguments" if operation.options else "options"
+    arguments.append((f"**{variable}", OPTIONS))
+    sections: list[Section] = [("Args", arguments)]
+    if returned := _returned(operation, document):
+        sections.append(("Returns", [(returned, "")]))
+    sections.append(("Raises", [*_raised(operation, document), *ALWAYS_RAISED]))
+    return docstring("\n\n".join(part for part in parts if part), 8, sections)
+
+
+def _returned(operation: Operation, document: Document) -> str:
+    if operation.page:
+        return "The first page. Iterate it for the items of all pages."
+    responses = _responses(operation, document)
+    return next((text for code, text in responses.items() if code.startswith("2")), "")
+
+
+def _raised(operation: Operation, document: Document) -> list[tuple[str, str]]:
+    found = [("ListChangedError", "If the list changes so that items could be lost.")] if operation.page else []
+    for code, text in _responses(operation, document).items():
+        if code == "409":
+            found += [
+                ("ConversationBusyError", "If another run holds the conversation."),
+                ("PendingApprovalError", "If the agent waits for tool returns or approvals."),
+            ]
+        elif code in ERRORS:
+            found.append((ERRORS[code], text))
+    return found
+
+
+def _responses(operation: Operation, document: Document) -> dict[str, str]:
+    """What each response means, by its status."""
+    data = document.data["paths"][operation.path][operation.method.lower()]
+    found = {code: document.deref(each, operation.place) for code, each in data.get("responses", {}).items()}
+    return {code: str(each.get("description", "")) for code, each in found.items()}
