@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx
 
 from .not_given import NOT_GIVEN
 from .raw.verbs import AsyncVerbs, Verbs
+from .resources.client import AsyncResources, Resources
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -24,14 +24,6 @@ if TYPE_CHECKING:
     from .hooks import Hooks
     from .limits import ResponseLimits, StreamLimits
     from .not_given import NotGiven
-    from .resources.conversations import AsyncConversations, Conversations
-    from .resources.raw_client import (
-        AsyncLettaWithRawResponse,
-        AsyncLettaWithStreamingResponse,
-        LettaWithRawResponse,
-        LettaWithStreamingResponse,
-    )
-    from .resources.steps import AsyncSteps, Steps
     from .retry import RetryPolicy
 
 
@@ -45,7 +37,7 @@ def check_http(given: object, wanted: type) -> None:
         raise TypeError(f"http_client must be an httpx.{wanted.__name__}, not {type(given).__name__}")
 
 
-class Letta(Verbs):
+class Letta(Resources, Verbs):
     """A client of a Letta server.
 
     Args:
@@ -123,34 +115,6 @@ class Letta(Verbs):
         """The server's address."""
         return self._transport.config.base_url
 
-    @cached_property
-    def steps(self) -> Steps:
-        """The steps of agents."""
-        from .resources.steps import Steps
-
-        return Steps(self._transport)
-
-    @cached_property
-    def conversations(self) -> Conversations:
-        """Conversations with agents."""
-        from .resources.conversations import Conversations
-
-        return Conversations(self._transport)
-
-    @cached_property
-    def with_raw_response(self) -> LettaWithRawResponse:
-        """The same calls with the HTTP answer beside the value."""
-        from .resources.raw_client import LettaWithRawResponse
-
-        return LettaWithRawResponse(self.steps, self.conversations)
-
-    @cached_property
-    def with_streaming_response(self) -> LettaWithStreamingResponse:
-        """The same calls for a `with` block, in which the HTTP answer has not been read yet."""
-        from .resources.raw_client import LettaWithStreamingResponse
-
-        return LettaWithStreamingResponse(self.steps, self.conversations)
-
     def with_options(self, *, http_client: httpx.Client | None = None, **options: Unpack[ClientOptions]) -> Self:
         """A client like this one, with some settings given anew. It shares the connections of this one.
 
@@ -203,7 +167,7 @@ class Letta(Verbs):
         return f"Letta(base_url={self.base_url!r})"
 
 
-class AsyncLetta(AsyncVerbs):
+class AsyncLetta(AsyncResources, AsyncVerbs):
     """What `Letta` is, for async code.
 
     Args:
@@ -280,34 +244,6 @@ class AsyncLetta(AsyncVerbs):
     def base_url(self) -> str:
         """The server's address."""
         return self._transport.config.base_url
-
-    @cached_property
-    def steps(self) -> AsyncSteps:
-        """The steps of agents."""
-        from .resources.steps import AsyncSteps
-
-        return AsyncSteps(self._transport)
-
-    @cached_property
-    def conversations(self) -> AsyncConversations:
-        """Conversations with agents."""
-        from .resources.conversations import AsyncConversations
-
-        return AsyncConversations(self._transport)
-
-    @cached_property
-    def with_raw_response(self) -> AsyncLettaWithRawResponse:
-        """The same calls with the HTTP answer beside the value."""
-        from .resources.raw_client import AsyncLettaWithRawResponse
-
-        return AsyncLettaWithRawResponse(self.steps, self.conversations)
-
-    @cached_property
-    def with_streaming_response(self) -> AsyncLettaWithStreamingResponse:
-        """The same calls for an `async with` block, in which the HTTP answer has not been read yet."""
-        from .resources.raw_client import AsyncLettaWithStreamingResponse
-
-        return AsyncLettaWithStreamingResponse(self.steps, self.conversations)
 
     def with_options(self, *, http_client: httpx.AsyncClient | None = None, **options: Unpack[ClientOptions]) -> Self:
         """A client like this one, with some settings given anew. It shares the connections of this one.

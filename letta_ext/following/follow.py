@@ -40,8 +40,7 @@ from .pace import Pace
 if TYPE_CHECKING:
     from letta_api.unions import Message, StreamEvent
 
-    from ..resources.messages import Messages
-    from ..resources.messages_async import AsyncMessages
+    from ..resources.conversations import AsyncConversationsMessages, ConversationsMessages
     from ..sending.transport import AsyncTransport, Transport
     from ..streams.fold import Folder
     from ..streams.stream import AsyncStream, Stream
@@ -156,7 +155,7 @@ class Follow(_Follow):
 
     def __init__(
         self,
-        messages: Messages,
+        messages: ConversationsMessages,
         transport: Transport,
         conversation_id: str,
         agent_id: str | None,
@@ -256,7 +255,7 @@ class AsyncFollow(_Follow):
 
     def __init__(
         self,
-        messages: AsyncMessages,
+        messages: AsyncConversationsMessages,
         transport: AsyncTransport,
         conversation_id: str,
         agent_id: str | None,

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from letta_api.models import ToolCall
     from letta_api.unions import Message, StreamEvent
 
-    from ..resources.messages import Messages
-    from ..resources.messages_async import AsyncMessages
+    from ..resources.conversations import AsyncConversationsMessages, ConversationsMessages
     from ..sending.transport import AsyncTransport, Transport
     from ..streams.stream import AsyncStream, Stream
 
@@ -116,7 +115,7 @@ class ToolTurn(_Turn):
 
     def __init__(
         self,
-        messages: Messages,
+        messages: ConversationsMessages,
         transport: Transport,
         conversation_id: str,
         arguments: Mapping[str, Any],
@@ -232,7 +231,7 @@ class AsyncToolTurn(_Turn):
 
     def __init__(
         self,
-        messages: AsyncMessages,
+        messages: AsyncConversationsMessages,
         transport: AsyncTransport,
         conversation_id: str,
         arguments: Mapping[str, Any],

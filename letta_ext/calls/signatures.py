@@ -12,8 +12,8 @@ from typing import Any, Final, TypeVar
 
 from letta_api.operations import Operation
 
-from ..calls.requests import RequestOptions
 from ..config import NOT_GIVEN
+from .requests import RequestOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 

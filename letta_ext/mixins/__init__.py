@@ -1,0 +1,1 @@
+"""Hand-written methods of resources, a module for each resource that has any."""
