@@ -295,6 +295,23 @@ def ref_name(schema: Any) -> str | None:
     return None
 
 
+def reachable(roots: list[Any], schemas: dict[str, Schema]) -> list[str]:
+    """The components that schemas refer to, and those that these refer to. Those that do not exist are left out."""
+    reached: dict[str, None] = {}
+    todo = list(reversed(roots))
+    while todo:
+        node = todo.pop()
+        if isinstance(node, list):
+            todo += reversed(node)
+        elif isinstance(node, dict):
+            name = ref_name(node)
+            todo += reversed([item for key, item in node.items() if key != "discriminator"])
+            if name in schemas and name not in reached:
+                reached[name] = None
+                todo.append(schemas[name])
+    return list(reached)
+
+
 def referring(node: Any, names: dict[str, str]) -> Any:
     """The same tree with references to the new names: in `$ref`, and in a discriminator's mapping."""
     if isinstance(node, list):

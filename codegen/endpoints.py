@@ -52,6 +52,14 @@ def _pairs(arguments: list[Argument]) -> str:
     return ", ".join(f"{a.wire!r}: {a.name}" for a in arguments)
 
 
+def _content(arguments: list[Argument]) -> str:
+    """The expression of a body that is one argument, or "" where there is none."""
+    for argument in arguments:
+        code = f"to_json_value({argument.name})"
+        return code if argument.required else f"None if {argument.name} is UNSET else {code}"
+    return ""
+
+
 def _call(operation: Operation) -> tuple[str, str]:
     """The arguments of `sync` behind the client, and how they are handed on."""
     ids = operation.at("path")
@@ -89,7 +97,7 @@ def endpoint_view(operation: Operation) -> EndpointView:
         else repr(operation.path),
         query=f"{{{_pairs(query)}}}" if query else "",
         headers=f"{{{_pairs(headers)}}}" if headers else "",
-        body=f"{{{_pairs(body)}}}" if operation.body is not None else "",
+        body=f"make_body({{{_pairs(body)}}})" if operation.body is not None else _content(operation.at("content")),
         result=result.written if result else "",
         decode=decoded("body", result) if result else "",
         form=printed(result.form_written) if result and result.form_written is not None else "",

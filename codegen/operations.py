@@ -6,7 +6,7 @@ import re
 from typing import Any, Literal
 
 from attrs import evolve, frozen
-from openapi_python_client.parser.bodies import BodyType
+from openapi_python_client.parser.bodies import Body, BodyType
 from openapi_python_client.parser.openapi import Endpoint
 from openapi_python_client.parser.properties import ModelProperty
 from openapi_python_client.parser.properties.list_property import ListProperty
@@ -22,7 +22,7 @@ from codegen.type_reader import TypeReader, without_null
 from codegen.types import EVENTS, ID, JSON, Import, Type
 
 _RESERVED = (
-    "client params body self cls request httpx Request make_path make_query make_headers make_body "
+    "client params body self cls request httpx Request make_path make_query make_headers make_body to_json_value UNSET "
     "build_request decode_response send send_async open_stream open_stream_async "
     "read_response read_event iterate_events iterate_events_async"
 )
@@ -43,16 +43,17 @@ PAGE_WORDS = PAGE_LISTS | {"cursor", "after", "before", "limit", "order", "defau
 
 @frozen
 class Argument:
-    """One argument of a call: a parameter in the path, the query or a header, or a field of the body.
+    """One argument of a call: a parameter in the path, the query or a header, a field of the body, or the whole body.
 
     Attributes:
         wire: its name in the request.
         name: its name in Python.
+        place: Where it goes. `content` is the whole body, where that is not one object.
     """
 
     wire: str
     name: str
-    place: Literal["path", "query", "header", "body"]
+    place: Literal["path", "query", "header", "body", "content"]
     type: Type
     required: bool
     description: str
@@ -108,7 +109,7 @@ class Operation:
         template: the path with its placeholders under the names that the arguments have in Python.
         result: the type of the JSON answer, or None where there is none.
         answer: its schema.
-        body: the component of its JSON body, or None where it sends none.
+        body: The component whose properties are arguments, or None where it sends no such body.
     """
 
     id: str
@@ -199,16 +200,24 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
         parameters.append(_parameter(parameter, node, reader))
     for parameter in written.values():
         raise SpecError(parameter.place, "has no schema")
-    component = _body_component(source, endpoint, reader)
+    sent = _sent(endpoint, f"{source.place}/requestBody")
+    component = _body_component(sent, reader)
     body = _body(component, reader) if component is not None else []
+    if sent is not None and component is None:
+        body = [_content(sent, source, document, reader)]
     # A header is called like its field in Python: `X-Request-Id` is `x_request_id`.
     if any(not usable(module_name(tag)) for tag in data.get("tags", [])[:1]):
         raise SpecError(f"{place}/tags", f"has a tag that makes no Python name: {data['tags'][0]!a:.60}")
     drafts = [evolve(a, name=a.wire.lower()) if a.place == "header" else a for a in (*parameters, *body)]
+    taken: set[str] = set()
+    for number, draft in enumerate(drafts):
+        if draft.name in taken:  # as another argument, in another part of the request
+            drafts[number] = evolve(draft, name=f"{draft.name}_{draft.place}")
+        taken.add(drafts[number].name)
     names = identifiers((a.name for a in drafts), RESERVED)
     if len(names) != len(drafts):
         raise SpecError(place, "has two arguments of the same name, in different parts of the request")
-    arguments = [evolve(a, name=names[a.name]) for a in drafts]
+    arguments = [evolve(a, name="body" if a.place == "content" else names[a.name]) for a in drafts]
     result, schema = _result(source, endpoint, document, reader)
     return Operation(
         id=source.id,
@@ -304,20 +313,39 @@ def _scalars(node: Node, *, inside: bool = False) -> bool:
             return True
 
 
-def _body_component(source: Source, endpoint: Endpoint, reader: TypeReader) -> str | None:
-    """The component whose properties are arguments of the call, or None where nothing is sent."""
+def _sent(endpoint: Endpoint, place: str) -> Body | None:
+    """The JSON body of an operation, or None where it sends none."""
     if not endpoint.bodies:
         return None
-    place = f"{source.place}/requestBody"
     body = next((each for each in endpoint.bodies if each.body_type is BodyType.JSON), None)
     if body is None:
         kinds = ", ".join(sorted(each.content_type.get_untrusted_value() for each in endpoint.bodies))
         raise SpecError(place, f"takes {kinds}; only {JSON} is understood")
-    rest, _ = without_null(body.prop)
+    return body
+
+
+def _body_component(body: Body | None, reader: TypeReader) -> str | None:
+    """The component whose properties are arguments of the call, or None where the body is not one object."""
+    rest = without_null(body.prop)[0] if body is not None else []
     name = str(rest[0].class_info.name) if len(rest) == 1 and isinstance(rest[0], ModelProperty) else ""
-    if name not in reader.document.schemas or reader.kind(name) != "model":
-        raise SpecError(place, "is not one object whose properties could be arguments")
-    return name
+    return name if name in reader.document.schemas and reader.kind(name) == "model" else None
+
+
+def _content(body: Body, source: Source, document: Document, reader: TypeReader) -> Argument:
+    """The argument that is the whole body."""
+    data, place = document.locate(source.data["requestBody"], f"{source.place}/requestBody")
+    media = data["content"][JSON]
+    schema = media.get("schema", True)
+    return Argument(
+        wire="body",
+        name="body",
+        place="content",
+        type=reader.read(body.prop, schema, f"{place}/content/{escape(JSON)}/schema"),
+        required=data.get("required") is True,
+        description=data.get("description", "") or "The JSON body.",
+        deprecated=False,
+        schema=schema,
+    )
 
 
 def _body(component: str, reader: TypeReader) -> list[Argument]:

@@ -36,8 +36,9 @@ from openapi_python_client.schema.untrusted_string import UntrustedString
 from openapi_python_client.strings import ClassName, PythonIdentifier
 from pydantic import BaseModel, ValidationError
 
-from codegen.document import METHODS, SCHEMAS, Document, escape, is_ignored, ref_name
-from codegen.faults import Gathering, GeneratorFailure, SpecError, SpecErrors
+from codegen.bounds import check_bounds
+from codegen.document import METHODS, SCHEMAS, Document, escape, is_ignored, reachable
+from codegen.faults import GeneratorFailure, SpecError, SpecErrors
 from codegen.names import class_name, module_name
 from codegen.types import EVENTS, JSON
 
@@ -91,14 +92,17 @@ class Parsed:
         return self._node((data or Components()).schemas[UntrustedString("Value")], place)  # type: ignore[index]
 
     def _node(self, data: Any, place: str) -> Node:
-        node, _ = property_from_data(
-            name=UntrustedString("value"),
-            required=True,
-            data=data,
-            schemas=self._schemas,
-            parent_name="",
-            config=self.config,
-        )
+        try:
+            node, _ = property_from_data(
+                name=UntrustedString("value"),
+                required=True,
+                data=data,
+                schemas=self._schemas,
+                parent_name="",
+                config=self.config,
+            )
+        except Exception as fault:  # the parser raises exceptions of any kind on odd documents
+            raise SpecError(place, _failed(fault)) from fault
         if isinstance(node, ParseError):
             raise SpecError(place, _explained(node))
         return node
@@ -108,10 +112,10 @@ def parse(document: Document) -> Parsed:
     """Parse a document that `hoist` has prepared.
 
     Raises:
-        SpecErrors: If the parser reports errors or warnings.
-        GeneratorFailure: If it fails, or drops a component or an operation without reporting it.
+        SpecErrors: If schemas are too deep or too wide for the parser, or if it fails or reports errors or warnings.
+        GeneratorFailure: If it drops a component or an operation without reporting it.
     """
-    _check_aliases(document)
+    check_bounds(document)
     config = Config.from_sources(
         ConfigFile(
             post_hooks=[],
@@ -136,7 +140,7 @@ def parse(document: Document) -> Parsed:
 
 def _parse(document: Document, preparation: Preparation, openapi: oai.OpenAPI, config: Config) -> Parsed:
     components = openapi.components or Components()
-    schemas = build_schemas(components=components.schemas or {}, schemas=Schemas(), config=config)
+    schemas = _build_schemas(document, components.schemas or {}, config)
     parameters = build_parameters(components=components.parameters or {}, parameters=Parameters(), config=config)
     for name in document.schemas:
         node = schemas.classes_by_reference.get(ReferencePath(UntrustedString(f"/components/schemas/{name}")))
@@ -146,21 +150,26 @@ def _parse(document: Document, preparation: Preparation, openapi: oai.OpenAPI, c
     errors = [(error, _component_place(error)) for error in [*schemas.errors, *parameters.errors]]
     tags: dict[Any, EndpointCollection] = {}
     endpoints: dict[tuple[str, str], Endpoint] = {}
+    failed: list[SpecError] = []
     for path, item in openapi.paths.items():
         for method in METHODS:
             if getattr(item, method) is None:
                 continue
             # One operation at a time, so that an error and an endpoint are known to be of this operation.
             alone = item.model_copy(update={other: None for other in METHODS if other != method})
-            found, schemas, parameters = EndpointCollection.from_data(
-                data={path: alone},
-                schemas=schemas,
-                parameters=parameters,
-                request_bodies=components.requestBodies or {},
-                responses=components.responses or {},
-                config=config,
-            )
             place = f"#/paths/{escape(path.get_untrusted_value())}/{method}"
+            try:
+                found, schemas, parameters = EndpointCollection.from_data(
+                    data={path: alone},
+                    schemas=schemas,
+                    parameters=parameters,
+                    request_bodies=components.requestBodies or {},
+                    responses=components.responses or {},
+                    config=config,
+                )
+            except Exception as fault:  # noqa: BLE001  # the parser raises exceptions of any kind on odd documents
+                failed.append(SpecError(place, _failed(fault)))
+                continue
             for tag, collection in found.items():
                 errors += [(error, _operation_place(error, place, document)) for error in collection.parse_errors]
                 tags.setdefault(tag, EndpointCollection(tag=collection.tag)).endpoints.extend(collection.endpoints)
@@ -169,13 +178,12 @@ def _parse(document: Document, preparation: Preparation, openapi: oai.OpenAPI, c
                     given = getattr(item, method).operationId.get_untrusted_value()
                     endpoint.name = cast("PythonIdentifier", module_name(given))
                     endpoints[path.get_untrusted_value(), method] = endpoint
-    if errors:
-        places, faults = _places(openapi, "#", {}), Gathering()
+    if errors or failed:
+        places = _places(openapi, "#", {})
         for error, place in errors:
-            with faults.block():
-                at = places.get(id(error.data), place)
-                raise SpecError(_original(document, preparation.places, at), _explained(error))
-        faults.done()
+            at = places.get(id(error.data), place)
+            failed.append(SpecError(_original(document, preparation.places, at), _explained(error)))
+        raise SpecErrors(list({fault.place: fault for fault in reversed(failed)}.values())[::-1])
     nodes = {path.get_untrusted_value().rpartition("/")[2]: node for path, node in schemas.classes_by_reference.items()}
     lost = [name for name in document.schemas if name not in nodes]
     lost += [source.id for source in document.operations() if (source.path, source.method) not in endpoints]
@@ -192,6 +200,29 @@ def _parse(document: Document, preparation: Preparation, openapi: oai.OpenAPI, c
         enums=[each for each in classes if isinstance(each, LiteralEnumProperty)],
     )
     return Parsed(data, config, nodes, endpoints, openapi, schemas)
+
+
+def _build_schemas(document: Document, components: dict[UntrustedString, Any], config: Config) -> Schemas:
+    """Parse the components, or find those on which the parser fails.
+
+    Raises:
+        SpecErrors: If the parser raises any exception.
+    """
+    try:
+        return build_schemas(components=components, schemas=Schemas(), config=config)
+    except Exception as failure:
+        found: dict[str, SpecError] = {}
+        reached = {name: {name, *reachable([schema], document.schemas)} for name, schema in document.schemas.items()}
+        for name in sorted(reached, key=lambda each: len(reached[each])):
+            if found.keys().isdisjoint(reached[name]):  # what refers to a component that fails also fails
+                part = {key: each for key, each in components.items() if key.get_untrusted_value() in reached[name]}
+                try:
+                    build_schemas(components=part, schemas=Schemas(), config=config)
+                except Exception as fault:  # noqa: BLE001  # as above
+                    found[name] = SpecError(document.place(name), _failed(fault))
+        if not found:
+            raise GeneratorFailure(f"openapi-python-client fails: {failure!r}") from failure
+        raise SpecErrors(list(found.values())) from failure
 
 
 def _class(name: str) -> tuple[ClassName, PythonIdentifier]:
@@ -213,17 +244,6 @@ def _wire_names() -> Generator[None]:
     finally:
         model_property._resolve_naming_conflict = conflict
         Endpoint._check_parameters_for_conflicts = check  # type: ignore[method-assign]
-
-
-def _check_aliases(document: Document) -> None:
-    """Refuse components that stand for themselves, which the parser follows without end."""
-    for name, schema in document.schemas.items():
-        seen, target = [name], ref_name(schema)
-        while target is not None and target in document.schemas:
-            if target in seen:
-                raise SpecError(document.place(name), "is defined by itself; give the recursion an object to pass")
-            seen.append(target)
-            target = ref_name(document.schemas[target])
 
 
 class Preparation:
@@ -343,6 +363,10 @@ def is_mixed(values: Any) -> bool:
     """Return whether literals are of several types, or of one that the parser does not take."""
     types = {type(value) for value in values or () if value is not None}
     return len(types) > 1 or not types <= {str, int}
+
+
+def _failed(fault: Exception) -> str:
+    return f"makes openapi-python-client fail: {type(fault).__name__}: {' '.join(str(fault).split())!a:.200}"
 
 
 def _explained(error: ParseError) -> str:

@@ -20,7 +20,7 @@ from datamodel_code_generator.enums import DataModelType
 from datamodel_code_generator.format import Formatter, PythonVersion
 
 from codegen.docs import docstring, noted
-from codegen.document import SCHEMAS, Document, ref_name
+from codegen.document import SCHEMAS, Document, reachable, ref_name
 from codegen.faults import GeneratorFailure
 from codegen.models import Library
 from codegen.names import like_name, param_name
@@ -85,7 +85,7 @@ def write_typed_dicts(document: Document, library: Library, operations: list[Ope
                 custom_template_dir=TEMPLATES,
                 extra_template_data=writer.template_data,
                 additional_imports=["typing.TypeAlias"],
-                disable_future_imports=True,
+                keep_model_order=True,
                 use_generic_container_types=True,
                 use_standard_collections=True,
                 use_union_operator=True,
@@ -135,7 +135,7 @@ class _Writer:
                 )
         # What stands in the path, and what chooses between events and JSON, are arguments too.
         sent = [argument.schema for operation in operations for argument in operation.arguments]
-        for name in _reached(sent, self.document):
+        for name in reachable(sent, self.document.schemas):
             schema, called = self.document.schemas[name], self._called(name)
             if name in self.library.models:
                 model = self.library.models[name]
@@ -200,20 +200,3 @@ def _literals(node: dict[str, Any]) -> dict[str, Any]:
     if not some:
         return dict(NULL)
     return {"anyOf": [{"enum": some}, NULL]} if len(some) != len(values) or "null" in types_of(node) else {"enum": some}
-
-
-def _reached(schemas: list[Any], document: Document) -> list[str]:
-    """The components that schemas refer to, and those that these refer to."""
-    reached: dict[str, None] = {}
-    todo = list(reversed(schemas))
-    while todo:
-        node = todo.pop()
-        if isinstance(node, list):
-            todo += reversed(node)
-        elif isinstance(node, dict):
-            name = ref_name(node)
-            todo += reversed([item for key, item in node.items() if key != "discriminator"])
-            if name is not None and name not in reached:
-                reached[name] = None
-                todo.append(document.schemas[name])
-    return list(reached)

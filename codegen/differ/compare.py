@@ -126,7 +126,9 @@ class _Walk:
         self.texts(asdict(old, recurse=False), asdict(new, recurse=False), place)
         self.default(old.schema, new.schema, place, SENDER)
         # Only in a body does null differ from what is not sent.
-        self.types(old.schema, new.schema, place, SENDER, null="body" in (old.place, new.place))
+        self.types(
+            old.schema, new.schema, place, SENDER, null=not {"body", "content"}.isdisjoint((old.place, new.place))
+        )
 
     def answer(self, old: Operation, new: Operation) -> None:
         place = f"{old.id} answer"

@@ -11,543 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import models
 
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
-
-
-class StepsListParams(TypedDict):
-    """The keyword arguments of `steps.list`."""
-
-    after: NotRequired[str]
-    """Cursor for pagination (step ID). Returns results relative to this ID in the specified sort
-    order. Expected format: 'step-<uuid4>'
-    """
-    agent_id: NotRequired[str]
-    """Filter by the ID of the agent that performed the step"""
-    before: NotRequired[str]
-    """Cursor for pagination (step ID). Returns results relative to this ID in the specified sort
-    order. Expected format: 'step-<uuid4>'
-    """
-    end_date: NotRequired[str]
-    """Return steps before this ISO datetime (e.g. "2025-01-29T15:01:19-08:00")"""
-    feedback: NotRequired[Literal["positive", "negative"]]
-    """Filter by feedback"""
-    has_feedback: NotRequired[bool]
-    """Filter by whether steps have feedback (true) or not (false)"""
-    limit: NotRequired[int]
-    """Maximum number of steps to return. The server's default is 50."""
-    model: NotRequired[str]
-    """Filter by the name of the model used for the step"""
-    order: NotRequired[Literal["asc", "desc"]]
-    """Sort order for steps by creation time. 'asc' for oldest first, 'desc' for newest first. The
-    server's default is 'desc'.
-    """
-    order_by: NotRequired[Literal["created_at"]]
-    """Field to sort by. The server's default is 'created_at'."""
-    project_id: NotRequired[str]
-    """Filter by the project ID that is associated with the step (cloud only)."""
-    start_date: NotRequired[str]
-    """Return steps after this ISO datetime (e.g. "2025-01-29T15:01:19-08:00")"""
-    tags: NotRequired[Sequence[str]]
-    """Filter by tags"""
-    trace_ids: NotRequired[Sequence[str]]
-    """Filter by trace ids returned by the server"""
-
-
-class StepsFeedbackCreateParams(TypedDict):
-    """The keyword arguments of `steps.feedback.create`."""
-
-    feedback: NotRequired[Literal["positive", "negative"] | None]
-    """Whether this feedback is positive or negative Null or no value clears the feedback."""
-    tags: NotRequired[Sequence[str] | None]
-    """Feedback tags to add to the step Without this value the step keeps its tags."""
-
-
-class StepsMessagesListParams(TypedDict):
-    """The keyword arguments of `steps.messages.list`."""
-
-    after: NotRequired[str]
-    """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
-    order. Expected format: 'message-<uuid4>'
-    """
-    before: NotRequired[str]
-    """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
-    order. Expected format: 'message-<uuid4>'
-    """
-    limit: NotRequired[int]
-    """Maximum number of messages to return. The server's default is 100."""
-    order: NotRequired[Literal["asc", "desc"]]
-    """Sort order for messages by creation time. 'asc' for oldest first, 'desc' for newest first. The
-    server's default is 'asc'.
-    """
-    order_by: NotRequired[Literal["created_at"]]
-    """Sort by field. The server's default is 'created_at'."""
-
-
-class ConversationsMessagesStreamParams(TypedDict):
-    """The keyword arguments of `conversations.messages.stream`."""
-
-    agent_id: NotRequired[str | None]
-    """Agent ID for agent-direct mode with 'default' conversation. Use with conversation_id='default'
-    in the URL path.
-    """
-    batch_size: NotRequired[int | None]
-    """Number of entries to read per batch. The server's default is 100."""
-    include_pings: NotRequired[bool | None]
-    """Whether to include periodic keepalive ping messages in the stream to prevent connection
-    timeouts. The server's default is True.
-    """
-    otid: NotRequired[str | None]
-    """Offline threading ID to look up the run_id. Bypasses active run lookup if run_id not provided."""
-    poll_interval: NotRequired[float | None]
-    """Seconds to wait between polls when no new data. The server's default is 0.1."""
-    run_id: NotRequired[str | None]
-    """Run ID to stream directly, bypassing run lookup. Use for recovery from duplicate requests."""
-    starting_after: NotRequired[int | None]
-    """Sequence id to use as a cursor for pagination. Response will start streaming after this chunk
-    sequence id The `seq_id` of the last event that was received. The server's default is 0.
-    """
-
-
-MessageTypeParam: TypeAlias = Literal[
-    "system_message",
-    "user_message",
-    "assistant_message",
-    "reasoning_message",
-    "hidden_reasoning_message",
-    "tool_call_message",
-    "tool_return_message",
-    "approval_request_message",
-    "approval_response_message",
-    "summary_message",
-    "event_message",
-]
-
-
-class ClientSkillParam(TypedDict):
-    description: str
-    """Description of what the skill does"""
-    location: str
-    """Path or location hint for the skill (e.g. skills/my-skill/SKILL.md)"""
-    name: str
-    """The name of the skill"""
-
-
-if TYPE_CHECKING:
-    ClientSkillLike: TypeAlias = models.ClientSkill | ClientSkillParam
-else:
-    ClientSkillLike = ClientSkillParam
-
-
-class ClientToolParam(TypedDict):
-    name: str
-    """The name of the tool function"""
-    description: NotRequired[str | None]
-    """Description of what the tool does"""
-    parameters: NotRequired[Mapping[str, Any] | None]
-    """JSON Schema for the function parameters"""
-
-
-if TYPE_CHECKING:
-    ClientToolLike: TypeAlias = models.ClientTool | ClientToolParam
-else:
-    ClientToolLike = ClientToolParam
-
-
-class TextContentParam(TypedDict):
-    text: str
-    """The text content of the message."""
-    signature: NotRequired[str | None]
-    """Stores a unique identifier for any reasoning associated with this text content."""
-    type: NotRequired[Literal["text"]]
-    """The type of the message."""
-
-
-if TYPE_CHECKING:
-    TextContentLike: TypeAlias = models.TextContent | TextContentParam
-else:
-    TextContentLike = TextContentParam
-
-
-class UrlImageParam(TypedDict):
-    url: str
-    """The URL of the image."""
-    type: NotRequired[Literal["url"]]
-    """The source type for the image."""
-
-
-if TYPE_CHECKING:
-    UrlImageLike: TypeAlias = models.UrlImage | UrlImageParam
-else:
-    UrlImageLike = UrlImageParam
-
-
-class Base64ImageParam(TypedDict):
-    data: str
-    """The base64 encoded image data."""
-    media_type: str
-    """The media type for the image."""
-    detail: NotRequired[str | None]
-    """What level of detail to use when processing and understanding the image (low, high, or auto to
-    let the model decide)
-    """
-    type: NotRequired[Literal["base64"]]
-    """The source type for the image."""
-
-
-if TYPE_CHECKING:
-    Base64ImageLike: TypeAlias = models.Base64Image | Base64ImageParam
-else:
-    Base64ImageLike = Base64ImageParam
-
-
-class LettaImageParam(TypedDict):
-    file_id: str
-    """The unique identifier of the image file persisted in storage."""
-    data: NotRequired[str | None]
-    """The base64 encoded image data."""
-    detail: NotRequired[str | None]
-    """What level of detail to use when processing and understanding the image (low, high, or auto to
-    let the model decide)
-    """
-    media_type: NotRequired[str | None]
-    """The media type for the image."""
-    type: NotRequired[Literal["letta"]]
-    """The source type for the image."""
-
-
-if TYPE_CHECKING:
-    LettaImageLike: TypeAlias = models.LettaImage | LettaImageParam
-else:
-    LettaImageLike = LettaImageParam
-
-
-class ToolCallContentParam(TypedDict):
-    id: str
-    """A unique identifier for this specific tool call instance."""
-    input: Mapping[str, Any]
-    """The parameters being passed to the tool, structured as a dictionary of parameter names to
-    values.
-    """
-    name: str
-    """The name of the tool being called."""
-    signature: NotRequired[str | None]
-    """Stores a unique identifier for any reasoning associated with this tool call."""
-    type: NotRequired[Literal["tool_call"]]
-    """Indicates this content represents a tool call event."""
-
-
-if TYPE_CHECKING:
-    ToolCallContentLike: TypeAlias = models.ToolCallContent | ToolCallContentParam
-else:
-    ToolCallContentLike = ToolCallContentParam
-
-
-class ToolReturnContentParam(TypedDict):
-    content: str
-    """The content returned by the tool execution."""
-    is_error: bool
-    """Indicates whether the tool execution resulted in an error."""
-    tool_call_id: str
-    """References the ID of the ToolCallContent that initiated this tool call."""
-    type: NotRequired[Literal["tool_return"]]
-    """Indicates this content represents a tool return event."""
-
-
-if TYPE_CHECKING:
-    ToolReturnContentLike: TypeAlias = models.ToolReturnContent | ToolReturnContentParam
-else:
-    ToolReturnContentLike = ToolReturnContentParam
-
-
-class ReasoningContentParam(TypedDict):
-    """Sent via the Anthropic Messages API"""
-
-    is_native: bool
-    """Whether the reasoning content was generated by a reasoner model that processed this step."""
-    reasoning: str
-    """The intermediate reasoning or thought process content."""
-    signature: NotRequired[str | None]
-    """A unique identifier for this reasoning step."""
-    type: NotRequired[Literal["reasoning"]]
-    """Indicates this is a reasoning/intermediate step."""
-
-
-if TYPE_CHECKING:
-    ReasoningContentLike: TypeAlias = models.ReasoningContent | ReasoningContentParam
-else:
-    ReasoningContentLike = ReasoningContentParam
-
-
-class RedactedReasoningContentParam(TypedDict):
-    """Sent via the Anthropic Messages API"""
-
-    data: str
-    """The redacted or filtered intermediate reasoning content."""
-    type: NotRequired[Literal["redacted_reasoning"]]
-    """Indicates this is a redacted thinking step."""
-
-
-if TYPE_CHECKING:
-    RedactedReasoningContentLike: TypeAlias = models.RedactedReasoningContent | RedactedReasoningContentParam
-else:
-    RedactedReasoningContentLike = RedactedReasoningContentParam
-
-
-class OmittedReasoningContentParam(TypedDict):
-    """A placeholder for reasoning content we know is present, but isn't returned by the provider (e.g.
-    OpenAI GPT-5 on ChatCompletions)
-    """
-
-    signature: NotRequired[str | None]
-    """A unique identifier for this reasoning step."""
-    type: NotRequired[Literal["omitted_reasoning"]]
-    """Indicates this is an omitted reasoning step."""
-
-
-if TYPE_CHECKING:
-    OmittedReasoningContentLike: TypeAlias = models.OmittedReasoningContent | OmittedReasoningContentParam
-else:
-    OmittedReasoningContentLike = OmittedReasoningContentParam
-
-
-class SummarizedReasoningContentPartParam(TypedDict):
-    index: int
-    """The index of the summary part."""
-    text: str
-    """The text of the summary part."""
-
-
-if TYPE_CHECKING:
-    SummarizedReasoningContentPartLike: TypeAlias = (
-        models.SummarizedReasoningContentPart | SummarizedReasoningContentPartParam
-    )
-else:
-    SummarizedReasoningContentPartLike = SummarizedReasoningContentPartParam
-
-
-class ApprovalReturnParam(TypedDict):
-    approve: bool
-    """Whether the tool has been approved"""
-    tool_call_id: str
-    """The ID of the tool call that corresponds to this approval"""
-    reason: NotRequired[str | None]
-    """An optional explanation for the provided approval status"""
-    type: NotRequired[Literal["approval"]]
-    """The message type to be created."""
-
-
-if TYPE_CHECKING:
-    ApprovalReturnLike: TypeAlias = models.ApprovalReturn | ApprovalReturnParam
-else:
-    ApprovalReturnLike = ApprovalReturnParam
-
-
-class OpenAIReasoningParam(TypedDict):
-    reasoning_effort: NotRequired[Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None]
-    """The reasoning effort to use when generating text reasoning models"""
-
-
-if TYPE_CHECKING:
-    OpenAIReasoningLike: TypeAlias = models.OpenAIReasoning | OpenAIReasoningParam
-else:
-    OpenAIReasoningLike = OpenAIReasoningParam
-
-
-class TextResponseFormatParam(TypedDict):
-    """Response format for plain text responses."""
-
-    type: NotRequired[Literal["text"]]
-    """The type of the response format."""
-
-
-if TYPE_CHECKING:
-    TextResponseFormatLike: TypeAlias = models.TextResponseFormat | TextResponseFormatParam
-else:
-    TextResponseFormatLike = TextResponseFormatParam
-
-
-class JsonSchemaResponseFormatParam(TypedDict):
-    """Response format for JSON schema-based responses."""
-
-    json_schema: Mapping[str, Any]
-    """The JSON schema of the response."""
-    type: NotRequired[Literal["json_schema"]]
-    """The type of the response format."""
-
-
-if TYPE_CHECKING:
-    JsonSchemaResponseFormatLike: TypeAlias = models.JsonSchemaResponseFormat | JsonSchemaResponseFormatParam
-else:
-    JsonSchemaResponseFormatLike = JsonSchemaResponseFormatParam
-
-
-class JsonObjectResponseFormatParam(TypedDict):
-    """Response format for JSON object responses."""
-
-    type: NotRequired[Literal["json_object"]]
-    """The type of the response format."""
-
-
-if TYPE_CHECKING:
-    JsonObjectResponseFormatLike: TypeAlias = models.JsonObjectResponseFormat | JsonObjectResponseFormatParam
-else:
-    JsonObjectResponseFormatLike = JsonObjectResponseFormatParam
-
-
-class AnthropicThinkingParam(TypedDict):
-    budget_tokens: NotRequired[int | None]
-    """The maximum number of tokens the model can use for extended thinking."""
-    type: NotRequired[Literal["enabled", "disabled"] | None]
-    """The type of thinking to use."""
-
-
-if TYPE_CHECKING:
-    AnthropicThinkingLike: TypeAlias = models.AnthropicThinking | AnthropicThinkingParam
-else:
-    AnthropicThinkingLike = AnthropicThinkingParam
-
-
-class GeminiThinkingConfigParam(TypedDict):
-    include_thoughts: NotRequired[bool | None]
-    """Whether to include thoughts in the model's response."""
-    thinking_budget: NotRequired[int | None]
-    """The thinking budget for the model."""
-
-
-if TYPE_CHECKING:
-    GeminiThinkingConfigLike: TypeAlias = models.GeminiThinkingConfig | GeminiThinkingConfigParam
-else:
-    GeminiThinkingConfigLike = GeminiThinkingConfigParam
-
-
-class ZAIThinkingParam(TypedDict):
-    clear_thinking: NotRequired[bool | None]
-    """If False, preserved thinking is used (recommended for agents)."""
-    type: NotRequired[Literal["enabled", "disabled"] | None]
-    """Whether thinking is enabled or disabled."""
-
-
-if TYPE_CHECKING:
-    ZAIThinkingLike: TypeAlias = models.ZAIThinking | ZAIThinkingParam
-else:
-    ZAIThinkingLike = ZAIThinkingParam
-
-
-class BasetenModelSettingsParam(TypedDict):
-    """Baseten model configuration (OpenAI-compatible)."""
-
-    max_output_tokens: NotRequired[int | None]
-    """The maximum number of tokens the model can generate."""
-    parallel_tool_calls: NotRequired[bool | None]
-    """Whether to enable parallel tool calling."""
-    provider_type: NotRequired[Literal["baseten"]]
-    """The type of the provider."""
-    temperature: NotRequired[float | None]
-    """The temperature of the model."""
-
-
-if TYPE_CHECKING:
-    BasetenModelSettingsLike: TypeAlias = models.BasetenModelSettings | BasetenModelSettingsParam
-else:
-    BasetenModelSettingsLike = BasetenModelSettingsParam
-
-
-class ChatGPTOAuthReasoningParam(TypedDict):
-    reasoning_effort: NotRequired[Literal["none", "low", "medium", "high", "xhigh"] | None]
-    """The reasoning effort level for GPT-5.x and o-series models."""
-
-
-if TYPE_CHECKING:
-    ChatGPTOAuthReasoningLike: TypeAlias = models.ChatGPTOAuthReasoning | ChatGPTOAuthReasoningParam
-else:
-    ChatGPTOAuthReasoningLike = ChatGPTOAuthReasoningParam
-
-
-class ConversationsMessagesListParams(TypedDict):
-    """The keyword arguments of `conversations.messages.list`."""
-
-    after: NotRequired[str]
-    """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
-    order. Expected format: 'message-<uuid4>' A server of your own returns the messages that are
-    later in time, whatever the order; Letta's cloud follows the order.
-    """
-    agent_id: NotRequired[str]
-    """Agent ID for agent-direct mode with 'default' conversation"""
-    before: NotRequired[str]
-    """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
-    order. Expected format: 'message-<uuid4>' A server of your own returns the messages that are
-    earlier in time, whatever the order; Letta's cloud follows the order.
-    """
-    group_id: NotRequired[str]
-    """Group ID to filter messages by."""
-    include_err: NotRequired[bool]
-    """Whether to include error messages and error statuses. For debugging purposes only."""
-    include_return_message_types: NotRequired[Sequence[MessageTypeParam]]
-    """Message types to include in response. When null, all message types are returned."""
-    limit: NotRequired[int]
-    """Maximum number of messages to return. The server's default is 100."""
-    order: NotRequired[Literal["asc", "desc"]]
-    """Sort order for messages by creation time. 'asc' for oldest first, 'desc' for newest first. The
-    server's default is 'desc'.
-    """
-    order_by: NotRequired[Literal["created_at"]]
-    """Field to sort by. The server's default is 'created_at'."""
-
-
-ImageSourceParam: TypeAlias = UrlImageLike | Base64ImageLike | LettaImageLike
-
-
-class SummarizedReasoningContentParam(TypedDict):
-    """The style of reasoning content returned by the OpenAI Responses API"""
-
-    id: str
-    """The unique identifier for this reasoning step."""
-    summary: Sequence[SummarizedReasoningContentPartLike]
-    """Summaries of the reasoning content."""
-    encrypted_content: NotRequired[str | None]
-    """The encrypted reasoning content."""
-    type: NotRequired[Literal["summarized_reasoning"]]
-    """Indicates this is a summarized reasoning step."""
-
-
-if TYPE_CHECKING:
-    SummarizedReasoningContentLike: TypeAlias = models.SummarizedReasoningContent | SummarizedReasoningContentParam
-else:
-    SummarizedReasoningContentLike = SummarizedReasoningContentParam
-
-
-ResponseFormatParam: TypeAlias = TextResponseFormatLike | JsonSchemaResponseFormatLike | JsonObjectResponseFormatLike
-
-
-class SGLangModelSettingsParam(TypedDict):
-    """SGLang model configuration (OpenAI-compatible runtime with SGLang-specific parsing)."""
-
-    max_output_tokens: NotRequired[int | None]
-    """The maximum number of tokens the model can generate."""
-    parallel_tool_calls: NotRequired[bool | None]
-    """Whether to enable parallel tool calling."""
-    provider_type: NotRequired[Literal["sglang"]]
-    """The type of the provider."""
-    reasoning: NotRequired[OpenAIReasoningLike | None]
-    """The reasoning configuration for the model."""
-    response_format: NotRequired[ResponseFormatParam | None]
-    """The response format for the model."""
-    strict: NotRequired[bool | None]
-    """Enable strict mode for tool calling. When true, tool outputs are guaranteed to match JSON
-    schemas.
-    """
-    temperature: NotRequired[float | None]
-    """The temperature of the model."""
-    tool_call_parser: NotRequired[str | None]
-    """SGLang tool call parser name (for example 'glm47', 'qwen25', or 'hermes')."""
-
-
-if TYPE_CHECKING:
-    SGLangModelSettingsLike: TypeAlias = models.SGLangModelSettings | SGLangModelSettingsParam
-else:
-    SGLangModelSettingsLike = SGLangModelSettingsParam
 
 
 class AnthropicModelSettingsParam(TypedDict):
@@ -581,46 +46,62 @@ else:
     AnthropicModelSettingsLike = AnthropicModelSettingsParam
 
 
-class GoogleAIModelSettingsParam(TypedDict):
-    max_output_tokens: NotRequired[int | None]
-    """The maximum number of tokens the model can generate."""
-    parallel_tool_calls: NotRequired[bool | None]
-    """Whether to enable parallel tool calling."""
-    provider_type: NotRequired[Literal["google_ai"]]
-    """The type of the provider."""
-    response_schema: NotRequired[ResponseFormatParam | None]
-    """The response schema for the model."""
-    temperature: NotRequired[float | None]
-    """The temperature of the model."""
-    thinking_config: NotRequired[GeminiThinkingConfigLike | None]
-    """The thinking configuration for the model."""
+class AnthropicThinkingParam(TypedDict):
+    budget_tokens: NotRequired[int | None]
+    """The maximum number of tokens the model can use for extended thinking."""
+    type: NotRequired[Literal["enabled", "disabled"] | None]
+    """The type of thinking to use."""
 
 
 if TYPE_CHECKING:
-    GoogleAIModelSettingsLike: TypeAlias = models.GoogleAIModelSettings | GoogleAIModelSettingsParam
+    AnthropicThinkingLike: TypeAlias = models.AnthropicThinking | AnthropicThinkingParam
 else:
-    GoogleAIModelSettingsLike = GoogleAIModelSettingsParam
+    AnthropicThinkingLike = AnthropicThinkingParam
 
 
-class GoogleVertexModelSettingsParam(TypedDict):
-    max_output_tokens: NotRequired[int | None]
-    """The maximum number of tokens the model can generate."""
-    parallel_tool_calls: NotRequired[bool | None]
-    """Whether to enable parallel tool calling."""
-    provider_type: NotRequired[Literal["google_vertex"]]
-    """The type of the provider."""
-    response_schema: NotRequired[ResponseFormatParam | None]
-    """The response schema for the model."""
-    temperature: NotRequired[float | None]
-    """The temperature of the model."""
-    thinking_config: NotRequired[GeminiThinkingConfigLike | None]
-    """The thinking configuration for the model."""
+class ApprovalCreateParam(TypedDict):
+    """Input to approve or deny a tool call request"""
+
+    approval_request_id: NotRequired[str | None]
+    """Deprecated. The message ID of the approval request"""
+    approvals: NotRequired[Sequence[ApprovalResultParam] | None]
+    """The list of approval responses"""
+    approve: NotRequired[bool | None]
+    """Deprecated. Whether the tool has been approved"""
+    group_id: NotRequired[str | None]
+    """The multi-agent group that the message was sent in"""
+    otid: NotRequired[str | None]
+    """The offline threading id (OTID). Set by the client to deduplicate requests. Used for idempotency
+    in background streaming mode — each message in a request must have a unique OTID. Retries of the
+    same request should reuse the same OTIDs.
+    """
+    reason: NotRequired[str | None]
+    """Deprecated. An optional explanation for the provided approval status"""
+    type: NotRequired[Literal["approval"]]
+    """The message type to be created."""
 
 
 if TYPE_CHECKING:
-    GoogleVertexModelSettingsLike: TypeAlias = models.GoogleVertexModelSettings | GoogleVertexModelSettingsParam
+    ApprovalCreateLike: TypeAlias = models.ApprovalCreate | ApprovalCreateParam
 else:
-    GoogleVertexModelSettingsLike = GoogleVertexModelSettingsParam
+    ApprovalCreateLike = ApprovalCreateParam
+
+
+class ApprovalReturnParam(TypedDict):
+    approve: bool
+    """Whether the tool has been approved"""
+    tool_call_id: str
+    """The ID of the tool call that corresponds to this approval"""
+    reason: NotRequired[str | None]
+    """An optional explanation for the provided approval status"""
+    type: NotRequired[Literal["approval"]]
+    """The message type to be created."""
+
+
+if TYPE_CHECKING:
+    ApprovalReturnLike: TypeAlias = models.ApprovalReturn | ApprovalReturnParam
+else:
+    ApprovalReturnLike = ApprovalReturnParam
 
 
 class AzureModelSettingsParam(TypedDict):
@@ -644,169 +125,42 @@ else:
     AzureModelSettingsLike = AzureModelSettingsParam
 
 
-class XAIModelSettingsParam(TypedDict):
-    """xAI model configuration (OpenAI-compatible)."""
-
-    max_output_tokens: NotRequired[int | None]
-    """The maximum number of tokens the model can generate."""
-    parallel_tool_calls: NotRequired[bool | None]
-    """Whether to enable parallel tool calling."""
-    provider_type: NotRequired[Literal["xai"]]
-    """The type of the provider."""
-    response_format: NotRequired[ResponseFormatParam | None]
-    """The response format for the model."""
-    temperature: NotRequired[float | None]
-    """The temperature of the model."""
-
-
-if TYPE_CHECKING:
-    XAIModelSettingsLike: TypeAlias = models.XAIModelSettings | XAIModelSettingsParam
-else:
-    XAIModelSettingsLike = XAIModelSettingsParam
-
-
-class MoonshotModelSettingsParam(TypedDict):
-    """Moonshot/Kimi model configuration (OpenAI-compatible)."""
-
-    max_output_tokens: NotRequired[int | None]
-    """The maximum number of tokens the model can generate."""
-    parallel_tool_calls: NotRequired[bool | None]
-    """Whether to enable parallel tool calling."""
-    provider_type: NotRequired[Literal["moonshot"]]
-    """The type of the provider."""
-    response_format: NotRequired[ResponseFormatParam | None]
-    """The response format for the model."""
-    strict: NotRequired[bool | None]
-    """Enable strict mode for tool calling. When true, tool outputs are guaranteed to match JSON
-    schemas.
+class Base64ImageParam(TypedDict):
+    data: str
+    """The base64 encoded image data."""
+    media_type: str
+    """The media type for the image."""
+    detail: NotRequired[str | None]
+    """What level of detail to use when processing and understanding the image (low, high, or auto to
+    let the model decide)
     """
-    temperature: NotRequired[float | None]
-    """The temperature of the model."""
+    type: NotRequired[Literal["base64"]]
+    """The source type for the image."""
 
 
 if TYPE_CHECKING:
-    MoonshotModelSettingsLike: TypeAlias = models.MoonshotModelSettings | MoonshotModelSettingsParam
+    Base64ImageLike: TypeAlias = models.Base64Image | Base64ImageParam
 else:
-    MoonshotModelSettingsLike = MoonshotModelSettingsParam
+    Base64ImageLike = Base64ImageParam
 
 
-class ZAIModelSettingsParam(TypedDict):
-    """Z.ai (ZhipuAI) model configuration (OpenAI-compatible)."""
+class BasetenModelSettingsParam(TypedDict):
+    """Baseten model configuration (OpenAI-compatible)."""
 
     max_output_tokens: NotRequired[int | None]
     """The maximum number of tokens the model can generate."""
     parallel_tool_calls: NotRequired[bool | None]
     """Whether to enable parallel tool calling."""
-    provider_type: NotRequired[Literal["zai"]]
+    provider_type: NotRequired[Literal["baseten"]]
     """The type of the provider."""
-    response_format: NotRequired[ResponseFormatParam | None]
-    """The response format for the model."""
-    temperature: NotRequired[float | None]
-    """The temperature of the model."""
-    thinking: NotRequired[ZAIThinkingLike | None]
-    """The thinking configuration for GLM-4.5+ models."""
-
-
-if TYPE_CHECKING:
-    ZAIModelSettingsLike: TypeAlias = models.ZAIModelSettings | ZAIModelSettingsParam
-else:
-    ZAIModelSettingsLike = ZAIModelSettingsParam
-
-
-class MoonshotCodingModelSettingsParam(TypedDict):
-    """Kimi Code model configuration (Anthropic-compatible)."""
-
-    effort: NotRequired[Literal["low", "medium", "high", "xhigh", "max"] | None]
-    """Effort level for supported Anthropic models (controls token spending). 'xhigh' and 'max' are
-    available on Opus 4.6+. Not setting this gives similar performance to 'high'.
-    """
-    max_output_tokens: NotRequired[int | None]
-    """The maximum number of tokens the model can generate."""
-    parallel_tool_calls: NotRequired[bool | None]
-    """Whether to enable parallel tool calling."""
-    provider_type: NotRequired[Literal["moonshot_coding"]]
-    """The type of the provider."""
-    response_format: NotRequired[ResponseFormatParam | None]
-    """The response format for the model."""
-    strict: NotRequired[bool | None]
-    """Enable strict mode for tool calling. When true, tool outputs are guaranteed to match JSON
-    schemas.
-    """
-    temperature: NotRequired[float | None]
-    """The temperature of the model."""
-    thinking: NotRequired[AnthropicThinkingLike | None]
-    """The thinking configuration for the model."""
-    verbosity: NotRequired[Literal["low", "medium", "high"] | None]
-    """Soft control for how verbose model output should be, used for GPT-5 models."""
-
-
-if TYPE_CHECKING:
-    MoonshotCodingModelSettingsLike: TypeAlias = models.MoonshotCodingModelSettings | MoonshotCodingModelSettingsParam
-else:
-    MoonshotCodingModelSettingsLike = MoonshotCodingModelSettingsParam
-
-
-class GroqModelSettingsParam(TypedDict):
-    """Groq model configuration (OpenAI-compatible)."""
-
-    max_output_tokens: NotRequired[int | None]
-    """The maximum number of tokens the model can generate."""
-    parallel_tool_calls: NotRequired[bool | None]
-    """Whether to enable parallel tool calling."""
-    provider_type: NotRequired[Literal["groq"]]
-    """The type of the provider."""
-    response_format: NotRequired[ResponseFormatParam | None]
-    """The response format for the model."""
     temperature: NotRequired[float | None]
     """The temperature of the model."""
 
 
 if TYPE_CHECKING:
-    GroqModelSettingsLike: TypeAlias = models.GroqModelSettings | GroqModelSettingsParam
+    BasetenModelSettingsLike: TypeAlias = models.BasetenModelSettings | BasetenModelSettingsParam
 else:
-    GroqModelSettingsLike = GroqModelSettingsParam
-
-
-class DeepseekModelSettingsParam(TypedDict):
-    """Deepseek model configuration (OpenAI-compatible)."""
-
-    max_output_tokens: NotRequired[int | None]
-    """The maximum number of tokens the model can generate."""
-    parallel_tool_calls: NotRequired[bool | None]
-    """Whether to enable parallel tool calling."""
-    provider_type: NotRequired[Literal["deepseek"]]
-    """The type of the provider."""
-    response_format: NotRequired[ResponseFormatParam | None]
-    """The response format for the model."""
-    temperature: NotRequired[float | None]
-    """The temperature of the model."""
-
-
-if TYPE_CHECKING:
-    DeepseekModelSettingsLike: TypeAlias = models.DeepseekModelSettings | DeepseekModelSettingsParam
-else:
-    DeepseekModelSettingsLike = DeepseekModelSettingsParam
-
-
-class TogetherModelSettingsParam(TypedDict):
-    """Together AI model configuration (OpenAI-compatible)."""
-
-    max_output_tokens: NotRequired[int | None]
-    """The maximum number of tokens the model can generate."""
-    parallel_tool_calls: NotRequired[bool | None]
-    """Whether to enable parallel tool calling."""
-    provider_type: NotRequired[Literal["together"]]
-    """The type of the provider."""
-    response_format: NotRequired[ResponseFormatParam | None]
-    """The response format for the model."""
-    temperature: NotRequired[float | None]
-    """The temperature of the model."""
-
-
-if TYPE_CHECKING:
-    TogetherModelSettingsLike: TypeAlias = models.TogetherModelSettings | TogetherModelSettingsParam
-else:
-    TogetherModelSettingsLike = TogetherModelSettingsParam
+    BasetenModelSettingsLike = BasetenModelSettingsParam
 
 
 class BedrockModelSettingsParam(TypedDict):
@@ -830,27 +184,6 @@ else:
     BedrockModelSettingsLike = BedrockModelSettingsParam
 
 
-class OpenRouterModelSettingsParam(TypedDict):
-    """OpenRouter model configuration (OpenAI-compatible)."""
-
-    max_output_tokens: NotRequired[int | None]
-    """The maximum number of tokens the model can generate."""
-    parallel_tool_calls: NotRequired[bool | None]
-    """Whether to enable parallel tool calling."""
-    provider_type: NotRequired[Literal["openrouter"]]
-    """The type of the provider."""
-    response_format: NotRequired[ResponseFormatParam | None]
-    """The response format for the model."""
-    temperature: NotRequired[float | None]
-    """The temperature of the model."""
-
-
-if TYPE_CHECKING:
-    OpenRouterModelSettingsLike: TypeAlias = models.OpenRouterModelSettings | OpenRouterModelSettingsParam
-else:
-    OpenRouterModelSettingsLike = OpenRouterModelSettingsParam
-
-
 class ChatGPTOAuthModelSettingsParam(TypedDict):
     """ChatGPT OAuth model configuration (uses ChatGPT backend API)."""
 
@@ -872,172 +205,45 @@ else:
     ChatGPTOAuthModelSettingsLike = ChatGPTOAuthModelSettingsParam
 
 
-class ImageContentParam(TypedDict):
-    source: ImageSourceParam
-    """The source of the image."""
-    type: NotRequired[Literal["image"]]
-    """The type of the message."""
+class ChatGPTOAuthReasoningParam(TypedDict):
+    reasoning_effort: NotRequired[Literal["none", "low", "medium", "high", "xhigh"] | None]
+    """The reasoning effort level for GPT-5.x and o-series models."""
 
 
 if TYPE_CHECKING:
-    ImageContentLike: TypeAlias = models.ImageContent | ImageContentParam
+    ChatGPTOAuthReasoningLike: TypeAlias = models.ChatGPTOAuthReasoning | ChatGPTOAuthReasoningParam
 else:
-    ImageContentLike = ImageContentParam
+    ChatGPTOAuthReasoningLike = ChatGPTOAuthReasoningParam
 
 
-ContentPartParam: TypeAlias = (
-    TextContentLike
-    | ImageContentLike
-    | ToolCallContentLike
-    | ToolReturnContentLike
-    | ReasoningContentLike
-    | RedactedReasoningContentLike
-    | OmittedReasoningContentLike
-)
-
-
-UserContentPartParam: TypeAlias = TextContentLike | ImageContentLike
-
-
-class OpenAIModelSettingsParam(TypedDict):
-    max_output_tokens: NotRequired[int | None]
-    """The maximum number of tokens the model can generate."""
-    parallel_tool_calls: NotRequired[bool | None]
-    """Whether to enable parallel tool calling."""
-    provider_type: NotRequired[Literal["openai"]]
-    """The type of the provider."""
-    reasoning: NotRequired[OpenAIReasoningLike | None]
-    """The reasoning configuration for the model."""
-    response_format: NotRequired[ResponseFormatParam | None]
-    """The response format for the model."""
-    strict: NotRequired[bool | None]
-    """Enable strict mode for tool calling. When true, tool outputs are guaranteed to match JSON
-    schemas.
-    """
-    temperature: NotRequired[float | None]
-    """The temperature of the model."""
+class ClientSkillParam(TypedDict):
+    description: str
+    """Description of what the skill does"""
+    location: str
+    """Path or location hint for the skill (e.g. skills/my-skill/SKILL.md)"""
+    name: str
+    """The name of the skill"""
 
 
 if TYPE_CHECKING:
-    OpenAIModelSettingsLike: TypeAlias = models.OpenAIModelSettings | OpenAIModelSettingsParam
+    ClientSkillLike: TypeAlias = models.ClientSkill | ClientSkillParam
 else:
-    OpenAIModelSettingsLike = OpenAIModelSettingsParam
+    ClientSkillLike = ClientSkillParam
 
 
-InternalContentPartParam: TypeAlias = (
-    TextContentLike
-    | ImageContentLike
-    | ToolCallContentLike
-    | ToolReturnContentLike
-    | ReasoningContentLike
-    | RedactedReasoningContentLike
-    | OmittedReasoningContentLike
-    | SummarizedReasoningContentLike
-)
-
-
-MessageCreateContentParam: TypeAlias = Sequence[ContentPartParam] | str
-
-
-ToolReturnToolReturnParam: TypeAlias = Sequence[UserContentPartParam] | str
-
-
-ModelSettingsParam: TypeAlias = (
-    OpenAIModelSettingsLike
-    | SGLangModelSettingsLike
-    | AnthropicModelSettingsLike
-    | GoogleAIModelSettingsLike
-    | GoogleVertexModelSettingsLike
-    | AzureModelSettingsLike
-    | XAIModelSettingsLike
-    | MoonshotModelSettingsLike
-    | ZAIModelSettingsLike
-    | MoonshotCodingModelSettingsLike
-    | GroqModelSettingsLike
-    | DeepseekModelSettingsLike
-    | TogetherModelSettingsLike
-    | BedrockModelSettingsLike
-    | BasetenModelSettingsLike
-    | OpenRouterModelSettingsLike
-    | ChatGPTOAuthModelSettingsLike
-)
-
-
-ConversationMessageRequestInputParam: TypeAlias = str | Sequence[InternalContentPartParam] | None
-
-
-class MessageCreateParam(TypedDict):
-    """Request to create a message"""
-
-    content: MessageCreateContentParam
-    """The content of the message."""
-    role: Literal["user", "system", "assistant"]
-    """The role of the participant."""
-    batch_item_id: NotRequired[str | None]
-    """The id of the LLMBatchItem that this message is associated with"""
-    group_id: NotRequired[str | None]
-    """The multi-agent group that the message was sent in"""
-    name: NotRequired[str | None]
-    """The name of the participant."""
-    otid: NotRequired[str | None]
-    """The offline threading id (OTID). Set by the client to deduplicate requests. Used for idempotency
-    in background streaming mode — each message in a request must have a unique OTID. Retries of the
-    same request should reuse the same OTIDs.
-    """
-    sender_id: NotRequired[str | None]
-    """The id of the sender of the message, can be an identity id or agent id"""
-    type: NotRequired[Literal["message"]]
-    """The message type to be created."""
+class ClientToolParam(TypedDict):
+    name: str
+    """The name of the tool function"""
+    description: NotRequired[str | None]
+    """Description of what the tool does"""
+    parameters: NotRequired[Mapping[str, Any] | None]
+    """JSON Schema for the function parameters"""
 
 
 if TYPE_CHECKING:
-    MessageCreateLike: TypeAlias = models.MessageCreate | MessageCreateParam
+    ClientToolLike: TypeAlias = models.ClientTool | ClientToolParam
 else:
-    MessageCreateLike = MessageCreateParam
-
-
-class ToolReturnParam(TypedDict):
-    status: Literal["success", "error"]
-    tool_call_id: str
-    tool_return: ToolReturnToolReturnParam
-    """The tool return value - either a string or list of content parts (text/image)"""
-    stderr: NotRequired[Sequence[str] | None]
-    stdout: NotRequired[Sequence[str] | None]
-    type: NotRequired[Literal["tool"]]
-    """The message type to be created."""
-
-
-if TYPE_CHECKING:
-    ToolReturnLike: TypeAlias = models.ToolReturn | ToolReturnParam
-else:
-    ToolReturnLike = ToolReturnParam
-
-
-class ToolReturnCreateParam(TypedDict):
-    """Submit tool return(s) from client-side tool execution.
-
-    This is the preferred way to send tool results back to the agent after client-side tool
-    execution. It is equivalent to sending an ApprovalCreate with tool return approvals, but
-    provides a cleaner API for the common case.
-    """
-
-    tool_returns: Sequence[ToolReturnLike]
-    """List of tool returns from client-side execution"""
-    group_id: NotRequired[str | None]
-    """The multi-agent group that the message was sent in"""
-    otid: NotRequired[str | None]
-    """The offline threading id (OTID). Set by the client to deduplicate requests. Used for idempotency
-    in background streaming mode — each message in a request must have a unique OTID. Retries of the
-    same request should reuse the same OTIDs.
-    """
-    type: NotRequired[Literal["tool_return"]]
-    """The message type to be created."""
-
-
-if TYPE_CHECKING:
-    ToolReturnCreateLike: TypeAlias = models.ToolReturnCreate | ToolReturnCreateParam
-else:
-    ToolReturnCreateLike = ToolReturnCreateParam
+    ClientToolLike = ClientToolParam
 
 
 class CompactionSettingsParam(TypedDict):
@@ -1078,43 +284,6 @@ class ConversationsMessagesCompactParams(TypedDict):
     """Configuration for conversation compaction / summarization. Per-model settings (temperature, max
     tokens, etc.) are derived from the default configuration for that handle.
     """
-
-
-ApprovalResultParam: TypeAlias = ApprovalReturnLike | ToolReturnLike
-
-
-class ApprovalCreateParam(TypedDict):
-    """Input to approve or deny a tool call request"""
-
-    approval_request_id: NotRequired[str | None]
-    """Deprecated. The message ID of the approval request"""
-    approvals: NotRequired[Sequence[ApprovalResultParam] | None]
-    """The list of approval responses"""
-    approve: NotRequired[bool | None]
-    """Deprecated. Whether the tool has been approved"""
-    group_id: NotRequired[str | None]
-    """The multi-agent group that the message was sent in"""
-    otid: NotRequired[str | None]
-    """The offline threading id (OTID). Set by the client to deduplicate requests. Used for idempotency
-    in background streaming mode — each message in a request must have a unique OTID. Retries of the
-    same request should reuse the same OTIDs.
-    """
-    reason: NotRequired[str | None]
-    """Deprecated. An optional explanation for the provided approval status"""
-    type: NotRequired[Literal["approval"]]
-    """The message type to be created."""
-
-
-if TYPE_CHECKING:
-    ApprovalCreateLike: TypeAlias = models.ApprovalCreate | ApprovalCreateParam
-else:
-    ApprovalCreateLike = ApprovalCreateParam
-
-
-MessageInputParam: TypeAlias = MessageCreateLike | ApprovalCreateLike | ToolReturnCreateLike
-"""A message to send. The server takes one without a `type` for a `MessageCreate`, which has a `role`;
-write the `type` of the two others always.
-"""
 
 
 class ConversationsMessagesCreateParams(TypedDict):
@@ -1198,3 +367,833 @@ class ConversationsMessagesCreateParams(TypedDict):
     `AssistantMessage` objects. Still supported for legacy agent types, but deprecated for
     letta_v1_agent onward. The server's default is True.
     """
+
+
+class ConversationsMessagesListParams(TypedDict):
+    """The keyword arguments of `conversations.messages.list`."""
+
+    after: NotRequired[str]
+    """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
+    order. Expected format: 'message-<uuid4>' A server of your own returns the messages that are
+    later in time, whatever the order; Letta's cloud follows the order.
+    """
+    agent_id: NotRequired[str]
+    """Agent ID for agent-direct mode with 'default' conversation"""
+    before: NotRequired[str]
+    """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
+    order. Expected format: 'message-<uuid4>' A server of your own returns the messages that are
+    earlier in time, whatever the order; Letta's cloud follows the order.
+    """
+    group_id: NotRequired[str]
+    """Group ID to filter messages by."""
+    include_err: NotRequired[bool]
+    """Whether to include error messages and error statuses. For debugging purposes only."""
+    include_return_message_types: NotRequired[Sequence[MessageTypeParam]]
+    """Message types to include in response. When null, all message types are returned."""
+    limit: NotRequired[int]
+    """Maximum number of messages to return. The server's default is 100."""
+    order: NotRequired[Literal["asc", "desc"]]
+    """Sort order for messages by creation time. 'asc' for oldest first, 'desc' for newest first. The
+    server's default is 'desc'.
+    """
+    order_by: NotRequired[Literal["created_at"]]
+    """Field to sort by. The server's default is 'created_at'."""
+
+
+class ConversationsMessagesStreamParams(TypedDict):
+    """The keyword arguments of `conversations.messages.stream`."""
+
+    agent_id: NotRequired[str | None]
+    """Agent ID for agent-direct mode with 'default' conversation. Use with conversation_id='default'
+    in the URL path.
+    """
+    batch_size: NotRequired[int | None]
+    """Number of entries to read per batch. The server's default is 100."""
+    include_pings: NotRequired[bool | None]
+    """Whether to include periodic keepalive ping messages in the stream to prevent connection
+    timeouts. The server's default is True.
+    """
+    otid: NotRequired[str | None]
+    """Offline threading ID to look up the run_id. Bypasses active run lookup if run_id not provided."""
+    poll_interval: NotRequired[float | None]
+    """Seconds to wait between polls when no new data. The server's default is 0.1."""
+    run_id: NotRequired[str | None]
+    """Run ID to stream directly, bypassing run lookup. Use for recovery from duplicate requests."""
+    starting_after: NotRequired[int | None]
+    """Sequence id to use as a cursor for pagination. Response will start streaming after this chunk
+    sequence id The `seq_id` of the last event that was received. The server's default is 0.
+    """
+
+
+class DeepseekModelSettingsParam(TypedDict):
+    """Deepseek model configuration (OpenAI-compatible)."""
+
+    max_output_tokens: NotRequired[int | None]
+    """The maximum number of tokens the model can generate."""
+    parallel_tool_calls: NotRequired[bool | None]
+    """Whether to enable parallel tool calling."""
+    provider_type: NotRequired[Literal["deepseek"]]
+    """The type of the provider."""
+    response_format: NotRequired[ResponseFormatParam | None]
+    """The response format for the model."""
+    temperature: NotRequired[float | None]
+    """The temperature of the model."""
+
+
+if TYPE_CHECKING:
+    DeepseekModelSettingsLike: TypeAlias = models.DeepseekModelSettings | DeepseekModelSettingsParam
+else:
+    DeepseekModelSettingsLike = DeepseekModelSettingsParam
+
+
+class GeminiThinkingConfigParam(TypedDict):
+    include_thoughts: NotRequired[bool | None]
+    """Whether to include thoughts in the model's response."""
+    thinking_budget: NotRequired[int | None]
+    """The thinking budget for the model."""
+
+
+if TYPE_CHECKING:
+    GeminiThinkingConfigLike: TypeAlias = models.GeminiThinkingConfig | GeminiThinkingConfigParam
+else:
+    GeminiThinkingConfigLike = GeminiThinkingConfigParam
+
+
+class GoogleAIModelSettingsParam(TypedDict):
+    max_output_tokens: NotRequired[int | None]
+    """The maximum number of tokens the model can generate."""
+    parallel_tool_calls: NotRequired[bool | None]
+    """Whether to enable parallel tool calling."""
+    provider_type: NotRequired[Literal["google_ai"]]
+    """The type of the provider."""
+    response_schema: NotRequired[ResponseFormatParam | None]
+    """The response schema for the model."""
+    temperature: NotRequired[float | None]
+    """The temperature of the model."""
+    thinking_config: NotRequired[GeminiThinkingConfigLike | None]
+    """The thinking configuration for the model."""
+
+
+if TYPE_CHECKING:
+    GoogleAIModelSettingsLike: TypeAlias = models.GoogleAIModelSettings | GoogleAIModelSettingsParam
+else:
+    GoogleAIModelSettingsLike = GoogleAIModelSettingsParam
+
+
+class GoogleVertexModelSettingsParam(TypedDict):
+    max_output_tokens: NotRequired[int | None]
+    """The maximum number of tokens the model can generate."""
+    parallel_tool_calls: NotRequired[bool | None]
+    """Whether to enable parallel tool calling."""
+    provider_type: NotRequired[Literal["google_vertex"]]
+    """The type of the provider."""
+    response_schema: NotRequired[ResponseFormatParam | None]
+    """The response schema for the model."""
+    temperature: NotRequired[float | None]
+    """The temperature of the model."""
+    thinking_config: NotRequired[GeminiThinkingConfigLike | None]
+    """The thinking configuration for the model."""
+
+
+if TYPE_CHECKING:
+    GoogleVertexModelSettingsLike: TypeAlias = models.GoogleVertexModelSettings | GoogleVertexModelSettingsParam
+else:
+    GoogleVertexModelSettingsLike = GoogleVertexModelSettingsParam
+
+
+class GroqModelSettingsParam(TypedDict):
+    """Groq model configuration (OpenAI-compatible)."""
+
+    max_output_tokens: NotRequired[int | None]
+    """The maximum number of tokens the model can generate."""
+    parallel_tool_calls: NotRequired[bool | None]
+    """Whether to enable parallel tool calling."""
+    provider_type: NotRequired[Literal["groq"]]
+    """The type of the provider."""
+    response_format: NotRequired[ResponseFormatParam | None]
+    """The response format for the model."""
+    temperature: NotRequired[float | None]
+    """The temperature of the model."""
+
+
+if TYPE_CHECKING:
+    GroqModelSettingsLike: TypeAlias = models.GroqModelSettings | GroqModelSettingsParam
+else:
+    GroqModelSettingsLike = GroqModelSettingsParam
+
+
+class ImageContentParam(TypedDict):
+    source: ImageSourceParam
+    """The source of the image."""
+    type: NotRequired[Literal["image"]]
+    """The type of the message."""
+
+
+if TYPE_CHECKING:
+    ImageContentLike: TypeAlias = models.ImageContent | ImageContentParam
+else:
+    ImageContentLike = ImageContentParam
+
+
+class JsonObjectResponseFormatParam(TypedDict):
+    """Response format for JSON object responses."""
+
+    type: NotRequired[Literal["json_object"]]
+    """The type of the response format."""
+
+
+if TYPE_CHECKING:
+    JsonObjectResponseFormatLike: TypeAlias = models.JsonObjectResponseFormat | JsonObjectResponseFormatParam
+else:
+    JsonObjectResponseFormatLike = JsonObjectResponseFormatParam
+
+
+class JsonSchemaResponseFormatParam(TypedDict):
+    """Response format for JSON schema-based responses."""
+
+    json_schema: Mapping[str, Any]
+    """The JSON schema of the response."""
+    type: NotRequired[Literal["json_schema"]]
+    """The type of the response format."""
+
+
+if TYPE_CHECKING:
+    JsonSchemaResponseFormatLike: TypeAlias = models.JsonSchemaResponseFormat | JsonSchemaResponseFormatParam
+else:
+    JsonSchemaResponseFormatLike = JsonSchemaResponseFormatParam
+
+
+class LettaImageParam(TypedDict):
+    file_id: str
+    """The unique identifier of the image file persisted in storage."""
+    data: NotRequired[str | None]
+    """The base64 encoded image data."""
+    detail: NotRequired[str | None]
+    """What level of detail to use when processing and understanding the image (low, high, or auto to
+    let the model decide)
+    """
+    media_type: NotRequired[str | None]
+    """The media type for the image."""
+    type: NotRequired[Literal["letta"]]
+    """The source type for the image."""
+
+
+if TYPE_CHECKING:
+    LettaImageLike: TypeAlias = models.LettaImage | LettaImageParam
+else:
+    LettaImageLike = LettaImageParam
+
+
+class MessageCreateParam(TypedDict):
+    """Request to create a message"""
+
+    content: MessageCreateContentParam
+    """The content of the message."""
+    role: Literal["user", "system", "assistant"]
+    """The role of the participant."""
+    batch_item_id: NotRequired[str | None]
+    """The id of the LLMBatchItem that this message is associated with"""
+    group_id: NotRequired[str | None]
+    """The multi-agent group that the message was sent in"""
+    name: NotRequired[str | None]
+    """The name of the participant."""
+    otid: NotRequired[str | None]
+    """The offline threading id (OTID). Set by the client to deduplicate requests. Used for idempotency
+    in background streaming mode — each message in a request must have a unique OTID. Retries of the
+    same request should reuse the same OTIDs.
+    """
+    sender_id: NotRequired[str | None]
+    """The id of the sender of the message, can be an identity id or agent id"""
+    type: NotRequired[Literal["message"]]
+    """The message type to be created."""
+
+
+if TYPE_CHECKING:
+    MessageCreateLike: TypeAlias = models.MessageCreate | MessageCreateParam
+else:
+    MessageCreateLike = MessageCreateParam
+
+
+MessageTypeParam: TypeAlias = Literal[
+    "system_message",
+    "user_message",
+    "assistant_message",
+    "reasoning_message",
+    "hidden_reasoning_message",
+    "tool_call_message",
+    "tool_return_message",
+    "approval_request_message",
+    "approval_response_message",
+    "summary_message",
+    "event_message",
+]
+
+
+class MoonshotCodingModelSettingsParam(TypedDict):
+    """Kimi Code model configuration (Anthropic-compatible)."""
+
+    effort: NotRequired[Literal["low", "medium", "high", "xhigh", "max"] | None]
+    """Effort level for supported Anthropic models (controls token spending). 'xhigh' and 'max' are
+    available on Opus 4.6+. Not setting this gives similar performance to 'high'.
+    """
+    max_output_tokens: NotRequired[int | None]
+    """The maximum number of tokens the model can generate."""
+    parallel_tool_calls: NotRequired[bool | None]
+    """Whether to enable parallel tool calling."""
+    provider_type: NotRequired[Literal["moonshot_coding"]]
+    """The type of the provider."""
+    response_format: NotRequired[ResponseFormatParam | None]
+    """The response format for the model."""
+    strict: NotRequired[bool | None]
+    """Enable strict mode for tool calling. When true, tool outputs are guaranteed to match JSON
+    schemas.
+    """
+    temperature: NotRequired[float | None]
+    """The temperature of the model."""
+    thinking: NotRequired[AnthropicThinkingLike | None]
+    """The thinking configuration for the model."""
+    verbosity: NotRequired[Literal["low", "medium", "high"] | None]
+    """Soft control for how verbose model output should be, used for GPT-5 models."""
+
+
+if TYPE_CHECKING:
+    MoonshotCodingModelSettingsLike: TypeAlias = models.MoonshotCodingModelSettings | MoonshotCodingModelSettingsParam
+else:
+    MoonshotCodingModelSettingsLike = MoonshotCodingModelSettingsParam
+
+
+class MoonshotModelSettingsParam(TypedDict):
+    """Moonshot/Kimi model configuration (OpenAI-compatible)."""
+
+    max_output_tokens: NotRequired[int | None]
+    """The maximum number of tokens the model can generate."""
+    parallel_tool_calls: NotRequired[bool | None]
+    """Whether to enable parallel tool calling."""
+    provider_type: NotRequired[Literal["moonshot"]]
+    """The type of the provider."""
+    response_format: NotRequired[ResponseFormatParam | None]
+    """The response format for the model."""
+    strict: NotRequired[bool | None]
+    """Enable strict mode for tool calling. When true, tool outputs are guaranteed to match JSON
+    schemas.
+    """
+    temperature: NotRequired[float | None]
+    """The temperature of the model."""
+
+
+if TYPE_CHECKING:
+    MoonshotModelSettingsLike: TypeAlias = models.MoonshotModelSettings | MoonshotModelSettingsParam
+else:
+    MoonshotModelSettingsLike = MoonshotModelSettingsParam
+
+
+class OmittedReasoningContentParam(TypedDict):
+    """A placeholder for reasoning content we know is present, but isn't returned by the provider (e.g.
+    OpenAI GPT-5 on ChatCompletions)
+    """
+
+    signature: NotRequired[str | None]
+    """A unique identifier for this reasoning step."""
+    type: NotRequired[Literal["omitted_reasoning"]]
+    """Indicates this is an omitted reasoning step."""
+
+
+if TYPE_CHECKING:
+    OmittedReasoningContentLike: TypeAlias = models.OmittedReasoningContent | OmittedReasoningContentParam
+else:
+    OmittedReasoningContentLike = OmittedReasoningContentParam
+
+
+class OpenAIModelSettingsParam(TypedDict):
+    max_output_tokens: NotRequired[int | None]
+    """The maximum number of tokens the model can generate."""
+    parallel_tool_calls: NotRequired[bool | None]
+    """Whether to enable parallel tool calling."""
+    provider_type: NotRequired[Literal["openai"]]
+    """The type of the provider."""
+    reasoning: NotRequired[OpenAIReasoningLike | None]
+    """The reasoning configuration for the model."""
+    response_format: NotRequired[ResponseFormatParam | None]
+    """The response format for the model."""
+    strict: NotRequired[bool | None]
+    """Enable strict mode for tool calling. When true, tool outputs are guaranteed to match JSON
+    schemas.
+    """
+    temperature: NotRequired[float | None]
+    """The temperature of the model."""
+
+
+if TYPE_CHECKING:
+    OpenAIModelSettingsLike: TypeAlias = models.OpenAIModelSettings | OpenAIModelSettingsParam
+else:
+    OpenAIModelSettingsLike = OpenAIModelSettingsParam
+
+
+class OpenAIReasoningParam(TypedDict):
+    reasoning_effort: NotRequired[Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None]
+    """The reasoning effort to use when generating text reasoning models"""
+
+
+if TYPE_CHECKING:
+    OpenAIReasoningLike: TypeAlias = models.OpenAIReasoning | OpenAIReasoningParam
+else:
+    OpenAIReasoningLike = OpenAIReasoningParam
+
+
+class OpenRouterModelSettingsParam(TypedDict):
+    """OpenRouter model configuration (OpenAI-compatible)."""
+
+    max_output_tokens: NotRequired[int | None]
+    """The maximum number of tokens the model can generate."""
+    parallel_tool_calls: NotRequired[bool | None]
+    """Whether to enable parallel tool calling."""
+    provider_type: NotRequired[Literal["openrouter"]]
+    """The type of the provider."""
+    response_format: NotRequired[ResponseFormatParam | None]
+    """The response format for the model."""
+    temperature: NotRequired[float | None]
+    """The temperature of the model."""
+
+
+if TYPE_CHECKING:
+    OpenRouterModelSettingsLike: TypeAlias = models.OpenRouterModelSettings | OpenRouterModelSettingsParam
+else:
+    OpenRouterModelSettingsLike = OpenRouterModelSettingsParam
+
+
+class ReasoningContentParam(TypedDict):
+    """Sent via the Anthropic Messages API"""
+
+    is_native: bool
+    """Whether the reasoning content was generated by a reasoner model that processed this step."""
+    reasoning: str
+    """The intermediate reasoning or thought process content."""
+    signature: NotRequired[str | None]
+    """A unique identifier for this reasoning step."""
+    type: NotRequired[Literal["reasoning"]]
+    """Indicates this is a reasoning/intermediate step."""
+
+
+if TYPE_CHECKING:
+    ReasoningContentLike: TypeAlias = models.ReasoningContent | ReasoningContentParam
+else:
+    ReasoningContentLike = ReasoningContentParam
+
+
+class RedactedReasoningContentParam(TypedDict):
+    """Sent via the Anthropic Messages API"""
+
+    data: str
+    """The redacted or filtered intermediate reasoning content."""
+    type: NotRequired[Literal["redacted_reasoning"]]
+    """Indicates this is a redacted thinking step."""
+
+
+if TYPE_CHECKING:
+    RedactedReasoningContentLike: TypeAlias = models.RedactedReasoningContent | RedactedReasoningContentParam
+else:
+    RedactedReasoningContentLike = RedactedReasoningContentParam
+
+
+class SGLangModelSettingsParam(TypedDict):
+    """SGLang model configuration (OpenAI-compatible runtime with SGLang-specific parsing)."""
+
+    max_output_tokens: NotRequired[int | None]
+    """The maximum number of tokens the model can generate."""
+    parallel_tool_calls: NotRequired[bool | None]
+    """Whether to enable parallel tool calling."""
+    provider_type: NotRequired[Literal["sglang"]]
+    """The type of the provider."""
+    reasoning: NotRequired[OpenAIReasoningLike | None]
+    """The reasoning configuration for the model."""
+    response_format: NotRequired[ResponseFormatParam | None]
+    """The response format for the model."""
+    strict: NotRequired[bool | None]
+    """Enable strict mode for tool calling. When true, tool outputs are guaranteed to match JSON
+    schemas.
+    """
+    temperature: NotRequired[float | None]
+    """The temperature of the model."""
+    tool_call_parser: NotRequired[str | None]
+    """SGLang tool call parser name (for example 'glm47', 'qwen25', or 'hermes')."""
+
+
+if TYPE_CHECKING:
+    SGLangModelSettingsLike: TypeAlias = models.SGLangModelSettings | SGLangModelSettingsParam
+else:
+    SGLangModelSettingsLike = SGLangModelSettingsParam
+
+
+class StepsFeedbackCreateParams(TypedDict):
+    """The keyword arguments of `steps.feedback.create`."""
+
+    feedback: NotRequired[Literal["positive", "negative"] | None]
+    """Whether this feedback is positive or negative Null or no value clears the feedback."""
+    tags: NotRequired[Sequence[str] | None]
+    """Feedback tags to add to the step Without this value the step keeps its tags."""
+
+
+class StepsListParams(TypedDict):
+    """The keyword arguments of `steps.list`."""
+
+    after: NotRequired[str]
+    """Cursor for pagination (step ID). Returns results relative to this ID in the specified sort
+    order. Expected format: 'step-<uuid4>'
+    """
+    agent_id: NotRequired[str]
+    """Filter by the ID of the agent that performed the step"""
+    before: NotRequired[str]
+    """Cursor for pagination (step ID). Returns results relative to this ID in the specified sort
+    order. Expected format: 'step-<uuid4>'
+    """
+    end_date: NotRequired[str]
+    """Return steps before this ISO datetime (e.g. "2025-01-29T15:01:19-08:00")"""
+    feedback: NotRequired[Literal["positive", "negative"]]
+    """Filter by feedback"""
+    has_feedback: NotRequired[bool]
+    """Filter by whether steps have feedback (true) or not (false)"""
+    limit: NotRequired[int]
+    """Maximum number of steps to return. The server's default is 50."""
+    model: NotRequired[str]
+    """Filter by the name of the model used for the step"""
+    order: NotRequired[Literal["asc", "desc"]]
+    """Sort order for steps by creation time. 'asc' for oldest first, 'desc' for newest first. The
+    server's default is 'desc'.
+    """
+    order_by: NotRequired[Literal["created_at"]]
+    """Field to sort by. The server's default is 'created_at'."""
+    project_id: NotRequired[str]
+    """Filter by the project ID that is associated with the step (cloud only)."""
+    start_date: NotRequired[str]
+    """Return steps after this ISO datetime (e.g. "2025-01-29T15:01:19-08:00")"""
+    tags: NotRequired[Sequence[str]]
+    """Filter by tags"""
+    trace_ids: NotRequired[Sequence[str]]
+    """Filter by trace ids returned by the server"""
+
+
+class StepsMessagesListParams(TypedDict):
+    """The keyword arguments of `steps.messages.list`."""
+
+    after: NotRequired[str]
+    """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
+    order. Expected format: 'message-<uuid4>'
+    """
+    before: NotRequired[str]
+    """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
+    order. Expected format: 'message-<uuid4>'
+    """
+    limit: NotRequired[int]
+    """Maximum number of messages to return. The server's default is 100."""
+    order: NotRequired[Literal["asc", "desc"]]
+    """Sort order for messages by creation time. 'asc' for oldest first, 'desc' for newest first. The
+    server's default is 'asc'.
+    """
+    order_by: NotRequired[Literal["created_at"]]
+    """Sort by field. The server's default is 'created_at'."""
+
+
+class SummarizedReasoningContentParam(TypedDict):
+    """The style of reasoning content returned by the OpenAI Responses API"""
+
+    id: str
+    """The unique identifier for this reasoning step."""
+    summary: Sequence[SummarizedReasoningContentPartLike]
+    """Summaries of the reasoning content."""
+    encrypted_content: NotRequired[str | None]
+    """The encrypted reasoning content."""
+    type: NotRequired[Literal["summarized_reasoning"]]
+    """Indicates this is a summarized reasoning step."""
+
+
+if TYPE_CHECKING:
+    SummarizedReasoningContentLike: TypeAlias = models.SummarizedReasoningContent | SummarizedReasoningContentParam
+else:
+    SummarizedReasoningContentLike = SummarizedReasoningContentParam
+
+
+class SummarizedReasoningContentPartParam(TypedDict):
+    index: int
+    """The index of the summary part."""
+    text: str
+    """The text of the summary part."""
+
+
+if TYPE_CHECKING:
+    SummarizedReasoningContentPartLike: TypeAlias = (
+        models.SummarizedReasoningContentPart | SummarizedReasoningContentPartParam
+    )
+else:
+    SummarizedReasoningContentPartLike = SummarizedReasoningContentPartParam
+
+
+class TextContentParam(TypedDict):
+    text: str
+    """The text content of the message."""
+    signature: NotRequired[str | None]
+    """Stores a unique identifier for any reasoning associated with this text content."""
+    type: NotRequired[Literal["text"]]
+    """The type of the message."""
+
+
+if TYPE_CHECKING:
+    TextContentLike: TypeAlias = models.TextContent | TextContentParam
+else:
+    TextContentLike = TextContentParam
+
+
+class TextResponseFormatParam(TypedDict):
+    """Response format for plain text responses."""
+
+    type: NotRequired[Literal["text"]]
+    """The type of the response format."""
+
+
+if TYPE_CHECKING:
+    TextResponseFormatLike: TypeAlias = models.TextResponseFormat | TextResponseFormatParam
+else:
+    TextResponseFormatLike = TextResponseFormatParam
+
+
+ResponseFormatParam: TypeAlias = TextResponseFormatLike | JsonSchemaResponseFormatLike | JsonObjectResponseFormatLike
+
+
+class TogetherModelSettingsParam(TypedDict):
+    """Together AI model configuration (OpenAI-compatible)."""
+
+    max_output_tokens: NotRequired[int | None]
+    """The maximum number of tokens the model can generate."""
+    parallel_tool_calls: NotRequired[bool | None]
+    """Whether to enable parallel tool calling."""
+    provider_type: NotRequired[Literal["together"]]
+    """The type of the provider."""
+    response_format: NotRequired[ResponseFormatParam | None]
+    """The response format for the model."""
+    temperature: NotRequired[float | None]
+    """The temperature of the model."""
+
+
+if TYPE_CHECKING:
+    TogetherModelSettingsLike: TypeAlias = models.TogetherModelSettings | TogetherModelSettingsParam
+else:
+    TogetherModelSettingsLike = TogetherModelSettingsParam
+
+
+class ToolCallContentParam(TypedDict):
+    id: str
+    """A unique identifier for this specific tool call instance."""
+    input: Mapping[str, Any]
+    """The parameters being passed to the tool, structured as a dictionary of parameter names to
+    values.
+    """
+    name: str
+    """The name of the tool being called."""
+    signature: NotRequired[str | None]
+    """Stores a unique identifier for any reasoning associated with this tool call."""
+    type: NotRequired[Literal["tool_call"]]
+    """Indicates this content represents a tool call event."""
+
+
+if TYPE_CHECKING:
+    ToolCallContentLike: TypeAlias = models.ToolCallContent | ToolCallContentParam
+else:
+    ToolCallContentLike = ToolCallContentParam
+
+
+class ToolReturnContentParam(TypedDict):
+    content: str
+    """The content returned by the tool execution."""
+    is_error: bool
+    """Indicates whether the tool execution resulted in an error."""
+    tool_call_id: str
+    """References the ID of the ToolCallContent that initiated this tool call."""
+    type: NotRequired[Literal["tool_return"]]
+    """Indicates this content represents a tool return event."""
+
+
+if TYPE_CHECKING:
+    ToolReturnContentLike: TypeAlias = models.ToolReturnContent | ToolReturnContentParam
+else:
+    ToolReturnContentLike = ToolReturnContentParam
+
+
+ContentPartParam: TypeAlias = (
+    TextContentLike
+    | ImageContentLike
+    | ToolCallContentLike
+    | ToolReturnContentLike
+    | ReasoningContentLike
+    | RedactedReasoningContentLike
+    | OmittedReasoningContentLike
+)
+
+
+InternalContentPartParam: TypeAlias = (
+    TextContentLike
+    | ImageContentLike
+    | ToolCallContentLike
+    | ToolReturnContentLike
+    | ReasoningContentLike
+    | RedactedReasoningContentLike
+    | OmittedReasoningContentLike
+    | SummarizedReasoningContentLike
+)
+
+
+ConversationMessageRequestInputParam: TypeAlias = str | Sequence[InternalContentPartParam] | None
+
+
+MessageCreateContentParam: TypeAlias = Sequence[ContentPartParam] | str
+
+
+class ToolReturnCreateParam(TypedDict):
+    """Submit tool return(s) from client-side tool execution.
+
+    This is the preferred way to send tool results back to the agent after client-side tool
+    execution. It is equivalent to sending an ApprovalCreate with tool return approvals, but
+    provides a cleaner API for the common case.
+    """
+
+    tool_returns: Sequence[ToolReturnLike]
+    """List of tool returns from client-side execution"""
+    group_id: NotRequired[str | None]
+    """The multi-agent group that the message was sent in"""
+    otid: NotRequired[str | None]
+    """The offline threading id (OTID). Set by the client to deduplicate requests. Used for idempotency
+    in background streaming mode — each message in a request must have a unique OTID. Retries of the
+    same request should reuse the same OTIDs.
+    """
+    type: NotRequired[Literal["tool_return"]]
+    """The message type to be created."""
+
+
+if TYPE_CHECKING:
+    ToolReturnCreateLike: TypeAlias = models.ToolReturnCreate | ToolReturnCreateParam
+else:
+    ToolReturnCreateLike = ToolReturnCreateParam
+
+
+MessageInputParam: TypeAlias = MessageCreateLike | ApprovalCreateLike | ToolReturnCreateLike
+"""A message to send. The server takes one without a `type` for a `MessageCreate`, which has a `role`;
+write the `type` of the two others always.
+"""
+
+
+class ToolReturnParam(TypedDict):
+    status: Literal["success", "error"]
+    tool_call_id: str
+    tool_return: ToolReturnToolReturnParam
+    """The tool return value - either a string or list of content parts (text/image)"""
+    stderr: NotRequired[Sequence[str] | None]
+    stdout: NotRequired[Sequence[str] | None]
+    type: NotRequired[Literal["tool"]]
+    """The message type to be created."""
+
+
+if TYPE_CHECKING:
+    ToolReturnLike: TypeAlias = models.ToolReturn | ToolReturnParam
+else:
+    ToolReturnLike = ToolReturnParam
+
+
+ApprovalResultParam: TypeAlias = ApprovalReturnLike | ToolReturnLike
+
+
+class UrlImageParam(TypedDict):
+    url: str
+    """The URL of the image."""
+    type: NotRequired[Literal["url"]]
+    """The source type for the image."""
+
+
+if TYPE_CHECKING:
+    UrlImageLike: TypeAlias = models.UrlImage | UrlImageParam
+else:
+    UrlImageLike = UrlImageParam
+
+
+ImageSourceParam: TypeAlias = UrlImageLike | Base64ImageLike | LettaImageLike
+
+
+UserContentPartParam: TypeAlias = TextContentLike | ImageContentLike
+
+
+ToolReturnToolReturnParam: TypeAlias = Sequence[UserContentPartParam] | str
+
+
+class XAIModelSettingsParam(TypedDict):
+    """xAI model configuration (OpenAI-compatible)."""
+
+    max_output_tokens: NotRequired[int | None]
+    """The maximum number of tokens the model can generate."""
+    parallel_tool_calls: NotRequired[bool | None]
+    """Whether to enable parallel tool calling."""
+    provider_type: NotRequired[Literal["xai"]]
+    """The type of the provider."""
+    response_format: NotRequired[ResponseFormatParam | None]
+    """The response format for the model."""
+    temperature: NotRequired[float | None]
+    """The temperature of the model."""
+
+
+if TYPE_CHECKING:
+    XAIModelSettingsLike: TypeAlias = models.XAIModelSettings | XAIModelSettingsParam
+else:
+    XAIModelSettingsLike = XAIModelSettingsParam
+
+
+class ZAIModelSettingsParam(TypedDict):
+    """Z.ai (ZhipuAI) model configuration (OpenAI-compatible)."""
+
+    max_output_tokens: NotRequired[int | None]
+    """The maximum number of tokens the model can generate."""
+    parallel_tool_calls: NotRequired[bool | None]
+    """Whether to enable parallel tool calling."""
+    provider_type: NotRequired[Literal["zai"]]
+    """The type of the provider."""
+    response_format: NotRequired[ResponseFormatParam | None]
+    """The response format for the model."""
+    temperature: NotRequired[float | None]
+    """The temperature of the model."""
+    thinking: NotRequired[ZAIThinkingLike | None]
+    """The thinking configuration for GLM-4.5+ models."""
+
+
+if TYPE_CHECKING:
+    ZAIModelSettingsLike: TypeAlias = models.ZAIModelSettings | ZAIModelSettingsParam
+else:
+    ZAIModelSettingsLike = ZAIModelSettingsParam
+
+
+ModelSettingsParam: TypeAlias = (
+    OpenAIModelSettingsLike
+    | SGLangModelSettingsLike
+    | AnthropicModelSettingsLike
+    | GoogleAIModelSettingsLike
+    | GoogleVertexModelSettingsLike
+    | AzureModelSettingsLike
+    | XAIModelSettingsLike
+    | MoonshotModelSettingsLike
+    | ZAIModelSettingsLike
+    | MoonshotCodingModelSettingsLike
+    | GroqModelSettingsLike
+    | DeepseekModelSettingsLike
+    | TogetherModelSettingsLike
+    | BedrockModelSettingsLike
+    | BasetenModelSettingsLike
+    | OpenRouterModelSettingsLike
+    | ChatGPTOAuthModelSettingsLike
+)
+
+
+class ZAIThinkingParam(TypedDict):
+    clear_thinking: NotRequired[bool | None]
+    """If False, preserved thinking is used (recommended for agents)."""
+    type: NotRequired[Literal["enabled", "disabled"] | None]
+    """Whether thinking is enabled or disabled."""
+
+
+if TYPE_CHECKING:
+    ZAIThinkingLike: TypeAlias = models.ZAIThinking | ZAIThinkingParam
+else:
+    ZAIThinkingLike = ZAIThinkingParam

@@ -53,7 +53,7 @@ class Request:
     method: str
     path: str
     query: list[QueryPair] = field(factory=list[QueryPair])
-    body: dict[str, Any] | None = None
+    body: Any = None
     headers: Mapping[str, str] = NO_HEADERS
 
 

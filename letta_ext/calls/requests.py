@@ -187,6 +187,8 @@ def make_call(
     query += [pair for name, value in {**config.query, **extra_query}.items() for pair in query_pairs(name, value)]
     if extra_body := mapping("extra_body", options.get("extra_body")):
         check_json("extra_body", extra_body)
+        if body is not None and not isinstance(body, dict):
+            raise TypeError(f"extra_body must be absent: the body of {operation.id} is not an object")
         body = {**(body or {}), **to_json_value(extra_body)}
     if extra_headers := mapping("extra_headers", options.get("extra_headers")):
         check_headers(extra_headers)

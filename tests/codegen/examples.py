@@ -75,6 +75,8 @@ def run_everything(data: dict[str, Any], api: ModuleType) -> int:
         request = module.build_request(*ids, **given)
         if operation.body is not None:
             assert to_json_value(request.body) == {a.wire: given[a.name] for a in operation.at("body")}
+        for argument in operation.at("content"):
+            assert to_json_value(request.body) == given[argument.name]
         if operation.answer is not None:
             value = example(operation.answer, schemas)
             assert to_json_value(module.decode_response(value)) == value

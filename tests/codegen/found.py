@@ -96,7 +96,39 @@ def _mutual() -> dict[str, Any]:
     return document(schemas, {"/send": {"post": send}})
 
 
+def _bodies() -> dict[str, Any]:
+    """Bodies that are not one object, each of which is one argument."""
+    bodies: dict[str, Any] = {
+        "array": {"type": "array", "items": ref("Thing")},
+        "string": STRING,
+        "map": {"type": "object", "additionalProperties": ref("Thing")},
+        "any": {},
+        "null": {"anyOf": [{"type": "array", "items": DATED}, NULL]},
+        "union": tagged("kind", cat="Cat", dog="Dog"),
+        "inline": {"anyOf": [ref("Thing"), {"type": "array", "items": STRING}]},
+    }
+    kind = {"name": "body", "in": "query", "schema": STRING}
+    sends = {
+        f"/{name}": {
+            "post": operation(f"things.{name}", requestBody=takes(each) | {"required": name < "m"}, parameters=[kind])
+        }
+        for name, each in bodies.items()
+    }
+    schemas = {"Thing": obj("at", at=DATED), "Cat": CAT, "Dog": obj("kind", kind={"const": "dog"}, at=DATED)}
+    return document(schemas, sends)
+
+
+def _one_name() -> dict[str, Any]:
+    """Arguments of one name in all parts of a request."""
+    places = {"path": STRING, "query": {"type": "integer"}, "header": {"type": "boolean"}}
+    parameters = [{"name": "p", "in": at, "required": True, "schema": each} for at, each in places.items()]
+    send = operation("things.send", parameters=parameters, requestBody=takes(obj("p", p={"type": "number"})))
+    return document(paths={"/x/{p}": {"post": send}})
+
+
 FOUND: dict[str, Feature] = {
+    "bodies that are not one object": Feature(_bodies(), {"Thing": [{"at": INSTANT}]}),
+    "arguments of one name": Feature(_one_name(), {}),
     "unions that hold each other": Feature(
         _mutual(),
         {

@@ -100,6 +100,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "#/components/schemas/T",
     ),
     "reference to nothing": (document({"T": obj("", a=ref("No"))}), "#/components/schemas/T/properties/a"),
+    "component that refers to nothing": (
+        document({"T": ref("No"), "U": obj("", t=ref("T"))}),
+        "#/components/schemas/T",
+    ),
     "reference elsewhere": (
         document({"T": obj("", a={"$ref": "other.yaml#/T"})}),
         "#/components/schemas/T/properties/a",
@@ -169,7 +173,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         document(paths={"/x": {"post": operation("a.b", requestBody={"content": {"multipart/form-data": {}}})}}),
         "#/paths/~1x/post/requestBody",
     ),
-    "body that is no object": (body({"type": "array", "items": STRING}), "#/paths/~1x/post/requestBody"),
     "two answers": (
         body(ref("A"), responses=answers(STRING) | {"201": {"description": ""}}),
         "#/paths/~1x/post/responses",

@@ -32,6 +32,7 @@ from tests.codegen.building import (
     takes,
 )
 from tests.codegen.features import Feature
+from tests.codegen.features import INSTANT
 from tests.codegen.found import ALL
 from tests.proof.figures import FULL, figure
 
@@ -119,6 +120,39 @@ def test_parameters_of_every_kind_are_sent_where_they_belong(feature_package: Ca
         assert str(seen[0].url) == "http://s/things/i/of/1/?needed=1"
         with pytest.raises(TypeError, match="needed"):
             module.build_request("a", 1)
+
+
+def test_body_that_is_not_one_object_is_one_argument(feature_package: Callable[[str], Path]) -> None:
+    """Such a body is sent as it is given, models in it as their JSON; without the argument nothing is sent."""
+    with imported(feature_package("bodies that are not one object")) as api:
+        models = sys.modules[f"{api.__name__}.models"]
+        build = {
+            name: sys.modules[f"{api.__name__}.api.things.things_{name}"].build_request
+            for name in ("array", "string", "map", "null", "union", "inline")
+        }
+        thing = models.Thing.from_dict({"at": INSTANT})
+        assert build["array"](body=[thing, {"at": INSTANT}]).body == [{"at": INSTANT}] * 2
+        assert build["map"](body={"a": thing}).body == {"a": {"at": INSTANT}}
+        assert build["string"](body="x", body_="q").body == "x"
+        assert build["string"](body="x", body_="q").query == [("body", "q")]
+        assert build["union"](body=models.Dog(kind="dog")).body == {"kind": "dog"}
+        assert build["inline"](body=["x"]).body == ["x"]
+        assert build["null"]().body is None
+        with pytest.raises(TypeError, match="body"):
+            build["array"]()
+
+
+def test_arguments_of_one_name_are_told_apart_by_their_places(feature_package: Callable[[str], Path]) -> None:
+    """The first has the name, the others the part of the request behind it."""
+    with imported(feature_package("arguments of one name")) as api:
+        build_request = sys.modules[f"{api.__name__}.api.things.things_send"].build_request
+        request = build_request("a", p_query=7, p_header=True, p_body=0.5)
+    assert (request.path, request.query, dict(request.headers), request.body) == (
+        "/x/a",
+        [("p", "7")],
+        {"p": "true"},
+        {"p": 0.5},
+    )
 
 
 def test_answers_of_every_kind(feature_package: Callable[[str], Path]) -> None:

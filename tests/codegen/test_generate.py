@@ -153,6 +153,39 @@ def test_a_warning_of_the_parser_fails_the_run(tmp_path: Path, monkeypatch: pyte
         make(document(paths={"/x": {"get": operation()}}), tmp_path)
 
 
+def test_failure_of_the_parser_has_the_place_of_an_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that openapi-python-client raises on an operation is a fault of that operation."""
+    real = EndpointCollection.from_data
+
+    def fails(**arguments: Any) -> Any:
+        if UntrustedString("/y") in arguments["data"]:
+            raise ZeroDivisionError("dubious")
+        return real(**arguments)
+
+    monkeypatch.setattr(EndpointCollection, "from_data", fails)
+    paths = {"/x": {"get": operation()}, "/y": {"get": operation("things.other")}}
+    with pytest.raises(SpecErrors, match="makes openapi-python-client fail: ZeroDivisionError: 'dubious'") as caught:
+        read(document(paths=paths))
+    assert [fault.place for fault in caught.value.faults] == ["#/paths/~1y/get"]
+
+
+def test_failure_of_the_parser_has_the_places_of_components(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of components on which openapi-python-client raises an exception, those are named that it is about."""
+    real = parser.build_schemas
+
+    def fails(*, components: Any, **arguments: Any) -> Any:
+        if any(UntrustedString(name) in components for name in ("B", "D")):
+            raise UnboundLocalError("dubious")
+        return real(components=components, **arguments)
+
+    monkeypatch.setattr(parser, "build_schemas", fails)
+    schemas = {"A": obj("", b=ref("B"), c=ref("C")), "B": obj("", a=ref("A")), "C": obj("", x=STRING), "D": STRING}
+    with pytest.raises(SpecErrors, match="makes openapi-python-client fail: UnboundLocalError: 'dubious'") as caught:
+        read(document(schemas))
+    assert {fault.place for fault in caught.value.faults} >= {"#/components/schemas/D"}
+    assert "#/components/schemas/C" not in {fault.place for fault in caught.value.faults}
+
+
 def test_without_the_parser_there_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Operations and components come from openapi-python-client: without one of them generation fails."""
     data = document({"A": obj("", a=STRING)}, {"/x": {"get": operation(responses=answers(ref("A")))}})

@@ -11,15 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import models
 
-
 from collections.abc import Sequence
 from typing import Literal, NotRequired, TypeAlias, TypedDict
-
-
-class ThingsRetrieveParams(TypedDict):
-    """The keyword arguments of `things.retrieve`."""
-
-    fields: NotRequired[Sequence[str]]
 
 
 class CatParam(TypedDict):
@@ -55,3 +48,9 @@ class ThingsCreateParams(TypedDict):
     name: str
     """What it is called."""
     pets: NotRequired[Sequence[PetParam]]
+
+
+class ThingsRetrieveParams(TypedDict):
+    """The keyword arguments of `things.retrieve`."""
+
+    fields: NotRequired[Sequence[str]]
