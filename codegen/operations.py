@@ -11,6 +11,8 @@ from openapi_python_client.parser.openapi import Endpoint
 from openapi_python_client.parser.properties import ModelProperty
 from openapi_python_client.parser.properties.list_property import ListProperty
 from openapi_python_client.parser.properties.union import UnionProperty
+from openapi_python_client.parser.responses import Response
+from openapi_python_client.schema.untrusted_string import UntrustedString
 
 from codegen.docs import noted
 from codegen.document import Document, Parameter, escape, ref_name
@@ -109,6 +111,7 @@ class Operation:
         template: the path with its placeholders under the names that the arguments have in Python.
         result: the type of the JSON answer, or None where there is none.
         answer: its schema.
+        responses: The description of each documented response, by its status.
         body: The component whose properties are arguments, or None where it sends no such body.
     """
 
@@ -122,6 +125,7 @@ class Operation:
     arguments: list[Argument]
     result: Type | None
     answer: Any
+    responses: dict[str, str]
     repeat: str
     page: Page | None
     stream: Stream | None
@@ -211,12 +215,10 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
     drafts = [evolve(a, name=a.wire.lower()) if a.place == "header" else a for a in (*parameters, *body)]
     taken: set[str] = set()
     for number, draft in enumerate(drafts):
-        if draft.name in taken:  # as another argument, in another part of the request
-            drafts[number] = evolve(draft, name=f"{draft.name}_{draft.place}")
+        while drafts[number].name in taken:  # by an argument in another part of the request
+            drafts[number] = evolve(draft, name=f"{drafts[number].name}_{draft.place}")
         taken.add(drafts[number].name)
     names = identifiers((a.name for a in drafts), RESERVED)
-    if len(names) != len(drafts):
-        raise SpecError(place, "has two arguments of the same name, in different parts of the request")
     arguments = [evolve(a, name="body" if a.place == "content" else names[a.name]) for a in drafts]
     result, schema = _result(source, endpoint, document, reader)
     return Operation(
@@ -230,6 +232,7 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
         arguments=arguments,
         result=result,
         answer=schema,
+        responses={each.status_code.pattern: _description(each) for each in endpoint.responses},
         repeat=_repeat(data, place),
         page=_page(data.get("x-letta-page"), parameters, f"{place}/x-letta-page"),
         stream=_stream(source, document, reader, body, ids),
@@ -290,6 +293,12 @@ def _parameter(parameter: Parameter, node: Node, reader: TypeReader) -> Argument
 def text_of(data: Any, word: str) -> str:
     """Return what a schema, which may be `true`, says under a word."""
     return str(data.get(word, "")) if isinstance(data, dict) else ""
+
+
+def _description(response: Response) -> str:
+    """What a response means, which the parser has dereferenced."""
+    text: object = getattr(response.data, "description", "")
+    return text.get_untrusted_value() if isinstance(text, UntrustedString) else str(text)
 
 
 def _notes(data: Any, place: str) -> str:

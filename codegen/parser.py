@@ -134,7 +134,7 @@ def parse(document: Document) -> Parsed:
         openapi = oai.OpenAPI.model_validate(preparation.data)
     except ValidationError as fault:
         raise SpecErrors(_invalid(document, preparation, fault)) from None
-    with _wire_names():
+    with _without_checks():
         return _parse(document, preparation, openapi, config)
 
 
@@ -231,19 +231,24 @@ def _class(name: str) -> tuple[ClassName, PythonIdentifier]:
 
 
 @contextmanager
-def _wire_names() -> Generator[None]:
-    """Keep the parser from refusing names that are alike in snake_case.
+def _without_checks() -> Generator[None]:
+    """Keep the parser from refusing what is understood here.
 
-    Attributes and arguments are called as on the wire here (`names.identifiers`), which tells such names apart.
+    It refuses names that are alike in snake_case: attributes and arguments are called as on the wire here
+    (`names.identifiers`), which tells such names apart. It refuses dates, literals and untyped values in headers, of
+    which `operations.py` refuses those that have no form there.
     """
     conflict, check = model_property._resolve_naming_conflict, Endpoint._check_parameters_for_conflicts
+    locations = PropertyProtocol._allowed_locations
     model_property._resolve_naming_conflict = lambda first, second, config: None
     Endpoint._check_parameters_for_conflicts = lambda self, **_: self  # type: ignore[method-assign]
+    PropertyProtocol._allowed_locations = locations | {oai.ParameterLocation.HEADER}
     try:
         yield
     finally:
         model_property._resolve_naming_conflict = conflict
         Endpoint._check_parameters_for_conflicts = check  # type: ignore[method-assign]
+        PropertyProtocol._allowed_locations = locations
 
 
 class Preparation:

@@ -133,7 +133,7 @@ def read_resources(document: Document, operations: Sequence[Operation], mixins: 
             documentation=tags.get(path) or f"What is below `client.{path}`.",
             mixin=(mixins / f"{path.replace('.', '_')}.py").is_file(),
             children=[make(other) for other in paths if other.rpartition(".")[0] == path],
-            methods=[_method(o, document) for o in operations if o.id.rpartition(".")[0] == path],
+            methods=[_method(o) for o in operations if o.id.rpartition(".")[0] == path],
         )
 
     return [make(path) for path in paths if "." not in path]
@@ -192,7 +192,7 @@ def _model_import(item: Import) -> str:
     return f"from letta_api.{item.kind} import {item.name}"
 
 
-def _method(operation: Operation, document: Document) -> Method:
+def _method(operation: Operation) -> Method:
     stream, result = operation.stream, operation.result
     ids = operation.at("path")
     written = result.written if result else "None"
@@ -210,7 +210,7 @@ def _method(operation: Operation, document: Document) -> Method:
         switch=stream.switch or "" if stream else "",
         streams=stream.default if stream else False,
         has_stream=stream is not None,
-        documentation=_documentation(operation, document),
+        documentation=_documentation(operation),
     )
 
 
@@ -219,7 +219,7 @@ def _endpoint(operation_id: str) -> str:
     return f"api.{tag}.{module_name(operation_id)}"
 
 
-def _documentation(operation: Operation, document: Document) -> str:
+def _documentation(operation: Operation) -> str:
     parts = [operation.description or operation.summary or f"Call `{operation.id}`."]
     parts += [operation.notes, f"Documented as `{operation.method} {operation.path}`."]
     arguments = [(a.name, a.documentation or "See the API documentation.") for a in operation.arguments]
@@ -228,22 +228,21 @@ def _documentation(operation: Operation, document: Document) -> str:
     variable = "arguments" if operation.options else "options"
     arguments.append((f"**{variable}", OPTIONS))
     sections: list[Section] = [("Args", arguments)]
-    if returned := _returned(operation, document):
+    if returned := _returned(operation):
         sections.append(("Returns", [(returned, "")]))
-    sections.append(("Raises", [*_raised(operation, document), *ALWAYS_RAISED]))
+    sections.append(("Raises", [*_raised(operation), *ALWAYS_RAISED]))
     return docstring("\n\n".join(part for part in parts if part), 8, sections)
 
 
-def _returned(operation: Operation, document: Document) -> str:
+def _returned(operation: Operation) -> str:
     if operation.page:
         return "The first page. Iterate it for the items of all pages."
-    responses = _responses(operation, document)
-    return next((text for code, text in responses.items() if code.startswith("2")), "")
+    return next((text for code, text in operation.responses.items() if code.startswith("2")), "")
 
 
-def _raised(operation: Operation, document: Document) -> list[tuple[str, str]]:
+def _raised(operation: Operation) -> list[tuple[str, str]]:
     found = [("ListChangedError", "If the list changes so that items could be lost.")] if operation.page else []
-    for code, text in _responses(operation, document).items():
+    for code, text in operation.responses.items():
         if code == "409":
             found += [
                 ("ConversationBusyError", "If another run holds the conversation."),
@@ -252,10 +251,3 @@ def _raised(operation: Operation, document: Document) -> list[tuple[str, str]]:
         elif code in ERRORS:
             found.append((ERRORS[code], text))
     return found
-
-
-def _responses(operation: Operation, document: Document) -> dict[str, str]:
-    """What each response means, by its status."""
-    data = document.data["paths"][operation.path][operation.method.lower()]
-    found = {code: document.deref(each, operation.place) for code, each in data.get("responses", {}).items()}
-    return {code: str(each.get("description", "")) for code, each in found.items()}

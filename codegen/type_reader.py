@@ -90,6 +90,7 @@ class TypeReader:
         self.document = document
         self.parsed = parsed
         self._within: list[str] = []
+        self._maps: set[str] = set()
         self._asked: set[str] = set()
 
     def kind(self, name: str) -> Kind:
@@ -283,7 +284,7 @@ class TypeReader:
                 written = [value for value in schema.get("enum", ()) if value in node.values]
                 return literal_type(written or sorted(node.values, key=str), closed=False)
             case ListProperty():
-                return array_of(self.read(node.inner_property, schema.get("items", True), f"{place}/items"))
+                return array_of(self.read(node.inner_property, *_inside(schema, "items", place)))
             case ModelProperty():
                 model = self.resolve(node)
                 if self.fields(model):
@@ -291,12 +292,17 @@ class TypeReader:
                     if name in self.parsed.components:
                         return self._component(name)
                     raise SpecError(place, "is an object with properties that has no name")
-                values = getattr(model, "additional_properties", None)
+                values, name = getattr(model, "additional_properties", None), str(node.class_info.name)
                 if values is None:
                     return map_of(ANY)
-                return map_of(
-                    self.read(values, schema.get("additionalProperties", True), f"{place}/additionalProperties")
-                )
+                if name in self._maps:
+                    raise SpecError(place, "is a map of itself; give the recursion an object to go through")
+                self._maps.add(name)
+                try:
+                    item = self.read(values, *_inside(schema, "additionalProperties", place))
+                finally:
+                    self._maps.discard(name)
+                return map_of(item)
             case AnyProperty() | NoneProperty():
                 return _mixed_literals(schema["enum"], place) if is_mixed(schema.get("enum")) else ANY
             case _:
@@ -356,6 +362,11 @@ def _mixed_literals(values: list[Any], place: str) -> Type:
 def _wraps(schema: Schema) -> bool:
     """Whether a schema stands for its only member."""
     return any(len(schema.get(word, ())) == 1 for word in ("allOf", "anyOf", "oneOf")) and "properties" not in schema
+
+
+def _inside(schema: Schema, word: str, place: str) -> tuple[Any, str]:
+    """The schema under a word and its place, which is that of a union where only the parser tells its members."""
+    return (schema[word], f"{place}/{word}") if word in schema else (True, place)
 
 
 def _alternatives(schema: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -97,12 +98,13 @@ def imported(package: Path) -> Iterator[ModuleType]:
             del sys.modules[name]
 
 
-def checked(tool: str, folder: Path) -> str:
-    """What mypy or pyright, both strict, conclude on a folder. Anything but no error is a failure."""
+def checked(tool: str, folder: Path, *only: str) -> str:
+    """What mypy or pyright, both strict, conclude on a folder, or on some paths in it. An error is a failure."""
     pytest.importorskip(tool)
-    (folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "pythonVersion": "3.11"}')
+    settings = {"typeCheckingMode": "strict", "pythonVersion": "3.11", "include": only or ["."]}
+    (folder / "pyrightconfig.json").write_text(json.dumps(settings))
     options = {
-        "mypy": ["--strict", "--no-incremental", "--config-file=", "."],
+        "mypy": ["--strict", "--no-incremental", "--config-file=", *(only or ["."])],
         "pyright": ["--pythonpath", sys.executable, "--project", "."],
     }
     command = [sys.executable, "-m", tool, *options[tool]]

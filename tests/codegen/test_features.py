@@ -31,8 +31,7 @@ from tests.codegen.building import (
     tagged,
     takes,
 )
-from tests.codegen.features import Feature
-from tests.codegen.features import INSTANT
+from tests.codegen.features import INSTANT, Feature
 from tests.codegen.found import ALL
 from tests.proof.figures import FULL, figure
 

@@ -10,7 +10,7 @@ import datamodel_code_generator as dcg
 import pytest
 from openapi_python_client.parser.errors import ParseError
 from openapi_python_client.parser.openapi import EndpointCollection
-from openapi_python_client.parser.properties import Parameters, Schemas, model_property
+from openapi_python_client.parser.properties import Parameters, Schemas, build_schemas, model_property
 from openapi_python_client.schema.untrusted_string import UntrustedString
 
 from codegen import parser
@@ -171,7 +171,7 @@ def test_failure_of_the_parser_has_the_place_of_an_operation(monkeypatch: pytest
 
 def test_failure_of_the_parser_has_the_places_of_components(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of components on which openapi-python-client raises an exception, those are named that it is about."""
-    real = parser.build_schemas
+    real = build_schemas
 
     def fails(*, components: Any, **arguments: Any) -> Any:
         if any(UntrustedString(name) in components for name in ("B", "D")):

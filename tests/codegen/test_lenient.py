@@ -13,7 +13,7 @@ from codegen.__main__ import main
 from codegen.faults import SpecError, SpecErrors
 from codegen.lenient import is_schema, relax
 from codegen.pipeline import read
-from tests.codegen.building import STRING, answers, document, imported, make, obj, operation, ref, takes
+from tests.codegen.building import STRING, answers, document, imported, make, obj, operation, ref
 from tests.codegen.refused import REFUSED
 
 SCHEMA_FREE = {"no operationId", "operationId twice", "operationIds alike", "properties that are a list"}
@@ -47,7 +47,7 @@ def test_the_smallest_piece_goes(tmp_path: Path) -> None:
                     ],
                 )
             },
-            "/b": {"post": operation("things.b", requestBody=takes({"type": "array", "items": STRING}))},
+            "/b": {"post": operation("things.b", requestBody={"content": {"multipart/form-data": {}}})},
         },
     )
     package, result = make(data, tmp_path, lenient=True)
