@@ -20,7 +20,7 @@ from ..errors import APIError, LettaError
 from ..hooks import Hooks
 from ..limits import ResponseLimits, StreamLimits
 from ..retry import Repeat, RetryPolicy
-from ..shapes import is_array
+from ..shapes import is_array, is_object
 from ..watching.redaction import merged
 from ..watching.watch import SILENT, Watch
 from . import codec
@@ -187,7 +187,7 @@ def make_call(
     query += [pair for name, value in {**config.query, **extra_query}.items() for pair in query_pairs(name, value)]
     if extra_body := mapping("extra_body", options.get("extra_body")):
         check_json("extra_body", extra_body)
-        if body is not None and not isinstance(body, dict):
+        if body is not None and not is_object(body):
             raise TypeError(f"extra_body must be absent: the body of {operation.id} is not an object")
         body = {**(body or {}), **to_json_value(extra_body)}
     if extra_headers := mapping("extra_headers", options.get("extra_headers")):

@@ -49,8 +49,15 @@ def calls(address: str) -> list[object]:
         assert_type(box, Box)
         made = client.boxes.create(label="new")
         assert_type(made, Box)
+        replaced = client.boxes.replace(body=[made, {"id": "box-7", "label": "newer"}])
+        assert_type(replaced, list[Box])
         stream = client.boxes.events.stream("box-1")
         assert_type(stream, Stream)
+        refused = ""
+        try:
+            client.boxes.replace(body=[], extra_body={"a": 1})
+        except TypeError as fault:
+            refused = str(fault)
         raw = client.boxes.with_raw_response.retrieve("box-3")
         assert_type(raw, RawResponse[Box])
         with client.with_streaming_response.boxes.retrieve("box-3") as unread:
@@ -59,8 +66,9 @@ def calls(address: str) -> list[object]:
         raw_page = client.with_raw_response.boxes.list(limit=2).parse()
         assert_type(raw_page, SyncPage[Box])
         events = [type(event).__name__ for event in stream]
-        found: list[object] = [[each.id for each in page], box.label, made.label, events]
-        return [*found, raw.http_response.status_code, raw.parse().id, parsed.id, [each.id for each in raw_page]]
+        found: list[object] = [[each.id for each in page], box.label, [each.label for each in replaced], events]
+        ids = [each.id for each in raw_page]
+        return [*found, raw.http_response.status_code, raw.parse().id, parsed.id, ids, refused]
 
 
 async def async_calls(address: str) -> list[object]:
@@ -71,8 +79,15 @@ async def async_calls(address: str) -> list[object]:
         assert_type(box, Box)
         made = await client.boxes.create(label="new")
         assert_type(made, Box)
+        replaced = await client.boxes.replace(body=[made, {"id": "box-7", "label": "newer"}])
+        assert_type(replaced, list[Box])
         stream = await client.boxes.events.stream("box-1")
         assert_type(stream, AsyncStream)
+        refused = ""
+        try:
+            await client.boxes.replace(body=[], extra_body={"a": 1})
+        except TypeError as fault:
+            refused = str(fault)
         raw = await client.boxes.with_raw_response.retrieve("box-3")
         assert_type(raw, AsyncRawResponse[Box])
         async with client.with_streaming_response.boxes.retrieve("box-3") as unread:
@@ -80,9 +95,9 @@ async def async_calls(address: str) -> list[object]:
             assert_type(parsed, Box)
         raw_page = await (await client.with_raw_response.boxes.list(limit=2)).parse()
         events = [type(event).__name__ async for event in stream]
-        found: list[object] = [[each.id async for each in page], box.label, made.label, events]
+        found: list[object] = [[each.id async for each in page], box.label, [each.label for each in replaced], events]
         ids = [each.id async for each in raw_page]
-        return [*found, raw.http_response.status_code, (await raw.parse()).id, parsed.id, ids]
+        return [*found, raw.http_response.status_code, (await raw.parse()).id, parsed.id, ids, refused]
 
 
 if __name__ == "__main__":
@@ -91,7 +106,7 @@ if __name__ == "__main__":
 
 
 def with_boxes() -> dict[str, Any]:
-    """The document with one more resource: a list with pages, one item, a new item, and a stream."""
+    """The document with one more resource: a list with pages, an item, a new item, all items, and a stream."""
     data = load(SPEC)
     id_ = {"name": "box_id", "in": "path", "required": True, "schema": STRING}
     queries = {"after": STRING, "before": STRING, "limit": {"type": "integer"}, "order": {"enum": ["asc", "desc"]}}
@@ -115,6 +130,8 @@ def with_boxes() -> dict[str, Any]:
         | {"x-letta-page": page, "x-letta-repeat": "always"},
         "post": operation("boxes.create", tags=["boxes"], requestBody=takes(obj("label", label=STRING)))
         | {"responses": answers(ref("Box"))},
+        "put": operation("boxes.replace", tags=["boxes"], requestBody=takes({"type": "array", "items": ref("Box")}))
+        | {"responses": answers({"type": "array", "items": ref("Box")})},
     }
     get = operation("boxes.retrieve", tags=["boxes"], parameters=[id_], responses=answers(ref("Box")))
     data["paths"]["/v1/boxes/{box_id}"] = {"get": get | {"x-letta-repeat": "always"}}
@@ -145,6 +162,9 @@ class _Boxes(BaseHTTPRequestHandler):
             return self._answer({"id": "box-6", **json.loads(body)})
         events = "".join(f"data: {json.dumps(event)}\n\n" for event in EVENTS) + "data: [DONE]\n\n"
         return self._answer(events.encode(), "text/event-stream")
+
+    def do_PUT(self) -> None:
+        self._answer(self.rfile.read(int(self.headers["Content-Length"])))
 
     def _answer(self, value: Any, kind: str = "application/json") -> None:
         body = value if isinstance(value, bytes) else json.dumps(value).encode()
@@ -193,7 +213,9 @@ def test_new_operations_are_methods_of_both_clients(tree: Path, address: str) ->
     )
     assert done.returncode == 0, done.stderr
     ids, events = [box["id"] for box in BOXES], ["AssistantMessage", "LettaStopReason", "LettaUsageStatistics"]
-    assert json.loads(done.stdout) == [[ids, "number 3", "new", events, 200, "box-3", "box-3", ids]] * 2
+    refused = "extra_body must be absent: the body of boxes.replace is not an object"
+    side = [ids, "number 3", ["new", "newer"], events, 200, "box-3", "box-3", ids, refused]
+    assert json.loads(done.stdout) == [side, side]
 
 
 @pytest.mark.proof
