@@ -11,7 +11,8 @@
 
 :class:`EmbeddedServer` listens on loopback; :func:`create_app` is the same as an ASGI application. What the agent
 answers is decided by ``server.script``, and where that is empty by the user's message (see
-:mod:`letta_ext.testing.script`); what goes wrong on the way by ``server.faults`` (see :mod:`letta_ext.testing.faults`).
+:mod:`letta_ext.testing.engine.script`); what goes wrong on the way by ``server.faults`` (see
+:mod:`letta_ext.testing.network.faults`).
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from typing import TYPE_CHECKING
 from letta_api._lazy import lazy as _lazy
 
 if TYPE_CHECKING:
-    from .agent import Call, ToolAnswer, Turn, Usage
-    from .app import create_app
-    from .clock import Clock, SystemClock, TickingClock
-    from .faults import (
+    from .api.app import create_app
+    from .engine.agent import Call, ToolAnswer, Turn, Usage
+    from .engine.runs import Keepalive
+    from .engine.script import Rule, Script
+    from .network.faults import (
         Answer,
         BadChunk,
         Cut,
@@ -44,13 +46,12 @@ if TYPE_CHECKING:
         UnusedFaultError,
         WrongType,
     )
-    from .ids import IdSource
-    from .runs import Keepalive
-    from .scenes import DOCUMENTED_STEP, Scene, Stage, build
-    from .script import Rule, Script
-    from .server import EmbeddedServer
-    from .state import State
-    from .traffic import Received, SpecificationError
+    from .network.server import EmbeddedServer
+    from .network.traffic import Received, SpecificationError
+    from .scenarios.scenes import DOCUMENTED_STEP, Scene, Stage, build
+    from .store.clock import Clock, SystemClock, TickingClock
+    from .store.ids import IdSource
+    from .store.state import State
 
 __all__ = [
     "DOCUMENTED_STEP",
@@ -94,20 +95,20 @@ __all__ = [
 
 # Where the names are. Each module is loaded when a name of its is first asked for.
 _NAMES = {
-    "agent": "Call ToolAnswer Turn Usage",
-    "app": "create_app",
-    "clock": "Clock SystemClock TickingClock",
-    "faults": (
+    "engine.agent": "Call ToolAnswer Turn Usage",
+    "api.app": "create_app",
+    "store.clock": "Clock SystemClock TickingClock",
+    "network.faults": (
         "Answer BadChunk Cut ExtraFields Fault Faults LostAnswer LostRequest Malformed Redirect Refuse Slow Stall Trim "
         "UnknownMessage UnusedFaultError WrongType"
     ),
-    "ids": "IdSource",
-    "runs": "Keepalive",
-    "scenes": "DOCUMENTED_STEP Scene Stage build",
-    "script": "Rule Script",
-    "server": "EmbeddedServer",
-    "state": "State",
-    "traffic": "Received SpecificationError",
+    "store.ids": "IdSource",
+    "engine.runs": "Keepalive",
+    "scenarios.scenes": "DOCUMENTED_STEP Scene Stage build",
+    "engine.script": "Rule Script",
+    "network.server": "EmbeddedServer",
+    "store.state": "State",
+    "network.traffic": "Received SpecificationError",
 }
 if not TYPE_CHECKING:  # a type checker would take any name for one that is here
     __getattr__, __dir__, _ = _lazy(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import TypeGuard, TypeVar
 
-from .validation import is_object
+from .api.validation import is_object
 
 T = TypeVar("T")
 

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from . import arguments
-from .app import create_app
-from .clock import SystemClock
+from .api.app import create_app
 from .console import Console
-from .scenes import SCENES, staged
-from .serving import Server, check_host, check_port, listen, url_of
-from .traffic import Received, RequestLog
+from .network.serving import Server, check_host, check_port, listen, url_of
+from .network.traffic import Received, RequestLog
+from .scenarios.scenes import SCENES
+from .scenarios.staging import staged
+from .store.clock import SystemClock
 
 T = TypeVar("T", int, float)
 

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from letta_ext.testing import faults
-from letta_ext.testing.faults import Fault
+from letta_ext.testing.network import faults
+from letta_ext.testing.network.faults import Fault
 
 from .mutating import ODD, Reply
 from .playing import Deck

@@ -10,7 +10,7 @@ import pytest
 
 from letta_ext import AsyncLetta, Letta, LettaError
 from letta_ext.testing import EmbeddedServer
-from letta_ext.testing.agent import Call, Turn
+from letta_ext.testing.engine.agent import Call, Turn
 
 from ..ext.interruptions import async_interrupted, interrupted
 from .figures import FULL, figure, sample

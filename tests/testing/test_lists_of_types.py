@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from letta_api.enums import MessageType
-from letta_ext.testing.content import _PARTS, _SOURCES
-from letta_ext.testing.document import source
-from letta_ext.testing.requests import COMPACTION_MODES
+from letta_ext.testing.api.content import _PARTS, _SOURCES
+from letta_ext.testing.api.document import source
+from letta_ext.testing.api.requests import COMPACTION_MODES
 
 from .conftest import Talk
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from letta_ext.testing import EmbeddedServer, Keepalive, TickingClock
-from letta_ext.testing.runs import Journal
+from letta_ext.testing.engine.runs import Journal
 
 from .conftest import Talk, parse_events
 

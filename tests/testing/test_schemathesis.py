@@ -33,7 +33,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from letta_ext.testing import DOCUMENTED_STEP, EmbeddedServer
-from letta_ext.testing.document import source
+from letta_ext.testing.api.document import source
 
 from .conftest import SAMPLED
 

@@ -21,7 +21,7 @@ import pytest
 from letta_api.models import ImageContent, TextContent, ToolCall
 from letta_ext import LettaError
 from letta_ext.testing import EmbeddedServer, Turn
-from letta_ext.testing.agent import Call
+from letta_ext.testing.engine.agent import Call
 from letta_ext.tools import make_toolbox, render, run_tool
 
 from .turns import Side, Weather, begin, kinds, listed, result, returns

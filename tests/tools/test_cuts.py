@@ -11,7 +11,7 @@ import pytest
 
 from letta_ext import APIConnectionError, LettaError, RetryPolicy, StreamInterrupted
 from letta_ext.testing import EmbeddedServer, Turn
-from letta_ext.testing.agent import Call
+from letta_ext.testing.engine.agent import Call
 from letta_ext.tools import ToolResult
 
 from ..ext.helpers import ONCE, answers, event_stream

@@ -12,7 +12,7 @@ from letta_api.models import TextContent
 from letta_ext import ConversationBusyError, LettaError, NotFoundError, PendingApprovalError, RunError
 from letta_ext.errors import TooManyRoundsError
 from letta_ext.testing import EmbeddedServer, ToolAnswer, Turn
-from letta_ext.testing.agent import Call
+from letta_ext.testing.engine.agent import Call
 from letta_ext.tools import Tool
 
 from .turns import Side, Weather, begin, kinds, listed, result, returns

@@ -1,0 +1,1 @@
+"""The HTTP API: what each path takes and answers."""

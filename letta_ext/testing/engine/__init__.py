@@ -1,0 +1,1 @@
+"""The agent: its turns, the loop around them, and the runs that they make."""

@@ -1,0 +1,55 @@
+"""A model's turn, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from ..api import wire
+from ..store.ids import previous_id
+from ..store.records import Json, Message, ToolCall
+from .agent import Turn, argument_pieces
+
+
+def deltas(message: Message, turn: Turn, calls: Sequence[ToolCall], guarded: Collection[str]) -> Iterator[Json]:
+    """Yield the messages of a token stream.
+
+    Args:
+        message: the turn, as it will be stored.
+        turn: what the model says.
+        calls: the tools it calls.
+        guarded: the tools whose calls are requests for approval.
+    """
+    index = 0
+    for token in turn.reasoning_tokens:
+        yield wire.reasoning_part(message, index, token)
+    index += bool(turn.reasoning)
+    for token in turn.text_tokens:
+        yield wire.part(message, "assistant_message", index, content=token)
+    index += bool(turn.text)
+    after_request = False
+    for call in calls:
+        held = call.name in guarded
+        # A call that follows a request for approval counts as one more part.
+        index += after_request and not held
+        after_request = held
+        yield from _call(message, call, index, held=held)
+
+
+def _call(message: Message, call: ToolCall, index: int, *, held: bool) -> Iterator[Json]:
+    pieces: list[tuple[str | None, str | None]] = [(call.name, None)]
+    pieces += [(None, piece) for piece in argument_pieces(call.arguments)]
+    asked = Message(
+        id=previous_id(message.id),
+        role="approval_request",
+        created_at=message.created_at,
+        run_id=message.run_id,
+        step_id=message.step_id,
+    )
+    for name, arguments in pieces:
+        delta = {"name": name, "arguments": arguments, "tool_call_id": call.id}
+        if held:
+            yield wire.part(asked, "approval_request_message", -1, tool_call=delta, tool_calls=delta)
+        else:
+            # Only a request's deltas spell out what they do not hold.
+            delta = {key: value for key, value in delta.items() if value is not None}
+            yield wire.part(message, "tool_call_message", index, tool_call=delta, tool_calls=delta)

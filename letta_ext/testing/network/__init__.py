@@ -1,0 +1,1 @@
+"""Sockets, connections, and the faults that happen to them."""

@@ -1,0 +1,1 @@
+"""What a server knows: records, identifiers and time."""
