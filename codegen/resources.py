@@ -5,11 +5,13 @@ The async classes are rendered from templates, and the sync ones derived from th
 
 from __future__ import annotations
 
+import ast
+import builtins
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from codegen.docs import Section, docstring
@@ -133,7 +135,7 @@ def read_resources(document: Document, operations: Sequence[Operation], mixins: 
             documentation=tags.get(path) or f"What is below `client.{path}`.",
             mixin=(mixins / f"{path.replace('.', '_')}.py").is_file(),
             children=[make(other) for other in paths if other.rpartition(".")[0] == path],
-            methods=[_method(o) for o in operations if o.id.rpartition(".")[0] == path],
+            methods=_methods([o for o in operations if o.id.rpartition(".")[0] == path]),
         )
 
     return [make(path) for path in paths if "." not in path]
@@ -190,6 +192,29 @@ def _results(operation: Operation) -> set[Import]:
 
 def _model_import(item: Import) -> str:
     return f"from letta_api.{item.kind} import {item.name}"
+
+
+def _methods(operations: list[Operation]) -> list[Method]:
+    methods = [_method(operation) for operation in operations]
+    hidden = {method.name for method in methods}
+    return [evolve(each, result=_unhidden(each.result, hidden), item=_unhidden(each.item, hidden)) for each in methods]
+
+
+def _unhidden(annotation: str, hidden: set[str]) -> str:
+    """The annotation in a class whose methods hide names: where there is a method `list`, `list` is not the type."""
+    tree = ast.parse(annotation or "''", mode="eval")
+    if not annotation or not any(isinstance(each, ast.Name) and each.id in hidden for each in ast.walk(tree)):
+        return annotation
+    return ast.unparse(_Unhide(hidden).visit(tree))
+
+
+class _Unhide(ast.NodeTransformer):
+    def __init__(self, hidden: set[str]) -> None:
+        self.hidden = hidden
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        known = node.id in self.hidden and hasattr(builtins, node.id)
+        return ast.Attribute(ast.Name("builtins"), node.id) if known else node
 
 
 def _method(operation: Operation) -> Method:
