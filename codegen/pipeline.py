@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from codegen import parser, stock
 from codegen.asked import Asked, read_asked
+from codegen.derive import derive
 from codegen.document import Document, load
 from codegen.formatting import format_package
 from codegen.hoist import hoist
 from codegen.lenient import Skip, relax
-from codegen.manifest import digest, write_manifest
+from codegen.manifest import digest, read_manifest, write_manifest
 from codegen.models import Library, read_library
 from codegen.operations import Operation, read_operations
 from codegen.package import package_view
@@ -30,8 +31,8 @@ from codegen.swap import TEMPORARY, check_target, remove_abandoned, swap
 from codegen.type_reader import TypeReader
 from codegen.typed_dicts import write_typed_dicts
 
-PACKAGE, RESOURCES = "letta_api", "resources"
-"""What the folders are called that are made."""
+PACKAGE, RESOURCES, SYNC, ASYNC = "letta_api", "resources", "_sync", "_async"
+"""What the folders are called that are made, and the one that the sync modules are derived from."""
 
 Say = Callable[[str], object]
 """Is told what the generator turns to next."""
@@ -94,7 +95,7 @@ def generate(
     targets = _targets(out, client)
     for target in targets.values():
         check_target(target, force=force)  # before the work is done; `swap` checks again
-    with built(spec, set(targets), lenient=lenient, say=say) as (folder, result):
+    with built(spec, targets, lenient=lenient, say=say) as (folder, result):
         for name, target in targets.items():
             swap(folder / name, target, force=force)
     return result
@@ -103,7 +104,10 @@ def generate(
 def _targets(out: Path, client: Path | None) -> dict[str, Path]:
     """Where the folders go that are made, by their names."""
     client = client or client_of(out)
-    return {PACKAGE: out} | ({RESOURCES: client} if client else {})
+    if client is None:
+        return {PACKAGE: out}
+    derived = {SYNC: client.with_name(SYNC)} if client.with_name(ASYNC).is_dir() else {}
+    return {PACKAGE: out, RESOURCES: client, **derived}
 
 
 def drift(
@@ -120,7 +124,7 @@ def drift(
         if not target.is_dir():
             raise FileNotFoundError(f"there is no package at {target}")
     found: list[str] = []
-    with built(spec, set(targets), lenient=lenient, say=say) as (folder, _):
+    with built(spec, targets, lenient=lenient, say=say) as (folder, _):
         for name, target in targets.items():
             fresh, there = _contents(folder / name), _contents(target)
             above = f"{name}/" if len(targets) > 1 and name != PACKAGE else ""
@@ -132,16 +136,21 @@ def drift(
 
 @contextmanager
 def built(
-    spec: Path, folders: set[str], *, lenient: bool = False, say: Say = quiet
+    spec: Path, targets: Mapping[str, Path], *, lenient: bool = False, say: Say = quiet
 ) -> Generator[tuple[Path, Result], None, None]:
-    """The finished package, and the resource classes beside it if they are wanted, in a temporary folder."""
+    """The finished package, and what else goes to the targets, in a temporary folder."""
     remove_abandoned(TEMPORARY)
     with tempfile.TemporaryDirectory(prefix=TEMPORARY) as name:
         folder = Path(name)
         say(f"read {spec}")
         data = load(spec)
-        client = folder / RESOURCES if RESOURCES in folders else None
-        yield folder, write_package(data, folder / PACKAGE, digest(spec), client, lenient=lenient, say=say)
+        client = folder / RESOURCES if RESOURCES in targets else None
+        result = write_package(data, folder / PACKAGE, digest(spec), client, lenient=lenient, say=say)
+        if SYNC in targets:
+            say("derive sync modules")
+            derived = derive(targets[SYNC].with_name(ASYNC), folder / SYNC, read_manifest(folder / PACKAGE))
+            result = evolve(result, files=result.files + derived)
+        yield folder, result
 
 
 def write_package(

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "spec" / "openapi.yaml"
 OUT = ROOT / "generated" / "letta_api"
 CLIENT = ROOT / "letta_ext" / "resources"
-MIXINS = ROOT / "letta_ext" / "mixins"
+MIXINS = ROOT / "letta_ext" / "_async" / "mixins"
 
 
 def client_of(out: Path) -> Path | None:

@@ -166,7 +166,6 @@ def write_resources(resources: list[Resource], operations: Sequence[Operation], 
         mine = [o for o in operations if o.id.startswith(f"{resource.path}.")]
         imports = sorted({_model_import(i) for o in mine for i in _results(o)})
         write(resource.name, "module.py.jinja", root=resource, found=found, imports=imports)
-        write(f"raw_{resource.name}", "raw_module.py.jinja", root=resource, found=found, imports=imports)
 
 
 def _both(text: str) -> str:

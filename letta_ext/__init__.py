@@ -17,10 +17,16 @@ from typing import TYPE_CHECKING
 from letta_api._lazy import lazy as _lazy
 
 if TYPE_CHECKING:
+    from ._async.client import AsyncLetta
+    from ._async.pages import AsyncArrayPage, AsyncPage
+    from ._async.stream import AsyncStream
+    from ._sync.client import Letta
+    from ._sync.pages import SyncArrayPage, SyncPage
+    from ._sync.stream import Stream
     from ._version import __version__
+    from .async_paginator import AsyncPaginator
     from .busy import BusyPolicy
     from .calls.requests import RequestOptions
-    from .client import AsyncLetta, Letta
     from .compat import (
         DEFAULT_CONNECTION_LIMITS,
         DEFAULT_MAX_RETRIES,
@@ -64,10 +70,8 @@ if TYPE_CHECKING:
     )
     from .hooks import Hooks
     from .limits import ResponseLimits, StreamLimits
-    from .lists.pages import AsyncArrayPage, AsyncPage, AsyncPaginator, SyncArrayPage, SyncPage
     from .lists.walk import Checkpoint
     from .retry import Attempt, RetryPolicy
-    from .streams.stream import AsyncStream, Stream
 
 __all__ = [
     "DEFAULT_CONNECTION_LIMITS",
@@ -133,9 +137,15 @@ __all__ = [
 # Where the names are. Each module is loaded when a name of its is first asked for: who imports the package for its
 # errors alone need not wait for the client.
 _NAMES = {
+    "_async.client": "AsyncLetta",
+    "_async.pages": "AsyncArrayPage AsyncPage",
+    "_async.stream": "AsyncStream",
+    "_sync.client": "Letta",
+    "_sync.pages": "SyncArrayPage SyncPage",
+    "_sync.stream": "Stream",
     "_version": "__version__",
+    "async_paginator": "AsyncPaginator",
     "busy": "BusyPolicy",
-    "client": "AsyncLetta Letta",
     "compat": (
         "DEFAULT_CONNECTION_LIMITS DEFAULT_MAX_RETRIES APIResponse AsyncAPIResponse AsyncClient Client "
         "DefaultAsyncHttpxClient DefaultHttpxClient Omit Timeout not_given omit"
@@ -150,11 +160,9 @@ _NAMES = {
     ),
     "hooks": "Hooks",
     "limits": "ResponseLimits StreamLimits",
-    "lists.pages": "AsyncArrayPage AsyncPage AsyncPaginator SyncArrayPage SyncPage",
     "lists.walk": "Checkpoint",
     "calls.requests": "RequestOptions",
     "retry": "Attempt RetryPolicy",
-    "streams.stream": "AsyncStream Stream",
 }
 if not TYPE_CHECKING:  # a type checker would take any name for one that is here
     __getattr__, __dir__, _ = _lazy(

@@ -7,9 +7,11 @@ from typing import Any, Final, TypeAlias
 import httpx
 from httpx import Timeout as Timeout
 
-from .client import AsyncLetta, Letta
+from ._async.client import AsyncLetta
+from ._async.responses import AsyncRawResponse
+from ._sync.client import Letta
+from ._sync.responses import RawResponse
 from .config import DEFAULT_LIMITS, DEFAULT_TIMEOUT, NOT_GIVEN, NotGiven
-from .raw.responses import AsyncRawResponse, RawResponse
 from .retry import RetryPolicy
 
 Client: TypeAlias = Letta

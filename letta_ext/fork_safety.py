@@ -30,6 +30,8 @@ FORKED: Final = (
 PACKAGES: Final = ("letta_ext", "letta_api")
 TESTING: Final = "letta_ext.testing"
 """A package that no call imports. It would import a web server."""
+TRANSPORTS: Final = frozenset({"letta_ext._async.transport", "letta_ext._sync.transport"})
+"""The modules one of which is imported by each client."""
 IMPORTED_BY_CALLS: Final = ("anyio._backends._asyncio", "anyio._core._sockets", "encodings.idna")
 """What httpx, anyio and sockets import when they are first used."""
 
@@ -84,7 +86,7 @@ def _import_all() -> None:
     global _imported  # the work is done once
     # `threading` does not count the threads that C code and `_thread` start.
     threads = len(sys._current_frames())  # pyright: ignore[reportPrivateUsage]  # documented, in spite of its name
-    if _imported or threads == 1 or "letta_ext.sending.transport" not in sys.modules:
+    if _imported or threads == 1 or TRANSPORTS.isdisjoint(sys.modules):
         return
     for name in _modules():
         with suppress(ImportError):  # of something optional, which no call imports then

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, TypeVar, cast
 
 import httpx
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from letta_api.decoding import to_json_value
 from letta_api.errors import DecodeError
@@ -22,7 +22,7 @@ from ..limits import ResponseLimits, StreamLimits
 from ..retry import Repeat, RetryPolicy
 from ..shapes import is_array, is_object
 from ..watching.redaction import merged
-from ..watching.watch import SILENT, Watch
+from ..watching.watch import SILENT, Watch, watch_of
 from . import codec
 from .charsets import text_of
 from .cookies import separate_cookies
@@ -211,6 +211,12 @@ def make_call(
         hooks,
         limits,
     )
+
+
+def watched(call: Call) -> Call:
+    """The call with a watch, if anybody listens."""
+    watch = watch_of(call)
+    return call if watch is SILENT else evolve(call, watch=watch)
 
 
 def query_pairs(name: str, value: Any) -> list[QueryPair]:

@@ -1,4 +1,4 @@
-"""Following a conversation: `news.py` decides what is new in it, `follow.py` asks.
+"""Following a conversation: `news.py` decides what is new in it, `_async/follow.py` asks.
 
 What can be imported from here are the types that programs write down; each is loaded when it is asked for.
 """
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from letta_api._lazy import lazy as _lazy
 
 if TYPE_CHECKING:
-    from .follow import AsyncFollow, Follow
+    from .._async.follow import AsyncFollow
+    from .._sync.follow import Follow
     from .news import FollowCursor
 
 __all__ = [
@@ -19,6 +20,6 @@ __all__ = [
     "FollowCursor",
 ]
 
-_NAMES = {"AsyncFollow": "follow", "Follow": "follow", "FollowCursor": "news"}
+_NAMES = {"AsyncFollow": "._async.follow", "Follow": "._sync.follow", "FollowCursor": "news"}
 if not TYPE_CHECKING:  # a type checker would take any name for one that is here
     __getattr__, __dir__, _ = _lazy(__name__, _NAMES)

@@ -1,8 +1,8 @@
-"""Pages of a list, sync and async. Iterating one walks on through those that follow; `walk.py` says how."""
+"""The pages of a list without I/O, and the walk that the call of a list begins."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -10,14 +10,13 @@ from ..calls.requests import OPTIONS, Endpoint
 from ..calls.validation import check_arguments, check_bounds, check_id
 from ..config import given
 from ..shapes import is_object
-from .iterators import AsyncItemIterator, AsyncPageIterator, ItemIterator, PageIterator
-from .walk import Checkpoint, Fetching, Walk
+from .walk import Checkpoint, Walk
 
 T = TypeVar("T")
 
 
-class _Page(Generic[T]):
-    """What both pages are.
+class BasePage(Generic[T]):
+    """What the pages of sync and async code have in common.
 
     Attributes:
         items: the items of this page, in the order of the walk.
@@ -82,98 +81,6 @@ class _Page(Generic[T]):
         return f"{type(self).__name__}(items={self.items!r})"
 
 
-class SyncPage(_Page[T]):
-    """One page of a list. `for item in page` goes over this page and all that follow.
-
-    Attributes:
-        items: the items of this page, in the order of the walk.
-    """
-
-    def __init__(self, items: list[T], walk: Walk, fetch: Callable[[Mapping[str, Any]], list[T]]) -> None:
-        super().__init__(items, walk)
-        self._fetch = fetch
-
-    def get_next_page(self) -> SyncPage[T]:
-        """Fetches the next page, which is empty behind the last one.
-
-        Raises:
-            ListChangedError: the list cannot be walked on.
-            APIError: the request failed. It may be called again.
-        """
-        with self._onward() as walk:
-            return SyncPage(run(walk.next(), self._fetch) or [], walk, self._fetch)
-
-    def iter_pages(self) -> PageIterator[T]:
-        """This page, which may be empty, and all that follow."""
-        return PageIterator(lambda: self)
-
-    def __iter__(self) -> ItemIterator[T]:
-        return ItemIterator(self.iter_pages())
-
-
-class AsyncPage(_Page[T]):
-    """What `SyncPage` is, for async code.
-
-    Attributes:
-        items: the items of this page, in the order of the walk.
-    """
-
-    def __init__(self, items: list[T], walk: Walk, fetch: Callable[[Mapping[str, Any]], Awaitable[list[T]]]) -> None:
-        super().__init__(items, walk)
-        self._fetch = fetch
-
-    async def get_next_page(self) -> AsyncPage[T]:
-        """Fetches the next page, which is empty behind the last one.
-
-        Raises:
-            ListChangedError: the list cannot be walked on.
-            APIError: the request failed. It may be called again.
-        """
-        with self._onward() as walk:
-            return AsyncPage(await run_async(walk.next(), self._fetch) or [], walk, self._fetch)
-
-    def iter_pages(self) -> AsyncPageIterator[T]:
-        """This page, which may be empty, and all that follow."""
-
-        async def first() -> AsyncPage[T]:
-            return self
-
-        return AsyncPageIterator(first)
-
-    def __aiter__(self) -> AsyncItemIterator[T]:
-        return AsyncItemIterator(self.iter_pages())
-
-
-SyncArrayPage = SyncPage
-"""The name that the published client has for it."""
-
-AsyncArrayPage = AsyncPage
-"""The name that the published client has for it."""
-
-
-class AsyncPaginator(Generic[T]):
-    """A list that was asked for: `await` it for its first page, or go over all items with `async for`."""
-
-    def __init__(self, start: Callable[[], Walk], fetch: Callable[[Mapping[str, Any]], Awaitable[list[T]]]) -> None:
-        self._start = start
-        self._fetch = fetch
-
-    async def _first(self) -> AsyncPage[T]:
-        walk = self._start()
-        items = await run_async(walk.begin(), self._fetch)
-        return AsyncPage(items or [], walk, self._fetch)
-
-    def __await__(self) -> Generator[Any, None, AsyncPage[T]]:
-        return self._first().__await__()
-
-    def iter_pages(self) -> AsyncPageIterator[T]:
-        """All pages."""
-        return AsyncPageIterator(self._first)
-
-    def __aiter__(self) -> AsyncItemIterator[T]:
-        return AsyncItemIterator(self.iter_pages())
-
-
 def make_walk(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Walk:
     """The walk through a list that a call begins, or goes on with.
 
@@ -226,34 +133,3 @@ def check_checkpoint(endpoint: Endpoint, walk: Walk) -> None:
         check_bounds(endpoint.OPERATION.bounds, held)
     except (TypeError, ValueError) as fault:
         raise ValueError(f"checkpoint must hold arguments of the list: {fault}") from fault
-
-
-def first_page(walk: Walk, fetch: Callable[[Mapping[str, Any]], list[T]]) -> SyncPage[T]:
-    """The page that a walk begins with."""
-    return SyncPage(run(walk.begin(), fetch) or [], walk, fetch)
-
-
-def run(
-    fetching: Fetching, fetch: Callable[[Mapping[str, Any]], list[T]], first: list[T] | None = None
-) -> list[T] | None:
-    """Does the requests that a walk asks for; `first` is what the first of them brought, where that was done."""
-    try:
-        arguments = next(fetching) if first is None else fetching.send(first)
-        while True:
-            arguments = fetching.send(fetch(arguments))
-    except StopIteration as done:
-        result: list[T] | None = done.value
-        return result
-
-
-async def run_async(
-    fetching: Fetching, fetch: Callable[[Mapping[str, Any]], Awaitable[list[T]]], first: list[T] | None = None
-) -> list[T] | None:
-    """What `run` does, with an async client."""
-    try:
-        arguments = next(fetching) if first is None else fetching.send(first)
-        while True:
-            arguments = fetching.send(await fetch(arguments))
-    except StopIteration as done:
-        result: list[T] | None = done.value
-        return result

@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING
 from letta_api._lazy import lazy as _lazy
 
 if TYPE_CHECKING:
-    from .responses import (
-        AsyncRawResponse,
-        AsyncResponseContext,
-        AsyncStreamingResponse,
-        RawResponse,
-        ResponseContext,
-        StreamingResponse,
-    )
+    from .._async.responses import AsyncRawResponse, AsyncResponseContext, AsyncStreamingResponse
+    from .._sync.responses import RawResponse, ResponseContext, StreamingResponse
 
 __all__ = [
     "AsyncRawResponse",
@@ -29,4 +23,6 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that is here
-    __getattr__, __dir__, _ = _lazy(__name__, dict.fromkeys(__all__, "responses"))
+    __getattr__, __dir__, _ = _lazy(
+        __name__, {name: "._async.responses" if name.startswith("Async") else "._sync.responses" for name in __all__}
+    )

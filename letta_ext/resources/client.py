@@ -7,21 +7,24 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..sending.transport import AsyncTransport, Transport
-    from .conversations import AsyncConversations, Conversations
-    from .raw_conversations import (
+    from .._async.transport import AsyncTransport
+    from .._sync.transport import Transport
+    from .conversations import (
+        AsyncConversations,
         AsyncConversationsWithRawResponse,
         AsyncConversationsWithStreamingResponse,
+        Conversations,
         ConversationsWithRawResponse,
         ConversationsWithStreamingResponse,
     )
-    from .raw_steps import (
+    from .steps import (
+        AsyncSteps,
         AsyncStepsWithRawResponse,
         AsyncStepsWithStreamingResponse,
+        Steps,
         StepsWithRawResponse,
         StepsWithStreamingResponse,
     )
-    from .steps import AsyncSteps, Steps
 
 
 class AsyncResources:
@@ -114,7 +117,7 @@ class Resources:
 
     @cached_property
     def with_streaming_response(self) -> LettaWithStreamingResponse:
-        """The same calls for an `async with` block, in which the HTTP response has not been read yet."""
+        """The same calls for a `with` block, in which the HTTP response has not been read yet."""
         return LettaWithStreamingResponse(self)
 
 

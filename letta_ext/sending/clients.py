@@ -10,16 +10,17 @@ import httpx
 from ..calls.cookies import NoCookies
 from ..calls.transport_errors import make_http
 from ..config import DEFAULT_LIMITS, check_kind
-from .pools import AsyncPool, Pool
+from .pools import BasePool
 
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
 
-def own_http(kind: type[H], *, cookies: bool) -> H:
+def own_http(kind: type[H], pool: type[BasePool], *, cookies: bool) -> H:
     """Return an httpx client with connections from our own pool.
 
     Args:
         kind: The class of the client.
+        pool: The class of its pools.
         cookies: Whether it keeps the cookies of responses, and sends them with later requests.
 
     Raises:
@@ -28,14 +29,13 @@ def own_http(kind: type[H], *, cookies: bool) -> H:
     """
     check_kind("cookies", cookies, bool)
     http = make_http(kind, os.environ, limits=DEFAULT_LIMITS, cookies=None if cookies else NoCookies())
-    use_own_pools(http, DEFAULT_LIMITS)
+    use_own_pools(http, pool, DEFAULT_LIMITS)
     return http
 
 
-def use_own_pools(http: httpx.Client | httpx.AsyncClient, limits: httpx.Limits) -> None:
+def use_own_pools(http: httpx.Client | httpx.AsyncClient, pool: type[BasePool], limits: httpx.Limits) -> None:
     """Replace the pools of a new httpx client: httpx has no argument for them, nor for what opens their sockets."""
     transports: list[Any] = [http._transport, *http._mounts.values()]  # pyright: ignore[reportPrivateUsage]  # as above
     for transport in transports:
         if isinstance(transport, httpx.HTTPTransport | httpx.AsyncHTTPTransport):
-            make: Any = Pool if isinstance(transport, httpx.HTTPTransport) else AsyncPool
-            vars(transport)["_pool"] = make(vars(transport)["_pool"], limits)
+            vars(transport)["_pool"] = pool(vars(transport)["_pool"], limits)

@@ -242,12 +242,7 @@ class AsyncNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to a server.
-
-        Raises:
-            httpcore.ConnectTimeout: If that took longer than `timeout` seconds.
-            httpcore.ConnectError: If that failed, or the client was closed meanwhile.
-        """
+        """Async version of `Network.connect_tcp`."""
         if self.is_closed():
             raise httpcore.ConnectError(CLOSED)
         try:

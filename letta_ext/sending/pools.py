@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from copy import copy
-from typing import Any, Final, Self, cast
+from typing import Any, Final, cast
 
-import anyio
 import httpcore
 import httpx
 from attrs import define
 
-from ..fork_safety import after_fork, check_process, current_process
-from .gate import Gate, async_pass_gate, move, pass_gate
+from ..fork_safety import after_fork
+from .gate import Gate, move
 from .network import Network
 from .network_async import AsyncNetwork
 
@@ -162,7 +161,7 @@ class Lease:
         self.held: list[Connection] = []
         self._watch: weakref.ref[Any] | None = None
 
-    def watch(self, body: Body | AsyncBody) -> None:
+    def watch(self, body: object) -> None:
         """Close the connection if a body is dropped, maybe inside a reference cycle.
 
         A response is always part of one. So `__del__` would run in the garbage collector for each response, where an
@@ -214,88 +213,19 @@ def _pop(holder: list[Any]) -> Any:
         return None
 
 
-def _patience(request: httpcore.Request) -> float | None:
+def patience(request: httpcore.Request) -> float | None:
     """Return for how many seconds a request may wait for its turn."""
     extensions = cast(Mapping[str, Any], request.extensions)  # pyright: ignore[reportUnknownMemberType]  # httpcore's
     return cast("float | None", extensions.get("timeout", {}).get("pool"))
 
 
-def _leave_gate(lease: Lease, response: httpcore.Response) -> None:
+def leave_gate_of_stream(lease: Lease, response: httpcore.Response) -> None:
     """Do not count an open stream: it stays as long as its run, and must not hold up short requests."""
     if any(name.lower() == b"content-type" and EVENTS in value.lower() for name, value in response.headers):
         lease.leave_gate()
 
 
-class Body:
-    """The body of a response."""
-
-    def __init__(self, lease: Lease, content: Any) -> None:
-        self._lease = lease
-        self._content = content
-        self._complete = False
-        self._process = current_process()
-        lease.watch(self)
-
-    def __iter__(self) -> Iterator[bytes]:
-        check_process(self._process)
-        try:
-            yield from self._content
-        except BaseException:
-            self._lease.discard()
-            raise
-        self._complete = True
-
-    def close(self) -> None:
-        """Give back the connection. One with an unread rest is closed."""
-        try:
-            if self._complete:
-                self._content.close()
-        finally:
-            self._lease.release()
-
-
-class AsyncBody:
-    """Async version of `Body`.
-
-    Attributes:
-        is_complete: Whether it was read to its end.
-    """
-
-    def __init__(self, lease: Lease, content: Any) -> None:
-        self._lease = lease
-        self._content = content
-        self.is_complete = False
-        self._process = current_process()
-        lease.watch(self)
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        check_process(self._process)
-        try:
-            async for part in self._content:
-                yield part
-        except BaseException:
-            self._lease.discard()
-            raise
-        self.is_complete = True
-
-    def end(self) -> None:
-        """Note that the body was read to its end: its connection can be used again."""
-        self.is_complete = True
-
-    def abandon(self) -> None:
-        """Close the connection, from anywhere, unless it was given back."""
-        self._lease.discard()
-
-    async def aclose(self) -> None:
-        """Give back the connection. One with an unread rest is closed."""
-        try:
-            if self.is_complete:
-                await self._content.aclose()
-        finally:
-            self._lease.release()
-
-
-class Pool:
+class BasePool:
     """In place of the pool of an httpx transport.
 
     Args:
@@ -303,130 +233,35 @@ class Pool:
         limits: The limits of the pool.
     """
 
-    def __init__(self, made: httpcore.ConnectionPool, limits: httpx.Limits) -> None:
+    def __init__(self, made: httpcore.ConnectionPool | httpcore.AsyncConnectionPool, limits: httpx.Limits) -> None:
         self._made = made
         self._limits = limits
         self.store = Store(limits)
         _pools.add(self)
 
-    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
-        """Send a request and return its response, whose body is unread."""
-        store = self.store
-        lease = Lease(store)
-        try:
-            pass_gate(store.gate, lease.place, _patience(request))
-            while True:
-                connection = self._connection(store, request, lease.held)
-                try:
-                    response = connection.http.handle_request(request)
-                    break
-                except httpcore.ConnectionNotAvailable:
-                    lease.close_connection()
-            _leave_gate(lease, response)
-            body = Body(lease, response.stream)
-            return httpcore.Response(
-                response.status, headers=response.headers, content=body, extensions=response.extensions
-            )
-        except BaseException:
-            lease.discard()
-            raise
+    def connect(
+        self, network: Network | AsyncNetwork, key: Hashable, origin: httpcore.Origin, held: list[Connection]
+    ) -> Connection:
+        """Put a new connection into a list, and return it. Its socket is opened when it is used.
 
-    def _connection(self, store: Store, request: httpcore.Request, held: list[Connection]) -> Connection:
-        url = request.url
-        key = (url.scheme, url.host, url.port)
-        if connection := store.take(key, held):
-            return connection
-        network = Network()
-        http = with_network(self._made, network).create_connection(url.origin)
-        connection = Connection(http, network, key)
+        Args:
+            network: What opens its socket.
+            key: Which requests it can be used for.
+            origin: The server.
+            held: The list.
+        """
+        # A pool like the one of the transport, whose connections open their sockets through a network of their own.
+        changed: Any = copy(self._made)
+        changed._network_backend = network
+        connection = Connection(changed.create_connection(origin), network, key)
         held.append(connection)
-        store.opening(network)
+        self.store.opening(network)
         return connection
 
     def reset(self) -> None:
         """Begin anew in a child process."""
         self.store.forget()
         self.store = Store(self._limits)
-
-    def close(self) -> None:
-        """Close all connections, from any thread."""
-        self.store.close_all()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class AsyncPool:
-    """Async version of `Pool`, for any number of event loops.
-
-    A connection is used by any event loop of the library (asyncio, trio) under which it was opened, one at a time.
-    """
-
-    def __init__(self, made: httpcore.AsyncConnectionPool, limits: httpx.Limits) -> None:
-        self._made = made
-        self._limits = limits
-        self.store = Store(limits)
-        _pools.add(self)
-
-    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
-        """Send a request and return its response, whose body is unread."""
-        store = self.store
-        lease = Lease(store)
-        try:
-            await async_pass_gate(store.gate, lease.place, _patience(request))
-            while True:
-                connection = self._connection(store, request, lease.held)
-                try:
-                    response = await connection.http.handle_async_request(request)
-                    break
-                except httpcore.ConnectionNotAvailable:
-                    lease.close_connection()
-            _leave_gate(lease, response)
-            body = AsyncBody(lease, response.stream)
-            return httpcore.Response(
-                response.status, headers=response.headers, content=body, extensions=response.extensions
-            )
-        except BaseException:
-            lease.discard()
-            raise
-
-    def _connection(self, store: Store, request: httpcore.Request, held: list[Connection]) -> Connection:
-        url = request.url
-        # httpcore's locks are those of the library that runs when they are first used.
-        key = (url.scheme, url.host, url.port, anyio.get_cancelled_exc_class())
-        if connection := store.take(key, held):
-            return connection
-        network = AsyncNetwork()
-        http = with_network(self._made, network).create_connection(url.origin)
-        connection = Connection(http, network, key)
-        held.append(connection)
-        store.opening(network)
-        return connection
-
-    def reset(self) -> None:
-        """Begin anew in a child process."""
-        self.store.forget()
-        self.store = Store(self._limits)
-
-    async def aclose(self) -> None:
-        """Close all connections, from any event loop."""
-        self.store.close_all()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-
-def with_network(made: Any, network: Network | AsyncNetwork) -> Any:
-    """Return a pool like another one, whose connections open their sockets through a network of their own."""
-    changed = copy(made)
-    changed._network_backend = network
-    return changed
 
 
 def _begin_anew() -> None:

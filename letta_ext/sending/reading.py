@@ -1,19 +1,15 @@
-"""Reading bodies within the bounds of `ResponseLimits`, sync and async; what decides is in `BoundedBody`."""
+"""The bounds of `ResponseLimits` for bodies that are read whole, and what becomes of the response. No I/O."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from math import inf
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import httpx
 
 from ..bounds import MAX_WAIT
 from ..calls.encodings import BodyTooLargeError, content_decoder
-from ..calls.transport_errors import faults_ignored
 from ..limits import ResponseLimits
-from ..streams.chunks import async_chunks
 
 
 class BodyTooSlowError(Exception):
@@ -83,114 +79,13 @@ class BoundedBody:
         self._pieces.append(piece)
 
 
-def read_whole(response: httpx.Response, limits: ResponseLimits) -> None:
-    """Read the body of a successful response; `response.content` is it then.
-
-    Raises:
-        BodyTooLargeError: If the body has more than `max_bytes`.
-        BodyTooSlowError: If the body takes longer than `total`.
-        httpx.HTTPError: If reading failed.
-        httpx.StreamError: If the body was read in pieces, or closed, by another.
-    """
-    if response.is_stream_consumed or response.is_closed:
-        _check_size(response.read(), limits)
-        return
-    body = BoundedBody(response, limits, limits.max_bytes, limits.total)
-    timeouts = _shorten_read_timeout(response, limits.total)
-    try:
-        for chunk in chunks_of(response):
-            body.add(chunk)
-        content = body.end()
-    except httpx.ReadTimeout:
-        if body.late():
-            raise BodyTooSlowError from None
-        raise
-    finally:
-        _restore_timeouts(response, timeouts)
-        response.close()
-    keep(response, content)
-
-
-def read_error(response: httpx.Response, limits: ResponseLimits) -> None:
-    """Read the body of an error response, or of a redirect, as far as it comes within its bounds; never fail."""
-    if response.is_stream_consumed or response.is_closed:
-        keep(response, _content(response))
-        return
-    seconds = limits.error_seconds(response.request.extensions)
-    body = BoundedBody(response, limits, limits.max_error_bytes, seconds)
-    timeouts = _shorten_read_timeout(response, seconds)
-    try:
-        with suppress(*BOUNDS), faults_ignored(response.request):
-            for chunk in chunks_of(response):
-                body.add(chunk)
-            body.end()
-    finally:
-        _restore_timeouts(response, timeouts)
-        with faults_ignored(response.request):
-            response.close()
-    keep(response, body.so_far())
-
-
-async def read_whole_async(response: httpx.Response, limits: ResponseLimits) -> None:
-    """Async version of `read_whole`."""
-    if response.is_stream_consumed or response.is_closed:
-        _check_size(await response.aread(), limits)
-        return
-    body = BoundedBody(response, limits, limits.max_bytes, limits.total)
-    timeouts = _shorten_read_timeout(response, limits.total)
-    try:
-        async for chunk in chunks_of_async(response):
-            body.add(chunk)
-        content = body.end()
-    except httpx.ReadTimeout:
-        if body.late():
-            raise BodyTooSlowError from None
-        raise
-    finally:
-        _restore_timeouts(response, timeouts)
-        await response.aclose()
-    keep(response, content)
-
-
-async def read_error_async(response: httpx.Response, limits: ResponseLimits) -> None:
-    """Async version of `read_error`."""
-    if response.is_stream_consumed or response.is_closed:
-        keep(response, _content(response))
-        return
-    seconds = limits.error_seconds(response.request.extensions)
-    body = BoundedBody(response, limits, limits.max_error_bytes, seconds)
-    timeouts = _shorten_read_timeout(response, seconds)
-    try:
-        with suppress(*BOUNDS), faults_ignored(response.request):
-            async for chunk in chunks_of_async(response):
-                body.add(chunk)
-            body.end()
-    finally:
-        _restore_timeouts(response, timeouts)
-        with faults_ignored(response.request):
-            await response.aclose()
-    keep(response, body.so_far())
-
-
-def chunks_of(response: httpx.Response) -> Iterator[bytes]:
-    """Return the chunks of a body that was not read. httpx's own iterators take several times as long."""
-    response.is_stream_consumed = True  # as httpx would note itself
-    return iter(cast(httpx.SyncByteStream, response.stream))
-
-
-def chunks_of_async(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Async version of `chunks_of`."""
-    response.is_stream_consumed = True
-    return async_chunks(cast(httpx.AsyncByteStream, response.stream))
-
-
 def keep(response: httpx.Response, content: bytes) -> None:
     """Make content that was read and decoded here the content of the response."""
     # httpx has no public way to this; its own `read()` does the same.
     response._content = content  # pyright: ignore[reportPrivateUsage]  # see above
 
 
-def _content(response: httpx.Response) -> bytes:
+def content_of(response: httpx.Response) -> bytes:
     """Return what another has read, such as a hook; nothing where it was closed unread."""
     try:
         return response.content
@@ -198,12 +93,17 @@ def _content(response: httpx.Response) -> bytes:
         return b""
 
 
-def _check_size(content: bytes, limits: ResponseLimits) -> None:
+def check_size(content: bytes, limits: ResponseLimits) -> None:
+    """Check that a body that another has read is within its bounds.
+
+    Raises:
+        BodyTooLargeError: If the body has more than `max_bytes`.
+    """
     if len(content) > limits.max_bytes:
         raise BodyTooLargeError
 
 
-def _shorten_read_timeout(response: httpx.Response, seconds: float | None) -> dict[str, Any] | None:
+def shorten_read_timeout(response: httpx.Response, seconds: float | None) -> dict[str, Any] | None:
     """Wait for no chunk longer than for the whole body, and return the timeouts to restore."""
     extensions: dict[str, Any] = response.request.extensions
     timeouts: dict[str, Any] = extensions.get("timeout") or {}
@@ -214,6 +114,7 @@ def _shorten_read_timeout(response: httpx.Response, seconds: float | None) -> di
     return timeouts
 
 
-def _restore_timeouts(response: httpx.Response, timeouts: dict[str, Any] | None) -> None:
+def restore_timeouts(response: httpx.Response, timeouts: dict[str, Any] | None) -> None:
+    """Put back the timeouts that `shorten_read_timeout` returned."""
     if timeouts is not None:
         response.request.extensions["timeout"] = timeouts  # the request may be sent again

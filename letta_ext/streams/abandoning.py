@@ -21,7 +21,7 @@ from .chunks import own_body
 from .http2 import async_reset
 
 if TYPE_CHECKING:
-    from .leaving import Connection
+    from .connection import Connection
 
 
 def close_without_await(connection: Connection) -> bool:

@@ -17,7 +17,6 @@ from typing import Any, Final
 import anyio
 import httpx
 
-from ..calls.encodings import ContentDecoder
 from ..fork_safety import check_process, current_process
 
 PACKAGES: Final = frozenset({"httpx", "httpcore", "letta_ext"})
@@ -127,37 +126,6 @@ class AsyncChunks(AsyncIterator[bytes]):
         if not self._is_own:
             with anyio.CancelScope(shield=True):
                 await self._body.aclose()
-
-
-class AsyncDecodedChunks(AsyncIterator[bytes]):
-    """Chunks, decompressed.
-
-    Args:
-        chunks: The chunks as they come.
-        decoder: Decompresses them.
-    """
-
-    def __init__(self, chunks: AsyncIterator[bytes], decoder: ContentDecoder) -> None:
-        self._chunks = chunks
-        self._decoder = decoder
-        self._pieces: Iterator[bytes] = iter(())
-        self._flushed = False
-
-    def __aiter__(self) -> AsyncDecodedChunks:
-        return self
-
-    async def __anext__(self) -> bytes:
-        while True:
-            for piece in self._pieces:
-                return piece
-            if self._flushed:
-                raise StopAsyncIteration
-            async for chunk in self._chunks:
-                self._pieces = iter(self._decoder.decode(chunk))
-                break
-            else:
-                self._flushed = True
-                self._pieces = iter(self._decoder.flush())
 
 
 def _substitute(error: BaseException) -> Exception | None:

@@ -9,47 +9,25 @@ from __future__ import annotations
 
 import _thread
 import sys
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from functools import partial
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import httpx
-from attrs import define, field
 
 from ..fork_safety import current_process
-from .abandoning import Closing, break_off, close_left, close_without_await
+from .abandoning import break_off, close_left, close_without_await
+from .connection import Connection
 from .http2 import HTTP2, async_reset, interrupt, reset
+
+LINGER: Final = 0.5
+"""Seconds that are spent on keeping a connection when its stream has ended."""
 
 TRANSPORTS: Final = frozenset({"httpx", "httpcore"})
 """The packages whose code runs while a lock of a connection pool is held."""
-
-
-@define(eq=False)
-class Connection:
-    """The response that a stream reads; another one after it was resumed.
-
-    Attributes:
-        response: the response.
-        owner: the httpx client that it came from.
-        chunks: its body, as far as it was not read; None before it is read.
-        reading: whether a thread or task waits for the next chunk.
-        ready: whether the next chunk can be read without a look at the rest.
-        closed: whether the stream was closed.
-        process: the process that opened it. One that was forked off shares the socket, and must leave it alone.
-        hand_over: has the event loop that opened it close it; None for a connection of our own, which needs none.
-    """
-
-    response: httpx.Response
-    owner: object = None
-    chunks: Any = None
-    reading: bool = False
-    ready: bool = False
-    closed: bool = False
-    process: int = field(factory=current_process)
-    hand_over: Callable[[Closing], object] | None = None
 
 
 _held: Final[set[Connection]] = set()
@@ -119,12 +97,7 @@ def lend(connection: Connection) -> None:
 
 def take_back(connection: Connection) -> None:
     """Note that the stream is iterated: its response is closed with the iterator, whoever refers to it."""
-    body = connection.response.stream
-    if isinstance(body, LentBody):
-        body.guarding = None
-        _held.add(connection)
-    elif isinstance(body, AsyncLentBody):
-        body.guarding = None
+    _held.add(connection)
 
 
 def _guard(connection: Connection) -> Generator[None, None, None]:
@@ -181,33 +154,3 @@ def close_connection(connection: Connection) -> None:
             return
         break_off(connection.response)
     close_outside_transport(partial(close_response, connection.response))
-
-
-class LentBody(httpx.SyncByteStream):
-    """The body of a response that its caller has taken. The connection is closed when nothing refers to either."""
-
-    def __init__(self, body: httpx.SyncByteStream, guarding: Any) -> None:
-        self._body = body
-        self.guarding = guarding
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
-
-    def close(self) -> None:
-        """Close the body."""
-        self._body.close()
-
-
-class AsyncLentBody(httpx.AsyncByteStream):
-    """Async version of `LentBody`."""
-
-    def __init__(self, body: httpx.AsyncByteStream, guarding: Any) -> None:
-        self._body = body
-        self.guarding = guarding
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return aiter(self._body)
-
-    async def aclose(self) -> None:
-        """Close the body."""
-        await self._body.aclose()

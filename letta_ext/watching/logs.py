@@ -12,17 +12,14 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import httpx
 
 from ..hooks import ResumeReport
 from ..retry import Attempt
-from .observer import Became, Observer
+from .observer import Became, Observer, Watched
 from .redaction import secrets_of, secrets_of_request, shown_pairs, without
-
-if TYPE_CHECKING:
-    from ..calls.requests import Call
 
 LOG: Final = logging.getLogger("letta_ext")
 DEBUG: Final = logging.DEBUG
@@ -68,7 +65,7 @@ def _read(answer: httpx.Response) -> bytes | None:
 class LogObserver(Observer):
     """Writes what becomes of one call."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Watched) -> None:
         query = [(name, str(value)) for name, value in call.request.query]
         self._what = f"{call.request.method} {call.request.path}"
         self._query = query

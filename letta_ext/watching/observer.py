@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, TypeAlias
 
 import httpx
+
+from letta_api.operations import Operation
+from letta_api.types import Request
 
 from ..hooks import ResumeReport
 from ..retry import Attempt
@@ -14,6 +18,19 @@ TRACING: Final = "opentelemetry.trace"
 
 Became: TypeAlias = httpx.Response | Exception
 """What became of an attempt: an answer, whatever its status, or a fault."""
+
+
+class Watched(Protocol):
+    """A call, as far as observers need it."""
+
+    @property
+    def operation(self) -> Operation: ...  # noqa: D102  # see `Call`
+
+    @property
+    def request(self) -> Request: ...  # noqa: D102  # see `Call`
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...  # noqa: D102  # see `Call`
 
 
 class Observer:

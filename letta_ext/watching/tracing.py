@@ -7,7 +7,7 @@ are events of the span; no word of what is said to an agent or by it is recorded
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
@@ -15,14 +15,11 @@ from .._version import __version__
 from ..hooks import ResumeReport
 from ..retry import Attempt
 from ..shapes import is_object
-from .observer import TRACING, Became, Observer
+from .observer import TRACING, Became, Observer, Watched
 from .redaction import secrets_of_request, without
 
-if TYPE_CHECKING:
-    from ..calls.requests import Call
 
-
-def begin_span(call: Call) -> list[Observer]:
+def begin_span(call: Watched) -> list[Observer]:
     """What makes the span of a call: one observer, or none where no tracer records it."""
     trace: Any = sys.modules[TRACING]
     attributes = {"http.request.method": call.request.method, "url.template": call.operation.path}

@@ -1,7 +1,7 @@
 """Watching a call go on: the one place that log lines and spans hear of attempts, resumptions, events and the end.
 
-`watched` is asked once a call. Where neither the log nor a tracer listens, the call keeps `SILENT`, which costs nothing
-to speak of. Nothing here does I/O; `logs.py` and `tracing.py` say what is made of it.
+`watch_of` is asked once a call. Where neither the log nor a tracer listens, the call keeps `SILENT`, which costs next
+to nothing. Nothing here does I/O; `logs.py` and `tracing.py` say what is made of it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,10 @@ from attrs import evolve
 from ..hooks import Hooks, ResumeReport
 from ..retry import Attempt
 from .logs import INFO, LOG, LogObserver
-from .observer import TRACING, Became, Observer
+from .observer import TRACING, Became, Observer, Watched
 
 if TYPE_CHECKING:
     from letta_api.unions import StreamEvent
-
-    from ..calls.requests import Call
 
 
 class Watch:
@@ -122,11 +120,11 @@ class _Watching(Watch):
         self.end(GeneratorExit())  # a stream that nobody went over, nor closed
 
 
-def watched(call: Call) -> Call:
-    """The call with a watch, if anybody listens."""
+def watch_of(call: Watched) -> Watch:
+    """The watch of a call; `SILENT` if nobody listens."""
     logged = LOG.isEnabledFor(INFO)
     if not logged and TRACING not in sys.modules:
-        return call
+        return SILENT
     observers: list[Observer] = []
     if TRACING in sys.modules:
         from .tracing import begin_span  # most programs make no spans
@@ -134,4 +132,4 @@ def watched(call: Call) -> Call:
         observers += begin_span(call)
     if logged:
         observers.append(LogObserver(call))
-    return evolve(call, watch=_Watching(observers)) if observers else call
+    return _Watching(observers) if observers else SILENT

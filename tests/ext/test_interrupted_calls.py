@@ -47,7 +47,7 @@ def call_interrupted(client: Letta, place: int) -> tuple[str, int] | None:
     return found
 
 
-POOL: Final = ("letta_ext.sending.pools", "letta_ext.sending.gate")
+POOL: Final = ("letta_ext._sync.pool", "letta_ext.sending.pools", "letta_ext.sending.gate")
 
 
 @contextmanager

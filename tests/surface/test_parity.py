@@ -1,4 +1,4 @@
-"""The two clients are one surface: same names and signatures, documented alike; and all that was promised is there."""
+"""The two clients have the same names and signatures, and all that was promised is there."""
 
 from __future__ import annotations
 
@@ -15,48 +15,28 @@ import httpx
 import pytest
 
 import letta_ext
+from codegen.unasync import sync_name, to_sync
 from letta_api import operations
 from letta_api.operations import Operation
-from letta_ext import AsyncLetta, AsyncPaginator, Letta, RequestOptions
+from letta_ext import AsyncLetta, Letta, RequestOptions
 
+LIBRARY: Final = Path(letta_ext.__file__).parent
 CALLS_FILE = Path(__file__).parents[1] / "typing" / "calls.py"
 
 WITHOUT_TWIN: Final = {
-    AsyncPaginator,  # a sync list is its own first page
+    "AsyncPaginator": "a sync list is its own first page",
+    "AsyncChunks": "sync code reads bodies by the generators of httpx and httpcore",
+    "AsyncGuard": "sync code has a generator in place of it",
+    "AsyncApprove": "a type alias",
 }
 ONE_SIDED: Final = {
-    "leave": "a task can be ended, a thread cannot",
-    "open": "what makes an async stream has to be awaited",
     "opened": "a TLS handshake of sync code replaces the socket that closing from another thread shuts down",
+    "end": "the body of an async response is read without the generators of httpcore",
+    "abandon": "as above",
+    "is_complete": "as above",
 }
-RESPELT: Final = [
-    (r"\bAsyncPaginator\[", "SyncPage["),
-    (r"\bAsyncPage\[", "SyncPage["),
-    (r"\bAsyncGenerator\[(.+), None\]", r"Iterator[\1]"),
-    (r"\b(?:Coroutine\[Any, Any, |Awaitable\[)(.+)\]", r"\1"),
-    (r"\bAsync", ""),
-    (r"\b(?:an )?async (?=httpx client|with\b)", ""),
-    (r", async or not,", ","),
-    (r", or an awaitable of it", ""),
-    (r" when awaited", ""),
-    (r"\ban? (?=`|httpx|Stream|with\b)", ""),
-    (r"\s+", " "),
-]
-DUNDERS: Final = {
-    "__iter__": "__aiter__",
-    "__next__": "__anext__",
-    "__enter__": "__aenter__",
-    "__exit__": "__aexit__",
-}
-RENAMED: Final = {"aclose": "close", "handle_async_request": "handle_request"}
-"""What httpx and httpcore call differently in async code."""
-
-
-def respelt(text: str) -> str:
-    """Words of either surface as they are common to both."""
-    for pattern, plain in RESPELT:
-        text = re.sub(pattern, plain, text)
-    return text.replace("SyncPage", "Page").strip()
+PRIMITIVES: Final = ("primitives", "paginator")
+"""The hand-written modules that have the same names for async and for sync code."""
 
 
 def modules() -> Iterator[Any]:
@@ -66,19 +46,15 @@ def modules() -> Iterator[Any]:
 
 
 def pairs() -> dict[str, tuple[type, type]]:
-    """Every public class and the one that is its twin in async code."""
+    """Every public class and the one that is its twin in async code, by the name of the former."""
     classes = {
         name: cls
         for module in modules()
         for name, cls in vars(module).items()
         if isinstance(cls, type) and cls.__module__ == module.__name__ and not name.startswith("_")
     }
-    found: dict[str, tuple[type, type]] = {}
-    for name, cls in classes.items():
-        if name.startswith("Async") and cls not in WITHOUT_TWIN:
-            plain = name.removeprefix("Async")
-            found[plain] = (classes.get(plain) or classes[f"Sync{plain}"], cls)
-    return found
+    twins = {name: cls for name, cls in classes.items() if name.startswith("Async") and name not in WITHOUT_TWIN}
+    return {sync_name(name): (classes[sync_name(name)], cls) for name, cls in twins.items()}
 
 
 PAIRS: Final = pairs()
@@ -86,22 +62,25 @@ PAIRS: Final = pairs()
 
 def members(cls: type) -> dict[str, Any]:
     """The public attributes, and what makes it a context manager or an iterable, under the sync name."""
-    names = {name for name in dir(cls) if not name.startswith("_")}
-    found = {RENAMED.get(name, name): inspect.getattr_static(cls, name) for name in names}
-    for plain, other in DUNDERS.items():
-        for name in (plain, other):
-            if hasattr(cls, name):
-                found[plain] = inspect.getattr_static(cls, name)
-    return found
+    special = {"__aiter__", "__anext__", "__aenter__", "__aexit__"}
+    special |= {sync_name(name) for name in special}
+    names = {name for name in dir(cls) if not name.startswith("_") or name in special}
+    return {sync_name(name): inspect.getattr_static(cls, name) for name in names}
+
+
+def plain(annotation: object) -> str:
+    """An annotation as sync code has it."""
+    text = re.sub(r"Coroutine\[Any, Any, ", "Awaitable[", str(annotation)).replace("collections.abc.", "")
+    return re.sub(r"^(\w*Iterator|Generator)\[(.+?)(?:, None)*\]$", r"Iterator[\2]", to_sync(text))
 
 
 def shape(function: Callable[..., Any]) -> list[tuple[str, Any, Any, str]]:
     """The parameters of a function, and what it returns, in words common to both surfaces."""
     signature = inspect.signature(function)
     parameters = [
-        (name, each.kind, each.default, respelt(str(each.annotation))) for name, each in signature.parameters.items()
+        (name, each.kind, each.default, plain(each.annotation)) for name, each in signature.parameters.items()
     ]
-    return [*parameters, ("return", None, None, respelt(str(signature.return_annotation)))]
+    return [*parameters, ("return", None, None, plain(signature.return_annotation))]
 
 
 def sections(text: str | None) -> dict[str, str]:
@@ -111,35 +90,35 @@ def sections(text: str | None) -> dict[str, str]:
 
 
 def test_there_are_pairs_to_compare() -> None:
-    some = {"Letta", "ConversationsMessages", "Steps", "Page", "Stream", "RawResponse", "Verbs", "Transport"}
-    assert some <= PAIRS.keys()
+    assert {"Letta", "SyncPage", "Stream", "RawResponse", "Verbs", "Transport", "Network"} <= PAIRS.keys()
     assert len(PAIRS) > 30
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_both_surfaces_are_one(name: str) -> None:
-    plain, twin = (members(cls) for cls in PAIRS[name])
-    assert plain.keys() - ONE_SIDED.keys() == twin.keys() - ONE_SIDED.keys()
-    for member in sorted(plain.keys() & twin.keys()):
-        one, other = plain[member], twin[member]
-        assert type(one) is type(other), member
-        if inspect.isfunction(one):
-            assert shape(one) == shape(other), member
-            assert [shape(each) for each in typing.get_overloads(one)] == [
-                shape(each) for each in typing.get_overloads(other)
-            ], member
-            here, there = sections(one.__doc__), sections(other.__doc__)
-            for part in ("Args", "Raises"):
-                assert respelt(here.get(part, "")) == respelt(there.get(part, "")), (member, part)
-            assert here.keys() == there.keys(), member
-        elif isinstance(one, property):
-            assert respelt(str(one.__doc__)) == respelt(str(other.__doc__)), member
+def test_both_surfaces_have_the_same_signatures(name: str) -> None:
+    one, other = (members(cls) for cls in PAIRS[name])
+    assert one.keys() - ONE_SIDED.keys() == other.keys() - ONE_SIDED.keys()
+    for member in sorted(one.keys() & other.keys()):
+        assert type(one[member]).__name__ == sync_name(type(other[member]).__name__), member
+        if inspect.isfunction(one[member]):
+            assert shape(one[member]) == shape(other[member]), member
+            overloads = [[shape(each) for each in typing.get_overloads(side[member])] for side in (one, other)]
+            assert overloads[0] == overloads[1], member
+
+
+@pytest.mark.parametrize("kind", PRIMITIVES)
+def test_the_primitives_of_both_have_the_same_signatures(kind: str) -> None:
+    one, other = (importlib.import_module(f"letta_ext.{side}_{kind}") for side in ("sync", "async"))
+    own = {name: value for name, value in vars(other).items() if getattr(value, "__module__", None) == other.__name__}
+    for name, there in own.items():
+        if name.startswith("_") or name in WITHOUT_TWIN or not callable(there):
+            continue
+        found = getattr(one, sync_name(name))
+        assert list(inspect.signature(found).parameters) == list(inspect.signature(there).parameters), name
 
 
 def test_the_constructors_are_one() -> None:
     assert shape(Letta.__init__)[:-1] == shape(AsyncLetta.__init__)[:-1]
-    assert respelt(sections(Letta.__doc__)["Args"]) == respelt(sections(AsyncLetta.__doc__)["Args"])
-    assert sections(Letta.__doc__)["Raises"] == sections(AsyncLetta.__doc__)["Raises"]
     parameters = [name for name in inspect.signature(Letta.__init__).parameters if name != "self"]
     assert re.findall(r"^ {4}(\w+):", sections(Letta.__doc__)["Args"], re.MULTILINE) == parameters
 

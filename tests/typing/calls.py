@@ -29,9 +29,11 @@ from letta_ext import (
     SyncArrayPage,
     SyncPage,
 )
+from letta_ext._async.parts import AsyncMessageIterator, AsyncTextIterator
+from letta_ext._sync.iteration import FailingIterator
+from letta_ext._sync.pages import PageIterator
+from letta_ext._sync.parts import MessageIterator, TextIterator
 from letta_ext.following import AsyncFollow, Follow
-from letta_ext.iteration import FailingIterator
-from letta_ext.lists.iterators import PageIterator
 from letta_ext.raw import (
     AsyncRawResponse,
     AsyncResponseContext,
@@ -40,7 +42,6 @@ from letta_ext.raw import (
     ResponseContext,
     StreamingResponse,
 )
-from letta_ext.streams.parts import AsyncMessageIterator, AsyncTextIterator, MessageIterator, TextIterator
 from letta_ext.tools import AsyncToolTurn, ToolResult, ToolTurn
 from letta_ext.unions import Message, StreamEvent, UnknownMessage, is_unknown
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from letta_ext import Letta, ListChangedError
-from letta_ext.lists.pages import SyncPage, first_page
+from letta_ext._sync.pages import SyncPage, first_page
 from letta_ext.lists.walk import KEPT, Walk
 from letta_ext.testing import EmbeddedServer
 from tests.walks.servers import MESSAGES, STEPS, Server, Stored

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 import letta_ext
-from letta_ext.lists.pages import AsyncPage, AsyncPaginator, SyncPage, first_page
-from letta_ext.lists.prefetch import AsyncAhead
+from letta_ext._async.pages import AsyncPage
+from letta_ext._sync.pages import SyncPage, first_page
+from letta_ext.async_paginator import AsyncPaginator
+from letta_ext.async_primitives import AsyncAhead
 from letta_ext.lists.walk import Walk
 from tests.walks.servers import MESSAGES, STEPS, Item, Server
 from tests.walks.test_walks import start, things
@@ -216,7 +218,7 @@ class PlannedError(Exception):
 class Alarm:
     """Raises an exception at one of the places where CPython may run a signal handler while pages are fetched ahead."""
 
-    modules = ("threading", "letta_ext.lists.prefetch")
+    modules = ("threading", "letta_ext.sync_primitives")
 
     def __init__(self, place: int) -> None:
         self.left = place

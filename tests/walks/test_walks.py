@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from letta_api.models import UserMessage
 from letta_api.operations import Page
+from letta_ext._sync.pages import SyncArrayPage, first_page
 from letta_ext.errors import ListChangedError
-from letta_ext.lists.pages import SyncArrayPage, first_page
 from letta_ext.lists.walk import Walk
 from letta_ext.unions import UnknownMessage
 from tests.walks.servers import MESSAGES, STEPS, Item, Server, Stored

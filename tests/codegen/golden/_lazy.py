@@ -23,7 +23,7 @@ def lazy(
         if name not in names:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = names[name]
-        value: Any = import_module(f"{package}.{module or name}")
+        value: Any = import_module(f".{module or name}", package)
         if module is not None:
             value = getattr(value, name)
         setattr(sys.modules[package], name, value)

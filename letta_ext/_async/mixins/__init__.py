@@ -1,0 +1,1 @@
+"""Methods of resources that no operation stands behind."""

@@ -1,0 +1,220 @@
+"""What every call goes through: sending, waiting between attempts, reading of the response.
+
+Decisions are made elsewhere: `calls/requests.py` makes requests, `retry.py` says which are repeated, `sending/otids.py`
+what a send needs, `busy.py` how long to wait for one's turn. Resources hold a transport rather than a client, so that
+no client is part of a reference cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import httpx
+from attrs import define, evolve
+
+from ..async_paginator import AsyncPaginator, open_list
+from ..async_primitives import check_usable, sleep
+from ..busy import can_ask, has_ended
+from ..calls.requests import (
+    EVENTS,
+    JSON,
+    MAX_REDIRECTS,
+    Answering,
+    Call,
+    Endpoint,
+    Streaming,
+    brings_events,
+    decode,
+    no_events,
+    prepare,
+    read_body,
+    redirected,
+    to_httpx,
+    watched,
+)
+from ..config import Config, given
+from ..errors import APIStatusError, ConflictError, ConversationBusyError, NotFoundError
+from ..lists.pages import make_walk
+from ..sending.attempts import Sending, answered_by
+from ..sending.evidence import Evidence
+from ..sending.options import bounded, make_resuming, make_waiting, run_call, stream_limits, watched_options
+from ..sending.otids import check_one_input, make_plan
+from ..sending.reading import BOUNDS
+from ..watching.redaction import redactor
+from .guarded import guard
+from .reading import read_error, read_whole
+from .stream import AsyncStream
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@define(eq=False)
+class AsyncTransport:
+    """Sends the calls of a client."""
+
+    http: httpx.AsyncClient
+    config: Config
+    closed: bool = False
+
+    async def call(self, endpoint: Answering[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> T:
+        """Sends one call and decodes its JSON answer."""
+        return await self.fetch(endpoint, ids, arguments, lambda call, response: decode(endpoint, call, response))
+
+    async def fetch(
+        self,
+        endpoint: Endpoint,
+        ids: tuple[Any, ...],
+        arguments: Mapping[str, Any],
+        finish: Callable[[Call, httpx.Response], R],
+        *,
+        unread: bool = False,
+    ) -> R:
+        """Sends one call, and returns what is made of its answer, whose body is left unread if so wished."""
+        arguments = given(arguments)
+        check_one_input(arguments)
+        call = watched(prepare(self.config, endpoint, ids, arguments, JSON))
+        with call.watch:
+            return finish(call, await self.in_turn(call, ids, arguments, stream=unread))
+
+    def page(
+        self, endpoint: Answering[list[T]], ids: tuple[Any, ...], arguments: Mapping[str, Any]
+    ) -> AsyncPaginator[T]:
+        """Sends one call of a list and returns its pages."""
+
+        async def fetch(arguments: Mapping[str, Any]) -> list[T]:
+            return await self.call(endpoint, ids, arguments)
+
+        return open_list(lambda: make_walk(endpoint, ids, arguments), fetch)
+
+    async def stream(
+        self, endpoint: Streaming, resume: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]
+    ) -> AsyncStream:
+        """Sends one call and returns the stream that answers it. `resume` is the endpoint that continues one."""
+        arguments = given(arguments)
+        plan = make_plan(endpoint.OPERATION, arguments)
+        limits = stream_limits(self.config, arguments)
+        call = watched(bounded(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.repeat), limits))
+
+        async def reopen(found: Mapping[str, Any]) -> httpx.Response:
+            again = prepare(self.config, resume, ids, {**plan.carried, **found}, EVENTS)
+            response = await self.send(evolve(again, watch=call.watch, timeout=call.timeout), stream=True)
+            await self._check_events(again, response)
+            return response
+
+        async def recover() -> httpx.Response:
+            return await reopen({"otid": plan.otid})
+
+        with call.watch:
+            response = await self.in_turn(call, ids, arguments, stream=True, recover=recover if plan.otid else None)
+            await self._check_events(call, response)
+            call.watch.stays_open()
+            resuming = make_resuming(endpoint, plan, arguments, call, limits)
+            resuming.state.redact = redactor(response.request)
+            return AsyncStream(response, resuming, reopen, call.watch, self.http)
+
+    async def _check_events(self, call: Call, response: httpx.Response) -> None:
+        if not brings_events(response):
+            await read_error(response, call.limits)
+            raise no_events(response)
+
+    async def in_turn(
+        self,
+        call: Call,
+        ids: tuple[Any, ...],
+        arguments: Mapping[str, Any],
+        *,
+        stream: bool,
+        recover: Callable[[], Awaitable[httpx.Response]] | None = None,
+    ) -> httpx.Response:
+        """Sends a request; where a run holds the conversation, and it is so wished, waits until that has ended."""
+        waiting = make_waiting(self.config, call, ids, arguments)
+        while True:
+            try:
+                return await self.send(call, stream=stream, recover=recover)
+            except ConversationBusyError as busy:
+                await sleep(waiting.delay(busy))
+                # The run is on the server: there is no event to wait for, only the server to ask.
+                while can_ask(busy.run_id) and not await self._has_ended(call, busy.run_id):
+                    await sleep(waiting.delay(busy))
+
+    async def _has_ended(self, call: Call, run_id: str) -> bool:
+        try:
+            return has_ended(read_body(await self.send(run_call(call, run_id))))
+        except APIStatusError:
+            return True  # a server that does not tell: the send itself shows whether it is its turn
+
+    async def send(
+        self, call: Call, *, stream: bool = False, recover: Callable[[], Awaitable[httpx.Response]] | None = None
+    ) -> httpx.Response:
+        """Sends a request, as often as may be, and returns the successful answer.
+
+        Args:
+            call: the call.
+            stream: whether to leave the body unread.
+            recover: what finds the answer to an earlier attempt, where the server says that one is being worked on.
+
+        Raises:
+            APIConnectionError: no answer came.
+            APIStatusError: the server refused.
+        """
+        request = to_httpx(self.http, self.config, call)
+        sending = Sending(call, Evidence(self.http, request) if call.repeat == "unsent" else None)
+        while True:
+            check_usable(self.http, closed=self.closed)
+            sending.begin(request)
+            response = await self._attempt(sending, request, stream=stream)
+            if isinstance(response, Exception):
+                await sleep(sending.failed(response))
+                continue
+            try:
+                delay = sending.answered(response)
+            except BaseException:  # a hook's
+                await response.aclose()
+                raise
+            if response.is_success:
+                return guard(response)
+            if delay is None:
+                refusal = sending.refusal(response)
+                if recover is None or sending.attempts == 1 or not isinstance(refusal, ConflictError):
+                    raise refusal
+                try:
+                    return await recover()
+                except NotFoundError:
+                    raise refusal from None
+            await sleep(delay)
+
+    async def _attempt(self, sending: Sending, request: httpx.Request, *, stream: bool) -> httpx.Response | Exception:
+        """Sends a request once, and returns the response, read as far as it shall be, or what came in place of it."""
+        limits = sending.call.limits
+        try:
+            response = await self._exchange(sending.call, request, sending.evidence)
+            if not response.is_success:
+                await read_error(response, limits)
+            elif not stream:
+                try:
+                    await read_whole(response, limits)
+                except BOUNDS as bound:
+                    raise sending.unbounded(response, bound) from None
+            return response
+        except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
+            return sending.fault_of(error)
+
+    async def _exchange(self, call: Call, request: httpx.Request, evidence: Evidence | None) -> httpx.Response:
+        response = await self._send_once(request, evidence)
+        for _ in range(MAX_REDIRECTS):
+            target = redirected(self.http, request, response)
+            if target is None:
+                break
+            await read_error(response, call.limits)
+            request = target
+            response = await self._send_once(request, evidence)
+        return response
+
+    async def _send_once(self, request: httpx.Request, evidence: Evidence | None) -> httpx.Response:
+        options = watched_options(request, evidence)
+        try:
+            return await self.http.send(request, stream=True, follow_redirects=False, **options)
+        except httpx.HTTPStatusError as fault:
+            return answered_by(fault, request)

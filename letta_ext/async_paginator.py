@@ -1,0 +1,37 @@
+"""How the call of a list begins in async code. `sync_paginator.py` has the same names for sync code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, Generic, TypeVar
+
+from ._async.pages import AsyncItemIterator, AsyncPage, AsyncPageIterator, Fetch, first_page
+from .lists.walk import Walk
+
+T = TypeVar("T")
+
+
+class AsyncPaginator(Generic[T]):
+    """A list that was asked for: `await` it for its first page, or go over all items with `async for`."""
+
+    def __init__(self, start: Callable[[], Walk], fetch: Fetch[T]) -> None:
+        self._start = start
+        self._fetch = fetch
+
+    async def _first(self) -> AsyncPage[T]:
+        return await first_page(self._start(), self._fetch)
+
+    def __await__(self) -> Generator[Any, None, AsyncPage[T]]:
+        return self._first().__await__()
+
+    def iter_pages(self) -> AsyncPageIterator[T]:
+        """All pages."""
+        return AsyncPageIterator(self._first)
+
+    def __aiter__(self) -> AsyncItemIterator[T]:
+        return AsyncItemIterator(self.iter_pages())
+
+
+def open_list(start: Callable[[], Walk], fetch: Fetch[T]) -> AsyncPaginator[T]:
+    """Return a list that is fetched when it is awaited or iterated."""
+    return AsyncPaginator(start, fetch)

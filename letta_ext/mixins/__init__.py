@@ -1,1 +1,0 @@
-"""Hand-written methods of resources, a module for each resource that has any."""
