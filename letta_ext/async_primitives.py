@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 IS_ASYNC: Final = True
 
+RELEASED: Final = (GeneratorExit,)
+"""What is raised in code that is released before its end. A coroutine cannot await any more then."""
+
 pass_gate = async_pass_gate
 
 PATIENCE: Final = 1.0

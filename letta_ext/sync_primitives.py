@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 IS_ASYNC: Final = False
 
+RELEASED: Final[tuple[type[BaseException], ...]] = ()
+"""What is raised in code that is released before its end: a function always comes to its end."""
+
 LONGEST_WAIT: Final = 1.0
 """Seconds after which a thread that waits looks again whether there is anything to wait for."""
 

@@ -1,1 +1,1 @@
-"""What does I/O, for async code. The sync modules are derived from these by `codegen/unasync.py`."""
+"""What does I/O. The sync modules are derived from the async ones by `codegen/unasync.py`."""

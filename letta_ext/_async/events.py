@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from .. import fork_safety
-from ..async_primitives import close_lost, end_reading, guard, release, sleep
+from ..async_primitives import RELEASED, close_lost, end_reading, guard, release, sleep
 from ..calls.transport_errors import transport_fault
 from ..errors import LettaError
 from ..streams.connection import Connection
@@ -116,7 +116,7 @@ class AsyncEventIterator(BaseEvents, AsyncIterator["StreamEvent"]):
         if isinstance(fault, StopAsyncIteration) or self._over:
             await self.guarding.aclose()
             self._watch.end()
-        elif self._note(fault) and not isinstance(fault, GeneratorExit):  # a coroutine that is released cannot await
+        elif self._note(fault) and not isinstance(fault, RELEASED):
             if self._failure is None:
                 await close_lost(self._connection)
             else:

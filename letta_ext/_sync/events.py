@@ -19,7 +19,7 @@ from ..streams.connection import Connection
 from ..streams.events import BaseEvents
 from ..streams.resuming import Resuming
 from ..streams.sse import Frame
-from ..sync_primitives import close_lost, end_reading, guard, release, sleep
+from ..sync_primitives import RELEASED, close_lost, end_reading, guard, release, sleep
 from ..watching.watch import Watch
 from .bodies import as_they_come
 
@@ -117,7 +117,7 @@ class EventIterator(BaseEvents, Iterator["StreamEvent"]):
         if isinstance(fault, StopIteration) or self._over:
             self.guarding.close()
             self._watch.end()
-        elif self._note(fault) and not isinstance(fault, GeneratorExit):  # a coroutine that is released cannot await
+        elif self._note(fault) and not isinstance(fault, RELEASED):
             if self._failure is None:
                 close_lost(self._connection)
             else:

@@ -12,7 +12,7 @@ from letta_ext import LettaError
 
 OURS: Final = ("letta_ext.", "letta_api.")
 NOT_OURS: Final = ("letta_ext.testing", "letta_ext.sending.")
-"""What runs in the server, and the transport: an exception there is a connection that fails."""
+"""What runs in the server, and the connections: an exception there is a connection that fails."""
 
 WITHOUT_CALLER: Final = ("__del__", "_guard", "close", "leave", "<genexpr>")
 """Finalizers: Python reports what they raise, and raises it nowhere."""

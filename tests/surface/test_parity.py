@@ -248,6 +248,11 @@ def test_what_was_promised_of_the_package(name: str) -> None:
     assert getattr(letta_ext, name) is not None
 
 
+def test_the_clients_can_be_imported_from_their_module() -> None:
+    assert importlib.import_module("letta_ext.client").Letta is Letta
+    assert importlib.import_module("letta_ext.client").AsyncLetta is AsyncLetta
+
+
 def test_all_that_is_exported_exists_and_is_sorted() -> None:
     assert len(set(letta_ext.__all__)) == len(letta_ext.__all__)
     for name in letta_ext.__all__:
