@@ -82,9 +82,9 @@ class AsyncAhead(Generic[T]):
         self._task.add_done_callback(_retrieve)
 
     @property
-    def is_done(self) -> bool:
-        """Whether the work is over."""
-        return self._task is None or self._task.done()
+    def goes_on(self) -> bool:
+        """Whether the work goes on after `result` was interrupted. A task that is cancelled has cancelled it too."""
+        return False
 
     async def result(self) -> T:
         """Wait for the work, and return or raise what came of it."""
@@ -96,7 +96,7 @@ class AsyncAhead(Generic[T]):
             self._task.cancel()
 
     def __del__(self) -> None:
-        if self._task is not None and not self.is_done:
+        if self._task is not None and not self._task.done():
             with suppress(RuntimeError):  # its loop is closed, and has ended it
                 self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 

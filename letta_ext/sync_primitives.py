@@ -79,9 +79,9 @@ class Ahead(Generic[T]):
             self._running.release()
 
     @property
-    def is_done(self) -> bool:
-        """Whether the work is over."""
-        return self._over
+    def goes_on(self) -> bool:
+        """Whether the work goes on after `result` was interrupted."""
+        return not self._over
 
     def result(self) -> T:
         """Wait for the work, and return or raise what came of it. May be called again after an interruption."""

@@ -109,7 +109,7 @@ class AsyncPageIterator(AsyncIterator["AsyncPage[T]"], Generic[T]):
         try:
             page = await (last.get_next_page() if ahead is None else ahead.result())
         except BaseException:
-            if ahead is not None and ahead.is_done:
+            if ahead is not None and not ahead.goes_on:
                 self._ahead = None
             raise
         if not page.items:

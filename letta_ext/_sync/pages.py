@@ -110,7 +110,7 @@ class PageIterator(Iterator["SyncPage[T]"], Generic[T]):
         try:
             page = last.get_next_page() if ahead is None else ahead.result()
         except BaseException:
-            if ahead is not None and ahead.is_done:
+            if ahead is not None and not ahead.goes_on:
                 self._ahead = None
             raise
         if not page.items:
