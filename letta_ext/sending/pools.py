@@ -129,15 +129,16 @@ class Store:
                     break
 
     def _trim(self, idle: deque[Connection]) -> None:
+        # A connection stays in the deque while it is judged: one that was out of it would not be counted by the others.
         while idle:
-            surplus = self._kept is not None and len(idle) > self._kept
             try:
-                oldest = idle.popleft()
-            except IndexError:
-                return
-            if not surplus and not oldest.is_stale:
-                idle.appendleft(oldest)
-                return
+                oldest = idle[0]
+                surplus = self._kept is not None and len(idle) > self._kept
+                if not surplus and not oldest.is_stale:
+                    return
+                idle.remove(oldest)
+            except (IndexError, ValueError):  # another thread was faster
+                continue
             self.close(oldest)
 
 

@@ -82,6 +82,11 @@ class Counting:
         with self._changed:
             return self._changed.wait_for(lambda: self.open == count, 5)
 
+    def wait_open_at_most(self, count: int) -> bool:
+        """Wait until no more connections than that are open; returns whether that came."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.open <= count, 5)
+
     def wait_requests(self, count: int) -> bool:
         """Wait until so many requests came; returns whether they did."""
         with self._changed:
