@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 import anyio
 import httpx
 
+from .calls.encodings import ContentDecoder
 from .calls.transport_errors import faults_ignored
 from .errors import LettaError
 from .iteration import TWICE, finish
@@ -199,6 +200,42 @@ async def close_unread(response: httpx.Response) -> None:
 def chunks(stream: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
     """Return the chunks of a body."""
     return async_chunks(stream)
+
+
+class AsyncDecodedChunks(AsyncIterator[bytes]):
+    """Chunks, decompressed.
+
+    Args:
+        found: The chunks as they come.
+        decoder: Decompresses them.
+    """
+
+    def __init__(self, found: AsyncIterator[bytes], decoder: ContentDecoder) -> None:
+        self._chunks = found
+        self._decoder = decoder
+        self._pieces: Iterator[bytes] = iter(())
+        self._flushed = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while True:
+            for piece in self._pieces:
+                return piece
+            if self._flushed:
+                raise StopAsyncIteration
+            async for chunk in self._chunks:
+                self._pieces = iter(self._decoder.decode(chunk))
+                break
+            else:
+                self._flushed = True
+                self._pieces = iter(self._decoder.flush())
+
+
+def decoded(found: AsyncIterator[bytes], decoder: ContentDecoder) -> AsyncIterator[bytes]:
+    """Return chunks, decompressed. They are not read by an async generator, which would be handed to the event loop."""
+    return AsyncDecodedChunks(found, decoder)
 
 
 def connected(response: httpx.Response, owner: object) -> Connection:

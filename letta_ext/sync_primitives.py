@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import httpx
 
+from .calls.encodings import ContentDecoder
 from .calls.transport_errors import faults_ignored
 from .errors import LettaError
 from .iteration import TWICE
@@ -163,6 +164,13 @@ def close_unread(response: httpx.Response) -> None:
 def chunks(stream: httpx.SyncByteStream) -> Iterator[bytes]:
     """Return the chunks of a body."""
     return iter(stream)
+
+
+def decoded(found: Iterator[bytes], decoder: ContentDecoder) -> Iterator[bytes]:
+    """Return chunks, decompressed."""
+    for chunk in found:
+        yield from decoder.decode(chunk)
+    yield from decoder.flush()
 
 
 def connected(response: httpx.Response, owner: object) -> Connection:

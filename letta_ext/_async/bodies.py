@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Self
+from collections.abc import AsyncIterator
 
 import httpx
 
-from ..async_primitives import chunks
-from ..calls.encodings import ContentDecoder, content_decoder
+from ..async_primitives import chunks, decoded
+from ..calls.encodings import content_decoder
 
 
 def as_they_come(response: httpx.Response) -> AsyncIterator[bytes]:
@@ -25,35 +24,4 @@ def as_they_come(response: httpx.Response) -> AsyncIterator[bytes]:
     response.is_stream_consumed = True  # as httpx would say itself
     decoder = content_decoder(response)
     found = chunks(response.stream)
-    return found if decoder is None else AsyncDecodedChunks(found, decoder)
-
-
-class AsyncDecodedChunks(AsyncIterator[bytes]):
-    """Chunks, decompressed.
-
-    Args:
-        found: The chunks as they come.
-        decoder: Decompresses them.
-    """
-
-    def __init__(self, found: AsyncIterator[bytes], decoder: ContentDecoder) -> None:
-        self._chunks = found
-        self._decoder = decoder
-        self._pieces: Iterator[bytes] = iter(())
-        self._flushed = False
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        while True:
-            for piece in self._pieces:
-                return piece
-            if self._flushed:
-                raise StopAsyncIteration
-            async for chunk in self._chunks:
-                self._pieces = iter(self._decoder.decode(chunk))
-                break
-            else:
-                self._flushed = True
-                self._pieces = iter(self._decoder.flush())
+    return found if decoder is None else decoded(found, decoder)

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Self
 
 import httpx
 
-from ..calls.encodings import ContentDecoder, content_decoder
-from ..sync_primitives import chunks
+from ..calls.encodings import content_decoder
+from ..sync_primitives import chunks, decoded
 
 
 def as_they_come(response: httpx.Response) -> Iterator[bytes]:
@@ -26,35 +25,4 @@ def as_they_come(response: httpx.Response) -> Iterator[bytes]:
     response.is_stream_consumed = True  # as httpx would say itself
     decoder = content_decoder(response)
     found = chunks(response.stream)
-    return found if decoder is None else DecodedChunks(found, decoder)
-
-
-class DecodedChunks(Iterator[bytes]):
-    """Chunks, decompressed.
-
-    Args:
-        found: The chunks as they come.
-        decoder: Decompresses them.
-    """
-
-    def __init__(self, found: Iterator[bytes], decoder: ContentDecoder) -> None:
-        self._chunks = found
-        self._decoder = decoder
-        self._pieces: Iterator[bytes] = iter(())
-        self._flushed = False
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> bytes:
-        while True:
-            for piece in self._pieces:
-                return piece
-            if self._flushed:
-                raise StopIteration
-            for chunk in self._chunks:
-                self._pieces = iter(self._decoder.decode(chunk))
-                break
-            else:
-                self._flushed = True
-                self._pieces = iter(self._decoder.flush())
+    return found if decoder is None else decoded(found, decoder)

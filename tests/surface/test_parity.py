@@ -26,6 +26,7 @@ CALLS_FILE = Path(__file__).parents[1] / "typing" / "calls.py"
 WITHOUT_TWIN: Final = {
     "AsyncPaginator": "a sync list is its own first page",
     "AsyncChunks": "sync code reads bodies by the generators of httpx and httpcore",
+    "AsyncDecodedChunks": "as above",
     "AsyncGuard": "sync code has a generator in place of it",
     "AsyncApprove": "a type alias",
 }
