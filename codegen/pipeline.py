@@ -81,7 +81,8 @@ def generate(
     Args:
         spec: the document.
         out: the folder of the package.
-        client: The folder of the resource classes. Defaults to `client_of(out)`.
+        client: The folder of the resource classes. Defaults to `client_of(out)`. The sync modules are derived beside
+            it, in `_sync`, if it has a neighbor `_async`.
         lenient: leave out what is not understood, and list it in the result, rather than fail.
         force: replace `out` although files in it were edited or added.
         say: is told of each step.
