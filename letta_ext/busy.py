@@ -12,13 +12,10 @@ from typing import Any, Final, Literal, TypeAlias, TypeGuard
 
 from attrs import field, frozen
 
-from letta_api.operations import RUNS_RETRIEVE
-from letta_api.types import Request, make_path
-
 from .bounds import check_function, check_seconds
 from .errors import ConversationBusyError
 from .hooks import BusyReport, Hooks
-from .retry import backoff
+from .polling import Polling
 from .shapes import is_id, is_object
 
 ENDED: Final = frozenset({"completed", "failed", "cancelled"})
@@ -50,9 +47,6 @@ class BusyPolicy:
         check_function("clock", self.clock)
 
 
-GROWTH: Final = 1.5
-"""What each pause between two looks is longer by than the one before."""
-
 WhenBusy: TypeAlias = Literal["raise", "wait"] | BusyPolicy
 """What to do about a busy conversation: raise at once, wait as `BusyPolicy` does by default, or wait as told."""
 
@@ -79,7 +73,7 @@ class Waiting:
         self._hooks = hooks
         self._began: float | None = None
         self._run_id: str | None = None
-        self._looks = 0
+        self._polling = Polling() if policy is None else Polling(policy.initial_delay, policy.max_delay)
 
     def delay(self, busy: ConversationBusyError) -> float:
         """Seconds until the next look.
@@ -91,12 +85,13 @@ class Waiting:
         if policy is None:
             raise busy
         if busy.run_id != self._run_id:  # the next one is looked at as eagerly as the first
-            self._run_id, self._looks = busy.run_id, 0
+            self._run_id = busy.run_id
+            self._polling.restart()
         now = policy.clock()
         self._began = now if self._began is None else self._began
         waited = now - self._began
-        delay = backoff(policy.initial_delay, GROWTH, self._looks, policy.max_delay)
-        self._looks += 1
+        delay = self._polling.pause
+        self._polling.asked()
         if waited + delay > policy.deadline:
             raise busy
         if self._hooks.on_busy:
@@ -107,11 +102,6 @@ class Waiting:
 def can_ask(run_id: str | None) -> TypeGuard[str]:
     """Whether the server can be asked for a run: error bodies name it as they like."""
     return run_id is not None and is_id(run_id)
-
-
-def run_request(run_id: str) -> Request:
-    """The request that asks for a run."""
-    return Request(RUNS_RETRIEVE.method, make_path(RUNS_RETRIEVE.path, run_id=run_id))
 
 
 def has_ended(run: Any) -> bool:

@@ -12,8 +12,7 @@ from letta_api.operations import CONVERSATIONS_RETRIEVE
 
 from ..async_primitives import IS_ASYNC
 from ..async_primitives import sleep as sleep_for
-from ..calls.questions import context_of, question
-from ..calls.requests import read_body
+from ..calls.questions import context_of
 from ..following.follow import BROKEN, NOT_NOW, NOT_TOLD, BaseFollow, Visit, check_function
 from ..following.news import Follower, Listing, Question
 from ..following.pace import Pace
@@ -114,9 +113,8 @@ class AsyncFollow(BaseFollow):
         ids, transport = (self._conversation_id,), self._transport
         if isinstance(asked, Listing):
             return await transport.call(LIST, ids, {**self._arguments, **asked.arguments})
-        call = question(transport.config, CONVERSATIONS_RETRIEVE, {}, conversation_id=self._conversation_id)
         try:
-            return context_of(read_body(await transport.send(call)))
+            return context_of(await transport.ask(CONVERSATIONS_RETRIEVE, {}, conversation_id=self._conversation_id))
         except NOT_TOLD as refusal:
             self._check_refusal(refusal)
             return None

@@ -13,9 +13,12 @@ from typing import Any, TypeVar
 import httpx
 from attrs import define, evolve
 
+from letta_api.operations import RUNS_RETRIEVE, Operation
+
 from ..async_paginator import AsyncPaginator, open_list
 from ..async_primitives import check_usable, sleep
 from ..busy import can_ask, has_ended
+from ..calls.questions import question
 from ..calls.requests import (
     EVENTS,
     JSON,
@@ -38,7 +41,7 @@ from ..errors import APIStatusError, ConflictError, ConversationBusyError, NotFo
 from ..lists.pages import make_walk
 from ..sending.attempts import Sending, answered_by
 from ..sending.evidence import Evidence
-from ..sending.options import bounded, make_resuming, make_waiting, run_call, stream_limits, watched_options
+from ..sending.options import bounded, make_resuming, make_waiting, stream_limits, watched_options
 from ..sending.otids import check_one_input, make_plan
 from ..sending.reading import BOUNDS
 from ..watching.redaction import redactor
@@ -136,14 +139,30 @@ class AsyncTransport:
             except ConversationBusyError as busy:
                 await sleep(waiting.delay(busy))
                 # The run is on the server: there is no event to wait for, only the server to ask.
-                while can_ask(busy.run_id) and not await self._has_ended(call, busy.run_id):
+                while can_ask(busy.run_id) and not await self._has_ended(busy.run_id, arguments):
                     await sleep(waiting.delay(busy))
 
-    async def _has_ended(self, call: Call, run_id: str) -> bool:
+    async def _has_ended(self, run_id: str, arguments: Mapping[str, Any]) -> bool:
         try:
-            return has_ended(read_body(await self.send(run_call(call, run_id))))
+            return has_ended(await self.ask(RUNS_RETRIEVE, arguments, run_id=run_id))
         except APIStatusError:
             return True  # a server that does not tell: the send itself shows whether it is its turn
+
+    async def ask(self, operation: Operation, arguments: Mapping[str, Any], **ids: str) -> Any:
+        """Ask for one thing by its id, and return its JSON.
+
+        Args:
+            operation: The operation, which no method of the client stands for.
+            arguments: Arguments of another call, whose options it shares.
+            **ids: The ids in the path of the operation.
+
+        Raises:
+            APIConnectionError: If no response came.
+            APIStatusError: If the server refused.
+        """
+        call = watched(question(self.config, operation, arguments, **ids))
+        with call.watch:
+            return read_body(await self.send(call))
 
     async def send(
         self, call: Call, *, stream: bool = False, recover: Callable[[], Awaitable[httpx.Response]] | None = None

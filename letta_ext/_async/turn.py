@@ -10,8 +10,6 @@ from letta_api import api
 from letta_api.operations import RUNS_RETRIEVE
 
 from ..async_primitives import OneAtATime, run_tools, settled, sleep
-from ..calls.questions import question
-from ..calls.requests import read_body
 from ..errors import APIConnectionError, APIStatusError, PendingApprovalError, RunError, StreamInterrupted
 from ..tools.loop import Await, Collect, Decide, Execute, Open, ToolLoop, ToolResult
 from ..tools.tool import Toolbox, read_verdict
@@ -120,8 +118,7 @@ class AsyncToolTurn(BaseTurn):
                     await run_tools(self._box, calls, loop.starting)
                 case Await(run_id, delay):
                     await sleep(delay)
-                    call_of_run = question(self._transport.config, RUNS_RETRIEVE, self._options, run_id=run_id)
-                    loop.looked(read_body(await self._transport.send(call_of_run)))
+                    loop.looked(await self._transport.ask(RUNS_RETRIEVE, self._options, run_id=run_id))
                 case Collect(run_id):
                     self._listed.extend(loop.collected(await self._newest(run_id)))
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from letta_api import api
 from letta_api.operations import CONVERSATIONS_RETRIEVE
 
-from ..calls.questions import context_of, question
-from ..calls.requests import read_body
+from ..calls.questions import context_of
 from ..following.follow import BROKEN, NOT_NOW, NOT_TOLD, BaseFollow, Visit, check_function
 from ..following.news import Follower, Listing, Question
 from ..following.pace import Pace
@@ -115,9 +114,8 @@ class Follow(BaseFollow):
         ids, transport = (self._conversation_id,), self._transport
         if isinstance(asked, Listing):
             return transport.call(LIST, ids, {**self._arguments, **asked.arguments})
-        call = question(transport.config, CONVERSATIONS_RETRIEVE, {}, conversation_id=self._conversation_id)
         try:
-            return context_of(read_body(transport.send(call)))
+            return context_of(transport.ask(CONVERSATIONS_RETRIEVE, {}, conversation_id=self._conversation_id))
         except NOT_TOLD as refusal:
             self._check_refusal(refusal)
             return None

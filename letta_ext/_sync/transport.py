@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 
 import httpx
 from attrs import define, evolve
+from letta_api.operations import RUNS_RETRIEVE, Operation
 
 from ..busy import can_ask, has_ended
+from ..calls.questions import question
 from ..calls.requests import (
     EVENTS,
     JSON,
@@ -37,7 +39,7 @@ from ..errors import APIStatusError, ConflictError, ConversationBusyError, NotFo
 from ..lists.pages import make_walk
 from ..sending.attempts import Sending, answered_by
 from ..sending.evidence import Evidence
-from ..sending.options import bounded, make_resuming, make_waiting, run_call, stream_limits, watched_options
+from ..sending.options import bounded, make_resuming, make_waiting, stream_limits, watched_options
 from ..sending.otids import check_one_input, make_plan
 from ..sending.reading import BOUNDS
 from ..sync_paginator import SyncPage, open_list
@@ -135,14 +137,30 @@ class Transport:
             except ConversationBusyError as busy:
                 sleep(waiting.delay(busy))
                 # The run is on the server: there is no event to wait for, only the server to ask.
-                while can_ask(busy.run_id) and not self._has_ended(call, busy.run_id):
+                while can_ask(busy.run_id) and not self._has_ended(busy.run_id, arguments):
                     sleep(waiting.delay(busy))
 
-    def _has_ended(self, call: Call, run_id: str) -> bool:
+    def _has_ended(self, run_id: str, arguments: Mapping[str, Any]) -> bool:
         try:
-            return has_ended(read_body(self.send(run_call(call, run_id))))
+            return has_ended(self.ask(RUNS_RETRIEVE, arguments, run_id=run_id))
         except APIStatusError:
             return True  # a server that does not tell: the send itself shows whether it is its turn
+
+    def ask(self, operation: Operation, arguments: Mapping[str, Any], **ids: str) -> Any:
+        """Ask for one thing by its id, and return its JSON.
+
+        Args:
+            operation: The operation, which no method of the client stands for.
+            arguments: Arguments of another call, whose options it shares.
+            **ids: The ids in the path of the operation.
+
+        Raises:
+            APIConnectionError: If no response came.
+            APIStatusError: If the server refused.
+        """
+        call = watched(question(self.config, operation, arguments, **ids))
+        with call.watch:
+            return read_body(self.send(call))
 
     def send(
         self, call: Call, *, stream: bool = False, recover: Callable[[], httpx.Response] | None = None

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 from letta_api import api
 from letta_api.operations import RUNS_RETRIEVE
 
-from ..calls.questions import question
-from ..calls.requests import read_body
 from ..errors import APIConnectionError, APIStatusError, PendingApprovalError, RunError, StreamInterrupted
 from ..sync_primitives import OneAtATime, run_tools, settled, sleep
 from ..tools.loop import Await, Collect, Decide, Execute, Open, ToolLoop, ToolResult
@@ -121,8 +119,7 @@ class ToolTurn(BaseTurn):
                     run_tools(self._box, calls, loop.starting)
                 case Await(run_id, delay):
                     sleep(delay)
-                    call_of_run = question(self._transport.config, RUNS_RETRIEVE, self._options, run_id=run_id)
-                    loop.looked(read_body(self._transport.send(call_of_run)))
+                    loop.looked(self._transport.ask(RUNS_RETRIEVE, self._options, run_id=run_id))
                 case Collect(run_id):
                     self._listed.extend(loop.collected(self._newest(run_id)))
 

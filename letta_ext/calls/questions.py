@@ -5,24 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import evolve
-
-from letta_api import api
 from letta_api.operations import Operation
 from letta_api.types import Request, make_path
 
 from ..config import Config
 from ..shapes import is_array, is_id, is_object
-from .requests import JSON, OPTIONS, Call, prepare
+from .requests import Call, make_call, options_of
 
 
 def question(config: Config, operation: Operation, arguments: Mapping[str, Any], **ids: str) -> Call:
-    """The call that asks for one thing by its id, with the options that stand among other arguments."""
-    options = {name: arguments[name] for name in OPTIONS - {"extra_body"} if name in arguments}
-    # Any endpoint serves: only the settings of the call are taken from it.
-    call = prepare(config, api.conversations_messages.conversations_messages_list, ("default",), options)
-    request = Request(operation.method, make_path(operation.path, **ids), call.request.query)
-    return evolve(call, operation=operation, request=request, accept=JSON, repeat="always")
+    """Return the call that asks for one thing by its id.
+
+    Args:
+        config: The settings of the client.
+        operation: The operation.
+        arguments: Arguments of another call, whose options it shares.
+        **ids: The ids in the path of the operation.
+
+    Raises:
+        TypeError: If an option is of the wrong type.
+        ValueError: If an option has an impossible value.
+    """
+    options = options_of({name: value for name, value in arguments.items() if name != "extra_body"})
+    request = Request(operation.method, make_path(operation.path, **ids))
+    return make_call(config, operation, request, options, repeat="always")
 
 
 def context_of(conversation: Any) -> list[str] | None:

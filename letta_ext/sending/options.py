@@ -8,10 +8,8 @@ from typing import Any, Final
 import httpx
 from attrs import evolve
 
-from letta_api.operations import RUNS_RETRIEVE
-
-from ..busy import Waiting, read_when_busy, run_request
-from ..calls.requests import JSON, Call, Streaming
+from ..busy import Waiting, read_when_busy
+from ..calls.requests import Call, Streaming
 from ..config import Config, check_kind, given
 from ..errors import LettaError
 from ..limits import ResponseLimits, StreamLimits
@@ -62,11 +60,6 @@ def make_waiting(config: Config, call: Call, ids: tuple[Any, ...], arguments: Ma
     """How a call waits where another run holds the conversation."""
     policy = read_when_busy(arguments.get("when_busy", config.when_busy))
     return Waiting(policy, str(ids[0]) if ids else "", call.hooks)
-
-
-def run_call(call: Call, run_id: str) -> Call:
-    """The call that asks for a run, with the settings of another call."""
-    return evolve(call, operation=RUNS_RETRIEVE, request=run_request(run_id), accept=JSON, repeat="always")
 
 
 def check_open(http: httpx.Client | httpx.AsyncClient, *, closed: bool) -> None:

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from attrs import define, frozen
+from attrs import frozen
 
 from ..busy import has_ended
 from ..calls.refusals import one_line
@@ -31,6 +31,7 @@ from ..errors import (
     TooManyRoundsError,
 )
 from ..lists.items import field_of, text_field
+from ..polling import Polling
 from ..sending.otids import CARRIED, check_one_input, new_otid, with_otids
 from ..shapes import is_array, is_object
 from .checks import TYPES, calls_of, check_turn, field_of_tool, is_count
@@ -44,8 +45,6 @@ REQUEST: Final = "approval_request_message"
 UNSTREAMED: Final = frozenset({"user_message", "system_message", "approval_response_message"})
 """What a run stores without telling it."""
 
-FIRST_DELAY: Final = 0.2
-LAST_DELAY: Final = 5.0
 DEADLINE: Final = 600.0
 """Seconds between two looks whether a run has ended whose events are lost, and how long to look in all."""
 
@@ -132,6 +131,10 @@ class _Round:
         self.sent_at = 0.0
         self.over = False
         self.lost = False  # whether its events are gone, so that its messages must be listed
+        # Whether the run has ended, how long it was waited for, and when it is asked for again where they are.
+        self.has_ended = False
+        self.waited = 0.0
+        self.polling = Polling()
         self.run_id: str | None = None
         self.last_seq_id: int | None = None
         self.shown: list[Message] = []
@@ -143,15 +146,6 @@ class _Round:
         self.started: set[str] = set()
         self.runs: dict[str, ToolRun] = {}
         self.decisions: dict[str, Decision] = {}
-
-
-@define
-class _Looking:
-    """The waits for a run whose events are lost."""
-
-    delay: float = FIRST_DELAY
-    waited: float = 0.0
-    ended: bool = False
 
 
 class ToolLoop:
@@ -204,7 +198,6 @@ class ToolLoop:
             raise ValueError("give input or messages: there is nothing to send")
         self._round = _Round(given["messages"], otid)
         self._done: list[_Round] = []
-        self._looking = _Looking()
         self._fault: LettaError | None = None
 
     def next(self) -> Task | None:
@@ -282,19 +275,18 @@ class ToolLoop:
             message = {"type": "approval", "approvals": answers, "otid": otid}
         self._done.append(self._round)
         self._round = _Round([message], otid)
-        self._looking = _Looking()
 
     def _to_open(self) -> Task:
         now = self._round
         if now.lost and now.run_id:
-            if self._looking.ended:
+            if now.has_ended:
                 return Collect(now.run_id)
-            return Await(now.run_id, self._looking.delay)
+            return Await(now.run_id, now.polling.pause)
         if not now.begun:
             return Open(self.request, again=False)
         if not self._background and now.run_id:
             now.lost = True  # no stream of the foreground can be resumed, but what it told is stored
-            return Await(now.run_id, self._looking.delay)
+            return Await(now.run_id, now.polling.pause)
         if not now.run_id and (not self._background or self._clock() - now.sent_at > KEPT_FOR):
             raise LettaError(
                 "What was sent may have run or not, and cannot be found any more: list the messages of the conversation"
@@ -418,18 +410,18 @@ class ToolLoop:
         Raises:
             StreamInterrupted: it goes on for too long.
         """
-        looking, now = self._looking, self._round
-        looking.waited += looking.delay
-        looking.delay = min(LAST_DELAY, looking.delay * 1.5)
-        looking.ended = has_ended(run)
-        if looking.ended:
+        now = self._round
+        now.waited += now.polling.pause
+        now.polling.asked()
+        now.has_ended = has_ended(run)
+        if now.has_ended:
             from letta_api.models import LettaStopReason
 
             reason = run.get("stop_reason") if is_object(run) else None
             reason = reason if isinstance(reason, str) and reason else "error"
             now.folder.stop_reason = now.folder.stop_reason or LettaStopReason(stop_reason=reason)
-        elif looking.waited > DEADLINE:
-            looking.waited = 0.0
+        elif now.waited > DEADLINE:
+            now.waited = 0.0
             error = StreamInterrupted(f"The events of {now.run_id} are lost, and it has not ended. Try again later.")
             error.run_id = now.run_id
             raise error
