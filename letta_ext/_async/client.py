@@ -155,4 +155,4 @@ class AsyncLetta(AsyncResources, AsyncVerbs):
         await self.close()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={self.base_url!r})"
+        return f"AsyncLetta(base_url={self.base_url!r})"

@@ -156,4 +156,4 @@ class Letta(Resources, Verbs):
         self.close()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={self.base_url!r})"
+        return f"Letta(base_url={self.base_url!r})"

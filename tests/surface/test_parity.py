@@ -254,6 +254,13 @@ def test_the_clients_can_be_imported_from_their_module() -> None:
     assert importlib.import_module("letta_ext.client").AsyncLetta is AsyncLetta
 
 
+@pytest.mark.parametrize("kind", [Letta, AsyncLetta])
+def test_a_client_is_shown_by_its_kind_and_address(kind: type[Letta | AsyncLetta]) -> None:
+    """Also one of a class of the caller's."""
+    own = type("Own", (kind,), {})
+    assert repr(own(base_url="http://letta.test")) == f"{kind.__name__}(base_url='http://letta.test')"
+
+
 def test_all_that_is_exported_exists_and_is_sorted() -> None:
     assert len(set(letta_ext.__all__)) == len(letta_ext.__all__)
     for name in letta_ext.__all__:
