@@ -18,7 +18,10 @@ from codegen.parser import Parsed
 
 TEMPLATES = Path(__file__).parent / "templates"
 RUNTIME = Path(__file__).parent / "runtime"
-"""Modules that are copied into the output as they are."""
+"""Modules that do not vary with the document."""
+
+ALWAYS = ("_lazy", "decoding", "operation", "parts")
+"""Modules of the runtime that every package has, besides those that `Project` renders itself."""
 
 
 def open_project(parsed: Parsed, out: Path) -> Project:
@@ -39,6 +42,7 @@ def build(project: Project, view: PackageView) -> None:
     project.env.globals.update(
         api=view,
         library=view.library,
+        runtime=_runtime,
         operations=view.operations,
         asked=view.asked,
         describe=lambda model: view.models[str(model.class_info.name)],
@@ -56,20 +60,19 @@ def _write_ours(project: Project, view: PackageView) -> None:
         text = project.env.get_template(template).render(**values)
         (project.package_dir / name).write_text(text, encoding="utf-8", newline="\n")
 
-    write("decoding.py", "decoding.py.jinja")
-    write("parts.py", "parts.py.jinja")
-    if view.library.lazy:
-        write("lists.py", "lists.py.jinja")
-    write("_lazy.py", "lazy.py.jinja")
+    lazy = ("lists",) if view.library.lazy else ()
+    streams = ("sse", "streaming") if view.streams else ()
+    for module in (*ALWAYS, *lazy, *streams):
+        write(f"{module}.py", "runtime.py.jinja", module=module)
     write("enums.py", "enums.py.jinja")
     write("operations.py", "operations.py.jinja")
-    if view.streams:
-        write("streaming.py", "streaming.py.jinja")
-        header = project.env.get_template("header.jinja").render()
-        text = f"{header}\n{(RUNTIME / 'sse.py').read_text(encoding='utf-8')}"
-        (project.package_dir / "sse.py").write_text(text, encoding="utf-8", newline="\n")
     (project.package_dir / "unions").mkdir()
     write("unions/__init__.py", "unions_init.py.jinja")
     for module, union in view.unions.items():
         write(f"unions/{module}.py", "union.py.jinja", it=union)
     (project.package_dir / "py.typed").touch()
+
+
+def _runtime(module: str) -> str:
+    """The text of a module of the runtime."""
+    return (RUNTIME / f"{module}.py").read_text(encoding="utf-8")

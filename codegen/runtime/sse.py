@@ -6,7 +6,7 @@ wherever the bytes happen to be cut into chunks.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 BOM = b"\xef\xbb\xbf"
 MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
@@ -39,6 +39,10 @@ class ServerSentEvent(NamedTuple):
     event: str = "message"
     id: str = ""
     retry: int | None = None
+
+
+Frame: TypeAlias = bytes | ServerSentEvent | Exception
+"""An event; of one that is a line of data alone, just the data. An error stands behind those ahead of it."""
 
 
 class SSEDecoder:
@@ -79,9 +83,10 @@ class SSEDecoder:
         return [
             ServerSentEvent(found.decode("utf-8", "replace")) if isinstance(found, bytes) else found
             for found in reversed(self.split(chunk))
+            if not isinstance(found, Exception)
         ]
 
-    def split(self, chunk: bytes) -> list[bytes | ServerSentEvent]:
+    def split(self, chunk: bytes) -> list[Frame]:
         """Return the same for speed, the last event first: of one that is a line of data alone, just the data's bytes.
 
         Raises:
@@ -114,21 +119,22 @@ class SSEDecoder:
             self._rest, self._plain = b"", False
         return self._by_lines(chunk)
 
-    def _by_lines(self, chunk: bytes) -> list[bytes | ServerSentEvent]:
+    def _by_lines(self, chunk: bytes) -> list[Frame]:
         """The events of a chunk, by all rules."""
         if self.fault is not None:
             raise self.fault
-        events: list[bytes | ServerSentEvent] = []
+        events: list[Frame] = []
         try:
             self._take(chunk, events)
         except self._error as fault:
             self.fault = fault
             if not events:
                 raise
+            events.append(fault)
         events.reverse()
         return events
 
-    def _take(self, chunk: bytes, events: list[bytes | ServerSentEvent]) -> None:
+    def _take(self, chunk: bytes, events: list[Frame]) -> None:
         """Take a chunk in, and append the events that it completes."""
         if self._at_start and not (chunk := self._without_bom(chunk)):
             return

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from letta_api.parts import loads
 
 from ..calls.refusals import run_error
-from ..errors import EventTooLargeError, StreamInterrupted, StreamTimeoutError
+from ..errors import StreamInterrupted, StreamTimeoutError
 from ..limits import StreamLimits
 from ..shapes import is_id, is_object
 from .sse import Frame
@@ -112,7 +112,7 @@ class StreamState:
 
     def _take_odd(self, frame: Frame, fault: Exception) -> StreamEvent | None:
         """The event of a frame that is more than data, or no JSON."""
-        if isinstance(frame, EventTooLargeError):
+        if isinstance(frame, Exception):
             raise copy.copy(frame)
         if not isinstance(frame, bytes):
             if frame.event == "error" and frame.data.strip() and frame.data != self._end_text:

@@ -1,4 +1,3 @@
-{% include "header.jinja" %}
 """What the models share: presence, unknown fields, the way to and from JSON.
 
 A field that the server did not send is an empty slot. Reading it gives None (or the literal, for a tag), assigning it
@@ -9,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeGuard, TypeVar
 
 from attrs import define, field, frozen
@@ -77,8 +76,9 @@ class Model:
 
     @classmethod
     def _read_by_key(cls, data: Mapping[str, Any]) -> Self:
-        """Decodes a JSON object key by key. The models do it in straight-line code, and come here for what that cannot
-        read: absent fields, earlier spellings, and saying what is wrong.
+        """Decodes a JSON object key by key.
+
+        It takes what straight-line code cannot: absent fields, earlier spellings. It says what is wrong.
 
         Raises:
             DecodeError: a required field is missing, or a value cannot be decoded; it names the path.
@@ -214,12 +214,8 @@ def _short(value: object, limit: int = 200) -> str:
     if isinstance(value, (str, bytes)) and len(value) > limit:
         text = f"{value[: limit // 2]!r}…{value[-limit // 4 :]!r}"
     elif is_array(value) and len(value) > limit // 8:
-{% if library.lazy %}
         first = value.shown(limit // 40) if isinstance(value, Waiting) else value[: limit // 40]
         text = f"[{', '.join(map(repr, first))}, … {len(value)} in all]"
-{% else %}
-        text = f"[{', '.join(map(repr, value[: limit // 40]))}, … {len(value)} in all]"
-{% endif %}
     else:
         text = repr(value)
     return text if len(text) <= 2 * limit else f"{text[:limit]}…{text[-limit // 4 :]}"
@@ -265,7 +261,7 @@ read_instant = datetime.fromisoformat
 
 def in_utc(instant: datetime) -> datetime:
     """The instant that a time without an offset means."""
-    return instant.replace(tzinfo=timezone.utc)
+    return instant.replace(tzinfo=UTC)
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
@@ -320,7 +316,6 @@ def read_array(decode: Callable[[Any], T], value: Any) -> list[T]:
         return [at(index, decode, item) for index, item in enumerate(items)]
 
 
-{% if library.lazy %}
 class Waiting(list[T]):
     """A list whose items may still be what they were read from, which `held` gives; `lists.py` decodes them."""
 
@@ -339,7 +334,6 @@ class Waiting(list[T]):
         return [to_json_value(item) for item in self.held()]
 
 
-{% endif %}
 def mapping(decode: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
     """A decoder of objects with free keys whose errors name the key."""
 
@@ -363,6 +357,7 @@ def nullable(decode: Callable[[Any], T]) -> Callable[[Any], T | None]:
 
 
 def at(step: str | int, decode: Callable[[Any], T], value: Any) -> T:
+    """Decodes what stands under a key or an index, which an error names."""
     try:
         return decode(value)
     except DecodeError as fault:
@@ -377,10 +372,8 @@ def to_json_value(value: Any) -> Any:
         return value.to_dict()
     if isinstance(value, datetime):
         return value.isoformat()
-{% if library.lazy %}
     if isinstance(value, Waiting):
         return value.to_json_value()
-{% endif %}
     if is_mapping(value):
         return {key: to_json_value(item) for key, item in value.items()}
     if is_sequence(value):

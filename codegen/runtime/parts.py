@@ -1,4 +1,3 @@
-{% include "header.jinja" %}
 """JSON text straight into models, where msgspec is installed.
 
 Its parser fills a struct that has a slot for each field, in C, and the model takes the slots over (`from_parts`): no
@@ -11,9 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-{% if library.lazy %}
 import re
-{% endif %}
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from threading import RLock
@@ -115,7 +112,6 @@ def values_of(text: str | bytes) -> Any:
         raise DecodeError("", f"is not JSON: {fault}") from fault
 
 
-{% if library.lazy %}
 def texts(items: list[Any]) -> list[Any]:
     """The items of an array that the parser has left as text.
 
@@ -136,7 +132,6 @@ _DIGITS: Final = bytes(48 if chr(byte).isdecimal() else byte for byte in range(2
 _LONG: Final = re.compile(rb"\d{4301}")
 
 
-{% endif %}
 def list_of(form: Any) -> Any:
     """What a parser makes of an array."""
     return list[form]
@@ -206,9 +201,7 @@ MAKERS: Final[dict[Any, Callable[[Any], Any]]] = {}
 _TYPES: Final[dict[type[Model], Any]] = {}
 
 
-def reader(
-    form: Callable[[], Any], make: Callable[[Any], T], decode: Callable[[Any], T]
-) -> Callable[[str | bytes], T]:
+def reader(form: Callable[[], Any], make: Callable[[Any], T], decode: Callable[[Any], T]) -> Callable[[str | bytes], T]:
     """A function that reads JSON text. It raises what `decode` raises, and `DecodeError` where the text is no JSON.
 
     Args:
@@ -216,7 +209,6 @@ def reader(
         make: makes the value of what the parser made.
         decode: makes the value of parsed JSON, which is the long way.
     """
-
     parse: Callable[[str | bytes], Any] = _refuse  # until `first` is there, which nothing comes before
 
     def first(text: str | bytes) -> Any:
@@ -266,9 +258,7 @@ _building: Final = RLock()
 _under_way: Final[list[bool]] = []
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork.
-    os.register_at_fork(
-        before=_building.acquire, after_in_parent=_building.release, after_in_child=_building.release
-    )
+    os.register_at_fork(before=_building.acquire, after_in_parent=_building.release, after_in_child=_building.release)
 
 
 def parser(form: Callable[[], Any]) -> Callable[[str | bytes], Any]:

@@ -1,4 +1,3 @@
-{% include "header.jinja" %}
 """Event streams: from the bytes of an answer to typed events."""
 
 from __future__ import annotations
@@ -35,6 +34,8 @@ class _Reader(Generic[Event]):
     def feed(self, chunk: bytes) -> Generator[Event, None, None]:
         """Yield the events that a chunk completes, up to the terminator."""
         for frame in reversed(self._decoder.split(chunk)):
+            if isinstance(frame, Exception):
+                raise frame
             text = self._text(frame)
             if text == self._end:
                 self.ended = True
@@ -42,8 +43,6 @@ class _Reader(Generic[Event]):
             if text.strip():
                 self._last = event = self._read(text)
                 yield event
-        if self._decoder.fault is not None:
-            raise self._decoder.fault
 
     def _text(self, frame: bytes | ServerSentEvent) -> str:
         if isinstance(frame, bytes):
@@ -78,8 +77,7 @@ def iterate_events(
     with open_stream(client, request) as response:
         reader = _Reader(response, read, end)
         for chunk in response.iter_bytes():
-            for event in reader.feed(chunk):
-                yield event
+            yield from reader.feed(chunk)
             if reader.ended:
                 return
         reader.finish()

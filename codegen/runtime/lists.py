@@ -1,4 +1,3 @@
-{% include "header.jinja" %}
 """Lists whose items are decoded when they are asked for."""
 
 from __future__ import annotations
@@ -127,7 +126,7 @@ def _after_decoding(name: str) -> Callable[..., Any]:
     return decoded
 
 
-for _name in (
+for _name in (  # noqa: SIM905  # a list of as many strings has a line for each
     "__iter__ __reversed__ __contains__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __add__ __iadd__ __mul__ __rmul__ "
     "__imul__ __setitem__ __delitem__ append clear copy count extend index insert pop remove reverse sort"
 ).split():

@@ -1,4 +1,3 @@
-{% include "header.jinja" %}
 """Loads the modules of a package when a name of theirs is first asked for, so that importing the package is cheap."""
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ def lazy(
         names: the module that defines each name, or None where the name is the module itself.
     """
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> Any:  # noqa: N807  # it becomes the package's
         if name not in names:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = names[name]
@@ -29,7 +28,7 @@ def lazy(
         setattr(sys.modules[package], name, value)
         return value
 
-    def __dir__() -> list[str]:
+    def __dir__() -> list[str]:  # noqa: N807  # likewise
         return sorted({*vars(sys.modules[package]), *names})
 
     return __getattr__, __dir__, tuple(names)
