@@ -27,7 +27,6 @@ class EndpointView:
     result: str
     decode: str
     form: str
-    made: str
     event: str
     end: str
     decode_event: str
@@ -101,7 +100,6 @@ def endpoint_view(operation: Operation) -> EndpointView:
         result=result.written if result else "",
         decode=decoded("body", result) if result else "",
         form=printed(result.form_written) if result and result.form_written is not None else "",
-        made=printed(result.from_parts(template("value"))) if result else "",
         event=stream.event.written if stream else "",
         end=repr(stream.end) if stream else "",
         decode_event=printed(stream.event.expression(template("data"))) if stream else "",

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from openapi_python_client import strings
 
 _WORDS = (
-    "str int float bool list dict datetime Any Literal ClassVar Wire Self Mapping Tag ABSENT classmethod "
-    "array lazy_array mapping nullable parse_instant Lazy"
+    "str int float bool list dict datetime Any Literal ClassVar Decoders Forms Tag ABSENT classmethod "
+    "array lazy_array mapping nullable or_text parse_instant Lazy"
 )
 _IN_ANNOTATIONS = frozenset(_WORDS.split())
 """What the body of a model's class uses by its bare name: a field called `str` would hide the type."""
@@ -21,10 +21,10 @@ MODEL_NAMES = _IN_ANNOTATIONS | frozenset(
 """What a field of a model cannot be called: it gets a trailing underscore."""
 
 _RESERVED_CLASSES = (
-    "ABSENT AbstractAsyncContextManager AbstractContextManager Any AsyncGenerator Callable ClassVar DECODERS FAULTS "
-    "Final Generator Lazy Literal MAKERS MEMBERS Mapping Model None Operation Page RAW Request Self Sequence Stream "
-    "TYPE_CHECKING Tag True "
-    "TypeAlias TypedDict NotRequired UNSET Unknown Unpack Unset Wire"
+    "ABSENT AbstractAsyncContextManager AbstractContextManager Any AsyncGenerator Callable ClassVar DECODERS Decoders "
+    "FAULTS Final Forms Generator Lazy Literal MAKERS MEMBERS Mapping Model None Operation Page RAW Request Sequence "
+    "Stream TYPE_CHECKING Tag True "
+    "TypeAlias TypedDict NotRequired UNSET Unknown Unpack Unset"
 )
 RESERVED_CLASSES = frozenset(_RESERVED_CLASSES.split())
 """What generated modules import or define by that name: a component of such a name gets another."""

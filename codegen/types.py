@@ -53,9 +53,8 @@ class Type:
         sent: the alternatives of its annotation in a request: TypedDicts, sequences, the documented literals only.
         sent_imports: what that annotation needs.
         placed: an expression like `decode` whose errors name the place in an array, where that is another one.
-        form: an expression for what a parser of text shall make of a value that is not null; None where that is its
-            JSON value.
-        made: an expression over `HOLE` that makes the value from that, where `form` says something.
+        form: an expression for what a parser of text shall make of a value that is not null, and what makes the value
+            of that; None where that is its JSON value.
         text_reader: a function that reads the value from JSON text at once, where there is one.
         depth: how many arrays and maps stand in each other.
     """
@@ -70,7 +69,6 @@ class Type:
     sent_imports: frozenset[Import] = field(default=Factory(lambda self: self.imports, takes_self=True))
     placed: ast.expr | None = None
     form: ast.expr | None = None
-    made: ast.expr | None = None
     text_reader: Import | None = None
     depth: int = 0
 
@@ -97,10 +95,6 @@ class Type:
     def expression(self, source: ast.expr) -> ast.expr:
         """Return the expression that decodes the value of the expression `source`."""
         return self._over(source, self.decode)
-
-    def from_parts(self, source: ast.expr) -> ast.expr:
-        """Return the expression that makes the value from what a parser has made, which `source` gives."""
-        return self._over(source, self.decode if self.form is None else self.made)
 
     def _over(self, source: ast.expr, code: ast.expr | None) -> ast.expr:
         if code is None:
@@ -138,6 +132,10 @@ def _annotation(parts: tuple[str, ...], *, nullable: bool) -> str:
 
 def _decoding(name: str) -> Import:
     return Import("runtime", "decoding", name)
+
+
+def _instants(name: str) -> Import:
+    return Import("runtime", "instants", name)
 
 
 def _parts(name: str) -> Import:
@@ -202,7 +200,7 @@ def instant_type() -> Type:
         # What `parse_instant` does, a call less: nearly every object has a date.
         decode=template("value if (value := read_instant(SOURCE)).tzinfo else in_utc(value)", SOURCE=HOLE),
         function=template("parse_instant"),
-        imports=frozenset({*map(_decoding, ("parse_instant", "read_instant", "in_utc")), instant}),
+        imports=frozenset({*map(_instants, ("parse_instant", "read_instant", "in_utc")), instant}),
         sent=("datetime", "str"),
         sent_imports=frozenset({instant}),
     )
@@ -220,7 +218,6 @@ def model_type(name: str) -> Type:
         sent=(param,),
         sent_imports=_sent(param),
         form=template("parts_type(MODEL)", MODEL=name),
-        made=template("MODEL.from_parts(SOURCE)", MODEL=name, SOURCE=HOLE),
     )
 
 
@@ -237,16 +234,18 @@ def union_type(name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable
     module, param = module_name(name), param_name(name)
     decode = f"decode_{module}"
     code = template("DECODE(SOURCE)", DECODE=decode, SOURCE=HOLE)
+    function = template(decode)
     if strings:
         # What a union of a string and something else mostly is; a call less for every piece of a stream.
         code = template("value if isinstance(value := SOURCE, str) else DECODE(value)", DECODE=decode, SOURCE=HOLE)
+        function = template("or_text(DECODE)", DECODE=decode)
     type_ = Type(
         (name,),
         kinds,
         decode=code,
-        function=template(decode),
+        function=function,
         nullable=nullable,
-        imports=frozenset({Import("unions", module, name), Import("unions", module, decode)}),
+        imports=frozenset({Import("unions", module, name), Import("unions", module, decode), _decoding("or_text")}),
         sent=(param,),
         sent_imports=_sent(param),
     )
@@ -254,9 +253,8 @@ def union_type(name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable
         return type_
     return evolve(
         type_,
-        imports=type_.imports | {Import("unions", module, f"{module}_parts"), _parts("MAKERS")},
+        imports=type_.imports | {Import("unions", module, f"{module}_parts")},
         form=template("PARTS()", PARTS=f"{module}_parts"),
-        made=template("MAKERS[SOURCE.__class__](SOURCE)", SOURCE=HOLE),
         text_reader=Import("unions", module, f"read_{module}"),
     )
 
@@ -296,7 +294,6 @@ def array_of(item: Type) -> Type:
         function=template("array(ITEM)", ITEM=function),
         placed=template("read_array(ITEM, SOURCE)", ITEM=function, SOURCE=HOLE),
         form=item.form_written and template("list_of(FORM)", FORM=item.form_written),
-        made=item.made and _each("[CODE for item in SOURCE]", item, item.made),
     )
 
 
@@ -312,10 +309,9 @@ def lazy_array_of(item: Type, key: str) -> Type:
         array_of(item),
         decode=template("Lazy(ITEM, SOURCE, KEY)", ITEM=model, SOURCE=HOLE, KEY=constant(key)),
         function=template("lazy_array(ITEM, KEY)", ITEM=model, KEY=constant(key)),
-        imports=item.imports | {*map(_lists, ("Lazy", "lazy_array")), *map(_parts, ("RAW", "texts"))},
+        imports=item.imports | {*map(_lists, ("Lazy", "lazy_array", "lazy_of"))},
         placed=None,
-        form=template("list_of(RAW)"),
-        made=template("Lazy(ITEM, texts(SOURCE), KEY)", ITEM=model, SOURCE=HOLE, KEY=constant(key)),
+        form=template("lazy_of(ITEM, KEY)", ITEM=model, KEY=constant(key)),
     )
 
 
@@ -338,7 +334,6 @@ def map_of(item: Type) -> Type:
         decode=_each("{key: CODE for key, item in entries(SOURCE).items()}", item, item.decode),
         function=template("mapping(ITEM)", ITEM=item.callable()),
         form=item.form_written and template("dict_of(FORM)", FORM=item.form_written),
-        made=item.made and _each("{key: CODE for key, item in SOURCE.items()}", item, item.made),
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import evolve, frozen
 
 from codegen.docs import docstring, escaped, noted
-from codegen.expressions import attribute, binds, constant, item, over, printed, qualified, template
+from codegen.expressions import over, printed, qualified, template
 from codegen.models import Field, Library, Model, Union
 from codegen.types import Import, Type
 
@@ -20,26 +19,23 @@ WAITS = (
 """What the documentation of a field says whose items wait."""
 
 
-MANY = 15
-"""So many instants of one model are checked as they are; the code for more says what their type is."""
-
-
 @frozen
 class FieldView:
-    """A field as a model's template prints it."""
+    """A field as a model's template prints it.
+
+    Attributes:
+        key: its key in JSON, where that is not its name.
+        decoder: what decodes it, where it is not taken as it is.
+        form: what a parser of text makes of it, where that is not its JSON value.
+    """
 
     name: str
     annotation: str
     default: str
     docstring: str
     key: str
-    quoted: str
-    required: bool
     decoder: str
-    expression: str
-    made: str
-    form: str | None
-    instant: bool
+    form: str
 
 
 @frozen
@@ -49,10 +45,10 @@ class ModelView:
     name: str
     docstring: str
     fields: list[FieldView]
-    tag_test: str
+    keys: str
+    decoders: str
     forms: str
     shouts: bool
-    many: bool
     imports: list[str]
     typing_imports: list[str]
     late_imports: list[str]
@@ -82,23 +78,20 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
     type_ = _through_modules(field.type, late)
     waits = not late.isdisjoint(type_.imports)
     annotation = type_.written if field.required or field.tag is not None else type_.optional
-    source = attribute("parts", field.name) if field.required else template("value")
-    made, form = type_.from_parts(source), type_.form_written
-    if waits:
-        # Models that hold each other have no struct that could hold the other's.
-        made, form = type_.expression(source), None
+    form = decoder = ""
     if field.tag is not None:
-        made, form = source, None
         default = f" = {field.tag!r}"
-        decoder = f"Tag({field.tag!r}, {field.earlier!r})" if field.earlier else f"Tag({field.tag!r})"
-        expression: ast.expr = constant(field.tag)
+        if field.earlier or field.required:
+            decoder = f"Tag({field.tag!r}, {field.earlier!r}, required={field.required!r})"
     else:
         default = "" if field.required else " = ABSENT"
         function = type_.callable()
         if function is not None and waits:
             function = template("lambda value: FUNCTION(value)", FUNCTION=function)
-        decoder = printed(function) if function is not None else "None"
-        expression = type_.expression(item("data", field.wire))
+        decoder = printed(function) if function is not None else ""
+        # Models that hold each other have no struct that could hold the other's.
+        if type_.form_written is not None and not waits:
+            form = printed(type_.form_written)
     return FieldView(
         name=field.name,
         annotation=annotation,
@@ -106,14 +99,9 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
         docstring=_documented(
             f"{field.description}\n\n{WAITS}".strip() if field.lazy else field.description, deprecated=field.deprecated
         ),
-        key=repr(field.wire),
-        quoted=repr(field.name),
-        required=field.required,
+        key=repr(field.wire) if field.wire != field.name else "",
         decoder=decoder,
-        expression=printed(expression),
-        made=printed(made),
-        form=printed(form) if form is not None else None,
-        instant=binds(expression, "read_instant"),
+        form=form,
     )
 
 
@@ -128,19 +116,16 @@ def model_view(model: Model, cycles: frozenset[str]) -> ModelView:
     classes = {i for i in late if i.kind == "models" and i.module != model.module}
     unions = {i for i in late if i.kind == "unions"}
     modules = {f"from ..unions import {i.module} as {_union_module(i)}" for i in unions}
-    tag = model.tag
     fields = [_field(f, late) for f in model.fields]
-    forms = ", ".join(f"{f.quoted}: {f.form}" for f in fields if f.form is not None)
     return ModelView(
         name=model.name,
         docstring=docstring(model.description or f"`{model.component}` of the API."),
         fields=fields,
-        tag_test=f" and data[{tag.wire!r}] == {tag.tag!r}" if tag else "",
-        forms=f"{{{forms}}}" if forms else "",
+        keys=_table({f.name: f.key for f in fields}),
+        decoders=_table({f.name: f.decoder for f in fields}),
+        forms=_table({f.name: f.form for f in fields}),
         # An uppercase name means a constant to pyright; here the API chose it.
         shouts=any(f.name.isupper() for f in fields),
-        # Pyright follows the types of one name through some thirty fields that are taken in two steps, and no further.
-        many=sum(f.instant for f in fields) > MANY,
         imports=import_lines(model.imports - late, "models"),
         typing_imports=import_lines((i for i in unions if i.name != _decoder(i)), "models"),
         # The names are needed when something is decoded, by then both modules are loaded.
@@ -149,6 +134,12 @@ def model_view(model: Model, cycles: frozenset[str]) -> ModelView:
             for line in [*import_lines(classes, "models"), *sorted(modules)]
         ],
     )
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    """The code of a dict of those names that have a row, or ""."""
+    written = ", ".join(f"{name!r}: {code}" for name, code in rows.items() if code)
+    return f"{{{written}}}" if written else ""
 
 
 def _decoder(item: Import) -> str:

@@ -8,7 +8,7 @@ from typing import Any, SupportsIndex, TypeVar, overload
 
 from .decoding import Model, Waiting, at, each, to_json_value
 from .errors import DecodeError
-from .parts import FAULTS, RAW, loads
+from .parts import FAULTS, RAW, Form, loads, texts
 
 M = TypeVar("M", bound=Model)
 
@@ -131,6 +131,11 @@ for _name in (  # noqa: SIM905  # a list of as many strings has a line for each
     "__imul__ __setitem__ __delitem__ append clear copy count extend index insert pop remove reverse sort"
 ).split():
     setattr(Lazy, _name, _after_decoding(_name))
+
+
+def lazy_of(kind: type[M], key: str) -> Form:
+    """What a parser makes of such an array: it leaves the items as text."""
+    return Form(list[RAW], lambda source, name: f"{name(Lazy)}({name(kind)}, {name(texts)}({source}), {name(key)})")
 
 
 def lazy_array(kind: type[M], key: str) -> Callable[[Any], list[M]]:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, Union
 
 from attrs import frozen
 
@@ -35,14 +35,49 @@ FAULTS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 @frozen
 class Tag:
-    """The literal that a field always is, and the spellings of it that the API used earlier."""
+    """The literal that a field always is.
+
+    Attributes:
+        value: the literal.
+        earlier: the spellings of it that the API used earlier.
+        required: whether the field has to be there.
+    """
 
     value: str
     earlier: tuple[str, ...] = ()
+    required: bool = False
+
+
+@frozen
+class OrNull(Generic[T]):
+    """Takes null as None."""
+
+    decode: Callable[[Any], T]
+
+    def __call__(self, value: Any) -> T | None:
+        """The value of its JSON form."""
+        return None if value is None else self.decode(value)
+
+
+@frozen
+class OrText(Generic[T]):
+    """Takes a string as it is."""
+
+    decode: Callable[[Any], T]
+
+    def __call__(self, value: Any) -> T | str:
+        """The value of its JSON form."""
+        return value if isinstance(value, str) else self.decode(value)
 
 
 Wire: TypeAlias = dict[str, tuple[str, bool, "Callable[[Any], Any] | Tag | None"]]
 """How a model is read, by JSON key: the field's name, whether it is required, and what decodes its value."""
+
+Decoders: TypeAlias = dict[str, "Callable[[Any], Any] | Tag"]
+"""What decodes the fields that are not taken as they are, by name."""
+
+Forms: TypeAlias = "dict[str, Form]"
+"""What the parser makes of the fields that are more than a JSON value, by name."""
 
 
 if TYPE_CHECKING:
@@ -133,43 +168,72 @@ _DIGITS: Final = bytes(48 if chr(byte).isdecimal() else byte for byte in range(2
 _LONG: Final = re.compile(rb"\d{4301}")
 
 
-def list_of(form: Any) -> Any:
+@frozen
+class Form:
+    """What the parser makes of a value, and the code of what makes the value of that.
+
+    Attributes:
+        type: the type that msgspec is given.
+        code: returns an expression. It is given the expression of what the parser has made, which can stand there more
+            than once, and a function that returns a name for an object.
+    """
+
+    type: Any
+    code: Callable[[str, Callable[[object], str]], str]
+
+
+def list_of(form: Form) -> Form:
     """What a parser makes of an array."""
-    return list[form]
+    item: Any = form.type
+    return Form(list[item], lambda source, name: f"[{form.code('item', name)} for item in {source}]")
 
 
-def dict_of(form: Any) -> Any:
+def dict_of(form: Form) -> Form:
     """What a parser makes of an object with free keys."""
-    return dict[str, form]
+    item: Any = form.type
+    return Form(
+        dict[str, item],
+        lambda source, name: f"{{key: {form.code('item', name)} for key, item in {source}.items()}}",
+    )
 
 
-def or_null(form: Any) -> Any:
+def or_null(form: Form) -> Form:
     """What a parser makes of what can be null."""
-    return form | None
+    return Form(form.type | None, lambda source, name: f"None if {source} is None else {form.code(source, name)}")
 
 
-def parts_type(cls: type[Model]) -> Any:
+def parts_type(cls: type[Model]) -> Form:
     """The struct of a model."""
-    found = _TYPES.get(cls)
+    found = _FORMS.get(cls)
     if found is None:
-        found = _TYPES[cls] = _struct(cls)
+        found = _FORMS[cls] = Form(_struct(cls), lambda source, name: f"{name(cls)}.from_parts({source})")
     return found
 
 
-def tagged(tag: str, members: Mapping[str, type[Model]]) -> Any:
+def tagged(tag: str, members: Mapping[str, type[Model]]) -> Form:
     """What the parser makes of a union's members: a struct for each, told by its tag. `MAKERS` knows them."""
     structs: list[Any] = []
     for value, cls in members.items():
         literal = cls._wire[tag][2]  # pyright: ignore[reportPrivateUsage]  # a model's other half
         if not isinstance(literal, Tag) or literal.value == value:  # earlier spellings are read the long way
             struct = _struct(cls, tag, value)
-            MAKERS[struct] = cls.from_parts
+            MAKERS[struct] = _maker(cls, struct)
             structs.append(struct)
     if len(structs) == 1:
         # A union of one struct would take objects without a tag; a second member that nothing matches makes msgspec
         # insist on the tag.
         structs.append(msgspec.defstruct("Nobody", [], tag_field=tag, tag=f"none of {[*members]}"))
-    return Union[tuple(structs)]  # noqa: UP007  # of types that are known only now
+    union: Any = Union[tuple(structs)]  # noqa: UP007  # of types that are known only now
+    return Form(union, lambda source, name: f"{name(MAKERS)}[{source}.__class__]({source})")
+
+
+def _maker(cls: type[Model], struct: Any) -> Callable[[Any], Any]:
+    def first(parts: Any) -> Any:
+        made = cls.from_parts(parts)
+        MAKERS[struct] = cls.from_parts  # compiled by now
+        return made
+
+    return first
 
 
 def _struct(cls: type[Model], tag: str | None = None, value: str = "") -> Any:
@@ -181,7 +245,7 @@ def _struct(cls: type[Model], tag: str | None = None, value: str = "") -> Any:
         if key == tag:
             constants[name] = value
             continue
-        form = Literal[decode.value] if isinstance(decode, Tag) else forms.get(name, Any)
+        form = Literal[decode.value] if isinstance(decode, Tag) else forms[name].type if name in forms else Any
         fields.append((name, form) if required else (name, form, ABSENT))
     return msgspec.defstruct(
         f"{cls.__name__}Parts",
@@ -199,45 +263,25 @@ def _struct(cls: type[Model], tag: str | None = None, value: str = "") -> Any:
 MAKERS: Final[dict[Any, Callable[[Any], Any]]] = {}
 """What makes a member of a union of its parts, by their struct."""
 
-_TYPES: Final[dict[type[Model], Any]] = {}
+_FORMS: Final[dict[type[Model], Form]] = {}
 
 
-def reader(form: Callable[[], Any], make: Callable[[Any], T], decode: Callable[[Any], T]) -> Callable[[str | bytes], T]:
-    """A function that reads JSON text. It raises what `decode` raises, and `DecodeError` where the text is no JSON.
+def member_reader(form: Callable[[], Form], decode: Callable[[Any], T]) -> Callable[[str | bytes], T]:
+    """A function that reads JSON text as a member of a union with tags.
+
+    It raises what `decode` raises, and `DecodeError` where the text is no JSON.
 
     Args:
         form: what the parser shall make of the text; it is asked when something is first read.
-        make: makes the value of what the parser made.
         decode: makes the value of parsed JSON, which is the long way.
     """
-    parse: Callable[[str | bytes], Any] = _refuse  # until `first` is there, which nothing comes before
-
-    def first(text: str | bytes) -> Any:
-        nonlocal parse
-        parse = parser(form)
-        return parse(text)
-
-    parse = first
-
-    def read(text: str | bytes) -> T:
-        try:
-            return make(parse(text))
-        except REFUSED:
-            pass
-        return decode(values_of(text))
-
-    return read
-
-
-def member_reader(form: Callable[[], Any], decode: Callable[[Any], T]) -> Callable[[str | bytes], T]:
-    """What `reader` is, for a union whose members have tags. It takes a call less."""
     makers = MAKERS
 
-    parse: Callable[[str | bytes], Any] = _refuse  # until `first` is there, which nothing comes before
+    parse: Callable[[str | bytes], Any] = refuse  # until `first` is there, which nothing comes before
 
     def first(text: str | bytes) -> Any:
         nonlocal parse
-        parse = parser(form)
+        parse = parser(lambda: form().type)
         return parse(text)
 
     parse = first
@@ -265,7 +309,7 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork.
 def parser(form: Callable[[], Any]) -> Callable[[str | bytes], Any]:
     """A function that makes this type of JSON text, or raises one of `REFUSED`."""
     if msgspec is None:
-        return _refuse
+        return refuse
     with _building:
         if _under_way:
             raise ValueError("is read the long way")  # in a signal handler, inside of the block below
@@ -274,19 +318,20 @@ def parser(form: Callable[[], Any]) -> Callable[[str | bytes], Any]:
             parse: Callable[[str | bytes], Any] = msgspec.json.Decoder(form()).decode
         except FAULTS:
             # The parser knows no keys with a quote, a backslash or a control character. Nor will it the next time.
-            return _refuse
+            return refuse
         finally:
             _under_way.clear()
     return parse
 
 
-def _refuse(_: str | bytes) -> Any:
+def refuse(_: str | bytes) -> Any:
+    """Parse nothing."""
     raise ValueError("is read the long way")
 
 
 class _Parsers(dict[type["Model"], Callable[[str | bytes], Any]]):
     def __missing__(self, cls: type[Model]) -> Callable[[str | bytes], Any]:
-        found = self[cls] = parser(lambda: parts_type(cls))
+        found = self[cls] = parser(lambda: parts_type(cls).type)
         return found
 
 

@@ -246,8 +246,8 @@ def test_deprecated_reaches_every_docstring(tmp_path: Path) -> None:
     texts = sources(package)
     told = {
         "api/things/things_send.py": ['"""Deprecated. things.send', "q: Deprecated. Old.", "field: Deprecated. Old."],
-        "models/thing.py": ['"""Deprecated. Old."""\n\n    kind', '"""Deprecated. Old."""\n\n    _wire'],
-        "models/part.py": ['class Part(Model):\n    """Deprecated."""', '"""Deprecated."""\n\n    _wire'],
+        "models/thing.py": ['"""Deprecated. Old."""\n\n    kind', '"""Deprecated. Old."""\n\n    _decoders'],
+        "models/part.py": ['class Part(Model):\n    """Deprecated."""', '= ABSENT\n    """Deprecated."""\n'],
         "unions/some.py": ['"""Deprecated. Old."""'],
         "enums.py": ['"""Deprecated. Old."""'],
         "params.py": ['class PartParam(TypedDict):\n    """Deprecated."""', 'NotRequired[str]\n    """Deprecated."""'],

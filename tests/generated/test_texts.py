@@ -314,7 +314,9 @@ def raw(items: list[Any]) -> list[Any]:
 class TestLists:
     """Arrays whose items wait are text until they are asked for."""
 
-    ITEMS: ClassVar[list[dict[str, Any]]] = [{"token": f"t{n}", "logprob": -0.5 * n, "top_logprobs": [], "bytes": [n]} for n in range(3)]
+    ITEMS: ClassVar[list[dict[str, Any]]] = [
+        {"token": f"t{n}", "logprob": -0.5 * n, "top_logprobs": [], "bytes": [n]} for n in range(3)
+    ]
 
     def read(self, items: Any) -> ChoiceLogprobs:
         return ChoiceLogprobs.from_json(json.dumps({"content": items, "refusal": None}))
@@ -379,6 +381,7 @@ def test_what_a_server_of_today_sends_is_not_read_the_long_way(monkeypatch: pyte
         raise AssertionError("read the long way")
 
     monkeypatch.setattr("letta_api.parts.values_of", refuse)
+    monkeypatch.setattr("letta_api.compiling.values_of", refuse)
     monkeypatch.setattr("letta_api.decoding.values_of", refuse)
     for recording in ANSWERED:
         for value in recording.values:

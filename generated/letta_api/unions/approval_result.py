@@ -10,7 +10,7 @@ from attrs import frozen
 from ..decoding import Unknown, why_unknown
 from ..models.approval_return import ApprovalReturn
 from ..models.tool_return import ToolReturn
-from ..parts import FAULTS, member_reader, tagged
+from ..parts import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -39,7 +39,7 @@ def decode_approval_result(value: Any) -> ApprovalResult:
 
 
 @cache
-def approval_result_parts() -> Any:
+def approval_result_parts() -> Form:
     """What a parser makes of a member; `MAKERS` makes the member of that."""
     return tagged("type", MEMBERS)
 

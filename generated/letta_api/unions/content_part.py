@@ -15,7 +15,7 @@ from ..models.redacted_reasoning_content import RedactedReasoningContent
 from ..models.text_content import TextContent
 from ..models.tool_call_content import ToolCallContent
 from ..models.tool_return_content import ToolReturnContent
-from ..parts import FAULTS, member_reader, tagged
+from ..parts import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -71,7 +71,7 @@ def decode_content_part(value: Any) -> ContentPart:
 
 
 @cache
-def content_part_parts() -> Any:
+def content_part_parts() -> Form:
     """What a parser makes of a member; `MAKERS` makes the member of that."""
     return tagged("type", MEMBERS)
 

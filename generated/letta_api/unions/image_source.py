@@ -11,7 +11,7 @@ from ..decoding import Unknown, why_unknown
 from ..models.base_64_image import Base64Image
 from ..models.letta_image import LettaImage
 from ..models.url_image import UrlImage
-from ..parts import FAULTS, member_reader, tagged
+from ..parts import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -41,7 +41,7 @@ def decode_image_source(value: Any) -> ImageSource:
 
 
 @cache
-def image_source_parts() -> Any:
+def image_source_parts() -> Form:
     """What a parser makes of a member; `MAKERS` makes the member of that."""
     return tagged("type", MEMBERS)
 

@@ -16,7 +16,7 @@ from ..models.summarized_reasoning_content import SummarizedReasoningContent
 from ..models.text_content import TextContent
 from ..models.tool_call_content import ToolCallContent
 from ..models.tool_return_content import ToolReturnContent
-from ..parts import FAULTS, member_reader, tagged
+from ..parts import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -77,7 +77,7 @@ def decode_internal_content_part(value: Any) -> InternalContentPart:
 
 
 @cache
-def internal_content_part_parts() -> Any:
+def internal_content_part_parts() -> Form:
     """What a parser makes of a member; `MAKERS` makes the member of that."""
     return tagged("type", MEMBERS)
 

@@ -19,7 +19,7 @@ from ..models.system_message import SystemMessage
 from ..models.tool_call_message import ToolCallMessage
 from ..models.tool_return_message import ToolReturnMessage
 from ..models.user_message import UserMessage
-from ..parts import FAULTS, member_reader, tagged
+from ..parts import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -89,7 +89,7 @@ def decode_message(value: Any) -> Message:
 
 
 @cache
-def message_parts() -> Any:
+def message_parts() -> Form:
     """What a parser makes of a member; `MAKERS` makes the member of that."""
     return tagged("message_type", MEMBERS)
 

@@ -11,7 +11,7 @@ from ..decoding import Unknown, why_unknown
 from ..models.approval_create import ApprovalCreate
 from ..models.message_create import MessageCreate
 from ..models.tool_return_create import ToolReturnCreate
-from ..parts import FAULTS, member_reader, tagged
+from ..parts import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -44,7 +44,7 @@ def decode_message_input(value: Any) -> MessageInput:
 
 
 @cache
-def message_input_parts() -> Any:
+def message_input_parts() -> Form:
     """What a parser makes of a member; `MAKERS` makes the member of that."""
     return tagged("type", MEMBERS)
 

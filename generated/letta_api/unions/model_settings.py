@@ -25,7 +25,7 @@ from ..models.sg_lang_model_settings import SGLangModelSettings
 from ..models.together_model_settings import TogetherModelSettings
 from ..models.xai_model_settings import XAIModelSettings
 from ..models.zai_model_settings import ZAIModelSettings
-from ..parts import FAULTS, member_reader, tagged
+from ..parts import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -111,7 +111,7 @@ def decode_model_settings(value: Any) -> ModelSettings:
 
 
 @cache
-def model_settings_parts() -> Any:
+def model_settings_parts() -> Form:
     """What a parser makes of a member; `MAKERS` makes the member of that."""
     return tagged("provider_type", MEMBERS)
 

@@ -11,7 +11,7 @@ from ..decoding import Unknown, why_unknown
 from ..models.json_object_response_format import JsonObjectResponseFormat
 from ..models.json_schema_response_format import JsonSchemaResponseFormat
 from ..models.text_response_format import TextResponseFormat
-from ..parts import FAULTS, member_reader, tagged
+from ..parts import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -43,7 +43,7 @@ def decode_response_format(value: Any) -> ResponseFormat:
 
 
 @cache
-def response_format_parts() -> Any:
+def response_format_parts() -> Form:
     """What a parser makes of a member; `MAKERS` makes the member of that."""
     return tagged("type", MEMBERS)
 

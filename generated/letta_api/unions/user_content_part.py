@@ -10,7 +10,7 @@ from attrs import frozen
 from ..decoding import Unknown, why_unknown
 from ..models.image_content import ImageContent
 from ..models.text_content import TextContent
-from ..parts import FAULTS, member_reader, tagged
+from ..parts import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -39,7 +39,7 @@ def decode_user_content_part(value: Any) -> UserContentPart:
 
 
 @cache
-def user_content_part_parts() -> Any:
+def user_content_part_parts() -> Form:
     """What a parser makes of a member; `MAKERS` makes the member of that."""
     return tagged("type", MEMBERS)
 

@@ -9,39 +9,63 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeGuard, TypeVar
 
-from attrs import define, field, frozen
+from attrs import NOTHING, Attribute, define, field, frozen
 
+from .compiling import from_object, from_struct
 from .errors import DecodeError
-from .parts import ABSENT, FAULTS, PARSERS, REFUSED, Tag, Wire, create, values_of
+from .parts import ABSENT, FAULTS, PARSERS, REFUSED, Decoders, Forms, OrNull, OrText, Tag, Wire, create, values_of
 
 T = TypeVar("T")
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class Model:
-    """A JSON object with known fields."""
+    """A JSON object with known fields.
 
+    A model has annotations with defaults, of which `_wire` is made: a field without one is required, `ABSENT` is the
+    default of an optional one, and a text that of a literal. `_keys` has the keys that are not those names, and
+    `_decoders` decodes what is not taken as it is.
+    """
+
+    _keys: ClassVar[dict[str, str]] = {}
+    _decoders: ClassVar[Decoders] = {}
     _wire: ClassVar[Wire] = {}
     _required: ClassVar[tuple[str, ...]] = ()
     _absent: ClassVar[dict[str, Any]] = {}
     _extra: dict[str, Any] | None = field(default=None, init=False)
 
     def __init_subclass__(cls) -> None:
+        attributes = vars(cls).get("__attrs_attrs__")  # not there yet when attrs is still to make a class of this one
+        if attributes is not None and Model in cls.__bases__:
+            wire: Wire = {}
+            for each in attributes:
+                if not each.inherited:
+                    name: str = each.name
+                    wire[cls._keys.get(name, name)] = cls._row(each)
+            cls._wire = wire
         cls._required = tuple(key for key, (_, required, _) in cls._wire.items() if required)
         cls._absent = {
             name: decode.value if isinstance(decode, Tag) else None
             for name, required, decode in cls._wire.values()
             if not required
         }
-        for base in cls.__mro__:
-            if "from_parts" in vars(base):
-                break
-            if "from_dict" in vars(base):  # somebody's own way to read mappings, which is that of text then too
-                cls.from_parts = Model.from_parts  # type: ignore[method-assign]  # mypy takes no method for a variable
-                break
+        for name in ("from_parts", "_from_object"):
+            # Each class has its own: what is compiled for one makes objects of that one.
+            if (found := getattr_static(cls, name)) is vars(Model)[name] or isinstance(found, staticmethod):
+                setattr(cls, name, vars(Model)[name])
+
+    @classmethod
+    def _row(cls, attribute: Attribute[Any]) -> tuple[str, bool, Callable[[Any], Any] | Tag | None]:
+        name, default = attribute.name, attribute.default
+        decode = cls._decoders.get(name)
+        if default is NOTHING or default is ABSENT:
+            return name, default is NOTHING, decode
+        tag = decode if isinstance(decode, Tag) else Tag(str(default))
+        return name, tag.required, tag
 
     def __attrs_post_init__(self) -> None:
         for name in self._absent:
@@ -73,7 +97,21 @@ class Model:
         Raises:
             DecodeError: a required field is missing, or a value cannot be decoded; it names the path.
         """
+        try:
+            found = cls._from_object(data)
+            if found is not None:
+                return found
+        except FAULTS:
+            pass  # read key by key instead, which takes absent fields and says what is wrong
         return cls._read_by_key(data)
+
+    @classmethod
+    def _from_object(cls, data: Any) -> Self | None:
+        """Decodes a JSON object that has all of the fields."""
+        read = from_object(cls)
+        cls._from_object = staticmethod(read)  # type: ignore[method-assign, assignment]  # the next call finds that
+        found: Self | None = read(data)
+        return found
 
     @classmethod
     def _read_by_key(cls, data: Mapping[str, Any]) -> Self:
@@ -123,11 +161,16 @@ class Model:
         Raises:
             KeyError, TypeError, ValueError, AttributeError or OverflowError: a value cannot be decoded.
         """
-        raise TypeError(f"{cls.__name__} has no parts")
+        if getattr(cls.from_dict, "__func__", None) is not vars(Model)["from_dict"].__func__:
+            raise TypeError(f"{cls.__name__} has a way of its own to read mappings, which is that of text then too")
+        make = from_struct(cls)
+        cls.from_parts = staticmethod(make)  # type: ignore[method-assign, assignment]  # the next call finds that
+        made: Self = make(parts)
+        return made
 
     @classmethod
-    def _forms(cls) -> dict[str, Any]:
-        """What the parser makes of the fields that are more than a JSON value, by name."""
+    def _forms(cls) -> Forms:
+        """What the parser makes of the fields that are models, and what is made of that, by name."""
         return {}
 
     @classmethod
@@ -250,21 +293,6 @@ def why_unknown(data: Any, tag: str, known: Mapping[str, Any], fault: Exception)
     return str(fault)
 
 
-def parse_instant(value: str) -> datetime:
-    """An aware datetime; a time without an offset is in UTC."""
-    instant = read_instant(value)
-    return instant if instant.tzinfo else in_utc(instant)
-
-
-read_instant = datetime.fromisoformat
-"""An instant as it is written, with or without an offset."""
-
-
-def in_utc(instant: datetime) -> datetime:
-    """The instant that a time without an offset means."""
-    return instant.replace(tzinfo=UTC)
-
-
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
     """Whether a JSON value is an object."""
     return isinstance(value, dict)
@@ -350,11 +378,12 @@ def mapping(decode: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
 
 def nullable(decode: Callable[[Any], T]) -> Callable[[Any], T | None]:
     """A decoder that takes null as None."""
+    return OrNull(decode)
 
-    def decode_nullable(value: Any) -> T | None:
-        return None if value is None else decode(value)
 
-    return decode_nullable
+def or_text(decode: Callable[[Any], T]) -> Callable[[Any], T | str]:
+    """A decoder that takes a string as it is."""
+    return OrText(decode)
 
 
 def at(step: str | int, decode: Callable[[Any], T], value: Any) -> T:

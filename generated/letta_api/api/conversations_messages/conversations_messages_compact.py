@@ -9,10 +9,11 @@ from typing import Any, Final, Unpack
 import httpx
 
 from ...client import send, send_async
+from ...compiling import reader
 from ...models.compaction_response import CompactionResponse
 from ...operations import CONVERSATIONS_MESSAGES_COMPACT, Operation
 from ...params import CompactionSettingsLike, ConversationsMessagesCompactParams
-from ...parts import parts_type, reader
+from ...parts import parts_type
 from ...types import UNSET, Request, Unset, make_body, make_path
 
 OPERATION: Final[Operation] = CONVERSATIONS_MESSAGES_COMPACT
@@ -65,7 +66,7 @@ def decode_response(body: Any) -> CompactionResponse:
 
 
 read_response: Final[Callable[[str | bytes], CompactionResponse]] = reader(
-    lambda: parts_type(CompactionResponse), lambda value: CompactionResponse.from_parts(value), decode_response
+    lambda: parts_type(CompactionResponse), decode_response
 )
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Unpack
 import httpx
 
 from ...client import open_stream, open_stream_async, send, send_async
+from ...compiling import reader
 from ...models.letta_response import LettaResponse
 from ...operations import CONVERSATIONS_MESSAGES_CREATE, Operation
 from ...params import (
@@ -20,7 +21,7 @@ from ...params import (
     MessageInputParam,
     MessageTypeParam,
 )
-from ...parts import parts_type, reader
+from ...parts import parts_type
 from ...streaming import iterate_events, iterate_events_async
 from ...types import UNSET, Request, Unset, make_body, make_path
 from ...unions.stream_event import StreamEvent, decode_stream_event, read_stream_event
@@ -166,7 +167,7 @@ def decode_response(body: Any) -> LettaResponse:
 
 
 read_response: Final[Callable[[str | bytes], LettaResponse]] = reader(
-    lambda: parts_type(LettaResponse), lambda value: LettaResponse.from_parts(value), decode_response
+    lambda: parts_type(LettaResponse), decode_response
 )
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 

@@ -9,10 +9,11 @@ from typing import Any, Final, Literal, Unpack
 import httpx
 
 from ...client import send, send_async
+from ...compiling import reader
 from ...decoding import read_array
 from ...operations import CONVERSATIONS_MESSAGES_LIST, Operation
 from ...params import ConversationsMessagesListParams, MessageTypeParam
-from ...parts import MAKERS, list_of, reader
+from ...parts import list_of
 from ...types import UNSET, Request, Unset, make_path, make_query
 from ...unions.message import Message, decode_message, message_parts
 
@@ -97,9 +98,7 @@ def decode_response(body: Any) -> list[Message]:
     return read_array(decode_message, body)
 
 
-read_response: Final[Callable[[str | bytes], list[Message]]] = reader(
-    lambda: list_of(message_parts()), lambda value: [MAKERS[item.__class__](item) for item in value], decode_response
-)
+read_response: Final[Callable[[str | bytes], list[Message]]] = reader(lambda: list_of(message_parts()), decode_response)
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 
 Raises:

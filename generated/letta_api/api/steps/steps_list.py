@@ -9,11 +9,12 @@ from typing import Any, Final, Literal, Unpack
 import httpx
 
 from ...client import send, send_async
+from ...compiling import reader
 from ...decoding import read_array
 from ...models.step import Step
 from ...operations import STEPS_LIST, Operation
 from ...params import StepsListParams
-from ...parts import list_of, parts_type, reader
+from ...parts import list_of, parts_type
 from ...types import UNSET, Request, Unset, make_query
 
 OPERATION: Final[Operation] = STEPS_LIST
@@ -90,9 +91,7 @@ def decode_response(body: Any) -> list[Step]:
     return read_array(Step.from_dict, body)
 
 
-read_response: Final[Callable[[str | bytes], list[Step]]] = reader(
-    lambda: list_of(parts_type(Step)), lambda value: [Step.from_parts(item) for item in value], decode_response
-)
+read_response: Final[Callable[[str | bytes], list[Step]]] = reader(lambda: list_of(parts_type(Step)), decode_response)
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 
 Raises:

@@ -9,10 +9,11 @@ from typing import Any, Final, Literal, Unpack
 import httpx
 
 from ...client import send, send_async
+from ...compiling import reader
 from ...models.step import Step
 from ...operations import STEPS_FEEDBACK_CREATE, Operation
 from ...params import StepsFeedbackCreateParams
-from ...parts import parts_type, reader
+from ...parts import parts_type
 from ...types import UNSET, Request, Unset, make_body, make_path
 
 OPERATION: Final[Operation] = STEPS_FEEDBACK_CREATE
@@ -52,9 +53,7 @@ def decode_response(body: Any) -> Step:
     return Step.from_dict(body)
 
 
-read_response: Final[Callable[[str | bytes], Step]] = reader(
-    lambda: parts_type(Step), lambda value: Step.from_parts(value), decode_response
-)
+read_response: Final[Callable[[str | bytes], Step]] = reader(lambda: parts_type(Step), decode_response)
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 
 Raises:

@@ -9,10 +9,11 @@ from typing import Any, Final
 import httpx
 
 from ...client import send, send_async
+from ...compiling import reader
 from ...decoding import nullable
 from ...models.provider_trace import ProviderTrace
 from ...operations import STEPS_TRACE_RETRIEVE, Operation
-from ...parts import or_null, parts_type, reader
+from ...parts import or_null, parts_type
 from ...types import Request, make_path
 
 OPERATION: Final[Operation] = STEPS_TRACE_RETRIEVE
@@ -44,9 +45,7 @@ def decode_response(body: Any) -> ProviderTrace | None:
 
 
 read_response: Final[Callable[[str | bytes], ProviderTrace | None]] = reader(
-    lambda: or_null(parts_type(ProviderTrace)),
-    lambda value: None if value is None else ProviderTrace.from_parts(value),
-    decode_response,
+    lambda: or_null(parts_type(ProviderTrace)), decode_response
 )
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 

@@ -10,7 +10,7 @@ from attrs import frozen
 from ..decoding import Unknown, why_unknown
 from ..models.cat import Cat
 from ..models.dog import Dog
-from ..parts import FAULTS, member_reader, tagged
+from ..parts import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -41,7 +41,7 @@ def decode_pet(value: Any) -> Pet:
 
 
 @cache
-def pet_parts() -> Any:
+def pet_parts() -> Form:
     """What a parser makes of a member; `MAKERS` makes the member of that."""
     return tagged("kind", MEMBERS)
 

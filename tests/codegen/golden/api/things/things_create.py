@@ -10,10 +10,11 @@ from typing import Any, Final, Unpack
 import httpx
 
 from ...client import open_stream, open_stream_async, send, send_async
+from ...compiling import reader
 from ...models.thing import Thing
 from ...operations import THINGS_CREATE, Operation
 from ...params import PetParam, ThingsCreateParams
-from ...parts import parts_type, reader
+from ...parts import parts_type
 from ...streaming import iterate_events, iterate_events_async
 from ...types import UNSET, Request, Unset, make_body
 from ...unions.pet import Pet, decode_pet, read_pet
@@ -45,9 +46,7 @@ def decode_response(body: Any) -> Thing:
     return Thing.from_dict(body)
 
 
-read_response: Final[Callable[[str | bytes], Thing]] = reader(
-    lambda: parts_type(Thing), lambda value: Thing.from_parts(value), decode_response
-)
+read_response: Final[Callable[[str | bytes], Thing]] = reader(lambda: parts_type(Thing), decode_response)
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 
 Raises:

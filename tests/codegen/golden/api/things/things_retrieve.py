@@ -9,10 +9,11 @@ from typing import Any, Final, Unpack
 import httpx
 
 from ...client import send, send_async
+from ...compiling import reader
 from ...models.thing import Thing
 from ...operations import THINGS_RETRIEVE, Operation
 from ...params import ThingsRetrieveParams
-from ...parts import parts_type, reader
+from ...parts import parts_type
 from ...types import UNSET, Request, Unset, make_path, make_query
 
 OPERATION: Final[Operation] = THINGS_RETRIEVE
@@ -45,9 +46,7 @@ def decode_response(body: Any) -> Thing:
     return Thing.from_dict(body)
 
 
-read_response: Final[Callable[[str | bytes], Thing]] = reader(
-    lambda: parts_type(Thing), lambda value: Thing.from_parts(value), decode_response
-)
+read_response: Final[Callable[[str | bytes], Thing]] = reader(lambda: parts_type(Thing), decode_response)
 """Decodes the JSON text of a successful answer, which is faster than parsing it first.
 
 Raises:
