@@ -47,8 +47,12 @@ def _argument(argument: Argument) -> str:
     return f"{argument.name}: {annotation} | Unset = UNSET"
 
 
-def _pairs(arguments: list[Argument]) -> str:
-    return ", ".join(f"{a.wire!r}: {a.name}" for a in arguments)
+def _values(arguments: list[Argument], operation: Operation) -> str:
+    """The expression of the values of a part of the request, by the names that they have there."""
+    if arguments == operation.options and all(a.wire == a.name for a in arguments):
+        # The signature is the only list of them then.
+        return f"besides_ids({', '.join(['locals()', *(repr(a.name) for a in operation.at('path'))])})"
+    return f"{{{', '.join(f'{a.wire!r}: {a.name}' for a in arguments)}}}"
 
 
 def _content(arguments: list[Argument]) -> str:
@@ -94,9 +98,11 @@ def endpoint_view(operation: Operation) -> EndpointView:
         path=f"make_path({operation.template!r}, {', '.join(f'{a.name}={a.name}' for a in ids)})"
         if ids
         else repr(operation.path),
-        query=f"{{{_pairs(query)}}}" if query else "",
-        headers=f"{{{_pairs(headers)}}}" if headers else "",
-        body=f"make_body({{{_pairs(body)}}})" if operation.body is not None else _content(operation.at("content")),
+        query=_values(query, operation) if query else "",
+        headers=_values(headers, operation) if headers else "",
+        body=f"make_body({_values(body, operation)})"
+        if operation.body is not None
+        else _content(operation.at("content")),
         result=result.written if result else "",
         decode=decoded("body", result) if result else "",
         form=printed(result.form_written) if result and result.form_written is not None else "",

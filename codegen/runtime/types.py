@@ -159,6 +159,11 @@ def make_headers(values: Mapping[str, QueryValue | Unset]) -> dict[str, str]:
     return headers
 
 
+def besides_ids(given: Mapping[str, Any], *ids: str) -> dict[str, Any]:
+    """The arguments of a request builder besides its ids, as its `locals()` are when it begins."""
+    return {name: value for name, value in given.items() if name not in ids}
+
+
 def make_body(values: Mapping[str, Any]) -> dict[str, Any]:
     """A JSON body of the arguments that were given; models inside become what they were read from."""
     return {name: to_json_value(value) for name, value in values.items() if value is not UNSET}

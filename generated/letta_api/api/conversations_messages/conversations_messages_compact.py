@@ -14,7 +14,7 @@ from ...models.compaction_response import CompactionResponse
 from ...operations import CONVERSATIONS_MESSAGES_COMPACT, Operation
 from ...params import CompactionSettingsLike, ConversationsMessagesCompactParams
 from ...parts import parts_type
-from ...types import UNSET, Request, Unset, make_body, make_path
+from ...types import UNSET, Request, Unset, besides_ids, make_body, make_path
 
 OPERATION: Final[Operation] = CONVERSATIONS_MESSAGES_COMPACT
 
@@ -52,7 +52,7 @@ def build_request(
     return Request(
         "POST",
         make_path("/v1/conversations/{conversation_id}/compact", conversation_id=conversation_id),
-        body=make_body({"agent_id": agent_id, "compaction_settings": compaction_settings}),
+        body=make_body(besides_ids(locals(), "conversation_id")),
     )
 
 

@@ -23,7 +23,7 @@ from ...params import (
 )
 from ...parts import parts_type
 from ...streaming import iterate_events, iterate_events_async
-from ...types import UNSET, Request, Unset, make_body, make_path
+from ...types import UNSET, Request, Unset, besides_ids, make_body, make_path
 from ...unions.stream_event import StreamEvent, decode_stream_event, read_stream_event
 
 OPERATION: Final[Operation] = CONVERSATIONS_MESSAGES_CREATE
@@ -129,31 +129,7 @@ def build_request(
     return Request(
         "POST",
         make_path("/v1/conversations/{conversation_id}/messages", conversation_id=conversation_id),
-        body=make_body(
-            {
-                "agent_id": agent_id,
-                "assistant_message_tool_kwarg": assistant_message_tool_kwarg,
-                "assistant_message_tool_name": assistant_message_tool_name,
-                "background": background,
-                "client_skills": client_skills,
-                "client_tools": client_tools,
-                "enable_thinking": enable_thinking,
-                "include_compaction_messages": include_compaction_messages,
-                "include_pings": include_pings,
-                "include_return_message_types": include_return_message_types,
-                "input": input,
-                "max_steps": max_steps,
-                "messages": messages,
-                "override_model": override_model,
-                "override_system": override_system,
-                "return_logprobs": return_logprobs,
-                "return_token_ids": return_token_ids,
-                "stream_tokens": stream_tokens,
-                "streaming": streaming,
-                "top_logprobs": top_logprobs,
-                "use_assistant_message": use_assistant_message,
-            }
-        ),
+        body=make_body(besides_ids(locals(), "conversation_id")),
     )
 
 

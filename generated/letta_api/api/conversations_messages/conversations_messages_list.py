@@ -14,7 +14,7 @@ from ...decoding import read_array
 from ...operations import CONVERSATIONS_MESSAGES_LIST, Operation
 from ...params import ConversationsMessagesListParams, MessageTypeParam
 from ...parts import list_of
-from ...types import UNSET, Request, Unset, make_path, make_query
+from ...types import UNSET, Request, Unset, besides_ids, make_path, make_query
 from ...unions.message import Message, decode_message, message_parts
 
 OPERATION: Final[Operation] = CONVERSATIONS_MESSAGES_LIST
@@ -73,19 +73,7 @@ def build_request(
     return Request(
         "GET",
         make_path("/v1/conversations/{conversation_id}/messages", conversation_id=conversation_id),
-        query=make_query(
-            {
-                "after": after,
-                "agent_id": agent_id,
-                "before": before,
-                "group_id": group_id,
-                "include_err": include_err,
-                "include_return_message_types": include_return_message_types,
-                "limit": limit,
-                "order": order,
-                "order_by": order_by,
-            }
-        ),
+        query=make_query(besides_ids(locals(), "conversation_id")),
     )
 
 

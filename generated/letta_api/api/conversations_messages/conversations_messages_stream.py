@@ -13,7 +13,7 @@ from ...client import open_stream, open_stream_async
 from ...operations import CONVERSATIONS_MESSAGES_STREAM, Operation
 from ...params import ConversationsMessagesStreamParams
 from ...streaming import iterate_events, iterate_events_async
-from ...types import UNSET, Request, Unset, make_body, make_path
+from ...types import UNSET, Request, Unset, besides_ids, make_body, make_path
 from ...unions.stream_event import StreamEvent, decode_stream_event, read_stream_event
 
 OPERATION: Final[Operation] = CONVERSATIONS_MESSAGES_STREAM
@@ -71,17 +71,7 @@ def build_request(
     return Request(
         "POST",
         make_path("/v1/conversations/{conversation_id}/stream", conversation_id=conversation_id),
-        body=make_body(
-            {
-                "agent_id": agent_id,
-                "batch_size": batch_size,
-                "include_pings": include_pings,
-                "otid": otid,
-                "poll_interval": poll_interval,
-                "run_id": run_id,
-                "starting_after": starting_after,
-            }
-        ),
+        body=make_body(besides_ids(locals(), "conversation_id")),
     )
 
 

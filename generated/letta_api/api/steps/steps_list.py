@@ -15,7 +15,7 @@ from ...models.step import Step
 from ...operations import STEPS_LIST, Operation
 from ...params import StepsListParams
 from ...parts import list_of, parts_type
-from ...types import UNSET, Request, Unset, make_query
+from ...types import UNSET, Request, Unset, besides_ids, make_query
 
 OPERATION: Final[Operation] = STEPS_LIST
 
@@ -61,24 +61,7 @@ def build_request(
     return Request(
         "GET",
         "/v1/steps/",
-        query=make_query(
-            {
-                "after": after,
-                "agent_id": agent_id,
-                "before": before,
-                "end_date": end_date,
-                "feedback": feedback,
-                "has_feedback": has_feedback,
-                "limit": limit,
-                "model": model,
-                "order": order,
-                "order_by": order_by,
-                "project_id": project_id,
-                "start_date": start_date,
-                "tags": tags,
-                "trace_ids": trace_ids,
-            }
-        ),
+        query=make_query(besides_ids(locals())),
     )
 
 

@@ -14,7 +14,7 @@ from ...models.step import Step
 from ...operations import STEPS_FEEDBACK_CREATE, Operation
 from ...params import StepsFeedbackCreateParams
 from ...parts import parts_type
-from ...types import UNSET, Request, Unset, make_body, make_path
+from ...types import UNSET, Request, Unset, besides_ids, make_body, make_path
 
 OPERATION: Final[Operation] = STEPS_FEEDBACK_CREATE
 
@@ -40,7 +40,7 @@ def build_request(
     return Request(
         "PATCH",
         make_path("/v1/steps/{step_id}/feedback", step_id=step_id),
-        body=make_body({"feedback": feedback, "tags": tags}),
+        body=make_body(besides_ids(locals(), "step_id")),
     )
 
 

@@ -14,7 +14,7 @@ from ...decoding import read_array
 from ...operations import STEPS_MESSAGES_LIST, Operation
 from ...params import StepsMessagesListParams
 from ...parts import list_of
-from ...types import UNSET, Request, Unset, make_path, make_query
+from ...types import UNSET, Request, Unset, besides_ids, make_path, make_query
 from ...unions.message import Message, decode_message, message_parts
 
 OPERATION: Final[Operation] = STEPS_MESSAGES_LIST
@@ -49,7 +49,7 @@ def build_request(
     return Request(
         "GET",
         make_path("/v1/steps/{step_id}/messages", step_id=step_id),
-        query=make_query({"after": after, "before": before, "limit": limit, "order": order, "order_by": order_by}),
+        query=make_query(besides_ids(locals(), "step_id")),
     )
 
 

@@ -16,7 +16,7 @@ from ...operations import THINGS_CREATE, Operation
 from ...params import PetParam, ThingsCreateParams
 from ...parts import parts_type
 from ...streaming import iterate_events, iterate_events_async
-from ...types import UNSET, Request, Unset, make_body
+from ...types import UNSET, Request, Unset, besides_ids, make_body
 from ...unions.pet import Pet, decode_pet, read_pet
 
 OPERATION: Final[Operation] = THINGS_CREATE
@@ -33,7 +33,7 @@ def build_request(*, name: str, streaming: bool | Unset = UNSET, pets: Sequence[
     return Request(
         "POST",
         "/things/",
-        body=make_body({"name": name, "streaming": streaming, "pets": pets}),
+        body=make_body(besides_ids(locals())),
     )
 
 

@@ -14,7 +14,7 @@ from ...models.thing import Thing
 from ...operations import THINGS_RETRIEVE, Operation
 from ...params import ThingsRetrieveParams
 from ...parts import parts_type
-from ...types import UNSET, Request, Unset, make_path, make_query
+from ...types import UNSET, Request, Unset, besides_ids, make_path, make_query
 
 OPERATION: Final[Operation] = THINGS_RETRIEVE
 
@@ -33,7 +33,7 @@ def build_request(thing_id: str, *, fields: Sequence[str] | Unset = UNSET) -> Re
     return Request(
         "GET",
         make_path("/things/{thing_id}", thing_id=thing_id),
-        query=make_query({"fields": fields}),
+        query=make_query(besides_ids(locals(), "thing_id")),
     )
 
 
