@@ -14,7 +14,7 @@ from attrs import evolve, field, frozen
 from ._version import __version__
 from .bounds import MAX_WAIT
 from .busy import WhenBusy, read_when_busy
-from .hooks import Hooks
+from .hooks import NO_HOOKS, Hooks
 from .limits import ResponseLimits, StreamLimits
 from .not_given import NOT_GIVEN as NOT_GIVEN
 from .not_given import NotGiven as NotGiven
@@ -143,7 +143,7 @@ def make_config(environ: Mapping[str, str], options: ClientOptions) -> Config:
     check_query("default_query", default_query)
     address = _base_url(environ, options.get("base_url"), options.get("environment"))
     limits = DEFAULT_TIMEOUT if isinstance(timeout, NotGiven) else read_timeout(timeout)
-    hooks = options.get("hooks") or Hooks()
+    hooks = options.get("hooks") or NO_HOOKS
     check_kind("hooks", hooks, Hooks)
     response_limits = options.get("response_limits") or ResponseLimits()
     check_kind("response_limits", response_limits, ResponseLimits)

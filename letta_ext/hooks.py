@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from attrs import frozen
 
@@ -82,3 +83,7 @@ class Hooks:
         for name in ("on_attempt", "on_resume", "on_busy"):
             if getattr(self, name) is not None:
                 check_function(name, getattr(self, name))
+
+
+NO_HOOKS: Final = Hooks()
+"""The hooks of a client to which none are passed."""

@@ -2,8 +2,8 @@
 """What every call goes through: sending, waiting between attempts, reading of the response.
 
 Decisions are made elsewhere: `calls/requests.py` makes requests, `retry.py` says which are repeated, `sending/otids.py`
-what a send needs, `busy.py` how long to wait for one's turn. Resources hold a transport rather than a client, so that
-no client is part of a reference cycle.
+what a send needs, `sending/waiting.py` how long to wait for one's turn. Resources hold a transport rather than a
+client, so that no client is part of a reference cycle.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import httpx
 from attrs import define, evolve
 from letta_api.operations import RUNS_RETRIEVE, Operation
 
-from ..busy import can_ask, has_ended
 from ..calls.questions import question
 from ..calls.requests import (
     EVENTS,
@@ -42,6 +41,7 @@ from ..sending.evidence import Evidence
 from ..sending.options import bounded, make_resuming, make_waiting, stream_limits, watched_options
 from ..sending.otids import check_one_input, make_plan
 from ..sending.reading import BOUNDS
+from ..sending.waiting import can_ask, has_ended
 from ..sync_paginator import SyncPage, open_list
 from ..sync_primitives import check_usable, sleep
 from ..watching.redaction import redactor

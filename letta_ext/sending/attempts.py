@@ -14,7 +14,6 @@ from ..calls.refusals import LOST, status_error, too_large, too_slow, transport_
 from ..calls.requests import Call, read_body
 from ..calls.transport_errors import described, transport_fault
 from ..errors import APIError, LettaError
-from ..hooks import AttemptReport
 from ..limits import ResponseLimits
 from ..retry import Attempt, retry_after
 from ..watching.observer import Became
@@ -98,10 +97,7 @@ class Sending:
     def _after(self, attempt: Attempt, became: Became) -> float | None:
         success = attempt.status is not None and 200 <= attempt.status < 300
         delay = None if success else self.call.retry.delay(attempt, self.call.repeat)
-        self.call.watch.attempted(attempt, self.clock() - self._began, delay, became)
-        if self.call.hooks.on_attempt:
-            fault = None if isinstance(became, httpx.Response) else became
-            self.call.hooks.on_attempt(AttemptReport(self.call.operation.id, attempt, fault, delay))
+        self.call.watch.attempted(self.call.operation, attempt, self.clock() - self._began, delay, became)
         return delay
 
     def refusal(self, response: httpx.Response) -> APIError:

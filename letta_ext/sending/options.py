@@ -8,7 +8,7 @@ from typing import Any, Final
 import httpx
 from attrs import evolve
 
-from ..busy import Waiting, read_when_busy
+from ..busy import read_when_busy
 from ..calls.requests import Call, Streaming
 from ..config import Config, check_kind, given
 from ..errors import LettaError
@@ -17,6 +17,7 @@ from ..streams.resuming import Resuming
 from ..streams.state import StreamState
 from .evidence import Evidence
 from .otids import Plan
+from .waiting import Waiting
 
 CLOSED: Final = "This client is closed. Make a new one, or close it later."
 CLOSED_BELOW: Final = "The httpx client that this client sends with is closed. Pass an open one, or close it later."
@@ -53,13 +54,13 @@ def make_resuming(
         raise TypeError(f"{endpoint.OPERATION.id} does not stream")
     after = arguments.get("starting_after") or None
     state = StreamState(endpoint.read_event, facts.end, after, limits, call.watch.observer())
-    return Resuming(state, call.retry, plan.lookup, call.watch.hooks(call.hooks))
+    return Resuming(state, call.retry, plan.lookup, call.watch)
 
 
 def make_waiting(config: Config, call: Call, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Waiting:
     """How a call waits where another run holds the conversation."""
     policy = read_when_busy(arguments.get("when_busy", config.when_busy))
-    return Waiting(policy, str(ids[0]) if ids else "", call.hooks)
+    return Waiting(policy, str(ids[0]) if ids else "", call.watch)
 
 
 def check_open(http: httpx.Client | httpx.AsyncClient, *, closed: bool) -> None:

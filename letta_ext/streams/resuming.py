@@ -7,8 +7,9 @@ from typing import Any
 
 from ..calls.refusals import one_line
 from ..errors import APIStatusError, LettaError, StreamInterrupted
-from ..hooks import Hooks, ResumeReport
+from ..hooks import ResumeReport
 from ..retry import Attempt, RetryPolicy
+from ..watching.watch import SILENT, Watch
 from .state import StreamState
 
 
@@ -20,16 +21,16 @@ class Resuming:
         policy: how often, and after how long, it is tried again without progress.
         lookup: what finds the run as long as no event has named it: `{"otid": …}`, the arguments of the call that
             opened the stream, or None where it is no background stream.
-        hooks: who is told.
+        watch: What is told of resumptions.
     """
 
     def __init__(
-        self, state: StreamState, policy: RetryPolicy, lookup: Mapping[str, Any] | None, hooks: Hooks | None = None
+        self, state: StreamState, policy: RetryPolicy, lookup: Mapping[str, Any] | None, watch: Watch = SILENT
     ) -> None:
         self.state = state
         self._policy = policy
         self._lookup = lookup
-        self._hooks = hooks or Hooks()
+        self._watch = watch
         self._number = 0
         self._progress: int = 0
         self._since = 0.0
@@ -56,9 +57,7 @@ class Resuming:
         delay = self._policy.delay(attempt, "always")
         if delay is None:
             raise state.cut(f"{why}, and {self._number - 1} attempts to go on brought nothing new") from fault
-        if self._hooks.on_resume:
-            report = ResumeReport(state.run_id, state.last_seq_id, self._number, delay, fault)
-            self._hooks.on_resume(report)
+        self._watch.resumed(ResumeReport(state.run_id, state.last_seq_id, self._number, delay, fault))
         state.rewind()
         return delay, self._arguments()
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..busy import has_ended
 from ..calls.refusals import one_line
 from ..errors import (
     APIConnectionError,
@@ -33,6 +32,7 @@ from ..errors import (
 from ..lists.items import field_of, text_field
 from ..polling import Polling
 from ..sending.otids import CARRIED, check_one_input, new_otid, with_otids
+from ..sending.waiting import has_ended
 from ..shapes import is_array, is_object
 from .checks import TYPES, calls_of, check_turn, field_of_tool, is_count
 from .tool import Decision, Toolbox, ToolRun, failed

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import httpx
 
+from letta_api.operations import Operation
+
 from ..hooks import ResumeReport
 from ..retry import Attempt
 from .observer import Became, Observer, Watched
@@ -88,7 +90,9 @@ class LogObserver(Observer):
             query = f"query: {shown_pairs(self._query)}; " if self._query else ""
             self._write(DEBUG, f"is sent, attempt {number}; {query}{self._details(request.headers, request.content)}")
 
-    def attempted(self, attempt: Attempt, seconds: float, delay: float | None, became: Became) -> None:
+    def attempted(
+        self, operation: Operation, attempt: Attempt, seconds: float, delay: float | None, became: Became
+    ) -> None:
         """An attempt has ended."""
         answer = became if isinstance(became, httpx.Response) else None
         outcome = answer.status_code if answer is not None else type(became).__name__

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 import httpx
 
 from letta_api.operations import Operation
 from letta_api.types import Request
 
-from ..hooks import ResumeReport
+from ..hooks import BusyReport, Hooks, ResumeReport
 from ..retry import Attempt
 
 TRACING: Final = "opentelemetry.trace"
@@ -32,9 +32,18 @@ class Watched(Protocol):
     @property
     def headers(self) -> Mapping[str, str]: ...  # noqa: D102  # see `Call`
 
+    @property
+    def hooks(self) -> Hooks: ...  # noqa: D102  # see `Call`
+
 
 class Observer:
-    """What hears of a call; this one makes nothing of it."""
+    """Receives what happens during a call: the log, a span, and the functions of `Hooks`. This one does nothing.
+
+    Attributes:
+        hears_events: Whether it receives the events of streams, which costs time for each of them.
+    """
+
+    hears_events: ClassVar[bool] = True
 
     def enter(self) -> None:
         """The call begins to be made."""
@@ -45,11 +54,16 @@ class Observer:
     def sent(self, request: httpx.Request, number: int) -> None:
         """An attempt begins; `number` is 1 for the first."""
 
-    def attempted(self, attempt: Attempt, seconds: float, delay: float | None, became: Became) -> None:
+    def attempted(
+        self, operation: Operation, attempt: Attempt, seconds: float, delay: float | None, became: Became
+    ) -> None:
         """An attempt has ended, after so many seconds; `delay` seconds later there is another, or none."""
 
     def resumed(self, report: ResumeReport) -> None:
         """A cut stream is about to go on."""
+
+    def waits(self, report: BusyReport) -> None:
+        """The call is about to wait for its turn."""
 
     def event(self, data: Any) -> None:
         """The JSON of an event came."""

@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 
+from letta_api.operations import Operation
+
 from .._version import __version__
 from ..hooks import ResumeReport
 from ..retry import Attempt
@@ -61,7 +63,9 @@ class SpanObserver(Observer):
             shown = url.copy_with(query=None, fragment=None, username=None, password=None)
             self._span.set_attributes({"url.full": str(shown), "server.address": url.host, "server.port": port})
 
-    def attempted(self, attempt: Attempt, seconds: float, delay: float | None, became: Became) -> None:
+    def attempted(
+        self, operation: Operation, attempt: Attempt, seconds: float, delay: float | None, became: Became
+    ) -> None:
         """An attempt has ended."""
         facts: dict[str, Any] = {"letta.attempt.number": attempt.number, "letta.attempt.seconds": seconds}
         if isinstance(became, httpx.Response):

@@ -1,7 +1,7 @@
-"""Watching a call go on: the one place that log lines and spans hear of attempts, resumptions, events and the end.
+"""Passes what happens during a call to its observers: the log, a span, and the functions of `Hooks`.
 
-`watch_of` is asked once a call. Where neither the log nor a tracer listens, the call keeps `SILENT`, which costs next
-to nothing. Nothing here does I/O; `logs.py` and `tracing.py` say what is made of it.
+`watch_of` is called once for each call. Without observers the call keeps `SILENT`, which costs next to nothing.
+Nothing here does I/O; the observers are in `logs.py`, `tracing.py` and `reports.py`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 import httpx
-from attrs import evolve
 
-from ..hooks import Hooks, ResumeReport
+from ..hooks import NO_HOOKS, BusyReport, ResumeReport
 from ..retry import Attempt
 from .logs import INFO, LOG, LogObserver
 from .observer import TRACING, Became, Observer, Watched
+from .reports import HookObserver
 
 if TYPE_CHECKING:
+    from letta_api.operations import Operation
     from letta_api.unions import StreamEvent
 
 
@@ -36,12 +37,16 @@ class Watch:
     def sent(self, request: httpx.Request, number: int) -> None:
         """See `Observer.sent`."""
 
-    def attempted(self, attempt: Attempt, seconds: float, delay: float | None, became: Became) -> None:
+    def attempted(
+        self, operation: Operation, attempt: Attempt, seconds: float, delay: float | None, became: Became
+    ) -> None:
         """See `Observer.attempted`."""
 
-    def hooks(self, hooks: Hooks) -> Hooks:
-        """The hooks of a stream, which hear of its resumptions."""
-        return hooks
+    def resumed(self, report: ResumeReport) -> None:
+        """See `Observer.resumed`."""
+
+    def waits(self, report: BusyReport) -> None:
+        """See `Observer.waits`."""
 
     def observer(self) -> Callable[[StreamEvent], None] | None:
         """What is told of the events of a stream, where anybody listens."""
@@ -82,27 +87,32 @@ class _Watching(Watch):
         for each in self._observers:
             each.sent(request, number)
 
-    def attempted(self, attempt: Attempt, seconds: float, delay: float | None, became: Became) -> None:
+    def attempted(
+        self, operation: Operation, attempt: Attempt, seconds: float, delay: float | None, became: Became
+    ) -> None:
         for each in self._observers:
-            each.attempted(attempt, seconds, delay, became)
+            each.attempted(operation, attempt, seconds, delay, became)
 
-    def hooks(self, hooks: Hooks) -> Hooks:
-        def on_resume(report: ResumeReport) -> None:
-            for each in self._observers:
-                each.resumed(report)
-            if hooks.on_resume is not None:
-                hooks.on_resume(report)
+    def resumed(self, report: ResumeReport) -> None:
+        for each in self._observers:
+            each.resumed(report)
 
-        return evolve(hooks, on_resume=on_resume)
+    def waits(self, report: BusyReport) -> None:
+        for each in self._observers:
+            each.waits(report)
 
-    def observer(self) -> Callable[[StreamEvent], None]:
+    def observer(self) -> Callable[[StreamEvent], None] | None:
+        hearing = [each for each in self._observers if each.hears_events]
+        if not hearing:
+            return None
+
         def observed(event: StreamEvent) -> None:
             self._events = (self._events or 0) + 1
             try:
                 data = event.to_dict()
             except RecursionError:  # nested too deeply to be written again
                 data = None
-            for each in self._observers:
+            for each in hearing:
                 each.event(data)
 
         return observed
@@ -121,9 +131,9 @@ class _Watching(Watch):
 
 
 def watch_of(call: Watched) -> Watch:
-    """The watch of a call; `SILENT` if nobody listens."""
-    logged = LOG.isEnabledFor(INFO)
-    if not logged and TRACING not in sys.modules:
+    """Return the watch of a call; `SILENT` if it has no observers."""
+    logged, hooked = LOG.isEnabledFor(INFO), call.hooks is not NO_HOOKS
+    if not logged and not hooked and TRACING not in sys.modules:
         return SILENT
     observers: list[Observer] = []
     if TRACING in sys.modules:
@@ -132,4 +142,6 @@ def watch_of(call: Watched) -> Watch:
         observers += begin_span(call)
     if logged:
         observers.append(LogObserver(call))
+    if hooked:
+        observers.append(HookObserver(call.hooks))  # the last: what they raise must not keep it from the others
     return _Watching(observers) if observers else SILENT
