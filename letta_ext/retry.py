@@ -94,7 +94,7 @@ def backoff(initial: float, multiplier: float, times: int, most: float) -> float
     if not initial:
         return 0.0  # however often it is multiplied, also by infinity
     try:
-        delay = initial * multiplier**times
+        delay = min(initial, MAX_WAIT) * multiplier**times
     except OverflowError:
         delay = MAX_WAIT
     return min(delay, most, MAX_WAIT)

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from letta_ext import BusyPolicy, Hooks, InternalServerError, ResponseLimits, RetryPolicy, StreamLimits
@@ -80,6 +80,7 @@ def test_a_bound_without_end_bounds_nothing(side: Side, seconds: float) -> None:
     initial=st.floats(0),
     multiplier=st.floats(0, exclude_min=True),
 )
+@example(asked=None, number=5000, initial=inf, multiplier=0.5)
 def test_no_policy_waits_longer_than_the_system_can(
     asked: float | None, number: int, initial: float, multiplier: float
 ) -> None:
