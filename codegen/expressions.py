@@ -36,16 +36,6 @@ def constant(value: str | int | bool) -> ast.Constant:
     return ast.Constant(value)
 
 
-def item(owner: str, key: str) -> ast.expr:
-    """Return the expression of what an object holds under any key."""
-    return template("OWNER[KEY]", OWNER=owner, KEY=constant(key))
-
-
-def attribute(owner: str, name: str) -> ast.expr:
-    """Return the expression of an attribute."""
-    return ast.Attribute(_identifier(owner), _identifier(name).id)
-
-
 def over(code: ast.expr, source: ast.expr) -> ast.expr:
     """Return `code` with `source` in place of the hole."""
     found: ast.expr = _Simplified().visit(_replaced(code, lambda node: source if node.id == HOLE.id else node))
@@ -64,17 +54,6 @@ def qualified(code: ast.expr, modules: Mapping[str, str]) -> ast.expr:
         return ast.Attribute(ast.Name(modules[node.id]), node.id) if node.id in modules else node
 
     return _replaced(code, through)
-
-
-def binds(code: ast.expr, function: str) -> bool:
-    """Return whether an expression keeps the result of a function under a name."""
-    return any(
-        isinstance(node, ast.NamedExpr)
-        and isinstance(node.value, ast.Call)
-        and isinstance(node.value.func, ast.Name)
-        and node.value.func.id == function
-        for node in ast.walk(code)
-    )
 
 
 def printed(code: ast.expr) -> str:
