@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import fields, frozen
 
 from codegen.docs import Section, docstring, noted
-from codegen.expressions import printed, template
+from codegen.expressions import printed
 from codegen.operations import Argument, Operation, Page
 from codegen.types import Import
 from codegen.views import decoded, import_lines
@@ -108,9 +108,9 @@ def endpoint_view(operation: Operation) -> EndpointView:
         form=printed(result.form_written) if result and result.form_written is not None else "",
         event=stream.event.written if stream else "",
         end=repr(stream.end) if stream else "",
-        decode_event=printed(stream.event.expression(template("data"))) if stream else "",
+        decode_event=decoded("data", stream.event) if stream else "",
         event_reader=reader.name if reader else "",
-        read_event=printed(stream.event.expression(template("values_of(text)"))) if stream else "",
+        read_event=decoded("values_of(text)", stream.event) if stream else "",
         call=declared,
         json_forward=", ".join([*forwarded, *([f"{switch}=False"] if switch else [])]),
         stream_forward=", ".join([*forwarded, *([f"{switch}=True"] if switch else [])]),

@@ -10,9 +10,6 @@ import ast
 from collections.abc import Callable, Mapping
 from typing import Any
 
-HOLE = ast.Name("$source$")
-"""Stands in an expression for the value that it is about. No identifier and no constant is like it."""
-
 
 def template(text: str, **parts: ast.expr | str | None) -> ast.expr:
     """Return one of our own expressions with other expressions in place of its names.
@@ -34,12 +31,6 @@ def _identifier(name: object) -> ast.Name:
 def constant(value: str | int | bool) -> ast.Constant:
     """Return the expression of a literal, whatever text it is."""
     return ast.Constant(value)
-
-
-def over(code: ast.expr, source: ast.expr) -> ast.expr:
-    """Return `code` with `source` in place of the hole."""
-    found: ast.expr = _Simplified().visit(_replaced(code, lambda node: source if node.id == HOLE.id else node))
-    return found
 
 
 def qualified(code: ast.expr, modules: Mapping[str, str]) -> ast.expr:
@@ -78,13 +69,3 @@ def _part(node: object, replace: Callable[[ast.Name], ast.expr]) -> object:
             node.target, _replaced(node.iter, replace), [_replaced(each, replace) for each in node.ifs], node.is_async
         )
     return _replaced(node, replace) if isinstance(node, ast.expr) else node
-
-
-class _Simplified(ast.NodeTransformer):
-    """Leaves out that a name is bound to itself."""
-
-    def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.expr:
-        if isinstance(node.value, ast.Name) and node.value.id == node.target.id:
-            return node.value
-        self.generic_visit(node)
-        return node

@@ -188,7 +188,7 @@ class TypeReader:
             for number, member in enumerate(_alternatives(schema)):
                 self._core(member, f"{place}/{'anyOf' if 'anyOf' in schema else 'oneOf'}/{number}")
             read = [self._one(each, {}, place) for each in rest]
-            if any(each.decode for each in read):
+            if any(each.function for each in read):
                 raise SpecError(place, "is a union that needs a name of its own")
             type_ = ANY if ANY in read else either(read)
         return evolve(type_, nullable=nullable or type_.nullable)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from attrs import Factory, evolve, field, frozen
 
-from codegen.expressions import HOLE, constant, over, template
+from codegen.expressions import constant, template
 from codegen.names import like_name, module_name, param_name
 
 JsonKind = Literal["string", "integer", "number", "boolean", "array", "object", "null", "any"]
@@ -46,13 +46,11 @@ class Type:
         parts: the alternatives of its annotation, null apart. They are never taken out of one text again: a literal
             may hold any character, a `|` or a bracket too.
         kinds: the JSON kinds a value of it can have.
-        decode: an expression over `HOLE` that makes the value from its JSON form; None where both are the same.
-        function: an expression for a function that does the same.
+        function: an expression for a function that makes the value from its JSON form; None where both are the same.
         nullable: whether null is allowed.
         imports: what the annotation and the decoding need.
         sent: the alternatives of its annotation in a request: TypedDicts, sequences, the documented literals only.
         sent_imports: what that annotation needs.
-        placed: an expression like `decode` whose errors name the place in an array, where that is another one.
         form: an expression for what a parser of text shall make of a value that is not null, and what makes the value
             of that; None where that is its JSON value.
         text_reader: a function that reads the value from JSON text at once, where there is one.
@@ -61,13 +59,11 @@ class Type:
 
     parts: tuple[str, ...]
     kinds: frozenset[JsonKind]
-    decode: ast.expr | None = None
     function: ast.expr | None = None
     nullable: bool = False
     imports: frozenset[Import] = frozenset()
     sent: tuple[str, ...] = field(default=Factory(lambda self: self.parts, takes_self=True))
     sent_imports: frozenset[Import] = field(default=Factory(lambda self: self.imports, takes_self=True))
-    placed: ast.expr | None = None
     form: ast.expr | None = None
     text_reader: Import | None = None
     depth: int = 0
@@ -91,20 +87,6 @@ class Type:
     def sent_written(self) -> str:
         """The annotation in a request, with None where null is allowed."""
         return _annotation(self.sent, nullable=self.nullable)
-
-    def expression(self, source: ast.expr) -> ast.expr:
-        """Return the expression that decodes the value of the expression `source`."""
-        return self._over(source, self.decode)
-
-    def _over(self, source: ast.expr, code: ast.expr | None) -> ast.expr:
-        if code is None:
-            return source
-        if not self.nullable:
-            return over(code, source)
-        value = ast.Name("value")
-        return over(
-            template("None if (value := SOURCE) is None else CODE", SOURCE=HOLE, CODE=over(code, value)), source
-        )
 
     @property
     def form_written(self) -> ast.expr | None:
@@ -197,10 +179,8 @@ def instant_type() -> Type:
     return Type(
         ("datetime",),
         frozenset({"string"}),
-        # What `parse_instant` does, a call less: nearly every object has a date.
-        decode=template("value if (value := read_instant(SOURCE)).tzinfo else in_utc(value)", SOURCE=HOLE),
         function=template("parse_instant"),
-        imports=frozenset({*map(_instants, ("parse_instant", "read_instant", "in_utc")), instant}),
+        imports=frozenset({_instants("parse_instant"), instant}),
         sent=("datetime", "str"),
         sent_imports=frozenset({instant}),
     )
@@ -212,7 +192,6 @@ def model_type(name: str) -> Type:
     return Type(
         (name,),
         frozenset({"object"}),
-        decode=template("MODEL.from_dict(SOURCE)", MODEL=name, SOURCE=HOLE),
         function=template("MODEL.from_dict", MODEL=name),
         imports=frozenset({Import("models", module_name(name), name), _parts("parts_type")}),
         sent=(param,),
@@ -233,16 +212,13 @@ def union_type(name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable
     """
     module, param = module_name(name), param_name(name)
     decode = f"decode_{module}"
-    code = template("DECODE(SOURCE)", DECODE=decode, SOURCE=HOLE)
     function = template(decode)
     if strings:
         # What a union of a string and something else mostly is; a call less for every piece of a stream.
-        code = template("value if isinstance(value := SOURCE, str) else DECODE(value)", DECODE=decode, SOURCE=HOLE)
         function = template("or_text(DECODE)", DECODE=decode)
     type_ = Type(
         (name,),
         kinds,
-        decode=code,
         function=function,
         nullable=nullable,
         imports=frozenset({Import("unions", module, name), Import("unions", module, decode), _decoding("or_text")}),
@@ -284,15 +260,12 @@ def array_of(item: Type) -> Type:
         sent_imports=item.sent_imports,
         depth=item.depth + 1,
     )
-    if item.decode is None:
+    if item.function is None:
         return type_
-    function = item.callable()
     return evolve(
         type_,
-        imports=item.runtime() | {*map(_decoding, ("each", "array", "read_array"))},
-        decode=_each("[CODE for item in each(SOURCE)]", item, item.decode),
-        function=template("array(ITEM)", ITEM=function),
-        placed=template("read_array(ITEM, SOURCE)", ITEM=function, SOURCE=HOLE),
+        imports=item.runtime() | {*map(_decoding, ("array", "read_array"))},
+        function=template("array(ITEM)", ITEM=item.callable()),
         form=item.form_written and template("list_of(FORM)", FORM=item.form_written),
     )
 
@@ -307,10 +280,8 @@ def lazy_array_of(item: Type, key: str) -> Type:
     (model,) = item.parts
     return evolve(
         array_of(item),
-        decode=template("Lazy(ITEM, SOURCE, KEY)", ITEM=model, SOURCE=HOLE, KEY=constant(key)),
         function=template("lazy_array(ITEM, KEY)", ITEM=model, KEY=constant(key)),
-        imports=item.imports | {*map(_lists, ("Lazy", "lazy_array", "lazy_of"))},
-        placed=None,
+        imports=item.imports | {*map(_lists, ("lazy_array", "lazy_of"))},
         form=template("lazy_of(ITEM, KEY)", ITEM=model, KEY=constant(key)),
     )
 
@@ -326,20 +297,11 @@ def map_of(item: Type) -> Type:
         sent_imports=item.sent_imports,
         depth=item.depth + 1,
     )
-    if item.decode is None:
+    if item.function is None:
         return type_
     return evolve(
         type_,
-        imports=item.runtime() | {*map(_decoding, ("entries", "mapping"))},
-        decode=_each("{key: CODE for key, item in entries(SOURCE).items()}", item, item.decode),
+        imports=item.runtime() | {_decoding("mapping")},
         function=template("mapping(ITEM)", ITEM=item.callable()),
         form=item.form_written and template("dict_of(FORM)", FORM=item.form_written),
     )
-
-
-def _each(text: str, item: Type, code: ast.expr) -> ast.expr:
-    """Return a comprehension whose items `code` makes, where a second name would be one too many."""
-    made = over(code, template("item"))
-    if item.nullable:
-        made = template("None if item is None else CODE", CODE=made)
-    return template(text, CODE=made, SOURCE=HOLE)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import evolve, frozen
 
 from codegen.docs import docstring, escaped, noted
-from codegen.expressions import over, printed, qualified, template
+from codegen.expressions import printed, qualified, template
 from codegen.models import Field, Library, Model, Union
 from codegen.types import Import, Type
 
@@ -157,23 +158,21 @@ def _through_modules(type_: Type, late: frozenset[Import]) -> Type:
     the module is there, its decoder is not yet.
     """
     modules = {i.name: _union_module(i) for i in late if i.kind == "unions" and i.name == _decoder(i)}
-    if type_.decode is None or type_.function is None:
+    if type_.function is None:
         return type_
-    return evolve(
-        type_,
-        decode=qualified(type_.decode, modules),
-        function=qualified(type_.function, modules),
-        placed=qualified(type_.placed, modules) if type_.placed is not None else None,
-    )
+    return evolve(type_, function=qualified(type_.function, modules))
 
 
 def decoded(source: str, type_: Type) -> str:
     """Return code that decodes a whole answer, or a whole member of a union, which stands under the name `source`."""
-    # Not `expression`: `array` and its like name the index where an item is at fault, which is worth their price here.
-    if type_.placed is not None and not type_.nullable:
-        return printed(over(type_.placed, template(source)))
     function = type_.callable()
-    return f"{printed(function)}({source})" if function is not None else source
+    match function:
+        case ast.Call(ast.Name("array"), [item]):  # a call less
+            return f"read_array({printed(item)}, {source})"
+        case None:
+            return source
+        case _:
+            return f"{printed(function)}({source})"
 
 
 @frozen

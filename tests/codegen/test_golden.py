@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from codegen.__main__ import main
-from codegen.pipeline import drift
+from codegen.pipeline import OUT, drift
+from codegen.stock import RUNTIME, TEMPLATES
 
 HERE = Path(__file__).parent
 SPEC, GOLDEN = HERE / "golden.yaml", HERE / "golden"
@@ -24,3 +27,17 @@ def test_it_is_what_it_was() -> None:
 def test_it_holds_something_of_each_kind() -> None:
     names = {path.relative_to(GOLDEN).as_posix() for path in GOLDEN.rglob("*.py")}
     assert {"models/thing.py", "unions/pet.py", "api/things/things_create.py", "params.py", "enums.py"} <= names
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.j*")), ids=lambda path: path.name)
+def test_template_holds_only_what_varies(path: Path) -> None:
+    """What every package has alike is Python under `codegen/runtime`: a template is short."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_runtime_is_copied_as_it_is() -> None:
+    """A module of the runtime stands in the package below the header, byte for byte."""
+    modules = [path for path in sorted(RUNTIME.glob("*.py")) if path.name != "__init__.py"]
+    assert len(modules) >= 10
+    for module in modules:
+        assert (OUT / module.name).read_text(encoding="utf-8").partition("\n")[2] == module.read_text(encoding="utf-8")
