@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -310,12 +311,15 @@ def test_a_foreground_stream_fails_again_and_again_after_a_time_limit(side: Side
 
     class AlarmError(Exception): ...
 
-    def ring(*_: object) -> None:
-        raise AlarmError
+    here = sys._getframe().f_code
+
+    def ring(_: int, interrupted: FrameType | None) -> None:
+        if interrupted is None or interrupted.f_code is not here:
+            raise AlarmError
 
     before = signal.signal(signal.SIGALRM, ring)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.005)
+        signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)
         with pytest.raises(AlarmError):
             next(events)
     finally:
