@@ -315,6 +315,7 @@ def test_a_foreground_stream_fails_again_and_again_after_a_time_limit(side: Side
 
     def ring(_: int, interrupted: FrameType | None) -> None:
         if interrupted is None or interrupted.f_code is not here:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             raise AlarmError
 
     before = signal.signal(signal.SIGALRM, ring)
