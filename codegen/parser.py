@@ -357,6 +357,10 @@ class Preparation:
                 found[word] = {name: self._schema(each, f"{at}/{escape(name)}") for name, each in value.items()}
             elif word in ("anyOf", "oneOf", "allOf", "prefixItems"):
                 found[word] = [self._schema(each, f"{at}/{number}") for number, each in enumerate(value)]
+                if word != "allOf" and len(value) == 1 and "discriminator" in data:
+                    # It takes a union of one reference for the component itself, and then reads that twice: models
+                    # inside of it have the names of others the second time.
+                    found[word] *= 2
             elif word == "items":
                 found[word] = self._schema(value, at)
             elif word == "additionalProperties":

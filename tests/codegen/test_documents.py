@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codegen.pipeline import read
-from tests.codegen.building import imported, make, proof_in_full
+from tests.codegen.building import STRING, answers, document, imported, make, obj, operation, proof_in_full, ref, tagged
 from tests.codegen.documents import documents, value_of
 from tests.proof.figures import FULL, figure
 
@@ -74,3 +74,16 @@ def asks_with(module: Any, arguments: list[Any], value: dict[str, Any]) -> None:
     sent = {wire: value[wire] for wire in names if wire in value}
     request = module.build_request(**{names[wire]: each for wire, each in sent.items()})
     assert (request.method, request.body) == ("POST", sent)
+
+
+def test_tagged_union_of_one_member_with_objects_inside_is_read() -> None:
+    """The parser takes such a union for the member itself; a free object inside of it is no second model."""
+    free = {"type": "array", "items": {"type": "object"}}
+    schemas = {
+        "Thing": obj("", some={"anyOf": [STRING, free]}, kind={"const": "thing"}),
+        "AnyThing": tagged("kind", thing="Thing"),
+    }
+    data = document(schemas, {"/thing": {"get": operation("things.get", responses=answers(ref("AnyThing")))}})
+    understood = read(data)
+    assert [member.tags for member in understood.library.unions["AnyThing"].members] == [("thing",)]
+    assert understood.library.models["Thing"].fields[0].type.written == "str | list[dict[str, Any]]"
