@@ -98,9 +98,9 @@ def _text(value: Any) -> str | None:
     return None if value is None else value if isinstance(value, str) else str(value)
 
 
-def _said(words: str) -> str:
-    """The server's words as a sentence on one line."""
-    line = one_line(_readable(words))
+def said(words: str | None) -> str:
+    """The server's words as a sentence on one line, or that there are none."""
+    line = one_line(_readable(words or "")) or "the server gave no reason"
     return line if line.endswith((".", "!", "?", "…")) else f"{line}."
 
 
@@ -145,10 +145,9 @@ def status_error(
         elif run_id or BUSY in (detail or ""):
             cls = ConversationBusyError
             remedy = f"Wait until {run_id or 'the other run'} has ended, or pass when_busy='wait'."
-    said = _said(detail or "the server gave no reason")
     phrase = PHRASES.get(status, "status")
     error = cls(
-        f"{status} {phrase} from {described(request)}: {said} {remedy}".strip(),
+        f"{status} {phrase} from {described(request)}: {said(detail)} {remedy}".strip(),
         status_code=status,
         body=body,
         headers=headers,
@@ -170,16 +169,14 @@ def run_error(event: Any) -> APIError:
     words = words or "the server gave no reason"
     if WAITING in words:
         return PendingApprovalError(
-            f"The run was refused: {_said(words)} Answer all pending tool calls first.",
+            f"The run was refused: {said(words)} Answer all pending tool calls first.",
             status_code=STREAMED,
             body=event,
             run_id=run_id,
             error_type=error_type,
             detail=words,
         )
-    message = (
-        f"The run failed ({error_type or 'unknown error'}): {_said(words)} See steps.retrieve for what was stored."
-    )
+    message = f"The run failed ({error_type or 'unknown error'}): {said(words)} See steps.retrieve for what was stored."
     return RunError(message, status_code=STREAMED, body=event, run_id=run_id, error_type=error_type, detail=words)
 
 

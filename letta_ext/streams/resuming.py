@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..calls.refusals import one_line
+from ..calls.refusals import one_line, said
+from ..calls.transport_errors import cause_of
 from ..errors import APIStatusError, LettaError, StreamInterrupted
 from ..hooks import ResumeReport
 from ..retry import Attempt, RetryPolicy
@@ -45,7 +46,7 @@ class Resuming:
             StreamInterrupted: it cannot go on: it is no background stream, or was tried often enough.
         """
         state = self.state
-        why = "the connection was closed" if fault is None else one_line(str(fault)) or type(fault).__name__
+        why = "the connection was closed" if fault is None else one_line(cause_of(fault))
         if self._lookup is None:
             raise state.cut(why) from fault
         now = state.limits.clock()
@@ -87,6 +88,6 @@ class Resuming:
         if isinstance(error, APIStatusError) and error.status_code in (404, 410):
             return self.state.interrupted(
                 f"The stream was cut, and the server no longer has the run ({error.status_code}):"
-                f" {one_line(error.detail or '')} List the messages of the conversation instead."
+                f" {said(error.detail)} List the messages of the conversation instead."
             )
-        return self.state.cut(f"it could not be resumed: {one_line(str(error))}")
+        return self.state.cut(f"it could not be resumed: {one_line(str(error)).rstrip('.')}")

@@ -485,3 +485,21 @@ def test_a_streamed_error_is_a_status_error_on_200_as_it_is_there() -> None:
         error = run_error({"message_type": "error_message", "detail": words})
         assert isinstance(error, APIStatusError)
         assert error.status_code == 200
+
+
+BLANK: list[bytes] = [
+    b"",
+    b" \r\n",
+    b"\t",
+    b'{"detail": " "}',
+    b'{"detail": ""}',
+    b'{"error": {"message": "\\n"}}',
+    b"\xe2\x80\xa8",
+]
+
+
+@pytest.mark.parametrize("body", BLANK)
+@pytest.mark.parametrize("status", [400, 404, 503])
+def test_a_body_without_words_gives_no_reason(side: Side, status: int, body: bytes) -> None:
+    with pytest.raises(APIStatusError, match=r": the server gave no reason\. [A-Z]"):
+        side.run(side.client(lambda _: httpx.Response(status, content=body)).steps.retrieve(STEP))

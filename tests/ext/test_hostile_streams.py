@@ -357,3 +357,27 @@ def test_a_stream_that_a_hook_has_read_is_not_read_again(side: Side) -> None:
     side._to_close.append(http)
     assert len(side.items(opened(side, BASE_URL, settings={"http_client": http}))) == 2
     assert body.times == 1
+
+
+FAULTS: list[Exception] = [
+    httpx.StreamClosed(),
+    httpx.ReadError("Closed by the server."),
+    OSError(9, "Bad file descriptor"),
+    ExceptionGroup("unhandled errors in a TaskGroup (1 sub-exception)", [OSError("The line is dead...")]),
+    KeyError("odd"),
+    RuntimeError(),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=repr)
+@pytest.mark.parametrize("background", [False, True])
+def test_a_cut_is_told_in_sentences_that_name_its_cause(side: Side, fault: Exception, background: bool) -> None:
+    cut = event_stream([sse(message("a", 1))], fault)
+    client = side.client(answers(lambda: cut, answer(404, json={"detail": " "})), retry=AT_ONCE)
+    sent = client.conversations.messages.create(CONVERSATION, input="hi", background=background)
+    _, caught = side.drain(side.run(sent))
+    assert isinstance(caught, StreamInterrupted)
+    assert ".." not in str(caught)
+    assert "  " not in str(caught)
+    assert ("the server gave no reason." if background else ": ") in str(caught)
+    assert background or not isinstance(fault, KeyError) or "KeyError: 'odd'. " in str(caught)
