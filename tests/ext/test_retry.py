@@ -378,5 +378,5 @@ def test_a_server_that_says_nothing_is_not_waited_for_for_ever(side: Side) -> No
         with pytest.raises(
             APITimeoutError, match=f"^POST {server.base_url}/v1/conversations/.+ timed out while reading"
         ):
-            side.run(create(CONVERSATION, input="hi", streaming=False, timeout=0.05))
+            side.run(create(CONVERSATION, input="hi", streaming=False, timeout=0.3))
         assert len(server.requests) == 1
