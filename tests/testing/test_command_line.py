@@ -231,7 +231,8 @@ def test_a_signal_ends_it_quietly_once_it_has_printed_its_line(signal_: signal.S
 @pytest.mark.parametrize("signal_", SIGNALS)
 def test_a_signal_ends_it_quietly_while_streams_are_open(signal_: signal.Signals) -> None:
     """Streams that are read by nobody are closed at once."""
-    arguments = ["-X", "dev", "-W", "error", "-m", "letta_ext.testing", "--port", "0", "--delay", "0.01"]
+    # Without -X dev: asyncio would tell of what takes long on a loaded machine.
+    arguments = ["-W", "error", "-m", "letta_ext.testing", "--port", "0", "--delay", "0.01"]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([sys.executable, *arguments], **pipes) as process, ExitStack() as lines:
         assert process.stdout is not None
