@@ -391,6 +391,7 @@ def test_what_a_server_of_today_sends_is_not_read_the_long_way(monkeypatch: pyte
         AssistantMessage.from_json(MESSAGE % ', "newer": 1')
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(WITHOUT, reason="this is the run without")
 def test_all_of_this_holds_without_msgspec() -> None:
     """Vendored copies and other interpreters have none."""
