@@ -71,11 +71,12 @@ def tests(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """The tests of the library on the lowest versions of its dependencies that are allowed."""
     # httpx 0.27.0 has no extra for zstd.
-    tools = ["pytest", "hypothesis", "trio", "trustme", "httpx[brotli,http2,socks]", "zstandard"]
+    tools = ["pytest", "pytest-xdist", "hypothesis", "trio", "trustme", "httpx[brotli,http2,socks]", "zstandard"]
     session.install("-q", "-e", ".[testing]", "-c", "constraints/lowest.txt", *tools)
     # Not what needs more to test with.
     aside = [f"--ignore=tests/testing/test_{name}.py" for name in ("published_client", "schemathesis")]
-    session.run("pytest", "tests/ext", "tests/generated", "tests/testing", *aside, *session.posargs)
+    part = ["-n", "auto", "-m", "not proof and not slow", "tests/ext", "tests/generated", "tests/testing", *aside]
+    session.run("pytest", *part, *session.posargs)
 
 
 @nox.session
