@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from .. import arguments
+from ..scene_file import load
 from ..store.clock import Clock
 from ..store.state import State
-from .scene_file import load
 from .scenes import SCENES, Scene, Stage, build
 
 

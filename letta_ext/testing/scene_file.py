@@ -10,18 +10,18 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from .. import arguments
-from ..api import errors
-from ..api.requests import COMPACTION_MODES
-from ..api.validation import is_object
-from ..engine.agent import ToolAnswer, Turn
-from ..engine.script import Rule, check_answer
-from ..network.faults import Fault
-from ..store.records import Agent
-from ..store.state import State
-from . import scenery, yamls
-from .reading import Misfit, read
-from .scenes import SOURCE, Stage, build
+from . import arguments
+from .api import errors
+from .api.requests import COMPACTION_MODES
+from .api.validation import is_object
+from .engine.agent import ToolAnswer, Turn
+from .engine.script import Rule, check_answer
+from .network.faults import Fault
+from .scenarios import scenery, yamls
+from .scenarios.reading import Misfit, read
+from .scenarios.scenes import SOURCE, Stage, build
+from .store.records import Agent
+from .store.state import State
 
 LONGEST = 4 * 2**20
 """How many bytes a file may have."""
