@@ -89,7 +89,7 @@ class Parsed:
         """
         written = Preparation(Document({"components": {"schemas": {"Value": schema}}})).data
         data = oai.OpenAPI.model_validate(written).components
-        return self._node((data or Components()).schemas[UntrustedString("Value")], place)  # type: ignore[index]
+        return self._node((data or Components()).schemas[UntrustedString("Value")], place)  # type: ignore[index]  # `written` has it
 
     def _node(self, data: Any, place: str) -> Node:
         try:
@@ -241,13 +241,13 @@ def _without_checks() -> Generator[None]:
     conflict, check = model_property._resolve_naming_conflict, Endpoint._check_parameters_for_conflicts
     locations = PropertyProtocol._allowed_locations
     model_property._resolve_naming_conflict = lambda first, second, config: None
-    Endpoint._check_parameters_for_conflicts = lambda self, **_: self  # type: ignore[method-assign]
+    Endpoint._check_parameters_for_conflicts = lambda self, **_: self  # type: ignore[method-assign]  # as the docstring says
     PropertyProtocol._allowed_locations = locations | {oai.ParameterLocation.HEADER}
     try:
         yield
     finally:
         model_property._resolve_naming_conflict = conflict
-        Endpoint._check_parameters_for_conflicts = check  # type: ignore[method-assign]
+        Endpoint._check_parameters_for_conflicts = check  # type: ignore[method-assign]  # put back
         PropertyProtocol._allowed_locations = locations
 
 
