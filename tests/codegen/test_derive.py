@@ -44,7 +44,8 @@ def read(response: httpx.Response, done: Callable[[], int]) -> Iterator[bytes]:
 
 def contents(folder: Path) -> dict[str, str]:
     """The files below a folder."""
-    return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in folder.rglob("*.[pj]*")}
+    found = (path for path in folder.rglob("*") if path.suffix in (".py", ".json"))  # no compiled ones
+    return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in found}
 
 
 @pytest.fixture(scope="module")
