@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import socketserver
 import threading
 from collections import deque
@@ -114,9 +115,23 @@ class Replay:
             self.left.notify_all()
 
     def wait_open(self, count: int, seconds: float) -> bool:
-        """Waits until no more connections than this are open; whether it came to that in time."""
+        """Wait until at most `count` connections are open, and return whether that happened in time."""
+        self.accept_pending()
         with self.left:
             return self.left.wait_for(lambda: self.open <= count, seconds)
+
+    def accept_pending(self) -> None:
+        """Wait until the server has accepted every connection that clients have opened so far.
+
+        Connections are accepted in order: once the server has closed one more connection, it has accepted all earlier
+        ones. Without this, a connection that a client opened and closed still waits in the backlog uncounted.
+        """
+        host, port = self.base_url.removeprefix("http://").split(":")
+        with suppress(ConnectionError), socket.create_connection((host, int(port)), 5) as last:
+            last.shutdown(socket.SHUT_WR)
+            last.recv(1)
+            with self.left:
+                self.connections -= 1
 
     def answer(self, exchange: Exchange) -> tuple[bytes, int | None]:
         """What to send, and behind which of its bytes to cut the connection."""
@@ -161,8 +176,11 @@ def replaying(body: bytes, *, keep: Callable[[Entry], bool] = lambda _: True) ->
         block_on_close = False
         request_queue_size = 128
 
-        def process_request_thread(self, request: Any, client_address: Any) -> None:
+        def process_request(self, request: Any, client_address: Any) -> None:
             replay.enter(1)
+            super().process_request(request, client_address)
+
+        def process_request_thread(self, request: Any, client_address: Any) -> None:
             super().process_request_thread(request, client_address)  # closes the socket too, which is one of ours
             replay.enter(-1)
 
