@@ -92,6 +92,7 @@ hooks = lambda: (
 import httpx, attrs, anyio, logging, msgspec, concurrent.futures, weakref
 weakref.finalize(type("X", (), {})(), int)  # the standard library's own exit functions are in place
 import asyncio, h11, httpcore, ssl, email.parser, http.cookiejar, encodings.idna
+httpx.Client().close()  # certifi, which it asks for certificates, has its exit function in place
 before = hooks()
 from letta_ext import Letta, AsyncLetta
 client = Letta(base_url=sys.argv[1])
