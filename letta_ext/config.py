@@ -41,10 +41,8 @@ VERSION_PREFIX: Final = "/v1"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def given(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments without those that say that they are not given."""
-    if not any(isinstance(value, NotGiven) for value in arguments.values()):
-        return arguments
     return {name: value for name, value in arguments.items() if not isinstance(value, NotGiven)}
 
 

@@ -91,4 +91,6 @@ class StreamLimits:
         bounds = [bound for bound in (timeout.read, self.idle, self.total) if bound is not None]
         read = min(bounds, default=None)
         read = None if read is not None and read > MAX_WAIT else read
+        if read == timeout.read:
+            return timeout
         return httpx.Timeout(connect=timeout.connect, read=read, write=timeout.write, pool=timeout.pool)

@@ -16,7 +16,7 @@ def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
 
 def is_array(value: object) -> TypeGuard[Sequence[Any]]:
     """Whether a value is a JSON array, or a sequence in its place; a string is none."""
-    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
+    return not isinstance(value, (str, bytes, bytearray)) and isinstance(value, Sequence)
 
 
 def is_id(value: object) -> TypeGuard[str]:

@@ -38,10 +38,10 @@ from ..errors import APIStatusError, ConflictError, ConversationBusyError, NotFo
 from ..lists.pages import make_walk
 from ..sending.attempts import Sending, answered_by
 from ..sending.evidence import Evidence
-from ..sending.options import bounded, make_resuming, make_waiting, stream_limits, watched_options
-from ..sending.otids import check_one_input, make_plan
+from ..sending.options import make_resuming, make_waiting, watched_options
+from ..sending.otids import carried, check_one_input, make_plan
 from ..sending.reading import BOUNDS
-from ..sending.waiting import can_ask, has_ended
+from ..sending.waiting import Waiting, can_ask, has_ended
 from ..sync_paginator import SyncPage, open_list
 from ..sync_primitives import check_usable, sleep
 from ..watching.redaction import redactor
@@ -95,12 +95,11 @@ class Transport:
         """Sends one call and returns the stream that answers it. `resume` is the endpoint that continues one."""
         arguments = given(arguments)
         plan = make_plan(endpoint.OPERATION, arguments)
-        limits = stream_limits(self.config, arguments)
-        call = watched(bounded(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.repeat), limits))
+        call = watched(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.repeat))
 
         def reopen(found: Mapping[str, Any]) -> httpx.Response:
-            again = prepare(self.config, resume, ids, {**plan.carried, **found}, EVENTS)
-            response = self.send(evolve(again, watch=call.watch, timeout=call.timeout), stream=True)
+            again = prepare(self.config, resume, ids, {**carried(arguments), **found}, EVENTS)
+            response = self.send(evolve(again, watch=call.watch), stream=True)
             self._check_events(again, response)
             return response
 
@@ -111,7 +110,7 @@ class Transport:
             response = self.in_turn(call, ids, arguments, stream=True, recover=recover if plan.otid else None)
             self._check_events(call, response)
             call.watch.stays_open()
-            resuming = make_resuming(endpoint, plan, arguments, call, limits)
+            resuming = make_resuming(endpoint, plan, arguments, call)
             resuming.state.redact = redactor(response.request)
             return Stream(response, resuming, reopen, call.watch, self.http)
 
@@ -130,11 +129,12 @@ class Transport:
         recover: Callable[[], httpx.Response] | None = None,
     ) -> httpx.Response:
         """Sends a request; where a run holds the conversation, and it is so wished, waits until that has ended."""
-        waiting = make_waiting(self.config, call, ids, arguments)
+        waiting: Waiting | None = None
         while True:
             try:
                 return self.send(call, stream=stream, recover=recover)
             except ConversationBusyError as busy:
+                waiting = waiting or make_waiting(call, ids)
                 sleep(waiting.delay(busy))
                 # The run is on the server: there is no event to wait for, only the server to ask.
                 while can_ask(busy.run_id) and not self._has_ended(busy.run_id, arguments):

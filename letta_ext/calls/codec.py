@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from letta_api.parts import loads
 
 __all__ = ["dumps", "loads"]
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def dumps(value: Any) -> bytes:
@@ -17,4 +19,4 @@ def dumps(value: Any) -> bytes:
         TypeError: it holds something that JSON has no form for.
         ValueError: it holds a number that is none, or refers to itself.
     """
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+    return _ENCODER.encode(value).encode("utf-8")

@@ -86,7 +86,7 @@ def separate_cookies(
         return request
     key = request.headers.get("Authorization", "")
     if not isinstance(jar, CookiesByKey):
-        first, at_first = _first_use.setdefault(http, (key, tuple(jar)))
+        first, at_first = _first_use.get(http) or _first_use.setdefault(http, (key, tuple(jar)))
         if first == key:
             return request
         jar = http.cookies.jar = CookiesByKey(jar, first, at_first)

@@ -10,7 +10,7 @@ from letta_api.types import Request, make_path
 
 from ..config import Config
 from ..shapes import is_array, is_id, is_object
-from .requests import Call, make_call, options_of
+from .requests import Call, make_call, separate_options
 
 
 def question(config: Config, operation: Operation, arguments: Mapping[str, Any], **ids: str) -> Call:
@@ -26,7 +26,7 @@ def question(config: Config, operation: Operation, arguments: Mapping[str, Any],
         TypeError: If an option is of the wrong type.
         ValueError: If an option has an impossible value.
     """
-    options = options_of({name: value for name, value in arguments.items() if name != "extra_body"})
+    options = separate_options({name: value for name, value in arguments.items() if name != "extra_body"})[0]
     request = Request(operation.method, make_path(operation.path, **ids))
     return make_call(config, operation, request, options, repeat="always")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, TypeVar
 
 import httpx
 from attrs import evolve, field, frozen
@@ -14,7 +14,7 @@ from letta_api.errors import DecodeError
 from letta_api.operations import Operation
 from letta_api.types import QueryPair, Request
 
-from ..busy import WhenBusy
+from ..busy import WhenBusy, read_when_busy
 from ..config import Config, TimeLimit, check_headers, check_kind, check_query, mapping, read_timeout
 from ..errors import APIError, LettaError
 from ..hooks import Hooks
@@ -77,9 +77,22 @@ class RequestOptions(TypedDict, total=False):
 OPTIONS: Final = frozenset(RequestOptions.__annotations__)
 
 
-def options_of(arguments: Mapping[str, Any]) -> RequestOptions:
-    """Those of the arguments that every call takes."""
-    return cast(RequestOptions, {name: arguments[name] for name in OPTIONS if name in arguments})
+_KINDS: Final[Mapping[str, type]] = {
+    "retry": RetryPolicy,
+    "hooks": Hooks,
+    "response_limits": ResponseLimits,
+    "stream_limits": StreamLimits,
+}
+"""The classes of options whose values are checked by their class alone."""
+
+
+def separate_options(arguments: Mapping[str, Any]) -> tuple[RequestOptions, dict[str, Any]]:
+    """Return the arguments that every call takes, and the others."""
+    options: Any = {}
+    others: dict[str, Any] = {}
+    for name, value in arguments.items():
+        (options if name in OPTIONS else others)[name] = value
+    return options, others
 
 
 class Endpoint(Protocol):
@@ -120,6 +133,8 @@ class Call:
         repeat: whether it may be sent again.
         hooks: who is told of attempts.
         limits: the bounds of the response body, where it is read whole.
+        stream_limits: the bounds of the stream, where the call answers with one.
+        when_busy: what to do where another run holds the conversation.
         watch: what the log and the spans hear.
     """
 
@@ -132,6 +147,8 @@ class Call:
     repeat: Repeat
     hooks: Hooks
     limits: ResponseLimits
+    stream_limits: StreamLimits
+    when_busy: WhenBusy
     watch: Watch = SILENT
 
 
@@ -150,8 +167,7 @@ def prepare(
         ValueError: an argument has an impossible value.
     """
     operation = endpoint.OPERATION
-    options: RequestOptions = options_of(arguments) if arguments else {}
-    given = {name: value for name, value in arguments.items() if name not in OPTIONS}
+    options, given = separate_options(arguments)
     if unknown := sorted(given.keys() - operation.parameters):
         known = ", ".join(sorted(operation.parameters)) or "none besides its ids"
         raise TypeError(f"{operation.id}() has no argument {unknown[0]!r}; it takes {known}")
@@ -178,39 +194,49 @@ def make_call(
         TypeError: an option is of the wrong type.
         ValueError: an option has an impossible value.
     """
-    query, body, headers = list(request.query), request.body, config.headers
+    headers = config.headers
     if request.headers:
         check_headers(request.headers)
         headers = merged(headers, request.headers)
-    extra_query = mapping("extra_query", options.get("extra_query"))
-    check_query("extra_query", extra_query)
-    query += [pair for name, value in {**config.query, **extra_query}.items() for pair in query_pairs(name, value)]
-    if extra_body := mapping("extra_body", options.get("extra_body")):
-        check_json("extra_body", extra_body)
-        if body is not None and not is_object(body):
+    if options:
+        _check_options(options)
+    if query := {**config.query, **(options.get("extra_query") or {})}:
+        pairs = [pair for name, value in query.items() for pair in query_pairs(name, value)]
+        request = evolve(request, query=[*request.query, *pairs])
+    if extra_body := options.get("extra_body"):
+        if request.body is not None and not is_object(request.body):
             raise TypeError(f"extra_body must be absent: the body of {operation.id} is not an object")
-        body = {**(body or {}), **to_json_value(extra_body)}
-    if extra_headers := mapping("extra_headers", options.get("extra_headers")):
-        check_headers(extra_headers)
+        request = evolve(request, body={**(request.body or {}), **to_json_value(extra_body)})
+    if extra_headers := options.get("extra_headers"):
         headers = merged(headers, extra_headers)
     timeout = read_timeout(options["timeout"]) if "timeout" in options else config.timeout
-    retry, hooks = options.get("retry", config.retry), options.get("hooks", config.hooks)
-    check_kind("retry", retry, RetryPolicy)
-    check_kind("hooks", hooks, Hooks)
-    check_kind("stream_limits", options.get("stream_limits", config.stream_limits), StreamLimits)
-    limits = options.get("response_limits", config.response_limits)
-    check_kind("response_limits", limits, ResponseLimits)
+    stream_limits = options.get("stream_limits", config.stream_limits)
     return Call(
         operation,
-        Request(request.method, request.path, query, body, request.headers),
+        request,
         accept,
         headers,
-        timeout,
-        retry,
+        stream_limits.timeout(timeout) if accept == EVENTS else timeout,
+        options.get("retry", config.retry),
         repeat or ("always" if operation.repeat == "always" else "unsent"),
-        hooks,
-        limits,
+        options.get("hooks", config.hooks),
+        options.get("response_limits", config.response_limits),
+        stream_limits,
+        options.get("when_busy", config.when_busy),
     )
+
+
+def _check_options(options: RequestOptions) -> None:
+    """Checks the options of a call; those of the client were checked when it was made."""
+    check_query("extra_query", mapping("extra_query", options.get("extra_query")))
+    if extra_body := mapping("extra_body", options.get("extra_body")):
+        check_json("extra_body", extra_body)
+    check_headers(mapping("extra_headers", options.get("extra_headers")))
+    if "when_busy" in options:
+        read_when_busy(options["when_busy"])
+    for name, value in options.items():
+        if kind := _KINDS.get(name):
+            check_kind(name, value, kind)
 
 
 def watched(call: Call) -> Call:

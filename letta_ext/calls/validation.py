@@ -32,6 +32,7 @@ class Check(Protocol):
 
 
 NAMES = {str: ["a string"], int: ["a whole number"], float: ["a number"], bool: ["True", "False"], NoneType: ["None"]}
+SCALARS = (str, int, float, NoneType)
 SHOWN = 80
 MANY_BITS = 1_000
 """Bits of an integer that may have more digits than Python converts; at least 640 digits are allowed."""
@@ -274,42 +275,41 @@ class _Choice:
         self.checks: list[Check] = [
             c for check in checks for c in (check.checks if isinstance(check, _Choice) else [check])
         ]
+        self.keyed = [c for c in self.checks if isinstance(c, _Keys)]
+        self.others = [c for c in self.checks if not isinstance(c, _Keys)]
 
     def __call__(self, value: Any, where: str) -> None:
-        meant = self._meant(value)
+        meant = None if isinstance(value, SCALARS) else self._meant(value)
         if meant is not None:
             meant(value, where)
             return
-        for check in self.checks:
-            if not isinstance(check, _Keys):
-                try:
-                    check(value, where)
-                except (TypeError, ValueError):
-                    continue
-                return
+        for check in self.others:
+            try:
+                check(value, where)
+            except (TypeError, ValueError):
+                continue
+            return
         self._refuse(value, where)
 
     def _meant(self, value: Any) -> Check | None:
         """The member that the value means to be, where its kind leaves only one, so that its errors can be told."""
-        keyed = [c for c in self.checks if isinstance(c, _Keys)]
         if isinstance(value, (Model, Unknown)):
-            named = [c for c in keyed if isinstance(value, Unknown) or c.model() == type(value).__name__]
+            named = [c for c in self.keyed if isinstance(value, Unknown) or c.model() == type(value).__name__]
             return named[0] if named else None
-        if is_object(value) and keyed:
-            fitting = [c for c in keyed if all(value[k] == tag for k, tag in c.tags().items() if k in value)]
+        if is_object(value) and self.keyed:
+            fitting = [c for c in self.keyed if all(value[k] == tag for k, tag in c.tags().items() if k in value)]
             return min(fitting, key=lambda c: c.distance(value), default=None)
         kinds = _Entries if is_object(value) else _Items if is_array(value) else ()
         found = [c for c in self.checks if isinstance(c, kinds)]
         return found[0] if len(found) == 1 else None
 
     def _refuse(self, value: Any, where: str) -> None:
-        keyed = [c for c in self.checks if isinstance(c, _Keys)]
         if isinstance(value, Model):
-            models = [c.model() for c in keyed] or self.names()
+            models = [c.model() for c in self.keyed] or self.names()
             raise TypeError(f"{where} must be {_listed(models)}, not {type(value).__name__}")
         if is_object(value):
             known: dict[str, list[str]] = {}
-            for check in keyed:
+            for check in self.keyed:
                 for key, literal in check.tags().items():
                     known.setdefault(key, []).append(repr(literal))
             for key, options in known.items():

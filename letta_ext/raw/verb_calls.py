@@ -20,7 +20,7 @@ from letta_api.types import QueryPair, Request
 from ..calls import codec
 from ..calls.encodable import check_json
 from ..calls.refusals import invalid_answer
-from ..calls.requests import OPTIONS, Call, make_call, options_of, query_pairs, read_body
+from ..calls.requests import OPTIONS, Call, make_call, query_pairs, read_body, separate_options
 from ..config import Config, check_query, mapping
 
 Method: TypeAlias = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
@@ -75,7 +75,7 @@ def verb_call(
     ]
     operation = Operation(name, method, path, (), frozenset(), "always" if method == "GET" else "unsent")
     check_json("body", body)
-    return make_call(config, operation, Request(method, path, pairs, to_json_value(body)), options_of(options))
+    return make_call(config, operation, Request(method, path, pairs, to_json_value(body)), separate_options(options)[0])
 
 
 def decode_json(call: Call, response: httpx.Response) -> Any:

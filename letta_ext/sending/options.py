@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import httpx
-from attrs import evolve
 
 from ..busy import read_when_busy
 from ..calls.requests import Call, Streaming
-from ..config import Config, check_kind, given
+from ..config import Config, given
 from ..errors import LettaError
-from ..limits import ResponseLimits, StreamLimits
+from ..limits import ResponseLimits
 from ..streams.resuming import Resuming
 from ..streams.state import StreamState
 from .evidence import Evidence
@@ -23,44 +22,25 @@ CLOSED: Final = "This client is closed. Make a new one, or close it later."
 CLOSED_BELOW: Final = "The httpx client that this client sends with is closed. Pass an open one, or close it later."
 
 
-def stream_limits(config: Config, arguments: Mapping[str, Any]) -> StreamLimits:
-    """The bounds of a stream.
-
-    Raises:
-        TypeError: they are of the wrong type.
-    """
-    limits: StreamLimits = arguments.get("stream_limits", config.stream_limits)
-    check_kind("stream_limits", limits, StreamLimits)
-    return limits
-
-
 def response_limits(config: Config, arguments: Mapping[str, Any]) -> ResponseLimits:
     """The bounds of a response body that is read whole, of a call with these arguments that was made."""
     limits: ResponseLimits = given(arguments).get("response_limits", config.response_limits)
     return limits
 
 
-def bounded(call: Call, limits: StreamLimits) -> Call:
-    """The call of a stream, which waits no longer for anything than the stream may."""
-    return evolve(call, timeout=limits.timeout(call.timeout))
-
-
-def make_resuming(
-    endpoint: Streaming, plan: Plan, arguments: Mapping[str, Any], call: Call, limits: StreamLimits
-) -> Resuming:
+def make_resuming(endpoint: Streaming, plan: Plan, arguments: Mapping[str, Any], call: Call) -> Resuming:
     """The state of a stream that has just been opened, and how it goes on where it is cut."""
     facts = endpoint.OPERATION.stream
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} does not stream")
     after = arguments.get("starting_after") or None
-    state = StreamState(endpoint.read_event, facts.end, after, limits, call.watch.observer())
+    state = StreamState(endpoint.read_event, facts.end, after, call.stream_limits, call.watch.observer())
     return Resuming(state, call.retry, plan.lookup, call.watch)
 
 
-def make_waiting(config: Config, call: Call, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Waiting:
+def make_waiting(call: Call, ids: tuple[Any, ...]) -> Waiting:
     """How a call waits where another run holds the conversation."""
-    policy = read_when_busy(arguments.get("when_busy", config.when_busy))
-    return Waiting(policy, str(ids[0]) if ids else "", call.watch)
+    return Waiting(read_when_busy(call.when_busy), str(ids[0]) if ids else "", call.watch)
 
 
 def check_open(http: httpx.Client | httpx.AsyncClient, *, closed: bool) -> None:

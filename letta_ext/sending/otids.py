@@ -37,14 +37,12 @@ class Plan:
         otid: what finds its run, where it is a background send with messages.
         lookup: the arguments that find the run as long as no event has named it; None where there is nothing to
             resume.
-        carried: the arguments that go along when it is resumed.
     """
 
     arguments: dict[str, Any]
     repeat: Repeat
     otid: str | None
     lookup: dict[str, Any] | None
-    carried: dict[str, Any]
 
 
 def make_plan(operation: Operation, arguments: Mapping[str, Any], make: Callable[[], str] | None = None) -> Plan:
@@ -53,17 +51,21 @@ def make_plan(operation: Operation, arguments: Mapping[str, Any], make: Callable
     Raises:
         ValueError: it has both `input` and `messages`.
     """
-    carried = {name: value for name, value in arguments.items() if name in CARRIED}
     if operation.repeat == "always":
         lookup = {name: arguments[name] for name in ("run_id", "otid") if arguments.get(name) is not None}
-        return Plan(dict(arguments), "always", None, lookup, carried)
+        return Plan(dict(arguments), "always", None, lookup)
     check_one_input(arguments)
     if not arguments.get("background") or OVERRIDING.intersection(arguments.get("extra_body") or ()):
-        return Plan(dict(arguments), "unsent", None, None, carried)
+        return Plan(dict(arguments), "unsent", None, None)
     marked, otid = with_otids(arguments, make or new_otid)
     if otid is None:
-        return Plan(marked, "unsent", None, None, carried)
-    return Plan(marked, "always", otid, {"otid": otid}, carried)
+        return Plan(marked, "unsent", None, None)
+    return Plan(marked, "always", otid, {"otid": otid})
+
+
+def carried(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call that go along when its stream is resumed."""
+    return {name: value for name, value in arguments.items() if name in CARRIED}
 
 
 def check_one_input(arguments: Mapping[str, Any]) -> None:
