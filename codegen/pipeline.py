@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from codegen import parser, stock
 from codegen.asked import Asked, read_asked
 from codegen.derive import derive
-from codegen.document import Document, load
+from codegen.document import Document, load, reachable
 from codegen.formatting import format_package
 from codegen.hoist import hoist
 from codegen.lenient import Skip, relax
@@ -199,7 +199,19 @@ def read(data: dict[str, Any]) -> Parsed:
     source = parser.parse(document)
     reader = TypeReader(document, source)
     library, operations = read_library(document, reader), read_operations(document, source, reader)
+    for name in _bodies(document, operations):
+        del library.models[name]
     return Parsed(document, source, library, operations, read_asked(document, operations))
+
+
+def _bodies(document: Document, operations: list[Operation]) -> set[str]:
+    """Return the components whose properties are arguments and that only request bodies refer to: no code uses them."""
+    bodies = {operation.body for operation in operations if operation.body is not None}
+    elsewhere = [schema for name, schema in document.schemas.items() if name not in bodies]
+    arguments = [argument.schema for operation in operations for argument in operation.arguments]
+    answers = [source.data.get("responses") for source in document.operations()]
+    shared = document.data["components"].get("responses")
+    return bodies.difference(reachable([*elsewhere, *arguments, *answers, shared], document.schemas))
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

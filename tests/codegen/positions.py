@@ -144,7 +144,11 @@ def whole_document() -> dict[str, Any]:
             }
         },
     )
-    mapped = operation("mapped.one", responses=answers({"type": "object", "additionalProperties": ref("Shaped")}))
+    mapped = operation(
+        "mapped.one",
+        responses=answers({"type": "object", "additionalProperties": ref("Shaped")})
+        | {"422": answers(ref("Body"))["200"]},
+    )
     data = document(
         schemas,
         {

@@ -210,9 +210,31 @@ def test_a_name_of_the_parser_is_the_name_in_the_package(tmp_path: Path, monkeyp
         return found
 
     monkeypatch.setattr(model_property, "_process_properties", renames)
-    package, _ = make(body(ref("A")), tmp_path)
+    package, _ = make(body(ref("A"), responses=answers(ref("A"))), tmp_path)
     assert "    altered: str" in (package / "models" / "a.py").read_text()
     assert "altered" in (package / "api" / "things" / "a_b.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("needed", "schemas", "parts"),
+    [
+        (False, {}, {}),
+        (True, {}, {"responses": answers(ref("A"))}),
+        (True, {}, {"responses": answers(STRING) | {"409": answers(ref("A"))["200"]}}),
+        (True, {"B": obj("", b=ref("A"))}, {}),
+    ],
+    ids=["body alone", "answer", "error", "component"],
+)
+def test_body_whose_properties_are_arguments_makes_no_model_unless_another_place_needs_it(
+    needed: bool, schemas: dict[str, Any], parts: dict[str, Any], tmp_path: Path
+) -> None:
+    """Its arguments are the same either way, and objects inside of it have models."""
+    data = body(ref("A"), **parts)
+    data["components"]["schemas"] |= {"A": obj("", a=ref("Inner")), "Inner": obj("", x=STRING), **schemas}
+    package, _ = make(data, tmp_path)
+    assert (package / "models" / "a.py").exists() == needed
+    assert (package / "models" / "inner.py").exists()
+    assert "a: InnerLike | Unset = UNSET" in (package / "api" / "things" / "a_b.py").read_text()
 
 
 @pytest.mark.parametrize("how", ["warn", "log", "raise"])

@@ -25,12 +25,10 @@ if TYPE_CHECKING:
     from .choice_logprobs import ChoiceLogprobs as ChoiceLogprobs
     from .client_skill import ClientSkill as ClientSkill
     from .client_tool import ClientTool as ClientTool
-    from .compaction_request import CompactionRequest as CompactionRequest
     from .compaction_response import CompactionResponse as CompactionResponse
     from .compaction_settings import CompactionSettings as CompactionSettings
     from .compaction_stats import CompactionStats as CompactionStats
     from .conflict_detail import ConflictDetail as ConflictDetail
-    from .conversation_message_request import ConversationMessageRequest as ConversationMessageRequest
     from .deepseek_model_settings import DeepseekModelSettings as DeepseekModelSettings
     from .error_detail import ErrorDetail as ErrorDetail
     from .event_message import EventMessage as EventMessage
@@ -55,7 +53,6 @@ if TYPE_CHECKING:
     from .message_create import MessageCreate as MessageCreate
     from .model_error import ModelError as ModelError
     from .model_error_body import ModelErrorBody as ModelErrorBody
-    from .modify_feedback_request import ModifyFeedbackRequest as ModifyFeedbackRequest
     from .moonshot_coding_model_settings import MoonshotCodingModelSettings as MoonshotCodingModelSettings
     from .moonshot_model_settings import MoonshotModelSettings as MoonshotModelSettings
     from .omitted_reasoning_content import OmittedReasoningContent as OmittedReasoningContent
@@ -67,7 +64,6 @@ if TYPE_CHECKING:
     from .reasoning_content import ReasoningContent as ReasoningContent
     from .reasoning_message import ReasoningMessage as ReasoningMessage
     from .redacted_reasoning_content import RedactedReasoningContent as RedactedReasoningContent
-    from .retrieve_stream_request import RetrieveStreamRequest as RetrieveStreamRequest
     from .sg_lang_model_settings import SGLangModelSettings as SGLangModelSettings
     from .step import Step as Step
     from .step_metrics import StepMetrics as StepMetrics
@@ -115,12 +111,10 @@ else:
             "ChoiceLogprobs": "choice_logprobs",
             "ClientSkill": "client_skill",
             "ClientTool": "client_tool",
-            "CompactionRequest": "compaction_request",
             "CompactionResponse": "compaction_response",
             "CompactionSettings": "compaction_settings",
             "CompactionStats": "compaction_stats",
             "ConflictDetail": "conflict_detail",
-            "ConversationMessageRequest": "conversation_message_request",
             "DeepseekModelSettings": "deepseek_model_settings",
             "ErrorDetail": "error_detail",
             "EventMessage": "event_message",
@@ -145,7 +139,6 @@ else:
             "MessageCreate": "message_create",
             "ModelError": "model_error",
             "ModelErrorBody": "model_error_body",
-            "ModifyFeedbackRequest": "modify_feedback_request",
             "MoonshotCodingModelSettings": "moonshot_coding_model_settings",
             "MoonshotModelSettings": "moonshot_model_settings",
             "OmittedReasoningContent": "omitted_reasoning_content",
@@ -157,7 +150,6 @@ else:
             "ReasoningContent": "reasoning_content",
             "ReasoningMessage": "reasoning_message",
             "RedactedReasoningContent": "redacted_reasoning_content",
-            "RetrieveStreamRequest": "retrieve_stream_request",
             "SGLangModelSettings": "sg_lang_model_settings",
             "Step": "step",
             "StepMetrics": "step_metrics",

@@ -9,7 +9,6 @@ from .._lazy import lazy
 
 if TYPE_CHECKING:
     from .cat import Cat as Cat
-    from .create_thing import CreateThing as CreateThing
     from .dog import Dog as Dog
     from .thing import Thing as Thing
     from .thing_label_option_1 import ThingLabelOption1 as ThingLabelOption1
@@ -18,7 +17,6 @@ else:
         __name__,
         {
             "Cat": "cat",
-            "CreateThing": "create_thing",
             "Dog": "dog",
             "Thing": "thing",
             "ThingLabelOption1": "thing_label_option_1",
