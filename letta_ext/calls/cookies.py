@@ -5,6 +5,7 @@ Our own clients keep no cookies unless they are told to. An httpx client that wa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http.cookiejar import Cookie, CookieJar
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -72,14 +73,14 @@ _first_use: Final[WeakKeyDictionary[httpx.Client | httpx.AsyncClient, tuple[str,
 
 
 def separate_cookies(
-    http: httpx.Client | httpx.AsyncClient, request: httpx.Request, *, given: bool = False
+    http: httpx.Client | httpx.AsyncClient, request: httpx.Request, given: Mapping[str, str]
 ) -> httpx.Request:
     """Return a request with the cookies of its own key.
 
     Args:
         http: The client that made the request, with the cookies of the first key that it sent.
         request: The request.
-        given: Whether the caller gave the `Cookie` header, which stays as it is.
+        given: The headers that it was made with. A `Cookie` header among them stays as it is.
     """
     jar: CookieJar = http.cookies.jar
     if isinstance(jar, NoCookies):
@@ -90,7 +91,7 @@ def separate_cookies(
         if first == key:
             return request
         jar = http.cookies.jar = CookiesByKey(jar, first, at_first)
-    if key != jar.first and not given:
+    if key != jar.first and not any(name.lower() == "cookie" for name in given):
         request.headers.pop("Cookie", None)
         http.cookies.set_cookie_header(request)
     return request

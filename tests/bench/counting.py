@@ -65,3 +65,29 @@ def copier(like: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], object]:
     exec("\n".join(["def copy(data):", "    it = kind()", *lines, "    return it"]), space)  # noqa: S102  (keys of ours)
     copy: Callable[[Mapping[str, Any]], object] = space["copy"]
     return copy
+
+
+class CallCounter:
+    """Counts the Python functions that are called between `start` and `stop`, and each time a generator goes on.
+
+    Attributes:
+        count: The calls so far.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before: Any = None
+
+    def start(self) -> None:
+        """Begin anew."""
+        self.count = 0
+        self._before = sys.getprofile()
+        sys.setprofile(self._profile)
+
+    def stop(self) -> None:
+        """End the counting; does nothing where it has not begun."""
+        if sys.getprofile() == self._profile:
+            sys.setprofile(self._before)
+
+    def _profile(self, frame: FrameType, event: str, _: Any) -> None:
+        self.count += event == "call"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from functools import cache
 from importlib import import_module
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,9 +98,9 @@ def first_call() -> Mapping[str, Callable[[], float]]:
     }
 
 
-def _bare_call(http: httpx.Client, base_url: str) -> Work:
+def _bare_call(http: httpx.Client, base_url: str, ids: Iterator[str]) -> Work:
     def call() -> object:
-        response = http.get(f"{base_url}/v1/steps/{STEP}", headers=HEADERS)
+        response = http.get(f"{base_url}/v1/steps/{next(ids)}", headers=HEADERS)
         response.raise_for_status()
         return response.json()
 
@@ -107,7 +108,8 @@ def _bare_call(http: httpx.Client, base_url: str) -> Work:
 
 
 def mock_call() -> Mapping[str, Work]:
-    """One small call, with no network at all."""
+    """One small call, with no network at all. Each asks for another step: nothing of it is known from the last."""
+    ids = (f"{STEP[:-12]}{number:012}" for number in count())
 
     def http() -> httpx.Client:
         return answering([bodies.recorded("step_retrieve")], "application/json")
@@ -115,9 +117,9 @@ def mock_call() -> Mapping[str, Work]:
     ours = Letta(api_key="key", base_url="http://letta.test", http_client=http())
     published = published_client(http())
     return {
-        OURS: lambda: ours.steps.retrieve(STEP),
-        PUBLISHED: lambda: published.steps.retrieve(STEP),
-        BARE: _bare_call(http(), "http://letta.test"),
+        OURS: lambda: ours.steps.retrieve(next(ids)),
+        PUBLISHED: lambda: published.steps.retrieve(next(ids)),
+        BARE: _bare_call(http(), "http://letta.test", ids),
     }
 
 
@@ -128,7 +130,7 @@ def loopback_call(kind: str) -> Mapping[str, Work]:
     return {
         OURS: lambda: ours.steps.retrieve(STEP),
         PUBLISHED: lambda: published.steps.retrieve(STEP),
-        BARE: _bare_call(httpx.Client(), url),
+        BARE: _bare_call(httpx.Client(), url, repeat(STEP)),
     }
 
 
@@ -146,7 +148,7 @@ def walk() -> Mapping[str, Callable[[], float]]:
     url = server("embedded")
     ours, published, bare = Letta(api_key="key", base_url=url), published_client(httpx.Client(), url), httpx.Client()
 
-    def count(found: Iterator[object]) -> None:
+    def exhaust(found: Iterator[object]) -> None:
         if (number := sum(1 for _ in found)) != serving.STEPS:
             raise RuntimeError(f"{number} steps of {serving.STEPS}")
 
@@ -157,9 +159,9 @@ def walk() -> Mapping[str, Callable[[], float]]:
             after = {"after": page[-1]["id"]}
 
     return {
-        OURS: _processing(lambda: count(iter(ours.steps.list(limit=PAGE)))),
-        PUBLISHED: _processing(lambda: count(iter(published.steps.list(limit=PAGE)))),
-        BARE: _processing(lambda: count(pages())),
+        OURS: _processing(lambda: exhaust(iter(ours.steps.list(limit=PAGE)))),
+        PUBLISHED: _processing(lambda: exhaust(iter(published.steps.list(limit=PAGE)))),
+        BARE: _processing(lambda: exhaust(pages())),
     }
 
 

@@ -13,8 +13,10 @@ import sys
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import count
 from typing import Any
 
+import httpx
 import pytest
 
 from letta_api.api.conversations_messages import conversations_messages_list
@@ -23,7 +25,7 @@ from letta_api.unions import decode_message, decode_stream_event, read_stream_ev
 from letta_ext import Letta
 
 from . import bodies
-from .counting import copier, instructions
+from .counting import CallCounter, copier, instructions
 from .rows_decoding import CONVERSATION, answering
 from .rows_memory import held, listing_steps
 
@@ -40,6 +42,8 @@ EVENT_TEXT = bodies.delta()
 PIECE_TEXT = next(text for text in bodies.events("send_tool_tokens_stream") if b'"tool_call_message"' in text)
 STEP_TEXT, PAGE_TEXT = bodies.recorded("step_retrieve"), bodies.recorded("list_asc")
 EVENT, PIECE, STEP = body(EVENT_TEXT), body(PIECE_TEXT), body(STEP_TEXT)
+STEPS = (f"step-{number}" for number in count())
+"""Ids, each of which is asked for once."""
 PAGE: list[dict[str, Any]] = json.loads(PAGE_TEXT)
 read_page = conversations_messages_list.read_response
 
@@ -121,8 +125,41 @@ def test_a_call_costs_little_more_than_httpx_alone() -> None:
 
     client = Letta(api_key="key", base_url="http://letta.test", http_client=answer())
     bare = answer()
-    ours = instructions(lambda: client.steps.retrieve(STEP["id"]))
-    check(ours / instructions(lambda: bare.get(f"http://letta.test/v1/steps/{STEP['id']}").json()), 1.3)
+    ours = instructions(lambda: client.steps.retrieve(next(STEPS)))
+    check(ours / instructions(lambda: bare.get(f"http://letta.test/v1/steps/{next(STEPS)}").json()), 1.3)
+
+
+@pytest.mark.parametrize(
+    ("call", "bound"),
+    [
+        pytest.param(lambda client: client.conversations.messages.create(CONVERSATION, input="hi"), 119, id="create"),
+        pytest.param(lambda client: client.steps.retrieve(STEP["id"]), 91, id="retrieve"),
+        pytest.param(lambda client: client.steps.retrieve(next(STEPS)), 180, id="retrieve another step"),
+        pytest.param(lambda client: client.steps.list(), 109, id="list"),
+        pytest.param(lambda client: client.steps.list(limit=10), 188, id="list with a query"),
+    ],
+)
+def test_second_call_of_a_client_makes_few_python_calls_before_its_first_byte(
+    call: Callable[[Letta], object], bound: int
+) -> None:
+    """A warm client reaches its transport within a bounded number of Python calls, those of httpx included."""
+    counter = CallCounter()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        counter.stop()
+        if request.method == "POST":
+            return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=b"data: [DONE]\n\n")
+        return httpx.Response(200, content=b"[]" if request.url.path.endswith("/") else STEP_TEXT)
+
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    client = Letta(api_key="key", base_url="http://letta.test", http_client=http)
+    call(client)
+    counter.start()
+    try:
+        call(client)
+    finally:
+        counter.stop()
+    assert counter.count <= bound < SLACK * counter.count
 
 
 def test_a_message_holds_less_than_its_json_does() -> None:
