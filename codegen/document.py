@@ -153,12 +153,27 @@ def unescape(part: str) -> str:
     return part.replace("~1", "/").replace("~0", "~")
 
 
+def find(node: Any, parts: list[str]) -> Any:
+    """What stands behind the segments of a JSON pointer, or None."""
+    for part in parts:
+        key = unescape(part)
+        if isinstance(node, list) and key.isdigit() and int(key) < len(node):
+            node = node[int(key)]
+        elif isinstance(node, dict) and key in node:
+            node = node[key]
+        else:
+            return None
+    return node
+
+
 IGNORED_HEADERS = frozenset({"accept", "authorization", "content-type"})
 """Header parameters that have no effect, as OpenAPI has it: the media types and the security schemes say these."""
 
 
-def is_ignored(parameter: dict[str, Any]) -> bool:
-    """Return whether a parameter is a header that has no effect."""
+def is_ignored(parameter: dict[str, Any] | None) -> bool:
+    """Return whether a parameter is a header that has no effect, or null: the lenient mode has dropped it."""
+    if parameter is None:
+        return True
     return parameter["in"] == "header" and parameter["name"].lower() in IGNORED_HEADERS
 
 
@@ -266,16 +281,14 @@ class Document:
         if other := seen.get(name):
             raise SpecError(place, f"has the operationId {name!a:.60} of {other}")
         seen[name] = place
-        own = self._parameters(data, place)
-        taken = {(p.data["in"], p.data["name"]) for p in own}
-        own += [p for p in self._parameters(item, at) if (p.data["in"], p.data["name"]) not in taken]
-        return Operation(path, method, data, own, place)
+        # Of the same name and place, an operation's own replaces that of the path.
+        given = [*self._parameters(item, at), *self._parameters(data, place)]
+        parameters = {(each.data["in"], each.data["name"]): each for each in given}
+        return Operation(path, method, data, list(parameters.values()), place)
 
     def _parameters(self, owner: dict[str, Any], place: str) -> list[Parameter]:
         found = []
         for n, node in enumerate(owner.get("parameters", [])):
-            if node is None:
-                continue  # see lenient.py
             data, at = self.locate(node, f"{place}/parameters/{n}")
             if not is_ignored(data):
                 found.append(Parameter(data, at))

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import frozen
 
-from codegen.document import METHODS, Document, escape, unescape
+from codegen.document import METHODS, Document, escape, find, unescape
 from codegen.faults import SpecError, SpecErrors
 from codegen.words import KNOWN
 
@@ -92,7 +92,7 @@ def _give_up_at(data: dict[str, Any], start: str, fault: SpecError) -> Skip | No
     parts = start.split("/")
     for length in range(len(parts), 1, -1):
         place = "/".join(parts[:length])
-        owner, key = _find(data, parts[1 : length - 1]), unescape(parts[length - 1])
+        owner, key = find(data, parts[1 : length - 1]), unescape(parts[length - 1])
         if isinstance(owner, list) and key.isdigit() and int(key) < len(owner):
             what = _give_up_item(data, owner, int(key), place)
         elif isinstance(owner, dict) and key in owner:
@@ -177,15 +177,3 @@ def is_schema(place: str) -> bool:
     """Whether a schema stands at a place."""
     start = _SCHEMA.match(place)
     return start is not None and _INTO_SCHEMA.fullmatch(place, start.end()) is not None
-
-
-def _find(node: Any, parts: list[str]) -> Any:
-    for part in parts:
-        key = unescape(part)
-        if isinstance(node, list) and key.isdigit() and int(key) < len(node):
-            node = node[int(key)]
-        elif isinstance(node, dict) and key in node:
-            node = node[key]
-        else:
-            return None
-    return node

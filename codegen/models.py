@@ -130,7 +130,8 @@ def read_library(document: Document, reader: TypeReader) -> Library:
     return library
 
 
-def _described(schema: Schema) -> str:
+def described(schema: Schema) -> str:
+    """Return the documentation of a component."""
     return noted(schema.get("description", ""), deprecated=schema.get("deprecated") is True)
 
 
@@ -145,7 +146,7 @@ def _read(name: str, schema: Schema, library: Library, reader: TypeReader, earli
         library.unions[name] = _union(name, schema, reader, place)
     elif kind == "enum":
         values = list(dict.fromkeys(v for v in schema["enum"] if v is not None))
-        library.enums[name] = Enum(name, values, _described(schema))
+        library.enums[name] = Enum(name, values, described(schema))
     else:
         reader.read(reader.parsed.components[name], schema, place)
 
@@ -191,7 +192,7 @@ def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[st
                 lazy=bool(data.get(LAZY)),
             )
         )
-    return Model(name, name, module_name(name), _described(schema), fields)
+    return Model(name, name, module_name(name), described(schema), fields)
 
 
 def literal(node: Node) -> str | None:
@@ -207,7 +208,7 @@ def _union(name: str, schema: Schema, reader: TypeReader, place: str) -> Union:
     else:
         members = _shaped(reader.members(name), reader)
         tag = None
-    return Union(name, name, module_name(name), _described(schema), members, tag, reader.has_parts(name))
+    return Union(name, name, module_name(name), described(schema), members, tag, reader.has_parts(name))
 
 
 def _tagged(name: str, schema: Schema, reader: TypeReader, place: str) -> list[Member]:

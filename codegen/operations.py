@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from attrs import evolve, frozen
 from openapi_python_client.parser.bodies import Body, BodyType
@@ -42,6 +42,9 @@ REPEATS = ("always", "otid", "unsent")
 PAGE_LISTS = {"identity", "filters-after-limit"}
 PAGE_WORDS = PAGE_LISTS | {"cursor", "after", "before", "limit", "order", "default-order", "meaning", "counts"}
 
+Place: TypeAlias = Literal["path", "query", "header", "body", "content"]
+"""Where an argument goes: `content` is the whole body, where that is not one object."""
+
 
 @frozen
 class Argument:
@@ -50,12 +53,12 @@ class Argument:
     Attributes:
         wire: its name in the request.
         name: its name in Python.
-        place: Where it goes. `content` is the whole body, where that is not one object.
+        place: Where it goes.
     """
 
     wire: str
     name: str
-    place: Literal["path", "query", "header", "body", "content"]
+    place: Place
     type: Type
     required: bool
     description: str
@@ -201,7 +204,7 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
     parameters = []
     for location, node in endpoint.iter_all_parameters():
         parameter = written.pop((location.value, node.name.get_untrusted_value()))
-        parameters.append(_parameter(parameter, node, reader))
+        parameters.append(_parameter(node, parameter, reader))
     for parameter in written.values():
         raise SpecError(parameter.place, "has no schema")
     sent = _sent(endpoint, f"{source.place}/requestBody")
@@ -220,7 +223,8 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
         taken.add(drafts[number].name)
     names = identifiers((a.name for a in drafts), RESERVED)
     arguments = [evolve(a, name="body" if a.place == "content" else names[a.name]) for a in drafts]
-    result, schema = _result(source, endpoint, document, reader)
+    response, content, at = _success(source, endpoint, document)
+    result, schema = _result(response, content, at, reader)
     return Operation(
         id=source.id,
         method=source.method.upper(),
@@ -235,7 +239,7 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
         responses={each.status_code.pattern: _description(each) for each in endpoint.responses},
         repeat=_repeat(data, place),
         page=_page(data.get("x-letta-page"), parameters, f"{place}/x-letta-page"),
-        stream=_stream(source, document, reader, body, ids),
+        stream=_stream(source, content, at, reader, body, ids),
         body=component,
         place=place,
         deprecated=data.get("deprecated") is True,
@@ -257,7 +261,7 @@ def _template(path: str, arguments: list[Argument], place: str) -> str:
 _STYLES = {"path": "simple", "query": "form", "header": "simple"}
 
 
-def _parameter(parameter: Parameter, node: Node, reader: TypeReader) -> Argument:
+def _parameter(node: Node, parameter: Parameter, reader: TypeReader) -> Argument:
     data, place = parameter.data, parameter.place
     name, where = node.name.get_untrusted_value(), data["in"]
     if where not in _STYLES:
@@ -277,22 +281,23 @@ def _parameter(parameter: Parameter, node: Node, reader: TypeReader) -> Argument
         raise SpecError(place, "is a list, which has no form in a header here")
     if not _scalars(node):
         raise SpecError(place, f"is a list of lists or of objects, which has no form in a {where}")
+    return _argument(node, where, type_, data["schema"], data, place)
+
+
+def _argument(node: Node, where: Place, type_: Type, schema: Any, written: Any, place: str) -> Argument:
+    """An argument with what the parser drops of a parameter, a property or a body: it is `written` at a place."""
+    told = written if isinstance(written, dict) else {}
     return Argument(
-        wire=name,
-        name=name,
+        wire=node.name.get_untrusted_value(),
+        name=node.name.get_untrusted_value(),
         place=where,
         type=type_,
         required=node.required,
-        description=data.get("description", ""),
-        deprecated=data.get("deprecated") is True,
-        schema=data["schema"],
-        notes=_notes(data, place),
+        description=told.get("description", ""),
+        deprecated=told.get("deprecated") is True,
+        schema=schema,
+        notes=_notes(written, place),
     )
-
-
-def text_of(data: Any, word: str) -> str:
-    """Return what a schema, which may be `true`, says under a word."""
-    return str(data.get(word, "")) if isinstance(data, dict) else ""
 
 
 def _description(response: Response) -> str:
@@ -343,62 +348,37 @@ def _body_component(body: Body | None, reader: TypeReader) -> str | None:
 def _content(body: Body, source: Source, document: Document, reader: TypeReader) -> Argument:
     """The argument that is the whole body."""
     data, place = document.locate(source.data["requestBody"], f"{source.place}/requestBody")
-    media = data["content"][JSON]
-    schema = media.get("schema", True)
-    return Argument(
-        wire="body",
-        name="body",
-        place="content",
-        type=reader.read(body.prop, schema, f"{place}/content/{escape(JSON)}/schema"),
-        required=data.get("required") is True,
-        description=data.get("description", "") or "The JSON body.",
-        deprecated=False,
-        schema=schema,
-    )
+    schema = data["content"][JSON].get("schema", True)
+    type_ = reader.read(body.prop, schema, f"{place}/content/{escape(JSON)}/schema")
+    argument = _argument(body.prop, "content", type_, schema, data, place)
+    return evolve(argument, description=argument.description or "The JSON body.")
 
 
 def _body(component: str, reader: TypeReader) -> list[Argument]:
     found = []
     for node in reader.fields(reader.parsed.components[component]):
-        wire = node.name.get_untrusted_value()
-        data, place = reader.declared(component, wire)
-        found.append(
-            Argument(
-                wire=wire,
-                name=wire,
-                place="body",
-                type=reader.read(node, data, place),
-                required=node.required,
-                description=text_of(data, "description"),
-                deprecated=isinstance(data, dict) and data.get("deprecated") is True,
-                schema=data,
-                notes=_notes(data, place),
-            )
-        )
+        data, place = reader.declared(component, node.name.get_untrusted_value())
+        found.append(_argument(node, "body", reader.read(node, data, place), data, data, place))
     return found
 
 
-def _success(source: Source, document: Document) -> tuple[dict[str, Any], str]:
-    """What the successful response can hold, by content type, and where that is written."""
+def _success(source: Source, endpoint: Endpoint, document: Document) -> tuple[Response, dict[str, Any], str]:
+    """The successful response, its content as it is written, with event streams, and where that is."""
     place = f"{source.place}/responses"
-    for code in source.data.get("responses", {}):
+    for code in (each.status_code.pattern for each in endpoint.responses):
         if not STATUS.fullmatch(code):
             raise SpecError(f"{place}/{escape(code)}", "is neither a status, nor a class such as 4XX, nor `default`")
-    for code in source.data.get("responses", {}):
-        if code.startswith("2"):
-            response, at = document.locate(source.data["responses"][code], f"{place}/{escape(code)}")
-            return response.get("content", {}), f"{at}/content"
-    return {}, place
-
-
-def _result(source: Source, endpoint: Endpoint, document: Document, reader: TypeReader) -> tuple[Type | None, Any]:
-    """The type of the JSON response and its schema."""
-    content, place = _success(source, document)
-    successful = [each for each in endpoint.responses.patterns if each.status_code.pattern.startswith("2")]
+    successful = [each for each in endpoint.responses if each.status_code.pattern.startswith("2")]
     if len(successful) != 1:
-        at = f"{source.place}/responses" if "responses" in source.data else source.place
+        at = place if "responses" in source.data else source.place
         raise SpecError(at, f"has {len(successful)} successful answers; one is understood")
-    (response,) = successful
+    code = successful[0].status_code.pattern
+    data, at = document.locate(source.data["responses"][code], f"{place}/{escape(code)}")
+    return successful[0], data.get("content", {}), f"{at}/content"
+
+
+def _result(response: Response, content: dict[str, Any], place: str, reader: TypeReader) -> tuple[Type | None, Any]:
+    """The type of the JSON response and its schema."""
     unknown = sorted(set(content) - {JSON, EVENTS})
     if unknown and len(unknown) == len(content):
         # Where there is JSON or events besides, a client asks for that.
@@ -446,10 +426,9 @@ def _page(data: Any, parameters: list[Argument], place: str) -> Page | None:
 
 
 def _stream(
-    source: Source, document: Document, reader: TypeReader, body: list[Argument], ids: set[str]
+    source: Source, content: dict[str, Any], at: str, reader: TypeReader, body: list[Argument], ids: set[str]
 ) -> Stream | None:
     data = source.data.get("x-letta-stream")
-    content, at = _success(source, document)
     place = f"{source.place}/x-letta-stream"
     if data is None:
         if EVENTS in content:

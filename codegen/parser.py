@@ -308,12 +308,13 @@ class Preparation:
         return found | {"parameters": self._parameters(data, place)}
 
     def _parameters(self, owner: dict[str, Any], place: str) -> list[dict[str, Any]]:
-        # A parameter that the lenient mode has dropped is null; see lenient.py.
-        found = []
-        for number, each in enumerate(owner.get("parameters", [])):
-            if each is not None and not is_ignored(self.document.locate(each, place)[0]):
-                found.append(self._parameter(each, f"{place}/parameters/{number}"))
-        return found
+        # What is left out keeps its number, so that errors have their places: without a schema it is passed over.
+        return [
+            {"name": "ignored", "in": "query"}
+            if is_ignored(self.document.locate(each, place)[0])
+            else self._parameter(each, f"{place}/parameters/{number}")
+            for number, each in enumerate(owner.get("parameters", []))
+        ]
 
     def _parameter(self, data: dict[str, Any], place: str) -> dict[str, Any]:
         found = {word: data[word] for word in _PARAMETER if word in data}

@@ -22,7 +22,7 @@ from datamodel_code_generator.format import Formatter, PythonVersion
 from codegen.docs import docstring, noted
 from codegen.document import SCHEMAS, Document, reachable, ref_name
 from codegen.faults import GeneratorFailure
-from codegen.models import Library
+from codegen.models import Library, described
 from codegen.names import like_name, param_name
 from codegen.operations import Operation
 from codegen.types import NULL
@@ -145,7 +145,7 @@ class _Writer:
                 self.template_data[called] |= {"model": name, "typed_dict": param_name(name)}
             else:
                 found[called] = self._schema(schema)
-                if text := _described(schema):
+                if text := described(schema):
                     self.template_data[called]["documentation"] = docstring(text, 0)
         return found
 
@@ -187,10 +187,6 @@ class _Writer:
                 "additionalProperties": {} if (values := out.get("additionalProperties", True)) is True else values,
             }
         return out
-
-
-def _described(schema: dict[str, Any]) -> str:
-    return noted(schema.get("description", ""), deprecated=schema.get("deprecated") is True)
 
 
 def _literals(node: dict[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from codegen.document import Schema, escape, ref_name
+from codegen.document import Schema, escape
 from codegen.faults import SpecError
 
 _ANNOTATIONS = (
@@ -70,37 +67,6 @@ def is_instant(schema: Schema) -> bool:
     Every other `format` is documentation, as JSON Schema has it.
     """
     return schema.get("format") == "date-time" and "string" in types_of(schema)
-
-
-def decoded_components(schemas: Mapping[str, Any]) -> frozenset[str]:
-    """Return the components that are more than their JSON values, or hold what is."""
-    needs = {name: decoding_of(schema) for name, schema in schemas.items()}
-    holders: dict[str, list[str]] = {}
-    for name, (_, held) in needs.items():
-        for each in held:
-            holders.setdefault(each, []).append(name)
-    found: set[str] = set()
-    todo = [name for name, (by_itself, _) in needs.items() if by_itself]
-    while todo:
-        name = todo.pop()
-        if name not in found:
-            found.add(name)
-            todo += holders.get(name, [])
-    return frozenset(found)
-
-
-def decoding_of(schema: Any) -> tuple[bool, set[str]]:
-    """Return whether a schema is more than its JSON value whatever it refers to, and what it refers to."""
-    if not isinstance(schema, dict):
-        return False, set()
-    if name := ref_name(schema):
-        return False, {name}
-    if is_instant(schema) or "properties" in schema or "discriminator" in schema:
-        return True, set()
-    parts = [schema.get("items"), schema.get("additionalProperties")]
-    parts += [part for word in ("anyOf", "oneOf", "allOf") for part in schema.get(word, [])]
-    found = [decoding_of(part) for part in parts]
-    return any(by_itself for by_itself, _ in found), set().union(*(names for _, names in found))
 
 
 def types_of(schema: Schema) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from codegen.differ.origins import route
-from codegen.document import METHODS, escape
+from codegen.document import METHODS, escape, find, unescape
 from codegen.faults import SpecError, SpecErrors
 from codegen.lenient import Skip, relax
 
@@ -85,7 +85,7 @@ def _counterpart(place: str, theirs: Data, ours: Data) -> str | None:
 
 def _path(parts: list[str], theirs: Data, ours: Data) -> list[str] | None:
     """Return path and method of an operation in our document: by its path, or else by its name."""
-    wanted, method = _unescaped(parts[2]), parts[3] if len(parts) > 3 else ""
+    wanted, method = unescape(parts[2]), parts[3] if len(parts) > 3 else ""
     paths = ours.get("paths", {})
     for path in sorted(paths, key=lambda path: bool(path != wanted)):
         if route(method, path) == route(method, wanted) and (not method or method in paths[path]):
@@ -117,17 +117,4 @@ def _parameter(owner: str, parameter: Any, ours: Data) -> str | None:
 
 def _at(data: Data, place: str) -> Any:
     """Return what stands at a place, or None."""
-    node: Any = data
-    for part in place.split("/")[1:]:
-        key = _unescaped(part)
-        if isinstance(node, list) and key.isdigit() and int(key) < len(node):
-            node = node[int(key)]
-        elif isinstance(node, dict) and key in node:
-            node = node[key]
-        else:
-            return None
-    return node
-
-
-def _unescaped(part: str) -> str:
-    return part.replace("~1", "/").replace("~0", "~")
+    return find(data, place.split("/")[1:])

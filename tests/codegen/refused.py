@@ -173,6 +173,21 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         query(**{"in": "header"}, schema={"type": "array", "items": STRING}),
         "#/paths/~1x/get/parameters/0",
     ),
+    "behind a header that has no effect": (
+        document(
+            paths={
+                "/x": {
+                    "get": operation(
+                        parameters=[
+                            {"name": "Accept", "in": "header", "schema": STRING},
+                            {"name": "q", "in": "query", "schema": {"type": "array"}},
+                        ]
+                    )
+                }
+            }
+        ),
+        "#/paths/~1x/get/parameters/1/schema",
+    ),
     "form": (
         document(paths={"/x": {"post": operation("a.b", requestBody={"content": {"multipart/form-data": {}}})}}),
         "#/paths/~1x/post/requestBody",

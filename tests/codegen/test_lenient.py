@@ -29,6 +29,14 @@ def test_what_is_refused_can_be_left_out(name: str) -> None:
     assert json.dumps(data) == before
 
 
+def test_parameter_behind_one_that_has_no_effect_is_left_out_by_its_own_number() -> None:
+    """The operation and the other parameters stay."""
+    data, place = REFUSED["behind a header that has no effect"]
+    left, skips = relax(data, read)
+    assert [(skip.place, skip.what) for skip in skips] == [(place, "read as any JSON")]
+    assert [argument.name for argument in read(left).operations[0].arguments] == ["q"]
+
+
 def test_the_smallest_piece_goes(tmp_path: Path) -> None:
     data = document(
         {
