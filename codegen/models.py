@@ -47,7 +47,6 @@ class Field:
 class Model:
     """A component with properties: an attrs class."""
 
-    component: str
     name: str
     module: str
     description: str
@@ -82,7 +81,6 @@ class Member:
 class Union:
     """A component that is one of several things: an alias and a function that decodes it."""
 
-    component: str
     name: str
     module: str
     description: str
@@ -164,7 +162,7 @@ def _earlier_tags(document: Document) -> dict[str, dict[str, set[str]]]:
 
 
 def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[str]], place: str) -> Model:
-    nodes = {node.name.get_untrusted_value(): node for node in reader.fields(reader.parsed.components[name])}
+    nodes = reader.properties(name)
     if missing := set(schema.get("required", [])) - nodes.keys():
         raise SpecError(f"{place}/required", f"names {sorted(missing)!r}, which is no property")
     written = {wire: reader.declared(name, wire) for wire in nodes}
@@ -192,7 +190,7 @@ def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[st
                 lazy=bool(data.get(LAZY)),
             )
         )
-    return Model(name, name, module_name(name), described(schema), fields)
+    return Model(name, module_name(name), described(schema), fields)
 
 
 def literal(node: Node) -> str | None:
@@ -208,7 +206,7 @@ def _union(name: str, schema: Schema, reader: TypeReader, place: str) -> Union:
     else:
         members = _shaped(reader.members(name), reader)
         tag = None
-    return Union(name, name, module_name(name), described(schema), members, tag, reader.has_parts(name))
+    return Union(name, module_name(name), described(schema), members, tag, reader.has_parts(name))
 
 
 def _tagged(name: str, schema: Schema, reader: TypeReader, place: str) -> list[Member]:
@@ -236,7 +234,7 @@ def _tagged(name: str, schema: Schema, reader: TypeReader, place: str) -> list[M
 def _check_tag(component: str, tag: str, tags: tuple[str, ...], reader: TypeReader, place: str) -> None:
     if reader.document.schemas[component].get("discriminator", {}).get("propertyName") == tag:
         return  # a union within the union, which looks at the same tag again
-    nodes = {node.name.get_untrusted_value(): node for node in reader.fields(reader.parsed.components[component])}
+    nodes = reader.properties(component)
     if tag not in nodes:
         raise SpecError(place, f"has no property {tag!r}, which the discriminator asks for")
     found = literal(nodes[tag]) or tags[0]
@@ -290,8 +288,7 @@ def _literals_apart(members: list[str | None], reader: TypeReader) -> dict[str, 
 
 
 def _literals(component: str, reader: TypeReader) -> dict[str, str]:
-    nodes = reader.fields(reader.parsed.components[component])
-    found = {node.name.get_untrusted_value(): literal(node) for node in nodes}
+    found = {wire: literal(node) for wire, node in reader.properties(component).items()}
     return {wire: value for wire, value in found.items() if value is not None}
 
 
@@ -308,9 +305,9 @@ def _shape(component: str | None, reader: TypeReader) -> list[str]:
     if component is None:
         return []
     tests = []
-    required = (node for node in reader.fields(reader.parsed.components[component]) if node.required)
-    for node in sorted(required, key=lambda each: each.name.get_untrusted_value()):
-        wire = node.name.get_untrusted_value()
+    for wire, node in sorted(reader.properties(component).items(), key=lambda each: each[0]):
+        if not node.required:
+            continue
         type_ = reader.read(node, *reader.declared(component, wire))
         kinds = sorted(type_.kinds)
         if (value := literal(node)) is not None:

@@ -356,8 +356,8 @@ def _content(body: Body, source: Source, document: Document, reader: TypeReader)
 
 def _body(component: str, reader: TypeReader) -> list[Argument]:
     found = []
-    for node in reader.fields(reader.parsed.components[component]):
-        data, place = reader.declared(component, node.name.get_untrusted_value())
+    for wire, node in reader.properties(component).items():
+        data, place = reader.declared(component, wire)
         found.append(_argument(node, "body", reader.read(node, data, place), data, data, place))
     return found
 

@@ -112,6 +112,10 @@ class TypeReader:
             return []
         return [*(model.required_properties or ()), *(model.optional_properties or ())]
 
+    def properties(self, component: str) -> dict[str, Node]:
+        """Return the properties of a component, by their names in JSON, the required ones first."""
+        return {node.name.get_untrusted_value(): node for node in self.fields(self.parsed.components[component])}
+
     def resolve(self, node: Node) -> Node:
         """Return the component behind a reference: the parser copies it before its properties are known."""
         if isinstance(node, ModelProperty):

@@ -120,7 +120,7 @@ def model_view(model: Model, cycles: frozenset[str]) -> ModelView:
     fields = [_field(f, late) for f in model.fields]
     return ModelView(
         name=model.name,
-        docstring=docstring(model.description or f"`{model.component}` of the API."),
+        docstring=docstring(model.description or f"`{model.name}` of the API."),
         fields=fields,
         keys=_table({f.name: f.key for f in fields}),
         decoders=_table({f.name: f.decoder for f in fields}),
