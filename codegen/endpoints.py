@@ -82,7 +82,6 @@ def endpoint_view(operation: Operation) -> EndpointView:
         arguments += ["*", *(_argument(a) for a in operation.options)]
     declared, handed = _call(operation)
     stream, result = operation.stream, operation.result
-    switch = next((a.name for a in body if stream and a.wire == stream.switch), None)
     needed = operation.imports.union(*(a.type.sent_imports for a in operation.arguments))
     if operation.keywords:
         needed |= {Import("params", "params", operation.params)}
@@ -112,8 +111,8 @@ def endpoint_view(operation: Operation) -> EndpointView:
         event_reader=reader.name if reader else "",
         read_event=decoded("values_of(text)", stream.event) if stream else "",
         call=declared,
-        json_forward=", ".join([*forwarded, *([f"{switch}=False"] if switch else [])]),
-        stream_forward=", ".join([*forwarded, *([f"{switch}=True"] if switch else [])]),
+        json_forward=", ".join([*forwarded, *([f"{operation.switch}=False"] if operation.switch else [])]),
+        stream_forward=", ".join([*forwarded, *([f"{operation.switch}=True"] if operation.switch else [])]),
         imports=import_lines(needed, dots="..."),
     )
 
@@ -149,10 +148,11 @@ def operation_code(operation: Operation) -> str:
     if operation.page is not None:
         parts.append(f"page=Page({_keywords(operation.page)})")
     if operation.stream is not None:
-        s = operation.stream
-        parts.append(f"stream=Stream(switch={s.switch!r}, default={s.default!r}, end={s.end!r}, resume={s.resume!r})")
+        s, switch = operation.stream, operation.switch
+        parts.append(f"stream=Stream(switch={switch!r}, default={s.default!r}, end={s.end!r}, resume={s.resume!r})")
     if bounds := {a.name: _bounds(a) for a in operation.options if _bounds(a) != (None, None)}:
         parts.append(f"bounds={bounds!r}")
+    parts.append(f"module={operation.endpoint!r}")
     return f"Operation({', '.join(parts)})"
 
 

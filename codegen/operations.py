@@ -148,8 +148,12 @@ class Operation:
     @property
     def keywords(self) -> list[Argument]:
         """The options of its TypedDict: all but the one that chooses between JSON and events."""
-        switch = self.stream.switch if self.stream else None
-        return [a for a in self.options if a.wire != switch]
+        return [a for a in self.options if a.name != self.switch]
+
+    @property
+    def switch(self) -> str | None:
+        """The name of the argument that chooses between JSON and events, or None where there is no choice."""
+        return next((a.name for a in self.at("body") if self.stream and a.wire == self.stream.switch), None)
 
     @property
     def params(self) -> str:
@@ -160,6 +164,11 @@ class Operation:
     def module(self) -> str:
         """The name of its module."""
         return module_name(self.id)
+
+    @property
+    def endpoint(self) -> str:
+        """The path of its module below the package of the endpoints."""
+        return f"{module_name(self.id.rpartition('.')[0])}.{self.module}"
 
     @property
     def constant(self) -> str:

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from codegen.docs import Section, docstring
 from codegen.document import Document
-from codegen.names import class_name, module_name
+from codegen.names import class_name
 from codegen.operations import Operation
 from codegen.types import Import
 from codegen.unasync import to_sync
@@ -55,7 +55,6 @@ class Method:
         name: Its name.
         constant: The operation's name in the operations table.
         endpoint: The endpoint module, as an expression.
-        resume: The endpoint module that continues its stream, as an expression.
         declared: The ids in its signature, each with a comma behind it.
         ids: The ids as a tuple.
         variable: The name of its keyword arguments.
@@ -70,7 +69,6 @@ class Method:
     name: str
     constant: str
     endpoint: str
-    resume: str
     declared: str
     ids: str
     variable: str
@@ -223,24 +221,18 @@ def _method(operation: Operation) -> Method:
     return Method(
         name=operation.id.rpartition(".")[2],
         constant=operation.constant,
-        endpoint=_endpoint(operation.id),
-        resume=_endpoint(stream.resume) if stream else "",
+        endpoint=f"api.{operation.endpoint}",
         declared="".join(f"{a.name}: str, " for a in ids),
         ids=f"({''.join(f'{a.name}, ' for a in ids)})",
-        variable="arguments" if operation.options else "options",
-        arguments=f"{class_name(operation.id)}Arguments" if operation.options else "RequestOptions",
+        variable="arguments" if operation.keywords else "options",
+        arguments=f"{class_name(operation.id)}Arguments" if operation.keywords else "RequestOptions",
         result=written,
         item=written.removeprefix("list[").removesuffix("]") if operation.page else "",
-        switch=stream.switch or "" if stream else "",
+        switch=operation.switch or "",
         streams=stream.default if stream else False,
         has_stream=stream is not None,
         documentation=_documentation(operation),
     )
-
-
-def _endpoint(operation_id: str) -> str:
-    tag = module_name(operation_id.rpartition(".")[0])
-    return f"api.{tag}.{module_name(operation_id)}"
 
 
 def _documentation(operation: Operation) -> str:
@@ -249,7 +241,7 @@ def _documentation(operation: Operation) -> str:
     arguments = [(a.name, a.documentation or "See the API documentation.") for a in operation.arguments]
     if operation.page:
         arguments += LIST_ARGUMENTS
-    variable = "arguments" if operation.options else "options"
+    variable = "arguments" if operation.keywords else "options"
     arguments.append((f"**{variable}", OPTIONS))
     sections: list[Section] = [("Args", arguments)]
     if returned := _returned(operation):

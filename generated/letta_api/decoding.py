@@ -398,6 +398,8 @@ def at(step: str | int, decode: Callable[[Any], T], value: Any) -> T:
 
 def to_json_value(value: Any) -> Any:
     """The JSON form of a field's value."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
     if isinstance(value, (Model, Unknown)):
         return value.to_dict()
     if isinstance(value, datetime):

@@ -48,6 +48,7 @@ STEPS_LIST: Final = Operation(
         filters_after_limit=(),
     ),
     bounds={"limit": (0, None)},
+    module="steps.steps_list",
 )
 STEPS_RETRIEVE: Final = Operation(
     "steps.retrieve",
@@ -56,6 +57,7 @@ STEPS_RETRIEVE: Final = Operation(
     path_parameters=("step_id",),
     parameters=frozenset(),
     repeat="always",
+    module="steps.steps_retrieve",
 )
 STEPS_METRICS_RETRIEVE: Final = Operation(
     "steps.metrics.retrieve",
@@ -64,6 +66,7 @@ STEPS_METRICS_RETRIEVE: Final = Operation(
     path_parameters=("step_id",),
     parameters=frozenset(),
     repeat="always",
+    module="steps_metrics.steps_metrics_retrieve",
 )
 STEPS_TRACE_RETRIEVE: Final = Operation(
     "steps.trace.retrieve",
@@ -72,6 +75,7 @@ STEPS_TRACE_RETRIEVE: Final = Operation(
     path_parameters=("step_id",),
     parameters=frozenset(),
     repeat="always",
+    module="steps_trace.steps_trace_retrieve",
 )
 STEPS_FEEDBACK_CREATE: Final = Operation(
     "steps.feedback.create",
@@ -80,6 +84,7 @@ STEPS_FEEDBACK_CREATE: Final = Operation(
     path_parameters=("step_id",),
     parameters=frozenset(["feedback", "tags"]),
     repeat="always",
+    module="steps_feedback.steps_feedback_create",
 )
 STEPS_MESSAGES_LIST: Final = Operation(
     "steps.messages.list",
@@ -101,6 +106,7 @@ STEPS_MESSAGES_LIST: Final = Operation(
         filters_after_limit=(),
     ),
     bounds={"limit": (0, None)},
+    module="steps_messages.steps_messages_list",
 )
 CONVERSATIONS_MESSAGES_LIST: Final = Operation(
     "conversations.messages.list",
@@ -134,6 +140,7 @@ CONVERSATIONS_MESSAGES_LIST: Final = Operation(
         filters_after_limit=("include_return_message_types",),
     ),
     bounds={"limit": (0, None)},
+    module="conversations_messages.conversations_messages_list",
 )
 CONVERSATIONS_MESSAGES_CREATE: Final = Operation(
     "conversations.messages.create",
@@ -168,6 +175,7 @@ CONVERSATIONS_MESSAGES_CREATE: Final = Operation(
     repeat="otid",
     stream=Stream(switch="streaming", default=True, end="[DONE]", resume="conversations.messages.stream"),
     bounds={"max_steps": (1, None), "top_logprobs": (0, 20)},
+    module="conversations_messages.conversations_messages_create",
 )
 CONVERSATIONS_MESSAGES_STREAM: Final = Operation(
     "conversations.messages.stream",
@@ -180,6 +188,7 @@ CONVERSATIONS_MESSAGES_STREAM: Final = Operation(
     repeat="always",
     stream=Stream(switch=None, default=True, end="[DONE]", resume="conversations.messages.stream"),
     bounds={"batch_size": (2, None), "poll_interval": (0, None), "starting_after": (0, None)},
+    module="conversations_messages.conversations_messages_stream",
 )
 CONVERSATIONS_MESSAGES_COMPACT: Final = Operation(
     "conversations.messages.compact",
@@ -188,6 +197,7 @@ CONVERSATIONS_MESSAGES_COMPACT: Final = Operation(
     path_parameters=("conversation_id",),
     parameters=frozenset(["agent_id", "compaction_settings"]),
     repeat="unsent",
+    module="conversations_messages.conversations_messages_compact",
 )
 
 # What a client may ask besides; the answers are read as plain JSON.

@@ -122,6 +122,6 @@ class AsyncFollow(BaseFollow):
     async def _attach(self, pace: Pace) -> AsyncStream | None:
         arguments = self._stream_arguments(self._transport.config.timeout, pace.left(self._clock()))
         try:
-            return await self._transport.stream(STREAM, STREAM, (self._conversation_id,), arguments)
+            return await self._transport.stream(STREAM, (self._conversation_id,), arguments)
         except NOT_NOW:
             return None

@@ -86,11 +86,9 @@ class AsyncRawCalls:
 
         return self._answer(first.http_response, parse, first.limits)
 
-    async def stream(
-        self, endpoint: Streaming, resume: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]
-    ) -> Any:
+    async def stream(self, endpoint: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
         """Sends one call that a stream answers."""
-        stream = await self._transport.stream(endpoint, resume, ids, arguments)
+        stream = await self._transport.stream(endpoint, ids, arguments)
 
         async def parse() -> Any:
             return stream

@@ -32,6 +32,7 @@ from ..calls.requests import (
     prepare,
     read_body,
     redirected,
+    resumed_by,
     to_httpx,
     watched,
 )
@@ -91,16 +92,14 @@ class AsyncTransport:
 
         return open_list(lambda: make_walk(endpoint, ids, arguments), fetch)
 
-    async def stream(
-        self, endpoint: Streaming, resume: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]
-    ) -> AsyncStream:
-        """Sends one call and returns the stream that answers it. `resume` is the endpoint that continues one."""
+    async def stream(self, endpoint: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> AsyncStream:
+        """Sends one call and returns the stream that answers it."""
         arguments = given(arguments)
         plan = make_plan(endpoint.OPERATION, arguments)
         call = watched(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.repeat))
 
         async def reopen(found: Mapping[str, Any]) -> httpx.Response:
-            again = prepare(self.config, resume, ids, {**carried(arguments), **found}, EVENTS)
+            again = prepare(self.config, resumed_by(endpoint), ids, {**carried(arguments), **found}, EVENTS)
             response = await self.send(evolve(again, watch=call.watch), stream=True)
             await self._check_events(again, response)
             return response

@@ -10,6 +10,7 @@ from letta_api import api
 from letta_api.operations import RUNS_RETRIEVE
 
 from ..async_primitives import OneAtATime, run_tools, settled, sleep
+from ..calls.requests import resumed_by
 from ..errors import APIConnectionError, APIStatusError, PendingApprovalError, RunError, StreamInterrupted
 from ..tools.loop import Await, Collect, Decide, Execute, Open, ToolLoop, ToolResult
 from ..tools.tool import Toolbox, read_verdict
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 CREATE = api.conversations_messages.conversations_messages_create
 LIST = api.conversations_messages.conversations_messages_list
-STREAM = api.conversations_messages.conversations_messages_stream
 
 
 class AsyncToolTurn(BaseTurn):
@@ -147,8 +147,8 @@ class AsyncToolTurn(BaseTurn):
         loop.ended()
 
     async def _open(self, task: Open) -> AsyncStream:
-        ids = (self._conversation_id,)
-        return await self._transport.stream(STREAM if task.again else CREATE, STREAM, ids, task.arguments)
+        endpoint = resumed_by(CREATE) if task.again else CREATE
+        return await self._transport.stream(endpoint, (self._conversation_id,), task.arguments)
 
     async def _newest(self, run_id: str) -> list[Message]:
         found: list[Message] = []

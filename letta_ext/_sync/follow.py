@@ -123,6 +123,6 @@ class Follow(BaseFollow):
     def _attach(self, pace: Pace) -> Stream | None:
         arguments = self._stream_arguments(self._transport.config.timeout, pace.left(self._clock()))
         try:
-            return self._transport.stream(STREAM, STREAM, (self._conversation_id,), arguments)
+            return self._transport.stream(STREAM, (self._conversation_id,), arguments)
         except NOT_NOW:
             return None

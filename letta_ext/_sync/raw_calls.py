@@ -87,9 +87,9 @@ class RawCalls:
 
         return self._answer(first.http_response, parse, first.limits)
 
-    def stream(self, endpoint: Streaming, resume: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
+    def stream(self, endpoint: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
         """Sends one call that a stream answers."""
-        stream = self._transport.stream(endpoint, resume, ids, arguments)
+        stream = self._transport.stream(endpoint, ids, arguments)
 
         def parse() -> Any:
             return stream

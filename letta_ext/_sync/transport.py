@@ -30,6 +30,7 @@ from ..calls.requests import (
     prepare,
     read_body,
     redirected,
+    resumed_by,
     to_httpx,
     watched,
 )
@@ -89,16 +90,14 @@ class Transport:
 
         return open_list(lambda: make_walk(endpoint, ids, arguments), fetch)
 
-    def stream(
-        self, endpoint: Streaming, resume: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]
-    ) -> Stream:
-        """Sends one call and returns the stream that answers it. `resume` is the endpoint that continues one."""
+    def stream(self, endpoint: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Stream:
+        """Sends one call and returns the stream that answers it."""
         arguments = given(arguments)
         plan = make_plan(endpoint.OPERATION, arguments)
         call = watched(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.repeat))
 
         def reopen(found: Mapping[str, Any]) -> httpx.Response:
-            again = prepare(self.config, resume, ids, {**carried(arguments), **found}, EVENTS)
+            again = prepare(self.config, resumed_by(endpoint), ids, {**carried(arguments), **found}, EVENTS)
             response = self.send(evolve(again, watch=call.watch), stream=True)
             self._check_events(again, response)
             return response

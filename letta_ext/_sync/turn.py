@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from letta_api import api
 from letta_api.operations import RUNS_RETRIEVE
 
+from ..calls.requests import resumed_by
 from ..errors import APIConnectionError, APIStatusError, PendingApprovalError, RunError, StreamInterrupted
 from ..sync_primitives import OneAtATime, run_tools, settled, sleep
 from ..tools.loop import Await, Collect, Decide, Execute, Open, ToolLoop, ToolResult
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 CREATE = api.conversations_messages.conversations_messages_create
 LIST = api.conversations_messages.conversations_messages_list
-STREAM = api.conversations_messages.conversations_messages_stream
 
 
 class ToolTurn(BaseTurn):
@@ -148,8 +148,8 @@ class ToolTurn(BaseTurn):
         loop.ended()
 
     def _open(self, task: Open) -> Stream:
-        ids = (self._conversation_id,)
-        return self._transport.stream(STREAM if task.again else CREATE, STREAM, ids, task.arguments)
+        endpoint = resumed_by(CREATE) if task.again else CREATE
+        return self._transport.stream(endpoint, (self._conversation_id,), task.arguments)
 
     def _newest(self, run_id: str) -> list[Message]:
         found: list[Message] = []

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, TypeVar
 
 import httpx
 from attrs import evolve, field, frozen
 
+from letta_api import api
 from letta_api.decoding import to_json_value
 from letta_api.errors import DecodeError
-from letta_api.operations import Operation
+from letta_api.operations import OPERATIONS, Operation
 from letta_api.types import QueryPair, Request
 
 from ..busy import WhenBusy, read_when_busy
@@ -119,6 +121,15 @@ class Streaming(Endpoint, Protocol):
 
     @property
     def read_event(self) -> Callable[[str | bytes], StreamEvent]: ...  # noqa: D102  (the class says what they are)
+
+
+def resumed_by(endpoint: Streaming) -> Streaming:
+    """Return the endpoint that continues a stream of this one."""
+    facts = endpoint.OPERATION.stream
+    if facts is None:
+        raise TypeError(f"{endpoint.OPERATION.id} does not stream")
+    found: Streaming = attrgetter(OPERATIONS[facts.resume].module)(api)
+    return found
 
 
 @frozen

@@ -226,15 +226,12 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
         """
-        if arguments.get("streaming", True) is False:
+        if not operations.CONVERSATIONS_MESSAGES_CREATE.answers_with_events(arguments):
             return await self._transport.call(
                 api.conversations_messages.conversations_messages_create, (conversation_id,), arguments
             )
         return await self._transport.stream(
-            api.conversations_messages.conversations_messages_create,
-            api.conversations_messages.conversations_messages_stream,
-            (conversation_id,),
-            arguments,
+            api.conversations_messages.conversations_messages_create, (conversation_id,), arguments
         )
 
     @takes(operations.CONVERSATIONS_MESSAGES_STREAM)
@@ -295,10 +292,7 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
             ValueError: If an argument has an impossible value. Nothing is sent.
         """
         return await self._transport.stream(
-            api.conversations_messages.conversations_messages_stream,
-            api.conversations_messages.conversations_messages_stream,
-            (conversation_id,),
-            arguments,
+            api.conversations_messages.conversations_messages_stream, (conversation_id,), arguments
         )
 
     @takes(operations.CONVERSATIONS_MESSAGES_COMPACT)
@@ -646,15 +640,12 @@ class ConversationsMessages(ConversationsMessagesMixin):
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
         """
-        if arguments.get("streaming", True) is False:
+        if not operations.CONVERSATIONS_MESSAGES_CREATE.answers_with_events(arguments):
             return self._transport.call(
                 api.conversations_messages.conversations_messages_create, (conversation_id,), arguments
             )
         return self._transport.stream(
-            api.conversations_messages.conversations_messages_create,
-            api.conversations_messages.conversations_messages_stream,
-            (conversation_id,),
-            arguments,
+            api.conversations_messages.conversations_messages_create, (conversation_id,), arguments
         )
 
     @takes(operations.CONVERSATIONS_MESSAGES_STREAM)
@@ -713,10 +704,7 @@ class ConversationsMessages(ConversationsMessagesMixin):
             ValueError: If an argument has an impossible value. Nothing is sent.
         """
         return self._transport.stream(
-            api.conversations_messages.conversations_messages_stream,
-            api.conversations_messages.conversations_messages_stream,
-            (conversation_id,),
-            arguments,
+            api.conversations_messages.conversations_messages_stream, (conversation_id,), arguments
         )
 
     @takes(operations.CONVERSATIONS_MESSAGES_COMPACT)

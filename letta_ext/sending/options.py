@@ -34,7 +34,8 @@ def make_resuming(endpoint: Streaming, plan: Plan, arguments: Mapping[str, Any],
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} does not stream")
     after = arguments.get("starting_after") or None
-    state = StreamState(endpoint.read_event, facts.end, after, call.stream_limits, call.watch.observer())
+    read, observe = endpoint.read_event, call.watch.observer()
+    state = StreamState(read, facts.end, facts.resume, after, call.stream_limits, observe)
     return Resuming(state, call.retry, plan.lookup, call.watch)
 
 

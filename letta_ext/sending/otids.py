@@ -23,8 +23,7 @@ from ..shapes import is_array
 CARRIED: Final = frozenset({"agent_id", "include_pings", *OPTIONS}) - {"extra_body"}
 """What the request that resumes a stream takes over from the one that opened it."""
 
-OVERRIDING: Final = frozenset({"background", "input", "messages", "streaming"})
-"""What makes another send of it where `extra_body` puts it in place of the arguments."""
+_OVERRIDING: Final = frozenset({"background", "input", "messages"})
 
 
 @frozen
@@ -55,12 +54,17 @@ def make_plan(operation: Operation, arguments: Mapping[str, Any], make: Callable
         lookup = {name: arguments[name] for name in ("run_id", "otid") if arguments.get(name) is not None}
         return Plan(dict(arguments), "always", None, lookup)
     check_one_input(arguments)
-    if not arguments.get("background") or OVERRIDING.intersection(arguments.get("extra_body") or ()):
+    if not arguments.get("background") or overriding(operation).intersection(arguments.get("extra_body") or ()):
         return Plan(dict(arguments), "unsent", None, None)
     marked, otid = with_otids(arguments, make or new_otid)
     if otid is None:
         return Plan(marked, "unsent", None, None)
     return Plan(marked, "always", otid, {"otid": otid})
+
+
+def overriding(operation: Operation) -> frozenset[str]:
+    """Return the fields that make another send of a call where `extra_body` puts them in place of the arguments."""
+    return _OVERRIDING if operation.switch is None else _OVERRIDING | {operation.switch}
 
 
 def carried(arguments: Mapping[str, Any]) -> dict[str, Any]:

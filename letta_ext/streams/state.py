@@ -40,6 +40,7 @@ class StreamState:
     Args:
         read: makes an event of its JSON text.
         end: the data that ends a stream.
+        resume: the id of the operation that continues one.
         after: the number behind which the stream was asked to start, or None for the whole run.
         limits: the bounds of the stream.
         observe: is told of each event that is new, where somebody listens.
@@ -55,6 +56,7 @@ class StreamState:
         self,
         read: Callable[[Any], StreamEvent],
         end: str,
+        resume: str,
         after: int | None = None,
         limits: StreamLimits | None = None,
         observe: Callable[[StreamEvent], None] | None = None,
@@ -62,6 +64,7 @@ class StreamState:
         self._read = read
         self._observe = observe
         self._end, self._end_text = end.encode(), end
+        self._resume = resume
         self._unnumbered: int = 0  # events behind the last number that have none and were handed out
         self._again: int = 0  # so many of them are still to come again in this body
         self._before: int = 0  # all events before those
@@ -243,7 +246,7 @@ class StreamState:
             )
         return self.interrupted(
             f"The stream of {self.run_id} was cut behind event {self.last_seq_id}: {why}. Resume it with"
-            f" conversations.messages.stream(run_id=…, starting_after={self.last_seq_id})."
+            f" {self._resume}(run_id=…, starting_after={self.last_seq_id})."
         )
 
 

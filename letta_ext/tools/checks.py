@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
+from letta_api.operations import CONVERSATIONS_MESSAGES_CREATE
+
 from ..lists.items import field_of
-from ..sending.otids import OVERRIDING
+from ..sending.otids import overriding
 from ..shapes import is_array, is_object
 
 if TYPE_CHECKING:
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
     from letta_api.unions import Message
 
 TYPES: Final = "include_return_message_types"
-REPLACED: Final = OVERRIDING | {"client_tools", TYPES}
+SWITCH: Final = CONVERSATIONS_MESSAGES_CREATE.switch or ""
+REPLACED: Final = overriding(CONVERSATIONS_MESSAGES_CREATE) | {"client_tools", TYPES}
 """What each round sends of its own; in `extra_body` it would replace that in every round."""
 
 
@@ -35,8 +38,8 @@ def check_turn(arguments: Mapping[str, Any], max_rounds: Any) -> None:
         raise TypeError(f"max_rounds must be a whole number, got {max_rounds!r}")
     if max_rounds < 0:
         raise ValueError(f"max_rounds must be 0 or more, not {max_rounds}")
-    if arguments.get("streaming", True) is not True:
-        raise ValueError(f"streaming must be True in run_tools, which reads a stream, got {arguments['streaming']!r}")
+    if SWITCH in arguments and arguments[SWITCH] is not True:
+        raise ValueError(f"{SWITCH} must be True in run_tools, which reads a stream, got {arguments[SWITCH]!r}")
     if not isinstance(arguments.get("background"), (bool, NoneType)):
         raise TypeError(f"background must be True or False, got {arguments['background']!r}")
     for name in ("client_tools", TYPES):

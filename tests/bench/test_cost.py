@@ -132,7 +132,7 @@ def test_a_call_costs_little_more_than_httpx_alone() -> None:
 @pytest.mark.parametrize(
     ("call", "bound"),
     [
-        pytest.param(lambda client: client.conversations.messages.create(CONVERSATION, input="hi"), 119, id="create"),
+        pytest.param(lambda client: client.conversations.messages.create(CONVERSATION, input="hi"), 114, id="create"),
         pytest.param(lambda client: client.steps.retrieve(STEP["id"]), 91, id="retrieve"),
         pytest.param(lambda client: client.steps.retrieve(next(STEPS)), 180, id="retrieve another step"),
         pytest.param(lambda client: client.steps.list(), 109, id="list"),

@@ -22,7 +22,7 @@ from tests.codegen.building import STRING, answers, checked, obj, operation, ref
 
 BOXES: Final = [{"id": f"box-{n}", "label": f"number {n}"} for n in range(1, 6)]
 
-EVENTS: Final = [
+EVENTS: Final[list[dict[str, Any]]] = [
     {"message_type": "assistant_message", "id": "message-1", "date": "2026-01-01T00:00:00Z", "content": "hi"},
     {"message_type": "stop_reason", "stop_reason": "end_turn"},
     {"message_type": "usage_statistics", "step_count": 1},
@@ -53,6 +53,11 @@ def calls(address: str) -> list[object]:
         assert_type(replaced, list[Box])
         stream = client.boxes.events.stream("box-1")
         assert_type(stream, Stream)
+        watched = client.boxes.watch("box-1")
+        assert_type(watched, Box)
+        watching = client.boxes.watch("box-1", live=True)
+        assert_type(watching, Stream)
+        seen = [type(event).__name__ for event in watching]
         refused = ""
         try:
             client.boxes.replace(body=[], extra_body={"a": 1})
@@ -68,7 +73,7 @@ def calls(address: str) -> list[object]:
         events = [type(event).__name__ for event in stream]
         found: list[object] = [[each.id for each in page], box.label, [each.label for each in replaced], events]
         ids = [each.id for each in raw_page]
-        return [*found, raw.http_response.status_code, raw.parse().id, parsed.id, ids, refused]
+        return [*found, raw.http_response.status_code, raw.parse().id, parsed.id, ids, refused, watched.id, seen]
 
 
 async def async_calls(address: str) -> list[object]:
@@ -83,6 +88,11 @@ async def async_calls(address: str) -> list[object]:
         assert_type(replaced, list[Box])
         stream = await client.boxes.events.stream("box-1")
         assert_type(stream, AsyncStream)
+        watched = await client.boxes.watch("box-1")
+        assert_type(watched, Box)
+        watching = await client.boxes.watch("box-1", live=True)
+        assert_type(watching, AsyncStream)
+        seen = [type(event).__name__ async for event in watching]
         refused = ""
         try:
             await client.boxes.replace(body=[], extra_body={"a": 1})
@@ -97,7 +107,8 @@ async def async_calls(address: str) -> list[object]:
         events = [type(event).__name__ async for event in stream]
         found: list[object] = [[each.id async for each in page], box.label, [each.label for each in replaced], events]
         ids = [each.id async for each in raw_page]
-        return [*found, raw.http_response.status_code, (await raw.parse()).id, parsed.id, ids, refused]
+        more = [raw.http_response.status_code, (await raw.parse()).id, parsed.id, ids, refused, watched.id, seen]
+        return [*found, *more]
 
 
 if __name__ == "__main__":
@@ -106,7 +117,10 @@ if __name__ == "__main__":
 
 
 def with_boxes() -> dict[str, Any]:
-    """The document with one more resource: a list with pages, an item, a new item, all items, and a stream."""
+    """The document with one more resource: a list with pages, an item, a new item, all items, and two streams.
+
+    One stream has to be asked for and is resumed by the other.
+    """
     data = load(SPEC)
     id_ = {"name": "box_id", "in": "path", "required": True, "schema": STRING}
     queries = {"after": STRING, "before": STRING, "limit": {"type": "integer"}, "order": {"enum": ["asc", "desc"]}}
@@ -136,13 +150,22 @@ def with_boxes() -> dict[str, Any]:
     get = operation("boxes.retrieve", tags=["boxes"], parameters=[id_], responses=answers(ref("Box")))
     data["paths"]["/v1/boxes/{box_id}"] = {"get": get | {"x-letta-repeat": "always"}}
     event = ref("StreamEvent")
-    stream = operation("boxes.events.stream", tags=["boxes.events"], parameters=[id_])
+    behind = takes(obj(run_id=STRING, starting_after={"type": "integer"})) | {"required": False}
+    stream = operation("boxes.events.stream", tags=["boxes.events"], parameters=[id_], requestBody=behind)
     data["paths"]["/v1/boxes/{box_id}/events"] = {
         "post": stream
         | {
             "responses": {"200": {"description": "events", "content": {"text/event-stream": {"schema": event}}}},
             "x-letta-stream": {"event": event["$ref"], "end": "[DONE]", "resume": "boxes.events.stream"},
         }
+    }
+    live = takes(obj(live={"type": "boolean"})) | {"required": False}
+    watch = operation("boxes.watch", tags=["boxes"], parameters=[id_], requestBody=live, responses=answers(ref("Box")))
+    watch["x-letta-repeat"] = "always"
+    watch["responses"]["200"]["content"]["text/event-stream"] = {"schema": event}
+    facts = {"event": event["$ref"], "switch": "live", "default": False, "end": "[DONE]"}
+    data["paths"]["/v1/boxes/{box_id}/watch"] = {
+        "post": watch | {"x-letta-stream": {**facts, "resume": "boxes.events.stream"}}
     }
     return data
 
@@ -158,6 +181,11 @@ class _Boxes(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path.endswith("/watch"):
+            if not json.loads(body or b"{}").get("live"):
+                return self._answer(BOXES[0])
+            first = {**EVENTS[0], "run_id": "run-1", "seq_id": 1}
+            return self._answer(f"data: {json.dumps(first)}\n\n".encode(), "text/event-stream")  # and no end
         if not self.path.endswith("/events"):
             return self._answer({"id": "box-6", **json.loads(body)})
         events = "".join(f"data: {json.dumps(event)}\n\n" for event in EVENTS) + "data: [DONE]\n\n"
@@ -214,7 +242,8 @@ def test_new_operations_are_methods_of_both_clients(tree: Path, address: str) ->
     assert done.returncode == 0, done.stderr
     ids, events = [box["id"] for box in BOXES], ["AssistantMessage", "LettaStopReason", "LettaUsageStatistics"]
     refused = "extra_body must be absent: the body of boxes.replace is not an object"
-    side = [ids, "number 3", ["new", "newer"], events, 200, "box-3", "box-3", ids, refused]
+    resumed = [events[0], *events]  # the events of the second stream have no numbers: none is a repetition
+    side = [ids, "number 3", ["new", "newer"], events, 200, "box-3", "box-3", ids, refused, "box-1", resumed]
     assert json.loads(done.stdout) == [side, side]
 
 

@@ -36,7 +36,9 @@ def ping(**more: Any) -> bytes:
 
 
 def state(clock: Clock, **bounds: Any) -> StreamState:
-    return StreamState(read_stream_event, "[DONE]", None, StreamLimits(clock=clock, **bounds))
+    return StreamState(
+        read_stream_event, "[DONE]", "conversations.messages.stream", None, StreamLimits(clock=clock, **bounds)
+    )
 
 
 def test_a_ping_that_takes_a_number_is_silence_too() -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from attrs import field, frozen
 
@@ -46,7 +46,7 @@ class Stream:
     """That an operation answers with events.
 
     Attributes:
-        switch: the body field that chooses between events and JSON, or None where there are only events.
+        switch: the argument that chooses between events and JSON, or None where there are only events.
         default: whether events are what comes where the switch is not given.
         end: the data of the event that ends a stream.
         resume: the id of the operation that continues one.
@@ -73,6 +73,7 @@ class Operation:
         page: how it pages, or None.
         stream: how it streams, or None.
         bounds: the least and the greatest value of numeric arguments that have one.
+        module: the module of its endpoint, below the package `api`; empty where there is none.
     """
 
     id: str
@@ -84,3 +85,16 @@ class Operation:
     page: Page | None = None
     stream: Stream | None = None
     bounds: Mapping[str, Bounds] = field(factory=dict[str, Bounds])
+    module: str = ""
+
+    @property
+    def switch(self) -> str | None:
+        """The argument that chooses between events and JSON, or None where there is no choice."""
+        return self.stream.switch if self.stream else None
+
+    def answers_with_events(self, arguments: Mapping[str, Any]) -> bool:
+        """Return whether the response to a call with these arguments is a stream of events."""
+        if self.stream is None:
+            return False
+        chosen = arguments.get(self.stream.switch) if self.stream.switch else None
+        return chosen if isinstance(chosen, bool) else self.stream.default

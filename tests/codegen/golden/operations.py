@@ -18,6 +18,7 @@ THINGS_RETRIEVE: Final = Operation(
     path_parameters=("thing_id",),
     parameters=frozenset(["fields"]),
     repeat="always",
+    module="things.things_retrieve",
 )
 THINGS_CREATE: Final = Operation(
     "things.create",
@@ -27,6 +28,7 @@ THINGS_CREATE: Final = Operation(
     parameters=frozenset(["name", "streaming", "pets"]),
     repeat="unsent",
     stream=Stream(switch="streaming", default=True, end="[DONE]", resume="things.create"),
+    module="things.things_create",
 )
 
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
