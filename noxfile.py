@@ -19,7 +19,7 @@ TEST_PATHS = SETTINGS["pytest"]["ini_options"]["testpaths"]
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False  # the tests run on every Python that is there
-nox.options.sessions = ["tests", "lint", "types", "lowest", "check"]
+nox.options.sessions = ["tests", "lint", "types", "lowest", "check_generated"]
 
 
 def offer_every_pyenv_version() -> None:
@@ -60,10 +60,10 @@ def tests(session: nox.Session) -> None:
     that show that it writes the same text on each; what it writes runs in `tests/generated`.
     """
     install(session, "test")
-    part = ["-m", "not proof"]
+    part = ["-m", "not stress"]
     if session.python != PYTHONS[0]:
         others = [path for path in TEST_PATHS if path != "tests/codegen"]
-        part = ["-m", "not proof and not slow", *others, "tests/codegen/test_golden.py"]
+        part = ["-m", "not stress and not slow", *others, "tests/codegen/test_golden.py"]
     session.run("pytest", "-n", "auto", *part, *session.posargs)
 
 
@@ -74,8 +74,17 @@ def lowest(session: nox.Session) -> None:
     tools = ["pytest", "pytest-xdist", "hypothesis", "trio", "trustme", "httpx[brotli,http2,socks]", "zstandard"]
     session.install("-q", "-e", ".[testing]", "-c", "constraints/lowest.txt", *tools)
     # Not what needs more to test with.
-    aside = [f"--ignore=tests/testing/test_{name}.py" for name in ("published_client", "schemathesis")]
-    part = ["-n", "auto", "-m", "not proof and not slow", "tests/ext", "tests/generated", "tests/testing", *aside]
+    aside = [f"--ignore=tests/embedded_server/test_{name}.py" for name in ("published_client", "schemathesis")]
+    part = [
+        "-n",
+        "auto",
+        "-m",
+        "not stress and not slow",
+        "tests/client",
+        "tests/generated",
+        "tests/embedded_server",
+        *aside,
+    ]
     session.run("pytest", *part, *session.posargs)
 
 
@@ -104,7 +113,7 @@ def generate(session: nox.Session) -> None:
 
 
 @nox.session
-def check(session: nox.Session) -> None:
+def check_generated(session: nox.Session) -> None:
     """Fails where generated/letta_api is not what the generator makes of spec/openapi.yaml."""
     install(session, "codegen")
     session.run("python", "-m", "codegen", "check", *session.posargs)
@@ -125,18 +134,18 @@ def vendor(session: nox.Session) -> None:
 
 
 @nox.session
-def proof(session: nox.Session) -> None:
+def stress(session: nox.Session) -> None:
     """The long figures: every cut, every walk, every leave. `-- PATH` runs those of a path.
 
-    LETTA_PROOF=sample takes a sample of each, the same each time. Those of a real server come too where
+    LETTA_STRESS=sample takes a sample of each, the same each time. Those of a real server come too where
     LETTA_LIVE_BASE_URL is set.
     """
     # With the type checkers, which whole generated packages have to pass, and what docs/faults.md compares with.
     install(session, "lint", "letta-client==1.12.1")
     paths = session.posargs or ["tests"]
-    aside = () if os.environ.get("LETTA_LIVE_BASE_URL") else ("--ignore=tests/live",)
-    env = {"LETTA_PROOF": os.environ.get("LETTA_PROOF", "full")}
-    session.run("pytest", "-s", "-m", "proof", *paths, *aside, env=env)
+    aside = () if os.environ.get("LETTA_LIVE_BASE_URL") else ("--ignore=tests/integration",)
+    env = {"LETTA_STRESS": os.environ.get("LETTA_STRESS", "full")}
+    session.run("pytest", "-s", "-m", "stress", *paths, *aside, env=env)
 
 
 @nox.session
@@ -147,9 +156,9 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
-def live(session: nox.Session) -> None:
+def integration(session: nox.Session) -> None:
     """The tests against a real Letta server, whose address is in LETTA_LIVE_BASE_URL."""
     if not os.environ.get("LETTA_LIVE_BASE_URL"):
         session.skip("LETTA_LIVE_BASE_URL is not set: it names the real Letta server to test against")
     install(session, "test")
-    session.run("pytest", "-m", "not proof", "tests/live", *session.posargs)
+    session.run("pytest", "-m", "not stress", "tests/integration", *session.posargs)

@@ -11,7 +11,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codegen.faults import (
+from codegen.atomic_replace import check_target
+from codegen.errors import (
     GeneratorFailure,
     InstallationError,
     OccupiedError,
@@ -19,13 +20,12 @@ from codegen.faults import (
     SpecErrors,
     VendorError,
 )
-from codegen.places import OUT, ROOT, SPEC
+from codegen.paths import OUT, ROOT, SPEC
 from codegen.printable import printable, printable_lines
-from codegen.swap import check_target
-from codegen.tools import INSTALL, require_tools
+from codegen.toolchain import INSTALL, require_tools
 
 if TYPE_CHECKING:
-    from codegen.lenient import Skip
+    from codegen.prune import Skip
 
 CLEAN, DIFFERENT, FAILED = 0, 1, 2
 
@@ -232,12 +232,12 @@ def _check(given: argparse.Namespace) -> int:
 
 def _diff(given: argparse.Namespace) -> int:
     require_tools()
-    from codegen.differ.change import Level
-    from codegen.differ.compare import compare
-    from codegen.differ.origins import comparable, legible
-    from codegen.differ.report import as_markdown, as_text
-    from codegen.differ.revisions import load_revision
-    from codegen.differ.understood import understood
+    from codegen.diff.align import comparable, legible
+    from codegen.diff.change import Level
+    from codegen.diff.compare import compare
+    from codegen.diff.partial_documents import understood
+    from codegen.diff.report import as_markdown, as_text
+    from codegen.diff.revisions import load_revision
     from codegen.pipeline import read
 
     names = (given.old, given.new)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from codegen.document import Document, escape, ref_name
-from codegen.faults import Gathering, SpecError
+from codegen.errors import Gathering, SpecError
 from codegen.types import DEEPEST_TYPE
 
 WIDEST_TYPE: Final = 10_000

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 
-from codegen.faults import Gathering, SpecError
+from codegen.errors import Gathering, SpecError
 
 Schema = dict[str, Any]
 """A JSON Schema as it stands in the document."""
@@ -334,8 +334,8 @@ def referring(node: Any, names: dict[str, str]) -> Any:
     out = {key: referring(value, names) for key, value in node.items()}
     if isinstance(out.get("$ref"), str):
         out["$ref"] = _new_ref(out["$ref"], names)
-    if isinstance(out.get("x-letta-stream"), dict) and isinstance(out["x-letta-stream"].get("event"), str):
-        out["x-letta-stream"]["event"] = _new_ref(out["x-letta-stream"]["event"], names)
+    if isinstance(out.get("x-letta-streaming"), dict) and isinstance(out["x-letta-streaming"].get("event"), str):
+        out["x-letta-streaming"]["event"] = _new_ref(out["x-letta-streaming"]["event"], names)
     if isinstance(out.get("discriminator"), dict) and isinstance(out["discriminator"].get("mapping"), dict):
         mapping = out["discriminator"]["mapping"]
         out["discriminator"]["mapping"] = {value: _new_ref(ref, names) for value, ref in mapping.items()}

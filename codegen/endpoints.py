@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from attrs import fields, frozen
 
-from codegen.docs import Section, docstring, noted
+from codegen.docstrings import Section, docstring, noted
 from codegen.expressions import printed
 from codegen.operations import Argument, Operation, Page
+from codegen.template_context import decoded, import_lines
 from codegen.types import Import
-from codegen.views import decoded, import_lines
 
 
 @frozen

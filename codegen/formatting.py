@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ruff import find_ruff_bin  # type: ignore[import-untyped]  # it ships no types
 
-from codegen.faults import GeneratorFailure
+from codegen.errors import GeneratorFailure
 
 FIXED = ("--isolated", "--no-cache", "--target-version=py311", "--line-length=120")
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from codegen.faults import VendorError
+from codegen.errors import VendorError
 
 NAME = "manifest.json"
 TOOLS = ("openapi-python-client", "datamodel-code-generator", "ruff")

@@ -7,15 +7,15 @@ from typing import Any
 from attrs import field, frozen
 from openapi_python_client.parser.properties.const import ConstProperty
 
-from codegen.docs import noted
+from codegen.docstrings import noted
 from codegen.document import Document, Schema, ref_name
-from codegen.faults import Gathering, SpecError
+from codegen.errors import Gathering, SpecError
+from codegen.keywords import LAZY, check_words
 from codegen.names import MODEL_NAMES, identifiers, module_name
 from codegen.parser import Node
 from codegen.type_reader import Member as Read
 from codegen.type_reader import TypeReader
 from codegen.types import Import, JsonKind, Type
-from codegen.words import LAZY, check_words
 
 
 @frozen

@@ -14,10 +14,10 @@ from openapi_python_client.parser.properties.union import UnionProperty
 from openapi_python_client.parser.responses import Response
 from openapi_python_client.schema.untrusted_string import UntrustedString
 
-from codegen.docs import noted
+from codegen.docstrings import noted
 from codegen.document import Document, Parameter, escape, ref_name
 from codegen.document import Operation as Source
-from codegen.faults import Gathering, SpecError
+from codegen.errors import Gathering, SpecError
 from codegen.names import class_name, identifiers, module_name, usable
 from codegen.parser import Node, Parsed
 from codegen.type_reader import TypeReader, without_null
@@ -80,7 +80,7 @@ class Argument:
 
 @frozen
 class Page:
-    """The fact `x-letta-page`: how a list operation pages."""
+    """The fact `x-letta-pagination`: how a list operation pages."""
 
     cursor: str
     identity: tuple[str, ...]
@@ -96,7 +96,7 @@ class Page:
 
 @frozen
 class Stream:
-    """The fact `x-letta-stream`: that, and how, an operation streams."""
+    """The fact `x-letta-streaming`: that, and how, an operation streams."""
 
     event: Type
     schema: str
@@ -247,7 +247,7 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
         answer=schema,
         responses={each.status_code.pattern: _description(each) for each in endpoint.responses},
         repeat=_repeat(data, place),
-        page=_page(data.get("x-letta-page"), parameters, f"{place}/x-letta-page"),
+        page=_page(data.get("x-letta-pagination"), parameters, f"{place}/x-letta-pagination"),
         stream=_stream(source, content, at, reader, body, ids),
         body=component,
         place=place,
@@ -399,9 +399,9 @@ def _result(response: Response, content: dict[str, Any], place: str, reader: Typ
 
 
 def _repeat(data: dict[str, Any], place: str) -> str:
-    repeat = data.get("x-letta-repeat", "unsent")
+    repeat = data.get("x-letta-idempotency", "unsent")
     if repeat not in REPEATS:
-        raise SpecError(f"{place}/x-letta-repeat", f"is {repeat!r}, not one of {', '.join(REPEATS)}")
+        raise SpecError(f"{place}/x-letta-idempotency", f"is {repeat!r}, not one of {', '.join(REPEATS)}")
     return str(repeat)
 
 
@@ -437,11 +437,13 @@ def _page(data: Any, parameters: list[Argument], place: str) -> Page | None:
 def _stream(
     source: Source, content: dict[str, Any], at: str, reader: TypeReader, body: list[Argument], ids: set[str]
 ) -> Stream | None:
-    data = source.data.get("x-letta-stream")
-    place = f"{source.place}/x-letta-stream"
+    data = source.data.get("x-letta-streaming")
+    place = f"{source.place}/x-letta-streaming"
     if data is None:
         if EVENTS in content:
-            raise SpecError(f"{at}/{escape(EVENTS)}", "is an event stream, and no x-letta-stream says how to read it")
+            raise SpecError(
+                f"{at}/{escape(EVENTS)}", "is an event stream, and no x-letta-streaming says how to read it"
+            )
         return None
     if not isinstance(data, dict) or not all(isinstance(data.get(word), str) for word in ("event", "end", "resume")):
         raise SpecError(place, "needs event, end and resume, all of them strings")

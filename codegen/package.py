@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from codegen.asked import Asked
-from codegen.cycles import mutual
-from codegen.docs import docstring
+from codegen.docstrings import docstring
 from codegen.document import Document
 from codegen.endpoints import EndpointView, endpoint_view, operation_code
+from codegen.import_cycles import mutual
+from codegen.internal_operations import Asked
 from codegen.models import Library
 from codegen.operations import Operation
+from codegen.template_context import LibraryView, ModelView, UnionView, library_view, model_view, union_view
 from codegen.types import Import
-from codegen.views import LibraryView, ModelView, UnionView, library_view, model_view, union_view
 
 
 @frozen

@@ -38,7 +38,7 @@ from pydantic import BaseModel, ValidationError
 
 from codegen.bounds import check_bounds
 from codegen.document import METHODS, SCHEMAS, Document, escape, is_ignored, reachable
-from codegen.faults import GeneratorFailure, SpecError, SpecErrors
+from codegen.errors import GeneratorFailure, SpecError, SpecErrors
 from codegen.names import class_name, module_name
 from codegen.types import EVENTS, JSON
 

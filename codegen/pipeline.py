@@ -10,26 +10,26 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from codegen import parser, stock
-from codegen.asked import Asked, read_asked
-from codegen.derive import derive
+from codegen import openapi_client_driver, parser
+from codegen.atomic_replace import TEMPORARY, check_target, remove_abandoned, swap
+from codegen.derive_sync import derive
 from codegen.document import Document, load, reachable
 from codegen.formatting import format_package
-from codegen.hoist import hoist
-from codegen.lenient import Skip, relax
+from codegen.inline_schemas import hoist
+from codegen.internal_operations import Asked, read_asked
 from codegen.manifest import digest, read_manifest, write_manifest
 from codegen.models import Library, read_library
 from codegen.operations import Operation, read_operations
 from codegen.package import package_view
-from codegen.places import MIXINS, client_of
-from codegen.places import OUT as OUT
-from codegen.places import ROOT as ROOT
-from codegen.places import SPEC as SPEC
+from codegen.paths import MIXINS, client_of
+from codegen.paths import OUT as OUT
+from codegen.paths import ROOT as ROOT
+from codegen.paths import SPEC as SPEC
+from codegen.prune import Skip, relax
 from codegen.resources import read_resources, write_resources
-from codegen.shape import check_shape
-from codegen.swap import TEMPORARY, check_target, remove_abandoned, swap
 from codegen.type_reader import TypeReader
 from codegen.typed_dicts import write_typed_dicts
+from codegen.validate import check_shape
 
 PACKAGE, RESOURCES, SYNC, ASYNC = "letta_api", "resources", "_sync", "_async"
 """What the folders are called that are made, and the one that the sync modules are derived from."""
@@ -172,7 +172,7 @@ def write_package(
     parsed = read(data)
     say("write models, unions and operations")
     view = package_view(parsed.document, parsed.library, parsed.operations, parsed.asked)
-    stock.build(stock.open_project(parsed.source, package), view)
+    openapi_client_driver.build(openapi_client_driver.open_project(parsed.source, package), view)
     say("write TypedDicts with datamodel-code-generator")
     write_typed_dicts(parsed.document, parsed.library, parsed.operations, package / "params.py")
     if client is not None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from codegen.docs import Section, docstring
+from codegen.docstrings import Section, docstring
 from codegen.document import Document
 from codegen.names import class_name
 from codegen.operations import Operation

@@ -27,7 +27,8 @@ from openapi_python_client.parser.properties.union import UnionProperty
 from openapi_python_client.parser.properties.uuid import UuidProperty
 
 from codegen.document import Document, Schema, escape, ref_name
-from codegen.faults import SpecError
+from codegen.errors import SpecError
+from codegen.keywords import LAZY, check_words
 from codegen.parser import Node, Parsed, is_mixed
 from codegen.types import (
     ANY,
@@ -48,7 +49,6 @@ from codegen.types import (
     scalar_type,
     union_type,
 )
-from codegen.words import LAZY, check_words
 
 Kind: TypeAlias = Literal["model", "union", "enum", "alias"]
 

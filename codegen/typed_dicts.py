@@ -19,14 +19,14 @@ import datamodel_code_generator as dcg
 from datamodel_code_generator.enums import DataModelType
 from datamodel_code_generator.format import Formatter, PythonVersion
 
-from codegen.docs import docstring, noted
+from codegen.docstrings import docstring, noted
 from codegen.document import SCHEMAS, Document, reachable, ref_name
-from codegen.faults import GeneratorFailure
+from codegen.errors import GeneratorFailure
+from codegen.keywords import types_of
 from codegen.models import Library, described
 from codegen.names import like_name, param_name
 from codegen.operations import Operation
 from codegen.types import NULL
-from codegen.words import types_of
 
 TEMPLATES: Final = Path(__file__).parent / "templates" / "typed_dicts"
 

@@ -113,7 +113,7 @@ def _annotation(parts: tuple[str, ...], *, nullable: bool) -> str:
 
 
 def _decoding(name: str) -> Import:
-    return Import("runtime", "decoding", name)
+    return Import("runtime", "model", name)
 
 
 def _instants(name: str) -> Import:
@@ -121,11 +121,11 @@ def _instants(name: str) -> Import:
 
 
 def _parts(name: str) -> Import:
-    return Import("runtime", "parts", name)
+    return Import("runtime", "structs", name)
 
 
 def _lists(name: str) -> Import:
-    return Import("runtime", "lists", name)
+    return Import("runtime", "lazy_list", name)
 
 
 def _sent(name: str) -> frozenset[Import]:
@@ -211,7 +211,7 @@ def union_type(name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable
         parts: Whether msgspec can tell its members apart.
     """
     module, param = module_name(name), param_name(name)
-    decode = f"decode_{module}"
+    decode = f"{module}_from_dict"
     function = template(decode)
     if strings:
         # What a union of a string and something else mostly is; a call less for every piece of a stream.
@@ -231,7 +231,7 @@ def union_type(name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable
         type_,
         imports=type_.imports | {Import("unions", module, f"{module}_parts")},
         form=template("PARTS()", PARTS=f"{module}_parts"),
-        text_reader=Import("unions", module, f"read_{module}"),
+        text_reader=Import("unions", module, f"{module}_from_json"),
     )
 
 

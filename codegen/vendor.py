@@ -11,9 +11,9 @@ import tempfile
 import unicodedata
 from pathlib import Path
 
-from codegen.faults import VendorError
+from codegen.atomic_replace import TEMPORARY, check_target, remove_abandoned, swap
+from codegen.errors import VendorError
 from codegen.manifest import NAME, digest, hashes, read_manifest
-from codegen.swap import TEMPORARY, check_target, remove_abandoned, swap
 from codegen.vendored_main import faults
 
 MAIN = Path(__file__).with_name("vendored_main.py")

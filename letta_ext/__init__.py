@@ -18,15 +18,18 @@ from letta_api._lazy import lazy as _lazy
 
 if TYPE_CHECKING:
     from ._async.client import AsyncLetta
-    from ._async.pages import AsyncArrayPage, AsyncPage
+    from ._async.pagination import AsyncArrayPage, AsyncPage
+    from ._async.raw_response import AsyncRawResponse, AsyncResponseContext, AsyncStreamingResponse
     from ._async.stream import AsyncStream
+    from ._http.requests import RequestOptions
+    from ._pagination.iterator import Checkpoint
     from ._sync.client import Letta
-    from ._sync.pages import SyncArrayPage, SyncPage
+    from ._sync.pagination import SyncArrayPage, SyncPage
+    from ._sync.raw_response import RawResponse, ResponseContext, StreamingResponse
     from ._sync.stream import Stream
     from ._version import __version__
     from .async_paginator import AsyncPaginator
     from .busy import BusyPolicy
-    from .calls.requests import RequestOptions
     from .compat import (
         DEFAULT_CONNECTION_LIMITS,
         DEFAULT_MAX_RETRIES,
@@ -70,7 +73,6 @@ if TYPE_CHECKING:
     )
     from .hooks import Hooks
     from .limits import ResponseLimits, StreamLimits
-    from .lists.walk import Checkpoint
     from .retry import Attempt, RetryPolicy
 
 __all__ = [
@@ -91,7 +93,10 @@ __all__ = [
     "AsyncLetta",
     "AsyncPage",
     "AsyncPaginator",
+    "AsyncRawResponse",
+    "AsyncResponseContext",
     "AsyncStream",
+    "AsyncStreamingResponse",
     "Attempt",
     "AuthenticationError",
     "BadRequestError",
@@ -114,7 +119,9 @@ __all__ = [
     "PendingApprovalError",
     "PermissionDeniedError",
     "RateLimitError",
+    "RawResponse",
     "RequestOptions",
+    "ResponseContext",
     "ResponseLimits",
     "ResponseTooLargeError",
     "RetryPolicy",
@@ -124,6 +131,7 @@ __all__ = [
     "StreamInterrupted",
     "StreamLimits",
     "StreamTimeoutError",
+    "StreamingResponse",
     "SyncArrayPage",
     "SyncPage",
     "Timeout",
@@ -138,10 +146,12 @@ __all__ = [
 # errors alone need not wait for the client.
 _NAMES = {
     "_async.client": "AsyncLetta",
-    "_async.pages": "AsyncArrayPage AsyncPage",
+    "_async.pagination": "AsyncArrayPage AsyncPage",
+    "_async.raw_response": "AsyncRawResponse AsyncResponseContext AsyncStreamingResponse",
     "_async.stream": "AsyncStream",
     "_sync.client": "Letta",
-    "_sync.pages": "SyncArrayPage SyncPage",
+    "_sync.pagination": "SyncArrayPage SyncPage",
+    "_sync.raw_response": "RawResponse ResponseContext StreamingResponse",
     "_sync.stream": "Stream",
     "_version": "__version__",
     "async_paginator": "AsyncPaginator",
@@ -160,8 +170,8 @@ _NAMES = {
     ),
     "hooks": "Hooks",
     "limits": "ResponseLimits StreamLimits",
-    "lists.walk": "Checkpoint",
-    "calls.requests": "RequestOptions",
+    "_pagination.iterator": "Checkpoint",
+    "_http.requests": "RequestOptions",
     "retry": "Attempt RetryPolicy",
 }
 if not TYPE_CHECKING:  # a type checker would take any name for one that is here
@@ -171,6 +181,6 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that is here
     )
 
 if _os.environ.get("LETTA_LOG"):
-    from .watching.logs import configure as _configure
+    from ._instrumentation.log_observer import configure as _configure
 
     _configure(_os.environ)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
-from ._async.pages import AsyncItemIterator, AsyncPage, AsyncPageIterator, Fetch, first_page
-from .lists.walk import Walk
+from ._async.pagination import AsyncItemIterator, AsyncPage, AsyncPageIterator, Fetch, first_page
+from ._pagination.iterator import Walk
 
 T = TypeVar("T")
 

@@ -11,27 +11,27 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 import anyio
 import httpx
 
-from .calls.encodings import ContentDecoder
-from .calls.transport_errors import faults_ignored
+from ._http.async_sockets import AsyncLine as AsyncLine
+from ._http.async_sockets import AsyncNetwork as AsyncNetwork
+from ._http.concurrency import async_pass_gate
+from ._http.content_encoding import ContentDecoder
+from ._http.event_loops import check_event_loop
+from ._http.transport_errors import faults_ignored
+from ._iteration import TWICE, finish
+from ._streaming.call_options import check_open
+from ._streaming.chunks import async_chunks
+from ._streaming.cleanup import LINGER, AsyncGuard, async_close
+from ._streaming.connection import Connection
+from ._streaming.http2_reset import HTTP2
+from ._streaming.unawaited_close import running_loop
 from .errors import LettaError
-from .iteration import TWICE, finish
-from .sending.gate import async_pass_gate
-from .sending.loops import check_event_loop
-from .sending.network_async import AsyncLine as AsyncLine
-from .sending.network_async import AsyncNetwork as AsyncNetwork
-from .sending.options import check_open
-from .streams.abandoning import running_loop
-from .streams.chunks import async_chunks
-from .streams.connection import Connection
-from .streams.http2 import HTTP2
-from .streams.leaving import LINGER, AsyncGuard, async_close
 
 if TYPE_CHECKING:
     import asyncio
 
     from letta_api.models import ToolCall
 
-    from .tools.tool import Toolbox, ToolRun
+    from .tools.tool import ToolRegistry, ToolRun
 
 IS_ASYNC: Final = True
 
@@ -146,7 +146,7 @@ class OneAtATime:
 
 
 async def run_tools(
-    box: Toolbox, calls: Sequence[ToolCall], starting: Callable[[ToolCall], Callable[[ToolRun], object]]
+    box: ToolRegistry, calls: Sequence[ToolCall], starting: Callable[[ToolCall], Callable[[ToolRun], object]]
 ) -> None:
     """Run the tools of some calls at the same time.
 

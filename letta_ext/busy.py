@@ -1,4 +1,4 @@
-"""What a send does about a busy conversation. `sending/waiting.py` does it."""
+"""What a send does about a busy conversation. `_http/busy_wait.py` does it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from attrs import field, frozen
 
-from .bounds import check_function, check_seconds
+from ._settings_checks import check_function, check_seconds
 
 
 @frozen

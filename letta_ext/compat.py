@@ -8,9 +8,9 @@ import httpx
 from httpx import Timeout as Timeout
 
 from ._async.client import AsyncLetta
-from ._async.responses import AsyncRawResponse
+from ._async.raw_response import AsyncRawResponse
 from ._sync.client import Letta
-from ._sync.responses import RawResponse
+from ._sync.raw_response import RawResponse
 from .config import DEFAULT_LIMITS, DEFAULT_TIMEOUT, NOT_GIVEN, NotGiven
 from .retry import RetryPolicy
 

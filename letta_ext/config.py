@@ -11,16 +11,16 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict, cast
 import httpx
 from attrs import evolve, field, frozen
 
+from ._instrumentation.redaction import merged
+from ._not_given import NOT_GIVEN as NOT_GIVEN
+from ._not_given import NotGiven as NotGiven
+from ._settings_checks import MAX_WAIT
+from ._types import is_array, is_object
 from ._version import __version__
-from .bounds import MAX_WAIT
 from .busy import WhenBusy, read_when_busy
 from .hooks import NO_HOOKS, Hooks
 from .limits import ResponseLimits, StreamLimits
-from .not_given import NOT_GIVEN as NOT_GIVEN
-from .not_given import NotGiven as NotGiven
 from .retry import RetryPolicy
-from .shapes import is_array, is_object
-from .watching.redaction import merged
 
 ENVIRONMENTS: Mapping[str, str] = {"cloud": "https://api.letta.com", "local": "http://localhost:8283"}
 DEFAULT_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
@@ -32,7 +32,7 @@ TimeLimit: TypeAlias = float | httpx.Timeout | None
 
 MAX_URL: Final = 65_536
 """Characters of a URL, or of a part of it. httpx sends no longer ones."""
-MAX_LABEL: Final = 63
+MAX_HOST_LABEL: Final = 63
 MAX_HOST: Final = 253
 MAX_PORT: Final = 65_535
 VERSION_PREFIX: Final = "/v1"
@@ -106,7 +106,7 @@ class Config:
         return self.base_url + path
 
 
-def make_config(environ: Mapping[str, str], options: ClientOptions) -> Config:
+def resolve_config(environ: Mapping[str, str], options: ClientOptions) -> Config:
     """Reads the arguments of a client, and the environment for what they leave open.
 
     Raises:
@@ -127,7 +127,7 @@ def make_config(environ: Mapping[str, str], options: ClientOptions) -> Config:
     default_headers = dict(mapping("default_headers", options.get("default_headers")))
     check_headers(default_headers)
     retry = options.get("retry") or RetryPolicy()
-    check_kind("retry", retry, RetryPolicy)
+    ensure_instance("retry", retry, RetryPolicy)
     max_retries = options.get("max_retries")
     if max_retries is not None:
         if not isinstance(max_retries, int) or isinstance(max_retries, bool) or max_retries < 0:
@@ -142,11 +142,11 @@ def make_config(environ: Mapping[str, str], options: ClientOptions) -> Config:
     address = _base_url(environ, options.get("base_url"), options.get("environment"))
     limits = DEFAULT_TIMEOUT if isinstance(timeout, NotGiven) else read_timeout(timeout)
     hooks = options.get("hooks") or NO_HOOKS
-    check_kind("hooks", hooks, Hooks)
+    ensure_instance("hooks", hooks, Hooks)
     response_limits = options.get("response_limits") or ResponseLimits()
-    check_kind("response_limits", response_limits, ResponseLimits)
+    ensure_instance("response_limits", response_limits, ResponseLimits)
     stream_limits = options.get("stream_limits") or StreamLimits()
-    check_kind("stream_limits", stream_limits, StreamLimits)
+    ensure_instance("stream_limits", stream_limits, StreamLimits)
     given = ClientOptions(
         api_key=key,
         project=project,
@@ -189,7 +189,7 @@ def change_config(config: Config, changes: ClientOptions) -> Config:
         del options["base_url"]
     options["default_headers"] = merged(config.given.get("default_headers") or {}, told.get("default_headers", {}))
     options["default_query"] = {**config.query, **told.get("default_query", {})}
-    return make_config({}, cast(ClientOptions, options))
+    return resolve_config({}, cast(ClientOptions, options))
 
 
 def _base_url(environ: Mapping[str, str], base_url: str | httpx.URL | None, environment: str | None) -> str:
@@ -228,8 +228,10 @@ def _checked_address(name: str, address: str) -> str:
     if port is not None and not 0 < port <= MAX_PORT:
         raise ValueError(f"{name} must have a port from 1 to {MAX_PORT}, not {port}")
     labels = host.removesuffix(".").split(".")
-    if len(host) > MAX_HOST or (":" not in host and not all(0 < len(label) <= MAX_LABEL for label in labels)):
-        raise ValueError(f"{name} must name a host whose labels have 1 to {MAX_LABEL} characters, {MAX_HOST} in all")
+    if len(host) > MAX_HOST or (":" not in host and not all(0 < len(label) <= MAX_HOST_LABEL for label in labels)):
+        raise ValueError(
+            f"{name} must name a host whose labels have 1 to {MAX_HOST_LABEL} characters, {MAX_HOST} in all"
+        )
     found = str(url).rstrip("/")
     if len(found) > MAX_URL // 2:
         raise ValueError(f"{name} must be shorter")
@@ -260,7 +262,7 @@ def read_timeout(timeout: TimeLimit) -> httpx.Timeout:
     return httpx.Timeout(timeout)
 
 
-def check_kind(name: str, value: object, kind: type) -> None:
+def ensure_instance(name: str, value: object, kind: type) -> None:
     """Checks that a setting is of its class.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from .bounds import check_function
+from ._settings_checks import check_function
 from .retry import Attempt
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx
 from attrs import field, frozen
 
-from .bounds import MAX_WAIT, check_count, check_function, check_seconds
+from ._settings_checks import MAX_WAIT, check_count, check_function, check_seconds
 
 DEFAULT_MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
 DEFAULT_MAX_BYTES: Final = 64 * 1024 * 1024

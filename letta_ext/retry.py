@@ -10,7 +10,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from .bounds import MAX_WAIT, check_count, check_function, check_seconds
+from ._settings_checks import MAX_WAIT, check_count, check_function, check_seconds
 
 Repeat = Literal["always", "unsent"]
 """Whether a request may be sent again whatever became of it, or only where it cannot have reached the server."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from ._sync.pages import Fetch, first_page
-from ._sync.pages import SyncPage as SyncPage
-from .lists.walk import Walk
+from ._pagination.iterator import Walk
+from ._sync.pagination import Fetch, first_page
+from ._sync.pagination import SyncPage as SyncPage
 
 T = TypeVar("T")
 

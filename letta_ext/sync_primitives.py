@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import httpx
 
-from .calls.encodings import ContentDecoder
-from .calls.transport_errors import faults_ignored
+from ._http.concurrency import pass_gate as pass_gate
+from ._http.content_encoding import ContentDecoder
+from ._http.sync_sockets import Line as Line
+from ._http.sync_sockets import Network as Network
+from ._http.transport_errors import faults_ignored
+from ._iteration import TWICE
+from ._streaming.call_options import check_open
+from ._streaming.cleanup import LINGER, close_outside_transport, close_response, close_streams_of
+from ._streaming.cleanup import close_connection as close_connection
+from ._streaming.cleanup import guard as guard
+from ._streaming.cleanup import lend as lend
+from ._streaming.cleanup import take_back as take_back
+from ._streaming.connection import Connection
+from ._streaming.http2_reset import HTTP2
 from .errors import LettaError
-from .iteration import TWICE
-from .sending.gate import pass_gate as pass_gate
-from .sending.network import Line as Line
-from .sending.network import Network as Network
-from .sending.options import check_open
-from .streams.connection import Connection
-from .streams.http2 import HTTP2
-from .streams.leaving import LINGER, close_outside_transport, close_response, close_streams_of
-from .streams.leaving import close_connection as close_connection
-from .streams.leaving import guard as guard
-from .streams.leaving import lend as lend
-from .streams.leaving import take_back as take_back
 
 if TYPE_CHECKING:
     from letta_api.models import ToolCall
 
-    from .tools.tool import Toolbox, ToolRun
+    from .tools.tool import ToolRegistry, ToolRun
 
 IS_ASYNC: Final = False
 
@@ -129,7 +129,7 @@ class OneAtATime:
 
 
 def run_tools(
-    box: Toolbox, calls: Sequence[ToolCall], starting: Callable[[ToolCall], Callable[[ToolRun], object]]
+    box: ToolRegistry, calls: Sequence[ToolCall], starting: Callable[[ToolCall], Callable[[ToolRun], object]]
 ) -> None:
     """Run the tools of some calls one after the other.
 

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx
 
-from ..calls.clients import check_http
-from ..not_given import NOT_GIVEN
+from .._http.httpx_client import check_http
+from .._not_given import NOT_GIVEN
 from ..resources.client import AsyncResources
-from .verbs import AsyncVerbs
+from .base_client import AsyncBaseClient
 
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from .._not_given import NotGiven
     from ..busy import WhenBusy
     from ..config import ClientOptions, TimeLimit
     from ..hooks import Hooks
     from ..limits import ResponseLimits, StreamLimits
-    from ..not_given import NotGiven
     from ..retry import RetryPolicy
 
 
-class AsyncLetta(AsyncResources, AsyncVerbs):
+class AsyncLetta(AsyncResources, AsyncBaseClient):
     """A client of a Letta server.
 
     Args:
@@ -76,9 +76,9 @@ class AsyncLetta(AsyncResources, AsyncVerbs):
         cookies: bool = False,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        from ..config import make_config
-        from ..sending.clients import own_http
-        from .pool import AsyncPool
+        from .._http.default_client import own_http
+        from ..config import resolve_config
+        from .connection_pool import AsyncPool
         from .transport import AsyncTransport
 
         check_http(http_client, httpx.AsyncClient)
@@ -98,7 +98,7 @@ class AsyncLetta(AsyncResources, AsyncVerbs):
             "default_headers": default_headers,
             "default_query": default_query,
         }
-        config = make_config(os.environ, options)
+        config = resolve_config(os.environ, options)
         self._owns_http = http_client is None
         self._transport = AsyncTransport(http_client or own_http(httpx.AsyncClient, AsyncPool, cookies=cookies), config)
 

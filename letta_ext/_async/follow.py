@@ -1,4 +1,4 @@
-"""Following a conversation: the I/O around `following/news.py`, which decides."""
+"""Following a conversation: the I/O around `follow/sync_state.py`, which decides."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from letta_api import api
 from letta_api.operations import CONVERSATIONS_RETRIEVE
 
+from .._http.internal_calls import context_of
 from ..async_primitives import IS_ASYNC
 from ..async_primitives import sleep as sleep_for
-from ..calls.questions import context_of
-from ..following.follow import BROKEN, NOT_NOW, NOT_TOLD, BaseFollow, Visit, check_function
-from ..following.news import Follower, Listing, Question
-from ..following.pace import Pace
-from .iteration import AsyncContinuingIterator
+from ..follow.backoff import Pace
+from ..follow.base import BROKEN, NOT_NOW, NOT_TOLD, BaseFollow, Visit, check_function
+from ..follow.sync_state import Follower, Listing, Question
+from .resilient_iterators import AsyncContinuingIterator
 from .stream import AsyncStream
 from .transport import AsyncTransport
 
@@ -82,9 +82,9 @@ class AsyncFollow(BaseFollow):
             stream = await self._attach(pace) if not heard or pace.found else None
             heard = False
             if stream is not None:
-                from ..streams.fold import Folder
+                from .._streaming.accumulator import MessageAccumulator
 
-                folder = Folder()
+                folder = MessageAccumulator()
                 pace.attached()
                 try:
                     async with stream, aclosing(aiter(stream)) as events:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
 
+from .._instrumentation.dispatch import SILENT, Watch
+from .._streaming.base_stream import BaseStream, whole
+from .._streaming.resume import Resume
 from ..async_primitives import close_connection, connected, lend, take_back
 from ..errors import StreamInterrupted
-from ..streams.resuming import Resuming
-from ..streams.stream import BaseStream, whole
-from ..watching.watch import SILENT, Watch
-from .events import AsyncEventIterator
-from .parts import AsyncMessageIterator, AsyncTextIterator
+from .event_iterator import AsyncEventIterator
+from .text_iterators import AsyncMessageIterator, AsyncTextIterator
 
 if TYPE_CHECKING:
     from letta_api.models import LettaResponse
@@ -51,14 +51,14 @@ class AsyncStream(BaseStream):
     def __init__(
         self,
         response: httpx.Response,
-        resuming: Resuming,
-        reopen: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]],
+        resuming: Resume,
+        reconnect: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]],
         watch: Watch = SILENT,
         owner: object = None,
     ) -> None:
         super().__init__(connected(response, owner), resuming, watch)
         # Given away when the stream is iterated: the connection is closed when the loop is left, not with the stream.
-        self._events = [AsyncEventIterator(self._connection, resuming, reopen, watch)]
+        self._events = [AsyncEventIterator(self._connection, resuming, reconnect, watch)]
 
     @property
     def response(self) -> httpx.Response:
@@ -107,9 +107,9 @@ class AsyncStream(BaseStream):
         Raises:
             LettaError: it was gone over before.
         """
-        from ..streams.fold import Folder, response
+        from .._streaming.accumulator import MessageAccumulator, response
 
-        folder = Folder()
+        folder = MessageAccumulator()
         messages: list[Message] = []
         try:
             async for event in self:

@@ -1,7 +1,8 @@
 """What every call goes through: sending, waiting between attempts, reading of the response.
 
-Decisions are made elsewhere: `calls/requests.py` makes requests, `retry.py` says which are repeated, `sending/otids.py`
-what a send needs, `sending/waiting.py` how long to wait for one's turn. Resources hold a transport rather than a
+Decisions are made elsewhere: `_http/requests.py` makes requests, `retry.py` says which are repeated,
+`_http/idempotency.py`
+what a send needs, `_http/busy_wait.py` how long to wait for one's turn. Resources hold a transport rather than a
 client, so that no client is part of a reference cycle.
 """
 
@@ -15,10 +16,13 @@ from attrs import define, evolve
 
 from letta_api.operations import RUNS_RETRIEVE, Operation
 
-from ..async_paginator import AsyncPaginator, open_list
-from ..async_primitives import check_usable, sleep
-from ..calls.questions import question
-from ..calls.requests import (
+from .._http.attempts import Sending, answered_by
+from .._http.body_limits import BOUNDS
+from .._http.busy_wait import Waiting, can_ask, has_ended
+from .._http.delivery_evidence import Evidence
+from .._http.idempotency import carried, check_one_input, make_plan
+from .._http.internal_calls import question
+from .._http.requests import (
     EVENTS,
     JSON,
     MAX_REDIRECTS,
@@ -36,18 +40,15 @@ from ..calls.requests import (
     to_httpx,
     watched,
 )
+from .._instrumentation.redaction import redactor
+from .._pagination.pages import make_list_iterator
+from .._streaming.call_options import make_busy_wait, make_resume, watched_options
+from ..async_paginator import AsyncPaginator, open_list
+from ..async_primitives import check_usable, sleep
 from ..config import Config, given
 from ..errors import APIStatusError, ConflictError, ConversationBusyError, NotFoundError
-from ..lists.pages import make_walk
-from ..sending.attempts import Sending, answered_by
-from ..sending.evidence import Evidence
-from ..sending.options import make_resuming, make_waiting, watched_options
-from ..sending.otids import carried, check_one_input, make_plan
-from ..sending.reading import BOUNDS
-from ..sending.waiting import Waiting, can_ask, has_ended
-from ..watching.redaction import redactor
-from .guarded import guard
-from .reading import read_error, read_whole
+from .body_reader import read_error, read_whole
+from .fork_guard import guard
 from .stream import AsyncStream
 
 T = TypeVar("T")
@@ -80,7 +81,7 @@ class AsyncTransport:
         check_one_input(arguments)
         call = watched(prepare(self.config, endpoint, ids, arguments, JSON))
         with call.watch:
-            return finish(call, await self.in_turn(call, ids, arguments, stream=unread))
+            return finish(call, await self.send_when_not_busy(call, ids, arguments, stream=unread))
 
     def page(
         self, endpoint: Answering[list[T]], ids: tuple[Any, ...], arguments: Mapping[str, Any]
@@ -90,7 +91,7 @@ class AsyncTransport:
         async def fetch(arguments: Mapping[str, Any]) -> list[T]:
             return await self.call(endpoint, ids, arguments)
 
-        return open_list(lambda: make_walk(endpoint, ids, arguments), fetch)
+        return open_list(lambda: make_list_iterator(endpoint, ids, arguments), fetch)
 
     async def stream(self, endpoint: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> AsyncStream:
         """Sends one call and returns the stream that answers it."""
@@ -98,44 +99,46 @@ class AsyncTransport:
         plan = make_plan(endpoint.OPERATION, arguments)
         call = watched(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.repeat))
 
-        async def reopen(found: Mapping[str, Any]) -> httpx.Response:
+        async def reconnect(found: Mapping[str, Any]) -> httpx.Response:
             again = prepare(self.config, resumed_by(endpoint), ids, {**carried(arguments), **found}, EVENTS)
             response = await self.send(evolve(again, watch=call.watch), stream=True)
             await self._check_events(again, response)
             return response
 
-        async def recover() -> httpx.Response:
-            return await reopen({"otid": plan.otid})
+        async def find_existing_run() -> httpx.Response:
+            return await reconnect({"otid": plan.otid})
 
         with call.watch:
-            response = await self.in_turn(call, ids, arguments, stream=True, recover=recover if plan.otid else None)
+            response = await self.send_when_not_busy(
+                call, ids, arguments, stream=True, find_existing_run=find_existing_run if plan.otid else None
+            )
             await self._check_events(call, response)
             call.watch.stays_open()
-            resuming = make_resuming(endpoint, plan, arguments, call)
+            resuming = make_resume(endpoint, plan, arguments, call)
             resuming.state.redact = redactor(response.request)
-            return AsyncStream(response, resuming, reopen, call.watch, self.http)
+            return AsyncStream(response, resuming, reconnect, call.watch, self.http)
 
     async def _check_events(self, call: Call, response: httpx.Response) -> None:
         if not brings_events(response):
             await read_error(response, call.limits)
             raise no_events(response)
 
-    async def in_turn(
+    async def send_when_not_busy(
         self,
         call: Call,
         ids: tuple[Any, ...],
         arguments: Mapping[str, Any],
         *,
         stream: bool,
-        recover: Callable[[], Awaitable[httpx.Response]] | None = None,
+        find_existing_run: Callable[[], Awaitable[httpx.Response]] | None = None,
     ) -> httpx.Response:
         """Sends a request; where a run holds the conversation, and it is so wished, waits until that has ended."""
         waiting: Waiting | None = None
         while True:
             try:
-                return await self.send(call, stream=stream, recover=recover)
+                return await self.send(call, stream=stream, find_existing_run=find_existing_run)
             except ConversationBusyError as busy:
-                waiting = waiting or make_waiting(call, ids)
+                waiting = waiting or make_busy_wait(call, ids)
                 await sleep(waiting.delay(busy))
                 # The run is on the server: there is no event to wait for, only the server to ask.
                 while can_ask(busy.run_id) and not await self._has_ended(busy.run_id, arguments):
@@ -164,14 +167,18 @@ class AsyncTransport:
             return read_body(await self.send(call))
 
     async def send(
-        self, call: Call, *, stream: bool = False, recover: Callable[[], Awaitable[httpx.Response]] | None = None
+        self,
+        call: Call,
+        *,
+        stream: bool = False,
+        find_existing_run: Callable[[], Awaitable[httpx.Response]] | None = None,
     ) -> httpx.Response:
         """Sends a request, as often as may be, and returns the successful answer.
 
         Args:
             call: the call.
             stream: whether to leave the body unread.
-            recover: what finds the answer to an earlier attempt, where the server says that one is being worked on.
+            find_existing_run: Finds the response to an earlier attempt that the server is still working on.
 
         Raises:
             APIConnectionError: no answer came.
@@ -195,10 +202,10 @@ class AsyncTransport:
                 return guard(response)
             if delay is None:
                 refusal = sending.refusal(response)
-                if recover is None or sending.attempts == 1 or not isinstance(refusal, ConflictError):
+                if find_existing_run is None or sending.attempts == 1 or not isinstance(refusal, ConflictError):
                     raise refusal
                 try:
-                    return await recover()
+                    return await find_existing_run()
                 except NotFoundError:
                     raise refusal from None
             await sleep(delay)

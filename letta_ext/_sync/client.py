@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx
 
-from ..calls.clients import check_http
-from ..not_given import NOT_GIVEN
+from .._http.httpx_client import check_http
+from .._not_given import NOT_GIVEN
 from ..resources.client import Resources
-from .verbs import Verbs
+from .base_client import BaseClient
 
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from .._not_given import NotGiven
     from ..busy import WhenBusy
     from ..config import ClientOptions, TimeLimit
     from ..hooks import Hooks
     from ..limits import ResponseLimits, StreamLimits
-    from ..not_given import NotGiven
     from ..retry import RetryPolicy
 
 
-class Letta(Resources, Verbs):
+class Letta(Resources, BaseClient):
     """A client of a Letta server.
 
     Args:
@@ -77,9 +77,9 @@ class Letta(Resources, Verbs):
         cookies: bool = False,
         http_client: httpx.Client | None = None,
     ) -> None:
-        from ..config import make_config
-        from ..sending.clients import own_http
-        from .pool import Pool
+        from .._http.default_client import own_http
+        from ..config import resolve_config
+        from .connection_pool import Pool
         from .transport import Transport
 
         check_http(http_client, httpx.Client)
@@ -99,7 +99,7 @@ class Letta(Resources, Verbs):
             "default_headers": default_headers,
             "default_query": default_query,
         }
-        config = make_config(os.environ, options)
+        config = resolve_config(os.environ, options)
         self._owns_http = http_client is None
         self._transport = Transport(http_client or own_http(httpx.Client, Pool, cookies=cookies), config)
 

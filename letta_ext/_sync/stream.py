@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
 
+from .._instrumentation.dispatch import SILENT, Watch
+from .._streaming.base_stream import BaseStream, whole
+from .._streaming.resume import Resume
 from ..errors import StreamInterrupted
-from ..streams.resuming import Resuming
-from ..streams.stream import BaseStream, whole
 from ..sync_primitives import close_connection, connected, lend, take_back
-from ..watching.watch import SILENT, Watch
-from .events import EventIterator
-from .parts import MessageIterator, TextIterator
+from .event_iterator import EventIterator
+from .text_iterators import MessageIterator, TextIterator
 
 if TYPE_CHECKING:
     from letta_api.models import LettaResponse
@@ -52,14 +52,14 @@ class Stream(BaseStream):
     def __init__(
         self,
         response: httpx.Response,
-        resuming: Resuming,
-        reopen: Callable[[Mapping[str, Any]], httpx.Response],
+        resuming: Resume,
+        reconnect: Callable[[Mapping[str, Any]], httpx.Response],
         watch: Watch = SILENT,
         owner: object = None,
     ) -> None:
         super().__init__(connected(response, owner), resuming, watch)
         # Given away when the stream is iterated: the connection is closed when the loop is left, not with the stream.
-        self._events = [EventIterator(self._connection, resuming, reopen, watch)]
+        self._events = [EventIterator(self._connection, resuming, reconnect, watch)]
 
     @property
     def response(self) -> httpx.Response:
@@ -108,9 +108,9 @@ class Stream(BaseStream):
         Raises:
             LettaError: it was gone over before.
         """
-        from ..streams.fold import Folder, response
+        from .._streaming.accumulator import MessageAccumulator, response
 
-        folder = Folder()
+        folder = MessageAccumulator()
         messages: list[Message] = []
         try:
             for event in self:

@@ -13,8 +13,8 @@ from letta_api.params import (
     StepsMessagesListParams,
 )
 
-from ..calls.requests import RequestOptions
-from ..lists.options import ListOptions
+from .._http.requests import RequestOptions
+from .._pagination.options import ListOptions
 
 
 class ConversationsMessagesListArguments(ConversationsMessagesListParams, ListOptions):

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 from letta_api import api, operations
 
 from .._async.mixins.conversations_messages import AsyncConversationsMessagesMixin
-from .._async.raw_calls import AsyncView, async_raw, async_unread
+from .._async.raw_accessor import AsyncRawAccessor, async_raw, async_unread
 from .._async.transport import AsyncTransport
+from .._http.signatures import takes
 from .._sync.mixins.conversations_messages import ConversationsMessagesMixin
-from .._sync.raw_calls import View, raw, unread
+from .._sync.raw_accessor import RawAccessor, raw, unread
 from .._sync.transport import Transport
-from ..calls.signatures import takes
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from letta_api.models import CompactionResponse, LettaResponse
     from letta_api.unions import Message
 
-    from .._async.responses import AsyncRawResponse, AsyncResponseContext
+    from .._async.raw_response import AsyncRawResponse, AsyncResponseContext
     from .._async.stream import AsyncStream
-    from .._sync.pages import SyncPage
-    from .._sync.responses import RawResponse, ResponseContext
+    from .._sync.pagination import SyncPage
+    from .._sync.raw_response import RawResponse, ResponseContext
     from .._sync.stream import Stream
     from ..async_paginator import AsyncPaginator
     from .arguments import (
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
     """`client.conversations.messages`: Talking to an agent: sending, listing, streaming and compacting a conversation."""
 
-    with_raw_response: AsyncView[AsyncConversationsMessagesWithRawResponse] = AsyncView(
+    with_raw_response: AsyncRawAccessor[AsyncConversationsMessagesWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncConversationsMessagesWithRawResponse(resource)
     )
-    with_streaming_response: AsyncView[AsyncConversationsMessagesWithStreamingResponse] = AsyncView(
+    with_streaming_response: AsyncRawAccessor[AsyncConversationsMessagesWithStreamingResponse] = AsyncRawAccessor(
         lambda resource: AsyncConversationsMessagesWithStreamingResponse(resource), unread=True
     )
 
@@ -344,10 +344,10 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
 class AsyncConversations:
     """`client.conversations`: What is below `client.conversations`."""
 
-    with_raw_response: AsyncView[AsyncConversationsWithRawResponse] = AsyncView(
+    with_raw_response: AsyncRawAccessor[AsyncConversationsWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncConversationsWithRawResponse(resource)
     )
-    with_streaming_response: AsyncView[AsyncConversationsWithStreamingResponse] = AsyncView(
+    with_streaming_response: AsyncRawAccessor[AsyncConversationsWithStreamingResponse] = AsyncRawAccessor(
         lambda resource: AsyncConversationsWithStreamingResponse(resource), unread=True
     )
 
@@ -455,10 +455,10 @@ class AsyncConversationsWithStreamingResponse:
 class ConversationsMessages(ConversationsMessagesMixin):
     """`client.conversations.messages`: Talking to an agent: sending, listing, streaming and compacting a conversation."""
 
-    with_raw_response: View[ConversationsMessagesWithRawResponse] = View(
+    with_raw_response: RawAccessor[ConversationsMessagesWithRawResponse] = RawAccessor(
         lambda resource: ConversationsMessagesWithRawResponse(resource)
     )
-    with_streaming_response: View[ConversationsMessagesWithStreamingResponse] = View(
+    with_streaming_response: RawAccessor[ConversationsMessagesWithStreamingResponse] = RawAccessor(
         lambda resource: ConversationsMessagesWithStreamingResponse(resource), unread=True
     )
 
@@ -756,10 +756,10 @@ class ConversationsMessages(ConversationsMessagesMixin):
 class Conversations:
     """`client.conversations`: What is below `client.conversations`."""
 
-    with_raw_response: View[ConversationsWithRawResponse] = View(
+    with_raw_response: RawAccessor[ConversationsWithRawResponse] = RawAccessor(
         lambda resource: ConversationsWithRawResponse(resource)
     )
-    with_streaming_response: View[ConversationsWithStreamingResponse] = View(
+    with_streaming_response: RawAccessor[ConversationsWithStreamingResponse] = RawAccessor(
         lambda resource: ConversationsWithStreamingResponse(resource), unread=True
     )
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from letta_api import api, operations
 
-from .._async.raw_calls import AsyncView, async_raw, async_unread
+from .._async.raw_accessor import AsyncRawAccessor, async_raw, async_unread
 from .._async.transport import AsyncTransport
-from .._sync.raw_calls import View, raw, unread
+from .._http.signatures import takes
+from .._sync.raw_accessor import RawAccessor, raw, unread
 from .._sync.transport import Transport
-from ..calls.signatures import takes
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from letta_api.models import ProviderTrace, Step, StepMetrics
     from letta_api.unions import Message
 
-    from .._sync.pages import SyncPage
+    from .._http.requests import RequestOptions
+    from .._sync.pagination import SyncPage
     from ..async_paginator import AsyncPaginator
-    from ..calls.requests import RequestOptions
     from .arguments import StepsFeedbackCreateArguments, StepsListArguments, StepsMessagesListArguments
 
 
 class AsyncStepsFeedback:
     """`client.steps.feedback`: What people thought of a step."""
 
-    with_raw_response: AsyncView[AsyncStepsFeedbackWithRawResponse] = AsyncView(
+    with_raw_response: AsyncRawAccessor[AsyncStepsFeedbackWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsFeedbackWithRawResponse(resource)
     )
-    with_streaming_response: AsyncView[AsyncStepsFeedbackWithStreamingResponse] = AsyncView(
+    with_streaming_response: AsyncRawAccessor[AsyncStepsFeedbackWithStreamingResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsFeedbackWithStreamingResponse(resource), unread=True
     )
 
@@ -71,10 +71,10 @@ class AsyncStepsFeedback:
 class AsyncStepsMessages:
     """`client.steps.messages`: The messages a step made."""
 
-    with_raw_response: AsyncView[AsyncStepsMessagesWithRawResponse] = AsyncView(
+    with_raw_response: AsyncRawAccessor[AsyncStepsMessagesWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsMessagesWithRawResponse(resource)
     )
-    with_streaming_response: AsyncView[AsyncStepsMessagesWithStreamingResponse] = AsyncView(
+    with_streaming_response: AsyncRawAccessor[AsyncStepsMessagesWithStreamingResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsMessagesWithStreamingResponse(resource), unread=True
     )
 
@@ -122,10 +122,10 @@ class AsyncStepsMessages:
 class AsyncStepsMetrics:
     """`client.steps.metrics`: How long a step took."""
 
-    with_raw_response: AsyncView[AsyncStepsMetricsWithRawResponse] = AsyncView(
+    with_raw_response: AsyncRawAccessor[AsyncStepsMetricsWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsMetricsWithRawResponse(resource)
     )
-    with_streaming_response: AsyncView[AsyncStepsMetricsWithStreamingResponse] = AsyncView(
+    with_streaming_response: AsyncRawAccessor[AsyncStepsMetricsWithStreamingResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsMetricsWithStreamingResponse(resource), unread=True
     )
 
@@ -160,10 +160,10 @@ class AsyncStepsMetrics:
 class AsyncStepsTrace:
     """`client.steps.trace`: What went to the model provider and came back."""
 
-    with_raw_response: AsyncView[AsyncStepsTraceWithRawResponse] = AsyncView(
+    with_raw_response: AsyncRawAccessor[AsyncStepsTraceWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsTraceWithRawResponse(resource)
     )
-    with_streaming_response: AsyncView[AsyncStepsTraceWithStreamingResponse] = AsyncView(
+    with_streaming_response: AsyncRawAccessor[AsyncStepsTraceWithStreamingResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsTraceWithStreamingResponse(resource), unread=True
     )
 
@@ -198,10 +198,10 @@ class AsyncStepsTrace:
 class AsyncSteps:
     """`client.steps`: What agents did: one step is one call of the model with the tools it called."""
 
-    with_raw_response: AsyncView[AsyncStepsWithRawResponse] = AsyncView(
+    with_raw_response: AsyncRawAccessor[AsyncStepsWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsWithRawResponse(resource)
     )
-    with_streaming_response: AsyncView[AsyncStepsWithStreamingResponse] = AsyncView(
+    with_streaming_response: AsyncRawAccessor[AsyncStepsWithStreamingResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsWithStreamingResponse(resource), unread=True
     )
 
@@ -389,10 +389,10 @@ class AsyncStepsWithStreamingResponse:
 class StepsFeedback:
     """`client.steps.feedback`: What people thought of a step."""
 
-    with_raw_response: View[StepsFeedbackWithRawResponse] = View(
+    with_raw_response: RawAccessor[StepsFeedbackWithRawResponse] = RawAccessor(
         lambda resource: StepsFeedbackWithRawResponse(resource)
     )
-    with_streaming_response: View[StepsFeedbackWithStreamingResponse] = View(
+    with_streaming_response: RawAccessor[StepsFeedbackWithStreamingResponse] = RawAccessor(
         lambda resource: StepsFeedbackWithStreamingResponse(resource), unread=True
     )
 
@@ -431,10 +431,10 @@ class StepsFeedback:
 class StepsMessages:
     """`client.steps.messages`: The messages a step made."""
 
-    with_raw_response: View[StepsMessagesWithRawResponse] = View(
+    with_raw_response: RawAccessor[StepsMessagesWithRawResponse] = RawAccessor(
         lambda resource: StepsMessagesWithRawResponse(resource)
     )
-    with_streaming_response: View[StepsMessagesWithStreamingResponse] = View(
+    with_streaming_response: RawAccessor[StepsMessagesWithStreamingResponse] = RawAccessor(
         lambda resource: StepsMessagesWithStreamingResponse(resource), unread=True
     )
 
@@ -482,8 +482,10 @@ class StepsMessages:
 class StepsMetrics:
     """`client.steps.metrics`: How long a step took."""
 
-    with_raw_response: View[StepsMetricsWithRawResponse] = View(lambda resource: StepsMetricsWithRawResponse(resource))
-    with_streaming_response: View[StepsMetricsWithStreamingResponse] = View(
+    with_raw_response: RawAccessor[StepsMetricsWithRawResponse] = RawAccessor(
+        lambda resource: StepsMetricsWithRawResponse(resource)
+    )
+    with_streaming_response: RawAccessor[StepsMetricsWithStreamingResponse] = RawAccessor(
         lambda resource: StepsMetricsWithStreamingResponse(resource), unread=True
     )
 
@@ -518,8 +520,10 @@ class StepsMetrics:
 class StepsTrace:
     """`client.steps.trace`: What went to the model provider and came back."""
 
-    with_raw_response: View[StepsTraceWithRawResponse] = View(lambda resource: StepsTraceWithRawResponse(resource))
-    with_streaming_response: View[StepsTraceWithStreamingResponse] = View(
+    with_raw_response: RawAccessor[StepsTraceWithRawResponse] = RawAccessor(
+        lambda resource: StepsTraceWithRawResponse(resource)
+    )
+    with_streaming_response: RawAccessor[StepsTraceWithStreamingResponse] = RawAccessor(
         lambda resource: StepsTraceWithStreamingResponse(resource), unread=True
     )
 
@@ -554,8 +558,8 @@ class StepsTrace:
 class Steps:
     """`client.steps`: What agents did: one step is one call of the model with the tools it called."""
 
-    with_raw_response: View[StepsWithRawResponse] = View(lambda resource: StepsWithRawResponse(resource))
-    with_streaming_response: View[StepsWithStreamingResponse] = View(
+    with_raw_response: RawAccessor[StepsWithRawResponse] = RawAccessor(lambda resource: StepsWithRawResponse(resource))
+    with_streaming_response: RawAccessor[StepsWithStreamingResponse] = RawAccessor(
         lambda resource: StepsWithStreamingResponse(resource), unread=True
     )
 

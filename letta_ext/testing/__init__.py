@@ -46,9 +46,9 @@ if TYPE_CHECKING:
         UnusedFaultError,
         WrongType,
     )
+    from .network.request_log import Received, SpecificationError
     from .network.server import EmbeddedServer
-    from .network.traffic import Received, SpecificationError
-    from .scenarios.scenes import DOCUMENTED_STEP, Scene, Stage, build
+    from .scenarios.builtin import DOCUMENTED_STEP, BuiltinScenario, Scenario, build
     from .store.clock import Clock, SystemClock, TickingClock
     from .store.ids import IdSource
     from .store.state import State
@@ -57,6 +57,7 @@ __all__ = [
     "DOCUMENTED_STEP",
     "Answer",
     "BadChunk",
+    "BuiltinScenario",
     "Call",
     "Clock",
     "Cut",
@@ -73,11 +74,10 @@ __all__ = [
     "Redirect",
     "Refuse",
     "Rule",
-    "Scene",
+    "Scenario",
     "Script",
     "Slow",
     "SpecificationError",
-    "Stage",
     "Stall",
     "State",
     "SystemClock",
@@ -104,11 +104,11 @@ _NAMES = {
     ),
     "store.ids": "IdSource",
     "engine.runs": "Keepalive",
-    "scenarios.scenes": "DOCUMENTED_STEP Scene Stage build",
+    "scenarios.builtin": "DOCUMENTED_STEP BuiltinScenario Scenario build",
     "engine.script": "Rule Script",
     "network.server": "EmbeddedServer",
     "store.state": "State",
-    "network.traffic": "Received SpecificationError",
+    "network.request_log": "Received SpecificationError",
 }
 if not TYPE_CHECKING:  # a type checker would take any name for one that is here
     __getattr__, __dir__, _ = _lazy(

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 from . import arguments
 from .api.app import create_app
 from .console import Console
-from .network.serving import Server, check_host, check_port, listen, url_of
-from .network.traffic import Received, RequestLog
-from .scenarios.scenes import SCENES
-from .scenarios.staging import staged
+from .network.request_log import Received, RequestLog
+from .network.uvicorn_server import Server, check_host, check_port, listen, url_of
+from .scenarios.builtin import SCENARIOS
+from .scenarios.selection import select_scenario
 from .store.clock import SystemClock
 
 T = TypeVar("T", int, float)
@@ -61,7 +61,7 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--scene",
-        metavar=f"FILE|{'|'.join(SCENES)}",
+        metavar=f"FILE|{'|'.join(SCENARIOS)}",
         default="default",
         help="what it holds, and what its agent answers (default: %(default)s)",
     )
@@ -88,7 +88,7 @@ def main(given: Sequence[str] | None = None) -> int:
     """
     options = _arguments(given)
     try:
-        stage = staged(options.scene, SystemClock())
+        stage = select_scenario(options.scene, SystemClock())
     except (OSError, ValueError) as error:
         print(_printable(str(error)), file=sys.stderr)
         return 2

@@ -17,10 +17,10 @@ from .api.validation import is_object
 from .engine.agent import ToolAnswer, Turn
 from .engine.script import Rule, check_answer
 from .network.faults import Fault
-from .scenarios import scenery, yamls
-from .scenarios.reading import Misfit, read
-from .scenarios.scenes import SOURCE, Stage, build
-from .store.records import Agent
+from .scenarios import setup_api, yaml_loader
+from .scenarios.builtin import SOURCE, Scenario, build
+from .scenarios.dataclass_reader import Misfit, read
+from .store.models import Agent
 from .store.state import State
 
 LONGEST = 4 * 2**20
@@ -113,7 +113,7 @@ class _When:
     times: int | None = 1
 
 
-def load(path: Path, state: State | None = None) -> Stage:
+def load(path: Path, state: State | None = None) -> Scenario:
     """Return the stage that a scene file sets.
 
     Args:
@@ -126,7 +126,7 @@ def load(path: Path, state: State | None = None) -> Stage:
     """
     lines: dict[str, int] = {}
     try:
-        data, lines = yamls.load_checked(_text(path))
+        data, lines = yaml_loader.load_checked(_text(path))
         return _stage(read(_File, {} if data is None else data), state)
     except Misfit as error:
         raise ValueError(f"{path}: {error} (line {error.line_in(lines)})") from None
@@ -142,10 +142,10 @@ def _text(path: Path) -> str:
     if len(content) > LONGEST:
         raise Misfit("", f"the file has more than {LONGEST} bytes")
     text = content.decode("utf-8-sig")
-    return yamls.with_joined_pairs(text) if path.suffix == ".json" else text
+    return yaml_loader.with_joined_pairs(text) if path.suffix == ".json" else text
 
 
-def _stage(scene: _File, memory: State | None) -> Stage:
+def _stage(scene: _File, memory: State | None) -> Scenario:
     stage = build("default", memory)
     state, script = stage.state, stage.state.script
     agent = state.agent(stage.agent_id)
@@ -180,7 +180,7 @@ def _set_tool(state: State, agent: Agent, tool: _Tool, place: str) -> None:
             return
     source = SOURCE.format(name=tool.name) if tool.source is None else tool.source
     try:
-        made = scenery.create_tool(state, source, requires_approval=bool(tool.requires_approval))
+        made = setup_api.create_tool(state, source, requires_approval=bool(tool.requires_approval))
     except errors.ApiError as error:
         raise Misfit(place, str(error)) from None
     if made.name != tool.name:
@@ -188,7 +188,7 @@ def _set_tool(state: State, agent: Agent, tool: _Tool, place: str) -> None:
     agent.tools.append(made)
 
 
-def _plan(stage: Stage, planned: object, place: str) -> None:
+def _plan(stage: Scenario, planned: object, place: str) -> None:
     if not is_object(planned):
         raise Misfit(place, f"a mapping is expected, not {arguments.shown(planned)}")
     rest = dict(planned)

@@ -1,4 +1,4 @@
-"""Tools that run here, and the turns that call them: `loop.py` decides what is next in a turn, `_async/turn.py` asks.
+"""Tools that run here, and the turns that call them: `loop.py` decides what is next in a turn, `_async/runner.py` asks.
 
 What can be imported from here is for programs that make tools, or write down the types of a turn; each name is loaded
 when it is asked for.
@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 from letta_api._lazy import lazy as _lazy
 
 if TYPE_CHECKING:
-    from .._async.turn import AsyncToolTurn
-    from .._sync.turn import ToolTurn
-    from .loop import ToolResult
+    from .._async.runner import AsyncToolTurn
+    from .._sync.runner import ToolTurn
+    from .runner import Approve, AsyncApprove
+    from .state_machine import ToolResult
     from .tool import (
         Decision,
         Tool,
-        Toolbox,
+        ToolRegistry,
         ToolRun,
         Verdict,
         failed,
-        make_toolbox,
+        make_tool_registry,
         plain,
         read_docstring,
         read_verdict,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
         run_tool_async,
         sendable,
     )
-    from .turn import Approve, AsyncApprove
 
 __all__ = [
     "Approve",
@@ -38,13 +38,13 @@ __all__ = [
     "AsyncToolTurn",
     "Decision",
     "Tool",
+    "ToolRegistry",
     "ToolResult",
     "ToolRun",
     "ToolTurn",
-    "Toolbox",
     "Verdict",
     "failed",
-    "make_toolbox",
+    "make_tool_registry",
     "plain",
     "read_docstring",
     "read_verdict",
@@ -54,6 +54,8 @@ __all__ = [
     "sendable",
 ]
 
-_TURN = {"Approve": "turn", "AsyncApprove": "turn", "AsyncToolTurn": "._async.turn", "ToolTurn": "._sync.turn"}
+_TURN = {"Approve": "runner", "AsyncApprove": "runner", "AsyncToolTurn": "._async.runner", "ToolTurn": "._sync.runner"}
 if not TYPE_CHECKING:  # a type checker would take any name for one that is here
-    __getattr__, __dir__, _ = _lazy(__name__, {**dict.fromkeys(__all__, "tool"), "ToolResult": "loop", **_TURN})
+    __getattr__, __dir__, _ = _lazy(
+        __name__, {**dict.fromkeys(__all__, "tool"), "ToolResult": "state_machine", **_TURN}
+    )

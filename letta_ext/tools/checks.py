@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from letta_api.operations import CONVERSATIONS_MESSAGES_CREATE
 
-from ..lists.items import field_of
-from ..sending.otids import overriding
-from ..shapes import is_array, is_object
+from .._http.idempotency import overriding
+from .._pagination.items import field_of
+from .._types import is_array, is_object
 
 if TYPE_CHECKING:
     from letta_api.models import ToolCall

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 import anyio.to_thread
 import attrs
 
-from letta_api.decoding import Model
+from letta_api.model import Model
 
-from ..shapes import is_array, is_object
-from .annotations import Compiler, read_hints
-from .kinds import ArgumentError, Definitions, Field, Record, is_foreign
+from .._types import is_array, is_object
+from .annotation_compiler import Compiler, read_hints
+from .schema import ArgumentError, Definitions, Field, Record, is_foreign
 
 if TYPE_CHECKING:
     from letta_api.models import ToolCall
@@ -57,7 +57,9 @@ class Tool:
     _arguments: Record = attrs.field(repr=False, eq=False)
 
     @classmethod
-    def of(cls, function: Callable[..., Any], *, name: str | None = None, description: str | None = None) -> Tool:
+    def from_function(
+        cls, function: Callable[..., Any], *, name: str | None = None, description: str | None = None
+    ) -> Tool:
         """The tool that a callable is.
 
         Args:
@@ -80,7 +82,7 @@ class Tool:
         name = name or str(getattr(function, "__name__", ""))
         if not NAME.fullmatch(name):
             raise ValueError(
-                f"a tool needs a name of 1 to 64 letters, digits, _ and -, not {name!r}: Tool.of(…, name=…)"
+                f"a tool needs a name of 1 to 64 letters, digits, _ and -, not {name!r}: Tool.from_function(…, name=…)"
             )
         told, described = read_docstring(inspect.getdoc(_documented(function)) or "")
         arguments = _signature(function, name, described)
@@ -176,24 +178,26 @@ def read_docstring(text: str) -> tuple[str, dict[str, str]]:
     return "\n".join(head).strip(), described
 
 
-Toolbox: TypeAlias = dict[str, Tool]
+ToolRegistry: TypeAlias = dict[str, Tool]
 """Tools by their names."""
 
 
-def make_toolbox(tools: Sequence[Tool | Callable[..., Any]], *, may_be_async: bool) -> Toolbox:
+def make_tool_registry(tools: Sequence[Tool | Callable[..., Any]], *, may_be_async: bool) -> ToolRegistry:
     """The tools of a call by their names.
 
     Raises:
         TypeError: one is async where nothing can await it, or has a signature that no model can call.
         ValueError: two have the same name.
     """
-    box: Toolbox = {}
+    box: ToolRegistry = {}
     if not is_array(tools):
         raise TypeError(f"tools must be a list of functions, not {tools!r}")
     for each in tools:
-        tool = each if isinstance(each, Tool) else Tool.of(each)
+        tool = each if isinstance(each, Tool) else Tool.from_function(each)
         if tool.name in box:
-            raise ValueError(f"two tools are called {tool.name!r}; Tool.of(…, name=…) gives one another name")
+            raise ValueError(
+                f"two tools are called {tool.name!r}; Tool.from_function(…, name=…) gives one another name"
+            )
         if tool.is_async and not may_be_async:
             raise TypeError(f"{tool.name} is async; use AsyncLetta, or give a function that is not")
         box[tool.name] = tool
@@ -286,7 +290,7 @@ def failed(call: ToolCall, said: str, error: Exception | None = None, stderr: Se
     return ToolRun(call.tool_call_id, call.name, call.arguments, "error", sendable(said), told, error)
 
 
-def _prepared(box: Toolbox, call: ToolCall) -> Callable[[], Any] | ToolRun:
+def _prepared(box: ToolRegistry, call: ToolCall) -> Callable[[], Any] | ToolRun:
     """What runs for a call, or the run of one that cannot."""
     tool = box.get(call.name)
     if tool is None:
@@ -313,7 +317,7 @@ def _returned(call: ToolCall, value: object) -> ToolRun:
     return ToolRun(call.tool_call_id, call.name, call.arguments, "success", render(value))
 
 
-def run_tool(box: Toolbox, call: ToolCall) -> ToolRun:
+def run_tool(box: ToolRegistry, call: ToolCall) -> ToolRun:
     """Runs the tool that a call asks for. What it raises, and what is wrong with the call, becomes an error return."""
     ready = _prepared(box, call)
     if isinstance(ready, ToolRun):
@@ -329,7 +333,7 @@ def run_tool(box: Toolbox, call: ToolCall) -> ToolRun:
         return _raised(call, fault)
 
 
-async def run_tool_async(box: Toolbox, call: ToolCall, record: Callable[[ToolRun], object]) -> None:
+async def run_tool_async(box: ToolRegistry, call: ToolCall, record: Callable[[ToolRun], object]) -> None:
     """What `run_tool` does; async tools are awaited, others run in a thread so that nothing else has to wait.
 
     The run is told to `record` where the tool runs: a thread brings its work to an end, also where nobody waits for it
@@ -350,7 +354,7 @@ async def run_tool_async(box: Toolbox, call: ToolCall, record: Callable[[ToolRun
             record(_raised(call, fault))
 
 
-def _run_in_thread(box: Toolbox, call: ToolCall, record: Callable[[ToolRun], object]) -> Awaitable[Any] | None:
+def _run_in_thread(box: ToolRegistry, call: ToolCall, record: Callable[[ToolRun], object]) -> Awaitable[Any] | None:
     """Runs a tool that is not async; what it returns is given back where it must be awaited after all."""
     ready = _prepared(box, call)
     if isinstance(ready, ToolRun):

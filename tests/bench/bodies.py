@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-RECORDINGS: Final = Path(__file__).parents[1] / "recordings"
+RECORDINGS: Final = Path(__file__).parents[1] / "fixtures" / "recordings"
 TOKENS: Final = 20_000
 
 

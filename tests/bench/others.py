@@ -16,8 +16,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
 
-from letta_api.decoding import Model, Unknown
-from letta_api.parts import Tag
+from letta_api.model import Model, Unknown
+from letta_api.structs import Discriminator
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,7 +71,7 @@ def struct(model: Any) -> Any:
     fields: list[Any] = []
     options: dict[str, Any] = {}
     for key, (name, required, decode) in model._wire.items():
-        if isinstance(decode, Tag):
+        if isinstance(decode, Discriminator):
             options |= {"tag_field": key, "tag": decode.value}
         elif required:
             fields.insert(0, (name, _floor(hints[name])))

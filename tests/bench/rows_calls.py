@@ -74,7 +74,7 @@ def first_decode() -> Mapping[str, Callable[[], float]]:
     """Importing the package, and what loads when the first event is decoded."""
     text = bodies.delta()
     return {
-        OURS: starting(f"import letta_ext\nfrom letta_ext.unions import read_event\nread_event({text!r})"),
+        OURS: starting(f"import letta_ext\nfrom letta_ext.types import stream_event_from_json\nread_event({text!r})"),
         PUBLISHED: starting(
             "import letta_client, json\nfrom letta_client._models import construct_type\n"
             "from letta_client.types.agents.letta_streaming_response import LettaStreamingResponse as T\n"

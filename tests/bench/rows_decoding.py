@@ -10,7 +10,7 @@ import httpx
 
 from letta_api.api.conversations_messages import conversations_messages_list
 from letta_api.models import LettaResponse, Step
-from letta_api.unions import Message, StreamEvent, decode_stream_event, read_stream_event
+from letta_api.unions import Message, StreamEvent, stream_event_from_dict, stream_event_from_json
 from letta_ext import Letta
 
 from . import bodies, others
@@ -32,7 +32,7 @@ def event(text: bytes) -> Mapping[str, Work]:
     stock = others.stock("models.assistant_message", "AssistantMessage").from_dict
     floor = others.floor_decoder(StreamEvent)
     return {
-        OURS: lambda: read_stream_event(text),
+        OURS: lambda: stream_event_from_json(text),
         PUBLISHED: lambda: published(text),
         STOCK: lambda: stock(json.loads(text)),  # the class is given: its output knows no streams
         FLOOR: lambda: floor(text),
@@ -48,7 +48,7 @@ def event_without_msgspec() -> Mapping[str, Work]:
     """An event where msgspec is not installed: the standard library parses it."""
     text = bodies.delta()
     sides = event(text)
-    return {OURS: lambda: decode_stream_event(json.loads(text)), PUBLISHED: sides[PUBLISHED], STOCK: sides[STOCK]}
+    return {OURS: lambda: stream_event_from_dict(json.loads(text)), PUBLISHED: sides[PUBLISHED], STOCK: sides[STOCK]}
 
 
 def parsed_event() -> Mapping[str, Work]:
@@ -57,7 +57,7 @@ def parsed_event() -> Mapping[str, Work]:
     kind = others.published("agents.letta_streaming_response", "LettaStreamingResponse")
     construct, stock = others.construct(), others.stock("models.assistant_message", "AssistantMessage").from_dict
     return {
-        OURS: lambda: decode_stream_event(value),
+        OURS: lambda: stream_event_from_dict(value),
         PUBLISHED: lambda: construct(type_=kind, value=value),
         STOCK: lambda: stock(value),
     }

@@ -21,7 +21,7 @@ import pytest
 
 from letta_api.api.conversations_messages import conversations_messages_list
 from letta_api.models import LettaResponse, Step
-from letta_api.unions import decode_message, decode_stream_event, read_stream_event
+from letta_api.unions import message_from_dict, stream_event_from_dict, stream_event_from_json
 from letta_ext import Letta
 
 from . import bodies
@@ -68,12 +68,12 @@ def _nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("work", "objects", "bound"),
     [
-        pytest.param(lambda: read_stream_event(EVENT_TEXT), [EVENT], 2.6, id="an event"),
-        pytest.param(lambda: read_stream_event(PIECE_TEXT), [PIECE], 7, id="a piece of a tool call"),
+        pytest.param(lambda: stream_event_from_json(EVENT_TEXT), [EVENT], 2.6, id="an event"),
+        pytest.param(lambda: stream_event_from_json(PIECE_TEXT), [PIECE], 7, id="a piece of a tool call"),
         pytest.param(lambda: read_page(PAGE_TEXT), PAGE, 3.2, id="the messages of a page"),
         pytest.param(lambda: Step.from_json(STEP_TEXT), [STEP], 2.4, id="a step"),
-        pytest.param(lambda: decode_stream_event(EVENT), [EVENT], 2.2, id="an event, parsed already"),
-        pytest.param(lambda: [decode_message(each) for each in PAGE], PAGE, 2.9, id="a page, parsed already"),
+        pytest.param(lambda: stream_event_from_dict(EVENT), [EVENT], 2.2, id="an event, parsed already"),
+        pytest.param(lambda: [message_from_dict(each) for each in PAGE], PAGE, 2.9, id="a page, parsed already"),
     ],
 )
 def test_decoding_costs_little_more_than_copying(

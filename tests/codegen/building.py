@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from codegen.pipeline import Result, write_package
-from tests.proof.figures import FULL
+from tests.stress.figures import FULL
 
 Schema = dict[str, Any]
 
 _numbers = count(1)
 
-proof_in_full = pytest.mark.proof if FULL else pytest.mark.slow
+stress_in_full = pytest.mark.stress if FULL else pytest.mark.slow
 """Marks a test whose sample is part of every run, and which goes through everything in the full proof."""
 
 STRING: Schema = {"type": "string"}

@@ -14,7 +14,7 @@ from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 from openapi_python_client import Project
 
-from codegen import stock
+from codegen import openapi_client_driver
 from codegen.parser import Parsed
 from tests.codegen.building import make
 from tests.codegen.found import ALL
@@ -40,7 +40,7 @@ class _Compiled(BytecodeCache):
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_templates() -> Iterator[None]:
-    real, compiled = stock.open_project, _Compiled()
+    real, compiled = openapi_client_driver.open_project, _Compiled()
 
     def opened(parsed: Parsed, out: Path) -> Project:
         project = real(parsed, out)
@@ -48,7 +48,7 @@ def _compiled_templates() -> Iterator[None]:
         return project
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stock, "open_project", opened)
+        patch.setattr(openapi_client_driver, "open_project", opened)
         yield
 
 

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from codegen.document import Document, ref_name
-from codegen.hoist import hoist
+from codegen.inline_schemas import hoist
 from codegen.names import module_name
 from codegen.pipeline import read
 
@@ -55,14 +55,14 @@ def run_everything(data: dict[str, Any], api: ModuleType) -> int:
     """
     prepared = hoist(Document(data))
     package, schemas, done = api.__name__, prepared.schemas, 0
-    to_json_value = sys.modules[f"{package}.decoding"].to_json_value
+    to_json_value = sys.modules[f"{package}.model"].to_json_value
     for name, schema in schemas.items():
         value = example(schema, schemas)
         if model := sys.modules.get(f"{package}.models.{module_name(name)}"):
             _run_model(getattr(model, name), value)
             done += 1
         elif union := sys.modules.get(f"{package}.unions.{module_name(name)}"):
-            decoded = getattr(union, f"decode_{module_name(name)}")(value)
+            decoded = getattr(union, f"{module_name(name)}_from_dict")(value)
             assert to_json_value(decoded) == value
             done += 1
     for operation in read(data).operations:

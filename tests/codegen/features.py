@@ -108,12 +108,12 @@ def _events() -> dict[str, Any]:
         "things.send",
         requestBody=takes(ref("Send")),
         responses={"200": {"description": "ok", "content": content}},
-        **{"x-letta-stream": facts},
+        **{"x-letta-streaming": facts},
     )
     only = operation(
         "things.watch",
         responses={"200": {"description": "ok", "content": {"text/event-stream": {"schema": ref("Event")}}}},
-        **{"x-letta-stream": {"event": facts["event"], "end": "[DONE]", "resume": "things.watch"}},
+        **{"x-letta-streaming": {"event": facts["event"], "end": "[DONE]", "resume": "things.watch"}},
     )
     schemas = {
         "Cat": CAT,

@@ -29,7 +29,7 @@ HOSTILE = [
     "(value := read_instant(value)).tzinfo",
     "SOURCE",
     "CODE",
-    "decode_leaf(value)",
+    "leaf_from_dict(value)",
     "value.get('a') == 'b'",
     "parts.leafAt",
     "{value!r:.100}",

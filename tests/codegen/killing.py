@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from codegen import swap
+from codegen import atomic_replace
 from codegen.__main__ import main
 from codegen.vendor import vendor
 
@@ -39,7 +39,7 @@ def run(command: str, folder: Path, *, killed_at: int, renames: bool) -> list[st
     reading, writing = os.pipe()
     if not (child := os.fork()):
         if renames:
-            vars(swap)["exchange"] = lambda one, other: False
+            vars(atomic_replace)["exchange"] = lambda one, other: False
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
         _killed_at = killed_at
         status = main(arguments(command, folder))

@@ -110,7 +110,7 @@ def whole_document() -> dict[str, Any]:
         description="listedText",
         parameters=[*queries, *more],
         responses=answers({"type": "array", "items": ref("Whole")}),
-        **{"x-letta-page": page, "x-letta-repeat": "always", "x-own": {"ownKey": "ownText"}},
+        **{"x-letta-pagination": page, "x-letta-idempotency": "always", "x-own": {"ownKey": "ownText"}},
     )
     streamed = operation(
         "streamed.one",
@@ -135,7 +135,7 @@ def whole_document() -> dict[str, Any]:
         security=[{"securityName": ["securityScope"]}],
         deprecated=True,
         **{
-            "x-letta-stream": {
+            "x-letta-streaming": {
                 "event": "#/components/schemas/Tagged",
                 "switch": "switchKey",
                 "default": True,

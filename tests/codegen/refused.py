@@ -28,7 +28,7 @@ def shared(kind: str, node: Any, refer: Callable[[Any], dict[str, Any]]) -> dict
     return data
 
 
-REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+FALLBACK_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
     "unknown word": (document({"T": obj("", a={"if": STRING})}), "#/components/schemas/T/properties/a"),
     "unknown word of a component": (document({"T": obj("", a=STRING) | {"if": STRING}}), "#/components/schemas/T"),
     "no such type": (document({"T": obj("", a={"type": "strin"})}), "#/components/schemas/T/properties/a/type"),
@@ -209,8 +209,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "placeholder without parameter": (document(paths={"/x/{id}": {"get": operation()}}), "#/paths/~1x~1{id}/get"),
     "dot segment": (document(paths={"/x/../y": {"get": operation()}}), "#/paths/~1x~1..~1y"),
     "unknown repeat": (
-        document(paths={"/x": {"get": operation(**{"x-letta-repeat": "often"})}}),
-        "#/paths/~1x/get/x-letta-repeat",
+        document(paths={"/x": {"get": operation(**{"x-letta-idempotency": "often"})}}),
+        "#/paths/~1x/get/x-letta-idempotency",
     ),
     "properties that are a list": (document({"T": {"properties": []}}), "#/components/schemas/T/properties"),
     "description that is a number": (

@@ -15,11 +15,11 @@ import pytest
 from openapi_python_client.parser.properties import model_property
 
 from codegen.document import parse
-from codegen.faults import SpecError
+from codegen.errors import SpecError
 from codegen.pipeline import ROOT, read
-from tests.codegen.building import STRING, Schema, answers, document, make, obj, operation, proof_in_full, ref, takes
+from tests.codegen.building import STRING, Schema, answers, document, make, obj, operation, ref, stress_in_full, takes
 from tests.codegen.features import DATED
-from tests.proof.figures import FULL, figure
+from tests.stress.figures import FULL, figure
 
 MEMORY = 1 << 30
 """Bytes that a run may have in all."""
@@ -49,7 +49,7 @@ def _either(each: Schema) -> Schema:
     return {"anyOf": [{"type": "array", "items": each}, {"type": "object", "additionalProperties": each}]}
 
 
-REFUSED: dict[str, tuple[str, str]] = {
+FALLBACK_ERRORS: dict[str, tuple[str, str]] = {
     "aliases that multiply": (_bomb(9, 10), "#/x"),
     "aliases of objects that multiply": (
         HEAD + "x0: &x0 {a: 1}\n" + "\n".join(f"x{n}: &x{n} {{a: *x{n - 1}, b: *x{n - 1}}}" for n in range(1, 40)),
@@ -95,10 +95,10 @@ REFUSED: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("lenient", [False, *([True] if FULL else [])], ids=["strict", *(["lenient"] if FULL else [])])
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", FALLBACK_ERRORS)
 def test_document_without_bounds_is_refused_with_its_place(name: str, lenient: bool, tmp_path: Path) -> None:
     """The command ends with status 2 and a place, or in lenient mode with what it left out, in bounded memory."""
-    text, place = REFUSED[name]
+    text, place = FALLBACK_ERRORS[name]
     spec = tmp_path / "openapi.yaml"
     spec.write_text(text)
     command = [sys.executable, "-m", "codegen", "generate", "--spec", str(spec), "--out", str(tmp_path / "api")]
@@ -148,7 +148,7 @@ def _wide(size: int) -> dict[str, Any]:
     return document({"Thing": thing}, {"/x": {"post": send}})
 
 
-@proof_in_full
+@stress_in_full
 def test_cost_grows_with_the_document_not_with_its_square(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many keys, alike in Python and apart, take time in proportion.
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from codegen.derive import derive
-from codegen.faults import OccupiedError
+from codegen.derive_sync import derive
+from codegen.errors import OccupiedError
 from codegen.manifest import read_manifest
+from codegen.paths import OUT, ROOT
 from codegen.pipeline import drift, generate
-from codegen.places import OUT, ROOT
 
 SPEC = Path(__file__).with_name("golden.yaml")
 MODULE = '''"""Reads."""
@@ -53,7 +53,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a client of one async module, and what is made beside it."""
     folder = tmp_path_factory.mktemp("made")
     (folder / "client" / "_async").mkdir(parents=True)
-    (folder / "client" / "_async" / "bodies.py").write_text(MODULE, "utf-8")
+    (folder / "client" / "_async" / "raw_body.py").write_text(MODULE, "utf-8")
     generate(SPEC, folder / "api", folder / "client" / "resources")
     return folder
 
@@ -72,8 +72,8 @@ def test_the_sync_modules_of_the_client_are_those_of_its_async_modules(tmp_path:
 
 
 def test_async_code_becomes_sync_code_with_a_header(client: Path) -> None:
-    header, _, code = (client / "_sync" / "bodies.py").read_text("utf-8").partition("\n")
-    assert "Do not edit: change `letta_ext/_async/bodies.py` instead." in header
+    header, _, code = (client / "_sync" / "raw_body.py").read_text("utf-8").partition("\n")
+    assert "Do not edit: change `letta_ext/_async/raw_body.py` instead." in header
     assert code == SYNC
 
 
@@ -81,17 +81,17 @@ def test_the_drift_check_names_sync_modules(client: Path) -> None:
     """One that was edited, one that is missing, and one that has no async module."""
     out, resources = client.parent / "api", client / "resources"
     (client / "_async" / "lists.py").write_text('"""Lists."""\n', "utf-8")
-    (client / "_sync" / "bodies.py").write_text(SYNC, "utf-8")
+    (client / "_sync" / "raw_body.py").write_text(SYNC, "utf-8")
     (client / "_sync" / "own.py").write_text('"""Own."""\n', "utf-8")
     assert [line for line in drift(SPEC, out, resources) if "manifest" not in line] == [
-        "_sync/bodies.py: differs",
         "_sync/lists.py: missing",
         "_sync/own.py: not made by the generator",
+        "_sync/raw_body.py: differs",
     ]
 
 
 def test_edited_sync_modules_are_not_replaced_without_force(client: Path) -> None:
-    (client / "_sync" / "bodies.py").write_text(SYNC, "utf-8")
-    with pytest.raises(OccupiedError, match=r"bodies\.py: edited"):
+    (client / "_sync" / "raw_body.py").write_text(SYNC, "utf-8")
+    with pytest.raises(OccupiedError, match=r"raw_body\.py: edited"):
         generate(SPEC, client.parent / "api", client / "resources")
-    assert (client / "_sync" / "bodies.py").read_text("utf-8") == SYNC
+    assert (client / "_sync" / "raw_body.py").read_text("utf-8") == SYNC

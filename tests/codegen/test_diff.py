@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from codegen.__main__ import main
-from codegen.differ.change import READER, SENDER, Change, Level
-from codegen.differ.compare import compare
-from codegen.differ.origins import comparable
-from codegen.differ.report import as_markdown, as_text, bump
+from codegen.diff.align import comparable
+from codegen.diff.change import READER, SENDER, Change, Level
+from codegen.diff.compare import compare
+from codegen.diff.report import as_markdown, as_text, bump
 from codegen.pipeline import read
 from tests.codegen.building import NULL, STRING, answers, document, obj, operation, ref, tagged, takes
 from tests.codegen.hostile import HOSTILE
@@ -112,7 +112,7 @@ PAIRS: dict[str, tuple[Edit, Level, str, tuple[str, ...]]] = {
     ),
     "path moved": (move_path, B, "things.send", (SENDER,)),
     "summary": (lambda d: call(d).update(summary="Send it"), C, "things.send", ()),
-    "repeat": (lambda d: call(d).update({"x-letta-repeat": "always"}), A, "things.send", (SENDER,)),
+    "repeat": (lambda d: call(d).update({"x-letta-idempotency": "always"}), A, "things.send", (SENDER,)),
     "answer gone": (lambda d: call(d).update(responses=answers(None)), B, "things.send answer", (READER,)),
     "answer of another type": (lambda d: call(d).update(responses=answers(STRING)), B, "things.send answer", (READER,)),
     # parameters
@@ -321,7 +321,7 @@ def foreign() -> dict[str, Any]:
 
 def test_a_document_of_other_origin_differs_in_nothing_but_what_is_really_different() -> None:
     ours, theirs = base(), foreign()
-    call(ours)["x-letta-repeat"] = "always"
+    call(ours)["x-letta-idempotency"] = "always"
     ours["paths"]["/old"]["get"]["operationId"] = "things.elsewhere"
     sides = comparable(ours, theirs), comparable(theirs, ours)
     assert "More" not in sides[1]["components"]["schemas"]
@@ -346,7 +346,7 @@ def test_events_are_compared_where_only_ours_says_how_to_read_them(schema: Any, 
         content = {"text/event-stream": {} if told is None else {"schema": told}}
         call(data)["responses"] = {"200": {"description": "", "content": content}}
     event = "#/components/schemas/Pet"
-    call(ours)["x-letta-stream"] = {"event": event, "end": "[DONE]", "resume": "things.send"}
+    call(ours)["x-letta-streaming"] = {"event": event, "end": "[DONE]", "resume": "things.send"}
     call(theirs)["operationId"] = "send"
     found = compare(read(comparable(ours, theirs)), read(comparable(theirs, ours)), shared=True)
     assert [change.what for change in found] == ([what] if what else [])

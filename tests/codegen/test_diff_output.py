@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codegen.__main__ import main
-from codegen.differ.change import BOTH, READER, Change, Level
-from codegen.differ.compare import compare
-from codegen.differ.report import as_markdown, as_text
-from codegen.lenient import Skip
+from codegen.diff.change import BOTH, READER, Change, Level
+from codegen.diff.compare import compare
+from codegen.diff.report import as_markdown, as_text
 from codegen.pipeline import read
 from codegen.printable import printable
+from codegen.prune import Skip
 from tests.codegen.building import STRING, answers, document, obj, operation, ref, takes
 from tests.codegen.hostile import HOSTILE
 
@@ -188,7 +188,7 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a body": lambda d: post(d).update(requestBody={"content": {"text/plain": {}}}),
     "another content type": lambda d: post(d)["responses"]["200"].update(content={"text/plain": {}}),
     "an operation without a name": lambda d: post(d).pop("operationId"),
-    "a fact": lambda d: post(d).update({"x-letta-repeat": "sometimes"}),
+    "a fact": lambda d: post(d).update({"x-letta-idempotency": "sometimes"}),
 }
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from codegen.differ.change import READER, SENDER, Level
-from codegen.differ.compare import compare
+from codegen.diff.change import READER, SENDER, Level
+from codegen.diff.compare import compare
 from codegen.pipeline import read
 from tests.codegen.building import NULL, STRING, answers, document, obj, operation, ref, tagged, takes
 

@@ -12,15 +12,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codegen.pipeline import read
-from tests.codegen.building import STRING, answers, document, imported, make, obj, operation, proof_in_full, ref, tagged
+from tests.codegen.building import (
+    STRING,
+    answers,
+    document,
+    imported,
+    make,
+    obj,
+    operation,
+    ref,
+    stress_in_full,
+    tagged,
+)
 from tests.codegen.documents import documents, value_of
-from tests.proof.figures import FULL, figure
+from tests.stress.figures import FULL, figure
 
 EXAMPLES = 200 if FULL else 10
 VALUES = 8
 
 
-@proof_in_full
+@stress_in_full
 def test_documents_and_values_of_every_form() -> None:
     counted = {"documents": 0, "values": 0, "requests": 0}
 

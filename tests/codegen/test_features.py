@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from codegen.document import Document
-from codegen.hoist import hoist
+from codegen.inline_schemas import hoist
 from codegen.names import module_name
 from tests.codegen.building import (
     STRING,
@@ -25,15 +25,15 @@ from tests.codegen.building import (
     make,
     obj,
     operation,
-    proof_in_full,
     ref,
     sources,
+    stress_in_full,
     tagged,
     takes,
 )
 from tests.codegen.features import INSTANT, Feature
 from tests.codegen.found import ALL
-from tests.proof.figures import FULL, figure
+from tests.stress.figures import FULL, figure
 
 
 def decoder(api: ModuleType, feature: Feature, component: str) -> Any:
@@ -44,14 +44,14 @@ def decoder(api: ModuleType, feature: Feature, component: str) -> Any:
     module = module_name(name)
     if f"{api.__name__}.models.{module}" in sys.modules:
         return getattr(sys.modules[f"{api.__name__}.models.{module}"], name).from_dict
-    return getattr(sys.modules[f"{api.__name__}.unions.{module}"], f"decode_{module}")
+    return getattr(sys.modules[f"{api.__name__}.unions.{module}"], f"{module}_from_dict")
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_values_come_back_as_they_went_in(name: str, feature_package: Callable[[str], Path]) -> None:
     feature = ALL[name]
     with imported(feature_package(name)) as api:
-        to_json_value = sys.modules[f"{api.__name__}.decoding"].to_json_value
+        to_json_value = sys.modules[f"{api.__name__}.model"].to_json_value
         for component, values in feature.values.items():
             decode = decoder(api, feature, component)
             for value in values:
@@ -81,11 +81,11 @@ def test_a_model_stands_for_its_typed_dict_at_any_depth(feature_package: Callabl
         assert request == build_request(cat=cat, tree={"children": [{"children": []}]})
 
 
-@proof_in_full
+@stress_in_full
 @pytest.mark.parametrize("tool", ["mypy", "pyright"])
 def test_every_feature_passes_the_strict_type_checkers(tool: str, feature_package: Callable[[str], Path]) -> None:
     if not FULL:
-        pytest.skip("takes long: with LETTA_PROOF=full only")
+        pytest.skip("takes long: with LETTA_STRESS=full only")
     folders = {feature_package(name).parent for name in ALL}
     (folder,) = folders
     figure(f"{tool}, strict, on {len(ALL)} features", checked(tool, folder))

@@ -15,18 +15,18 @@ from openapi_python_client.schema.untrusted_string import UntrustedString
 
 from codegen import parser
 from codegen.__main__ import main
-from codegen.faults import GeneratorFailure, SpecError, SpecErrors
+from codegen.errors import GeneratorFailure, SpecError, SpecErrors
 from codegen.pipeline import OUT, SPEC, drift, generate, read
 from tests.codegen.building import STRING, answers, contents, document, make, obj, operation, ref
-from tests.codegen.refused import REFUSED, body
+from tests.codegen.refused import FALLBACK_ERRORS, body
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden.yaml"
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", FALLBACK_ERRORS)
 def test_what_is_not_understood_is_named_with_its_place(name: str) -> None:
-    data, place = REFUSED[name]
+    data, place = FALLBACK_ERRORS[name]
     with pytest.raises(SpecError) as caught:
         read(data)
     assert caught.value.place == place, str(caught.value)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from codegen.__main__ import main
+from codegen.openapi_client_driver import RUNTIME, TEMPLATES
 from codegen.pipeline import OUT, drift
-from codegen.stock import RUNTIME, TEMPLATES
 
 HERE = Path(__file__).parent
 SPEC, GOLDEN = HERE / "golden.yaml", HERE / "golden"

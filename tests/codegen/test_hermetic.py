@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from codegen.pipeline import OUT, ROOT, SPEC, generate
-from tests.codegen.building import contents, proof_in_full
-from tests.proof.figures import FULL, figure
+from tests.codegen.building import contents, stress_in_full
+from tests.stress.figures import FULL, figure
 
 HERE = Path(__file__).parent
 
@@ -58,7 +58,7 @@ def hostile_folder(tmp_path: Path) -> Path:
     return nest
 
 
-@proof_in_full
+@stress_in_full
 def test_only_the_document_decides(hostile_folder: Path) -> None:
     """Not the hash seed, the locale, the time zone, the working directory, nor a pyproject.toml above it."""
     spec, expected = (SPEC, contents(OUT)) if FULL else (HERE / "golden.yaml", contents(HERE / "golden"))
@@ -72,11 +72,11 @@ def test_only_the_document_decides(hostile_folder: Path) -> None:
     figure("surroundings that change nothing", f"{len(around)} of other hash seed, locale, time zone and settings")
 
 
-@proof_in_full
+@stress_in_full
 @pytest.mark.parametrize("command", ["check", "generate"])
 def test_it_takes_less_than_five_seconds(command: str, tmp_path: Path) -> None:
     if command == "generate" and not FULL:
-        pytest.skip("does what check does, and a little more: with LETTA_PROOF=full only")
+        pytest.skip("does what check does, and a little more: with LETTA_STRESS=full only")
     out = OUT
     if command == "generate":
         out = tmp_path / "letta_api"

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from codegen.docs import docstring
+from codegen.docstrings import docstring
 from codegen.document import load
-from codegen.faults import SpecError
+from codegen.errors import SpecError
 from codegen.names import module_name
+from codegen.openapi_client_driver import RUNTIME
 from codegen.operations import PAGE_LISTS, PAGE_WORDS
 from codegen.pipeline import read
-from codegen.stock import RUNTIME
 from tests.codegen.building import (
     STRING,
     answers,
@@ -26,14 +26,14 @@ from tests.codegen.building import (
     make,
     obj,
     operation,
-    proof_in_full,
     ref,
     sources,
+    stress_in_full,
     tagged,
     takes,
 )
 from tests.codegen.hostile import HOSTILE
-from tests.proof.figures import FULL, figure
+from tests.stress.figures import FULL, figure
 
 Document = dict[str, Any]
 
@@ -68,14 +68,14 @@ def _page(word: str, text: str) -> dict[str, Any]:
     facts: dict[str, Any] = dict.fromkeys(PAGE_WORDS, "q") | {"default-order": "asc", "meaning": "order"}
     facts |= {name: ["id"] for name in PAGE_LISTS}
     facts[word] = [text] if word in PAGE_LISTS else text
-    return {**_query(), "x-letta-page": facts}
+    return {**_query(), "x-letta-pagination": facts}
 
 
 def _stream(**facts: str) -> dict[str, Any]:
     event = "#/components/schemas/A"
     content = {"text/event-stream": {"schema": {"$ref": event}}}
     told = {"event": event, "end": "[DONE]", "resume": "things.do0", **facts}
-    return {"responses": {"200": {"description": "", "content": content}}, "x-letta-stream": told}
+    return {"responses": {"200": {"description": "", "content": content}}, "x-letta-streaming": told}
 
 
 def _shared(kind: str, node: Any, refer: Callable[[Any], dict[str, Any]]) -> Callable[[list[str]], Document]:
@@ -190,7 +190,7 @@ PLACES: dict[str, Callable[[list[str]], Document]] = {
     "answer content type": _operations(lambda t: {"responses": {"200": {"description": "", "content": {t: {}}}}}),
     "answer description": _operations(lambda t: {"responses": {"200": {"description": t}}}),
     "answer status": _operations(lambda t: {"responses": answers(STRING) | {t: {"description": "x"}}}),
-    "repeat": _operations(lambda t: {"x-letta-repeat": t}),
+    "repeat": _operations(lambda t: {"x-letta-idempotency": t}),
     **{f"page {word}": _operations(lambda t, word=word: _page(word, t)) for word in sorted(PAGE_WORDS)},  # type: ignore[misc]  # mypy infers no lambda with a default
     "stream end": _operations(lambda t: _stream(end=t)),
     "stream event": _operations(lambda t: _stream(event=t)),
@@ -275,7 +275,7 @@ def check_each(documents: list[Document], folder: Path) -> None:
         harmless(package, own)
 
 
-@proof_in_full
+@stress_in_full
 @pytest.mark.parametrize("name", PLACES)
 def test_no_text_becomes_code(name: str, tmp_path: Path) -> None:
     place = PLACES[name]
@@ -307,7 +307,7 @@ def test_a_docstring_says_what_it_is_given(text: str) -> None:
             assert "".join(given.split()) in "".join(said.split())
 
 
-@proof_in_full
+@stress_in_full
 @pytest.mark.parametrize("word", ["title", "version", "description"])
 def test_no_text_about_the_api_becomes_code(word: str, tmp_path: Path) -> None:
     tried = some(len(word), 4)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from codegen.pipeline import ROOT
-from tests.codegen.building import STRING, document, obj, proof_in_full
-from tests.proof.figures import FULL, figure
+from tests.codegen.building import STRING, document, obj, stress_in_full
+from tests.stress.figures import FULL, figure
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
 
@@ -40,21 +40,21 @@ def kill(folder: Path, command: str, state: str, most: int, *, renames: bool) ->
 
 
 @pytest.mark.parametrize("state", ["absent", "old"])
-@proof_in_full
+@stress_in_full
 def test_vendor_killed_at_any_step_leaves_the_old_copy_or_the_new_one(state: str, tmp_path: Path) -> None:
     """A copy is replaced in one step."""
     found = kill(tmp_path, "vendor", state, 10_000 if FULL else 8, renames=False)["found"]
     assert set(found) == {"old", "new"}
 
 
-@proof_in_full
+@stress_in_full
 def test_generate_killed_at_any_step_leaves_the_old_package_or_the_new_one(tmp_path: Path) -> None:
     """The package is replaced in one step."""
     found = kill(tmp_path, "generate", "old", 300 if FULL else 2, renames=False)["found"]
     assert set(found) <= {"old", "new"}
 
 
-@proof_in_full
+@stress_in_full
 def test_kill_between_two_renames_is_repaired_by_the_next_run(tmp_path: Path) -> None:
     """Where folders cannot be exchanged, the old copy is put back; it is never removed before the new one is there."""
     found = kill(tmp_path, "vendor", "old", 10_000 if FULL else 8, renames=True)["found"]

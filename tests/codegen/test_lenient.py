@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from codegen.__main__ import main
-from codegen.faults import SpecError, SpecErrors
-from codegen.lenient import is_schema, relax
+from codegen.errors import SpecError, SpecErrors
 from codegen.pipeline import read
+from codegen.prune import is_schema, relax
 from tests.codegen.building import STRING, answers, document, imported, make, obj, operation, ref
-from tests.codegen.refused import REFUSED
+from tests.codegen.refused import FALLBACK_ERRORS
 
 SCHEMA_FREE = {"no operationId", "operationId twice", "operationIds alike", "properties that are a list"}
 
 
-@pytest.mark.parametrize("name", [name for name in REFUSED if name not in SCHEMA_FREE])
+@pytest.mark.parametrize("name", [name for name in FALLBACK_ERRORS if name not in SCHEMA_FREE])
 def test_what_is_refused_can_be_left_out(name: str) -> None:
-    data, place = REFUSED[name]
+    data, place = FALLBACK_ERRORS[name]
     before = json.dumps(data)
     left, skips = relax(data, read)
     read(left)
@@ -31,7 +31,7 @@ def test_what_is_refused_can_be_left_out(name: str) -> None:
 
 def test_parameter_behind_one_that_has_no_effect_is_left_out_by_its_own_number() -> None:
     """The operation and the other parameters stay."""
-    data, place = REFUSED["behind a header that has no effect"]
+    data, place = FALLBACK_ERRORS["behind a header that has no effect"]
     left, skips = relax(data, read)
     assert [(skip.place, skip.what) for skip in skips] == [(place, "read as any JSON")]
     assert [argument.name for argument in read(left).operations[0].arguments] == ["q"]
@@ -73,10 +73,10 @@ def test_the_smallest_piece_goes(tmp_path: Path) -> None:
         assert found.t.odd == [1]
 
 
-@pytest.mark.parametrize("name", [name for name in REFUSED if name.startswith("shared ")])
+@pytest.mark.parametrize("name", [name for name in FALLBACK_ERRORS if name.startswith("shared ")])
 def test_relax_shared_component_drops_only_operations_that_use_it(name: str) -> None:
     """What is shared is given up where it is used: the rest of the document stays."""
-    left, skips = relax(REFUSED[name][0], read)
+    left, skips = relax(FALLBACK_ERRORS[name][0], read)
     assert [operation.id for operation in read(left).operations] == ["a.z"]
     assert sorted(skip.place for skip in skips) == ["#/paths/~1x/post", "#/paths/~1x/put"]
 
@@ -109,12 +109,12 @@ def test_relax_reader_that_refuses_everything_raises_its_fault() -> None:
         raise SpecErrors([SpecError("#/no/such/place", "is not understood")])
 
     with pytest.raises(SpecError, match="#/no/such/place"):
-        relax(REFUSED["unknown word"][0], refuses)
+        relax(FALLBACK_ERRORS["unknown word"][0], refuses)
 
 
 def test_the_command_lists_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = tmp_path / "openapi.json"
-    spec.write_text(json.dumps(REFUSED["unknown word"][0]))
+    spec.write_text(json.dumps(FALLBACK_ERRORS["unknown word"][0]))
     out = tmp_path / "api"
     assert main(["generate", "--spec", str(spec), "--out", str(out)]) == 2
     assert main(["generate", "--spec", str(spec), "--out", str(out), "--lenient"]) == 0

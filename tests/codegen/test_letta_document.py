@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from codegen.differ.change import Level
-from codegen.differ.compare import compare
-from codegen.differ.origins import comparable
-from codegen.differ.report import as_text, rows
+from codegen.diff.align import comparable
+from codegen.diff.change import Level
+from codegen.diff.compare import compare
+from codegen.diff.report import as_text, rows
 from codegen.document import SCHEMAS, Document, load, parse
-from codegen.hoist import hoist
-from codegen.lenient import Skip, relax
+from codegen.inline_schemas import hoist
 from codegen.pipeline import SPEC, Result, read
+from codegen.prune import Skip, relax
 from tests.codegen.building import checked, imported, make
-from tests.proof.figures import figure
+from tests.stress.figures import figure
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def made(letta: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tup
     return package, result
 
 
-@pytest.mark.proof
+@pytest.mark.stress
 def test_nothing_is_lost_without_a_word(letta: dict[str, Any], made: tuple[Path, Result]) -> None:
     _, result = made
     routes = Document(letta).operations()
@@ -63,7 +63,7 @@ def _kinds(skips: list[Skip]) -> list[tuple[str, int]]:
     return Counter(skip.what for skip in skips).most_common()
 
 
-@pytest.mark.proof
+@pytest.mark.stress
 def test_every_component_has_a_class_of_its_own(letta: dict[str, Any], made: tuple[Path, Result]) -> None:
     """Two components of one title cost the stock generator one of them."""
     package, _ = made
@@ -78,14 +78,14 @@ def test_every_component_has_a_class_of_its_own(letta: dict[str, Any], made: tup
     figure("titles that several components share", f"{len(twice)}; {len(objects)} objects, none lost")
 
 
-@pytest.mark.proof
+@pytest.mark.stress
 @pytest.mark.parametrize("tool", ["mypy", "pyright"])
 def test_it_passes_the_strict_type_checkers(tool: str, made: tuple[Path, Result]) -> None:
     package, _ = made
     figure(f"{tool}, strict, on a whole Letta document", checked(tool, package.parent))
 
 
-@pytest.mark.proof
+@pytest.mark.stress
 def test_it_is_compared_with_ours_in_the_operations_that_both_have(letta: dict[str, Any]) -> None:
     ours = load(SPEC)
     data, skips = relax(comparable(letta, ours), read)

@@ -13,17 +13,21 @@ from typing import Any
 import pytest
 
 from codegen.document import parse, unescape
-from codegen.faults import SpecError, SpecErrors
-from codegen.lenient import relax
+from codegen.errors import SpecError, SpecErrors
 from codegen.pipeline import read
-from tests.codegen.building import imported, make, proof_in_full
+from codegen.prune import relax
+from tests.codegen.building import imported, make, stress_in_full
 from tests.codegen.examples import run_everything
 from tests.codegen.found import ALL
 from tests.codegen.positions import whole_document
-from tests.codegen.refused import REFUSED
-from tests.proof.figures import FULL, SEED, figure
+from tests.codegen.refused import FALLBACK_ERRORS
+from tests.stress.figures import FULL, SEED, figure
 
-DOCUMENTS = [whole_document(), *(feature.data for feature in ALL.values()), *(data for data, _ in REFUSED.values())]
+DOCUMENTS = [
+    whole_document(),
+    *(feature.data for feature in ALL.values()),
+    *(data for data, _ in FALLBACK_ERRORS.values()),
+]
 JUNK: list[Any] = [
     None, True, False, 0, -1, 1.5, 10**30, "", "x", "#", "#/info", "#/nowhere", "#/components/schemas/Thing", "object",
     "null", [], [[]], [None], [True], [{}], {}, {"a": {}}, {"$ref": 5}, {"$ref": "#/info"}, {"type": "object"},
@@ -33,7 +37,7 @@ JUNK: list[Any] = [
 WORDS = (
     "type format enum const items properties additionalProperties anyOf oneOf allOf discriminator $ref required not if "
     "parameters schema content deprecated description default tags operationId requestBody responses in name style "
-    "x-letta-lazy x-letta-stream x-letta-page x-letta-asks"
+    "x-letta-lazy x-letta-streaming x-letta-pagination x-letta-asks"
 )
 
 MUTATIONS = 20_000 if FULL else 400
@@ -90,7 +94,7 @@ def faults_of(data: dict[str, Any]) -> list[SpecError]:
     return []
 
 
-@proof_in_full
+@stress_in_full
 def test_mutated_document_is_read_or_refused_with_places_in_it() -> None:
     """Nothing but SpecError is raised, with places of the document. relax ends, and what it leaves is read."""
     lots = random.Random(SEED)
@@ -122,7 +126,7 @@ def test_mutated_document_is_read_or_refused_with_places_in_it() -> None:
     )
 
 
-@proof_in_full
+@stress_in_full
 def test_mutated_document_makes_a_package_that_runs() -> None:
     """Status 0 means that the package imports, decodes and sends, with all that was taken of the document."""
     lots = random.Random(SEED + 1)

@@ -38,7 +38,7 @@ from typing import assert_type
 
 from letta_api.models import Box
 from letta_ext import AsyncLetta, AsyncPaginator, AsyncStream, Letta, Stream, SyncPage
-from letta_ext.raw import AsyncRawResponse, RawResponse
+from letta_ext import AsyncRawResponse, RawResponse
 
 
 def calls(address: str) -> list[object]:
@@ -141,14 +141,14 @@ def with_boxes() -> dict[str, Any]:
             parameters=[{"name": name, "in": "query", "schema": each} for name, each in queries.items()],
             responses=answers({"type": "array", "items": ref("Box")}),
         )
-        | {"x-letta-page": page, "x-letta-repeat": "always"},
+        | {"x-letta-pagination": page, "x-letta-idempotency": "always"},
         "post": operation("boxes.create", tags=["boxes"], requestBody=takes(obj("label", label=STRING)))
         | {"responses": answers(ref("Box"))},
         "put": operation("boxes.replace", tags=["boxes"], requestBody=takes({"type": "array", "items": ref("Box")}))
         | {"responses": answers({"type": "array", "items": ref("Box")})},
     }
     get = operation("boxes.retrieve", tags=["boxes"], parameters=[id_], responses=answers(ref("Box")))
-    data["paths"]["/v1/boxes/{box_id}"] = {"get": get | {"x-letta-repeat": "always"}}
+    data["paths"]["/v1/boxes/{box_id}"] = {"get": get | {"x-letta-idempotency": "always"}}
     event = ref("StreamEvent")
     behind = takes(obj(run_id=STRING, starting_after={"type": "integer"})) | {"required": False}
     stream = operation("boxes.events.stream", tags=["boxes.events"], parameters=[id_], requestBody=behind)
@@ -156,16 +156,16 @@ def with_boxes() -> dict[str, Any]:
         "post": stream
         | {
             "responses": {"200": {"description": "events", "content": {"text/event-stream": {"schema": event}}}},
-            "x-letta-stream": {"event": event["$ref"], "end": "[DONE]", "resume": "boxes.events.stream"},
+            "x-letta-streaming": {"event": event["$ref"], "end": "[DONE]", "resume": "boxes.events.stream"},
         }
     }
     live = takes(obj(live={"type": "boolean"})) | {"required": False}
     watch = operation("boxes.watch", tags=["boxes"], parameters=[id_], requestBody=live, responses=answers(ref("Box")))
-    watch["x-letta-repeat"] = "always"
+    watch["x-letta-idempotency"] = "always"
     watch["responses"]["200"]["content"]["text/event-stream"] = {"schema": event}
     facts = {"event": event["$ref"], "switch": "live", "default": False, "end": "[DONE]"}
     data["paths"]["/v1/boxes/{box_id}/watch"] = {
-        "post": watch | {"x-letta-stream": {**facts, "resume": "boxes.events.stream"}}
+        "post": watch | {"x-letta-streaming": {**facts, "resume": "boxes.events.stream"}}
     }
     return data
 
@@ -247,7 +247,7 @@ def test_new_operations_are_methods_of_both_clients(tree: Path, address: str) ->
     assert json.loads(done.stdout) == [side, side]
 
 
-@pytest.mark.proof
+@pytest.mark.stress
 @pytest.mark.parametrize("tool", ["mypy", "pyright"])
 def test_new_operations_are_typed(tool: str, tree: Path) -> None:
     """Strict type checkers know the types of the arguments, items, events and raw responses of new operations."""

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from codegen.faults import SpecError
+from codegen.errors import SpecError
 from codegen.pipeline import read
 from tests.codegen.building import (
     NULL,
@@ -23,13 +23,13 @@ from tests.codegen.building import (
     make,
     obj,
     operation,
-    proof_in_full,
     ref,
+    stress_in_full,
     tagged,
     takes,
 )
 from tests.codegen.features import CAT, DATED, DOG
-from tests.proof.figures import FULL, figure
+from tests.stress.figures import FULL, figure
 
 COMPONENTS: dict[str, Schema] = {
     "Text": STRING,
@@ -129,12 +129,12 @@ def test_accepted_parameter_resolves_every_annotation(every: tuple[Path, dict[st
     figure("parameters of every kind", f"{len(taken)} combinations taken and imported")
 
 
-@proof_in_full
+@stress_in_full
 @pytest.mark.parametrize("tool", ["mypy", "pyright"])
 def test_accepted_parameter_passes_strict_checker(tool: str, every: tuple[Path, dict[str, dict[str, Any]]]) -> None:
     """Status 0 means that both type checkers, strict, find nothing."""
     if not FULL:
-        pytest.skip("takes long: with LETTA_PROOF=full only")
+        pytest.skip("takes long: with LETTA_STRESS=full only")
     package, taken = every
     figure(f"{tool}, strict, on {len(taken)} parameters", checked(tool, package.parent))
 

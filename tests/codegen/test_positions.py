@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from codegen.faults import SpecError
+from codegen.errors import SpecError
 from codegen.pipeline import read
-from tests.codegen.building import imported, make, proof_in_full
+from tests.codegen.building import imported, make, stress_in_full
 from tests.codegen.examples import run_everything
 from tests.codegen.hostile import HOSTILE
 from tests.codegen.positions import Position, named, positions, whole_document, with_text
 from tests.codegen.test_hostile import harmless
-from tests.proof.figures import FULL, figure
+from tests.stress.figures import FULL, figure
 
 Texts = list[tuple[Position, str]]
 
@@ -76,7 +76,7 @@ def test_whole_document_runs_with_plain_names(tmp_path: Path) -> None:
         assert run_everything(WHOLE, api) >= 15
 
 
-@proof_in_full
+@stress_in_full
 @pytest.mark.parametrize("number", ROUNDS)
 def test_hostile_text_in_any_position_neither_runs_nor_breaks(number: int, tmp_path: Path) -> None:
     """What is taken is text: the package is harmless, and all that it reads comes back as it was."""

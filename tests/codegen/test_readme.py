@@ -16,8 +16,8 @@ from ruff import find_ruff_bin  # type: ignore[import-untyped]  # it ships no ty
 from codegen.__main__ import main, make_parser
 from codegen.pipeline import ROOT, SPEC
 from letta_ext.testing import EmbeddedServer
-from tests.codegen.building import proof_in_full
-from tests.proof.figures import FULL, figure
+from tests.codegen.building import stress_in_full
+from tests.stress.figures import FULL, figure
 
 README = ROOT / "codegen" / "README.md"
 BLOCK = re.compile(r'```python title="([^"]+)"\n(.*?)```\n', re.DOTALL)
@@ -63,10 +63,10 @@ def test_our_excerpts_are_what_is_generated() -> None:
     assert README.read_text(encoding="utf-8") == text
 
 
-@proof_in_full
+@stress_in_full
 def test_stock_excerpts_are_what_the_stock_generator_emits(tmp_path: Path) -> None:
     if not FULL:
-        pytest.skip("runs the stock generator: with LETTA_PROOF=full only")
+        pytest.skip("runs the stock generator: with LETTA_STRESS=full only")
     text = README.read_text(encoding="utf-8")
     out = tmp_path / "stock"
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none"]
@@ -126,7 +126,7 @@ def test_service_reads_events_in_four_lines(name: str, service: Path) -> None:
         assert len(done.stdout.split()) >= 3
 
 
-@proof_in_full
+@stress_in_full
 @pytest.mark.parametrize("tool", ["mypy", "pyright"])
 def test_service_passes_strict_type_checkers(tool: str, service: Path) -> None:
     """The type of an event is known without an annotation."""

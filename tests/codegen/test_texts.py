@@ -23,13 +23,13 @@ from tests.codegen.building import (
     make,
     obj,
     operation,
-    proof_in_full,
     ref,
+    stress_in_full,
     tagged,
 )
 from tests.codegen.features import DATED, INSTANT, Feature
 from tests.codegen.found import ALL
-from tests.proof.figures import FULL
+from tests.stress.figures import FULL
 
 WITHOUT = sys.modules.get("msgspec", json) is None
 ODD_TEXTS = ['a"b', "a\\b", "\n", "\x00", "é", "🦆", "", "a b", "$source$", "none", "'", "{", "null", "1"]
@@ -83,7 +83,10 @@ ODD: dict[str, Feature] = {
             {
                 "Leaf": LEAF,
                 "Parts": obj(USED, **dict.fromkeys(USED.split(), ref("Leaf"))),
-                **{name: obj("", a=ref("Parts")) for name in ("Raw", "RAW", "Struct", "Texts", "NO_JSON", "MAKERS")},
+                **{
+                    name: obj("", a=ref("Parts"))
+                    for name in ("Raw", "RAW", "Struct", "Texts", "NO_JSON", "STRUCT_DECODERS")
+                },
             }
         ),
         {"Parts": [dict.fromkeys(USED.split(), A_LEAF)]},
@@ -171,7 +174,7 @@ def readers(api: ModuleType, data: dict[str, Any], component: str) -> tuple[Any,
         return model.from_json, model.from_dict
     module = library.unions[component].module
     union = vars(sys.modules[f"{api.__name__}.unions.{module}"])
-    return union.get(f"read_{module}"), union[f"decode_{module}"]
+    return union.get(f"{module}_from_json"), union[f"{module}_from_dict"]
 
 
 def outcome(decoding: Any, of: Callable[[Any], Any], given: Any) -> Any:
@@ -198,7 +201,7 @@ def test_text_is_read_as_parsed_json_is(name: str, tmp_path: Path) -> None:
     package, _ = make(feature.data, tmp_path)
     with imported(package) as api:
         library = read(feature.data).library
-        decoding = sys.modules[f"{api.__name__}.decoding"]
+        decoding = sys.modules[f"{api.__name__}.model"]
         for component, values in feature.values.items():
             if component not in {*library.models, *library.unions}:
                 continue  # it goes by another name
@@ -224,7 +227,7 @@ def test_what_the_parser_cannot_take_is_tried_once(tmp_path: Path, monkeypatch: 
         document({"Thing": key}, {"/t": {"get": operation(responses=answers(some(ref("Thing"))))}}), tmp_path
     )
     with imported(package) as api:
-        monkeypatch.setattr(sys.modules[f"{api.__name__}.parts"].msgspec, "defstruct", count)
+        monkeypatch.setattr(sys.modules[f"{api.__name__}.structs"].msgspec, "defstruct", count)
         read_response = sys.modules[f"{api.__name__}.api.things.things_get"].read_response
         thing = api.models.Thing
         for _ in range(3):
@@ -245,7 +248,7 @@ def test_a_union_of_events_is_not_called_like_what_decodes(name: str, tmp_path: 
         "things.send",
         requestBody=body,
         responses={"200": {"description": "ok", "content": content}},
-        **{"x-letta-stream": facts | {"resume": "things.send"}},
+        **{"x-letta-streaming": facts | {"resume": "things.send"}},
     )
     schemas = {"Leaf": LEAF, "A": obj("kind", kind=const("a")), name: tagged("kind", a="A")}
     package, _ = make(document(schemas, {"/send": {"post": send}}), tmp_path)
@@ -253,16 +256,16 @@ def test_a_union_of_events_is_not_called_like_what_decodes(name: str, tmp_path: 
         module = sys.modules[f"{api.__name__}.api.things.things_send"]
         for answer in ("[]", f"[{json.dumps(A_LEAF)}, 5]", "5"):
             given = json.loads(answer)
-            decoding = sys.modules[f"{api.__name__}.decoding"]
+            decoding = sys.modules[f"{api.__name__}.model"]
             assert outcome(decoding, module.read_response, answer) == outcome(decoding, module.decode_response, given)
         assert module.read_event('{"kind": "a"}').kind == "a"
 
 
-@proof_in_full
+@stress_in_full
 @pytest.mark.parametrize("tool", ["mypy", "pyright"])
 def test_these_too_pass_the_strict_type_checkers(tool: str, tmp_path: Path) -> None:
     if not FULL:
-        pytest.skip("takes long: with LETTA_PROOF=full only")
+        pytest.skip("takes long: with LETTA_STRESS=full only")
     unions = {"A": obj("kind", kind=const("a")), "One": tagged("kind", a="A")}
     answer = {"/one": {"get": operation(responses=answers(ref("One")))}}
     instants = obj("", **{f"AT{n}": or_null(DATED) for n in range(60)}, LONG=by_key(or_null(some(or_null(DATED)))))

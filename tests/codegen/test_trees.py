@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from codegen.__main__ import main
+from codegen.atomic_replace import TEMPORARY
 from codegen.pipeline import ROOT, drift, generate
-from codegen.swap import TEMPORARY
 from codegen.vendor import vendor
 from tests.codegen.building import STRING, contents, document, obj
 from tests.codegen.trees import (
@@ -24,9 +24,9 @@ from tests.codegen.trees import (
     COMMANDS,
     DIFFERS,
     DONE,
+    FALLBACK_ERRORS,
     GENERATE,
     OTHER_FILE_SYSTEM,
-    REFUSED,
     TREES,
     VENDOR,
     VENDOR_CHECK,
@@ -131,7 +131,7 @@ def test_command_on_a_tree_ends_with_its_status_and_loses_no_file(
     status, message = tree.outcome(command)
     assert (found, message in told) == (status, True), told
     assert "Traceback" not in told
-    if "check" in command or status == REFUSED:
+    if "check" in command or status == FALLBACK_ERRORS:
         assert snapshot(place.root) == before
     else:
         assert sorted(path.name for path in place.package.parent.iterdir()) == ["acme"]
@@ -195,7 +195,7 @@ def test_folder_that_must_not_be_replaced_is_refused(
     """Neither the root, home and current folders nor the checkout are ever replaced."""
     spec = tmp_path / "openapi.json"
     spec.write_text(json.dumps(document()))
-    assert main(arguments(command, Place(tmp_path, place, spec))) == REFUSED
+    assert main(arguments(command, Place(tmp_path, place, spec))) == FALLBACK_ERRORS
     assert "Give another folder" in capsys.readouterr().err
 
 
@@ -205,7 +205,7 @@ def test_package_name_that_cannot_be_imported_is_refused(
 ) -> None:
     """Keywords, names of Python's own, and names whose file Python would not look for make no package."""
     given = ["vendor", str(tmp_path / "x"), "--source", str(origin / "made"), "--package", name]
-    assert main(given) == REFUSED
+    assert main(given) == FALLBACK_ERRORS
     assert "is no dotted package name" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -213,7 +213,7 @@ def test_package_name_that_cannot_be_imported_is_refused(
 def test_package_beside_a_module_of_its_name_is_refused(origin: Path, tmp_path: Path) -> None:
     """A folder `x` would hide the module `x.py`."""
     (tmp_path / "x.py").write_text("")
-    assert main(["vendor", str(tmp_path), "--source", str(origin / "made"), "--package", "x"]) == REFUSED
+    assert main(["vendor", str(tmp_path), "--source", str(origin / "made"), "--package", "x"]) == FALLBACK_ERRORS
 
 
 def test_package_is_not_copied_over_itself_or_into_itself(origin: Path, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_package_is_not_copied_over_itself_or_into_itself(origin: Path, tmp_path
     shutil.copytree(origin / "made", tmp_path / "made")
     before = snapshot(tmp_path)
     for dest, package in ((tmp_path / "made", "x"), (tmp_path, "made")):
-        assert main(["vendor", str(dest), "--source", str(tmp_path / "made"), "--package", package]) == REFUSED
+        assert main(["vendor", str(dest), "--source", str(tmp_path / "made"), "--package", package]) == FALLBACK_ERRORS
         assert snapshot(tmp_path) == before
 
 
@@ -232,7 +232,7 @@ def test_manifest_that_names_files_elsewhere_is_refused(origin: Path, tmp_path: 
         manifest = json.loads((tmp_path / "made" / "manifest.json").read_text())
         manifest["files"][name] = "0" * 64
         (tmp_path / "made" / "manifest.json").write_text(json.dumps(manifest))
-        assert main(["vendor", str(tmp_path / "x"), "--source", str(tmp_path / "made")]) == REFUSED
+        assert main(["vendor", str(tmp_path / "x"), "--source", str(tmp_path / "made")]) == FALLBACK_ERRORS
     assert not (tmp_path / "x").exists()
 
 
@@ -240,7 +240,7 @@ def test_folders_made_for_nothing_are_removed(origin: Path, tmp_path: Path) -> N
     """A run that fails leaves none of the folders that it made above the place."""
     place = Place(tmp_path, tmp_path / "a" / "b" / "api", origin / "openapi.json")
     tree = TREES["a full disk"]
-    assert run(tree, arguments(GENERATE, place), place)[0] == REFUSED
+    assert run(tree, arguments(GENERATE, place), place)[0] == FALLBACK_ERRORS
     assert list(tmp_path.iterdir()) == []
 
 
@@ -264,7 +264,7 @@ def test_fault_of_the_generator_itself_is_no_difference(
     """Status 1 means that files differ; Python's own status of an exception would say the same."""
     monkeypatch.setattr("codegen.pipeline.drift", lambda *_, **__: 1 // 0)
     place = prepared(TREES["as it was made"], CHECK, origin, tmp_path)
-    assert main(arguments(CHECK, place)) == REFUSED
+    assert main(arguments(CHECK, place)) == FALLBACK_ERRORS
     assert "this is a fault of the generator" in capsys.readouterr().err
 
 
@@ -273,7 +273,7 @@ def test_wrong_command_line_is_no_difference(given: list[str]) -> None:
     """Usage errors end with status 2."""
     with pytest.raises(SystemExit) as caught:
         main(given)
-    assert caught.value.code == REFUSED
+    assert caught.value.code == FALLBACK_ERRORS
 
 
 def test_check_takes_what_generate_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -283,7 +283,7 @@ def test_check_takes_what_generate_left_out(tmp_path: Path, capsys: pytest.Captu
     place = Place(tmp_path, tmp_path / "api", spec)
     assert main([*arguments(GENERATE, place), "--lenient"]) == DONE
     assert main([*arguments(CHECK, place), "--lenient"]) == DONE
-    assert main(arguments(CHECK, place)) == REFUSED
+    assert main(arguments(CHECK, place)) == FALLBACK_ERRORS
     (place.package / "types.py").write_text("")
     assert main([*arguments(CHECK, place), "--lenient"]) == DIFFERS
 

@@ -16,7 +16,7 @@ import pytest
 
 from codegen.__main__ import main
 from codegen.pipeline import OUT
-from tests.codegen.building import proof_in_full
+from tests.codegen.building import stress_in_full
 
 PACKAGE = "acme.clients.letta"
 STEP = {"id": "step-1", "status": "success"}
@@ -104,7 +104,7 @@ def test_it_needs_attrs_and_httpx_and_nothing_else(service: Path) -> None:
     assert needed - sys.stdlib_module_names == {"attrs", "httpx"}
 
 
-@proof_in_full
+@stress_in_full
 def test_it_passes_the_type_checker_there(service: Path) -> None:
     pytest.importorskip("mypy")
     done = run(service, "-m", "mypy", "--strict", "--no-incremental", "--explicit-package-bases", "--config-file=", ".")

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from attrs import frozen
 
-from codegen.tools import pinned_tools
+from codegen.toolchain import pinned_tools
 
 GENERATE, GENERATE_FORCE, CHECK = "generate", "generate --force", "check"
 VENDOR, VENDOR_FORCE, VENDOR_CHECK = "vendor", "vendor --force", "vendor --check"
 COMMANDS = (GENERATE, GENERATE_FORCE, CHECK, VENDOR, VENDOR_FORCE, VENDOR_CHECK)
 
-DONE, DIFFERS, REFUSED = 0, 1, 2
+DONE, DIFFERS, FALLBACK_ERRORS = 0, 1, 2
 Outcome = tuple[int, str]
 """The exit status of a command, and words of its message."""
 
@@ -62,16 +62,19 @@ class Tree:
 def refused(message: str, *, forced: bool = False, checks: tuple[Outcome, Outcome]) -> dict[str, Outcome]:
     """A state in which files would be lost; `forced` says whether --force allows that."""
     return {
-        GENERATE: (REFUSED, message),
-        GENERATE_FORCE: (DONE, "made") if forced else (REFUSED, message),
+        GENERATE: (FALLBACK_ERRORS, message),
+        GENERATE_FORCE: (DONE, "made") if forced else (FALLBACK_ERRORS, message),
         CHECK: checks[0],
-        VENDOR: (REFUSED, message),
-        VENDOR_FORCE: (DONE, "copied") if forced else (REFUSED, message),
+        VENDOR: (FALLBACK_ERRORS, message),
+        VENDOR_FORCE: (DONE, "copied") if forced else (FALLBACK_ERRORS, message),
         VENDOR_CHECK: checks[1],
     }
 
 
-ABSENT: dict[str, Outcome] = {CHECK: (REFUSED, "there is no package at"), VENDOR_CHECK: (REFUSED, "holds 0 copies")}
+ABSENT: dict[str, Outcome] = {
+    CHECK: (FALLBACK_ERRORS, "there is no package at"),
+    VENDOR_CHECK: (FALLBACK_ERRORS, "holds 0 copies"),
+}
 
 
 def nothing(place: Place) -> None:
@@ -239,8 +242,8 @@ TREES: dict[str, Tree] = {
         change_document,
         {
             CHECK: (DIFFERS, "models/more.py: missing"),
-            VENDOR: (REFUSED, "has changed since"),
-            VENDOR_FORCE: (REFUSED, "has changed since"),
+            VENDOR: (FALLBACK_ERRORS, "has changed since"),
+            VENDOR_FORCE: (FALLBACK_ERRORS, "has changed since"),
             VENDOR_CHECK: (DIFFERS, "has changed since"),
         },
     ),
@@ -249,14 +252,14 @@ TREES: dict[str, Tree] = {
         refused(
             "--force replaces them",
             forced=True,
-            checks=((DIFFERS, "manifest.json: differs"), (REFUSED, "holds no manifest that can be read")),
+            checks=((DIFFERS, "manifest.json: differs"), (FALLBACK_ERRORS, "holds no manifest that can be read")),
         ),
     ),
     "another folder": Tree(
         of_somebody_else,
         refused(
             "holds files that the generator did not make",
-            checks=((DIFFERS, "notes.txt: not made by the generator"), (REFUSED, "holds 0 copies")),
+            checks=((DIFFERS, "notes.txt: not made by the generator"), (FALLBACK_ERRORS, "holds 0 copies")),
         ),
     ),
     "a manifest of another tool": Tree(
@@ -265,24 +268,29 @@ TREES: dict[str, Tree] = {
             "holds files that the generator did not make",
             checks=(
                 (DIFFERS, "notes.txt: not made by the generator"),
-                (REFUSED, "is not the manifest of a generated package"),
+                (FALLBACK_ERRORS, "is not the manifest of a generated package"),
             ),
         ),
     ),
     "a file in its place": Tree(
-        file_there, refused("is a file. Give a folder", checks=((REFUSED, "no package at"), (REFUSED, "0 copies")))
+        file_there,
+        refused("is a file. Give a folder", checks=((FALLBACK_ERRORS, "no package at"), (FALLBACK_ERRORS, "0 copies"))),
     ),
     "a file above it": Tree(
-        file_above, refused("would be below it", checks=((REFUSED, "no package at"), (REFUSED, "0 copies")))
+        file_above,
+        refused("would be below it", checks=((FALLBACK_ERRORS, "no package at"), (FALLBACK_ERRORS, "0 copies"))),
     ),
     "behind a link": Tree(behind_link, {}),
     "behind a dangling link": Tree(dangling, ABSENT),
     "behind a link to itself": Tree(
-        circular, refused("leads to itself", checks=((REFUSED, "no package at"), (REFUSED, "0 copies")))
+        circular, refused("leads to itself", checks=((FALLBACK_ERRORS, "no package at"), (FALLBACK_ERRORS, "0 copies")))
     ),
     "inside another package": Tree(
         inside_another,
-        refused("is inside the generated package", checks=((REFUSED, "no package at"), (REFUSED, "0 copies"))),
+        refused(
+            "is inside the generated package",
+            checks=((FALLBACK_ERRORS, "no package at"), (FALLBACK_ERRORS, "0 copies")),
+        ),
     ),
     "the current folder": Tree(
         nothing, refused("is or contains the current folder", checks=((DONE, ""), (DONE, ""))), cwd=lambda p: p.package
@@ -299,15 +307,17 @@ TREES: dict[str, Tree] = {
     ),
     "read-only": Tree(read_only, refused("is read-only", checks=((DONE, ""), (DONE, ""))), wrapper=as_nobody),
     "a full disk": Tree(
-        nothing, refused("File too large", checks=((REFUSED, "File too large"), (DONE, ""))), wrapper=without_space
+        nothing,
+        refused("File too large", checks=((FALLBACK_ERRORS, "File too large"), (DONE, ""))),
+        wrapper=without_space,
     ),
     "a killed run beside it": Tree(left_over, {}),
     "a run killed between two renames": Tree(between, ABSENT),
     "another version of a tool": Tree(
-        nothing, dict.fromkeys((GENERATE, GENERATE_FORCE, CHECK), (REFUSED, WRONG_TOOL)), env=other_version
+        nothing, dict.fromkeys((GENERATE, GENERATE_FORCE, CHECK), (FALLBACK_ERRORS, WRONG_TOOL)), env=other_version
     ),
     "the tools not installed": Tree(
-        nothing, dict.fromkeys((GENERATE, GENERATE_FORCE, CHECK), (REFUSED, NO_TOOL)), env=without_extra
+        nothing, dict.fromkeys((GENERATE, GENERATE_FORCE, CHECK), (FALLBACK_ERRORS, NO_TOOL)), env=without_extra
     ),
 }
 

@@ -11,22 +11,22 @@ import pytest
 
 from letta_ext.testing import EmbeddedServer, State, TickingClock, build
 
-from ..proof.figures import FULL
-from ..tools.turns import Side
-from .world import ACTIONS, Room, World, identity, perhaps
+from ..stress.figures import FULL
+from ..tools.turns import ClientDriver
+from .simulation import ACTIONS, FollowSimulation, StopAfter, identity, perhaps
 
-pytestmark = pytest.mark.proof
+pytestmark = pytest.mark.stress
 
 SEEDS: Final = range(300 if FULL else 5)
 TICKS: Final = [timedelta(milliseconds=1), timedelta(milliseconds=300), timedelta(seconds=2)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_is_lost_and_nothing_comes_twice(side: Side, seed: int) -> None:
+def test_nothing_is_lost_and_nothing_comes_twice(side: ClientDriver, seed: int) -> None:
     chance = random.Random(seed)
     state = State(clock=TickingClock(tick=chance.choice(TICKS)), order_relative_cursors=chance.random() < 0.2)
     with EmbeddedServer(build(state=state)) as server:
-        world = World(
+        world = FollowSimulation(
             server,
             side,
             *map(perhaps, chance.choices(ACTIONS, k=chance.randrange(2, 12))),
@@ -53,7 +53,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(side: Side, seed: int) -> None:
         world.between = between
         found: list[Any] = []
         while True:
-            some, fault = side.drain(follow, Room(chance.randrange(9)))
+            some, fault = side.drain(follow, StopAfter(chance.randrange(9)))
             assert fault is None
             found += some
             if not some and not world.plan:

@@ -15,28 +15,28 @@ from letta_ext import APIConnectionError, NotFoundError
 from letta_ext.errors import ListChangedError
 from letta_ext.testing import EmbeddedServer, State, TickingClock, build
 
-from ..ext.helpers import CONVERSATION
-from ..live.proxy import LOST, Fault, proxied
-from ..tools.turns import Side
-from .world import Room, World, begin, compact, identity, nothing, text_of, write, write_at_once
+from ..client.helpers import CONVERSATION
+from ..integration.proxy import LOST, Fault, proxied
+from ..tools.turns import ClientDriver
+from .simulation import FollowSimulation, StopAfter, begin, compact, identity, nothing, text_of, write, write_at_once
 
 
 @pytest.fixture
-def world(server: EmbeddedServer, side: Side) -> Iterator[World]:
-    made = World(server, side)
+def world(server: EmbeddedServer, side: ClientDriver) -> Iterator[FollowSimulation]:
+    made = FollowSimulation(server, side)
     yield made
     made.close()
 
 
 @pytest.fixture(params=[False, True], ids=["conversation", "agent"])
-def either(request: pytest.FixtureRequest, server: EmbeddedServer, side: Side) -> Iterator[World]:
+def either(request: pytest.FixtureRequest, server: EmbeddedServer, side: ClientDriver) -> Iterator[FollowSimulation]:
     """In a conversation, or in an agent's own."""
-    made = World(server, side, direct=request.param)
+    made = FollowSimulation(server, side, direct=request.param)
     yield made
     made.close()
 
 
-def check(world: World, found: list[Any], before: set[Any] = frozenset()) -> None:  # type: ignore[assignment]  # a frozen set does for none
+def check(world: FollowSimulation, found: list[Any], before: set[Any] = frozenset()) -> None:  # type: ignore[assignment]  # a frozen set does for none
     """That everything was found that was not there before, once, and in the order of time."""
     identities = list(map(identity, found))
     assert len(identities) == len(set(identities))
@@ -45,7 +45,7 @@ def check(world: World, found: list[Any], before: set[Any] = frozenset()) -> Non
     assert dates == sorted(dates)
 
 
-def test_from_the_start_and_on(either: World) -> None:
+def test_from_the_start_and_on(either: FollowSimulation) -> None:
     write("first")(either)
     either.plan = [write("second"), nothing, write("third")]
     found = either.side.items(either.follow(from_start=True))
@@ -54,7 +54,7 @@ def test_from_the_start_and_on(either: World) -> None:
     assert texts == ["first", "second", "third"]
 
 
-def test_only_what_is_new(either: World) -> None:
+def test_only_what_is_new(either: FollowSimulation) -> None:
     write("old")(either)
     before = either.said()
     either.plan = [nothing, write("new"), write_at_once]
@@ -63,14 +63,14 @@ def test_only_what_is_new(either: World) -> None:
     assert text_of(found[0]) == "new"
 
 
-def test_a_conversation_that_is_empty_at_first(either: World) -> None:
+def test_a_conversation_that_is_empty_at_first(either: FollowSimulation) -> None:
     before = either.said()
     either.plan = [write("hello")]
     check(either, either.side.items(either.follow()), before)
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-def test_behind_a_message(either: World, *, compacted: bool) -> None:
+def test_behind_a_message(either: FollowSimulation, *, compacted: bool) -> None:
     for text in ("a", "b", "c"):
         write(text)(either)
     stored = either.everything()
@@ -85,14 +85,14 @@ def test_behind_a_message(either: World, *, compacted: bool) -> None:
         assert len(found) == len(behind) + compacted  # the summary
 
 
-def test_until(world: World) -> None:
+def test_until(world: FollowSimulation) -> None:
     world.plan = [write("a"), write("stop"), write("never")]
     found = world.side.items(world.follow(until=lambda message: text_of(message) == "stop"))
     assert text_of(found[-1]) == "stop"
     assert len(world.plan) == 1
 
 
-def test_leaving_and_going_on(either: World) -> None:
+def test_leaving_and_going_on(either: FollowSimulation) -> None:
     """Each loop takes one message; a new loop over the same follower goes on."""
     either.plan = [write("CALL get_time get_weather"), write("REASON LONG 2"), compact("all"), write("last")]
     before = either.said()
@@ -107,7 +107,7 @@ def test_leaving_and_going_on(either: World) -> None:
     check(either, found, before)
 
 
-def test_going_on_from_a_cursor_behind_each_message(either: World) -> None:
+def test_going_on_from_a_cursor_behind_each_message(either: FollowSimulation) -> None:
     """Each loop takes one message, and the next follower knows the cursor only."""
     write("old")(either)
     either.plan = [write("CALL get_time get_weather"), write("REASON LONG 2"), compact("all"), write("last")]
@@ -135,7 +135,7 @@ with Letta(base_url=base_url) as client:
 """
 
 
-def test_going_on_in_another_process(world: World) -> None:
+def test_going_on_in_another_process(world: FollowSimulation) -> None:
     world.plan = [write("one")]
     follow = world.follow()
     world.side.items(follow)
@@ -156,7 +156,7 @@ def test_going_on_in_another_process(world: World) -> None:
     assert len(found) == len(world.said() - before)
 
 
-def test_two_writers(either: World) -> None:
+def test_two_writers(either: FollowSimulation) -> None:
     before = either.said()
     either.plan = [
         write("foreground"),
@@ -168,7 +168,7 @@ def test_two_writers(either: World) -> None:
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.002])
-def test_a_run_that_is_active_at_the_start(either: World, delay: float) -> None:
+def test_a_run_that_is_active_at_the_start(either: FollowSimulation, delay: float) -> None:
     either.server.state.delay = delay
     before = either.said()
     begin("CALL get_time get_weather", stream_tokens=True)(either)
@@ -179,7 +179,7 @@ def test_a_run_that_is_active_at_the_start(either: World, delay: float) -> None:
     assert len(found) == len(either.said()) > len(before) + 3
 
 
-def test_while_a_run_is_active_its_stream_is_read_instead_of_asking(world: World) -> None:
+def test_while_a_run_is_active_its_stream_is_read_instead_of_asking(world: FollowSimulation) -> None:
     world.server.state.delay = 0.002
     begin("LONG 60", stream_tokens=True)(world)
     found = world.side.items(
@@ -200,10 +200,10 @@ def test_while_a_run_is_active_its_stream_is_read_instead_of_asking(world: World
         [Fault(), Fault(), Fault(), Fault(answer=900), Fault(answer=300), LOST],
     ],
 )
-def test_connections_that_break(server: EmbeddedServer, side: Side, faults: list[Fault]) -> None:
+def test_connections_that_break(server: EmbeddedServer, side: ClientDriver, faults: list[Fault]) -> None:
     server.state.delay = 0.001
     with proxied(server.base_url) as proxy:
-        world = World(server, side, base_url=proxy.base_url)
+        world = FollowSimulation(server, side, base_url=proxy.base_url)
         before = world.said()
         begin("CALL get_time", stream_tokens=True)(world)
         # Where a cut keeps the follower from the run's stream, it sleeps while the run goes on.
@@ -215,7 +215,7 @@ def test_connections_that_break(server: EmbeddedServer, side: Side, faults: list
         world.close()
 
 
-def test_a_server_that_is_gone_raises_and_the_cursor_goes_on(world: World) -> None:
+def test_a_server_that_is_gone_raises_and_the_cursor_goes_on(world: FollowSimulation) -> None:
     world.plan = [write("a")]
     follow = world.follow()
     world.side.items(follow)
@@ -228,7 +228,7 @@ def test_a_server_that_is_gone_raises_and_the_cursor_goes_on(world: World) -> No
     check(world, world.side.items(world.follow(after=cursor)), before)
 
 
-def test_looks_are_few_where_nothing_happens(world: World) -> None:
+def test_looks_are_few_where_nothing_happens(world: FollowSimulation) -> None:
     world.plan = [nothing] * 20
     assert world.side.items(world.follow(interval=1.0, max_interval=15.0)) == []
     assert world.slept[:4] == [1.0, 1.5, 2.25, 3.375]
@@ -238,13 +238,13 @@ def test_looks_are_few_where_nothing_happens(world: World) -> None:
     assert len(world.requests) <= 2 * (len(world.slept) + 1) + 2
 
 
-def test_looks_come_sooner_when_something_happened(world: World) -> None:
+def test_looks_come_sooner_when_something_happened(world: FollowSimulation) -> None:
     world.plan = [*[nothing] * 6, write("a"), nothing]
     world.side.items(world.follow())
     assert world.slept[6] > world.slept[7] == 1.0
 
 
-def test_it_ends_in_time(world: World) -> None:
+def test_it_ends_in_time(world: FollowSimulation) -> None:
     write("a")(world)
     assert world.side.items(world.follow(timeout=0)) == []
     assert world.slept == []
@@ -256,7 +256,7 @@ def test_it_ends_in_time(world: World) -> None:
     assert world.now - begun == 60
 
 
-def test_a_server_that_does_not_tell_the_context(world: World) -> None:
+def test_a_server_that_does_not_tell_the_context(world: FollowSimulation) -> None:
     routes = world.server.app.router.routes
     path = "/v1/conversations/{conversation_id}"
     routes[:] = [route for route in routes if getattr(route, "path", "") != path]
@@ -265,14 +265,14 @@ def test_a_server_that_does_not_tell_the_context(world: World) -> None:
     check(world, world.side.items(world.follow()), before)
 
 
-def test_cursors_that_follow_the_order(either: World) -> None:
+def test_cursors_that_follow_the_order(either: FollowSimulation) -> None:
     either.server.state.order_relative_cursors = True
     write("old")(either)
     either.plan = [write("a"), compact("all"), write("b")]
     check(either, either.side.items(either.follow(from_start=True)))
 
 
-def test_a_long_history(world: World) -> None:
+def test_a_long_history(world: FollowSimulation) -> None:
     for _ in range(70):
         write_at_once(world)
     compact("all")(world)
@@ -299,14 +299,14 @@ def test_a_long_history(world: World) -> None:
     ],
 )
 def test_what_is_refused_before_anything_is_sent(
-    world: World, arguments: dict[str, Any], fault: type[Exception], message: str
+    world: FollowSimulation, arguments: dict[str, Any], fault: type[Exception], message: str
 ) -> None:
     with pytest.raises(fault, match=message):
         world.follow(**arguments)
     assert world.requests == []
 
 
-def test_what_is_not_there(world: World) -> None:
+def test_what_is_not_there(world: FollowSimulation) -> None:
     with pytest.raises(ListChangedError, match="is none of the messages of this conversation"):
         world.side.items(world.follow(after="message-123e4567-e89b-42d3-8456-426614174000"))
     world.conversation = CONVERSATION
@@ -314,16 +314,16 @@ def test_what_is_not_there(world: World) -> None:
         world.side.items(world.follow(from_start=True))
 
 
-def test_it_says_what_it_is(world: World) -> None:
+def test_it_says_what_it_is(world: FollowSimulation) -> None:
     assert repr(world.follow()) in (f"Follow('{world.conversation}')", f"AsyncFollow('{world.conversation}')")
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
-def test_messages_that_a_compaction_put_out_of_order_come_in_the_order_of_time(side: Side, size: int) -> None:
+def test_messages_that_a_compaction_put_out_of_order_come_in_the_order_of_time(side: ClientDriver, size: int) -> None:
     """A cursor between two messages that left the context unseen is not later than one that still has to come."""
     state = State(clock=TickingClock(tick=timedelta(seconds=2)))
     with EmbeddedServer(build(state=state)) as server:
-        world = World(server, side)
+        world = FollowSimulation(server, side)
         follow = world.follow(from_start=True)
         found = side.items(follow)
         for action in (write_at_once, compact("all"), write("hi"), compact("all"), write("LONG 3", stream_tokens=True)):
@@ -331,7 +331,7 @@ def test_messages_that_a_compaction_put_out_of_order_come_in_the_order_of_time(s
         while True:
             follow = world.follow(after=json.loads(json.dumps(follow.cursor)))
             world.now = 0.0
-            some, fault = side.drain(follow, Room(size))
+            some, fault = side.drain(follow, StopAfter(size))
             assert fault is None
             if not some:
                 break

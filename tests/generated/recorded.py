@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from letta_api.operations import OPERATIONS
 
-RECORDINGS = Path(__file__).parents[1] / "recordings"
+RECORDINGS = Path(__file__).parents[1] / "fixtures" / "recordings"
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?")
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from letta_api.models import AssistantMessage, TextContent, ToolCall, ToolCallMessage
-from letta_api.unions import UnknownMessage, decode_message
+from letta_api.unions import UnknownMessage, message_from_dict
 
 DATA = {"id": "message-1", "message_type": "assistant_message", "date": "2026-01-01T00:00:00+00:00", "content": "hi"}
 DATE = "datetime.datetime(2026, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)"
@@ -15,22 +15,22 @@ DATE = "datetime.datetime(2026, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)"
 
 def test_a_repr_shows_what_is_there() -> None:
     assert repr(TextContent(text="hi")) == "TextContent(text='hi', type='text')"
-    assert repr(decode_message(DATA)) == (
+    assert repr(message_from_dict(DATA)) == (
         f"AssistantMessage(id='message-1', content='hi', date={DATE}, message_type='assistant_message')"
     )
 
 
 @pytest.mark.parametrize("content", ["x" * 100_000, [{"type": "text", "text": "y" * 300}] * 5000])
 def test_a_repr_is_short(content: object) -> None:
-    message = decode_message({**DATA, "content": content})
+    message = message_from_dict({**DATA, "content": content})
     assert isinstance(message, AssistantMessage)
     assert len(repr(message)) < 1000
     assert message.to_dict()["content"] == content
-    assert len(repr(decode_message({"message_type": "new", "content": content}))) < 1000
+    assert len(repr(message_from_dict({"message_type": "new", "content": content}))) < 1000
 
 
 def test_a_notebook_shows_a_table_of_text() -> None:
-    message = decode_message({**DATA, "content": "<script>"})
+    message = message_from_dict({**DATA, "content": "<script>"})
     assert isinstance(message, AssistantMessage)
     table = message._repr_html_()
     assert table.startswith("<table><caption>AssistantMessage</caption><tr><th>id</th>")
@@ -39,7 +39,7 @@ def test_a_notebook_shows_a_table_of_text() -> None:
 
 
 def told(data: object) -> str:
-    match decode_message(data):
+    match message_from_dict(data):
         case AssistantMessage(content=str(text)):
             return text
         case ToolCallMessage(tool_call=ToolCall(name=name)):
@@ -60,9 +60,9 @@ def test_messages_are_matched_by_their_class() -> None:
 
 
 def test_equality_and_json() -> None:
-    one, two = decode_message(DATA), decode_message(json.loads(json.dumps(DATA)))
+    one, two = message_from_dict(DATA), message_from_dict(json.loads(json.dumps(DATA)))
     assert isinstance(one, AssistantMessage)
     assert one == two
     assert AssistantMessage.from_json(one.to_json()) == one
     assert one != TextContent(text="hi")
-    assert one != decode_message({**DATA, "content": "ho"})
+    assert one != message_from_dict({**DATA, "content": "ho"})

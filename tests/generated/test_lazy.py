@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from letta_api.lists import Lazy
+from letta_api.lazy_list import Lazy
 from letta_api.errors import DecodeError
 from letta_api.models import ChoiceLogprobs, LettaResponse, TokenLogprob, TopLogprob
 
-SENT = Path(__file__).parents[1] / "recordings" / "send_json.body"
+SENT = Path(__file__).parents[1] / "fixtures" / "recordings" / "send_json.body"
 
 
 def token(n: int, **changed: Any) -> dict[str, Any]:

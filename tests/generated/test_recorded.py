@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from letta_api.decoding import Model, Unknown, to_json_value
-from letta_api.unions import decode_error_detail_or_model_error, decode_stream_event
+from letta_api.model import Model, Unknown, to_json_value
+from letta_api.unions import error_detail_or_model_error_from_dict, stream_event_from_dict
 
 from .recorded import Recording, recordings, spelt_alike
 
 ANSWERED = [each for each in recordings() if each.status == 200]
 STREAMED = [each for each in ANSWERED if each.streamed]
-REFUSED = [each for each in recordings() if each.status >= 400]
+FALLBACK_ERRORS = [each for each in recordings() if each.status >= 400]
 
 CLASSES = {
     "ping": "LettaPing",
@@ -63,14 +63,14 @@ def test_the_recordings_hold_most_kinds_of_events() -> None:
     assert len(tags) >= 9, tags
 
 
-@pytest.mark.parametrize("recording", REFUSED, ids=lambda each: each.name)
+@pytest.mark.parametrize("recording", FALLBACK_ERRORS, ids=lambda each: each.name)
 def test_what_was_refused_is_given_back(recording: Recording) -> None:
     for value in recording.values:
         if recording.status == 409:
             continue  # its two forms have a model of their own
-        assert to_json_value(decode_error_detail_or_model_error(value)) == value
+        assert to_json_value(error_detail_or_model_error_from_dict(value)) == value
 
 
 def test_a_streamed_event_is_decoded_by_one_function() -> None:
     event = next(v for each in STREAMED for v in each.values if v["message_type"] == "assistant_message")
-    assert spelt_alike(to_json_value(decode_stream_event(event))) == spelt_alike(event)
+    assert spelt_alike(to_json_value(stream_event_from_dict(event))) == spelt_alike(event)

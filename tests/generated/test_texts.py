@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from letta_api import models, unions
-from letta_api.decoding import Model, Unknown
+from letta_api.model import Model, Unknown
 from letta_api.errors import DecodeError
-from letta_api.lists import Lazy
+from letta_api.lazy_list import Lazy
 from letta_api.models import AssistantMessage, ChoiceLogprobs
-from letta_api.parts import loads
+from letta_api.structs import loads
 
 from .recorded import Recording, recordings
 
@@ -48,7 +48,7 @@ def schemas() -> dict[str, Any]:
 
 
 MODELS = sorted(name for name in dir(models) if name in schemas())
-UNIONS = sorted(name.removeprefix("read_") for name in dir(unions) if name.startswith("read_"))
+UNIONS = sorted(name.removesuffix("_from_json") for name in dir(unions) if name.endswith("_from_json"))
 NAMES = {name.lower(): name for name in schemas()}
 
 
@@ -139,7 +139,7 @@ def test_a_model_reads_of_text_what_it_reads_of_a_mapping(data: st.DataObject) -
 @given(st.data())
 def test_a_union_reads_of_text_what_it_reads_of_a_mapping(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(UNIONS))
-    of_text, of_value = (getattr(unions, f"{verb}_{name}") for verb in ("read", "decode"))
+    of_text, of_value = (getattr(unions, f"{name}_from_{source}") for source in ("json", "dict"))
     text = text_of(data.draw, made(data.draw, schemas()[NAMES[name.replace("_", "")]]))
     assert outcome(of_text, text) == outcome(of_value, json.loads(text))
 
@@ -205,8 +205,8 @@ def test_odd_text_reads_alike(text: str) -> None:
     value = json.loads(text)
     pairs: list[tuple[Callable[[str | bytes], Any], Callable[[Any], Any]]] = [
         (AssistantMessage.from_json, AssistantMessage.from_dict),
-        (unions.read_message, unions.decode_message),
-        (unions.read_stream_event, unions.decode_stream_event),
+        (unions.message_from_json, unions.message_from_dict),
+        (unions.stream_event_from_json, unions.stream_event_from_dict),
     ]
     for of_text, of_value in pairs:
         assert outcome(of_text, text) == outcome(of_text, text.encode()) == outcome(of_value, value)
@@ -219,7 +219,7 @@ def test_a_byte_order_mark_is_passed_over() -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "nothing", '{"id": "m"} {}', b"\xff", b'{"id": "\xff"}', "[" * 200_000])
 def test_what_is_no_json_is_an_error_that_says_so(text: str | bytes) -> None:
-    for of_text in (AssistantMessage.from_json, unions.read_message, unions.read_stream_event):
+    for of_text in (AssistantMessage.from_json, unions.message_from_json, unions.stream_event_from_json):
         with pytest.raises(DecodeError, match="is not JSON"):
             of_text(text)
     with pytest.raises(ValueError, match=r"\S"):
@@ -272,10 +272,10 @@ def test_a_parser_whose_errors_are_no_value_errors() -> None:
             "parser.MsgspecError, parser.Raw, parser.defstruct = MsgspecError, bytes, lambda *_, **__: type('Parts', (), {})",
             "parser.json = types.SimpleNamespace(decode=refuse, Decoder=Decoder)",
             "sys.modules['msgspec'] = parser",
-            "from letta_api import models, parts, unions",
+            "from letta_api import models, structs, unions",
             f"text = {MESSAGE % ''!r}",
-            "assert parts.loads(text) == json.loads(text)",
-            "of_text = models.AssistantMessage.from_json(text), unions.read_message(text)",
+            "assert structs.loads(text) == json.loads(text)",
+            "of_text = models.AssistantMessage.from_json(text), unions.message_from_json(text)",
             "assert of_text == (models.AssistantMessage.from_dict(json.loads(text)),) * 2",
             "try: models.AssistantMessage.from_json('{')",
             "except ValueError as fault: assert 'is not JSON' in str(fault)",
@@ -380,9 +380,9 @@ def test_what_a_server_of_today_sends_is_not_read_the_long_way(monkeypatch: pyte
     def refuse(_: str | bytes) -> Any:
         raise AssertionError("read the long way")
 
-    monkeypatch.setattr("letta_api.parts.values_of", refuse)
-    monkeypatch.setattr("letta_api.compiling.values_of", refuse)
-    monkeypatch.setattr("letta_api.decoding.values_of", refuse)
+    monkeypatch.setattr("letta_api.structs.values_of", refuse)
+    monkeypatch.setattr("letta_api.compiled_readers.values_of", refuse)
+    monkeypatch.setattr("letta_api.model.values_of", refuse)
     for recording in ANSWERED:
         for value in recording.values:
             text = json.dumps(value)
@@ -401,7 +401,7 @@ def test_all_of_this_holds_without_msgspec() -> None:
     )
     here = Path(__file__).parent
     done = subprocess.run(
-        [sys.executable, "-c", run, str(here), str(here.parent / "ext" / "test_streams.py")],
+        [sys.executable, "-c", run, str(here), str(here.parent / "client" / "test_streams.py")],
         cwd=here.parents[1],
         capture_output=True,
         text=True,

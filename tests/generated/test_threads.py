@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("msgspec", reason="without it, no parsers are built")
 
-RECORDINGS: Final = Path(__file__).parents[1] / "recordings"
+RECORDINGS: Final = Path(__file__).parents[1] / "fixtures" / "recordings"
 
 READING: Final = """
 import sys, threading, time

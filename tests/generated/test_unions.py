@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from letta_api import unions
-from letta_api.decoding import Model, Unknown
+from letta_api.model import Model, Unknown
 from letta_api.errors import DecodeError
 from letta_api.models import (
     AssistantMessage,
@@ -29,11 +29,11 @@ from letta_api.unions import (
     UnknownContentPart,
     UnknownMessage,
     UnknownStreamEvent,
-    decode_assistant_message_content,
-    decode_message,
-    decode_stream_event,
-    decode_tool_call_message_tool_calls,
-    decode_tool_call_or_delta,
+    assistant_message_content_from_dict,
+    message_from_dict,
+    stream_event_from_dict,
+    tool_call_message_tool_calls_from_dict,
+    tool_call_or_delta_from_dict,
 )
 
 from .recorded import spelt_alike
@@ -69,7 +69,7 @@ JSON = st.recursive(
     ],
 )
 @pytest.mark.parametrize(
-    ("decode", "unknown"), [(decode_message, UnknownMessage), (decode_stream_event, UnknownStreamEvent)]
+    ("decode", "unknown"), [(message_from_dict, UnknownMessage), (stream_event_from_dict, UnknownStreamEvent)]
 )
 def test_what_is_unknown_or_malformed(decode: Any, unknown: type[Unknown], value: Any, reason: str) -> None:
     found = decode(value)
@@ -80,7 +80,7 @@ def test_what_is_unknown_or_malformed(decode: Any, unknown: type[Unknown], value
 
 
 def test_an_unknown_member_pickles_and_copies() -> None:
-    found = decode_message({"message_type": "hologram", "x": [1]})
+    found = message_from_dict({"message_type": "hologram", "x": [1]})
     assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
     assert copy.deepcopy(found) == found
 
@@ -99,7 +99,7 @@ def test_one_bad_message_does_not_take_the_others_with_it() -> None:
 @pytest.mark.parametrize(("tag", "model"), [("summary", SummaryMessage), ("event", EventMessage)])
 def test_earlier_tags_mean_the_same(tag: str, model: type[Model]) -> None:
     value = {**SOUND, "message_type": tag, "summary": "s", "event_type": "compaction", "event_data": {}}
-    for decode in (decode_message, decode_stream_event):
+    for decode in (message_from_dict, stream_event_from_dict):
         found = decode(value)
         assert type(found) is model
         assert found.to_dict() == value
@@ -117,53 +117,53 @@ def test_earlier_tags_mean_the_same(tag: str, model: type[Model]) -> None:
     ],
 )
 def test_a_whole_tool_call_has_all_three_of_its_strings(value: dict[str, Any], model: type[Model]) -> None:
-    found = decode_tool_call_or_delta(value)
+    found = tool_call_or_delta_from_dict(value)
     assert type(found) is model
     assert found.to_dict() == value
 
 
 def test_text_or_parts() -> None:
-    assert decode_assistant_message_content("hi") == "hi"
-    parts = decode_assistant_message_content([{"type": "text", "text": "hi"}])
+    assert assistant_message_content_from_dict("hi") == "hi"
+    parts = assistant_message_content_from_dict([{"type": "text", "text": "hi"}])
     assert [type(part) for part in parts] == [TextContent]
     with pytest.raises(DecodeError) as caught:
-        decode_assistant_message_content([{"type": "text", "text": "hi"}, {"type": "smell", "text": ""}])
+        assistant_message_content_from_dict([{"type": "text", "text": "hi"}, {"type": "smell", "text": ""}])
     assert caught.value.path == "[1].type"
     with pytest.raises(TypeError, match="the shape of no AssistantMessageContent"):
-        decode_assistant_message_content(5)
+        assistant_message_content_from_dict(5)
 
 
 def test_a_fault_among_many_names_its_index() -> None:
     calls = [{"name": "f", "arguments": "", "tool_call_id": "c"}, "no call"]
     with pytest.raises(DecodeError) as caught:
-        decode_tool_call_message_tool_calls(calls)
+        tool_call_message_tool_calls_from_dict(calls)
     assert caught.value.path == "[1]"
     message = {**SOUND, "message_type": "tool_call_message", "tool_call": calls[0], "tool_calls": calls}
-    found = decode_message(message)
+    found = message_from_dict(message)
     assert isinstance(found, UnknownMessage)
     assert found.reason.startswith("tool_calls[1]: is a string, not an object")
 
 
 def test_each_union_of_parts_has_its_own_unknown() -> None:
-    assert type(unions.decode_content_part({"type": "smell"})) is UnknownContentPart
-    assert type(unions.decode_image_source({"type": "smell"})) is unions.UnknownImageSource
+    assert type(unions.content_part_from_dict({"type": "smell"})) is UnknownContentPart
+    assert type(unions.image_source_from_dict({"type": "smell"})) is unions.UnknownImageSource
 
 
 @given(JSON)
 def test_a_tagged_union_never_raises_and_never_loses(value: Any) -> None:
-    for decode in (decode_message, decode_stream_event, unions.decode_content_part):
+    for decode in (message_from_dict, stream_event_from_dict, unions.content_part_from_dict):
         found = decode(value)
         assert isinstance(found, Unknown)
         assert found.to_dict() is value
 
 
 @given(
-    tag=st.sampled_from(sorted(unions.decode_stream_event.__globals__["DECODERS"])),
+    tag=st.sampled_from(sorted(unions.stream_event_from_dict.__globals__["DECODERS"])),
     rest=st.dictionaries(st.text(), JSON, max_size=5),
 )
 def test_a_known_tag_with_anything_behind_it_never_raises_and_never_loses(tag: str, rest: dict[str, Any]) -> None:
     value = {**SOUND, **rest, "message_type": tag}
-    found = decode_stream_event(value)
+    found = stream_event_from_dict(value)
     assert json.dumps(spelt_alike(found.to_dict())) is not None
     assert spelt_alike(found.to_dict()) == spelt_alike(value)
 
@@ -172,7 +172,7 @@ def test_every_tag_of_the_document_is_in_the_table() -> None:
     module = Path(str(unions.__file__)).parent
     assert {path.stem for path in module.glob("*.py")} >= {"message", "stream_event", "content_part"}
     tables = {
-        name: decode.__globals__["DECODERS"] for name, decode in (("m", decode_message), ("e", decode_stream_event))
+        name: decode.__globals__["DECODERS"] for name, decode in (("m", message_from_dict), ("e", stream_event_from_dict))
     }
     assert set(tables["m"]) < set(tables["e"])
     assert set(tables["e"]) - set(tables["m"]) == {"ping", "error_message", "stop_reason", "usage_statistics"}

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from ..ext.helpers import Recording
+from ..client.helpers import Recording
 
 Path = tuple[Any, ...]
 

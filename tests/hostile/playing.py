@@ -12,11 +12,11 @@ from functools import cache
 from itertools import islice
 from typing import Any, Final
 
-from letta_api.decoding import Model, Unknown
+from letta_api.model import Model, Unknown
 from letta_ext import LettaError, RetryPolicy, StreamLimits
 from letta_ext.busy import BusyPolicy
 
-from ..ext.helpers import CONVERSATION, STEP, Recording, Side, recordings
+from ..client.helpers import CONVERSATION, STEP, ClientDriver, Recording, recordings
 from .mutating import Mutator, Reply
 
 INPUTS: Final = ("hi", "LONG 3", "REASON hm", "CALL get_secret", "CALL get_time")
@@ -139,7 +139,7 @@ class Deck:
 class Play:
     """One client, and the calls that are made with it."""
 
-    def __init__(self, side: Side, base_url: str, time: Time, conversation: str = CONVERSATION) -> None:
+    def __init__(self, side: ClientDriver, base_url: str, time: Time, conversation: str = CONVERSATION) -> None:
         self.side = side
         self.time = time
         self.conversation = conversation

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from ..ext.helpers import _request
+from ..client.helpers import _request
 from .mutating import Reply
 
 Answer = Callable[[str, str], Reply]

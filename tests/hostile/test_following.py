@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from letta_ext import ListChangedError
 
-from ..ext.helpers import CONVERSATION, EVENTS, ONCE, Side, sse
+from ..client.helpers import CONVERSATION, EVENTS, ONCE, ClientDriver, sse
 from .mutating import Mutator, at, places
 from .playing import Time
 from .test_lists import JSON, message
@@ -64,7 +64,9 @@ class Conversation:
         return httpx.Response(200, content=json.dumps({"in_context_message_ids": self.context}))
 
 
-def followed(side: Side, server: Callable[[httpx.Request], httpx.Response], virtual: Time, **arguments: Any) -> Any:
+def followed(
+    side: ClientDriver, server: Callable[[httpx.Request], httpx.Response], virtual: Time, **arguments: Any
+) -> Any:
     def sleep(seconds: float) -> None:
         virtual.sleep(seconds)
 
@@ -94,7 +96,7 @@ STREAMS: Final = {
 @pytest.mark.parametrize("events", STREAMS.values(), ids=STREAMS)
 @pytest.mark.parametrize("context", [None, []])
 def test_a_run_that_tells_of_nothing_new_is_asked_for_with_pauses(
-    side: Side, events: bytes, context: list[Any] | None
+    side: ClientDriver, events: bytes, context: list[Any] | None
 ) -> None:
     """The follower backs off wherever nothing new came."""
     server, virtual = Conversation(events, [], context), Time()
@@ -103,7 +105,7 @@ def test_a_run_that_tells_of_nothing_new_is_asked_for_with_pauses(
     assert virtual.now >= 100
 
 
-def test_a_run_that_tells_of_something_new_is_followed_at_once(side: Side) -> None:
+def test_a_run_that_tells_of_something_new_is_followed_at_once(side: ClientDriver) -> None:
     """A message that the run tells of is yielded without a pause."""
     server, virtual = Conversation(None, [message("message-0")], ["message-0"]), Time()
 
@@ -124,7 +126,7 @@ def test_a_run_that_tells_of_something_new_is_followed_at_once(side: Side) -> No
 
 
 @pytest.mark.parametrize("id", [None, "", [], {}, 7, "\ud800"])
-def test_messages_without_ids_come_once(side: Side, id: Any) -> None:
+def test_messages_without_ids_come_once(side: ClientDriver, id: Any) -> None:
     """A message that no cursor can name is told from others by its content."""
     server = Conversation(None, [message(id, n=n) for n in range(3)])
     virtual = Time()
@@ -158,7 +160,9 @@ def test_messages_without_ids_come_once(side: Side, id: Any) -> None:
     ],
     ids=repr,
 )
-def test_arguments_that_would_break_later_are_refused(side: Side, arguments: dict[str, Any], kind: type) -> None:
+def test_arguments_that_would_break_later_are_refused(
+    side: ClientDriver, arguments: dict[str, Any], kind: type
+) -> None:
     """What no follower can use is refused when it is made, by name."""
     server = Conversation(None, [])
     with pytest.raises(kind, match=next(iter(arguments)).removeprefix("max_")):
@@ -166,7 +170,7 @@ def test_arguments_that_would_break_later_are_refused(side: Side, arguments: dic
     assert server.requests == []
 
 
-def test_functions_that_are_not_awaited_must_not_be_async(side: Side) -> None:
+def test_functions_that_are_not_awaited_must_not_be_async(side: ClientDriver) -> None:
     """An async `until` would always be true, and an async `sleep` of a sync follower would not sleep."""
 
     async def later(_: Any) -> bool:
@@ -183,7 +187,7 @@ def test_functions_that_are_not_awaited_must_not_be_async(side: Side) -> None:
 
 
 @pytest.mark.parametrize("conversation", [OTHER, "default"])
-def test_a_cursor_of_another_conversation_is_refused(side: Side, conversation: str) -> None:
+def test_a_cursor_of_another_conversation_is_refused(side: ClientDriver, conversation: str) -> None:
     """A cursor names its conversation, and goes on with no other."""
     follow = side.client(Conversation(None, [])).conversations.messages.follow
     agent = {"agent_id": AGENT} if conversation == "default" else {}
@@ -193,7 +197,7 @@ def test_a_cursor_of_another_conversation_is_refused(side: Side, conversation: s
         follow(conversation, after=cursor, **agent)
 
 
-def test_a_cursor_of_an_agent_goes_on_under_either_name(side: Side) -> None:
+def test_a_cursor_of_an_agent_goes_on_under_either_name(side: ClientDriver) -> None:
     """`"default"` of an agent and the agent's id are one conversation."""
     follow = side.client(Conversation(None, [])).conversations.messages.follow
     cursor = follow("default", agent_id=AGENT).cursor
@@ -207,7 +211,7 @@ def test_a_cursor_with_an_odd_value_is_refused_or_as_good(name: str, value: Any)
     cursor = {key: item for key, item in GOOD.items() if key != name}
     if value is not ...:
         cursor[name] = value
-    side = Side(is_async=False)
+    side = ClientDriver(is_async=False)
     server = Conversation(None, [])
     try:
         follow = followed(side, server, Time(), after=cursor)
@@ -243,7 +247,7 @@ def test_a_mutated_cursor_raises_no_raw_error(seed: int) -> None:
 
 
 def follow_it(cursor: Any, *, is_async: bool) -> None:
-    side = Side(is_async=is_async)
+    side = ClientDriver(is_async=is_async)
     server = Conversation(None, [message(f"message-{n}") for n in range(4)], [f"message-{n}" for n in range(4)])
     try:
         _, fault = side.drain(followed(side, server, Time(), after=cursor))

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from letta_ext import ListChangedError
-from letta_ext.lists.walk import MOST
+from letta_ext._pagination.iterator import MOST
 
-from ..ext.helpers import CONVERSATION, Side
+from ..client.helpers import CONVERSATION, ClientDriver
 from .mutating import Mutator, at, places
 
 JSON: Final = st.recursive(
@@ -48,7 +48,7 @@ class Pages:
         return httpx.Response(200, content=json.dumps(self.page(request.url.params.get("after"), limit)))
 
 
-def listed(side: Side, pages: Pages, **arguments: Any) -> Any:
+def listed(side: ClientDriver, pages: Pages, **arguments: Any) -> Any:
     return side.client(pages).conversations.messages.list(CONVERSATION, order="asc", **arguments)
 
 
@@ -58,7 +58,9 @@ def listed(side: Side, pages: Pages, **arguments: Any) -> Any:
 @pytest.mark.parametrize(
     ("id", "limit"), [(None, 1), ("", 10), ([], 100), ({}, 10), (7, 10), ("\ud800", 10), ("\0", 10)]
 )
-def test_full_pages_of_items_that_cannot_be_cursors_end_with_an_error(side: Side, id: object, limit: int) -> None:
+def test_full_pages_of_items_that_cannot_be_cursors_end_with_an_error(
+    side: ClientDriver, id: object, limit: int
+) -> None:
     """A list does not look complete where no cursor leads on."""
     pages = Pages(lambda after, limit: [message(id, n=n) for n in range(limit)])
     found, fault = side.drain(listed(side, pages, limit=limit))
@@ -68,20 +70,20 @@ def test_full_pages_of_items_that_cannot_be_cursors_end_with_an_error(side: Side
     assert max(pages.asked) <= MOST
 
 
-def test_ids_that_are_too_long_for_an_address_are_not_sent(side: Side) -> None:
+def test_ids_that_are_too_long_for_an_address_are_not_sent(side: ClientDriver) -> None:
     """A cursor that no request can hold is none."""
     pages = Pages(lambda after, limit: [message(f"{n:05000}") for n in range(10)])
     assert isinstance(side.drain(listed(side, pages, limit=10))[1], ListChangedError)
 
 
 @pytest.mark.parametrize("length", [0, 1, 9])
-def test_a_short_page_of_items_without_ids_is_the_whole_list(side: Side, length: int) -> None:
+def test_a_short_page_of_items_without_ids_is_the_whole_list(side: ClientDriver, length: int) -> None:
     """A list that is shorter than a page ends."""
     pages = Pages(lambda after, limit: [{"message_type": "newer", "n": n} for n in range(length)])
     assert len(side.items(listed(side, pages, limit=10))) == length
 
 
-def test_items_without_ids_among_others_are_listed_once(side: Side) -> None:
+def test_items_without_ids_among_others_are_listed_once(side: ClientDriver) -> None:
     """Items that cannot be cursors do not end the list, and come once."""
     items = [message(None if n % 3 else f"message-{n}", n=n) for n in range(50)]
 
@@ -98,7 +100,7 @@ def test_items_without_ids_among_others_are_listed_once(side: Side) -> None:
 
 @pytest.mark.parametrize("limit", [1, 10, 100])
 @pytest.mark.parametrize("share", [0.0, 0.5])
-def test_other_items_each_time_are_asked_for_up_to_a_bound(side: Side, limit: int, share: float) -> None:
+def test_other_items_each_time_are_asked_for_up_to_a_bound(side: ClientDriver, limit: int, share: float) -> None:
     """A server that sends other items to each request is given up, and never asked for ever more."""
     numbers, chance = count(), random.Random(limit)
     kept = [message(f"message-kept-{n}") for n in range(limit)]
@@ -114,7 +116,7 @@ def test_other_items_each_time_are_asked_for_up_to_a_bound(side: Side, limit: in
     assert len(pages.asked) < 60
 
 
-def test_a_list_that_shows_the_same_full_page_for_ever_ends(side: Side) -> None:
+def test_a_list_that_shows_the_same_full_page_for_ever_ends(side: ClientDriver) -> None:
     """A server that repeats one page, whatever is asked, is given up."""
     pages = Pages(lambda after, limit: [message(f"message-{n}") for n in range(10)])
     found, _ = side.drain(listed(side, pages, limit=10))
@@ -126,7 +128,7 @@ def test_a_list_that_shows_the_same_full_page_for_ever_ends(side: Side) -> None:
 
 
 @pytest.mark.parametrize("prefetch", [False, True])
-def test_an_empty_list_has_one_page(side: Side, prefetch: bool) -> None:
+def test_an_empty_list_has_one_page(side: ClientDriver, prefetch: bool) -> None:
     """The first page of a list comes, empty or not: it holds the checkpoint."""
     page = side.run(listed(side, Pages(lambda after, limit: []), prefetch=prefetch))
     (only,) = side.items(page.iter_pages())
@@ -134,7 +136,7 @@ def test_an_empty_list_has_one_page(side: Side, prefetch: bool) -> None:
     assert side.run(listed_again(side, [], only.checkpoint())).items == []
 
 
-def listed_again(side: Side, items: list[Any], checkpoint: Any) -> Any:
+def listed_again(side: ClientDriver, items: list[Any], checkpoint: Any) -> Any:
     def page(after: str | None, limit: int) -> list[Any]:
         start = next((n + 1 for n, item in enumerate(items) if item["id"] == after), 0)
         return items[start : start + limit]
@@ -147,7 +149,7 @@ def listed_again(side: Side, items: list[Any], checkpoint: Any) -> Any:
 @given(nights=st.lists(st.integers(0, 12), max_size=6), limit=st.sampled_from([1, 2, 5, 10]))
 def test_a_nightly_export_has_every_item_once(nights: list[int], limit: int) -> None:
     """Each night goes on from the last page of the night before, which may have brought nothing."""
-    side = Side(is_async=len(nights) % 2 == 1)
+    side = ClientDriver(is_async=len(nights) % 2 == 1)
     try:
         items: list[Any] = []
         exported: list[str] = []
@@ -175,7 +177,7 @@ def test_a_nightly_export_has_every_item_once(nights: list[int], limit: int) -> 
 
 
 @pytest.mark.parametrize("name", ["limit", "after", "before", "order", "include_return_message_types"])
-def test_extra_query_that_replaces_the_paging_is_refused(side: Side, name: str) -> None:
+def test_extra_query_that_replaces_the_paging_is_refused(side: ClientDriver, name: str) -> None:
     """A list sends these itself; twice, the server would take either."""
     pages = Pages(lambda after, limit: [])
     with pytest.raises(ValueError, match=f"extra_query must not hold '{name}'"):
@@ -185,7 +187,7 @@ def test_extra_query_that_replaces_the_paging_is_refused(side: Side, name: str) 
 
 def checkpoints() -> list[Any]:
     """Checkpoints of three pages."""
-    side = Side(is_async=False)
+    side = ClientDriver(is_async=False)
     items = [message(f"message-{n}") for n in range(9)]
     pages = Pages(lambda after, limit: items[: limit if after is None else 0])
     found = [
@@ -218,7 +220,7 @@ def test_a_broken_checkpoint_is_refused_or_taken(
         del at(checkpoint, path[:-1])[path[-1]]
     else:
         at(checkpoint, path[:-1])[path[-1]] = value
-    side = Side(is_async=is_async)
+    side = ClientDriver(is_async=is_async)
     pages = Pages(lambda after, limit: [message(f"message-{n}") for n in range(9)][:limit])
     try:
         page = side.run(side.client(pages).conversations.messages.list(CONVERSATION, checkpoint=checkpoint))
@@ -236,7 +238,7 @@ def test_a_broken_checkpoint_is_refused_or_taken(
 def test_a_mutated_checkpoint_raises_no_raw_error(seed: int) -> None:
     """The odd values that servers send are no better as checkpoints."""
     mutator = Mutator(random.Random(seed))
-    side = Side(is_async=seed % 2 == 1)
+    side = ClientDriver(is_async=seed % 2 == 1)
     pages = Pages(lambda after, limit: [message(f"message-{n}") for n in range(9)][:limit])
     try:
         for whole in CHECKPOINTS:

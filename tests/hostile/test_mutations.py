@@ -17,8 +17,8 @@ from attrs import define, field
 from letta_ext import LettaError
 from letta_ext.testing import EmbeddedServer
 
-from ..proof.figures import FULL, figure
-from ..tools.turns import Side
+from ..stress.figures import FULL, figure
+from ..tools.turns import ClientDriver
 from .planning import planned
 from .playing import MOST_REQUESTS, Deck, Play, Time, drawn, look_at_fault
 from .serving import raw_server
@@ -94,14 +94,14 @@ def resident() -> int:
 
 
 @pytest.fixture
-def sides() -> Iterator[list[Side]]:
-    sides = [Side(is_async=False), Side(is_async=True)]
+def sides() -> Iterator[list[ClientDriver]]:
+    sides = [ClientDriver(is_async=False), ClientDriver(is_async=True)]
     yield sides
     for side in sides:
         side.close()
 
 
-def play_raw(cases: int, sides: list[Side], virtual: Time) -> None:
+def play_raw(cases: int, sides: list[ClientDriver], virtual: Time) -> None:
     """Plays cases against the raw socket."""
     found = Outcomes("raw socket")
     with raw_server() as server:
@@ -118,7 +118,7 @@ def play_raw(cases: int, sides: list[Side], virtual: Time) -> None:
     found.check()
 
 
-def play_embedded(cases: int, sides: list[Side], virtual: Time) -> None:
+def play_embedded(cases: int, sides: list[ClientDriver], virtual: Time) -> None:
     """Plays cases against the embedded server, whose network breaks."""
     found = Outcomes("embedded server")
     for start in range(0, cases, FRESH):
@@ -136,23 +136,25 @@ def play_embedded(cases: int, sides: list[Side], virtual: Time) -> None:
     found.check()
 
 
-def test_mutated_responses_of_a_raw_socket_raise_no_raw_errors(sides: list[Side], virtual_time: Time) -> None:
+def test_mutated_responses_of_a_raw_socket_raise_no_raw_errors(sides: list[ClientDriver], virtual_time: Time) -> None:
     """Whatever a server sends, a call returns a value or raises a `LettaError`; a sample of the proof."""
     play_raw(400, sides, virtual_time)
 
 
-def test_mutated_responses_of_the_embedded_server_raise_no_raw_errors(sides: list[Side], virtual_time: Time) -> None:
+def test_mutated_responses_of_the_embedded_server_raise_no_raw_errors(
+    sides: list[ClientDriver], virtual_time: Time
+) -> None:
     """The same beside a network that breaks; a sample of the proof."""
     play_embedded(200, sides, virtual_time)
 
 
-@pytest.mark.proof
-def test_mutated_responses_of_a_raw_socket_in_full(sides: list[Side], virtual_time: Time) -> None:
+@pytest.mark.stress
+def test_mutated_responses_of_a_raw_socket_in_full(sides: list[ClientDriver], virtual_time: Time) -> None:
     """All cases of the raw socket."""
     play_raw(RAW if FULL else 2000, sides, virtual_time)
 
 
-@pytest.mark.proof
-def test_mutated_responses_of_the_embedded_server_in_full(sides: list[Side], virtual_time: Time) -> None:
+@pytest.mark.stress
+def test_mutated_responses_of_the_embedded_server_in_full(sides: list[ClientDriver], virtual_time: Time) -> None:
     """All cases of the embedded server."""
     play_embedded(EMBEDDED if FULL else 1000, sides, virtual_time)

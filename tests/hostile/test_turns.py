@@ -11,7 +11,7 @@ import pytest
 from letta_ext import APIResponseValidationError, LettaError
 from letta_ext.testing import EmbeddedServer
 
-from ..ext.helpers import AT_ONCE, CONVERSATION, Side, answers, event_stream, sse
+from ..client.helpers import AT_ONCE, CONVERSATION, ClientDriver, answers, event_stream, sse
 from .mutating import FIELDS
 from .playing import Time
 from .test_lists import message
@@ -75,7 +75,7 @@ class Ran(list[str]):
     ids=repr,
 )
 def test_arguments_that_would_break_later_are_refused_before_anything_is_sent(
-    side: Side, server: EmbeddedServer, arguments: dict[str, Any], kind: type[Exception], name: str
+    side: ClientDriver, server: EmbeddedServer, arguments: dict[str, Any], kind: type[Exception], name: str
 ) -> None:
     """`run_tools` refuses what it cannot use when it is called, by name."""
     run_tools = side.client(base_url=server.base_url).conversations.messages.run_tools
@@ -86,7 +86,7 @@ def test_arguments_that_would_break_later_are_refused_before_anything_is_sent(
 
 @pytest.mark.parametrize("id", ["", "..", "a/b", "\ud800", "x" * 5000])
 def test_an_impossible_conversation_is_refused_before_anything_is_sent(
-    side: Side, server: EmbeddedServer, id: str
+    side: ClientDriver, server: EmbeddedServer, id: str
 ) -> None:
     """So is what cannot be an id."""
     with pytest.raises(ValueError, match="conversation_id"):
@@ -119,7 +119,7 @@ REQUESTS: Final[dict[str, dict[str, Any]]] = {
 @pytest.mark.parametrize("fields", REQUESTS.values(), ids=REQUESTS)
 @pytest.mark.parametrize("background", [True, False])
 def test_a_request_for_calls_that_cannot_be_read_is_an_error(
-    side: Side, fields: dict[str, Any], background: bool
+    side: ClientDriver, fields: dict[str, Any], background: bool
 ) -> None:
     """An approval request of another form raises, and nothing of it runs."""
     request = {**message("message-2", run_id="run-1"), "message_type": "approval_request_message", "tool_call": CALL}
@@ -136,7 +136,7 @@ def test_a_request_for_calls_that_cannot_be_read_is_an_error(
     assert len(handler.requests) == 1
 
 
-def test_a_request_that_can_be_read_runs(side: Side) -> None:
+def test_a_request_that_can_be_read_runs(side: ClientDriver) -> None:
     """The same request without a fault runs the tool."""
     request = {**message("message-2", run_id="run-1"), "message_type": "approval_request_message", "tool_call": CALL}
     end = {**STOP, "stop_reason": "end_turn"}
@@ -154,7 +154,7 @@ ODD_USAGE: Final = (5, True, "5", [5], {"a": 5}, None, 10**30)
 
 
 @pytest.mark.parametrize(("one", "other"), [*itertools.product(ODD_USAGE, repeat=2)], ids=repr)
-def test_usage_of_any_type_is_added_up_or_kept(side: Side, one: Any, other: Any) -> None:
+def test_usage_of_any_type_is_added_up_or_kept(side: ClientDriver, one: Any, other: Any) -> None:
     """Usage that is not a number does not lose the turn."""
     request = {**message("message-2", run_id="run-1"), "message_type": "approval_request_message", "tool_call": CALL}
     usage = {"message_type": "usage_statistics", "step_count": 1}
@@ -176,7 +176,7 @@ def test_usage_of_any_type_is_added_up_or_kept(side: Side, one: Any, other: Any)
 @pytest.mark.parametrize(
     "run", [None, [], {}, {"status": []}, {"status": {}}, {"status": "completed", "stop_reason": []}]
 )
-def test_a_run_that_cannot_be_read_counts_as_ended(side: Side, run: Any, virtual_time: Time) -> None:
+def test_a_run_that_cannot_be_read_counts_as_ended(side: ClientDriver, run: Any, virtual_time: Time) -> None:
     """A turn whose events are lost goes on from the list, whatever the run looks like."""
     listed = [{**message("message-2", run_id="run-1"), "message_type": "assistant_message"}]
 

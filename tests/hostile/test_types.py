@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from letta_ext import APIError, BusyPolicy, ConversationBusyError, LettaError
-from letta_ext.unions import is_unknown
+from letta_ext.types import is_unknown
 
-from ..ext.helpers import AT_ONCE, CONVERSATION, EVENTS, ONCE, STEP, Side, answers, event_stream, sse
+from ..client.helpers import AT_ONCE, CONVERSATION, EVENTS, ONCE, STEP, ClientDriver, answers, event_stream, sse
 from .mutating import FIELDS
 from .playing import Time
 from .test_lists import message
@@ -39,7 +39,9 @@ EVENTS_OF_WRONG_TYPES: Final = [
 
 
 @pytest.mark.parametrize("event", EVENTS_OF_WRONG_TYPES, ids=lambda event: json.dumps(event)[110:200])
-def test_an_event_of_a_wrong_type_is_unknown_and_takes_no_other_with_it(side: Side, event: dict[str, Any]) -> None:
+def test_an_event_of_a_wrong_type_is_unknown_and_takes_no_other_with_it(
+    side: ClientDriver, event: dict[str, Any]
+) -> None:
     """A result has the messages before and behind an event that cannot be folded, and the event as it came."""
     before, behind = message("message-0"), message("message-2")
     handler = answers(lambda: event_stream(sse(before, event, behind, STOP) + DONE))
@@ -53,7 +55,7 @@ def test_an_event_of_a_wrong_type_is_unknown_and_takes_no_other_with_it(side: Si
 
 
 @pytest.mark.parametrize("value", WRONG)
-def test_a_tool_return_for_a_call_of_a_wrong_type_is_kept(side: Side, value: Any) -> None:
+def test_a_tool_return_for_a_call_of_a_wrong_type_is_kept(side: ClientDriver, value: Any) -> None:
     """An id that cannot be looked up answers no call."""
     event = of("tool_return", tool_return="x", status="success", tool_call_id=value, tool_returns=None)
     handler = answers(lambda: event_stream(sse(of("tool_call", tool_call=CALL), event, STOP) + DONE))
@@ -64,7 +66,7 @@ def test_a_tool_return_for_a_call_of_a_wrong_type_is_kept(side: Side, value: Any
 
 @pytest.mark.parametrize("number", [*FIELDS["seq_id"], 1.5, 2**63, -(10**30), "x"])
 @pytest.mark.parametrize("end", [DONE, b""])
-def test_sequence_numbers_of_any_kind_end_or_interrupt_a_stream(side: Side, number: Any, end: bytes) -> None:
+def test_sequence_numbers_of_any_kind_end_or_interrupt_a_stream(side: ClientDriver, number: Any, end: bytes) -> None:
     """A number that cannot be one counts as none, and is never asked for."""
     body = sse(message("message-1", seq_id=number, run_id="run-1")) + end
     handler = answers(lambda: event_stream(body))
@@ -76,7 +78,7 @@ def test_sequence_numbers_of_any_kind_end_or_interrupt_a_stream(side: Side, numb
 
 
 @pytest.mark.parametrize("run_id", FIELDS["run_id"])
-def test_a_run_id_that_is_none_does_not_break_a_resumed_stream(side: Side, run_id: Any) -> None:
+def test_a_run_id_that_is_none_does_not_break_a_resumed_stream(side: ClientDriver, run_id: Any) -> None:
     """A run that cannot be named is found by the otid of its message."""
     handler = answers(
         lambda: event_stream(sse(message("message-1", seq_id=2, run_id=run_id))),
@@ -93,7 +95,7 @@ def test_a_run_id_that_is_none_does_not_break_a_resumed_stream(side: Side, run_i
 
 @pytest.mark.parametrize("run_id", [*FIELDS["run_id"], "a/b", "\0", 10**30, ["run-1"], {"id": 1}])
 @pytest.mark.parametrize("form", ["flat", "nested"])
-def test_waiting_for_a_run_with_an_odd_id_ends_in_time(side: Side, run_id: Any, form: str) -> None:
+def test_waiting_for_a_run_with_an_odd_id_ends_in_time(side: ClientDriver, run_id: Any, form: str) -> None:
     """A run that no address can hold is not asked for; the send itself shows whether it is its turn."""
     detail: Any = "is currently being processed"
     body = {"detail": detail, "run_id": run_id} if form == "flat" else {"detail": {"message": detail, "run_id": run_id}}
@@ -116,7 +118,7 @@ def test_waiting_for_a_run_with_an_odd_id_ends_in_time(side: Side, run_id: Any, 
 
 
 @pytest.mark.parametrize("run", [None, 5, [], {}, {"status": []}, {"status": {}}, {"status": None}, {"status": 5}])
-def test_waiting_for_a_run_without_a_status_ends_in_time(side: Side, run: Any) -> None:
+def test_waiting_for_a_run_without_a_status_ends_in_time(side: ClientDriver, run: Any) -> None:
     """A run that cannot be read counts as ended; the wait is bounded all the same."""
     virtual = Time()
 
@@ -139,7 +141,7 @@ def test_waiting_for_a_run_without_a_status_ends_in_time(side: Side, run: Any) -
 
 @pytest.mark.parametrize("levels", [50, 99, 101, 480, 900, 980, 3000, 100_000])
 @pytest.mark.parametrize("status", [200, 307, 409, 422, 500])
-def test_an_error_of_a_deeply_nested_body_can_be_pickled(side: Side, levels: int, status: int) -> None:
+def test_an_error_of_a_deeply_nested_body_can_be_pickled(side: ClientDriver, levels: int, status: int) -> None:
     """An error goes to another process, however deep the body that it holds."""
     body = b'{"detail": ' + b"[" * levels + b"]" * levels + b"}"
     handler = answers(lambda: httpx.Response(status, content=body))
@@ -151,7 +153,7 @@ def test_an_error_of_a_deeply_nested_body_can_be_pickled(side: Side, levels: int
 
 
 @pytest.mark.parametrize("levels", [50, 300, 480, 700, 900, 980, 3000, 100_000])
-def test_a_deeply_nested_event_takes_no_other_with_it(side: Side, levels: int) -> None:
+def test_a_deeply_nested_event_takes_no_other_with_it(side: ClientDriver, levels: int) -> None:
     """An event that is nested too deeply to be read, or to be written again, is unknown."""
     nested = "[" * levels + "]" * levels
     event = json.dumps(of("reasoning", reasoning="?")).replace('"?"', nested)
@@ -163,7 +165,7 @@ def test_a_deeply_nested_event_takes_no_other_with_it(side: Side, levels: int) -
 
 @pytest.mark.parametrize("levels", [480, 700, 900, 980])
 def test_a_deeply_nested_event_that_is_logged_takes_no_other_with_it(
-    side: Side, levels: int, caplog: pytest.LogCaptureFixture
+    side: ClientDriver, levels: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An event that cannot be written into a log line leaves the stream as it is."""
     with caplog.at_level(logging.DEBUG, "letta_ext"):

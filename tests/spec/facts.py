@@ -38,25 +38,25 @@ def facts(document: Node) -> list[str]:
 
 
 def _of_operation(document: Node, operation: Operation) -> Iterator[str]:
-    known = {"x-letta-notes", "x-letta-repeat", "x-letta-page", "x-letta-stream"}
+    known = {"x-letta-notes", "x-letta-idempotency", "x-letta-pagination", "x-letta-streaming"}
     yield from (f"{key} is not known" for key in operation.node if key.startswith("x-") and key not in known)
     yield from _repeat(document, operation)
     is_list = (answer(document, operation, "200", "application/json") or {}).get("type") == "array"
-    if is_list != ("x-letta-page" in operation.node):
-        yield "x-letta-page stands where a list is answered, and there only"
+    if is_list != ("x-letta-pagination" in operation.node):
+        yield "x-letta-pagination stands where a list is answered, and there only"
     elif is_list:
         yield from _page(document, operation)
     has_events = answer(document, operation, "200", "text/event-stream") is not None
-    if has_events != ("x-letta-stream" in operation.node):
-        yield "x-letta-stream stands where events are answered, and there only"
+    if has_events != ("x-letta-streaming" in operation.node):
+        yield "x-letta-streaming stands where events are answered, and there only"
     elif has_events:
         yield from _stream(document, operation)
 
 
 def _repeat(document: Node, operation: Operation) -> Iterator[str]:
-    repeat = operation.node.get("x-letta-repeat")
+    repeat = operation.node.get("x-letta-idempotency")
     if repeat not in REPEATS:
-        yield f"x-letta-repeat is {repeat!r}"
+        yield f"x-letta-idempotency is {repeat!r}"
     if operation.method == "get" and repeat != "always":
         yield "a GET may always be repeated"
     if repeat == "otid" and "messages" not in body(document, operation).get("properties", {}):
@@ -64,9 +64,9 @@ def _repeat(document: Node, operation: Operation) -> Iterator[str]:
 
 
 def _page(document: Node, operation: Operation) -> Iterator[str]:
-    page = operation.node["x-letta-page"]
+    page = operation.node["x-letta-pagination"]
     if page.keys() != PAGE_KEYS:
-        yield f"x-letta-page has {sorted(page.keys() ^ PAGE_KEYS)} too many or too few"
+        yield f"x-letta-pagination has {sorted(page.keys() ^ PAGE_KEYS)} too many or too few"
         return
     yield from (f"{key} is {page[key]!r}" for key, allowed in PAGE_VALUES.items() if page[key] not in allowed)
     query = {name: each for name, each in parameters(document, operation).items() if each["in"] == "query"}
@@ -87,11 +87,11 @@ def _items(document: Node, operation: Operation) -> list[Node]:
 
 
 def _stream(document: Node, operation: Operation) -> Iterator[str]:
-    stream = operation.node["x-letta-stream"]
+    stream = operation.node["x-letta-streaming"]
     has_json = answer(document, operation, "200", "application/json") is not None
     keys = STREAM_KEYS | SWITCH_KEYS if has_json else STREAM_KEYS
     if stream.keys() != keys:
-        yield f"x-letta-stream has {sorted(stream.keys() ^ keys)} too many or too few"
+        yield f"x-letta-streaming has {sorted(stream.keys() ^ keys)} too many or too few"
         return
     if answer(document, operation, "200", "text/event-stream") != {"$ref": stream["event"]}:
         yield f"{stream['event']} is not what text/event-stream answers"
@@ -112,7 +112,7 @@ def _resume(document: Node, name: str) -> Iterator[str]:
     target = {each.id: each for each in operations(document)}.get(name)
     if target is None:
         yield f"resume: there is no operation {name}"
-    elif "switch" in target.node.get("x-letta-stream", {"switch": None}):
+    elif "switch" in target.node.get("x-letta-streaming", {"switch": None}):
         yield f"resume: {name} does not only stream"
 
 

@@ -193,13 +193,13 @@ BREAKS: dict[str, tuple[Rule, Break, str]] = {
     ),
     "unknown repetition": (
         facts.facts,
-        lambda d: _create(d).update({"x-letta-repeat": "sometimes"}),
-        "x-letta-repeat is 'sometimes'",
+        lambda d: _create(d).update({"x-letta-idempotency": "sometimes"}),
+        "x-letta-idempotency is 'sometimes'",
     ),
     "misspelt fact": (
         facts.facts,
-        lambda d: _create(d).update({"x-letta-streaming": True}),
-        "x-letta-streaming is not known",
+        lambda d: _create(d).update({"x-letta-stream": True}),
+        "x-letta-stream is not known",
     ),
     "misspelt questions": (
         facts.facts,
@@ -208,23 +208,23 @@ BREAKS: dict[str, tuple[Rule, Break, str]] = {
     ),
     "cursor of nothing": (
         facts.facts,
-        lambda d: _list(d)["x-letta-page"].update(cursor="key"),
+        lambda d: _list(d)["x-letta-pagination"].update(cursor="key"),
         "UserMessage has no key",
     ),
     "page by a parameter that is not there": (
         facts.facts,
-        lambda d: _list(d)["x-letta-page"].update(after="since"),
+        lambda d: _list(d)["x-letta-pagination"].update(after="since"),
         "since is no query parameter",
     ),
-    "list without paging": (facts.facts, lambda d: _list(d).pop("x-letta-page"), "where a list is answered"),
+    "list without paging": (facts.facts, lambda d: _list(d).pop("x-letta-pagination"), "where a list is answered"),
     "resumed by nothing": (
         facts.facts,
-        lambda d: _create(d)["x-letta-stream"].update(resume="conversations.resume"),
+        lambda d: _create(d)["x-letta-streaming"].update(resume="conversations.resume"),
         "there is no operation conversations.resume",
     ),
     "switch of nothing": (
         facts.facts,
-        lambda d: _create(d)["x-letta-stream"].update(switch="stream"),
+        lambda d: _create(d)["x-letta-streaming"].update(switch="stream"),
         "stream is no field of the body",
     ),
     "name at another place": (

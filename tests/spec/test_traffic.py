@@ -13,7 +13,7 @@ import pytest
 from .document import ROOT, Node, Operation, answer, body, load, operations, parameters, resolve
 from .rules import validator
 
-RECORDINGS = ROOT / "tests" / "recordings"
+RECORDINGS = ROOT / "tests" / "fixtures" / "recordings"
 
 REDIRECTED = "/v1/steps"
 """A path that the server only redirects, to the one with the slash."""
@@ -44,7 +44,7 @@ def _read(path: Path) -> Recording:
 RECORDED = [_read(path) for path in sorted(RECORDINGS.glob("*.json"))]
 ANSWERED = [each for each in RECORDED if each.request["path"] != REDIRECTED]
 ACCEPTED = [each for each in ANSWERED if each.status < 400]
-REFUSED = [each for each in ANSWERED if each.status == 422]
+FALLBACK_ERRORS = [each for each in ANSWERED if each.status == 422]
 
 
 class Traffic:
@@ -124,7 +124,7 @@ def test_accepted_request(recording: Recording, traffic: Traffic) -> None:
     assert traffic.request_faults(recording.request) == []
 
 
-@pytest.mark.parametrize("recording", REFUSED, ids=lambda each: each.name)
+@pytest.mark.parametrize("recording", FALLBACK_ERRORS, ids=lambda each: each.name)
 def test_refused_request(recording: Recording, traffic: Traffic) -> None:
     assert traffic.request_faults(recording.request) != []
 

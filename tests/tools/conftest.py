@@ -8,7 +8,7 @@ import pytest
 
 from letta_ext.testing import EmbeddedServer
 
-from .turns import Side
+from .turns import ClientDriver
 
 
 @pytest.fixture(autouse=True)
@@ -18,8 +18,8 @@ def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["sync", "async"])
-def side(request: pytest.FixtureRequest) -> Iterator[Side]:
-    side = Side(is_async=request.param == "async")
+def side(request: pytest.FixtureRequest) -> Iterator[ClientDriver]:
+    side = ClientDriver(is_async=request.param == "async")
     yield side
     side.close()
 

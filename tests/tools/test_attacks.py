@@ -22,9 +22,9 @@ from letta_api.models import ImageContent, TextContent, ToolCall
 from letta_ext import LettaError
 from letta_ext.testing import EmbeddedServer, Turn
 from letta_ext.testing.engine.agent import Call
-from letta_ext.tools import make_toolbox, render, run_tool
+from letta_ext.tools import make_tool_registry, render, run_tool
 
-from .turns import Side, Weather, begin, kinds, listed, result, returns
+from .turns import ClientDriver, Weather, begin, kinds, listed, result, returns
 
 
 class Fruit(enum.Enum):
@@ -138,7 +138,7 @@ def raising(fault: BaseException) -> Callable[[str], Any]:
     ],
 )
 def test_whatever_a_tool_raises_is_an_error_return(
-    side: Side, server: EmbeddedServer, answer: Callable[[str], Any], said: str
+    side: ClientDriver, server: EmbeddedServer, answer: Callable[[str], Any], said: str
 ) -> None:
     found = result(side, server, [Weather(answer).weather], input="CALL weather")
     assert found.stop_reason.stop_reason == "end_turn"
@@ -158,18 +158,18 @@ def test_arguments_whose_class_raises_whatever_it_likes() -> None:
     def fragile(given: Any) -> None: ...
 
     fragile.__annotations__["given"] = Fragile
-    box = make_toolbox([fragile], may_be_async=False)
+    box = make_tool_registry([fragile], may_be_async=False)
     run = run_tool(box, ToolCall(name="fragile", arguments='{"given": {"x": 1}}', tool_call_id="call_1"))
     assert (run.status, run.tool_return) == ("error", "fragile was not run: ZeroDivisionError: no")
 
 
 @pytest.mark.parametrize("value", ["x" * 5_000_000, {"deep": [[[["x"] * 1000] * 10] * 10]}])
-def test_much_of_it(side: Side, server: EmbeddedServer, value: Any) -> None:
+def test_much_of_it(side: ClientDriver, server: EmbeddedServer, value: Any) -> None:
     found = result(side, server, [Weather(lambda _: value).weather], input="CALL weather")
     assert returns(listed(side, server)) == [("success", found.tool_runs[0].tool_return)]
 
 
-def test_a_tool_named_as_one_of_the_servers(side: Side, server: EmbeddedServer) -> None:
+def test_a_tool_named_as_one_of_the_servers(side: ClientDriver, server: EmbeddedServer) -> None:
     """What runs here goes before."""
 
     def get_weather(city: str) -> str:
@@ -190,7 +190,7 @@ INTERRUPTED = "weather was interrupted; whether it did anything is not known."
 def test_breaking_off_in_a_tool_comes_out_and_the_tool_does_not_run_again(
     server: EmbeddedServer, kind: type[BaseException]
 ) -> None:
-    side = Side(is_async=False)
+    side = ClientDriver(is_async=False)
     server.state.script.say(Turn(calls=[Call("weather", {"city": city}) for city in ("Rome", "Oslo")]))
 
     def answer(city: str) -> str:
@@ -227,7 +227,7 @@ def test_breaking_off_in_an_async_tool() -> None:
         return await turn.result()
 
     ran: list[str] = []
-    side = Side(is_async=True)
+    side = ClientDriver(is_async=True)
     with EmbeddedServer() as server:
         assert side.run(go(server)).rounds == 2
         assert returns(listed(side, server)) == [("error", INTERRUPTED)] * 2
@@ -242,7 +242,7 @@ def test_a_tool_that_is_cancelled_by_itself() -> None:
         await other
         return city
 
-    side = Side(is_async=True)
+    side = ClientDriver(is_async=True)
     with EmbeddedServer() as server:
         assert result(side, server, [weather], input="CALL weather").stop_reason.stop_reason == "end_turn"
         assert returns(listed(side, server)) == [("error", INTERRUPTED)]
@@ -267,7 +267,7 @@ def test_cancelling_the_turn_in_the_midst_of_an_async_tool() -> None:
 
     ran: list[str] = []
     inside = asyncio.Event()
-    side = Side(is_async=True)
+    side = ClientDriver(is_async=True)
     with EmbeddedServer() as server:
         assert side.run(go(server)).rounds == 2
         assert returns(listed(side, server)) == [("error", INTERRUPTED)]
@@ -297,7 +297,7 @@ def test_cancelling_the_turn_in_the_midst_of_a_thread_loses_no_result() -> None:
         await loops[0].run_in_executor(None, done.wait, 10)
         return await turn.result()
 
-    side = Side(is_async=True)
+    side = ClientDriver(is_async=True)
     with EmbeddedServer() as server:
         found = side.run(go(server))
         assert [run.tool_return for run in found.tool_runs] == ["late in Paris"]
@@ -305,7 +305,7 @@ def test_cancelling_the_turn_in_the_midst_of_a_thread_loses_no_result() -> None:
     side.close()
 
 
-def test_interrupted_while_it_is_asked_for_approval(side: Side, server: EmbeddedServer) -> None:
+def test_interrupted_while_it_is_asked_for_approval(side: ClientDriver, server: EmbeddedServer) -> None:
     faults: list[BaseException] = [Stop()]
 
     def approve(_: Any) -> bool:
@@ -321,7 +321,7 @@ def test_interrupted_while_it_is_asked_for_approval(side: Side, server: Embedded
 
 def test_a_tool_that_uses_its_own_conversation(server: EmbeddedServer) -> None:
     """The agent waits for its answer, and takes nothing else."""
-    side = Side(is_async=False)
+    side = ClientDriver(is_async=False)
     client = side.client(base_url=server.base_url)
 
     def nested(city: str) -> str:
@@ -335,7 +335,7 @@ def test_a_tool_that_uses_its_own_conversation(server: EmbeddedServer) -> None:
     side.close()
 
 
-def test_going_over_a_turn_twice_at_once_is_refused(side: Side, server: EmbeddedServer) -> None:
+def test_going_over_a_turn_twice_at_once_is_refused(side: ClientDriver, server: EmbeddedServer) -> None:
     def twice(turn: Any) -> Any:
         return [turn.result() for _ in turn]
 
@@ -358,7 +358,7 @@ def test_going_on_at_once_where_an_async_loop_was_left() -> None:
             break
         return await turn.result()
 
-    side = Side(is_async=True)
+    side = ClientDriver(is_async=True)
     with EmbeddedServer() as server:
         assert side.run(go(begin(side, server, [Weather().weather], input="CALL weather"))).rounds == 2
     side.close()

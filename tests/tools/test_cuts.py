@@ -14,11 +14,11 @@ from letta_ext.testing import EmbeddedServer, Turn
 from letta_ext.testing.engine.agent import Call
 from letta_ext.tools import ToolResult
 
-from ..ext.helpers import ONCE, answers, event_stream
-from ..ext.servers import closed_port, response, serving
-from ..live.proxy import LOST, Fault, Proxy, proxied, random_fault
-from ..proof.figures import FULL
-from .turns import Side, Weather, begin, kinds, listed, returns
+from ..client.helpers import ONCE, answers, event_stream
+from ..client.servers import closed_port, response, serving
+from ..integration.proxy import LOST, Fault, Proxy, proxied, random_fault
+from ..stress.figures import FULL
+from .turns import ClientDriver, Weather, begin, kinds, listed, returns
 
 ROUNDS = 3
 SEEDS = range(200 if FULL else 5)
@@ -37,7 +37,7 @@ def script(server: EmbeddedServer) -> None:
     server.state.script.say(Turn(text="that is all", streamed_text="that is all "))
 
 
-def finish(side: Side, turn: Any, tries: int = 50) -> ToolResult:
+def finish(side: ClientDriver, turn: Any, tries: int = 50) -> ToolResult:
     """Goes on until it is through."""
     for _ in range(tries):
         try:
@@ -48,7 +48,7 @@ def finish(side: Side, turn: Any, tries: int = 50) -> ToolResult:
     raise AssertionError("it never came through")
 
 
-def check(side: Side, server: EmbeddedServer, tool: Weather, found: ToolResult) -> None:
+def check(side: ClientDriver, server: EmbeddedServer, tool: Weather, found: ToolResult) -> None:
     """That all happened, and nothing twice."""
     assert tool.cities == ["Rome", "Oslo"]
     stored = listed(side, server)
@@ -69,7 +69,9 @@ def check(side: Side, server: EmbeddedServer, tool: Weather, found: ToolResult) 
 @pytest.mark.parametrize(
     "fault", [LOST, Fault(forward=0), Fault(forward=200), Fault(answer=100), Fault(answer=600), Fault(answer=1300)]
 )
-def test_each_request_is_cut_once(side: Side, server: EmbeddedServer, proxy: Proxy, which: int, fault: Fault) -> None:
+def test_each_request_is_cut_once(
+    side: ClientDriver, server: EmbeddedServer, proxy: Proxy, which: int, fault: Fault
+) -> None:
     script(server)
     proxy.plan.extend([Fault()] * which + [fault])
     tool = Weather()
@@ -79,9 +81,9 @@ def test_each_request_is_cut_once(side: Side, server: EmbeddedServer, proxy: Pro
     check(side, server, tool, found)
 
 
-@pytest.mark.proof
+@pytest.mark.stress
 @pytest.mark.parametrize("seed", SEEDS)
-def test_cut_again_and_again(side: Side, server: EmbeddedServer, proxy: Proxy, seed: int) -> None:
+def test_cut_again_and_again(side: ClientDriver, server: EmbeddedServer, proxy: Proxy, seed: int) -> None:
     chance = random.Random(seed)
     script(server)
     proxy.plan.extend(random_fault(chance, 2500) for _ in range(chance.randrange(1, 12)))
@@ -96,7 +98,9 @@ def test_cut_again_and_again(side: Side, server: EmbeddedServer, proxy: Proxy, s
 
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("stream_tokens", [True, False])
-def test_leaving_behind_each_event(side: Side, server: EmbeddedServer, *, whole: bool, stream_tokens: bool) -> None:
+def test_leaving_behind_each_event(
+    side: ClientDriver, server: EmbeddedServer, *, whole: bool, stream_tokens: bool
+) -> None:
     script(server)
     tool = Weather()
     turn = begin(side, server, [tool.weather], input="go", stream_tokens=stream_tokens)
@@ -118,7 +122,7 @@ def test_leaving_behind_each_event(side: Side, server: EmbeddedServer, *, whole:
         assert "".join(said).strip() == "that is all"
 
 
-def test_events_that_the_server_no_longer_has_are_listed(side: Side, server: EmbeddedServer) -> None:
+def test_events_that_the_server_no_longer_has_are_listed(side: ClientDriver, server: EmbeddedServer) -> None:
     server.state.kept_events = 8  # fewer than the tokens of a turn, more than its end without numbers
     server.state.script.say(
         Turn(calls=[Call("weather", {"city": "Rome"})], text=" ".join("abcdefghijklmnop"), reasoning="well now"),
@@ -135,7 +139,7 @@ def test_events_that_the_server_no_longer_has_are_listed(side: Side, server: Emb
     assert set(kinds(found.messages)) == {"reasoning", "assistant", "approval_request"}
 
 
-def test_a_run_that_is_forgotten_is_listed(side: Side, server: EmbeddedServer) -> None:
+def test_a_run_that_is_forgotten_is_listed(side: ClientDriver, server: EmbeddedServer) -> None:
     script(server)
     tool = Weather()
     turn = begin(side, server, [tool.weather], input="go", stream_tokens=True)
@@ -152,7 +156,7 @@ def test_a_run_that_is_forgotten_is_listed(side: Side, server: EmbeddedServer) -
 @pytest.mark.parametrize("which", range(ROUNDS))
 @pytest.mark.parametrize("stream_tokens", [True, False])
 def test_a_foreground_run_that_was_heard_of_is_listed(
-    side: Side, server: EmbeddedServer, proxy: Proxy, which: int, *, stream_tokens: bool
+    side: ClientDriver, server: EmbeddedServer, proxy: Proxy, which: int, *, stream_tokens: bool
 ) -> None:
     script(server)
     proxy.plan.extend([Fault()] * which + [Fault(answer=450)])  # behind the first event, which names the run
@@ -169,7 +173,7 @@ def test_a_foreground_run_that_was_heard_of_is_listed(
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_foreground_run_that_nobody_heard_of_is_not_sent_again(
-    side: Side, server: EmbeddedServer, proxy: Proxy, which: int
+    side: ClientDriver, server: EmbeddedServer, proxy: Proxy, which: int
 ) -> None:
     script(server)
     proxy.plan.extend([Fault()] * which + [LOST])
@@ -184,7 +188,7 @@ def test_a_foreground_run_that_nobody_heard_of_is_not_sent_again(
     assert len([path for path, body in proxy.requests if body]) == which + 1
 
 
-def test_a_foreground_request_that_cannot_have_left_is_sent_again(side: Side) -> None:
+def test_a_foreground_request_that_cannot_have_left_is_sent_again(side: ClientDriver) -> None:
     done = b'data: {"message_type": "stop_reason", "stop_reason": "end_turn"}\n\ndata: [DONE]\n\n'
     port = closed_port()
     client = side.client(base_url=f"http://127.0.0.1:{port}", retry=ONCE)
@@ -210,7 +214,7 @@ def test_a_foreground_request_that_cannot_have_left_is_sent_again(side: Side) ->
         ),
     ],
 )
-def test_a_stream_that_does_not_say_enough(side: Side, server: EmbeddedServer, body: bytes, fault: str) -> None:
+def test_a_stream_that_does_not_say_enough(side: ClientDriver, server: EmbeddedServer, body: bytes, fault: str) -> None:
     client = side.client(answers(lambda: event_stream(body)))
     turn = client.conversations.messages.run_tools(server.conversation_id, input="hi")
     with pytest.raises(LettaError, match=fault):
@@ -218,7 +222,7 @@ def test_a_stream_that_does_not_say_enough(side: Side, server: EmbeddedServer, b
 
 
 def test_a_background_stream_that_cannot_go_on_raises_and_goes_on_later(
-    side: Side, server: EmbeddedServer, proxy: Proxy
+    side: ClientDriver, server: EmbeddedServer, proxy: Proxy
 ) -> None:
     script(server)
     proxy.plan.extend([Fault(answer=500), LOST, LOST])

@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator
 from typing_extensions import TypedDict  # that of `typing` is not enough for pydantic before Python 3.12
 
 from letta_ext.tools import Tool
-from letta_ext.tools.kinds import ArgumentError
+from letta_ext.tools.schema import ArgumentError
 
 from .test_schema import Box, Colour, Level, Node, Pair, Place, Point, having
 
@@ -76,7 +76,7 @@ class Even:
     ],
 )
 def test_what_json_stands_for(hint: Any, written: Any, meant: Any) -> None:
-    read = Tool.of(having(hint)).read(json.dumps({"given": written}))
+    read = Tool.from_function(having(hint)).read(json.dumps({"given": written}))
     assert read == {"given": meant}
     assert type(read["given"]) is type(meant)
 
@@ -114,7 +114,7 @@ def test_what_json_stands_for(hint: Any, written: Any, meant: Any) -> None:
 )
 def test_what_does_not_fit_says_where(hint: Any, written: Any, message: str) -> None:
     with pytest.raises(ArgumentError) as refused:
-        Tool.of(having(hint)).read(json.dumps({"given": written}))
+        Tool.from_function(having(hint)).read(json.dumps({"given": written}))
     assert str(refused.value).startswith(message)
 
 
@@ -132,15 +132,15 @@ def test_what_does_not_fit_says_where(hint: Any, written: Any, message: str) -> 
 )
 def test_what_is_no_object_of_arguments(text: str, message: str) -> None:
     with pytest.raises(ArgumentError) as refused:
-        Tool.of(having(int)).read(text)
+        Tool.from_function(having(int)).read(text)
     assert str(refused.value).startswith(message)
 
 
 def test_defaults_are_the_functions_own() -> None:
     def function(a: int = 1, b: str | None = None) -> None: ...
 
-    assert Tool.of(function).read("") == {}
-    assert Tool.of(function).read('{"b": null}') == {"b": None}
+    assert Tool.from_function(function).read("") == {}
+    assert Tool.from_function(function).read('{"b": null}') == {"b": None}
 
 
 # Whatever the annotation: the schema and the reader agree, and both agree with pydantic.
@@ -216,7 +216,7 @@ def attempt(read: Callable[[], Any]) -> tuple[bool, Any]:
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(hints, st.lists(json_values, min_size=1, max_size=12))
 def test_the_schema_and_the_reader_agree(hint: Any, values: list[Any]) -> None:
-    tool = Tool.of(having(hint))
+    tool = Tool.from_function(having(hint))
     Draft202012Validator.check_schema(dict(tool.parameters))
     validator = Draft202012Validator(tool.parameters)
     for value in values:
@@ -228,7 +228,7 @@ def test_the_schema_and_the_reader_agree(hint: Any, values: list[Any]) -> None:
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(hints, st.data())
 def test_what_the_schema_of_pydantic_lets_through_is_read_alike(hint: Any, data: st.DataObject) -> None:
-    tool, adapter = Tool.of(having(hint)), pydantic.TypeAdapter(hint)
+    tool, adapter = Tool.from_function(having(hint)), pydantic.TypeAdapter(hint)
     theirs = Draft202012Validator(adapter.json_schema())
     for value in data.draw(st.lists(json_values, min_size=1, max_size=12)):
         fits, read = attempt(lambda value=value: tool.read(json.dumps({"given": value}))["given"])  # type: ignore[misc]  # types made at run time

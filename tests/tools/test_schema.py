@@ -17,7 +17,7 @@ import pydantic
 import pytest
 from jsonschema import Draft202012Validator
 
-from letta_ext.tools import Tool, make_toolbox, read_docstring
+from letta_ext.tools import Tool, make_tool_registry, read_docstring
 
 STRING = {"type": "string"}
 
@@ -103,7 +103,7 @@ def having(hint: Any) -> Callable[..., Any]:
 
 
 def schema_of(function: Callable[..., Any]) -> dict[str, Any]:
-    schema = dict(Tool.of(function).parameters)
+    schema = dict(Tool.from_function(function).parameters)
     Draft202012Validator.check_schema(schema)
     return schema
 
@@ -199,7 +199,9 @@ def test_classes_that_refer_to_each_other() -> None:
     validator = Draft202012Validator(schema)
     assert validator.is_valid({"a": {"right": deep}, "b": deep, "c": {"right": None}})
     assert not validator.is_valid({"a": {"right": {"left": {"right": {"left": 1}}}}, "b": deep, "c": {"right": None}})
-    read = Tool.of(function).read('{"a": {"right": {"left": null}}, "b": {"left": null}, "c": {"right": null}}')
+    read = Tool.from_function(function).read(
+        '{"a": {"right": {"left": null}}, "b": {"left": null}, "c": {"right": null}}'
+    )
     assert read == {"a": Left(Right(None)), "b": Right(None), "c": Left(None)}
 
 
@@ -213,14 +215,14 @@ def test_two_classes_of_one_name_are_not_mixed_up() -> None:
         return Node
 
     with pytest.raises(TypeError, match="two classes of a tool's arguments are called Node"):
-        Tool.of(having(tuple[Node, other()]))  # type: ignore[misc]  # (a type that is made as the program runs)
+        Tool.from_function(having(tuple[Node, other()]))  # type: ignore[misc]  # (a type that is made as the program runs)
 
 
 def test_a_pydantic_model_describes_itself() -> None:
     schema = schema_of(having(Person))
     assert schema["properties"]["given"] == {"$ref": "#/$defs/Person"}
     assert schema["$defs"]["Person"]["properties"]["age"]["minimum"] == 0
-    assert Tool.of(having(Person)).read('{"given": {"name": "Ada"}}') == {"given": Person(name="Ada")}
+    assert Tool.from_function(having(Person)).read('{"given": {"name": "Ada"}}') == {"given": Person(name="Ada")}
 
 
 def test_what_the_signature_and_the_docstring_say() -> None:
@@ -248,7 +250,7 @@ def test_what_the_signature_and_the_docstring_say() -> None:
         """
         return city
 
-    tool = Tool.of(get_weather)
+    tool = Tool.from_function(get_weather)
     assert tool.declaration() == {
         "name": "get_weather",
         "description": "Looks up the weather.\n\nIt knows all cities.",
@@ -310,13 +312,13 @@ def test_all_kinds_of_callables() -> None:
         (wrapped, "Searches."),
         (Point, None),
     ):
-        tool = Tool.of(function)
+        tool = Tool.from_function(function)
         assert tool.name == function.__name__
         assert description is None or tool.description == description
-    assert Tool.of(Searcher(), name="find").parameters["properties"] == names
-    assert Tool.of(functools.partial(base, limit=2), name="two").description == "Searches."
-    assert Tool.of(functools.partial(base, "x"), name="x").parameters["properties"].keys() == {"limit"}
-    assert Tool.of(base, name="other", description="Says.").declaration()["description"] == "Says."
+    assert Tool.from_function(Searcher(), name="find").parameters["properties"] == names
+    assert Tool.from_function(functools.partial(base, limit=2), name="two").description == "Searches."
+    assert Tool.from_function(functools.partial(base, "x"), name="x").parameters["properties"].keys() == {"limit"}
+    assert Tool.from_function(base, name="other", description="Says.").declaration()["description"] == "Says."
 
 
 def positional_only(a: int, /) -> None: ...
@@ -356,7 +358,7 @@ async def async_generator(a: int) -> Any:
 )
 def test_what_no_model_could_call_is_refused(function: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
-        Tool.of(function)
+        Tool.from_function(function)
 
 
 @pytest.mark.parametrize("name", ["", "two words", "x" * 65, "<lambda>"])
@@ -365,7 +367,7 @@ def test_a_name_that_no_provider_takes(name: str) -> None:
 
     function.__name__ = name
     with pytest.raises(ValueError, match="a tool needs a name of 1 to 64 letters"):
-        Tool.of(function)
+        Tool.from_function(function)
 
 
 async def later(a: int) -> int:
@@ -378,14 +380,17 @@ class Later:
 
 
 def test_a_box_of_tools() -> None:
-    box = make_toolbox([Searcher().search, Tool.of(later), Tool.of(Later(), name="much_later")], may_be_async=True)
+    box = make_tool_registry(
+        [Searcher().search, Tool.from_function(later), Tool.from_function(Later(), name="much_later")],
+        may_be_async=True,
+    )
     assert list(box) == ["search", "later", "much_later"]
     assert [tool.is_async for tool in box.values()] == [False, True, True]
-    assert Tool.of(functools.partial(later, 1), name="x").is_async
+    assert Tool.from_function(functools.partial(later, 1), name="x").is_async
 
     with pytest.raises(ValueError, match="two tools are called 'later'"):
-        make_toolbox([later, later], may_be_async=True)
+        make_tool_registry([later, later], may_be_async=True)
     with pytest.raises(TypeError, match="later is async; use AsyncLetta"):
-        make_toolbox([later], may_be_async=False)
+        make_tool_registry([later], may_be_async=False)
     with pytest.raises(TypeError, match="tools must be a list of functions, not <function"):
-        make_toolbox(later, may_be_async=True)  # type: ignore[arg-type]  # (what is refused)
+        make_tool_registry(later, may_be_async=True)  # type: ignore[arg-type]  # (what is refused)

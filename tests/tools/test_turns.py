@@ -15,7 +15,7 @@ from letta_ext.testing import EmbeddedServer, ToolAnswer, Turn
 from letta_ext.testing.engine.agent import Call
 from letta_ext.tools import Tool
 
-from .turns import Side, Weather, begin, kinds, listed, result, returns
+from .turns import ClientDriver, Weather, begin, kinds, listed, result, returns
 
 WORDS = "word0 word1 word2 word3 word4 word5"
 
@@ -27,7 +27,7 @@ def last_text(messages: list[Any]) -> str:
 @pytest.mark.parametrize("background", [True, False])
 @pytest.mark.parametrize("stream_tokens", [True, False])
 def test_a_tool_runs_and_the_turn_goes_on(
-    side: Side, server: EmbeddedServer, *, background: bool, stream_tokens: bool
+    side: ClientDriver, server: EmbeddedServer, *, background: bool, stream_tokens: bool
 ) -> None:
     tool = Weather()
     found = result(
@@ -50,12 +50,12 @@ def test_a_tool_runs_and_the_turn_goes_on(
     assert returns(listed(side, server)) == [("success", "sunny in Paris")]
 
 
-def test_no_tool_was_called(side: Side, server: EmbeddedServer) -> None:
+def test_no_tool_was_called(side: ClientDriver, server: EmbeddedServer) -> None:
     found = result(side, server, [Weather().weather], input="hi")
     assert (found.rounds, found.tool_runs, kinds(found.messages)) == (1, [], ["assistant"])
 
 
-def test_events_and_messages_as_they_come(side: Side, server: EmbeddedServer) -> None:
+def test_events_and_messages_as_they_come(side: ClientDriver, server: EmbeddedServer) -> None:
     events = side.items(begin(side, server, [Weather().weather], input="CALL weather", stream_tokens=True))
     reasons = [event.stop_reason for event in events if event.message_type == "stop_reason"]
     assert reasons == ["requires_approval", "end_turn"]
@@ -65,7 +65,7 @@ def test_events_and_messages_as_they_come(side: Side, server: EmbeddedServer) ->
     assert kinds(messages) == ["approval_request", "tool_return", "assistant"]
 
 
-def test_all_calls_of_a_round_are_answered_at_once(side: Side, server: EmbeddedServer) -> None:
+def test_all_calls_of_a_round_are_answered_at_once(side: ClientDriver, server: EmbeddedServer) -> None:
     def local_time(city: str) -> str:
         return f"noon in {city}"
 
@@ -75,7 +75,7 @@ def test_all_calls_of_a_round_are_answered_at_once(side: Side, server: EmbeddedS
     assert returns(listed(side, server)) == [("success", "sunny in Paris"), ("success", "noon in Paris")]
 
 
-def test_several_rounds(side: Side, server: EmbeddedServer) -> None:
+def test_several_rounds(side: ClientDriver, server: EmbeddedServer) -> None:
     server.state.script.say(*(Turn(calls=[Call("weather", {"city": city})]) for city in ("Rome", "Oslo", "Bern")))
     tool = Weather()
     found = result(side, server, [tool.weather], input="go")
@@ -83,7 +83,7 @@ def test_several_rounds(side: Side, server: EmbeddedServer) -> None:
     assert (found.rounds, found.usage.step_count) == (4, 4)
 
 
-def test_call_ids_that_begin_anew_in_every_round(side: Side, server: EmbeddedServer) -> None:
+def test_call_ids_that_begin_anew_in_every_round(side: ClientDriver, server: EmbeddedServer) -> None:
     """Some models number their calls in each turn from zero."""
     server.state.script.say(*(Turn(calls=[Call("weather", {"city": city}, id="call_0")]) for city in ("Rome", "Oslo")))
     tool = Weather()
@@ -92,7 +92,7 @@ def test_call_ids_that_begin_anew_in_every_round(side: Side, server: EmbeddedSer
     assert [run.tool_return for run in found.tool_runs] == ["sunny in Rome", "sunny in Oslo"]
 
 
-def test_nothing_runs_where_two_calls_of_a_round_have_one_id(side: Side, server: EmbeddedServer) -> None:
+def test_nothing_runs_where_two_calls_of_a_round_have_one_id(side: ClientDriver, server: EmbeddedServer) -> None:
     server.state.script.say(Turn(calls=[Call("weather", id="call_0"), Call("weather", {"city": "Oslo"}, id="call_0")]))
     tool = Weather()
     with pytest.raises(LettaError):
@@ -109,7 +109,9 @@ def test_nothing_runs_where_two_calls_of_a_round_have_one_id(side: Side, server:
         (Call("elsewhere"), "There is no tool elsewhere here; there is weather."),
     ],
 )
-def test_a_call_that_cannot_run_is_an_error_return(side: Side, server: EmbeddedServer, call: Call, said: str) -> None:
+def test_a_call_that_cannot_run_is_an_error_return(
+    side: ClientDriver, server: EmbeddedServer, call: Call, said: str
+) -> None:
     server.state.script.say(Turn(calls=[call]))
     elsewhere = {"name": "elsewhere", "description": "Not here.", "parameters": {"type": "object", "properties": {}}}
     tool = Weather()
@@ -121,7 +123,7 @@ def test_a_call_that_cannot_run_is_an_error_return(side: Side, server: EmbeddedS
     assert found.tool_runs[0].stderr != ()
 
 
-def test_a_tool_that_raises(side: Side, server: EmbeddedServer) -> None:
+def test_a_tool_that_raises(side: ClientDriver, server: EmbeddedServer) -> None:
     fault = KeyError("no such\ncity")
 
     def raising(_: str) -> None:
@@ -135,14 +137,14 @@ def test_a_tool_that_raises(side: Side, server: EmbeddedServer) -> None:
     assert returns(listed(side, server)) == [("error", run.tool_return)]
 
 
-def test_content_parts(side: Side, server: EmbeddedServer) -> None:
+def test_content_parts(side: ClientDriver, server: EmbeddedServer) -> None:
     result(side, server, [Weather(lambda city: [TextContent(text=city)]).weather], input="CALL weather")
     [(status, [part])] = returns(listed(side, server))
     assert (status, part.text) == ("success", "Paris")
 
 
 def test_async_tools() -> None:
-    side = Side(is_async=True)
+    side = ClientDriver(is_async=True)
     meeting: list[asyncio.Event] = []
 
     async def one(city: str) -> str:
@@ -173,7 +175,7 @@ def test_async_tools() -> None:
 
 
 def test_tools_that_are_not_async_do_not_hold_up_the_others() -> None:
-    side = Side(is_async=True)
+    side = ClientDriver(is_async=True)
     gate = threading.Barrier(2)
 
     def one(city: str) -> int:
@@ -189,7 +191,7 @@ def test_tools_that_are_not_async_do_not_hold_up_the_others() -> None:
 
 
 def test_sync_code_cannot_await(server: EmbeddedServer) -> None:
-    side = Side(is_async=False)
+    side = ClientDriver(is_async=False)
 
     async def later(city: str) -> str:
         return city
@@ -225,7 +227,7 @@ def test_sync_code_cannot_await(server: EmbeddedServer) -> None:
     ],
 )
 def test_a_callback_decides(
-    side: Side, server: EmbeddedServer, verdict: Any, approve: bool, reason: str | None
+    side: ClientDriver, server: EmbeddedServer, verdict: Any, approve: bool, reason: str | None
 ) -> None:
     server.state.script.tools["guarded"] = ToolAnswer("done")
     asked: list[Any] = []
@@ -245,7 +247,7 @@ def test_a_callback_decides(
     assert approve or str(reason) in text
 
 
-def test_nobody_decides(side: Side, server: EmbeddedServer) -> None:
+def test_nobody_decides(side: ClientDriver, server: EmbeddedServer) -> None:
     tool = Weather()
     turn = begin(side, server, [tool.weather], input="CALL guarded weather")
     for _ in range(2):
@@ -259,7 +261,7 @@ def test_nobody_decides(side: Side, server: EmbeddedServer) -> None:
         result(side, server, [tool.weather], input="another")
 
 
-def test_a_callback_that_says_nonsense_is_asked_again(side: Side, server: EmbeddedServer) -> None:
+def test_a_callback_that_says_nonsense_is_asked_again(side: ClientDriver, server: EmbeddedServer) -> None:
     answers = ["yes", None, (True, 1), RuntimeError("gone"), True]
 
     def decide(_: Any) -> Any:
@@ -280,7 +282,7 @@ def test_a_callback_that_says_nonsense_is_asked_again(side: Side, server: Embedd
 @pytest.mark.parametrize("stream_tokens", [True, False])
 @pytest.mark.parametrize("approve", [True, False])
 def test_client_tools_beside_those_of_the_server(
-    side: Side, server: EmbeddedServer, *, stream_tokens: bool, approve: bool
+    side: ClientDriver, server: EmbeddedServer, *, stream_tokens: bool, approve: bool
 ) -> None:
     """One that runs here, one that needs approval, one that needs none: all are answered by one request."""
     tool = Weather()
@@ -301,7 +303,7 @@ def test_client_tools_beside_those_of_the_server(
 # Bounds and failures.
 
 
-def test_rounds_are_bounded(side: Side, server: EmbeddedServer) -> None:
+def test_rounds_are_bounded(side: ClientDriver, server: EmbeddedServer) -> None:
     server.state.script.say(*[Turn(calls=[Call("weather")])] * 4)
     tool = Weather()
     turn = begin(side, server, [tool.weather], input="go", max_rounds=2)
@@ -311,7 +313,7 @@ def test_rounds_are_bounded(side: Side, server: EmbeddedServer) -> None:
     assert len(tool.cities) == 2
 
 
-def test_a_run_that_fails_ends_the_turn(side: Side, server: EmbeddedServer) -> None:
+def test_a_run_that_fails_ends_the_turn(side: ClientDriver, server: EmbeddedServer) -> None:
     server.state.script.say(Turn(calls=[Call("weather")]), Turn(fail=400))
     tool = Weather()
     turn = begin(side, server, [tool.weather], input="go")
@@ -321,7 +323,7 @@ def test_a_run_that_fails_ends_the_turn(side: Side, server: EmbeddedServer) -> N
     assert tool.cities == ["Paris"]
 
 
-def test_refusals_come_out_and_the_turn_can_go_on(side: Side, server: EmbeddedServer) -> None:
+def test_refusals_come_out_and_the_turn_can_go_on(side: ClientDriver, server: EmbeddedServer) -> None:
     thread = server.state.thread(server.conversation_id, None)
     run = server.state.start_run(thread, background=True)
     server.state.lock(thread, "other", run)
@@ -339,11 +341,11 @@ def test_refusals_come_out_and_the_turn_can_go_on(side: Side, server: EmbeddedSe
         )
 
 
-def test_what_is_refused_before_anything_is_sent(side: Side, server: EmbeddedServer) -> None:
+def test_what_is_refused_before_anything_is_sent(side: ClientDriver, server: EmbeddedServer) -> None:
     def weather(city: str) -> str:
         return city
 
-    declared = Tool.of(weather).declaration()
+    declared = Tool.from_function(weather).declaration()
     for arguments, fault, message in (
         ({}, ValueError, "give input or messages: there is nothing to send"),
         ({"input": "a", "messages": []}, ValueError, "give input or messages, not both"),
@@ -358,7 +360,7 @@ def test_what_is_refused_before_anything_is_sent(side: Side, server: EmbeddedSer
     assert server.state.runs == {}
 
 
-def test_types_that_were_not_asked_for_stay_hidden(side: Side, server: EmbeddedServer) -> None:
+def test_types_that_were_not_asked_for_stay_hidden(side: ClientDriver, server: EmbeddedServer) -> None:
     asked: dict[str, Any] = {"input": "CALL weather", "include_return_message_types": ["assistant_message"]}
     tool = Weather()
     found = result(side, server, [tool.weather], **asked)
@@ -367,7 +369,7 @@ def test_types_that_were_not_asked_for_stay_hidden(side: Side, server: EmbeddedS
     assert {event.message_type for event in events} <= {"ping", "assistant_message", "stop_reason", "usage_statistics"}
 
 
-def test_nothing_is_sent_before_it_is_gone_over(side: Side, server: EmbeddedServer) -> None:
+def test_nothing_is_sent_before_it_is_gone_over(side: ClientDriver, server: EmbeddedServer) -> None:
     turn = begin(side, server, input="hi")
     assert server.state.runs == {}
     assert repr(turn) in (f"ToolTurn('{server.conversation_id}')", f"AsyncToolTurn('{server.conversation_id}')")

@@ -12,8 +12,8 @@ from letta_ext import RetryPolicy
 from letta_ext.testing import EmbeddedServer
 from letta_ext.tools import ToolResult
 
-from ..ext import helpers
-from ..ext.helpers import Handler
+from ..client import helpers
+from ..client.helpers import Handler
 
 NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Reading the certificates of the world takes longer than a whole turn, and loopback needs none."""
@@ -21,7 +21,7 @@ NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 RETRY = RetryPolicy(max_retries=3, initial_delay=0)
 
 
-class Side(helpers.Side):
+class ClientDriver(helpers.ClientDriver):
     """A side whose clients are made in no time."""
 
     def client(self, handler: Handler | None = None, **settings: Any) -> Any:
@@ -31,14 +31,16 @@ class Side(helpers.Side):
         return super().client(handler, **settings)
 
 
-def begin(side: Side, server: EmbeddedServer, tools: Iterable[Any] = (), base_url: str = "", **arguments: Any) -> Any:
+def begin(
+    side: ClientDriver, server: EmbeddedServer, tools: Iterable[Any] = (), base_url: str = "", **arguments: Any
+) -> Any:
     """A turn in the server's conversation."""
     client = side.client(base_url=base_url or server.base_url, retry=arguments.pop("retry", RETRY))
     return client.conversations.messages.run_tools(server.conversation_id, tools=list(tools), **arguments)
 
 
 def result(
-    side: Side, server: EmbeddedServer, tools: Iterable[Any] = (), base_url: str = "", **arguments: Any
+    side: ClientDriver, server: EmbeddedServer, tools: Iterable[Any] = (), base_url: str = "", **arguments: Any
 ) -> ToolResult:
     """What a whole turn brings."""
     turn = begin(side, server, tools, base_url, **arguments)
@@ -46,7 +48,7 @@ def result(
     return found
 
 
-def listed(side: Side, server: EmbeddedServer) -> list[Any]:
+def listed(side: ClientDriver, server: EmbeddedServer) -> list[Any]:
     """The conversation as the server has it."""
     client = side.client(base_url=server.base_url)
     return side.items(client.conversations.messages.list(server.conversation_id, order="asc"))

@@ -20,30 +20,28 @@ from letta_ext import (
     AsyncLetta,
     AsyncPage,
     AsyncPaginator,
+    AsyncRawResponse,
+    AsyncResponseContext,
     AsyncStream,
+    AsyncStreamingResponse,
     Checkpoint,
     Letta,
+    RawResponse,
+    ResponseContext,
     RetryPolicy,
     Stream,
+    StreamingResponse,
     StreamLimits,
     SyncArrayPage,
     SyncPage,
 )
-from letta_ext._async.parts import AsyncMessageIterator, AsyncTextIterator
-from letta_ext._sync.iteration import FailingIterator
-from letta_ext._sync.pages import PageIterator
-from letta_ext._sync.parts import MessageIterator, TextIterator
-from letta_ext.following import AsyncFollow, Follow
-from letta_ext.raw import (
-    AsyncRawResponse,
-    AsyncResponseContext,
-    AsyncStreamingResponse,
-    RawResponse,
-    ResponseContext,
-    StreamingResponse,
-)
+from letta_ext._async.text_iterators import AsyncMessageIterator, AsyncTextIterator
+from letta_ext._sync.pagination import PageIterator
+from letta_ext._sync.resilient_iterators import FailingIterator
+from letta_ext._sync.text_iterators import MessageIterator, TextIterator
+from letta_ext.follow import AsyncFollow, Follow
 from letta_ext.tools import AsyncToolTurn, ToolResult, ToolTurn
-from letta_ext.unions import Message, StreamEvent, UnknownMessage, is_unknown
+from letta_ext.types import Message, StreamEvent, UnknownMessage, is_unknown
 
 
 def known(message: Message) -> str:

@@ -1,6 +1,6 @@
 """Models wherever a call takes a TypedDict, at every depth. Nothing here runs: both checkers read it.
 
-A file of its own: `tests/ext/test_models_as_arguments.py` holds that the requests are the same.
+A file of its own: `tests/client/test_models_as_arguments.py` holds that the requests are the same.
 """
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 

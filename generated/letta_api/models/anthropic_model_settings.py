@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, nullable
-from ..parts import ABSENT, Decoders, Forms, or_null, parts_type
-from ..unions.response_format import ResponseFormat, decode_response_format, response_format_parts
+from ..model import Model, nullable
+from ..structs import ABSENT, Decoders, Forms, or_null, parts_type
+from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_parts
 from .anthropic_thinking import AnthropicThinking
 
 
@@ -39,7 +39,7 @@ class AnthropicModelSettings(Model):
     """Soft control for how verbose model output should be, used for GPT-5 models."""
 
     _decoders: ClassVar[Decoders] = {
-        "response_format": nullable(decode_response_format),
+        "response_format": nullable(response_format_from_dict),
         "thinking": nullable(AnthropicThinking.from_dict),
     }
 

@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, array, nullable
-from ..parts import ABSENT, Decoders, Forms, list_of, or_null
-from ..unions.approval_result import ApprovalResult, approval_result_parts, decode_approval_result
+from ..model import Model, array, nullable
+from ..structs import ABSENT, Decoders, Forms, list_of, or_null
+from ..unions.approval_result import ApprovalResult, approval_result_from_dict, approval_result_parts
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -32,7 +32,7 @@ class ApprovalCreate(Model):
     type: Literal["approval"] = "approval"
     """The message type to be created."""
 
-    _decoders: ClassVar[Decoders] = {"approvals": nullable(array(decode_approval_result))}
+    _decoders: ClassVar[Decoders] = {"approvals": nullable(array(approval_result_from_dict))}
 
     @classmethod
     def _forms(cls) -> Forms:

@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, array, nullable
 from ..instants import parse_instant
-from ..parts import ABSENT, Decoders, Forms, list_of, or_null
-from ..unions.approval_result import ApprovalResult, approval_result_parts, decode_approval_result
+from ..model import Model, array, nullable
+from ..structs import ABSENT, Decoders, Forms, list_of, or_null
+from ..unions.approval_result import ApprovalResult, approval_result_from_dict, approval_result_parts
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -50,7 +50,7 @@ class ApprovalResponseMessage(Model):
     seq_id: int | None = ABSENT
     step_id: str | None = ABSENT
 
-    _decoders: ClassVar[Decoders] = {"date": parse_instant, "approvals": nullable(array(decode_approval_result))}
+    _decoders: ClassVar[Decoders] = {"date": parse_instant, "approvals": nullable(array(approval_result_from_dict))}
 
     @classmethod
     def _forms(cls) -> Forms:

@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, or_text
 from ..instants import parse_instant
-from ..parts import ABSENT, Decoders
-from ..unions.assistant_message_content import AssistantMessageContent, decode_assistant_message_content
+from ..model import Model, or_text
+from ..structs import ABSENT, Decoders
+from ..unions.assistant_message_content import AssistantMessageContent, assistant_message_content_from_dict
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -42,4 +42,4 @@ class AssistantMessage(Model):
     seq_id: int | None = ABSENT
     step_id: str | None = ABSENT
 
-    _decoders: ClassVar[Decoders] = {"content": or_text(decode_assistant_message_content), "date": parse_instant}
+    _decoders: ClassVar[Decoders] = {"content": or_text(assistant_message_content_from_dict), "date": parse_instant}

@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, nullable
-from ..parts import ABSENT, Decoders, Forms, or_null, parts_type
+from ..model import Model, nullable
+from ..structs import ABSENT, Decoders, Forms, or_null, parts_type
 from .chat_gpto_auth_reasoning import ChatGPTOAuthReasoning
 
 

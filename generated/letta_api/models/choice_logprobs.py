@@ -5,9 +5,9 @@ from typing import ClassVar
 
 from attrs import define
 
-from ..decoding import Model, nullable
-from ..lists import lazy_array, lazy_of
-from ..parts import ABSENT, Decoders, Forms, or_null
+from ..lazy_list import lazy_array, lazy_of
+from ..model import Model, nullable
+from ..structs import ABSENT, Decoders, Forms, or_null
 from .token_logprob import TokenLogprob
 
 

@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, nullable
-from ..parts import ABSENT, Decoders, Forms, or_null
-from ..unions.model_settings import ModelSettings, decode_model_settings, model_settings_parts
+from ..model import Model, nullable
+from ..structs import ABSENT, Decoders, Forms, or_null
+from ..unions.model_settings import ModelSettings, model_settings_from_dict, model_settings_parts
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -33,7 +33,7 @@ class CompactionSettings(Model):
     modes).
     """
 
-    _decoders: ClassVar[Decoders] = {"model_settings": nullable(decode_model_settings)}
+    _decoders: ClassVar[Decoders] = {"model_settings": nullable(model_settings_from_dict)}
 
     @classmethod
     def _forms(cls) -> Forms:

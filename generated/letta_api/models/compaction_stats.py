@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from attrs import define
 
-from ..decoding import Model
-from ..parts import ABSENT
+from ..model import Model
+from ..structs import ABSENT
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)

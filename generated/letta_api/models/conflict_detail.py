@@ -5,9 +5,9 @@ from typing import ClassVar
 
 from attrs import define
 
-from ..decoding import Model, or_text
-from ..parts import ABSENT, Decoders
-from ..unions.conflict_detail_detail import ConflictDetailDetail, decode_conflict_detail_detail
+from ..model import Model, or_text
+from ..structs import ABSENT, Decoders
+from ..unions.conflict_detail_detail import ConflictDetailDetail, conflict_detail_detail_from_dict
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -19,4 +19,4 @@ class ConflictDetail(Model):
     run_id: str | None = ABSENT
     """The run that the conversation is busy with."""
 
-    _decoders: ClassVar[Decoders] = {"detail": or_text(decode_conflict_detail_detail)}
+    _decoders: ClassVar[Decoders] = {"detail": or_text(conflict_detail_detail_from_dict)}

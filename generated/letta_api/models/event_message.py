@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model
 from ..instants import parse_instant
-from ..parts import ABSENT, Decoders, Tag
+from ..model import Model
+from ..structs import ABSENT, Decoders, Discriminator
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -36,6 +36,6 @@ class EventMessage(Model):
 
     _decoders: ClassVar[Decoders] = {
         "date": parse_instant,
-        "event_type": Tag("compaction", (), required=True),
-        "message_type": Tag("event_message", ("event",), required=False),
+        "event_type": Discriminator("compaction", (), required=True),
+        "message_type": Discriminator("event_message", ("event",), required=False),
     }

@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, nullable
-from ..parts import ABSENT, Decoders, Forms, or_null, parts_type
-from ..unions.response_format import ResponseFormat, decode_response_format, response_format_parts
+from ..model import Model, nullable
+from ..structs import ABSENT, Decoders, Forms, or_null, parts_type
+from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_parts
 from .gemini_thinking_config import GeminiThinkingConfig
 
 
@@ -29,7 +29,7 @@ class GoogleAIModelSettings(Model):
     """The thinking configuration for the model."""
 
     _decoders: ClassVar[Decoders] = {
-        "response_schema": nullable(decode_response_format),
+        "response_schema": nullable(response_format_from_dict),
         "thinking_config": nullable(GeminiThinkingConfig.from_dict),
     }
 

@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model
 from ..instants import parse_instant
-from ..parts import ABSENT, Decoders
+from ..model import Model
+from ..structs import ABSENT, Decoders
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)

@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model
-from ..parts import Decoders, Forms
-from ..unions.image_source import ImageSource, decode_image_source, image_source_parts
+from ..model import Model
+from ..structs import Decoders, Forms
+from ..unions.image_source import ImageSource, image_source_from_dict, image_source_parts
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -19,7 +19,7 @@ class ImageContent(Model):
     type: Literal["image"] = "image"
     """The type of the message."""
 
-    _decoders: ClassVar[Decoders] = {"source": decode_image_source}
+    _decoders: ClassVar[Decoders] = {"source": image_source_from_dict}
 
     @classmethod
     def _forms(cls) -> Forms:

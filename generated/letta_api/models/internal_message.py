@@ -6,14 +6,14 @@ from typing import ClassVar
 
 from attrs import define
 
-from ..decoding import Model, array, nullable
 from ..enums import MessageRole
 from ..instants import parse_instant
-from ..parts import ABSENT, Decoders, Forms, list_of, or_null, parts_type
-from ..unions.internal_approval import InternalApproval, decode_internal_approval
+from ..model import Model, array, nullable
+from ..structs import ABSENT, Decoders, Forms, list_of, or_null, parts_type
+from ..unions.internal_approval import InternalApproval, internal_approval_from_dict
 from ..unions.internal_content_part import (
     InternalContentPart,
-    decode_internal_content_part,
+    internal_content_part_from_dict,
     internal_content_part_parts,
 )
 from .internal_tool_call import InternalToolCall
@@ -78,8 +78,8 @@ class InternalMessage(Model):
     """The timestamp when the object was last updated."""
 
     _decoders: ClassVar[Decoders] = {
-        "approvals": nullable(array(decode_internal_approval)),
-        "content": nullable(array(decode_internal_content_part)),
+        "approvals": nullable(array(internal_approval_from_dict)),
+        "content": nullable(array(internal_content_part_from_dict)),
         "created_at": nullable(parse_instant),
         "tool_calls": nullable(array(InternalToolCall.from_dict)),
         "tool_returns": nullable(array(InternalToolReturn.from_dict)),

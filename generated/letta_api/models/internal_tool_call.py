@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model
-from ..parts import Decoders, Forms, Tag, parts_type
+from ..model import Model
+from ..structs import Decoders, Discriminator, Forms, parts_type
 from .internal_tool_call_function import InternalToolCallFunction
 
 
@@ -21,7 +21,7 @@ class InternalToolCall(Model):
 
     _decoders: ClassVar[Decoders] = {
         "function": InternalToolCallFunction.from_dict,
-        "type": Tag("function", (), required=True),
+        "type": Discriminator("function", (), required=True),
     }
 
     @classmethod

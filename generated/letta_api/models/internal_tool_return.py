@@ -5,11 +5,11 @@ from typing import Any, ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, nullable, or_text
-from ..parts import ABSENT, Decoders
+from ..model import Model, nullable, or_text
+from ..structs import ABSENT, Decoders
 from ..unions.internal_tool_return_func_response import (
     InternalToolReturnFuncResponse,
-    decode_internal_tool_return_func_response,
+    internal_tool_return_func_response_from_dict,
 )
 
 
@@ -28,4 +28,4 @@ class InternalToolReturn(Model):
     tool_call_id: Any = ABSENT
     """The ID for the tool call"""
 
-    _decoders: ClassVar[Decoders] = {"func_response": nullable(or_text(decode_internal_tool_return_func_response))}
+    _decoders: ClassVar[Decoders] = {"func_response": nullable(or_text(internal_tool_return_func_response_from_dict))}

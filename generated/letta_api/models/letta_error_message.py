@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model
-from ..parts import ABSENT, Decoders, Tag
+from ..model import Model
+from ..structs import ABSENT, Decoders, Discriminator
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -26,4 +26,4 @@ class LettaErrorMessage(Model):
     seq_id: int | None = ABSENT
     """Declared by the server; null on every error seen."""
 
-    _decoders: ClassVar[Decoders] = {"message_type": Tag("error_message", (), required=True)}
+    _decoders: ClassVar[Decoders] = {"message_type": Discriminator("error_message", (), required=True)}

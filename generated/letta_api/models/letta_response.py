@@ -5,9 +5,9 @@ from typing import ClassVar
 
 from attrs import define
 
-from ..decoding import Model, array, nullable
-from ..parts import ABSENT, Decoders, Forms, list_of, or_null, parts_type
-from ..unions.message import Message, decode_message, message_parts
+from ..model import Model, array, nullable
+from ..structs import ABSENT, Decoders, Forms, list_of, or_null, parts_type
+from ..unions.message import Message, message_from_dict, message_parts
 from .choice_logprobs import ChoiceLogprobs
 from .letta_stop_reason import LettaStopReason
 from .letta_usage_statistics import LettaUsageStatistics
@@ -42,7 +42,7 @@ class LettaResponse(Model):
     """
 
     _decoders: ClassVar[Decoders] = {
-        "messages": array(decode_message),
+        "messages": array(message_from_dict),
         "stop_reason": LettaStopReason.from_dict,
         "usage": LettaUsageStatistics.from_dict,
         "logprobs": nullable(ChoiceLogprobs.from_dict),

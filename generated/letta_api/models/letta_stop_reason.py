@@ -5,8 +5,8 @@ from typing import Literal
 
 from attrs import define
 
-from ..decoding import Model
 from ..enums import StopReasonType
+from ..model import Model
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)

@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, or_text
-from ..parts import ABSENT, Decoders
-from ..unions.message_create_content import MessageCreateContent, decode_message_create_content
+from ..model import Model, or_text
+from ..structs import ABSENT, Decoders
+from ..unions.message_create_content import MessageCreateContent, message_create_content_from_dict
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -34,4 +34,4 @@ class MessageCreate(Model):
     type: Literal["message"] = "message"
     """The message type to be created."""
 
-    _decoders: ClassVar[Decoders] = {"content": or_text(decode_message_create_content)}
+    _decoders: ClassVar[Decoders] = {"content": or_text(message_create_content_from_dict)}

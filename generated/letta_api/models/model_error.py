@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from attrs import define
 
-from ..decoding import Model
-from ..parts import Decoders, Forms, parts_type
+from ..model import Model
+from ..structs import Decoders, Forms, parts_type
 from .model_error_body import ModelErrorBody
 
 

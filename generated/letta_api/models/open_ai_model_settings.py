@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, nullable
-from ..parts import ABSENT, Decoders, Forms, or_null, parts_type
-from ..unions.response_format import ResponseFormat, decode_response_format, response_format_parts
+from ..model import Model, nullable
+from ..structs import ABSENT, Decoders, Forms, or_null, parts_type
+from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_parts
 from .open_ai_reasoning import OpenAIReasoning
 
 
@@ -34,7 +34,7 @@ class OpenAIModelSettings(Model):
 
     _decoders: ClassVar[Decoders] = {
         "reasoning": nullable(OpenAIReasoning.from_dict),
-        "response_format": nullable(decode_response_format),
+        "response_format": nullable(response_format_from_dict),
     }
 
     @classmethod

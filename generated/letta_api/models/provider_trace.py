@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 from attrs import define
 
-from ..decoding import Model, nullable
 from ..instants import parse_instant
-from ..parts import ABSENT, Decoders, Forms, or_null, parts_type
+from ..model import Model, nullable
+from ..structs import ABSENT, Decoders, Forms, or_null, parts_type
 from .billing_context import BillingContext
 
 

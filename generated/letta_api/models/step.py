@@ -5,9 +5,9 @@ from typing import Any, ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, array, nullable
 from ..enums import StepStatus, StopReasonType
-from ..parts import ABSENT, Decoders, Forms, list_of, or_null, parts_type
+from ..model import Model, array, nullable
+from ..structs import ABSENT, Decoders, Forms, list_of, or_null, parts_type
 from .internal_message import InternalMessage
 
 

@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, array
-from ..parts import ABSENT, Decoders, Forms, list_of, parts_type
+from ..model import Model, array
+from ..structs import ABSENT, Decoders, Forms, list_of, parts_type
 from .summarized_reasoning_content_part import SummarizedReasoningContentPart
 
 

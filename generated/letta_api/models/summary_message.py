@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, nullable
 from ..instants import parse_instant
-from ..parts import ABSENT, Decoders, Forms, Tag, or_null, parts_type
+from ..model import Model, nullable
+from ..structs import ABSENT, Decoders, Discriminator, Forms, or_null, parts_type
 from .compaction_stats import CompactionStats
 
 
@@ -39,7 +39,7 @@ class SummaryMessage(Model):
     _decoders: ClassVar[Decoders] = {
         "date": parse_instant,
         "compaction_stats": nullable(CompactionStats.from_dict),
-        "message_type": Tag("summary_message", ("summary",), required=False),
+        "message_type": Discriminator("summary_message", ("summary",), required=False),
     }
 
     @classmethod

@@ -6,11 +6,11 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, nullable
 from ..instants import parse_instant
-from ..parts import ABSENT, Decoders
-from ..unions.tool_call_message_tool_calls import ToolCallMessageToolCalls, decode_tool_call_message_tool_calls
-from ..unions.tool_call_or_delta import ToolCallOrDelta, decode_tool_call_or_delta
+from ..model import Model, nullable
+from ..structs import ABSENT, Decoders
+from ..unions.tool_call_message_tool_calls import ToolCallMessageToolCalls, tool_call_message_tool_calls_from_dict
+from ..unions.tool_call_or_delta import ToolCallOrDelta, tool_call_or_delta_from_dict
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -46,6 +46,6 @@ class ToolCallMessage(Model):
 
     _decoders: ClassVar[Decoders] = {
         "date": parse_instant,
-        "tool_call": decode_tool_call_or_delta,
-        "tool_calls": nullable(decode_tool_call_message_tool_calls),
+        "tool_call": tool_call_or_delta_from_dict,
+        "tool_calls": nullable(tool_call_message_tool_calls_from_dict),
     }

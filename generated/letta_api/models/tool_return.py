@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, or_text
-from ..parts import ABSENT, Decoders
-from ..unions.tool_return_tool_return import ToolReturnToolReturn, decode_tool_return_tool_return
+from ..model import Model, or_text
+from ..structs import ABSENT, Decoders
+from ..unions.tool_return_tool_return import ToolReturnToolReturn, tool_return_tool_return_from_dict
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -23,4 +23,4 @@ class ToolReturn(Model):
     type: Literal["tool"] = "tool"
     """The message type to be created."""
 
-    _decoders: ClassVar[Decoders] = {"tool_return": or_text(decode_tool_return_tool_return)}
+    _decoders: ClassVar[Decoders] = {"tool_return": or_text(tool_return_tool_return_from_dict)}

@@ -5,7 +5,7 @@ from typing import Literal
 
 from attrs import define
 
-from ..decoding import Model
+from ..model import Model
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)

@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, array, nullable
 from ..instants import parse_instant
-from ..parts import ABSENT, Decoders, Forms, list_of, or_null, parts_type
+from ..model import Model, array, nullable
+from ..structs import ABSENT, Decoders, Forms, list_of, or_null, parts_type
 from .tool_return import ToolReturn
 
 

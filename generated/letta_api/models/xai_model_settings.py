@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, nullable
-from ..parts import ABSENT, Decoders, Forms, or_null
-from ..unions.response_format import ResponseFormat, decode_response_format, response_format_parts
+from ..model import Model, nullable
+from ..structs import ABSENT, Decoders, Forms, or_null
+from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_parts
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -25,7 +25,7 @@ class XAIModelSettings(Model):
     temperature: float | None = ABSENT
     """The temperature of the model."""
 
-    _decoders: ClassVar[Decoders] = {"response_format": nullable(decode_response_format)}
+    _decoders: ClassVar[Decoders] = {"response_format": nullable(response_format_from_dict)}
 
     @classmethod
     def _forms(cls) -> Forms:

@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model, nullable
-from ..parts import ABSENT, Decoders, Forms, or_null, parts_type
-from ..unions.response_format import ResponseFormat, decode_response_format, response_format_parts
+from ..model import Model, nullable
+from ..structs import ABSENT, Decoders, Forms, or_null, parts_type
+from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_parts
 from .zai_thinking import ZAIThinking
 
 
@@ -29,7 +29,7 @@ class ZAIModelSettings(Model):
     """The thinking configuration for GLM-4.5+ models."""
 
     _decoders: ClassVar[Decoders] = {
-        "response_format": nullable(decode_response_format),
+        "response_format": nullable(response_format_from_dict),
         "thinking": nullable(ZAIThinking.from_dict),
     }
 

@@ -10,141 +10,145 @@ from .._lazy import lazy
 if TYPE_CHECKING:
     from .approval_request_message_tool_calls import ApprovalRequestMessageToolCalls as ApprovalRequestMessageToolCalls
     from .approval_request_message_tool_calls import (
-        decode_approval_request_message_tool_calls as decode_approval_request_message_tool_calls,
+        approval_request_message_tool_calls_from_dict as approval_request_message_tool_calls_from_dict,
     )
     from .approval_result import ApprovalResult as ApprovalResult
     from .approval_result import UnknownApprovalResult as UnknownApprovalResult
-    from .approval_result import decode_approval_result as decode_approval_result
-    from .approval_result import read_approval_result as read_approval_result
+    from .approval_result import approval_result_from_dict as approval_result_from_dict
+    from .approval_result import approval_result_from_json as approval_result_from_json
     from .assistant_message_content import AssistantMessageContent as AssistantMessageContent
-    from .assistant_message_content import decode_assistant_message_content as decode_assistant_message_content
+    from .assistant_message_content import assistant_message_content_from_dict as assistant_message_content_from_dict
     from .conflict_detail_detail import ConflictDetailDetail as ConflictDetailDetail
-    from .conflict_detail_detail import decode_conflict_detail_detail as decode_conflict_detail_detail
+    from .conflict_detail_detail import conflict_detail_detail_from_dict as conflict_detail_detail_from_dict
     from .content_part import ContentPart as ContentPart
     from .content_part import UnknownContentPart as UnknownContentPart
-    from .content_part import decode_content_part as decode_content_part
-    from .content_part import read_content_part as read_content_part
+    from .content_part import content_part_from_dict as content_part_from_dict
+    from .content_part import content_part_from_json as content_part_from_json
     from .conversation_message_request_input import ConversationMessageRequestInput as ConversationMessageRequestInput
     from .conversation_message_request_input import (
-        decode_conversation_message_request_input as decode_conversation_message_request_input,
+        conversation_message_request_input_from_dict as conversation_message_request_input_from_dict,
     )
     from .error_detail_or_model_error import ErrorDetailOrModelError as ErrorDetailOrModelError
-    from .error_detail_or_model_error import decode_error_detail_or_model_error as decode_error_detail_or_model_error
+    from .error_detail_or_model_error import (
+        error_detail_or_model_error_from_dict as error_detail_or_model_error_from_dict,
+    )
     from .image_source import ImageSource as ImageSource
     from .image_source import UnknownImageSource as UnknownImageSource
-    from .image_source import decode_image_source as decode_image_source
-    from .image_source import read_image_source as read_image_source
+    from .image_source import image_source_from_dict as image_source_from_dict
+    from .image_source import image_source_from_json as image_source_from_json
     from .internal_approval import InternalApproval as InternalApproval
-    from .internal_approval import decode_internal_approval as decode_internal_approval
+    from .internal_approval import internal_approval_from_dict as internal_approval_from_dict
     from .internal_content_part import InternalContentPart as InternalContentPart
     from .internal_content_part import UnknownInternalContentPart as UnknownInternalContentPart
-    from .internal_content_part import decode_internal_content_part as decode_internal_content_part
-    from .internal_content_part import read_internal_content_part as read_internal_content_part
+    from .internal_content_part import internal_content_part_from_dict as internal_content_part_from_dict
+    from .internal_content_part import internal_content_part_from_json as internal_content_part_from_json
     from .internal_tool_return_func_response import InternalToolReturnFuncResponse as InternalToolReturnFuncResponse
     from .internal_tool_return_func_response import (
-        decode_internal_tool_return_func_response as decode_internal_tool_return_func_response,
+        internal_tool_return_func_response_from_dict as internal_tool_return_func_response_from_dict,
     )
     from .message import Message as Message
     from .message import UnknownMessage as UnknownMessage
-    from .message import decode_message as decode_message
-    from .message import read_message as read_message
+    from .message import message_from_dict as message_from_dict
+    from .message import message_from_json as message_from_json
     from .message_create_content import MessageCreateContent as MessageCreateContent
-    from .message_create_content import decode_message_create_content as decode_message_create_content
+    from .message_create_content import message_create_content_from_dict as message_create_content_from_dict
     from .message_input import MessageInput as MessageInput
     from .message_input import UnknownMessageInput as UnknownMessageInput
-    from .message_input import decode_message_input as decode_message_input
-    from .message_input import read_message_input as read_message_input
+    from .message_input import message_input_from_dict as message_input_from_dict
+    from .message_input import message_input_from_json as message_input_from_json
     from .model_settings import ModelSettings as ModelSettings
     from .model_settings import UnknownModelSettings as UnknownModelSettings
-    from .model_settings import decode_model_settings as decode_model_settings
-    from .model_settings import read_model_settings as read_model_settings
+    from .model_settings import model_settings_from_dict as model_settings_from_dict
+    from .model_settings import model_settings_from_json as model_settings_from_json
     from .response_format import ResponseFormat as ResponseFormat
     from .response_format import UnknownResponseFormat as UnknownResponseFormat
-    from .response_format import decode_response_format as decode_response_format
-    from .response_format import read_response_format as read_response_format
+    from .response_format import response_format_from_dict as response_format_from_dict
+    from .response_format import response_format_from_json as response_format_from_json
     from .stream_event import StreamEvent as StreamEvent
     from .stream_event import UnknownStreamEvent as UnknownStreamEvent
-    from .stream_event import decode_stream_event as decode_stream_event
-    from .stream_event import read_stream_event as read_stream_event
+    from .stream_event import stream_event_from_dict as stream_event_from_dict
+    from .stream_event import stream_event_from_json as stream_event_from_json
     from .tool_call_message_tool_calls import ToolCallMessageToolCalls as ToolCallMessageToolCalls
-    from .tool_call_message_tool_calls import decode_tool_call_message_tool_calls as decode_tool_call_message_tool_calls
+    from .tool_call_message_tool_calls import (
+        tool_call_message_tool_calls_from_dict as tool_call_message_tool_calls_from_dict,
+    )
     from .tool_call_or_delta import ToolCallOrDelta as ToolCallOrDelta
-    from .tool_call_or_delta import decode_tool_call_or_delta as decode_tool_call_or_delta
+    from .tool_call_or_delta import tool_call_or_delta_from_dict as tool_call_or_delta_from_dict
     from .tool_return_tool_return import ToolReturnToolReturn as ToolReturnToolReturn
-    from .tool_return_tool_return import decode_tool_return_tool_return as decode_tool_return_tool_return
+    from .tool_return_tool_return import tool_return_tool_return_from_dict as tool_return_tool_return_from_dict
     from .user_content_part import UnknownUserContentPart as UnknownUserContentPart
     from .user_content_part import UserContentPart as UserContentPart
-    from .user_content_part import decode_user_content_part as decode_user_content_part
-    from .user_content_part import read_user_content_part as read_user_content_part
+    from .user_content_part import user_content_part_from_dict as user_content_part_from_dict
+    from .user_content_part import user_content_part_from_json as user_content_part_from_json
     from .user_message_content import UserMessageContent as UserMessageContent
-    from .user_message_content import decode_user_message_content as decode_user_message_content
+    from .user_message_content import user_message_content_from_dict as user_message_content_from_dict
 else:
     __getattr__, __dir__, __all__ = lazy(
         __name__,
         {
             "ApprovalRequestMessageToolCalls": "approval_request_message_tool_calls",
-            "decode_approval_request_message_tool_calls": "approval_request_message_tool_calls",
+            "approval_request_message_tool_calls_from_dict": "approval_request_message_tool_calls",
             "ApprovalResult": "approval_result",
-            "decode_approval_result": "approval_result",
+            "approval_result_from_dict": "approval_result",
             "UnknownApprovalResult": "approval_result",
-            "read_approval_result": "approval_result",
+            "approval_result_from_json": "approval_result",
             "AssistantMessageContent": "assistant_message_content",
-            "decode_assistant_message_content": "assistant_message_content",
+            "assistant_message_content_from_dict": "assistant_message_content",
             "ConflictDetailDetail": "conflict_detail_detail",
-            "decode_conflict_detail_detail": "conflict_detail_detail",
+            "conflict_detail_detail_from_dict": "conflict_detail_detail",
             "ContentPart": "content_part",
-            "decode_content_part": "content_part",
+            "content_part_from_dict": "content_part",
             "UnknownContentPart": "content_part",
-            "read_content_part": "content_part",
+            "content_part_from_json": "content_part",
             "ConversationMessageRequestInput": "conversation_message_request_input",
-            "decode_conversation_message_request_input": "conversation_message_request_input",
+            "conversation_message_request_input_from_dict": "conversation_message_request_input",
             "ErrorDetailOrModelError": "error_detail_or_model_error",
-            "decode_error_detail_or_model_error": "error_detail_or_model_error",
+            "error_detail_or_model_error_from_dict": "error_detail_or_model_error",
             "ImageSource": "image_source",
-            "decode_image_source": "image_source",
+            "image_source_from_dict": "image_source",
             "UnknownImageSource": "image_source",
-            "read_image_source": "image_source",
+            "image_source_from_json": "image_source",
             "InternalApproval": "internal_approval",
-            "decode_internal_approval": "internal_approval",
+            "internal_approval_from_dict": "internal_approval",
             "InternalContentPart": "internal_content_part",
-            "decode_internal_content_part": "internal_content_part",
+            "internal_content_part_from_dict": "internal_content_part",
             "UnknownInternalContentPart": "internal_content_part",
-            "read_internal_content_part": "internal_content_part",
+            "internal_content_part_from_json": "internal_content_part",
             "InternalToolReturnFuncResponse": "internal_tool_return_func_response",
-            "decode_internal_tool_return_func_response": "internal_tool_return_func_response",
+            "internal_tool_return_func_response_from_dict": "internal_tool_return_func_response",
             "Message": "message",
-            "decode_message": "message",
+            "message_from_dict": "message",
             "UnknownMessage": "message",
-            "read_message": "message",
+            "message_from_json": "message",
             "MessageCreateContent": "message_create_content",
-            "decode_message_create_content": "message_create_content",
+            "message_create_content_from_dict": "message_create_content",
             "MessageInput": "message_input",
-            "decode_message_input": "message_input",
+            "message_input_from_dict": "message_input",
             "UnknownMessageInput": "message_input",
-            "read_message_input": "message_input",
+            "message_input_from_json": "message_input",
             "ModelSettings": "model_settings",
-            "decode_model_settings": "model_settings",
+            "model_settings_from_dict": "model_settings",
             "UnknownModelSettings": "model_settings",
-            "read_model_settings": "model_settings",
+            "model_settings_from_json": "model_settings",
             "ResponseFormat": "response_format",
-            "decode_response_format": "response_format",
+            "response_format_from_dict": "response_format",
             "UnknownResponseFormat": "response_format",
-            "read_response_format": "response_format",
+            "response_format_from_json": "response_format",
             "StreamEvent": "stream_event",
-            "decode_stream_event": "stream_event",
+            "stream_event_from_dict": "stream_event",
             "UnknownStreamEvent": "stream_event",
-            "read_stream_event": "stream_event",
+            "stream_event_from_json": "stream_event",
             "ToolCallMessageToolCalls": "tool_call_message_tool_calls",
-            "decode_tool_call_message_tool_calls": "tool_call_message_tool_calls",
+            "tool_call_message_tool_calls_from_dict": "tool_call_message_tool_calls",
             "ToolCallOrDelta": "tool_call_or_delta",
-            "decode_tool_call_or_delta": "tool_call_or_delta",
+            "tool_call_or_delta_from_dict": "tool_call_or_delta",
             "ToolReturnToolReturn": "tool_return_tool_return",
-            "decode_tool_return_tool_return": "tool_return_tool_return",
+            "tool_return_tool_return_from_dict": "tool_return_tool_return",
             "UserContentPart": "user_content_part",
-            "decode_user_content_part": "user_content_part",
+            "user_content_part_from_dict": "user_content_part",
             "UnknownUserContentPart": "user_content_part",
-            "read_user_content_part": "user_content_part",
+            "user_content_part_from_json": "user_content_part",
             "UserMessageContent": "user_message_content",
-            "decode_user_message_content": "user_message_content",
+            "user_message_content_from_dict": "user_message_content",
         },
     )

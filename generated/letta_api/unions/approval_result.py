@@ -7,10 +7,10 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import Unknown, why_unknown
+from ..model import Unknown, why_unknown
 from ..models.approval_return import ApprovalReturn
 from ..models.tool_return import ToolReturn
-from ..parts import FAULTS, Form, member_reader, tagged
+from ..structs import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -30,7 +30,7 @@ DECODERS: Final[dict[str, Callable[[Any], ApprovalResult]]] = {tag: model.from_d
 """What decodes a member, by its `type`."""
 
 
-def decode_approval_result(value: Any) -> ApprovalResult:
+def approval_result_from_dict(value: Any) -> ApprovalResult:
     """Decodes a member by its tag. What is unknown or malformed becomes `UnknownApprovalResult`; nothing is raised."""
     try:
         return DECODERS[value["type"]](value)
@@ -40,11 +40,11 @@ def decode_approval_result(value: Any) -> ApprovalResult:
 
 @cache
 def approval_result_parts() -> Form:
-    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
     return tagged("type", MEMBERS)
 
 
-read_approval_result: Final = member_reader(approval_result_parts, decode_approval_result)
+approval_result_from_json: Final = member_reader(approval_result_parts, approval_result_from_dict)
 """Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownApprovalResult`.
 
 Raises:

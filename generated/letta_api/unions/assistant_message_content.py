@@ -3,13 +3,13 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import is_array, read_array
+from ..model import is_array, read_array
 from ..models.text_content import TextContent
 
 AssistantMessageContent: TypeAlias = list[TextContent] | str
 
 
-def decode_assistant_message_content(value: Any) -> AssistantMessageContent:
+def assistant_message_content_from_dict(value: Any) -> AssistantMessageContent:
     """Decodes a member, told from the others by its shape.
 
     Raises:

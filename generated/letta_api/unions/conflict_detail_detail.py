@@ -3,13 +3,13 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import is_object
+from ..model import is_object
 from ..models.pending_approval_detail import PendingApprovalDetail
 
 ConflictDetailDetail: TypeAlias = str | PendingApprovalDetail
 
 
-def decode_conflict_detail_detail(value: Any) -> ConflictDetailDetail:
+def conflict_detail_detail_from_dict(value: Any) -> ConflictDetailDetail:
     """Decodes a member, told from the others by its shape.
 
     Raises:

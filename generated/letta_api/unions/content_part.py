@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import Unknown, why_unknown
+from ..model import Unknown, why_unknown
 from ..models.image_content import ImageContent
 from ..models.omitted_reasoning_content import OmittedReasoningContent
 from ..models.reasoning_content import ReasoningContent
@@ -15,7 +15,7 @@ from ..models.redacted_reasoning_content import RedactedReasoningContent
 from ..models.text_content import TextContent
 from ..models.tool_call_content import ToolCallContent
 from ..models.tool_return_content import ToolReturnContent
-from ..parts import FAULTS, Form, member_reader, tagged
+from ..structs import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -62,7 +62,7 @@ DECODERS: Final[dict[str, Callable[[Any], ContentPart]]] = {tag: model.from_dict
 """What decodes a member, by its `type`."""
 
 
-def decode_content_part(value: Any) -> ContentPart:
+def content_part_from_dict(value: Any) -> ContentPart:
     """Decodes a member by its tag. What is unknown or malformed becomes `UnknownContentPart`; nothing is raised."""
     try:
         return DECODERS[value["type"]](value)
@@ -72,11 +72,11 @@ def decode_content_part(value: Any) -> ContentPart:
 
 @cache
 def content_part_parts() -> Form:
-    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
     return tagged("type", MEMBERS)
 
 
-read_content_part: Final = member_reader(content_part_parts, decode_content_part)
+content_part_from_json: Final = member_reader(content_part_parts, content_part_from_dict)
 """Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownContentPart`.
 
 Raises:

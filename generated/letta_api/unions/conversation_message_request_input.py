@@ -3,13 +3,13 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import is_array, read_array
-from .internal_content_part import InternalContentPart, decode_internal_content_part
+from ..model import is_array, read_array
+from .internal_content_part import InternalContentPart, internal_content_part_from_dict
 
 ConversationMessageRequestInput: TypeAlias = str | list[InternalContentPart]
 
 
-def decode_conversation_message_request_input(value: Any) -> ConversationMessageRequestInput:
+def conversation_message_request_input_from_dict(value: Any) -> ConversationMessageRequestInput:
     """Decodes a member, told from the others by its shape.
 
     Raises:
@@ -19,5 +19,5 @@ def decode_conversation_message_request_input(value: Any) -> ConversationMessage
     if isinstance(value, str):
         return value
     if is_array(value):
-        return read_array(decode_internal_content_part, value)
+        return read_array(internal_content_part_from_dict, value)
     raise TypeError(f"has the shape of no ConversationMessageRequestInput: {value!r:.100}")

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import is_object
+from ..model import is_object
 from ..models.error_detail import ErrorDetail
 from ..models.model_error import ModelError
 
@@ -13,7 +13,7 @@ ErrorDetailOrModelError: TypeAlias = ModelError | ErrorDetail
 """
 
 
-def decode_error_detail_or_model_error(value: Any) -> ErrorDetailOrModelError:
+def error_detail_or_model_error_from_dict(value: Any) -> ErrorDetailOrModelError:
     """Decodes a member, told from the others by its shape.
 
     Raises:

@@ -7,11 +7,11 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import Unknown, why_unknown
+from ..model import Unknown, why_unknown
 from ..models.base_64_image import Base64Image
 from ..models.letta_image import LettaImage
 from ..models.url_image import UrlImage
-from ..parts import FAULTS, Form, member_reader, tagged
+from ..structs import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -32,7 +32,7 @@ DECODERS: Final[dict[str, Callable[[Any], ImageSource]]] = {tag: model.from_dict
 """What decodes a member, by its `type`."""
 
 
-def decode_image_source(value: Any) -> ImageSource:
+def image_source_from_dict(value: Any) -> ImageSource:
     """Decodes a member by its tag. What is unknown or malformed becomes `UnknownImageSource`; nothing is raised."""
     try:
         return DECODERS[value["type"]](value)
@@ -42,11 +42,11 @@ def decode_image_source(value: Any) -> ImageSource:
 
 @cache
 def image_source_parts() -> Form:
-    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
     return tagged("type", MEMBERS)
 
 
-read_image_source: Final = member_reader(image_source_parts, decode_image_source)
+image_source_from_json: Final = member_reader(image_source_parts, image_source_from_dict)
 """Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownImageSource`.
 
 Raises:

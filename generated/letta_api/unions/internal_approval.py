@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import is_object
+from ..model import is_object
 from ..models.approval_return import ApprovalReturn
 from ..models.internal_tool_return import InternalToolReturn
 
@@ -13,7 +13,7 @@ InternalApproval: TypeAlias = ApprovalReturn | InternalToolReturn
 """
 
 
-def decode_internal_approval(value: Any) -> InternalApproval:
+def internal_approval_from_dict(value: Any) -> InternalApproval:
     """Decodes a member, told from the others by its shape.
 
     Raises:

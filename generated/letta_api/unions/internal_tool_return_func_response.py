@@ -3,13 +3,13 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import is_array, read_array
-from .user_content_part import UserContentPart, decode_user_content_part
+from ..model import is_array, read_array
+from .user_content_part import UserContentPart, user_content_part_from_dict
 
 InternalToolReturnFuncResponse: TypeAlias = str | list[UserContentPart]
 
 
-def decode_internal_tool_return_func_response(value: Any) -> InternalToolReturnFuncResponse:
+def internal_tool_return_func_response_from_dict(value: Any) -> InternalToolReturnFuncResponse:
     """Decodes a member, told from the others by its shape.
 
     Raises:
@@ -19,5 +19,5 @@ def decode_internal_tool_return_func_response(value: Any) -> InternalToolReturnF
     if isinstance(value, str):
         return value
     if is_array(value):
-        return read_array(decode_user_content_part, value)
+        return read_array(user_content_part_from_dict, value)
     raise TypeError(f"has the shape of no InternalToolReturnFuncResponse: {value!r:.100}")

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import Unknown, why_unknown
+from ..model import Unknown, why_unknown
 from ..models.approval_request_message import ApprovalRequestMessage
 from ..models.approval_response_message import ApprovalResponseMessage
 from ..models.assistant_message import AssistantMessage
@@ -19,7 +19,7 @@ from ..models.system_message import SystemMessage
 from ..models.tool_call_message import ToolCallMessage
 from ..models.tool_return_message import ToolReturnMessage
 from ..models.user_message import UserMessage
-from ..parts import FAULTS, Form, member_reader, tagged
+from ..structs import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -80,7 +80,7 @@ DECODERS: Final[dict[str, Callable[[Any], Message]]] = {tag: model.from_dict for
 """What decodes a member, by its `message_type`."""
 
 
-def decode_message(value: Any) -> Message:
+def message_from_dict(value: Any) -> Message:
     """Decodes a member by its tag. What is unknown or malformed becomes `UnknownMessage`; nothing is raised."""
     try:
         return DECODERS[value["message_type"]](value)
@@ -90,11 +90,11 @@ def decode_message(value: Any) -> Message:
 
 @cache
 def message_parts() -> Form:
-    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
     return tagged("message_type", MEMBERS)
 
 
-read_message: Final = member_reader(message_parts, decode_message)
+message_from_json: Final = member_reader(message_parts, message_from_dict)
 """Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownMessage`.
 
 Raises:

@@ -3,13 +3,13 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import is_array, read_array
-from .content_part import ContentPart, decode_content_part
+from ..model import is_array, read_array
+from .content_part import ContentPart, content_part_from_dict
 
 MessageCreateContent: TypeAlias = list[ContentPart] | str
 
 
-def decode_message_create_content(value: Any) -> MessageCreateContent:
+def message_create_content_from_dict(value: Any) -> MessageCreateContent:
     """Decodes a member, told from the others by its shape.
 
     Raises:
@@ -17,7 +17,7 @@ def decode_message_create_content(value: Any) -> MessageCreateContent:
         DecodeError: it has the shape of one, and is malformed.
     """
     if is_array(value):
-        return read_array(decode_content_part, value)
+        return read_array(content_part_from_dict, value)
     if isinstance(value, str):
         return value
     raise TypeError(f"has the shape of no MessageCreateContent: {value!r:.100}")

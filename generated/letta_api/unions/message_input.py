@@ -7,11 +7,11 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import Unknown, why_unknown
+from ..model import Unknown, why_unknown
 from ..models.approval_create import ApprovalCreate
 from ..models.message_create import MessageCreate
 from ..models.tool_return_create import ToolReturnCreate
-from ..parts import FAULTS, Form, member_reader, tagged
+from ..structs import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -35,7 +35,7 @@ DECODERS: Final[dict[str, Callable[[Any], MessageInput]]] = {tag: model.from_dic
 """What decodes a member, by its `type`."""
 
 
-def decode_message_input(value: Any) -> MessageInput:
+def message_input_from_dict(value: Any) -> MessageInput:
     """Decodes a member by its tag. What is unknown or malformed becomes `UnknownMessageInput`; nothing is raised."""
     try:
         return DECODERS[value["type"]](value)
@@ -45,11 +45,11 @@ def decode_message_input(value: Any) -> MessageInput:
 
 @cache
 def message_input_parts() -> Form:
-    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
     return tagged("type", MEMBERS)
 
 
-read_message_input: Final = member_reader(message_input_parts, decode_message_input)
+message_input_from_json: Final = member_reader(message_input_parts, message_input_from_dict)
 """Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownMessageInput`.
 
 Raises:

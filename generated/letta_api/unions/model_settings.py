@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import Unknown, why_unknown
+from ..model import Unknown, why_unknown
 from ..models.anthropic_model_settings import AnthropicModelSettings
 from ..models.azure_model_settings import AzureModelSettings
 from ..models.baseten_model_settings import BasetenModelSettings
@@ -25,7 +25,7 @@ from ..models.sg_lang_model_settings import SGLangModelSettings
 from ..models.together_model_settings import TogetherModelSettings
 from ..models.xai_model_settings import XAIModelSettings
 from ..models.zai_model_settings import ZAIModelSettings
-from ..parts import FAULTS, Form, member_reader, tagged
+from ..structs import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -102,7 +102,7 @@ DECODERS: Final[dict[str, Callable[[Any], ModelSettings]]] = {tag: model.from_di
 """What decodes a member, by its `provider_type`."""
 
 
-def decode_model_settings(value: Any) -> ModelSettings:
+def model_settings_from_dict(value: Any) -> ModelSettings:
     """Decodes a member by its tag. What is unknown or malformed becomes `UnknownModelSettings`; nothing is raised."""
     try:
         return DECODERS[value["provider_type"]](value)
@@ -112,11 +112,11 @@ def decode_model_settings(value: Any) -> ModelSettings:
 
 @cache
 def model_settings_parts() -> Form:
-    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
     return tagged("provider_type", MEMBERS)
 
 
-read_model_settings: Final = member_reader(model_settings_parts, decode_model_settings)
+model_settings_from_json: Final = member_reader(model_settings_parts, model_settings_from_dict)
 """Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownModelSettings`.
 
 Raises:

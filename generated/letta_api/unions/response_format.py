@@ -7,11 +7,11 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import Unknown, why_unknown
+from ..model import Unknown, why_unknown
 from ..models.json_object_response_format import JsonObjectResponseFormat
 from ..models.json_schema_response_format import JsonSchemaResponseFormat
 from ..models.text_response_format import TextResponseFormat
-from ..parts import FAULTS, Form, member_reader, tagged
+from ..structs import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -34,7 +34,7 @@ DECODERS: Final[dict[str, Callable[[Any], ResponseFormat]]] = {tag: model.from_d
 """What decodes a member, by its `type`."""
 
 
-def decode_response_format(value: Any) -> ResponseFormat:
+def response_format_from_dict(value: Any) -> ResponseFormat:
     """Decodes a member by its tag. What is unknown or malformed becomes `UnknownResponseFormat`; nothing is raised."""
     try:
         return DECODERS[value["type"]](value)
@@ -44,11 +44,11 @@ def decode_response_format(value: Any) -> ResponseFormat:
 
 @cache
 def response_format_parts() -> Form:
-    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
     return tagged("type", MEMBERS)
 
 
-read_response_format: Final = member_reader(response_format_parts, decode_response_format)
+response_format_from_json: Final = member_reader(response_format_parts, response_format_from_dict)
 """Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownResponseFormat`.
 
 Raises:

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import Unknown, why_unknown
+from ..model import Unknown, why_unknown
 from ..models.approval_request_message import ApprovalRequestMessage
 from ..models.approval_response_message import ApprovalResponseMessage
 from ..models.assistant_message import AssistantMessage
@@ -23,7 +23,7 @@ from ..models.system_message import SystemMessage
 from ..models.tool_call_message import ToolCallMessage
 from ..models.tool_return_message import ToolReturnMessage
 from ..models.user_message import UserMessage
-from ..parts import FAULTS, Form, member_reader, tagged
+from ..structs import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -99,7 +99,7 @@ DECODERS: Final[dict[str, Callable[[Any], StreamEvent]]] = {tag: model.from_dict
 """What decodes a member, by its `message_type`."""
 
 
-def decode_stream_event(value: Any) -> StreamEvent:
+def stream_event_from_dict(value: Any) -> StreamEvent:
     """Decodes a member by its tag. What is unknown or malformed becomes `UnknownStreamEvent`; nothing is raised."""
     try:
         return DECODERS[value["message_type"]](value)
@@ -109,11 +109,11 @@ def decode_stream_event(value: Any) -> StreamEvent:
 
 @cache
 def stream_event_parts() -> Form:
-    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
     return tagged("message_type", MEMBERS)
 
 
-read_stream_event: Final = member_reader(stream_event_parts, decode_stream_event)
+stream_event_from_json: Final = member_reader(stream_event_parts, stream_event_from_dict)
 """Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownStreamEvent`.
 
 Raises:

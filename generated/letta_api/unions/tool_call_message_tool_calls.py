@@ -3,14 +3,14 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import is_array, is_object, read_array
+from ..model import is_array, is_object, read_array
 from ..models.tool_call import ToolCall
 from ..models.tool_call_delta import ToolCallDelta
 
 ToolCallMessageToolCalls: TypeAlias = list[ToolCall] | ToolCallDelta
 
 
-def decode_tool_call_message_tool_calls(value: Any) -> ToolCallMessageToolCalls:
+def tool_call_message_tool_calls_from_dict(value: Any) -> ToolCallMessageToolCalls:
     """Decodes a member, told from the others by its shape.
 
     Raises:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import is_object
+from ..model import is_object
 from ..models.tool_call import ToolCall
 from ..models.tool_call_delta import ToolCallDelta
 
@@ -13,7 +13,7 @@ all three of its strings, anything less is a `ToolCallDelta`.
 """
 
 
-def decode_tool_call_or_delta(value: Any) -> ToolCallOrDelta:
+def tool_call_or_delta_from_dict(value: Any) -> ToolCallOrDelta:
     """Decodes a member, told from the others by its shape.
 
     Raises:

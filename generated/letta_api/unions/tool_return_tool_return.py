@@ -3,13 +3,13 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import is_array, read_array
-from .user_content_part import UserContentPart, decode_user_content_part
+from ..model import is_array, read_array
+from .user_content_part import UserContentPart, user_content_part_from_dict
 
 ToolReturnToolReturn: TypeAlias = list[UserContentPart] | str
 
 
-def decode_tool_return_tool_return(value: Any) -> ToolReturnToolReturn:
+def tool_return_tool_return_from_dict(value: Any) -> ToolReturnToolReturn:
     """Decodes a member, told from the others by its shape.
 
     Raises:
@@ -17,7 +17,7 @@ def decode_tool_return_tool_return(value: Any) -> ToolReturnToolReturn:
         DecodeError: it has the shape of one, and is malformed.
     """
     if is_array(value):
-        return read_array(decode_user_content_part, value)
+        return read_array(user_content_part_from_dict, value)
     if isinstance(value, str):
         return value
     raise TypeError(f"has the shape of no ToolReturnToolReturn: {value!r:.100}")

@@ -7,10 +7,10 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import Unknown, why_unknown
+from ..model import Unknown, why_unknown
 from ..models.image_content import ImageContent
 from ..models.text_content import TextContent
-from ..parts import FAULTS, Form, member_reader, tagged
+from ..structs import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -30,7 +30,7 @@ DECODERS: Final[dict[str, Callable[[Any], UserContentPart]]] = {tag: model.from_
 """What decodes a member, by its `type`."""
 
 
-def decode_user_content_part(value: Any) -> UserContentPart:
+def user_content_part_from_dict(value: Any) -> UserContentPart:
     """Decodes a member by its tag. What is unknown or malformed becomes `UnknownUserContentPart`; nothing is raised."""
     try:
         return DECODERS[value["type"]](value)
@@ -40,11 +40,11 @@ def decode_user_content_part(value: Any) -> UserContentPart:
 
 @cache
 def user_content_part_parts() -> Form:
-    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
     return tagged("type", MEMBERS)
 
 
-read_user_content_part: Final = member_reader(user_content_part_parts, decode_user_content_part)
+user_content_part_from_json: Final = member_reader(user_content_part_parts, user_content_part_from_dict)
 """Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownUserContentPart`.
 
 Raises:

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from letta_api.unions import Message
 
-    from ...following.news import FollowCursor
+    from ...follow.sync_state import FollowCursor
     from ...resources.arguments import ConversationsMessagesCreateArguments
+    from ...tools.runner import Approve
     from ...tools.tool import Tool
-    from ...tools.turn import Approve
     from ..follow import Follow
-    from ..turn import ToolTurn
+    from ..runner import ToolTurn
 
 
 class ConversationsMessagesMixin:
@@ -60,14 +60,14 @@ class ConversationsMessagesMixin:
             TypeError: a tool has a signature that no model can call, or an argument is of the wrong type.
             ValueError: there is nothing to send, or two tools have one name.
         """
-        from ...tools.loop import ToolLoop
-        from ...tools.tool import make_toolbox
-        from ...tools.turn import check_approve
-        from ..turn import ToolTurn
+        from ...tools.runner import check_approve
+        from ...tools.state_machine import TurnStateMachine
+        from ...tools.tool import make_tool_registry
+        from ..runner import ToolTurn
 
         check_approve(approve, may_be_async=IS_ASYNC)
-        box = make_toolbox(tools, may_be_async=IS_ASYNC)
-        loop = ToolLoop(box, arguments, max_rounds=max_rounds, can_decide=approve is not None)
+        box = make_tool_registry(tools, may_be_async=IS_ASYNC)
+        loop = TurnStateMachine(box, arguments, max_rounds=max_rounds, can_decide=approve is not None)
         return ToolTurn(self._transport, conversation_id, arguments, loop, box, approve)
 
     def follow(
@@ -110,8 +110,8 @@ class ConversationsMessagesMixin:
             TypeError: an argument is of the wrong type.
             ValueError: an argument has an impossible value.
         """
-        from ...following.follow import make_follower
-        from ...following.pace import Pace
+        from ...follow.backoff import Pace
+        from ...follow.base import make_follower
         from ..follow import Follow
 
         follower = make_follower(conversation_id, agent_id, after, from_start)

@@ -13,13 +13,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..engine import compaction, sends
-from ..scenarios import scenery
-from ..scenarios.scenes import Scene, Stage
-from ..scenarios.staging import staged
+from ..engine import compaction, message_service
+from ..scenarios import setup_api
+from ..scenarios.builtin import BuiltinScenario, Scenario
+from ..scenarios.selection import select_scenario
 from ..store.ids import is_id
 from ..store.state import State
-from . import errors, lists, requests, wire
+from . import errors, lists, requests, serializers
 from .responses import CompactJSON, EventStream
 from .validation import NOT_AN_OBJECT, Fields, Problems, cleaned, is_object
 
@@ -35,7 +35,7 @@ _UNREADABLE = "There was an error parsing the body"
 _LISTS = ("trace_ids", "tags", "include_return_message_types")
 
 
-def create_app(scene: Scene | Stage | Path | str = "default") -> Starlette:
+def create_app(scene: BuiltinScenario | Scenario | Path | str = "default") -> Starlette:
     """Return a Letta server as an ASGI application.
 
     Its memory is at ``app.state.stage.state``, and with it the script of what its agents answer.
@@ -47,7 +47,7 @@ def create_app(scene: Scene | Stage | Path | str = "default") -> Starlette:
     Raises:
         ValueError: there is no such scene, or its file is not one.
     """
-    stage = staged(scene)
+    stage = select_scenario(scene)
     state = stage.state
 
     def bind(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -161,16 +161,16 @@ async def _health(_: State, __: Request) -> Response:
 
 
 async def _create_tool(state: State, request: Request) -> Response:
-    return CompactJSON(scenery.tool_json(scenery.tool_from(state, await _body(request, Problems()))))
+    return CompactJSON(setup_api.tool_json(setup_api.tool_from(state, await _body(request, Problems()))))
 
 
 async def _list_tools(state: State, request: Request) -> Response:
     name = request.query_params.get("name")
-    return CompactJSON([scenery.tool_json(tool) for tool in state.tools.values() if name in (None, tool.name)])
+    return CompactJSON([setup_api.tool_json(tool) for tool in state.tools.values() if name in (None, tool.name)])
 
 
 async def _create_agent(state: State, request: Request) -> Response:
-    return CompactJSON(scenery.agent_json(scenery.agent_from(state, await _body(request, Problems()))))
+    return CompactJSON(setup_api.agent_json(setup_api.agent_from(state, await _body(request, Problems()))))
 
 
 async def _list_agents(state: State, request: Request) -> Response:
@@ -178,11 +178,11 @@ async def _list_agents(state: State, request: Request) -> Response:
     limit = fields.integer("limit", 50)
     fields.problems.raise_if_any()
     newest_first = list(reversed(state.agents.values()))
-    return CompactJSON([scenery.agent_json(agent) for agent in newest_first[:limit]])
+    return CompactJSON([setup_api.agent_json(agent) for agent in newest_first[:limit]])
 
 
 async def _retrieve_agent(state: State, request: Request) -> Response:
-    return CompactJSON(scenery.agent_json(state.agent(str(request.path_params["agent_id"]))))
+    return CompactJSON(setup_api.agent_json(state.agent(str(request.path_params["agent_id"]))))
 
 
 async def _create_conversation(state: State, request: Request) -> Response:
@@ -194,8 +194,8 @@ async def _create_conversation(state: State, request: Request) -> Response:
     body = await _body(request, Problems(), required=False)
     summary = body.optional_text("summary")
     body.problems.raise_if_any()
-    conversation = scenery.create_conversation(state, agent_id or "", summary)
-    return CompactJSON(scenery.conversation_json(conversation, whole=False))
+    conversation = setup_api.create_conversation(state, agent_id or "", summary)
+    return CompactJSON(setup_api.conversation_json(conversation, whole=False))
 
 
 async def _list_conversations(state: State, request: Request) -> Response:
@@ -210,12 +210,12 @@ async def _list_conversations(state: State, request: Request) -> Response:
         known.reverse()
     ids = [each.id for each in known]
     start = ids.index(after) + 1 if after in ids else 0
-    return CompactJSON([scenery.conversation_json(each, whole=False) for each in known[start : start + limit]])
+    return CompactJSON([setup_api.conversation_json(each, whole=False) for each in known[start : start + limit]])
 
 
 async def _retrieve_conversation(state: State, request: Request) -> Response:
     conversation = state.conversation(str(request.path_params["conversation_id"]))
-    return CompactJSON(scenery.conversation_json(conversation))
+    return CompactJSON(setup_api.conversation_json(conversation))
 
 
 async def _cancel(state: State, request: Request) -> Response:
@@ -266,19 +266,19 @@ async def _send(state: State, request: Request) -> Response:
     if not thread.is_default:
         state.conversation(conversation_id).last_message_at = state.clock.now()
     if not wanted.streaming:
-        return CompactJSON(await sends.send_json(state, thread, wanted))
-    return EventStream(sends.send_stream(state, thread, wanted))
+        return CompactJSON(await message_service.send_json(state, thread, wanted))
+    return EventStream(message_service.send_stream(state, thread, wanted))
 
 
 async def _resume(state: State, request: Request) -> Response:
     problems = Problems()
     conversation_id = _conversation_id(request, problems)
     wanted = requests.resume(await _body(request, problems, required=False))
-    run = sends.resumed_run(state, conversation_id, wanted)
+    run = message_service.resumed_run(state, conversation_id, wanted)
     if wanted.batch_size is not None and wanted.batch_size < 1:
         # The real server fails before the first event, and says no more than this.
         return Response(status_code=500, media_type="text/event-stream")
-    return EventStream(sends.resume_stream(state, run, wanted))
+    return EventStream(message_service.resume_stream(state, run, wanted))
 
 
 async def _compact(state: State, request: Request) -> Response:
@@ -303,15 +303,15 @@ async def _list_steps(state: State, request: Request) -> Response:
         expected = "Expected format: 'agent-<uuid4>'"
         raise errors.invalid_argument(f"Invalid agent ID format: {wanted.agent_id}. {expected}")
     found = lists.steps(list(state.steps.values()), wanted, page)
-    return CompactJSON([wire.step(step) for step in found])
+    return CompactJSON([serializers.step(step) for step in found])
 
 
 async def _retrieve_step(state: State, request: Request) -> Response:
-    return CompactJSON(wire.step(state.step(_step_id(request))))
+    return CompactJSON(serializers.step(state.step(_step_id(request))))
 
 
 async def _step_metrics(state: State, request: Request) -> Response:
-    return CompactJSON(wire.step_metrics(state.step(_step_id(request), "StepMetrics")))
+    return CompactJSON(serializers.step_metrics(state.step(_step_id(request), "StepMetrics")))
 
 
 async def _step_trace(state: State, request: Request) -> Response:
@@ -335,7 +335,7 @@ async def _step_feedback(state: State, request: Request) -> Response:
     step.feedback = wanted.feedback
     if wanted.tags is not None:
         step.tags = list(wanted.tags)
-    return CompactJSON(wire.step(step))
+    return CompactJSON(serializers.step(step))
 
 
 async def _retrieve_run(state: State, request: Request) -> Response:
@@ -345,4 +345,4 @@ async def _retrieve_run(state: State, request: Request) -> Response:
         raise errors.invalid_argument(f"Invalid run ID format: {run_id}. {expected}")
     if run_id not in state.runs:
         raise errors.not_found("Run", run_id)
-    return CompactJSON(scenery.run_json(state.runs[run_id]))
+    return CompactJSON(setup_api.run_json(state.runs[run_id]))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ..store.ids import IdSource
-from ..store.records import Json
+from ..store.models import Json
 from . import errors
 from .validation import NOT_AN_OBJECT, Fields, Place, Problems, is_object, is_sequence
 

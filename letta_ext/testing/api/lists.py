@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from ..store.records import Json, Placed, Step, Thread
-from . import errors, wire
+from ..store.models import Json, Placed, Step, Thread
+from . import errors, serializers
 from .requests import Page, StepFilter
 
 
@@ -107,7 +107,7 @@ def step_messages(step: Step, page: Page) -> list[Json]:
     start = ids.index(page.after) + 1 if page.after else 0
     end = ids.index(page.before) if page.before else len(ids)
     shown = messages[start:end][: page.limit]
-    return [part for message in shown for part in reversed(wire.render(message, text_is_assistant=False))]
+    return [part for message in shown for part in reversed(serializers.render(message, text_is_assistant=False))]
 
 
 def thread_messages(thread: Thread, page: Page, types: Sequence[str] | None, *, order_relative: bool) -> list[Json]:
@@ -135,7 +135,7 @@ def thread_messages(thread: Thread, page: Page, types: Sequence[str] | None, *, 
     if page.order == "desc" and thread.is_default:
         # The newest are chosen, and then told in the order of time.
         placed.reverse()
-    rendered = [part for each in placed for part in wire.render(each.message)]
+    rendered = [part for each in placed for part in serializers.render(each.message)]
     return rendered if types is None else [part for part in rendered if part["message_type"] in types]
 
 

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from letta_api.enums import MessageType
 
 from ..store.ids import UUID4, IdSource
-from ..store.records import Approval, Json, ToolReturn
+from ..store.models import Approval, Json, ToolReturn
 from . import content, errors
 from .validation import NOT_AN_OBJECT, Fields, Place, Problems, is_object
 

@@ -8,8 +8,8 @@ from contextlib import aclosing
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from ..engine.sends import Stream
-from . import wire
+from ..engine.message_service import Stream
+from . import serializers
 
 
 class CompactJSON(JSONResponse):
@@ -17,7 +17,7 @@ class CompactJSON(JSONResponse):
 
     def render(self, content: object) -> bytes:
         """Return the body."""
-        return wire.encode(content).encode()
+        return serializers.encode(content).encode()
 
 
 class EventStream(Response):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from ..api import errors, wire
-from ..store.records import Agent, Json, Message, Thread
+from ..api import errors, serializers
+from ..store.models import Agent, Json, Message, Thread
 from ..store.state import State
 
 Trigger = Literal["post_step_context_check", "context_window_exceeded"]
@@ -106,7 +106,7 @@ def _packed(summary: str, now: datetime, *, whole: bool, stats: Json | None = No
         "type": "system_alert",
         "message": f"Note: {hidden} have been hidden from view due to conversation memory constraints.\n"
         f"The following is a summary of the previous messages:\n {summary}",
-        "time": wire.spoken_instant(now),
+        "time": serializers.spoken_instant(now),
     }
     if stats is not None:
         alert["compaction_stats"] = stats

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from ..api import wire
+from ..api import serializers
 from ..store.ids import previous_id
-from ..store.records import Json, Message, ToolCall
+from ..store.models import Json, Message, ToolCall
 from .agent import Turn, argument_pieces
 
 
@@ -21,10 +21,10 @@ def deltas(message: Message, turn: Turn, calls: Sequence[ToolCall], guarded: Col
     """
     index = 0
     for token in turn.reasoning_tokens:
-        yield wire.reasoning_part(message, index, token)
+        yield serializers.reasoning_part(message, index, token)
     index += bool(turn.reasoning)
     for token in turn.text_tokens:
-        yield wire.part(message, "assistant_message", index, content=token)
+        yield serializers.part(message, "assistant_message", index, content=token)
     index += bool(turn.text)
     after_request = False
     for call in calls:
@@ -48,8 +48,8 @@ def _call(message: Message, call: ToolCall, index: int, *, held: bool) -> Iterat
     for name, arguments in pieces:
         delta = {"name": name, "arguments": arguments, "tool_call_id": call.id}
         if held:
-            yield wire.part(asked, "approval_request_message", -1, tool_call=delta, tool_calls=delta)
+            yield serializers.part(asked, "approval_request_message", -1, tool_call=delta, tool_calls=delta)
         else:
             # Only a request's deltas spell out what they do not hold.
             delta = {key: value for key, value in delta.items() if value is not None}
-            yield wire.part(message, "tool_call_message", index, tool_call=delta, tool_calls=delta)
+            yield serializers.part(message, "tool_call_message", index, tool_call=delta, tool_calls=delta)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from .. import arguments
-from ..api import wire
-from ..store.records import Json
+from ..api import serializers
+from ..store.models import Json
 
 KEPT_FOR = timedelta(hours=3)
 """How long a run can be resumed, and an otid stands for its first run."""
@@ -146,7 +146,7 @@ class Run:
         """Send an event, with its number if the run is in the background and the event has a place for it."""
         if self.background and "seq_id" in data:
             data = {**data, "seq_id": self.journal.next}
-        await self.send_text(wire.sse(data, event), final=final)
+        await self.send_text(serializers.sse(data, event), final=final)
 
     async def send_text(self, text: str, *, final: bool = False) -> None:
         """Send an event that is already spelt out."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..api import wire
+from ..api import serializers
 from ..store.ids import ORGANIZATION_ID, USER_ID
-from ..store.records import Agent, Json, Message, Step, Tool, ToolCall, ToolReturn
+from ..store.models import Agent, Json, Message, Step, Tool, ToolCall, ToolReturn
 from ..store.state import State
 from .agent import Usage
 
@@ -97,7 +97,7 @@ def _trace_json(trace: Trace) -> Json:
     elif not exchange.failed:
         response = _whole_response(trace, model)
     return {
-        **wire.audit(trace.created_at),
+        **serializers.audit(trace.created_at),
         "id": trace.id,
         "request_json": {
             "model": model,
@@ -130,7 +130,7 @@ def llm_config(agent: Agent) -> Json:
         "model": agent.model_handle.rpartition("/")[2],
         "display_name": None,
         "model_endpoint_type": "openai",
-        "model_endpoint": wire.MODEL_ENDPOINT,
+        "model_endpoint": serializers.MODEL_ENDPOINT,
         "provider_name": "openai",
         "provider_category": "base",
         "model_wrapper": None,
@@ -181,7 +181,7 @@ def _whole_call(call: ToolCall) -> Json:
 
 def _returned(returned: ToolReturn, when: datetime) -> Json:
     status = "OK" if returned.status == "success" else "Failed"
-    alert = {"status": status, "message": returned.text, "time": wire.spoken_instant(when)}
+    alert = {"status": status, "message": returned.text, "time": serializers.spoken_instant(when)}
     packed = json.dumps(alert, indent=2)
     return {"content": packed, "role": "tool", "tool_call_id": returned.tool_call_id}
 
@@ -211,10 +211,10 @@ def _streamed_response(trace: Trace, model: str) -> Json:
     content: list[str] = []
     if exchange.answer.reasoning is not None:
         thought = {"type": "reasoning", "is_native": True, "reasoning": exchange.answer.reasoning, "signature": None}
-        content.append(wire.encode(thought))
+        content.append(serializers.encode(thought))
     text = exchange.answer.text if exchange.streamed is None else exchange.streamed
     if text is not None:
-        content.append(wire.encode({"type": "text", "text": text, "signature": None}))
+        content.append(serializers.encode({"type": "text", "text": text, "signature": None}))
     used = exchange.usage
     usage: Json = {
         "completion_tokens": used.completion,
@@ -225,7 +225,7 @@ def _streamed_response(trace: Trace, model: str) -> Json:
     }
     return {
         "content": {
-            "tool_call": wire.encode(_streamed_call(exchange.calls[0])) if exchange.calls else None,
+            "tool_call": serializers.encode(_streamed_call(exchange.calls[0])) if exchange.calls else None,
             "content": content,
         },
         "id": f"chatcmpl-{trace.chat_id}",

@@ -10,7 +10,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from .line import LINE, Line, Lines
+from .connection import LINE, Line, Lines
 
 _DIGITS = 20
 """How many digits a Content-Length may have, as in h11 since 0.15."""

@@ -19,13 +19,13 @@ from starlette.applications import Starlette
 from .. import arguments
 from ..api.app import create_app
 from ..engine.script import Script
-from ..scenarios.scenes import Scene, Stage
-from ..scenarios.staging import staged
+from ..scenarios.builtin import BuiltinScenario, Scenario
+from ..scenarios.selection import select_scenario
 from ..store.clock import Clock, checked_clock
 from ..store.state import State
 from .faults import Faults, Refuse
-from .serving import Server, check_host, check_port, listen, url_of
-from .traffic import Received, RequestLog, SpecificationError
+from .request_log import Received, RequestLog, SpecificationError
+from .uvicorn_server import Server, check_host, check_port, listen, url_of
 
 _PATIENCE = 10.0
 
@@ -59,7 +59,7 @@ class EmbeddedServer:
 
     def __init__(
         self,
-        scene: Scene | Stage | Path | str = "default",
+        scene: BuiltinScenario | Scenario | Path | str = "default",
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -74,7 +74,7 @@ class EmbeddedServer:
             arguments.seconds("delay", delay)
         arguments.flag("check", check)
         arguments.flag("check_faults", check_faults)
-        self._stage = staged(scene, None if clock is None else checked_clock(clock))
+        self._stage = select_scenario(scene, None if clock is None else checked_clock(clock))
         self.app: Starlette = create_app(self._stage)
         if delay is not None:
             self._stage.state.delay = delay

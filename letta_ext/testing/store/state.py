@@ -14,7 +14,7 @@ from ..engine.runs import KEPT_EVENTS, KEPT_FOR, Journal, Keepalive, Run
 from ..engine.script import Script
 from .clock import Clock, TickingClock
 from .ids import IdSource
-from .records import Agent, Conversation, Step, Thread, Tool
+from .models import Agent, Conversation, Step, Thread, Tool
 
 
 @dataclass(frozen=True, slots=True)

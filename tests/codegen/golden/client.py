@@ -14,7 +14,7 @@ from typing import Final
 import httpx
 
 from .errors import UnexpectedStatus
-from .parts import loads
+from .structs import loads
 from .types import Request
 
 LONG_TIMEOUT: Final = httpx.Timeout(10, read=600)

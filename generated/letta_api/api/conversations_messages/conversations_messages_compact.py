@@ -9,11 +9,11 @@ from typing import Any, Final, Unpack
 import httpx
 
 from ...client import send, send_async
-from ...compiling import reader
+from ...compiled_readers import reader
 from ...models.compaction_response import CompactionResponse
 from ...operations import CONVERSATIONS_MESSAGES_COMPACT, Operation
 from ...params import CompactionSettingsLike, ConversationsMessagesCompactParams
-from ...parts import parts_type
+from ...structs import parts_type
 from ...types import UNSET, Request, Unset, besides_ids, make_body, make_path
 
 OPERATION: Final[Operation] = CONVERSATIONS_MESSAGES_COMPACT

@@ -10,7 +10,7 @@ from typing import Any, Final, Unpack
 import httpx
 
 from ...client import open_stream, open_stream_async, send, send_async
-from ...compiling import reader
+from ...compiled_readers import reader
 from ...models.letta_response import LettaResponse
 from ...operations import CONVERSATIONS_MESSAGES_CREATE, Operation
 from ...params import (
@@ -21,10 +21,10 @@ from ...params import (
     MessageInputParam,
     MessageTypeParam,
 )
-from ...parts import parts_type
 from ...streaming import iterate_events, iterate_events_async
+from ...structs import parts_type
 from ...types import UNSET, Request, Unset, besides_ids, make_body, make_path
-from ...unions.stream_event import StreamEvent, decode_stream_event, read_stream_event
+from ...unions.stream_event import StreamEvent, stream_event_from_dict, stream_event_from_json
 
 OPERATION: Final[Operation] = CONVERSATIONS_MESSAGES_CREATE
 
@@ -154,10 +154,10 @@ Raises:
 
 def decode_event(data: Any) -> StreamEvent:
     """Decodes the JSON of one event of the stream; what is unknown or malformed comes back as such."""
-    return decode_stream_event(data)
+    return stream_event_from_dict(data)
 
 
-read_event: Final = read_stream_event
+read_event: Final = stream_event_from_json
 """Decodes the JSON text of one event of the stream, which is faster than parsing it first.
 
 Raises:

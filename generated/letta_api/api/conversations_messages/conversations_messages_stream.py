@@ -14,7 +14,7 @@ from ...operations import CONVERSATIONS_MESSAGES_STREAM, Operation
 from ...params import ConversationsMessagesStreamParams
 from ...streaming import iterate_events, iterate_events_async
 from ...types import UNSET, Request, Unset, besides_ids, make_body, make_path
-from ...unions.stream_event import StreamEvent, decode_stream_event, read_stream_event
+from ...unions.stream_event import StreamEvent, stream_event_from_dict, stream_event_from_json
 
 OPERATION: Final[Operation] = CONVERSATIONS_MESSAGES_STREAM
 
@@ -77,10 +77,10 @@ def build_request(
 
 def decode_event(data: Any) -> StreamEvent:
     """Decodes the JSON of one event of the stream; what is unknown or malformed comes back as such."""
-    return decode_stream_event(data)
+    return stream_event_from_dict(data)
 
 
-read_event: Final = read_stream_event
+read_event: Final = stream_event_from_json
 """Decodes the JSON text of one event of the stream, which is faster than parsing it first.
 
 Raises:

@@ -9,12 +9,12 @@ from typing import Any, Final, Literal, Unpack
 import httpx
 
 from ...client import send, send_async
-from ...compiling import reader
-from ...decoding import read_array
+from ...compiled_readers import reader
+from ...model import read_array
 from ...models.step import Step
 from ...operations import STEPS_LIST, Operation
 from ...params import StepsListParams
-from ...parts import list_of, parts_type
+from ...structs import list_of, parts_type
 from ...types import UNSET, Request, Unset, besides_ids, make_query
 
 OPERATION: Final[Operation] = STEPS_LIST

@@ -9,11 +9,11 @@ from typing import Any, Final, Literal, Unpack
 import httpx
 
 from ...client import send, send_async
-from ...compiling import reader
+from ...compiled_readers import reader
 from ...models.step import Step
 from ...operations import STEPS_FEEDBACK_CREATE, Operation
 from ...params import StepsFeedbackCreateParams
-from ...parts import parts_type
+from ...structs import parts_type
 from ...types import UNSET, Request, Unset, besides_ids, make_body, make_path
 
 OPERATION: Final[Operation] = STEPS_FEEDBACK_CREATE

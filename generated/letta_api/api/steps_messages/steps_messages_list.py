@@ -9,13 +9,13 @@ from typing import Any, Final, Literal, Unpack
 import httpx
 
 from ...client import send, send_async
-from ...compiling import reader
-from ...decoding import read_array
+from ...compiled_readers import reader
+from ...model import read_array
 from ...operations import STEPS_MESSAGES_LIST, Operation
 from ...params import StepsMessagesListParams
-from ...parts import list_of
+from ...structs import list_of
 from ...types import UNSET, Request, Unset, besides_ids, make_path, make_query
-from ...unions.message import Message, decode_message, message_parts
+from ...unions.message import Message, message_from_dict, message_parts
 
 OPERATION: Final[Operation] = STEPS_MESSAGES_LIST
 
@@ -59,7 +59,7 @@ def decode_response(body: Any) -> list[Message]:
     Raises:
         DecodeError: the body is not what the document says; it names the path.
     """
-    return read_array(decode_message, body)
+    return read_array(message_from_dict, body)
 
 
 read_response: Final[Callable[[str | bytes], list[Message]]] = reader(lambda: list_of(message_parts()), decode_response)

@@ -9,10 +9,10 @@ from typing import Any, Final
 import httpx
 
 from ...client import send, send_async
-from ...compiling import reader
+from ...compiled_readers import reader
 from ...models.step_metrics import StepMetrics
 from ...operations import STEPS_METRICS_RETRIEVE, Operation
-from ...parts import parts_type
+from ...structs import parts_type
 from ...types import Request, make_path
 
 OPERATION: Final[Operation] = STEPS_METRICS_RETRIEVE

@@ -9,11 +9,11 @@ from typing import Any, Final
 import httpx
 
 from ...client import send, send_async
-from ...compiling import reader
-from ...decoding import nullable
+from ...compiled_readers import reader
+from ...model import nullable
 from ...models.provider_trace import ProviderTrace
 from ...operations import STEPS_TRACE_RETRIEVE, Operation
-from ...parts import or_null, parts_type
+from ...structs import or_null, parts_type
 from ...types import Request, make_path
 
 OPERATION: Final[Operation] = STEPS_TRACE_RETRIEVE

@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
-from ..decoding import Model
-from ..parts import ABSENT, Decoders, Tag
+from ..model import Model
+from ..structs import ABSENT, Decoders, Discriminator
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -17,4 +17,4 @@ class Dog(Model):
     barks: bool | None = ABSENT
     """Deprecated."""
 
-    _decoders: ClassVar[Decoders] = {"kind": Tag("dog", ("hound",), required=False)}
+    _decoders: ClassVar[Decoders] = {"kind": Discriminator("dog", ("hound",), required=False)}

@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from attrs import define
 
-from ..decoding import Model, array, nullable, or_text
 from ..enums import Colour
 from ..instants import parse_instant
-from ..parts import ABSENT, Decoders, Forms, or_null
-from ..unions.pet import Pet, decode_pet, pet_parts
-from ..unions.thing_label import ThingLabel, decode_thing_label
+from ..model import Model, array, nullable, or_text
+from ..structs import ABSENT, Decoders, Forms, or_null
+from ..unions.pet import Pet, pet_from_dict, pet_parts
+from ..unions.thing_label import ThingLabel, thing_label_from_dict
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -28,9 +28,9 @@ class Thing(Model):
 
     _decoders: ClassVar[Decoders] = {
         "created_at": parse_instant,
-        "pet": nullable(decode_pet),
+        "pet": nullable(pet_from_dict),
         "parts": lambda value: array(Thing.from_dict)(value),
-        "label": or_text(decode_thing_label),
+        "label": or_text(thing_label_from_dict),
     }
 
     @classmethod

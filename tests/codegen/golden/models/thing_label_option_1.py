@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from attrs import define
 
-from ..decoding import Model
+from ..model import Model
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)

@@ -10,19 +10,19 @@ from .._lazy import lazy
 if TYPE_CHECKING:
     from .pet import Pet as Pet
     from .pet import UnknownPet as UnknownPet
-    from .pet import decode_pet as decode_pet
-    from .pet import read_pet as read_pet
+    from .pet import pet_from_dict as pet_from_dict
+    from .pet import pet_from_json as pet_from_json
     from .thing_label import ThingLabel as ThingLabel
-    from .thing_label import decode_thing_label as decode_thing_label
+    from .thing_label import thing_label_from_dict as thing_label_from_dict
 else:
     __getattr__, __dir__, __all__ = lazy(
         __name__,
         {
             "Pet": "pet",
-            "decode_pet": "pet",
+            "pet_from_dict": "pet",
             "UnknownPet": "pet",
-            "read_pet": "pet",
+            "pet_from_json": "pet",
             "ThingLabel": "thing_label",
-            "decode_thing_label": "thing_label",
+            "thing_label_from_dict": "thing_label",
         },
     )

@@ -7,10 +7,10 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..decoding import Unknown, why_unknown
+from ..model import Unknown, why_unknown
 from ..models.cat import Cat
 from ..models.dog import Dog
-from ..parts import FAULTS, Form, member_reader, tagged
+from ..structs import FAULTS, Form, member_reader, tagged
 
 
 @frozen
@@ -32,7 +32,7 @@ DECODERS: Final[dict[str, Callable[[Any], Pet]]] = {tag: model.from_dict for tag
 """What decodes a member, by its `kind`."""
 
 
-def decode_pet(value: Any) -> Pet:
+def pet_from_dict(value: Any) -> Pet:
     """Decodes a member by its tag. What is unknown or malformed becomes `UnknownPet`; nothing is raised."""
     try:
         return DECODERS[value["kind"]](value)
@@ -42,11 +42,11 @@ def decode_pet(value: Any) -> Pet:
 
 @cache
 def pet_parts() -> Form:
-    """What a parser makes of a member; `MAKERS` makes the member of that."""
+    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
     return tagged("kind", MEMBERS)
 
 
-read_pet: Final = member_reader(pet_parts, decode_pet)
+pet_from_json: Final = member_reader(pet_parts, pet_from_dict)
 """Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownPet`.
 
 Raises:

@@ -3,13 +3,13 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..decoding import is_object
+from ..model import is_object
 from ..models.thing_label_option_1 import ThingLabelOption1
 
 ThingLabel: TypeAlias = str | ThingLabelOption1
 
 
-def decode_thing_label(value: Any) -> ThingLabel:
+def thing_label_from_dict(value: Any) -> ThingLabel:
     """Decodes a member, told from the others by its shape.
 
     Raises:

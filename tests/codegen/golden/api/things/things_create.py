@@ -10,14 +10,14 @@ from typing import Any, Final, Unpack
 import httpx
 
 from ...client import open_stream, open_stream_async, send, send_async
-from ...compiling import reader
+from ...compiled_readers import reader
 from ...models.thing import Thing
 from ...operations import THINGS_CREATE, Operation
 from ...params import PetParam, ThingsCreateParams
-from ...parts import parts_type
 from ...streaming import iterate_events, iterate_events_async
+from ...structs import parts_type
 from ...types import UNSET, Request, Unset, besides_ids, make_body
-from ...unions.pet import Pet, decode_pet, read_pet
+from ...unions.pet import Pet, pet_from_dict, pet_from_json
 
 OPERATION: Final[Operation] = THINGS_CREATE
 
@@ -56,10 +56,10 @@ Raises:
 
 def decode_event(data: Any) -> Pet:
     """Decodes the JSON of one event of the stream; what is unknown or malformed comes back as such."""
-    return decode_pet(data)
+    return pet_from_dict(data)
 
 
-read_event: Final = read_pet
+read_event: Final = pet_from_json
 """Decodes the JSON text of one event of the stream, which is faster than parsing it first.
 
 Raises:

@@ -9,11 +9,11 @@ from typing import Any, Final, Unpack
 import httpx
 
 from ...client import send, send_async
-from ...compiling import reader
+from ...compiled_readers import reader
 from ...models.thing import Thing
 from ...operations import THINGS_RETRIEVE, Operation
 from ...params import ThingsRetrieveParams
-from ...parts import parts_type
+from ...structs import parts_type
 from ...types import UNSET, Request, Unset, besides_ids, make_path, make_query
 
 OPERATION: Final[Operation] = THINGS_RETRIEVE

@@ -1,0 +1,78 @@
+"""Renders the package with openapi-python-client's `Project` and our templates."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+from jinja2 import StrictUndefined
+from openapi_python_client import Project
+
+from codegen.errors import GeneratorFailure
+from codegen.names import module_name
+from codegen.package import PackageView
+from codegen.parser import Parsed
+
+TEMPLATES = Path(__file__).parent / "templates"
+RUNTIME = Path(__file__).parent / "runtime"
+"""Modules that do not vary with the document."""
+
+ALWAYS = ("_lazy", "compiled_readers", "instants", "model", "operation", "structs")
+"""Modules of the runtime that every package has, besides those that `Project` renders itself."""
+
+
+def open_project(parsed: Parsed, out: Path) -> Project:
+    """Return the project that renders a parsed document into a folder."""
+    return Project(openapi=parsed.data, config=evolve(parsed.config, output_path=out), custom_template_path=TEMPLATES)
+
+
+def build(project: Project, view: PackageView) -> None:
+    """Write the package: what `Project.build` writes through our templates, then the files that it knows nothing of.
+
+    Raises:
+        GeneratorFailure: If openapi-python-client reports anything.
+    """
+    # Inline objects without properties are dicts here, and enums are aliases in one module.
+    project.openapi.models = [m for m in project.openapi.models if str(m.class_info.name) in view.models]
+    project.openapi.enums = []
+    project.env.undefined = StrictUndefined
+    project.env.globals.update(
+        api=view,
+        library=view.library,
+        runtime=_runtime,
+        operations=view.operations,
+        asked=view.asked,
+        describe=lambda model: view.models[str(model.class_info.name)],
+        describe_endpoint=lambda endpoint: view.endpoints[module_name(str(endpoint.name))],
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        errors = project.build()
+    if errors:
+        raise GeneratorFailure("\n".join(f"openapi-python-client: {e.header} {e.detail or ''}".strip() for e in errors))
+    _write_ours(project, view)
+
+
+def _write_ours(project: Project, view: PackageView) -> None:
+    def write(name: str, template: str, **values: Any) -> None:
+        text = project.env.get_template(template).render(**values)
+        (project.package_dir / name).write_text(text, encoding="utf-8", newline="\n")
+
+    lazy = ("lazy_list",) if view.library.lazy else ()
+    streams = ("sse", "streaming") if view.streams else ()
+    for module in (*ALWAYS, *lazy, *streams):
+        write(f"{module}.py", "runtime.py.jinja", module=module)
+    write("enums.py", "enums.py.jinja")
+    write("operations.py", "operations.py.jinja")
+    (project.package_dir / "unions").mkdir()
+    write("unions/__init__.py", "unions_init.py.jinja")
+    for module, union in view.unions.items():
+        write(f"unions/{module}.py", "union.py.jinja", it=union)
+    (project.package_dir / "py.typed").touch()
+
+
+def _runtime(module: str) -> str:
+    """The text of a module of the runtime."""
+    return (RUNTIME / f"{module}.py").read_text(encoding="utf-8")

@@ -1,0 +1,94 @@
+"""Our own pool of connections. Which connection a request gets is decided in `_http/connection_pool.py`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Self
+
+import httpcore
+
+from .._http.connection_pool import BasePool, Connection, Lease, Store, leave_gate_of_stream, patience
+from .._http.fork_safety import check_process, current_process
+from ..async_primitives import AsyncNetwork, loop_library, pass_gate
+
+
+class AsyncBody:
+    """The body of a response.
+
+    Attributes:
+        is_complete: Whether it was read to its end.
+    """
+
+    def __init__(self, lease: Lease, content: Any) -> None:
+        self._lease = lease
+        self._content = content
+        self.is_complete = False
+        self._process = current_process()
+        lease.watch(self)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        check_process(self._process)
+        try:
+            async for part in self._content:
+                yield part
+        except BaseException:
+            self._lease.discard()
+            raise
+        self.is_complete = True
+
+    def end(self) -> None:
+        """Note that the body was read to its end: its connection can be used again."""
+        self.is_complete = True
+
+    def abandon(self) -> None:
+        """Close the connection, from anywhere, unless it was given back."""
+        self._lease.discard()
+
+    async def aclose(self) -> None:
+        """Give back the connection. One with an unread rest is closed."""
+        try:
+            if self.is_complete:
+                await self._content.aclose()
+        finally:
+            self._lease.release()
+
+
+class AsyncPool(BasePool):
+    """In place of the pool of an httpx transport."""
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request and return its response, whose body is unread."""
+        store = self.store
+        lease = Lease(store)
+        try:
+            await pass_gate(store.gate, lease.place, patience(request))
+            while True:
+                connection = self._connection(store, request, lease.held)
+                try:
+                    response = await connection.http.handle_async_request(request)
+                    break
+                except httpcore.ConnectionNotAvailable:
+                    lease.close_connection()
+            leave_gate_of_stream(lease, response)
+            body = AsyncBody(lease, response.stream)
+            return httpcore.Response(
+                response.status, headers=response.headers, content=body, extensions=response.extensions
+            )
+        except BaseException:
+            lease.discard()
+            raise
+
+    def _connection(self, store: Store, request: httpcore.Request, held: list[Connection]) -> Connection:
+        url = request.url
+        key = (url.scheme, url.host, url.port, loop_library())
+        return store.take(key, held) or self.connect(AsyncNetwork(), key, url.origin, held)
+
+    async def aclose(self) -> None:
+        """Close all connections, from any task."""
+        self.store.close_all()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()

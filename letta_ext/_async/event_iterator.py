@@ -1,0 +1,129 @@
+"""The iterator over the events of a stream.
+
+CPython runs signal handlers when a function begins, when a loop begins anew, and behind a call of a function in C.
+Assignments between two of those are not interrupted. The order of the lines below depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from .._http import fork_safety
+from .._http.transport_errors import transport_fault
+from .._instrumentation.dispatch import Watch
+from .._streaming.connection import Connection
+from .._streaming.event_iterator import BaseEventIterator
+from .._streaming.resume import Resume
+from .._streaming.sse import Frame
+from ..async_primitives import RELEASED, close_lost, end_reading, guard, release, sleep
+from ..errors import LettaError
+from .raw_body import as_they_come
+
+if TYPE_CHECKING:
+    from letta_api.unions import StreamEvent
+
+
+class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
+    """The events of a stream. The connection is closed when the iterator ends, fails, or is released."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        resuming: Resume,
+        reconnect: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]],
+        watch: Watch,
+    ) -> None:
+        super().__init__(connection, resuming, watch, guard(connection))
+        self._reopen = reconnect
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        try:
+            while True:
+                if frames := self._frames or await self._read_on():
+                    event = self._receive(frames[-1])
+                    del frames[-1]
+                    if event is not None:
+                        return event
+                    self._connection.ready = False  # this may have been the end
+        except BaseException as fault:
+            await self._stop(fault)
+            raise
+
+    async def _read_on(self) -> list[Frame]:
+        """Return the frames of the next chunk, the last first. There may be none.
+
+        Raises:
+            StopAsyncIteration: If the stream is over.
+        """
+        connection = self._connection
+        if connection.ready and connection.process == fork_safety.forks:
+            self._state.check_time()
+        else:
+            await self._prepare()
+        connection.reading = True
+        try:
+            async for chunk in connection.chunks:
+                self._frames = frames = self._decoder.split(chunk)
+                connection.reading = False
+                return frames
+        except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
+            fault: Exception | None = transport_fault(error, connection.response.request)
+        else:
+            fault = None
+        if self._state.may_end:
+            self._over = True
+            raise StopAsyncIteration
+        self._check_open()
+        self._state.check_time()
+        await connection.response.aclose()
+        delay, arguments = self._resuming.after_cut(fault)
+        await sleep(delay)
+        await self._open(arguments)
+        return []
+
+    async def _prepare(self) -> None:
+        """Make the body ready to be read: at the beginning, and where something has happened."""
+        connection, state = self._connection, self._state
+        connection.ready = False
+        if self._over:
+            raise StopAsyncIteration
+        if state.ended:
+            self._over = True
+            await release(connection)
+            raise StopAsyncIteration
+        self._check()
+        if self._lost is not None:
+            await connection.response.aclose()
+            await self._open(self._resuming.after_interruption(self._lost))
+        if connection.chunks is None:
+            connection.chunks = as_they_come(connection.response)
+        connection.ready = not connection.closed
+
+    async def _open(self, arguments: Mapping[str, Any]) -> None:
+        try:
+            self._connection.response = await self._reopen(arguments)
+        except LettaError as error:
+            raise self._resuming.refused(error) from error
+        self._begin_body()
+
+    async def _stop(self, fault: BaseException) -> None:
+        if isinstance(fault, StopAsyncIteration) or self._over:
+            await self.guarding.aclose()
+            self._watch.end()
+        elif self._note(fault) and not isinstance(fault, RELEASED):
+            if self._failure is None:
+                await close_lost(self._connection)
+            else:
+                await self.guarding.aclose()
+                self._watch.end(fault)
+
+    async def aclose(self) -> None:
+        """Close the connection, from any task. The server finishes the run all the same."""
+        await end_reading(self._connection, self.guarding)
+        self._watch.end(GeneratorExit())

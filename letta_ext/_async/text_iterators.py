@@ -1,0 +1,82 @@
+"""Iterators over what the events of a stream amount to: texts, and whole messages.
+
+As in `events.py`, an event is kept until all that it amounts to is handed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Self
+
+from .._streaming.message_text import said
+from .event_iterator import AsyncEventIterator
+
+if TYPE_CHECKING:
+    from letta_api.unions import Message, StreamEvent
+
+
+class AsyncTextIterator(AsyncIterator[str]):
+    """What the agent says, piece by piece."""
+
+    def __init__(self, events: AsyncEventIterator) -> None:
+        self._events = events
+        self._event: StreamEvent | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        while True:
+            if self._event is None:
+                async for event in self._events:
+                    self._event = event
+                    break
+                else:
+                    raise StopAsyncIteration
+            text = said(self._event)
+            self._event = None
+            if text:
+                return text
+
+    async def aclose(self) -> None:
+        """Close the connection, from any task. The server finishes the run all the same."""
+        await self._events.aclose()
+
+
+class AsyncMessageIterator(AsyncIterator["Message"]):
+    """Whole messages, each as soon as it is complete."""
+
+    def __init__(self, events: AsyncEventIterator) -> None:
+        from .._streaming.accumulator import MessageAccumulator
+
+        self._events = events
+        self._event: StreamEvent | None = None
+        self._folder = MessageAccumulator()
+        self._messages: list[Message] = []
+        self._over = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Message:
+        while True:
+            if self._messages:
+                message = self._messages[0]
+                del self._messages[0]
+                return message
+            if self._event is None:
+                if self._over:
+                    raise StopAsyncIteration
+                async for event in self._events:
+                    self._event = event
+                    break
+                else:
+                    messages = self._folder.finish()
+                    self._messages, self._over = messages, True
+                    continue
+            messages = self._folder.add(self._event)
+            self._messages, self._event = messages, None
+
+    async def aclose(self) -> None:
+        """Close the connection, from any task. The server finishes the run all the same."""
+        await self._events.aclose()

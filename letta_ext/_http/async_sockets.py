@@ -1,0 +1,374 @@
+"""Sockets of async clients, for any event loop and from any thread.
+
+A connection of asyncio's own streams belongs to one event loop: under another one it raises or hangs, and without one
+it cannot be closed, which Python warns of. A socket belongs to no event loop. Closing it takes no `await`, which a
+second cancellation could interrupt. The event loop only waits until a socket can be read or written.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from ipaddress import ip_address
+from itertools import chain, zip_longest
+from typing import Any, Final
+
+import anyio
+import httpcore
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.lowlevel import checkpoint
+from anyio.streams.tls import TLSAttribute, TLSStream
+
+from .fork_safety import check_process, current_process
+from .sync_sockets import CLOSED, wake
+
+ATTEMPT_DELAY: Final = 0.25
+"""Seconds after which the next address is tried besides: what RFC 8305 ("Happy Eyeballs") recommends."""
+
+IN_PROGRESS: Final = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN})
+
+BROKEN: Final = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError, ValueError)
+"""What a broken connection raises; `ValueError` is of the event loop, for a socket that was closed meanwhile."""
+
+
+class SocketStream(ByteStream):
+    """A connected socket as anyio's TLS needs it.
+
+    Args:
+        connected: A socket that does not block.
+    """
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._process = current_process()
+        self._waiting = 0
+        self._closed = False
+        self._interrupted = False
+
+    async def receive(self, max_bytes: int = 65_536) -> bytes:
+        """Read some bytes.
+
+        Raises:
+            anyio.EndOfStream: If there are no more.
+            anyio.ClosedResourceError: If there are no more because the client was closed.
+            LettaError: If another process opened the connection.
+        """
+        check_process(self._process)
+        try:
+            data = self._socket.recv(max_bytes)
+        except BlockingIOError:
+            data = await self._receive_later(max_bytes)
+        else:
+            await checkpoint()  # a fast server must not keep other tasks from running
+        if not data and self._interrupted:  # a body may end with its connection, but not with the client
+            raise anyio.ClosedResourceError(CLOSED)
+        if not data:
+            raise anyio.EndOfStream
+        return data
+
+    async def _receive_later(self, max_bytes: int) -> bytes:
+        while True:
+            await self._wait(anyio.wait_readable)
+            try:
+                return self._socket.recv(max_bytes)
+            except BlockingIOError:
+                continue
+
+    async def send(self, item: bytes) -> None:
+        """Write all of some bytes.
+
+        Raises:
+            LettaError: If another process opened the connection.
+        """
+        check_process(self._process)
+        rest = memoryview(item)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                await self._wait(anyio.wait_writable)
+
+    async def _wait(self, wait: Callable[[socket.socket], Any]) -> None:
+        self._waiting += 1
+        try:
+            await wait(self._socket)
+        finally:
+            self._waiting -= 1
+            if self._closed and not self._waiting:
+                self._socket.close()
+
+    async def send_eof(self) -> None:
+        """Say that nothing more is written."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    async def aclose(self) -> None:
+        """Close the socket."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket, or wake the tasks that wait for it, the last of which then closes it."""
+        self._closed = True
+        if self._waiting:
+            wake(self._socket)
+        else:
+            self._socket.close()
+
+    def interrupt(self) -> None:
+        """End the waits for the socket."""
+        self._interrupted = True
+        wake(self._socket)
+
+    def forget(self) -> None:
+        """Close the socket in a child process, without any effect on the parent."""
+        self._socket.close()
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        """What anyio can be asked about the connection."""
+        return {
+            SocketAttribute.raw_socket: lambda: self._socket,
+            SocketAttribute.local_address: self._socket.getsockname,
+            SocketAttribute.remote_address: self._socket.getpeername,
+        }
+
+
+class AsyncLine(httpcore.AsyncNetworkStream):
+    """A stream of bytes, encrypted or not."""
+
+    def __init__(self, stream: SocketStream | TLSStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  # httpcore's
+        """Read some bytes; none at the end.
+
+        Raises:
+            httpcore.ReadTimeout: If none came within `timeout` seconds.
+            httpcore.ReadError: If the connection is broken, or the client was closed.
+            LettaError: If another process opened the connection.
+        """
+        try:
+            with anyio.fail_after(timeout):
+                return await self._stream.receive(max_bytes)
+        except anyio.EndOfStream:
+            return b""
+        except TimeoutError as fault:
+            raise httpcore.ReadTimeout(_reason(fault)) from fault
+        except BROKEN as fault:
+            raise httpcore.ReadError(_reason(fault)) from fault
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  # httpcore's
+        """Write all of some bytes.
+
+        Raises:
+            httpcore.WriteTimeout: If that took longer than `timeout` seconds.
+            httpcore.WriteError: If the connection is broken.
+            LettaError: If another process opened the connection.
+        """
+        if not buffer:
+            return
+        try:
+            with anyio.fail_after(timeout):
+                await self._stream.send(buffer)
+        except TimeoutError as fault:
+            raise httpcore.WriteTimeout(_reason(fault)) from fault
+        except BROKEN as fault:
+            raise httpcore.WriteError(_reason(fault)) from fault
+
+    async def aclose(self) -> None:
+        """Close the socket. A TLS connection is not said goodbye to: nobody waits for the answer."""
+        stream = self._stream.transport_stream if isinstance(self._stream, TLSStream) else self._stream
+        await stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's own signature
+    ) -> httpcore.AsyncNetworkStream:
+        """Encrypt what is sent from here on.
+
+        Raises:
+            httpcore.ConnectTimeout: If that took longer than `timeout` seconds.
+            httpcore.ConnectError: If the server's certificate is not accepted, or the connection is broken.
+        """
+        try:
+            with anyio.fail_after(timeout):
+                encrypted = await TLSStream.wrap(
+                    self._stream, ssl_context=ssl_context, hostname=server_hostname, standard_compatible=False
+                )
+        except TimeoutError as fault:
+            raise httpcore.ConnectTimeout(_reason(fault)) from fault
+        except (anyio.EndOfStream, *BROKEN) as fault:
+            raise httpcore.ConnectError(_reason(fault)) from fault
+        return AsyncLine(encrypted)
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return a fact about the connection."""
+        if info == "ssl_object":
+            return self._stream.extra(TLSAttribute.ssl_object, None)  # noqa: S610  # anyio's, not Django's
+        connected = self._stream.extra(SocketAttribute.raw_socket)  # noqa: S610  # anyio's, not Django's
+        if info == "socket":
+            return connected
+        if info == "client_addr":
+            return connected.getsockname()
+        if info == "server_addr":
+            return connected.getpeername()
+        if info == "is_readable":
+            return _is_readable(connected)
+        return None
+
+
+class AsyncNetwork(httpcore.AsyncNetworkBackend):
+    """Async version of `Network`."""
+
+    def __init__(self) -> None:
+        self._stream: SocketStream | None = None
+        self._closed = False
+
+    def is_closed(self) -> bool:
+        """Return whether the client was closed, or the connection."""
+        return self._closed
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's own signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Async version of `Network.connect_tcp`."""
+        if self.is_closed():
+            raise httpcore.ConnectError(CLOSED)
+        try:
+            with anyio.fail_after(timeout):
+                connected = await _connect(host, port, local_address)
+        except TimeoutError as fault:
+            raise httpcore.ConnectTimeout(_reason(fault)) from fault
+        except OSError as fault:
+            raise httpcore.ConnectError(_reason(fault)) from fault
+        self._stream = SocketStream(connected)
+        if self.is_closed():
+            connected.close()
+            raise httpcore.ConnectError(CLOSED)
+        options: Iterable[Any] = socket_options or ()
+        for option in options:
+            connected.setsockopt(*option)
+        return AsyncLine(self._stream)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await anyio.sleep(seconds)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._closed = True
+        if self._stream is not None:
+            self._stream.close()
+
+    def interrupt(self) -> None:
+        """End what tasks do with the connection, which they close then."""
+        self._closed = True
+        if self._stream is not None:
+            self._stream.interrupt()
+
+    def forget(self) -> None:
+        """Close the socket in a child process, without any effect on the parent."""
+        self._closed = True
+        if self._stream is not None:
+            self._stream.forget()
+
+
+async def _connect(host: str, port: int, local_address: str | None) -> socket.socket:
+    """Connect to the first address of a host that answers; a slow address does not hold up the next one."""
+    addresses = await _addresses(host, port)
+    if len(addresses) == 1:
+        return await _connect_to(*addresses[0], local_address)
+    connected: list[socket.socket] = []
+    faults: list[OSError] = []
+
+    async def attempt(family: int, address: Any, done: anyio.Event) -> None:
+        try:
+            connected.append(await _connect_to(family, address, local_address))
+            attempts.cancel_scope.cancel()
+        except OSError as fault:
+            faults.append(fault)
+        finally:
+            done.set()
+
+    try:
+        async with anyio.create_task_group() as attempts:
+            for family, address in addresses:
+                done = anyio.Event()
+                attempts.start_soon(attempt, family, address, done)
+                with anyio.move_on_after(ATTEMPT_DELAY):
+                    await done.wait()
+    except BaseException:
+        for each in connected:
+            each.close()
+        raise
+    if not connected:
+        raise faults[-1]
+    for each in connected[1:]:
+        each.close()
+    return connected[0]
+
+
+async def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
+    """Return the addresses of a host; those of IPv6 and IPv4 alternate."""
+    try:
+        family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
+    except ValueError:
+        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    else:
+        return [(family, (host, port))]
+    first = [(family, address) for family, *_, address in found if family == found[0][0]]
+    others = [(family, address) for family, *_, address in found if family != found[0][0]]
+    return [each for each in chain.from_iterable(zip_longest(first, others)) if each is not None]
+
+
+async def _connect_to(family: int, address: Any, local_address: str | None) -> socket.socket:
+    connected = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connected.setblocking(False)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if local_address is not None:
+            connected.bind((local_address, 0))
+        code = connected.connect_ex(_with_scope(address))
+        if code in IN_PROGRESS:
+            await anyio.wait_writable(connected)
+            code = connected.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+    except BaseException:
+        connected.close()
+        raise
+    return connected
+
+
+def _with_scope(address: Any) -> Any:
+    """Return an address whose zone, as in `fe80::1%eth0`, is a number: a socket takes no other."""
+    host, _, zone = address[0].partition("%")
+    if not zone:
+        return address
+    return (host, address[1], 0, int(zone) if zone.isdecimal() else socket.if_nametoindex(zone))
+
+
+def _is_readable(connected: socket.socket) -> bool:
+    """Return whether something came on an idle connection, which can only be its end."""
+    try:
+        connected.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _reason(fault: BaseException) -> str:
+    return str(fault) or type(fault).__name__

@@ -1,0 +1,41 @@
+"""Makes the httpx clients that `Letta` and `AsyncLetta` send with, unless they are passed one."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, TypeVar
+
+import httpx
+
+from ..config import DEFAULT_LIMITS, ensure_instance
+from .connection_pool import BasePool
+from .cookies import NoCookies
+from .transport_errors import make_http
+
+H = TypeVar("H", httpx.Client, httpx.AsyncClient)
+
+
+def own_http(kind: type[H], pool: type[BasePool], *, cookies: bool) -> H:
+    """Return an httpx client with connections from our own pool.
+
+    Args:
+        kind: The class of the client.
+        pool: The class of its pools.
+        cookies: Whether it keeps the cookies of responses, and sends them with later requests.
+
+    Raises:
+        TypeError: If `cookies` is not a bool.
+        ValueError: If a variable of the environment that httpx reads has a value that it cannot use.
+    """
+    ensure_instance("cookies", cookies, bool)
+    http = make_http(kind, os.environ, limits=DEFAULT_LIMITS, cookies=None if cookies else NoCookies())
+    use_own_pools(http, pool, DEFAULT_LIMITS)
+    return http
+
+
+def use_own_pools(http: httpx.Client | httpx.AsyncClient, pool: type[BasePool], limits: httpx.Limits) -> None:
+    """Replace the pools of a new httpx client: httpx has no argument for them, nor for what opens their sockets."""
+    transports: list[Any] = [http._transport, *http._mounts.values()]  # pyright: ignore[reportPrivateUsage]  # as above
+    for transport in transports:
+        if isinstance(transport, httpx.HTTPTransport | httpx.AsyncHTTPTransport):
+            vars(transport)["_pool"] = pool(vars(transport)["_pool"], limits)

@@ -1,0 +1,107 @@
+"""Checks that the arguments of a call have a form in JSON and in a URL. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+from letta_api.model import LazyValue, Model, Unknown
+
+from .._types import is_array, is_object
+from ..config import MAX_URL, check_number, check_text
+
+MAX_DEPTH: Final = 200
+"""Levels of lists and mappings in a body. Servers refuse more, and the interpreter's stack is limited."""
+
+LEAVES: Final = (bool, datetime, Model, Unknown, LazyValue, type(None))
+
+
+def check_json(name: str, value: Any) -> None:
+    """Check that a value has a form in JSON.
+
+    Args:
+        name: The argument, or the place in it, for the message.
+        value: The value. Models may be part of it.
+
+    Raises:
+        TypeError: If a part of it has no form, or a key is not a string.
+        ValueError: If it refers to itself, is nested more than 200 levels deep, or holds a number that is not finite,
+            an integer of more digits than Python converts, or a lone surrogate.
+    """
+    _check(name, value, [])
+
+
+def _check(name: str, value: Any, parents: list[int]) -> None:
+    if isinstance(value, str):
+        check_text(name, value)
+    elif isinstance(value, LEAVES):
+        return
+    elif isinstance(value, (int, float)):
+        check_number(name, value)
+    elif is_object(value) or (is_array(value) and not isinstance(value, memoryview)):
+        if id(value) in parents:
+            raise ValueError(f"{_short(name)} must not refer to itself")
+        if len(parents) >= MAX_DEPTH:
+            raise ValueError(f"{_short(name)} must not be nested more than {MAX_DEPTH} levels deep")
+        parents.append(id(value))
+        if is_object(value):
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise TypeError(f"{_short(name)} must have strings as keys, not {type(key).__name__}")
+                check_text(f"a key of {_short(name)}", key)
+                _check(f"{name}[{key!r}]", item, parents)
+        else:
+            for index, item in enumerate(value):
+                _check(f"{name}[{index}]", item, parents)
+        parents.pop()
+    else:
+        raise TypeError(f"{_short(name)} must be a JSON value, not {type(value).__name__}")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 120 else f"{name[:80]}…{name[-39:]}"
+
+
+def body_error(call: str, body: Any, fault: Exception) -> Exception:
+    """Return the error for a body that could not be encoded, which names the argument that is to blame."""
+    try:
+        if is_object(body):
+            for name, value in body.items():
+                check_json(name if isinstance(name, str) else "body", value)
+        else:
+            check_json("body", body)
+    except (TypeError, ValueError) as found:
+        return found
+    kind = TypeError if isinstance(fault, TypeError) else ValueError
+    return kind(f"{call}(): an argument has no form in JSON: {type(fault).__name__}")
+
+
+def url_error(call: str, path: str, query: Iterable[tuple[str, Any]]) -> ValueError | None:
+    """Return the error for a URL that cannot be sent, which names the argument that is to blame; None if none is."""
+    sizes: dict[str, int] = {}
+    try:
+        for name, value in query:
+            check_text(f"{call}(): the query parameter {name!r}", f"{name}{value}")
+            sizes[name] = sizes.get(name, 0) + len(quote(str(value))) + len(name) + 2
+    except ValueError as found:
+        return found if type(found) is ValueError else ValueError(str(found))
+    if len(quote(path)) + sum(sizes.values()) < MAX_URL // 2:
+        return None
+    largest = max({"path": len(quote(path)), **sizes}.items(), key=lambda each: each[1])
+    return ValueError(
+        f"{call}(): {largest[0]} must be shorter: it takes {largest[1]:,} characters of a URL, in which {MAX_URL:,} fit"
+    )
+
+
+def too_deep(arguments: Mapping[str, Any]) -> ValueError:
+    """Return the error for arguments that exhausted the stack of the interpreter."""
+    for name, value in arguments.items():
+        try:
+            check_json(name, value)
+        except (TypeError, ValueError) as found:
+            return found if isinstance(found, ValueError) else ValueError(str(found))
+        except RecursionError:
+            return ValueError(f"{name} must not be nested that deep")
+    return ValueError("an argument must not refer to itself or be nested that deep")

@@ -1,0 +1,37 @@
+"""Questions to the server that are not among the operations this library offers. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from letta_api.operations import Operation
+from letta_api.types import Request, make_path
+
+from .._types import is_array, is_id, is_object
+from ..config import Config
+from .requests import Call, make_call, separate_options
+
+
+def question(config: Config, operation: Operation, arguments: Mapping[str, Any], **ids: str) -> Call:
+    """Return the call that asks for one thing by its id.
+
+    Args:
+        config: The settings of the client.
+        operation: The operation.
+        arguments: Arguments of another call, whose options it shares.
+        **ids: The ids in the path of the operation.
+
+    Raises:
+        TypeError: If an option is of the wrong type.
+        ValueError: If an option has an impossible value.
+    """
+    options = separate_options({name: value for name, value in arguments.items() if name != "extra_body"})[0]
+    request = Request(operation.method, make_path(operation.path, **ids))
+    return make_call(config, operation, request, options, repeat="always")
+
+
+def context_of(conversation: Any) -> list[str] | None:
+    """The ids of the messages in a conversation's context, in order, given its JSON; None if it lists no ids."""
+    ids = conversation.get("in_context_message_ids") if is_object(conversation) else None
+    return list(dict.fromkeys(ids)) if is_array(ids) and all(map(is_id, ids)) else None

@@ -1,0 +1,135 @@
+"""Sockets of sync clients.
+
+A `Network` opens the socket of one connection and can close it from anywhere, without a lock.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, Final
+
+import httpcore
+
+from .fork_safety import check_process, current_process
+
+CLOSED: Final = "the client was closed"
+
+
+def wake(connected: socket.socket) -> None:
+    """End the waits for a socket in any thread and event loop: closing it would leave them waiting."""
+    with suppress(OSError):  # it is closed already, or was never connected
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)  # that of an SSLSocket sends a message first
+
+
+class Line(httpcore.NetworkStream):
+    """A stream of bytes that only the process which opened it reads and writes."""
+
+    def __init__(self, stream: httpcore.NetworkStream, network: Network) -> None:
+        self._stream = stream
+        self._network = network
+        self._process = current_process()
+        network.opened(stream.get_extra_info("socket"))
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read some bytes; none at the end.
+
+        Raises:
+            httpcore.ReadTimeout: If none came within `timeout` seconds.
+            httpcore.ReadError: If the connection is broken, or the client was closed.
+            LettaError: If another process opened the connection.
+        """
+        check_process(self._process)
+        data = self._stream.read(max_bytes, timeout)
+        if not data and self._network.is_closed():  # a body may end with its connection, but not with the client
+            raise httpcore.ReadError(CLOSED)
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of some bytes.
+
+        Raises:
+            httpcore.WriteTimeout: If that took longer than `timeout` seconds.
+            httpcore.WriteError: If the connection is broken.
+            LettaError: If another process opened the connection.
+        """
+        check_process(self._process)
+        self._stream.write(buffer, timeout)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """Encrypt what is sent from here on.
+
+        Raises:
+            httpcore.ConnectTimeout: If that took longer than `timeout` seconds.
+            httpcore.ConnectError: If the server's certificate is not accepted, or the connection is broken.
+        """
+        return Line(self._stream.start_tls(ssl_context, server_hostname, timeout), self._network)
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return a fact about the connection."""
+        return self._stream.get_extra_info(info)
+
+
+class Network(httpcore.SyncBackend):
+    """Opens the socket of one connection."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._closed = False
+
+    def is_closed(self) -> bool:
+        """Return whether the client was closed, or the connection."""
+        return self._closed
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to a server.
+
+        Raises:
+            httpcore.ConnectTimeout: If that took longer than `timeout` seconds.
+            httpcore.ConnectError: If that failed, or the client was closed meanwhile.
+        """
+        if self.is_closed():
+            raise httpcore.ConnectError(CLOSED)
+        return Line(super().connect_tcp(host, port, timeout, local_address, socket_options), self)
+
+    def opened(self, connected: socket.socket) -> None:
+        """Remember the socket of the connection.
+
+        Raises:
+            httpcore.ConnectError: If the client was closed meanwhile.
+        """
+        self._socket = connected
+        if self.is_closed():
+            connected.close()
+            raise httpcore.ConnectError(CLOSED)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._closed = True
+        if self._socket is not None:
+            self._socket.close()
+
+    def interrupt(self) -> None:
+        """End what other threads do with the connection, which they close then."""
+        self._closed = True
+        if self._socket is not None:
+            wake(self._socket)
+
+    def forget(self) -> None:
+        """Close the socket in a child process, without any effect on the parent."""
+        self.close()

@@ -1,0 +1,322 @@
+"""Checks the arguments of a call against their annotations, before anything is sent.
+
+The annotations are generated from the API document, so there is no list of fields to keep here. Keys that a TypedDict
+does not name are let through: the API may be newer than this library.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, NotRequired, Protocol, Required, Union, get_args, get_origin, is_typeddict
+
+from letta_api.model import Model, Unknown
+from letta_api.types import Unset
+
+from .._types import is_array, is_id, is_object
+from ..config import check_number
+from .encodable import check_json
+
+
+class Check(Protocol):
+    """What one annotation asks of a value."""
+
+    def __call__(self, value: Any, where: str) -> None:
+        """Raises an error that names the place if the value is not what it should be."""
+
+    def names(self) -> list[str]:
+        """What the value may be, for people."""
+        ...
+
+
+NAMES = {str: ["a string"], int: ["a whole number"], float: ["a number"], bool: ["True", "False"], NoneType: ["None"]}
+SCALARS = (str, int, float, NoneType)
+SHOWN = 80
+MANY_BITS = 1_000
+"""Bits of an integer that may have more digits than Python converts; at least 640 digits are allowed."""
+
+
+def check_bounds(bounds: Mapping[str, tuple[float | None, float | None]], given: Mapping[str, Any]) -> None:
+    """Checks numbers against the least and the greatest value that the API document gives for them.
+
+    Raises:
+        ValueError: a number is out of its bounds.
+    """
+    for name in bounds.keys() & given.keys():
+        least, greatest = bounds[name]
+        value = given[name]
+        if not isinstance(value, (int, float)):
+            continue
+        if (least is not None and value < least) or (greatest is not None and value > greatest) or value != value:
+            allowed = f"{least} or more" if greatest is None else f"from {least} to {greatest}"
+            raise ValueError(f"{name} must be {allowed}, not {_shown(value)}")
+
+
+def check_arguments(build_request: Callable[..., Any], ids: Sequence[Any], given: Mapping[str, Any]) -> None:
+    """Checks what a call was given.
+
+    Args:
+        build_request: the generated request builder, whose annotations are what is checked against.
+        ids: the positional arguments.
+        given: the keyword arguments.
+
+    Raises:
+        TypeError: a value is of the wrong type.
+        ValueError: a literal is none of the documented ones, a required key is missing, an id is none.
+    """
+    checks = _checks(build_request)
+    for (name, check), value in zip(checks.items(), ids, strict=False):
+        check(value, name)
+        check_id(name, value)
+    for name, value in given.items():
+        checks[name](value, name)
+
+
+def check_id(name: str, value: str) -> None:
+    """Checks that a string can be an id.
+
+    Ids are letters, digits, hyphens. The request builder would encode the rest, to find nothing or another thing.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not is_id(value):
+        raise ValueError(f"{name} must be the id of something{_example(name)}, not {_shown(value)}")
+
+
+def _example(name: str) -> str:
+    kind = name.removesuffix("_id")
+    return f", such as '{kind[:4]}-<uuid4>'" if kind != name else ""
+
+
+@cache
+def _checks(build_request: Callable[..., Any]) -> dict[str, Check]:
+    hints = typing.get_type_hints(build_request)
+    return {name: _compile(hint) for name, hint in hints.items() if name != "return"}
+
+
+@cache
+def _compile(hint: Any) -> Check:
+    if hint is Any:
+        return _Anything()
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (NotRequired, Required):
+        return _compile(arguments[0])
+    if origin in (Union, UnionType):
+        return _Choice(tuple(a for a in arguments if a is not Unset))
+    if origin is Literal:
+        return _Literals(arguments)
+    if is_typeddict(hint):
+        return _Keys(hint)
+    if origin is not None and issubclass(origin, Mapping):
+        return _Entries(arguments[1])
+    if origin is not None and issubclass(origin, Sequence):
+        return _Items(arguments[0])
+    return _Plain(hint)
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  # an integer of too many digits, and classes of the caller's
+        text = type(value).__name__
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def _listed(options: Iterable[str]) -> str:
+    *most, last = dict.fromkeys(options)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _wrong(check: Check, value: Any, where: str) -> str:
+    return f"{where} must be {_listed(check.names())}, not {_shown(value)}"
+
+
+class _Anything:
+    """The API takes any JSON here."""
+
+    def __call__(self, value: Any, where: str) -> None:
+        check_json(where, value)
+
+    def names(self) -> list[str]:
+        return ["anything"]
+
+
+class _Plain:
+    """A scalar. A whole number is a number; True is neither."""
+
+    def __init__(self, hint: type) -> None:
+        self.hint = hint
+
+    def __call__(self, value: Any, where: str) -> None:
+        accepted: tuple[type, ...] = (int, float) if self.hint is float else (self.hint,)
+        if not isinstance(value, accepted) or (isinstance(value, bool) and self.hint is not bool):
+            raise TypeError(_wrong(self, value, where))
+        if isinstance(value, int) and value.bit_length() > MANY_BITS:
+            check_number(where, value)
+
+    def names(self) -> list[str]:
+        return NAMES.get(self.hint, [f"a {self.hint.__name__}"])
+
+
+class _Literals:
+    """One of a few values."""
+
+    def __init__(self, options: tuple[Any, ...]) -> None:
+        self.options = options
+
+    def __call__(self, value: Any, where: str) -> None:
+        if not any(value == option and type(value) is type(option) for option in self.options):
+            raise ValueError(_wrong(self, value, where))
+
+    def names(self) -> list[str]:
+        return [repr(option) for option in self.options]
+
+
+class _Items:
+    """A list or tuple of things."""
+
+    def __init__(self, hint: Any) -> None:
+        self.hint = hint
+
+    def __call__(self, value: Any, where: str) -> None:
+        if not is_array(value):
+            raise TypeError(_wrong(self, value, where))
+        check = _compile(self.hint)
+        for index, item in enumerate(value):
+            check(item, f"{where}[{index}]")
+
+    def names(self) -> list[str]:
+        return ["a list"]
+
+
+class _Entries:
+    """A mapping with free keys."""
+
+    def __init__(self, hint: Any) -> None:
+        self.hint = hint
+
+    def __call__(self, value: Any, where: str) -> None:
+        if not is_object(value):
+            raise TypeError(_wrong(self, value, where))
+        check = _compile(self.hint)
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"{where} must have strings as keys, not {_shown(key)}")
+            check(item, f"{where}[{key!r}]")
+
+    def names(self) -> list[str]:
+        return ["a mapping"]
+
+
+class _Keys:
+    """A TypedDict, or a model in its place."""
+
+    def __init__(self, hint: Any) -> None:
+        self.hint = hint
+
+    def __call__(self, value: Any, where: str) -> None:
+        if isinstance(value, Unknown):
+            return  # it came from the server, and goes back as it came
+        if isinstance(value, Model):
+            if type(value).__name__ != self.model():
+                raise TypeError(f"{where} must be {self.model()} or a mapping, not {type(value).__name__}")
+            value = value.to_dict()
+        if not is_object(value):
+            raise TypeError(_wrong(self, value, where))
+        hints = _hints(self.hint)
+        for key in sorted(_required(self.hint)):
+            if key not in value:
+                raise ValueError(f"{where} needs the key {key!r}: {_shown(value)}")
+        for key, item in value.items():
+            if key in hints:
+                _compile(hints[key])(item, f"{where}.{key}")
+            elif not isinstance(key, str):
+                raise TypeError(f"{where} must have strings as keys, not {type(key).__name__}")
+            else:
+                check_json(f"{where}[{key!r}]", item)
+
+    def model(self) -> str:
+        """The name of the model that has the same fields."""
+        return str(self.hint.__name__).removesuffix("Param")
+
+    def tags(self) -> dict[str, Any]:
+        """The fields that can have one literal value only: what tells it from others."""
+        literals = {key: get_args(hint) for key, hint in _hints(self.hint).items() if get_origin(hint) is Literal}
+        return {key: values[0] for key, values in literals.items() if len(values) == 1}
+
+    def distance(self, value: Mapping[str, Any]) -> tuple[int, int]:
+        """How far a mapping is from this: few shared keys, then many missing ones."""
+        return -len(_hints(self.hint).keys() & value.keys()), len(_required(self.hint) - value.keys())
+
+    def names(self) -> list[str]:
+        return ["a mapping"]
+
+
+@cache
+def _hints(hint: Any) -> dict[str, Any]:
+    return typing.get_type_hints(hint)
+
+
+@cache
+def _required(hint: Any) -> frozenset[str]:
+    # Not __required_keys__: where annotations are postponed, it takes every key for a required one.
+    hints = typing.get_type_hints(hint, include_extras=True)
+    return frozenset(key for key, annotation in hints.items() if get_origin(annotation) is not NotRequired)
+
+
+class _Choice:
+    """One of several. Of several mappings it is the one that the value's tags and keys speak for."""
+
+    def __init__(self, hints: tuple[Any, ...]) -> None:
+        checks = [_compile(hint) for hint in hints]
+        self.checks: list[Check] = [
+            c for check in checks for c in (check.checks if isinstance(check, _Choice) else [check])
+        ]
+        self.keyed = [c for c in self.checks if isinstance(c, _Keys)]
+        self.others = [c for c in self.checks if not isinstance(c, _Keys)]
+
+    def __call__(self, value: Any, where: str) -> None:
+        meant = None if isinstance(value, SCALARS) else self._meant(value)
+        if meant is not None:
+            meant(value, where)
+            return
+        for check in self.others:
+            try:
+                check(value, where)
+            except (TypeError, ValueError):
+                continue
+            return
+        self._refuse(value, where)
+
+    def _meant(self, value: Any) -> Check | None:
+        """The member that the value means to be, where its kind leaves only one, so that its errors can be told."""
+        if isinstance(value, (Model, Unknown)):
+            named = [c for c in self.keyed if isinstance(value, Unknown) or c.model() == type(value).__name__]
+            return named[0] if named else None
+        if is_object(value) and self.keyed:
+            fitting = [c for c in self.keyed if all(value[k] == tag for k, tag in c.tags().items() if k in value)]
+            return min(fitting, key=lambda c: c.distance(value), default=None)
+        kinds = _Entries if is_object(value) else _Items if is_array(value) else ()
+        found = [c for c in self.checks if isinstance(c, kinds)]
+        return found[0] if len(found) == 1 else None
+
+    def _refuse(self, value: Any, where: str) -> None:
+        if isinstance(value, Model):
+            models = [c.model() for c in self.keyed] or self.names()
+            raise TypeError(f"{where} must be {_listed(models)}, not {type(value).__name__}")
+        if is_object(value):
+            known: dict[str, list[str]] = {}
+            for check in self.keyed:
+                for key, literal in check.tags().items():
+                    known.setdefault(key, []).append(repr(literal))
+            for key, options in known.items():
+                if key in value and repr(value[key]) not in options:
+                    raise ValueError(f"{where}.{key} must be {_listed(options)}, not {_shown(value[key])}")
+        literal = isinstance(value, str) and any(isinstance(c, _Literals) for c in self.checks)
+        raise (ValueError if literal else TypeError)(_wrong(self, value, where))
+
+    def names(self) -> list[str]:
+        return [name for check in self.checks for name in check.names()]

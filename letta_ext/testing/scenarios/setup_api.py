@@ -1,0 +1,368 @@
+"""What sets a scene: tools, agents and conversations, as they are made and as they are shown."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+
+from ..api import errors, serializers
+from ..api.requests import COMPACTION_MODES
+from ..api.validation import Fields
+from ..engine import trace
+from ..engine.compaction import WINDOW_SHARE
+from ..engine.runs import Run
+from ..store.ids import USER_ID
+from ..store.models import Agent, Block, Conversation, Json, Message, Thread, Tool
+from ..store.state import State
+
+DEFAULT_MODEL = "openai-proxy/gpt-4o-mini"
+
+_JSON_TYPES = {
+    "str": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "list": "array",
+    "dict": "object",
+}
+
+_BLOCK_DESCRIPTIONS = {
+    "human": "The human block: Stores key details about the person you are conversing with, allowing for more "
+    "personalized and friend-like conversation.",
+    "persona": "The persona block: Stores details about your current persona, guiding how you behave and respond. "
+    "This helps you to maintain consistency and personality in your interactions.",
+}
+
+
+def create_tool(state: State, source_code: str, *, requires_approval: bool) -> Tool:
+    """Make a tool from its source, which is read for the function's name and never run.
+
+    Raises:
+        errors.ApiError: there is no function in the source, or another tool has its name.
+    """
+    try:
+        functions = [node for node in ast.parse(source_code).body if isinstance(node, ast.FunctionDef)]
+        schemas = [_parameters(node, ast.get_docstring(node) or "") for node in functions[-1:]]
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two if it is nested too deeply
+        raise errors.plain(400, f"Failed to parse source code: {error}") from None
+    if not functions:
+        raise errors.plain(400, "No functions found in source code")
+    function = functions[-1]
+    if any(tool.name == function.name for tool in state.tools.values()):
+        detail = f"Tool with name '{function.name}' already exists in your organization"
+        raise errors.plain(409, detail)
+    docstring = ast.get_docstring(function)
+    tool = Tool(
+        id=state.ids.new("tool"),
+        name=function.name,
+        description=docstring.splitlines()[0] if docstring else None,
+        source_code=source_code,
+        parameters=schemas[-1],
+        requires_approval=requires_approval,
+    )
+    state.tools[tool.id] = tool
+    return tool
+
+
+def _parameters(function: ast.FunctionDef, docstring: str) -> Json:
+    """Return the schema of a function's parameters, with the descriptions that its docstring gives them."""
+    properties: Json = {}
+    for argument in function.args.args:
+        annotation = ast.unparse(argument.annotation) if argument.annotation else "str"
+        described = re.search(rf"^[ \t]*{argument.arg}[ \t]*(?:\([^)\n]*\))?:[ \t]*(.+)$", docstring, re.MULTILINE)
+        properties[argument.arg] = {
+            "type": _JSON_TYPES.get(annotation.partition("[")[0], "string"),
+            "description": described.group(1) if described else None,
+        }
+    required = list(properties)[: len(properties) - len(function.args.defaults)]
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def create_agent(
+    state: State,
+    *,
+    name: str | None = None,
+    system: str = "You are a helpful agent.",
+    blocks: Sequence[tuple[str, str]] = (("human", ""),),
+    tools: Sequence[Tool] = (),
+    parallel_tool_calls: bool = False,
+    model: str = DEFAULT_MODEL,
+    context_window: int = serializers.CONTEXT_WINDOW,
+    compaction_mode: str = "sliding_window",
+) -> Agent:
+    """Make an agent, and begin its default conversation."""
+    agent_id = state.ids.new("agent")
+    agent = Agent(
+        id=agent_id,
+        name=name or f"Agent{len(state.agents) + 1}",
+        system=system,
+        model_handle=model,
+        parallel_tool_calls=parallel_tool_calls,
+        context_window=context_window,
+        compaction_mode=compaction_mode,
+        created_at=state.clock.now(),
+        blocks=[
+            Block(id=state.ids.new("block"), label=label, value=value, description=_BLOCK_DESCRIPTIONS.get(label))
+            for label, value in blocks
+        ],
+        tools=list(tools),
+        thread=Thread(agent_id=agent_id, label="default"),
+    )
+    state.agents[agent.id] = agent
+    _begin(state, agent, agent.thread)
+    return agent
+
+
+def create_conversation(state: State, agent_id: str, summary: str | None = None) -> Conversation:
+    """Make a conversation with an agent."""
+    if agent_id not in state.agents:
+        raise errors.agent_not_found()
+    agent = state.agents[agent_id]
+    conversation_id = state.ids.new("conv")
+    conversation = Conversation(
+        id=conversation_id,
+        created_at=state.clock.now(),
+        summary=summary,
+        thread=Thread(agent_id=agent_id, label=conversation_id),
+    )
+    state.conversations[conversation.id] = conversation
+    _begin(state, agent, conversation.thread)
+    return conversation
+
+
+def _begin(state: State, agent: Agent, thread: Thread) -> None:
+    """Begin a thread with its system message: what the agent is told, its memory, and where it is."""
+    now = state.clock.now()
+    lines = [agent.system, ""]
+    if agent.blocks:
+        lines += ["<memory_blocks>", "The following memory blocks are currently engaged in your core memory unit:", ""]
+    for block in agent.blocks:
+        lines += [f"<{block.label}>", "<description>", block.description or "", "</description>", "<metadata>"]
+        lines += [f"- chars_current={len(block.value)}", "- chars_limit=100000", "</metadata>"]
+        lines += ["<value>", block.value, "</value>", f"</{block.label}>", ""]
+    # The real server counts the agent's messages elsewhere, and this one's forerunner.
+    count = 0 if thread.is_default else state.count_messages(agent.id)
+    lines += [
+        "</memory_blocks>" if agent.blocks else "",
+        "",
+        "<memory_metadata>",
+        f"- AGENT_ID: {agent.id}",
+        f"- CONVERSATION_ID: {thread.label}",
+        f"- System prompt last recompiled: {serializers.spoken_instant(now)}",
+        f"- {count} previous messages between you and the user are stored in recall memory",
+        "</memory_metadata>",
+    ]
+    thread.store(Message(id=state.ids.new("message"), role="system", created_at=now, content="\n".join(lines)))
+
+
+def tool_from(state: State, fields: Fields) -> Tool:
+    """Make the tool a request describes."""
+    source_code = fields.text("source_code")
+    requires_approval = fields.optional_boolean("default_requires_approval") or False
+    fields.problems.raise_if_any()
+    return create_tool(state, source_code, requires_approval=requires_approval)
+
+
+def agent_from(state: State, fields: Fields) -> Agent:
+    """Make the agent a request describes."""
+    name = fields.optional_text("name")
+    system = fields.optional_text("system")
+    model = fields.optional_text("model")
+    tool_ids = fields.optional_texts("tool_ids") or []
+    parallel = fields.optional_boolean("parallel_tool_calls")
+    settings = fields.optional_object("model_settings")
+    if settings is not None and parallel is None:
+        parallel = settings.optional_boolean("parallel_tool_calls")
+    context_window = fields.optional_integer("context_window_limit")
+    compaction = fields.optional_object("compaction_settings")
+    mode = compaction.optional_choice("mode", COMPACTION_MODES) if compaction else None
+    blocks = [(block.text("label"), block.text("value")) for block in fields.objects("memory_blocks")]
+    fields.problems.raise_if_any()
+    missing = [tool_id for tool_id in tool_ids if tool_id not in state.tools]
+    if missing:
+        raise errors.not_found("Tool", missing[0])
+    return create_agent(
+        state,
+        name=name,
+        system=system or "You are a helpful agent.",
+        blocks=blocks,
+        tools=[state.tools[tool_id] for tool_id in tool_ids],
+        parallel_tool_calls=parallel or False,
+        model=model or DEFAULT_MODEL,
+        context_window=context_window or serializers.CONTEXT_WINDOW,
+        compaction_mode=mode or "sliding_window",
+    )
+
+
+def tool_json(tool: Tool) -> Json:
+    """Show a tool."""
+    return {
+        "id": tool.id,
+        "tool_type": "custom",
+        "description": tool.description,
+        "source_type": "json",
+        "name": tool.name,
+        "tags": [],
+        "source_code": tool.source_code,
+        "json_schema": trace.json_schema(tool),
+        "args_json_schema": {},
+        "return_char_limit": 50000,
+        "pip_requirements": None,
+        "npm_requirements": None,
+        "default_requires_approval": tool.requires_approval,
+        "enable_parallel_execution": False,
+        "created_by_id": USER_ID,
+        "last_updated_by_id": USER_ID,
+        "metadata_": {},
+        "project_id": None,
+    }
+
+
+def _block_json(block: Block) -> Json:
+    return {
+        "value": block.value,
+        "limit": 100000,
+        "project_id": None,
+        "template_name": None,
+        "is_template": False,
+        "template_id": None,
+        "base_template_id": None,
+        "deployment_id": None,
+        "entity_id": None,
+        "preserve_on_migration": False,
+        "label": block.label,
+        "read_only": False,
+        "description": block.description,
+        "metadata": {},
+        "hidden": None,
+        "id": block.id,
+        "created_by_id": None,
+        "last_updated_by_id": None,
+        "tags": [],
+    }
+
+
+def agent_json(agent: Agent) -> Json:
+    """Show an agent."""
+    blocks = [_block_json(block) for block in agent.blocks]
+    return {
+        **serializers.audit(agent.created_at),
+        "id": agent.id,
+        "name": agent.name,
+        "tool_rules": [
+            {"tool_name": tool.name, "type": "requires_approval", "prompt_template": None}
+            for tool in agent.tools
+            if tool.requires_approval
+        ],
+        "message_ids": [message.id for message in agent.thread.context],
+        "system": agent.system,
+        "agent_type": "letta_v1_agent",
+        "llm_config": trace.llm_config(agent),
+        "embedding_config": None,
+        "model": agent.model_handle,
+        "embedding": None,
+        "model_settings": {
+            "max_output_tokens": 16384,
+            "parallel_tool_calls": True,
+            "provider_type": "openai",
+            "temperature": 1.0,
+            "reasoning": {"reasoning_effort": "minimal"},
+            "response_format": None,
+            "strict": False,
+        },
+        "compaction_settings": {
+            "model": "openai/gpt-5-mini",
+            "model_settings": None,
+            "prompt": "Write a detailed summary of these messages.",
+            "prompt_acknowledgement": False,
+            "clip_chars": 50000,
+            "mode": agent.compaction_mode,
+            "sliding_window_percentage": WINDOW_SHARE,
+        },
+        "response_format": None,
+        "description": None,
+        "metadata": None,
+        "memory": {
+            "agent_type": "letta_v1_agent",
+            "git_enabled": False,
+            "blocks": blocks,
+            "file_blocks": [],
+            "prompt_template": "",
+        },
+        "blocks": blocks,
+        "tools": [tool_json(tool) for tool in agent.tools],
+        "sources": [],
+        "tags": [],
+        "tool_exec_environment_variables": [],
+        "secrets": [],
+        "project_id": None,
+        "template_id": None,
+        "base_template_id": None,
+        "deployment_id": None,
+        "entity_id": None,
+        "identity_ids": [],
+        "identities": [],
+        "pending_approval": None,
+        "message_buffer_autoclear": False,
+        "enable_sleeptime": None,
+        "multi_agent_group": None,
+        "managed_group": None,
+        "last_run_completion": None,
+        "last_run_duration_ms": None,
+        "last_stop_reason": agent.last_stop_reason,
+        "timezone": "UTC",
+        "max_files_open": 10,
+        "per_file_view_window_char_limit": 25000,
+        "hidden": None,
+    }
+
+
+def conversation_json(conversation: Conversation, *, whole: bool = True) -> Json:
+    """Show a conversation; one just made, and those in a list, without their messages."""
+    last = conversation.last_message_at
+    return {
+        **serializers.audit(conversation.created_at),
+        "id": conversation.id,
+        "agent_id": conversation.thread.agent_id,
+        "summary": conversation.summary,
+        "in_context_message_ids": [message.id for message in conversation.thread.context] if whole else [],
+        "isolated_block_ids": [],
+        "model": None,
+        "model_settings": None,
+        "last_message_at": serializers.precise_instant(last) if last else None,
+    }
+
+
+def run_json(run: Run) -> Json:
+    """Show a run. What was asked for without streaming stays as it was created, whatever became of it."""
+    told = run.tracked or run.cancelled
+    metadata: Json = {"run_type": run.kind}
+    if run.error is not None and told:
+        metadata["error"] = run.error
+    ended = run.completed_at if told else None
+    return {
+        "id": run.id,
+        "status": run.status if told else "created",
+        "created_at": serializers.precise_instant(run.created_at),
+        # The real server forgets the time zone here.
+        "completed_at": ended.replace(tzinfo=None).isoformat(timespec="microseconds") if ended else None,
+        "agent_id": run.agent_id,
+        "conversation_id": run.conversation_id,
+        "base_template_id": None,
+        "background": run.background,
+        "metadata": metadata,
+        "request_config": {
+            "use_assistant_message": True,
+            "assistant_message_tool_name": "send_message",
+            "assistant_message_tool_kwarg": "message",
+            "include_return_message_types": list(run.types) if run.types is not None else None,
+        },
+        "stop_reason": run.stop_reason if told else None,
+        "callback_url": None,
+        "callback_sent_at": None,
+        "callback_status_code": None,
+        "callback_error": None,
+        "ttft_ns": None,
+        "total_duration_ns": None,
+    }

@@ -1,0 +1,92 @@
+"""Attempts of calls whose request may have reached the server, and checks of what is told of them."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any, Final
+
+import httpx
+
+from letta_ext import APIConnectionError, Hooks, LettaError
+from letta_ext._http.errors_from_response import LOST
+from letta_ext.hooks import AttemptReport
+
+from .helpers import AT_ONCE, CONVERSATION, ClientDriver, recording
+from .servers import response
+
+TRUST: Final = ssl.create_default_context()
+ANSWER: Final = response(recording("send_json").content)
+PATH: Final = f"/v1/conversations/{CONVERSATION}/messages"
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "foreground": lambda client: client.conversations.messages.create(CONVERSATION, input="hi"),
+    "json": lambda client: client.conversations.messages.create(CONVERSATION, input="hi", streaming=False),
+    "compact": lambda client: client.conversations.messages.compact(CONVERSATION),
+    "post": lambda client: client.post("/v1/agents/", body={}),
+    "patch": lambda client: client.patch("/v1/agents/agent-1", body={}),
+}
+CLASSES = [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.LocalProtocolError]
+
+
+def answered(connection: socket.socket, *_: object) -> None:
+    connection.sendall(ANSWER)
+
+
+def http_client(side: ClientDriver, **settings: Any) -> Any:
+    """An httpx client of that side, which is closed with it."""
+    hooks = settings.pop("hooks", {})
+    settings.setdefault("verify", TRUST)
+    settings["event_hooks"] = {name: [awaitable(hook) if side.is_async else hook] for name, hook in hooks.items()}
+    made = httpx.AsyncClient(**settings) if side.is_async else httpx.Client(**settings)
+    side._to_close.append(made)
+    return made
+
+
+def awaitable(function: Callable[..., Any]) -> Callable[..., Any]:
+    async def wait(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    return wait
+
+
+def attempt(
+    side: ClientDriver, base_url: str, http: Any = None, call: str = "json", **settings: Any
+) -> tuple[Exception | None, list[AttemptReport]]:
+    """Makes a call, and returns what it raised and what became of its attempts."""
+    reports: list[AttemptReport] = []
+    client = side.client(
+        base_url=base_url,
+        retry=AT_ONCE,
+        hooks=Hooks(on_attempt=reports.append),
+        **({} if http is None else {"http_client": http}),
+        **settings,
+    )
+    try:
+        side.run(CALLS[call](client))
+    except (LettaError, httpx.HTTPError) as error:
+        return error, reports
+    return None, reports
+
+
+def check_doubt(error: Exception | None, reports: list[AttemptReport]) -> None:
+    """It may have been processed: it was not sent again, and the error says so."""
+    assert isinstance(error, APIConnectionError)
+    assert error.may_have_been_processed
+    assert LOST in str(error)
+    assert [report.attempt.unsent for report in reports] == [False]
+
+
+def check_noted(error: Exception | None, reports: list[AttemptReport]) -> None:
+    """The same, where the error is that of the caller's own hook or flow: it passes, and a note on it says so."""
+    assert isinstance(error, httpx.TransportError)
+    assert any(LOST in note for note in error.__notes__)
+    assert reports == []
+
+
+def check_unsent(error: Exception | None, reports: list[AttemptReport]) -> None:
+    """It was surely not sent: it was tried again, and the error does not frighten."""
+    assert isinstance(error, APIConnectionError)
+    assert not error.may_have_been_processed
+    assert LOST not in str(error)
+    assert [report.attempt.unsent for report in reports] == [True, True, True]

@@ -1,0 +1,30 @@
+"""Both clients, an embedded server, and an environment that says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from letta_ext.testing import EmbeddedServer
+
+from .helpers import ClientDriver
+
+
+@pytest.fixture(autouse=True)
+def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LETTA_API_KEY", "LETTA_BASE_URL", "LETTA_LOG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(params=["sync", "async"])
+def side(request: pytest.FixtureRequest) -> Iterator[ClientDriver]:
+    side = ClientDriver(is_async=request.param == "async")
+    yield side
+    side.close()
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddedServer]:
+    with EmbeddedServer() as running:
+        yield running

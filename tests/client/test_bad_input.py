@@ -1,0 +1,376 @@
+"""What is refused before anything is sent, in which words; and that ids reach the endpoint they are meant for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from letta_api.models import LettaPing
+from letta_ext import Letta, LettaError
+
+from .helpers import BASE_URL, CONVERSATION, STEP, ClientDriver, answers, recording
+
+Call = Callable[..., Any]
+
+WITH_ID: dict[str, tuple[str, Callable[[Any], Call], str]] = {
+    "steps.retrieve": ("GET", lambda c: c.steps.retrieve, "/v1/steps/{}"),
+    "steps.metrics.retrieve": ("GET", lambda c: c.steps.metrics.retrieve, "/v1/steps/{}/metrics"),
+    "steps.trace.retrieve": ("GET", lambda c: c.steps.trace.retrieve, "/v1/steps/{}/trace"),
+    "steps.feedback.create": ("PATCH", lambda c: c.steps.feedback.create, "/v1/steps/{}/feedback"),
+    "steps.messages.list": ("GET", lambda c: c.steps.messages.list, "/v1/steps/{}/messages"),
+    "conversations.messages.list": ("GET", lambda c: c.conversations.messages.list, "/v1/conversations/{}/messages"),
+    "conversations.messages.create": (
+        "POST",
+        lambda c: c.conversations.messages.create,
+        "/v1/conversations/{}/messages",
+    ),
+    "conversations.messages.stream": ("POST", lambda c: c.conversations.messages.stream, "/v1/conversations/{}/stream"),
+    "conversations.messages.compact": (
+        "POST",
+        lambda c: c.conversations.messages.compact,
+        "/v1/conversations/{}/compact",
+    ),
+}
+ALL: dict[str, Callable[[Any], Call]] = {
+    "steps.list": lambda c: c.steps.list,
+    **{name: function for name, (_, function, _) in WITH_ID.items()},
+}
+
+
+def refused(side: ClientDriver, function: Callable[[Any], Call], *ids: Any, **arguments: Any) -> Exception:
+    """What a call raises that sends nothing."""
+    handler = answers(200)
+    with pytest.raises((TypeError, ValueError)) as caught:
+        side.run(function(side.client(handler))(*ids, **arguments))
+    assert handler.requests == []
+    return caught.value
+
+
+def create(client: Any) -> Call:
+    function: Call = client.conversations.messages.create
+    return function
+
+
+# Ids.
+
+
+@pytest.mark.parametrize("name", WITH_ID)
+def test_ids_are_strings(side: ClientDriver, name: str) -> None:
+    argument = "step_id" if name.startswith("steps") else "conversation_id"
+    for bad in (None, 7, True, b"step-1", ["step-1"], object):
+        error = refused(side, WITH_ID[name][1], bad)
+        assert type(error) is TypeError, bad
+        assert str(error).startswith(f"{argument} must be a string, not {bad!r}")
+
+
+ODD = [
+    "",
+    ".",
+    "..",
+    "a/b",
+    "../steps",
+    "%2e%2e",
+    "..%2f",
+    "a?b=c",
+    "a#b",
+    "a;b",
+    "a\\b",
+    "a b",
+    "ä",
+    "\n",
+    "...",
+    "a%00",
+    ":",
+    "@",
+    "*",
+]
+
+
+@pytest.mark.parametrize("name", WITH_ID)
+def test_what_cannot_be_an_id_is_refused(side: ClientDriver, name: str) -> None:
+    argument = "step_id" if name.startswith("steps") else "conversation_id"
+    for odd in ODD:
+        error = refused(side, WITH_ID[name][1], odd)
+        assert type(error) is ValueError, odd
+        assert str(error).startswith(f"{argument} must be the id of something, such as '")
+        assert str(error).endswith(f", not {odd!r}")
+
+
+@pytest.mark.parametrize("name", WITH_ID)
+@pytest.mark.parametrize("known", ["step-1", "conv-1", "default", "agent-123e4567-e89b-42d3-8456-426614174000", "a_b"])
+def test_an_id_goes_into_the_path_as_it_is(side: ClientDriver, name: str, known: str) -> None:
+    method, function, path = WITH_ID[name]
+    handler = answers(404)
+    with pytest.raises(LettaError):
+        side.run(function(side.client(handler))(known))
+    (request,) = handler.requests
+    assert (request.method, request.url.path) == (method, path.replace("{}", known))
+
+
+@given(st.text(max_size=30))
+def test_any_id_is_one_segment_or_refused(value: str) -> None:
+    handler = answers(404)
+    http = httpx.Client(transport=httpx.MockTransport(handler))
+    with http, Letta(base_url=BASE_URL, http_client=http) as client, pytest.raises((LettaError, ValueError)):
+        client.steps.metrics.retrieve(value)
+    for request in handler.requests:
+        assert request.url.raw_path.decode("ascii") == f"/v1/steps/{value}/metrics"
+
+
+@pytest.mark.parametrize("name", WITH_ID)
+def test_an_id_that_no_address_can_hold_is_refused_in_our_words(side: ClientDriver, name: str) -> None:
+    error = refused(side, WITH_ID[name][1], "x" * 70_000)
+    assert type(error) is ValueError
+    assert len(str(error)) < 200
+
+
+# Keywords.
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_unknown_keywords_are_refused_and_the_known_ones_told(side: ClientDriver, name: str) -> None:
+    ids = [STEP] if name in WITH_ID else []
+    error = refused(side, ALL[name], *ids, colour="red", flavour="sweet")
+    assert type(error) is TypeError
+    assert str(error).startswith(f"{name}() has no argument 'colour'; it takes ")
+
+
+def test_the_known_keywords_are_all_told(side: ClientDriver) -> None:
+    error = refused(side, ALL["conversations.messages.compact"], CONVERSATION, mode="all")
+    assert str(error) == (
+        "conversations.messages.compact() has no argument 'mode'; it takes agent_id, compaction_settings"
+    )
+    error = refused(side, ALL["steps.retrieve"], STEP, mode="all")
+    assert str(error) == "steps.retrieve() has no argument 'mode'; it takes none besides its ids"
+
+
+USER = {"role": "user", "content": "hi"}
+RETURN = {"tool_call_id": "call_1", "tool_return": "done", "status": "success"}
+
+WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
+    ("steps.list", {"limit": "3"}, TypeError, "limit must be a whole number, not '3'"),
+    ("steps.list", {"limit": 3.5}, TypeError, "limit must be a whole number, not 3.5"),
+    ("steps.list", {"limit": True}, TypeError, "limit must be a whole number, not True"),
+    ("steps.list", {"limit": None}, TypeError, "limit must be a whole number, not None"),
+    ("steps.list", {"order": "up"}, ValueError, "order must be 'asc' or 'desc', not 'up'"),
+    ("steps.list", {"feedback": "meh"}, ValueError, "feedback must be 'positive' or 'negative', not 'meh'"),
+    ("steps.list", {"has_feedback": 1}, TypeError, "has_feedback must be True or False, not 1"),
+    ("steps.list", {"tags": "one"}, TypeError, "tags must be a list, not 'one'"),
+    ("steps.list", {"tags": ["one", 2]}, TypeError, "tags[1] must be a string, not 2"),
+    ("steps.list", {"model": b"x"}, TypeError, "model must be a string, not b'x'"),
+    (
+        "steps.feedback.create",
+        {"feedback": "meh"},
+        ValueError,
+        "feedback must be 'positive', 'negative' or None, not 'meh'",
+    ),
+    (
+        "conversations.messages.stream",
+        {"starting_after": "5"},
+        TypeError,
+        "starting_after must be a whole number or None, not '5'",
+    ),
+    (
+        "conversations.messages.stream",
+        {"poll_interval": "1"},
+        TypeError,
+        "poll_interval must be a number or None, not '1'",
+    ),
+    (
+        "conversations.messages.compact",
+        {"compaction_settings": {"mode": "sideways"}},
+        ValueError,
+        "compaction_settings.mode must be 'all', 'sliding_window', 'self_compact_all', 'self_compact_sliding_window'"
+        " or None, not 'sideways'",
+    ),
+    (
+        "conversations.messages.compact",
+        {"compaction_settings": "all"},
+        TypeError,
+        "compaction_settings must be a mapping or None, not 'all'",
+    ),
+    ("conversations.messages.create", {"messages": USER}, TypeError, f"messages must be a list or None, not {USER}"),
+    ("conversations.messages.create", {"messages": [7]}, TypeError, "messages[0] must be a mapping, not 7"),
+    (
+        "conversations.messages.create",
+        {"messages": [USER, {"role": "user"}]},
+        ValueError,
+        "messages[1] needs the key 'content': {'role': 'user'}",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{"role": "boss", "content": "hi"}]},
+        ValueError,
+        "messages[0].role must be 'user', 'system' or 'assistant', not 'boss'",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{"role": "user", "content": 7}]},
+        TypeError,
+        "messages[0].content must be a list or a string, not 7",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+        ValueError,
+        "messages[0].content[0] needs the key 'text': {'type': 'text'}",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": 7}]}]},
+        TypeError,
+        "messages[0].content[0].text must be a string, not 7",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{**USER, "type": "letter"}]},
+        ValueError,
+        "messages[0].type must be 'message', 'approval' or 'tool_return', not 'letter'",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{"type": "tool_return", "tool_returns": [{**RETURN, "status": "fine"}]}]},
+        ValueError,
+        "messages[0].tool_returns[0].status must be 'success' or 'error', not 'fine'",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{"type": "tool_return", "tool_returns": [{"tool_return": "done", "status": "success"}]}]},
+        ValueError,
+        "messages[0].tool_returns[0] needs the key 'tool_call_id': {'tool_return': 'done', 'status': 'success'}",
+    ),
+    (
+        "conversations.messages.create",
+        {"messages": [{"type": "approval", "approvals": [{"tool_call_id": "call_1", "approve": "yes"}]}]},
+        TypeError,
+        "messages[0].approvals[0].approve must be True or False, not 'yes'",
+    ),
+    (
+        "conversations.messages.create",
+        {"client_tools": [{"description": "no name"}]},
+        ValueError,
+        "client_tools[0] needs the key 'name': {'description': 'no name'}",
+    ),
+    (
+        "conversations.messages.create",
+        {"client_tools": [{"name": "n", "parameters": {1: 2}}]},
+        TypeError,
+        "client_tools[0].parameters must have strings as keys, not 1",
+    ),
+    ("conversations.messages.create", {"streaming": "no"}, TypeError, "streaming must be True, False or None"),
+    ("conversations.messages.create", {"max_steps": 2.0}, TypeError, "max_steps must be a whole number or None"),
+    (
+        "conversations.messages.create",
+        {"include_return_message_types": ["assistant"]},
+        ValueError,
+        "include_return_message_types[0] must be 'system_message', 'user_message', ",
+    ),
+    (
+        "conversations.messages.create",
+        {"input": "hi", "messages": [USER]},
+        ValueError,
+        "give input or messages, not both: input is short for one user message",
+    ),
+    ("steps.retrieve", {"timeout": "soon"}, TypeError, "timeout must be a number of seconds, an httpx.Timeout or None"),
+    ("steps.retrieve", {"timeout": 0}, ValueError, "timeout must be a positive number of seconds, not 0"),
+    ("steps.retrieve", {"timeout": float("nan")}, ValueError, "timeout must be a positive number of seconds, not nan"),
+    ("steps.retrieve", {"timeout": float("inf")}, ValueError, "timeout must be "),
+    ("steps.retrieve", {"retry": 3}, TypeError, "retry must be "),
+    ("steps.retrieve", {"extra_headers": {"X": "a\nb"}}, ValueError, "header X must be printable ASCII"),
+    ("steps.retrieve", {"extra_headers": {"a b": "c"}}, ValueError, "'a b' is no name of a header"),
+    ("steps.retrieve", {"extra_headers": {"X": 7}}, TypeError, "header X must be a string, not int"),
+    ("steps.retrieve", {"extra_query": 7}, TypeError, "extra_query must be "),
+    ("steps.retrieve", {"extra_query": {"a": ...}}, TypeError, "extra_query['a'] must be a string, a number"),
+    ("steps.retrieve", {"stream_limits": 7}, TypeError, "stream_limits must be a StreamLimits, not int"),
+    ("steps.retrieve", {"hooks": None}, TypeError, "hooks must be a Hooks, not NoneType"),
+    ("conversations.messages.create", {"extra_body": 7}, TypeError, "extra_body must be "),
+    # These are not sent: what they ask for is done here.
+    ("steps.list", {"prefetch": "yes"}, TypeError, "prefetch must be True or False, not 'yes'"),
+    ("steps.list", {"checkpoint": "step-1"}, TypeError, "checkpoint must be what a page's checkpoint() returned"),
+    ("steps.list", {"checkpoint": {}}, ValueError, "checkpoint is not one of this version: {}"),
+    (
+        "conversations.messages.list",
+        {"include_return_message_types": "user_message"},
+        TypeError,
+        "include_return_message_types must be a list, not 'user_message'",
+    ),
+    (
+        "conversations.messages.list",
+        {"include_return_message_types": ["user"]},
+        ValueError,
+        "include_return_message_types[0] must be 'system_message', ",
+    ),
+    # The server takes these for no cursor, and would begin at the top.
+    ("conversations.messages.list", {"after": ""}, ValueError, "after must be the id of something, not ''"),
+    ("conversations.messages.list", {"before": "a/b"}, ValueError, "before must be the id of something, not 'a/b'"),
+    ("steps.list", {"after": None}, TypeError, "after must be a string, not None"),
+    # The server fails on these, or hangs.
+    ("steps.list", {"limit": -1}, ValueError, "limit must be "),
+    ("conversations.messages.list", {"limit": -1}, ValueError, "limit must be "),
+    ("conversations.messages.stream", {"batch_size": 1}, ValueError, "batch_size must be "),
+    ("conversations.messages.stream", {"batch_size": 0}, ValueError, "batch_size must be "),
+    # JSON has no form for these.
+    ("conversations.messages.create", {"input": "\ud800"}, ValueError, "input must be text that UTF-8 can encode"),
+    (
+        "conversations.messages.create",
+        {"client_tools": [{"name": "n", "parameters": {"x": float("nan")}}]},
+        ValueError,
+        "client_tools[0].parameters['x'] must be a finite number, not nan",
+    ),
+    (
+        "conversations.messages.create",
+        {"client_tools": [{"name": "n", "parameters": {"x": {1, 2}}}]},
+        TypeError,
+        "client_tools[0].parameters['x'] must be a JSON value, not set",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "kind", "words"), WRONG, ids=[f"{name} {arguments}"[:70] for name, arguments, *_ in WRONG]
+)
+def test_a_wrong_argument_is_named_and_nothing_sent(
+    side: ClientDriver, name: str, arguments: dict[str, Any], kind: type[Exception], words: str
+) -> None:
+    error = refused(side, ALL[name], *([STEP] if name in WITH_ID else []), **arguments)
+    assert str(error).startswith(words)
+    assert type(error) is kind
+
+
+def test_a_model_of_the_wrong_kind_is_refused(side: ClientDriver) -> None:
+    ping = LettaPing(id="ping-1", date=datetime.fromisoformat("2026-01-01T00:00:00Z"))
+    error = refused(side, create, CONVERSATION, messages=[ping])
+    assert str(error).startswith("messages[0] must be ")
+
+
+@settings(max_examples=50)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_no_value_for_messages_makes_anything_but_a_clear_refusal(value: Any) -> None:
+    handler = answers(404)
+    http = httpx.Client(transport=httpx.MockTransport(handler))
+    with http, Letta(base_url=BASE_URL, http_client=http) as client:
+        try:
+            client.conversations.messages.create(CONVERSATION, messages=value)
+        except LettaError:
+            assert len(handler.requests) == 1
+        except (TypeError, ValueError) as error:
+            assert handler.requests == []
+            assert str(error).startswith(("messages", "conversations.messages.create()"))  # noqa: PT017  (some errors of many, not each of them)
+
+
+def test_fields_that_are_newer_than_this_library_are_let_through(side: ClientDriver) -> None:
+    handler = answers(recording("send_json").response)
+    messages = [{**USER, "mood": "good"}]
+    side.run(create(side.client(handler))(CONVERSATION, messages=messages, streaming=False))
+    assert b'"mood":"good"' in handler.requests[0].content

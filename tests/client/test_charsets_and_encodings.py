@@ -1,0 +1,143 @@
+"""Charsets and content encodings of bodies, whatever a server names."""
+
+from __future__ import annotations
+
+import encodings
+import encodings.aliases
+import json
+import pkgutil
+from typing import Final
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from letta_ext import (
+    APIStatusError,
+    NotFoundError,
+    ResponseLimits,
+    ResponseTooLargeError,
+)
+from letta_ext._http.charsets import Lines
+
+from .bodies import encoded, streamed
+from .helpers import STEP, Body, ClientDriver, answers
+
+NO_TEXT: Final = ["hex", "zlib", "rot13", "undefined", "punycode", "unicode_escape", "idna", "base64", "bz2"]
+
+CODECS: Final = sorted(
+    {module.name for module in pkgutil.iter_modules(encodings.__path__)} | {*encodings.aliases.aliases}
+)
+ODD: Final = [
+    "",
+    "a b",
+    '"',
+    "x" * 5000,
+    "utf-8\t",
+    "../os",
+    "encodings.hex_codec",
+    "hex_codec",
+    "rot13",
+    "no-such",
+    "ü",
+]
+
+
+BODIES: Final = [b"caf\xe9 \xff\xfe\x00{", b"48656c6c6f", b"x\x9c\x00", b"xn--80ak6aa92e-", b"+AGE-\\x"]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_an_error_whose_charset_is_any_codec_keeps_its_status(side: ClientDriver, body: bytes) -> None:
+    """Python knows codecs that are no charsets: they decode to bytes, cannot decode, or are escapes."""
+    names = iter([*CODECS, *ODD])
+
+    def handler(_: httpx.Request) -> httpx.Response:
+        content_type = b"text/plain; charset=" + next(names).encode()
+        return httpx.Response(404, headers=[(b"content-type", content_type)], stream=Body([body]))
+
+    client = side.client(handler)
+    for _ in range(len(CODECS) + len(ODD)):
+        with pytest.raises(NotFoundError) as caught:
+            side.run(client.steps.retrieve(STEP))
+        assert isinstance(caught.value.body, str)
+
+
+@pytest.mark.parametrize(
+    ("charset", "content", "text"),
+    [
+        ("latin-1", b"caf\xe9", "café"),
+        ("utf-16-le", "né".encode("utf-16-le"), "né"),
+        ("koi8-r", b"\xce", "\u043d"),
+        ("hex", b"\xff", "\ufffd"),
+        ("utf-8", b"\xff", "\ufffd"),
+        *((name, "né\\n".encode(), "né\\n") for name in NO_TEXT),
+    ],
+)
+def test_a_text_is_read_as_its_charset_says_if_that_is_one(
+    side: ClientDriver, charset: str, content: bytes, text: str
+) -> None:
+    headers = {"content-type": f"text/plain; charset={charset}"}
+    handler = answers(lambda: httpx.Response(400, headers=headers, stream=Body([content])))
+    with pytest.raises(APIStatusError) as caught:
+        side.run(side.client(handler).steps.retrieve(STEP))
+    assert caught.value.body == text
+    raw = answers(lambda: httpx.Response(200, headers=headers, stream=Body([content])))
+    assert side.run(side.client(raw).steps.with_raw_response.retrieve(STEP)).text == text
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_lines_of_any_codec_are_text(body: bytes) -> None:
+    for name in [*CODECS, *ODD]:
+        lines = Lines(httpx.Response(200, headers=[(b"content-type", b"text/plain; charset=" + name.encode())]))
+        found = [*lines.split(body), *lines.split(body), *lines.rest()]
+        assert all(isinstance(line, str) for line in found)
+
+
+@given(st.text(st.sampled_from("ab\r\n\u2028\x0bé")), st.lists(st.integers(1, 5)), st.sampled_from(["utf-8", "utf-16"]))
+def test_lines_are_those_of_the_whole_text(text: str, sizes: list[int], charset: str) -> None:
+    lines = Lines(httpx.Response(200, headers={"content-type": f"text/plain; charset={charset}"}))
+    content, found = text.encode(charset), []
+    for size in [*sizes, len(content)]:
+        found += lines.split(content[:size])
+        content = content[size:]
+    found += lines.rest()
+    assert found == text.splitlines()
+
+
+# Encodings.
+
+LAYERS: Final = ["gzip", "deflate", "raw", "br", "zstd"]
+
+
+@settings(deadline=None)
+@given(
+    st.text(max_size=200).map(lambda text: text * 50),
+    st.lists(st.sampled_from(LAYERS), max_size=4),
+    st.sampled_from([1, 7, 1000, 65_536]),
+)
+def test_any_encodings_in_any_chunks_are_undone(text: str, layers: list[str], size: int) -> None:
+    value = {"text": text}
+    content = json.dumps(value).encode()
+    for is_async in (False, True):
+        side = ClientDriver(is_async=is_async)
+        try:
+            client = side.client(lambda _: streamed(content, *layers, size=size))
+            assert side.run(client.get("/v1/x")) == value
+            exact = ResponseLimits(max_bytes=max(len(content), *(len(encoded(content, *layers[:n])) for n in range(5))))
+            assert side.run(client.get("/v1/x", response_limits=exact)) == value
+            with pytest.raises(ResponseTooLargeError):
+                side.run(client.get("/v1/x", response_limits=ResponseLimits(max_bytes=len(content) - 1)))
+        finally:
+            side.close()
+
+
+def test_a_second_frame_of_zstd_is_read_too(side: ClientDriver) -> None:
+    content = encoded(b'{"a": ', "zstd") + encoded(b"7}", "zstd")
+    handler = answers(lambda: httpx.Response(200, headers={"content-encoding": "zstd"}, stream=Body([content])))
+    assert side.run(side.client(handler).get("/v1/x")) == {"a": 7}
+
+
+def test_an_unknown_encoding_is_left_as_it_is(side: ClientDriver) -> None:
+    handler = answers(lambda: httpx.Response(200, headers={"content-encoding": "x-none"}, stream=Body([b"7"])))
+    assert side.run(side.client(handler).get("/v1/x")) == 7

@@ -1,0 +1,201 @@
+"""Arguments that have no form in JSON or in a URL are refused by name, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from letta_ext import Letta
+
+from .helpers import BASE_URL, CONVERSATION, KEY, ClientDriver, answers
+
+SURROGATE = "\ud83d"
+
+
+def circular(kind: str) -> Any:
+    value: Any = {} if kind == "dict" else []
+    if kind == "dict":
+        value["x"] = [value]
+    else:
+        value.append({"x": value})
+    return value
+
+
+def deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+    "a circular mapping": (lambda: circular("dict"), ValueError, "must not refer to itself"),
+    "a circular list": (lambda: circular("list"), ValueError, "must not refer to itself"),
+    "a deep list": (lambda: deep(201), ValueError, "more than 200 levels deep"),
+    "a list deeper than any stack": (lambda: deep(100_000), ValueError, "more than 200 levels deep"),
+    "a number as a key": (lambda: {1: 2}, TypeError, "strings as keys, not int"),
+    "None as a key": (lambda: {None: 2}, TypeError, "strings as keys, not NoneType"),
+    "bytes as a key": (lambda: {b"x": 2}, TypeError, "strings as keys, not bytes"),
+    "a tuple as a key": (lambda: {(1, 2): 2}, TypeError, "strings as keys, not tuple"),
+    "nan": (lambda: float("nan"), ValueError, "must be a finite number, not nan"),
+    "infinity": (lambda: float("-inf"), ValueError, "must be a finite number, not -inf"),
+    "a huge integer": (lambda: 10**5000, ValueError, "must have fewer digits"),
+    "a set": (lambda: {1, 2}, TypeError, "must be a JSON value, not set"),
+    "bytes": (lambda: b"x", TypeError, "must be a JSON value, not bytes"),
+    "a memoryview": (lambda: memoryview(b"x"), TypeError, "must be a JSON value, not memoryview"),
+    "a decimal": (lambda: Decimal(1), TypeError, "must be a JSON value, not Decimal"),
+    "a generator": (lambda: (n for n in [1]), TypeError, "must be a JSON value, not generator"),
+    "a surrogate": (lambda: SURROGATE, ValueError, "has a lone surrogate at 0"),
+    "a surrogate in a key": (lambda: {SURROGATE: 1}, ValueError, "has a lone surrogate at 0"),
+}
+
+WRAPPED: tuple[Callable[[Any], Any], ...] = (
+    lambda value: value,
+    lambda value: [1, value],
+    lambda value: {"a": {"b": (value,)}},
+)
+
+PLACES: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
+    "the body of a verb": ("body", lambda client, value: client.post("/v1/agents/", body=value)),
+    "extra_body": (
+        "extra_body['x']",
+        lambda client, value: client.conversations.messages.compact(CONVERSATION, extra_body={"x": value}),
+    ),
+    "a free mapping": (
+        "client_tools[0].parameters['x']",
+        lambda client, value: client.conversations.messages.create(
+            CONVERSATION, input="hi", client_tools=[{"name": "n", "parameters": {"x": value}}]
+        ),
+    ),
+    "an undocumented key": (
+        "messages[0]['x']",
+        lambda client, value: client.conversations.messages.create(
+            CONVERSATION, messages=[{"role": "user", "content": "hi", "x": value}]
+        ),
+    ),
+    "a background send": (
+        "messages[0]['x']",
+        lambda client, value: client.conversations.messages.create(
+            CONVERSATION, messages=[{"role": "user", "content": "hi", "x": value}], background=True
+        ),
+    ),
+}
+
+
+def refused(side: ClientDriver, call: Callable[[Any], Any]) -> Exception:
+    handler = answers(200)
+    with pytest.raises((TypeError, ValueError)) as caught:
+        side.run(call(side.client(handler)))
+    assert handler.requests == []
+    assert type(caught.value) in (TypeError, ValueError), "a subclass takes other arguments"
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+    return caught.value
+
+
+def giving(
+    call: Callable[[Any, Any], Any], wrap: Callable[[Any], Any], make: Callable[[], Any]
+) -> Callable[[Any], Any]:
+    return lambda client: call(client, wrap(make()))
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("bad", BAD)
+def test_what_has_no_form_in_json_is_refused_by_name(side: ClientDriver, bad: str, place: str) -> None:
+    make, kind, words = BAD[bad]
+    name, call = PLACES[place]
+    for wrap in WRAPPED:
+        error = refused(side, giving(call, wrap, make))
+        assert type(error) is kind
+        assert words in str(error)
+        assert str(error).removeprefix("a key of ").startswith(name)
+
+
+def test_what_is_deep_but_not_too_deep_is_sent(side: ClientDriver) -> None:
+    handler = answers(200)
+    side.run(side.client(handler).post("/v1/agents/", body=deep(200)))
+    shared = [1]
+    side.run(side.client(handler).post("/v1/agents/", body=[shared, shared, {"x": shared}]))
+    assert len(handler.requests) == 2
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(max_size=2) | st.just(SURROGATE),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3) | st.integers(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON, st.sampled_from(sorted(PLACES)))
+@settings(max_examples=300, deadline=None)
+def test_any_value_is_sent_or_refused_by_name(value: Any, place: str) -> None:
+    name, call = PLACES[place]
+    handler = answers(404)
+    side = ClientDriver(is_async=False)
+    try:
+        call(side.client(handler), value)
+    except (TypeError, ValueError) as error:
+        assert handler.requests == []
+        assert str(error).removeprefix("a key of ").startswith(name)  # noqa: PT017  # not every value is refused
+    except Exception:  # noqa: BLE001  # the 404
+        assert len(handler.requests) == 1
+    finally:
+        side.close()
+
+
+# Queries.
+
+LONG = [f"trace-{n:040}" for n in range(1500)]
+QUERIES: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "a documented list": (lambda client: client.steps.list(trace_ids=LONG), "trace_ids must be shorter"),
+    "a documented text": (lambda client: client.steps.list(model="x" * 70_000), "model must be shorter"),
+    "characters that are encoded": (lambda client: client.steps.list(model="é" * 12_000), "model must be shorter"),
+    "extra_query": (lambda client: client.steps.list(extra_query={"q": "x" * 70_000}), "q must be shorter"),
+    "a verb": (lambda client: client.get("/v1/x", query={"a": 1, "q": "x" * 70_000}), "q must be shorter"),
+    "a path": (lambda client: client.get("/v1/" + "x" * 70_000), "path must be shorter"),
+    "a surrogate": (lambda client: client.steps.list(model=SURROGATE), "model must be text"),
+    "a surrogate of a verb": (lambda client: client.get("/v1/x", query={"q": SURROGATE}), "query['q'] must be text"),
+    "a surrogate as a key": (lambda client: client.get("/v1/x", query={SURROGATE: 1}), "a key of query must be text"),
+    "a huge integer": (lambda client: client.get("/v1/x", query={"q": 10**5000}), "query['q'] must have fewer digits"),
+    "nan": (lambda client: client.get("/v1/x", query={"q": float("nan")}), "query['q'] must be a finite number"),
+    "a huge limit": (lambda client: client.steps.list(limit=10**5000), "limit must"),
+    "a huge negative limit": (lambda client: client.steps.list(limit=-(10**5000)), "limit must be "),
+    "a huge number in a body": (
+        lambda client: client.conversations.messages.create(CONVERSATION, input="hi", max_steps=10**5000),
+        "max_steps must",
+    ),
+    "bytes": (lambda client: client.get("/v1/x", query={"q": b"x"}), "query['q'] must be a string, a number"),
+    "a set": (lambda client: client.get("/v1/x", query={"q": {1}}), "query['q'] must be a string, a number"),
+}
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_query_that_no_address_can_hold_is_refused_by_name(side: ClientDriver, query: str) -> None:
+    call, words = QUERIES[query]
+    assert words in str(refused(side, call))
+
+
+@given(st.integers(60_000, 70_000))
+@settings(max_examples=40, deadline=None)
+def test_a_query_of_any_length_is_sent_or_refused(length: int) -> None:
+    handler = answers(404)
+    side = ClientDriver(is_async=False)
+    try:
+        side.client(handler).steps.list(model="x" * length)
+    except ValueError as error:
+        assert handler.requests == []
+        assert "model must be shorter" in str(error)  # noqa: PT017  # not every length is refused
+    except Exception:  # noqa: BLE001  # the 404
+        assert len(handler.requests) == 1
+    finally:
+        side.close()
+
+
+def test_a_default_query_is_checked_where_it_is_given() -> None:
+    with pytest.raises(ValueError, match=r"default_query\['q'\] must be text"):
+        Letta(base_url=BASE_URL, api_key=KEY, default_query={"q": SURROGATE})

@@ -1,0 +1,440 @@
+"""Errors: the right class for every answer, all that the server said, one useful line, and no secrets."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import re
+import ssl
+import traceback
+from typing import Any
+
+import httpx
+import pytest
+
+import letta_ext
+from letta_ext import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    ConversationBusyError,
+    InternalServerError,
+    LettaError,
+    NotFoundError,
+    PendingApprovalError,
+    PermissionDeniedError,
+    RateLimitError,
+    RunExpiredError,
+    StreamInterrupted,
+    UnprocessableEntityError,
+)
+from letta_ext.types import stream_event_from_dict
+
+from .helpers import (
+    BASE_URL,
+    CONVERSATION,
+    CUT,
+    KEY,
+    STEP,
+    ClientDriver,
+    Recording,
+    answer,
+    answers,
+    event_stream,
+    loopback,
+    recording,
+    recordings,
+)
+
+# The class, the server's own name for the error, the run, and how the detail begins.
+FALLBACK_ERRORS: dict[str, tuple[type[APIStatusError], str | None, str | None, str]] = {
+    "compact_bad_422": (UnprocessableEntityError, None, None, "[{'type': 'literal_error'"),
+    "model_error_json_500": (InternalServerError, "llm_error", None, "INTERNAL_SERVER_ERROR: OpenAI API error"),
+    "model_rate_limit_json": (RateLimitError, "llm_rate_limit", None, "RATE_LIMIT_EXCEEDED: Rate limited by OpenAI"),
+    "resume_no_active_run_400": (BadRequestError, None, None, "INVALID_ARGUMENT: No active runs found"),
+    "resume_unknown_otid_404": (NotFoundError, None, None, "No run found for otid=nope."),
+    "send_bad_id_422": (UnprocessableEntityError, None, None, "[{'type': 'string_pattern_mismatch'"),
+    "send_bad_role_422": (UnprocessableEntityError, None, None, "[{'type': 'literal_error'"),
+    "send_empty_422": (UnprocessableEntityError, None, None, "Messages must not be empty"),
+    "send_missing_404": (NotFoundError, None, None, "Conversation not found with id="),
+    "send_while_busy_409": (
+        ConversationBusyError,
+        None,
+        "run-bae0f313-9258-4501-b6e8-040ca5e8b587",
+        "CONFLICT: Cannot send a new message: Another request",
+    ),
+    "send_while_pending_409": (PendingApprovalError, None, None, "CONFLICT: Cannot send a new message: The agent is"),
+    "step_404": (NotFoundError, None, None, "Step not found with id="),
+    "step_bad_id_422": (UnprocessableEntityError, None, None, "[{'type': 'string_pattern_mismatch'"),
+}
+
+
+def refusal(side: ClientDriver, recorded: Recording) -> APIStatusError:
+    # Arguments that the library refuses by itself would not get as far as the recorded answer.
+    with pytest.raises(APIStatusError) as caught:
+        recorded.call(side, side.client(lambda _: recorded.response()), arguments=False)
+    return caught.value
+
+
+def test_every_recorded_refusal_is_here() -> None:
+    assert set(FALLBACK_ERRORS) == {each.name for each in recordings() if each.status >= 400}
+
+
+@pytest.mark.parametrize("name", FALLBACK_ERRORS)
+def test_a_recorded_refusal_says_all_that_the_server_said(side: ClientDriver, name: str) -> None:
+    recorded = recording(name)
+    cls, error_type, run_id, detail = FALLBACK_ERRORS[name]
+    error = refusal(side, recorded)
+    assert type(error) is cls
+    assert error.status_code == recorded.status
+    assert error.body == json.loads(recorded.content)
+    assert (error.error_type, error.run_id) == (error_type, run_id)
+    assert error.detail is not None
+    assert error.detail.startswith(detail)
+    assert error.detail in (error.body.get("detail"), error.body.get("error", {}).get("detail"))
+    assert error.headers["content-type"] == recorded.headers["content-type"]
+
+
+@pytest.mark.parametrize("name", FALLBACK_ERRORS)
+def test_a_refusal_is_one_line_with_place_and_remedy(side: ClientDriver, name: str) -> None:
+    recorded = recording(name)
+    error = refusal(side, recorded)
+    text = str(error)
+    assert text == error.message
+    assert len(text.splitlines()) == 1
+    assert len(text) < 600
+    assert f"{recorded.status} " in text
+    assert f"{recorded.method} {BASE_URL}{recorded.path}" in text
+    assert text.endswith(".")
+    if recorded.status == 422 and (error.detail or "").startswith("[{"):
+        assert re.search(r": (path|body)\..+: \w+ should .+ Correct the value that the server names\.$", text), text
+        assert "'loc'" not in text
+        return
+    said = " ".join((error.detail or "").split())
+    assert said[:100] in text
+    assert re.fullmatch(r"[.…]? \w.*\.", text.rpartition(said[-20:].rstrip(".") if len(said) < 250 else "…")[2])
+
+
+STATUSES: list[tuple[int, type[APIStatusError]]] = [
+    (400, BadRequestError),
+    (401, AuthenticationError),
+    (402, APIStatusError),
+    (403, PermissionDeniedError),
+    (404, NotFoundError),
+    (405, APIStatusError),
+    (409, ConflictError),
+    (410, RunExpiredError),
+    (413, APIStatusError),
+    (418, APIStatusError),
+    (422, UnprocessableEntityError),
+    (429, RateLimitError),
+    (500, InternalServerError),
+    (502, InternalServerError),
+    (599, InternalServerError),
+]
+
+
+BODIES: list[dict[str, Any]] = [
+    {"content": b""},
+    {"html": "<html>\n<h1>Bad\nGateway</h1></html>"},
+    {"content": b"{broken", "headers": {"content-type": "application/json"}},
+    {"content": b"\xff\xfe\x00", "headers": {"content-type": "text/plain; charset=nonsense"}},
+    {"json": None},
+    {"json": []},
+    {"json": ["detail"]},
+    {"json": 7},
+    {"json": "words"},
+    {"json": {}},
+    {"json": {"detail": None}},
+    {"json": {"detail": [{"loc": ["body"], "msg": "line\nbreak"}]}},
+    {"json": {"detail": {"deep": {"er": 1}}}},
+    {"json": {"error": "words"}},
+    {"json": {"error": {}}},
+    {"json": {"error": None, "detail": 5}},
+    {"json": {"message": "words", "run_id": None}},
+    {"content": b"[" * 200_000},
+]
+
+
+@pytest.mark.parametrize(("status", "cls"), STATUSES)
+def test_any_answer_has_its_class_and_one_line(side: ClientDriver, status: int, cls: type[APIStatusError]) -> None:
+    client = side.client(answers(*[answer(status, **body) for body in BODIES]))
+    for body in BODIES:
+        with pytest.raises(APIStatusError) as caught:
+            side.run(client.steps.retrieve(STEP))
+        error = caught.value
+        assert type(error) is cls, body
+        assert error.status_code == status
+        assert len(str(error).splitlines()) == 1
+        assert f"GET {BASE_URL}/v1/steps/{STEP}" in str(error)
+
+
+@pytest.mark.parametrize("status", sorted({status for status, _ in STATUSES} | {307}))
+def test_every_refusal_says_what_to_do(side: ClientDriver, status: int) -> None:
+    with pytest.raises(APIStatusError) as caught:
+        side.run(side.client(answers(answer(status, json={"detail": "So it is"}))).steps.retrieve(STEP))
+    assert str(caught.value).partition("So it is")[2].strip()
+
+
+def test_the_three_forms_of_a_pending_approval(side: ClientDriver) -> None:
+    detail = {"code": "PENDING_APPROVAL", "message": "Answer first.", "pending_request_id": "message-7"}
+    with pytest.raises(PendingApprovalError) as caught:
+        side.run(side.client(answers(answer(409, json={"detail": detail}))).steps.retrieve(STEP))
+    error = caught.value
+    assert (error.pending_request_id, error.error_type, error.detail) == (
+        "message-7",
+        "PENDING_APPROVAL",
+        "Answer first.",
+    )
+    assert refusal(side, recording("send_while_pending_409")).status_code == 409  # the second; streams test the third
+
+
+def test_the_servers_ids_of_a_request_are_kept(side: ClientDriver) -> None:
+    for content in ({"headers": {"X-Request-Id": "req-1"}}, {"json": {"detail": "x", "trace_id": "req-1"}}):
+        with pytest.raises(NotFoundError) as caught:
+            side.run(side.client(answers(answer(404, **content))).steps.retrieve(STEP))
+        assert caught.value.request_id == "req-1"
+
+
+# Answers of the wrong shape, on 200.
+
+
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [
+        ({"content": b""}, "not JSON"),
+        ({"content": b"{"}, "not JSON"),
+        ({"html": "<h1>Welcome\nto the proxy</h1>"}, "not JSON"),
+        ({"content": b"\xff\xfe"}, "not JSON"),
+        ({"content": b"null"}, "is null, not an object"),
+        ({"json": []}, "is an array, not an object"),
+        ({"json": {}}, "id: is required and missing"),
+        ({"json": {"id": "step-1", "messages": [{}]}}, "messages[0].id: is required and missing"),
+        pytest.param({"content": b"[" * 200_000}, "", id="deep"),
+    ],
+)
+def test_an_answer_of_the_wrong_shape_names_the_place(side: ClientDriver, content: dict[str, Any], detail: str) -> None:
+    handler = answers(answer(200, **content))
+    with pytest.raises(APIResponseValidationError) as caught:
+        side.run(side.client(handler).steps.retrieve(STEP))
+    error = caught.value
+    assert error.status_code == 200
+    assert error.detail is not None
+    assert detail in error.detail
+    assert len(str(error).splitlines()) == 1
+    assert f"200 from GET {BASE_URL}/v1/steps/{STEP}" in str(error)
+    assert len(handler.requests) == 1
+
+
+def test_a_list_names_the_item(side: ClientDriver) -> None:
+    client = side.client(answers(answer(200, json=[{"id": "step-1"}, {}])))
+    with pytest.raises(APIResponseValidationError) as caught:
+        side.run(client.steps.list())
+    assert (caught.value.detail or "").startswith("[1].id: is required and missing")
+    assert caught.value.body == [{"id": "step-1"}, {}]
+
+
+@pytest.mark.parametrize("content", [b"{}", b'"words"', b"null", b"<html>"])
+def test_a_list_that_is_none_is_an_error(side: ClientDriver, content: bytes) -> None:
+    with pytest.raises(APIResponseValidationError):
+        side.run(side.client(answers(answer(200, content=content))).steps.list())
+
+
+# No answer.
+
+
+@pytest.mark.parametrize(
+    ("fault", "cls", "words"),
+    [
+        (httpx.ConnectError("refused"), APIConnectionError, "got no answer: refused"),
+        (httpx.ConnectTimeout("late"), APITimeoutError, "timed out while connecting (late)"),
+        (httpx.ReadTimeout("late"), APITimeoutError, "timed out while reading (late)"),
+        (httpx.WriteTimeout(""), APITimeoutError, "timed out while sending (WriteTimeout)"),
+        (httpx.PoolTimeout(""), APITimeoutError, "timed out while waiting for a connection"),
+        (httpx.ReadError(""), APIConnectionError, "got no answer: ReadError"),
+        (httpx.RemoteProtocolError("a\nb"), APIConnectionError, "got no answer: a b"),
+        (httpx.UnsupportedProtocol("x"), APIConnectionError, "got no answer: x"),
+        (httpx.TooManyRedirects("x"), APIConnectionError, "got no answer: x"),
+        (httpx.DecodingError("x"), APIConnectionError, "got no answer: x"),
+    ],
+)
+def test_no_answer_is_an_error_of_this_library(
+    side: ClientDriver, fault: Exception, cls: type[APIError], words: str
+) -> None:
+    with pytest.raises(APIConnectionError) as caught:
+        side.run(side.client(answers(fault)).steps.retrieve(STEP))
+    error = caught.value
+    assert type(error) is cls
+    assert (error.status_code, error.body, error.headers) == (None, None, {})
+    assert f"GET {BASE_URL}/v1/steps/{STEP} {words}" in str(error)
+    assert len(str(error).splitlines()) == 1
+    assert error.__cause__ is fault
+
+
+@pytest.mark.parametrize(
+    "broken", [CUT, b"garbage\r\n\r\n" + CUT, b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{" + CUT]
+)
+def test_a_broken_server_is_no_answer(side: ClientDriver, broken: bytes) -> None:
+    with loopback(broken) as server:
+        client = side.client(base_url=server.base_url, max_retries=0)
+        with pytest.raises(APIConnectionError, match=f"^GET {server.base_url}/v1/steps/{STEP} got no answer: .+ Check"):
+            side.run(client.steps.retrieve(STEP))
+
+
+def test_a_body_that_cannot_be_unpacked_is_no_answer(side: ClientDriver) -> None:
+    broken = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nabcd"
+    with loopback(broken) as server, pytest.raises(APIConnectionError):
+        side.run(side.client(base_url=server.base_url, max_retries=0).steps.retrieve(STEP))
+
+
+def test_a_server_that_is_not_there(side: ClientDriver) -> None:
+    with loopback(CUT) as server:
+        url = server.base_url
+    with pytest.raises(APIConnectionError, match="Check base_url, and that the server is up"):
+        side.run(side.client(base_url=url, max_retries=0).steps.retrieve(STEP))
+
+
+def test_a_server_that_does_not_speak_tls(side: ClientDriver) -> None:
+    with loopback(CUT) as server:
+        client = side.client(base_url=server.base_url.replace("http:", "https:"), max_retries=0)
+        with pytest.raises(APIConnectionError) as caught:
+            side.run(client.steps.retrieve(STEP, timeout=0.2))
+    assert not isinstance(caught.value, ssl.SSLError)
+
+
+def test_a_closed_client_says_so(side: ClientDriver) -> None:
+    handler = answers(200)
+    client = side.client(handler)
+    side.run(client.close())
+    assert client.is_closed
+    with pytest.raises(LettaError, match="This client is closed"):
+        side.run(client.steps.retrieve(STEP))
+    assert handler.requests == []
+
+
+def test_a_passed_http_client_that_was_closed_is_an_error_of_this_library(side: ClientDriver) -> None:
+    client = side.client(answers(200))
+    http = client._transport.http
+    side.run(http.aclose() if side.is_async else http.close())
+    with pytest.raises(LettaError):
+        side.run(client.steps.retrieve(STEP))
+
+
+# Pickling.
+
+PUBLIC = [getattr(letta_ext, name) for name in letta_ext.__all__]
+ERRORS = sorted(
+    {value for value in PUBLIC if isinstance(value, type) and issubclass(value, APIError)},
+    key=lambda cls: cls.__name__,
+)
+
+
+@pytest.mark.parametrize("cls", ERRORS)
+def test_errors_survive_pickling_and_copying(cls: type[APIError]) -> None:
+    error = cls(
+        "What happened.",
+        status_code=418,
+        body={"detail": ["x"]},
+        headers={"retry-after": "7"},
+        request_id="req-1",
+        run_id="run-1",
+        error_type="teapot",
+        detail="I am one.",
+    )
+    if isinstance(error, PendingApprovalError):
+        error.pending_request_id = "message-1"
+    if isinstance(error, StreamInterrupted):
+        error.last_seq_id, error.gap = 7, (8, 9)
+        error.partial = (stream_event_from_dict({"message_type": "stop_reason", "stop_reason": "error"}),)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        again = pickle.loads(pickle.dumps(error, protocol))
+        assert type(again) is cls
+        assert str(again) == "What happened."
+        assert vars(again) == vars(error)
+        assert again.status_code == 418
+        assert again.args == error.args
+    assert vars(copy.copy(error)) == vars(copy.deepcopy(error)) == vars(error)
+
+
+@pytest.mark.parametrize("name", FALLBACK_ERRORS)
+def test_real_errors_survive_pickling(side: ClientDriver, name: str) -> None:
+    error = refusal(side, recording(name))
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+def test_interrupted_streams_survive_pickling(side: ClientDriver) -> None:
+    recorded = recording("send_tokens_stream")
+    stream = recorded.call(side, side.client(lambda _: event_stream(recorded.content[:-20])))
+    _, error = side.drain(stream)
+    again = pickle.loads(pickle.dumps(error))
+    assert isinstance(again, StreamInterrupted)
+    assert (str(again), vars(again)) == (str(error), vars(error))
+
+
+# Secrets.
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [answer(status, json={"detail": "no"}) for status in (307, 400, 401, 403, 404, 409, 422, 429, 500)]
+    + [answer(200, content=b"<html>"), httpx.ConnectError("refused"), httpx.ReadTimeout("late")],
+)
+def test_the_key_is_never_shown(side: ClientDriver, behaviour: Any) -> None:
+    handler = answers(behaviour)
+    client = side.client(handler)
+    with pytest.raises(APIError) as caught:
+        side.run(client.steps.retrieve(STEP))
+    error = caught.value
+    shown = "".join(traceback.format_exception(error)) + repr(error) + str(error) + repr(vars(error)) + repr(client)
+    assert handler.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert KEY not in shown
+    assert KEY.encode() not in pickle.dumps(error)
+
+
+def test_no_object_that_a_caller_holds_shows_the_key(side: ClientDriver) -> None:
+    client = side.client(lambda _: event_stream(b"data: [DONE]\n\n"))
+    stream = side.run(client.conversations.messages.create(CONVERSATION, input="hi"))
+    listing = side.client(answers(answer(200, json=[{"id": "step-1"}])))
+    page = side.run(listing.steps.list())
+    held = [client, client.steps, client.conversations.messages, stream, stream.response, stream.response.request, page]
+    assert KEY not in repr(held) + repr(stream.response.request.headers)
+    side.run(stream.close())
+
+
+@pytest.mark.parametrize("secret", [f"{KEY}\n", f" {KEY}", f"{KEY}é"])
+@pytest.mark.parametrize("where", ["api_key", "default_headers", "extra_headers"])
+def test_a_key_that_cannot_be_sent_is_not_shown_either(side: ClientDriver, where: str, secret: str) -> None:
+    with loopback(b"HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n" + b'{"id":"step-1"}') as server:
+        headers = {"Authorization": f"Bearer {secret}x "}
+        settings: dict[str, Any] = {"api_key": secret} if where == "api_key" else {}
+        settings |= {"default_headers": headers} if where == "default_headers" else {}
+        options = {"extra_headers": headers} if where == "extra_headers" else {}
+        with pytest.raises(ValueError, match="printable ASCII") as caught:
+            side.run(side.client(base_url=server.base_url, **settings).steps.retrieve(STEP, **options))
+        assert KEY not in "".join(traceback.format_exception(caught.value))
+        assert server.requests == []
+
+
+BLANK: list[bytes] = [
+    b"",
+    b" \r\n",
+    b"\t",
+    b'{"detail": " "}',
+    b'{"detail": ""}',
+    b'{"error": {"message": "\\n"}}',
+    b"\xe2\x80\xa8",
+]
+
+
+@pytest.mark.parametrize("body", BLANK)
+@pytest.mark.parametrize("status", [400, 404, 503])
+def test_a_body_without_words_gives_no_reason(side: ClientDriver, status: int, body: bytes) -> None:
+    with pytest.raises(APIStatusError, match=r": the server gave no reason\. [A-Z]"):
+        side.run(side.client(lambda _: httpx.Response(status, content=body)).steps.retrieve(STEP))

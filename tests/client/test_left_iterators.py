@@ -1,0 +1,29 @@
+"""Async iterators that are left: Python complains of none of them, however their event loop ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from letta_ext import Letta
+from letta_ext.testing import EmbeddedServer
+
+SCRIPT: Final = Path(__file__).with_name("left_iterators.py")
+
+
+@pytest.mark.parametrize(
+    ("amount", "count"), [("sample", 50), pytest.param("full", 250, marks=pytest.mark.stress)], ids=["sample", "full"]
+)
+def test_left_iterators_are_released_quietly(amount: str, count: int, server: EmbeddedServer) -> None:
+    """Kinds of iterators, ways of leaving them, and endings of event loops: stderr is empty with `-X dev -W error`."""
+    with Letta(base_url=server.base_url) as client:
+        for _ in range(3):  # there are several steps, and messages to follow
+            client.conversations.messages.create(server.conversation_id, input="hi", streaming=False)
+    command = [sys.executable, "-X", "dev", "-W", "error", str(SCRIPT), server.base_url, server.conversation_id, amount]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int(done.stdout) == count

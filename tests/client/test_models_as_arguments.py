@@ -1,0 +1,155 @@
+"""A model in a call makes the request that its TypedDict makes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import typing
+from importlib import import_module
+from pathlib import Path
+from subprocess import run
+from typing import Any, is_typeddict
+
+import pytest
+
+import letta_api
+from letta_api import params
+from letta_api.models import (
+    AnthropicModelSettings,
+    AnthropicThinking,
+    ApprovalCreate,
+    ApprovalReturn,
+    ClientSkill,
+    ClientTool,
+    CompactionSettings,
+    ImageContent,
+    MessageCreate,
+    TextContent,
+    ToolReturn,
+    ToolReturnCreate,
+    UrlImage,
+)
+
+from .helpers import CONVERSATION, ClientDriver, answers, recording
+
+RETURN = ToolReturn(tool_call_id="call-1", tool_return="done", status="success")
+RETURN_KEYS = {"type": "tool", "tool_call_id": "call-1", "tool_return": "done", "status": "success"}
+IMAGE_KEYS = {"type": "image", "source": {"type": "url", "url": "https://letta.example/a.png"}}
+
+CREATE: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        {"messages": [MessageCreate(role="user", content="hi")]},
+        {"messages": [{"role": "user", "content": "hi", "type": "message"}]},
+    ),
+    (
+        {"messages": [{"role": "user", "content": [TextContent(text="hi")]}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]},
+    ),
+    (
+        {"messages": [ToolReturnCreate(tool_returns=[RETURN])]},
+        {"messages": [{"type": "tool_return", "tool_returns": [RETURN_KEYS]}]},
+    ),
+    (
+        {"messages": [{"type": "tool_return", "tool_returns": [RETURN]}]},
+        {"messages": [{"type": "tool_return", "tool_returns": [RETURN_KEYS]}]},
+    ),
+    (
+        {"messages": [ApprovalCreate(approvals=[ApprovalReturn(tool_call_id="call-1", approve=True), RETURN])]},
+        {
+            "messages": [
+                {
+                    "type": "approval",
+                    "approvals": [{"type": "approval", "tool_call_id": "call-1", "approve": True}, RETURN_KEYS],
+                }
+            ]
+        },
+    ),
+    (
+        {"input": [ImageContent(source=UrlImage(url="https://letta.example/a.png"))]},
+        {"input": [IMAGE_KEYS]},
+    ),
+    (
+        {
+            "input": "hi",
+            "client_tools": [ClientTool(name="weather", parameters={"type": "object"})],
+            "client_skills": [ClientSkill(name="sums", description="adds", location="sums.md")],
+        },
+        {
+            "input": "hi",
+            "client_tools": [{"name": "weather", "parameters": {"type": "object"}}],
+            "client_skills": [{"name": "sums", "description": "adds", "location": "sums.md"}],
+        },
+    ),
+]
+THINKING = AnthropicThinking(type="enabled", budget_tokens=1024)
+COMPACT: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        {"compaction_settings": CompactionSettings(mode="all", model="a/b")},
+        {"compaction_settings": {"mode": "all", "model": "a/b"}},
+    ),
+    (
+        {"compaction_settings": {"model_settings": AnthropicModelSettings(thinking=THINKING)}},
+        {
+            "compaction_settings": {
+                "model_settings": {
+                    "provider_type": "anthropic",
+                    "thinking": {"type": "enabled", "budget_tokens": 1024},
+                }
+            }
+        },
+    ),
+]
+
+
+def without_otids(content: bytes) -> dict[str, Any]:
+    """A body without what is new in each."""
+    body: dict[str, Any] = json.loads(content)
+    for message in body.get("messages") or []:
+        message.pop("otid", None)
+    return body
+
+
+@pytest.mark.parametrize(("given", "keys"), CREATE)
+def test_what_is_created(side: ClientDriver, given: dict[str, Any], keys: dict[str, Any]) -> None:
+    handler = answers(recording("send_json").response)
+    create = side.client(handler).conversations.messages.create
+    for arguments in (given, keys):
+        side.run(create(CONVERSATION, **arguments, streaming=False))
+    one, other = (without_otids(request.content) for request in handler.requests)
+    assert one == other
+    assert one.items() >= keys.items()
+
+
+@pytest.mark.parametrize(("given", "keys"), COMPACT)
+def test_what_is_compacted(side: ClientDriver, given: dict[str, Any], keys: dict[str, Any]) -> None:
+    handler = answers(recording("compact").response)
+    compact = side.client(handler).conversations.messages.compact
+    for arguments in (given, keys):
+        side.run(compact(CONVERSATION, **arguments))
+    one, other = (json.loads(request.content) for request in handler.requests)
+    assert one == other == keys
+
+
+def test_annotations_name_typed_dicts_at_run_time() -> None:
+    hints = typing.get_type_hints(params.ConversationsMessagesCompactParams)
+    assert hints["compaction_settings"] == params.CompactionSettingsParam | None
+    assert params.MessageInputParam == (
+        params.MessageCreateParam | params.ApprovalCreateParam | params.ToolReturnCreateParam
+    )
+
+
+def test_every_annotation_of_a_request_resolves() -> None:
+    found = [value for value in vars(params).values() if is_typeddict(value)]
+    assert len(found) > 50
+    root = Path(letta_api.__path__[0])
+    modules = [path for path in sorted((root / "api").glob("*/*.py")) if path.stem != "__init__"]
+    assert len(modules) == 10
+    names = [".".join(path.relative_to(root).with_suffix("").parts) for path in modules]
+    found += [import_module(f"letta_api.{name}").build_request for name in names]
+    for value in found:
+        assert typing.get_type_hints(value)
+
+
+def test_the_typed_dicts_load_no_model() -> None:
+    code = "import sys, letta_api.params; print([name for name in sys.modules if name.startswith('letta_api.models')])"
+    assert run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

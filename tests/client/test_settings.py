@@ -1,0 +1,239 @@
+"""The settings of a client and the options of a call: what they change in a request, and which are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from letta_ext import AsyncLetta, Letta, LettaError
+
+from .helpers import CONVERSATION, KEY, STEP, ClientDriver, answer, answers
+from .test_bad_input import ALL, Call, create
+
+# The options of a call.
+
+
+def sent(
+    side: ClientDriver, function: Callable[[Any], Call], *ids: str, client: dict[str, Any], **arguments: Any
+) -> httpx.Request:
+    handler = answers(404)
+    with pytest.raises(LettaError):
+        side.run(function(side.client(handler, **client))(*ids, **arguments))
+    (request,) = handler.requests
+    return request
+
+
+@pytest.mark.parametrize("name", ["authorization", "Authorization", "AUTHORIZATION"])
+@pytest.mark.parametrize("where", ["default_headers", "extra_headers"])
+def test_a_header_replaces_the_clients_own_however_it_is_spelt(side: ClientDriver, where: str, name: str) -> None:
+    headers = {name: "Bearer other", "accept": "text/plain", "user-agent": "mine/1"}
+    default: dict[str, Any] = (
+        {"client": {where: headers}} if where == "default_headers" else {"client": {}, where: headers}
+    )
+    request = sent(side, ALL["steps.retrieve"], STEP, **default)
+    assert request.headers.get_list("authorization") == ["Bearer other"]
+    assert request.headers.get_list("user-agent") == ["mine/1"]
+    assert len(request.headers.get_list("accept")) == 1
+
+
+def test_headers_of_a_call_win_over_those_of_the_client(side: ClientDriver) -> None:
+    request = sent(
+        side,
+        ALL["steps.retrieve"],
+        STEP,
+        client={"default_headers": {"X-A": "1", "X-B": "1"}},
+        extra_headers={"X-B": "2"},
+    )
+    assert (request.headers.get_list("x-a"), request.headers.get_list("x-b")) == (["1"], ["2"])
+
+
+def test_query_parameters_of_client_and_call_are_sent(side: ClientDriver) -> None:
+    request = sent(
+        side,
+        ALL["steps.list"],
+        client={"default_query": {"a": 1, "b": "x"}},
+        extra_query={"b": "y", "c": True, "d": ["1", "2"]},
+        tags=["t1", "t&2"],
+    )
+    assert request.url.params.multi_items() == [
+        ("tags", "t1"),
+        ("tags", "t&2"),
+        ("a", "1"),
+        ("b", "y"),
+        ("c", "true"),
+        ("d", "1"),
+        ("d", "2"),
+    ]
+
+
+def test_a_body_of_a_call_takes_more_fields(side: ClientDriver) -> None:
+    request = sent(side, create, CONVERSATION, client={}, input="hi", extra_body={"new": {"x": [1]}})
+    assert request.content == b'{"input":"hi","new":{"x":[1]}}'
+
+
+@pytest.mark.parametrize(
+    ("client", "call", "expected"),
+    [
+        ({}, {}, httpx.Timeout(60, connect=5)),
+        ({"timeout": 7}, {}, httpx.Timeout(7)),
+        ({"timeout": None}, {}, httpx.Timeout(None)),
+        ({"timeout": httpx.Timeout(3, read=4)}, {}, httpx.Timeout(3, read=4)),
+        ({"timeout": 7}, {"timeout": 8}, httpx.Timeout(8)),
+        ({"timeout": 7}, {"timeout": None}, httpx.Timeout(None)),
+    ],
+)
+def test_the_timeout_that_counts(
+    side: ClientDriver, client: dict[str, Any], call: dict[str, Any], expected: httpx.Timeout
+) -> None:
+    request = sent(side, ALL["steps.retrieve"], STEP, client=client, **call)
+    assert request.extensions["timeout"] == expected.as_dict()
+
+
+# The constructor.
+
+
+def test_a_client_tells_who_it_is(side: ClientDriver) -> None:
+    request = sent(side, ALL["steps.retrieve"], STEP, client={"project": "demo", "project_id": "p-1"})
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert request.headers["user-agent"].startswith("letta_ext/")
+    assert (request.headers["x-project"], request.headers["x-project-id"]) == ("demo", "p-1")
+    assert request.headers["accept"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment", "url"),
+    [
+        ({}, {}, "https://api.letta.com"),
+        ({"environment": "cloud"}, {"LETTA_BASE_URL": "http://env.test"}, "https://api.letta.com"),
+        ({"environment": "local"}, {}, "http://localhost:8283"),
+        ({"base_url": "http://a.test/"}, {"LETTA_BASE_URL": "http://env.test"}, "http://a.test"),
+        ({"base_url": "http://a.test:81/letta//"}, {}, "http://a.test:81/letta"),
+        ({"base_url": httpx.URL("https://a.test")}, {}, "https://a.test"),
+        ({}, {"LETTA_BASE_URL": "http://env.test/x/"}, "http://env.test/x"),
+        ({}, {"LETTA_BASE_URL": ""}, "https://api.letta.com"),
+        ({}, {"LETTA_BASE_URL": " \r\n"}, "https://api.letta.com"),
+        ({}, {"LETTA_BASE_URL": "http://env.test\r"}, "http://env.test"),
+        ({}, {"LETTA_BASE_URL": "\thttp://env.test/ \n"}, "http://env.test"),
+        ({"base_url": "http://[::1]:8283/"}, {}, "http://[::1]:8283"),
+        ({"base_url": "http://bücher.test."}, {}, "http://xn--bcher-kva.test."),
+        ({"base_url": "http://gateway.test/v1/letta"}, {}, "http://gateway.test/v1/letta"),
+    ],
+)
+def test_where_a_client_sends(
+    side: ClientDriver, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], environment: dict[str, str], url: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    request = sent(side, ALL["steps.list"], client={"base_url": None, **settings})
+    assert str(request.url) == f"{url}/v1/steps/"
+    assert side.client(**settings).base_url == url
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment", "header"),
+    [
+        ({"api_key": None}, {}, None),
+        ({"api_key": None}, {"LETTA_API_KEY": "sk-env"}, "Bearer sk-env"),
+        ({"api_key": None}, {"LETTA_API_KEY": ""}, None),
+        ({"api_key": "sk-own"}, {"LETTA_API_KEY": "sk-env"}, "Bearer sk-own"),
+    ],
+)
+def test_which_key_a_client_sends(
+    side: ClientDriver,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    environment: dict[str, str],
+    header: str | None,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert sent(side, ALL["steps.list"], client=settings).headers.get("authorization") == header
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "words"),
+    [
+        ({"base_url": "letta.test"}, ValueError, "base_url must begin with http:// or https:// and name a host"),
+        ({"base_url": "ftp://letta.test"}, ValueError, "base_url must begin with http:// or https:// and name a host"),
+        ({"base_url": "http://"}, ValueError, "base_url must begin with http:// or https:// and name a host"),
+        ({"base_url": "http://a.test?x=1"}, ValueError, "base_url must have no query and no fragment"),
+        ({"base_url": "http://a.test/#x"}, ValueError, "base_url must have no query and no fragment"),
+        ({"base_url": "http://a.test:x"}, ValueError, "base_url must be a valid URL, such as http://localhost:8283"),
+        ({"base_url": "http://a\n"}, ValueError, "base_url must be a valid URL, such as http://localhost:8283"),
+        ({"base_url": "http://me:pw@a.test"}, ValueError, "base_url must hold no user name or password"),
+        ({"environment": "moon"}, ValueError, "environment must be one of cloud, local, not 'moon'"),
+        (
+            {"environment": "local", "base_url": "http://a.test"},
+            ValueError,
+            "give base_url or environment, not both: they are two addresses",
+        ),
+        ({"api_key": 7}, TypeError, "api_key must be a string, not int"),
+        ({"api_key": "a\nb"}, ValueError, "api_key must be printable ASCII without spaces around it"),
+        ({"api_key": ""}, ValueError, "api_key must "),
+        ({"project": "a\nb"}, ValueError, "project must be printable ASCII without spaces around it"),
+        ({"project": 7}, TypeError, "project must be a string, not int"),
+        ({"project_id": b"x"}, TypeError, "project_id must be a string, not bytes"),
+        ({"base_url": 7}, TypeError, "base_url must be a string or an httpx.URL, not int"),
+        ({"base_url": b"http://a.test"}, TypeError, "base_url must be a string or an httpx.URL, not bytes"),
+        ({"base_url": ""}, ValueError, "base_url must begin with"),
+        ({"base_url": "http://a b"}, ValueError, "base_url must have no spaces"),
+        ({"base_url": "http://a.test/?"}, ValueError, "base_url must have no query and no fragment"),
+        ({"base_url": "http://a.test/v1"}, ValueError, "base_url must not end in /v1: the paths of the API begin with"),
+        ({"base_url": "http://a.test/x/v1/"}, ValueError, "base_url must not end in /v1"),
+        ({"base_url": "http://a.test:0"}, ValueError, "base_url must have a port from 1 to 65535, not 0"),
+        ({"base_url": "http://a.test:65536"}, ValueError, "base_url must have a port from 1 to 65535, not 65536"),
+        ({"base_url": f"http://{'a' * 64}.test"}, ValueError, "base_url must name a host whose labels have 1 to 63"),
+        ({"base_url": "http://a..test"}, ValueError, "base_url must name a host whose labels have 1 to 63"),
+        ({"base_url": "http://" + "a." * 127 + "test"}, ValueError, "base_url must name a host whose labels have"),
+        ({"base_url": "http://xn--a"}, ValueError, "base_url must be a valid URL"),
+        ({"base_url": "http://a\ud800"}, ValueError, "base_url must be a valid URL"),
+        ({"base_url": "http://a.test/" + "x" * 70_000}, ValueError, "base_url must be"),
+        ({"timeout": httpx.Timeout(-1)}, ValueError, "timeout must not be negative or endless, and has connect=-1"),
+        ({"max_retries": True}, ValueError, "max_retries must be a whole number, 0 or more, not True"),
+        ({"default_headers": "X: 1"}, TypeError, "default_headers must be a mapping, not str"),
+        ({"default_headers": [("X", "1")]}, TypeError, "default_headers must be a mapping, not list"),
+        ({"default_query": 7}, TypeError, "default_query must be a mapping, not int"),
+        ({"default_query": {1: "x"}}, TypeError, "default_query must have strings as keys, not int"),
+        ({"default_query": {"a": {"b": 1}}}, TypeError, "default_query['a'] must be a string, a number, True"),
+        ({"when_busy": "no"}, ValueError, "when_busy must be 'raise', 'wait' or a BusyPolicy, not 'no'"),
+        ({"hooks": 7}, TypeError, "hooks must be a Hooks, not int"),
+        ({"stream_limits": 7}, TypeError, "stream_limits must be a StreamLimits, not int"),
+        ({"timeout": -1}, ValueError, "timeout must be a positive number of seconds, not -1"),
+        ({"timeout": True}, TypeError, "timeout must be a number of seconds, an httpx.Timeout or None, not True"),
+        ({"max_retries": -1}, ValueError, "max_retries must be a whole number, 0 or more, not -1"),
+        ({"max_retries": 1.5}, ValueError, "max_retries must be a whole number, 0 or more, not 1.5"),
+        ({"retry": 3}, TypeError, "retry must be "),
+        ({"default_headers": {"a:b": "c"}}, ValueError, "'a:b' is no name of a header"),
+        ({"default_headers": {"X": None}}, TypeError, "header X must be a string, not NoneType"),
+        ({"http_client": object()}, TypeError, "http_client must be an httpx."),
+    ],
+)
+@pytest.mark.parametrize("cls", [Letta, AsyncLetta])
+def test_impossible_settings_are_refused(
+    cls: type, settings: dict[str, Any], kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        cls(**settings)
+    assert str(caught.value).startswith(words)
+    assert "pw" not in str(caught.value)
+
+
+def test_the_http_client_must_be_of_the_same_kind() -> None:
+    with (
+        httpx.Client() as http,
+        pytest.raises(TypeError, match=r"http_client must be an httpx\.AsyncClient, not Client"),
+    ):
+        AsyncLetta(http_client=http)  # type: ignore[arg-type]  # what is refused
+    with pytest.raises(TypeError, match=r"http_client must be an httpx\.Client, not AsyncClient"):
+        Letta(http_client=httpx.AsyncClient())  # type: ignore[arg-type]  # what is refused
+
+
+def test_a_passed_http_client_is_left_open(side: ClientDriver) -> None:
+    client = side.client(answers(answer(200, json=[])))
+    side.run(client.steps.list())
+    side.run(client.close())
+    assert client.is_closed
+    assert not client._transport.http.is_closed

@@ -1,0 +1,89 @@
+"""What a stream is about: what its events say of it, without a connection."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from letta_api.models import AssistantMessage
+from letta_api.unions import stream_event_from_json
+from letta_ext import StreamTimeoutError
+from letta_ext._streaming.sequence import StreamState
+from letta_ext._streaming.sse import ServerSentEvent
+from letta_ext.limits import StreamLimits
+
+INSTANT = "2026-11-23T07:47:29+00:00"
+
+
+class Clock:
+    """A clock that stands still until it is told to go on."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def message(**more: Any) -> bytes:
+    kind = {"message_type": "assistant_message", "id": "m", "date": INSTANT, "content": "hi"}
+    return json.dumps({**kind, **more}).encode()
+
+
+def ping(**more: Any) -> bytes:
+    return json.dumps({"message_type": "ping", "id": "p", "date": INSTANT, **more}).encode()
+
+
+def state(clock: Clock, **bounds: Any) -> StreamState:
+    return StreamState(
+        stream_event_from_json, "[DONE]", "conversations.messages.stream", None, StreamLimits(clock=clock, **bounds)
+    )
+
+
+def test_a_ping_that_takes_a_number_is_silence_too() -> None:
+    clock = Clock()
+    stream = state(clock, idle=5.0)
+    stream.receive(message(run_id="r"))
+    stream.check_time()
+    clock.now = 4.0
+    stream.receive(ping(seq_id=2))
+    stream.check_time()
+    clock.now = 8.0
+    with pytest.raises(StreamTimeoutError, match="nothing but pings"):
+        stream.check_time()
+
+
+def test_events_ahead_of_a_ping_that_takes_a_number_are_none() -> None:
+    clock = Clock()
+    stream = state(clock, idle=5.0)
+    stream.receive(message(run_id="r"))
+    stream.check_time()
+    stream.receive(ping(seq_id=2))
+    stream.check_time()
+    clock.now = 4.0
+    stream.receive(message(run_id="r"))
+    stream.receive(ping(seq_id=4))
+    stream.check_time()
+    clock.now = 8.0
+    stream.check_time()
+
+
+@pytest.mark.parametrize("framed", [bytes, lambda data: ServerSentEvent(data.decode("utf-8", "replace"), id="1")])
+def test_what_is_no_utf8_is_replaced_however_the_event_is_framed(framed: Any) -> None:
+    event = state(Clock()).receive(framed(message().replace(b"hi", b"h\xff")))
+    assert isinstance(event, AssistantMessage)
+    assert event.content == "h\ufffd"
+
+
+def test_an_event_without_a_run_costs_no_look_into_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a stream that names no run, each event has none."""
+
+    def refuse(_: AssistantMessage) -> Any:
+        raise AssertionError("looked into")
+
+    monkeypatch.setattr(AssistantMessage, "to_dict", refuse)
+    stream = state(Clock())
+    assert stream.receive(message()) is not None
+    assert stream.receive(message(run_id=None)) is not None
+    assert stream.run_id is None

@@ -1,0 +1,192 @@
+"""Requests that surely did not reach the server, which are sent again."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import h2.config
+import h2.connection
+import h2.events
+import httpx
+import pytest
+
+from letta_ext import APITimeoutError, Hooks
+from letta_ext.hooks import AttemptReport
+
+from .attempts import (
+    ANSWER,
+    CALLS,
+    answered,
+    attempt,
+    check_doubt,
+    check_noted,
+    check_unsent,
+    http_client,
+)
+from .helpers import AT_ONCE, CONVERSATION, ClientDriver, recording
+from .servers import Server, accepting, certificate, chunk, closed_port, response, serving, socks, tunnel
+
+
+def test_instrumentation_of_httpx_is_no_transport_of_ones_own(
+    side: ClientDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It replaces the methods of httpx's classes by functions that call them."""
+    seen: list[httpx.Request] = []
+
+    def instrumented(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Any, request: httpx.Request) -> Any:
+            seen.append(request)
+            return method(self, request)
+
+        return call
+
+    for kind, name in ((httpx.HTTPTransport, "handle_request"), (httpx.AsyncHTTPTransport, "handle_async_request")):
+        monkeypatch.setattr(kind, name, instrumented(getattr(kind, name)))
+    check_unsent(*attempt(side, f"http://127.0.0.1:{closed_port()}"))
+    assert len(seen) == 3
+
+
+@contextmanager
+def refusing(side: ClientDriver, name: str) -> Iterator[tuple[str, Any]]:
+    """An address and an httpx client that cannot get there."""
+    closed = f"127.0.0.1:{closed_port()}"
+    kind: Any = httpx.AsyncHTTPTransport if side.is_async else httpx.HTTPTransport
+    with ExitStack() as stack:
+        match name:
+            case "no server":
+                yield f"http://{closed}", None
+            case "retries":
+                yield f"http://{closed}", http_client(side, transport=kind(retries=1))
+            case "no socket":
+                yield "http://letta.test", http_client(side, transport=kind(uds="/nowhere/letta.sock"))
+            case "no proxy":
+                yield f"http://{closed}", http_client(side, proxy=f"http://{closed}")
+            case "CONNECT refused" | "CONNECT not answered" | "CONNECT garbled":
+                answers = {"refused": b"HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n", "garbled": b"SSH-2.0\r\n\r\n"}
+                proxy = stack.enter_context(tunnel(answers.get(name.split()[1], b"")))
+                yield "https://letta.test", http_client(side, proxy=proxy.base_url)
+            case "TLS behind CONNECT":
+                server = stack.enter_context(serving(answered, tls=certificate()[0]))
+                proxy = stack.enter_context(tunnel(to=server.port))
+                yield "https://127.0.0.1", http_client(side, proxy=proxy.base_url)
+            case "TLS":
+                yield stack.enter_context(serving(answered, tls=certificate()[0])).base_url, http_client(side)
+            case "SOCKS refused":
+                proxy = stack.enter_context(socks(closed_port()))
+                yield f"http://{closed}", http_client(side, proxy=f"socks5://127.0.0.1:{proxy.port}")
+            case "illegal header":
+                server = stack.enter_context(serving(answered))
+                yield server.base_url, http_client(side, headers={"X-Note": "a\r\nb"})
+                assert server.requests == []
+
+
+@contextmanager
+def httpcore_leaks() -> Iterator[None]:
+    """httpcore leaves the socket open where a SOCKS proxy refuses, or a Unix socket is not there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            yield
+        finally:
+            gc.collect()
+
+
+REFUSING = ["no server", "retries", "no socket", "no proxy", "CONNECT refused", "CONNECT not answered"]
+REFUSING += ["CONNECT garbled", "TLS behind CONNECT", "TLS", "SOCKS refused", "illegal header"]
+
+
+@pytest.mark.parametrize("call", ["foreground", "json", "post"])
+@pytest.mark.parametrize("name", REFUSING)
+def test_what_was_surely_not_sent_is_sent_again(side: ClientDriver, name: str, call: str) -> None:
+    with httpcore_leaks(), refusing(side, name) as (base_url, http):
+        check_unsent(*attempt(side, base_url, http, call))
+
+
+@pytest.mark.parametrize("call", ["foreground", "json"])
+def test_a_message_waits_for_a_connection_and_is_sent_again_where_none_is_free(side: ClientDriver, call: str) -> None:
+    def stream(connection: socket.socket, *_: object) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        connection.sendall(chunk(b"event: ping\ndata: {}\n\n"))
+
+    limits, timeout = httpx.Limits(max_connections=1), httpx.Timeout(5, pool=0.02)
+    with serving(stream) as server:
+        http = http_client(side, limits=limits)
+        client = side.client(base_url=server.base_url, http_client=http)
+        held = side.run(client.conversations.messages.create(CONVERSATION, input="first"))
+        error, reports = attempt(side, server.base_url, http, call, timeout=timeout)
+        check_unsent(error, reports)
+        assert isinstance(error, APITimeoutError)
+        side.run(held.close())
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("hops", [0, 1])
+@pytest.mark.parametrize("through", ["nothing", "CONNECT", "SOCKS"])
+def test_a_message_that_finds_its_server_late_is_there_once(side: ClientDriver, through: str, hops: int) -> None:
+    """Two attempts find no way; the third does, and perhaps another one after a redirect."""
+    port, (server_tls, client_tls) = closed_port(), certificate()
+    tls = server_tls if through == "CONNECT" else None
+    moved = response(b"", "307 Moved", location="/moved")
+
+    def handler(connection: socket.socket, _: bytes, number: int) -> None:
+        connection.sendall(moved if number <= hops else ANSWER)
+
+    with httpcore_leaks(), ExitStack() as stack:
+        servers: list[Server] = []
+
+        def later(report: AttemptReport) -> None:
+            if report.attempt.number == 2:
+                servers.append(stack.enter_context(serving(handler, port, tls)))
+
+        settings: dict[str, Any] = {"verify": client_tls}
+        if through != "nothing":
+            proxy = stack.enter_context(tunnel(to=port) if through == "CONNECT" else socks(port))
+            settings["proxy"] = proxy.base_url if through == "CONNECT" else f"socks5://127.0.0.1:{proxy.port}"
+        scheme = "https" if tls else "http"
+        client = side.client(
+            base_url=f"{scheme}://127.0.0.1:{port}",
+            retry=AT_ONCE,
+            http_client=http_client(side, **settings),
+            hooks=Hooks(on_attempt=later),
+        )
+        side.run(CALLS["json"](client))
+        assert len(servers[0].requests) == 1 + hops
+
+
+# HTTP/2.
+
+
+def h2_server(connection: socket.socket, server: Server, *, answer: bool) -> None:
+    state = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+    state.initiate_connection()
+    connection.sendall(state.data_to_send())
+    while data := connection.recv(65_536):
+        for event in state.receive_data(data):
+            if isinstance(event, h2.events.StreamEnded):
+                server.requests.append(b"")
+                if not answer:
+                    return
+                state.send_headers(event.stream_id, [(":status", "200"), ("content-type", "application/json")])
+                state.send_data(event.stream_id, recording("send_json").content, end_stream=True)
+        connection.sendall(state.data_to_send())
+
+
+@pytest.mark.parametrize("failing", ["lost", "hook", "refused"])
+def test_http2_is_evidence_like_any_other(side: ClientDriver, failing: str) -> None:
+    def fail(_: httpx.Response) -> None:
+        raise httpx.ConnectError("elsewhere")
+
+    hooks = {"response": fail} if failing == "hook" else {}
+    http = http_client(side, http1=False, http2=True, hooks=hooks)
+    if failing == "refused":
+        check_unsent(*attempt(side, f"http://127.0.0.1:{closed_port()}", http))
+        return
+    with accepting(lambda connection, server: h2_server(connection, server, answer=failing == "hook")) as server:
+        check = check_noted if failing == "hook" else check_doubt
+        check(*attempt(side, server.base_url, http))
+        assert len(server.requests) == 1

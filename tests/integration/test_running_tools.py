@@ -1,0 +1,221 @@
+"""`run_tools` on a real server: whole turns, broken connections, client tools beside those that need approval."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from letta_ext import APIConnectionError, LettaError, PendingApprovalError, RetryPolicy
+from letta_ext.tools import ToolResult
+
+from ..client.helpers import ONCE
+from ..stress.figures import FULL, figure
+from ..tools.turns import ClientDriver, Weather, kinds, returns
+from .proxy import LOST, Fault, Proxy, proxied, random_fault
+from .reading import SIX_WORDS
+from .scene import Agent, Scene
+
+CUTS: Final = 60 if FULL else 4
+"""How many turns are cut, each again and again."""
+
+
+@pytest.fixture(params=["sync", "async"])
+def side(request: pytest.FixtureRequest) -> Iterator[ClientDriver]:
+    side = ClientDriver(is_async=request.param == "async")
+    yield side
+    side.close()
+
+
+@pytest.fixture
+def proxy(address: str) -> Iterator[Proxy]:
+    with proxied(address) as running:
+        yield running
+
+
+def begin(side: ClientDriver, base_url: str, conversation: str, *tools: Any, **arguments: Any) -> Any:
+    retry = arguments.pop("retry", RetryPolicy(max_retries=3, initial_delay=0.05))
+    client = side.client(base_url=base_url, retry=retry)
+    return client.conversations.messages.run_tools(conversation, tools=tools, **arguments)
+
+
+def listed(side: ClientDriver, base_url: str, conversation: str) -> list[Any]:
+    client = side.client(base_url=base_url)
+    return side.items(client.conversations.messages.list(conversation, order="asc", limit=100))
+
+
+def finish(side: ClientDriver, turn: Any, tries: int = 50) -> ToolResult:
+    """Goes on until it is through."""
+    for _ in range(tries):
+        try:
+            found: ToolResult = side.run(turn.result())
+        except (APIConnectionError, httpx.HTTPError):
+            continue
+        return found
+    raise AssertionError("it never came through")
+
+
+@pytest.mark.parametrize("background", [True, False])
+@pytest.mark.parametrize("stream_tokens", [True, False])
+def test_a_turn(side: ClientDriver, address: str, conversation: str, *, background: bool, stream_tokens: bool) -> None:
+    tool = Weather()
+
+    def local_time(city: str) -> dict[str, Any]:
+        """Tells the time."""
+        return {"city": city, "noon": True}
+
+    found = side.run(
+        begin(
+            side,
+            address,
+            conversation,
+            tool.weather,
+            local_time,
+            input="CALL weather local_time",
+            background=background,
+            stream_tokens=stream_tokens,
+        ).result()
+    )
+
+    assert tool.cities == ["Paris"]
+    assert (found.rounds, found.stop_reason.stop_reason) == (2, "end_turn")
+    assert str(found.messages[-1].content).strip() == SIX_WORDS
+    stored = listed(side, address, conversation)
+    assert returns(stored) == [("success", "sunny in Paris"), ("success", '{"city": "Paris", "noon": true}')]
+    assert kinds(stored).count("user") == 1
+
+
+@pytest.mark.parametrize("answer", ["", "a\0b\ud800c", b"bytes", None, {"deep": [[{"a": {"b": None}}]]}], ids=repr)
+def test_whatever_a_tool_returns(address: str, conversation: str, answer: Any) -> None:
+    side = ClientDriver(is_async=False)
+    found = side.run(
+        begin(side, address, conversation, Weather(lambda _: answer).weather, input="CALL weather").result()
+    )
+    assert found.stop_reason.stop_reason == "end_turn"
+    ((status, text),) = returns(listed(side, address, conversation))
+    assert (status, text) == ("success", found.tool_runs[0].tool_return)
+    side.close()
+
+
+def test_a_tool_that_fails(side: ClientDriver, address: str, conversation: str) -> None:
+    def answer(_: str) -> str:
+        raise OSError("the sky fell\0")
+
+    side.run(begin(side, address, conversation, Weather(answer).weather, input="CALL weather").result())
+    assert returns(listed(side, address, conversation)) == [("error", "weather failed: OSError: the sky fell\ufffd")]
+
+
+@pytest.mark.parametrize("stream_tokens", [True, False])
+def test_client_tools_beside_those_that_need_approval(
+    side: ClientDriver, address: str, conversation: str, agent: Agent, *, stream_tokens: bool
+) -> None:
+    tool = Weather()
+    found = side.run(
+        begin(
+            side,
+            address,
+            conversation,
+            tool.weather,
+            approve=lambda _: (False, "not today"),
+            input=f"CALL weather {agent.guarded}",
+            stream_tokens=stream_tokens,
+        ).result()
+    )
+    assert (found.rounds, tool.cities, len(found.decisions)) == (2, ["Paris"], 1)
+    noted = sorted(returns(listed(side, address, conversation)))
+    assert [status for status, _ in noted] == ["error", "success"]
+    assert "not today" in noted[0][1]
+    assert noted[1][1] == "sunny in Paris"
+
+
+def test_a_tool_that_was_approved(address: str, conversation: str, agent: Agent) -> None:
+    side = ClientDriver(is_async=True)
+
+    async def approve(call: Any) -> bool:
+        return bool(call.name == agent.guarded)
+
+    found = side.run(begin(side, address, conversation, approve=approve, input=f"CALL {agent.guarded}").result())
+    assert [decision.approve for decision in found.decisions] == [True]
+    assert returns(listed(side, address, conversation)) == [("success", "allowed in Paris")]
+    side.close()
+
+
+def test_nobody_decides(side: ClientDriver, address: str, conversation: str, agent: Agent) -> None:
+    turn = begin(side, address, conversation, Weather().weather, input=f"CALL weather {agent.guarded}")
+    with pytest.raises(PendingApprovalError, match=agent.guarded) as refused:
+        side.run(turn.result())
+    assert refused.value.pending_request_id == listed(side, address, conversation)[-1].id
+    with pytest.raises(PendingApprovalError):
+        side.run(begin(side, address, conversation, input="another").result())
+
+
+def check(side: ClientDriver, address: str, conversation: str, tool: Weather, found: ToolResult) -> None:
+    assert tool.cities == ["Paris"]
+    stored = listed(side, address, conversation)
+    assert kinds(stored).count("user") == 1
+    assert kinds(stored).count("approval_response") == 1
+    assert returns(stored) == [("success", "sunny in Paris")]
+    assert (found.rounds, found.stop_reason.stop_reason) == (2, "end_turn")
+    assert str(stored[-1].content).strip() == SIX_WORDS
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("fault", [LOST, Fault(forward=300), Fault(answer=500), Fault(answer=1200)])
+def test_a_cut_loses_no_result_and_runs_nothing_twice(
+    side: ClientDriver, address: str, conversation: str, proxy: Proxy, which: int, fault: Fault
+) -> None:
+    proxy.plan.extend([Fault()] * which + [fault])
+    tool = Weather()
+    arguments = {"input": "CALL weather", "stream_tokens": True, "retry": ONCE}
+    found = finish(side, begin(side, proxy.base_url, conversation, tool.weather, **arguments))
+    proxy.settle()
+    check(side, address, conversation, tool, found)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_cut_in_the_foreground(side: ClientDriver, address: str, conversation: str, proxy: Proxy, which: int) -> None:
+    proxy.plan.extend([Fault()] * which + [Fault(answer=450)])  # behind the first event, which names the run
+    tool = Weather()
+    arguments = {"input": "CALL weather", "background": False, "retry": ONCE}
+    found = side.run(begin(side, proxy.base_url, conversation, tool.weather, **arguments).result())
+    proxy.settle()
+    check(side, address, conversation, tool, found)
+
+
+def test_a_cut_in_the_foreground_before_anything_was_heard(
+    side: ClientDriver, address: str, conversation: str, proxy: Proxy
+) -> None:
+    proxy.plan.extend([Fault(), LOST])
+    tool = Weather()
+    turn = begin(side, proxy.base_url, conversation, tool.weather, input="CALL weather", background=False)
+    with pytest.raises(APIConnectionError):
+        side.run(turn.result())
+    with pytest.raises(LettaError, match="may have run or not"):
+        side.run(turn.result())
+    proxy.settle()
+    assert returns(listed(side, address, conversation)) == [("success", "sunny in Paris")]
+    assert tool.cities == ["Paris"]
+
+
+@pytest.mark.stress
+def test_proof_of_cut_turns(side: ClientDriver, address: str, scene: Scene, agent: Agent, proxy: Proxy) -> None:
+    chance = random.Random(20_240_611)
+    cut = 0
+    for _ in range(CUTS):
+        conversation, tool = scene.conversation(agent.id), Weather()
+        proxy.plan.extend(random_fault(chance, 2500) for _ in range(chance.randrange(1, 9)))
+        planned = len(proxy.plan)
+        retry = RetryPolicy(max_retries=chance.randrange(3), initial_delay=0.02)
+        tokens = chance.random() < 0.5
+        turn = begin(
+            side, proxy.base_url, conversation, tool.weather, input="CALL weather", stream_tokens=tokens, retry=retry
+        )
+        found = finish(side, turn)
+        cut += planned - len(proxy.plan)
+        proxy.plan.clear()
+        proxy.settle()
+        check(side, address, conversation, tool, found)
+    figure("turns with tools, cut", f"turns {CUTS}, faults {cut}, results lost 0, tools run twice 0, sent twice 0")

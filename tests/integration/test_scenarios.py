@@ -1,0 +1,55 @@
+"""The embedded server against the real one: every scenario, played to both, gets answers of the same shapes.
+
+The scenarios and the way to write one are in tests/conformance.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from letta_ext.testing import EmbeddedServer
+from tests.conformance.runner import RECORDED, SCENARIOS, ScenarioRunner, difference, read, shown
+from tests.stress.figures import sample
+
+pytestmark = pytest.mark.stress
+
+PLAYED = sample(SCENARIOS, 25)
+EQUAL: list[str] = []
+
+
+@pytest.fixture(scope="module")
+def real(address: str, model: str) -> Iterator[ScenarioRunner]:
+    # A connection on which the server failed is closed at some moment later, and must not be used again.
+    with httpx.Client(base_url=address, limits=httpx.Limits(max_keepalive_connections=0)) as http:
+        theatre = ScenarioRunner(http, model)
+        yield theatre
+        theatre.close()
+
+
+@pytest.fixture(scope="module")
+def embedded(model: str) -> Iterator[ScenarioRunner]:
+    # Slow enough that what happens in the middle of a stream happens in the middle of it.
+    with EmbeddedServer(delay=0.005, check=False) as server, httpx.Client(base_url=server.base_url) as http:
+        yield ScenarioRunner(http, model)
+
+
+@pytest.mark.parametrize("path", PLAYED, ids=lambda path: path.stem)
+def test_both_servers_answer_alike(path: Path, real: ScenarioRunner, embedded: ScenarioRunner) -> None:
+    scenario = read(path)
+    expected = shown(real.play(scenario))
+    if os.environ.get("LETTA_RECORD"):
+        (RECORDED / f"{path.stem}.json").write_text(expected, encoding="utf-8")
+    assert not difference(expected, shown(embedded.play(scenario)))
+    EQUAL.append(path.stem)
+
+
+def test_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        played = f"played {len(PLAYED)} of {len(SCENARIOS)}"
+        print(f"\nSCENARIOS embedded against the real server: equal {len(EQUAL)} / {played}")
+    assert len(SCENARIOS) >= 40

@@ -1,0 +1,342 @@
+"""The log: its lines, its levels, and that it gives nothing away."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+import letta_ext
+from letta_ext import APIError, LettaError, RetryPolicy
+from letta_ext._instrumentation.log_observer import LOG, configure
+from letta_ext._instrumentation.redaction import is_secret, secrets_of, without
+from letta_ext.testing import EmbeddedServer
+
+from ..client.helpers import (
+    AT_ONCE,
+    CONVERSATION,
+    KEY,
+    STEP,
+    ClientDriver,
+    answer,
+    answers,
+    event_stream,
+    recording,
+    sse,
+)
+
+PROMPT = "What I say to my agent"
+
+
+@pytest.fixture
+def level() -> Iterator[None]:
+    before, handlers = LOG.level, list(LOG.handlers)
+    yield
+    LOG.setLevel(before)
+    LOG.handlers[:] = handlers
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "letta_ext"]
+
+
+def test_a_line_for_each_attempt(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "letta_ext")
+    handler = answers(503, httpx.ReadError("cut"), answer(200, json={"id": STEP}))
+    side.run(side.client(handler, retry=AT_ONCE).steps.retrieve(STEP))
+    first, second, third = lines(caplog)
+    for number, (line, outcome) in enumerate([(first, "503"), (second, "ReadError"), (third, "200")], start=1):
+        assert line.startswith(f"GET /v1/steps/{STEP} {outcome} in ")
+        assert f" ms, attempt {number}" in line
+    assert second.endswith(", again in 0 s")
+    assert third.endswith("attempt 3")
+
+
+def test_a_line_for_the_end_of_a_stream(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "letta_ext")
+    streamed = recording("send_tokens_stream")
+    client = side.client(lambda _: streamed.response())
+    events = side.items(side.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)))
+    path = f"POST /v1/conversations/{CONVERSATION}/messages"
+    assert lines(caplog)[-1].startswith(f"{path} stream ended after {len(events)} events in ")
+    side.drain(side.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)), lambda _: True)
+    assert lines(caplog)[-1].startswith(f"{path} stream left after ")
+    stream = side.run(client.conversations.messages.create(CONVERSATION, input=PROMPT))
+    side.run(stream.close())
+    assert lines(caplog)[-1].startswith(f"{path} stream left after 0 events in ")
+    assert len(lines(caplog)) == 6
+
+
+def test_a_line_for_what_fails(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "letta_ext")
+    cut = event_stream(sse({"message_type": "ping", "run_id": "run-1"}))
+    client = side.client(answers(404, lambda: cut))
+    with pytest.raises(LettaError):
+        side.run(client.steps.retrieve(STEP))
+    assert lines(caplog)[-1].endswith(": NotFoundError")
+    side.drain(side.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)))
+    assert "stream failed, StreamInterrupted, after 1 events in " in lines(caplog)[-1]
+
+
+def test_a_line_for_a_resumption(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "letta_ext")
+    events = [{"message_type": "ping", "run_id": "run-1", "seq_id": 1}, {"message_type": "x", "id": "m", "seq_id": 2}]
+    handler = answers(lambda: event_stream(sse(events[0])), lambda: event_stream(sse(events[1], "[DONE]")))
+    create = side.client(handler, retry=AT_ONCE).conversations.messages.create
+    side.items(side.run(create(CONVERSATION, input=PROMPT, background=True)))
+    assert [line.partition(" ")[2].partition(" ")[2][:30] for line in lines(caplog)][1].startswith(
+        "stream cut, goes on behind"
+    )
+    assert "stream ended after 2 events" in lines(caplog)[-1]
+
+
+def test_debug_adds_headers_without_secrets(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "letta_ext")
+    handler = answers(answer(200, json=[], headers={"set-cookie": "session=abc123", "x-request-id": "req-7"}))
+    client = side.client(handler, default_headers={"X-My-Token": "tok-999", "Cookie": "c=secret-c", "X-A": "shown"})
+    side.run(client.get("/v1/x", query={"api_key": "key-in-query", "limit": 3}))
+    text = "\n".join(lines(caplog))
+    assert "x-request-id='req-7'" in text
+    assert "x-a='shown'" in text.lower()
+    assert "limit='3'" in text
+    for secret in (KEY, "tok-999", "secret-c", "abc123", "key-in-query"):
+        assert secret not in text
+    assert "authorization=***" in text.lower()
+
+
+def test_bodies_only_where_they_are_asked_for(
+    side: ClientDriver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG, "letta_ext")
+    streamed = recording("send_tokens_stream")
+    client = side.client(lambda r: streamed.response() if r.method == "POST" else httpx.Response(200, json=["stored"]))
+
+    def talk() -> str:
+        caplog.clear()
+        side.items(side.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)))
+        side.run(client.get("/v1/x"))
+        return "\n".join(lines(caplog))
+
+    quiet = talk()
+    assert PROMPT not in quiet
+    assert "assistant_message" not in quiet
+    assert "stored" not in quiet
+    monkeypatch.setenv("LETTA_LOG_BODIES", "1")
+    loud = talk()
+    assert PROMPT in loud
+    assert "assistant_message" in loud
+    assert '["stored"]' in loud
+    caplog.set_level(logging.INFO, "letta_ext")
+    assert PROMPT not in talk()
+
+
+def test_nothing_is_written_unless_somebody_listens(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+    side.run(side.client(answers(answer(200, json={"id": STEP}))).steps.retrieve(STEP))
+    assert lines(caplog) == []
+
+
+@pytest.mark.usefixtures("level")
+@pytest.mark.parametrize(("value", "expected"), [("info", logging.INFO), (" DEBUG ", logging.DEBUG)])
+def test_the_setting(value: str, expected: int) -> None:
+    configure({"LETTA_LOG": value})
+    configure({"LETTA_LOG": value})
+    assert LOG.level == expected
+    assert len(LOG.handlers) == 1
+
+
+@pytest.mark.usefixtures("level")
+def test_a_setting_that_means_nothing() -> None:
+    with pytest.warns(UserWarning, match="LETTA_LOG must be info or debug, not 'loud'"):
+        configure({"LETTA_LOG": "loud"})
+    assert LOG.handlers == []
+
+
+SCRIPT = """
+import logging
+import httpx
+import letta_ext
+{before}
+transport = httpx.MockTransport(lambda request: httpx.Response(200, json=1))
+http = httpx.Client(transport=transport)
+with letta_ext.Letta(api_key="sk-hidden-key", base_url="http://a.test", http_client=http) as client:
+    client.get("/v1/x")
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "before", "count"),
+    [
+        ("", "", 0),
+        ("info", "", 1),
+        ("debug", "", 3),
+        ("", "logging.basicConfig(level='INFO', format='LOG %(name)s %(message)s')", 1),
+        ("info", "logging.basicConfig(format='LOG %(name)s %(message)s')", 1),
+    ],
+)
+def test_a_program_that_sets_the_variable(value: str, before: str, count: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(before=before)],
+        env={**os.environ, "LETTA_LOG": value},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len([line for line in done.stderr.splitlines() if "letta_ext" in line]) == count
+    assert "sk-hidden-key" not in done.stderr
+
+
+# That nothing is given away.
+
+FAULTS: dict[str, Any] = {
+    **{str(status): answer(status, json={"detail": "no"}) for status in (400, 401, 403, 404, 409, 410, 422, 429, 500)},
+    "307": answer(307, headers={"location": "http://elsewhere.test/"}),
+    "no json": answer(200, content=b"<html>"),
+    "another shape": answer(200, json=[1]),
+    "refused": httpx.ConnectError("refused"),
+    "cut": httpx.ReadError("cut"),
+    "silent": httpx.ReadTimeout("silent"),
+    "pool": httpx.PoolTimeout("pool"),
+    "protocol": httpx.RemoteProtocolError("what is this"),
+    "stream cut": lambda: event_stream(sse({"message_type": "ping"}), httpx.ReadError("cut")),
+    "run failed": lambda: event_stream(sse({"message_type": "error_message", "detail": "no"}, event="error")),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_key_never_appears(
+    side: ClientDriver,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("LETTA_LOG_BODIES", "1")
+    client = side.client(answers(FAULTS[fault]), retry=RetryPolicy(max_retries=1, initial_delay=0))
+    changed = client.with_options(default_headers={"X-A": "1"}, default_query={"my_key": f"{KEY}-2"})
+    seen: list[object] = [client, changed, client.steps, client._transport, client._transport.config]
+    calls: list[Callable[[Any], Any]] = [
+        lambda c: c.steps.retrieve(STEP),
+        lambda c: c.steps.list(),
+        lambda c: c.get("/v1/x", query={"token": KEY}, extra_headers={"X-Key": KEY}),
+        lambda c: c.steps.with_raw_response.retrieve(STEP),
+        lambda c: c.conversations.messages.create(CONVERSATION, input="hi", background=True),
+        lambda c: c.conversations.messages.create(CONVERSATION, input="hi"),
+    ]
+    for each in (client, changed):
+        for call in calls:
+            try:
+                found = side.run(call(each))
+                seen.append(found)
+                if hasattr(found, "result"):
+                    seen.append(side.run(found.result()))
+                elif hasattr(found, "parse"):
+                    seen.append(side.run(found.parse()))
+            except APIError as error:
+                seen += [error, error.args, str(error), vars(error), "".join(traceback.format_exception(error))]
+                seen += [error.__cause__, error.__context__]
+    # httpx writes addresses with their query to a logger of its own, which is the program's to mute.
+    records = [record for record in caplog.records if record.name == "letta_ext"]
+    text = repr(seen) + "".join(record.getMessage() + str(vars(record)) for record in records)
+    assert "GET /v1/steps" in text
+    assert KEY not in text
+
+
+PROGRAM = """
+import asyncio, logging, os, pickle, traceback
+import letta_ext
+from letta_ext import AsyncLetta, Letta
+
+logging.basicConfig(level="DEBUG")  # httpx and httpcore too say all that they can
+client = Letta()
+print(client, client.steps, client.conversations.messages, vars(client), client._transport)
+messages = client.conversations.messages
+for made in (
+    lambda: messages.create(CONVERSATION, input="hi", streaming=False),
+    lambda: list(messages.create(CONVERSATION, input="hi", stream_tokens=True, background=True)),
+    lambda: messages.create(CONVERSATION, input="hi"),
+    lambda: messages.list(CONVERSATION),
+    lambda: list(client.steps.list(limit=1, prefetch=True)),
+    lambda: client.steps.with_raw_response.list(),
+    lambda: client.steps.with_raw_response.list().http_response.request.headers,
+    lambda: client.steps.retrieve("step-00000000-0000-4000-8000-000000000000"),
+    lambda: client.steps.retrieve("abc"),
+    lambda: client.steps.retrieve(".."),
+    lambda: client.get("/v1/nothing"),
+    lambda: client.get("http://elsewhere.test/"),
+    lambda: messages.create("conv-00000000-0000-4000-8000-000000000000", input="hi"),
+    lambda: client.with_options(base_url="http://127.0.0.1:9", max_retries=0).steps.list(),
+    lambda: client.with_options(default_headers={"Authorization": os.environ["LETTA_API_KEY"] + "\\n"}),
+):
+    try:
+        print(repr(made()))
+    except Exception as error:
+        traceback.print_exc()
+        print(repr(error), error.args, vars(error), pickle.dumps(error))
+
+
+async def main():
+    async with AsyncLetta() as client:
+        print(client, [step async for step in client.steps.list()])
+        async for event in await client.conversations.messages.create(CONVERSATION, input="hi"):
+            print(repr(event))
+
+
+asyncio.run(main())
+print("that is all")
+"""
+
+
+@pytest.mark.parametrize("bodies", ["", "1"])
+def test_a_whole_program_never_shows_the_key(server: EmbeddedServer, bodies: str) -> None:
+    hidden = "sk-let-shown-to-nobody"
+    program = PROGRAM.replace("CONVERSATION", repr(server.conversation_id))
+    settings = {"LETTA_API_KEY": hidden, "LETTA_BASE_URL": server.base_url, "LETTA_LOG_BODIES": bodies}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "LETTA_LOG": "debug", **settings},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    shown = done.stdout + done.stderr
+    assert shown.count("was answered, attempt 1") > 10
+    assert shown.count("Traceback") > 5
+    assert "that is all" in shown
+    assert hidden not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("Authorization", True),
+        ("proxy-authorization", True),
+        ("Cookie", True),
+        ("Set-Cookie", True),
+        ("X-API-Key", True),
+        ("api_key", True),
+        ("access_token", True),
+        ("client-secret", True),
+        ("X-Project", False),
+        ("content-type", False),
+        ("limit", False),
+    ],
+)
+def test_what_is_a_secret(name: str, secret: bool) -> None:
+    assert is_secret(name) is secret
+
+
+def test_a_secret_is_left_out_wherever_it_stands() -> None:
+    secrets = secrets_of([("Authorization", "Bearer sk-1234567"), ("api-key", "1"), ("x", "sk-shown")])
+    assert without("sk-1234567 1 sk-shown Bearer sk-1234567", secrets) == "*** 1 sk-shown ***"
+
+
+def test_the_logger_has_the_name_of_the_package() -> None:
+    assert LOG.name == letta_ext.__name__

@@ -1,0 +1,212 @@
+"""One client for many threads and tasks; whoever is cancelled gives back what it held."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import pytest
+
+from letta_ext import AsyncLetta, BusyPolicy, ConversationBusyError, Hooks, Letta, RetryPolicy
+from letta_ext.hooks import BusyReport
+from letta_ext.testing import EmbeddedServer
+
+from ..client.helpers import ClientDriver
+from .figures import FULL, SEED, compare, figure, within
+from .replay import CONVERSATION, HEAD, Replay, recorded, replaying, whole_answer
+
+pytestmark = pytest.mark.stress
+
+RETRY: Final = RetryPolicy(max_retries=20, initial_delay=0)
+SEND: Final[dict[str, Any]] = {"input": "hi", "background": True, "include_pings": True}
+MANY: Final = 32
+EACH: Final = 50 if FULL else 3
+
+
+def cuts(replay: Replay) -> list[int]:
+    """As many cuts as there are streams; they hit whoever asks."""
+    chance, length = random.Random(SEED), len(whole_answer(replay.kept))
+    return [chance.randrange(len(HEAD), length) for _ in range(MANY * EACH)]
+
+
+def tell(surface: str, found: list[list[Any]], replay: Replay) -> None:
+    expected = max(found, key=len)
+    assert len(expected) == len(replay.kept) - 1
+    results = [compare(expected, events) for events in found]
+    lost, repeated = (sum(column) for column in zip(*results, strict=True))
+    figure(f"one client, {MANY} {surface}", f"streams {len(found)}, lost {lost}, repeated {repeated}")
+    assert (lost, repeated) == (0, 0)
+    assert len(replay.sends) == len(found) == MANY * EACH
+
+
+def test_threads_share_a_client() -> None:
+    with replaying(recorded()) as replay, Letta(base_url=replay.base_url, retry=RETRY) as client:
+        replay.plan.extend(cuts(replay))
+
+        def read(_: int) -> list[list[Any]]:
+            return [list(client.conversations.messages.create(CONVERSATION, **SEND)) for _ in range(EACH)]
+
+        def work() -> list[list[Any]]:
+            with ThreadPoolExecutor(MANY) as pool:
+                return [events for streams in pool.map(read, range(MANY)) for events in streams]
+
+        tell("threads", within(120, work), replay)
+
+
+def test_tasks_share_a_client() -> None:
+    async def main() -> None:
+        with replaying(recorded()) as replay:
+            replay.plan.extend(cuts(replay))
+            async with AsyncLetta(base_url=replay.base_url, retry=RETRY) as client:
+
+                async def read() -> list[list[Any]]:
+                    create = client.conversations.messages.create
+                    return [[e async for e in await create(CONVERSATION, **SEND)] for _ in range(EACH)]
+
+                found = await asyncio.gather(*(read() for _ in range(MANY)))
+            tell("tasks", [events for streams in found for events in streams], replay)
+
+    within(120, lambda: asyncio.run(main()))
+
+
+FORKING: Final = f"""
+import os, sys
+from letta_ext import Letta
+
+def talk():
+    for _ in range(20):
+        assert len(list(messages.create("{CONVERSATION}", **{SEND!r}))) == 23
+
+client = Letta(base_url=sys.argv[1])
+changed = client.with_options(max_retries=0)
+messages = client.conversations.messages
+talk()
+child = os.fork()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+talk()
+messages = changed.conversations.messages
+talk()
+os._exit(0)
+"""
+
+
+def test_a_process_that_was_forked_off_has_connections_of_its_own() -> None:
+    with replaying(recorded()) as replay:
+        command = [sys.executable, "-c", FORKING, replay.base_url]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert (len(replay.sends), replay.connections) == (100, 2)
+
+
+# Giving back.
+
+
+def test_cancelling_a_task_frees_its_connection() -> None:
+    async def main() -> float:
+        with replaying(recorded()) as replay:
+            replay.held = True
+            replay.kept.pop()  # no end
+            async with AsyncLetta(base_url=replay.base_url) as client:
+                reading = asyncio.Event()
+
+                async def read() -> None:
+                    async for _ in await client.conversations.messages.create(CONVERSATION, **SEND):
+                        reading.set()
+
+                task = asyncio.create_task(read())
+                await reading.wait()
+                assert replay.open == 1
+                since = time.monotonic()
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                assert await asyncio.to_thread(replay.wait_open, 0, 1)
+                return time.monotonic() - since
+
+    figure("cancelled task", f"connection free after {within(30, lambda: asyncio.run(main())) * 1000:.0f} ms")
+
+
+def test_leaving_a_with_block_frees_its_connection(side: ClientDriver) -> None:
+    with replaying(recorded()) as replay:
+        replay.held = True
+        replay.kept.pop()
+        client = side.client(base_url=replay.base_url)
+        stream = side.run(client.conversations.messages.create(CONVERSATION, **SEND))
+        assert replay.open == 1
+        if side.is_async:
+            side.run(leave(stream))
+        else:
+            with stream:
+                next(iter(stream))
+        assert replay.wait_open(0, 1)
+
+
+async def leave(stream: Any) -> None:
+    async with stream:
+        async for _ in stream:
+            return
+
+
+# Taking turns.
+
+
+def test_a_send_waits_for_its_turn(side: ClientDriver, server: EmbeddedServer) -> None:
+    server.state.delay = 0.005
+    seen: list[BusyReport] = []
+    client = side.client(base_url=server.base_url, hooks=Hooks(on_busy=seen.append))
+    create = client.conversations.messages.create
+    first = side.run(create(server.conversation_id, input="LONG 40", background=True, stream_tokens=True))
+    with pytest.raises(ConversationBusyError) as refused:
+        side.run(create(server.conversation_id, input="me too", background=True))
+    patience = BusyPolicy(initial_delay=0.01, max_delay=0.05)
+    second = side.run(create(server.conversation_id, input="me too", background=True, when_busy=patience))
+    assert len(side.items(second)) > 0
+    assert len(side.items(first)) > 40
+    assert {report.run_id for report in seen} == {refused.value.run_id} == {first.run_id}
+    assert said(server) == ["LONG 40", "me too"]
+
+
+def test_patience_ends(side: ClientDriver, server: EmbeddedServer) -> None:
+    server.state.delay = 0.05
+    client = side.client(base_url=server.base_url)
+    create = client.conversations.messages.create
+    first = side.run(create(server.conversation_id, input="LONG 200", background=True, stream_tokens=True))
+    ticks: Callable[[], float] = iter(range(0, 10_000, 100)).__next__
+    patience = BusyPolicy(deadline=500, initial_delay=0.001, clock=ticks)
+    with pytest.raises(ConversationBusyError):
+        side.run(create(server.conversation_id, input="me too", when_busy=patience))
+    side.run(first.close())
+    assert len(server.state.runs) == 1
+
+
+def test_threads_take_turns_in_a_conversation(server: EmbeddedServer) -> None:
+    count = MANY if FULL else 8
+    patience = BusyPolicy(initial_delay=0.005, max_delay=0.02)
+    with Letta(base_url=server.base_url, when_busy=patience) as client:
+
+        def send(number: int) -> str:
+            create = client.conversations.messages.create
+            return "".join(create(server.conversation_id, input=f"number {number}", background=True).text())
+
+        def work() -> list[str]:
+            with ThreadPoolExecutor(count) as pool:
+                return list(pool.map(send, range(count)))
+
+        answers = within(120, work)
+    assert all(answers)
+    assert sorted(said(server)) == sorted(f"number {number}" for number in range(count))
+    assert len(server.state.runs) == count
+    figure("taking turns", f"threads {count}, messages {len(said(server))}, runs {len(server.state.runs)}")
+
+
+def said(server: EmbeddedServer) -> list[str]:
+    """What users said."""
+    stored = server.state.conversations[server.conversation_id].thread.stored
+    return [str(placed.message.content) for placed in stored if placed.message.role == "user"]
