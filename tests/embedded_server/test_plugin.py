@@ -24,43 +24,6 @@ def run(folder: Path, test: str, *arguments: str, before: str = "pass") -> subpr
     )
 
 
-DOCUMENTED = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    """The code of the documentation's page."""
-    return [part.partition("```")[0] for part in DOCUMENTED.split(f"```{language}\n")[1:]]
-
-
-def function(name: str, body: str) -> str:
-    """A test that does this."""
-    return f"def {name}(letta_server):\n" + "".join(f"    {line}\n" for line in body.splitlines())
-
-
-IMPORTS = """
-import re
-import pytest
-from datetime import timedelta
-from letta_ext.testing import Keepalive, ToolAnswer, Usage
-"""
-
-
-def test_what_the_documentation_shows(tmp_path: Path) -> None:
-    python, [scene] = blocks("python"), blocks("yaml")
-    (tmp_path / "weather.yaml").write_text(scene, encoding="utf-8")
-    fixtures, marked, elsewhere, script, state = python
-    test = [
-        IMPORTS,
-        fixtures,
-        marked.replace(": ...", ": assert letta_server.script.otherwise == 'I only know about the weather.'"),
-        function("test_anywhere_else", elsewhere),
-        function("test_script", f"server = letta_server\n{script}"),
-        function("test_state", f"server = letta_server\n{state}"),
-    ]
-    done = run(tmp_path, "\n\n".join(test), "-W", "error")
-    assert "6 passed" in done.stdout, done.stdout
-
-
 ASYNC = """
 import asyncio
 import pytest

@@ -1,51 +1,160 @@
-"""The examples of the README and the pages run as they are printed, in order, against the embedded server."""
+"""Tests of the README and of the pages in `docs/`: every example runs as pasted, every link leads somewhere."""
 
 from __future__ import annotations
 
-import json
+import ast
 import re
-import textwrap
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-import anyio
 import pytest
 
-from letta_ext import AsyncLetta, Letta
 from letta_ext.testing import EmbeddedServer
 
-ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/lists.md", "docs/following.md", "docs/tools.md", "docs/testing.md"]
+ROOT: Final = Path(__file__).parents[2]
+PAGES: Final = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
+LINKING: Final = [*PAGES, "CHANGELOG.md", "codegen/README.md", "spec/README.md"]
+FENCE: Final = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+LINK: Final = re.compile(r"\]\(([^)\s]+)\)")
+TEST: Final = re.compile(r"(?<![\w/.])((?:\w+/)*\w+\.py)(?:::(\w+))?")
+UNRELATED: Final = ("schemathesis", "hypothesispytest", "cacheprovider", "xdist")
+"""Plugins of pytest that the examples do not need."""
+
+DEMO: Final = "python3 -m venv .venv && .venv/bin/pip install -q nox && .venv/bin/nox -s demo\n"
+TESTS: Final = DEMO.replace("demo", "tests")
 
 
-def blocks(page: str) -> list[str]:
-    """The Python examples of a page, but for tests, which pytest runs with the fixtures."""
-    text = (ROOT / page).read_text(encoding="utf-8")
-    found = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return [code for code in found if "def test_" not in code]
+def read(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
 
 
-def runnable(code: str, server: EmbeddedServer, step: str) -> str:
-    """An example with ids that there are, and with an end where it has none."""
-    for shown, id_ in (("conv-…", server.conversation_id), ("agent-…", server.agent_id), ("step-…", step)):
-        code = code.replace(shown, id_)
-    code = code.replace("from_start=True)", "from_start=True, timeout=0)")
-    if "async " not in code:
-        return code
-    return "async def example():\n" + textwrap.indent(code, "    ") + "\nanyio.run(example)\n"
+def fences(page: str) -> list[tuple[str, str, str, int]]:
+    """Return the language, the title, the code and the first line of each code block of a page."""
+    text = read(page)
+    return [(found[1], found[2] or "", found[3], text[: found.start(3)].count("\n")) for found in FENCE.finditer(text)]
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_examples_run(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with EmbeddedServer() as server, Letta(base_url=server.base_url) as client:
+def examples() -> list[tuple[str, int, str, str | None]]:
+    """Return the page, the line, the code and the documented output of each Python example."""
+    found: list[tuple[str, int, str, str | None]] = []
+    for page in PAGES:
+        blocks = fences(page)
+        outputs = [code if title == "Output" else None for _, title, code, _ in blocks]
+        for (language, _, code, line), output in zip(blocks, [*outputs[1:], None], strict=False):
+            if language == "python":
+                found.append((page, line, code, output))
+    return found
+
+
+EXAMPLES: Final = examples()
+SCRIPTS: Final = [pytest.param(*each, id=f"{each[0]}:{each[1]}") for each in EXAMPLES if "def test_" not in each[2]]
+
+
+def write_files(page: str, folder: Path) -> None:
+    """Write the files that a page shows under the names that it gives them."""
+    for _, title, code, _ in fences(page):
+        if re.fullmatch(r"[\w-]+\.\w+", title):
+            (folder / title).write_text(code, encoding="utf-8")
+
+
+@pytest.mark.parametrize(("page", "line", "code", "output"), SCRIPTS)
+def test_example_runs_in_an_empty_module(
+    page: str,
+    line: int,
+    code: str,
+    output: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An example needs nothing but its own lines, and prints the output that the page shows."""
+    write_files(page, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with EmbeddedServer() as server:
         monkeypatch.setenv("LETTA_BASE_URL", server.base_url)
-        client.conversations.messages.create(server.conversation_id, input="Hello", streaming=False)
-        step = client.steps.list(limit=1).items[0].id
-        names: dict[str, Any] = {"anyio": anyio, "AsyncLetta": AsyncLetta, "server": server}
-        if page == "README.md":  # what it says the examples have before them
-            names |= {"json": json, "Letta": Letta}
-        examples = blocks(page)
-        assert examples
-        for code in examples:
-            names["client"] = client
-            exec(compile(runnable(code, server, step), page, "exec"), names)  # noqa: S102  (pages of our own)
+        monkeypatch.delenv("LETTA_API_KEY", raising=False)
+        lines = "\n" * line  # tracebacks name the line of the page
+        exec(compile(lines + code, page, "exec"), {"__name__": "__main__"})  # noqa: S102  # pages of this repository
+    printed = capsys.readouterr().out
+    if output is not None:
+        assert [each.rstrip() for each in printed.splitlines()] == output.splitlines()
+
+
+def test_examples_for_pytest_pass(tmp_path: Path) -> None:
+    """The examples that define tests pass with the fixtures of the plugin."""
+    count = 0
+    for number, (page, _, code, _) in enumerate(EXAMPLES):
+        if "def test_" in code:
+            write_files(page, tmp_path)
+            (tmp_path / f"test_example_{number}.py").write_text(code, encoding="utf-8")
+            count += len(re.findall(r"^(?:async )?def test_", code, re.MULTILINE))
+    assert count >= 3
+    without = [argument for name in UNRELATED for argument in ("-p", f"no:{name}")]
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", *without, str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert f"{count} passed" in done.stdout, done.stdout
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the fragments that the headings of a page can be linked by."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", LINKING)
+def test_relative_link_leads_to_a_file_and_a_heading(page: str) -> None:
+    """A link to a file of the repository names one that exists, and a fragment names one of its headings."""
+    for link in LINK.findall(read(page)):
+        if link.startswith(("http://", "https://")):
+            continue
+        name, _, fragment = link.partition("#")
+        target = (ROOT / page).parent / name if name else ROOT / page
+        assert target.exists(), link
+        if fragment:
+            assert fragment in anchors(target), link
+
+
+def test_readme_begins_with_the_commands_and_shows_python_early() -> None:
+    """The first two shell blocks are the demo and the tests, and the first Python stands within 35 lines."""
+    blocks = fences("README.md")
+    assert [code for language, _, code, _ in blocks if language == "sh"][:2] == [DEMO, TESTS]
+    assert next(line for language, _, _, line in blocks if language == "python") <= 35
+    assert len(read("README.md").splitlines()) <= 150
+
+
+def test_readme_links_to_every_page() -> None:
+    """The documentation index of the README is complete."""
+    missing = [page for page in PAGES if page != "README.md" and f"]({page})" not in read("README.md")]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "spec/README.md"])
+def test_named_path_exists(page: str) -> None:
+    """Each path of the repository that the page names in backticks exists."""
+    named = re.findall(r"`((?:letta_ext|codegen|generated|spec|tests)/[\w./-]+)`", read(page))
+    assert len(named) >= 3
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def defined(file: Path) -> set[str]:
+    return {node.name for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if hasattr(node, "name")}
+
+
+def test_reliability_page_names_tests_that_exist() -> None:
+    """Each test that the fault tables name is a function of the file that they name."""
+    missing: list[str] = []
+    count = 0
+    for line in read("docs/reliability.md").splitlines():
+        if not line.startswith("| ") or line.count("|") < 5:
+            continue
+        for cell in line.split("|")[3:]:
+            for name, function in TEST.findall(cell):
+                count += 1
+                file = ROOT / "tests" / name
+                if not file.is_file() or (function and function not in defined(file)):
+                    missing.append(f"{name}::{function}")
+    assert count > 80
+    assert missing == []
