@@ -125,6 +125,28 @@ def test_readme_begins_with_the_commands_and_shows_python_early() -> None:
     assert len(read("README.md").splitlines()) <= 150
 
 
+def measured(name: str) -> tuple[float, dict[str, float]]:
+    """Return the figure of a row of the benchmarks, and the value of each implementation."""
+    [row] = [line for line in read("docs/benchmarks.md").splitlines() if line.startswith(f"| {name} |")]
+    cells = row.split(" | ")
+    found = re.findall(r"([a-z][a-z -]*[a-z]) ([\d.,]+)", cells[-1])
+    values = {key: float(value.replace(",", "")) for key, value in found}
+    return float(cells[1].split("x")[0]), {**values, "letta_ext": float(cells[-2].split()[0])}
+
+
+def test_readme_has_the_figures_of_the_benchmarks() -> None:
+    """The figures of the comparison in the README are those of the table that the benchmark writes."""
+    text = read("README.md")
+    for name, row in (("decode a stream event", "a stream event"), ("decode a step", "a step")):
+        figure, values = measured(row)
+        theirs, ours = values["letta-client"], values["letta_ext"]
+        assert f"| {name} | {theirs:.1f} µs | {ours:.2f} µs ({int(figure)} times faster) |" in text
+    figure, values = measured("one small call over loopback")
+    assert f"relative to httpx | {values['letta-client'] / values['httpx']:.2f} | {figure:.2f} |" in text
+    values = measured("import the client")[1]
+    assert f"| import the client | {values['letta-client']:.0f} ms | {values['letta_ext']:.0f} ms |" in text
+
+
 def test_readme_links_to_every_page() -> None:
     """The documentation index of the README is complete."""
     missing = [page for page in PAGES if page != "README.md" and f"]({page})" not in read("README.md")]
