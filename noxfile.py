@@ -140,7 +140,7 @@ def stress(session: nox.Session) -> None:
     LETTA_STRESS=sample takes a sample of each, the same each time. Those of a real server come too where
     LETTA_LIVE_BASE_URL is set.
     """
-    # With the type checkers, which whole generated packages have to pass, and what docs/faults.md compares with.
+    # With the type checkers, which whole generated packages have to pass, and what docs/reliability.md compares with.
     install(session, "lint", "letta-client==1.12.1")
     paths = session.posargs or ["tests"]
     aside = () if os.environ.get("LETTA_LIVE_BASE_URL") else ("--ignore=tests/integration",)

@@ -48,7 +48,7 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("--strict", action="store_true", help="fail where a row is not at its figure")
     parser.add_argument(
         "--write", nargs="?", type=Path, const=ROOT / "docs", metavar="DIR",
-        help="write speed.json, the plots as SVG, and the tables into speed.md there (default: docs)",
+        help="write speed.json, the plots as SVG, and the tables into benchmarks.md there (default: docs)",
     )  # fmt: skip
     parser.add_argument("--pyperf", type=Path, metavar="FILE", help="write all values for the commands of pyperf")
     arguments = parser.parse_args(given)

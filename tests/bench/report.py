@@ -125,13 +125,13 @@ def _rounded(value: Any) -> Any:
 
 
 def write(directory: Path, results: Sequence[Result], lines: Sequence[Line], pairs: int) -> None:
-    """Writes `speed.json`, and the tables into `speed.md`, between the comments that name them.
+    """Writes `speed.json`, and the tables into `benchmarks.md`, between the comments that name them.
 
     Raises:
         ValueError: the page does not have these comments.
     """
     (directory / "speed.json").write_text(as_json(results, lines, pairs), encoding="utf-8")
-    page = directory / "speed.md"
+    page = directory / "benchmarks.md"
     text = page.read_text(encoding="utf-8")
     grown = markdown_table(["cost", "exponent"], [[line.name, f"{line.slope:.2f}"] for line in lines])
     for name, table in (("speed", f"{heading(pairs)}\n\n{markdown(results)}"), ("growth", grown if lines else "")):

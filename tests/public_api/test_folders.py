@@ -14,7 +14,7 @@ import pytest
 import letta_ext
 
 LIBRARY: Final = Path(letta_ext.__file__).parent
-MAP: Final = LIBRARY.parent / "docs" / "inside.md"
+MAP: Final = LIBRARY.parent / "docs" / "architecture.md"
 ORDER: Final = re.findall(r"^\| `(\w+)/` \|", MAP.read_text("utf-8"), re.MULTILINE)
 PRIMITIVES: Final = {f"{side}_{kind}" for side in ("async", "sync") for kind in ("primitives", "paginator")}
 LOOKING_DOWN: Final = {"client", "compat", "config", *PRIMITIVES}

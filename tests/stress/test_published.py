@@ -1,4 +1,4 @@
-"""What the published client does about the faults of `docs/faults.md`: the column of that name, row by row.
+"""What the published client does about the faults of `docs/reliability.md`: the column of that name, row by row.
 
 It is no dependency: where `letta-client` is not installed, these are skipped.
 """
