@@ -16,8 +16,11 @@ import yaml
 
 from letta_ext.testing import EmbeddedServer, create_app
 
-from .test_plugin import blocks
 from .test_scripts import SCENE
+
+PAGE: Final = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
+DOCUMENTED: Final = re.findall(r"^```yaml[^\n]*\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+"""The files that the documentation shows."""
 
 DRAWN: Final = 3_000 if os.environ.get("LETTA_STRESS") == "full" else 400
 
@@ -260,7 +263,8 @@ def made_or_refused(path: Path) -> EmbeddedServer | str:
 def test_drawn_files_are_scenes_or_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever a file holds, it is read and then works, or it is refused with the file and the line."""
     chance, path = random.Random(20), tmp_path / "scene.yaml"
-    texts = [SCENE, *blocks("yaml")]
+    texts = [SCENE, *DOCUMENTED]
+    assert DOCUMENTED
     lined = 0
     taken = 0
     for number in range(DRAWN):
