@@ -161,6 +161,17 @@ def test_named_path_exists(page: str) -> None:
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
+def test_architecture_names_functions_and_classes_that_exist() -> None:
+    """The names in parentheses after a path are defined, or are keys, in that file."""
+    found = re.findall(
+        r"`((?:letta_ext|codegen|spec)/[\w./-]+)` \(((?:`[\w.-]+`(?:, )?)+)\)", read("docs/architecture.md")
+    )
+    named = [(path, name) for path, names in found for name in re.findall(r"`([\w.-]+)`", names)]
+    assert len(named) >= 5
+    for path, name in named:
+        assert re.search(rf"\b{re.escape(name.rpartition('.')[2])}\b", read(path)), f"{path}: {name}"
+
+
 def defined(file: Path) -> set[str]:
     return {node.name for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if hasattr(node, "name")}
 
