@@ -13,7 +13,7 @@ from letta_ext import APIConnectionError, Hooks, LettaError
 from letta_ext._http.errors_from_response import LOST
 from letta_ext.hooks import AttemptReport
 
-from .helpers import AT_ONCE, CONVERSATION, ClientDriver, recording
+from .helpers import CONVERSATION, NO_DELAY, ClientDriver, recording
 from .servers import response
 
 TRUST: Final = ssl.create_default_context()
@@ -33,13 +33,13 @@ def answered(connection: socket.socket, *_: object) -> None:
     connection.sendall(ANSWER)
 
 
-def http_client(side: ClientDriver, **settings: Any) -> Any:
+def http_client(driver: ClientDriver, **settings: Any) -> Any:
     """An httpx client of that side, which is closed with it."""
     hooks = settings.pop("hooks", {})
     settings.setdefault("verify", TRUST)
-    settings["event_hooks"] = {name: [awaitable(hook) if side.is_async else hook] for name, hook in hooks.items()}
-    made = httpx.AsyncClient(**settings) if side.is_async else httpx.Client(**settings)
-    side._to_close.append(made)
+    settings["event_hooks"] = {name: [awaitable(hook) if driver.is_async else hook] for name, hook in hooks.items()}
+    made = httpx.AsyncClient(**settings) if driver.is_async else httpx.Client(**settings)
+    driver._to_close.append(made)
     return made
 
 
@@ -51,19 +51,19 @@ def awaitable(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def attempt(
-    side: ClientDriver, base_url: str, http: Any = None, call: str = "json", **settings: Any
+    driver: ClientDriver, base_url: str, http: Any = None, call: str = "json", **settings: Any
 ) -> tuple[Exception | None, list[AttemptReport]]:
     """Makes a call, and returns what it raised and what became of its attempts."""
     reports: list[AttemptReport] = []
-    client = side.client(
+    client = driver.client(
         base_url=base_url,
-        retry=AT_ONCE,
+        retry=NO_DELAY,
         hooks=Hooks(on_attempt=reports.append),
         **({} if http is None else {"http_client": http}),
         **settings,
     )
     try:
-        side.run(CALLS[call](client))
+        driver.run(CALLS[call](client))
     except (LettaError, httpx.HTTPError) as error:
         return error, reports
     return None, reports

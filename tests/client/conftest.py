@@ -18,10 +18,10 @@ def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["sync", "async"])
-def side(request: pytest.FixtureRequest) -> Iterator[ClientDriver]:
-    side = ClientDriver(is_async=request.param == "async")
-    yield side
-    side.close()
+def driver(request: pytest.FixtureRequest) -> Iterator[ClientDriver]:
+    driver = ClientDriver(is_async=request.param == "async")
+    yield driver
+    driver.close()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import trio
 
 from letta_ext import AsyncLetta
 
-from .helpers import CONVERSATION, ONCE, STEP
+from .helpers import CONVERSATION, NO_RETRIES, STEP
 
 LIST: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n[]"
 EVENTS: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: begun\n\n"
@@ -121,8 +121,8 @@ def counting(**replies: bytes) -> Iterator[Counting]:
         loop.close()
 
 
-def async_side(base_url: str, **settings: Any) -> AsyncLetta:
-    return AsyncLetta(base_url=base_url, retry=ONCE, **settings)
+def async_client(base_url: str, **settings: Any) -> AsyncLetta:
+    return AsyncLetta(base_url=base_url, retry=NO_RETRIES, **settings)
 
 
 def run_trio(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -144,7 +144,7 @@ def run_unfinished(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 
 async def cancel_twice(server: Counting, reply: bytes, count: int) -> None:
     """Cancel calls twice or more, after 0 to 30 turns of the event loop each; check that no connection stays open."""
-    async with async_side(server.base_url) as client:
+    async with async_client(server.base_url) as client:
 
         async def call() -> None:
             if reply == EVENTS:

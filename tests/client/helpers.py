@@ -24,8 +24,8 @@ BASE_URL = "http://letta.test"
 KEY = "sk-let-do-not-show-this"
 STEP = "step-123e4567-e89b-42d3-8456-426614174000"
 CONVERSATION = "conv-123e4567-e89b-42d3-8456-426614174000"
-ONCE = RetryPolicy(max_retries=0)
-AT_ONCE = RetryPolicy(max_retries=2, initial_delay=0)
+NO_RETRIES = RetryPolicy(max_retries=0)
+NO_DELAY = RetryPolicy(max_retries=2, initial_delay=0)
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -53,7 +53,7 @@ class Recording:
         lines = self.content.decode().split("\n")
         return [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
 
-    def call(self, side: ClientDriver, client: Any, *, arguments: bool = True) -> Any:
+    def call(self, driver: ClientDriver, client: Any, *, arguments: bool = True) -> Any:
         """Makes the recorded call, by the function that is meant for its endpoint."""
         _, _, kind, *rest = self.path.split("/")
         name = "/".join([self.method, kind, *["{id}" if "-" in part or part == "abc" else part for part in rest]])
@@ -71,7 +71,7 @@ class Recording:
         }
         name = name.replace("/default/", "/{id}/").replace("/nonsense/", "/{id}/")
         ids = [part for part in rest[:1] if part]
-        return side.run(functions[name](*ids, **({**(self.params or {}), **(self.body or {})} if arguments else {})))
+        return driver.run(functions[name](*ids, **({**(self.params or {}), **(self.body or {})} if arguments else {})))
 
 
 def recording(name: str) -> Recording:
@@ -134,30 +134,30 @@ def sse(*data: Any, event: str | None = None) -> bytes:
 
 
 @dataclass
-class Answers:
-    """Answers requests one after the other, and keeps them; the last answer is given again and again."""
+class ResponseQueue:
+    """A handler that returns its responses in order, repeats the last one, and records the requests."""
 
-    answers: Sequence[Callable[[], httpx.Response] | Exception]
+    responses: Sequence[Callable[[], httpx.Response] | Exception]
     requests: list[httpx.Request] = field(default_factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
+        response = self.responses[min(len(self.requests), len(self.responses) - 1)]
         self.requests.append(request)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer()
+        if isinstance(response, Exception):
+            raise response
+        return response()
 
 
-def answers(*given: Callable[[], httpx.Response] | Exception | int) -> Answers:
-    """Answers; a number stands for an answer of that status without a body."""
-    return Answers([_bare(each) if isinstance(each, int) else each for each in given])
+def respond_with(*responses: Callable[[], httpx.Response] | Exception | int) -> ResponseQueue:
+    """Return a handler for these responses; a number is a status without a body."""
+    return ResponseQueue([_empty(each) if isinstance(each, int) else each for each in responses])
 
 
-def _bare(status: int) -> Callable[[], httpx.Response]:
+def _empty(status: int) -> Callable[[], httpx.Response]:
     return lambda: httpx.Response(status)
 
 
-def answer(status: int = 200, **content: Any) -> Callable[[], httpx.Response]:
+def make_response(status: int = 200, **content: Any) -> Callable[[], httpx.Response]:
     return lambda: httpx.Response(status, **content)
 
 
@@ -175,7 +175,7 @@ class ClientDriver:
             transport = httpx.MockTransport(handler)
             http = httpx.AsyncClient(transport=transport) if self.is_async else httpx.Client(transport=transport)
             self._to_close.append(http)
-            settings = {"base_url": BASE_URL, "api_key": KEY, "retry": ONCE, "http_client": http, **settings}
+            settings = {"base_url": BASE_URL, "api_key": KEY, "retry": NO_RETRIES, "http_client": http, **settings}
         made = AsyncLetta(**settings) if self.is_async else Letta(**settings)
         self._to_close.append(made)
         return made
@@ -236,7 +236,7 @@ class Loopback:
     connections: int = 0
 
 
-CUT = b"<cut>"
+DISCONNECT = b"<cut>"
 """At the end of an answer: the connection is closed behind it."""
 
 
@@ -255,8 +255,8 @@ def loopback(*given: bytes) -> Iterator[Loopback]:
                 if not reply:
                     over.wait()
                     return
-                connection.sendall(reply.removesuffix(CUT))
-                if reply.endswith(CUT):
+                connection.sendall(reply.removesuffix(DISCONNECT))
+                if reply.endswith(DISCONNECT):
                     return
 
     def accept() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from letta_api.models import LettaPing
 from letta_ext import Letta, LettaError
 
-from .helpers import BASE_URL, CONVERSATION, STEP, ClientDriver, answers, recording
+from .helpers import BASE_URL, CONVERSATION, STEP, ClientDriver, recording, respond_with
 
 Call = Callable[..., Any]
 
@@ -43,11 +43,11 @@ ALL: dict[str, Callable[[Any], Call]] = {
 }
 
 
-def refused(side: ClientDriver, function: Callable[[Any], Call], *ids: Any, **arguments: Any) -> Exception:
+def refused(driver: ClientDriver, function: Callable[[Any], Call], *ids: Any, **arguments: Any) -> Exception:
     """What a call raises that sends nothing."""
-    handler = answers(200)
+    handler = respond_with(200)
     with pytest.raises((TypeError, ValueError)) as caught:
-        side.run(function(side.client(handler))(*ids, **arguments))
+        driver.run(function(driver.client(handler))(*ids, **arguments))
     assert handler.requests == []
     return caught.value
 
@@ -61,10 +61,10 @@ def create(client: Any) -> Call:
 
 
 @pytest.mark.parametrize("name", WITH_ID)
-def test_ids_are_strings(side: ClientDriver, name: str) -> None:
+def test_ids_are_strings(driver: ClientDriver, name: str) -> None:
     argument = "step_id" if name.startswith("steps") else "conversation_id"
     for bad in (None, 7, True, b"step-1", ["step-1"], object):
-        error = refused(side, WITH_ID[name][1], bad)
+        error = refused(driver, WITH_ID[name][1], bad)
         assert type(error) is TypeError, bad
         assert str(error).startswith(f"{argument} must be a string, not {bad!r}")
 
@@ -93,10 +93,10 @@ ODD = [
 
 
 @pytest.mark.parametrize("name", WITH_ID)
-def test_what_cannot_be_an_id_is_refused(side: ClientDriver, name: str) -> None:
+def test_what_cannot_be_an_id_is_refused(driver: ClientDriver, name: str) -> None:
     argument = "step_id" if name.startswith("steps") else "conversation_id"
     for odd in ODD:
-        error = refused(side, WITH_ID[name][1], odd)
+        error = refused(driver, WITH_ID[name][1], odd)
         assert type(error) is ValueError, odd
         assert str(error).startswith(f"{argument} must be the id of something, such as '")
         assert str(error).endswith(f", not {odd!r}")
@@ -104,18 +104,18 @@ def test_what_cannot_be_an_id_is_refused(side: ClientDriver, name: str) -> None:
 
 @pytest.mark.parametrize("name", WITH_ID)
 @pytest.mark.parametrize("known", ["step-1", "conv-1", "default", "agent-123e4567-e89b-42d3-8456-426614174000", "a_b"])
-def test_an_id_goes_into_the_path_as_it_is(side: ClientDriver, name: str, known: str) -> None:
+def test_an_id_goes_into_the_path_as_it_is(driver: ClientDriver, name: str, known: str) -> None:
     method, function, path = WITH_ID[name]
-    handler = answers(404)
+    handler = respond_with(404)
     with pytest.raises(LettaError):
-        side.run(function(side.client(handler))(known))
+        driver.run(function(driver.client(handler))(known))
     (request,) = handler.requests
     assert (request.method, request.url.path) == (method, path.replace("{}", known))
 
 
 @given(st.text(max_size=30))
 def test_any_id_is_one_segment_or_refused(value: str) -> None:
-    handler = answers(404)
+    handler = respond_with(404)
     http = httpx.Client(transport=httpx.MockTransport(handler))
     with http, Letta(base_url=BASE_URL, http_client=http) as client, pytest.raises((LettaError, ValueError)):
         client.steps.metrics.retrieve(value)
@@ -124,8 +124,8 @@ def test_any_id_is_one_segment_or_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_ID)
-def test_an_id_that_no_address_can_hold_is_refused_in_our_words(side: ClientDriver, name: str) -> None:
-    error = refused(side, WITH_ID[name][1], "x" * 70_000)
+def test_an_id_that_no_address_can_hold_is_refused_in_our_words(driver: ClientDriver, name: str) -> None:
+    error = refused(driver, WITH_ID[name][1], "x" * 70_000)
     assert type(error) is ValueError
     assert len(str(error)) < 200
 
@@ -134,19 +134,19 @@ def test_an_id_that_no_address_can_hold_is_refused_in_our_words(side: ClientDriv
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_unknown_keywords_are_refused_and_the_known_ones_told(side: ClientDriver, name: str) -> None:
+def test_unknown_keywords_are_refused_and_the_known_ones_told(driver: ClientDriver, name: str) -> None:
     ids = [STEP] if name in WITH_ID else []
-    error = refused(side, ALL[name], *ids, colour="red", flavour="sweet")
+    error = refused(driver, ALL[name], *ids, colour="red", flavour="sweet")
     assert type(error) is TypeError
     assert str(error).startswith(f"{name}() has no argument 'colour'; it takes ")
 
 
-def test_the_known_keywords_are_all_told(side: ClientDriver) -> None:
-    error = refused(side, ALL["conversations.messages.compact"], CONVERSATION, mode="all")
+def test_the_known_keywords_are_all_told(driver: ClientDriver) -> None:
+    error = refused(driver, ALL["conversations.messages.compact"], CONVERSATION, mode="all")
     assert str(error) == (
         "conversations.messages.compact() has no argument 'mode'; it takes agent_id, compaction_settings"
     )
-    error = refused(side, ALL["steps.retrieve"], STEP, mode="all")
+    error = refused(driver, ALL["steps.retrieve"], STEP, mode="all")
     assert str(error) == "steps.retrieve() has no argument 'mode'; it takes none besides its ids"
 
 
@@ -336,16 +336,16 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("name", "arguments", "kind", "words"), WRONG, ids=[f"{name} {arguments}"[:70] for name, arguments, *_ in WRONG]
 )
 def test_a_wrong_argument_is_named_and_nothing_sent(
-    side: ClientDriver, name: str, arguments: dict[str, Any], kind: type[Exception], words: str
+    driver: ClientDriver, name: str, arguments: dict[str, Any], kind: type[Exception], words: str
 ) -> None:
-    error = refused(side, ALL[name], *([STEP] if name in WITH_ID else []), **arguments)
+    error = refused(driver, ALL[name], *([STEP] if name in WITH_ID else []), **arguments)
     assert str(error).startswith(words)
     assert type(error) is kind
 
 
-def test_a_model_of_the_wrong_kind_is_refused(side: ClientDriver) -> None:
+def test_a_model_of_the_wrong_kind_is_refused(driver: ClientDriver) -> None:
     ping = LettaPing(id="ping-1", date=datetime.fromisoformat("2026-01-01T00:00:00Z"))
-    error = refused(side, create, CONVERSATION, messages=[ping])
+    error = refused(driver, create, CONVERSATION, messages=[ping])
     assert str(error).startswith("messages[0] must be ")
 
 
@@ -357,7 +357,7 @@ def test_a_model_of_the_wrong_kind_is_refused(side: ClientDriver) -> None:
     )
 )
 def test_no_value_for_messages_makes_anything_but_a_clear_refusal(value: Any) -> None:
-    handler = answers(404)
+    handler = respond_with(404)
     http = httpx.Client(transport=httpx.MockTransport(handler))
     with http, Letta(base_url=BASE_URL, http_client=http) as client:
         try:
@@ -369,8 +369,8 @@ def test_no_value_for_messages_makes_anything_but_a_clear_refusal(value: Any) ->
             assert str(error).startswith(("messages", "conversations.messages.create()"))  # noqa: PT017  (some errors of many, not each of them)
 
 
-def test_fields_that_are_newer_than_this_library_are_let_through(side: ClientDriver) -> None:
-    handler = answers(recording("send_json").response)
+def test_fields_that_are_newer_than_this_library_are_let_through(driver: ClientDriver) -> None:
+    handler = respond_with(recording("send_json").response)
     messages = [{**USER, "mood": "good"}]
-    side.run(create(side.client(handler))(CONVERSATION, messages=messages, streaming=False))
+    driver.run(create(driver.client(handler))(CONVERSATION, messages=messages, streaming=False))
     assert b'"mood":"good"' in handler.requests[0].content

@@ -31,13 +31,13 @@ from letta_ext import (
 from letta_ext._http.errors_from_response import LOST
 
 from .bodies import ENDLESS, OK, encoded, streamed
-from .helpers import AT_ONCE, CONVERSATION, EVENTS, STEP, Body, ClientDriver, answer, answers
+from .helpers import CONVERSATION, EVENTS, NO_DELAY, STEP, Body, ClientDriver, make_response, respond_with
 from .servers import chunk, response, serving
 
 # Statuses are never lost.
 
 
-def hooked(side: ClientDriver, base_url: str, *hooks: Callable[[httpx.Response], Any], **options: Any) -> Any:
+def hooked(driver: ClientDriver, base_url: str, *hooks: Callable[[httpx.Response], Any], **options: Any) -> Any:
     """A client of a server whose httpx client has these hooks."""
 
     def async_hook(hook: Callable[[httpx.Response], Any]) -> Callable[[httpx.Response], Any]:
@@ -49,10 +49,10 @@ def hooked(side: ClientDriver, base_url: str, *hooks: Callable[[httpx.Response],
 
         return call
 
-    kind: Any = httpx.AsyncClient if side.is_async else httpx.Client
-    http = kind(event_hooks={"response": [async_hook(hook) if side.is_async else hook for hook in hooks]}, **options)
-    side._to_close.append(http)
-    return side.client(base_url=base_url, retry=AT_ONCE, http_client=http)
+    kind: Any = httpx.AsyncClient if driver.is_async else httpx.Client
+    http = kind(event_hooks={"response": [async_hook(hook) if driver.is_async else hook for hook in hooks]}, **options)
+    driver._to_close.append(http)
+    return driver.client(base_url=base_url, retry=NO_DELAY, http_client=http)
 
 
 def refuse(status: str, body: Any, **headers: str) -> Callable[[socket.socket, bytes, int], object]:
@@ -72,15 +72,15 @@ def refuse(status: str, body: Any, **headers: str) -> Callable[[socket.socket, b
     ],
 )
 def test_a_hook_that_raises_for_a_status_keeps_it(
-    side: ClientDriver, status: str, cls: type[APIStatusError], requests: int, reads: bool
+    driver: ClientDriver, status: str, cls: type[APIStatusError], requests: int, reads: bool
 ) -> None:
     """httpx documents `raise_for_status` as a hook. It closes the body, unless another hook has read it before."""
     hooks = [httpx.Response.read] * reads + [httpx.Response.raise_for_status]
     body = {"detail": "currently being processed", "run_id": "run-1"}
     with serving(refuse(status, body, location="http://elsewhere.test/", x_request_id="req-1")) as server:
-        client = hooked(side, server.base_url, *hooks)
+        client = hooked(driver, server.base_url, *hooks)
         with pytest.raises(cls) as caught:
-            side.run(client.steps.retrieve(STEP))
+            driver.run(client.steps.retrieve(STEP))
         assert len(server.requests) == requests
     assert caught.value.status_code == int(status[:3])
     assert caught.value.request_id == "req-1"
@@ -89,39 +89,39 @@ def test_a_hook_that_raises_for_a_status_keeps_it(
         assert isinstance(caught.value, ConversationBusyError) == (caught.value.status_code == 409)
 
 
-def test_a_hook_that_raises_for_a_redirect_does_not_keep_it_from_being_followed(side: ClientDriver) -> None:
+def test_a_hook_that_raises_for_a_redirect_does_not_keep_it_from_being_followed(driver: ClientDriver) -> None:
     def handler(connection: socket.socket, request: bytes, _: int) -> None:
         moved = response(b"", "307 Moved", location="/moved")
         connection.sendall(response(OK.content) if b"/moved" in request else moved)
 
     with serving(handler) as server:
-        client = hooked(side, server.base_url, httpx.Response.raise_for_status)
-        assert side.run(client.steps.retrieve(STEP)).id.startswith("step-")
+        client = hooked(driver, server.base_url, httpx.Response.raise_for_status)
+        assert driver.run(client.steps.retrieve(STEP)).id.startswith("step-")
         assert len(server.requests) == 2
 
 
-def test_a_hook_that_raises_for_the_status_of_another_request_is_no_status_of_ours(side: ClientDriver) -> None:
+def test_a_hook_that_raises_for_the_status_of_another_request_is_no_status_of_ours(driver: ClientDriver) -> None:
     def audit(_: httpx.Response) -> None:
         httpx.get(elsewhere.base_url).raise_for_status()
 
     with serving(refuse("404 No", {})) as elsewhere, serving(refuse("200 OK", {})) as server:
-        client = hooked(side, server.base_url, audit)
+        client = hooked(driver, server.base_url, audit)
         with pytest.raises(httpx.HTTPStatusError) as caught:
-            side.run(client.conversations.messages.create(CONVERSATION, input="hi", streaming=False))
+            driver.run(client.conversations.messages.create(CONVERSATION, input="hi", streaming=False))
         assert len(server.requests) == 1
     assert any(LOST in note for note in caught.value.__notes__)
 
 
-def test_a_flow_that_raises_for_a_status_keeps_it(side: ClientDriver) -> None:
+def test_a_flow_that_raises_for_a_status_keeps_it(driver: ClientDriver) -> None:
     class Strict(httpx.Auth):
         def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
             (yield request).raise_for_status()
 
     with serving(refuse("422 No", {"detail": "no"})) as server:
-        client = hooked(side, server.base_url, auth=Strict())
+        client = hooked(driver, server.base_url, auth=Strict())
         for call in (client.steps.retrieve, client.conversations.messages.compact):
             with pytest.raises(UnprocessableEntityError):
-                side.run(call(STEP if call == client.steps.retrieve else CONVERSATION))
+                driver.run(call(STEP if call == client.steps.retrieve else CONVERSATION))
         assert len(server.requests) == 2
 
 
@@ -162,9 +162,9 @@ def garbled(connection: socket.socket, *_: object) -> bool:
 
 
 @pytest.mark.parametrize("how", [cut, dripping, silent, huge, garbled])
-def test_an_error_whose_body_does_not_end_keeps_its_status(side: ClientDriver, how: Callable[..., object]) -> None:
+def test_an_error_whose_body_does_not_end_keeps_its_status(driver: ClientDriver, how: Callable[..., object]) -> None:
     with serving(how) as server:
-        client = side.client(base_url=server.base_url, retry=AT_ONCE)
+        client = driver.client(base_url=server.base_url, retry=NO_DELAY)
         create = client.conversations.messages.create
         calls: list[Callable[[], Any]] = [
             lambda: client.steps.retrieve(STEP, timeout=0.3),
@@ -174,7 +174,7 @@ def test_an_error_whose_body_does_not_end_keeps_its_status(side: ClientDriver, h
         for call in calls:
             began = time.monotonic()
             with pytest.raises(UnprocessableEntityError) as caught:
-                side.run(call())
+                driver.run(call())
             assert time.monotonic() - began < 2
             assert str(caught.value.body).startswith('{"detail": "bad inp')
             assert len(caught.value.body) <= 65_536
@@ -193,15 +193,15 @@ def test_an_error_whose_body_does_not_end_keeps_its_status(side: ClientDriver, h
     ],
 )
 def test_an_error_whose_body_cannot_be_decoded_keeps_its_status(
-    side: ClientDriver, content: bytes, coding: str
+    driver: ClientDriver, content: bytes, coding: str
 ) -> None:
     fields = {"content-encoding": coding}
-    handler = answers(lambda: httpx.Response(404, headers=fields, stream=Body([content])))
+    handler = respond_with(lambda: httpx.Response(404, headers=fields, stream=Body([content])))
     with pytest.raises(NotFoundError):
-        side.run(side.client(handler).steps.retrieve(STEP))
-    success = answers(lambda: httpx.Response(200, headers=fields, stream=Body([content])))
+        driver.run(driver.client(handler).steps.retrieve(STEP))
+    success = respond_with(lambda: httpx.Response(200, headers=fields, stream=Body([content])))
     with pytest.raises((APIConnectionError, APIResponseValidationError)):
-        side.run(side.client(success).steps.retrieve(STEP))
+        driver.run(driver.client(success).steps.retrieve(STEP))
 
 
 # Bounds.
@@ -230,7 +230,7 @@ BOMBS["identity"] = b""
 
 @pytest.mark.parametrize("coding", BOMBS)
 @pytest.mark.parametrize("status", [200, 404, 307])
-def test_a_bomb_is_not_decoded_beyond_the_limits(side: ClientDriver, status: int, coding: str) -> None:
+def test_a_bomb_is_not_decoded_beyond_the_limits(driver: ClientDriver, status: int, coding: str) -> None:
     """200 MB decoded; one chunk, as a server may send it."""
     chunks = [BOMBS[coding]] if coding != "identity" else (bytes(1_048_576) for _ in range(200))
     headers = {"content-encoding": coding, "location": "/moved"}
@@ -242,14 +242,14 @@ def test_a_bomb_is_not_decoded_beyond_the_limits(side: ClientDriver, status: int
         body.chunks = chunks  # type: ignore[assignment]  # as they come
         return httpx.Response(status, headers=headers, stream=body)
 
-    client = side.client(handler)
+    client = driver.client(handler)
     tracemalloc.start()
     try:
         if status == 307:
-            assert side.run(client.steps.retrieve(STEP)).id
+            assert driver.run(client.steps.retrieve(STEP)).id
         else:
             with pytest.raises(ResponseTooLargeError if status == 200 else NotFoundError):
-                side.run(client.steps.retrieve(STEP))
+                driver.run(client.steps.retrieve(STEP))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -257,13 +257,13 @@ def test_a_bomb_is_not_decoded_beyond_the_limits(side: ClientDriver, status: int
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
-def test_a_bomb_in_a_stream_of_events_is_bounded_by_the_size_of_an_event(side: ClientDriver, coding: str) -> None:
+def test_a_bomb_in_a_stream_of_events_is_bounded_by_the_size_of_an_event(driver: ClientDriver, coding: str) -> None:
     headers = {**EVENTS, "content-encoding": coding}
-    handler = answers(lambda: httpx.Response(200, headers=headers, stream=Body([BOMBS[coding]])))
+    handler = respond_with(lambda: httpx.Response(200, headers=headers, stream=Body([BOMBS[coding]])))
     tracemalloc.start()
     try:
-        stream = side.run(side.client(handler).conversations.messages.create(CONVERSATION, input="hi"))
-        _, fault = side.drain(stream)
+        stream = driver.run(driver.client(handler).conversations.messages.create(CONVERSATION, input="hi"))
+        _, fault = driver.drain(stream)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -272,18 +272,20 @@ def test_a_bomb_in_a_stream_of_events_is_bounded_by_the_size_of_an_event(side: C
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
-def test_a_body_that_is_read_in_pieces_comes_in_small_ones(side: ClientDriver, coding: str) -> None:
-    handler = answers(lambda: httpx.Response(200, headers={"content-encoding": coding}, stream=Body([BOMBS[coding]])))
+def test_a_body_that_is_read_in_pieces_comes_in_small_ones(driver: ClientDriver, coding: str) -> None:
+    handler = respond_with(
+        lambda: httpx.Response(200, headers={"content-encoding": coding}, stream=Body([BOMBS[coding]]))
+    )
     sizes: list[int] = []
 
     async def read_async() -> None:
-        async with side.client(handler).steps.with_streaming_response.retrieve(STEP) as raw:
+        async with driver.client(handler).steps.with_streaming_response.retrieve(STEP) as raw:
             sizes.extend([len(piece) async for piece in raw.iter_bytes()])
 
-    if side.is_async:
-        side.run(read_async())
+    if driver.is_async:
+        driver.run(read_async())
     else:
-        with side.client(handler).steps.with_streaming_response.retrieve(STEP) as raw:
+        with driver.client(handler).steps.with_streaming_response.retrieve(STEP) as raw:
             sizes.extend(len(piece) for piece in raw.iter_bytes())
     assert sum(sizes) == 200 * 1_048_576
     assert max(sizes) <= 20_000_000
@@ -299,24 +301,24 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_response_that_is_too_large_is_an_error_that_says_so(side: ClientDriver, call: str) -> None:
-    handler = answers(lambda: streamed(b"[" + b" " * 1000 + b"]", x_request_id="req-1"))
-    client = side.client(handler, retry=AT_ONCE, response_limits=ResponseLimits(max_bytes=1001))
+def test_a_response_that_is_too_large_is_an_error_that_says_so(driver: ClientDriver, call: str) -> None:
+    handler = respond_with(lambda: streamed(b"[" + b" " * 1000 + b"]", x_request_id="req-1"))
+    client = driver.client(handler, retry=NO_DELAY, response_limits=ResponseLimits(max_bytes=1001))
     with pytest.raises(ResponseTooLargeError) as caught:
-        side.run(CALLS[call](client))
+        driver.run(CALLS[call](client))
     assert len(handler.requests) == 1
     assert caught.value.status_code == 200
     assert caught.value.request_id == "req-1"
     assert "larger than 1001 bytes; the server has processed the request. Raise response_limits" in str(caught.value)
-    side.run(client.get("/v1/x", response_limits=ResponseLimits(max_bytes=1002)))
+    driver.run(client.get("/v1/x", response_limits=ResponseLimits(max_bytes=1002)))
     changed = client.with_options(response_limits=ResponseLimits(max_bytes=1002))
-    assert side.run(changed.get("/v1/x")) == []
+    assert driver.run(changed.get("/v1/x")) == []
 
 
-def test_a_body_that_was_left_unread_is_bounded_when_it_is_read(side: ClientDriver) -> None:
-    handler = answers(lambda: streamed(b"[" + b" " * 1000 + b"]"))
+def test_a_body_that_was_left_unread_is_bounded_when_it_is_read(driver: ClientDriver) -> None:
+    handler = respond_with(lambda: streamed(b"[" + b" " * 1000 + b"]"))
     limits = ResponseLimits(max_bytes=1001)
-    client = side.client(handler, response_limits=limits)
+    client = driver.client(handler, response_limits=limits)
 
     async def parse_async() -> Any:
         async with client.steps.with_streaming_response.retrieve(STEP) as raw:
@@ -327,50 +329,50 @@ def test_a_body_that_was_left_unread_is_bounded_when_it_is_read(side: ClientDriv
             return raw.parse()
 
     with pytest.raises(ResponseTooLargeError):
-        side.run(parse_async() if side.is_async else parse())
+        driver.run(parse_async() if driver.is_async else parse())
 
 
-def test_an_error_body_has_a_bound_of_its_own(side: ClientDriver) -> None:
-    handler = answers(lambda: streamed(b"x" * 70_000, status=404))
-    client = side.client(handler)
+def test_an_error_body_has_a_bound_of_its_own(driver: ClientDriver) -> None:
+    handler = respond_with(lambda: streamed(b"x" * 70_000, status=404))
+    client = driver.client(handler)
     for limits, size in ((ResponseLimits(), 65_536), (ResponseLimits(max_error_bytes=10), 10)):
         with pytest.raises(NotFoundError) as caught:
-            side.run(client.steps.retrieve(STEP, response_limits=limits))
+            driver.run(client.steps.retrieve(STEP, response_limits=limits))
         assert caught.value.body == "x" * size
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("timeout", [60, None])
-def test_a_body_that_drips_ends_with_its_deadline(side: ClientDriver, call: str, timeout: float | None) -> None:
+def test_a_body_that_drips_ends_with_its_deadline(driver: ClientDriver, call: str, timeout: float | None) -> None:
     def dripping(connection: socket.socket, *_: object) -> bool:
         connection.sendall(b"HTTP/1.1 200 OK\r\n" + ENDLESS)
         return drip(connection)
 
     with serving(dripping) as server:
         limits = ResponseLimits(total=0.2)
-        client = side.client(base_url=server.base_url, retry=AT_ONCE, response_limits=limits, timeout=timeout)
+        client = driver.client(base_url=server.base_url, retry=NO_DELAY, response_limits=limits, timeout=timeout)
         began = time.monotonic()
         with pytest.raises(APITimeoutError, match=r"did not end within 0.2 s; the server has processed the request"):
-            side.run(CALLS[call](client))
+            driver.run(CALLS[call](client))
         assert 0.2 <= time.monotonic() - began < 2
         assert len(server.requests) == 1
 
 
-def test_a_body_that_falls_silent_ends_with_its_deadline_too(side: ClientDriver) -> None:
+def test_a_body_that_falls_silent_ends_with_its_deadline_too(driver: ClientDriver) -> None:
     def silent(connection: socket.socket, *_: object) -> bool:
         connection.sendall(b"HTTP/1.1 200 OK\r\n" + ENDLESS + chunk(b" "))
         time.sleep(3)
         return False
 
     with serving(silent) as server:
-        client = side.client(base_url=server.base_url, retry=AT_ONCE, response_limits=ResponseLimits(total=0.2))
+        client = driver.client(base_url=server.base_url, retry=NO_DELAY, response_limits=ResponseLimits(total=0.2))
         began = time.monotonic()
         with pytest.raises(APITimeoutError, match="did not end"):
-            side.run(client.steps.retrieve(STEP))
+            driver.run(client.steps.retrieve(STEP))
         assert time.monotonic() - began < 2
 
 
-def test_a_deadline_does_not_shorten_the_wait_for_a_response_nor_that_of_another_attempt(side: ClientDriver) -> None:
+def test_a_deadline_does_not_shorten_the_wait_for_a_response_nor_that_of_another_attempt(driver: ClientDriver) -> None:
     def slow(connection: socket.socket, _: bytes, number: int) -> object:
         if number == 1:
             connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
@@ -380,12 +382,12 @@ def test_a_deadline_does_not_shorten_the_wait_for_a_response_nor_that_of_another
         return True
 
     with serving(slow) as server:
-        client = side.client(base_url=server.base_url, retry=AT_ONCE, response_limits=ResponseLimits(total=0.1))
-        assert side.run(client.steps.retrieve(STEP)).id.startswith("step-")
+        client = driver.client(base_url=server.base_url, retry=NO_DELAY, response_limits=ResponseLimits(total=0.1))
+        assert driver.run(client.steps.retrieve(STEP)).id.startswith("step-")
         assert len(server.requests) == 2
 
 
-def test_a_stream_of_events_has_no_such_deadline(side: ClientDriver) -> None:
+def test_a_stream_of_events_has_no_such_deadline(driver: ClientDriver) -> None:
     def slow(connection: socket.socket, *_: object) -> bool:
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         drip(connection, b": on its way\n\n", seconds=0.3)
@@ -393,11 +395,11 @@ def test_a_stream_of_events_has_no_such_deadline(side: ClientDriver) -> None:
         return False
 
     with serving(slow) as server:
-        client = side.client(base_url=server.base_url, response_limits=ResponseLimits(total=0.1, max_bytes=1))
-        assert side.items(side.run(client.conversations.messages.create(CONVERSATION, input="hi"))) == []
+        client = driver.client(base_url=server.base_url, response_limits=ResponseLimits(total=0.1, max_bytes=1))
+        assert driver.items(driver.run(client.conversations.messages.create(CONVERSATION, input="hi"))) == []
 
 
-def test_the_body_of_a_redirect_does_not_hold_it_up(side: ClientDriver) -> None:
+def test_the_body_of_a_redirect_does_not_hold_it_up(driver: ClientDriver) -> None:
     def handler(connection: socket.socket, request: bytes, _: int) -> object:
         if b"/moved" in request:
             connection.sendall(response(OK.content))
@@ -406,25 +408,25 @@ def test_the_body_of_a_redirect_does_not_hold_it_up(side: ClientDriver) -> None:
         return drip(connection)
 
     with serving(handler) as server:
-        client = side.client(base_url=server.base_url, response_limits=ResponseLimits(total=0.2))
+        client = driver.client(base_url=server.base_url, response_limits=ResponseLimits(total=0.2))
         began = time.monotonic()
-        assert side.run(client.steps.retrieve(STEP)).id.startswith("step-")
+        assert driver.run(client.steps.retrieve(STEP)).id.startswith("step-")
         assert time.monotonic() - began < 2
 
 
-def test_a_connection_is_used_again_behind_redirects_and_errors(side: ClientDriver) -> None:
+def test_a_connection_is_used_again_behind_redirects_and_errors(driver: ClientDriver) -> None:
     replies = [response(b"x" * 100, "307 Moved", location="/moved"), response(b"{}", "503 Later"), response(OK.content)]
     with serving(lambda connection, _, number: connection.sendall(replies[number - 1])) as server:
-        client = side.client(base_url=server.base_url, retry=AT_ONCE)
-        side.run(client.steps.retrieve(STEP))
+        client = driver.client(base_url=server.base_url, retry=NO_DELAY)
+        driver.run(client.steps.retrieve(STEP))
         assert (len(server.requests), len(server.connections)) == (3, 1)
 
 
 @pytest.mark.parametrize("location", ["http://[bad", "http://a..b/", "/\x7f", "http://letta.test:99999/"])
-def test_a_redirect_to_no_address_is_an_error_of_ours(side: ClientDriver, location: str) -> None:
-    handler = answers(answer(307, headers=[(b"location", location.encode())]))
+def test_a_redirect_to_no_address_is_an_error_of_ours(driver: ClientDriver, location: str) -> None:
+    handler = respond_with(make_response(307, headers=[(b"location", location.encode())]))
     with pytest.raises(APIError):
-        side.run(side.client(handler).steps.retrieve(STEP))
+        driver.run(driver.client(handler).steps.retrieve(STEP))
 
 
 @pytest.mark.parametrize(
@@ -441,11 +443,11 @@ def test_impossible_limits_are_refused(setting: dict[str, Any], message: str) ->
         ResponseLimits(**setting)
 
 
-def test_limits_of_another_type_are_refused(side: ClientDriver) -> None:
-    sent: Sequence[Any] = answers(200).requests
+def test_limits_of_another_type_are_refused(driver: ClientDriver) -> None:
+    sent: Sequence[Any] = respond_with(200).requests
     calls: tuple[Callable[[], Any], ...] = (
-        lambda: side.client(response_limits=7),
-        lambda: side.run(side.client(answers(200)).steps.retrieve(STEP, response_limits=7)),
+        lambda: driver.client(response_limits=7),
+        lambda: driver.run(driver.client(respond_with(200)).steps.retrieve(STEP, response_limits=7)),
     )
     for make in calls:
         with pytest.raises(TypeError, match="response_limits must be a ResponseLimits, not int"):

@@ -14,7 +14,7 @@ from letta_ext import BusyPolicy, Hooks, InternalServerError, ResponseLimits, Re
 from letta_ext._settings_checks import MAX_WAIT
 from letta_ext.retry import Attempt
 
-from .helpers import CONVERSATION, STEP, ClientDriver, answer, answers, loopback, recording
+from .helpers import CONVERSATION, STEP, ClientDriver, loopback, make_response, recording, respond_with
 
 SETTINGS: dict[type, dict[str, str]] = {
     RetryPolicy: {
@@ -60,18 +60,18 @@ def test_an_impossible_setting_is_refused_by_name(cls: type, name: str, value: A
 
 
 @pytest.mark.parametrize("seconds", [inf, 1e308, 1e12])
-def test_a_bound_without_end_bounds_nothing(side: ClientDriver, seconds: float) -> None:
+def test_a_bound_without_end_bounds_nothing(driver: ClientDriver, seconds: float) -> None:
     """Without a timeout too: the system cannot wait for so long, and the message was sent already."""
     body = recording("send_tokens_stream")
     stream = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n" % len(body.content)
     limits = StreamLimits(idle=seconds, total=seconds)
     with loopback(stream + body.content) as server:
-        client = side.client(base_url=server.base_url, timeout=None, stream_limits=limits)
-        found = side.items(side.run(client.conversations.messages.create(CONVERSATION, input="hi")))
+        client = driver.client(base_url=server.base_url, timeout=None, stream_limits=limits)
+        found = driver.items(driver.run(client.conversations.messages.create(CONVERSATION, input="hi")))
     assert len(found) == len(body.events())
     with loopback(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]") as server:
-        client = side.client(base_url=server.base_url, timeout=None, response_limits=ResponseLimits(total=seconds))
-        assert side.run(client.get("/v1/agents/")) == []
+        client = driver.client(base_url=server.base_url, timeout=None, response_limits=ResponseLimits(total=seconds))
+        assert driver.run(client.get("/v1/agents/")) == []
 
 
 @given(
@@ -94,15 +94,15 @@ def test_no_delay_stays_none_however_often_it_is_repeated() -> None:
     assert RetryPolicy(3000, initial_delay=0).delay(Attempt(2000, 0, status=503), "always") == 0
 
 
-def test_a_wait_that_no_system_can_wait_is_not_begun(side: ClientDriver) -> None:
+def test_a_wait_that_no_system_can_wait_is_not_begun(driver: ClientDriver) -> None:
     patient = RetryPolicy(max_delay=inf, deadline=inf)
-    handler = answers(answer(503, headers={"retry-after": "1e300"}))
+    handler = respond_with(make_response(503, headers={"retry-after": "1e300"}))
     with pytest.raises(InternalServerError):
-        side.run(side.client(handler, retry=patient).steps.retrieve(STEP))
+        driver.run(driver.client(handler, retry=patient).steps.retrieve(STEP))
     assert len(handler.requests) == 1
 
 
-def test_a_run_is_waited_for_however_often_it_was_asked_for(side: ClientDriver) -> None:
+def test_a_run_is_waited_for_however_often_it_was_asked_for(driver: ClientDriver) -> None:
     """The growth of the pauses has a bound: without one, it left the range of floats after two hours."""
     looks = iter(["running"] * 1800 + ["completed"])
     statuses: list[str] = []
@@ -115,5 +115,5 @@ def test_a_run_is_waited_for_however_often_it_was_asked_for(side: ClientDriver) 
 
     busy = {"detail": "currently being processed", "run_id": "run-1"}
     policy = BusyPolicy(initial_delay=1e-300, max_delay=0)
-    create = side.client(handler).conversations.messages.create
-    assert side.run(create(CONVERSATION, input="hi", streaming=False, when_busy=policy)).messages
+    create = driver.client(handler).conversations.messages.create
+    assert driver.run(create(CONVERSATION, input="hi", streaming=False, when_busy=policy)).messages

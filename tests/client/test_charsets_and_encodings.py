@@ -22,7 +22,7 @@ from letta_ext import (
 from letta_ext._http.charsets import Lines
 
 from .bodies import encoded, streamed
-from .helpers import STEP, Body, ClientDriver, answers
+from .helpers import STEP, Body, ClientDriver, respond_with
 
 NO_TEXT: Final = ["hex", "zlib", "rot13", "undefined", "punycode", "unicode_escape", "idna", "base64", "bz2"]
 
@@ -48,7 +48,7 @@ BODIES: Final = [b"caf\xe9 \xff\xfe\x00{", b"48656c6c6f", b"x\x9c\x00", b"xn--80
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_an_error_whose_charset_is_any_codec_keeps_its_status(side: ClientDriver, body: bytes) -> None:
+def test_an_error_whose_charset_is_any_codec_keeps_its_status(driver: ClientDriver, body: bytes) -> None:
     """Python knows codecs that are no charsets: they decode to bytes, cannot decode, or are escapes."""
     names = iter([*CODECS, *ODD])
 
@@ -56,10 +56,10 @@ def test_an_error_whose_charset_is_any_codec_keeps_its_status(side: ClientDriver
         content_type = b"text/plain; charset=" + next(names).encode()
         return httpx.Response(404, headers=[(b"content-type", content_type)], stream=Body([body]))
 
-    client = side.client(handler)
+    client = driver.client(handler)
     for _ in range(len(CODECS) + len(ODD)):
         with pytest.raises(NotFoundError) as caught:
-            side.run(client.steps.retrieve(STEP))
+            driver.run(client.steps.retrieve(STEP))
         assert isinstance(caught.value.body, str)
 
 
@@ -75,15 +75,15 @@ def test_an_error_whose_charset_is_any_codec_keeps_its_status(side: ClientDriver
     ],
 )
 def test_a_text_is_read_as_its_charset_says_if_that_is_one(
-    side: ClientDriver, charset: str, content: bytes, text: str
+    driver: ClientDriver, charset: str, content: bytes, text: str
 ) -> None:
     headers = {"content-type": f"text/plain; charset={charset}"}
-    handler = answers(lambda: httpx.Response(400, headers=headers, stream=Body([content])))
+    handler = respond_with(lambda: httpx.Response(400, headers=headers, stream=Body([content])))
     with pytest.raises(APIStatusError) as caught:
-        side.run(side.client(handler).steps.retrieve(STEP))
+        driver.run(driver.client(handler).steps.retrieve(STEP))
     assert caught.value.body == text
-    raw = answers(lambda: httpx.Response(200, headers=headers, stream=Body([content])))
-    assert side.run(side.client(raw).steps.with_raw_response.retrieve(STEP)).text == text
+    raw = respond_with(lambda: httpx.Response(200, headers=headers, stream=Body([content])))
+    assert driver.run(driver.client(raw).steps.with_raw_response.retrieve(STEP)).text == text
 
 
 @pytest.mark.parametrize("body", BODIES)
@@ -120,24 +120,24 @@ def test_any_encodings_in_any_chunks_are_undone(text: str, layers: list[str], si
     value = {"text": text}
     content = json.dumps(value).encode()
     for is_async in (False, True):
-        side = ClientDriver(is_async=is_async)
+        driver = ClientDriver(is_async=is_async)
         try:
-            client = side.client(lambda _: streamed(content, *layers, size=size))
-            assert side.run(client.get("/v1/x")) == value
+            client = driver.client(lambda _: streamed(content, *layers, size=size))
+            assert driver.run(client.get("/v1/x")) == value
             exact = ResponseLimits(max_bytes=max(len(content), *(len(encoded(content, *layers[:n])) for n in range(5))))
-            assert side.run(client.get("/v1/x", response_limits=exact)) == value
+            assert driver.run(client.get("/v1/x", response_limits=exact)) == value
             with pytest.raises(ResponseTooLargeError):
-                side.run(client.get("/v1/x", response_limits=ResponseLimits(max_bytes=len(content) - 1)))
+                driver.run(client.get("/v1/x", response_limits=ResponseLimits(max_bytes=len(content) - 1)))
         finally:
-            side.close()
+            driver.close()
 
 
-def test_a_second_frame_of_zstd_is_read_too(side: ClientDriver) -> None:
+def test_a_second_frame_of_zstd_is_read_too(driver: ClientDriver) -> None:
     content = encoded(b'{"a": ', "zstd") + encoded(b"7}", "zstd")
-    handler = answers(lambda: httpx.Response(200, headers={"content-encoding": "zstd"}, stream=Body([content])))
-    assert side.run(side.client(handler).get("/v1/x")) == {"a": 7}
+    handler = respond_with(lambda: httpx.Response(200, headers={"content-encoding": "zstd"}, stream=Body([content])))
+    assert driver.run(driver.client(handler).get("/v1/x")) == {"a": 7}
 
 
-def test_an_unknown_encoding_is_left_as_it_is(side: ClientDriver) -> None:
-    handler = answers(lambda: httpx.Response(200, headers={"content-encoding": "x-none"}, stream=Body([b"7"])))
-    assert side.run(side.client(handler).get("/v1/x")) == 7
+def test_an_unknown_encoding_is_left_as_it_is(driver: ClientDriver) -> None:
+    handler = respond_with(lambda: httpx.Response(200, headers={"content-encoding": "x-none"}, stream=Body([b"7"])))
+    assert driver.run(driver.client(handler).get("/v1/x")) == 7

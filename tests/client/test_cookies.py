@@ -37,34 +37,34 @@ class Setting:
         return httpx.Response(200, json=[], headers=headers)
 
 
-def passed(side: ClientDriver, setting: Callable[[httpx.Request], httpx.Response], **settings: Any) -> Any:
-    kind: Any = httpx.AsyncClient if side.is_async else httpx.Client
+def passed(driver: ClientDriver, setting: Callable[[httpx.Request], httpx.Response], **settings: Any) -> Any:
+    kind: Any = httpx.AsyncClient if driver.is_async else httpx.Client
     return kind(transport=httpx.MockTransport(setting), **settings)
 
 
-def client_with(side: ClientDriver, http: Any, **settings: Any) -> Any:
-    kind: Any = AsyncLetta if side.is_async else Letta
+def client_with(driver: ClientDriver, http: Any, **settings: Any) -> Any:
+    kind: Any = AsyncLetta if driver.is_async else Letta
     return kind(base_url="http://letta.test", http_client=http, **settings)
 
 
-def client_of(side: ClientDriver, monkeypatch: pytest.MonkeyPatch, setting: Setting, **settings: Any) -> Any:
+def client_of(driver: ClientDriver, monkeypatch: pytest.MonkeyPatch, setting: Setting, **settings: Any) -> Any:
     """A client that sends with an httpx client of its own."""
 
     def make(kind: Any, *_: object, **arguments: Any) -> Any:
         return kind(transport=httpx.MockTransport(setting), cookies=arguments["cookies"])
 
     monkeypatch.setattr(default_client, "make_http", make)
-    return client_with(side, None, **settings)
+    return client_with(driver, None, **settings)
 
 
-def test_no_cookies_are_kept_by_default(side: ClientDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_cookies_are_kept_by_default(driver: ClientDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cookies of responses are not sent, whatever the key; a `Cookie` header of the caller's is."""
     setting = Setting()
-    client = client_of(side, monkeypatch, setting, api_key="a")
+    client = client_of(driver, monkeypatch, setting, api_key="a")
     for _ in range(3):
-        side.run(client.steps.list())
-    side.run(client.with_options(api_key="b").steps.list())
-    side.run(client.steps.list(extra_headers={"cookie": "mine=1"}))
+        driver.run(client.steps.list())
+    driver.run(client.with_options(api_key="b").steps.list())
+    driver.run(client.steps.list(extra_headers={"cookie": "mine=1"}))
     assert setting.seen == [*[("a", "")] * 3, ("b", ""), ("a", "mine=1")]
 
 
@@ -78,26 +78,26 @@ CASES = [
 
 @pytest.mark.parametrize(("kind", "way"), CASES)
 def test_cookies_of_one_key_are_not_sent_with_another(
-    side: ClientDriver, kind: str, way: int, monkeypatch: pytest.MonkeyPatch
+    driver: ClientDriver, kind: str, way: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """30 calls with either key in any order: each sends the cookies that its own key got, and those of the caller."""
     setting = Setting()
     given = {"given": "1"} if kind == "passed with cookies" else {}
-    http = None if kind == "own" else passed(side, setting, cookies=given)
+    http = None if kind == "own" else passed(driver, setting, cookies=given)
     if http is None:
-        one = client_of(side, monkeypatch, setting, api_key="a", cookies=True)
+        one = client_of(driver, monkeypatch, setting, api_key="a", cookies=True)
     else:
-        one = client_with(side, http, api_key="a")
+        one = client_with(driver, http, api_key="a")
     how, settings = SETTINGS[way]
     other = one.with_options(**settings) if how == "with_options" else one
     if how == "client":
-        other = client_with(side, http, **settings)
+        other = client_with(driver, http, **settings)
     chance = random.Random(way)
     for _ in range(30):
         if chance.random() < 0.5:
-            side.run(one.steps.list())
+            driver.run(one.steps.list())
         else:
-            side.run(other.steps.list(**(settings if how == "call" else {})))
+            driver.run(other.steps.list(**(settings if how == "call" else {})))
     known: dict[str, set[str]] = {"a": set(given), "b": set(given)}
     for count, (key, sent) in enumerate(setting.seen, 1):
         names = {part.partition("=")[0] for part in sent.split("; ") if part}
@@ -107,8 +107,8 @@ def test_cookies_of_one_key_are_not_sent_with_another(
     assert {key for key, _ in setting.seen} == {"a", "b"}
 
 
-def test_cookies_must_be_a_bool(side: ClientDriver) -> None:
+def test_cookies_must_be_a_bool(driver: ClientDriver) -> None:
     """Anything else is refused."""
-    kind: Any = AsyncLetta if side.is_async else Letta
+    kind: Any = AsyncLetta if driver.is_async else Letta
     with pytest.raises(TypeError, match="cookies must be a bool"):
         kind(cookies={"a": "b"})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from letta_ext import Letta
 
-from .helpers import BASE_URL, CONVERSATION, KEY, ClientDriver, answers
+from .helpers import BASE_URL, CONVERSATION, KEY, ClientDriver, respond_with
 
 SURROGATE = "\ud83d"
 
@@ -87,10 +87,10 @@ PLACES: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
 }
 
 
-def refused(side: ClientDriver, call: Callable[[Any], Any]) -> Exception:
-    handler = answers(200)
+def refused(driver: ClientDriver, call: Callable[[Any], Any]) -> Exception:
+    handler = respond_with(200)
     with pytest.raises((TypeError, ValueError)) as caught:
-        side.run(call(side.client(handler)))
+        driver.run(call(driver.client(handler)))
     assert handler.requests == []
     assert type(caught.value) in (TypeError, ValueError), "a subclass takes other arguments"
     assert str(caught.value).isprintable()
@@ -106,21 +106,21 @@ def giving(
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("bad", BAD)
-def test_what_has_no_form_in_json_is_refused_by_name(side: ClientDriver, bad: str, place: str) -> None:
+def test_what_has_no_form_in_json_is_refused_by_name(driver: ClientDriver, bad: str, place: str) -> None:
     make, kind, words = BAD[bad]
     name, call = PLACES[place]
     for wrap in WRAPPED:
-        error = refused(side, giving(call, wrap, make))
+        error = refused(driver, giving(call, wrap, make))
         assert type(error) is kind
         assert words in str(error)
         assert str(error).removeprefix("a key of ").startswith(name)
 
 
-def test_what_is_deep_but_not_too_deep_is_sent(side: ClientDriver) -> None:
-    handler = answers(200)
-    side.run(side.client(handler).post("/v1/agents/", body=deep(200)))
+def test_what_is_deep_but_not_too_deep_is_sent(driver: ClientDriver) -> None:
+    handler = respond_with(200)
+    driver.run(driver.client(handler).post("/v1/agents/", body=deep(200)))
     shared = [1]
-    side.run(side.client(handler).post("/v1/agents/", body=[shared, shared, {"x": shared}]))
+    driver.run(driver.client(handler).post("/v1/agents/", body=[shared, shared, {"x": shared}]))
     assert len(handler.requests) == 2
 
 
@@ -135,17 +135,17 @@ JSON = st.recursive(
 @settings(max_examples=300, deadline=None)
 def test_any_value_is_sent_or_refused_by_name(value: Any, place: str) -> None:
     name, call = PLACES[place]
-    handler = answers(404)
-    side = ClientDriver(is_async=False)
+    handler = respond_with(404)
+    driver = ClientDriver(is_async=False)
     try:
-        call(side.client(handler), value)
+        call(driver.client(handler), value)
     except (TypeError, ValueError) as error:
         assert handler.requests == []
         assert str(error).removeprefix("a key of ").startswith(name)  # noqa: PT017  # not every value is refused
     except Exception:  # noqa: BLE001  # the 404
         assert len(handler.requests) == 1
     finally:
-        side.close()
+        driver.close()
 
 
 # Queries.
@@ -175,25 +175,25 @@ QUERIES: dict[str, tuple[Callable[[Any], Any], str]] = {
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_a_query_that_no_address_can_hold_is_refused_by_name(side: ClientDriver, query: str) -> None:
+def test_a_query_that_no_address_can_hold_is_refused_by_name(driver: ClientDriver, query: str) -> None:
     call, words = QUERIES[query]
-    assert words in str(refused(side, call))
+    assert words in str(refused(driver, call))
 
 
 @given(st.integers(60_000, 70_000))
 @settings(max_examples=40, deadline=None)
 def test_a_query_of_any_length_is_sent_or_refused(length: int) -> None:
-    handler = answers(404)
-    side = ClientDriver(is_async=False)
+    handler = respond_with(404)
+    driver = ClientDriver(is_async=False)
     try:
-        side.client(handler).steps.list(model="x" * length)
+        driver.client(handler).steps.list(model="x" * length)
     except ValueError as error:
         assert handler.requests == []
         assert "model must be shorter" in str(error)  # noqa: PT017  # not every length is refused
     except Exception:  # noqa: BLE001  # the 404
         assert len(handler.requests) == 1
     finally:
-        side.close()
+        driver.close()
 
 
 def test_a_default_query_is_checked_where_it_is_given() -> None:

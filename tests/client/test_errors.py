@@ -39,17 +39,17 @@ from letta_ext.types import stream_event_from_dict
 from .helpers import (
     BASE_URL,
     CONVERSATION,
-    CUT,
+    DISCONNECT,
     KEY,
     STEP,
     ClientDriver,
     Recording,
-    answer,
-    answers,
     event_stream,
     loopback,
+    make_response,
     recording,
     recordings,
+    respond_with,
 )
 
 # The class, the server's own name for the error, the run, and how the detail begins.
@@ -75,10 +75,10 @@ FALLBACK_ERRORS: dict[str, tuple[type[APIStatusError], str | None, str | None, s
 }
 
 
-def refusal(side: ClientDriver, recorded: Recording) -> APIStatusError:
+def refusal(driver: ClientDriver, recorded: Recording) -> APIStatusError:
     # Arguments that the library refuses by itself would not get as far as the recorded answer.
     with pytest.raises(APIStatusError) as caught:
-        recorded.call(side, side.client(lambda _: recorded.response()), arguments=False)
+        recorded.call(driver, driver.client(lambda _: recorded.response()), arguments=False)
     return caught.value
 
 
@@ -87,10 +87,10 @@ def test_every_recorded_refusal_is_here() -> None:
 
 
 @pytest.mark.parametrize("name", FALLBACK_ERRORS)
-def test_a_recorded_refusal_says_all_that_the_server_said(side: ClientDriver, name: str) -> None:
+def test_a_recorded_refusal_says_all_that_the_server_said(driver: ClientDriver, name: str) -> None:
     recorded = recording(name)
     cls, error_type, run_id, detail = FALLBACK_ERRORS[name]
-    error = refusal(side, recorded)
+    error = refusal(driver, recorded)
     assert type(error) is cls
     assert error.status_code == recorded.status
     assert error.body == json.loads(recorded.content)
@@ -102,9 +102,9 @@ def test_a_recorded_refusal_says_all_that_the_server_said(side: ClientDriver, na
 
 
 @pytest.mark.parametrize("name", FALLBACK_ERRORS)
-def test_a_refusal_is_one_line_with_place_and_remedy(side: ClientDriver, name: str) -> None:
+def test_a_refusal_is_one_line_with_place_and_remedy(driver: ClientDriver, name: str) -> None:
     recorded = recording(name)
-    error = refusal(side, recorded)
+    error = refusal(driver, recorded)
     text = str(error)
     assert text == error.message
     assert len(text.splitlines()) == 1
@@ -163,11 +163,11 @@ BODIES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize(("status", "cls"), STATUSES)
-def test_any_answer_has_its_class_and_one_line(side: ClientDriver, status: int, cls: type[APIStatusError]) -> None:
-    client = side.client(answers(*[answer(status, **body) for body in BODIES]))
+def test_any_answer_has_its_class_and_one_line(driver: ClientDriver, status: int, cls: type[APIStatusError]) -> None:
+    client = driver.client(respond_with(*[make_response(status, **body) for body in BODIES]))
     for body in BODIES:
         with pytest.raises(APIStatusError) as caught:
-            side.run(client.steps.retrieve(STEP))
+            driver.run(client.steps.retrieve(STEP))
         error = caught.value
         assert type(error) is cls, body
         assert error.status_code == status
@@ -176,29 +176,29 @@ def test_any_answer_has_its_class_and_one_line(side: ClientDriver, status: int, 
 
 
 @pytest.mark.parametrize("status", sorted({status for status, _ in STATUSES} | {307}))
-def test_every_refusal_says_what_to_do(side: ClientDriver, status: int) -> None:
+def test_every_refusal_says_what_to_do(driver: ClientDriver, status: int) -> None:
     with pytest.raises(APIStatusError) as caught:
-        side.run(side.client(answers(answer(status, json={"detail": "So it is"}))).steps.retrieve(STEP))
+        driver.run(driver.client(respond_with(make_response(status, json={"detail": "So it is"}))).steps.retrieve(STEP))
     assert str(caught.value).partition("So it is")[2].strip()
 
 
-def test_the_three_forms_of_a_pending_approval(side: ClientDriver) -> None:
+def test_the_three_forms_of_a_pending_approval(driver: ClientDriver) -> None:
     detail = {"code": "PENDING_APPROVAL", "message": "Answer first.", "pending_request_id": "message-7"}
     with pytest.raises(PendingApprovalError) as caught:
-        side.run(side.client(answers(answer(409, json={"detail": detail}))).steps.retrieve(STEP))
+        driver.run(driver.client(respond_with(make_response(409, json={"detail": detail}))).steps.retrieve(STEP))
     error = caught.value
     assert (error.pending_request_id, error.error_type, error.detail) == (
         "message-7",
         "PENDING_APPROVAL",
         "Answer first.",
     )
-    assert refusal(side, recording("send_while_pending_409")).status_code == 409  # the second; streams test the third
+    assert refusal(driver, recording("send_while_pending_409")).status_code == 409  # the second; streams test the third
 
 
-def test_the_servers_ids_of_a_request_are_kept(side: ClientDriver) -> None:
+def test_the_servers_ids_of_a_request_are_kept(driver: ClientDriver) -> None:
     for content in ({"headers": {"X-Request-Id": "req-1"}}, {"json": {"detail": "x", "trace_id": "req-1"}}):
         with pytest.raises(NotFoundError) as caught:
-            side.run(side.client(answers(answer(404, **content))).steps.retrieve(STEP))
+            driver.run(driver.client(respond_with(make_response(404, **content))).steps.retrieve(STEP))
         assert caught.value.request_id == "req-1"
 
 
@@ -219,10 +219,12 @@ def test_the_servers_ids_of_a_request_are_kept(side: ClientDriver) -> None:
         pytest.param({"content": b"[" * 200_000}, "", id="deep"),
     ],
 )
-def test_an_answer_of_the_wrong_shape_names_the_place(side: ClientDriver, content: dict[str, Any], detail: str) -> None:
-    handler = answers(answer(200, **content))
+def test_an_answer_of_the_wrong_shape_names_the_place(
+    driver: ClientDriver, content: dict[str, Any], detail: str
+) -> None:
+    handler = respond_with(make_response(200, **content))
     with pytest.raises(APIResponseValidationError) as caught:
-        side.run(side.client(handler).steps.retrieve(STEP))
+        driver.run(driver.client(handler).steps.retrieve(STEP))
     error = caught.value
     assert error.status_code == 200
     assert error.detail is not None
@@ -232,18 +234,18 @@ def test_an_answer_of_the_wrong_shape_names_the_place(side: ClientDriver, conten
     assert len(handler.requests) == 1
 
 
-def test_a_list_names_the_item(side: ClientDriver) -> None:
-    client = side.client(answers(answer(200, json=[{"id": "step-1"}, {}])))
+def test_a_list_names_the_item(driver: ClientDriver) -> None:
+    client = driver.client(respond_with(make_response(200, json=[{"id": "step-1"}, {}])))
     with pytest.raises(APIResponseValidationError) as caught:
-        side.run(client.steps.list())
+        driver.run(client.steps.list())
     assert (caught.value.detail or "").startswith("[1].id: is required and missing")
     assert caught.value.body == [{"id": "step-1"}, {}]
 
 
 @pytest.mark.parametrize("content", [b"{}", b'"words"', b"null", b"<html>"])
-def test_a_list_that_is_none_is_an_error(side: ClientDriver, content: bytes) -> None:
+def test_a_list_that_is_none_is_an_error(driver: ClientDriver, content: bytes) -> None:
     with pytest.raises(APIResponseValidationError):
-        side.run(side.client(answers(answer(200, content=content))).steps.list())
+        driver.run(driver.client(respond_with(make_response(200, content=content))).steps.list())
 
 
 # No answer.
@@ -265,10 +267,10 @@ def test_a_list_that_is_none_is_an_error(side: ClientDriver, content: bytes) -> 
     ],
 )
 def test_no_answer_is_an_error_of_this_library(
-    side: ClientDriver, fault: Exception, cls: type[APIError], words: str
+    driver: ClientDriver, fault: Exception, cls: type[APIError], words: str
 ) -> None:
     with pytest.raises(APIConnectionError) as caught:
-        side.run(side.client(answers(fault)).steps.retrieve(STEP))
+        driver.run(driver.client(respond_with(fault)).steps.retrieve(STEP))
     error = caught.value
     assert type(error) is cls
     assert (error.status_code, error.body, error.headers) == (None, None, {})
@@ -278,52 +280,53 @@ def test_no_answer_is_an_error_of_this_library(
 
 
 @pytest.mark.parametrize(
-    "broken", [CUT, b"garbage\r\n\r\n" + CUT, b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{" + CUT]
+    "broken",
+    [DISCONNECT, b"garbage\r\n\r\n" + DISCONNECT, b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{" + DISCONNECT],
 )
-def test_a_broken_server_is_no_answer(side: ClientDriver, broken: bytes) -> None:
+def test_a_broken_server_is_no_answer(driver: ClientDriver, broken: bytes) -> None:
     with loopback(broken) as server:
-        client = side.client(base_url=server.base_url, max_retries=0)
+        client = driver.client(base_url=server.base_url, max_retries=0)
         with pytest.raises(APIConnectionError, match=f"^GET {server.base_url}/v1/steps/{STEP} got no answer: .+ Check"):
-            side.run(client.steps.retrieve(STEP))
+            driver.run(client.steps.retrieve(STEP))
 
 
-def test_a_body_that_cannot_be_unpacked_is_no_answer(side: ClientDriver) -> None:
+def test_a_body_that_cannot_be_unpacked_is_no_answer(driver: ClientDriver) -> None:
     broken = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nabcd"
     with loopback(broken) as server, pytest.raises(APIConnectionError):
-        side.run(side.client(base_url=server.base_url, max_retries=0).steps.retrieve(STEP))
+        driver.run(driver.client(base_url=server.base_url, max_retries=0).steps.retrieve(STEP))
 
 
-def test_a_server_that_is_not_there(side: ClientDriver) -> None:
-    with loopback(CUT) as server:
+def test_a_server_that_is_not_there(driver: ClientDriver) -> None:
+    with loopback(DISCONNECT) as server:
         url = server.base_url
     with pytest.raises(APIConnectionError, match="Check base_url, and that the server is up"):
-        side.run(side.client(base_url=url, max_retries=0).steps.retrieve(STEP))
+        driver.run(driver.client(base_url=url, max_retries=0).steps.retrieve(STEP))
 
 
-def test_a_server_that_does_not_speak_tls(side: ClientDriver) -> None:
-    with loopback(CUT) as server:
-        client = side.client(base_url=server.base_url.replace("http:", "https:"), max_retries=0)
+def test_a_server_that_does_not_speak_tls(driver: ClientDriver) -> None:
+    with loopback(DISCONNECT) as server:
+        client = driver.client(base_url=server.base_url.replace("http:", "https:"), max_retries=0)
         with pytest.raises(APIConnectionError) as caught:
-            side.run(client.steps.retrieve(STEP, timeout=0.2))
+            driver.run(client.steps.retrieve(STEP, timeout=0.2))
     assert not isinstance(caught.value, ssl.SSLError)
 
 
-def test_a_closed_client_says_so(side: ClientDriver) -> None:
-    handler = answers(200)
-    client = side.client(handler)
-    side.run(client.close())
+def test_a_closed_client_says_so(driver: ClientDriver) -> None:
+    handler = respond_with(200)
+    client = driver.client(handler)
+    driver.run(client.close())
     assert client.is_closed
     with pytest.raises(LettaError, match="This client is closed"):
-        side.run(client.steps.retrieve(STEP))
+        driver.run(client.steps.retrieve(STEP))
     assert handler.requests == []
 
 
-def test_a_passed_http_client_that_was_closed_is_an_error_of_this_library(side: ClientDriver) -> None:
-    client = side.client(answers(200))
+def test_a_passed_http_client_that_was_closed_is_an_error_of_this_library(driver: ClientDriver) -> None:
+    client = driver.client(respond_with(200))
     http = client._transport.http
-    side.run(http.aclose() if side.is_async else http.close())
+    driver.run(http.aclose() if driver.is_async else http.close())
     with pytest.raises(LettaError):
-        side.run(client.steps.retrieve(STEP))
+        driver.run(client.steps.retrieve(STEP))
 
 
 # Pickling.
@@ -363,16 +366,16 @@ def test_errors_survive_pickling_and_copying(cls: type[APIError]) -> None:
 
 
 @pytest.mark.parametrize("name", FALLBACK_ERRORS)
-def test_real_errors_survive_pickling(side: ClientDriver, name: str) -> None:
-    error = refusal(side, recording(name))
+def test_real_errors_survive_pickling(driver: ClientDriver, name: str) -> None:
+    error = refusal(driver, recording(name))
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
 
 
-def test_interrupted_streams_survive_pickling(side: ClientDriver) -> None:
+def test_interrupted_streams_survive_pickling(driver: ClientDriver) -> None:
     recorded = recording("send_tokens_stream")
-    stream = recorded.call(side, side.client(lambda _: event_stream(recorded.content[:-20])))
-    _, error = side.drain(stream)
+    stream = recorded.call(driver, driver.client(lambda _: event_stream(recorded.content[:-20])))
+    _, error = driver.drain(stream)
     again = pickle.loads(pickle.dumps(error))
     assert isinstance(again, StreamInterrupted)
     assert (str(again), vars(again)) == (str(error), vars(error))
@@ -383,14 +386,14 @@ def test_interrupted_streams_survive_pickling(side: ClientDriver) -> None:
 
 @pytest.mark.parametrize(
     "behaviour",
-    [answer(status, json={"detail": "no"}) for status in (307, 400, 401, 403, 404, 409, 422, 429, 500)]
-    + [answer(200, content=b"<html>"), httpx.ConnectError("refused"), httpx.ReadTimeout("late")],
+    [make_response(status, json={"detail": "no"}) for status in (307, 400, 401, 403, 404, 409, 422, 429, 500)]
+    + [make_response(200, content=b"<html>"), httpx.ConnectError("refused"), httpx.ReadTimeout("late")],
 )
-def test_the_key_is_never_shown(side: ClientDriver, behaviour: Any) -> None:
-    handler = answers(behaviour)
-    client = side.client(handler)
+def test_the_key_is_never_shown(driver: ClientDriver, behaviour: Any) -> None:
+    handler = respond_with(behaviour)
+    client = driver.client(handler)
     with pytest.raises(APIError) as caught:
-        side.run(client.steps.retrieve(STEP))
+        driver.run(client.steps.retrieve(STEP))
     error = caught.value
     shown = "".join(traceback.format_exception(error)) + repr(error) + str(error) + repr(vars(error)) + repr(client)
     assert handler.requests[0].headers["authorization"] == f"Bearer {KEY}"
@@ -398,26 +401,26 @@ def test_the_key_is_never_shown(side: ClientDriver, behaviour: Any) -> None:
     assert KEY.encode() not in pickle.dumps(error)
 
 
-def test_no_object_that_a_caller_holds_shows_the_key(side: ClientDriver) -> None:
-    client = side.client(lambda _: event_stream(b"data: [DONE]\n\n"))
-    stream = side.run(client.conversations.messages.create(CONVERSATION, input="hi"))
-    listing = side.client(answers(answer(200, json=[{"id": "step-1"}])))
-    page = side.run(listing.steps.list())
+def test_no_object_that_a_caller_holds_shows_the_key(driver: ClientDriver) -> None:
+    client = driver.client(lambda _: event_stream(b"data: [DONE]\n\n"))
+    stream = driver.run(client.conversations.messages.create(CONVERSATION, input="hi"))
+    listing = driver.client(respond_with(make_response(200, json=[{"id": "step-1"}])))
+    page = driver.run(listing.steps.list())
     held = [client, client.steps, client.conversations.messages, stream, stream.response, stream.response.request, page]
     assert KEY not in repr(held) + repr(stream.response.request.headers)
-    side.run(stream.close())
+    driver.run(stream.close())
 
 
 @pytest.mark.parametrize("secret", [f"{KEY}\n", f" {KEY}", f"{KEY}é"])
 @pytest.mark.parametrize("where", ["api_key", "default_headers", "extra_headers"])
-def test_a_key_that_cannot_be_sent_is_not_shown_either(side: ClientDriver, where: str, secret: str) -> None:
+def test_a_key_that_cannot_be_sent_is_not_shown_either(driver: ClientDriver, where: str, secret: str) -> None:
     with loopback(b"HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n" + b'{"id":"step-1"}') as server:
         headers = {"Authorization": f"Bearer {secret}x "}
         settings: dict[str, Any] = {"api_key": secret} if where == "api_key" else {}
         settings |= {"default_headers": headers} if where == "default_headers" else {}
         options = {"extra_headers": headers} if where == "extra_headers" else {}
         with pytest.raises(ValueError, match="printable ASCII") as caught:
-            side.run(side.client(base_url=server.base_url, **settings).steps.retrieve(STEP, **options))
+            driver.run(driver.client(base_url=server.base_url, **settings).steps.retrieve(STEP, **options))
         assert KEY not in "".join(traceback.format_exception(caught.value))
         assert server.requests == []
 
@@ -435,6 +438,6 @@ BLANK: list[bytes] = [
 
 @pytest.mark.parametrize("body", BLANK)
 @pytest.mark.parametrize("status", [400, 404, 503])
-def test_a_body_without_words_gives_no_reason(side: ClientDriver, status: int, body: bytes) -> None:
+def test_a_body_without_words_gives_no_reason(driver: ClientDriver, status: int, body: bytes) -> None:
     with pytest.raises(APIStatusError, match=r": the server gave no reason\. [A-Z]"):
-        side.run(side.client(lambda _: httpx.Response(status, content=body)).steps.retrieve(STEP))
+        driver.run(driver.client(lambda _: httpx.Response(status, content=body)).steps.retrieve(STEP))

@@ -14,13 +14,13 @@ import pytest
 from letta_ext import APIConnectionError, LettaError
 from letta_ext.testing import EmbeddedServer
 
-from .counting import SILENT, async_side, counting, run_asyncio, run_trio, run_unfinished
+from .counting import SILENT, async_client, counting, run_asyncio, run_trio, run_unfinished
 from .helpers import STEP
 
 
 def test_one_client_under_ten_event_loops_sends_each_message_once(server: EmbeddedServer) -> None:
     """`asyncio.run` once for each call, as in Celery, Lambda or Streamlit."""
-    client = async_side(server.base_url)
+    client = async_client(server.base_url)
     create = client.conversations.messages.create
 
     async def send(number: int) -> str:
@@ -35,7 +35,7 @@ def test_one_client_under_ten_event_loops_sends_each_message_once(server: Embedd
 def test_event_loops_in_threads_share_a_client() -> None:
     """Four threads with an event loop each, and 20 calls in it, five at once."""
     with counting() as server:
-        client = async_side(server.base_url)
+        client = async_client(server.base_url)
         found: list[int] = []
 
         async def work() -> None:
@@ -56,7 +56,7 @@ def test_event_loops_in_threads_share_a_client() -> None:
 def test_a_client_goes_from_one_event_loop_to_another(seed: int, server: EmbeddedServer) -> None:
     """asyncio, trio and loops that are closed roughly, in any order, with calls, sends, and streams left by `break`."""
     chance = random.Random(seed)
-    client = async_side(server.base_url)
+    client = async_client(server.base_url)
     sent = 0
 
     async def call() -> None:
@@ -88,7 +88,7 @@ def test_a_client_goes_from_one_event_loop_to_another(seed: int, server: Embedde
 def test_a_client_is_closed_from_another_event_loop(run: Callable[..., Any]) -> None:
     """Idle connections are closed, and a task of the other event loop that waits for a response is woken."""
     with counting(_v1_steps_step=SILENT) as server:
-        client = async_side(server.base_url)
+        client = async_client(server.base_url)
         faults: list[BaseException] = []
 
         async def wait() -> None:
@@ -116,7 +116,7 @@ def test_a_client_is_closed_from_another_event_loop(run: Callable[..., Any]) -> 
 def test_a_passed_client_is_refused_under_a_second_event_loop(server: EmbeddedServer) -> None:
     """The connections of an httpx client belong to one event loop. Nothing is sent that would lose its answer."""
     http = httpx.AsyncClient()
-    client = async_side(server.base_url, http_client=http)
+    client = async_client(server.base_url, http_client=http)
 
     async def send() -> None:
         await client.conversations.messages.create(server.conversation_id, input="hi", streaming=False)

@@ -16,7 +16,7 @@ from letta_ext import APITimeoutError, Letta, LettaError
 from letta_ext._http import default_client
 
 from .counting import counting
-from .helpers import ONCE
+from .helpers import NO_RETRIES
 from .interruptions import PlannedError
 
 
@@ -70,7 +70,11 @@ def test_a_call_that_a_signal_handler_ends_leaves_no_place_and_no_connection(
         default_client, "DEFAULT_LIMITS", httpx.Limits(max_connections=1, max_keepalive_connections=kept)
     )
     short = httpx.Timeout(5, pool=0.05)
-    with counting() as server, Letta(base_url=server.base_url, retry=ONCE, timeout=short) as client, few_objects():
+    with (
+        counting() as server,
+        Letta(base_url=server.base_url, retry=NO_RETRIES, timeout=short) as client,
+        few_objects(),
+    ):
         client.get("/v1/steps/")
         for place in range(1_000):
             found = call_interrupted(client, place)

@@ -20,7 +20,7 @@ from letta_ext import AsyncLetta, Letta, RetryPolicy, StreamInterrupted
 from letta_ext.testing import EmbeddedServer
 from letta_ext.types import UnknownMessage
 
-from .helpers import CONVERSATION, ONCE, STEP, Body, ClientDriver, loopback, sse
+from .helpers import CONVERSATION, NO_RETRIES, STEP, Body, ClientDriver, loopback, sse
 from .http2_server import MOST, http2_server
 from .test_streams import message
 
@@ -48,19 +48,19 @@ def silent() -> Iterator[Callable[[bytes], str]]:
         context.__exit__(None, None, None)
 
 
-def http2(side: ClientDriver) -> Any:
-    kind = httpx.AsyncClient if side.is_async else httpx.Client
+def http2(driver: ClientDriver) -> Any:
+    kind = httpx.AsyncClient if driver.is_async else httpx.Client
     http = kind(http1=False, http2=True, timeout=5)
-    side._to_close.append(http)
+    driver._to_close.append(http)
     return http
 
 
 @pytest.mark.parametrize("way", ["loop", "with", "close", "release"])
-def test_left_streams_of_http2_are_reset(side: ClientDriver, way: str) -> None:
+def test_left_streams_of_http2_are_reset(driver: ClientDriver, way: str) -> None:
     """More of them are left than a connection may have, and later calls are answered."""
     count = 2 * MOST + 5
     with http2_server(BEGUN) as server:
-        client = side.client(base_url=server.base_url, http_client=http2(side), retry=ONCE)
+        client = driver.client(base_url=server.base_url, http_client=http2(driver), retry=NO_RETRIES)
 
         async def leave() -> None:
             stream = await client.conversations.messages.create(CONVERSATION, input="hi")
@@ -88,7 +88,7 @@ def test_left_streams_of_http2_are_reset(side: ClientDriver, way: str) -> None:
                 stream.close()
 
         for _ in range(count):
-            side.run(leave()) if side.is_async else leave_sync()
+            driver.run(leave()) if driver.is_async else leave_sync()
         assert server.connections == 1
         assert len(server.opened) == count
         assert len(server.reset) >= count - 1  # the last one may be on its way
@@ -167,22 +167,22 @@ def test_async_close_of_the_client_wakes_the_reader(silent: Callable[[bytes], st
 
 @pytest.mark.parametrize("taken", ["raw", "http_response", "response"])
 def test_released_responses_of_streams_free_their_connection(
-    side: ClientDriver, server: EmbeddedServer, taken: str
+    driver: ClientDriver, server: EmbeddedServer, taken: str
 ) -> None:
     """A response that was taken from a stream stays open while it is referred to, and no longer."""
-    kind = httpx.AsyncClient if side.is_async else httpx.Client
+    kind = httpx.AsyncClient if driver.is_async else httpx.Client
     limits = httpx.Limits(max_connections=2)
     http = kind(limits=limits, timeout=httpx.Timeout(5, pool=0.5))
-    side._to_close.append(http)
-    client = side.client(base_url=server.base_url, http_client=http, retry=ONCE)
+    driver._to_close.append(http)
+    client = driver.client(base_url=server.base_url, http_client=http, retry=NO_RETRIES)
     messages = client.conversations.messages
 
     async def taken_now() -> Any:
         if taken == "response":
             stream = messages.create(server.conversation_id, input="x")
-            return (await stream if side.is_async else stream).response
+            return (await stream if driver.is_async else stream).response
         raw = messages.with_raw_response.create(server.conversation_id, input="x")
-        raw = await raw if side.is_async else raw
+        raw = await raw if driver.is_async else raw
         assert raw.status_code == 200
         return raw if taken == "raw" else raw.http_response
 
@@ -195,13 +195,13 @@ def test_released_responses_of_streams_free_their_connection(
             await asyncio.sleep(0)
 
     for _ in range(4):
-        side.run(use())
+        driver.run(use())
 
 
 SLOW: Final = 6
 
 
-def slowly(side: ClientDriver) -> Callable[[httpx.Request], httpx.Response]:
+def slowly(driver: ClientDriver) -> Callable[[httpx.Request], httpx.Response]:
     """A server whose events come one by one, each after a pause; a background stream goes on where it is asked to."""
 
     class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -235,9 +235,9 @@ def slowly(side: ClientDriver) -> Callable[[httpx.Request], httpx.Response]:
 
 
 @pytest.mark.parametrize("name", ["events", "text"])
-def test_heartbeats_interrupt_a_background_stream_without_loss(side: ClientDriver, name: str) -> None:
+def test_heartbeats_interrupt_a_background_stream_without_loss(driver: ClientDriver, name: str) -> None:
     """A time limit around each `next` is passed many times, and every event comes once."""
-    client = side.client(slowly(side))
+    client = driver.client(slowly(driver))
     beats = 0
     found: list[Any] = []
 
@@ -286,7 +286,7 @@ def test_heartbeats_interrupt_a_background_stream_without_loss(side: ClientDrive
         finally:
             signal.signal(signal.SIGALRM, before)
 
-    side.run(beat()) if side.is_async else beat_sync()
+    driver.run(beat()) if driver.is_async else beat_sync()
     texts = [
         each if isinstance(each, str) else each.content for each in found if hasattr(each, "content") or name == "text"
     ]
@@ -294,9 +294,9 @@ def test_heartbeats_interrupt_a_background_stream_without_loss(side: ClientDrive
     assert beats > 0
 
 
-def test_a_foreground_stream_fails_again_and_again_after_a_time_limit(side: ClientDriver) -> None:
+def test_a_foreground_stream_fails_again_and_again_after_a_time_limit(driver: ClientDriver) -> None:
     """It cannot be resumed, and never looks complete."""
-    client = side.client(slowly(side))
+    client = driver.client(slowly(driver))
 
     async def main() -> None:
         events = aiter(await client.conversations.messages.create(CONVERSATION, input="x"))
@@ -306,8 +306,8 @@ def test_a_foreground_stream_fails_again_and_again_after_a_time_limit(side: Clie
             with pytest.raises(StreamInterrupted, match="was raised while it was read"):
                 await anext(events)
 
-    if side.is_async:
-        side.run(main())
+    if driver.is_async:
+        driver.run(main())
         return
     events = iter(client.conversations.messages.create(CONVERSATION, input="x"))
 
@@ -333,7 +333,7 @@ def test_a_foreground_stream_fails_again_and_again_after_a_time_limit(side: Clie
             next(events)
 
 
-def test_lists_repeat_the_page_request_that_failed(side: ClientDriver, server: EmbeddedServer) -> None:
+def test_lists_repeat_the_page_request_that_failed(driver: ClientDriver, server: EmbeddedServer) -> None:
     """A 502 that was caught in the middle of an iteration loses no item."""
     plain = Letta(base_url=server.base_url)
     for _ in range(4):
@@ -351,14 +351,14 @@ def test_lists_repeat_the_page_request_that_failed(side: ClientDriver, server: E
             answer = http.request(request.method, url)
         return httpx.Response(answer.status_code, headers={"content-type": "application/json"}, content=answer.content)
 
-    client = side.client(handle)
+    client = driver.client(handle)
     failed.add(f"http://letta.test/v1/conversations/{server.conversation_id}/messages?limit=3&order=asc")
     listed = client.conversations.messages.list(server.conversation_id, order="asc", limit=3)
-    iterator = aiter(listed) if side.is_async else iter(listed)
+    iterator = aiter(listed) if driver.is_async else iter(listed)
     found: list[str] = []
     faults = 0
     while True:
-        items, fault = side.drain(iterator)
+        items, fault = driver.drain(iterator)
         found += [each.id for each in items]
         if fault is None:
             break
@@ -367,21 +367,21 @@ def test_lists_repeat_the_page_request_that_failed(side: ClientDriver, server: E
     assert faults > 2
 
 
-def test_events_ahead_of_one_that_is_too_large_are_handed_over(side: ClientDriver) -> None:
+def test_events_ahead_of_one_that_is_too_large_are_handed_over(driver: ClientDriver) -> None:
     """They may come in the same chunk."""
     from letta_ext import StreamLimits
     from letta_ext.errors import EventTooLargeError
 
-    from .helpers import answers, event_stream
+    from .helpers import event_stream, respond_with
 
     body = sse(message("a"), message("b")) + b"data: " + b"x" * 5000
-    client = side.client(answers(lambda: event_stream(body)), stream_limits=StreamLimits(max_event_bytes=1000))
-    stream = side.run(client.conversations.messages.create(CONVERSATION, input="x"))
-    iterator = aiter(stream) if side.is_async else iter(stream)
-    events, fault = side.drain(iterator)
+    client = driver.client(respond_with(lambda: event_stream(body)), stream_limits=StreamLimits(max_event_bytes=1000))
+    stream = driver.run(client.conversations.messages.create(CONVERSATION, input="x"))
+    iterator = aiter(stream) if driver.is_async else iter(stream)
+    events, fault = driver.drain(iterator)
     assert [event.content for event in events] == ["a", "b"]
     assert isinstance(fault, EventTooLargeError)
-    again, fault = side.drain(iterator)
+    again, fault = driver.drain(iterator)
     assert again == []
     assert isinstance(fault, EventTooLargeError)
 
@@ -391,28 +391,28 @@ def streaming(content: Body) -> Callable[[httpx.Request], httpx.Response]:
 
 
 @pytest.mark.parametrize("name", ["iter_bytes", "iter_lines"])
-def test_bodies_that_broke_off_never_look_complete(side: ClientDriver, name: str) -> None:
+def test_bodies_that_broke_off_never_look_complete(driver: ClientDriver, name: str) -> None:
     """After an interruption, and after a fault of the connection, each further item fails."""
     from letta_ext import APIConnectionError
 
     for fault in (httpx.ReadError("broken"), KeyboardInterrupt()):
         content = Body([b"{}\n"], fault)  # type: ignore[arg-type]  # what a signal handler raises
-        client = side.client(streaming(content))
+        client = driver.client(streaming(content))
 
         async def read(client: Any = client) -> list[type[BaseException]]:
             raised: list[type[BaseException]] = []
             context = client.steps.with_streaming_response.retrieve(STEP)
-            answer = await context.__aenter__() if side.is_async else context.__enter__()
+            answer = await context.__aenter__() if driver.is_async else context.__enter__()
             items = getattr(answer, name)()
             for _ in range(5):
                 try:
-                    await anext(items) if side.is_async else next(items)
+                    await anext(items) if driver.is_async else next(items)
                 except BaseException as error:  # noqa: BLE001  # compared below
                     raised.append(type(error))
             return raised
 
         first = APIConnectionError if isinstance(fault, httpx.ReadError) else KeyboardInterrupt
-        raised = side.run(read())
+        raised = driver.run(read())
         assert raised[0] is first
         assert raised[1:] == [APIConnectionError] * (len(raised) - 1)
         assert len(raised) >= 3

@@ -30,7 +30,7 @@ from letta_api.models import (
     UrlImage,
 )
 
-from .helpers import CONVERSATION, ClientDriver, answers, recording
+from .helpers import CONVERSATION, ClientDriver, recording, respond_with
 
 RETURN = ToolReturn(tool_call_id="call-1", tool_return="done", status="success")
 RETURN_KEYS = {"type": "tool", "tool_call_id": "call-1", "tool_return": "done", "status": "success"}
@@ -110,22 +110,22 @@ def without_otids(content: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("given", "keys"), CREATE)
-def test_what_is_created(side: ClientDriver, given: dict[str, Any], keys: dict[str, Any]) -> None:
-    handler = answers(recording("send_json").response)
-    create = side.client(handler).conversations.messages.create
+def test_what_is_created(driver: ClientDriver, given: dict[str, Any], keys: dict[str, Any]) -> None:
+    handler = respond_with(recording("send_json").response)
+    create = driver.client(handler).conversations.messages.create
     for arguments in (given, keys):
-        side.run(create(CONVERSATION, **arguments, streaming=False))
+        driver.run(create(CONVERSATION, **arguments, streaming=False))
     one, other = (without_otids(request.content) for request in handler.requests)
     assert one == other
     assert one.items() >= keys.items()
 
 
 @pytest.mark.parametrize(("given", "keys"), COMPACT)
-def test_what_is_compacted(side: ClientDriver, given: dict[str, Any], keys: dict[str, Any]) -> None:
-    handler = answers(recording("compact").response)
-    compact = side.client(handler).conversations.messages.compact
+def test_what_is_compacted(driver: ClientDriver, given: dict[str, Any], keys: dict[str, Any]) -> None:
+    handler = respond_with(recording("compact").response)
+    compact = driver.client(handler).conversations.messages.compact
     for arguments in (given, keys):
-        side.run(compact(CONVERSATION, **arguments))
+        driver.run(compact(CONVERSATION, **arguments))
     one, other = (json.loads(request.content) for request in handler.requests)
     assert one == other == keys
 

@@ -16,8 +16,8 @@ import trio
 from letta_ext import APIConnectionError, APITimeoutError, Letta, LettaError
 from letta_ext._http import default_client
 
-from .counting import EVENTS, HALF, LIST, SILENT, Counting, async_side, cancel_twice, counting
-from .helpers import CONVERSATION, ONCE, STEP
+from .counting import EVENTS, HALF, LIST, SILENT, Counting, async_client, cancel_twice, counting
+from .helpers import CONVERSATION, NO_RETRIES, STEP
 
 # Cancellation.
 
@@ -47,7 +47,7 @@ def test_calls_wait_for_their_turn(is_async: bool) -> None:
         server.barrier = asyncio.Barrier(3)  # nothing is answered before three calls are in flight
 
         async def main() -> None:
-            async with async_side(server.base_url) as client:
+            async with async_client(server.base_url) as client:
                 await asyncio.gather(*(client.steps.list() for _ in range(60)))
 
         if is_async:
@@ -71,7 +71,7 @@ def test_waiting_for_a_turn_ends_at_the_timeout(is_async: bool) -> None:
     with counting(_v1_steps_step=SILENT) as server:
 
         async def main() -> None:
-            async with async_side(server.base_url, timeout=short) as client:
+            async with async_client(server.base_url, timeout=short) as client:
                 held = [asyncio.create_task(client.steps.retrieve(STEP)) for _ in range(3)]
                 assert await asyncio.to_thread(server.wait_requests, 3)
                 for _ in range(5):
@@ -86,7 +86,7 @@ def test_waiting_for_a_turn_ends_at_the_timeout(is_async: bool) -> None:
         if is_async:
             asyncio.run(main())
         else:
-            with Letta(base_url=server.base_url, timeout=short, retry=ONCE) as client:
+            with Letta(base_url=server.base_url, timeout=short, retry=NO_RETRIES) as client:
                 contexts = [client.steps.with_streaming_response.list() for _ in range(3)]
                 for each in contexts:
                     each.__enter__()
@@ -106,7 +106,7 @@ def test_open_streams_do_not_block_short_calls(is_async: bool) -> None:
     with counting(_v1_conversations=EVENTS) as server:
 
         async def main() -> None:
-            async with async_side(server.base_url) as client:
+            async with async_client(server.base_url) as client:
                 create = client.conversations.messages.create
                 streams = [await create(CONVERSATION, input="hi") for _ in range(10)]
                 await client.steps.list()
@@ -133,7 +133,7 @@ def test_a_call_that_waits_for_its_turn_is_not_sent_after_the_client_was_closed(
     with counting(_v1_steps=SILENT) as server:
 
         async def main() -> None:
-            client = async_side(server.base_url)
+            client = async_client(server.base_url)
             held = [asyncio.create_task(client.get("/v1/steps/")) for _ in range(3)]
             assert await asyncio.to_thread(server.wait_requests, 3)
             waiting = [asyncio.create_task(client.post("/v1/steps/", body={})) for _ in range(4)]
@@ -155,7 +155,7 @@ def test_a_call_that_waits_for_its_turn_is_not_sent_after_the_client_was_closed(
         if is_async:
             asyncio.run(main())
         else:
-            client = Letta(base_url=server.base_url, retry=ONCE)
+            client = Letta(base_url=server.base_url, retry=NO_RETRIES)
             held = [threading.Thread(target=read, args=[client], daemon=True) for _ in range(3)]
             waiting = [threading.Thread(target=post, args=[client], daemon=True) for _ in range(4)]
             for each in held:
@@ -182,7 +182,7 @@ def test_a_body_that_ends_with_its_connection_is_not_whole_when_the_client_was_c
     with counting(_v1_steps=endless) as server:
 
         async def main() -> None:
-            client = async_side(server.base_url)
+            client = async_client(server.base_url)
             async with client.steps.with_streaming_response.list() as response:
                 pieces = response.iter_bytes()
                 assert await anext(pieces) == b"[]"
@@ -193,7 +193,7 @@ def test_a_body_that_ends_with_its_connection_is_not_whole_when_the_client_was_c
         if is_async:
             asyncio.run(main())
             return
-        client = Letta(base_url=server.base_url, retry=ONCE)
+        client = Letta(base_url=server.base_url, retry=NO_RETRIES)
         with client.steps.with_streaming_response.list() as response:
             pieces = response.iter_bytes()
             assert next(pieces) == b"[]"
@@ -206,7 +206,7 @@ def test_a_body_that_ends_with_its_connection_is_not_whole_when_the_client_was_c
 def test_waiting_calls_of_any_event_loop_are_admitted() -> None:
     """Event loops in threads wait for each other's places; some are cancelled while they wait; no place is lost."""
     with counting() as server:
-        client = async_side(server.base_url)
+        client = async_client(server.base_url)
         chance = random.Random(1)
 
         async def work() -> int:
@@ -236,7 +236,7 @@ def test_the_time_of_many_calls_at_once_grows_with_their_number(monkeypatch: pyt
     monkeypatch.setattr(default_client, "DEFAULT_LIMITS", limits)
 
     async def seconds(server: Counting, count: int) -> float:
-        async with async_side(server.base_url) as client:
+        async with async_client(server.base_url) as client:
             since = time.thread_time()
             await asyncio.gather(*(client.steps.list() for _ in range(count)))
             return time.thread_time() - since
@@ -281,7 +281,7 @@ def test_addresses_that_do_not_answer_are_passed_over(monkeypatch: pytest.Monkey
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
 
         async def main() -> None:
-            async with async_side(f"http://letta.test:{port}") as client:
+            async with async_client(f"http://letta.test:{port}") as client:
                 await client.steps.list()
 
         asyncio.run(main())
@@ -294,7 +294,7 @@ def test_an_address_with_a_zone_leads_to_the_interface() -> None:
     """Nothing answers at it. Without its zone, a link-local address is an invalid argument."""
 
     async def main(base_url: str) -> str:
-        async with async_side(base_url, timeout=httpx.Timeout(0.2)) as client:
+        async with async_client(base_url, timeout=httpx.Timeout(0.2)) as client:
             with pytest.raises(APIConnectionError) as raised:
                 await client.get("/v1/steps/")
         return str(raised.value)

@@ -24,7 +24,18 @@ from letta_ext import (
 )
 from letta_ext.retry import retry_after
 
-from .helpers import AT_ONCE, CONVERSATION, CUT, STEP, ClientDriver, answer, answers, event_stream, loopback, recording
+from .helpers import (
+    CONVERSATION,
+    DISCONNECT,
+    NO_DELAY,
+    STEP,
+    ClientDriver,
+    event_stream,
+    loopback,
+    make_response,
+    recording,
+    respond_with,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = RetryPolicy(jitter=0)
@@ -186,30 +197,30 @@ def test_whatever_a_server_writes_there_is_a_time_or_nothing(text: str) -> None:
 # Through the clients.
 
 
-def test_a_read_is_repeated_until_it_is_answered(side: ClientDriver) -> None:
-    handler = answers(503, httpx.ReadError("cut"), OK)
-    step = side.run(side.client(handler, retry=AT_ONCE).steps.retrieve(STEP))
+def test_a_read_is_repeated_until_it_is_answered(driver: ClientDriver) -> None:
+    handler = respond_with(503, httpx.ReadError("cut"), OK)
+    step = driver.run(driver.client(handler, retry=NO_DELAY).steps.retrieve(STEP))
     assert step.id.startswith("step-")
     assert len(handler.requests) == 3
 
 
-def test_a_read_is_given_up_after_the_last_attempt(side: ClientDriver) -> None:
-    handler = answers(503)
+def test_a_read_is_given_up_after_the_last_attempt(driver: ClientDriver) -> None:
+    handler = respond_with(503)
     with pytest.raises(InternalServerError):
-        side.run(side.client(handler, retry=AT_ONCE).steps.retrieve(STEP))
+        driver.run(driver.client(handler, retry=NO_DELAY).steps.retrieve(STEP))
     assert len(handler.requests) == 3
 
 
-def test_feedback_is_repeated(side: ClientDriver) -> None:
-    handler = answers(httpx.ReadTimeout("late"), OK)
-    side.run(side.client(handler, retry=AT_ONCE).steps.feedback.create(STEP, feedback="positive"))
+def test_feedback_is_repeated(driver: ClientDriver) -> None:
+    handler = respond_with(httpx.ReadTimeout("late"), OK)
+    driver.run(driver.client(handler, retry=NO_DELAY).steps.feedback.create(STEP, feedback="positive"))
     assert [request.content for request in handler.requests] == [b'{"feedback":"positive"}'] * 2
 
 
-def test_opening_a_resumed_stream_is_repeated(side: ClientDriver) -> None:
-    handler = answers(503, lambda: event_stream(b"data: [DONE]\n\n"))
-    stream = side.run(side.client(handler, retry=AT_ONCE).conversations.messages.stream(CONVERSATION))
-    assert side.items(stream) == []
+def test_opening_a_resumed_stream_is_repeated(driver: ClientDriver) -> None:
+    handler = respond_with(503, lambda: event_stream(b"data: [DONE]\n\n"))
+    stream = driver.run(driver.client(handler, retry=NO_DELAY).conversations.messages.stream(CONVERSATION))
+    assert driver.items(stream) == []
     assert len(handler.requests) == 2
 
 
@@ -220,68 +231,70 @@ CREATES: list[dict[str, Any]] = [{"input": "hi"}, {"input": "hi", "streaming": F
 
 @pytest.mark.parametrize("arguments", CREATES)
 @pytest.mark.parametrize("failure", FAILURES, ids=repr)
-def test_a_message_is_never_sent_twice(side: ClientDriver, failure: Exception | int, arguments: dict[str, Any]) -> None:
-    handler = answers(failure)
-    client = side.client(handler, retry=AT_ONCE)
+def test_a_message_is_never_sent_twice(
+    driver: ClientDriver, failure: Exception | int, arguments: dict[str, Any]
+) -> None:
+    handler = respond_with(failure)
+    client = driver.client(handler, retry=NO_DELAY)
     with pytest.raises((APIStatusError, APIConnectionError)):
-        side.run(client.conversations.messages.create(CONVERSATION, **arguments))
+        driver.run(client.conversations.messages.create(CONVERSATION, **arguments))
     assert len(handler.requests) == 1
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=repr)
-def test_a_compaction_is_never_asked_for_twice(side: ClientDriver, failure: Exception | int) -> None:
-    handler = answers(failure)
+def test_a_compaction_is_never_asked_for_twice(driver: ClientDriver, failure: Exception | int) -> None:
+    handler = respond_with(failure)
     with pytest.raises((APIStatusError, APIConnectionError)):
-        side.run(side.client(handler, retry=AT_ONCE).conversations.messages.compact(CONVERSATION))
+        driver.run(driver.client(handler, retry=NO_DELAY).conversations.messages.compact(CONVERSATION))
     assert len(handler.requests) == 1
 
 
 @pytest.mark.parametrize(
     "override", [{"background": False}, {"messages": [{"role": "user", "content": "ho"}]}], ids=str
 )
-def test_what_makes_another_send_of_it_is_sent_once(side: ClientDriver, override: dict[str, Any]) -> None:
-    handler = answers(httpx.ReadError("cut"))
-    create = side.client(handler, retry=AT_ONCE).conversations.messages.create
+def test_what_makes_another_send_of_it_is_sent_once(driver: ClientDriver, override: dict[str, Any]) -> None:
+    handler = respond_with(httpx.ReadError("cut"))
+    create = driver.client(handler, retry=NO_DELAY).conversations.messages.create
     with pytest.raises(APIConnectionError):
-        side.run(create(CONVERSATION, input="hi", background=True, extra_body=override))
+        driver.run(create(CONVERSATION, input="hi", background=True, extra_body=override))
     assert len(handler.requests) == 1
 
 
-def test_conflicts_are_never_repeated(side: ClientDriver) -> None:
-    handler = answers(409)
+def test_conflicts_are_never_repeated(driver: ClientDriver) -> None:
+    handler = respond_with(409)
     with pytest.raises(APIStatusError):
-        side.run(side.client(handler, retry=AT_ONCE).steps.retrieve(STEP))
+        driver.run(driver.client(handler, retry=NO_DELAY).steps.retrieve(STEP))
     assert len(handler.requests) == 1
 
 
-def test_the_server_may_shorten_the_wait(side: ClientDriver) -> None:
+def test_the_server_may_shorten_the_wait(driver: ClientDriver) -> None:
     patient = RetryPolicy(initial_delay=50)
-    handler = answers(answer(429, headers={"retry-after-ms": "20"}), OK)
+    handler = respond_with(make_response(429, headers={"retry-after-ms": "20"}), OK)
     started = time.monotonic()
-    side.run(side.client(handler, retry=patient).steps.retrieve(STEP))
+    driver.run(driver.client(handler, retry=patient).steps.retrieve(STEP))
     assert 0.02 <= time.monotonic() - started < 10
 
 
-def test_a_longer_wait_than_allowed_is_the_callers_to_decide(side: ClientDriver) -> None:
-    handler = answers(answer(429, headers={"Retry-After": "3600"}), OK)
+def test_a_longer_wait_than_allowed_is_the_callers_to_decide(driver: ClientDriver) -> None:
+    handler = respond_with(make_response(429, headers={"Retry-After": "3600"}), OK)
     with pytest.raises(RateLimitError) as caught:
-        side.run(side.client(handler, retry=AT_ONCE).steps.retrieve(STEP))
+        driver.run(driver.client(handler, retry=NO_DELAY).steps.retrieve(STEP))
     assert caught.value.headers["retry-after"] == "3600"
     assert len(handler.requests) == 1
 
 
-def test_a_call_may_have_a_policy_of_its_own(side: ClientDriver) -> None:
-    handler = answers(503)
-    client = side.client(handler, retry=AT_ONCE)
+def test_a_call_may_have_a_policy_of_its_own(driver: ClientDriver) -> None:
+    handler = respond_with(503)
+    client = driver.client(handler, retry=NO_DELAY)
     with pytest.raises(InternalServerError):
-        side.run(client.steps.retrieve(STEP, retry=RetryPolicy(max_retries=0)))
+        driver.run(client.steps.retrieve(STEP, retry=RetryPolicy(max_retries=0)))
     assert len(handler.requests) == 1
 
 
-def test_max_retries_of_the_client_counts(side: ClientDriver) -> None:
-    handler = answers(503)
+def test_max_retries_of_the_client_counts(driver: ClientDriver) -> None:
+    handler = respond_with(503)
     with pytest.raises(InternalServerError):
-        side.run(side.client(handler, max_retries=1, retry=AT_ONCE).steps.retrieve(STEP))
+        driver.run(driver.client(handler, max_retries=1, retry=NO_DELAY).steps.retrieve(STEP))
     assert len(handler.requests) == 2
 
 
@@ -289,9 +302,11 @@ def test_max_retries_of_the_client_counts(side: ClientDriver) -> None:
 
 
 @pytest.mark.parametrize("status", [307, 308])
-def test_a_redirect_that_keeps_all_is_followed(side: ClientDriver, status: int) -> None:
-    handler = answers(answer(status, headers={"location": "/elsewhere?x=1"}), recording("send_json").response)
-    side.run(side.client(handler).conversations.messages.create(CONVERSATION, input="hi", streaming=False))
+def test_a_redirect_that_keeps_all_is_followed(driver: ClientDriver, status: int) -> None:
+    handler = respond_with(
+        make_response(status, headers={"location": "/elsewhere?x=1"}), recording("send_json").response
+    )
+    driver.run(driver.client(handler).conversations.messages.create(CONVERSATION, input="hi", streaming=False))
     first, second = handler.requests
     assert (second.method, str(second.url)) == ("POST", "http://letta.test/elsewhere?x=1")
     assert second.content == first.content
@@ -299,18 +314,18 @@ def test_a_redirect_that_keeps_all_is_followed(side: ClientDriver, status: int) 
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_reads_follow_any_redirect_within_the_server(side: ClientDriver, status: int) -> None:
-    handler = answers(answer(status, headers={"location": "http://letta.test:80/moved"}), OK)
-    side.run(side.client(handler).steps.retrieve(STEP))
+def test_reads_follow_any_redirect_within_the_server(driver: ClientDriver, status: int) -> None:
+    handler = respond_with(make_response(status, headers={"location": "http://letta.test:80/moved"}), OK)
+    driver.run(driver.client(handler).steps.retrieve(STEP))
     assert handler.requests[1].url.path == "/moved"
     assert handler.requests[1].headers["authorization"].startswith("Bearer ")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303])
-def test_a_redirect_that_would_lose_the_message_is_an_error(side: ClientDriver, status: int) -> None:
-    handler = answers(answer(status, headers={"location": "/elsewhere"}), OK)
+def test_a_redirect_that_would_lose_the_message_is_an_error(driver: ClientDriver, status: int) -> None:
+    handler = respond_with(make_response(status, headers={"location": "/elsewhere"}), OK)
     with pytest.raises(APIStatusError) as caught:
-        side.run(side.client(handler).conversations.messages.create(CONVERSATION, input="hi", streaming=False))
+        driver.run(driver.client(handler).conversations.messages.create(CONVERSATION, input="hi", streaming=False))
     assert caught.value.status_code == status
     assert len(handler.requests) == 1
 
@@ -320,27 +335,27 @@ ELSEWHERE = ["https://letta.test/", "http://evil.test/", "http://letta.test:81/"
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("location", [*ELSEWHERE, "http://letta.test@evil.test/", "http://[bad", ""])
-def test_the_key_goes_nowhere_else(side: ClientDriver, status: int, location: str) -> None:
-    handler = answers(answer(status, headers={"location": location}), OK)
+def test_the_key_goes_nowhere_else(driver: ClientDriver, status: int, location: str) -> None:
+    handler = respond_with(make_response(status, headers={"location": location}), OK)
     with pytest.raises(APIStatusError) as caught:
-        side.run(side.client(handler).steps.retrieve(STEP))
+        driver.run(driver.client(handler).steps.retrieve(STEP))
     assert caught.value.status_code == status
     assert [request.url.host for request in handler.requests] == ["letta.test"]
 
 
-def test_a_passed_client_that_follows_redirects_does_not_follow_ours(side: ClientDriver) -> None:
-    handler = answers(answer(307, headers={"location": "http://evil.test/"}), OK)
-    client = side.client(handler)
+def test_a_passed_client_that_follows_redirects_does_not_follow_ours(driver: ClientDriver) -> None:
+    handler = respond_with(make_response(307, headers={"location": "http://evil.test/"}), OK)
+    client = driver.client(handler)
     client._transport.http.follow_redirects = True
     with pytest.raises(APIStatusError):
-        side.run(client.steps.retrieve(STEP))
+        driver.run(client.steps.retrieve(STEP))
     assert len(handler.requests) == 1
 
 
-def test_a_circle_of_redirects_ends(side: ClientDriver) -> None:
-    handler = answers(answer(307, headers={"location": "/again"}))
+def test_a_circle_of_redirects_ends(driver: ClientDriver) -> None:
+    handler = respond_with(make_response(307, headers={"location": "/again"}))
     with pytest.raises(APIStatusError) as caught:
-        side.run(side.client(handler).steps.retrieve(STEP))
+        driver.run(driver.client(handler).steps.retrieve(STEP))
     assert caught.value.status_code == 307
     assert len(handler.requests) <= 21
 
@@ -351,32 +366,34 @@ STEP_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-len
 
 
 @pytest.mark.parametrize(
-    "broken", [CUT, b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{" + CUT, b"SSH-2.0-x\r\n" + CUT]
+    "broken",
+    [DISCONNECT, b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{" + DISCONNECT, b"SSH-2.0-x\r\n" + DISCONNECT],
 )
-def test_a_read_survives_a_broken_connection(side: ClientDriver, broken: bytes) -> None:
+def test_a_read_survives_a_broken_connection(driver: ClientDriver, broken: bytes) -> None:
     with loopback(broken, STEP_ANSWER) as server:
-        client = side.client(base_url=server.base_url, retry=AT_ONCE)
-        assert side.run(client.steps.retrieve("step-1")).id == "step-1"
+        client = driver.client(base_url=server.base_url, retry=NO_DELAY)
+        assert driver.run(client.steps.retrieve("step-1")).id == "step-1"
         assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize(
-    "broken", [CUT, b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{" + CUT, b"SSH-2.0-x\r\n" + CUT]
+    "broken",
+    [DISCONNECT, b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{" + DISCONNECT, b"SSH-2.0-x\r\n" + DISCONNECT],
 )
-def test_a_message_is_not_sent_again_over_a_broken_connection(side: ClientDriver, broken: bytes) -> None:
+def test_a_message_is_not_sent_again_over_a_broken_connection(driver: ClientDriver, broken: bytes) -> None:
     with loopback(broken) as server:
-        client = side.client(base_url=server.base_url, retry=AT_ONCE)
+        client = driver.client(base_url=server.base_url, retry=NO_DELAY)
         with pytest.raises(APIConnectionError):
-            side.run(client.conversations.messages.create(CONVERSATION, input="hi", streaming=False))
+            driver.run(client.conversations.messages.create(CONVERSATION, input="hi", streaming=False))
         assert len(server.requests) == 1
 
 
-def test_a_server_that_says_nothing_is_not_waited_for_for_ever(side: ClientDriver) -> None:
+def test_a_server_that_says_nothing_is_not_waited_for_for_ever(driver: ClientDriver) -> None:
     with loopback(b"") as server:
-        client = side.client(base_url=server.base_url, retry=AT_ONCE)
+        client = driver.client(base_url=server.base_url, retry=NO_DELAY)
         create: Callable[..., Any] = client.conversations.messages.create
         with pytest.raises(
             APITimeoutError, match=f"^POST {server.base_url}/v1/conversations/.+ timed out while reading"
         ):
-            side.run(create(CONVERSATION, input="hi", streaming=False, timeout=0.3))
+            driver.run(create(CONVERSATION, input="hi", streaming=False, timeout=0.3))
         assert len(server.requests) == 1

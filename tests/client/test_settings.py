@@ -10,38 +10,38 @@ import pytest
 
 from letta_ext import AsyncLetta, Letta, LettaError
 
-from .helpers import CONVERSATION, KEY, STEP, ClientDriver, answer, answers
+from .helpers import CONVERSATION, KEY, STEP, ClientDriver, make_response, respond_with
 from .test_bad_input import ALL, Call, create
 
 # The options of a call.
 
 
 def sent(
-    side: ClientDriver, function: Callable[[Any], Call], *ids: str, client: dict[str, Any], **arguments: Any
+    driver: ClientDriver, function: Callable[[Any], Call], *ids: str, client: dict[str, Any], **arguments: Any
 ) -> httpx.Request:
-    handler = answers(404)
+    handler = respond_with(404)
     with pytest.raises(LettaError):
-        side.run(function(side.client(handler, **client))(*ids, **arguments))
+        driver.run(function(driver.client(handler, **client))(*ids, **arguments))
     (request,) = handler.requests
     return request
 
 
 @pytest.mark.parametrize("name", ["authorization", "Authorization", "AUTHORIZATION"])
 @pytest.mark.parametrize("where", ["default_headers", "extra_headers"])
-def test_a_header_replaces_the_clients_own_however_it_is_spelt(side: ClientDriver, where: str, name: str) -> None:
+def test_a_header_replaces_the_clients_own_however_it_is_spelt(driver: ClientDriver, where: str, name: str) -> None:
     headers = {name: "Bearer other", "accept": "text/plain", "user-agent": "mine/1"}
     default: dict[str, Any] = (
         {"client": {where: headers}} if where == "default_headers" else {"client": {}, where: headers}
     )
-    request = sent(side, ALL["steps.retrieve"], STEP, **default)
+    request = sent(driver, ALL["steps.retrieve"], STEP, **default)
     assert request.headers.get_list("authorization") == ["Bearer other"]
     assert request.headers.get_list("user-agent") == ["mine/1"]
     assert len(request.headers.get_list("accept")) == 1
 
 
-def test_headers_of_a_call_win_over_those_of_the_client(side: ClientDriver) -> None:
+def test_headers_of_a_call_win_over_those_of_the_client(driver: ClientDriver) -> None:
     request = sent(
-        side,
+        driver,
         ALL["steps.retrieve"],
         STEP,
         client={"default_headers": {"X-A": "1", "X-B": "1"}},
@@ -50,9 +50,9 @@ def test_headers_of_a_call_win_over_those_of_the_client(side: ClientDriver) -> N
     assert (request.headers.get_list("x-a"), request.headers.get_list("x-b")) == (["1"], ["2"])
 
 
-def test_query_parameters_of_client_and_call_are_sent(side: ClientDriver) -> None:
+def test_query_parameters_of_client_and_call_are_sent(driver: ClientDriver) -> None:
     request = sent(
-        side,
+        driver,
         ALL["steps.list"],
         client={"default_query": {"a": 1, "b": "x"}},
         extra_query={"b": "y", "c": True, "d": ["1", "2"]},
@@ -69,8 +69,8 @@ def test_query_parameters_of_client_and_call_are_sent(side: ClientDriver) -> Non
     ]
 
 
-def test_a_body_of_a_call_takes_more_fields(side: ClientDriver) -> None:
-    request = sent(side, create, CONVERSATION, client={}, input="hi", extra_body={"new": {"x": [1]}})
+def test_a_body_of_a_call_takes_more_fields(driver: ClientDriver) -> None:
+    request = sent(driver, create, CONVERSATION, client={}, input="hi", extra_body={"new": {"x": [1]}})
     assert request.content == b'{"input":"hi","new":{"x":[1]}}'
 
 
@@ -86,17 +86,17 @@ def test_a_body_of_a_call_takes_more_fields(side: ClientDriver) -> None:
     ],
 )
 def test_the_timeout_that_counts(
-    side: ClientDriver, client: dict[str, Any], call: dict[str, Any], expected: httpx.Timeout
+    driver: ClientDriver, client: dict[str, Any], call: dict[str, Any], expected: httpx.Timeout
 ) -> None:
-    request = sent(side, ALL["steps.retrieve"], STEP, client=client, **call)
+    request = sent(driver, ALL["steps.retrieve"], STEP, client=client, **call)
     assert request.extensions["timeout"] == expected.as_dict()
 
 
 # The constructor.
 
 
-def test_a_client_tells_who_it_is(side: ClientDriver) -> None:
-    request = sent(side, ALL["steps.retrieve"], STEP, client={"project": "demo", "project_id": "p-1"})
+def test_a_client_tells_who_it_is(driver: ClientDriver) -> None:
+    request = sent(driver, ALL["steps.retrieve"], STEP, client={"project": "demo", "project_id": "p-1"})
     assert request.headers["authorization"] == f"Bearer {KEY}"
     assert request.headers["user-agent"].startswith("letta_ext/")
     assert (request.headers["x-project"], request.headers["x-project-id"]) == ("demo", "p-1")
@@ -123,13 +123,17 @@ def test_a_client_tells_who_it_is(side: ClientDriver) -> None:
     ],
 )
 def test_where_a_client_sends(
-    side: ClientDriver, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], environment: dict[str, str], url: str
+    driver: ClientDriver,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    environment: dict[str, str],
+    url: str,
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    request = sent(side, ALL["steps.list"], client={"base_url": None, **settings})
+    request = sent(driver, ALL["steps.list"], client={"base_url": None, **settings})
     assert str(request.url) == f"{url}/v1/steps/"
-    assert side.client(**settings).base_url == url
+    assert driver.client(**settings).base_url == url
 
 
 @pytest.mark.parametrize(
@@ -142,7 +146,7 @@ def test_where_a_client_sends(
     ],
 )
 def test_which_key_a_client_sends(
-    side: ClientDriver,
+    driver: ClientDriver,
     monkeypatch: pytest.MonkeyPatch,
     settings: dict[str, Any],
     environment: dict[str, str],
@@ -150,7 +154,7 @@ def test_which_key_a_client_sends(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert sent(side, ALL["steps.list"], client=settings).headers.get("authorization") == header
+    assert sent(driver, ALL["steps.list"], client=settings).headers.get("authorization") == header
 
 
 @pytest.mark.parametrize(
@@ -231,9 +235,9 @@ def test_the_http_client_must_be_of_the_same_kind() -> None:
         Letta(http_client=httpx.AsyncClient())  # type: ignore[arg-type]  # what is refused
 
 
-def test_a_passed_http_client_is_left_open(side: ClientDriver) -> None:
-    client = side.client(answers(answer(200, json=[])))
-    side.run(client.steps.list())
-    side.run(client.close())
+def test_a_passed_http_client_is_left_open(driver: ClientDriver) -> None:
+    client = driver.client(respond_with(make_response(200, json=[])))
+    driver.run(client.steps.list())
+    driver.run(client.close())
     assert client.is_closed
     assert not client._transport.http.is_closed

@@ -28,12 +28,12 @@ from .attempts import (
     check_unsent,
     http_client,
 )
-from .helpers import AT_ONCE, CONVERSATION, ClientDriver, recording
+from .helpers import CONVERSATION, NO_DELAY, ClientDriver, recording
 from .servers import Server, accepting, certificate, chunk, closed_port, response, serving, socks, tunnel
 
 
 def test_instrumentation_of_httpx_is_no_transport_of_ones_own(
-    side: ClientDriver, monkeypatch: pytest.MonkeyPatch
+    driver: ClientDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It replaces the methods of httpx's classes by functions that call them."""
     seen: list[httpx.Request] = []
@@ -47,41 +47,41 @@ def test_instrumentation_of_httpx_is_no_transport_of_ones_own(
 
     for kind, name in ((httpx.HTTPTransport, "handle_request"), (httpx.AsyncHTTPTransport, "handle_async_request")):
         monkeypatch.setattr(kind, name, instrumented(getattr(kind, name)))
-    check_unsent(*attempt(side, f"http://127.0.0.1:{closed_port()}"))
+    check_unsent(*attempt(driver, f"http://127.0.0.1:{closed_port()}"))
     assert len(seen) == 3
 
 
 @contextmanager
-def refusing(side: ClientDriver, name: str) -> Iterator[tuple[str, Any]]:
+def refusing(driver: ClientDriver, name: str) -> Iterator[tuple[str, Any]]:
     """An address and an httpx client that cannot get there."""
     closed = f"127.0.0.1:{closed_port()}"
-    kind: Any = httpx.AsyncHTTPTransport if side.is_async else httpx.HTTPTransport
+    kind: Any = httpx.AsyncHTTPTransport if driver.is_async else httpx.HTTPTransport
     with ExitStack() as stack:
         match name:
             case "no server":
                 yield f"http://{closed}", None
             case "retries":
-                yield f"http://{closed}", http_client(side, transport=kind(retries=1))
+                yield f"http://{closed}", http_client(driver, transport=kind(retries=1))
             case "no socket":
-                yield "http://letta.test", http_client(side, transport=kind(uds="/nowhere/letta.sock"))
+                yield "http://letta.test", http_client(driver, transport=kind(uds="/nowhere/letta.sock"))
             case "no proxy":
-                yield f"http://{closed}", http_client(side, proxy=f"http://{closed}")
+                yield f"http://{closed}", http_client(driver, proxy=f"http://{closed}")
             case "CONNECT refused" | "CONNECT not answered" | "CONNECT garbled":
-                answers = {"refused": b"HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n", "garbled": b"SSH-2.0\r\n\r\n"}
-                proxy = stack.enter_context(tunnel(answers.get(name.split()[1], b"")))
-                yield "https://letta.test", http_client(side, proxy=proxy.base_url)
+                replies = {"refused": b"HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n", "garbled": b"SSH-2.0\r\n\r\n"}
+                proxy = stack.enter_context(tunnel(replies.get(name.split()[1], b"")))
+                yield "https://letta.test", http_client(driver, proxy=proxy.base_url)
             case "TLS behind CONNECT":
                 server = stack.enter_context(serving(answered, tls=certificate()[0]))
                 proxy = stack.enter_context(tunnel(to=server.port))
-                yield "https://127.0.0.1", http_client(side, proxy=proxy.base_url)
+                yield "https://127.0.0.1", http_client(driver, proxy=proxy.base_url)
             case "TLS":
-                yield stack.enter_context(serving(answered, tls=certificate()[0])).base_url, http_client(side)
+                yield stack.enter_context(serving(answered, tls=certificate()[0])).base_url, http_client(driver)
             case "SOCKS refused":
                 proxy = stack.enter_context(socks(closed_port()))
-                yield f"http://{closed}", http_client(side, proxy=f"socks5://127.0.0.1:{proxy.port}")
+                yield f"http://{closed}", http_client(driver, proxy=f"socks5://127.0.0.1:{proxy.port}")
             case "illegal header":
                 server = stack.enter_context(serving(answered))
-                yield server.base_url, http_client(side, headers={"X-Note": "a\r\nb"})
+                yield server.base_url, http_client(driver, headers={"X-Note": "a\r\nb"})
                 assert server.requests == []
 
 
@@ -102,32 +102,32 @@ REFUSING += ["CONNECT garbled", "TLS behind CONNECT", "TLS", "SOCKS refused", "i
 
 @pytest.mark.parametrize("call", ["foreground", "json", "post"])
 @pytest.mark.parametrize("name", REFUSING)
-def test_what_was_surely_not_sent_is_sent_again(side: ClientDriver, name: str, call: str) -> None:
-    with httpcore_leaks(), refusing(side, name) as (base_url, http):
-        check_unsent(*attempt(side, base_url, http, call))
+def test_what_was_surely_not_sent_is_sent_again(driver: ClientDriver, name: str, call: str) -> None:
+    with httpcore_leaks(), refusing(driver, name) as (base_url, http):
+        check_unsent(*attempt(driver, base_url, http, call))
 
 
 @pytest.mark.parametrize("call", ["foreground", "json"])
-def test_a_message_waits_for_a_connection_and_is_sent_again_where_none_is_free(side: ClientDriver, call: str) -> None:
+def test_a_message_waits_for_a_connection_and_is_sent_again_where_none_is_free(driver: ClientDriver, call: str) -> None:
     def stream(connection: socket.socket, *_: object) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         connection.sendall(chunk(b"event: ping\ndata: {}\n\n"))
 
     limits, timeout = httpx.Limits(max_connections=1), httpx.Timeout(5, pool=0.02)
     with serving(stream) as server:
-        http = http_client(side, limits=limits)
-        client = side.client(base_url=server.base_url, http_client=http)
-        held = side.run(client.conversations.messages.create(CONVERSATION, input="first"))
-        error, reports = attempt(side, server.base_url, http, call, timeout=timeout)
+        http = http_client(driver, limits=limits)
+        client = driver.client(base_url=server.base_url, http_client=http)
+        held = driver.run(client.conversations.messages.create(CONVERSATION, input="first"))
+        error, reports = attempt(driver, server.base_url, http, call, timeout=timeout)
         check_unsent(error, reports)
         assert isinstance(error, APITimeoutError)
-        side.run(held.close())
+        driver.run(held.close())
         assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("hops", [0, 1])
 @pytest.mark.parametrize("through", ["nothing", "CONNECT", "SOCKS"])
-def test_a_message_that_finds_its_server_late_is_there_once(side: ClientDriver, through: str, hops: int) -> None:
+def test_a_message_that_finds_its_server_late_is_there_once(driver: ClientDriver, through: str, hops: int) -> None:
     """Two attempts find no way; the third does, and perhaps another one after a redirect."""
     port, (server_tls, client_tls) = closed_port(), certificate()
     tls = server_tls if through == "CONNECT" else None
@@ -148,13 +148,13 @@ def test_a_message_that_finds_its_server_late_is_there_once(side: ClientDriver, 
             proxy = stack.enter_context(tunnel(to=port) if through == "CONNECT" else socks(port))
             settings["proxy"] = proxy.base_url if through == "CONNECT" else f"socks5://127.0.0.1:{proxy.port}"
         scheme = "https" if tls else "http"
-        client = side.client(
+        client = driver.client(
             base_url=f"{scheme}://127.0.0.1:{port}",
-            retry=AT_ONCE,
-            http_client=http_client(side, **settings),
+            retry=NO_DELAY,
+            http_client=http_client(driver, **settings),
             hooks=Hooks(on_attempt=later),
         )
-        side.run(CALLS["json"](client))
+        driver.run(CALLS["json"](client))
         assert len(servers[0].requests) == 1 + hops
 
 
@@ -177,16 +177,16 @@ def h2_server(connection: socket.socket, server: Server, *, answer: bool) -> Non
 
 
 @pytest.mark.parametrize("failing", ["lost", "hook", "refused"])
-def test_http2_is_evidence_like_any_other(side: ClientDriver, failing: str) -> None:
+def test_http2_is_evidence_like_any_other(driver: ClientDriver, failing: str) -> None:
     def fail(_: httpx.Response) -> None:
         raise httpx.ConnectError("elsewhere")
 
     hooks = {"response": fail} if failing == "hook" else {}
-    http = http_client(side, http1=False, http2=True, hooks=hooks)
+    http = http_client(driver, http1=False, http2=True, hooks=hooks)
     if failing == "refused":
-        check_unsent(*attempt(side, f"http://127.0.0.1:{closed_port()}", http))
+        check_unsent(*attempt(driver, f"http://127.0.0.1:{closed_port()}", http))
         return
     with accepting(lambda connection, server: h2_server(connection, server, answer=failing == "hook")) as server:
         check = check_noted if failing == "hook" else check_doubt
-        check(*attempt(side, server.base_url, http))
+        check(*attempt(driver, server.base_url, http))
         assert len(server.requests) == 1

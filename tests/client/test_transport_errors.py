@@ -15,7 +15,18 @@ import pytest
 
 from letta_ext import APIConnectionError, APITimeoutError, LettaError, StreamInterrupted
 
-from .helpers import AT_ONCE, BASE_URL, CONVERSATION, KEY, ONCE, STEP, ClientDriver, answers, loopback, recording
+from .helpers import (
+    BASE_URL,
+    CONVERSATION,
+    KEY,
+    NO_DELAY,
+    NO_RETRIES,
+    STEP,
+    ClientDriver,
+    loopback,
+    recording,
+    respond_with,
+)
 from .raising import PLACES, Network, Place, classes, http_client, instance, pieces
 
 
@@ -29,19 +40,19 @@ CLASSES = [kind for kind in classes() if instance(kind) is not None]
 EVENTS = "text/event-stream"
 
 
-def client(side: ClientDriver, network: Network, **settings: Any) -> Any:
-    http = http_client(network, is_async=side.is_async, **settings)
-    side._to_close.append(http)
-    return side.client(base_url=BASE_URL, api_key=KEY, retry=ONCE, http_client=http)
+def client(driver: ClientDriver, network: Network, **settings: Any) -> Any:
+    http = http_client(network, is_async=driver.is_async, **settings)
+    driver._to_close.append(http)
+    return driver.client(base_url=BASE_URL, api_key=KEY, retry=NO_RETRIES, http_client=http)
 
 
-def raw(side: ClientDriver, letta: Any) -> Any:
-    return side.run(side.run(letta.steps.with_raw_response.retrieve(STEP)).parse())
+def raw(driver: ClientDriver, letta: Any) -> Any:
+    return driver.run(driver.run(letta.steps.with_raw_response.retrieve(STEP)).parse())
 
 
-def unread(side: ClientDriver, letta: Any) -> Any:
+def unread(driver: ClientDriver, letta: Any) -> Any:
     context = letta.steps.with_streaming_response.retrieve(STEP)
-    if not side.is_async:
+    if not driver.is_async:
         with context as response:
             return list(response.iter_bytes())
 
@@ -49,24 +60,26 @@ def unread(side: ClientDriver, letta: Any) -> Any:
         async with context as response:
             return [piece async for piece in response.iter_bytes()]
 
-    return side.run(read())
+    return driver.run(read())
 
 
-def events(side: ClientDriver, letta: Any, **arguments: Any) -> Any:
-    return side.items(side.run(letta.conversations.messages.create(CONVERSATION, input="hi", **arguments)))
+def events(driver: ClientDriver, letta: Any, **arguments: Any) -> Any:
+    return driver.items(driver.run(letta.conversations.messages.create(CONVERSATION, input="hi", **arguments)))
 
 
 STEP_BODY = recording("step_retrieve").content
 CALLS: dict[str, tuple[Callable[[ClientDriver, Any], Any], list[bytes]]] = {
-    "json": (lambda side, letta: side.run(letta.steps.retrieve(STEP)), pieces(STEP_BODY)),
+    "json": (lambda driver, letta: driver.run(letta.steps.retrieve(STEP)), pieces(STEP_BODY)),
     "send": (
-        lambda side, letta: side.run(letta.conversations.messages.create(CONVERSATION, input="hi", streaming=False)),
+        lambda driver, letta: driver.run(
+            letta.conversations.messages.create(CONVERSATION, input="hi", streaming=False)
+        ),
         pieces(recording("send_json").content),
     ),
-    "list": (lambda side, letta: side.items(letta.steps.list()), pieces(recording("steps_list").content)),
+    "list": (lambda driver, letta: driver.items(letta.steps.list()), pieces(recording("steps_list").content)),
     "raw": (raw, pieces(STEP_BODY)),
     "unread": (unread, pieces(STEP_BODY)),
-    "verb": (lambda side, letta: side.run(letta.get("/v1/agents/")), pieces(b"[1, 2, 3]")),
+    "verb": (lambda driver, letta: driver.run(letta.get("/v1/agents/")), pieces(b"[1, 2, 3]")),
     "stream": (events, pieces(recording("send_tokens_stream").content, EVENTS)),
 }
 
@@ -95,11 +108,11 @@ def test_there_are_classes_to_raise() -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("call", CALLS)
-def test_whatever_a_transport_raises_is_an_error_of_this_library(side: ClientDriver, call: str, place: Place) -> None:
+def test_whatever_a_transport_raises_is_an_error_of_this_library(driver: ClientDriver, call: str, place: Place) -> None:
     make, content = CALLS[call]
     for kind in CLASSES:
         with pytest.raises(LettaError) as caught:
-            make(side, client(side, Network(place, partial(made, kind), content)))
+            make(driver, client(driver, Network(place, partial(made, kind), content)))
         error = caught.value
         assert isinstance(error, APIConnectionError), kind
         assert str(error).isprintable(), kind
@@ -108,7 +121,7 @@ def test_whatever_a_transport_raises_is_an_error_of_this_library(side: ClientDri
         ), kind
 
 
-def test_a_background_stream_resumes_whatever_the_transport_raised(side: ClientDriver) -> None:
+def test_a_background_stream_resumes_whatever_the_transport_raised(driver: ClientDriver) -> None:
     numbered = [
         {"message_type": "assistant_message", "id": "m", "content": f"{n} ", "seq_id": n, "run_id": "run-1"}
         for n in range(1, 6)
@@ -118,18 +131,18 @@ def test_a_background_stream_resumes_whatever_the_transport_raised(side: ClientD
     content = [head, b"".join(frames[:3]), b"".join(frames[3:]) + b"data: [DONE]\n\n"]
     for kind in CLASSES:
         network = Network("body", partial(made, kind), content, times=1)
-        letta = client(side, network).with_options(retry=AT_ONCE)
-        found = events(side, letta, background=True)
+        letta = client(driver, network).with_options(retry=NO_DELAY)
+        found = events(driver, letta, background=True)
         assert [event.seq_id for event in found] == [1, 2, 3, 4, 5], kind
         assert network.connected == 2
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
-def test_what_ends_a_program_or_a_task_passes(side: ClientDriver, place: Place, kind: type[BaseException]) -> None:
+def test_what_ends_a_program_or_a_task_passes(driver: ClientDriver, place: Place, kind: type[BaseException]) -> None:
     for make, content in CALLS.values():
         with pytest.raises((kind, RuntimeError) if kind is GeneratorExit else kind):
-            make(side, client(side, Network(place, kind, content)))
+            make(driver, client(driver, Network(place, kind, content)))
 
 
 # The caller's own code.
@@ -152,14 +165,14 @@ def own_errors() -> list[Exception]:
     ]
 
 
-def hooks(side: ClientDriver, event: str, fault: Exception) -> dict[str, Any]:
+def hooks(driver: ClientDriver, event: str, fault: Exception) -> dict[str, Any]:
     def fails(_: object) -> None:
         raise fault
 
     async def fails_async(_: object) -> None:
         raise fault
 
-    return {"event_hooks": {event: [fails_async if side.is_async else fails]}}
+    return {"event_hooks": {event: [fails_async if driver.is_async else fails]}}
 
 
 def auth(_: ClientDriver, __: str, fault: Exception) -> dict[str, Any]:
@@ -198,14 +211,14 @@ OWN_CODE = {
 
 @pytest.mark.parametrize("code", OWN_CODE)
 @pytest.mark.parametrize("call", CALLS)
-def test_what_the_callers_hooks_and_auth_flows_raise_passes(side: ClientDriver, code: str, call: str) -> None:
+def test_what_the_callers_hooks_and_auth_flows_raise_passes(driver: ClientDriver, code: str, call: str) -> None:
     make, content = CALLS[call]
     settings, argument = OWN_CODE[code]
     for fault in own_errors():
         network = Network("connect", AssertionError, content, times=0)
-        letta = client(side, network, **settings(side, argument, fault)).with_options(retry=AT_ONCE)
+        letta = client(driver, network, **settings(driver, argument, fault)).with_options(retry=NO_DELAY)
         with pytest.raises(type(fault)) as caught:
-            make(side, letta)
+            make(driver, letta)
         assert caught.value is fault
         assert network.connected <= 1, "it was sent again"
 
@@ -215,12 +228,12 @@ def test_what_an_overridden_send_raises_passes() -> None:
         def send(self, *_: Any, **__: Any) -> httpx.Response:
             raise OwnError
 
-    side = ClientDriver(is_async=False)
+    driver = ClientDriver(is_async=False)
     with Client() as http, pytest.raises(OwnError):
-        side.run(side.client(base_url=BASE_URL, retry=ONCE, http_client=http).steps.retrieve(STEP))
+        driver.run(driver.client(base_url=BASE_URL, retry=NO_RETRIES, http_client=http).steps.retrieve(STEP))
 
 
-def test_a_hook_that_reads_a_response_that_breaks_off_is_not_blamed(side: ClientDriver) -> None:
+def test_a_hook_that_reads_a_response_that_breaks_off_is_not_blamed(driver: ClientDriver) -> None:
     def read(response: httpx.Response) -> None:
         response.read()
 
@@ -228,16 +241,16 @@ def test_a_hook_that_reads_a_response_that_breaks_off_is_not_blamed(side: Client
         await response.aread()
 
     network = Network("body", lambda: httpx.ReadError("cut"), pieces(STEP_BODY))
-    letta = client(side, network, event_hooks={"response": [read_async if side.is_async else read]})
+    letta = client(driver, network, event_hooks={"response": [read_async if driver.is_async else read]})
     with pytest.raises(APIConnectionError, match="got no answer: cut"):
-        side.run(letta.steps.retrieve(STEP))
+        driver.run(letta.steps.retrieve(STEP))
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="Windows has no signals of threads")
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("kind", [OwnError, TimeoutError, OSError])
 def test_what_a_signal_handler_raises_passes(place: Place, kind: type[Exception]) -> None:
-    side = ClientDriver(is_async=False)
+    driver = ClientDriver(is_async=False)
 
     def ring(*_: object) -> None:
         raise kind("mine")
@@ -250,15 +263,15 @@ def test_what_a_signal_handler_raises_passes(place: Place, kind: type[Exception]
     try:
         for name, (make, content) in CALLS.items():
             with pytest.raises(kind, match="mine"):
-                make(side, client(side, Network(place, wait, content)))
+                make(driver, client(driver, Network(place, wait, content)))
             assert name
     finally:
         signal.signal(signal.SIGUSR1, before)
-        side.close()
+        driver.close()
 
 
 def test_a_timeout_of_a_signal_handler_is_none_of_the_socket() -> None:
-    side = ClientDriver(is_async=False)
+    driver = ClientDriver(is_async=False)
 
     def ring(*_: object) -> None:
         raise TimeoutError("mine")
@@ -273,20 +286,20 @@ def test_a_timeout_of_a_signal_handler_is_none_of_the_socket() -> None:
     before = signal.signal(signal.SIGUSR1, ring)
     try:
         with pytest.raises(TimeoutError, match="mine"):
-            side.run(side.client(hang).steps.retrieve(STEP))
+            driver.run(driver.client(hang).steps.retrieve(STEP))
     finally:
         signal.signal(signal.SIGUSR1, before)
-        side.close()
+        driver.close()
 
 
-def test_the_callers_hooks_of_this_library_pass(side: ClientDriver) -> None:
+def test_the_callers_hooks_of_this_library_pass(driver: ClientDriver) -> None:
     from letta_ext import Hooks
 
     def fails(_: object) -> None:
         raise OSError("mine")
 
     with pytest.raises(OSError, match="mine"):
-        side.run(side.client(answers(200), hooks=Hooks(on_attempt=fails)).steps.retrieve(STEP))
+        driver.run(driver.client(respond_with(200), hooks=Hooks(on_attempt=fails)).steps.retrieve(STEP))
 
 
 # Other layers.
@@ -302,41 +315,41 @@ KINDS = [
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_an_empty_or_doubled_content_type_does_not_cost_the_stream(
-    side: ClientDriver, kind: list[tuple[str, str]]
+    driver: ClientDriver, kind: list[tuple[str, str]]
 ) -> None:
     recorded = recording("send_tokens_stream")
-    handler = answers(lambda: httpx.Response(200, headers=kind, content=recorded.content))
-    assert len(events(side, side.client(handler))) == len(recorded.events())
+    handler = respond_with(lambda: httpx.Response(200, headers=kind, content=recorded.content))
+    assert len(events(driver, driver.client(handler))) == len(recorded.events())
 
 
 @pytest.mark.parametrize("location", ["http://xn--a/", "http://[::1", "http://a:99999/", "//\udcff", "http://é..é/"])
 @pytest.mark.parametrize("status", [301, 307])
 def test_a_redirect_to_what_is_no_address_is_an_error_of_this_library(
-    side: ClientDriver, status: int, location: str
+    driver: ClientDriver, status: int, location: str
 ) -> None:
     def redirect(_: httpx.Request) -> httpx.Response:
         return httpx.Response(status, headers=[(b"location", location.encode("utf-8", "surrogateescape"))])
 
     with pytest.raises(LettaError):
-        side.run(side.client(redirect).steps.retrieve(STEP))
+        driver.run(driver.client(redirect).steps.retrieve(STEP))
 
 
 COOKIE = b"HTTP/1.1 200 OK\r\nset-cookie: a=\xc3\xa9; Path=/\r\ncontent-length: 2\r\n\r\n[]"
 
 
-def test_a_cookie_that_cannot_be_sent_does_not_break_the_next_call(side: ClientDriver) -> None:
+def test_a_cookie_that_cannot_be_sent_does_not_break_the_next_call(driver: ClientDriver) -> None:
     with loopback(COOKIE) as server:
-        letta = side.client(base_url=server.base_url)
+        letta = driver.client(base_url=server.base_url)
         for _ in range(3):
-            assert side.run(letta.get("/v1/agents/")) == []
+            assert driver.run(letta.get("/v1/agents/")) == []
 
 
-def test_a_cookie_of_the_callers_httpx_client_that_cannot_be_sent_is_named(side: ClientDriver) -> None:
+def test_a_cookie_of_the_callers_httpx_client_that_cannot_be_sent_is_named(driver: ClientDriver) -> None:
     with loopback(COOKIE) as server:
-        http = httpx.AsyncClient() if side.is_async else httpx.Client()
-        side._to_close.append(http)
-        letta = side.client(base_url=server.base_url, http_client=http)
-        assert side.run(letta.get("/v1/agents/")) == []
+        http = httpx.AsyncClient() if driver.is_async else httpx.Client()
+        driver._to_close.append(http)
+        letta = driver.client(base_url=server.base_url, http_client=http)
+        assert driver.run(letta.get("/v1/agents/")) == []
         for _ in range(2):
             with pytest.raises(LettaError, match="Clear its cookies"):
-                side.run(letta.get("/v1/agents/"))
+                driver.run(letta.get("/v1/agents/"))

@@ -15,7 +15,7 @@ import pytest
 from letta_ext import Letta
 from letta_ext.testing import EmbeddedServer
 
-from .counting import EVENTS, HALF, async_side, counting, run_asyncio, run_trio
+from .counting import EVENTS, HALF, async_client, counting, run_asyncio, run_trio
 from .helpers import CONVERSATION, STEP
 
 UNCLOSED: Final = """
@@ -105,7 +105,7 @@ def test_a_raw_response_that_is_dropped_closes_its_connection(is_async: bool) ->
     with counting(_v1_steps_step=HALF) as server:
 
         async def drop() -> None:
-            client = async_side(server.base_url)
+            client = async_client(server.base_url)
             context = client.steps.with_streaming_response.retrieve(STEP)
             await context.__aenter__()
             del context
@@ -132,7 +132,7 @@ def test_a_left_stream_of_a_passed_client_frees_its_connection(run: Callable[...
         async def main() -> None:
             limits = httpx.Limits(max_connections=1)
             async with httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(5)) as http:
-                client = async_side(server.base_url, http_client=http)
+                client = async_client(server.base_url, http_client=http)
                 for _ in range(5):
                     stream = await client.conversations.messages.create(CONVERSATION, input="hi")
                     reading = aiter(stream)

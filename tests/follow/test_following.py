@@ -195,9 +195,9 @@ def test_while_a_run_is_active_its_stream_is_read_instead_of_asking(world: Follo
     "faults",
     [
         [LOST],
-        [Fault(), LOST, Fault(answer=40), LOST],
-        [Fault(answer=600)] * 4,
-        [Fault(), Fault(), Fault(), Fault(answer=900), Fault(answer=300), LOST],
+        [Fault(), LOST, Fault(response=40), LOST],
+        [Fault(response=600)] * 4,
+        [Fault(), Fault(), Fault(), Fault(response=900), Fault(response=300), LOST],
     ],
 )
 def test_connections_that_break(server: EmbeddedServer, side: ClientDriver, faults: list[Fault]) -> None:

@@ -116,7 +116,7 @@ class Deck:
         self.redirects = 0
         self.count = 0
 
-    def answer(self, method: str, path: str) -> Reply:
+    def respond(self, method: str, path: str) -> Reply:
         """The response of a request: the first is always mutated."""
         self.count += 1
         self.sends += method == "POST" and path.endswith("/messages")
@@ -139,11 +139,11 @@ class Deck:
 class Play:
     """One client, and the calls that are made with it."""
 
-    def __init__(self, side: ClientDriver, base_url: str, time: Time, conversation: str = CONVERSATION) -> None:
-        self.side = side
+    def __init__(self, driver: ClientDriver, base_url: str, time: Time, conversation: str = CONVERSATION) -> None:
+        self.driver = driver
         self.time = time
         self.conversation = conversation
-        self.client = side.client(
+        self.client = driver.client(
             base_url=base_url,
             api_key="k",
             timeout=5,
@@ -163,7 +163,7 @@ class Play:
             left -= 1
             return left == 0
 
-        _, fault = self.side.drain(things, stop)
+        _, fault = self.driver.drain(things, stop)
         if fault is not None:
             raise fault
 
@@ -177,7 +177,7 @@ class Play:
             case 2:
                 self.all_of(stream.messages())
             case _:
-                look_at(self.side.run(stream.result()))
+                look_at(self.driver.run(stream.result()))
         look_at([stream.run_id, stream.last_seq_id])
 
     def create(self, chance: random.Random) -> None:
@@ -185,28 +185,29 @@ class Play:
         messages = self.messages
         background = chance.random() < 0.5
         self.streamed(
-            self.side.run(messages.create(self.conversation, input=chance.choice(INPUTS), background=background)),
+            self.driver.run(messages.create(self.conversation, input=chance.choice(INPUTS), background=background)),
             chance,
         )
 
     def create_at_once(self, chance: random.Random) -> None:
         """A send whose response comes at once."""
-        look_at(self.side.run(self.messages.create(self.conversation, input=chance.choice(INPUTS), streaming=False)))
+        look_at(self.driver.run(self.messages.create(self.conversation, input=chance.choice(INPUTS), streaming=False)))
 
     def create_when_busy(self, chance: random.Random) -> None:
         """A send that waits for its turn."""
         messages = self.messages
         self.streamed(
-            self.side.run(messages.create(self.conversation, input=chance.choice(INPUTS), when_busy=self.busy)), chance
+            self.driver.run(messages.create(self.conversation, input=chance.choice(INPUTS), when_busy=self.busy)),
+            chance,
         )
 
     def stream(self, chance: random.Random) -> None:
         """A stream that is resumed."""
-        self.streamed(self.side.run(self.messages.stream(self.conversation, run_id="run-1")), chance)
+        self.streamed(self.driver.run(self.messages.stream(self.conversation, run_id="run-1")), chance)
 
     def compact(self, chance: random.Random) -> None:
         """A compaction."""
-        look_at(self.side.run(self.messages.compact(self.conversation)))
+        look_at(self.driver.run(self.messages.compact(self.conversation)))
 
     def listed(self, chance: random.Random) -> None:
         """A list of messages, from page to page and from a checkpoint."""
@@ -215,7 +216,7 @@ class Play:
         if chance.random() < 0.5:
             self.all_of(messages.list(self.conversation, order=order, limit=limit))
             return
-        page = self.side.run(messages.list(self.conversation, order=order, limit=limit))
+        page = self.driver.run(messages.list(self.conversation, order=order, limit=limit))
         checkpoint = json.loads(json.dumps(page.checkpoint()))
         look_at([page.items, page.has_next_page(), page.next_page_info()])
         self.all_of(messages.list(self.conversation, checkpoint=checkpoint))
@@ -226,15 +227,15 @@ class Play:
 
     def step(self, chance: random.Random) -> None:
         """A step."""
-        look_at(self.side.run(self.client.steps.retrieve(STEP)))
+        look_at(self.driver.run(self.client.steps.retrieve(STEP)))
 
     def metrics(self, chance: random.Random) -> None:
         """The metrics of a step."""
-        look_at(self.side.run(self.client.steps.metrics.retrieve(STEP)))
+        look_at(self.driver.run(self.client.steps.metrics.retrieve(STEP)))
 
     def trace(self, chance: random.Random) -> None:
         """The trace of a step."""
-        look_at(self.side.run(self.client.steps.trace.retrieve(STEP)))
+        look_at(self.driver.run(self.client.steps.trace.retrieve(STEP)))
 
     def messages_of_step(self, chance: random.Random) -> None:
         """The messages of a step."""
@@ -242,7 +243,7 @@ class Play:
 
     def feedback(self, chance: random.Random) -> None:
         """Feedback on a step."""
-        look_at(self.side.run(self.client.steps.feedback.create(STEP, feedback="positive")))
+        look_at(self.driver.run(self.client.steps.feedback.create(STEP, feedback="positive")))
 
     def follow(self, chance: random.Random) -> None:
         """Following a conversation, and going on from the cursor."""
@@ -271,12 +272,12 @@ class Play:
         )
         if chance.random() < 0.5:
             self.all_of(turn.messages())
-        result = self.side.run(turn.result())
+        result = self.driver.run(turn.result())
         look_at([result, result.messages, result.usage, result.stop_reason])
 
     def raw(self, chance: random.Random) -> None:
         """Raw responses, and the methods of the client itself."""
-        run, client = self.side.run, self.client
+        run, client = self.driver.run, self.client
         match chance.randrange(5):
             case 0:
                 raw = run(client.steps.with_raw_response.retrieve(STEP))
@@ -298,7 +299,7 @@ class Play:
         """A response whose body is read in pieces."""
         streaming = self.client.steps.with_streaming_response.retrieve(STEP)
         parse = chance.random() < 0.5
-        if not self.side.is_async:
+        if not self.driver.is_async:
             with streaming as response:
                 if parse:
                     look_at(response.parse())
@@ -314,7 +315,7 @@ class Play:
                     async for _ in response.iter_bytes():
                         pass
 
-        self.side.run(go())
+        self.driver.run(go())
 
 
 def look_at(value: Any) -> None:

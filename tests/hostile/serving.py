@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from ..client.helpers import _request
 from .mutating import Reply
 
-Answer = Callable[[str, str], Reply]
+Handler = Callable[[str, str], Reply]
 """What answers a request, given its method and path."""
 
 
@@ -18,14 +18,14 @@ class RawServer:
     """A server on loopback.
 
     Attributes:
-        answer: what answers the requests; set for each case.
+        respond: what answers the requests; set for each case.
         requests: how many came.
     """
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.base_url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.answer: Answer = lambda method, path: Reply(500, (), b"")
+        self.respond: Handler = lambda method, path: Reply(500, (), b"")
         self.requests = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -41,7 +41,7 @@ class RawServer:
             while head := _request(incoming):
                 self.requests += 1
                 method, path, _ = head.split(b" ", 2)
-                reply = self.answer(method.decode(), path.decode().partition("?")[0])
+                reply = self.respond(method.decode(), path.decode().partition("?")[0])
                 connection.sendall(reply.encode())
                 if reply.cut is not None or reply.broken:
                     return

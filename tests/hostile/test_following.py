@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from letta_ext import ListChangedError
 
-from ..client.helpers import CONVERSATION, EVENTS, ONCE, ClientDriver, sse
+from ..client.helpers import CONVERSATION, EVENTS, NO_RETRIES, ClientDriver, sse
 from .mutating import Mutator, at, places
 from .playing import Time
 from .test_lists import JSON, message
@@ -65,7 +65,7 @@ class Conversation:
 
 
 def followed(
-    side: ClientDriver, server: Callable[[httpx.Request], httpx.Response], virtual: Time, **arguments: Any
+    driver: ClientDriver, server: Callable[[httpx.Request], httpx.Response], virtual: Time, **arguments: Any
 ) -> Any:
     def sleep(seconds: float) -> None:
         virtual.sleep(seconds)
@@ -73,8 +73,13 @@ def followed(
     async def sleep_async(seconds: float) -> None:
         virtual.sleep(seconds)
 
-    settings = {"timeout": 100.0, "clock": virtual.clock, "sleep": sleep_async if side.is_async else sleep, **arguments}
-    return side.client(server, retry=ONCE).conversations.messages.follow(CONVERSATION, **settings)
+    settings = {
+        "timeout": 100.0,
+        "clock": virtual.clock,
+        "sleep": sleep_async if driver.is_async else sleep,
+        **arguments,
+    }
+    return driver.client(server, retry=NO_RETRIES).conversations.messages.follow(CONVERSATION, **settings)
 
 
 # Requests.
@@ -96,16 +101,16 @@ STREAMS: Final = {
 @pytest.mark.parametrize("events", STREAMS.values(), ids=STREAMS)
 @pytest.mark.parametrize("context", [None, []])
 def test_a_run_that_tells_of_nothing_new_is_asked_for_with_pauses(
-    side: ClientDriver, events: bytes, context: list[Any] | None
+    driver: ClientDriver, events: bytes, context: list[Any] | None
 ) -> None:
     """The follower backs off wherever nothing new came."""
     server, virtual = Conversation(events, [], context), Time()
-    assert side.items(followed(side, server, virtual)) == []
+    assert driver.items(followed(driver, server, virtual)) == []
     assert 5 < len(server.requests) < 100
     assert virtual.now >= 100
 
 
-def test_a_run_that_tells_of_something_new_is_followed_at_once(side: ClientDriver) -> None:
+def test_a_run_that_tells_of_something_new_is_followed_at_once(driver: ClientDriver) -> None:
     """A message that the run tells of is yielded without a pause."""
     server, virtual = Conversation(None, [message("message-0")], ["message-0"]), Time()
 
@@ -117,8 +122,8 @@ def test_a_run_that_tells_of_something_new_is_followed_at_once(side: ClientDrive
             return httpx.Response(200, headers=EVENTS, content=sse(message("message-1")) + DONE)
         return response
 
-    follow = followed(side, talk, virtual, from_start=True, until=lambda found: found.id == "message-1")
-    assert [found.id for found in side.items(follow)] == ["message-0", "message-1"]
+    follow = followed(driver, talk, virtual, from_start=True, until=lambda found: found.id == "message-1")
+    assert [found.id for found in driver.items(follow)] == ["message-0", "message-1"]
     assert virtual.now == 0
 
 
@@ -126,12 +131,12 @@ def test_a_run_that_tells_of_something_new_is_followed_at_once(side: ClientDrive
 
 
 @pytest.mark.parametrize("id", [None, "", [], {}, 7, "\ud800"])
-def test_messages_without_ids_come_once(side: ClientDriver, id: Any) -> None:
+def test_messages_without_ids_come_once(driver: ClientDriver, id: Any) -> None:
     """A message that no cursor can name is told from others by its content."""
     server = Conversation(None, [message(id, n=n) for n in range(3)])
     virtual = Time()
-    follow = followed(side, server, virtual, from_start=True)
-    found, fault = side.drain(follow)
+    follow = followed(driver, server, virtual, from_start=True)
+    found, fault = driver.drain(follow)
     assert fault is None or isinstance(fault, ListChangedError)
     assert [each.extra_fields["n"] for each in found] == [0, 1, 2]
 
@@ -161,35 +166,35 @@ def test_messages_without_ids_come_once(side: ClientDriver, id: Any) -> None:
     ids=repr,
 )
 def test_arguments_that_would_break_later_are_refused(
-    side: ClientDriver, arguments: dict[str, Any], kind: type
+    driver: ClientDriver, arguments: dict[str, Any], kind: type
 ) -> None:
     """What no follower can use is refused when it is made, by name."""
     server = Conversation(None, [])
     with pytest.raises(kind, match=next(iter(arguments)).removeprefix("max_")):
-        side.client(server).conversations.messages.follow(CONVERSATION, **arguments)
+        driver.client(server).conversations.messages.follow(CONVERSATION, **arguments)
     assert server.requests == []
 
 
-def test_functions_that_are_not_awaited_must_not_be_async(side: ClientDriver) -> None:
+def test_functions_that_are_not_awaited_must_not_be_async(driver: ClientDriver) -> None:
     """An async `until` would always be true, and an async `sleep` of a sync follower would not sleep."""
 
     async def later(_: Any) -> bool:
         return False
 
-    follow = side.client(Conversation(None, [])).conversations.messages.follow
+    follow = driver.client(Conversation(None, [])).conversations.messages.follow
     with pytest.raises(TypeError, match="until must be a function that is not async"):
         follow(CONVERSATION, until=later)
     with pytest.raises(TypeError, match="sleep must be"):
-        follow(CONVERSATION, sleep=time.sleep if side.is_async else later)
+        follow(CONVERSATION, sleep=time.sleep if driver.is_async else later)
 
 
 # Cursors.
 
 
 @pytest.mark.parametrize("conversation", [OTHER, "default"])
-def test_a_cursor_of_another_conversation_is_refused(side: ClientDriver, conversation: str) -> None:
+def test_a_cursor_of_another_conversation_is_refused(driver: ClientDriver, conversation: str) -> None:
     """A cursor names its conversation, and goes on with no other."""
-    follow = side.client(Conversation(None, [])).conversations.messages.follow
+    follow = driver.client(Conversation(None, [])).conversations.messages.follow
     agent = {"agent_id": AGENT} if conversation == "default" else {}
     cursor = json.loads(json.dumps(follow(CONVERSATION).cursor))
     assert follow(CONVERSATION, after=cursor).cursor == cursor
@@ -197,9 +202,9 @@ def test_a_cursor_of_another_conversation_is_refused(side: ClientDriver, convers
         follow(conversation, after=cursor, **agent)
 
 
-def test_a_cursor_of_an_agent_goes_on_under_either_name(side: ClientDriver) -> None:
+def test_a_cursor_of_an_agent_goes_on_under_either_name(driver: ClientDriver) -> None:
     """`"default"` of an agent and the agent's id are one conversation."""
-    follow = side.client(Conversation(None, [])).conversations.messages.follow
+    follow = driver.client(Conversation(None, [])).conversations.messages.follow
     cursor = follow("default", agent_id=AGENT).cursor
     assert follow(AGENT, after=cursor).cursor == cursor
 
@@ -211,19 +216,19 @@ def test_a_cursor_with_an_odd_value_is_refused_or_as_good(name: str, value: Any)
     cursor = {key: item for key, item in GOOD.items() if key != name}
     if value is not ...:
         cursor[name] = value
-    side = ClientDriver(is_async=False)
+    driver = ClientDriver(is_async=False)
     server = Conversation(None, [])
     try:
-        follow = followed(side, server, Time(), after=cursor)
+        follow = followed(driver, server, Time(), after=cursor)
     except ValueError as fault:
         assert str(fault).startswith("after must be")  # noqa: PT017  # some of the values are right ones
         assert server.requests == []
     else:
         assert name in ("anchor", "date", "head", "recent", "part")
-        raised = side.drain(follow)[1]
+        raised = driver.drain(follow)[1]
         assert raised is None or isinstance(raised, ListChangedError)
     finally:
-        side.close()
+        driver.close()
 
 
 @settings(max_examples=200, deadline=None)
@@ -247,13 +252,13 @@ def test_a_mutated_cursor_raises_no_raw_error(seed: int) -> None:
 
 
 def follow_it(cursor: Any, *, is_async: bool) -> None:
-    side = ClientDriver(is_async=is_async)
+    driver = ClientDriver(is_async=is_async)
     server = Conversation(None, [message(f"message-{n}") for n in range(4)], [f"message-{n}" for n in range(4)])
     try:
-        _, fault = side.drain(followed(side, server, Time(), after=cursor))
+        _, fault = driver.drain(followed(driver, server, Time(), after=cursor))
         assert fault is None or isinstance(fault, ListChangedError)
     except (TypeError, ValueError) as fault:
         assert "after" in str(fault)  # noqa: PT017  # most values are refused, some cannot be told from right ones
         assert server.requests == []
     finally:
-        side.close()
+        driver.close()

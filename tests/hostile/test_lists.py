@@ -48,8 +48,8 @@ class Pages:
         return httpx.Response(200, content=json.dumps(self.page(request.url.params.get("after"), limit)))
 
 
-def listed(side: ClientDriver, pages: Pages, **arguments: Any) -> Any:
-    return side.client(pages).conversations.messages.list(CONVERSATION, order="asc", **arguments)
+def listed(driver: ClientDriver, pages: Pages, **arguments: Any) -> Any:
+    return driver.client(pages).conversations.messages.list(CONVERSATION, order="asc", **arguments)
 
 
 # Items without ids.
@@ -59,31 +59,31 @@ def listed(side: ClientDriver, pages: Pages, **arguments: Any) -> Any:
     ("id", "limit"), [(None, 1), ("", 10), ([], 100), ({}, 10), (7, 10), ("\ud800", 10), ("\0", 10)]
 )
 def test_full_pages_of_items_that_cannot_be_cursors_end_with_an_error(
-    side: ClientDriver, id: object, limit: int
+    driver: ClientDriver, id: object, limit: int
 ) -> None:
     """A list does not look complete where no cursor leads on."""
     pages = Pages(lambda after, limit: [message(id, n=n) for n in range(limit)])
-    found, fault = side.drain(listed(side, pages, limit=limit))
+    found, fault = driver.drain(listed(driver, pages, limit=limit))
     assert isinstance(fault, ListChangedError)
     assert "can be a cursor" in str(fault)
     assert len(found) >= limit
     assert max(pages.asked) <= MOST
 
 
-def test_ids_that_are_too_long_for_an_address_are_not_sent(side: ClientDriver) -> None:
+def test_ids_that_are_too_long_for_an_address_are_not_sent(driver: ClientDriver) -> None:
     """A cursor that no request can hold is none."""
     pages = Pages(lambda after, limit: [message(f"{n:05000}") for n in range(10)])
-    assert isinstance(side.drain(listed(side, pages, limit=10))[1], ListChangedError)
+    assert isinstance(driver.drain(listed(driver, pages, limit=10))[1], ListChangedError)
 
 
 @pytest.mark.parametrize("length", [0, 1, 9])
-def test_a_short_page_of_items_without_ids_is_the_whole_list(side: ClientDriver, length: int) -> None:
+def test_a_short_page_of_items_without_ids_is_the_whole_list(driver: ClientDriver, length: int) -> None:
     """A list that is shorter than a page ends."""
     pages = Pages(lambda after, limit: [{"message_type": "newer", "n": n} for n in range(length)])
-    assert len(side.items(listed(side, pages, limit=10))) == length
+    assert len(driver.items(listed(driver, pages, limit=10))) == length
 
 
-def test_items_without_ids_among_others_are_listed_once(side: ClientDriver) -> None:
+def test_items_without_ids_among_others_are_listed_once(driver: ClientDriver) -> None:
     """Items that cannot be cursors do not end the list, and come once."""
     items = [message(None if n % 3 else f"message-{n}", n=n) for n in range(50)]
 
@@ -91,7 +91,7 @@ def test_items_without_ids_among_others_are_listed_once(side: ClientDriver) -> N
         start = next((n + 1 for n, item in enumerate(items) if after is not None and item["id"] == after), 0)
         return items[start : start + limit]
 
-    found = side.items(listed(side, Pages(page), limit=7))
+    found = driver.items(listed(driver, Pages(page), limit=7))
     assert [item.extra_fields["n"] for item in found] == list(range(50))
 
 
@@ -100,7 +100,7 @@ def test_items_without_ids_among_others_are_listed_once(side: ClientDriver) -> N
 
 @pytest.mark.parametrize("limit", [1, 10, 100])
 @pytest.mark.parametrize("share", [0.0, 0.5])
-def test_other_items_each_time_are_asked_for_up_to_a_bound(side: ClientDriver, limit: int, share: float) -> None:
+def test_other_items_each_time_are_asked_for_up_to_a_bound(driver: ClientDriver, limit: int, share: float) -> None:
     """A server that sends other items to each request is given up, and never asked for ever more."""
     numbers, chance = count(), random.Random(limit)
     kept = [message(f"message-kept-{n}") for n in range(limit)]
@@ -110,16 +110,16 @@ def test_other_items_each_time_are_asked_for_up_to_a_bound(side: ClientDriver, l
         return [chance.choice(kept) if chance.random() < share / 2 else each for each in fresh]
 
     pages = Pages(page)
-    _, fault = side.drain(listed(side, pages, limit=limit), lambda _: sum(pages.asked) > 1_000_000)
+    _, fault = driver.drain(listed(driver, pages, limit=limit), lambda _: sum(pages.asked) > 1_000_000)
     assert isinstance(fault, ListChangedError)
     assert max(pages.asked) <= 4 * MOST
     assert len(pages.asked) < 60
 
 
-def test_a_list_that_shows_the_same_full_page_for_ever_ends(side: ClientDriver) -> None:
+def test_a_list_that_shows_the_same_full_page_for_ever_ends(driver: ClientDriver) -> None:
     """A server that repeats one page, whatever is asked, is given up."""
     pages = Pages(lambda after, limit: [message(f"message-{n}") for n in range(10)])
-    found, _ = side.drain(listed(side, pages, limit=10))
+    found, _ = driver.drain(listed(driver, pages, limit=10))
     assert len(found) == 10
     assert max(pages.asked) <= 4 * MOST
 
@@ -128,28 +128,28 @@ def test_a_list_that_shows_the_same_full_page_for_ever_ends(side: ClientDriver) 
 
 
 @pytest.mark.parametrize("prefetch", [False, True])
-def test_an_empty_list_has_one_page(side: ClientDriver, prefetch: bool) -> None:
+def test_an_empty_list_has_one_page(driver: ClientDriver, prefetch: bool) -> None:
     """The first page of a list comes, empty or not: it holds the checkpoint."""
-    page = side.run(listed(side, Pages(lambda after, limit: []), prefetch=prefetch))
-    (only,) = side.items(page.iter_pages())
+    page = driver.run(listed(driver, Pages(lambda after, limit: []), prefetch=prefetch))
+    (only,) = driver.items(page.iter_pages())
     assert only.items == []
-    assert side.run(listed_again(side, [], only.checkpoint())).items == []
+    assert driver.run(listed_again(driver, [], only.checkpoint())).items == []
 
 
-def listed_again(side: ClientDriver, items: list[Any], checkpoint: Any) -> Any:
+def listed_again(driver: ClientDriver, items: list[Any], checkpoint: Any) -> Any:
     def page(after: str | None, limit: int) -> list[Any]:
         start = next((n + 1 for n, item in enumerate(items) if item["id"] == after), 0)
         return items[start : start + limit]
 
     checkpoint = json.loads(json.dumps(checkpoint))
-    return side.client(Pages(page)).conversations.messages.list(CONVERSATION, checkpoint=checkpoint)
+    return driver.client(Pages(page)).conversations.messages.list(CONVERSATION, checkpoint=checkpoint)
 
 
 @settings(max_examples=50, deadline=None)
 @given(nights=st.lists(st.integers(0, 12), max_size=6), limit=st.sampled_from([1, 2, 5, 10]))
 def test_a_nightly_export_has_every_item_once(nights: list[int], limit: int) -> None:
     """Each night goes on from the last page of the night before, which may have brought nothing."""
-    side = ClientDriver(is_async=len(nights) % 2 == 1)
+    driver = ClientDriver(is_async=len(nights) % 2 == 1)
     try:
         items: list[Any] = []
         exported: list[str] = []
@@ -158,43 +158,43 @@ def test_a_nightly_export_has_every_item_once(nights: list[int], limit: int) -> 
             start = next((n + 1 for n, item in enumerate(items) if item["id"] == after), 0)
             return items[start : start + limit]
 
-        first = side.run(listed(side, Pages(page), limit=limit))
+        first = driver.run(listed(driver, Pages(page), limit=limit))
         for new in [0, *nights]:
             items += [message(f"message-{len(items) + n}") for n in range(new)]
-            for each in side.items(first.iter_pages()):
+            for each in driver.items(first.iter_pages()):
                 exported += [item.id for item in each.items]
                 checkpoint = each.checkpoint()
-            first = side.run(listed_again(side, items, checkpoint))
+            first = driver.run(listed_again(driver, items, checkpoint))
             if not first.items and len(exported) < len(items):
                 continue
-        exported += [item.id for each in side.items(first.iter_pages()) for item in each.items]
+        exported += [item.id for each in driver.items(first.iter_pages()) for item in each.items]
         assert exported == [item["id"] for item in items]
     finally:
-        side.close()
+        driver.close()
 
 
 # Arguments.
 
 
 @pytest.mark.parametrize("name", ["limit", "after", "before", "order", "include_return_message_types"])
-def test_extra_query_that_replaces_the_paging_is_refused(side: ClientDriver, name: str) -> None:
+def test_extra_query_that_replaces_the_paging_is_refused(driver: ClientDriver, name: str) -> None:
     """A list sends these itself; twice, the server would take either."""
     pages = Pages(lambda after, limit: [])
     with pytest.raises(ValueError, match=f"extra_query must not hold '{name}'"):
-        side.run(listed(side, pages, extra_query={name: "1"}))
+        driver.run(listed(driver, pages, extra_query={name: "1"}))
     assert pages.asked == []
 
 
 def checkpoints() -> list[Any]:
     """Checkpoints of three pages."""
-    side = ClientDriver(is_async=False)
+    driver = ClientDriver(is_async=False)
     items = [message(f"message-{n}") for n in range(9)]
     pages = Pages(lambda after, limit: items[: limit if after is None else 0])
     found = [
-        json.loads(json.dumps(side.run(listed(side, pages, **more)).checkpoint()))
+        json.loads(json.dumps(driver.run(listed(driver, pages, **more)).checkpoint()))
         for more in ({}, {"limit": 4}, {"limit": 4, "include_return_message_types": ["user_message"]})
     ]
-    side.close()
+    driver.close()
     return found
 
 
@@ -220,34 +220,34 @@ def test_a_broken_checkpoint_is_refused_or_taken(
         del at(checkpoint, path[:-1])[path[-1]]
     else:
         at(checkpoint, path[:-1])[path[-1]] = value
-    side = ClientDriver(is_async=is_async)
+    driver = ClientDriver(is_async=is_async)
     pages = Pages(lambda after, limit: [message(f"message-{n}") for n in range(9)][:limit])
     try:
-        page = side.run(side.client(pages).conversations.messages.list(CONVERSATION, checkpoint=checkpoint))
-        side.items(page)
+        page = driver.run(driver.client(pages).conversations.messages.list(CONVERSATION, checkpoint=checkpoint))
+        driver.items(page)
     except ListChangedError:
         pass  # the cursors are those of other items
     except (TypeError, ValueError) as fault:
         assert "checkpoint" in str(fault)  # noqa: PT017  # most values are refused, some cannot be told from right ones
         assert pages.asked == []
     finally:
-        side.close()
+        driver.close()
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_mutated_checkpoint_raises_no_raw_error(seed: int) -> None:
     """The odd values that servers send are no better as checkpoints."""
     mutator = Mutator(random.Random(seed))
-    side = ClientDriver(is_async=seed % 2 == 1)
+    driver = ClientDriver(is_async=seed % 2 == 1)
     pages = Pages(lambda after, limit: [message(f"message-{n}") for n in range(9)][:limit])
     try:
         for whole in CHECKPOINTS:
             checkpoint = mutator.value(whole)
             try:
-                side.items(side.client(pages).conversations.messages.list(CONVERSATION, checkpoint=checkpoint))
+                driver.items(driver.client(pages).conversations.messages.list(CONVERSATION, checkpoint=checkpoint))
             except ListChangedError:
                 continue
             except (TypeError, ValueError) as fault:
                 assert "checkpoint" in str(fault)  # noqa: PT017  # as above
     finally:
-        side.close()
+        driver.close()

@@ -94,23 +94,23 @@ def resident() -> int:
 
 
 @pytest.fixture
-def sides() -> Iterator[list[ClientDriver]]:
-    sides = [ClientDriver(is_async=False), ClientDriver(is_async=True)]
-    yield sides
-    for side in sides:
-        side.close()
+def drivers() -> Iterator[list[ClientDriver]]:
+    drivers = [ClientDriver(is_async=False), ClientDriver(is_async=True)]
+    yield drivers
+    for driver in drivers:
+        driver.close()
 
 
-def play_raw(cases: int, sides: list[ClientDriver], virtual: Time) -> None:
+def play_raw(cases: int, drivers: list[ClientDriver], virtual: Time) -> None:
     """Plays cases against the raw socket."""
     found = Outcomes("raw socket")
     with raw_server() as server:
-        plays = [Play(side, server.base_url, virtual) for side in sides]
+        plays = [Play(driver, server.base_url, virtual) for driver in drivers]
         for number in range(cases):
             chance = random.Random(SEED + number)
             name, call, first = drawn(chance)
             deck = Deck(chance, first)
-            server.answer = deck.answer
+            server.respond = deck.respond
             case = found.play(number, name, partial(call, plays[number % 2], chance))
             found.count(case, deck.count)
             if name == "create at once" and deck.sends > 1 + deck.redirects:
@@ -118,12 +118,12 @@ def play_raw(cases: int, sides: list[ClientDriver], virtual: Time) -> None:
     found.check()
 
 
-def play_embedded(cases: int, sides: list[ClientDriver], virtual: Time) -> None:
+def play_embedded(cases: int, drivers: list[ClientDriver], virtual: Time) -> None:
     """Plays cases against the embedded server, whose network breaks."""
     found = Outcomes("embedded server")
     for start in range(0, cases, FRESH):
         with EmbeddedServer(check=False) as server:
-            plays = [Play(side, server.base_url, virtual, server.conversation_id) for side in sides]
+            plays = [Play(driver, server.base_url, virtual, server.conversation_id) for driver in drivers]
             for number in range(start, min(cases, start + FRESH)):
                 chance = random.Random(SEED - number)
                 name, call, first = drawn(chance)
@@ -136,25 +136,25 @@ def play_embedded(cases: int, sides: list[ClientDriver], virtual: Time) -> None:
     found.check()
 
 
-def test_mutated_responses_of_a_raw_socket_raise_no_raw_errors(sides: list[ClientDriver], virtual_time: Time) -> None:
+def test_mutated_responses_of_a_raw_socket_raise_no_raw_errors(drivers: list[ClientDriver], virtual_time: Time) -> None:
     """Whatever a server sends, a call returns a value or raises a `LettaError`; a sample of the proof."""
-    play_raw(400, sides, virtual_time)
+    play_raw(400, drivers, virtual_time)
 
 
 def test_mutated_responses_of_the_embedded_server_raise_no_raw_errors(
-    sides: list[ClientDriver], virtual_time: Time
+    drivers: list[ClientDriver], virtual_time: Time
 ) -> None:
     """The same beside a network that breaks; a sample of the proof."""
-    play_embedded(200, sides, virtual_time)
+    play_embedded(200, drivers, virtual_time)
 
 
 @pytest.mark.stress
-def test_mutated_responses_of_a_raw_socket_in_full(sides: list[ClientDriver], virtual_time: Time) -> None:
+def test_mutated_responses_of_a_raw_socket_in_full(drivers: list[ClientDriver], virtual_time: Time) -> None:
     """All cases of the raw socket."""
-    play_raw(RAW if FULL else 2000, sides, virtual_time)
+    play_raw(RAW if FULL else 2000, drivers, virtual_time)
 
 
 @pytest.mark.stress
-def test_mutated_responses_of_the_embedded_server_in_full(sides: list[ClientDriver], virtual_time: Time) -> None:
+def test_mutated_responses_of_the_embedded_server_in_full(drivers: list[ClientDriver], virtual_time: Time) -> None:
     """All cases of the embedded server."""
-    play_embedded(EMBEDDED if FULL else 1000, sides, virtual_time)
+    play_embedded(EMBEDDED if FULL else 1000, drivers, virtual_time)

@@ -11,7 +11,7 @@ import pytest
 from letta_ext import APIResponseValidationError, LettaError
 from letta_ext.testing import EmbeddedServer
 
-from ..client.helpers import AT_ONCE, CONVERSATION, ClientDriver, answers, event_stream, sse
+from ..client.helpers import CONVERSATION, NO_DELAY, ClientDriver, event_stream, respond_with, sse
 from .mutating import FIELDS
 from .playing import Time
 from .test_lists import message
@@ -75,10 +75,10 @@ class Ran(list[str]):
     ids=repr,
 )
 def test_arguments_that_would_break_later_are_refused_before_anything_is_sent(
-    side: ClientDriver, server: EmbeddedServer, arguments: dict[str, Any], kind: type[Exception], name: str
+    driver: ClientDriver, server: EmbeddedServer, arguments: dict[str, Any], kind: type[Exception], name: str
 ) -> None:
     """`run_tools` refuses what it cannot use when it is called, by name."""
-    run_tools = side.client(base_url=server.base_url).conversations.messages.run_tools
+    run_tools = driver.client(base_url=server.base_url).conversations.messages.run_tools
     with pytest.raises(kind, match=name):
         run_tools(server.conversation_id, **{"input": "hi", **arguments})
     assert server.requests == []
@@ -86,11 +86,11 @@ def test_arguments_that_would_break_later_are_refused_before_anything_is_sent(
 
 @pytest.mark.parametrize("id", ["", "..", "a/b", "\ud800", "x" * 5000])
 def test_an_impossible_conversation_is_refused_before_anything_is_sent(
-    side: ClientDriver, server: EmbeddedServer, id: str
+    driver: ClientDriver, server: EmbeddedServer, id: str
 ) -> None:
     """So is what cannot be an id."""
     with pytest.raises(ValueError, match="conversation_id"):
-        side.client(base_url=server.base_url).conversations.messages.run_tools(id, input="hi")
+        driver.client(base_url=server.base_url).conversations.messages.run_tools(id, input="hi")
     assert server.requests == []
 
 
@@ -119,34 +119,34 @@ REQUESTS: Final[dict[str, dict[str, Any]]] = {
 @pytest.mark.parametrize("fields", REQUESTS.values(), ids=REQUESTS)
 @pytest.mark.parametrize("background", [True, False])
 def test_a_request_for_calls_that_cannot_be_read_is_an_error(
-    side: ClientDriver, fields: dict[str, Any], background: bool
+    driver: ClientDriver, fields: dict[str, Any], background: bool
 ) -> None:
     """An approval request of another form raises, and nothing of it runs."""
     request = {**message("message-2", run_id="run-1"), "message_type": "approval_request_message", "tool_call": CALL}
     request = {key: value for key, value in {**request, "tool_calls": [CALL], **fields}.items() if value is not ...}
-    handler = answers(lambda: event_stream(sse(message("message-1", run_id="run-1"), request, STOP) + DONE))
+    handler = respond_with(lambda: event_stream(sse(message("message-1", run_id="run-1"), request, STOP) + DONE))
     ran = Ran()
-    turn = side.client(handler, retry=AT_ONCE).conversations.messages.run_tools(
+    turn = driver.client(handler, retry=NO_DELAY).conversations.messages.run_tools(
         CONVERSATION, input="hi", tools=[ran.add], max_rounds=1, background=background
     )
     for _ in range(2):
         with pytest.raises(APIResponseValidationError, match=r"form that cannot be read|not told"):
-            side.run(turn.result())
+            driver.run(turn.result())
     assert ran == []
     assert len(handler.requests) == 1
 
 
-def test_a_request_that_can_be_read_runs(side: ClientDriver) -> None:
+def test_a_request_that_can_be_read_runs(driver: ClientDriver) -> None:
     """The same request without a fault runs the tool."""
     request = {**message("message-2", run_id="run-1"), "message_type": "approval_request_message", "tool_call": CALL}
     end = {**STOP, "stop_reason": "end_turn"}
-    handler = answers(
+    handler = respond_with(
         lambda: event_stream(sse({**request, "tool_calls": [CALL]}, STOP) + DONE),
         lambda: event_stream(sse(message("message-3", run_id="run-2"), end) + DONE),
     )
     ran = Ran()
-    turn = side.client(handler).conversations.messages.run_tools(CONVERSATION, input="hi", tools=[ran.add])
-    assert side.run(turn.result()).stop_reason.stop_reason == "end_turn"
+    turn = driver.client(handler).conversations.messages.run_tools(CONVERSATION, input="hi", tools=[ran.add])
+    assert driver.run(turn.result()).stop_reason.stop_reason == "end_turn"
     assert ran == ["add"]
 
 
@@ -154,18 +154,18 @@ ODD_USAGE: Final = (5, True, "5", [5], {"a": 5}, None, 10**30)
 
 
 @pytest.mark.parametrize(("one", "other"), [*itertools.product(ODD_USAGE, repeat=2)], ids=repr)
-def test_usage_of_any_type_is_added_up_or_kept(side: ClientDriver, one: Any, other: Any) -> None:
+def test_usage_of_any_type_is_added_up_or_kept(driver: ClientDriver, one: Any, other: Any) -> None:
     """Usage that is not a number does not lose the turn."""
     request = {**message("message-2", run_id="run-1"), "message_type": "approval_request_message", "tool_call": CALL}
     usage = {"message_type": "usage_statistics", "step_count": 1}
     end = {**STOP, "stop_reason": "end_turn"}
-    handler = answers(
+    handler = respond_with(
         lambda: event_stream(sse(request, STOP, {**usage, "total_tokens": one}) + DONE),
         lambda: event_stream(sse(end, {**usage, "total_tokens": other}) + DONE),
     )
-    turn = side.client(handler).conversations.messages.run_tools(CONVERSATION, input="hi", tools=[Ran().add])
+    turn = driver.client(handler).conversations.messages.run_tools(CONVERSATION, input="hi", tools=[Ran().add])
     try:
-        result = side.run(turn.result())
+        result = driver.run(turn.result())
     except LettaError:
         return
     if type(one) is type(other) is int:
@@ -176,7 +176,7 @@ def test_usage_of_any_type_is_added_up_or_kept(side: ClientDriver, one: Any, oth
 @pytest.mark.parametrize(
     "run", [None, [], {}, {"status": []}, {"status": {}}, {"status": "completed", "stop_reason": []}]
 )
-def test_a_run_that_cannot_be_read_counts_as_ended(side: ClientDriver, run: Any, virtual_time: Time) -> None:
+def test_a_run_that_cannot_be_read_counts_as_ended(driver: ClientDriver, run: Any, virtual_time: Time) -> None:
     """A turn whose events are lost goes on from the list, whatever the run looks like."""
     listed = [{**message("message-2", run_id="run-1"), "message_type": "assistant_message"}]
 
@@ -189,6 +189,6 @@ def test_a_run_that_cannot_be_read_counts_as_ended(side: ClientDriver, run: Any,
             return httpx.Response(410, json={"detail": "expired"})
         return event_stream(sse(message("message-1", n=1, run_id="run-1", seq_id=1)))
 
-    turn = side.client(handler, retry=AT_ONCE).conversations.messages.run_tools(CONVERSATION, input="hi")
-    assert [each.id for each in side.run(turn.result()).messages] == ["message-1", "message-2"]
+    turn = driver.client(handler, retry=NO_DELAY).conversations.messages.run_tools(CONVERSATION, input="hi")
+    assert [each.id for each in driver.run(turn.result()).messages] == ["message-1", "message-2"]
     assert virtual_time.now < 1

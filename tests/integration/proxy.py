@@ -30,19 +30,19 @@ class Fault:
     Attributes:
         forward: how many bytes of the request reach the server; None for all.
         late: seconds after which they do, counted from when the client was hung up on; None for before.
-        answer: how many bytes of the answer reach the client; None for all.
+        response: how many bytes of the answer reach the client; None for all.
         slow: seconds before the answer is passed on.
         gone: whether the server learns that the client has left, or goes on answering nobody.
     """
 
     forward: int | None = None
     late: float | None = None
-    answer: int | None = None
+    response: int | None = None
     slow: float = 0.0
     gone: bool = False
 
 
-LOST: Final = Fault(answer=0)
+LOST: Final = Fault(response=0)
 """The server has begun to answer, and the client never hears of it."""
 
 
@@ -52,12 +52,12 @@ def random_fault(chance: random.Random, length: int) -> Fault:
     if kind == 0:
         return Fault(forward=chance.randrange(400))
     if kind == 1:
-        return Fault(late=chance.choice([0.0, 0.01, 0.05, 0.3]), answer=0, gone=gone)
+        return Fault(late=chance.choice([0.0, 0.01, 0.05, 0.3]), response=0, gone=gone)
     if kind == 2:
-        return Fault(answer=0, gone=gone)
+        return Fault(response=0, gone=gone)
     if kind == 3:
-        return Fault(answer=chance.randrange(200), gone=gone)  # within the headers
-    return Fault(answer=chance.randrange(length), slow=chance.choice([0.0, 0.0, 0.05]), gone=gone)
+        return Fault(response=chance.randrange(200), gone=gone)  # within the headers
+    return Fault(response=chance.randrange(length), slow=chance.choice([0.0, 0.0, 0.05]), gone=gone)
 
 
 @dataclass
@@ -134,14 +134,14 @@ def _pass_on(proxy: Proxy, client: socket.socket, head: bytes, body: bytes) -> N
         server.sendall(request[: fault.forward])
         if fault.forward is not None:
             return
-        left = fault.answer
+        left = fault.response
         while left != 0 and (data := server.recv(65536)):
             time.sleep(fault.slow)
             piece = data[:left]
             client.sendall(piece)
             left = None if left is None else left - len(piece)
         if left == 0:
-            if fault.answer == 0:
+            if fault.response == 0:
                 server.recv(1)  # the server has begun to answer: it did get the request
             if fault.late is None:
                 _hang_up(client)

@@ -47,17 +47,17 @@ class Place:
 
 
 @pytest.fixture(params=["sync", "async"])
-def side(request: pytest.FixtureRequest) -> Iterator[ClientDriver]:
-    side = ClientDriver(is_async=request.param == "async")
-    yield side
-    side.close()
+def driver(request: pytest.FixtureRequest) -> Iterator[ClientDriver]:
+    driver = ClientDriver(is_async=request.param == "async")
+    yield driver
+    driver.close()
 
 
 @pytest.fixture
-def world(address: str, scene: Scene, own_agent: Agent, side: ClientDriver, model: str) -> Iterator[FollowSimulation]:
+def world(address: str, scene: Scene, own_agent: Agent, driver: ClientDriver, model: str) -> Iterator[FollowSimulation]:
     """Sync code in a conversation, async code in an agent's own."""
     place = Place(address, own_agent.id, scene.conversation(own_agent.id))
-    made = FollowSimulation(place, side, direct=side.is_async)
+    made = FollowSimulation(place, driver, direct=driver.is_async)
     made.model = model
     yield made
     made.close()
@@ -124,10 +124,10 @@ def test_going_on_from_a_cursor_behind_each_message(world: FollowSimulation) -> 
 
 
 def test_going_on_in_another_process(address: str, scene: Scene, own_agent: Agent) -> None:
-    side = ClientDriver(is_async=False)
-    world = FollowSimulation(Place(address, own_agent.id, scene.conversation(own_agent.id)), side, write("one"))
+    driver = ClientDriver(is_async=False)
+    world = FollowSimulation(Place(address, own_agent.id, scene.conversation(own_agent.id)), driver, write("one"))
     follow = world.follow()
-    side.items(follow)
+    driver.items(follow)
     before = world.said()
     for action in (write("two"), compact("all"), write("three")):
         action(world)
@@ -140,17 +140,17 @@ def test_going_on_in_another_process(address: str, scene: Scene, own_agent: Agen
     expected = sorted(id for id, _, _ in world.said() - before)
     assert sorted(json.loads(told)) == expected
     world.close()
-    side.close()
+    driver.close()
 
 
-def test_connections_that_break(address: str, scene: Scene, own_agent: Agent, side: ClientDriver) -> None:
+def test_connections_that_break(address: str, scene: Scene, own_agent: Agent, driver: ClientDriver) -> None:
     with proxied(address) as proxy:
         place = Place(address, own_agent.id, scene.conversation(own_agent.id))
         plan = [begin("LONG 60", stream_tokens=True), nothing, write("c", when_busy="wait")]
-        world = FollowSimulation(place, side, *plan, base_url=proxy.base_url)
+        world = FollowSimulation(place, driver, *plan, base_url=proxy.base_url)
         write("a")(world)
-        proxy.plan.extend([LOST, Fault(answer=100), Fault(), LOST, *[Fault(answer=1500)] * 3, LOST])
-        found = side.items(world.follow(from_start=True))
+        proxy.plan.extend([LOST, Fault(response=100), Fault(), LOST, *[Fault(response=1500)] * 3, LOST])
+        found = driver.items(world.follow(from_start=True))
         check(world, found, set())
         assert len(proxy.plan) == 0
         world.close()
@@ -164,7 +164,7 @@ def test_a_conversation_that_does_not_exist(world: FollowSimulation) -> None:
 
 
 @pytest.mark.stress
-def test_proof_of_following(address: str, scene: Scene, agent: Agent, side: ClientDriver, model: str) -> None:
+def test_proof_of_following(address: str, scene: Scene, agent: Agent, driver: ClientDriver, model: str) -> None:
     """Others write, compact and begin runs between any two requests, connections break, loops are left."""
     chance = random.Random(20_240_611)
     # Not the tools of the server: starting their sandbox takes it seconds.
@@ -173,14 +173,16 @@ def test_proof_of_following(address: str, scene: Scene, agent: Agent, side: Clie
     with proxied(address) as proxy:
         for _ in range(TALKS):
             place = Place(address, agent.id, scene.conversation(agent.id))
-            world = FollowSimulation(place, side, *map(perhaps, chance.choices(actions, k=6)), base_url=proxy.base_url)
+            world = FollowSimulation(
+                place, driver, *map(perhaps, chance.choices(actions, k=6)), base_url=proxy.base_url
+            )
             world.model = model
             world.between = Sometimes(world, chance, actions)
             proxy.plan.extend(random_fault(chance, 2000) if chance.random() < 0.3 else Fault() for _ in range(20))
             found: list[Any] = []
             follow = world.follow(from_start=True)
             while True:
-                some, fault = side.drain(follow, StopAfter(chance.randrange(9)))
+                some, fault = driver.drain(follow, StopAfter(chance.randrange(9)))
                 assert fault is None
                 found += some
                 if not some and not world.plan:
@@ -190,7 +192,7 @@ def test_proof_of_following(address: str, scene: Scene, agent: Agent, side: Clie
             proxy.plan.clear()
             world.between = lambda: None
             world.settle()
-            found += side.items(world.follow(after=follow.cursor))
+            found += driver.items(world.follow(after=follow.cursor))
             identities, said = list(map(identity, found)), world.said()
             lost += len(said - set(identities))
             twice += len(identities) - len(set(identities))

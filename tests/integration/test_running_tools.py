@@ -12,7 +12,7 @@ import pytest
 from letta_ext import APIConnectionError, LettaError, PendingApprovalError, RetryPolicy
 from letta_ext.tools import ToolResult
 
-from ..client.helpers import ONCE
+from ..client.helpers import NO_RETRIES
 from ..stress.figures import FULL, figure
 from ..tools.turns import ClientDriver, Weather, kinds, returns
 from .proxy import LOST, Fault, Proxy, proxied, random_fault
@@ -24,10 +24,10 @@ CUTS: Final = 60 if FULL else 4
 
 
 @pytest.fixture(params=["sync", "async"])
-def side(request: pytest.FixtureRequest) -> Iterator[ClientDriver]:
-    side = ClientDriver(is_async=request.param == "async")
-    yield side
-    side.close()
+def driver(request: pytest.FixtureRequest) -> Iterator[ClientDriver]:
+    driver = ClientDriver(is_async=request.param == "async")
+    yield driver
+    driver.close()
 
 
 @pytest.fixture
@@ -36,22 +36,22 @@ def proxy(address: str) -> Iterator[Proxy]:
         yield running
 
 
-def begin(side: ClientDriver, base_url: str, conversation: str, *tools: Any, **arguments: Any) -> Any:
+def begin(driver: ClientDriver, base_url: str, conversation: str, *tools: Any, **arguments: Any) -> Any:
     retry = arguments.pop("retry", RetryPolicy(max_retries=3, initial_delay=0.05))
-    client = side.client(base_url=base_url, retry=retry)
+    client = driver.client(base_url=base_url, retry=retry)
     return client.conversations.messages.run_tools(conversation, tools=tools, **arguments)
 
 
-def listed(side: ClientDriver, base_url: str, conversation: str) -> list[Any]:
-    client = side.client(base_url=base_url)
-    return side.items(client.conversations.messages.list(conversation, order="asc", limit=100))
+def listed(driver: ClientDriver, base_url: str, conversation: str) -> list[Any]:
+    client = driver.client(base_url=base_url)
+    return driver.items(client.conversations.messages.list(conversation, order="asc", limit=100))
 
 
-def finish(side: ClientDriver, turn: Any, tries: int = 50) -> ToolResult:
+def finish(driver: ClientDriver, turn: Any, tries: int = 50) -> ToolResult:
     """Goes on until it is through."""
     for _ in range(tries):
         try:
-            found: ToolResult = side.run(turn.result())
+            found: ToolResult = driver.run(turn.result())
         except (APIConnectionError, httpx.HTTPError):
             continue
         return found
@@ -60,16 +60,18 @@ def finish(side: ClientDriver, turn: Any, tries: int = 50) -> ToolResult:
 
 @pytest.mark.parametrize("background", [True, False])
 @pytest.mark.parametrize("stream_tokens", [True, False])
-def test_a_turn(side: ClientDriver, address: str, conversation: str, *, background: bool, stream_tokens: bool) -> None:
+def test_a_turn(
+    driver: ClientDriver, address: str, conversation: str, *, background: bool, stream_tokens: bool
+) -> None:
     tool = Weather()
 
     def local_time(city: str) -> dict[str, Any]:
         """Tells the time."""
         return {"city": city, "noon": True}
 
-    found = side.run(
+    found = driver.run(
         begin(
-            side,
+            driver,
             address,
             conversation,
             tool.weather,
@@ -83,39 +85,39 @@ def test_a_turn(side: ClientDriver, address: str, conversation: str, *, backgrou
     assert tool.cities == ["Paris"]
     assert (found.rounds, found.stop_reason.stop_reason) == (2, "end_turn")
     assert str(found.messages[-1].content).strip() == SIX_WORDS
-    stored = listed(side, address, conversation)
+    stored = listed(driver, address, conversation)
     assert returns(stored) == [("success", "sunny in Paris"), ("success", '{"city": "Paris", "noon": true}')]
     assert kinds(stored).count("user") == 1
 
 
 @pytest.mark.parametrize("answer", ["", "a\0b\ud800c", b"bytes", None, {"deep": [[{"a": {"b": None}}]]}], ids=repr)
 def test_whatever_a_tool_returns(address: str, conversation: str, answer: Any) -> None:
-    side = ClientDriver(is_async=False)
-    found = side.run(
-        begin(side, address, conversation, Weather(lambda _: answer).weather, input="CALL weather").result()
+    driver = ClientDriver(is_async=False)
+    found = driver.run(
+        begin(driver, address, conversation, Weather(lambda _: answer).weather, input="CALL weather").result()
     )
     assert found.stop_reason.stop_reason == "end_turn"
-    ((status, text),) = returns(listed(side, address, conversation))
+    ((status, text),) = returns(listed(driver, address, conversation))
     assert (status, text) == ("success", found.tool_runs[0].tool_return)
-    side.close()
+    driver.close()
 
 
-def test_a_tool_that_fails(side: ClientDriver, address: str, conversation: str) -> None:
+def test_a_tool_that_fails(driver: ClientDriver, address: str, conversation: str) -> None:
     def answer(_: str) -> str:
         raise OSError("the sky fell\0")
 
-    side.run(begin(side, address, conversation, Weather(answer).weather, input="CALL weather").result())
-    assert returns(listed(side, address, conversation)) == [("error", "weather failed: OSError: the sky fell\ufffd")]
+    driver.run(begin(driver, address, conversation, Weather(answer).weather, input="CALL weather").result())
+    assert returns(listed(driver, address, conversation)) == [("error", "weather failed: OSError: the sky fell\ufffd")]
 
 
 @pytest.mark.parametrize("stream_tokens", [True, False])
 def test_client_tools_beside_those_that_need_approval(
-    side: ClientDriver, address: str, conversation: str, agent: Agent, *, stream_tokens: bool
+    driver: ClientDriver, address: str, conversation: str, agent: Agent, *, stream_tokens: bool
 ) -> None:
     tool = Weather()
-    found = side.run(
+    found = driver.run(
         begin(
-            side,
+            driver,
             address,
             conversation,
             tool.weather,
@@ -125,36 +127,36 @@ def test_client_tools_beside_those_that_need_approval(
         ).result()
     )
     assert (found.rounds, tool.cities, len(found.decisions)) == (2, ["Paris"], 1)
-    noted = sorted(returns(listed(side, address, conversation)))
+    noted = sorted(returns(listed(driver, address, conversation)))
     assert [status for status, _ in noted] == ["error", "success"]
     assert "not today" in noted[0][1]
     assert noted[1][1] == "sunny in Paris"
 
 
 def test_a_tool_that_was_approved(address: str, conversation: str, agent: Agent) -> None:
-    side = ClientDriver(is_async=True)
+    driver = ClientDriver(is_async=True)
 
     async def approve(call: Any) -> bool:
         return bool(call.name == agent.guarded)
 
-    found = side.run(begin(side, address, conversation, approve=approve, input=f"CALL {agent.guarded}").result())
+    found = driver.run(begin(driver, address, conversation, approve=approve, input=f"CALL {agent.guarded}").result())
     assert [decision.approve for decision in found.decisions] == [True]
-    assert returns(listed(side, address, conversation)) == [("success", "allowed in Paris")]
-    side.close()
+    assert returns(listed(driver, address, conversation)) == [("success", "allowed in Paris")]
+    driver.close()
 
 
-def test_nobody_decides(side: ClientDriver, address: str, conversation: str, agent: Agent) -> None:
-    turn = begin(side, address, conversation, Weather().weather, input=f"CALL weather {agent.guarded}")
+def test_nobody_decides(driver: ClientDriver, address: str, conversation: str, agent: Agent) -> None:
+    turn = begin(driver, address, conversation, Weather().weather, input=f"CALL weather {agent.guarded}")
     with pytest.raises(PendingApprovalError, match=agent.guarded) as refused:
-        side.run(turn.result())
-    assert refused.value.pending_request_id == listed(side, address, conversation)[-1].id
+        driver.run(turn.result())
+    assert refused.value.pending_request_id == listed(driver, address, conversation)[-1].id
     with pytest.raises(PendingApprovalError):
-        side.run(begin(side, address, conversation, input="another").result())
+        driver.run(begin(driver, address, conversation, input="another").result())
 
 
-def check(side: ClientDriver, address: str, conversation: str, tool: Weather, found: ToolResult) -> None:
+def check(driver: ClientDriver, address: str, conversation: str, tool: Weather, found: ToolResult) -> None:
     assert tool.cities == ["Paris"]
-    stored = listed(side, address, conversation)
+    stored = listed(driver, address, conversation)
     assert kinds(stored).count("user") == 1
     assert kinds(stored).count("approval_response") == 1
     assert returns(stored) == [("success", "sunny in Paris")]
@@ -163,45 +165,47 @@ def check(side: ClientDriver, address: str, conversation: str, tool: Weather, fo
 
 
 @pytest.mark.parametrize("which", [0, 1])
-@pytest.mark.parametrize("fault", [LOST, Fault(forward=300), Fault(answer=500), Fault(answer=1200)])
+@pytest.mark.parametrize("fault", [LOST, Fault(forward=300), Fault(response=500), Fault(response=1200)])
 def test_a_cut_loses_no_result_and_runs_nothing_twice(
-    side: ClientDriver, address: str, conversation: str, proxy: Proxy, which: int, fault: Fault
+    driver: ClientDriver, address: str, conversation: str, proxy: Proxy, which: int, fault: Fault
 ) -> None:
     proxy.plan.extend([Fault()] * which + [fault])
     tool = Weather()
-    arguments = {"input": "CALL weather", "stream_tokens": True, "retry": ONCE}
-    found = finish(side, begin(side, proxy.base_url, conversation, tool.weather, **arguments))
+    arguments = {"input": "CALL weather", "stream_tokens": True, "retry": NO_RETRIES}
+    found = finish(driver, begin(driver, proxy.base_url, conversation, tool.weather, **arguments))
     proxy.settle()
-    check(side, address, conversation, tool, found)
+    check(driver, address, conversation, tool, found)
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_cut_in_the_foreground(side: ClientDriver, address: str, conversation: str, proxy: Proxy, which: int) -> None:
-    proxy.plan.extend([Fault()] * which + [Fault(answer=450)])  # behind the first event, which names the run
+def test_a_cut_in_the_foreground(
+    driver: ClientDriver, address: str, conversation: str, proxy: Proxy, which: int
+) -> None:
+    proxy.plan.extend([Fault()] * which + [Fault(response=450)])  # behind the first event, which names the run
     tool = Weather()
-    arguments = {"input": "CALL weather", "background": False, "retry": ONCE}
-    found = side.run(begin(side, proxy.base_url, conversation, tool.weather, **arguments).result())
+    arguments = {"input": "CALL weather", "background": False, "retry": NO_RETRIES}
+    found = driver.run(begin(driver, proxy.base_url, conversation, tool.weather, **arguments).result())
     proxy.settle()
-    check(side, address, conversation, tool, found)
+    check(driver, address, conversation, tool, found)
 
 
 def test_a_cut_in_the_foreground_before_anything_was_heard(
-    side: ClientDriver, address: str, conversation: str, proxy: Proxy
+    driver: ClientDriver, address: str, conversation: str, proxy: Proxy
 ) -> None:
     proxy.plan.extend([Fault(), LOST])
     tool = Weather()
-    turn = begin(side, proxy.base_url, conversation, tool.weather, input="CALL weather", background=False)
+    turn = begin(driver, proxy.base_url, conversation, tool.weather, input="CALL weather", background=False)
     with pytest.raises(APIConnectionError):
-        side.run(turn.result())
+        driver.run(turn.result())
     with pytest.raises(LettaError, match="may have run or not"):
-        side.run(turn.result())
+        driver.run(turn.result())
     proxy.settle()
-    assert returns(listed(side, address, conversation)) == [("success", "sunny in Paris")]
+    assert returns(listed(driver, address, conversation)) == [("success", "sunny in Paris")]
     assert tool.cities == ["Paris"]
 
 
 @pytest.mark.stress
-def test_proof_of_cut_turns(side: ClientDriver, address: str, scene: Scene, agent: Agent, proxy: Proxy) -> None:
+def test_proof_of_cut_turns(driver: ClientDriver, address: str, scene: Scene, agent: Agent, proxy: Proxy) -> None:
     chance = random.Random(20_240_611)
     cut = 0
     for _ in range(CUTS):
@@ -211,11 +215,11 @@ def test_proof_of_cut_turns(side: ClientDriver, address: str, scene: Scene, agen
         retry = RetryPolicy(max_retries=chance.randrange(3), initial_delay=0.02)
         tokens = chance.random() < 0.5
         turn = begin(
-            side, proxy.base_url, conversation, tool.weather, input="CALL weather", stream_tokens=tokens, retry=retry
+            driver, proxy.base_url, conversation, tool.weather, input="CALL weather", stream_tokens=tokens, retry=retry
         )
-        found = finish(side, turn)
+        found = finish(driver, turn)
         cut += planned - len(proxy.plan)
         proxy.plan.clear()
         proxy.settle()
-        check(side, address, conversation, tool, found)
+        check(driver, address, conversation, tool, found)
     figure("turns with tools, cut", f"turns {CUTS}, faults {cut}, results lost 0, tools run twice 0, sent twice 0")

@@ -161,5 +161,5 @@ async def test_a_folded_stream_is_the_answer(
             for message in shown(answer.messages, OF_EVENTS)
             if listed.get(message["id"] + message["message_type"]) != message
         )
-    print(f"\nPROOF live folding: {scenario}, modes {len(modes)}, differences {len(differences)}")
+    print(f"\nFIGURE live folding: {scenario}, modes {len(modes)}, differences {len(differences)}")
     assert not differences, "\n".join(differences)

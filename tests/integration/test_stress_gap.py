@@ -35,7 +35,7 @@ def test_a_run_resumed_from_too_early_a_number_names_the_gap(scene: Scene, agent
         first, last = caught.value.gap
         assert f"Events {first} to {last} of {stream.run_id} are missing" in str(caught.value)
         rest = sum(1 for _ in resume(conversation, run_id=stream.run_id, starting_after=last))
-    print(f"\nPROOF live gap: events {events}, resumed after {EARLY}, missing {first} to {last}, the rest has {rest}")
+    print(f"\nFIGURE live gap: events {events}, resumed after {EARLY}, missing {first} to {last}, the rest has {rest}")
     assert first == EARLY + 1
     # The stop reason and the usage take a number each, and do not carry it.
     assert last + rest == (stream.last_seq_id or 0) + 2

@@ -80,7 +80,7 @@ async def test_a_background_send_is_there_once(surface: str, scene: Scene, agent
             lost += users < 1 or known < 1 or answers[conversation] != words(20)
             doubled += users > 1 or known > 1 or said(listed) != words(20)
     cuts = sum(map(len, plans))
-    print(f"\nPROOF live background sends: {surface} {len(talks)}, cuts {cuts}, lost {lost}, doubled {doubled}")
+    print(f"\nFIGURE live background sends: {surface} {len(talks)}, cuts {cuts}, lost {lost}, doubled {doubled}")
     assert (lost, doubled) == (0, 0)
 
 
@@ -114,7 +114,7 @@ async def test_a_foreground_send_is_never_sent_twice(surface: str, scene: Scene,
             # What never reached the server is not waited for.
             listed = await eventually(client, conversation, heard if fault.forward is None else anything)
             twice += len(asked(listed)) > 1
-    print(f"\nPROOF live foreground sends: {surface} {len(faults)}, requests {sent}, sent twice {twice}")
+    print(f"\nFIGURE live foreground sends: {surface} {len(faults)}, requests {sent}, sent twice {twice}")
     assert (sent, twice) == (len(faults), 0)
 
 
@@ -151,7 +151,7 @@ def test_every_way_sends_once_or_says_that_it_may_have(scene: Scene, agent: Agen
         )
         gc.collect()
     twice = 0  # else `table` had failed
-    print(f"\nPROOF live ways to send: {len(names)} of {len(WAYS)}, sends {len(lines) - 1}, sent twice {twice}")
+    print(f"\nFIGURE live ways to send: {len(names)} of {len(WAYS)}, sends {len(lines) - 1}, sent twice {twice}")
     print("\n".join(lines))
 
 
@@ -182,7 +182,7 @@ async def test_two_clients_take_turns(scene: Scene, agent: Agent, address: str) 
             listed = await messages(other, conversation)
     known = runs(scene, conversation)
     print(
-        f"\nPROOF live turns: clients 2, sends {len(texts)}, waits {len(waits)},"
+        f"\nFIGURE live turns: clients 2, sends {len(texts)}, waits {len(waits)},"
         f" messages {len(asked(listed))}, runs {len(known)}"
     )
     assert all(answers)

@@ -14,7 +14,7 @@ from letta_ext import APIConnectionError, Hooks, LettaError
 from letta_ext._http.errors_from_response import LOST as IN_DOUBT
 from letta_ext.hooks import AttemptReport
 
-from ..client.helpers import AT_ONCE, ClientDriver
+from ..client.helpers import NO_DELAY, ClientDriver
 from ..client.servers import closed_port, socks, tunnel
 from .proxy import LOST, Fault, Proxy, proxied
 
@@ -35,7 +35,7 @@ KINDS: Final[dict[str, Callable[[Any, str], Any]]] = {
 class Place:
     """Where a way leads: the proxy before the server, for one of the two clients."""
 
-    side: ClientDriver
+    driver: ClientDriver
     proxy: Proxy
     stack: ExitStack
     base_url: str = field(init=False)
@@ -48,11 +48,11 @@ class Place:
         return httpx.URL(self.proxy.base_url).port or 80
 
     def http(self, **settings: Any) -> Any:
-        kind: Any = httpx.AsyncClient if self.side.is_async else httpx.Client
+        kind: Any = httpx.AsyncClient if self.driver.is_async else httpx.Client
         hooks: dict[str, Callable[[Any], object]] = settings.pop("hooks", {})
-        events = {name: [_awaitable(hook) if self.side.is_async else hook] for name, hook in hooks.items()}
+        events = {name: [_awaitable(hook) if self.driver.is_async else hook] for name, hook in hooks.items()}
         made = kind(verify=TRUST, event_hooks=events, **settings)
-        self.side._to_close.append(made)
+        self.driver._to_close.append(made)
         return made
 
 
@@ -104,7 +104,7 @@ class _AsyncDelivering(httpx.AsyncHTTPTransport):
 
 
 def _transport(place: Place, **settings: Any) -> Any:
-    kind: Any = httpx.AsyncHTTPTransport if place.side.is_async else httpx.HTTPTransport
+    kind: Any = httpx.AsyncHTTPTransport if place.driver.is_async else httpx.HTTPTransport
     return kind(verify=TRUST, **settings)
 
 
@@ -162,7 +162,7 @@ FAULTS: Final = (
 WAYS: Final[dict[str, Way]] = {
     "as it is": Way(lambda place: place.http()),
     "answer lost": Way(lambda place: place.http(), plan=[LOST]),
-    "answer cut in its headers": Way(lambda place: place.http(), plan=[Fault(answer=30)]),
+    "answer cut in its headers": Way(lambda place: place.http(), plan=[Fault(response=30)]),
     **{
         f"response hook raises {cls.__name__}": Way(
             lambda place, cls=cls: place.http(hooks={"response": _raise(cls("elsewhere"))})  # type: ignore[misc]  # inferred from Way
@@ -181,7 +181,7 @@ WAYS: Final[dict[str, Way]] = {
     "flow sends a copy, then cannot connect": Way(lambda place: place.http(auth=_Flow(1, _refused, copies=True))),
     "flow cannot connect at first": Way(lambda place: place.http(auth=_Flow(0, _refused)), unsent=True),
     "transport delivers, then cannot connect": Way(
-        lambda place: place.http(transport=_AsyncDelivering() if place.side.is_async else _Delivering())
+        lambda place: place.http(transport=_AsyncDelivering() if place.driver.is_async else _Delivering())
     ),
     "aiohttp": Way(_aiohttp, asynchronous=True),
     "aiohttp, answer lost": Way(_aiohttp, plan=[LOST], asynchronous=True),
@@ -240,7 +240,7 @@ class Outcome:
 
 
 def send(
-    way: Way, kind: str, side: ClientDriver, address: str, conversation: str, stored: Callable[[str], int] | None
+    way: Way, kind: str, driver: ClientDriver, address: str, conversation: str, stored: Callable[[str], int] | None
 ) -> Outcome:
     """Sends once, that way."""
     reports: list[AttemptReport] = []
@@ -248,14 +248,14 @@ def send(
     before = 0 if stored is None else stored(conversation)
     with proxied(address) as proxy, ExitStack() as stack:
         proxy.plan.extend(way.plan)
-        place = Place(side, proxy, stack)
+        place = Place(driver, proxy, stack)
         http = way.build(place)
         hooks = Hooks(on_attempt=reports.append)
-        client = side.client(base_url=place.base_url, http_client=http, retry=AT_ONCE, hooks=hooks)
+        client = driver.client(base_url=place.base_url, http_client=http, retry=NO_DELAY, hooks=hooks)
         try:
-            found = side.run(KINDS[kind](client, conversation))
+            found = driver.run(KINDS[kind](client, conversation))
             if kind == "stream":
-                side.items(found)
+                driver.items(found)
         except (LettaError, httpx.HTTPError) as fault:
             error = fault
         proxy.settle()
@@ -282,11 +282,11 @@ def check(name: str, way: Way, outcome: Outcome) -> None:
 
 @contextmanager
 def either(*, is_async: bool) -> Iterator[ClientDriver]:
-    side = ClientDriver(is_async=is_async)
+    driver = ClientDriver(is_async=is_async)
     try:
-        yield side
+        yield driver
     finally:
-        side.close()
+        driver.close()
 
 
 def table(
@@ -301,9 +301,9 @@ def table(
     for name, way in ways.items():
         for kind in kinds:
             for is_async in (True,) if way.asynchronous else (False, True):
-                with either(is_async=is_async) as side:
+                with either(is_async=is_async) as driver:
                     count = None if kind == "compact" else stored
-                    outcome = send(way, kind, side, address, conversation(), count)
+                    outcome = send(way, kind, driver, address, conversation(), count)
                 check(f"{name}, {kind}, {'async' if is_async else 'sync'}", way, outcome)
                 counts = f"{outcome.requests:8} {outcome.stored if count else '-':>8} {outcome.attempts:8}"
                 lines.append(f"{name:42} {kind:8} {'async' if is_async else 'sync':6} {counts} {outcome}")

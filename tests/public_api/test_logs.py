@@ -20,15 +20,15 @@ from letta_ext._instrumentation.redaction import is_secret, secrets_of, without
 from letta_ext.testing import EmbeddedServer
 
 from ..client.helpers import (
-    AT_ONCE,
     CONVERSATION,
     KEY,
+    NO_DELAY,
     STEP,
     ClientDriver,
-    answer,
-    answers,
     event_stream,
+    make_response,
     recording,
+    respond_with,
     sse,
 )
 
@@ -49,8 +49,8 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_a_line_for_each_attempt(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "letta_ext")
-    handler = answers(503, httpx.ReadError("cut"), answer(200, json={"id": STEP}))
-    side.run(side.client(handler, retry=AT_ONCE).steps.retrieve(STEP))
+    handler = respond_with(503, httpx.ReadError("cut"), make_response(200, json={"id": STEP}))
+    side.run(side.client(handler, retry=NO_DELAY).steps.retrieve(STEP))
     first, second, third = lines(caplog)
     for number, (line, outcome) in enumerate([(first, "503"), (second, "ReadError"), (third, "200")], start=1):
         assert line.startswith(f"GET /v1/steps/{STEP} {outcome} in ")
@@ -77,7 +77,7 @@ def test_a_line_for_the_end_of_a_stream(side: ClientDriver, caplog: pytest.LogCa
 def test_a_line_for_what_fails(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "letta_ext")
     cut = event_stream(sse({"message_type": "ping", "run_id": "run-1"}))
-    client = side.client(answers(404, lambda: cut))
+    client = side.client(respond_with(404, lambda: cut))
     with pytest.raises(LettaError):
         side.run(client.steps.retrieve(STEP))
     assert lines(caplog)[-1].endswith(": NotFoundError")
@@ -88,8 +88,8 @@ def test_a_line_for_what_fails(side: ClientDriver, caplog: pytest.LogCaptureFixt
 def test_a_line_for_a_resumption(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "letta_ext")
     events = [{"message_type": "ping", "run_id": "run-1", "seq_id": 1}, {"message_type": "x", "id": "m", "seq_id": 2}]
-    handler = answers(lambda: event_stream(sse(events[0])), lambda: event_stream(sse(events[1], "[DONE]")))
-    create = side.client(handler, retry=AT_ONCE).conversations.messages.create
+    handler = respond_with(lambda: event_stream(sse(events[0])), lambda: event_stream(sse(events[1], "[DONE]")))
+    create = side.client(handler, retry=NO_DELAY).conversations.messages.create
     side.items(side.run(create(CONVERSATION, input=PROMPT, background=True)))
     assert [line.partition(" ")[2].partition(" ")[2][:30] for line in lines(caplog)][1].startswith(
         "stream cut, goes on behind"
@@ -99,7 +99,9 @@ def test_a_line_for_a_resumption(side: ClientDriver, caplog: pytest.LogCaptureFi
 
 def test_debug_adds_headers_without_secrets(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "letta_ext")
-    handler = answers(answer(200, json=[], headers={"set-cookie": "session=abc123", "x-request-id": "req-7"}))
+    handler = respond_with(
+        make_response(200, json=[], headers={"set-cookie": "session=abc123", "x-request-id": "req-7"})
+    )
     client = side.client(handler, default_headers={"X-My-Token": "tok-999", "Cookie": "c=secret-c", "X-A": "shown"})
     side.run(client.get("/v1/x", query={"api_key": "key-in-query", "limit": 3}))
     text = "\n".join(lines(caplog))
@@ -138,7 +140,7 @@ def test_bodies_only_where_they_are_asked_for(
 
 
 def test_nothing_is_written_unless_somebody_listens(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
-    side.run(side.client(answers(answer(200, json={"id": STEP}))).steps.retrieve(STEP))
+    side.run(side.client(respond_with(make_response(200, json={"id": STEP}))).steps.retrieve(STEP))
     assert lines(caplog) == []
 
 
@@ -195,10 +197,13 @@ def test_a_program_that_sets_the_variable(value: str, before: str, count: int) -
 # That nothing is given away.
 
 FAULTS: dict[str, Any] = {
-    **{str(status): answer(status, json={"detail": "no"}) for status in (400, 401, 403, 404, 409, 410, 422, 429, 500)},
-    "307": answer(307, headers={"location": "http://elsewhere.test/"}),
-    "no json": answer(200, content=b"<html>"),
-    "another shape": answer(200, json=[1]),
+    **{
+        str(status): make_response(status, json={"detail": "no"})
+        for status in (400, 401, 403, 404, 409, 410, 422, 429, 500)
+    },
+    "307": make_response(307, headers={"location": "http://elsewhere.test/"}),
+    "no json": make_response(200, content=b"<html>"),
+    "another shape": make_response(200, json=[1]),
     "refused": httpx.ConnectError("refused"),
     "cut": httpx.ReadError("cut"),
     "silent": httpx.ReadTimeout("silent"),
@@ -218,7 +223,7 @@ def test_the_key_never_appears(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("LETTA_LOG_BODIES", "1")
-    client = side.client(answers(FAULTS[fault]), retry=RetryPolicy(max_retries=1, initial_delay=0))
+    client = side.client(respond_with(FAULTS[fault]), retry=RetryPolicy(max_retries=1, initial_delay=0))
     changed = client.with_options(default_headers={"X-A": "1"}, default_query={"my_key": f"{KEY}-2"})
     seen: list[object] = [client, changed, client.steps, client._transport, client._transport.config]
     calls: list[Callable[[Any], Any]] = [

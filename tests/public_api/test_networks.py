@@ -16,7 +16,7 @@ import trustme
 
 from letta_ext import APIConnectionError, APITimeoutError, DefaultAsyncHttpxClient, DefaultHttpxClient
 
-from ..client.helpers import KEY, STEP, ClientDriver, answer, answers, loopback
+from ..client.helpers import KEY, STEP, ClientDriver, loopback, make_response, respond_with
 
 STEP_BODY = json.dumps({"id": STEP}).encode()
 PLAIN = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
@@ -123,7 +123,7 @@ def test_limits_and_hooks_of_an_http_client_are_its_own(side: ClientDriver) -> N
     async def see_async(request: httpx.Request) -> None:
         seen.append(request.url.path)
 
-    transport = httpx.MockTransport(answers(answer(200, json={"id": STEP})))
+    transport = httpx.MockTransport(respond_with(make_response(200, json={"id": STEP})))
     hooks: dict[str, Any] = {"request": [see_async if side.is_async else see]}
     http = http_client(side, transport=transport, event_hooks=hooks, headers={"X-Mine": "1"}, timeout=1)
     client = side.client(base_url="http://letta.test", http_client=http)

@@ -9,22 +9,22 @@ import pytest
 
 from letta_ext import NOT_GIVEN, Letta, LettaError
 
-from ..client.helpers import AT_ONCE, KEY, STEP, Answers, ClientDriver, answer, answers
+from ..client.helpers import KEY, NO_DELAY, STEP, ClientDriver, ResponseQueue, make_response, respond_with
 
 STEP_BODY = {"id": STEP}
 
 
-def asked(side: ClientDriver, client: Any, handler: Answers) -> httpx.Request:
+def asked(side: ClientDriver, client: Any, handler: ResponseQueue) -> httpx.Request:
     side.run(client.steps.retrieve(STEP))
     return handler.requests[-1]
 
 
 @pytest.fixture
-def handler() -> Answers:
-    return answers(answer(200, json=STEP_BODY))
+def handler() -> ResponseQueue:
+    return respond_with(make_response(200, json=STEP_BODY))
 
 
-def test_what_is_not_given_stays(side: ClientDriver, handler: Answers) -> None:
+def test_what_is_not_given_stays(side: ClientDriver, handler: ResponseQueue) -> None:
     settings: dict[str, Any] = {"project": "p", "project_id": "p-1", "default_headers": {"X-A": "1"}, "timeout": 7.0}
     client = side.client(handler, default_query={"q": 1}, **settings)
     before, after = asked(side, client, handler), asked(side, client.with_options(), handler)
@@ -46,7 +46,7 @@ def test_what_is_not_given_stays(side: ClientDriver, handler: Answers) -> None:
     ],
 )
 def test_what_is_given_changes(
-    side: ClientDriver, handler: Answers, changes: dict[str, Any], header: str, value: str
+    side: ClientDriver, handler: ResponseQueue, changes: dict[str, Any], header: str, value: str
 ) -> None:
     client = side.client(handler, default_headers={"X-A": "1"})
     assert asked(side, client.with_options(**changes), handler).headers.get_list(header) == [value]
@@ -61,13 +61,15 @@ def test_what_is_given_changes(
         ({"environment": None}, "http://letta.test"),
     ],
 )
-def test_the_address_can_be_another(side: ClientDriver, handler: Answers, changes: dict[str, Any], url: str) -> None:
+def test_the_address_can_be_another(
+    side: ClientDriver, handler: ResponseQueue, changes: dict[str, Any], url: str
+) -> None:
     changed = side.client(handler).with_options(**changes)
     assert changed.base_url == url
     assert str(asked(side, changed, handler).url).startswith(f"{url}/v1/")
 
 
-def test_query_and_timeout(side: ClientDriver, handler: Answers) -> None:
+def test_query_and_timeout(side: ClientDriver, handler: ResponseQueue) -> None:
     changed = side.client(handler, default_query={"a": 1, "b": 2}).with_options(
         default_query={"b": 3, "c": 4}, timeout=None
     )
@@ -77,15 +79,15 @@ def test_query_and_timeout(side: ClientDriver, handler: Answers) -> None:
 
 
 def test_max_retries_changes_the_policy_that_there_is(side: ClientDriver) -> None:
-    handler = answers(503)
-    client = side.client(handler, retry=AT_ONCE).with_options(max_retries=4)
+    handler = respond_with(503)
+    client = side.client(handler, retry=NO_DELAY).with_options(max_retries=4)
     with pytest.raises(LettaError):
         side.run(client.steps.retrieve(STEP))
     assert len(handler.requests) == 5
 
 
 def test_the_environment_is_not_asked_again(
-    side: ClientDriver, handler: Answers, monkeypatch: pytest.MonkeyPatch
+    side: ClientDriver, handler: ResponseQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = side.client(handler, api_key=None)
     monkeypatch.setenv("LETTA_API_KEY", "sk-late")
@@ -108,11 +110,11 @@ def test_impossible_settings_are_refused(
     side: ClientDriver, changes: dict[str, Any], kind: type[Exception], words: str
 ) -> None:
     with pytest.raises(kind) as caught:
-        side.client(answers(200)).with_options(**changes)
+        side.client(respond_with(200)).with_options(**changes)
     assert words in str(caught.value)
 
 
-def test_connections_are_shared_and_stay_open(side: ClientDriver, handler: Answers) -> None:
+def test_connections_are_shared_and_stay_open(side: ClientDriver, handler: ResponseQueue) -> None:
     client = side.client(handler)
     changed = client.with_options(max_retries=0)
     assert changed._transport.http is client._transport.http
@@ -133,7 +135,7 @@ def test_what_is_closed_with_the_original(side: ClientDriver) -> None:
         side.run(client.get("/v1/agents/"))
 
 
-def test_a_passed_http_client_that_was_closed(side: ClientDriver, handler: Answers) -> None:
+def test_a_passed_http_client_that_was_closed(side: ClientDriver, handler: ResponseQueue) -> None:
     client = side.client(handler)
     http = client._transport.http
     side.run(http.aclose() if side.is_async else http.close())
@@ -144,7 +146,7 @@ def test_a_passed_http_client_that_was_closed(side: ClientDriver, handler: Answe
     assert handler.requests == []
 
 
-def test_copy_is_another_name_for_it(side: ClientDriver, handler: Answers) -> None:
+def test_copy_is_another_name_for_it(side: ClientDriver, handler: ResponseQueue) -> None:
     request = asked(side, side.client(handler).copy(timeout=3, default_headers={"X-B": "2"}), handler)
     assert (request.headers["x-b"], request.extensions["timeout"]["read"]) == ("2", 3)
 

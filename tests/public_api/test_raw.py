@@ -27,7 +27,17 @@ from letta_ext import (
 )
 from letta_ext.testing import EmbeddedServer
 
-from ..client.helpers import BASE_URL, CONVERSATION, STEP, Answers, Body, ClientDriver, answer, answers, recording
+from ..client.helpers import (
+    BASE_URL,
+    CONVERSATION,
+    STEP,
+    Body,
+    ClientDriver,
+    ResponseQueue,
+    make_response,
+    recording,
+    respond_with,
+)
 
 Call = Callable[[Any], Any]
 
@@ -76,7 +86,7 @@ def entered(side: ClientDriver, context: Any, use: Callable[[Any], Any]) -> Any:
 @pytest.mark.parametrize("name", CALLS)
 def test_every_call_has_a_raw_response(side: ClientDriver, name: str) -> None:
     file, resource, kind = CALLS[name]
-    handler = Answers([recording(file).response])
+    handler = ResponseQueue([recording(file).response])
     view = resource(side.client(handler)).with_raw_response
     response = side.run(getattr(view, name.rpartition(".")[2])(*ids(name), **arguments(name)))
     assert type(response) is (AsyncRawResponse if side.is_async else RawResponse)
@@ -107,7 +117,7 @@ def test_every_call_has_a_streaming_response(side: ClientDriver, name: str) -> N
     file, resource, kind = CALLS[name]
     body = Body([recording(file).content])
     response = httpx.Response(200, headers=recording(file).headers, stream=body)
-    handler = answers(lambda: response)
+    handler = respond_with(lambda: response)
     view = resource(side.client(handler)).with_streaming_response
     context = getattr(view, name.rpartition(".")[2])(*ids(name), **arguments(name))
     assert handler.requests == []
@@ -125,7 +135,7 @@ def test_every_call_has_a_streaming_response(side: ClientDriver, name: str) -> N
 
 @pytest.mark.parametrize("streaming", [False, True])
 def test_create_without_a_stream(side: ClientDriver, streaming: bool) -> None:
-    handler = Answers([recording("send_tokens_stream" if streaming else "send_json").response])
+    handler = ResponseQueue([recording("send_tokens_stream" if streaming else "send_json").response])
     messages = side.client(handler).conversations.messages
     response = side.run(messages.with_raw_response.create(CONVERSATION, input="hi", streaming=streaming))
     value = side.run(response.parse())
@@ -134,7 +144,7 @@ def test_create_without_a_stream(side: ClientDriver, streaming: bool) -> None:
 
 
 def test_from_the_client_down(side: ClientDriver) -> None:
-    client = side.client(answers(answer(200, json={"id": STEP}, headers={"x-request-id": "req-1"})))
+    client = side.client(respond_with(make_response(200, json={"id": STEP}, headers={"x-request-id": "req-1"})))
     for view in (client.with_raw_response.steps, client.steps.with_raw_response):
         response = side.run(view.retrieve(STEP))
         assert response.request_id == "req-1"
@@ -162,7 +172,7 @@ def test_a_page_walks_on(side: ClientDriver, server: EmbeddedServer) -> None:
 
 
 def test_bytes_as_they_come(side: ClientDriver) -> None:
-    handler = Answers([recording("send_tokens_stream").response] * 2)
+    handler = ResponseQueue([recording("send_tokens_stream").response] * 2)
     view = side.client(handler).conversations.messages.with_streaming_response
     content = recording("send_tokens_stream").content
     for method, joined in (("iter_bytes", content), ("iter_lines", content.decode().splitlines())):
@@ -171,7 +181,7 @@ def test_bytes_as_they_come(side: ClientDriver) -> None:
 
 
 def test_a_stream_is_not_read_for_its_text(side: ClientDriver) -> None:
-    handler = Answers([recording("send_tokens_stream").response])
+    handler = ResponseQueue([recording("send_tokens_stream").response])
     response = side.run(side.client(handler).conversations.messages.with_raw_response.create(CONVERSATION, input="hi"))
     with pytest.raises(LettaError, match="has not been read"):
         _ = response.text
@@ -180,10 +190,14 @@ def test_a_stream_is_not_read_for_its_text(side: ClientDriver) -> None:
 
 
 def test_errors_are_those_of_the_call(side: ClientDriver) -> None:
-    client = side.client(answers(answer(404, json={"detail": "no"}), answer(200, json={"id": 1, "usage": 7})))
+    client = side.client(
+        respond_with(make_response(404, json={"detail": "no"}), make_response(200, json={"id": 1, "usage": 7}))
+    )
     with pytest.raises(NotFoundError):
         side.run(client.steps.with_raw_response.retrieve(STEP))
-    response = side.run(side.client(answers(answer(200, content=b"<html>"))).steps.with_raw_response.retrieve(STEP))
+    response = side.run(
+        side.client(respond_with(make_response(200, content=b"<html>"))).steps.with_raw_response.retrieve(STEP)
+    )
     with pytest.raises(APIResponseValidationError):
         side.run(response.parse())
     with pytest.raises(ValueError, match="step_id must be"):
@@ -191,7 +205,7 @@ def test_errors_are_those_of_the_call(side: ClientDriver) -> None:
 
 
 def test_a_body_that_breaks_off(side: ClientDriver) -> None:
-    handler = answers(lambda: httpx.Response(200, stream=Body([b"{"], httpx.ReadError("cut"))))
+    handler = respond_with(lambda: httpx.Response(200, stream=Body([b"{"], httpx.ReadError("cut"))))
     context = side.client(handler).steps.with_streaming_response.retrieve(STEP)
     with pytest.raises(APIConnectionError, match=f"GET {BASE_URL}/v1/steps/{STEP} got no answer: cut"):
         entered(side, context, lambda response: response.parse())

@@ -13,15 +13,15 @@ import pytest
 from letta_ext import APIConnectionError, LettaError, NotFoundError, RunError
 
 from ..client.helpers import (
-    AT_ONCE,
     CONVERSATION,
     KEY,
+    NO_DELAY,
     STEP,
     ClientDriver,
-    answer,
-    answers,
     event_stream,
+    make_response,
     recording,
+    respond_with,
     sse,
 )
 
@@ -42,7 +42,7 @@ def events(span: Any, name: str) -> list[dict[str, Any]]:
 
 
 def test_a_call_is_a_span(side: ClientDriver, spans: Any) -> None:
-    client = side.client(answers(answer(200, json={"id": STEP}, headers={"x-request-id": "req-7"})))
+    client = side.client(respond_with(make_response(200, json={"id": STEP}, headers={"x-request-id": "req-7"})))
     side.run(client.steps.retrieve(STEP, extra_query={"token": KEY}))
     (span,) = spans()
     assert span.name == "steps.retrieve"
@@ -62,8 +62,8 @@ def test_a_call_is_a_span(side: ClientDriver, spans: Any) -> None:
 
 
 def test_attempts_are_events(side: ClientDriver, spans: Any) -> None:
-    handler = answers(503, httpx.ReadError("cut"), answer(200, json={"id": STEP}))
-    side.run(side.client(handler, retry=AT_ONCE).steps.retrieve(STEP))
+    handler = respond_with(503, httpx.ReadError("cut"), make_response(200, json={"id": STEP}))
+    side.run(side.client(handler, retry=NO_DELAY).steps.retrieve(STEP))
     (span,) = spans()
     first, second, third = events(span, "letta.attempt")
     assert (first["http.response.status_code"], second["error.type"], third["letta.attempt.number"]) == (
@@ -79,7 +79,7 @@ def test_attempts_are_events(side: ClientDriver, spans: Any) -> None:
 @pytest.mark.parametrize(
     ("became", "error", "kind"),
     [
-        (answer(404, json={"detail": PROMPT}), NotFoundError, "404"),
+        (make_response(404, json={"detail": PROMPT}), NotFoundError, "404"),
         (httpx.ReadError("cut"), APIConnectionError, "APIConnectionError"),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_failure_is_an_error_without_its_words(
     side: ClientDriver, spans: Any, became: Any, error: Any, kind: str
 ) -> None:
     with pytest.raises(error):
-        side.run(side.client(answers(became)).steps.retrieve(STEP))
+        side.run(side.client(respond_with(became)).steps.retrieve(STEP))
     (span,) = spans()
     assert (span.status.status_code.name, span.status.description) == ("ERROR", error.__name__)
     assert span.attributes["error.type"] == kind
@@ -96,7 +96,7 @@ def test_a_failure_is_an_error_without_its_words(
 
 def test_what_is_refused_before_it_is_sent_is_no_span(side: ClientDriver, spans: Any) -> None:
     with pytest.raises(ValueError, match="step_id"):
-        side.run(side.client(answers(200)).steps.retrieve(""))
+        side.run(side.client(respond_with(200)).steps.retrieve(""))
     assert spans() == ()
 
 
@@ -137,8 +137,8 @@ def test_a_run_that_fails_is_an_error(side: ClientDriver, spans: Any) -> None:
 
 def test_a_resumption_is_an_event(side: ClientDriver, spans: Any) -> None:
     sent = [{"message_type": "ping", "run_id": "run-1", "seq_id": 1}, {"message_type": "x", "id": "m", "seq_id": 2}]
-    handler = answers(lambda: event_stream(sse(sent[0])), lambda: event_stream(sse(sent[1], "[DONE]")))
-    create = side.client(handler, retry=AT_ONCE).conversations.messages.create
+    handler = respond_with(lambda: event_stream(sse(sent[0])), lambda: event_stream(sse(sent[1], "[DONE]")))
+    create = side.client(handler, retry=NO_DELAY).conversations.messages.create
     side.items(side.run(create(CONVERSATION, input=PROMPT, background=True)))
     (span,) = spans()
     assert events(span, "letta.resume") == [
@@ -148,7 +148,9 @@ def test_a_resumption_is_an_event(side: ClientDriver, spans: Any) -> None:
 
 
 def test_each_page_of_a_walk_is_a_span(side: ClientDriver, spans: Any) -> None:
-    handler = answers(answer(200, json=[{"id": "step-1"}, {"id": "step-2"}]), answer(200, json=[{"id": "step-2"}]))
+    handler = respond_with(
+        make_response(200, json=[{"id": "step-1"}, {"id": "step-2"}]), make_response(200, json=[{"id": "step-2"}])
+    )
     assert len(side.items(side.run(side.client(handler).steps.list(limit=2)))) == 2
     assert [span.name for span in spans()] == ["steps.list"] * len(handler.requests)
 
@@ -171,7 +173,7 @@ def test_it_lies_below_the_callers_span_and_above_the_http_clients(side: ClientD
 
 
 def test_a_verb_is_a_span_too(side: ClientDriver, spans: Any) -> None:
-    side.run(side.client(answers(answer(200, json=1))).post("/v1/things", body={"said": PROMPT}))
+    side.run(side.client(respond_with(make_response(200, json=1))).post("/v1/things", body={"said": PROMPT}))
     (span,) = spans()
     assert (span.name, span.attributes["url.template"]) == ("post", "/v1/things")
 
@@ -182,7 +184,7 @@ def test_nothing_is_told_of_a_span_that_is_not_recorded(side: ClientDriver, span
 
     unsampled = NonRecordingSpan(SpanContext(1, 1, is_remote=False, trace_flags=TraceFlags(0)))
     with trace.use_span(unsampled), pytest.raises(LettaError):
-        side.run(side.client(answers(404)).steps.retrieve(STEP))
+        side.run(side.client(respond_with(404)).steps.retrieve(STEP))
     assert spans() == ()
 
 

@@ -12,14 +12,14 @@ from letta_api.models import MessageCreate
 from letta_ext import APIConnectionError, APIResponseValidationError, ConversationBusyError, NotFoundError
 from letta_ext.testing import EmbeddedServer
 
-from ..client.helpers import AT_ONCE, KEY, ClientDriver, answer, answers
+from ..client.helpers import KEY, NO_DELAY, ClientDriver, make_response, respond_with
 
 WRITING = ["post", "put", "patch", "delete"]
 
 
 @pytest.mark.parametrize("verb", ["get", *WRITING])
 def test_it_sends_what_it_is_told(side: ClientDriver, verb: str) -> None:
-    handler = answers(answer(200, json={"a": [1]}))
+    handler = respond_with(make_response(200, json={"a": [1]}))
     body = {} if verb == "get" else {"body": {"x": 1, "m": MessageCreate(role="user", content="hi")}}
     found = side.run(
         getattr(side.client(handler), verb)(
@@ -38,11 +38,11 @@ def test_it_sends_what_it_is_told(side: ClientDriver, verb: str) -> None:
 
 @pytest.mark.parametrize(("content", "value"), [(b"", None), (b"null", None), (b"[]", []), (b'"x"', "x")])
 def test_what_it_returns(side: ClientDriver, content: bytes, value: Any) -> None:
-    assert side.run(side.client(answers(answer(200, content=content))).delete("/v1/agents/a")) == value
+    assert side.run(side.client(respond_with(make_response(200, content=content))).delete("/v1/agents/a")) == value
 
 
 def test_an_answer_that_is_no_json(side: ClientDriver) -> None:
-    client = side.client(answers(answer(200, content=b"<html>")))
+    client = side.client(respond_with(make_response(200, content=b"<html>")))
     with pytest.raises(
         APIResponseValidationError,
         match=r"200 from GET http://letta.test/v1/x is not what the API document says: not JSON",
@@ -80,7 +80,7 @@ def test_an_answer_that_is_no_json(side: ClientDriver) -> None:
     ],
 )
 def test_paths_that_lead_elsewhere_are_refused(side: ClientDriver, path: str) -> None:
-    handler = answers(200)
+    handler = respond_with(200)
     client = side.client(handler)
     for verb in ("get", *WRITING):
         with pytest.raises(ValueError, match=r"^path must "):
@@ -90,7 +90,7 @@ def test_paths_that_lead_elsewhere_are_refused(side: ClientDriver, path: str) ->
 
 @pytest.mark.parametrize("path", ["/", "/v1/agents/", "/v1/a..b/.c/...", "/v1/ä b", "/v1/@elsewhere.test", "/v1/a:b"])
 def test_other_paths_stay_on_the_server(side: ClientDriver, path: str) -> None:
-    handler = answers(answer(200, json=1))
+    handler = respond_with(make_response(200, json=1))
     side.run(side.client(handler).get(path))
     (request,) = handler.requests
     assert request.url.copy_with(raw_path=b"/") == httpx.URL("http://letta.test/")
@@ -109,7 +109,7 @@ def test_other_paths_stay_on_the_server(side: ClientDriver, path: str) -> None:
 )
 def test_wrong_arguments_are_named(side: ClientDriver, arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(TypeError) as caught:
-        side.run(side.client(answers(200)).get(**{"path": "/v1/x", **arguments}))
+        side.run(side.client(respond_with(200)).get(**{"path": "/v1/x", **arguments}))
     assert words in str(caught.value)
 
 
@@ -125,15 +125,17 @@ def test_wrong_arguments_are_named(side: ClientDriver, arguments: dict[str, Any]
     ],
 )
 def test_what_is_repeated(side: ClientDriver, became: Any, verb: str, attempts: int) -> None:
-    handler = answers(became)
+    handler = respond_with(became)
     with pytest.raises(Exception, match="/v1/x"):
-        side.run(getattr(side.client(handler, retry=AT_ONCE), verb)("/v1/x"))
+        side.run(getattr(side.client(handler, retry=NO_DELAY), verb)("/v1/x"))
     assert len(handler.requests) == attempts
 
 
 def test_errors_are_those_of_every_call(side: ClientDriver) -> None:
     busy = {"detail": "CONFLICT: ...", "run_id": "run-1"}
-    client = side.client(answers(answer(409, json=busy), answer(404, json={"detail": "no"}), httpx.ReadError("cut")))
+    client = side.client(
+        respond_with(make_response(409, json=busy), make_response(404, json={"detail": "no"}), httpx.ReadError("cut"))
+    )
     with pytest.raises(ConversationBusyError):
         side.run(client.post("/v1/x"))
     with pytest.raises(NotFoundError):

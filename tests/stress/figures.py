@@ -24,9 +24,9 @@ def sample(items: Sequence[T], size: int) -> Sequence[T]:
     return [items[index] for index in sorted(random.Random(SEED).sample(range(len(items)), size))]
 
 
-def figure(name: str, told: str) -> None:
-    """Prints one line of the proof."""
-    print(f"\nPROOF {name}: {told}")
+def figure(name: str, value: str) -> None:
+    """Print one line of measured figures."""
+    print(f"\nFIGURE {name}: {value}")
 
 
 def compare(expected: Sequence[Any], found: Sequence[Any]) -> tuple[int, int]:

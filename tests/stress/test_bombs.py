@@ -63,16 +63,16 @@ def bomb(coding: str) -> bytes:
 
 @pytest.mark.parametrize("coding", ["gzip", "gzip, gzip", "br", "zstd"] if FULL else ["gzip"])
 @pytest.mark.parametrize(("status", "outcome"), [(200, "ResponseTooLargeError"), (404, "NotFoundError"), (307, "Step")])
-@pytest.mark.parametrize("side", ["sync", "async"])
-def test_a_gigabyte_that_was_compressed_fits_into_memory(side: str, status: int, outcome: str, coding: str) -> None:
-    answer = response(bomb(coding), f"{status} X", content_encoding=coding, location="/moved")
+@pytest.mark.parametrize("driver", ["sync", "async"])
+def test_a_gigabyte_that_was_compressed_fits_into_memory(driver: str, status: int, outcome: str, coding: str) -> None:
+    bomb_response = response(bomb(coding), f"{status} X", content_encoding=coding, location="/moved")
     moved = response(recording("step_retrieve").content)
 
-    with serving(lambda to, request, _: to.sendall(moved if b"/moved" in request else answer)) as server:
-        command = [sys.executable, "-c", PROGRAM, server.base_url, STEP, side]
+    with serving(lambda to, request, _: to.sendall(moved if b"/moved" in request else bomb_response)) as server:
+        command = [sys.executable, "-c", PROGRAM, server.base_url, STEP, driver]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     became, peak = done.stdout.split()
     peak_bytes = int(peak) * 1024
-    figure("1 GiB bomb", f"{coding} as {status}, {side}: {became}, peak {peak_bytes / MIB:.0f} MiB of the process")
+    figure("1 GiB bomb", f"{coding} as {status}, {driver}: {became}, peak {peak_bytes / MIB:.0f} MiB of the process")
     assert became == outcome
     assert peak_bytes < ALLOWED

@@ -27,11 +27,11 @@ bodies = pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 class Cuts:
     """Streams that are cut, compared with one that is not."""
 
-    def __init__(self, side: ClientDriver, replay: Replay, name: str, **options: Any) -> None:
-        self.side = side
+    def __init__(self, driver: ClientDriver, replay: Replay, name: str, **options: Any) -> None:
+        self.driver = driver
         self.replay = replay
         self.name = name
-        self.client = side.client(base_url=replay.base_url, retry=RETRY, **options)
+        self.client = driver.client(base_url=replay.base_url, retry=RETRY, **options)
         self.count = self.lost = self.repeated = 0
         self.expected = self.stream(())
         assert len(self.expected) == len(replay.kept) - 1  # the end is no event
@@ -40,10 +40,10 @@ class Cuts:
         """The events of one send whose answers are cut behind these bytes, one after the other."""
         self.replay.plan.extend(cuts)
         messages = self.client.conversations.messages
-        stream = self.side.run(
+        stream = self.driver.run(
             messages.create(CONVERSATION, input="LONG 20", background=True, stream_tokens=True, include_pings=True)
         )
-        events = self.side.items(stream)
+        events = self.driver.items(stream)
         self.replay.plan.clear()
         return events
 
@@ -56,28 +56,28 @@ class Cuts:
 
     def tell(self) -> None:
         """Says what came of it, and fails unless it is nothing."""
-        surface = "async" if self.side.is_async else "sync"
+        surface = "async" if self.driver.is_async else "sync"
         figure(self.name, f"{surface} {self.count}, lost {self.lost}, repeated {self.repeated}")
         assert (self.lost, self.repeated) == (0, 0)
         assert len(self.replay.sends) == self.count + 1  # every send began one run
 
 
 @bodies
-def test_a_cut_at_every_byte(side: ClientDriver, body: bytes, request: pytest.FixtureRequest) -> None:
+def test_a_cut_at_every_byte(driver: ClientDriver, body: bytes, request: pytest.FixtureRequest) -> None:
     with replaying(body) as replay:
-        cut = Cuts(side, replay, f"cuts ({request.node.callspec.id.split('-')[-1]})")
-        answer = whole_answer(replay.kept)
-        edges = {0, 1, len(HEAD) - 1, len(HEAD), len(HEAD) + 1, *range(len(answer) - 25, len(answer) + 1)}
-        for place in sorted(edges | set(sample(range(len(answer) + 1), 70))):
+        cut = Cuts(driver, replay, f"cuts ({request.node.callspec.id.split('-')[-1]})")
+        whole = whole_answer(replay.kept)
+        edges = {0, 1, len(HEAD) - 1, len(HEAD), len(HEAD) + 1, *range(len(whole) - 25, len(whole) + 1)}
+        for place in sorted(edges | set(sample(range(len(whole) + 1), 70))):
             cut(place)
         cut.tell()
 
 
 @bodies
-def test_a_cut_of_the_resumed_stream_too(side: ClientDriver, body: bytes, request: pytest.FixtureRequest) -> None:
+def test_a_cut_of_the_resumed_stream_too(driver: ClientDriver, body: bytes, request: pytest.FixtureRequest) -> None:
     chance = random.Random(SEED)
     with replaying(body) as replay:
-        cut = Cuts(side, replay, f"cuts of the resumed stream too ({request.node.callspec.id.split('-')[-1]})")
+        cut = Cuts(driver, replay, f"cuts of the resumed stream too ({request.node.callspec.id.split('-')[-1]})")
         length = len(whole_answer(replay.kept))
         for place in sample(range(length), 50):
             # What is left is shorter than the whole; a cut behind its end is one between two requests.
@@ -86,9 +86,9 @@ def test_a_cut_of_the_resumed_stream_too(side: ClientDriver, body: bytes, reques
 
 
 @bodies
-def test_a_cut_of_the_end_of_a_stream_and_of_what_resumes_it(side: ClientDriver, body: bytes) -> None:
+def test_a_cut_of_the_end_of_a_stream_and_of_what_resumes_it(driver: ClientDriver, body: bytes) -> None:
     with replaying(body) as replay:
-        cut = Cuts(side, replay, "cuts within the end, twice")
+        cut = Cuts(driver, replay, "cuts within the end, twice")
         kept = replay.kept
         ends = [len(whole_answer(kept[:count])) - 5 for count in range(len(kept) - 3, len(kept) + 1)]
         rest = [len(whole_answer(kept[-3:][:count])) - 5 for count in range(4)]
@@ -99,10 +99,10 @@ def test_a_cut_of_the_end_of_a_stream_and_of_what_resumes_it(side: ClientDriver,
         cut.tell()
 
 
-def test_a_stream_goes_on_as_often_as_it_makes_progress(side: ClientDriver) -> None:
+def test_a_stream_goes_on_as_often_as_it_makes_progress(driver: ClientDriver) -> None:
     reports: list[ResumeReport] = []
     with replaying(recorded()) as replay:
-        cut = Cuts(side, replay, "cuts of every answer behind its first event", hooks=Hooks(on_resume=reports.append))
+        cut = Cuts(driver, replay, "cuts of every answer behind its first event", hooks=Hooks(on_resume=reports.append))
         first = len(whole_answer(replay.kept[:2])) - 5
         cut(*[first] * 30)
         assert len(reports) > 10

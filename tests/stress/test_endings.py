@@ -15,7 +15,7 @@ import pytest
 
 from letta_ext import RetryPolicy, StreamInterrupted, StreamLimits, StreamTimeoutError
 
-from ..client.helpers import CUT, ClientDriver, loopback
+from ..client.helpers import DISCONNECT, ClientDriver, loopback
 from .figures import figure
 from .replay import CONVERSATION, END, HEAD, entries, recorded, replaying, whole_answer
 
@@ -26,14 +26,14 @@ PING: Final = entries(recorded())[0].text
 WHOLE: Final = whole_answer(entries(recorded()))
 
 
-def test_an_end_that_leaves_the_body_open_is_the_end(side: ClientDriver) -> None:
+def test_an_end_that_leaves_the_body_open_is_the_end(driver: ClientDriver) -> None:
     with replaying(recorded()) as replay:
         replay.held = True
-        client = side.client(base_url=replay.base_url)
+        client = driver.client(base_url=replay.base_url)
         for _ in range(2):
-            stream = side.run(client.conversations.messages.create(CONVERSATION, **SEND))
+            stream = driver.run(client.conversations.messages.create(CONVERSATION, **SEND))
             since = time.monotonic()
-            assert len(side.items(stream)) == len(replay.kept) - 1
+            assert len(driver.items(stream)) == len(replay.kept) - 1
             assert time.monotonic() - since < 5  # rather than the minute that a read may take
             assert stream.response.is_closed
         figure("end with an open body", f"after {(time.monotonic() - since) * 1000:.0f} ms")
@@ -41,33 +41,33 @@ def test_an_end_that_leaves_the_body_open_is_the_end(side: ClientDriver) -> None
         assert replay.wait_open(0, 5)
 
 
-def test_a_body_that_goes_on_behind_the_end_does_not_hold_the_caller(side: ClientDriver) -> None:
+def test_a_body_that_goes_on_behind_the_end_does_not_hold_the_caller(driver: ClientDriver) -> None:
     more = b"%x\r\n%s\r\n" % (len(PING), PING)
-    with loopback(WHOLE.removesuffix(END) + more * 20_000 + CUT) as server:
-        client = side.client(base_url=server.base_url)
-        stream = side.run(client.conversations.messages.create(CONVERSATION, **SEND))
+    with loopback(WHOLE.removesuffix(END) + more * 20_000 + DISCONNECT) as server:
+        client = driver.client(base_url=server.base_url)
+        stream = driver.run(client.conversations.messages.create(CONVERSATION, **SEND))
         since = time.monotonic()
-        assert len(side.items(stream)) == len(entries(recorded())) - 1
+        assert len(driver.items(stream)) == len(entries(recorded())) - 1
         assert time.monotonic() - since < 5
 
 
-def test_a_finished_stream_gives_its_connection_back(side: ClientDriver) -> None:
+def test_a_finished_stream_gives_its_connection_back(driver: ClientDriver) -> None:
     with replaying(recorded()) as replay:
-        client = side.client(base_url=replay.base_url)
+        client = driver.client(base_url=replay.base_url)
         for _ in range(20):
-            side.items(side.run(client.conversations.messages.create(CONVERSATION, **SEND)))
+            driver.items(driver.run(client.conversations.messages.create(CONVERSATION, **SEND)))
         figure("connections", f"streams 20, connections {replay.connections}")
         assert replay.connections == 1
 
 
-def test_endless_pings_are_no_life(side: ClientDriver) -> None:
+def test_endless_pings_are_no_life(driver: ClientDriver) -> None:
     clock: Iterator[int] = iter(range(0, 1_000_000, 10))
     limits = StreamLimits(idle=600, clock=clock.__next__)
     pings = b"%x\r\n%s\r\n" % (len(PING), PING)
-    with loopback(HEAD + pings * 200 + CUT) as server:
-        client = side.client(base_url=server.base_url, stream_limits=limits, retry=RetryPolicy(initial_delay=0))
-        stream = side.run(client.conversations.messages.create(CONVERSATION, **SEND))
-        events, fault = side.drain(stream)
+    with loopback(HEAD + pings * 200 + DISCONNECT) as server:
+        client = driver.client(base_url=server.base_url, stream_limits=limits, retry=RetryPolicy(initial_delay=0))
+        stream = driver.run(client.conversations.messages.create(CONVERSATION, **SEND))
+        events, fault = driver.drain(stream)
     assert isinstance(fault, StreamTimeoutError)
     assert "nothing but pings for 600 s" in str(fault)
     assert fault.run_id is not None
@@ -75,14 +75,14 @@ def test_endless_pings_are_no_life(side: ClientDriver) -> None:
 
 
 @pytest.mark.parametrize("number", [None, 5], ids=["unnumbered", "numbered"])
-def test_pings_are_no_progress(side: ClientDriver, number: int | None) -> None:
+def test_pings_are_no_progress(driver: ClientDriver, number: int | None) -> None:
     """Every stream that resumes the cut one brings a ping, which is handed on, and is cut behind it."""
     kept = entries(recorded())[:5]
     ping = b'data: {"message_type":"ping","run_id":"run-1","seq_id":%s}\n\n' % json.dumps(number).encode()
-    resumed = HEAD + b"%x\r\n%s\r\n" % (len(ping), ping) + CUT
-    with loopback(whole_answer(kept).removesuffix(END) + CUT, resumed) as server:
-        client = side.client(base_url=server.base_url, retry=RetryPolicy(max_retries=4, initial_delay=0))
-        events, fault = side.drain(side.run(client.conversations.messages.create(CONVERSATION, **SEND)))
+    resumed = HEAD + b"%x\r\n%s\r\n" % (len(ping), ping) + DISCONNECT
+    with loopback(whole_answer(kept).removesuffix(END) + DISCONNECT, resumed) as server:
+        client = driver.client(base_url=server.base_url, retry=RetryPolicy(max_retries=4, initial_delay=0))
+        events, fault = driver.drain(driver.run(client.conversations.messages.create(CONVERSATION, **SEND)))
         assert len(server.requests) == 1 + 4
     assert len(events) == len(kept) + 4
     assert isinstance(fault, StreamInterrupted)
@@ -90,37 +90,39 @@ def test_pings_are_no_progress(side: ClientDriver, number: int | None) -> None:
     assert fault.last_seq_id == 5
 
 
-def test_a_cut_behind_a_long_silence_is_resumed(side: ClientDriver) -> None:
+def test_a_cut_behind_a_long_silence_is_resumed(driver: ClientDriver) -> None:
     """What the policy allows is counted from the cut, not from the last thing the agent said."""
     clock: Iterator[int] = iter(range(0, 1_000_000, 400))
     limits = StreamLimits(idle=None, clock=clock.__next__)
     policy = RetryPolicy(max_retries=1, initial_delay=0, deadline=300)
     with replaying(recorded()) as replay:
-        client = side.client(base_url=replay.base_url, retry=policy, stream_limits=limits)
+        client = driver.client(base_url=replay.base_url, retry=policy, stream_limits=limits)
         ping = len(whole_answer(replay.kept[:1])) - len(END)
         replay.plan.extend([len(HEAD), ping])
-        assert len(side.items(side.run(client.conversations.messages.create(CONVERSATION, **SEND)))) == 23
+        assert len(driver.items(driver.run(client.conversations.messages.create(CONVERSATION, **SEND)))) == 23
 
 
-def test_silence_without_pings_is_a_cut(side: ClientDriver) -> None:
+def test_silence_without_pings_is_a_cut(driver: ClientDriver) -> None:
     with replaying(recorded()) as replay:
         replay.held = True
         del replay.kept[5:]
         timeout = httpx.Timeout(5, read=0.05)
-        client = side.client(base_url=replay.base_url, timeout=timeout, retry=RetryPolicy(initial_delay=0))
-        events, fault = side.drain(side.run(client.conversations.messages.create(CONVERSATION, **SEND)))
+        client = driver.client(base_url=replay.base_url, timeout=timeout, retry=RetryPolicy(initial_delay=0))
+        events, fault = driver.drain(driver.run(client.conversations.messages.create(CONVERSATION, **SEND)))
         assert len(replay.requests) == 3  # the send, and two attempts that brought nothing
     assert len(events) == 5
     assert isinstance(fault, StreamInterrupted)
     assert fault.last_seq_id == 5
 
 
-def test_what_a_cut_result_had_is_not_lost(side: ClientDriver) -> None:
+def test_what_a_cut_result_had_is_not_lost(driver: ClientDriver) -> None:
     with replaying(recorded()) as replay:
         replay.plan.append(len(whole_answer(replay.kept[:11])) - len(END))
-        stream = side.run(side.client(base_url=replay.base_url).conversations.messages.create(CONVERSATION, input="hi"))
+        stream = driver.run(
+            driver.client(base_url=replay.base_url).conversations.messages.create(CONVERSATION, input="hi")
+        )
         with pytest.raises(StreamInterrupted) as caught:
-            side.run(stream.result())
+            driver.run(stream.result())
     (message,) = caught.value.partial
     assert message.content == "".join(f"word{number} " for number in range(10))
 

@@ -21,7 +21,7 @@ import pytest
 
 from letta_ext.testing import EmbeddedServer
 
-from ..client.helpers import CUT, loopback
+from ..client.helpers import DISCONNECT, loopback
 from ..integration.proxy import LOST, Fault, proxied
 from .figures import figure
 from .replay import CONVERSATION, END, HEAD, Entry, Replay, entries, recorded, refusal, replaying, whole_answer
@@ -128,7 +128,7 @@ def test_silence_is_an_error_of_httpx(connect: Any, replay: Replay) -> None:
 def test_endless_pings_are_followed_for_ever(connect: Any) -> None:
     ping = entries(recorded())[0].text
     pings = b"%x\r\n%s\r\n" % (len(ping), ping) * 20_000
-    with loopback(HEAD + pings + CUT) as server:
+    with loopback(HEAD + pings + DISCONNECT) as server:
         events, fault = sent(connect(server.base_url))
     assert (len(events), type(fault)) == (20_000, httpx.RemoteProtocolError)
 
@@ -275,7 +275,7 @@ def ask(client: Any, server: EmbeddedServer, **more: Any) -> None:
     drain(client.conversations.messages.create(server.conversation_id, messages=SAID, **more))
 
 
-@pytest.mark.parametrize("fault", [LOST, Fault(late=0.3, answer=0)], ids=["lost", "overtaken"])
+@pytest.mark.parametrize("fault", [LOST, Fault(late=0.3, response=0)], ids=["lost", "overtaken"])
 @pytest.mark.parametrize("background", [True, False], ids=["background", "foreground"])
 def test_a_lost_answer_is_two_messages(connect: Any, server: EmbeddedServer, fault: Fault, background: bool) -> None:
     with proxied(server.base_url) as proxy:

@@ -133,15 +133,15 @@ def test_cancelling_a_task_frees_its_connection() -> None:
     figure("cancelled task", f"connection free after {within(30, lambda: asyncio.run(main())) * 1000:.0f} ms")
 
 
-def test_leaving_a_with_block_frees_its_connection(side: ClientDriver) -> None:
+def test_leaving_a_with_block_frees_its_connection(driver: ClientDriver) -> None:
     with replaying(recorded()) as replay:
         replay.held = True
         replay.kept.pop()
-        client = side.client(base_url=replay.base_url)
-        stream = side.run(client.conversations.messages.create(CONVERSATION, **SEND))
+        client = driver.client(base_url=replay.base_url)
+        stream = driver.run(client.conversations.messages.create(CONVERSATION, **SEND))
         assert replay.open == 1
-        if side.is_async:
-            side.run(leave(stream))
+        if driver.is_async:
+            driver.run(leave(stream))
         else:
             with stream:
                 next(iter(stream))
@@ -157,32 +157,32 @@ async def leave(stream: Any) -> None:
 # Taking turns.
 
 
-def test_a_send_waits_for_its_turn(side: ClientDriver, server: EmbeddedServer) -> None:
+def test_a_send_waits_for_its_turn(driver: ClientDriver, server: EmbeddedServer) -> None:
     server.state.delay = 0.005
     seen: list[BusyReport] = []
-    client = side.client(base_url=server.base_url, hooks=Hooks(on_busy=seen.append))
+    client = driver.client(base_url=server.base_url, hooks=Hooks(on_busy=seen.append))
     create = client.conversations.messages.create
-    first = side.run(create(server.conversation_id, input="LONG 40", background=True, stream_tokens=True))
+    first = driver.run(create(server.conversation_id, input="LONG 40", background=True, stream_tokens=True))
     with pytest.raises(ConversationBusyError) as refused:
-        side.run(create(server.conversation_id, input="me too", background=True))
+        driver.run(create(server.conversation_id, input="me too", background=True))
     patience = BusyPolicy(initial_delay=0.01, max_delay=0.05)
-    second = side.run(create(server.conversation_id, input="me too", background=True, when_busy=patience))
-    assert len(side.items(second)) > 0
-    assert len(side.items(first)) > 40
+    second = driver.run(create(server.conversation_id, input="me too", background=True, when_busy=patience))
+    assert len(driver.items(second)) > 0
+    assert len(driver.items(first)) > 40
     assert {report.run_id for report in seen} == {refused.value.run_id} == {first.run_id}
     assert said(server) == ["LONG 40", "me too"]
 
 
-def test_patience_ends(side: ClientDriver, server: EmbeddedServer) -> None:
+def test_patience_ends(driver: ClientDriver, server: EmbeddedServer) -> None:
     server.state.delay = 0.05
-    client = side.client(base_url=server.base_url)
+    client = driver.client(base_url=server.base_url)
     create = client.conversations.messages.create
-    first = side.run(create(server.conversation_id, input="LONG 200", background=True, stream_tokens=True))
+    first = driver.run(create(server.conversation_id, input="LONG 200", background=True, stream_tokens=True))
     ticks: Callable[[], float] = iter(range(0, 10_000, 100)).__next__
     patience = BusyPolicy(deadline=500, initial_delay=0.001, clock=ticks)
     with pytest.raises(ConversationBusyError):
-        side.run(create(server.conversation_id, input="me too", when_busy=patience))
-    side.run(first.close())
+        driver.run(create(server.conversation_id, input="me too", when_busy=patience))
+    driver.run(first.close())
     assert len(server.state.runs) == 1
 
 
@@ -199,8 +199,8 @@ def test_threads_take_turns_in_a_conversation(server: EmbeddedServer) -> None:
             with ThreadPoolExecutor(count) as pool:
                 return list(pool.map(send, range(count)))
 
-        answers = within(120, work)
-    assert all(answers)
+        texts = within(120, work)
+    assert all(texts)
     assert sorted(said(server)) == sorted(f"number {number}" for number in range(count))
     assert len(server.state.runs) == count
     figure("taking turns", f"threads {count}, messages {len(said(server))}, runs {len(server.state.runs)}")

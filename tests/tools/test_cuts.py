@@ -14,7 +14,7 @@ from letta_ext.testing import EmbeddedServer, Turn
 from letta_ext.testing.engine.agent import Call
 from letta_ext.tools import ToolResult
 
-from ..client.helpers import ONCE, answers, event_stream
+from ..client.helpers import NO_RETRIES, event_stream, respond_with
 from ..client.servers import closed_port, response, serving
 from ..integration.proxy import LOST, Fault, Proxy, proxied, random_fault
 from ..stress.figures import FULL
@@ -67,7 +67,8 @@ def check(side: ClientDriver, server: EmbeddedServer, tool: Weather, found: Tool
 
 @pytest.mark.parametrize("which", range(ROUNDS))
 @pytest.mark.parametrize(
-    "fault", [LOST, Fault(forward=0), Fault(forward=200), Fault(answer=100), Fault(answer=600), Fault(answer=1300)]
+    "fault",
+    [LOST, Fault(forward=0), Fault(forward=200), Fault(response=100), Fault(response=600), Fault(response=1300)],
 )
 def test_each_request_is_cut_once(
     side: ClientDriver, server: EmbeddedServer, proxy: Proxy, which: int, fault: Fault
@@ -75,7 +76,7 @@ def test_each_request_is_cut_once(
     script(server)
     proxy.plan.extend([Fault()] * which + [fault])
     tool = Weather()
-    turn = begin(side, server, [tool.weather], proxy.base_url, input="go", stream_tokens=which != 1, retry=ONCE)
+    turn = begin(side, server, [tool.weather], proxy.base_url, input="go", stream_tokens=which != 1, retry=NO_RETRIES)
     found = finish(side, turn)
     proxy.settle()
     check(side, server, tool, found)
@@ -159,7 +160,7 @@ def test_a_foreground_run_that_was_heard_of_is_listed(
     side: ClientDriver, server: EmbeddedServer, proxy: Proxy, which: int, *, stream_tokens: bool
 ) -> None:
     script(server)
-    proxy.plan.extend([Fault()] * which + [Fault(answer=450)])  # behind the first event, which names the run
+    proxy.plan.extend([Fault()] * which + [Fault(response=450)])  # behind the first event, which names the run
     tool = Weather()
     turn = begin(
         side, server, [tool.weather], proxy.base_url, input="go", background=False, stream_tokens=stream_tokens
@@ -191,12 +192,12 @@ def test_a_foreground_run_that_nobody_heard_of_is_not_sent_again(
 def test_a_foreground_request_that_cannot_have_left_is_sent_again(side: ClientDriver) -> None:
     done = b'data: {"message_type": "stop_reason", "stop_reason": "end_turn"}\n\ndata: [DONE]\n\n'
     port = closed_port()
-    client = side.client(base_url=f"http://127.0.0.1:{port}", retry=ONCE)
+    client = side.client(base_url=f"http://127.0.0.1:{port}", retry=NO_RETRIES)
     turn = client.conversations.messages.run_tools("default", agent_id="agent-1", input="hi", background=False)
     with pytest.raises(APIConnectionError):
         side.run(turn.result())
-    answer = response(done, content_type="text/event-stream")
-    with serving(lambda connection, *_: connection.sendall(answer), port) as server:
+    reply = response(done, content_type="text/event-stream")
+    with serving(lambda connection, *_: connection.sendall(reply), port) as server:
         assert side.run(turn.result()).rounds == 1
         assert len(server.requests) == 1
 
@@ -215,7 +216,7 @@ def test_a_foreground_request_that_cannot_have_left_is_sent_again(side: ClientDr
     ],
 )
 def test_a_stream_that_does_not_say_enough(side: ClientDriver, server: EmbeddedServer, body: bytes, fault: str) -> None:
-    client = side.client(answers(lambda: event_stream(body)))
+    client = side.client(respond_with(lambda: event_stream(body)))
     turn = client.conversations.messages.run_tools(server.conversation_id, input="hi")
     with pytest.raises(LettaError, match=fault):
         side.run(turn.result())
@@ -225,9 +226,9 @@ def test_a_background_stream_that_cannot_go_on_raises_and_goes_on_later(
     side: ClientDriver, server: EmbeddedServer, proxy: Proxy
 ) -> None:
     script(server)
-    proxy.plan.extend([Fault(answer=500), LOST, LOST])
+    proxy.plan.extend([Fault(response=500), LOST, LOST])
     tool = Weather()
-    turn = begin(side, server, [tool.weather], proxy.base_url, input="go", stream_tokens=True, retry=ONCE)
+    turn = begin(side, server, [tool.weather], proxy.base_url, input="go", stream_tokens=True, retry=NO_RETRIES)
     with pytest.raises(StreamInterrupted):
         side.run(turn.result())
     check(side, server, tool, finish(side, turn))
