@@ -150,6 +150,8 @@ def operation_code(operation: Operation) -> str:
     if operation.stream is not None:
         s, switch = operation.stream, operation.switch
         parts.append(f"stream=Stream(switch={switch!r}, default={s.default!r}, end={s.end!r}, resume={s.resume!r})")
+    if required := [a.name for a in operation.options if a.required]:
+        parts.append(f"required=frozenset({required!r})")
     if bounds := {a.name: _bounds(a) for a in operation.options if _bounds(a) != (None, None)}:
         parts.append(f"bounds={bounds!r}")
     parts.append(f"module={operation.endpoint!r}")

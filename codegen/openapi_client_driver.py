@@ -44,7 +44,6 @@ def build(project: Project, view: PackageView) -> None:
         library=view.library,
         runtime=_runtime,
         operations=view.operations,
-        asked=view.asked,
         describe=lambda model: view.models[str(model.class_info.name)],
         describe_endpoint=lambda endpoint: view.endpoints[module_name(str(endpoint.name))],
     )

@@ -40,7 +40,11 @@ TABLE = "OPERATIONS"
 
 REPEATS = ("always", "otid", "unsent")
 PAGE_LISTS = {"identity", "filters-after-limit"}
-PAGE_WORDS = PAGE_LISTS | {"cursor", "after", "before", "limit", "order", "default-order", "meaning", "counts"}
+PAGE_WORDS = PAGE_LISTS | {"cursor", "after", "limit", "order", "default-order", "meaning", "counts"}
+PAGE_OPTIONS = {"before", "items"}
+"""The words that a list without such a cursor, or whose response is the array itself, does not have."""
+
+MEANINGS = ("order", "chronological", "reverse")
 
 Place: TypeAlias = Literal["path", "query", "header", "body", "content"]
 """Where an argument goes: `content` is the whole body, where that is not one object."""
@@ -85,13 +89,15 @@ class Page:
     cursor: str
     identity: tuple[str, ...]
     after: str
-    before: str
+    before: str | None
     limit: str
     order: str
     default_order: str
     meaning: str
     counts: str
     filters_after_limit: tuple[str, ...]
+    largest: int | None
+    items: str | None
 
 
 @frozen
@@ -111,14 +117,17 @@ class Operation:
     """One operation, ready for the templates.
 
     Attributes:
+        tag: The name of the package that its endpoint module is in.
         template: the path with its placeholders under the names that the arguments have in Python.
         result: the type of the JSON answer, or None where there is none.
+        items: The type of the items of all pages together, where it is a list.
         answer: its schema.
         responses: The description of each documented response, by its status.
         body: The component whose properties are arguments, or None where it sends no such body.
     """
 
     id: str
+    tag: str
     method: str
     path: str
     template: str
@@ -128,6 +137,7 @@ class Operation:
     arguments: list[Argument]
     result: Type | None
     answer: Any
+    items: Type | None
     responses: dict[str, str]
     repeat: str
     page: Page | None
@@ -168,7 +178,7 @@ class Operation:
     @property
     def endpoint(self) -> str:
         """The path of its module below the package of the endpoints."""
-        return f"{module_name(self.id.rpartition('.')[0])}.{self.module}"
+        return f"{self.tag}.{self.module}"
 
     @property
     def constant(self) -> str:
@@ -178,7 +188,7 @@ class Operation:
     @property
     def imports(self) -> set[Import]:
         """What the answer needs."""
-        types = [self.result, self.stream.event if self.stream else None]
+        types = [self.result, self.items, self.stream.event if self.stream else None]
         return {i for t in types if t is not None for i in t.imports}
 
 
@@ -234,8 +244,10 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
     arguments = [evolve(a, name="body" if a.place == "content" else names[a.name]) for a in drafts]
     response, content, at = _success(source, endpoint, document)
     result, schema = _result(response, content, at, reader)
+    page = _page(data.get("x-letta-pagination"), parameters, f"{place}/x-letta-pagination")
     return Operation(
         id=source.id,
+        tag=module_name(str((data.get("tags") or ["default"])[0])),
         method=source.method.upper(),
         path=source.path,
         template=_template(source.path, arguments, f"#/paths/{escape(source.path)}"),
@@ -246,8 +258,9 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
         result=result,
         answer=schema,
         responses={each.status_code.pattern: _description(each) for each in endpoint.responses},
+        items=_items(page, result, schema, reader, f"{place}/x-letta-pagination/items") if page else None,
         repeat=_repeat(data, place),
-        page=_page(data.get("x-letta-pagination"), parameters, f"{place}/x-letta-pagination"),
+        page=page,
         stream=_stream(source, content, at, reader, body, ids),
         body=component,
         place=place,
@@ -409,29 +422,50 @@ def _page(data: Any, parameters: list[Argument], place: str) -> Page | None:
     if data is None:
         return None
     queries = {p.wire for p in parameters if p.place == "query"}
-    if not isinstance(data, dict) or set(data) != PAGE_WORDS:
-        raise SpecError(place, f"needs exactly {', '.join(sorted(PAGE_WORDS))}")
-    if not all(isinstance(data[word], str) for word in PAGE_WORDS - PAGE_LISTS):
+    if not isinstance(data, dict) or set(data) - PAGE_OPTIONS != PAGE_WORDS:
+        words, options = ", ".join(sorted(PAGE_WORDS)), ", ".join(sorted(PAGE_OPTIONS))
+        raise SpecError(place, f"needs exactly {words}, and may have {options}")
+    if not all(isinstance(data[word], str) for word in data.keys() - PAGE_LISTS):
         raise SpecError(place, "needs strings everywhere but in identity and filters-after-limit")
     if not all(isinstance(data[w], list) and all(isinstance(v, str) for v in data[w]) for w in PAGE_LISTS):
         raise SpecError(place, "needs lists of strings in identity and filters-after-limit")
     for word in ("after", "before", "limit", "order"):
-        if data[word] not in queries:
+        if word in data and data[word] not in queries:
             raise SpecError(f"{place}/{word}", f"names {data[word]!r}, which is no query parameter")
-    if data["default-order"] not in ("asc", "desc") or data["meaning"] not in ("order", "chronological"):
-        raise SpecError(place, "has a default-order other than asc, desc or a meaning other than order, chronological")
+    if data["default-order"] not in ("asc", "desc") or data["meaning"] not in MEANINGS:
+        meanings = ", ".join(MEANINGS)
+        raise SpecError(place, f"has a default-order other than asc, desc or a meaning other than {meanings}")
+    if "before" not in data and data["meaning"] != "order":
+        raise SpecError(place, f"has no before, by which a list of the meaning {data['meaning']!r} goes on")
     return Page(
         cursor=data["cursor"],
         identity=tuple(data["identity"]),
         after=data["after"],
-        before=data["before"],
+        before=data.get("before"),
         limit=data["limit"],
         order=data["order"],
         default_order=data["default-order"],
         meaning=data["meaning"],
         counts=data["counts"],
         filters_after_limit=tuple(data["filters-after-limit"]),
+        largest=next(p.schema.get("maximum") for p in parameters if p.wire == data["limit"] and p.place == "query"),
+        items=data.get("items"),
     )
+
+
+def _items(page: Page, result: Type | None, answer: Any, reader: TypeReader, place: str) -> Type:
+    """The type of the array of items, which is the response, or the field of it that `items` names."""
+    if page.items is None:
+        found = result
+    else:
+        component = ref_name(answer) or ""
+        nodes = {n.name.get_untrusted_value(): n for n in reader.fields(reader.parsed.components[component])}
+        if page.items not in nodes:
+            raise SpecError(place, f"names {page.items!r}, which is no field of the response")
+        found = reader.property(nodes[page.items], *reader.declared(component, page.items))
+    if found is None or not found.written.startswith("list["):
+        raise SpecError(place, "is no array, which always comes")
+    return found
 
 
 def _stream(

@@ -10,7 +10,6 @@ from codegen.docstrings import docstring
 from codegen.document import Document
 from codegen.endpoints import EndpointView, endpoint_view, operation_code
 from codegen.import_cycles import mutual
-from codegen.internal_operations import Asked
 from codegen.models import Library
 from codegen.operations import Operation
 from codegen.template_context import LibraryView, ModelView, UnionView, library_view, model_view, union_view
@@ -41,15 +40,12 @@ class PackageView:
     streams: bool
     library: LibraryView
     operations: list[OperationView]
-    asked: list[Asked]
     models: dict[str, ModelView]
     endpoints: dict[str, EndpointView]
     unions: dict[str, UnionView]
 
 
-def package_view(
-    document: Document, library: Library, operations: Sequence[Operation], asked: list[Asked]
-) -> PackageView:
+def package_view(document: Document, library: Library, operations: Sequence[Operation]) -> PackageView:
     """A package for its templates."""
     info = document.data.get("info", {})
     cycles = mutual(_modules(library))
@@ -59,7 +55,6 @@ def package_view(
         streams=any(o.stream for o in operations),
         library=library_view(library),
         operations=[OperationView(o.constant, operation_code(o)) for o in operations],
-        asked=asked,
         models={m.name: model_view(m, cycles.get(f"models.{m.module}", frozenset())) for m in library.models.values()},
         endpoints={o.module: endpoint_view(o) for o in operations},
         unions={

@@ -16,7 +16,6 @@ from codegen.derive_sync import derive
 from codegen.document import Document, load, reachable
 from codegen.formatting import format_package
 from codegen.inline_schemas import hoist
-from codegen.internal_operations import Asked, read_asked
 from codegen.manifest import digest, read_manifest, write_manifest
 from codegen.models import Library, read_library
 from codegen.operations import Operation, read_operations
@@ -50,7 +49,6 @@ class Parsed:
     source: parser.Parsed
     library: Library
     operations: list[Operation]
-    asked: list[Asked]
 
 
 @frozen
@@ -171,7 +169,7 @@ def write_package(
     say("parse it with openapi-python-client")
     parsed = read(data)
     say("write models, unions and operations")
-    view = package_view(parsed.document, parsed.library, parsed.operations, parsed.asked)
+    view = package_view(parsed.document, parsed.library, parsed.operations)
     openapi_client_driver.build(openapi_client_driver.open_project(parsed.source, package), view)
     say("write TypedDicts with datamodel-code-generator")
     write_typed_dicts(parsed.document, parsed.library, parsed.operations, package / "params.py")
@@ -201,7 +199,7 @@ def read(data: dict[str, Any]) -> Parsed:
     library, operations = read_library(document, reader), read_operations(document, source, reader)
     for name in _bodies(document, operations):
         del library.models[name]
-    return Parsed(document, source, library, operations, read_asked(document, operations))
+    return Parsed(document, source, library, operations)
 
 
 def _bodies(document: Document, operations: list[Operation]) -> set[str]:

@@ -165,7 +165,7 @@ def _give_up_entry(owner: dict[str, Any], key: str, place: str) -> str | None:
         what = "the operation is left out"
     elif parts[1] == "paths" and len(parts) == 3:
         what = "the path is left out"
-    elif parts[1] in ("info", "x-letta-asks") and len(parts) <= 3:
+    elif parts[1] == "info" and len(parts) <= 3:
         what = "it is left out"
     else:
         return None

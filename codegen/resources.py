@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from codegen.docstrings import Section, docstring
 from codegen.document import Document
+from codegen.errors import Gathering, SpecError
 from codegen.names import class_name
 from codegen.operations import Operation
 from codegen.types import Import
@@ -31,6 +32,14 @@ ERRORS: Final = {
     "410": "RunExpiredError",
 }
 """The errors that a method's documentation names: those of one request rather than of every request."""
+
+TOP: Final = "ClientCalls"
+"""The class of the operations without a resource, which are methods of the client itself."""
+
+TOP_MODULE: Final = "client_calls"
+"""The module of that class."""
+
+TOP_DOCUMENTATION: Final = "The operations without a resource."
 
 OPTIONS: Final = "Options of the request, such as `timeout` and `extra_headers`: see `RequestOptions`."
 LIST_ARGUMENTS: Final = [
@@ -113,13 +122,16 @@ class Resource:
         return [*(each for child in self.children for each in child.all()), self]
 
 
-def read_resources(document: Document, operations: Sequence[Operation], mixins: Path) -> list[Resource]:
-    """Return the resources at the top of the client.
+def read_resources(document: Document, operations: Sequence[Operation], mixins: Path) -> Resource:
+    """Return the resource of the client itself, with the resources at its top below it.
 
     Args:
         document: The prepared document.
         operations: Its operations.
         mixins: The folder with hand-written methods: `steps_metrics.py` has those of `steps.metrics`.
+
+    Raises:
+        SpecErrors: If the `operationId` of a list or a stream has no dot: only plain calls are methods of the client.
     """
     tags = {str(tag.get("name")): str(tag.get("description", "")) for tag in document.data.get("tags", [])}
     paths = sorted({path for operation in operations for path in _ancestors(operation.id)})
@@ -129,18 +141,30 @@ def read_resources(document: Document, operations: Sequence[Operation], mixins: 
         return Resource(
             path=path,
             name=name,
-            cls=class_name(path),
-            documentation=tags.get(path) or f"What is below `client.{path}`.",
+            cls=class_name(path) if path else TOP,
+            documentation=tags.get(path) or (f"What is below `client.{path}`." if path else TOP_DOCUMENTATION),
             mixin=(mixins / f"{path.replace('.', '_')}.py").is_file(),
             children=[make(other) for other in paths if other.rpartition(".")[0] == path],
             methods=_methods([o for o in operations if o.id.rpartition(".")[0] == path]),
         )
 
-    return [make(path) for path in paths if "." not in path]
+    gathering = Gathering()
+    for operation in operations:
+        with gathering.block():
+            if "." not in operation.id and (operation.page or operation.stream):
+                raise SpecError(operation.place, f"is a list or a stream without a resource: {operation.id!a:.60}")
+    gathering.done()
+    return make("")
 
 
-def write_resources(resources: list[Resource], operations: Sequence[Operation], folder: Path) -> None:
-    """Write the modules of the resource classes into a folder."""
+def write_resources(top: Resource, operations: Sequence[Operation], folder: Path) -> None:
+    """Write the modules of the resource classes into a folder.
+
+    Args:
+        top: The resource of the client itself.
+        operations: The operations of the document.
+        folder: The folder, which is made if it does not exist.
+    """
     env = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -152,18 +176,21 @@ def write_resources(resources: list[Resource], operations: Sequence[Operation], 
     folder.mkdir(parents=True, exist_ok=True)
 
     def write(module: str, template: str, **values: Any) -> None:
-        text = env.get_template(template).render(resources=resources, **values)
+        text = env.get_template(template).render(resources=top.children, top=top, **values)
         (folder / f"{module}.py").write_text(_both(text), encoding="utf-8", newline="\n")
 
     write("__init__", "init.py.jinja")
-    write("client", "client.py.jinja")
-    methods = [method for resource in resources for each in resource.all() for method in each.methods]
+    mine = [o for o in operations if "." not in o.id]
+    write("client", "client.py.jinja", imports=_imports(mine))
+    methods = [method for each in top.all() for method in each.methods]
     write("arguments", "arguments.py.jinja", methods=methods, operations=_by_constant(operations))
-    for resource in resources:
-        found = resource.all()
+    for resource in top.children:
         mine = [o for o in operations if o.id.startswith(f"{resource.path}.")]
-        imports = sorted({_model_import(i) for o in mine for i in _results(o)})
-        write(resource.name, "module.py.jinja", root=resource, found=found, imports=imports)
+        write(resource.name, "module.py.jinja", root=resource, found=resource.all(), imports=_imports(mine))
+    if top.methods:
+        mine = [o for o in operations if "." not in o.id]
+        own = evolve(top, children=[])
+        write(TOP_MODULE, "module.py.jinja", root=own, found=[own], imports=_imports(mine))
 
 
 def _both(text: str) -> str:
@@ -180,6 +207,10 @@ def _by_constant(operations: Sequence[Operation]) -> Mapping[str, Operation]:
 def _ancestors(operation_id: str) -> list[str]:
     parts = operation_id.split(".")[:-1]
     return [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+
+
+def _imports(operations: Sequence[Operation]) -> list[str]:
+    return sorted({_model_import(i) for o in operations for i in _results(o)})
 
 
 def _results(operation: Operation) -> set[Import]:
@@ -227,7 +258,7 @@ def _method(operation: Operation) -> Method:
         variable="arguments" if operation.keywords else "options",
         arguments=f"{class_name(operation.id)}Arguments" if operation.keywords else "RequestOptions",
         result=written,
-        item=written.removeprefix("list[").removesuffix("]") if operation.page else "",
+        item=operation.items.written.removeprefix("list[").removesuffix("]") if operation.items else "",
         switch=operation.switch or "",
         streams=stream.default if stream else False,
         has_stream=stream is not None,
@@ -259,7 +290,7 @@ def _returned(operation: Operation) -> str:
 def _raised(operation: Operation) -> list[tuple[str, str]]:
     found = [("ListChangedError", "If the list changes so that items could be lost.")] if operation.page else []
     for code, text in operation.responses.items():
-        if code == "409":
+        if code == "409" and operation.stream:
             found += [
                 ("ConversationBusyError", "If another run holds the conversation."),
                 ("PendingApprovalError", "If the agent waits for tool returns or approvals."),

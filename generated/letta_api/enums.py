@@ -5,6 +5,30 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+AgentRelation: TypeAlias = Literal[
+    "agent.blocks",
+    "agent.identities",
+    "agent.managed_group",
+    "agent.pending_approval",
+    "agent.secrets",
+    "agent.sources",
+    "agent.tags",
+    "agent.tools",
+]
+
+AgentType: TypeAlias = Literal[
+    "memgpt_agent",
+    "memgpt_v2_agent",
+    "letta_v1_agent",
+    "react_agent",
+    "workflow_agent",
+    "split_thread_agent",
+    "sleeptime_agent",
+    "voice_convo_agent",
+    "voice_sleeptime_agent",
+]
+"""Enum to represent the type of agent."""
+
 MessageRole: TypeAlias = Literal["assistant", "user", "tool", "function", "system", "approval", "summary"]
 
 MessageType: TypeAlias = Literal[
@@ -20,6 +44,9 @@ MessageType: TypeAlias = Literal[
     "summary_message",
     "event_message",
 ]
+
+RunStatus: TypeAlias = Literal["created", "running", "completed", "failed", "cancelled"]
+"""Status of the run."""
 
 StepStatus: TypeAlias = Literal["pending", "success", "failed", "cancelled"]
 
@@ -37,4 +64,18 @@ StopReasonType: TypeAlias = Literal[
     "insufficient_credits",
     "requires_approval",
     "context_window_overflow_in_system_prompt",
+]
+
+ToolType: TypeAlias = Literal[
+    "custom",
+    "letta_core",
+    "letta_memory_core",
+    "letta_multi_agent_core",
+    "letta_sleeptime_core",
+    "letta_voice_sleeptime_core",
+    "letta_builtin",
+    "letta_files_core",
+    "external_langchain",
+    "external_composio",
+    "external_mcp",
 ]

@@ -14,6 +14,340 @@ if TYPE_CHECKING:
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
+AgentRelationParam: TypeAlias = Literal[
+    "agent.blocks",
+    "agent.identities",
+    "agent.managed_group",
+    "agent.pending_approval",
+    "agent.secrets",
+    "agent.sources",
+    "agent.tags",
+    "agent.tools",
+]
+
+
+AgentTypeParam: TypeAlias = Literal[
+    "memgpt_agent",
+    "memgpt_v2_agent",
+    "letta_v1_agent",
+    "react_agent",
+    "workflow_agent",
+    "split_thread_agent",
+    "sleeptime_agent",
+    "voice_convo_agent",
+    "voice_sleeptime_agent",
+]
+"""Enum to represent the type of agent."""
+
+
+class AgentsCreateParams(TypedDict):
+    """The keyword arguments of `agents.create`."""
+
+    agent_type: NotRequired[AgentTypeParam]
+    """The type of agent."""
+    base_template_id: NotRequired[str | None]
+    """Deprecated: No longer used. The base template id of the agent."""
+    block_ids: NotRequired[Sequence[str] | None]
+    """The ids of the blocks used by the agent."""
+    compaction_settings: NotRequired[CompactionSettingsLike | None]
+    """The compaction settings configuration used for compaction."""
+    context_window_limit: NotRequired[int | None]
+    """The context window limit used by the agent."""
+    description: NotRequired[str | None]
+    """The description of the agent."""
+    embedding: NotRequired[str | None]
+    """The embedding model handle used by the agent (format: provider/model-name)."""
+    embedding_chunk_size: NotRequired[int | None]
+    """Deprecated: No longer used. The embedding chunk size used by the agent. The server's default is
+    300.
+    """
+    embedding_config: NotRequired[Mapping[str, Any] | None]
+    """Deprecated: Use `embedding` field instead. The embedding configuration used by the agent."""
+    enable_reasoner: NotRequired[bool | None]
+    """Deprecated: Use `model` field to configure reasoning instead. Whether to enable internal
+    extended thinking step for a reasoner model. The server's default is True.
+    """
+    enable_sleeptime: NotRequired[bool | None]
+    """If set to True, memory management will move to a background agent thread."""
+    folder_ids: NotRequired[Sequence[str] | None]
+    """The ids of the folders used by the agent."""
+    from_template: NotRequired[str | None]
+    """Deprecated: please use the 'create agents from a template' endpoint instead."""
+    hidden: NotRequired[bool | None]
+    """Deprecated: No longer used. If set to True, the agent will be hidden."""
+    identity_ids: NotRequired[Sequence[str] | None]
+    """The ids of the identities associated with this agent."""
+    include_base_tool_rules: NotRequired[bool | None]
+    """If true, attaches the Letta base tool rules (e.g. deny all tools not explicitly allowed)."""
+    include_base_tools: NotRequired[bool]
+    """If true, attaches the Letta core tools (e.g. core_memory related functions). The server's
+    default is True.
+    """
+    include_default_source: NotRequired[bool]
+    """Deprecated. If true, automatically creates and attaches a default data source for this agent.
+    The server's default is False.
+    """
+    include_multi_agent_tools: NotRequired[bool]
+    """If true, attaches the Letta multi-agent tools (e.g. sending a message to another agent). The
+    server's default is False.
+    """
+    initial_message_sequence: NotRequired[Sequence[MessageCreateLike] | None]
+    """The initial set of messages to put in the agent's in-context memory."""
+    llm_config: NotRequired[Mapping[str, Any] | None]
+    """Deprecated: Use `model` field instead. The LLM configuration used by the agent."""
+    max_files_open: NotRequired[int | None]
+    """Maximum number of files that can be open at once for this agent. Setting this too high may
+    exceed the context window, which will break the agent.
+    """
+    max_reasoning_tokens: NotRequired[int | None]
+    """Deprecated: Use `model` field to configure reasoning tokens instead. The maximum number of
+    tokens to generate for reasoning step.
+    """
+    max_tokens: NotRequired[int | None]
+    """Deprecated: Use `model` field to configure max output tokens instead. The maximum number of
+    tokens to generate, including reasoning step.
+    """
+    memory_blocks: NotRequired[Sequence[CreateBlockLike] | None]
+    """The blocks to create in the agent's in-context memory."""
+    memory_variables: NotRequired[Mapping[str, Any] | None]
+    """Deprecated: Only relevant for creating agents from a template. Use the 'create agents from a
+    template' endpoint instead.
+    """
+    message_buffer_autoclear: NotRequired[bool]
+    """If set to True, the agent will not remember previous messages (though the agent will still
+    retain state via core memory blocks and archival/recall memory). Not recommended unless you have
+    an advanced use case. The server's default is False.
+    """
+    metadata: NotRequired[Mapping[str, Any] | None]
+    """The metadata of the agent."""
+    model: NotRequired[str | None]
+    """The model handle for the agent to use (format: provider/model-name)."""
+    model_settings: NotRequired[ModelSettingsParam | None]
+    """The model settings for the agent."""
+    name: NotRequired[str]
+    """The name of the agent."""
+    parallel_tool_calls: NotRequired[bool | None]
+    """Deprecated: Use `model_settings` to configure parallel tool calls instead. If set to True,
+    enables parallel tool calling.
+    """
+    per_file_view_window_char_limit: NotRequired[int | None]
+    """The per-file view window character limit for this agent. Setting this too high may exceed the
+    context window, which will break the agent.
+    """
+    project: NotRequired[str | None]
+    """Deprecated: Project should now be passed via the X-Project header instead of in the request
+    body. If using the SDK, this can be done via the x_project parameter.
+    """
+    project_id: NotRequired[str | None]
+    """Deprecated: No longer used. The id of the project the agent belongs to."""
+    reasoning: NotRequired[bool | None]
+    """Deprecated: Use `model` field to configure reasoning instead. Whether to enable reasoning for
+    this agent.
+    """
+    response_format: NotRequired[ResponseFormatParam | None]
+    """Deprecated: Use `model_settings` field to configure response format instead. The response format
+    for the agent.
+    """
+    secrets: NotRequired[Mapping[str, Any] | None]
+    """The environment variables for tool execution specific to this agent."""
+    source_ids: NotRequired[Sequence[str] | None]
+    """Deprecated: Use `folder_ids` field instead. The ids of the sources used by the agent."""
+    system: NotRequired[str | None]
+    """The system prompt used by the agent."""
+    tags: NotRequired[Sequence[str] | None]
+    """The tags associated with the agent."""
+    template: NotRequired[bool]
+    """Deprecated: No longer used. The server's default is False."""
+    template_id: NotRequired[str | None]
+    """Deprecated: No longer used. The id of the template the agent belongs to."""
+    timezone: NotRequired[str | None]
+    """The timezone of the agent (IANA format)."""
+    tool_exec_environment_variables: NotRequired[Mapping[str, Any] | None]
+    """Deprecated: Use `secrets` field instead. Environment variables for tool execution."""
+    tool_ids: NotRequired[Sequence[str] | None]
+    """The ids of the tools used by the agent."""
+    tool_rules: NotRequired[Sequence[Mapping[str, Any]] | None]
+    """The tool rules governing the agent."""
+    tools: NotRequired[Sequence[str] | None]
+    """The tools used by the agent."""
+
+
+class AgentsListParams(TypedDict):
+    """The keyword arguments of `agents.list`."""
+
+    after: NotRequired[str]
+    """Cursor for pagination"""
+    ascending: NotRequired[bool]
+    """Deprecated. Whether to sort agents oldest to newest (True) or newest to oldest (False, default)
+    Letta 0.16.8 ignores it: use `order`. The server's default is False.
+    """
+    base_template_id: NotRequired[str]
+    """Search agents by base template ID"""
+    before: NotRequired[str]
+    """Cursor for pagination"""
+    created_by_id: NotRequired[str]
+    """Filter agents by the user who created them."""
+    identifier_keys: NotRequired[Sequence[str]]
+    """Search agents by identifier keys"""
+    identity_id: NotRequired[str]
+    """Search agents by identity ID"""
+    include: NotRequired[Sequence[AgentRelationParam]]
+    """Specify which relational fields to include in the response. No relationships are included by
+    default. Letta 0.16.8 includes all of them whatever is asked for.
+    """
+    include_relationships: NotRequired[Sequence[str]]
+    """Deprecated. Specify which relational fields (e.g., 'tools', 'sources', 'memory') to include in
+    the response. If not provided, all relationships are loaded by default. Using this can optimize
+    performance by reducing unnecessary joins. This is a legacy parameter, and no longer supported
+    after 1.0.0 SDK versions.
+    """
+    last_stop_reason: NotRequired[StopReasonTypeParam]
+    """Filter agents by their last stop reason."""
+    limit: NotRequired[int]
+    """Limit for pagination Letta 0.16.8 reads 0 as no limit, and responds with 500 to a negative one.
+    The server's default is 50.
+    """
+    match_all_tags: NotRequired[bool]
+    """If True, only returns agents that match ALL given tags. Otherwise, return agents that have ANY
+    of the passed-in tags. The server's default is False.
+    """
+    name: NotRequired[str]
+    """Name of the agent"""
+    order: NotRequired[Literal["asc", "desc"]]
+    """Sort order for agents by creation time. 'asc' for oldest first, 'desc' for newest first. The
+    server's default is 'desc'.
+    """
+    order_by: NotRequired[Literal["created_at", "updated_at", "last_run_completion"]]
+    """Field to sort by. The server's default is 'created_at'."""
+    project_id: NotRequired[str]
+    """Search agents by project ID - this will default to your default project on cloud"""
+    query_text: NotRequired[str]
+    """Search agents by name"""
+    sort_by: NotRequired[str]
+    """Deprecated. Field to sort by. Options: 'created_at' (default), 'last_run_completion'. The
+    server's default is 'created_at'.
+    """
+    tags: NotRequired[Sequence[str]]
+    """List of tags to filter agents by"""
+    template_id: NotRequired[str]
+    """Search agents by template ID"""
+
+
+class AgentsMessagesCancelParams(TypedDict):
+    """The keyword arguments of `agents.messages.cancel`."""
+
+    run_ids: NotRequired[Sequence[str] | None]
+    """Optional list of run IDs to cancel"""
+
+
+class AgentsRetrieveParams(TypedDict):
+    """The keyword arguments of `agents.retrieve`."""
+
+    include: NotRequired[Sequence[AgentRelationParam]]
+    """Specify which relational fields to include in the response. No relationships are included by
+    default. Letta 0.16.8 includes all of them whatever is asked for.
+    """
+    include_relationships: NotRequired[Sequence[str]]
+    """Deprecated. Specify which relational fields (e.g., 'tools', 'sources', 'memory') to include in
+    the response. If not provided, all relationships are loaded by default. Using this can optimize
+    performance by reducing unnecessary joins. This is a legacy parameter, and no longer supported
+    after 1.0.0 SDK versions.
+    """
+
+
+class AgentsUpdateParams(TypedDict):
+    """The keyword arguments of `agents.update`."""
+
+    base_template_id: NotRequired[str | None]
+    """The base template id of the agent."""
+    block_ids: NotRequired[Sequence[str] | None]
+    """The ids of the blocks used by the agent."""
+    compaction_settings: NotRequired[CompactionSettingsLike | None]
+    """The compaction settings configuration used for compaction."""
+    context_window_limit: NotRequired[int | None]
+    """The context window limit used by the agent."""
+    description: NotRequired[str | None]
+    """The description of the agent."""
+    embedding: NotRequired[str | None]
+    """The embedding model handle used by the agent (format: provider/model-name)."""
+    embedding_config: NotRequired[Mapping[str, Any] | None]
+    """The embedding configuration used by the agent."""
+    enable_sleeptime: NotRequired[bool | None]
+    """If set to True, memory management will move to a background agent thread."""
+    folder_ids: NotRequired[Sequence[str] | None]
+    """The ids of the folders used by the agent."""
+    hidden: NotRequired[bool | None]
+    """If set to True, the agent will be hidden."""
+    identity_ids: NotRequired[Sequence[str] | None]
+    """The ids of the identities associated with this agent."""
+    last_run_completion: NotRequired[str | None]
+    """The timestamp when the agent last completed a run."""
+    last_run_duration_ms: NotRequired[int | None]
+    """The duration in milliseconds of the agent's last run."""
+    last_stop_reason: NotRequired[StopReasonTypeParam | None]
+    """The stop reason from the agent's last run."""
+    llm_config: NotRequired[Mapping[str, Any] | None]
+    """Deprecated: Use `model` field instead. The LLM configuration used by the agent."""
+    max_files_open: NotRequired[int | None]
+    """Maximum number of files that can be open at once for this agent. Setting this too high may
+    exceed the context window, which will break the agent.
+    """
+    max_tokens: NotRequired[int | None]
+    """Deprecated: Use `model` field to configure max output tokens instead. The maximum number of
+    tokens to generate, including reasoning step.
+    """
+    message_buffer_autoclear: NotRequired[bool | None]
+    """If set to True, the agent will not remember previous messages (though the agent will still
+    retain state via core memory blocks and archival/recall memory). Not recommended unless you have
+    an advanced use case.
+    """
+    message_ids: NotRequired[Sequence[str] | None]
+    """The ids of the messages in the agent's in-context memory."""
+    metadata: NotRequired[Mapping[str, Any] | None]
+    """The metadata of the agent."""
+    model: NotRequired[str | None]
+    """The model handle used by the agent (format: provider/model-name)."""
+    model_settings: NotRequired[ModelSettingsParam | None]
+    """The model settings for the agent."""
+    name: NotRequired[str | None]
+    """The name of the agent."""
+    parallel_tool_calls: NotRequired[bool | None]
+    """Deprecated: Use `model_settings` to configure parallel tool calls instead. If set to True,
+    enables parallel tool calling.
+    """
+    per_file_view_window_char_limit: NotRequired[int | None]
+    """The per-file view window character limit for this agent. Setting this too high may exceed the
+    context window, which will break the agent.
+    """
+    project_id: NotRequired[str | None]
+    """The id of the project the agent belongs to."""
+    reasoning: NotRequired[bool | None]
+    """Deprecated: Use `model` field to configure reasoning instead. Whether to enable reasoning for
+    this agent.
+    """
+    response_format: NotRequired[ResponseFormatParam | None]
+    """Deprecated: Use `model_settings` field to configure response format instead. The response format
+    for the agent.
+    """
+    secrets: NotRequired[Mapping[str, Any] | None]
+    """The environment variables for tool execution specific to this agent."""
+    source_ids: NotRequired[Sequence[str] | None]
+    """Deprecated: Use `folder_ids` field instead. The ids of the sources used by the agent."""
+    system: NotRequired[str | None]
+    """The system prompt used by the agent."""
+    tags: NotRequired[Sequence[str] | None]
+    """The tags associated with the agent."""
+    template_id: NotRequired[str | None]
+    """The id of the template the agent belongs to."""
+    timezone: NotRequired[str | None]
+    """The timezone of the agent (IANA format)."""
+    tool_exec_environment_variables: NotRequired[Mapping[str, Any] | None]
+    """Deprecated: use `secrets` field instead"""
+    tool_ids: NotRequired[Sequence[str] | None]
+    """The ids of the tools used by the agent."""
+    tool_rules: NotRequired[Sequence[Mapping[str, Any]] | None]
+    """The tool rules governing the agent."""
+
 
 class AnthropicModelSettingsParam(TypedDict):
     effort: NotRequired[Literal["low", "medium", "high", "xhigh", "max"] | None]
@@ -273,6 +607,65 @@ else:
     CompactionSettingsLike = CompactionSettingsParam
 
 
+class ConversationsCancelParams(TypedDict):
+    """The keyword arguments of `conversations.cancel`."""
+
+    agent_id: NotRequired[str]
+    """Agent ID for agent-direct mode with 'default' conversation"""
+
+
+class ConversationsCreateParams(TypedDict):
+    """The keyword arguments of `conversations.create`."""
+
+    agent_id: str
+    """The agent ID to create a conversation for"""
+    context_window_limit: NotRequired[int | None]
+    """The context window limit for this conversation (overrides agent's context window). Letta 0.16.8
+    does not have it.
+    """
+    description: NotRequired[str | None]
+    """A generated description of the conversation used for search and bootstrap context. Letta 0.16.8
+    does not have it.
+    """
+    hidden: NotRequired[bool | None]
+    """Whether the new conversation should be hidden from listings. Letta 0.16.8 does not have it."""
+    isolated_block_labels: NotRequired[Sequence[str] | None]
+    """List of block labels that should be isolated (conversation-specific) rather than shared across
+    conversations. New blocks will be created as copies of the agent's blocks with these labels.
+    """
+    model: NotRequired[str | None]
+    """The model handle for this conversation (overrides agent's model). Format: provider/model-name."""
+    model_settings: NotRequired[ModelSettingsParam | None]
+    """The model settings for this conversation (overrides agent's model settings)."""
+    summary: NotRequired[str | None]
+    """A summary of the conversation."""
+
+
+class ConversationsListParams(TypedDict):
+    """The keyword arguments of `conversations.list`."""
+
+    after: NotRequired[str]
+    """Cursor for pagination (conv ID). Returns results relative to this ID in the specified sort
+    order. Expected format: 'conv-<uuid4>'
+    """
+    agent_id: NotRequired[str]
+    """The agent ID to list conversations for (optional - returns all conversations if not provided)"""
+    archive_status: NotRequired[Literal["unarchived", "archived", "all"]]
+    """Whether to return unarchived conversations only, archived conversations only, or all
+    conversations Letta 0.16.8 ignores it.
+    """
+    limit: NotRequired[int]
+    """Maximum number of conversations to return. The server's default is 50."""
+    order: NotRequired[Literal["asc", "desc"]]
+    """Sort order for conversations. 'asc' for oldest first, 'desc' for newest first. The server's
+    default is 'desc'.
+    """
+    order_by: NotRequired[Literal["created_at", "last_run_completion", "last_message_at"]]
+    """Field to sort by. The server's default is 'created_at'."""
+    summary_search: NotRequired[str]
+    """Search for text within conversation summaries The case matters."""
+
+
 class ConversationsMessagesCompactParams(TypedDict):
     """The keyword arguments of `conversations.messages.compact`."""
 
@@ -423,6 +816,71 @@ class ConversationsMessagesStreamParams(TypedDict):
     """Sequence id to use as a cursor for pagination. Response will start streaming after this chunk
     sequence id The `seq_id` of the last event that was received. The server's default is 0.
     """
+
+
+class ConversationsUpdateParams(TypedDict):
+    """The keyword arguments of `conversations.update`."""
+
+    archived: NotRequired[bool | None]
+    """Whether the conversation is archived. Letta 0.16.8 does not have it."""
+    context_window_limit: NotRequired[int | None]
+    """The context window limit for this conversation (overrides agent's context window). Letta 0.16.8
+    does not have it.
+    """
+    description: NotRequired[str | None]
+    """A generated description of the conversation used for search and bootstrap context. Letta 0.16.8
+    does not have it.
+    """
+    last_message_at: NotRequired[str | None]
+    """Timestamp of the most recent message request sent to this conversation."""
+    model: NotRequired[str | None]
+    """The model handle for this conversation (overrides agent's model). Format: provider/model-name."""
+    model_settings: NotRequired[ModelSettingsParam | None]
+    """The model settings for this conversation (overrides agent's model settings)."""
+    summary: NotRequired[str | None]
+    """A summary of the conversation."""
+
+
+class CreateBlockParam(TypedDict):
+    """A new memory block."""
+
+    value: str
+    """Value of the block."""
+    label: str
+    """Label of the block."""
+    base_template_id: NotRequired[str | None]
+    """The base template id of the block."""
+    deployment_id: NotRequired[str | None]
+    """The id of the deployment."""
+    description: NotRequired[str | None]
+    """Description of the block."""
+    entity_id: NotRequired[str | None]
+    """The id of the entity within the template."""
+    hidden: NotRequired[bool | None]
+    """If set to True, the block will be hidden."""
+    is_template: NotRequired[bool]
+    limit: NotRequired[int]
+    """Character limit of the block."""
+    metadata: NotRequired[Mapping[str, Any] | None]
+    """Metadata of the block."""
+    preserve_on_migration: NotRequired[bool | None]
+    """Preserve the block on template migration."""
+    project_id: NotRequired[str | None]
+    """The associated project id."""
+    read_only: NotRequired[bool]
+    """Whether the agent has read-only access to the block."""
+    tags: NotRequired[Sequence[str] | None]
+    """The tags to associate with the block."""
+    template_id: NotRequired[str | None]
+    """The id of the template."""
+    template_name: NotRequired[str | None]
+    """Name of the block if it is a template."""
+
+
+if TYPE_CHECKING:
+    CreateBlockLike: TypeAlias = models.CreateBlock | CreateBlockParam
+else:
+    CreateBlockLike = CreateBlockParam
 
 
 class DeepseekModelSettingsParam(TypedDict):
@@ -795,6 +1253,95 @@ else:
     RedactedReasoningContentLike = RedactedReasoningContentParam
 
 
+class RunsListParams(TypedDict):
+    """The keyword arguments of `runs.list`."""
+
+    active: NotRequired[bool]
+    """Filter for active runs. The server's default is False."""
+    after: NotRequired[str]
+    """Cursor for pagination (run ID). Returns results relative to this ID in the specified sort order.
+    Expected format: 'run-<uuid4>' Measured against the order: returns the runs that stand ahead of
+    this one in the sort order.
+    """
+    agent_id: NotRequired[str]
+    """The unique identifier of the agent associated with the run."""
+    agent_ids: NotRequired[Sequence[str]]
+    """The unique identifiers of the agents associated with the run. Deprecated in favor of agent_id
+    field.
+    """
+    ascending: NotRequired[bool]
+    """Whether to sort agents oldest to newest (True) or newest to oldest (False, default). Deprecated
+    in favor of order field. The server's default is False.
+    """
+    background: NotRequired[bool]
+    """If True, filters for runs that were created in background mode."""
+    before: NotRequired[str]
+    """Cursor for pagination (run ID). Returns results relative to this ID in the specified sort order.
+    Expected format: 'run-<uuid4>' Measured against the order: returns the runs that stand behind
+    this one in the sort order.
+    """
+    conversation_id: NotRequired[str]
+    """Filter runs by conversation ID."""
+    limit: NotRequired[int]
+    """Maximum number of runs to return. The server's default is 100."""
+    order: NotRequired[Literal["asc", "desc"]]
+    """Sort order for runs by creation time. 'asc' for oldest first, 'desc' for newest first. The
+    server's default is 'desc'.
+    """
+    order_by: NotRequired[Literal["created_at"]]
+    """Field to sort by. The server's default is 'created_at'."""
+    statuses: NotRequired[Sequence[str]]
+    """Filter runs by status. Can specify multiple statuses. The server responds with 400 to a status
+    that does not exist.
+    """
+    stop_reason: NotRequired[StopReasonTypeParam]
+    """Filter runs by stop reason."""
+
+
+class RunsMessagesListParams(TypedDict):
+    """The keyword arguments of `runs.messages.list`."""
+
+    after: NotRequired[str]
+    """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
+    order. Expected format: 'message-<uuid4>' Measured: the messages that are later in time,
+    whatever the order.
+    """
+    before: NotRequired[str]
+    """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
+    order. Expected format: 'message-<uuid4>' Measured: the messages that are earlier in time,
+    whatever the order.
+    """
+    limit: NotRequired[int]
+    """Maximum number of messages to return. The server's default is 100."""
+    order: NotRequired[Literal["asc", "desc"]]
+    """Sort order for messages by creation time. 'asc' for oldest first, 'desc' for newest first. The
+    server's default is 'asc'.
+    """
+    order_by: NotRequired[Literal["created_at"]]
+    """Sort by field. The server's default is 'created_at'."""
+
+
+class RunsStepsListParams(TypedDict):
+    """The keyword arguments of `runs.steps.list`."""
+
+    after: NotRequired[str]
+    """Cursor for pagination (step ID). Returns results relative to this ID in the specified sort
+    order. Expected format: 'step-<uuid4>'
+    """
+    before: NotRequired[str]
+    """Cursor for pagination (step ID). Returns results relative to this ID in the specified sort
+    order. Expected format: 'step-<uuid4>'
+    """
+    limit: NotRequired[int]
+    """Maximum number of messages to return. The server's default is 100."""
+    order: NotRequired[Literal["asc", "desc"]]
+    """Sort order for steps by creation time. 'asc' for oldest first, 'desc' for newest first. The
+    server's default is 'desc'.
+    """
+    order_by: NotRequired[Literal["created_at"]]
+    """Field to sort by. The server's default is 'created_at'."""
+
+
 class SGLangModelSettingsParam(TypedDict):
     """SGLang model configuration (OpenAI-compatible runtime with SGLang-specific parsing)."""
 
@@ -891,6 +1438,23 @@ class StepsMessagesListParams(TypedDict):
     """
     order_by: NotRequired[Literal["created_at"]]
     """Sort by field. The server's default is 'created_at'."""
+
+
+StopReasonTypeParam: TypeAlias = Literal[
+    "end_turn",
+    "error",
+    "llm_api_error",
+    "invalid_llm_response",
+    "invalid_tool_call",
+    "max_steps",
+    "max_tokens_exceeded",
+    "no_tool_call",
+    "tool_rule",
+    "cancelled",
+    "insufficient_credits",
+    "requires_approval",
+    "context_window_overflow_in_system_prompt",
+]
 
 
 class SummarizedReasoningContentParam(TypedDict):

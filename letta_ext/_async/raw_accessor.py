@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 import httpx
 
 from .._http.requests import Answering, Call, Streaming, decode
-from .._pagination.pages import make_list_iterator
+from .._pagination.pages import items_of, make_list_iterator
 from .._streaming.call_options import response_limits
 from .pagination import AsyncPage, run
 from .transport import AsyncTransport
@@ -72,17 +72,18 @@ class AsyncRawMethods:
 
         return await self._transport.fetch(endpoint, ids, arguments, finish, unread=self._unread)
 
-    async def page(self, endpoint: Answering[list[T]], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
+    async def page(self, endpoint: Answering[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
         """Sends the first call of a list."""
         walk = make_list_iterator(endpoint, ids, arguments)
         fetching = walk.begin()
         first = await self.call(endpoint, ids, next(fetching))
 
-        async def fetch(arguments: Mapping[str, Any]) -> list[T]:
-            return await self._transport.call(endpoint, ids, arguments)
+        async def fetch(arguments: Mapping[str, Any]) -> list[Any]:
+            return items_of(endpoint, await self._transport.call(endpoint, ids, arguments))
 
-        async def parse() -> AsyncPage[T]:
-            return AsyncPage(await run(fetching, fetch, await first.parse()) or [], walk, fetch)
+        async def parse() -> AsyncPage[Any]:
+            items = items_of(endpoint, await first.parse())
+            return AsyncPage(await run(fetching, fetch, items) or [], walk, fetch)
 
         return self._answer(first.http_response, parse, first.limits)
 

@@ -41,7 +41,7 @@ from .._http.requests import (
     watched,
 )
 from .._instrumentation.redaction import redactor
-from .._pagination.pages import make_list_iterator
+from .._pagination.pages import items_of, make_list_iterator
 from .._streaming.call_options import make_busy_wait, make_resume, watched_options
 from ..async_paginator import AsyncPaginator, open_list
 from ..async_primitives import check_usable, sleep
@@ -83,13 +83,11 @@ class AsyncTransport:
         with call.watch:
             return finish(call, await self.send_when_not_busy(call, ids, arguments, stream=unread))
 
-    def page(
-        self, endpoint: Answering[list[T]], ids: tuple[Any, ...], arguments: Mapping[str, Any]
-    ) -> AsyncPaginator[T]:
+    def page(self, endpoint: Answering[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> AsyncPaginator[Any]:
         """Sends one call of a list and returns its pages."""
 
-        async def fetch(arguments: Mapping[str, Any]) -> list[T]:
-            return await self.call(endpoint, ids, arguments)
+        async def fetch(arguments: Mapping[str, Any]) -> list[Any]:
+            return items_of(endpoint, await self.call(endpoint, ids, arguments))
 
         return open_list(lambda: make_list_iterator(endpoint, ids, arguments), fetch)
 

@@ -184,6 +184,9 @@ def prepare(
     if unknown := sorted(given.keys() - operation.parameters):
         known = ", ".join(sorted(operation.parameters)) or "none besides its ids"
         raise TypeError(f"{operation.id}() has no argument {unknown[0]!r}; it takes {known}")
+    if operation.required and (missing := sorted(operation.required - given.keys())):
+        noun = "argument" if len(missing) == 1 else "arguments"
+        raise TypeError(f"{operation.id}() needs the {noun} {', '.join(missing)}")
     try:
         check_arguments(endpoint.build_request, ids, given)
         check_bounds(operation.bounds, given)

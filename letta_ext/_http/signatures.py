@@ -23,10 +23,11 @@ LISTING: Final = ("checkpoint", "prefetch")
 
 def takes(operation: Operation) -> Callable[[F], F]:
     """Makes a method show the arguments of an operation, and the options of every call, in place of its last one."""
-    names = sorted(operation.parameters)
+    names = sorted(operation.parameters - operation.required)
     names += LISTING if operation.page is not None else ()
     names += RequestOptions.__annotations__
-    keywords = [Parameter(name, Parameter.KEYWORD_ONLY, default=NOT_GIVEN) for name in names]
+    keywords = [Parameter(name, Parameter.KEYWORD_ONLY) for name in sorted(operation.required)]
+    keywords += [Parameter(name, Parameter.KEYWORD_ONLY, default=NOT_GIVEN) for name in names]
 
     def show(method: F) -> F:
         found = signature(method)

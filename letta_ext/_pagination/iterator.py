@@ -134,9 +134,10 @@ class Walk:
         descending = (arguments.get(facts.order) or facts.default_order) == "desc"
         self.reversible = reversible and descending
         self.reversed: bool | None = None if self.reversible else False  # None: not yet known
-        # Where cursors follow the time, what leads on from the newest is `before`; elsewhere it is always `after`.
-        backwards = facts.meaning == "chronological" and descending
-        self.names = [facts.before, facts.after] if backwards else [facts.after, facts.before]
+        # `before` leads on where cursors run against the order, and from the newest where they follow the time.
+        backwards = facts.meaning == "reverse" or (facts.meaning == "chronological" and descending)
+        names = (facts.before, facts.after) if backwards else (facts.after, facts.before)
+        self.names = list(filter(None, names))
         self.memory = Memory(keep_all=facts.meaning == "chronological")
         self.proven = False  # whether names[0] has been seen to lead on
         self.restarted = False  # whether the server has been seen to pass over a cursor
@@ -163,7 +164,7 @@ class Walk:
             return items
         if not items and self.facts.counts == "stored" and (asked or SHORTEST_DEFAULT) < CONFIRM:
             # All that is on this page may be hidden, and there is nothing that the next one could lie behind.
-            asked = CONFIRM
+            asked = self._fit(CONFIRM)
             items = yield {**self.arguments, self.facts.limit: asked}
         answer = Answer(items, self.facts)
         if self.reversed is None and len(answer.cursors) > 1:
@@ -238,15 +239,16 @@ class Walk:
         """The new items that pass the filters; None where there are no new ones at all."""
         if not self.memory.recent:
             return (yield from self._without_cursors())
-        size = CONFIRM if self.short else (self._limit or max(SHORTEST_DEFAULT, self.memory.page)) + 1
+        most = self._fit(CONFIRM)
+        size = most if self.short else (self._limit or max(SHORTEST_DEFAULT, self.memory.page)) + 1
         while True:
             answer, asked = yield from self._overlapping(size)
             if self.memory.unseen(answer):
                 return self._take(answer, asked)
             if answer.size >= asked:
                 size = self._doubled(asked)  # all that came shares one position: ask for more of it
-            elif size < CONFIRM:
-                size = CONFIRM
+            elif size < most:
+                size = most
             elif self.restarted or self._passed_over():
                 raise self._changed()  # there may be more, or is, that no cursor leads to
             elif answer.size >= self.most and not (yield from self._sends_more_than(answer.size)):
@@ -262,7 +264,7 @@ class Walk:
         """
         if not self.most:
             return None  # the list is empty
-        asked = max(CONFIRM, 2 * self.most)
+        asked = self._fit(max(CONFIRM, 2 * self.most))
         if asked <= MOST:
             answer = Answer((yield {**self.arguments, self.facts.limit: asked}), self.facts)
             if self.memory.unseen(answer):
@@ -285,14 +287,15 @@ class Walk:
         """Whether an answer of so many things was short because there are no more, not because no more are sent."""
         if most < 2 or self.memory.count <= most:
             return True
-        return len(Answer((yield {**self.arguments, self.facts.limit: CONFIRM}), self.facts).cursors) > most
+        asked = self._fit(CONFIRM)
+        return len(Answer((yield {**self.arguments, self.facts.limit: asked}), self.facts).cursors) > most
 
     def _overlapping(self, size: int) -> Generator[dict[str, Any], list[Any], tuple[Answer, int]]:
         """An answer in which the last thing of the page before comes back, and how many were asked for."""
         recent = self.memory.recent
         last = recent[-1]
         for name, back in self._tries(len(recent)):
-            asked, cursor = size + back - 1, recent[-1 - back]
+            asked, cursor = self._fit(size + back - 1), recent[-1 - back]
             answer = Answer((yield {**self.arguments, name: cursor, self.facts.limit: asked}), self.facts)
             if cursor in answer.cursors:
                 self.restarted = True  # the page holds what it was to begin behind: the server began the list again
@@ -305,7 +308,7 @@ class Walk:
                 still = {key for key in self.passed[name] if key not in self.memory}
                 self.passed[name] = still | self.memory.unseen(answer)
         if self.memory.complete:
-            asked = self.memory.count + size - 1
+            asked = self._fit(self.memory.count + size - 1)
             while True:
                 answer = Answer((yield {**self.arguments, self.facts.limit: asked}), self.facts)
                 if last in answer.cursors:
@@ -322,9 +325,13 @@ class Walk:
         Raises:
             ListChangedError: If the server cannot have so many of one position: it sends other items each time.
         """
-        if asked > max(MOST, 4 * self.memory.count):
+        if asked > max(MOST, 4 * self.memory.count) or self._fit(asked * 2) == asked:
             raise self._changed(f"sends others each time, of which {asked} do not hold it")
-        return asked * 2
+        return self._fit(asked * 2)
+
+    def _fit(self, limit: int) -> int:
+        """A limit, or the greatest that the server takes."""
+        return limit if self.facts.largest is None else min(limit, self.facts.largest)
 
     def _changed(self, why: str = "began it again, or has no longer what it stood at") -> ListChangedError:
         last = self.memory.recent[-1]
@@ -332,11 +339,11 @@ class Walk:
 
     def _tries(self, known: int) -> Iterator[tuple[str, int]]:
         """Cursor parameters, and how far back the cursor is to lie, the likeliest first."""
-        leading, other = self.names
+        leading, others = self.names[0], self.names[1:]
         backs = list(takewhile(lambda back: back < known, (self.back * 4**n for n in count())))
         if self.proven:
             yield from ((leading, back) for back in backs)
-            yield from ((other, back) for back in backs)
+            yield from ((other, back) for other in others for back in backs)
         else:
             yield from ((name, back) for name in self.names for back in backs[:2])
             yield from ((name, back) for back in backs[2:] for name in self.names)

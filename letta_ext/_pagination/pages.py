@@ -81,6 +81,13 @@ class BasePage(Generic[T]):
         return f"{type(self).__name__}(items={self.items!r})"
 
 
+def items_of(endpoint: Endpoint, answer: Any) -> list[Any]:
+    """The items in the response of a list, which is the array itself, or an object with a field for it."""
+    facts = endpoint.OPERATION.page
+    found: list[Any] = answer if facts is None or facts.items is None else getattr(answer, facts.items)
+    return found
+
+
 def make_list_iterator(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Walk:
     """The walk through a list that a call begins, or goes on with.
 
@@ -96,7 +103,8 @@ def make_list_iterator(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapp
     filters = {name: arguments[name] for name in facts.filters_after_limit if name in arguments}
     check_arguments(endpoint.build_request, (), filters)
     extra = arguments.get("extra_query")
-    own = {facts.limit, facts.after, facts.before, facts.order, *facts.filters_after_limit}
+    cursors = list(filter(None, (facts.after, facts.before)))
+    own = {facts.limit, *cursors, facts.order, *facts.filters_after_limit}
     if clash := sorted(own & extra.keys()) if is_object(extra) else []:
         raise ValueError(f"extra_query must not hold {clash[0]!r}, which the list sends itself: pass it as an argument")
     prefetch = arguments.pop("prefetch", False)
@@ -111,7 +119,7 @@ def make_list_iterator(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapp
     else:
         # The messages of an agent's own conversation come in ascending order, whatever order a page is of.
         direct = bool(ids) and (ids[0] == "default" or str(ids[0]).startswith("agent-"))
-        for name in (facts.after, facts.before):
+        for name in cursors:
             if isinstance(cursor := arguments.get(name), str):
                 check_id(name, cursor)  # servers take what is none for no cursor, and begin at the top
         walk = Walk(facts, arguments, reversible=direct, of=of)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 import httpx
 
 from .._http.requests import Answering, Call, Streaming, decode
-from .._pagination.pages import make_list_iterator
+from .._pagination.pages import items_of, make_list_iterator
 from .._streaming.call_options import response_limits
 from .pagination import SyncPage, run
 from .transport import Transport
@@ -73,17 +73,18 @@ class RawMethods:
 
         return self._transport.fetch(endpoint, ids, arguments, finish, unread=self._unread)
 
-    def page(self, endpoint: Answering[list[T]], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
+    def page(self, endpoint: Answering[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
         """Sends the first call of a list."""
         walk = make_list_iterator(endpoint, ids, arguments)
         fetching = walk.begin()
         first = self.call(endpoint, ids, next(fetching))
 
-        def fetch(arguments: Mapping[str, Any]) -> list[T]:
-            return self._transport.call(endpoint, ids, arguments)
+        def fetch(arguments: Mapping[str, Any]) -> list[Any]:
+            return items_of(endpoint, self._transport.call(endpoint, ids, arguments))
 
-        def parse() -> SyncPage[T]:
-            return SyncPage(run(fetching, fetch, first.parse()) or [], walk, fetch)
+        def parse() -> SyncPage[Any]:
+            items = items_of(endpoint, first.parse())
+            return SyncPage(run(fetching, fetch, items) or [], walk, fetch)
 
         return self._answer(first.http_response, parse, first.limits)
 

@@ -41,7 +41,7 @@ from .._http.requests import (
     watched,
 )
 from .._instrumentation.redaction import redactor
-from .._pagination.pages import make_list_iterator
+from .._pagination.pages import items_of, make_list_iterator
 from .._streaming.call_options import make_busy_wait, make_resume, watched_options
 from ..config import Config, given
 from ..errors import APIStatusError, ConflictError, ConversationBusyError, NotFoundError
@@ -83,11 +83,11 @@ class Transport:
         with call.watch:
             return finish(call, self.send_when_not_busy(call, ids, arguments, stream=unread))
 
-    def page(self, endpoint: Answering[list[T]], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> SyncPage[T]:
+    def page(self, endpoint: Answering[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> SyncPage[Any]:
         """Sends one call of a list and returns its pages."""
 
-        def fetch(arguments: Mapping[str, Any]) -> list[T]:
-            return self.call(endpoint, ids, arguments)
+        def fetch(arguments: Mapping[str, Any]) -> list[Any]:
+            return items_of(endpoint, self.call(endpoint, ids, arguments))
 
         return open_list(lambda: make_list_iterator(endpoint, ids, arguments), fetch)
 

@@ -4,10 +4,22 @@
 from __future__ import annotations
 
 from letta_api.params import (
+    AgentsCreateParams,
+    AgentsListParams,
+    AgentsMessagesCancelParams,
+    AgentsRetrieveParams,
+    AgentsUpdateParams,
+    ConversationsCancelParams,
+    ConversationsCreateParams,
+    ConversationsListParams,
     ConversationsMessagesCompactParams,
     ConversationsMessagesCreateParams,
     ConversationsMessagesListParams,
     ConversationsMessagesStreamParams,
+    ConversationsUpdateParams,
+    RunsListParams,
+    RunsMessagesListParams,
+    RunsStepsListParams,
     StepsFeedbackCreateParams,
     StepsListParams,
     StepsMessagesListParams,
@@ -15,6 +27,26 @@ from letta_api.params import (
 
 from .._http.requests import RequestOptions
 from .._pagination.options import ListOptions
+
+
+class AgentsMessagesCancelArguments(AgentsMessagesCancelParams, RequestOptions):
+    """Keyword arguments of `agents.messages.cancel`."""
+
+
+class AgentsListArguments(AgentsListParams, ListOptions):
+    """Keyword arguments of `agents.list`."""
+
+
+class AgentsCreateArguments(AgentsCreateParams, RequestOptions):
+    """Keyword arguments of `agents.create`."""
+
+
+class AgentsRetrieveArguments(AgentsRetrieveParams, RequestOptions):
+    """Keyword arguments of `agents.retrieve`."""
+
+
+class AgentsUpdateArguments(AgentsUpdateParams, RequestOptions):
+    """Keyword arguments of `agents.update`."""
 
 
 class ConversationsMessagesListArguments(ConversationsMessagesListParams, ListOptions):
@@ -31,6 +63,34 @@ class ConversationsMessagesStreamArguments(ConversationsMessagesStreamParams, Re
 
 class ConversationsMessagesCompactArguments(ConversationsMessagesCompactParams, RequestOptions):
     """Keyword arguments of `conversations.messages.compact`."""
+
+
+class ConversationsListArguments(ConversationsListParams, ListOptions):
+    """Keyword arguments of `conversations.list`."""
+
+
+class ConversationsCreateArguments(ConversationsCreateParams, RequestOptions):
+    """Keyword arguments of `conversations.create`."""
+
+
+class ConversationsUpdateArguments(ConversationsUpdateParams, RequestOptions):
+    """Keyword arguments of `conversations.update`."""
+
+
+class ConversationsCancelArguments(ConversationsCancelParams, RequestOptions):
+    """Keyword arguments of `conversations.cancel`."""
+
+
+class RunsMessagesListArguments(RunsMessagesListParams, ListOptions):
+    """Keyword arguments of `runs.messages.list`."""
+
+
+class RunsStepsListArguments(RunsStepsListParams, ListOptions):
+    """Keyword arguments of `runs.steps.list`."""
+
+
+class RunsListArguments(RunsListParams, ListOptions):
+    """Keyword arguments of `runs.list`."""
 
 
 class StepsFeedbackCreateArguments(StepsFeedbackCreateParams, RequestOptions):

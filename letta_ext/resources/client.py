@@ -7,8 +7,24 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
+    from letta_api.models import HealthResponse
+
+    from .._async.raw_response import AsyncRawResponse, AsyncResponseContext
     from .._async.transport import AsyncTransport
+    from .._http.requests import RequestOptions
+    from .._sync.raw_response import RawResponse, ResponseContext
     from .._sync.transport import Transport
+    from .agents import (
+        Agents,
+        AgentsWithRawResponse,
+        AgentsWithStreamingResponse,
+        AsyncAgents,
+        AsyncAgentsWithRawResponse,
+        AsyncAgentsWithStreamingResponse,
+    )
+    from .client_calls import AsyncClientCalls, ClientCalls
     from .conversations import (
         AsyncConversations,
         AsyncConversationsWithRawResponse,
@@ -16,6 +32,14 @@ if TYPE_CHECKING:
         Conversations,
         ConversationsWithRawResponse,
         ConversationsWithStreamingResponse,
+    )
+    from .runs import (
+        AsyncRuns,
+        AsyncRunsWithRawResponse,
+        AsyncRunsWithStreamingResponse,
+        Runs,
+        RunsWithRawResponse,
+        RunsWithStreamingResponse,
     )
     from .steps import (
         AsyncSteps,
@@ -33,11 +57,58 @@ class AsyncResources:
     _transport: AsyncTransport
 
     @cached_property
+    def _calls(self) -> AsyncClientCalls:
+        from .client_calls import AsyncClientCalls
+
+        return AsyncClientCalls(self._transport)
+
+    if TYPE_CHECKING:
+
+        async def health(self, **options: Unpack[RequestOptions]) -> HealthResponse:
+            """Liveness endpoint; returns 200 when process is responsive.
+
+            Documented as `GET /v1/health/`.
+
+            Args:
+                **options: Options of the request, such as `timeout` and `extra_headers`: see
+                    `RequestOptions`.
+
+            Returns:
+                The server works.
+
+            Raises:
+                APIError: If the request fails: see `letta_ext.errors`.
+                TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+                ValueError: If an argument has an impossible value. Nothing is sent.
+            """
+            ...
+    else:
+
+        @property
+        def health(self):
+            """See `AsyncClientCalls.health`, which is loaded when it is first used."""
+            return self._calls.health
+
+    @cached_property
+    def agents(self) -> AsyncAgents:
+        """Agents: creating, finding, changing and deleting them."""
+        from .agents import AsyncAgents
+
+        return AsyncAgents(self._transport)
+
+    @cached_property
     def conversations(self) -> AsyncConversations:
-        """What is below `client.conversations`."""
+        """Conversations of agents: creating, finding, changing, cancelling and deleting them."""
         from .conversations import AsyncConversations
 
         return AsyncConversations(self._transport)
+
+    @cached_property
+    def runs(self) -> AsyncRuns:
+        """The work of agents: a run is what one request started."""
+        from .runs import AsyncRuns
+
+        return AsyncRuns(self._transport)
 
     @cached_property
     def steps(self) -> AsyncSteps:
@@ -63,10 +134,32 @@ class AsyncLettaWithRawResponse:
     def __init__(self, client: AsyncResources) -> None:
         self._client = client
 
+    if TYPE_CHECKING:
+
+        async def health(self, **options: Unpack[RequestOptions]) -> AsyncRawResponse[HealthResponse]:
+            """See `AsyncClientCalls.health`."""
+            ...
+    else:
+
+        @property
+        def health(self):
+            """See `AsyncClientCalls.health`."""
+            return self._client._calls.with_raw_response.health
+
+    @cached_property
+    def agents(self) -> AsyncAgentsWithRawResponse:
+        """Agents: creating, finding, changing and deleting them."""
+        return self._client.agents.with_raw_response
+
     @cached_property
     def conversations(self) -> AsyncConversationsWithRawResponse:
-        """What is below `client.conversations`."""
+        """Conversations of agents: creating, finding, changing, cancelling and deleting them."""
         return self._client.conversations.with_raw_response
+
+    @cached_property
+    def runs(self) -> AsyncRunsWithRawResponse:
+        """The work of agents: a run is what one request started."""
+        return self._client.runs.with_raw_response
 
     @cached_property
     def steps(self) -> AsyncStepsWithRawResponse:
@@ -80,10 +173,32 @@ class AsyncLettaWithStreamingResponse:
     def __init__(self, client: AsyncResources) -> None:
         self._client = client
 
+    if TYPE_CHECKING:
+
+        def health(self, **options: Unpack[RequestOptions]) -> AsyncResponseContext[HealthResponse]:
+            """See `AsyncClientCalls.health`."""
+            ...
+    else:
+
+        @property
+        def health(self):
+            """See `AsyncClientCalls.health`."""
+            return self._client._calls.with_streaming_response.health
+
+    @cached_property
+    def agents(self) -> AsyncAgentsWithStreamingResponse:
+        """Agents: creating, finding, changing and deleting them."""
+        return self._client.agents.with_streaming_response
+
     @cached_property
     def conversations(self) -> AsyncConversationsWithStreamingResponse:
-        """What is below `client.conversations`."""
+        """Conversations of agents: creating, finding, changing, cancelling and deleting them."""
         return self._client.conversations.with_streaming_response
+
+    @cached_property
+    def runs(self) -> AsyncRunsWithStreamingResponse:
+        """The work of agents: a run is what one request started."""
+        return self._client.runs.with_streaming_response
 
     @cached_property
     def steps(self) -> AsyncStepsWithStreamingResponse:
@@ -97,11 +212,58 @@ class Resources:
     _transport: Transport
 
     @cached_property
+    def _calls(self) -> ClientCalls:
+        from .client_calls import ClientCalls
+
+        return ClientCalls(self._transport)
+
+    if TYPE_CHECKING:
+
+        def health(self, **options: Unpack[RequestOptions]) -> HealthResponse:
+            """Liveness endpoint; returns 200 when process is responsive.
+
+            Documented as `GET /v1/health/`.
+
+            Args:
+                **options: Options of the request, such as `timeout` and `extra_headers`: see
+                    `RequestOptions`.
+
+            Returns:
+                The server works.
+
+            Raises:
+                APIError: If the request fails: see `letta_ext.errors`.
+                TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+                ValueError: If an argument has an impossible value. Nothing is sent.
+            """
+            ...
+    else:
+
+        @property
+        def health(self):
+            """See `ClientCalls.health`, which is loaded when it is first used."""
+            return self._calls.health
+
+    @cached_property
+    def agents(self) -> Agents:
+        """Agents: creating, finding, changing and deleting them."""
+        from .agents import Agents
+
+        return Agents(self._transport)
+
+    @cached_property
     def conversations(self) -> Conversations:
-        """What is below `client.conversations`."""
+        """Conversations of agents: creating, finding, changing, cancelling and deleting them."""
         from .conversations import Conversations
 
         return Conversations(self._transport)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The work of agents: a run is what one request started."""
+        from .runs import Runs
+
+        return Runs(self._transport)
 
     @cached_property
     def steps(self) -> Steps:
@@ -127,10 +289,32 @@ class LettaWithRawResponse:
     def __init__(self, client: Resources) -> None:
         self._client = client
 
+    if TYPE_CHECKING:
+
+        def health(self, **options: Unpack[RequestOptions]) -> RawResponse[HealthResponse]:
+            """See `ClientCalls.health`."""
+            ...
+    else:
+
+        @property
+        def health(self):
+            """See `ClientCalls.health`."""
+            return self._client._calls.with_raw_response.health
+
+    @cached_property
+    def agents(self) -> AgentsWithRawResponse:
+        """Agents: creating, finding, changing and deleting them."""
+        return self._client.agents.with_raw_response
+
     @cached_property
     def conversations(self) -> ConversationsWithRawResponse:
-        """What is below `client.conversations`."""
+        """Conversations of agents: creating, finding, changing, cancelling and deleting them."""
         return self._client.conversations.with_raw_response
+
+    @cached_property
+    def runs(self) -> RunsWithRawResponse:
+        """The work of agents: a run is what one request started."""
+        return self._client.runs.with_raw_response
 
     @cached_property
     def steps(self) -> StepsWithRawResponse:
@@ -144,10 +328,32 @@ class LettaWithStreamingResponse:
     def __init__(self, client: Resources) -> None:
         self._client = client
 
+    if TYPE_CHECKING:
+
+        def health(self, **options: Unpack[RequestOptions]) -> ResponseContext[HealthResponse]:
+            """See `ClientCalls.health`."""
+            ...
+    else:
+
+        @property
+        def health(self):
+            """See `ClientCalls.health`."""
+            return self._client._calls.with_streaming_response.health
+
+    @cached_property
+    def agents(self) -> AgentsWithStreamingResponse:
+        """Agents: creating, finding, changing and deleting them."""
+        return self._client.agents.with_streaming_response
+
     @cached_property
     def conversations(self) -> ConversationsWithStreamingResponse:
-        """What is below `client.conversations`."""
+        """Conversations of agents: creating, finding, changing, cancelling and deleting them."""
         return self._client.conversations.with_streaming_response
+
+    @cached_property
+    def runs(self) -> RunsWithStreamingResponse:
+        """The work of agents: a run is what one request started."""
+        return self._client.runs.with_streaming_response
 
     @cached_property
     def steps(self) -> StepsWithStreamingResponse:

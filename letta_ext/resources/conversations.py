@@ -19,20 +19,25 @@ from .._sync.transport import Transport
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from letta_api.models import CompactionResponse, LettaResponse
+    from letta_api.models import CompactionResponse, Conversation, LettaResponse
     from letta_api.unions import Message
 
     from .._async.raw_response import AsyncRawResponse, AsyncResponseContext
     from .._async.stream import AsyncStream
+    from .._http.requests import RequestOptions
     from .._sync.pagination import SyncPage
     from .._sync.raw_response import RawResponse, ResponseContext
     from .._sync.stream import Stream
     from ..async_paginator import AsyncPaginator
     from .arguments import (
+        ConversationsCancelArguments,
+        ConversationsCreateArguments,
+        ConversationsListArguments,
         ConversationsMessagesCompactArguments,
         ConversationsMessagesCreateArguments,
         ConversationsMessagesListArguments,
         ConversationsMessagesStreamArguments,
+        ConversationsUpdateArguments,
     )
 
 
@@ -342,7 +347,7 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
 
 
 class AsyncConversations:
-    """`client.conversations`: What is below `client.conversations`."""
+    """`client.conversations`: Conversations of agents: creating, finding, changing, cancelling and deleting them."""
 
     with_raw_response: AsyncRawAccessor[AsyncConversationsWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncConversationsWithRawResponse(resource)
@@ -358,6 +363,201 @@ class AsyncConversations:
     def messages(self) -> AsyncConversationsMessages:
         """Talking to an agent: sending, listing, streaming and compacting a conversation."""
         return AsyncConversationsMessages(self._transport)
+
+    @takes(operations.CONVERSATIONS_LIST)
+    def list(self, **arguments: Unpack[ConversationsListArguments]) -> AsyncPaginator[Conversation]:
+        """List all conversations for an agent (or all conversations if agent_id not provided).
+
+        The server responds with 404 to a cursor that names no conversation.
+
+        Documented as `GET /v1/conversations/`.
+
+        Args:
+            after: Cursor for pagination (conv ID). Returns results relative to this ID in the
+                specified sort order. Expected format: 'conv-<uuid4>'
+            agent_id: The agent ID to list conversations for (optional - returns all conversations
+                if not provided)
+            archive_status: Whether to return unarchived conversations only, archived conversations
+                only, or all conversations Letta 0.16.8 ignores it.
+            limit: Maximum number of conversations to return. The server's default is 50.
+            order: Sort order for conversations. 'asc' for oldest first, 'desc' for newest first.
+                The server's default is 'desc'.
+            order_by: Field to sort by. The server's default is 'created_at'.
+            summary_search: Search for text within conversation summaries The case matters.
+            checkpoint: Where to continue: a page's `checkpoint()`, also of another process. It
+                holds the list's arguments.
+            prefetch: Whether to fetch the next page while this one is used. Defaults to False.
+            **arguments: Options of the request, such as `timeout` and `extra_headers`: see
+                `RequestOptions`.
+
+        Returns:
+            The first page. Iterate it for the items of all pages.
+
+        Raises:
+            ListChangedError: If the list changes so that items could be lost.
+            NotFoundError: There is no such thing, or not for this key.
+            APIError: If the request fails: see `letta_ext.errors`.
+            TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+            ValueError: If an argument has an impossible value. Nothing is sent.
+        """
+        return self._transport.page(api.conversations.conversations_list, (), arguments)
+
+    @takes(operations.CONVERSATIONS_CREATE)
+    async def create(self, **arguments: Unpack[ConversationsCreateArguments]) -> Conversation:
+        """Create a new conversation for an agent.
+
+        The model is not checked before it is used.
+
+        Documented as `POST /v1/conversations/`.
+
+        Args:
+            agent_id: The agent ID to create a conversation for
+            context_window_limit: The context window limit for this conversation (overrides agent's
+                context window). Letta 0.16.8 does not have it.
+            description: A generated description of the conversation used for search and bootstrap
+                context. Letta 0.16.8 does not have it.
+            hidden: Whether the new conversation should be hidden from listings. Letta 0.16.8 does
+                not have it.
+            isolated_block_labels: List of block labels that should be isolated
+                (conversation-specific) rather than shared across conversations. New blocks will be
+                created as copies of the agent's blocks with these labels.
+            model: The model handle for this conversation (overrides agent's model). Format:
+                provider/model-name.
+            model_settings: The model settings for this conversation (overrides agent's model
+                settings).
+            summary: A summary of the conversation.
+            **arguments: Options of the request, such as `timeout` and `extra_headers`: see
+                `RequestOptions`.
+
+        Returns:
+            The new conversation.
+
+        Raises:
+            BadRequestError: The request cannot be carried out as it stands.
+            NotFoundError: There is no such thing, or not for this key.
+            APIError: If the request fails: see `letta_ext.errors`.
+            TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+            ValueError: If an argument has an impossible value. Nothing is sent.
+        """
+        return await self._transport.call(api.conversations.conversations_create, (), arguments)
+
+    @takes(operations.CONVERSATIONS_RETRIEVE)
+    async def retrieve(self, conversation_id: str, **options: Unpack[RequestOptions]) -> Conversation:
+        """Retrieve a specific conversation.
+
+        `in_context_message_ids` holds the system message from the first request on.
+
+        Documented as `GET /v1/conversations/{conversation_id}`.
+
+        Args:
+            conversation_id: The ID of the conv in the format 'conv-<uuid4>'
+            **options: Options of the request, such as `timeout` and `extra_headers`: see
+                `RequestOptions`.
+
+        Returns:
+            The conversation.
+
+        Raises:
+            NotFoundError: There is no such thing, or not for this key.
+            APIError: If the request fails: see `letta_ext.errors`.
+            TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+            ValueError: If an argument has an impossible value. Nothing is sent.
+        """
+        return await self._transport.call(api.conversations.conversations_retrieve, (conversation_id,), options)
+
+    @takes(operations.CONVERSATIONS_DELETE)
+    async def delete(self, conversation_id: str, **options: Unpack[RequestOptions]) -> Any:
+        """Delete a conversation (soft delete). This marks the conversation as deleted but does not
+        permanently remove it from the database. The conversation will no longer appear in list
+        operations. Any isolated blocks associated with the conversation will be permanently
+        deleted.
+
+        A run that is active goes on. The runs of the conversation are still listed.
+
+        Documented as `DELETE /v1/conversations/{conversation_id}`.
+
+        Args:
+            conversation_id: The ID of the conv in the format 'conv-<uuid4>'
+            **options: Options of the request, such as `timeout` and `extra_headers`: see
+                `RequestOptions`.
+
+        Returns:
+            Documented as anything; measured, null.
+
+        Raises:
+            NotFoundError: There is no such thing, or not for this key.
+            APIError: If the request fails: see `letta_ext.errors`.
+            TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+            ValueError: If an argument has an impossible value. Nothing is sent.
+        """
+        return await self._transport.call(api.conversations.conversations_delete, (conversation_id,), options)
+
+    @takes(operations.CONVERSATIONS_UPDATE)
+    async def update(self, conversation_id: str, **arguments: Unpack[ConversationsUpdateArguments]) -> Conversation:
+        """Update a conversation.
+
+        A field that is absent or null keeps its value.
+
+        Documented as `PATCH /v1/conversations/{conversation_id}`.
+
+        Args:
+            conversation_id: The ID of the conv in the format 'conv-<uuid4>'
+            archived: Whether the conversation is archived. Letta 0.16.8 does not have it.
+            context_window_limit: The context window limit for this conversation (overrides agent's
+                context window). Letta 0.16.8 does not have it.
+            description: A generated description of the conversation used for search and bootstrap
+                context. Letta 0.16.8 does not have it.
+            last_message_at: Timestamp of the most recent message request sent to this conversation.
+            model: The model handle for this conversation (overrides agent's model). Format:
+                provider/model-name.
+            model_settings: The model settings for this conversation (overrides agent's model
+                settings).
+            summary: A summary of the conversation.
+            **arguments: Options of the request, such as `timeout` and `extra_headers`: see
+                `RequestOptions`.
+
+        Returns:
+            The conversation as it is now.
+
+        Raises:
+            NotFoundError: There is no such thing, or not for this key.
+            APIError: If the request fails: see `letta_ext.errors`.
+            TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+            ValueError: If an argument has an impossible value. Nothing is sent.
+        """
+        return await self._transport.call(api.conversations.conversations_update, (conversation_id,), arguments)
+
+    @takes(operations.CONVERSATIONS_CANCEL)
+    async def cancel(self, conversation_id: str, **arguments: Unpack[ConversationsCancelArguments]) -> dict[str, Any]:
+        """Cancel runs associated with a conversation. Note: To cancel active runs, Redis is required.
+        **Agent-direct mode**: Pass conversation_id="default" with agent_id query parameter to
+        cancel runs for the agent's default conversation. **Deprecated**: Passing an agent ID as
+        conversation_id still works but will be removed.
+
+        The server responds with 409 if no run is active. A run of a request with `streaming: false`
+        cannot be cancelled.
+
+        Documented as `POST /v1/conversations/{conversation_id}/cancel`.
+
+        Args:
+            conversation_id: The conversation identifier. Can be a conversation ID ('conv-<uuid4>'),
+                'default' for agent-direct mode (with agent_id parameter), or an agent ID
+                ('agent-<uuid4>') for backwards compatibility (deprecated).
+            agent_id: Agent ID for agent-direct mode with 'default' conversation
+            **arguments: Options of the request, such as `timeout` and `extra_headers`: see
+                `RequestOptions`.
+
+        Returns:
+            By the id of each run `cancelled` or `failed`.
+
+        Raises:
+            NotFoundError: There is no such thing, or not for this key.
+            ConflictError: No run is active.
+            APIError: If the request fails: see `letta_ext.errors`.
+            TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+            ValueError: If an argument has an impossible value. Nothing is sent.
+        """
+        return await self._transport.call(api.conversations.conversations_cancel, (conversation_id,), arguments)
 
 
 class AsyncConversationsMessagesWithRawResponse:
@@ -403,6 +603,12 @@ class AsyncConversationsWithRawResponse:
 
     def __init__(self, resource: AsyncConversations) -> None:
         self._resource = resource
+        self.list = async_raw(resource.list)
+        self.create = async_raw(resource.create)
+        self.retrieve = async_raw(resource.retrieve)
+        self.delete = async_raw(resource.delete)
+        self.update = async_raw(resource.update)
+        self.cancel = async_raw(resource.cancel)
         self.messages = AsyncConversationsMessagesWithRawResponse(resource.messages)
 
 
@@ -449,6 +655,12 @@ class AsyncConversationsWithStreamingResponse:
 
     def __init__(self, resource: AsyncConversations) -> None:
         self._resource = resource
+        self.list = async_unread(resource.list)
+        self.create = async_unread(resource.create)
+        self.retrieve = async_unread(resource.retrieve)
+        self.delete = async_unread(resource.delete)
+        self.update = async_unread(resource.update)
+        self.cancel = async_unread(resource.cancel)
         self.messages = AsyncConversationsMessagesWithStreamingResponse(resource.messages)
 
 
@@ -754,7 +966,7 @@ class ConversationsMessages(ConversationsMessagesMixin):
 
 
 class Conversations:
-    """`client.conversations`: What is below `client.conversations`."""
+    """`client.conversations`: Conversations of agents: creating, finding, changing, cancelling and deleting them."""
 
     with_raw_response: RawAccessor[ConversationsWithRawResponse] = RawAccessor(
         lambda resource: ConversationsWithRawResponse(resource)
@@ -770,6 +982,201 @@ class Conversations:
     def messages(self) -> ConversationsMessages:
         """Talking to an agent: sending, listing, streaming and compacting a conversation."""
         return ConversationsMessages(self._transport)
+
+    @takes(operations.CONVERSATIONS_LIST)
+    def list(self, **arguments: Unpack[ConversationsListArguments]) -> SyncPage[Conversation]:
+        """List all conversations for an agent (or all conversations if agent_id not provided).
+
+        The server responds with 404 to a cursor that names no conversation.
+
+        Documented as `GET /v1/conversations/`.
+
+        Args:
+            after: Cursor for pagination (conv ID). Returns results relative to this ID in the
+                specified sort order. Expected format: 'conv-<uuid4>'
+            agent_id: The agent ID to list conversations for (optional - returns all conversations
+                if not provided)
+            archive_status: Whether to return unarchived conversations only, archived conversations
+                only, or all conversations Letta 0.16.8 ignores it.
+            limit: Maximum number of conversations to return. The server's default is 50.
+            order: Sort order for conversations. 'asc' for oldest first, 'desc' for newest first.
+                The server's default is 'desc'.
+            order_by: Field to sort by. The server's default is 'created_at'.
+            summary_search: Search for text within conversation summaries The case matters.
+            checkpoint: Where to continue: a page's `checkpoint()`, also of another process. It
+                holds the list's arguments.
+            prefetch: Whether to fetch the next page while this one is used. Defaults to False.
+            **arguments: Options of the request, such as `timeout` and `extra_headers`: see
+                `RequestOptions`.
+
+        Returns:
+            The first page. Iterate it for the items of all pages.
+
+        Raises:
+            ListChangedError: If the list changes so that items could be lost.
+            NotFoundError: There is no such thing, or not for this key.
+            APIError: If the request fails: see `letta_ext.errors`.
+            TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+            ValueError: If an argument has an impossible value. Nothing is sent.
+        """
+        return self._transport.page(api.conversations.conversations_list, (), arguments)
+
+    @takes(operations.CONVERSATIONS_CREATE)
+    def create(self, **arguments: Unpack[ConversationsCreateArguments]) -> Conversation:
+        """Create a new conversation for an agent.
+
+        The model is not checked before it is used.
+
+        Documented as `POST /v1/conversations/`.
+
+        Args:
+            agent_id: The agent ID to create a conversation for
+            context_window_limit: The context window limit for this conversation (overrides agent's
+                context window). Letta 0.16.8 does not have it.
+            description: A generated description of the conversation used for search and bootstrap
+                context. Letta 0.16.8 does not have it.
+            hidden: Whether the new conversation should be hidden from listings. Letta 0.16.8 does
+                not have it.
+            isolated_block_labels: List of block labels that should be isolated
+                (conversation-specific) rather than shared across conversations. New blocks will be
+                created as copies of the agent's blocks with these labels.
+            model: The model handle for this conversation (overrides agent's model). Format:
+                provider/model-name.
+            model_settings: The model settings for this conversation (overrides agent's model
+                settings).
+            summary: A summary of the conversation.
+            **arguments: Options of the request, such as `timeout` and `extra_headers`: see
+                `RequestOptions`.
+
+        Returns:
+            The new conversation.
+
+        Raises:
+            BadRequestError: The request cannot be carried out as it stands.
+            NotFoundError: There is no such thing, or not for this key.
+            APIError: If the request fails: see `letta_ext.errors`.
+            TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+            ValueError: If an argument has an impossible value. Nothing is sent.
+        """
+        return self._transport.call(api.conversations.conversations_create, (), arguments)
+
+    @takes(operations.CONVERSATIONS_RETRIEVE)
+    def retrieve(self, conversation_id: str, **options: Unpack[RequestOptions]) -> Conversation:
+        """Retrieve a specific conversation.
+
+        `in_context_message_ids` holds the system message from the first request on.
+
+        Documented as `GET /v1/conversations/{conversation_id}`.
+
+        Args:
+            conversation_id: The ID of the conv in the format 'conv-<uuid4>'
+            **options: Options of the request, such as `timeout` and `extra_headers`: see
+                `RequestOptions`.
+
+        Returns:
+            The conversation.
+
+        Raises:
+            NotFoundError: There is no such thing, or not for this key.
+            APIError: If the request fails: see `letta_ext.errors`.
+            TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+            ValueError: If an argument has an impossible value. Nothing is sent.
+        """
+        return self._transport.call(api.conversations.conversations_retrieve, (conversation_id,), options)
+
+    @takes(operations.CONVERSATIONS_DELETE)
+    def delete(self, conversation_id: str, **options: Unpack[RequestOptions]) -> Any:
+        """Delete a conversation (soft delete). This marks the conversation as deleted but does not
+        permanently remove it from the database. The conversation will no longer appear in list
+        operations. Any isolated blocks associated with the conversation will be permanently
+        deleted.
+
+        A run that is active goes on. The runs of the conversation are still listed.
+
+        Documented as `DELETE /v1/conversations/{conversation_id}`.
+
+        Args:
+            conversation_id: The ID of the conv in the format 'conv-<uuid4>'
+            **options: Options of the request, such as `timeout` and `extra_headers`: see
+                `RequestOptions`.
+
+        Returns:
+            Documented as anything; measured, null.
+
+        Raises:
+            NotFoundError: There is no such thing, or not for this key.
+            APIError: If the request fails: see `letta_ext.errors`.
+            TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+            ValueError: If an argument has an impossible value. Nothing is sent.
+        """
+        return self._transport.call(api.conversations.conversations_delete, (conversation_id,), options)
+
+    @takes(operations.CONVERSATIONS_UPDATE)
+    def update(self, conversation_id: str, **arguments: Unpack[ConversationsUpdateArguments]) -> Conversation:
+        """Update a conversation.
+
+        A field that is absent or null keeps its value.
+
+        Documented as `PATCH /v1/conversations/{conversation_id}`.
+
+        Args:
+            conversation_id: The ID of the conv in the format 'conv-<uuid4>'
+            archived: Whether the conversation is archived. Letta 0.16.8 does not have it.
+            context_window_limit: The context window limit for this conversation (overrides agent's
+                context window). Letta 0.16.8 does not have it.
+            description: A generated description of the conversation used for search and bootstrap
+                context. Letta 0.16.8 does not have it.
+            last_message_at: Timestamp of the most recent message request sent to this conversation.
+            model: The model handle for this conversation (overrides agent's model). Format:
+                provider/model-name.
+            model_settings: The model settings for this conversation (overrides agent's model
+                settings).
+            summary: A summary of the conversation.
+            **arguments: Options of the request, such as `timeout` and `extra_headers`: see
+                `RequestOptions`.
+
+        Returns:
+            The conversation as it is now.
+
+        Raises:
+            NotFoundError: There is no such thing, or not for this key.
+            APIError: If the request fails: see `letta_ext.errors`.
+            TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+            ValueError: If an argument has an impossible value. Nothing is sent.
+        """
+        return self._transport.call(api.conversations.conversations_update, (conversation_id,), arguments)
+
+    @takes(operations.CONVERSATIONS_CANCEL)
+    def cancel(self, conversation_id: str, **arguments: Unpack[ConversationsCancelArguments]) -> dict[str, Any]:
+        """Cancel runs associated with a conversation. Note: To cancel active runs, Redis is required.
+        **Agent-direct mode**: Pass conversation_id="default" with agent_id query parameter to
+        cancel runs for the agent's default conversation. **Deprecated**: Passing an agent ID as
+        conversation_id still works but will be removed.
+
+        The server responds with 409 if no run is active. A run of a request with `streaming: false`
+        cannot be cancelled.
+
+        Documented as `POST /v1/conversations/{conversation_id}/cancel`.
+
+        Args:
+            conversation_id: The conversation identifier. Can be a conversation ID ('conv-<uuid4>'),
+                'default' for agent-direct mode (with agent_id parameter), or an agent ID
+                ('agent-<uuid4>') for backwards compatibility (deprecated).
+            agent_id: Agent ID for agent-direct mode with 'default' conversation
+            **arguments: Options of the request, such as `timeout` and `extra_headers`: see
+                `RequestOptions`.
+
+        Returns:
+            By the id of each run `cancelled` or `failed`.
+
+        Raises:
+            NotFoundError: There is no such thing, or not for this key.
+            ConflictError: No run is active.
+            APIError: If the request fails: see `letta_ext.errors`.
+            TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+            ValueError: If an argument has an impossible value. Nothing is sent.
+        """
+        return self._transport.call(api.conversations.conversations_cancel, (conversation_id,), arguments)
 
 
 class ConversationsMessagesWithRawResponse:
@@ -815,6 +1222,12 @@ class ConversationsWithRawResponse:
 
     def __init__(self, resource: Conversations) -> None:
         self._resource = resource
+        self.list = raw(resource.list)
+        self.create = raw(resource.create)
+        self.retrieve = raw(resource.retrieve)
+        self.delete = raw(resource.delete)
+        self.update = raw(resource.update)
+        self.cancel = raw(resource.cancel)
         self.messages = ConversationsMessagesWithRawResponse(resource.messages)
 
 
@@ -861,4 +1274,10 @@ class ConversationsWithStreamingResponse:
 
     def __init__(self, resource: Conversations) -> None:
         self._resource = resource
+        self.list = unread(resource.list)
+        self.create = unread(resource.create)
+        self.retrieve = unread(resource.retrieve)
+        self.delete = unread(resource.delete)
+        self.update = unread(resource.update)
+        self.cancel = unread(resource.cancel)
         self.messages = ConversationsMessagesWithStreamingResponse(resource.messages)

@@ -41,35 +41,6 @@ def test_all_faults_are_named_at_once() -> None:
     ]
 
 
-def test_what_a_client_asks_besides_is_in_the_table(tmp_path: Path) -> None:
-    asked = {"runs.retrieve": "/v1/runs/{run_id}"}
-    package, _ = make({**document({}), "x-letta-asks": asked}, tmp_path)
-    table = (package / "operations.py").read_text()
-    row = table[table.index("RUNS_RETRIEVE: Final") :]
-    assert "'/v1/runs/{run_id}'" in row.replace('"', "'")
-    assert "RUNS_RETRIEVE" not in table[table.index("OPERATIONS: Final") :]
-
-
-@pytest.mark.parametrize(
-    ("asked", "place"),
-    [
-        ([], "#/x-letta-asks"),
-        ({"runs": "v1/runs"}, "#/x-letta-asks/runs"),
-        ({"runs": 7}, "#/x-letta-asks/runs"),
-        ({"runs": "/v1/{a}/{a}"}, "#/x-letta-asks/runs"),
-        ({"runs": "/v1/{import os}"}, "#/x-letta-asks/runs"),
-        ({"runs": '/v1/"""/{id}'}, "#/x-letta-asks/runs"),
-        ({"operations": "/v1"}, "#/x-letta-asks/operations"),
-        ({"a.b": "/v1", "a_b": "/v2"}, "#/x-letta-asks/a_b"),
-    ],
-)
-def test_a_question_that_is_none_is_named(asked: object, place: str) -> None:
-    with pytest.raises(SpecError) as caught:
-        read({**document({}), "x-letta-asks": asked})
-    faults = caught.value.faults if isinstance(caught.value, SpecErrors) else [caught.value]
-    assert [fault.place for fault in faults] == [place]
-
-
 @pytest.mark.parametrize(
     "text",
     [

@@ -325,7 +325,7 @@ def test_faults_are_for_whom_they_are_meant(talk: ServerClient) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda server: server.faults.add(None, on="steps.lst"), "no operation 'steps.lst'; there are conversations"),
+        (lambda server: server.faults.add(None, on="steps.lst"), "no operation 'steps.lst'; there are agents"),
         (lambda server: server.faults.add(None, times=0), "at least once, not 0 times"),
         (lambda server: server.faults.add(Refuse(1), on="steps.list"), "has no operation yet"),
         (lambda _: Cut(), "either after so many events or after so many bytes"),

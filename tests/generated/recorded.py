@@ -30,8 +30,8 @@ class Recording(NamedTuple):
 
 def endpoint(operation_id: str) -> ModuleType:
     """The generated module of an operation."""
-    tag, name = operation_id.rpartition(".")[0].replace(".", "_"), operation_id.replace(".", "_")
-    return import_module(f"letta_api.api.{tag}.{name}")
+    tag = operation_id.rpartition(".")[0] or operation_id
+    return import_module(f"letta_api.api.{tag.replace('.', '_')}.{operation_id.replace('.', '_')}")
 
 
 def _module(method: str, path: str) -> ModuleType:

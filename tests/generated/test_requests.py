@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,11 +79,11 @@ def test_no_id_leaves_its_segment(value: str) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda each: each.id)
 def test_what_was_not_given_is_not_sent(operation: Operation) -> None:
-    request = build(operation, *["id-1"] * len(operation.path_parameters))
+    needed = dict.fromkeys(operation.required, "given")
+    request = build(operation, *["id-1"] * len(operation.path_parameters), **needed)
     assert request.method == operation.method
-    assert request.query == []
-    assert not request.body
-    assert request.path == operation.path.replace("{step_id}", "id-1").replace("{conversation_id}", "id-1")
+    assert {**dict(request.query), **(request.body or {})} == needed
+    assert request.path == re.sub(r"\{\w+\}", "id-1", operation.path)
 
 
 def test_null_is_sent_in_a_body_and_not_in_a_query() -> None:

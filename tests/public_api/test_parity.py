@@ -15,12 +15,15 @@ import httpx
 import pytest
 
 import letta_ext
+from codegen.document import load
+from codegen.paths import SPEC
 from codegen.unasync import sync_name, to_sync
 from letta_api import operations
 from letta_api.operations import Operation
 from letta_ext import AsyncLetta, Letta, RequestOptions
 
 LIBRARY: Final = Path(letta_ext.__file__).parent
+CALLS_OF_RESOURCES_FILE = Path(__file__).parents[1] / "typing" / "resources.py"
 CALLS_FILE = Path(__file__).parents[1] / "typing" / "calls.py"
 
 WITHOUT_TWIN: Final = {
@@ -157,8 +160,9 @@ def client(request: pytest.FixtureRequest) -> Any:
     return request.param(base_url="http://letta.test")
 
 
-def test_the_ten_operations_are_there() -> None:
-    assert len(CALLS) == 10
+def test_every_operation_of_the_document_is_there() -> None:
+    document = load(SPEC)
+    assert CALLS.keys() == {each["operationId"] for path in document["paths"].values() for each in path.values()}
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -169,11 +173,11 @@ def test_a_call_shows_what_it_takes(client: Any, name: str) -> None:
     listing = {"checkpoint", "prefetch"} if operation.page else set[str]()
     assert set(shown) == {*operation.path_parameters, *operation.parameters, *listing, *RequestOptions.__annotations__}
     assert list(shown)[: len(operation.path_parameters)] == list(operation.path_parameters)
+    needed = {each.name for each in shown.values() if each.default is inspect.Parameter.empty}
+    assert needed == {*operation.path_parameters, *operation.required}
     for view in ("with_raw_response", "with_streaming_response"):
-        for path in (
-            f"{view}.{name}",
-            "{}.{}.{}".format(*name.rpartition(".")[::2][:1], view, name.rpartition(".")[2]),
-        ):
+        resource, _, last = name.rpartition(".")
+        for path in (f"{view}.{name}", f"{resource}.{view}.{last}" if resource else f"{view}.{last}"):
             assert list(inspect.signature(method(client, path)).parameters) == list(shown), path
 
 
@@ -192,6 +196,11 @@ def test_a_call_documents_what_it_takes(client: Any, name: str) -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_every_call_is_pinned_by_type(name: str) -> None:
+    if not name.startswith(("steps", "conversations.messages")):
+        sync, _, rest = CALLS_OF_RESOURCES_FILE.read_text().partition("async def resources_async")
+        assert f"client.{name}(" in sync
+        assert f"client.{name}(" in rest
+        return
     source = CALLS_FILE.read_text()
     sync, _, rest = source.partition("async def steps_async")
     steps_async, _, rest = rest.partition("\ndef conversations(")

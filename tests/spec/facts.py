@@ -12,7 +12,6 @@ PAGE_KEYS = {
     "cursor",
     "identity",
     "after",
-    "before",
     "limit",
     "order",
     "default-order",
@@ -20,9 +19,11 @@ PAGE_KEYS = {
     "counts",
     "filters-after-limit",
 }
+PAGE_OPTIONS = {"before"}
+"""A list may have no parameter of this kind."""
 PAGE_VALUES = {
     "default-order": {"asc", "desc"},
-    "meaning": {"order", "chronological"},
+    "meaning": {"order", "chronological", "reverse"},
     "counts": {"items", "stored"},
 }
 STREAM_KEYS = {"event", "end", "resume"}
@@ -31,7 +32,7 @@ SWITCH_KEYS = {"switch", "default"}
 
 def facts(document: Node) -> list[str]:
     """Every operation says all that a client must know of it, and nothing that is not so."""
-    found = [f"{key} is not known" for key in document if key.startswith("x-") and key != "x-letta-asks"]
+    found = [f"{key} is not known" for key in document if key.startswith("x-")]
     for operation in operations(document):
         found += [f"{operation.id}: {fault}" for fault in _of_operation(document, operation)]
     return found
@@ -65,12 +66,12 @@ def _repeat(document: Node, operation: Operation) -> Iterator[str]:
 
 def _page(document: Node, operation: Operation) -> Iterator[str]:
     page = operation.node["x-letta-pagination"]
-    if page.keys() != PAGE_KEYS:
-        yield f"x-letta-pagination has {sorted(page.keys() ^ PAGE_KEYS)} too many or too few"
+    if page.keys() - PAGE_OPTIONS != PAGE_KEYS:
+        yield f"x-letta-pagination has {sorted((page.keys() - PAGE_OPTIONS) ^ PAGE_KEYS)} too many or too few"
         return
     yield from (f"{key} is {page[key]!r}" for key, allowed in PAGE_VALUES.items() if page[key] not in allowed)
     query = {name: each for name, each in parameters(document, operation).items() if each["in"] == "query"}
-    names = [page[key] for key in ("after", "before", "limit", "order")] + page["filters-after-limit"]
+    names = [page[key] for key in ("after", "before", "limit", "order") if key in page] + page["filters-after-limit"]
     yield from (f"{name} is no query parameter" for name in names if name not in query)
     if query.get(page["order"], {}).get("schema", {}).get("default") != page["default-order"]:
         yield "default-order is not the default of the order"
@@ -125,7 +126,7 @@ def operation_ids(document: Node) -> list[str]:
         seen.add(operation.id)
         if not all(part.isidentifier() for part in operation.id.split(".")):
             found.append(f"{operation.id}: not a dotted name")
-        if operation.node.get("tags") != [operation.id.rpartition(".")[0]]:
+        if operation.node.get("tags") != [operation.id.rpartition(".")[0] or operation.id]:
             found.append(f"{operation.id}: its tag is not what stands before the last dot")
     return found
 

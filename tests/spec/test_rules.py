@@ -201,9 +201,9 @@ BREAKS: dict[str, tuple[Rule, Break, str]] = {
         lambda d: _create(d).update({"x-letta-stream": True}),
         "x-letta-stream is not known",
     ),
-    "misspelt questions": (
+    "fact of no operation": (
         facts.facts,
-        lambda d: d.update({"x-letta-ask": d.pop("x-letta-asks")}),
+        lambda d: d.update({"x-letta-ask": {}}),
         "x-letta-ask is not known",
     ),
     "cursor of nothing": (

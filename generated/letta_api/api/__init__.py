@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from .._lazy import lazy
 
 if TYPE_CHECKING:
+    from . import agents as agents
+    from . import agents_messages as agents_messages
+    from . import conversations as conversations
     from . import conversations_messages as conversations_messages
+    from . import health as health
+    from . import runs as runs
+    from . import runs_messages as runs_messages
+    from . import runs_steps as runs_steps
     from . import steps as steps
     from . import steps_feedback as steps_feedback
     from . import steps_messages as steps_messages
@@ -24,5 +31,12 @@ else:
             "steps_feedback": None,
             "steps_messages": None,
             "conversations_messages": None,
+            "agents": None,
+            "agents_messages": None,
+            "conversations": None,
+            "runs": None,
+            "runs_messages": None,
+            "runs_steps": None,
+            "health": None,
         },
     )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from .._lazy import lazy
 
 if TYPE_CHECKING:
+    from .agent_environment_variable import AgentEnvironmentVariable as AgentEnvironmentVariable
+    from .agent_state import AgentState as AgentState
     from .anthropic_model_settings import AnthropicModelSettings as AnthropicModelSettings
     from .anthropic_thinking import AnthropicThinking as AnthropicThinking
     from .approval_create import ApprovalCreate as ApprovalCreate
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from .baseten_model_settings import BasetenModelSettings as BasetenModelSettings
     from .bedrock_model_settings import BedrockModelSettings as BedrockModelSettings
     from .billing_context import BillingContext as BillingContext
+    from .block import Block as Block
     from .chat_gpto_auth_model_settings import ChatGPTOAuthModelSettings as ChatGPTOAuthModelSettings
     from .chat_gpto_auth_reasoning import ChatGPTOAuthReasoning as ChatGPTOAuthReasoning
     from .choice_logprobs import ChoiceLogprobs as ChoiceLogprobs
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from .compaction_settings import CompactionSettings as CompactionSettings
     from .compaction_stats import CompactionStats as CompactionStats
     from .conflict_detail import ConflictDetail as ConflictDetail
+    from .conversation import Conversation as Conversation
+    from .create_block import CreateBlock as CreateBlock
     from .deepseek_model_settings import DeepseekModelSettings as DeepseekModelSettings
     from .error_detail import ErrorDetail as ErrorDetail
     from .event_message import EventMessage as EventMessage
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     from .google_ai_model_settings import GoogleAIModelSettings as GoogleAIModelSettings
     from .google_vertex_model_settings import GoogleVertexModelSettings as GoogleVertexModelSettings
     from .groq_model_settings import GroqModelSettings as GroqModelSettings
+    from .health_response import HealthResponse as HealthResponse
     from .hidden_reasoning_message import HiddenReasoningMessage as HiddenReasoningMessage
     from .image_content import ImageContent as ImageContent
     from .internal_message import InternalMessage as InternalMessage
@@ -64,6 +70,8 @@ if TYPE_CHECKING:
     from .reasoning_content import ReasoningContent as ReasoningContent
     from .reasoning_message import ReasoningMessage as ReasoningMessage
     from .redacted_reasoning_content import RedactedReasoningContent as RedactedReasoningContent
+    from .run import Run as Run
+    from .run_request_config import RunRequestConfig as RunRequestConfig
     from .sg_lang_model_settings import SGLangModelSettings as SGLangModelSettings
     from .step import Step as Step
     from .step_metrics import StepMetrics as StepMetrics
@@ -75,6 +83,7 @@ if TYPE_CHECKING:
     from .text_response_format import TextResponseFormat as TextResponseFormat
     from .together_model_settings import TogetherModelSettings as TogetherModelSettings
     from .token_logprob import TokenLogprob as TokenLogprob
+    from .tool import Tool as Tool
     from .tool_call import ToolCall as ToolCall
     from .tool_call_content import ToolCallContent as ToolCallContent
     from .tool_call_delta import ToolCallDelta as ToolCallDelta
@@ -94,6 +103,8 @@ else:
     __getattr__, __dir__, __all__ = lazy(
         __name__,
         {
+            "AgentEnvironmentVariable": "agent_environment_variable",
+            "AgentState": "agent_state",
             "AnthropicModelSettings": "anthropic_model_settings",
             "AnthropicThinking": "anthropic_thinking",
             "ApprovalCreate": "approval_create",
@@ -106,6 +117,7 @@ else:
             "BasetenModelSettings": "baseten_model_settings",
             "BedrockModelSettings": "bedrock_model_settings",
             "BillingContext": "billing_context",
+            "Block": "block",
             "ChatGPTOAuthModelSettings": "chat_gpto_auth_model_settings",
             "ChatGPTOAuthReasoning": "chat_gpto_auth_reasoning",
             "ChoiceLogprobs": "choice_logprobs",
@@ -115,6 +127,8 @@ else:
             "CompactionSettings": "compaction_settings",
             "CompactionStats": "compaction_stats",
             "ConflictDetail": "conflict_detail",
+            "Conversation": "conversation",
+            "CreateBlock": "create_block",
             "DeepseekModelSettings": "deepseek_model_settings",
             "ErrorDetail": "error_detail",
             "EventMessage": "event_message",
@@ -122,6 +136,7 @@ else:
             "GoogleAIModelSettings": "google_ai_model_settings",
             "GoogleVertexModelSettings": "google_vertex_model_settings",
             "GroqModelSettings": "groq_model_settings",
+            "HealthResponse": "health_response",
             "HiddenReasoningMessage": "hidden_reasoning_message",
             "ImageContent": "image_content",
             "InternalMessage": "internal_message",
@@ -150,6 +165,8 @@ else:
             "ReasoningContent": "reasoning_content",
             "ReasoningMessage": "reasoning_message",
             "RedactedReasoningContent": "redacted_reasoning_content",
+            "Run": "run",
+            "RunRequestConfig": "run_request_config",
             "SGLangModelSettings": "sg_lang_model_settings",
             "Step": "step",
             "StepMetrics": "step_metrics",
@@ -161,6 +178,7 @@ else:
             "TextResponseFormat": "text_response_format",
             "TogetherModelSettings": "together_model_settings",
             "TokenLogprob": "token_logprob",
+            "Tool": "tool",
             "ToolCall": "tool_call",
             "ToolCallContent": "tool_call_content",
             "ToolCallDelta": "tool_call_delta",

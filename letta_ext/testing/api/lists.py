@@ -2,18 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Protocol, TypeVar
 
 from ..store.models import Json, Placed, Step, Thread
 from . import errors, serializers
 from .requests import Page, StepFilter
 
 
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Named)
+
+
 def check_limit(limit: int) -> None:
     """Raise what the real server's database makes of a limit that is negative or longer than 64 bits."""
     if not 0 <= limit < 2**63:
         raise errors.plain(500, "A database error occurred.")
+
+
+def in_order(items: Sequence[T], key: Callable[[T], datetime | None], order: str) -> list[T]:
+    """Return items in the order of a date, then of their ids; those without one are the last in either order."""
+    dated = [(when, item.id, item) for item in items if (when := key(item)) is not None]
+    undated = [item for item in items if key(item) is None]
+    newest_first = order == "desc"
+    dated.sort(key=lambda each: each[:2], reverse=newest_first)
+    undated.sort(key=lambda each: each.id, reverse=newest_first)
+    return [*(item for _, _, item in dated), *undated]
+
+
+def run_steps(stored: Sequence[Step], run_id: str, page: Page) -> list[Step]:
+    """Return a page of the steps of a run. Cursors follow the sort order, and may be steps of other runs."""
+    before, after = (_known(stored, cursor, "Step") for cursor in (page.before, page.after))
+    check_limit(page.limit)
+    chosen = sorted((step for step in stored if step.run_id == run_id), key=_step_key)
+    if page.order == "desc":
+        chosen.reverse()
+    return _between(chosen, before, after, page)
+
+
+def run_messages(threads: Sequence[Thread], run_id: str, page: Page) -> list[Json]:
+    """Return a page of the messages of a run. Cursors mean the time, whatever the order; parts are sorted too."""
+    stored = [each for thread in threads for each in thread.stored]
+    known = {each.message.id: each.position for each in stored}
+    for cursor in (page.before, page.after):
+        if cursor and cursor not in known:
+            raise errors.plain(404, f"No message found with id '{cursor}' for agent 'None'.")
+    check_limit(page.limit)
+    chosen = sorted((each for each in stored if each.message.run_id == run_id), key=lambda each: each.position)
+    if page.before:
+        chosen = [each for each in chosen if each.position < known[page.before]]
+    if page.after:
+        chosen = [each for each in chosen if each.position > known[page.after]]
+    if page.order == "desc":
+        chosen.reverse()
+    rendered = [serializers.render(each.message) for each in chosen[: page.limit]]
+    return [part for parts in rendered for part in (reversed(parts) if page.order == "desc" else parts)]
 
 
 def steps(stored: Sequence[Step], wanted: StepFilter, page: Page) -> list[Step]:

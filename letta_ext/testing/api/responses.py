@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from typing import TypeAlias
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from ..engine.message_service import Stream
+from ..store.state import State
 from . import serializers
+
+Handler: TypeAlias = Callable[[State, Request], Awaitable[Response]]
+"""Makes the response to one request."""
 
 
 class CompactJSON(JSONResponse):

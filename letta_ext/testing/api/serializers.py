@@ -1,4 +1,4 @@
-"""JSON shapes of what the ten operations answer: exactly the real server's keys, in its order."""
+"""JSON shapes of what the operations answer: exactly the real server's keys, in its order."""
 
 from __future__ import annotations
 
@@ -320,13 +320,13 @@ def failed_step(failure: RunFailedError | None) -> tuple[str, Json]:
     return kind, {"message": message, "traceback": traceback, "details": None}
 
 
-def audit(when: datetime) -> Json:
+def audit(when: datetime, updated: datetime | None = None) -> Json:
     """Return the keys with which everything in the real database begins."""
     return {
         "created_by_id": USER_ID,
         "last_updated_by_id": USER_ID,
         "created_at": precise_instant(when),
-        "updated_at": precise_instant(when),
+        "updated_at": precise_instant(updated or when),
     }
 
 

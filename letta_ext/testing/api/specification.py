@@ -163,12 +163,12 @@ def events(text: bytes) -> Iterator[bytes]:
 
 @cache
 def load() -> Document:
-    """Return the specification of the ten operations, ready for use."""
+    """Return the specification, ready for use."""
     return Document(source())
 
 
 def source() -> dict[str, Any]:
-    """Return the specification of the ten operations, as it is written."""
+    """Return the specification, as it is written."""
     found: dict[str, Any] = yaml_loader.load(_file().read_text(encoding="utf-8"))
     return found
 

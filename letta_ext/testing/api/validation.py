@@ -97,6 +97,14 @@ class Problems:
         if not re.search(pattern, value) or value.endswith("\n"):
             self.add("string_pattern_mismatch", place, message, value, pattern=pattern)
 
+    def bounds(self, place: Place, value: object, number: int, *, least: int, greatest: int) -> None:
+        """Note a number that is out of its bounds, if it is."""
+        if number < least:
+            message = f"Input should be greater than or equal to {least}"
+            self.add("greater_than_equal", place, message, value, ge=least)
+        elif number > greatest:
+            self.add("less_than_equal", place, f"Input should be less than or equal to {greatest}", value, le=greatest)
+
     def raise_if_any(self) -> None:
         """Raise the 422, if anything is wrong."""
         if self.found:
@@ -272,7 +280,7 @@ class Fields:
                 self.problems.add("string_type", place, "Input should be a valid string", item)
         return texts
 
-    def optional_choices(self, name: str, choices: Sequence[str]) -> list[str] | None:
+    def optional_choices(self, name: str, choices: Sequence[str], kind: str = "enum") -> list[str] | None:
         """Return a list of choices, or None."""
         items = self.items(name)
         if items is None:
@@ -282,7 +290,7 @@ class Fields:
             if isinstance(item, str) and item in choices:
                 chosen.append(item)
             else:
-                self.problems.literal((*self.place, name, index), item, _one_of(choices), "enum")
+                self.problems.literal((*self.place, name, index), item, _one_of(choices), kind)
         return chosen
 
     def objects(self, name: str) -> Iterator[Fields]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import get_args
+
+from letta_api.enums import AgentType
 
 from ..api import errors, serializers
 from ..api.requests import COMPACTION_MODES
@@ -90,9 +93,10 @@ def create_agent(
     model: str = DEFAULT_MODEL,
     context_window: int = serializers.CONTEXT_WINDOW,
     compaction_mode: str = "sliding_window",
+    agent_type: str = "letta_v1_agent",
 ) -> Agent:
     """Make an agent, and begin its default conversation."""
-    agent_id = state.ids.new("agent")
+    agent_id, now = state.ids.new("agent"), state.clock.now()
     agent = Agent(
         id=agent_id,
         name=name or f"Agent{len(state.agents) + 1}",
@@ -101,7 +105,9 @@ def create_agent(
         parallel_tool_calls=parallel_tool_calls,
         context_window=context_window,
         compaction_mode=compaction_mode,
-        created_at=state.clock.now(),
+        created_at=now,
+        updated_at=now,
+        agent_type=agent_type,
         blocks=[
             Block(id=state.ids.new("block"), label=label, value=value, description=_BLOCK_DESCRIPTIONS.get(label))
             for label, value in blocks
@@ -119,10 +125,11 @@ def create_conversation(state: State, agent_id: str, summary: str | None = None)
     if agent_id not in state.agents:
         raise errors.agent_not_found()
     agent = state.agents[agent_id]
-    conversation_id = state.ids.new("conv")
+    conversation_id, now = state.ids.new("conv"), state.clock.now()
     conversation = Conversation(
         id=conversation_id,
-        created_at=state.clock.now(),
+        created_at=now,
+        updated_at=now,
         summary=summary,
         thread=Thread(agent_id=agent_id, label=conversation_id),
     )
@@ -178,11 +185,20 @@ def agent_from(state: State, fields: Fields) -> Agent:
     compaction = fields.optional_object("compaction_settings")
     mode = compaction.optional_choice("mode", COMPACTION_MODES) if compaction else None
     blocks = [(block.text("label"), block.text("value")) for block in fields.objects("memory_blocks")]
+    names = fields.optional_texts("tools") or []
+    agent_type = fields.choice("agent_type", "letta_v1_agent", get_args(AgentType), "enum")
+    apply = _plain_changes(fields)
     fields.problems.raise_if_any()
-    missing = [tool_id for tool_id in tool_ids if tool_id not in state.tools]
-    if missing:
-        raise errors.not_found("Tool", missing[0])
-    return create_agent(
+    if model is None and fields.get("llm_config") is None:
+        raise errors.invalid_argument("Must specify either model or llm_config in request")
+    if model is not None and "/" not in model:
+        raise errors.invalid_argument("The model handle should be in the format provider/model-name")
+    _check_tools(state, tool_ids)
+    tools = {tool.name: tool for tool in state.tools.values()}
+    if missing := {name for name in names if name not in tools}:
+        raise errors.plain(400, f"Tools not found by name: {missing}")
+    tool_ids += [tools[name].id for name in names]
+    agent = create_agent(
         state,
         name=name,
         system=system or "You are a helpful agent.",
@@ -192,7 +208,54 @@ def agent_from(state: State, fields: Fields) -> Agent:
         model=model or DEFAULT_MODEL,
         context_window=context_window or serializers.CONTEXT_WINDOW,
         compaction_mode=mode or "sliding_window",
+        agent_type=agent_type,
     )
+    apply(agent)
+    return agent
+
+
+_TEXTS = ("description", "timezone", "project_id", "template_id", "base_template_id")
+_NUMBERS = ("max_files_open", "per_file_view_window_char_limit")
+_FLAGS = ("message_buffer_autoclear", "enable_sleeptime")
+
+
+def _plain_changes(fields: Fields) -> Callable[[Agent], None]:
+    """Read the fields of an agent that are only kept; the function keeps those that are not null."""
+    settings: Json = {name: fields.optional_text(name) for name in _TEXTS}
+    settings |= {name: fields.optional_integer(name) for name in _NUMBERS}
+    settings |= {name: fields.optional_boolean(name) for name in _FLAGS}
+    settings["metadata"] = fields.optional_dict("metadata")
+    tags = fields.optional_texts("tags")
+
+    def apply(agent: Agent) -> None:
+        agent.settings |= {name: value for name, value in settings.items() if value is not None}
+        agent.tags = agent.tags if tags is None else list(dict.fromkeys(tags))
+
+    return apply
+
+
+def agent_changes(state: State, fields: Fields) -> Callable[[Agent], None]:
+    """Read what to change of an agent; a field that is null or absent keeps its value."""
+    keep = _plain_changes(fields)
+    name, system, model = (fields.optional_text(each) for each in ("name", "system", "model"))
+    tool_ids, window = fields.optional_texts("tool_ids"), fields.optional_integer("context_window_limit")
+    fields.problems.raise_if_any()
+
+    def apply(agent: Agent) -> None:
+        _check_tools(state, tool_ids or ())
+        keep(agent)
+        agent.name = agent.name if name is None else name
+        agent.system = agent.system if system is None else system
+        agent.model_handle = model or agent.model_handle
+        agent.context_window = window or agent.context_window
+        agent.tools = agent.tools if tool_ids is None else [state.tools[each] for each in tool_ids]
+
+    return apply
+
+
+def _check_tools(state: State, tool_ids: Sequence[str]) -> None:
+    if missing := {tool_id for tool_id in tool_ids if tool_id not in state.tools}:
+        raise errors.plain(400, f"Tools not found by id:   {missing}")
 
 
 def tool_json(tool: Tool) -> Json:
@@ -247,7 +310,7 @@ def agent_json(agent: Agent) -> Json:
     """Show an agent."""
     blocks = [_block_json(block) for block in agent.blocks]
     return {
-        **serializers.audit(agent.created_at),
+        **serializers.audit(agent.created_at, agent.updated_at),
         "id": agent.id,
         "name": agent.name,
         "tool_rules": [
@@ -257,7 +320,7 @@ def agent_json(agent: Agent) -> Json:
         ],
         "message_ids": [message.id for message in agent.thread.context],
         "system": agent.system,
-        "agent_type": "letta_v1_agent",
+        "agent_type": agent.agent_type,
         "llm_config": trace.llm_config(agent),
         "embedding_config": None,
         "model": agent.model_handle,
@@ -284,7 +347,7 @@ def agent_json(agent: Agent) -> Json:
         "description": None,
         "metadata": None,
         "memory": {
-            "agent_type": "letta_v1_agent",
+            "agent_type": agent.agent_type,
             "git_enabled": False,
             "blocks": blocks,
             "file_blocks": [],
@@ -293,7 +356,7 @@ def agent_json(agent: Agent) -> Json:
         "blocks": blocks,
         "tools": [tool_json(tool) for tool in agent.tools],
         "sources": [],
-        "tags": [],
+        "tags": list(agent.tags),
         "tool_exec_environment_variables": [],
         "secrets": [],
         "project_id": None,
@@ -315,6 +378,7 @@ def agent_json(agent: Agent) -> Json:
         "max_files_open": 10,
         "per_file_view_window_char_limit": 25000,
         "hidden": None,
+        **agent.settings,
     }
 
 
@@ -322,14 +386,14 @@ def conversation_json(conversation: Conversation, *, whole: bool = True) -> Json
     """Show a conversation; one just made, and those in a list, without their messages."""
     last = conversation.last_message_at
     return {
-        **serializers.audit(conversation.created_at),
+        **serializers.audit(conversation.created_at, conversation.updated_at),
         "id": conversation.id,
         "agent_id": conversation.thread.agent_id,
         "summary": conversation.summary,
         "in_context_message_ids": [message.id for message in conversation.thread.context] if whole else [],
-        "isolated_block_ids": [],
-        "model": None,
-        "model_settings": None,
+        "isolated_block_ids": list(conversation.isolated_block_ids),
+        "model": conversation.model,
+        "model_settings": conversation.model_settings,
         "last_message_at": serializers.precise_instant(last) if last else None,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -166,7 +167,11 @@ class Thread:
 
 @dataclass(slots=True, kw_only=True)
 class Agent:
-    """An agent, with its default conversation."""
+    """An agent, with its default conversation.
+
+    Attributes:
+        settings: Fields of its JSON that nothing on this server depends on, such as `description`.
+    """
 
     id: str
     name: str
@@ -179,6 +184,10 @@ class Agent:
     blocks: list[Block]
     tools: list[Tool]
     thread: Thread
+    updated_at: datetime
+    agent_type: str = "letta_v1_agent"
+    tags: list[str] = field(default_factory=list[str])
+    settings: Json = field(default_factory=Json)
     last_stop_reason: str | None = None
 
 
@@ -190,7 +199,11 @@ class Conversation:
     created_at: datetime
     summary: str | None
     thread: Thread
+    updated_at: datetime
     last_message_at: datetime | None = None
+    model: str | None = None
+    model_settings: Mapping[str, object] | None = None
+    isolated_block_ids: list[str] = field(default_factory=list[str])
 
 
 @dataclass(slots=True, kw_only=True)

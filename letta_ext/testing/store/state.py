@@ -108,9 +108,41 @@ class State:
 
     def step(self, step_id: str, kind: str = "Step") -> Step:
         """Return a step, or raise the 404 of what was asked about it."""
-        if step_id not in self.steps:
+        step = self.find_step(step_id)
+        if step is None:
             raise errors.not_found(kind, step_id)
-        return self.steps[step_id]
+        return step
+
+    def find_step(self, step_id: str) -> Step | None:
+        """Return a step of an agent that was not deleted, if there is such a step."""
+        step = self.steps.get(step_id)
+        return step if step is not None and step.agent_id in self.agents else None
+
+    def steps_of_agents(self) -> list[Step]:
+        """Return the steps of all agents that were not deleted, oldest first."""
+        return [step for step in self.steps.values() if step.agent_id in self.agents]
+
+    def run(self, run_id: str) -> Run:
+        """Return a run of an agent that was not deleted, or raise its 404."""
+        run = self.runs.get(run_id)
+        if run is None or run.agent_id not in self.agents:
+            raise errors.not_found("Run", run_id)
+        return run
+
+    def runs_of_agents(self) -> list[Run]:
+        """Return the runs of all agents that were not deleted, oldest first."""
+        return [run for run in self.runs.values() if run.agent_id in self.agents]
+
+    def threads_of(self, agent_id: str) -> list[Thread]:
+        """Return the threads of an agent: its default conversation, and those that were not deleted."""
+        others = [known.thread for known in self.conversations.values() if known.thread.agent_id == agent_id]
+        return [self.agents[agent_id].thread, *others]
+
+    def delete_agent(self, agent_id: str) -> None:
+        """Delete an agent with its conversations. Its runs and steps are hidden: one may still be active."""
+        del self.agents[agent_id]
+        for known in [known for known in self.conversations.values() if known.thread.agent_id == agent_id]:
+            del self.conversations[known.id]
 
     def direct_agent_id(self, conversation_id: str, agent_id: str | None) -> str | None:
         """Return the agent meant by ``default`` or by an agent's id in a conversation's place, if one is."""
@@ -129,9 +161,7 @@ class State:
 
     def count_messages(self, agent_id: str) -> int:
         """Return how many messages an agent has, in all its conversations."""
-        threads = [self.agents[agent_id].thread]
-        threads += [known.thread for known in self.conversations.values() if known.thread.agent_id == agent_id]
-        return sum(len(thread.stored) for thread in threads)
+        return sum(len(thread.stored) for thread in self.threads_of(agent_id))
 
     def start_run(
         self, thread: Thread, *, background: bool, streaming: bool = True, types: Sequence[str] | None = None

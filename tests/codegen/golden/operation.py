@@ -20,25 +20,29 @@ class Page:
         cursor: the field of an item that the cursors take.
         identity: the fields that make two items the same.
         after: the query parameter for the cursor that the page starts behind.
-        before: the query parameter for the cursor that the page ends ahead of.
+        before: the query parameter for the cursor that the page ends ahead of, or None where there is none.
         limit: the query parameter for the page size.
         order: the query parameter for the sort order, `asc` or `desc`.
         default_order: the order where none is asked for.
-        meaning: whether the cursors follow the sort order or always the time.
+        meaning: whether the cursors follow the sort order, always the time, or run against the sort order.
         counts: what the limit counts, `items` or `stored` things, of which each may show as several items or none.
         filters_after_limit: the query parameters that thin out a page after the limit was applied.
+        largest: the greatest limit that the server takes, or None where the document names none.
+        items: the field of the response that holds the items, or None where the response is the array itself.
     """
 
     cursor: str
     identity: tuple[str, ...]
     after: str
-    before: str
+    before: str | None
     limit: str
     order: str
     default_order: Literal["asc", "desc"]
-    meaning: Literal["order", "chronological"]
+    meaning: Literal["order", "chronological", "reverse"]
     counts: str
     filters_after_limit: tuple[str, ...]
+    largest: int | None = None
+    items: str | None = None
 
 
 @frozen
@@ -72,6 +76,7 @@ class Operation:
             messages all bear one; `unsent` only where the request cannot have reached the server.
         page: how it pages, or None.
         stream: how it streams, or None.
+        required: the arguments among `parameters` that every call needs.
         bounds: the least and the greatest value of numeric arguments that have one.
         module: the module of its endpoint, below the package `api`; empty where there is none.
     """
@@ -84,6 +89,7 @@ class Operation:
     repeat: Literal["always", "otid", "unsent"]
     page: Page | None = None
     stream: Stream | None = None
+    required: frozenset[str] = frozenset()
     bounds: Mapping[str, Bounds] = field(factory=dict[str, Bounds])
     module: str = ""
 

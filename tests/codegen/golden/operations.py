@@ -28,6 +28,7 @@ THINGS_CREATE: Final = Operation(
     parameters=frozenset(["name", "streaming", "pets"]),
     repeat="unsent",
     stream=Stream(switch="streaming", default=True, end="[DONE]", resume="things.create"),
+    required=frozenset(["name"]),
     module="things.things_create",
 )
 
