@@ -50,7 +50,7 @@ def tagged(tag: str, **mapping: str) -> Schema:
     }
 
 
-def answers(schema: Schema | bool | None) -> dict[str, Any]:
+def responds(schema: Schema | bool | None) -> dict[str, Any]:
     """The responses of an operation with one JSON answer."""
     content = {} if schema is None else {"content": {"application/json": {"schema": schema}}}
     return {"200": {"description": "ok", **content}}
@@ -61,9 +61,9 @@ def takes(schema: Schema) -> dict[str, Any]:
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
-def operation(id_: str = "things.get", **parts: Any) -> dict[str, Any]:
+def operation(id_: str = "widgets.get", **parts: Any) -> dict[str, Any]:
     """An operation; without parts it answers any JSON."""
-    return {"operationId": id_, "tags": ["things"], "responses": answers({}), **parts}
+    return {"operationId": id_, "tags": ["widgets"], "responses": responds({}), **parts}
 
 
 def document(schemas: dict[str, Any] | None = None, paths: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 DEEPEST = 3
 """Levels of objects in a value; what is deeper is left out, empty or null."""
 
-COMPONENTS = ["Thing", "thing", "Model", "Any", "naïve_part", "x-y.z", "List", "None", "1st", "Unset"]
+COMPONENTS = ["Widget", "widget", "Model", "Any", "naïve_part", "x-y.z", "List", "None", "1st", "Unset"]
 PLAIN = ["id", "name", "type", "input", "size", "created_at", "data", "items"]
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
@@ -56,7 +56,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     paths = {
         f"/p{n}": {
             "post": operation(
-                f"things.p{n}",
+                f"widgets.p{n}",
                 requestBody=takes(ref(name)),
                 responses={"200": {"description": "", "content": {"application/json": {"schema": ref(name)}}}},
             )

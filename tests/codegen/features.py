@@ -1,10 +1,10 @@
-"""One small document for each thing that a document can say, with values that must come back as they went in."""
+"""One small document for each widget that a document can say, with values that must come back as they went in."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tests.codegen.building import NULL, STRING, Schema, answers, document, obj, operation, ref, tagged, takes
+from tests.codegen.building import NULL, STRING, Schema, document, obj, operation, ref, responds, tagged, takes
 
 
 class Feature(NamedTuple):
@@ -23,7 +23,7 @@ _AWKWARD = (
     "to_dict from_dict to_json from_json fields_set extra_fields self cls data value list str int float "
     "bool dict datetime Any Literal ClassVar Wire Mapping Self Model Tag ABSENT FAULTS define classmethod "
     "super len None True class def import from in is lambda async await match type _ _extra _wire _absent "
-    "__class__ __init__ __slots__ __dict__ x-y x.y x/y 1st $ref 2 print object property field Thing other "
+    "__class__ __init__ __slots__ __dict__ x-y x.y x/y 1st $ref 2 print object property field Widget other "
     "item key raw reason "
 )
 AWKWARD = _AWKWARD.split()
@@ -54,7 +54,7 @@ def _awkward_values(names: list[str]) -> list[Any]:
 def _every_parameter() -> dict[str, Any]:
     array = {"type": "array", "items": STRING}
     parameters = [
-        {"name": "thing-id", "in": "path", "required": True, "schema": STRING},
+        {"name": "widget-id", "in": "path", "required": True, "schema": STRING},
         {"name": "class", "in": "path", "required": True, "schema": {"type": "integer"}},
         {"name": "q", "in": "query", "schema": STRING},
         {"name": "needed", "in": "query", "required": True, "schema": {"type": "integer"}},
@@ -69,8 +69,8 @@ def _every_parameter() -> dict[str, Any]:
         {"name": "client", "in": "query", "schema": STRING},
         {"name": "Request", "in": "query", "schema": STRING},
     ]
-    item = {"parameters": parameters[:2], "get": operation("things.find", parameters=parameters[2:])}
-    return document(paths={"/things/{thing-id}/of/{class}/": item})
+    item = {"parameters": parameters[:2], "get": operation("widgets.find", parameters=parameters[2:])}
+    return document(paths={"/widgets/{widget-id}/of/{class}/": item})
 
 
 def _sent_models() -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _sent_models() -> dict[str, Any]:
         "Empty": obj(),
     }
     body = {name.lower(): ref(name) for name in schemas}
-    send = operation("things.send", requestBody=takes(obj("cat tree", **body)), responses=answers(ref("Cat")))
+    send = operation("widgets.send", requestBody=takes(obj("cat tree", **body)), responses=responds(ref("Cat")))
     return document(schemas, {"/send": {"post": send}})
 
 
@@ -98,22 +98,22 @@ def _events() -> dict[str, Any]:
         "switch": "stream",
         "default": True,
         "end": "[DONE]",
-        "resume": "things.send",
+        "resume": "widgets.send",
     }
     content = {
         "application/json": {"schema": {"type": "array", "items": ref("Event")}},
         "text/event-stream": {"schema": ref("Event")},
     }
     send = operation(
-        "things.send",
+        "widgets.send",
         requestBody=takes(ref("Send")),
         responses={"200": {"description": "ok", "content": content}},
         **{"x-letta-streaming": facts},
     )
     only = operation(
-        "things.watch",
+        "widgets.watch",
         responses={"200": {"description": "ok", "content": {"text/event-stream": {"schema": ref("Event")}}}},
-        **{"x-letta-streaming": {"event": facts["event"], "end": "[DONE]", "resume": "things.watch"}},
+        **{"x-letta-streaming": {"event": facts["event"], "end": "[DONE]", "resume": "widgets.watch"}},
     )
     schemas = {
         "Cat": CAT,
@@ -127,14 +127,14 @@ def _events() -> dict[str, Any]:
 FEATURES: dict[str, Feature] = {
     "plain object": Feature(
         document(
-            {"Thing": obj("id", id=STRING, size={"type": "integer"}, ratio={"type": "number"}, on={"type": "boolean"})}
+            {"Widget": obj("id", id=STRING, size={"type": "integer"}, ratio={"type": "number"}, on={"type": "boolean"})}
         ),
-        {"Thing": [{"id": "a"}, {"id": "a", "size": 1, "ratio": 0.5, "on": False}, {"id": "", "new": {"x": [1]}}]},
+        {"Widget": [{"id": "a"}, {"id": "a", "size": 1, "ratio": 0.5, "on": False}, {"id": "", "new": {"x": [1]}}]},
     ),
     "nullable": Feature(
         document(
             {
-                "Thing": obj(
+                "Widget": obj(
                     "a b",
                     a={"type": ["string", "null"]},
                     b={"anyOf": [ref("Part"), NULL]},
@@ -148,7 +148,7 @@ FEATURES: dict[str, Feature] = {
             }
         ),
         {
-            "Thing": [
+            "Widget": [
                 {"a": None, "b": None},
                 {
                     "a": "",
@@ -166,7 +166,7 @@ FEATURES: dict[str, Feature] = {
     "instants": Feature(
         document(
             {
-                "Thing": obj(
+                "Widget": obj(
                     "at",
                     at=DATED,
                     on={"type": "string", "format": "date"},
@@ -174,46 +174,55 @@ FEATURES: dict[str, Feature] = {
                 )
             }
         ),
-        {"Thing": [{"at": INSTANT, "on": "2026-01-02", "by": {"x": INSTANT}}]},
+        {"Widget": [{"at": INSTANT, "on": "2026-01-02", "by": {"x": INSTANT}}]},
     ),
     "enum": Feature(
         document(
             {
                 "Colour": {"type": "string", "enum": ["red", "light blue", "3", "None", "a|b", "]"]},
                 "Level": {"type": "integer", "enum": [1, 2]},
-                "Thing": obj(
+                "Widget": obj(
                     "c", c=ref("Colour"), d={"anyOf": [ref("Colour"), NULL]}, e=ref("Level"), f={"enum": ["x", "y"]}
                 ),
             }
         ),
-        {"Thing": [{"c": "red", "d": None, "e": 1, "f": "x"}, {"c": "ultraviolet", "d": "infrared", "e": 3, "f": "z"}]},
+        {
+            "Widget": [
+                {"c": "red", "d": None, "e": 1, "f": "x"},
+                {"c": "ultraviolet", "d": "infrared", "e": 3, "f": "z"},
+            ]
+        },
     ),
     "literals": Feature(
         document(
-            {"Thing": obj("a", a={"const": "a | b"}, b={"const": 5}, c={"const": True}, d={"enum": ["x | y", "x | z"]})}
+            {
+                "Widget": obj(
+                    "a", a={"const": "a | b"}, b={"const": 5}, c={"const": True}, d={"enum": ["x | y", "x | z"]}
+                )
+            }
         ),
-        {"Thing": [{"a": "a | b"}, {"a": "a | b", "b": 5, "c": True, "d": "x | z"}]},
+        {"Widget": [{"a": "a | b"}, {"a": "a | b", "b": 5, "c": True, "d": "x | z"}]},
     ),
     "free-form map": Feature(
         document(
             {
                 "Bag": {"type": "object", "additionalProperties": {"type": "integer"}},
-                "Thing": obj(
+                "Widget": obj(
                     "",
                     any={"type": "object"},
                     open={"type": "object", "additionalProperties": True},
                     counts={"type": "object", "additionalProperties": {"type": "integer"}},
-                    parts={"type": "object", "additionalProperties": ref("Thing")},
+                    parts={"type": "object", "additionalProperties": ref("Widget")},
                     deep={
                         "type": "object",
-                        "additionalProperties": {"type": "array", "items": {"anyOf": [ref("Thing"), NULL]}},
+                        "additionalProperties": {"type": "array", "items": {"anyOf": [ref("Widget"), NULL]}},
                     },
                     bag=ref("Bag"),
                 ),
             }
         ),
         {
-            "Thing": [
+            "Widget": [
                 {},
                 {
                     "any": {"x": None},
@@ -256,13 +265,13 @@ FEATURES: dict[str, Feature] = {
                 "Pet": tagged("kind", cat="Cat", dog="Dog"),
                 "Animal": tagged("kind", eel="Eel", cat="Pet", dog="Pet"),
                 "Answer": {"anyOf": [STRING, {"type": "array", "items": ref("Animal")}, ref("Animal")]},
-                "Thing": obj("a", a=ref("Answer"), b={"anyOf": [ref("Answer"), NULL]}),
+                "Widget": obj("a", a=ref("Answer"), b={"anyOf": [ref("Answer"), NULL]}),
             }
         ),
         {
             "Animal": [{"kind": "eel"}, {"kind": "cat", "name": "c"}, {"kind": "bat"}],
             "Answer": ["text", [{"kind": "eel"}, {"kind": "dog", "bark": 1}, 5], {"kind": "cat", "name": ""}],
-            "Thing": [{"a": "x"}, {"a": [], "b": None}, {"a": {"kind": "eel"}, "b": [{"kind": "eel"}]}],
+            "Widget": [{"a": "x"}, {"a": [], "b": None}, {"a": {"kind": "eel"}, "b": [{"kind": "eel"}]}],
         },
     ),
     "untagged union": Feature(
@@ -284,13 +293,13 @@ FEATURES: dict[str, Feature] = {
                 "Cat": CAT,
                 "Dog": DOG,
                 "ByLiteral": {"anyOf": [ref("Cat"), ref("Dog")]},
-                "Thing": obj("s", s=ref("Some"), t={"anyOf": [ref("ByLiteral"), NULL]}),
+                "Widget": obj("s", s=ref("Some"), t={"anyOf": [ref("ByLiteral"), NULL]}),
             }
         ),
         {
             "Some": [{"a": "1", "b": "2"}, {"a": "1"}, {"a": 1, "z": INSTANT}, {}, "x", 3, [{}, {"z": INSTANT}]],
             "ByLiteral": [{"kind": "dog", "bark": 1}, {"kind": "cat", "name": "n"}],
-            "Thing": [{"s": 5, "t": None}, {"s": [], "t": {"kind": "cat", "name": ""}}],
+            "Widget": [{"s": 5, "t": None}, {"s": [], "t": {"kind": "cat", "name": ""}}],
         },
     ),
     "array of unions": Feature(
@@ -299,7 +308,7 @@ FEATURES: dict[str, Feature] = {
                 "Cat": CAT,
                 "Dog": DOG,
                 "Pet": tagged("kind", cat="Cat", dog="Dog"),
-                "Thing": obj(
+                "Widget": obj(
                     "pets",
                     pets={"type": "array", "items": ref("Pet")},
                     rows={"type": "array", "items": {"type": "array", "items": {"anyOf": [ref("Pet"), NULL]}}},
@@ -307,7 +316,7 @@ FEATURES: dict[str, Feature] = {
             }
         ),
         {
-            "Thing": [
+            "Widget": [
                 {"pets": []},
                 {
                     "pets": [{"kind": "cat", "name": "x"}, {"kind": "?"}, 1],
@@ -351,7 +360,7 @@ FEATURES: dict[str, Feature] = {
     "inline objects": Feature(
         document(
             {
-                "Thing": obj(
+                "Widget": obj(
                     "in",
                     **{
                         "in": obj("x", x=obj("y", y={"type": "array", "items": obj("z", z=DATED)})),
@@ -360,27 +369,27 @@ FEATURES: dict[str, Feature] = {
                         "map": {"type": "object", "additionalProperties": obj("", n={"type": "integer"})},
                     },
                 ),
-                "ThingIn": obj("", taken={"type": "boolean"}),
+                "WidgetIn": obj("", taken={"type": "boolean"}),
             },
             {
                 "/x": {
                     "post": operation(
                         "x.send",
                         requestBody=takes(obj("a", a=obj("b", b=STRING))),
-                        responses=answers(obj("c", c=STRING)),
+                        responses=responds(obj("c", c=STRING)),
                     )
                 }
             },
         ),
         {
-            "Thing": [
+            "Widget": [
                 {"in": {"x": {"y": [{"z": INSTANT}]}}},
                 {"in": {"x": {"y": []}}, "maybe": {"a": "1"}, "either": {"a": "1"}, "map": {"k": {"n": 1}}},
                 {"in": {"x": {"y": []}}, "maybe": None, "either": "text"},
             ]
         },
     ),
-    "awkward names": Feature(document({"Thing": _awkward(AWKWARD)}), {"Thing": _awkward_values(AWKWARD)}),
+    "awkward names": Feature(document({"Widget": _awkward(AWKWARD)}), {"Widget": _awkward_values(AWKWARD)}),
     "unicode names": Feature(
         document({"Größe": _awkward(UNICODE), "名前": obj("", x=ref("Größe")), "a.b-c d": obj("", y=ref("名前"))}),
         {"Größe": _awkward_values(UNICODE)},
@@ -417,17 +426,17 @@ FEATURES: dict[str, Feature] = {
         },
     ),
     "event streams": Feature(_events(), {"Event": [{"kind": "cat", "name": "x"}, {"kind": "?"}]}),
-    "answers": Feature(
+    "responses": Feature(
         document(
-            {"Thing": obj("id", id=STRING)},
+            {"Widget": obj("id", id=STRING)},
             {
                 "/none": {"delete": operation("a.none", responses={"204": {"description": "gone"}})},
-                "/text": {"get": operation("a.text", responses=answers(STRING))},
-                "/many": {"get": operation("a.many", responses=answers({"type": "array", "items": ref("Thing")}))},
-                "/maybe": {"get": operation("a.maybe", responses=answers({"anyOf": [ref("Thing"), NULL]}))},
+                "/text": {"get": operation("a.text", responses=responds(STRING))},
+                "/many": {"get": operation("a.many", responses=responds({"type": "array", "items": ref("Widget")}))},
+                "/maybe": {"get": operation("a.maybe", responses=responds({"anyOf": [ref("Widget"), NULL]}))},
                 "/map": {
                     "get": operation(
-                        "a.map", responses=answers({"type": "object", "additionalProperties": ref("Thing")})
+                        "a.map", responses=responds({"type": "object", "additionalProperties": ref("Widget")})
                     )
                 },
                 "/any": {"get": operation("a.any")},

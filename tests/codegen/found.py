@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.codegen.building import NULL, STRING, answers, document, obj, operation, ref, tagged, takes
+from tests.codegen.building import NULL, STRING, document, obj, operation, ref, responds, tagged, takes
 from tests.codegen.features import CAT, DATED, FEATURES, INSTANT, Feature
 
 _STRINGS = (
@@ -21,46 +21,46 @@ FORMATS = {
 
 def _formats() -> dict[str, Any]:
     properties = {f"{kind} {name}": {"type": kind, "format": name} for kind, names in FORMATS.items() for name in names}
-    thing = {"type": "object", "properties": properties | {"at": DATED, "any": {"format": "date-time"}}}
-    holder = obj("", thing=ref("Thing"), **{name.replace(" ", "_"): each for name, each in properties.items()})
-    send = operation("things.send", requestBody=takes(holder), responses=answers(ref("Thing")))
-    return document({"Thing": thing}, {"/send": {"post": send}})
+    widget = {"type": "object", "properties": properties | {"at": DATED, "any": {"format": "date-time"}}}
+    holder = obj("", widget=ref("Widget"), **{name.replace(" ", "_"): each for name, each in properties.items()})
+    send = operation("widgets.send", requestBody=takes(holder), responses=responds(ref("Widget")))
+    return document({"Widget": widget}, {"/send": {"post": send}})
 
 
 def _formats_values() -> list[Any]:
     values = {"string": "P1D", "integer": 7, "number": 0.5}
-    thing = {f"{kind} {name}": values[kind] for kind, names in FORMATS.items() for name in names}
-    return [thing | {"at": INSTANT, "any": [1]}, {}]
+    widget = {f"{kind} {name}": values[kind] for kind, names in FORMATS.items() for name in names}
+    return [widget | {"at": INSTANT, "any": [1]}, {}]
 
 
 def _more_than_json() -> dict[str, Any]:
     """A body and an answer that can be something else than JSON too."""
     form = "application/x-www-form-urlencoded"
     send = operation(
-        "things.send",
-        requestBody={"content": {"application/json": {"schema": ref("Thing")}, form: {"schema": {"if": {}}}}},
+        "widgets.send",
+        requestBody={"content": {"application/json": {"schema": ref("Widget")}, form: {"schema": {"if": {}}}}},
         responses={
             "200": {
                 "description": "ok",
-                "content": {"text/csv": {"schema": {"not": {}}}, "application/json": {"schema": ref("Thing")}},
+                "content": {"text/csv": {"schema": {"not": {}}}, "application/json": {"schema": ref("Widget")}},
             }
         },
     )
-    return document({"Thing": obj("", a=STRING)}, {"/send": {"post": send}})
+    return document({"Widget": obj("", a=STRING)}, {"/send": {"post": send}})
 
 
 def _unneeded() -> dict[str, Any]:
     """A document that is wrong wherever a client has no use for what it says."""
     get = operation(
-        "things.get",
-        responses={"200": {"content": {"application/json": {"schema": ref("Thing")}}}, "404": {"headers": {"x": 5}}},
+        "widgets.get",
+        responses={"200": {"content": {"application/json": {"schema": ref("Widget")}}}, "404": {"headers": {"x": 5}}},
         callbacks=[{"onDone": 5}],
         security=["everything"],
         servers="here",
         externalDocs=5,
         deprecated=False,
     )
-    data = document({"Thing": obj("", a=STRING) | {"xml": 5, "externalDocs": [], "examples": 7}}, {"/x": {"get": get}})
+    data = document({"Widget": obj("", a=STRING) | {"xml": 5, "externalDocs": [], "examples": 7}}, {"/x": {"get": get}})
     data["info"] = {"title": "T", "version": 3, "license": 5, "contact": [], "termsOfService": {}}
     data["components"] |= {
         "securitySchemes": {"key": {"type": "no such"}},
@@ -92,29 +92,29 @@ def _mutual() -> dict[str, Any]:
             },
         },
     }
-    send = operation("things.send", requestBody=takes(ref("Cat")), responses=answers(ref("Wide")))
+    send = operation("widgets.send", requestBody=takes(ref("Cat")), responses=responds(ref("Wide")))
     return document(schemas, {"/send": {"post": send}})
 
 
 def _bodies() -> dict[str, Any]:
     """Bodies that are not one object, each of which is one argument."""
     bodies: dict[str, Any] = {
-        "array": {"type": "array", "items": ref("Thing")},
+        "array": {"type": "array", "items": ref("Widget")},
         "string": STRING,
-        "map": {"type": "object", "additionalProperties": ref("Thing")},
+        "map": {"type": "object", "additionalProperties": ref("Widget")},
         "any": {},
         "null": {"anyOf": [{"type": "array", "items": DATED}, NULL]},
         "union": tagged("kind", cat="Cat", dog="Dog"),
-        "inline": {"anyOf": [ref("Thing"), {"type": "array", "items": STRING}]},
+        "inline": {"anyOf": [ref("Widget"), {"type": "array", "items": STRING}]},
     }
     kind = {"name": "body", "in": "query", "schema": STRING}
     sends = {
         f"/{name}": {
-            "post": operation(f"things.{name}", requestBody=takes(each) | {"required": name < "m"}, parameters=[kind])
+            "post": operation(f"widgets.{name}", requestBody=takes(each) | {"required": name < "m"}, parameters=[kind])
         }
         for name, each in bodies.items()
     }
-    schemas = {"Thing": obj("at", at=DATED), "Cat": CAT, "Dog": obj("kind", kind={"const": "dog"}, at=DATED)}
+    schemas = {"Widget": obj("at", at=DATED), "Cat": CAT, "Dog": obj("kind", kind={"const": "dog"}, at=DATED)}
     return document(schemas, sends)
 
 
@@ -122,12 +122,12 @@ def _one_name() -> dict[str, Any]:
     """Arguments of one name in all parts of a request."""
     places = {"path": STRING, "query": {"type": "integer"}, "header": {"type": "boolean"}}
     parameters = [{"name": "p", "in": at, "required": True, "schema": each} for at, each in places.items()]
-    send = operation("things.send", parameters=parameters, requestBody=takes(obj("p", p={"type": "number"})))
+    send = operation("widgets.send", parameters=parameters, requestBody=takes(obj("p", p={"type": "number"})))
     return document(paths={"/x/{p}": {"post": send}})
 
 
 FOUND: dict[str, Feature] = {
-    "bodies that are not one object": Feature(_bodies(), {"Thing": [{"at": INSTANT}]}),
+    "bodies that are not one object": Feature(_bodies(), {"Widget": [{"at": INSTANT}]}),
     "arguments of one name": Feature(_one_name(), {}),
     "unions that hold each other": Feature(
         _mutual(),
@@ -139,20 +139,20 @@ FOUND: dict[str, Feature] = {
             ]
         },
     ),
-    "formats": Feature(_formats(), {"Thing": _formats_values()}),
-    "more than JSON": Feature(_more_than_json(), {"Thing": [{"a": "x"}]}),
-    "what no client needs": Feature(_unneeded(), {"Thing": [{"a": "x"}]}),
+    "formats": Feature(_formats(), {"Widget": _formats_values()}),
+    "more than JSON": Feature(_more_than_json(), {"Widget": [{"a": "x"}]}),
+    "what no client needs": Feature(_unneeded(), {"Widget": [{"a": "x"}]}),
     "closed objects": Feature(
         document(
             {
-                "Thing": obj("id", id=STRING, inner=obj("", x=STRING) | {"additionalProperties": False})
+                "Widget": obj("id", id=STRING, inner=obj("", x=STRING) | {"additionalProperties": False})
                 | {"additionalProperties": False},
                 "Empty": {"type": "object", "additionalProperties": False},
                 "Holder": obj("", empty=ref("Empty"), inline={"type": "object", "additionalProperties": False}),
             }
         ),
         {
-            "Thing": [{"id": "a", "inner": {"x": "y", "new": 1}, "new": 2}],
+            "Widget": [{"id": "a", "inner": {"x": "y", "new": 1}, "new": 2}],
             "Holder": [{"empty": {}, "inline": {"a": 1}}],
         },
     ),
@@ -175,25 +175,25 @@ FOUND: dict[str, Feature] = {
             {
                 "Nothing": {"enum": [None], "description": "only null"},
                 "Void": {"const": None},
-                "Thing": obj("a", a=ref("Nothing"), b={"enum": [None]}, c=ref("Void"), d={"type": ["null"]}),
+                "Widget": obj("a", a=ref("Nothing"), b={"enum": [None]}, c=ref("Void"), d={"type": ["null"]}),
             },
             {
                 "/x": {
                     "post": operation(
-                        "things.send",
+                        "widgets.send",
                         requestBody=takes(obj("a", a=ref("Nothing"), b={"enum": [None]}, c=ref("Void"))),
-                        responses=answers(ref("Nothing")),
+                        responses=responds(ref("Nothing")),
                     )
                 }
             },
         ),
-        {"Thing": [{"a": None}, {"a": None, "b": None, "c": None, "d": None}]},
+        {"Widget": [{"a": None}, {"a": None, "b": None, "c": None, "d": None}]},
     ),
     "any value, and booleans for schemas": Feature(
         document(
             {
                 "Any": True,
-                "Thing": obj(
+                "Widget": obj(
                     "a",
                     a=True,
                     b={"type": "array", "items": True},
@@ -202,9 +202,9 @@ FOUND: dict[str, Feature] = {
                     e={"anyOf": [True, NULL]},
                 ),
             },
-            {"/x": {"post": operation("things.send", requestBody=takes(obj("a", a=True)), responses=answers(True))}},
+            {"/x": {"post": operation("widgets.send", requestBody=takes(obj("a", a=True)), responses=responds(True))}},
         ),
-        {"Thing": [{"a": [None], "b": [1, "x"], "c": {"x": 1}, "d": 5, "e": {}}, {"a": None, "e": None}]},
+        {"Widget": [{"a": [None], "b": [1, "x"], "c": {"x": 1}, "d": 5, "e": {}}, {"a": None, "e": None}]},
     ),
     "constraints beside properties": Feature(
         document(

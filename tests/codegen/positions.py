@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from codegen.document import escape
-from tests.codegen.building import NULL, STRING, answers, document, obj, operation, ref, tagged, takes
+from tests.codegen.building import NULL, STRING, document, obj, operation, ref, responds, tagged, takes
 
 Position = tuple[tuple[str | int, ...], str]
 """Where something stands, as the keys that lead there, and whether its key or its value is meant."""
@@ -23,7 +23,7 @@ VOCABULARY = frozenset(_WORDS.split())
 
 
 def whole_document() -> dict[str, Any]:
-    """A document that says everything that one can say, with a name of its own for each thing."""
+    """A document that says everything that one can say, with a name of its own for each widget."""
     leaf = obj("leafKey", leafKey=STRING | {"const": "leafConst"}, leafAt=DATED)
     everything = {
         "textKey": STRING
@@ -109,7 +109,7 @@ def whole_document() -> dict[str, Any]:
         summary="listedSummary",
         description="listedText",
         parameters=[*queries, *more],
-        responses=answers({"type": "array", "items": ref("Whole")}),
+        responses=responds({"type": "array", "items": ref("Whole")}),
         **{"x-letta-pagination": page, "x-letta-idempotency": "always", "x-own": {"ownKey": "ownText"}},
     )
     streamed = operation(
@@ -146,8 +146,8 @@ def whole_document() -> dict[str, Any]:
     )
     mapped = operation(
         "mapped.one",
-        responses=answers({"type": "object", "additionalProperties": ref("Shaped")})
-        | {"422": answers(ref("Body"))["200"]},
+        responses=responds({"type": "object", "additionalProperties": ref("Shaped")})
+        | {"422": responds(ref("Body"))["200"]},
     )
     data = document(
         schemas,
@@ -163,7 +163,7 @@ def whole_document() -> dict[str, Any]:
     )
     data["components"] |= {
         "parameters": {"SharedParameter": {"name": "sharedQuery", "in": "query", "schema": STRING}},
-        "responses": {"SharedAnswer": answers(obj("", sharedAnswerKey=STRING))["200"]},
+        "responses": {"SharedAnswer": responds(obj("", sharedAnswerKey=STRING))["200"]},
         "requestBodies": {"SharedBody": takes(ref("Body"))},
         "securitySchemes": {"securityName": {"type": "apiKey", "name": "securityHeader", "in": "header"}},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.codegen.building import STRING, answers, document, obj, operation, ref, takes
+from tests.codegen.building import STRING, document, obj, operation, ref, responds, takes
 
 
 def body(schema: dict[str, Any], **parts: Any) -> dict[str, Any]:
@@ -193,7 +193,7 @@ FALLBACK_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
         "#/paths/~1x/post/requestBody",
     ),
     "two answers": (
-        body(ref("A"), responses=answers(STRING) | {"201": {"description": ""}}),
+        body(ref("A"), responses=responds(STRING) | {"201": {"description": ""}}),
         "#/paths/~1x/post/responses",
     ),
     "events without facts": (

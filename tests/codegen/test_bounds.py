@@ -17,7 +17,7 @@ from openapi_python_client.parser.properties import model_property
 from codegen.document import parse
 from codegen.errors import SpecError
 from codegen.pipeline import ROOT, read
-from tests.codegen.building import STRING, Schema, answers, document, make, obj, operation, ref, stress_in_full, takes
+from tests.codegen.building import STRING, Schema, document, make, obj, operation, ref, responds, stress_in_full, takes
 from tests.codegen.features import DATED
 from tests.stress.figures import FULL, figure
 
@@ -143,9 +143,9 @@ def _wide(size: int) -> dict[str, Any]:
     keys = {f"{'é' * (n % 7)} key {n}!": STRING for n in range(size)} | {
         f"{c}{n}": STRING for n in range(size) for c in "?!"
     }
-    thing = {"type": "object", "properties": keys}
-    send = operation("things.send", requestBody=takes(thing), responses=answers(ref("Thing")))
-    return document({"Thing": thing}, {"/x": {"post": send}})
+    widget = {"type": "object", "properties": keys}
+    send = operation("widgets.send", requestBody=takes(widget), responses=responds(ref("Widget")))
+    return document({"Widget": widget}, {"/x": {"post": send}})
 
 
 @stress_in_full

@@ -17,7 +17,7 @@ from codegen.diff.change import READER, SENDER, Change, Level
 from codegen.diff.compare import compare
 from codegen.diff.report import as_markdown, as_text, bump
 from codegen.pipeline import read
-from tests.codegen.building import NULL, STRING, answers, document, obj, operation, ref, tagged, takes
+from tests.codegen.building import NULL, STRING, document, obj, operation, ref, responds, tagged, takes
 from tests.codegen.hostile import HOSTILE
 
 INTEGER = {"type": "integer"}
@@ -27,10 +27,10 @@ Edit = Callable[[dict[str, Any]], Any]
 def base() -> dict[str, Any]:
     """One operation that sends and reads, and everything that can change about it."""
     schemas = {
-        "Thing": obj(
+        "Widget": obj(
             "id kind",
             id=STRING,
-            kind={"type": "string", "const": "thing"},
+            kind={"type": "string", "const": "widget"},
             size=INTEGER,
             note={"anyOf": [STRING, NULL]},
             at={"type": "string", "format": "date-time"},
@@ -38,7 +38,7 @@ def base() -> dict[str, Any]:
             pet=ref("Pet"),
             rows={"type": "array", "items": STRING},
         )
-        | {"description": "A thing."},
+        | {"description": "A widget."},
         "Colour": {"type": "string", "enum": ["red", "blue"]},
         "Cat": obj("kind", kind={"const": "cat"}),
         "Dog": obj("kind", kind={"const": "dog"}),
@@ -49,17 +49,19 @@ def base() -> dict[str, Any]:
     }
     query = {"name": "limit", "in": "query", "schema": INTEGER | {"default": 50}, "description": "How many."}
     send = operation(
-        "things.send",
+        "widgets.send",
         parameters=[{"name": "id", "in": "path", "required": True, "schema": STRING}, query],
         requestBody=takes(ref("Send")),
-        responses=answers(ref("Thing")),
+        responses=responds(ref("Widget")),
         summary="Send",
     )
-    return copy.deepcopy(document(schemas, {"/things/{id}": {"post": send}, "/old": {"get": operation("things.old")}}))
+    return copy.deepcopy(
+        document(schemas, {"/widgets/{id}": {"post": send}, "/old": {"get": operation("widgets.old")}})
+    )
 
 
-def thing(data: dict[str, Any]) -> Any:
-    return data["components"]["schemas"]["Thing"]
+def widget(data: dict[str, Any]) -> Any:
+    return data["components"]["schemas"]["Widget"]
 
 
 def send(data: dict[str, Any]) -> Any:
@@ -86,7 +88,7 @@ def drop_member(data: dict[str, Any]) -> None:
 
 
 def move_path(data: dict[str, Any]) -> None:
-    data["paths"]["/v2/things/{id}"] = data["paths"].pop("/things/{id}")
+    data["paths"]["/v2/widgets/{id}"] = data["paths"].pop("/widgets/{id}")
 
 
 def rename(data: dict[str, Any], old: str, new: str) -> None:
@@ -102,67 +104,72 @@ B, A, C = Level.BREAKING, Level.ADDITIVE, Level.COSMETIC
 
 PAIRS: dict[str, tuple[Edit, Level, str, tuple[str, ...]]] = {
     # operations
-    "operation added": (lambda d: d["paths"].update({"/n": {"get": operation("things.new")}}), A, "things.new", ()),
-    "operation removed": (lambda d: d["paths"].pop("/old"), B, "things.old", (SENDER, READER)),
+    "operation added": (lambda d: d["paths"].update({"/n": {"get": operation("widgets.new")}}), A, "widgets.new", ()),
+    "operation removed": (lambda d: d["paths"].pop("/old"), B, "widgets.old", (SENDER, READER)),
     "operation renamed": (
-        lambda d: d["paths"]["/old"]["get"].update(operationId="things.x"),
+        lambda d: d["paths"]["/old"]["get"].update(operationId="widgets.x"),
         B,
-        "things.old",
+        "widgets.old",
         (SENDER, READER),
     ),
-    "path moved": (move_path, B, "things.send", (SENDER,)),
-    "summary": (lambda d: call(d).update(summary="Send it"), C, "things.send", ()),
-    "repeat": (lambda d: call(d).update({"x-letta-idempotency": "always"}), A, "things.send", (SENDER,)),
-    "answer gone": (lambda d: call(d).update(responses=answers(None)), B, "things.send answer", (READER,)),
-    "answer of another type": (lambda d: call(d).update(responses=answers(STRING)), B, "things.send answer", (READER,)),
+    "path moved": (move_path, B, "widgets.send", (SENDER,)),
+    "summary": (lambda d: call(d).update(summary="Send it"), C, "widgets.send", ()),
+    "repeat": (lambda d: call(d).update({"x-letta-idempotency": "always"}), A, "widgets.send", (SENDER,)),
+    "answer gone": (lambda d: call(d).update(responses=responds(None)), B, "widgets.send answer", (READER,)),
+    "answer of another type": (
+        lambda d: call(d).update(responses=responds(STRING)),
+        B,
+        "widgets.send answer",
+        (READER,),
+    ),
     # parameters
     "optional parameter added": (
         lambda d: call(d)["parameters"].append({"name": "q", "in": "query", "schema": STRING}),
         A,
-        "things.send(q)",
+        "widgets.send(q)",
         (SENDER,),
     ),
     "required parameter added": (
         lambda d: call(d)["parameters"].append({"name": "q", "in": "query", "required": True, "schema": STRING}),
         B,
-        "things.send(q)",
+        "widgets.send(q)",
         (SENDER,),
     ),
-    "parameter removed": (lambda d: call(d)["parameters"].pop(1), B, "things.send(limit)", (SENDER,)),
-    "parameter required": (lambda d: limit(d).update(required=True), B, "things.send(limit)", (SENDER,)),
-    "parameter moved": (lambda d: limit(d).update({"in": "header"}), B, "things.send(limit)", (SENDER,)),
-    "parameter default": (lambda d: limit(d)["schema"].update(default=100), B, "things.send(limit)", (SENDER,)),
+    "parameter removed": (lambda d: call(d)["parameters"].pop(1), B, "widgets.send(limit)", (SENDER,)),
+    "parameter required": (lambda d: limit(d).update(required=True), B, "widgets.send(limit)", (SENDER,)),
+    "parameter moved": (lambda d: limit(d).update({"in": "header"}), B, "widgets.send(limit)", (SENDER,)),
+    "parameter default": (lambda d: limit(d)["schema"].update(default=100), B, "widgets.send(limit)", (SENDER,)),
     "parameter widened": (
         lambda d: limit(d).update(schema={"anyOf": [INTEGER, STRING], "default": 50}),
         A,
-        "things.send(limit)",
+        "widgets.send(limit)",
         (SENDER,),
     ),
     "parameter of another type": (
         lambda d: limit(d)["schema"].update(type="string"),
         B,
-        "things.send(limit)",
+        "widgets.send(limit)",
         (SENDER,),
     ),
-    "parameter described": (lambda d: limit(d).update(description="At most."), C, "things.send(limit)", ()),
-    "parameter deprecated": (lambda d: limit(d).update(deprecated=True), A, "things.send(limit)", ()),
+    "parameter described": (lambda d: limit(d).update(description="At most."), C, "widgets.send(limit)", ()),
+    "parameter deprecated": (lambda d: limit(d).update(deprecated=True), A, "widgets.send(limit)", ()),
     # fields of the body
-    "optional body field added": (lambda d: send(d)["properties"].update(x=STRING), A, "things.send(x)", (SENDER,)),
+    "optional body field added": (lambda d: send(d)["properties"].update(x=STRING), A, "widgets.send(x)", (SENDER,)),
     "required body field added": (
         lambda d: (send(d)["properties"].update(x=STRING), send(d)["required"].append("x")),
         B,
-        "things.send(x)",
+        "widgets.send(x)",
         (SENDER,),
     ),
-    "body field optional": (lambda d: send(d)["required"].clear(), A, "things.send(name)", (SENDER,)),
+    "body field optional": (lambda d: send(d)["required"].clear(), A, "widgets.send(name)", (SENDER,)),
     "body literal added": (
         lambda d: send(d)["properties"]["mode"]["enum"].append("c"),
         A,
-        "things.send(mode)",
+        "widgets.send(mode)",
         (SENDER,),
     ),
-    "body literal removed": (lambda d: send(d)["properties"]["mode"]["enum"].pop(), B, "things.send(mode)", (SENDER,)),
-    "body literals opened": (lambda d: send(d)["properties"].update(mode=STRING), A, "things.send(mode)", (SENDER,)),
+    "body literal removed": (lambda d: send(d)["properties"]["mode"]["enum"].pop(), B, "widgets.send(mode)", (SENDER,)),
+    "body literals opened": (lambda d: send(d)["properties"].update(mode=STRING), A, "widgets.send(mode)", (SENDER,)),
     "field of a sent object required": (
         lambda d: d["components"]["schemas"]["Part"].update(required=["text"]),
         B,
@@ -171,32 +178,32 @@ PAIRS: dict[str, tuple[Edit, Level, str, tuple[str, ...]]] = {
     ),
     "sent object renamed": (rename_part, B, "Part", (SENDER, READER)),
     # fields of the answer
-    "field added": (lambda d: thing(d)["properties"].update(x=STRING), A, "Thing.x", (READER,)),
-    "field removed": (lambda d: thing(d)["properties"].pop("size"), B, "Thing.size", (READER,)),
-    "field optional": (lambda d: thing(d)["required"].remove("id"), B, "Thing.id", (READER,)),
-    "field required": (lambda d: thing(d)["required"].append("size"), A, "Thing.size", (READER,)),
+    "field added": (lambda d: widget(d)["properties"].update(x=STRING), A, "Widget.x", (READER,)),
+    "field removed": (lambda d: widget(d)["properties"].pop("size"), B, "Widget.size", (READER,)),
+    "field optional": (lambda d: widget(d)["required"].remove("id"), B, "Widget.id", (READER,)),
+    "field required": (lambda d: widget(d)["required"].append("size"), A, "Widget.size", (READER,)),
     "field nullable": (
-        lambda d: thing(d)["properties"].update(size={"anyOf": [INTEGER, NULL]}),
+        lambda d: widget(d)["properties"].update(size={"anyOf": [INTEGER, NULL]}),
         B,
-        "Thing.size",
+        "Widget.size",
         (READER,),
     ),
-    "field not nullable": (lambda d: thing(d)["properties"].update(note=STRING), A, "Thing.note", (READER,)),
-    "instant to text": (lambda d: thing(d)["properties"].update(at=STRING), B, "Thing.at", (READER,)),
+    "field not nullable": (lambda d: widget(d)["properties"].update(note=STRING), A, "Widget.note", (READER,)),
+    "instant to text": (lambda d: widget(d)["properties"].update(at=STRING), B, "Widget.at", (READER,)),
     "item of another type": (
-        lambda d: thing(d)["properties"]["rows"].update(items=INTEGER),
+        lambda d: widget(d)["properties"]["rows"].update(items=INTEGER),
         B,
-        "Thing.rows[]",
+        "Widget.rows[]",
         (READER,),
     ),
     "literal added": (
         lambda d: d["components"]["schemas"]["Colour"]["enum"].append("green"),
         A,
-        "Thing.colour",
+        "Widget.colour",
         (READER,),
     ),
-    "tag changed": (lambda d: thing(d)["properties"]["kind"].update(const="things"), B, "Thing.kind", (READER,)),
-    "model described": (lambda d: thing(d).update(description="A good thing."), C, "Thing", ()),
+    "tag changed": (lambda d: widget(d)["properties"]["kind"].update(const="widgets"), B, "Widget.kind", (READER,)),
+    "model described": (lambda d: widget(d).update(description="A good widget."), C, "Widget", ()),
     # unions
     "member added": (add_member, A, "Pet", (READER,)),
     "member removed": (drop_member, B, "Pet", (READER,)),
@@ -237,11 +244,11 @@ def test_no_change_is_none() -> None:
     assert "No difference" in as_text([])
 
 
-def test_the_order_of_things_is_no_change() -> None:
+def test_the_order_of_widgets_is_no_change() -> None:
     def shuffle(data: dict[str, Any]) -> None:
         schemas = data["components"]["schemas"]
         data["components"]["schemas"] = dict(reversed(schemas.items()))
-        thing(data)["properties"] = dict(reversed(thing(data)["properties"].items()))
+        widget(data)["properties"] = dict(reversed(widget(data)["properties"].items()))
         call(data)["parameters"].reverse()
 
     assert changes(shuffle) == []
@@ -259,9 +266,9 @@ def test_the_version_that_it_calls_for(name: str, version: str) -> None:
 
 def test_what_happened_in_many_places_is_said_once() -> None:
     def edit(data: dict[str, Any]) -> None:
-        for name in ("Thing", "Send"):
+        for name in ("Widget", "Send"):
             data["components"]["schemas"][name]["properties"]["size"]["description"] = "How big."
-        thing(data)["properties"]["rows"]["description"] = "All of them."
+        widget(data)["properties"]["rows"]["description"] = "All of them."
         for name in ("one", "other"):
             call(data)["parameters"].append({"name": name, "in": "query", "schema": {"type": "array", "items": STRING}})
 
@@ -273,14 +280,14 @@ def test_what_happened_in_many_places_is_said_once() -> None:
     before, after = base(), base()
     edit(before)
     edit_items(after)
-    assert "  one[], other[] of things.send: was string, is integer [sender]" in as_text(
+    assert "  one[], other[] of widgets.send: was string, is integer [sender]" in as_text(
         compare(read(before), read(after))
     )
     text, table = as_text(changes(edit)), as_markdown(changes(edit))
     assert text.count("its documentation reads differently") == 1
     assert len([line for line in table.splitlines() if "its documentation reads differently" in line]) == 1
-    assert "size, rows of Thing" in text
-    assert "things.send(size)" in text
+    assert "size, rows of Widget" in text
+    assert "widgets.send(size)" in text
     assert "Cosmetic (3)" in text
 
 
@@ -297,9 +304,9 @@ def test_what_happened_in_many_places_is_said_once() -> None:
         ("field nullable", ""),  # an optional field reads as None anyway
         ("instant to text", "`datetime | None` is `str | None`"),
         ("item of another type", "`str` is `int`"),
-        ("answer of another type", "`Thing` is `str`"),
+        ("answer of another type", "`Widget` is `str`"),
         ("member removed", "it reads as `UnknownPet`"),
-        ("operation removed", "no module `api.….things_old`"),
+        ("operation removed", "no module `api.….widgets_old`"),
     ],
 )
 def test_what_a_change_does_to_the_package(name: str, surface: str) -> None:
@@ -310,11 +317,11 @@ def test_what_a_change_does_to_the_package(name: str, surface: str) -> None:
 def foreign() -> dict[str, Any]:
     """What a server might say of itself: other names, more operations, events without facts, null in a query."""
     data = base()
-    call(data)["operationId"] = "send_thing_things__id__post"
+    call(data)["operationId"] = "send_widget_widgets__id__post"
     limit(data)["schema"] = {"anyOf": [INTEGER, NULL], "default": 50}
     rename(data, "Pet", "PetUnion")
-    thing(data)["properties"]["pet"] = ref("PetUnion")
-    data["paths"]["/more"] = {"get": operation("more", responses=answers(ref("More")))}
+    widget(data)["properties"]["pet"] = ref("PetUnion")
+    data["paths"]["/more"] = {"get": operation("more", responses=responds(ref("More")))}
     data["components"]["schemas"]["More"] = obj("", odd={"not": {}})
     return data
 
@@ -322,13 +329,13 @@ def foreign() -> dict[str, Any]:
 def test_a_document_of_other_origin_differs_in_nothing_but_what_is_really_different() -> None:
     ours, theirs = base(), foreign()
     call(ours)["x-letta-idempotency"] = "always"
-    ours["paths"]["/old"]["get"]["operationId"] = "things.elsewhere"
+    ours["paths"]["/old"]["get"]["operationId"] = "widgets.elsewhere"
     sides = comparable(ours, theirs), comparable(theirs, ours)
     assert "More" not in sides[1]["components"]["schemas"]
     assert compare(*map(read, sides), shared=True) == []
-    thing(theirs)["properties"]["size"] = STRING
+    widget(theirs)["properties"]["size"] = STRING
     (found,) = compare(read(comparable(ours, theirs)), read(comparable(theirs, ours)), shared=True)
-    assert (found.place, found.what, found.level) == ("Thing.size", "was integer, is string", B)
+    assert (found.place, found.what, found.level) == ("Widget.size", "was integer, is string", B)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +353,7 @@ def test_events_are_compared_where_only_ours_says_how_to_read_them(schema: Any, 
         content = {"text/event-stream": {} if told is None else {"schema": told}}
         call(data)["responses"] = {"200": {"description": "", "content": content}}
     event = "#/components/schemas/Pet"
-    call(ours)["x-letta-streaming"] = {"event": event, "end": "[DONE]", "resume": "things.send"}
+    call(ours)["x-letta-streaming"] = {"event": event, "end": "[DONE]", "resume": "widgets.send"}
     call(theirs)["operationId"] = "send"
     found = compare(read(comparable(ours, theirs)), read(comparable(theirs, ours)), shared=True)
     assert [change.what for change in found] == ([what] if what else [])
@@ -367,7 +374,7 @@ def test_no_text_of_a_document_breaks_a_table() -> None:
         send(ours)["properties"][f"f{n}"] = {"enum": [text]}
         send(theirs)["properties"][f"f{n}"] = {"enum": [f"{text}!", "z"]}
     lines = as_markdown(compare(read(ours), read(theirs))).splitlines()
-    cells = [line for line in lines if line.startswith("| things.send(f")]
+    cells = [line for line in lines if line.startswith("| widgets.send(f")]
     assert len(cells) == len(HOSTILE)
     assert {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in cells} == {5}
     assert not any("<" in line or "@" in line.replace("@\u200b", "") for line in cells if "`" not in line)
@@ -378,12 +385,12 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     old, new = tmp_path / "old.json", tmp_path / "new.json"
     data = base()
     old.write_text(json.dumps(data))
-    thing(data)["properties"].pop("size")
+    widget(data)["properties"].pop("size")
     new.write_text(json.dumps(data))
     assert main(["diff", str(old), str(new)]) == 0
-    assert "Thing.size: the field is gone [reader]" in capsys.readouterr().out
+    assert "Widget.size: the field is gone [reader]" in capsys.readouterr().out
     assert main(["diff", str(old), str(new), "--format", "markdown", "--fail-on", "breaking"]) == 1
-    assert "| Thing.size | the field is gone | reader |" in capsys.readouterr().out
+    assert "| Widget.size | the field is gone | reader |" in capsys.readouterr().out
     assert main(["diff", str(old), str(tmp_path / "none.yaml")]) == 2
     assert "neither a file nor a revision" in capsys.readouterr().err
 
@@ -393,7 +400,7 @@ def test_a_document_of_other_origin_may_be_faulty(tmp_path: Path, capsys: pytest
     ours.write_text(json.dumps(base()))
     data = foreign()
     data["paths"]["/faulty"] = {"get": {"responses": []}}
-    data["paths"]["/nameless"] = {"get": {"responses": answers(STRING)}}
+    data["paths"]["/nameless"] = {"get": {"responses": responds(STRING)}}
     theirs.write_text(json.dumps(data))
     assert main(["diff", str(ours), str(theirs), "--shared"]) == 2
     assert "#/paths/~1faulty/get/responses" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from codegen.diff.report import as_markdown, as_text
 from codegen.pipeline import read
 from codegen.printable import printable
 from codegen.prune import Skip
-from tests.codegen.building import STRING, answers, document, obj, operation, ref, takes
+from tests.codegen.building import STRING, document, obj, operation, ref, responds, takes
 from tests.codegen.hostile import HOSTILE
 
 FORGED = "n\x1b[2J\x1b[HNo difference: no new version is called for.\n::warning::forged\n\x1b[8m"
@@ -48,7 +48,7 @@ def named(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
             "Cat": obj("kind", kind={"const": "cat"}),
             "P": {"oneOf": [ref("Cat")], "discriminator": {"propertyName": "kind", "mapping": {}}},
         },
-        {"/t": {"get": operation("t.get", responses=answers(ref("T")))}},
+        {"/t": {"get": operation("t.get", responses=responds(ref("T")))}},
     )
     before["components"]["schemas"]["P"]["discriminator"]["mapping"] = {"cat": "#/components/schemas/Cat"}
     after = copy.deepcopy(before)
@@ -102,7 +102,7 @@ def test_printable_escapes_as_python_does(text: str, shown: str) -> None:
 def test_forged_report_is_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A property whose name is a report shows the real one, and a command of a CI system commands nothing."""
     before = document(
-        {"T": obj("", id=STRING, gone=STRING)}, {"/x": {"get": operation("t.x", responses=answers(ref("T")))}}
+        {"T": obj("", id=STRING, gone=STRING)}, {"/x": {"get": operation("t.x", responses=responds(ref("T")))}}
     )
     after = copy.deepcopy(before)
     after["components"]["schemas"]["T"]["properties"] = {"id": STRING, FORGED: STRING}
@@ -152,11 +152,11 @@ def base() -> dict[str, Any]:
         "/t/{id}": {
             "parameters": [{"name": "id", "in": "path", "required": True, "schema": STRING}],
             "post": operation(
-                "t.send", parameters=parameters, requestBody=takes(ref("S")), responses=answers(ref("T"))
+                "t.send", parameters=parameters, requestBody=takes(ref("S")), responses=responds(ref("T"))
             ),
-            "get": operation("t.get", responses=answers(ref("T"))),
+            "get": operation("t.get", responses=responds(ref("T"))),
         },
-        "/other": {"get": operation("other", responses=answers(STRING))},
+        "/other": {"get": operation("other", responses=responds(STRING))},
     }
     found: dict[str, Any] = json.loads(json.dumps(document(schemas, paths)))
     return found

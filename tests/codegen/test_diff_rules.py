@@ -16,7 +16,7 @@ import pytest
 from codegen.diff.change import READER, SENDER, Level
 from codegen.diff.compare import compare
 from codegen.pipeline import read
-from tests.codegen.building import NULL, STRING, answers, document, obj, operation, ref, tagged, takes
+from tests.codegen.building import NULL, STRING, document, obj, operation, ref, responds, tagged, takes
 
 Edit = Callable[[dict[str, Any]], Any]
 
@@ -33,7 +33,7 @@ LIMITED = {
 def base() -> dict[str, Any]:
     """An operation that sends and reads a bit of everything."""
     schemas = {
-        "Thing": obj(
+        "Widget": obj(
             "id text",
             id=STRING,
             **LIMITED,
@@ -68,10 +68,10 @@ def base() -> dict[str, Any]:
         {"name": "X-Trace", "in": "header", "schema": STRING},
     ]
     send = operation(
-        "things.send", parameters=parameters, requestBody=takes(ref("Send")), responses=answers(ref("Thing"))
+        "widgets.send", parameters=parameters, requestBody=takes(ref("Send")), responses=responds(ref("Widget"))
     )
     send["security"] = [{"key": []}]
-    found = document(schemas, {"/things/{id}": {"post": send}, "/old": {"get": operation("things.old")}})
+    found = document(schemas, {"/widgets/{id}": {"post": send}, "/old": {"get": operation("widgets.old")}})
     found["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     plain: dict[str, Any] = json.loads(json.dumps(found))  # no two places share an object
     return plain
@@ -107,7 +107,7 @@ def body(key: str, /, **values: Any) -> Edit:
 
 
 def answer(key: str, /, **values: Any) -> Edit:
-    return update(schema("Thing"), "properties", key, **values)
+    return update(schema("Widget"), "properties", key, **values)
 
 
 def replace_sent(key: str, value: Any) -> Edit:
@@ -115,7 +115,7 @@ def replace_sent(key: str, value: Any) -> Edit:
 
 
 def replace_read(key: str, value: Any) -> Edit:
-    return update(schema("Thing"), "properties", **{key: value})
+    return update(schema("Widget"), "properties", **{key: value})
 
 
 def parameter(name: str, /, **values: Any) -> Edit:
@@ -142,8 +142,8 @@ def add_parameter(**parts: Any) -> Edit:
 
 
 def rename_path_parameter(data: dict[str, Any]) -> None:
-    data["paths"] = {path.replace("{id}", "{thing_id}"): item for path, item in data["paths"].items()}
-    call(data)["parameters"][0]["name"] = "thing_id"
+    data["paths"] = {path.replace("{id}", "{widget_id}"): item for path, item in data["paths"].items()}
+    call(data)["parameters"][0]["name"] = "widget_id"
 
 
 def member(where: str, *, added: bool) -> Edit:
@@ -184,15 +184,15 @@ HEADER = {"required": True, "schema": STRING}
 MUTATIONS: dict[str, tuple[Edit, str, str] | tuple[Edit, str, str, Edit]] = {
     # operations
     "an operation is added": (
-        lambda d: d["paths"].update({"/n": {"get": operation("things.new")}}), ADDITIVE, "endpoint-added"),
+        lambda d: d["paths"].update({"/n": {"get": operation("widgets.new")}}), ADDITIVE, "endpoint-added"),
     "an operation is removed": (lambda d: d["paths"].pop("/old"), BOTH, "api-path-removed-without-deprecation"),
     "an operation is deprecated": (update(call, deprecated=True), ADDITIVE, "endpoint-deprecated"),
     "an operation is no longer deprecated": (
         update(call, deprecated=False), COSMETIC, "endpoint-reactivated", update(call, deprecated=True)),
-    "an operationId changes": (update(call, operationId="things.put"), BOTH, "api-operation-id-removed"),
+    "an operationId changes": (update(call, operationId="widgets.put"), BOTH, "api-operation-id-removed"),
     "the first tag changes": (update(call, tags=["others"]), BOTH, "api-tag-removed"),
-    "a tag goes before the first": (update(call, tags=["others", "things"]), BOTH, "api-tag-added"),
-    "a tag goes behind the first": (update(call, tags=["things", "others"]), NONE, "api-tag-added"),
+    "a tag goes before the first": (update(call, tags=["others", "widgets"]), BOTH, "api-tag-added"),
+    "a tag goes behind the first": (update(call, tags=["widgets", "others"]), NONE, "api-tag-added"),
     "credentials are needed": (
         lambda d: d["paths"]["/old"]["get"].update(security=[{"key": []}]), CALLERS, "api-security-added"),
     "credentials are needed no more": (update(call, security=[]), ADDITIVE, "api-security-removed"),
@@ -276,19 +276,19 @@ MUTATIONS: dict[str, tuple[Edit, str, str] | tuple[Edit, str, str, Edit]] = {
     "an error status is documented": (
         lambda d: call(d)["responses"].update({"404": {"description": "no"}}), COSMETIC,
         "response-non-success-status-added"),
-    "the answer is JSON no more": (update(call, responses=answers(None)), READERS, "response-media-type-removed"),
-    "the answer's type changes": (update(call, responses=answers(STRING)), READERS, "response-body-type-changed"),
+    "the answer is JSON no more": (update(call, responses=responds(None)), READERS, "response-media-type-removed"),
+    "the answer's type changes": (update(call, responses=responds(STRING)), READERS, "response-body-type-changed"),
     "the answer becomes nullable": (
-        update(call, responses=answers({"anyOf": [ref("Thing"), NULL]})), READERS, "response-body-became-nullable"),
+        update(call, responses=responds({"anyOf": [ref("Widget"), NULL]})), READERS, "response-body-became-nullable"),
     "a required field is removed": (
-        lambda d: (replace_read("text", None)(d), require("Thing", "text", required=False)(d)), READERS,
+        lambda d: (replace_read("text", None)(d), require("Widget", "text", required=False)(d)), READERS,
         "response-required-property-removed"),
     "an optional field is removed": (replace_read("word", None), READERS, "response-optional-property-removed"),
     "a field is added": (replace_read("x", STRING), ADDITIVE, "response-optional-property-added"),
     "a field becomes optional": (
-        require("Thing", "text", required=False), READERS, "response-property-became-optional"),
+        require("Widget", "text", required=False), READERS, "response-property-became-optional"),
     "a field becomes required": (
-        require("Thing", "word", required=True), ADDITIVE, "response-property-became-required"),
+        require("Widget", "word", required=True), ADDITIVE, "response-property-became-required"),
     "a field becomes nullable": (
         replace_read("id", {"anyOf": [STRING, NULL]}), READERS, "response-property-became-nullable"),
     "text becomes an instant": (answer("word", format="date-time"), READERS, "response-property-type-changed"),
@@ -309,9 +309,9 @@ MUTATIONS: dict[str, tuple[Edit, str, str] | tuple[Edit, str, str, Edit]] = {
         replace_read("part", {"anyOf": [STRING, {"type": "integer"}, {"type": "boolean"}]}), READERS,
         "response-property-any-of-added"),
     "a member of a read union is added": (
-        member("Thing", added=True), ADDITIVE, "response-property-one-of-added", other_pets("Thing")),
+        member("Widget", added=True), ADDITIVE, "response-property-one-of-added", other_pets("Widget")),
     "a member of a read union is removed": (
-        member("Thing", added=False), READERS, "response-property-one-of-removed", other_pets("Thing")),
+        member("Widget", added=False), READERS, "response-property-one-of-removed", other_pets("Widget")),
     "a default is documented": (answer("word", default="x"), COSMETIC, "response-property-default-value-added"),
     "a header is promised no more": (
         lambda d: call(d)["responses"]["200"].pop("headers"), READERS, "required-response-header-removed",

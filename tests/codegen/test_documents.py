@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from codegen.pipeline import read
 from tests.codegen.building import (
     STRING,
-    answers,
     document,
     imported,
     make,
     obj,
     operation,
     ref,
+    responds,
     stress_in_full,
     tagged,
 )
@@ -45,7 +45,7 @@ def test_documents_and_values_of_every_form() -> None:
                 assert data == before
                 counted["documents"] += 1
                 for operation in read(data).operations:
-                    module = sys.modules[f"{api.__name__}.api.things.{operation.module}"]
+                    module = sys.modules[f"{api.__name__}.api.widgets.{operation.module}"]
                     for _ in range(VALUES):
                         value = value_of(more.draw, {"$ref": f"#/{_component(data, operation.path)}"}, _schemas(data))
                         answers_with(module, value)
@@ -91,10 +91,10 @@ def test_tagged_union_of_one_member_with_objects_inside_is_read() -> None:
     """The parser takes such a union for the member itself; a free object inside of it is no second model."""
     free = {"type": "array", "items": {"type": "object"}}
     schemas = {
-        "Thing": obj("", some={"anyOf": [STRING, free]}, kind={"const": "thing"}),
-        "AnyThing": tagged("kind", thing="Thing"),
+        "Widget": obj("", some={"anyOf": [STRING, free]}, kind={"const": "widget"}),
+        "AnyThing": tagged("kind", widget="Widget"),
     }
-    data = document(schemas, {"/thing": {"get": operation("things.get", responses=answers(ref("AnyThing")))}})
+    data = document(schemas, {"/widget": {"get": operation("widgets.get", responses=responds(ref("AnyThing")))}})
     understood = read(data)
-    assert [member.tags for member in understood.library.unions["AnyThing"].members] == [("thing",)]
-    assert understood.library.models["Thing"].fields[0].type.written == "str | list[dict[str, Any]]"
+    assert [member.tags for member in understood.library.unions["AnyThing"].members] == [("widget",)]
+    assert understood.library.models["Widget"].fields[0].type.written == "str | list[dict[str, Any]]"

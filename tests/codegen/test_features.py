@@ -18,7 +18,6 @@ from codegen.names import module_name
 from tests.codegen.building import (
     STRING,
     Schema,
-    answers,
     checked,
     document,
     imported,
@@ -26,6 +25,7 @@ from tests.codegen.building import (
     obj,
     operation,
     ref,
+    responds,
     sources,
     stress_in_full,
     tagged,
@@ -74,7 +74,7 @@ def test_a_model_stands_for_its_typed_dict_at_any_depth(feature_package: Callabl
         models, params = (sys.modules[f"{api.__name__}.{name}"] for name in ("models", "params"))
         assert params.CatLike is params.CatParam
         assert "Cat" not in vars(params)
-        build_request = sys.modules[f"{api.__name__}.api.things.things_send"].build_request
+        build_request = sys.modules[f"{api.__name__}.api.widgets.widgets_send"].build_request
         assert get_type_hints(build_request)["cat"] is params.CatParam
         cat = {"kind": "cat", "name": "x"}
         request = build_request(cat=models.Cat(kind="cat", name="x"), tree={"children": [models.Tree(children=[])]})
@@ -100,10 +100,10 @@ def test_parameters_of_every_kind_are_sent_where_they_belong(feature_package: Ca
         return httpx.Response(200, json=[])
 
     with imported(package) as api:
-        module = sys.modules[f"{api.__name__}.api.things.things_find"]
+        module = sys.modules[f"{api.__name__}.api.widgets.widgets_find"]
         options = {"many": ["x", "y"], "from_": None, "str": False, "x_request_id": "r", "client_": "c", "which": "a"}
         request = module.build_request("a/b", 7, x_count=3, needed=1, **options)
-        assert request.path == "/things/a%2Fb/of/7/"
+        assert request.path == "/widgets/a%2Fb/of/7/"
         assert sorted(request.query) == [
             ("client", "c"),
             ("many", "x"),
@@ -116,7 +116,7 @@ def test_parameters_of_every_kind_are_sent_where_they_belong(feature_package: Ca
         with httpx.Client(base_url="http://s", transport=httpx.MockTransport(handle)) as client:
             assert module.sync(client, "i", 1, needed=1, x_count=2) == []
         assert seen[0].headers["x-count"] == "2"
-        assert str(seen[0].url) == "http://s/things/i/of/1/?needed=1"
+        assert str(seen[0].url) == "http://s/widgets/i/of/1/?needed=1"
         with pytest.raises(TypeError, match="needed"):
             module.build_request("a", 1)
 
@@ -126,12 +126,12 @@ def test_body_that_is_not_one_object_is_one_argument(feature_package: Callable[[
     with imported(feature_package("bodies that are not one object")) as api:
         models = sys.modules[f"{api.__name__}.models"]
         build = {
-            name: sys.modules[f"{api.__name__}.api.things.things_{name}"].build_request
+            name: sys.modules[f"{api.__name__}.api.widgets.widgets_{name}"].build_request
             for name in ("array", "string", "map", "null", "union", "inline")
         }
-        thing = models.Thing.from_dict({"at": INSTANT})
-        assert build["array"](body=[thing, {"at": INSTANT}]).body == [{"at": INSTANT}] * 2
-        assert build["map"](body={"a": thing}).body == {"a": {"at": INSTANT}}
+        widget = models.Widget.from_dict({"at": INSTANT})
+        assert build["array"](body=[widget, {"at": INSTANT}]).body == [{"at": INSTANT}] * 2
+        assert build["map"](body={"a": widget}).body == {"a": {"at": INSTANT}}
         assert build["string"](body="x", body_="q").body == "x"
         assert build["string"](body="x", body_="q").query == [("body", "q")]
         assert build["union"](body=models.Dog(kind="dog")).body == {"kind": "dog"}
@@ -144,7 +144,7 @@ def test_body_that_is_not_one_object_is_one_argument(feature_package: Callable[[
 def test_arguments_of_one_name_are_told_apart_by_their_places(feature_package: Callable[[str], Path]) -> None:
     """The first has the name, the others the part of the request behind it."""
     with imported(feature_package("arguments of one name")) as api:
-        build_request = sys.modules[f"{api.__name__}.api.things.things_send"].build_request
+        build_request = sys.modules[f"{api.__name__}.api.widgets.widgets_send"].build_request
         request = build_request("a", p_query=7, p_header=True, p_body=0.5)
     assert (request.path, request.query, dict(request.headers), request.body) == (
         "/x/a",
@@ -155,10 +155,10 @@ def test_arguments_of_one_name_are_told_apart_by_their_places(feature_package: C
 
 
 def test_answers_of_every_kind(feature_package: Callable[[str], Path]) -> None:
-    package = feature_package("answers")
+    package = feature_package("responses")
     with imported(package) as api:
         names = ("none", "text", "many", "maybe", "map", "any")
-        modules = {name: sys.modules[f"{api.__name__}.api.things.a_{name}"] for name in names}
+        modules = {name: sys.modules[f"{api.__name__}.api.widgets.a_{name}"] for name in names}
         with httpx.Client(base_url="http://s", transport=httpx.MockTransport(lambda _: httpx.Response(204))) as client:
             assert modules["none"].sync(client) is None
         assert modules["text"].decode_response("x") == "x"
@@ -179,8 +179,8 @@ def test_answers_of_every_kind(feature_package: Callable[[str], Path]) -> None:
 def test_events_are_decoded_and_the_switch_is_set(feature_package: Callable[[str], Path]) -> None:
     package = feature_package("event streams")
     with imported(package) as api:
-        send = sys.modules[f"{api.__name__}.api.things.things_send"]
-        watch = sys.modules[f"{api.__name__}.api.things.things_watch"]
+        send = sys.modules[f"{api.__name__}.api.widgets.widgets_send"]
+        watch = sys.modules[f"{api.__name__}.api.widgets.widgets_watch"]
         assert send.OPERATION.stream.switch == "stream"
         assert watch.OPERATION.stream.switch is None
         assert watch.decode_event({"kind": "cat", "name": "x"}).name == "x"
@@ -190,7 +190,7 @@ def test_events_are_decoded_and_the_switch_is_set(feature_package: Callable[[str
 
 
 def test_every_file_says_that_it_is_generated(feature_package: Callable[[str], Path]) -> None:
-    package = feature_package("answers")
+    package = feature_package("responses")
     for name, text in sources(package).items():
         assert text.startswith("# @generated by `python -m codegen generate`."), name
 
@@ -198,7 +198,7 @@ def test_every_file_says_that_it_is_generated(feature_package: Callable[[str], P
 def test_an_attribute_is_called_as_on_the_wire_wherever_python_allows(feature_package: Callable[[str], Path]) -> None:
     package = feature_package("awkward names")
     with imported(package) as api:
-        names = {wire: name for wire, (name, _, _) in api.models.Thing._wire.items()}
+        names = {wire: name for wire, (name, _, _) in api.models.Widget._wire.items()}
     same = ("data", "value", "type", "cls", "define", "super", "len", "key", "raw", "print", "reason", "property")
     assert [wire for wire in same if names[wire] != wire] == []
     clean = {
@@ -213,7 +213,7 @@ def test_an_attribute_is_called_as_on_the_wire_wherever_python_allows(feature_pa
     assert len(set(names.values())) == len(names)
 
 
-@pytest.mark.parametrize("name", ["unions that hold each other", "answers", "nested union"])
+@pytest.mark.parametrize("name", ["unions that hold each other", "responses", "nested union"])
 def test_module_of_a_package_imports_first(name: str, feature_package: Callable[[str], Path]) -> None:
     """Each module can be the first that is imported, whichever need each other."""
     package = feature_package(name)
@@ -229,24 +229,28 @@ def test_deprecated_reaches_every_docstring(tmp_path: Path) -> None:
     """What is deprecated is documented as such: operations, arguments, models, fields, unions, enums, TypedDicts."""
     old: Schema = {"deprecated": True, "description": "Old."}
     schemas = {
-        "Thing": obj("", kind={"const": "thing"}, part=ref("Part"), field=STRING | old) | old,
+        "Widget": obj("", kind={"const": "widget"}, part=ref("Part"), field=STRING | old) | old,
         "Part": obj("", a=STRING | {"deprecated": True}) | {"deprecated": True},
-        "Some": tagged("kind", thing="Thing") | old,
+        "Some": tagged("kind", widget="Widget") | old,
         "Color": {"type": "string", "enum": ["red"]} | old,
     }
     query = {"name": "q", "in": "query", "schema": ref("Color")} | old
     send = operation(
-        "things.send",
+        "widgets.send",
         parameters=[query],
-        requestBody=takes(ref("Thing")),
-        responses=answers(ref("Some")),
+        requestBody=takes(ref("Widget")),
+        responses=responds(ref("Some")),
         deprecated=True,
     )
     package, _ = make(document(schemas, {"/x": {"post": send}}), tmp_path)
     texts = sources(package)
     told = {
-        "api/things/things_send.py": ['"""Deprecated. things.send', "q: Deprecated. Old.", "field: Deprecated. Old."],
-        "models/thing.py": ['"""Deprecated. Old."""\n\n    kind', '"""Deprecated. Old."""\n\n    _decoders'],
+        "api/widgets/widgets_send.py": [
+            '"""Deprecated. widgets.send',
+            "q: Deprecated. Old.",
+            "field: Deprecated. Old.",
+        ],
+        "models/widget.py": ['"""Deprecated. Old."""\n\n    kind', '"""Deprecated. Old."""\n\n    _decoders'],
         "models/part.py": ['class Part(Model):\n    """Deprecated."""', '= ABSENT\n    """Deprecated."""\n'],
         "unions/some.py": ['"""Deprecated. Old."""'],
         "enums.py": ['"""Deprecated. Old."""'],

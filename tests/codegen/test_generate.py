@@ -17,7 +17,7 @@ from codegen import parser
 from codegen.__main__ import main
 from codegen.errors import GeneratorFailure, SpecError, SpecErrors
 from codegen.pipeline import OUT, SPEC, drift, generate, read
-from tests.codegen.building import STRING, answers, contents, document, make, obj, operation, ref
+from tests.codegen.building import STRING, contents, document, make, obj, operation, ref, responds
 from tests.codegen.refused import FALLBACK_ERRORS, body
 
 HERE = Path(__file__).parent
@@ -134,7 +134,7 @@ def test_failure_of_the_parser_has_the_place_of_an_operation(monkeypatch: pytest
         return real(**arguments)
 
     monkeypatch.setattr(EndpointCollection, "from_data", fails)
-    paths = {"/x": {"get": operation()}, "/y": {"get": operation("things.other")}}
+    paths = {"/x": {"get": operation()}, "/y": {"get": operation("widgets.other")}}
     with pytest.raises(SpecErrors, match="makes openapi-python-client fail: ZeroDivisionError: 'dubious'") as caught:
         read(document(paths=paths))
     assert [fault.place for fault in caught.value.faults] == ["#/paths/~1y/get"]
@@ -159,10 +159,10 @@ def test_failure_of_the_parser_has_the_places_of_components(monkeypatch: pytest.
 
 def test_without_the_parser_there_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Operations and components come from openapi-python-client: without one of them generation fails."""
-    data = document({"A": obj("", a=STRING)}, {"/x": {"get": operation(responses=answers(ref("A")))}})
+    data = document({"A": obj("", a=STRING)}, {"/x": {"get": operation(responses=responds(ref("A")))}})
     with monkeypatch.context() as patch:
         patch.setattr(EndpointCollection, "from_data", lambda **arguments: ({}, arguments["schemas"], Parameters()))
-        with pytest.raises(GeneratorFailure, match=r"has dropped things\.get"):
+        with pytest.raises(GeneratorFailure, match=r"has dropped widgets\.get"):
             make(data, tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(parser, "build_schemas", lambda **_: Schemas())
@@ -181,17 +181,17 @@ def test_a_name_of_the_parser_is_the_name_in_the_package(tmp_path: Path, monkeyp
         return found
 
     monkeypatch.setattr(model_property, "_process_properties", renames)
-    package, _ = make(body(ref("A"), responses=answers(ref("A"))), tmp_path)
+    package, _ = make(body(ref("A"), responses=responds(ref("A"))), tmp_path)
     assert "    altered: str" in (package / "models" / "a.py").read_text()
-    assert "altered" in (package / "api" / "things" / "a_b.py").read_text()
+    assert "altered" in (package / "api" / "widgets" / "a_b.py").read_text()
 
 
 @pytest.mark.parametrize(
     ("needed", "schemas", "parts"),
     [
         (False, {}, {}),
-        (True, {}, {"responses": answers(ref("A"))}),
-        (True, {}, {"responses": answers(STRING) | {"409": answers(ref("A"))["200"]}}),
+        (True, {}, {"responses": responds(ref("A"))}),
+        (True, {}, {"responses": responds(STRING) | {"409": responds(ref("A"))["200"]}}),
         (True, {"B": obj("", b=ref("A"))}, {}),
     ],
     ids=["body alone", "answer", "error", "component"],
@@ -205,7 +205,7 @@ def test_body_whose_properties_are_arguments_makes_no_model_unless_another_place
     package, _ = make(data, tmp_path)
     assert (package / "models" / "a.py").exists() == needed
     assert (package / "models" / "inner.py").exists()
-    assert "a: InnerLike | Unset = UNSET" in (package / "api" / "things" / "a_b.py").read_text()
+    assert "a: InnerLike | Unset = UNSET" in (package / "api" / "widgets" / "a_b.py").read_text()
 
 
 @pytest.mark.parametrize("how", ["warn", "log", "raise"])

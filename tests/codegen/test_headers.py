@@ -14,10 +14,10 @@ import pytest
 
 from codegen.document import load
 from codegen.pipeline import ROOT, SPEC, write_package
-from tests.codegen.building import STRING, answers, document, imported, make, obj, operation, takes
+from tests.codegen.building import STRING, document, imported, make, obj, operation, responds, takes
 
 TRACE = {"name": "X-Trace", "in": "header", "schema": STRING}
-BODY = {"/send": {"post": operation("things.send", parameters=[TRACE], requestBody=takes(obj("a", a=STRING)))}}
+BODY = {"/send": {"post": operation("widgets.send", parameters=[TRACE], requestBody=takes(obj("a", a=STRING)))}}
 
 SCRIPT = """
 import asyncio, json, sys, threading
@@ -105,7 +105,7 @@ def test_request_header_does_not_displace_body(tmp_path: Path) -> None:
     """A request made by position has the same meaning with header parameters in the document and without."""
     package, _ = make(document(paths=BODY), tmp_path)
     with imported(package) as api:
-        module = sys.modules[f"{api.__name__}.api.things.things_send"]
+        module = sys.modules[f"{api.__name__}.api.widgets.widgets_send"]
         types = sys.modules[f"{api.__name__}.types"]
         made = module.build_request(a="x", x_trace="t")
         assert made == types.Request("POST", "/send", [], {"a": "x"}, {"X-Trace": "t"})
@@ -124,8 +124,8 @@ def test_request_header_does_not_displace_body(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["Accept", "content-type", "AUTHORIZATION"])
 def test_header_parameter_that_openapi_ignores_is_no_argument(name: str, tmp_path: Path) -> None:
     """The media types and the security schemes say these, whatever the document lists."""
-    paths = {"/x": {"get": operation(parameters=[TRACE | {"name": name}], responses=answers(STRING))}}
+    paths = {"/x": {"get": operation(parameters=[TRACE | {"name": name}], responses=responds(STRING))}}
     package, _ = make(document(paths=paths), tmp_path)
     with imported(package) as api:
-        module = sys.modules[f"{api.__name__}.api.things.things_get"]
+        module = sys.modules[f"{api.__name__}.api.widgets.widgets_get"]
         assert module.OPERATION.parameters == frozenset()

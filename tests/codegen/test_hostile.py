@@ -20,13 +20,13 @@ from codegen.operations import PAGE_LISTS, PAGE_WORDS
 from codegen.pipeline import read
 from tests.codegen.building import (
     STRING,
-    answers,
     document,
     imported,
     make,
     obj,
     operation,
     ref,
+    responds,
     sources,
     stress_in_full,
     tagged,
@@ -56,7 +56,7 @@ def _schemas(make_one: Callable[[str], Any]) -> Callable[[list[str]], Document]:
 def _operations(make_one: Callable[[str], dict[str, Any]]) -> Callable[[list[str]], Document]:
     return lambda texts: document(
         {"A": obj("id", id=STRING), "B": obj("", flag={"type": "boolean"})},
-        {f"/p{n}": {"post": operation(f"things.do{n}", **make_one(text))} for n, text in enumerate(texts)},
+        {f"/p{n}": {"post": operation(f"widgets.do{n}", **make_one(text))} for n, text in enumerate(texts)},
     )
 
 
@@ -74,7 +74,7 @@ def _page(word: str, text: str) -> dict[str, Any]:
 def _stream(**facts: str) -> dict[str, Any]:
     event = "#/components/schemas/A"
     content = {"text/event-stream": {"schema": {"$ref": event}}}
-    told = {"event": event, "end": "[DONE]", "resume": "things.do0", **facts}
+    told = {"event": event, "end": "[DONE]", "resume": "widgets.do0", **facts}
     return {"responses": {"200": {"description": "", "content": content}}, "x-letta-streaming": told}
 
 
@@ -189,7 +189,7 @@ PLACES: dict[str, Callable[[list[str]], Document]] = {
     "body content type": _operations(lambda t: {"requestBody": {"content": {t: {"schema": ref("A")}}}}),
     "answer content type": _operations(lambda t: {"responses": {"200": {"description": "", "content": {t: {}}}}}),
     "answer description": _operations(lambda t: {"responses": {"200": {"description": t}}}),
-    "answer status": _operations(lambda t: {"responses": answers(STRING) | {t: {"description": "x"}}}),
+    "answer status": _operations(lambda t: {"responses": responds(STRING) | {t: {"description": "x"}}}),
     "repeat": _operations(lambda t: {"x-letta-idempotency": t}),
     **{f"page {word}": _operations(lambda t, word=word: _page(word, t)) for word in sorted(PAGE_WORDS)},  # type: ignore[misc]  # mypy infers no lambda with a default
     "stream end": _operations(lambda t: _stream(end=t)),
@@ -213,7 +213,7 @@ PLACES: dict[str, Callable[[list[str]], Document]] = {
         paths={f"/p{n}": {"get": operation(f"a.b{n}"), "description": t, "summary": t} for n, t in enumerate(texts)}
     ),
     "name of a shared parameter": _shared("parameters", _query()["parameters"][0], lambda at: {"parameters": [at]}),
-    "name of a shared answer": _shared("responses", answers(STRING)["200"], lambda at: {"responses": {"200": at}}),
+    "name of a shared answer": _shared("responses", responds(STRING)["200"], lambda at: {"responses": {"200": at}}),
     "name of a shared body": _shared("requestBodies", takes(obj("", a=STRING)), lambda at: {"requestBody": at}),
     "servers": lambda texts: document() | {"servers": [{"url": t, "description": t} for t in texts]},
     "tags": lambda texts: document() | {"tags": [{"name": t, "description": t} for t in texts]},

@@ -13,7 +13,7 @@ from codegen.__main__ import main
 from codegen.errors import SpecError, SpecErrors
 from codegen.pipeline import read
 from codegen.prune import is_schema, relax
-from tests.codegen.building import STRING, answers, document, imported, make, obj, operation, ref
+from tests.codegen.building import STRING, document, imported, make, obj, operation, ref, responds
 from tests.codegen.refused import FALLBACK_ERRORS
 
 SCHEMA_FREE = {"no operationId", "operationId twice", "operationIds alike", "properties that are a list"}
@@ -46,8 +46,8 @@ def test_the_smallest_piece_goes(tmp_path: Path) -> None:
         {
             "/a": {
                 "get": operation(
-                    "things.a",
-                    responses=answers(ref("U")),
+                    "widgets.a",
+                    responses=responds(ref("U")),
                     parameters=[
                         {"name": "odd", "in": "cookie", "schema": STRING},
                         {"name": "q", "in": "query", "schema": {"not": {}}},
@@ -55,7 +55,7 @@ def test_the_smallest_piece_goes(tmp_path: Path) -> None:
                     ],
                 )
             },
-            "/b": {"post": operation("things.b", requestBody={"content": {"multipart/form-data": {}}})},
+            "/b": {"post": operation("widgets.b", requestBody={"content": {"multipart/form-data": {}}})},
         },
     )
     package, result = make(data, tmp_path, lenient=True)
@@ -67,7 +67,7 @@ def test_the_smallest_piece_goes(tmp_path: Path) -> None:
         ("#/paths/~1b/post", "the operation is left out"),
     ]
     with imported(package) as api:
-        module = sys.modules[f"{api.__name__}.api.things.things_a"]
+        module = sys.modules[f"{api.__name__}.api.widgets.widgets_a"]
         assert list(module.build_request.__kwdefaults__) == ["q", "r"]
         found = module.decode_response({"t": {"id": "1", "odd": [1], "list": [{}]}})
         assert found.t.odd == [1]
@@ -89,7 +89,7 @@ def test_relax_unknown_word_costs_the_word_alone(tmp_path: Path) -> None:
     place = "#/paths/~1agents~1{id}/get/parameters/0/schema/embed"
     assert [(skip.place, skip.what) for skip in result.skips] == [(place, "the word is left out")]
     with imported(package) as api:
-        assert sys.modules[f"{api.__name__}.api.things.agents_get"].build_request("x").path == "/agents/x"
+        assert sys.modules[f"{api.__name__}.api.widgets.agents_get"].build_request("x").path == "/agents/x"
 
 
 def test_relax_path_parameter_of_unknown_schema_keeps_its_operation(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_relax_path_parameter_of_unknown_schema_keeps_its_operation(tmp_path: Pa
     package, result = make(data, tmp_path, lenient=True)
     assert [skip.what for skip in result.skips] == ["read as any JSON"]
     with imported(package) as api:
-        assert sys.modules[f"{api.__name__}.api.things.agents_get"].build_request(7).path == "/agents/7"
+        assert sys.modules[f"{api.__name__}.api.widgets.agents_get"].build_request(7).path == "/agents/7"
 
 
 def test_relax_reader_that_refuses_everything_raises_its_fault() -> None:

@@ -98,6 +98,6 @@ def test_it_is_compared_with_ours_in_the_operations_that_both_have(letta: dict[s
     figure(
         "our document against a Letta's own",
         f"{len(sides[0].operations)} operations, {len(changes)} changes told in {entries} entries and "
-        f"{len(text.splitlines())} lines, {len(skips)} things passed over",
+        f"{len(text.splitlines())} lines, {len(skips)} widgets passed over",
     )
     print(text)

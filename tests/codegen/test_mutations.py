@@ -29,7 +29,7 @@ DOCUMENTS = [
     *(data for data, _ in FALLBACK_ERRORS.values()),
 ]
 JUNK: list[Any] = [
-    None, True, False, 0, -1, 1.5, 10**30, "", "x", "#", "#/info", "#/nowhere", "#/components/schemas/Thing", "object",
+    None, True, False, 0, -1, 1.5, 10**30, "", "x", "#", "#/info", "#/nowhere", "#/components/schemas/Widget", "object",
     "null", [], [[]], [None], [True], [{}], {}, {"a": {}}, {"$ref": 5}, {"$ref": "#/info"}, {"type": "object"},
     {"type": ["string", "null"]}, {"const": None}, {"enum": [None]}, {"allOf": [{}]}, {"anyOf": [{"type": "null"}]},
     {"propertyName": 5}, {"mapping": {"a": []}}, {"content": 5}, {"format": []}, {"required": [5]},

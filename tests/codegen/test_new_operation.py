@@ -18,7 +18,7 @@ import pytest
 
 from codegen.document import load
 from codegen.pipeline import ROOT, SPEC, generate
-from tests.codegen.building import STRING, answers, checked, obj, operation, ref, takes
+from tests.codegen.building import STRING, checked, obj, operation, ref, responds, takes
 
 BOXES: Final = [{"id": f"box-{n}", "label": f"number {n}"} for n in range(1, 6)]
 
@@ -139,15 +139,15 @@ def with_boxes() -> dict[str, Any]:
             "boxes.list",
             tags=["boxes"],
             parameters=[{"name": name, "in": "query", "schema": each} for name, each in queries.items()],
-            responses=answers({"type": "array", "items": ref("Box")}),
+            responses=responds({"type": "array", "items": ref("Box")}),
         )
         | {"x-letta-pagination": page, "x-letta-idempotency": "always"},
         "post": operation("boxes.create", tags=["boxes"], requestBody=takes(obj("label", label=STRING)))
-        | {"responses": answers(ref("Box"))},
+        | {"responses": responds(ref("Box"))},
         "put": operation("boxes.replace", tags=["boxes"], requestBody=takes({"type": "array", "items": ref("Box")}))
-        | {"responses": answers({"type": "array", "items": ref("Box")})},
+        | {"responses": responds({"type": "array", "items": ref("Box")})},
     }
-    get = operation("boxes.retrieve", tags=["boxes"], parameters=[id_], responses=answers(ref("Box")))
+    get = operation("boxes.retrieve", tags=["boxes"], parameters=[id_], responses=responds(ref("Box")))
     data["paths"]["/v1/boxes/{box_id}"] = {"get": get | {"x-letta-idempotency": "always"}}
     event = ref("StreamEvent")
     behind = takes(obj(run_id=STRING, starting_after={"type": "integer"})) | {"required": False}
@@ -160,7 +160,7 @@ def with_boxes() -> dict[str, Any]:
         }
     }
     live = takes(obj(live={"type": "boolean"})) | {"required": False}
-    watch = operation("boxes.watch", tags=["boxes"], parameters=[id_], requestBody=live, responses=answers(ref("Box")))
+    watch = operation("boxes.watch", tags=["boxes"], parameters=[id_], requestBody=live, responses=responds(ref("Box")))
     watch["x-letta-idempotency"] = "always"
     watch["responses"]["200"]["content"]["text/event-stream"] = {"schema": event}
     facts = {"event": event["$ref"], "switch": "live", "default": False, "end": "[DONE]"}

@@ -16,7 +16,6 @@ from tests.codegen.building import (
     NULL,
     STRING,
     Schema,
-    answers,
     checked,
     document,
     imported,
@@ -24,6 +23,7 @@ from tests.codegen.building import (
     obj,
     operation,
     ref,
+    responds,
     stress_in_full,
     tagged,
     takes,
@@ -81,11 +81,11 @@ WRAPPED: dict[str, Callable[[Schema], Schema]] = {
 PLACES = ("path", "query", "header", "cookie", "body")
 
 
-def _one(where: str, schema: Schema, *, required: bool, id_: str = "things.one") -> dict[str, Any]:
+def _one(where: str, schema: Schema, *, required: bool, id_: str = "widgets.one") -> dict[str, Any]:
     path = "/one/{p}" if where == "path" else "/one"
     if where == "body":
         body = takes(obj("p" if required else "", p=schema))
-        return {path: {"post": operation(id_, requestBody=body, responses=answers(schema))}}
+        return {path: {"post": operation(id_, requestBody=body, responses=responds(schema))}}
     parameter = {"name": "p", "in": where, "required": required or where == "path", "schema": schema}
     return {path: {"post": operation(id_, parameters=[parameter])}}
 
@@ -98,7 +98,7 @@ def combinations() -> dict[str, dict[str, Any]]:
             for kind, schema in SCALARS.items():
                 for required in (True, False):
                     n = len(taken)
-                    paths = _one(where, wrap(schema), required=required, id_=f"things.n{n}")
+                    paths = _one(where, wrap(schema), required=required, id_=f"widgets.n{n}")
                     try:
                         read(document(COMPONENTS, paths))
                     except SpecError:
@@ -122,7 +122,7 @@ def test_accepted_parameter_resolves_every_annotation(every: tuple[Path, dict[st
     with imported(package) as api:
         found = 0
         for name, module in list(sys.modules.items()):
-            if name.startswith(f"{api.__name__}.api.things."):
+            if name.startswith(f"{api.__name__}.api.widgets."):
                 get_type_hints(module.build_request)
                 found += 1
         assert found == len(taken) > 400
@@ -164,7 +164,7 @@ def test_parameter_value_is_sent_where_it_belongs(
     """What an argument's type promises is sent."""
     package, _ = make(document(COMPONENTS, _one(where, schema, required=True)), tmp_path)
     with imported(package) as api:
-        build_request = sys.modules[f"{api.__name__}.api.things.things_one"].build_request
+        build_request = sys.modules[f"{api.__name__}.api.widgets.widgets_one"].build_request
         request = build_request(value) if where == "path" else build_request(p=value)
         found = {"path": request.path, "query": request.query, "header": dict(request.headers), "body": request.body}
         assert found[where] == sent

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.codegen.building import STRING, answers, document, imported, make, operation
+from tests.codegen.building import STRING, document, imported, make, operation, responds
 
 
 class Color(str, enum.Enum):  # noqa: UP042  # a StrEnum is its value to `str` too
@@ -33,10 +33,10 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
         {"name": "q", "in": "query", "schema": {}},
         {"name": "X-Q", "in": "header", "schema": {}},
     ]
-    get = operation("things.get", parameters=parameters, responses=answers({}))
+    get = operation("widgets.get", parameters=parameters, responses=responds({}))
     package, _ = make(document(paths={"/x/{id}": {"get": get}}), tmp_path_factory.mktemp("requests"))
     with imported(package) as module:
-        yield sys.modules[f"{module.__name__}.api.things.things_get"]
+        yield sys.modules[f"{module.__name__}.api.widgets.widgets_get"]
 
 
 @pytest.mark.parametrize(

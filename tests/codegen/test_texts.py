@@ -16,7 +16,6 @@ from tests.codegen.building import (
     NULL,
     STRING,
     Schema,
-    answers,
     checked,
     document,
     imported,
@@ -24,6 +23,7 @@ from tests.codegen.building import (
     obj,
     operation,
     ref,
+    responds,
     stress_in_full,
     tagged,
 )
@@ -63,10 +63,10 @@ ODD: dict[str, Feature] = {
         document(
             {
                 "Leaf": LEAF,
-                "Thing": {"type": "object", "properties": dict.fromkeys(ODD_TEXTS, ref("Leaf")), "required": ['a"b']},
+                "Widget": {"type": "object", "properties": dict.fromkeys(ODD_TEXTS, ref("Leaf")), "required": ['a"b']},
             }
         ),
-        {"Thing": [dict.fromkeys(ODD_TEXTS, A_LEAF)]},
+        {"Widget": [dict.fromkeys(ODD_TEXTS, A_LEAF)]},
     ),
     "tags that are hard to write": Feature(
         document(
@@ -127,7 +127,7 @@ ODD: dict[str, Feature] = {
         document(
             {
                 "Leaf": LEAF,
-                "Thing": obj(
+                "Widget": obj(
                     "a",
                     a=by_key(or_null(ref("Leaf"))),
                     b=some(or_null(some(ref("Leaf")))),
@@ -139,7 +139,7 @@ ODD: dict[str, Feature] = {
             }
         ),
         {
-            "Thing": [
+            "Widget": [
                 {"a": {"k": None, "l": A_LEAF}, "b": [None, [A_LEAF]], "c": {"": [None, INSTANT]}, "d": [{"x": None}]},
                 {"a": {}, "c": None, "d": [{"x": {"kind": "a", "leaf": A_LEAF}}]},
             ],
@@ -224,14 +224,14 @@ def test_what_the_parser_cannot_take_is_tried_once(tmp_path: Path, monkeypatch: 
 
     key = {"type": "object", "properties": {'a"b': STRING}}
     package, _ = make(
-        document({"Thing": key}, {"/t": {"get": operation(responses=answers(some(ref("Thing"))))}}), tmp_path
+        document({"Widget": key}, {"/t": {"get": operation(responses=responds(some(ref("Widget"))))}}), tmp_path
     )
     with imported(package) as api:
         monkeypatch.setattr(sys.modules[f"{api.__name__}.structs"].msgspec, "defstruct", count)
-        read_response = sys.modules[f"{api.__name__}.api.things.things_get"].read_response
-        thing = api.models.Thing
+        read_response = sys.modules[f"{api.__name__}.api.widgets.widgets_get"].read_response
+        widget = api.models.Widget
         for _ in range(3):
-            assert thing.from_json('{"a\\"b": "x"}').a_b == "x"
+            assert widget.from_json('{"a\\"b": "x"}').a_b == "x"
             assert read_response('[{"a\\"b": "x"}]')[0].a_b == "x"
         assert made == 2
 
@@ -245,15 +245,15 @@ def test_a_union_of_events_is_not_called_like_what_decodes(name: str, tmp_path: 
     }
     body = {"content": {"application/json": {"schema": obj("", stream={"type": "boolean"})}}}
     send = operation(
-        "things.send",
+        "widgets.send",
         requestBody=body,
         responses={"200": {"description": "ok", "content": content}},
-        **{"x-letta-streaming": facts | {"resume": "things.send"}},
+        **{"x-letta-streaming": facts | {"resume": "widgets.send"}},
     )
     schemas = {"Leaf": LEAF, "A": obj("kind", kind=const("a")), name: tagged("kind", a="A")}
     package, _ = make(document(schemas, {"/send": {"post": send}}), tmp_path)
     with imported(package) as api:
-        module = sys.modules[f"{api.__name__}.api.things.things_send"]
+        module = sys.modules[f"{api.__name__}.api.widgets.widgets_send"]
         for answer in ("[]", f"[{json.dumps(A_LEAF)}, 5]", "5"):
             given = json.loads(answer)
             decoding = sys.modules[f"{api.__name__}.model"]
@@ -267,7 +267,7 @@ def test_these_too_pass_the_strict_type_checkers(tool: str, tmp_path: Path) -> N
     if not FULL:
         pytest.skip("takes long: with LETTA_STRESS=full only")
     unions = {"A": obj("kind", kind=const("a")), "One": tagged("kind", a="A")}
-    answer = {"/one": {"get": operation(responses=answers(ref("One")))}}
+    answer = {"/one": {"get": operation(responses=responds(ref("One")))}}
     instants = obj("", **{f"AT{n}": or_null(DATED) for n in range(60)}, LONG=by_key(or_null(some(or_null(DATED)))))
     for data in (*(feature.data for feature in ODD.values()), document({**unions, "Instants": instants}, answer)):
         make(data, tmp_path)
