@@ -159,8 +159,8 @@ def defined(tree: ast.AST) -> Iterator[tuple[str, int]]:
                 yield node.arg, node.lineno
             case ast.Name(ctx=ast.Store()) | ast.Attribute(ctx=ast.Store()):
                 yield (node.id if isinstance(node, ast.Name) else node.attr), node.lineno
-            case ast.alias(name=name):
-                yield (node.asname or name.rpartition(".")[2]), node.lineno
+            case ast.alias(name=imported):
+                yield (node.asname or imported.rpartition(".")[2]), node.lineno
 
 
 def faults() -> Iterator[str]:
@@ -170,13 +170,13 @@ def faults() -> Iterator[str]:
         if any(name == old or name.startswith(f"{old}/") for name in files):
             yield f"{old}: is called {new} now"
     for name in tracked("*.py", ":!generated", ":!tests/codegen/golden"):
-        for found, line in defined(ast.parse((ROOT / name).read_text("utf-8"))):
+        for found, place in defined(ast.parse((ROOT / name).read_text("utf-8"))):
             if found in RENAMED:
-                yield f"{name}:{line}: {found} is called {RENAMED[found]} now"
+                yield f"{name}:{place}: {found} is called {RENAMED[found]} now"
     keys = re.compile("|".join(rf"{key}(?![\w-])" for key in KEYS))
     for name in tracked("*.py", "*.md", "*.jinja", "*.yaml", "*.toml", ":!tests/names.py"):
-        for number, line in enumerate((ROOT / name).read_text("utf-8").splitlines(), 1):
-            for key in keys.findall(line):
+        for number, text in enumerate((ROOT / name).read_text("utf-8").splitlines(), 1):
+            for key in keys.findall(text):
                 yield f"{name}:{number}: {key} is called {KEYS[key]} now"
 
 
