@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from .errors import APIConnectionError, LettaError
 
-TWICE: Final = "This turn is being gone over already. Leave that loop first."
+ALREADY_ITERATED: Final = "This turn is being gone over already. Leave that loop first."
 
 _can_wait: Final[ContextVar[bool]] = ContextVar("letta_ext_can_wait", default=True)
 
@@ -34,7 +34,7 @@ def finish(closing: Any) -> None:
         _can_wait.reset(before)
 
 
-def failure_of(error: BaseException) -> LettaError:
+def error_to_repeat(error: BaseException) -> LettaError:
     """Return the error that is raised again where this one has ended a generator."""
     if isinstance(error, LettaError):
         return copy.copy(error)  # without its traceback, which would grow

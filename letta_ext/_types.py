@@ -1,20 +1,34 @@
-"""Telling JSON shapes apart, so that a type checker learns it too."""
+"""Type guards for JSON values, and the marker for arguments that are not given."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, Literal, TypeGuard
+
+
+class NotGiven:
+    """The type of `NOT_GIVEN`."""
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __repr__(self) -> str:
+        return "NOT_GIVEN"
+
+
+NOT_GIVEN: Final = NotGiven()
+"""The default of arguments for which None is a valid value."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
-def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
+def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
     """Whether a value is a JSON object, or a mapping in its place."""
     return isinstance(value, Mapping)
 
 
-def is_array(value: object) -> TypeGuard[Sequence[Any]]:
+def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
     """Whether a value is a JSON array, or a sequence in its place; a string is none."""
     return not isinstance(value, (str, bytes, bytearray)) and isinstance(value, Sequence)
 
@@ -24,31 +38,31 @@ def is_id(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
-DEEPEST: Final = 100
+MAX_NESTING: Final = 100
 """Levels of nesting up to which a value can be shown, written and pickled in any place of a program."""
 
 
-def pruned(value: Any) -> Any:
-    """A JSON value without what is nested deeper than `DEEPEST` levels; the value itself where nothing is."""
-    return _cut(value, DEEPEST) if _is_deep(value) else value
+def truncate_nesting(value: Any) -> Any:
+    """A JSON value without what is nested deeper than `MAX_NESTING` levels; the value itself where nothing is."""
+    return _cut(value, MAX_NESTING) if _is_deep(value) else value
 
 
 def _is_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_NESTING):
         if not level:
             return False
         level = [inner for each in level for inner in _inner(each)]
-    return any(is_object(each) or is_array(each) for each in level)
+    return any(is_mapping(each) or is_sequence(each) for each in level)
 
 
 def _inner(value: Any) -> Iterable[Any]:
-    return value.values() if is_object(value) else value if is_array(value) else ()
+    return value.values() if is_mapping(value) else value if is_sequence(value) else ()
 
 
 def _cut(value: Any, levels: int) -> Any:
-    if is_object(value):
+    if is_mapping(value):
         return {key: _cut(item, levels - 1) for key, item in value.items()} if levels else "…"
-    if is_array(value):
+    if is_sequence(value):
         return [_cut(item, levels - 1) for item in value] if levels else "…"
     return value

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 import anyio
 import httpx
 
-from ._http.async_sockets import AsyncLine as AsyncLine
-from ._http.async_sockets import AsyncNetwork as AsyncNetwork
-from ._http.concurrency import async_pass_gate
+from ._http.async_sockets import AsyncNetworkBackend as AsyncNetworkBackend
+from ._http.async_sockets import AsyncNetworkStream as AsyncNetworkStream
+from ._http.concurrency import async_acquire_slot
 from ._http.content_encoding import ContentDecoder
 from ._http.event_loops import check_event_loop
-from ._http.transport_errors import faults_ignored
-from ._iteration import TWICE, finish
+from ._http.transport_errors import suppress_transport_errors
+from ._iteration import ALREADY_ITERATED, finish
 from ._streaming.call_options import check_open
 from ._streaming.chunks import async_chunks
 from ._streaming.cleanup import LINGER, AsyncGuard, async_close
@@ -38,7 +38,7 @@ IS_ASYNC: Final = True
 RELEASED: Final = (GeneratorExit,)
 """What is raised in code that is released before its end. A coroutine cannot await any more then."""
 
-pass_gate = async_pass_gate
+acquire_slot = async_acquire_slot
 
 PATIENCE: Final = 1.0
 """Seconds to wait for another loop that was left."""
@@ -52,7 +52,7 @@ def is_finished(items: Any) -> bool:
     return ended
 
 
-class Leaving:
+class AutoClosing:
     """An iterator that ends its generator when nothing refers to it any more.
 
     Python would hand the generator to its event loop, which may be closed before it ends it: Python 3.13 warns of that.
@@ -65,7 +65,7 @@ class Leaving:
             finish(self._items.aclose())
 
 
-class AsyncAhead(Generic[T]):
+class AsyncBackgroundWork(Generic[T]):
     """Work that another task does meanwhile. Other event loops than asyncio's do it when its result is wanted."""
 
     def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
@@ -83,7 +83,7 @@ class AsyncAhead(Generic[T]):
         self._task.add_done_callback(_retrieve)
 
     @property
-    def goes_on(self) -> bool:
+    def is_running(self) -> bool:
         """Whether the work goes on after `result` was interrupted. A task that is cancelled has cancelled it too."""
         return False
 
@@ -113,12 +113,12 @@ async def sleep(seconds: float) -> None:
     await anyio.sleep(seconds)
 
 
-async def settled(value: Any) -> Any:
+async def maybe_await(value: Any) -> Any:
     """Return the value of what a function returned that may be async."""
     return await value if isawaitable(value) else value
 
 
-class OneAtATime:
+class ExclusiveIteration:
     """Lets one loop at a time go over an object."""
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ class OneAtATime:
             with anyio.move_on_after(PATIENCE):
                 await self._left.wait()
         if self._left is not None:
-            raise LettaError(TWICE)
+            raise LettaError(ALREADY_ITERATED)
         self._left = anyio.Event()
 
     def leave(self) -> None:
@@ -168,7 +168,7 @@ async def run_tools(
         raise faults.exceptions[0] from None  # as in sync code; only what is no `Exception` gets here
 
 
-def loop_library() -> object:
+def event_loop_library() -> object:
     """Return what tells the library of the running event loop.
 
     A connection is used by any event loop of the library under which it was opened, one at a time: httpcore's locks are
@@ -262,7 +262,7 @@ async def close_connection(connection: Connection) -> None:
     await async_close(connection)
 
 
-async def close_lost(connection: Connection) -> None:
+async def close_interrupted(connection: Connection) -> None:
     """Close a connection that was lost while it was read. The stream may go on with another one."""
     await async_close(connection)
 
@@ -281,6 +281,6 @@ async def release(connection: Connection) -> None:
     """
     if connection.response.http_version == HTTP2:
         return
-    with anyio.move_on_after(LINGER), faults_ignored(connection.response.request):
+    with anyio.move_on_after(LINGER), suppress_transport_errors(connection.response.request):
         async for _ in connection.chunks:
             pass

@@ -41,7 +41,7 @@ WhenBusy: TypeAlias = Literal["raise", "wait"] | BusyPolicy
 """What to do about a busy conversation: raise at once, wait as `BusyPolicy` does by default, or wait as told."""
 
 
-def read_when_busy(when_busy: WhenBusy) -> BusyPolicy | None:
+def parse_when_busy(when_busy: WhenBusy) -> BusyPolicy | None:
     """The policy that an argument means; None for raising at once.
 
     Raises:

@@ -6,18 +6,18 @@ import platform
 import re
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any, Final, Literal, TypeAlias, TypedDict, cast
+from typing import Any, Final, Literal, Self, TypeAlias, TypedDict, cast
 
 import httpx
 from attrs import evolve, field, frozen
 
 from ._instrumentation.redaction import merged
-from ._not_given import NOT_GIVEN as NOT_GIVEN
-from ._not_given import NotGiven as NotGiven
 from ._settings_checks import MAX_WAIT
-from ._types import is_array, is_object
+from ._types import NOT_GIVEN as NOT_GIVEN
+from ._types import NotGiven as NotGiven
+from ._types import is_mapping, is_sequence
 from ._version import __version__
-from .busy import WhenBusy, read_when_busy
+from .busy import WhenBusy, parse_when_busy
 from .hooks import NO_HOOKS, Hooks
 from .limits import ResponseLimits, StreamLimits
 from .retry import RetryPolicy
@@ -41,7 +41,7 @@ VERSION_PREFIX: Final = "/v1"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def strip_not_given(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments without those that say that they are not given."""
     return {name: value for name, value in arguments.items() if not isinstance(value, NotGiven)}
 
@@ -93,7 +93,7 @@ class Config:
     response_limits: ResponseLimits
     stream_limits: StreamLimits
     when_busy: WhenBusy
-    given: ClientOptions = field(repr=False)
+    options: ClientOptions = field(repr=False)
 
     def url(self, path: str) -> str:
         """The address of a path, which is relative to the server.
@@ -105,91 +105,113 @@ class Config:
             raise ValueError("path must be relative to the server and begin with one '/'")
         return self.base_url + path
 
+    @classmethod
+    def resolve(cls, environ: Mapping[str, str], options: ClientOptions) -> Self:
+        """Build the settings from constructor arguments and, for arguments not given, the environment.
 
-def resolve_config(environ: Mapping[str, str], options: ClientOptions) -> Config:
-    """Reads the arguments of a client, and the environment for what they leave open.
+        Args:
+            environ: The environment variables.
+            options: The constructor arguments.
 
-    Raises:
-        TypeError: an argument is of the wrong type.
-        ValueError: an argument has an impossible value; the message names it.
-    """
+        Raises:
+            TypeError: If an argument has the wrong type.
+            ValueError: If an argument has an invalid value.
+        """
+        key, headers = _identity(environ, options)
+        default_headers = dict(ensure_mapping("default_headers", options.get("default_headers")))
+        check_headers(default_headers)
+        default_query = dict(ensure_mapping("default_query", options.get("default_query")))
+        check_query("default_query", default_query)
+        when_busy = options.get("when_busy")
+        when_busy = "raise" if when_busy is None else when_busy
+        parse_when_busy(when_busy)
+        retry = _retry_policy(options.get("retry") or RetryPolicy(), options.get("max_retries"))
+        base_url = _base_url(environ, options.get("base_url"), options.get("environment"))
+        timeout = options.get("timeout", NOT_GIVEN)
+        timeouts = DEFAULT_TIMEOUT if isinstance(timeout, NotGiven) else parse_timeout(timeout)
+        hooks = options.get("hooks") or NO_HOOKS
+        ensure_instance("hooks", hooks, Hooks)
+        response_limits = options.get("response_limits") or ResponseLimits()
+        ensure_instance("response_limits", response_limits, ResponseLimits)
+        stream_limits = options.get("stream_limits") or StreamLimits()
+        ensure_instance("stream_limits", stream_limits, StreamLimits)
+        resolved = ClientOptions(
+            api_key=key,
+            project=options.get("project"),
+            project_id=options.get("project_id"),
+            base_url=base_url,
+            timeout=timeouts,
+            retry=retry,
+            hooks=hooks,
+            response_limits=response_limits,
+            stream_limits=stream_limits,
+            when_busy=when_busy,
+            default_headers=default_headers,
+            default_query=default_query,
+        )
+        return cls(
+            base_url,
+            key,
+            merged(headers, default_headers),
+            default_query,
+            timeouts,
+            retry,
+            hooks,
+            response_limits,
+            stream_limits,
+            when_busy,
+            resolved,
+        )
+
+    def with_changes(self, changes: ClientOptions) -> Self:
+        """Return a copy with some settings replaced, without reading the environment.
+
+        None keeps the current value, except for `timeout`, where it disables the timeout. Headers and query parameters
+        are merged with the current ones. `max_retries` replaces that field of the current retry policy.
+
+        Raises:
+            TypeError: If a setting is unknown or has the wrong type.
+            ValueError: If a setting has an invalid value.
+        """
+        if unknown := sorted(changes.keys() - ClientOptions.__annotations__.keys()):
+            raise TypeError(f"with_options() has no argument {unknown[0]!r}")
+        given: dict[str, Any] = {
+            name: value
+            for name, value in changes.items()
+            if not isinstance(value, NotGiven) and (value is not None or name == "timeout")
+        }
+        options: dict[str, Any] = {**self.options, **given}
+        if "environment" in given and "base_url" not in given:
+            del options["base_url"]
+        options["default_headers"] = merged(self.options.get("default_headers") or {}, given.get("default_headers", {}))
+        options["default_query"] = {**self.query, **given.get("default_query", {})}
+        return self.resolve({}, cast(ClientOptions, options))
+
+
+def _identity(environ: Mapping[str, str], options: ClientOptions) -> tuple[str | None, dict[str, str]]:
+    """Return the API key and the headers for it, for the project and for the user agent."""
     api_key, project, project_id = options.get("api_key"), options.get("project"), options.get("project_id")
     headers = {"User-Agent": USER_AGENT}
     key = api_key if api_key is not None else environ.get("LETTA_API_KEY", "").strip() or None
     if key is not None:
         if not key:
-            raise ValueError("api_key must not be empty; leave it out, or give None, for a server that asks for none")
+            raise ValueError("api_key must not be empty. Omit it or pass None if the server requires no key.")
         headers["Authorization"] = f"Bearer {_header_text('api_key', key)}"
     if project is not None:
         headers["X-Project"] = _header_text("project", project)
     if project_id is not None:
         headers["X-Project-Id"] = _header_text("project_id", project_id)
-    default_headers = dict(mapping("default_headers", options.get("default_headers")))
-    check_headers(default_headers)
-    retry = options.get("retry") or RetryPolicy()
+    return key, headers
+
+
+def _retry_policy(retry: RetryPolicy, max_retries: int | None) -> RetryPolicy:
+    """Return the retry policy with `max_retries` applied."""
     ensure_instance("retry", retry, RetryPolicy)
-    max_retries = options.get("max_retries")
-    if max_retries is not None:
-        if not isinstance(max_retries, int) or isinstance(max_retries, bool) or max_retries < 0:
-            raise ValueError(f"max_retries must be a whole number, 0 or more, not {max_retries!r}")
-        retry = evolve(retry, max_retries=max_retries)
-    when_busy = options.get("when_busy")
-    when_busy = "raise" if when_busy is None else when_busy
-    read_when_busy(when_busy)
-    timeout = options.get("timeout", NOT_GIVEN)
-    default_query = dict(mapping("default_query", options.get("default_query")))
-    check_query("default_query", default_query)
-    address = _base_url(environ, options.get("base_url"), options.get("environment"))
-    limits = DEFAULT_TIMEOUT if isinstance(timeout, NotGiven) else read_timeout(timeout)
-    hooks = options.get("hooks") or NO_HOOKS
-    ensure_instance("hooks", hooks, Hooks)
-    response_limits = options.get("response_limits") or ResponseLimits()
-    ensure_instance("response_limits", response_limits, ResponseLimits)
-    stream_limits = options.get("stream_limits") or StreamLimits()
-    ensure_instance("stream_limits", stream_limits, StreamLimits)
-    given = ClientOptions(
-        api_key=key,
-        project=project,
-        project_id=project_id,
-        base_url=address,
-        timeout=limits,
-        retry=retry,
-        hooks=hooks,
-        response_limits=response_limits,
-        stream_limits=stream_limits,
-        when_busy=when_busy,
-        default_headers=default_headers,
-        default_query=default_query,
-    )
-    sent = merged(headers, default_headers)
-    return Config(
-        address, key, sent, default_query, limits, retry, hooks, response_limits, stream_limits, when_busy, given
-    )
-
-
-def change_config(config: Config, changes: ClientOptions) -> Config:
-    """The settings with some of them given anew, the environment not asked again.
-
-    None leaves a setting as it is, except for `timeout`, where it means no limit. Headers and query parameters are
-    put to those that there are; `max_retries` changes the policy that there is.
-
-    Raises:
-        TypeError: there is no such setting, or one is of the wrong type.
-        ValueError: one has an impossible value.
-    """
-    if unknown := sorted(changes.keys() - ClientOptions.__annotations__.keys()):
-        raise TypeError(f"with_options() has no argument {unknown[0]!r}")
-    told: dict[str, Any] = {
-        name: value
-        for name, value in changes.items()
-        if not isinstance(value, NotGiven) and (value is not None or name == "timeout")
-    }
-    options: dict[str, Any] = {**config.given, **told}
-    if "environment" in told and "base_url" not in told:
-        del options["base_url"]
-    options["default_headers"] = merged(config.given.get("default_headers") or {}, told.get("default_headers", {}))
-    options["default_query"] = {**config.query, **told.get("default_query", {})}
-    return resolve_config({}, cast(ClientOptions, options))
+    if max_retries is None:
+        return retry
+    if not isinstance(max_retries, int) or isinstance(max_retries, bool) or max_retries < 0:
+        raise ValueError(f"max_retries must be an integer of 0 or more, got {max_retries!r}")
+    return evolve(retry, max_retries=max_retries)
 
 
 def _base_url(environ: Mapping[str, str], base_url: str | httpx.URL | None, environment: str | None) -> str:
@@ -240,7 +262,7 @@ def _checked_address(name: str, address: str) -> str:
     return found
 
 
-def read_timeout(timeout: TimeLimit) -> httpx.Timeout:
+def parse_timeout(timeout: TimeLimit) -> httpx.Timeout:
     """The limits that a `timeout` argument means.
 
     Raises:
@@ -272,13 +294,13 @@ def ensure_instance(name: str, value: object, kind: type) -> None:
         raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
 
 
-def mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def ensure_mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """What an argument holds that is a mapping or left out.
 
     Raises:
         TypeError: it is neither.
     """
-    if value is not None and not is_object(value):
+    if value is not None and not is_mapping(value):
         raise TypeError(f"{name} must be a mapping, not {type(value).__name__}")
     return value or {}
 
@@ -324,7 +346,7 @@ def check_query(name: str, query: Mapping[str, Any]) -> None:
         if not isinstance(key, str):
             raise TypeError(f"{name} must have strings as keys, not {type(key).__name__}")
         check_text(f"a key of {name}", key)
-        for each in value if is_array(value) else [value]:
+        for each in value if is_sequence(value) else [value]:
             if isinstance(each, str):
                 check_text(f"{name}[{key!r}]", each)
             elif isinstance(each, (int, float)):

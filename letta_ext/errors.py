@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ._types import pruned
+from ._types import truncate_nesting
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that steer a terminal, forge a line or turn the direction of writing, and halves of surrogate pairs."""
@@ -66,7 +66,7 @@ class APIError(LettaError):
         super().__init__(message)
         self.message = str(self)
         self._status_code = status_code
-        self.body = pruned(body)  # a deeper one could not be pickled
+        self.body = truncate_nesting(body)  # a deeper one could not be pickled
         self.headers = dict(headers or {})
         self.request_id = request_id
         self.run_id = run_id

@@ -13,7 +13,7 @@ GROWTH: Final = 1.5
 
 
 @define
-class Polling:
+class PollSchedule:
     """The pauses between questions: short at first, then longer.
 
     Args:
@@ -23,17 +23,17 @@ class Polling:
 
     initial: float = 0.2
     most: float = 5.0
-    _asked: int = field(init=False, default=0)
+    _polls: int = field(init=False, default=0)
 
     @property
-    def pause(self) -> float:
+    def delay(self) -> float:
         """The seconds until the next question."""
-        return backoff(self.initial, GROWTH, self._asked, self.most)
+        return backoff(self.initial, GROWTH, self._polls, self.most)
 
-    def asked(self) -> None:
+    def advance(self) -> None:
         """Note a question that showed nothing new."""
-        self._asked += 1
+        self._polls += 1
 
-    def restart(self) -> None:
+    def reset(self) -> None:
         """Begin with the first pause again."""
-        self._asked = 0
+        self._polls = 0

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from random import random as random_fraction
 from typing import Literal
 
 from attrs import field, frozen
 
 from ._settings_checks import MAX_WAIT, check_count, check_function, check_seconds
 
-Repeat = Literal["always", "unsent"]
+Idempotency = Literal["idempotent", "none"]
 """Whether a request may be sent again whatever became of it, or only where it cannot have reached the server."""
 
 
@@ -49,7 +49,7 @@ class RetryPolicy:
         multiplier: what each delay is longer by than the one before.
         jitter: the part of a delay that is left to chance, from 0 to 1, so that many clients do not return at once.
         deadline: seconds after which no further attempt is begun.
-        chance: a source of numbers from 0 to 1.
+        random: a source of numbers from 0 to 1.
 
     Raises:
         TypeError: a value is of the wrong type.
@@ -62,7 +62,7 @@ class RetryPolicy:
     multiplier: float = 2.0
     jitter: float = 0.25
     deadline: float = 300.0
-    chance: Callable[[], float] = field(default=random.random, repr=False, eq=False)
+    random: Callable[[], float] = field(default=random_fraction, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         check_count("max_retries", self.max_retries, 0)
@@ -72,11 +72,11 @@ class RetryPolicy:
         check_seconds("jitter", self.jitter, "must be from 0 to 1", zero=True)
         if self.jitter > 1:
             raise ValueError(f"jitter must be from 0 to 1, got {self.jitter!r}")
-        check_function("chance", self.chance)
+        check_function("random", self.random)
 
-    def delay(self, attempt: Attempt, repeat: Repeat) -> float | None:
+    def delay(self, attempt: Attempt, idempotency: Idempotency) -> float | None:
         """Seconds to wait before the next attempt, or None where there shall be none."""
-        if attempt.number > self.max_retries or not _may_repeat(attempt, repeat):
+        if attempt.number > self.max_retries or not _may_retry(attempt, idempotency):
             return None
         if attempt.retry_after:  # a server that asks for no wait is not asked again at once
             # Whoever asks for more patience than there is gets none of it: the caller hears of it at once.
@@ -85,7 +85,7 @@ class RetryPolicy:
                 return None
         else:
             full = backoff(self.initial_delay, self.multiplier, attempt.number - 1, self.max_delay)
-            wait = full * (1 - self.jitter * self.chance())
+            wait = full * (1 - self.jitter * self.random())
         return wait if attempt.elapsed + wait <= self.deadline else None
 
 
@@ -100,10 +100,10 @@ def backoff(initial: float, multiplier: float, times: int, most: float) -> float
     return min(delay, most, MAX_WAIT)
 
 
-def _may_repeat(attempt: Attempt, repeat: Repeat) -> bool:
+def _may_retry(attempt: Attempt, idempotency: Idempotency) -> bool:
     if attempt.status is None:
-        return attempt.unsent or repeat == "always"
-    return repeat == "always" and (attempt.status in (408, 429) or attempt.status >= 500)
+        return attempt.unsent or idempotency == "idempotent"
+    return idempotency == "idempotent" and (attempt.status in (408, 429) or attempt.status >= 500)
 
 
 def retry_after(headers: Mapping[str, str], now: Callable[[], datetime]) -> float | None:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import httpx
 
-from ._http.concurrency import pass_gate as pass_gate
+from ._http.concurrency import acquire_slot as acquire_slot
 from ._http.content_encoding import ContentDecoder
-from ._http.sync_sockets import Line as Line
-from ._http.sync_sockets import Network as Network
-from ._http.transport_errors import faults_ignored
-from ._iteration import TWICE
+from ._http.sync_sockets import NetworkBackend as NetworkBackend
+from ._http.sync_sockets import NetworkStream as NetworkStream
+from ._http.transport_errors import suppress_transport_errors
+from ._iteration import ALREADY_ITERATED
 from ._streaming.call_options import check_open
 from ._streaming.cleanup import LINGER, close_outside_transport, close_response, close_streams_of
 from ._streaming.cleanup import close_connection as close_connection
@@ -51,11 +51,11 @@ def is_finished(items: Any) -> bool:
     return getgeneratorstate(items) == GEN_CLOSED
 
 
-class Leaving:
+class AutoClosing:
     """An iterator whose generator ends when nothing refers to it any more, as all sync generators do."""
 
 
-class Ahead(Generic[T]):
+class BackgroundWork(Generic[T]):
     """Work that another thread does meanwhile. It does not keep the program from ending.
 
     `threading.Thread` waits for its beginning under a lock, and raises RuntimeError if a signal handler raises then.
@@ -80,7 +80,7 @@ class Ahead(Generic[T]):
             self._running.release()
 
     @property
-    def goes_on(self) -> bool:
+    def is_running(self) -> bool:
         """Whether the work goes on after `result` was interrupted."""
         return not self._over
 
@@ -102,12 +102,12 @@ def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def settled(value: Any) -> Any:
+def maybe_await(value: Any) -> Any:
     """Return what a function returned."""
     return value
 
 
-class OneAtATime:
+class ExclusiveIteration:
     """Lets one loop at a time go over an object."""
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class OneAtATime:
             LettaError: If another one has begun and was not left.
         """
         if self._entered:
-            raise LettaError(TWICE)
+            raise LettaError(ALREADY_ITERATED)
         self._entered = True
 
     def leave(self) -> None:
@@ -145,7 +145,7 @@ def run_tools(
         record(run_tool(box, call))
 
 
-def loop_library() -> object:
+def event_loop_library() -> object:
     """Return None: there is no event loop."""
     return None
 
@@ -178,7 +178,7 @@ def connected(response: httpx.Response, owner: object) -> Connection:
     return Connection(response, owner)
 
 
-def close_lost(connection: Connection) -> None:
+def close_interrupted(connection: Connection) -> None:
     """Close a connection that was lost while it was read. The stream may go on with another one."""
     close_outside_transport(partial(close_response, connection.response))
 
@@ -201,7 +201,7 @@ def release(connection: Connection) -> None:
     extensions = response.request.extensions
     # httpx reads the timeout when iterating begins: the stream is iterated anew so that LINGER counts.
     extensions["timeout"] = {**extensions.get("timeout", {}), "read": LINGER}
-    with faults_ignored(response.request):
+    with suppress_transport_errors(response.request):
         for _ in cast(httpx.SyncByteStream, response.stream):
             if time.monotonic() - since > LINGER:
                 return

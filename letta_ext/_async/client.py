@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx
 
-from .._http.httpx_client import check_http
-from .._not_given import NOT_GIVEN
+from .._http.httpx_client import check_http_client
+from .._types import NOT_GIVEN
 from ..resources.client import AsyncResources
 from .base_client import AsyncBaseClient
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from .._not_given import NotGiven
+    from .._types import NotGiven
     from ..busy import WhenBusy
     from ..config import ClientOptions, TimeLimit
     from ..hooks import Hooks
@@ -76,12 +76,12 @@ class AsyncLetta(AsyncResources, AsyncBaseClient):
         cookies: bool = False,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        from .._http.default_client import own_http
-        from ..config import resolve_config
+        from .._http.default_client import make_http_client
+        from ..config import Config
         from .connection_pool import AsyncPool
         from .transport import AsyncTransport
 
-        check_http(http_client, httpx.AsyncClient)
+        check_http_client(http_client, httpx.AsyncClient)
         options: ClientOptions = {
             "api_key": api_key,
             "project": project,
@@ -98,9 +98,10 @@ class AsyncLetta(AsyncResources, AsyncBaseClient):
             "default_headers": default_headers,
             "default_query": default_query,
         }
-        config = resolve_config(os.environ, options)
+        config = Config.resolve(os.environ, options)
         self._owns_http = http_client is None
-        self._transport = AsyncTransport(http_client or own_http(httpx.AsyncClient, AsyncPool, cookies=cookies), config)
+        http = http_client or make_http_client(httpx.AsyncClient, AsyncPool, cookies=cookies)
+        self._transport = AsyncTransport(http, config)
 
     @property
     def base_url(self) -> str:
@@ -122,11 +123,10 @@ class AsyncLetta(AsyncResources, AsyncBaseClient):
             TypeError: an argument is unknown, or of the wrong type.
             ValueError: an argument has an impossible value.
         """
-        from ..config import change_config
         from .transport import AsyncTransport
 
-        check_http(http_client, httpx.AsyncClient)
-        config = change_config(self._transport.config, options)
+        check_http_client(http_client, httpx.AsyncClient)
+        config = self._transport.config.with_changes(options)
         changed = type(self).__new__(type(self))
         changed._owns_http = False
         changed._transport = AsyncTransport(http_client or self._transport.http, config)

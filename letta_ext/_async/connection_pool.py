@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import httpcore
 
-from .._http.connection_pool import BasePool, Connection, Lease, Store, leave_gate_of_stream, patience
+from .._http.connection_pool import BasePool, Connection, ConnectionStore, Lease, pool_timeout, release_slot_of_stream
 from .._http.fork_safety import check_process, current_process
-from ..async_primitives import AsyncNetwork, loop_library, pass_gate
+from ..async_primitives import AsyncNetworkBackend, acquire_slot, event_loop_library
 
 
 class AsyncBody:
@@ -24,7 +24,7 @@ class AsyncBody:
         self._content = content
         self.is_complete = False
         self._process = current_process()
-        lease.watch(self)
+        lease.bind_to(self)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         check_process(self._process)
@@ -61,7 +61,7 @@ class AsyncPool(BasePool):
         store = self.store
         lease = Lease(store)
         try:
-            await pass_gate(store.gate, lease.place, patience(request))
+            await acquire_slot(store.limiter, lease.slot, pool_timeout(request))
             while True:
                 connection = self._connection(store, request, lease.held)
                 try:
@@ -69,7 +69,7 @@ class AsyncPool(BasePool):
                     break
                 except httpcore.ConnectionNotAvailable:
                     lease.close_connection()
-            leave_gate_of_stream(lease, response)
+            release_slot_of_stream(lease, response)
             body = AsyncBody(lease, response.stream)
             return httpcore.Response(
                 response.status, headers=response.headers, content=body, extensions=response.extensions
@@ -78,10 +78,10 @@ class AsyncPool(BasePool):
             lease.discard()
             raise
 
-    def _connection(self, store: Store, request: httpcore.Request, held: list[Connection]) -> Connection:
+    def _connection(self, store: ConnectionStore, request: httpcore.Request, held: list[Connection]) -> Connection:
         url = request.url
-        key = (url.scheme, url.host, url.port, loop_library())
-        return store.take(key, held) or self.connect(AsyncNetwork(), key, url.origin, held)
+        key = (url.scheme, url.host, url.port, event_loop_library())
+        return store.take(key, held) or self.connect(AsyncNetworkBackend(), key, url.origin, held)
 
     async def aclose(self) -> None:
         """Close all connections, from any task."""

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from .._http import fork_safety
-from .._http.transport_errors import transport_fault
+from .._http.transport_errors import sanitize_transport_error
 from .._instrumentation.dispatch import Watch
 from .._streaming.connection import Connection
 from .._streaming.event_iterator import BaseEventIterator
 from .._streaming.resume import Resume
 from .._streaming.sse import Frame
-from ..async_primitives import RELEASED, close_lost, end_reading, guard, release, sleep
+from ..async_primitives import RELEASED, close_interrupted, end_reading, guard, release, sleep
 from ..errors import LettaError
 from .raw_body import as_they_come
 
@@ -73,7 +73,7 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
                 connection.reading = False
                 return frames
         except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
-            fault: Exception | None = transport_fault(error, connection.response.request)
+            fault: Exception | None = sanitize_transport_error(error, connection.response.request)
         else:
             fault = None
         if self._state.may_end:
@@ -118,7 +118,7 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
             self._watch.end()
         elif self._note(fault) and not isinstance(fault, RELEASED):
             if self._failure is None:
-                await close_lost(self._connection)
+                await close_interrupted(self._connection)
             else:
                 await self.guarding.aclose()
                 self._watch.end(fault)

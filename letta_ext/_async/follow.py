@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from letta_api import api
 from letta_api.operations import CONVERSATIONS_RETRIEVE
 
-from .._http.internal_calls import context_of
+from .._http.internal_calls import context_message_ids
 from ..async_primitives import IS_ASYNC
 from ..async_primitives import sleep as sleep_for
 from ..follow.backoff import Pace
@@ -114,7 +114,8 @@ class AsyncFollow(BaseFollow):
         if isinstance(asked, Listing):
             return await transport.call(LIST, ids, {**self._arguments, **asked.arguments})
         try:
-            return context_of(await transport.ask(CONVERSATIONS_RETRIEVE, {}, conversation_id=self._conversation_id))
+            conversation = await transport.ask(CONVERSATIONS_RETRIEVE, {}, conversation_id=self._conversation_id)
+            return context_message_ids(conversation)
         except NOT_TOLD as refusal:
             self._check_refusal(refusal)
             return None

@@ -11,13 +11,13 @@ import httpx
 
 from .._http import fork_safety
 from .._http.fork_safety import check_process, current_process
-from ..async_primitives import AsyncLine
+from ..async_primitives import AsyncNetworkStream
 
 
 def guard(response: httpx.Response) -> httpx.Response:
     """Return a response whose body only this process reads, if it comes through a socket."""
     network = response.extensions.get("network_stream")
-    if response.is_closed or network is None or isinstance(network, AsyncLine):
+    if response.is_closed or network is None or isinstance(network, AsyncNetworkStream):
         return response
     stream = response.stream
     if isinstance(stream, httpx.AsyncByteStream):

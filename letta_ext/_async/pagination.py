@@ -7,7 +7,7 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from .._pagination.iterator import Fetching, Walk
 from .._pagination.pages import BasePage
-from ..async_primitives import AsyncAhead
+from ..async_primitives import AsyncBackgroundWork
 
 T = TypeVar("T")
 
@@ -79,7 +79,7 @@ class AsyncPageIterator(AsyncIterator["AsyncPage[T]"], Generic[T]):
         self._first = first
         self._last: AsyncPage[T] | None = None
         self._next: AsyncPage[T] | None = None
-        self._ahead: AsyncAhead[AsyncPage[T]] | None = None
+        self._ahead: AsyncBackgroundWork[AsyncPage[T]] | None = None
         self._over = False
 
     def __aiter__(self) -> Self:
@@ -91,7 +91,7 @@ class AsyncPageIterator(AsyncIterator["AsyncPage[T]"], Generic[T]):
             page = await self._fetch()
             self._next, self._ahead = page, None
         if self._ahead is None and page.is_prefetched:
-            self._ahead = AsyncAhead(page.get_next_page)
+            self._ahead = AsyncBackgroundWork(page.get_next_page)
         self._next, self._last = None, page
         return page
 
@@ -105,7 +105,7 @@ class AsyncPageIterator(AsyncIterator["AsyncPage[T]"], Generic[T]):
         try:
             page = await (last.get_next_page() if ahead is None else ahead.result())
         except BaseException:
-            if ahead is not None and not ahead.goes_on:
+            if ahead is not None and not ahead.is_running:
                 self._ahead = None
             raise
         if not page.items:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 
 import httpx
 
-from .._http.requests import Answering, Call, Streaming, decode
+from .._http.requests import Call, JsonEndpoint, StreamEndpoint, decode
 from .._pagination.pages import items_of, make_list_iterator
 from .._streaming.call_options import response_limits
 from .pagination import AsyncPage, run
@@ -61,7 +61,7 @@ class AsyncRawMethods:
         self._unread = unread
         self._answer = AsyncStreamingResponse[Any] if unread else AsyncRawResponse[Any]
 
-    async def call(self, endpoint: Answering[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
+    async def call(self, endpoint: JsonEndpoint[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
         """Sends one call."""
 
         def finish(call: Call, response: httpx.Response) -> Any:
@@ -72,7 +72,7 @@ class AsyncRawMethods:
 
         return await self._transport.fetch(endpoint, ids, arguments, finish, unread=self._unread)
 
-    async def page(self, endpoint: Answering[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
+    async def page(self, endpoint: JsonEndpoint[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
         """Sends the first call of a list."""
         walk = make_list_iterator(endpoint, ids, arguments)
         fetching = walk.begin()
@@ -87,7 +87,7 @@ class AsyncRawMethods:
 
         return self._answer(first.http_response, parse, first.limits)
 
-    async def stream(self, endpoint: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
+    async def stream(self, endpoint: StreamEndpoint, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
         """Sends one call that a stream answers."""
         stream = await self._transport.stream(endpoint, ids, arguments)
 

@@ -10,15 +10,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from functools import partial, wraps
 from typing import Generic, ParamSpec, Self, TypeVar, cast
 
-from .._iteration import failure_of
-from ..async_primitives import Leaving, is_finished
+from .._iteration import error_to_repeat
+from ..async_primitives import AutoClosing, is_finished
 from ..errors import LettaError
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class AsyncContinuingIterator(Leaving, AsyncIterator[T], Generic[T]):
+class AsyncContinuingIterator(AutoClosing, AsyncIterator[T], Generic[T]):
     """The items of a generator, and after an exception those of another one.
 
     Args:
@@ -56,7 +56,7 @@ class AsyncContinuingIterator(Leaving, AsyncIterator[T], Generic[T]):
             await self._items.aclose()
 
 
-class AsyncFailingIterator(Leaving, AsyncIterator[T], Generic[T]):
+class AsyncFailingIterator(AutoClosing, AsyncIterator[T], Generic[T]):
     """The items of a generator that cannot go on after an exception: from then on, each call fails."""
 
     def __init__(self, begin: Callable[[], AsyncGenerator[T, None]]) -> None:
@@ -78,7 +78,7 @@ class AsyncFailingIterator(Leaving, AsyncIterator[T], Generic[T]):
                 return item
         except BaseException as error:
             if is_finished(self._items):
-                self._failure = failure_of(error)
+                self._failure = error_to_repeat(error)
             raise
         raise StopAsyncIteration
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from letta_api import api
 from letta_api.operations import RUNS_RETRIEVE
 
-from .._http.requests import resumed_by
-from ..async_primitives import OneAtATime, run_tools, settled, sleep
+from .._http.requests import resume_endpoint
+from ..async_primitives import ExclusiveIteration, maybe_await, run_tools, sleep
 from ..errors import APIConnectionError, APIStatusError, PendingApprovalError, RunError, StreamInterrupted
 from ..tools.runner import AsyncApprove, BaseTurn, Event, Item, of_run
 from ..tools.state_machine import Await, Collect, Decide, Execute, Open, ToolResult, TurnStateMachine
@@ -56,7 +56,7 @@ class AsyncToolTurn(BaseTurn):
         super().__init__(transport.config, conversation_id, arguments, loop, box)
         self._transport = transport
         self._approve = approve
-        self._loops = OneAtATime()
+        self._loops = ExclusiveIteration()
 
     def __aiter__(self) -> AsyncContinuingIterator[Event]:
         """The events of all rounds as they come."""
@@ -113,7 +113,7 @@ class AsyncToolTurn(BaseTurn):
                             yield item
                 case Decide(call):
                     verdict: Any = self._approve and self._approve(call)
-                    loop.decided(read_verdict(call, await settled(verdict)))
+                    loop.decided(read_verdict(call, await maybe_await(verdict)))
                 case Execute(calls):
                     await run_tools(self._box, calls, loop.starting)
                 case Await(run_id, delay):
@@ -147,7 +147,7 @@ class AsyncToolTurn(BaseTurn):
         loop.ended()
 
     async def _open(self, task: Open) -> AsyncStream:
-        endpoint = resumed_by(CREATE) if task.again else CREATE
+        endpoint = resume_endpoint(CREATE) if task.again else CREATE
         return await self._transport.stream(endpoint, (self._conversation_id,), task.arguments)
 
     async def _newest(self, run_id: str) -> list[Message]:

@@ -123,7 +123,7 @@ class SocketStream(ByteStream):
         self._interrupted = True
         wake(self._socket)
 
-    def forget(self) -> None:
+    def close_after_fork(self) -> None:
         """Close the socket in a child process, without any effect on the parent."""
         self._socket.close()
 
@@ -137,7 +137,7 @@ class SocketStream(ByteStream):
         }
 
 
-class AsyncLine(httpcore.AsyncNetworkStream):
+class AsyncNetworkStream(httpcore.AsyncNetworkStream):
     """A stream of bytes, encrypted or not."""
 
     def __init__(self, stream: SocketStream | TLSStream) -> None:
@@ -205,7 +205,7 @@ class AsyncLine(httpcore.AsyncNetworkStream):
             raise httpcore.ConnectTimeout(_reason(fault)) from fault
         except (anyio.EndOfStream, *BROKEN) as fault:
             raise httpcore.ConnectError(_reason(fault)) from fault
-        return AsyncLine(encrypted)
+        return AsyncNetworkStream(encrypted)
 
     def get_extra_info(self, info: str) -> Any:
         """Return a fact about the connection."""
@@ -223,8 +223,8 @@ class AsyncLine(httpcore.AsyncNetworkStream):
         return None
 
 
-class AsyncNetwork(httpcore.AsyncNetworkBackend):
-    """Async version of `Network`."""
+class AsyncNetworkBackend(httpcore.AsyncNetworkBackend):
+    """Async version of `NetworkBackend`."""
 
     def __init__(self) -> None:
         self._stream: SocketStream | None = None
@@ -242,7 +242,7 @@ class AsyncNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Async version of `Network.connect_tcp`."""
+        """Async version of `NetworkBackend.connect_tcp`."""
         if self.is_closed():
             raise httpcore.ConnectError(CLOSED)
         try:
@@ -259,7 +259,7 @@ class AsyncNetwork(httpcore.AsyncNetworkBackend):
         options: Iterable[Any] = socket_options or ()
         for option in options:
             connected.setsockopt(*option)
-        return AsyncLine(self._stream)
+        return AsyncNetworkStream(self._stream)
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -277,11 +277,11 @@ class AsyncNetwork(httpcore.AsyncNetworkBackend):
         if self._stream is not None:
             self._stream.interrupt()
 
-    def forget(self) -> None:
+    def close_after_fork(self) -> None:
         """Close the socket in a child process, without any effect on the parent."""
         self._closed = True
         if self._stream is not None:
-            self._stream.forget()
+            self._stream.close_after_fork()
 
 
 async def _connect(host: str, port: int, local_address: str | None) -> socket.socket:

@@ -14,14 +14,14 @@ from ..errors import APIError, LettaError
 from ..limits import ResponseLimits
 from ..retry import Attempt, retry_after
 from .content_encoding import BodyTooLargeError
-from .delivery_evidence import Evidence
-from .errors_from_response import LOST, status_error, too_large, too_slow, transport_error
-from .requests import Call, read_body
-from .transport_errors import described, transport_fault
+from .delivery_evidence import DeliveryEvidence
+from .errors_from_response import MAY_HAVE_BEEN_PROCESSED, status_error, too_large, too_slow, transport_error
+from .requests import Call, decode_body
+from .transport_errors import describe_request, sanitize_transport_error
 
 
 @define
-class Sending:
+class RetryState:
     """Decides, attempt by attempt, whether a request is sent again. The client does the sending and the waiting.
 
     Attributes:
@@ -30,7 +30,7 @@ class Sending:
     """
 
     call: Call
-    evidence: Evidence | None = None
+    evidence: DeliveryEvidence | None = None
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     attempts: int = field(init=False, default=0)
@@ -39,7 +39,7 @@ class Sending:
     _request: httpx.Request = field(init=False, repr=False)
     _unsent: bool = field(init=False, default=False)
 
-    def begin(self, request: httpx.Request) -> None:
+    def begin_attempt(self, request: httpx.Request) -> None:
         """Says that an attempt begins."""
         self._request = request
         self._began = self.clock()
@@ -48,7 +48,7 @@ class Sending:
         self.attempts += 1
         self.call.watch.sent(request, self.attempts)
 
-    def fault_of(self, error: Exception) -> Exception:
+    def classify_error(self, error: Exception) -> Exception:
         """Return what ended the attempt without an answer, for `failed`.
 
         Raises:
@@ -56,13 +56,13 @@ class Sending:
         """
         self._unsent = self.evidence is not None and self.evidence.unsent(error)
         try:
-            return transport_fault(error, self._request)
+            return sanitize_transport_error(error, self._request)
         except Exception as own:
             if self._in_doubt and not isinstance(own, LettaError):
-                own.add_note(f"{described(self._request)}: {LOST}")
+                own.add_note(f"{describe_request(self._request)}: {MAY_HAVE_BEEN_PROCESSED}")
             raise
 
-    def failed(self, fault: Exception) -> float:
+    def delay_after_error(self, fault: Exception) -> float:
         """Seconds until the next attempt after one that brought no answer.
 
         Raises:
@@ -70,25 +70,25 @@ class Sending:
         """
         delay = self._after(Attempt(self.attempts, self._elapsed, unsent=self._unsent), fault)
         if delay is None:
-            error = transport_error(self._request, fault, lost=self._in_doubt)
+            error = transport_error(self._request, fault, in_doubt=self._in_doubt)
             error.may_have_been_processed = not self._unsent
             raise error from fault
         return delay
 
     @property
     def _in_doubt(self) -> bool:
-        return self.call.repeat == "unsent" and not self._unsent
+        return self.call.idempotency == "none" and not self._unsent
 
-    def answered(self, response: httpx.Response) -> float | None:
+    def delay_after_response(self, response: httpx.Response) -> float | None:
         """Seconds until the next attempt after an answer, or None where there shall be none."""
         asked = None if response.is_success else retry_after(response.headers, self.now)
         attempt = Attempt(self.attempts, self._elapsed, status=response.status_code, retry_after=asked)
         return self._after(attempt, response)
 
-    def unbounded(self, response: httpx.Response, fault: Exception) -> APIError:
+    def body_limit_error(self, response: httpx.Response, fault: Exception) -> APIError:
         """The error for a successful answer whose body has left its bounds; there is no further attempt."""
         self._after(Attempt(self.attempts, self._elapsed, status=response.status_code), response)
-        return out_of_bounds(self.call.limits, response, fault)
+        return body_limit_error(self.call.limits, response, fault)
 
     @property
     def _elapsed(self) -> float:
@@ -96,26 +96,26 @@ class Sending:
 
     def _after(self, attempt: Attempt, became: Became) -> float | None:
         success = attempt.status is not None and 200 <= attempt.status < 300
-        delay = None if success else self.call.retry.delay(attempt, self.call.repeat)
+        delay = None if success else self.call.retry.delay(attempt, self.call.idempotency)
         self.call.watch.attempted(self.call.operation, attempt, self.clock() - self._began, delay, became)
         return delay
 
-    def refusal(self, response: httpx.Response) -> APIError:
+    def response_error(self, response: httpx.Response) -> APIError:
         """The error for an answer that is no success and has been read."""
         headers = {name.lower(): value for name, value in response.headers.items()}
-        status, body = response.status_code, read_body(response)
-        lost = self.call.repeat == "unsent" and status >= 500
-        return status_error(response.request, status, headers, body, lost=lost)
+        status, body = response.status_code, decode_body(response)
+        lost = self.call.idempotency == "none" and status >= 500
+        return status_error(response.request, status, headers, body, in_doubt=lost)
 
 
-def out_of_bounds(limits: ResponseLimits, response: httpx.Response, bound: Exception) -> APIError:
+def body_limit_error(limits: ResponseLimits, response: httpx.Response, bound: Exception) -> APIError:
     """The error for a successful answer whose body is too large or too slow."""
     if isinstance(bound, BodyTooLargeError):
         return too_large(response, limits.max_bytes)
     return too_slow(response, limits.total)
 
 
-def answered_by(fault: httpx.HTTPStatusError, request: httpx.Request) -> httpx.Response:
+def response_of_status_error(fault: httpx.HTTPStatusError, request: httpx.Request) -> httpx.Response:
     """The answer to a request for which a hook or an `auth=` flow has called `raise_for_status`.
 
     httpx has closed it, so its body is lost unless the hook has read it.

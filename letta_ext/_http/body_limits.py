@@ -52,7 +52,7 @@ class BoundedBody:
         if self._clock() > self._deadline:
             raise BodyTooSlowError
 
-    def late(self) -> bool:
+    def is_late(self) -> bool:
         """Return whether the time is over."""
         return self._clock() >= self._deadline
 
@@ -65,9 +65,9 @@ class BoundedBody:
         if self._decoder is not None:
             for piece in self._decoder.flush():
                 self._append(piece)
-        return self.so_far()
+        return self.content()
 
-    def so_far(self) -> bytes:
+    def content(self) -> bytes:
         """Return what came until now, at most `max_bytes`."""
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
@@ -79,13 +79,13 @@ class BoundedBody:
         self._pieces.append(piece)
 
 
-def keep(response: httpx.Response, content: bytes) -> None:
+def set_content(response: httpx.Response, content: bytes) -> None:
     """Make content that was read and decoded here the content of the response."""
     # httpx has no public way to this; its own `read()` does the same.
     response._content = content  # pyright: ignore[reportPrivateUsage]  # see above
 
 
-def content_of(response: httpx.Response) -> bytes:
+def content_or_empty(response: httpx.Response) -> bytes:
     """Return what another has read, such as a hook; nothing where it was closed unread."""
     try:
         return response.content

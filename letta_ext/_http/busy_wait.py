@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import Any, Final, TypeGuard
 
 from .._instrumentation.dispatch import Watch
-from .._types import is_id, is_object
+from .._types import is_id, is_mapping
 from ..busy import BusyPolicy
 from ..errors import ConversationBusyError
 from ..hooks import BusyReport
-from ..polling import Polling
+from ..polling import PollSchedule
 
 ENDED: Final = frozenset({"completed", "failed", "cancelled"})
 
 
-class Waiting:
+class BusyWait:
     """The waits of one send.
 
     Args:
@@ -33,7 +33,7 @@ class Waiting:
         self._watch = watch
         self._began: float | None = None
         self._run_id: str | None = None
-        self._polling: Polling | None = None
+        self._schedule: PollSchedule | None = None
 
     def delay(self, busy: ConversationBusyError) -> float:
         """Return the seconds until the run is asked for again.
@@ -44,26 +44,26 @@ class Waiting:
         policy = self._policy
         if policy is None:
             raise busy
-        if self._polling is None or busy.run_id != self._run_id:  # the next run is asked for as soon as the first was
+        if self._schedule is None or busy.run_id != self._run_id:  # the next run is asked for as soon as the first was
             self._run_id = busy.run_id
-            self._polling = Polling(policy.initial_delay, policy.max_delay)
+            self._schedule = PollSchedule(policy.initial_delay, policy.max_delay)
         now = policy.clock()
         self._began = now if self._began is None else self._began
         waited = now - self._began
-        delay = self._polling.pause
-        self._polling.asked()
+        delay = self._schedule.delay
+        self._schedule.advance()
         if waited + delay > policy.deadline:
             raise busy
         self._watch.waits(BusyReport(self._conversation_id, busy.run_id, waited))
         return delay
 
 
-def can_ask(run_id: str | None) -> TypeGuard[str]:
+def is_run_id(run_id: str | None) -> TypeGuard[str]:
     """Return whether the server can be asked for a run. Error bodies contain any text in place of its id."""
     return run_id is not None and is_id(run_id)
 
 
 def has_ended(run: Any) -> bool:
     """Return whether a run, given as its JSON, has ended. One whose status cannot be read counts as ended."""
-    status = run.get("status") if is_object(run) else None
+    status = run.get("status") if is_mapping(run) else None
     return not isinstance(status, str) or status in ENDED

@@ -31,7 +31,7 @@ def text_of(response: httpx.Response, content: bytes) -> str:
         return content.decode("utf-8", "replace")
 
 
-class Lines:
+class LineDecoder:
     """Splits the text of a body into lines as it comes.
 
     Args:
@@ -43,13 +43,13 @@ class Lines:
         self._pieces: list[str] = []
         self._cr = ""
 
-    def split(self, piece: bytes) -> list[str]:
+    def decode(self, piece: bytes) -> list[str]:
         """Return the lines that this piece completes, without their ends."""
         text = self._cr + self._decode(piece)
         self._cr = "\r" if text.endswith("\r") else ""  # an LF that follows belongs to it
         return self._lines(text.removesuffix("\r"))
 
-    def rest(self) -> list[str]:
+    def flush(self) -> list[str]:
         """Return what is left at the end of the body."""
         lines = self._lines(self._cr + self._decode(b"", final=True))
         return [*lines, "".join(self._pieces)] if self._pieces else lines

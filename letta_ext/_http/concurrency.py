@@ -3,7 +3,7 @@
 httpcore's pool does this itself, and goes over all waiting requests and all connections for each request: its time
 grows with the square of their number (1,300 requests at once took 57 s). Here each step takes constant time.
 
-A gate has no lock: every step is one atomic operation of a deque. So it may be left from any thread, any event loop,
+A limiter has no lock: every step is one atomic operation of a deque. So it may be left from any thread, any event loop,
 and from the garbage collector in the middle of any other step.
 """
 
@@ -32,7 +32,7 @@ class Waiter:
 
     def __init__(self, wake: Callable[[], object]) -> None:
         self._wake = wake
-        self._claim = [True]  # popped once: by the gate that admits, or by the request that stops waiting
+        self._claim = [True]  # popped once: by the limiter that admits, or by the request that stops waiting
 
     def admit(self) -> bool:
         """End the wait. Returns whether the request was still waiting."""
@@ -52,7 +52,7 @@ class Waiter:
             return False
 
 
-class Gate:
+class RequestLimiter:
     """Admits a number of requests at once.
 
     Args:
@@ -64,29 +64,29 @@ class Gate:
         self._free = deque([True] * (limit or 0))
         self._waiting: deque[Waiter] = deque()
 
-    def enter(self, place: list[bool]) -> bool:
-        """Return whether a request is admitted at once. Its place is put into a list."""
-        return not self._limited or (not self._waiting and move(self._free, place))
+    def try_acquire(self, slot: list[bool]) -> bool:
+        """Return whether a request is admitted at once. Its slot is put into a list."""
+        return not self._limited or (not self._waiting and move(self._free, slot))
 
-    def wait(self, wake: Callable[[], object]) -> Waiter:
+    def enqueue(self, wake: Callable[[], object]) -> Waiter:
         """Join the queue."""
         waiter = Waiter(wake)
         self._waiting.append(waiter)
         self._admit()  # a request may have left since `enter`
         return waiter
 
-    def leave(self, place: list[bool]) -> None:
+    def release(self, slot: list[bool]) -> None:
         """Make room for the next request, unless that was done."""
-        if move(place, self._free):
+        if move(slot, self._free):
             self._admit()
 
-    def give_up(self, waiter: Waiter) -> None:
-        """Leave the queue, or the gate if the request was admitted in the meantime."""
+    def cancel(self, waiter: Waiter) -> None:
+        """Leave the queue, or the limiter if the request was admitted in the meantime."""
         if waiter.claim():
             with suppress(ValueError):
                 self._waiting.remove(waiter)
         else:
-            self.leave([True])
+            self.release([True])
 
     def _admit(self) -> None:
         while self._waiting:
@@ -112,53 +112,53 @@ def move(source: deque[T] | list[T], target: deque[T] | list[T]) -> bool:
     return True
 
 
-def pass_gate(gate: Gate, place: list[bool], timeout: float | None) -> None:
+def acquire_slot(limiter: RequestLimiter, slot: list[bool], timeout: float | None) -> None:
     """Wait until a request is admitted.
 
     Args:
-        gate: The gate.
-        place: What the place of the request is put into, for `leave`.
+        limiter: The limiter.
+        slot: What the slot of the request is put into, for `leave`.
         timeout: The most seconds to wait, or None.
 
     Raises:
         httpcore.PoolTimeout: If it is not admitted in time.
     """
-    if gate.enter(place):
+    if limiter.try_acquire(slot):
         return
     turn = threading.Lock()
     turn.acquire()
-    waiter = gate.wait(turn.release)
+    waiter = limiter.enqueue(turn.release)
     try:
         admitted = turn.acquire(timeout=-1 if timeout is None else timeout)
     except BaseException:  # of a signal handler
-        gate.give_up(waiter)
+        limiter.cancel(waiter)
         raise
     if not admitted:
-        gate.give_up(waiter)
+        limiter.cancel(waiter)
         raise httpcore.PoolTimeout(_timed_out(timeout))
-    place.append(True)  # no signal handler runs ahead of it
+    slot.append(True)  # no signal handler runs ahead of it
 
 
-async def async_pass_gate(
-    gate: Gate,
-    place: list[bool],
+async def async_acquire_slot(
+    limiter: RequestLimiter,
+    slot: list[bool],
     timeout: float | None,  # noqa: ASYNC109  # httpcore's own signature
 ) -> None:
-    """Async version of `pass_gate`."""
-    if gate.enter(place):
+    """Async version of `acquire_slot`."""
+    if limiter.try_acquire(slot):
         return
     turn = anyio.Event()
-    waiter = gate.wait(_setter(turn))
+    waiter = limiter.enqueue(_setter(turn))
     try:
         with anyio.fail_after(timeout):
             await turn.wait()
     except TimeoutError:
-        gate.give_up(waiter)
+        limiter.cancel(waiter)
         raise httpcore.PoolTimeout(_timed_out(timeout)) from None
     except BaseException:
-        gate.give_up(waiter)
+        limiter.cancel(waiter)
         raise
-    place.append(True)
+    slot.append(True)
 
 
 def _setter(event: anyio.Event) -> Callable[[], object]:

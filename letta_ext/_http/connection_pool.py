@@ -20,10 +20,10 @@ import httpcore
 import httpx
 from attrs import define
 
-from .async_sockets import AsyncNetwork
-from .concurrency import Gate, move
+from .async_sockets import AsyncNetworkBackend
+from .concurrency import RequestLimiter, move
 from .fork_safety import after_fork
-from .sync_sockets import Network
+from .sync_sockets import NetworkBackend
 
 EVENTS: Final = b"text/event-stream"
 
@@ -41,7 +41,7 @@ class Connection:
     """
 
     http: Any  # an `httpcore.ConnectionInterface`, or the async one
-    network: Network | AsyncNetwork
+    network: NetworkBackend | AsyncNetworkBackend
     key: Hashable
 
     @property
@@ -50,7 +50,7 @@ class Connection:
         return bool(self.http.has_expired())
 
 
-class Store:
+class ConnectionStore:
     """The connections of a client.
 
     Args:
@@ -58,12 +58,12 @@ class Store:
     """
 
     def __init__(self, limits: httpx.Limits) -> None:
-        self.gate = Gate(limits.max_connections)
+        self.limiter = RequestLimiter(limits.max_connections)
         self._closed = False
         self._kept = limits.max_keepalive_connections
         self._idle: dict[Hashable, deque[Connection]] = {}
-        self._open: set[Network | AsyncNetwork] = set()
-        self.watching: set[weakref.ref[Any]] = set()
+        self._open: set[NetworkBackend | AsyncNetworkBackend] = set()
+        self.body_refs: set[weakref.ref[Any]] = set()
         # Closes the sockets of a client that was dropped, and of all clients when the interpreter exits.
         weakref.finalize(self, _close_all, self._open)
 
@@ -81,7 +81,7 @@ class Store:
             held.pop()
         return None
 
-    def opening(self, network: Network | AsyncNetwork) -> None:
+    def register(self, network: NetworkBackend | AsyncNetworkBackend) -> None:
         """Remember that a connection is opened, and close those that have been idle for too long."""
         self._open.add(network)
         if self.is_closed():  # while the request waited for its turn
@@ -112,11 +112,11 @@ class Store:
         for network in list(self._open):
             network.interrupt()
 
-    def forget(self) -> None:
+    def close_after_fork(self) -> None:
         """Close the sockets in a child process: the parent goes on with its own."""
         self._closed = True
         for network in list(self._open):
-            network.forget()
+            network.close_after_fork()
         self._open.clear()
         self._idle.clear()
 
@@ -142,27 +142,27 @@ class Store:
             self.close(oldest)
 
 
-def _close_all(networks: set[Network | AsyncNetwork]) -> None:
+def _close_all(networks: set[NetworkBackend | AsyncNetworkBackend]) -> None:
     for network in list(networks):
         network.close()
 
 
 class Lease:
-    """What one request holds: a place in the gate, and a connection. It is given back once, by whoever is first.
+    """What one request holds: a slot in the limiter, and a connection. It is given back once, by whoever is first.
 
     Attributes:
-        place: The place in the gate, once there is one.
+        slot: The slot in the limiter, once there is one.
         held: The connection, once there is one.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store: Store | None = store
-        self._gate = store.gate
-        self.place: list[bool] = []
+    def __init__(self, store: ConnectionStore) -> None:
+        self._store: ConnectionStore | None = store
+        self._limiter = store.limiter
+        self.slot: list[bool] = []
         self.held: list[Connection] = []
         self._watch: weakref.ref[Any] | None = None
 
-    def watch(self, body: object) -> None:
+    def bind_to(self, body: object) -> None:
         """Close the connection if a body is dropped, maybe inside a reference cycle.
 
         A response is always part of one. So `__del__` would run in the garbage collector for each response, where an
@@ -170,27 +170,27 @@ class Lease:
         """
         if self._store is not None:
             watch = weakref.ref(body, lambda _: self.discard())
-            self._store.watching.add(watch)
+            self._store.body_refs.add(watch)
             self._watch = watch  # added first: the hash of a dead reference is that of the living one, if it was asked
 
-    def leave_gate(self) -> None:
+    def release_slot(self) -> None:
         """Make room for another request. The connection is still used."""
-        self._gate.leave(self.place)
+        self._limiter.release(self.slot)
 
     def release(self) -> None:
         """Give back the connection, for the next request if this one is complete."""
-        self._end(Store.give_back)
+        self._end(ConnectionStore.give_back)
 
     def discard(self) -> None:
         """Close the connection."""
-        self._end(Store.close)
+        self._end(ConnectionStore.close)
 
     def close_connection(self) -> None:
         """Close the connection, to use another one."""
         if self._store is not None and (connection := _pop(self.held)):
             self._store.close(connection)
 
-    def _end(self, finish: Callable[[Store, Connection], None]) -> None:
+    def _end(self, finish: Callable[[ConnectionStore, Connection], None]) -> None:
         store = self._store
         if store is None:
             return
@@ -199,11 +199,11 @@ class Lease:
                 finish(store, connection)
             except BaseException:  # of a signal handler
                 store.close(connection)
-                self.leave_gate()
+                self.release_slot()
                 raise
-        self.leave_gate()
+        self.release_slot()
         if self._watch is not None:
-            store.watching.discard(self._watch)
+            store.body_refs.discard(self._watch)
         self._watch = self._store = None  # a response, which is part of a reference cycle, must not keep a client
 
 
@@ -214,16 +214,16 @@ def _pop(holder: list[Any]) -> Any:
         return None
 
 
-def patience(request: httpcore.Request) -> float | None:
+def pool_timeout(request: httpcore.Request) -> float | None:
     """Return for how many seconds a request may wait for its turn."""
     extensions = cast(Mapping[str, Any], request.extensions)  # pyright: ignore[reportUnknownMemberType]  # httpcore's
     return cast("float | None", extensions.get("timeout", {}).get("pool"))
 
 
-def leave_gate_of_stream(lease: Lease, response: httpcore.Response) -> None:
+def release_slot_of_stream(lease: Lease, response: httpcore.Response) -> None:
     """Do not count an open stream: it stays as long as its run, and must not hold up short requests."""
     if any(name.lower() == b"content-type" and EVENTS in value.lower() for name, value in response.headers):
-        lease.leave_gate()
+        lease.release_slot()
 
 
 class BasePool:
@@ -237,11 +237,15 @@ class BasePool:
     def __init__(self, made: httpcore.ConnectionPool | httpcore.AsyncConnectionPool, limits: httpx.Limits) -> None:
         self._made = made
         self._limits = limits
-        self.store = Store(limits)
+        self.store = ConnectionStore(limits)
         _pools.add(self)
 
     def connect(
-        self, network: Network | AsyncNetwork, key: Hashable, origin: httpcore.Origin, held: list[Connection]
+        self,
+        network: NetworkBackend | AsyncNetworkBackend,
+        key: Hashable,
+        origin: httpcore.Origin,
+        held: list[Connection],
     ) -> Connection:
         """Put a new connection into a list, and return it. Its socket is opened when it is used.
 
@@ -256,13 +260,13 @@ class BasePool:
         changed._network_backend = network
         connection = Connection(changed.create_connection(origin), network, key)
         held.append(connection)
-        self.store.opening(network)
+        self.store.register(network)
         return connection
 
     def reset(self) -> None:
         """Begin anew in a child process."""
-        self.store.forget()
-        self.store = Store(self._limits)
+        self.store.close_after_fork()
+        self.store = ConnectionStore(self._limits)
 
 
 def _begin_anew() -> None:

@@ -32,7 +32,7 @@ class BodyTooLargeError(Exception):
     """A body has more decoded bytes than it may have."""
 
 
-class Layer(Protocol):
+class Decoder(Protocol):
     """One encoding."""
 
     def decode(self, data: bytes) -> Iterator[bytes]:
@@ -137,7 +137,7 @@ class _Zstd:
         return b""
 
 
-def _brotli() -> Layer | None:
+def _brotli() -> Decoder | None:
     try:
         import brotli  # type: ignore[import-untyped, import-not-found, unused-ignore]  # pyright: ignore  # optional
     except ImportError:
@@ -148,7 +148,7 @@ def _brotli() -> Layer | None:
     return _Brotli(brotli.Decompressor(), brotli.error)  # pyright: ignore  # untyped
 
 
-def _zstd() -> Layer | None:
+def _zstd() -> Decoder | None:
     try:
         import zstandard
     except ImportError:
@@ -156,7 +156,7 @@ def _zstd() -> Layer | None:
     return _Zstd(zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj, zstandard.ZstdError)
 
 
-LAYERS: Final[dict[str, Callable[[], Layer | None]]] = {
+DECODERS: Final[dict[str, Callable[[], Decoder | None]]] = {
     "gzip": lambda: _Zlib(zlib.MAX_WBITS | 16),
     "x-gzip": lambda: _Zlib(zlib.MAX_WBITS | 16),
     "deflate": lambda: _Zlib(zlib.MAX_WBITS),
@@ -177,10 +177,10 @@ class ContentDecoder:
     def __init__(self, encodings: Sequence[str], limit: int | None = None) -> None:
         self._applied = len(encodings)
         names = [each.strip().lower() for each in reversed(encodings[-MAX_LAYERS:])]
-        makers = [LAYERS[name] for name in names if name in LAYERS]
-        self._layers = [layer for make in makers if (layer := make()) is not None]
+        makers = [DECODERS[name] for name in names if name in DECODERS]
+        self._decoders = [layer for make in makers if (layer := make()) is not None]
         self._limit = limit
-        self._decoded = [0] * len(self._layers)
+        self._decoded = [0] * len(self._decoders)
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         """Yield what a chunk decodes to, in pieces.
@@ -191,7 +191,7 @@ class ContentDecoder:
         """
         if self._applied > MAX_LAYERS:
             raise httpx.DecodingError(f"{self._applied} content encodings")
-        return self._through(0, data)
+        return self._decode_from(0, data)
 
     def flush(self) -> Iterator[bytes]:
         """Yield what is left at the end of the body.
@@ -200,19 +200,19 @@ class ContentDecoder:
             httpx.DecodingError: If the data is incomplete.
             BodyTooLargeError: If there is more than the limit.
         """
-        for number, layer in enumerate(self._layers):
-            yield from self._through(number + 1, layer.flush())
+        for number, layer in enumerate(self._decoders):
+            yield from self._decode_from(number + 1, layer.flush())
 
-    def _through(self, number: int, data: bytes) -> Iterator[bytes]:
-        if number == len(self._layers):
+    def _decode_from(self, number: int, data: bytes) -> Iterator[bytes]:
+        if number == len(self._decoders):
             if data:
                 yield data
             return
-        for piece in self._layers[number].decode(data):
+        for piece in self._decoders[number].decode(data):
             self._decoded[number] += len(piece)
             if self._limit is not None and self._decoded[number] > self._limit:
                 raise BodyTooLargeError
-            yield from self._through(number + 1, piece)
+            yield from self._decode_from(number + 1, piece)
 
 
 def content_decoder(response: httpx.Response, limit: int | None = None) -> ContentDecoder | None:

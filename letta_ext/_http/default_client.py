@@ -10,12 +10,12 @@ import httpx
 from ..config import DEFAULT_LIMITS, ensure_instance
 from .connection_pool import BasePool
 from .cookies import NoCookies
-from .transport_errors import make_http
+from .transport_errors import build_httpx_client
 
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
 
-def own_http(kind: type[H], pool: type[BasePool], *, cookies: bool) -> H:
+def make_http_client(kind: type[H], pool: type[BasePool], *, cookies: bool) -> H:
     """Return an httpx client with connections from our own pool.
 
     Args:
@@ -28,12 +28,12 @@ def own_http(kind: type[H], pool: type[BasePool], *, cookies: bool) -> H:
         ValueError: If a variable of the environment that httpx reads has a value that it cannot use.
     """
     ensure_instance("cookies", cookies, bool)
-    http = make_http(kind, os.environ, limits=DEFAULT_LIMITS, cookies=None if cookies else NoCookies())
-    use_own_pools(http, pool, DEFAULT_LIMITS)
+    http = build_httpx_client(kind, os.environ, limits=DEFAULT_LIMITS, cookies=None if cookies else NoCookies())
+    replace_pools(http, pool, DEFAULT_LIMITS)
     return http
 
 
-def use_own_pools(http: httpx.Client | httpx.AsyncClient, pool: type[BasePool], limits: httpx.Limits) -> None:
+def replace_pools(http: httpx.Client | httpx.AsyncClient, pool: type[BasePool], limits: httpx.Limits) -> None:
     """Replace the pools of a new httpx client: httpx has no argument for them, nor for what opens their sockets."""
     transports: list[Any] = [http._transport, *http._mounts.values()]  # pyright: ignore[reportPrivateUsage]  # as above
     for transport in transports:

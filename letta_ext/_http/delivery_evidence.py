@@ -1,4 +1,4 @@
-"""Evidence that a request did not reach the server. Nothing here does I/O.
+"""DeliveryEvidence that a request did not reach the server. Nothing here does I/O.
 
 The class of an exception proves nothing: a hook, an `auth=` flow or a transport may raise `httpx.ConnectError` after
 the request was sent. httpx's own transport reports each step of each request to the `trace` extension of that
@@ -26,7 +26,7 @@ UNREPORTED: Final = (httpcore.PoolTimeout, httpcore.ProxyError, httpcore.Unsuppo
 """Failures before a request is written that are not failures of a step: no connection was free, or a proxy refused."""
 
 
-class Evidence:
+class DeliveryEvidence:
     """Collects the steps of the attempts of one request.
 
     Args:
@@ -40,12 +40,12 @@ class Evidence:
     def __init__(self, http: httpx.Client | httpx.AsyncClient, request: httpx.Request) -> None:
         self._http = http
         self._request = request
-        self._theirs = request.extensions.get("trace")
+        self._caller_trace = request.extensions.get("trace")
         self._trace = self._report_async if isinstance(http, httpx.AsyncClient) else self._report
         self._written = 0
         self._tunneling = False
         self._failures: list[BaseException] = []
-        self.auth = None if http.auth is None else _WatchedAuth(http.auth, self)
+        self.auth = None if http.auth is None else _TracedAuth(http.auth, self)
 
     def begin(self, request: httpx.Request) -> None:
         """Begin an attempt, or the request that a redirect asks for: the server did not process the one before."""
@@ -54,7 +54,7 @@ class Evidence:
         self._failures.clear()
         request.extensions["trace"] = self._trace
 
-    def yielded(self, request: httpx.Request) -> None:
+    def trace_auth_request(self, request: httpx.Request) -> None:
         """Watch a request of an `auth=` flow, if it is the watched request or a copy of it."""
         if (request.method, request.url.path) == (self._request.method, self._request.url.path):
             request.extensions.setdefault("trace", self._trace)
@@ -63,7 +63,7 @@ class Evidence:
         """Return whether an attempt that ended with this exception surely sent nothing."""
         failures = list(self._failures)
         self._failures.clear()  # they refer to frames, and these to the request
-        if self._written or not _passes_on_once(self._http, self._request.url):
+        if self._written or not _is_plain_httpx(self._http, self._request.url):
             return False
         causes = list(_causes(fault))
         if any(cause is failure for cause in causes for failure in failures):
@@ -72,13 +72,13 @@ class Evidence:
 
     def _report(self, name: str, info: dict[str, Any]) -> None:
         self._add(name, info)
-        if self._theirs is not None:
-            self._theirs(name, info)
+        if self._caller_trace is not None:
+            self._caller_trace(name, info)
 
     async def _report_async(self, name: str, info: dict[str, Any]) -> None:
         self._add(name, info)
-        if self._theirs is not None:
-            await self._theirs(name, info)
+        if self._caller_trace is not None:
+            await self._caller_trace(name, info)
 
     def _add(self, name: str, info: dict[str, Any]) -> None:
         protocol, _, rest = name.partition(".")
@@ -101,10 +101,10 @@ class Evidence:
                 self._failures.append(fault)
 
 
-class _WatchedAuth(httpx.Auth):
+class _TracedAuth(httpx.Auth):
     """An `auth=` flow whose requests are watched."""
 
-    def __init__(self, auth: httpx.Auth, evidence: Evidence) -> None:
+    def __init__(self, auth: httpx.Auth, evidence: DeliveryEvidence) -> None:
         self._auth = auth
         self._evidence = evidence
 
@@ -113,7 +113,7 @@ class _WatchedAuth(httpx.Auth):
         try:
             following = next(flow)
             while True:
-                self._evidence.yielded(following)
+                self._evidence.trace_auth_request(following)
                 response = yield following
                 try:
                     following = flow.send(response)
@@ -127,7 +127,7 @@ class _WatchedAuth(httpx.Auth):
         try:
             following = await anext(flow)
             while True:
-                self._evidence.yielded(following)
+                self._evidence.trace_auth_request(following)
                 response = yield following
                 try:
                     following = await flow.asend(response)
@@ -137,7 +137,7 @@ class _WatchedAuth(httpx.Auth):
             await flow.aclose()
 
 
-def _passes_on_once(http: httpx.Client | httpx.AsyncClient, url: httpx.URL) -> bool:
+def _is_plain_httpx(http: httpx.Client | httpx.AsyncClient, url: httpx.URL) -> bool:
     """Return whether the client and its transport are httpx's own: others may send requests that they do not report."""
     # They are looked up anew each time: instrumentation may have replaced them, with functions that call them once.
     if type(http).send not in (httpx.Client.send, httpx.AsyncClient.send):

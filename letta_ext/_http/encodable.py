@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from letta_api.model import LazyValue, Model, Unknown
 
-from .._types import is_array, is_object
+from .._types import is_mapping, is_sequence
 from ..config import MAX_URL, check_number, check_text
 
 MAX_DEPTH: Final = 200
@@ -40,13 +40,13 @@ def _check(name: str, value: Any, parents: list[int]) -> None:
         return
     elif isinstance(value, (int, float)):
         check_number(name, value)
-    elif is_object(value) or (is_array(value) and not isinstance(value, memoryview)):
+    elif is_mapping(value) or (is_sequence(value) and not isinstance(value, memoryview)):
         if id(value) in parents:
             raise ValueError(f"{_short(name)} must not refer to itself")
         if len(parents) >= MAX_DEPTH:
             raise ValueError(f"{_short(name)} must not be nested more than {MAX_DEPTH} levels deep")
         parents.append(id(value))
-        if is_object(value):
+        if is_mapping(value):
             for key, item in value.items():
                 if not isinstance(key, str):
                     raise TypeError(f"{_short(name)} must have strings as keys, not {type(key).__name__}")
@@ -67,7 +67,7 @@ def _short(name: str) -> str:
 def body_error(call: str, body: Any, fault: Exception) -> Exception:
     """Return the error for a body that could not be encoded, which names the argument that is to blame."""
     try:
-        if is_object(body):
+        if is_mapping(body):
             for name, value in body.items():
                 check_json(name if isinstance(name, str) else "body", value)
         else:
@@ -95,7 +95,7 @@ def url_error(call: str, path: str, query: Iterable[tuple[str, Any]]) -> ValueEr
     )
 
 
-def too_deep(arguments: Mapping[str, Any]) -> ValueError:
+def nesting_error(arguments: Mapping[str, Any]) -> ValueError:
     """Return the error for arguments that exhausted the stack of the interpreter."""
     for name, value in arguments.items():
         try:

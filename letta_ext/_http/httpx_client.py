@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def check_http(given: object, wanted: type) -> None:
+def check_http_client(given: object, wanted: type) -> None:
     """Refuses an httpx client of the other kind, or what is none.
 
     Raises:

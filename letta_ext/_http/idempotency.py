@@ -16,35 +16,37 @@ from attrs import frozen
 from letta_api.model import Model
 from letta_api.operations import Operation
 
-from .._types import is_array
-from ..retry import Repeat
+from .._types import is_sequence
+from ..retry import Idempotency
 from .requests import OPTIONS
 
-CARRIED: Final = frozenset({"agent_id", "include_pings", *OPTIONS}) - {"extra_body"}
+RESUME_ARGUMENTS: Final = frozenset({"agent_id", "include_pings", *OPTIONS}) - {"extra_body"}
 """What the request that resumes a stream takes over from the one that opened it."""
 
 _OVERRIDING: Final = frozenset({"background", "input", "messages"})
 
 
 @frozen
-class Plan:
+class SendPlan:
     """How a call that may stream is sent.
 
     Attributes:
         arguments: the arguments to send.
-        repeat: whether it may be sent again.
+        idempotency: whether it may be sent again.
         otid: what finds its run, where it is a background send with messages.
         lookup: the arguments that find the run as long as no event has named it; None where there is nothing to
             resume.
     """
 
     arguments: dict[str, Any]
-    repeat: Repeat
+    idempotency: Idempotency
     otid: str | None
     lookup: dict[str, Any] | None
 
 
-def make_plan(operation: Operation, arguments: Mapping[str, Any], make: Callable[[], str] | None = None) -> Plan:
+def make_send_plan(
+    operation: Operation, arguments: Mapping[str, Any], make: Callable[[], str] | None = None
+) -> SendPlan:
     """How a call is sent that answers with a stream, or could.
 
     Raises:
@@ -52,24 +54,24 @@ def make_plan(operation: Operation, arguments: Mapping[str, Any], make: Callable
     """
     if operation.repeat == "always":
         lookup = {name: arguments[name] for name in ("run_id", "otid") if arguments.get(name) is not None}
-        return Plan(dict(arguments), "always", None, lookup)
+        return SendPlan(dict(arguments), "idempotent", None, lookup)
     check_one_input(arguments)
-    if not arguments.get("background") or overriding(operation).intersection(arguments.get("extra_body") or ()):
-        return Plan(dict(arguments), "unsent", None, None)
+    if not arguments.get("background") or send_fields(operation).intersection(arguments.get("extra_body") or ()):
+        return SendPlan(dict(arguments), "none", None, None)
     marked, otid = with_otids(arguments, make or new_otid)
     if otid is None:
-        return Plan(marked, "unsent", None, None)
-    return Plan(marked, "always", otid, {"otid": otid})
+        return SendPlan(marked, "none", None, None)
+    return SendPlan(marked, "idempotent", otid, {"otid": otid})
 
 
-def overriding(operation: Operation) -> frozenset[str]:
+def send_fields(operation: Operation) -> frozenset[str]:
     """Return the fields that make another send of a call where `extra_body` puts them in place of the arguments."""
     return _OVERRIDING if operation.switch is None else _OVERRIDING | {operation.switch}
 
 
-def carried(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def resume_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a call that go along when its stream is resumed."""
-    return {name: value for name, value in arguments.items() if name in CARRIED}
+    return {name: value for name, value in arguments.items() if name in RESUME_ARGUMENTS}
 
 
 def check_one_input(arguments: Mapping[str, Any]) -> None:
@@ -95,7 +97,7 @@ def with_otids(arguments: Mapping[str, Any], make: Callable[[], str] = new_otid)
     rest, messages = dict(arguments), arguments.get("messages")
     if arguments.get("input") is not None:
         messages = [{"role": "user", "content": rest.pop("input")}]
-    if not is_array(messages) or not messages or not all(isinstance(m, (Mapping, Model)) for m in messages):
+    if not is_sequence(messages) or not messages or not all(isinstance(m, (Mapping, Model)) for m in messages):
         return dict(arguments), None
     marked = [_marked(message, make) for message in messages]
     return {**rest, "messages": marked}, str(marked[0]["otid"])

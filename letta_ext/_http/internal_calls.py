@@ -8,12 +8,12 @@ from typing import Any
 from letta_api.operations import Operation
 from letta_api.types import Request, make_path
 
-from .._types import is_array, is_id, is_object
+from .._types import is_id, is_mapping, is_sequence
 from ..config import Config
 from .requests import Call, make_call, separate_options
 
 
-def question(config: Config, operation: Operation, arguments: Mapping[str, Any], **ids: str) -> Call:
+def make_internal_call(config: Config, operation: Operation, arguments: Mapping[str, Any], **ids: str) -> Call:
     """Return the call that asks for one thing by its id.
 
     Args:
@@ -28,10 +28,10 @@ def question(config: Config, operation: Operation, arguments: Mapping[str, Any],
     """
     options = separate_options({name: value for name, value in arguments.items() if name != "extra_body"})[0]
     request = Request(operation.method, make_path(operation.path, **ids))
-    return make_call(config, operation, request, options, repeat="always")
+    return make_call(config, operation, request, options, idempotency="idempotent")
 
 
-def context_of(conversation: Any) -> list[str] | None:
+def context_message_ids(conversation: Any) -> list[str] | None:
     """The ids of the messages in a conversation's context, in order, given its JSON; None if it lists no ids."""
-    ids = conversation.get("in_context_message_ids") if is_object(conversation) else None
-    return list(dict.fromkeys(ids)) if is_array(ids) and all(map(is_id, ids)) else None
+    ids = conversation.get("in_context_message_ids") if is_mapping(conversation) else None
+    return list(dict.fromkeys(ids)) if is_sequence(ids) and all(map(is_id, ids)) else None

@@ -18,18 +18,18 @@ from letta_api.types import QueryPair, Request
 
 from .._instrumentation.dispatch import SILENT, Watch, make_instrumentation
 from .._instrumentation.redaction import merged
-from .._types import is_array, is_object
-from ..busy import WhenBusy, read_when_busy
-from ..config import Config, TimeLimit, check_headers, check_query, ensure_instance, mapping, read_timeout
+from .._types import is_mapping, is_sequence
+from ..busy import WhenBusy, parse_when_busy
+from ..config import Config, TimeLimit, check_headers, check_query, ensure_instance, ensure_mapping, parse_timeout
 from ..errors import APIError, LettaError
 from ..hooks import Hooks
 from ..limits import ResponseLimits, StreamLimits
-from ..retry import Repeat, RetryPolicy
+from ..retry import Idempotency, RetryPolicy
 from . import json_codec
 from .charsets import text_of
 from .cookies import separate_cookies
-from .encodable import body_error, check_json, too_deep, url_error
-from .errors_from_response import invalid_answer
+from .encodable import body_error, check_json, nesting_error, url_error
+from .errors_from_response import invalid_response_error
 from .validation import check_arguments, check_bounds
 
 if TYPE_CHECKING:
@@ -109,26 +109,26 @@ class Endpoint(Protocol):
     def build_request(self) -> Callable[..., Request]: ...
 
 
-class Answering(Endpoint, Protocol[T_co]):
+class JsonEndpoint(Endpoint, Protocol[T_co]):
     """An endpoint that answers JSON."""
 
     @property
     def read_response(self) -> Callable[[str | bytes], T_co]: ...
 
 
-class Streaming(Endpoint, Protocol):
+class StreamEndpoint(Endpoint, Protocol):
     """An endpoint that answers events."""
 
     @property
     def read_event(self) -> Callable[[str | bytes], StreamEvent]: ...
 
 
-def resumed_by(endpoint: Streaming) -> Streaming:
+def resume_endpoint(endpoint: StreamEndpoint) -> StreamEndpoint:
     """Return the endpoint that continues a stream of this one."""
     facts = endpoint.OPERATION.stream
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} does not stream")
-    found: Streaming = attrgetter(OPERATIONS[facts.resume].module)(api)
+    found: StreamEndpoint = attrgetter(OPERATIONS[facts.resume].module)(api)
     return found
 
 
@@ -143,7 +143,7 @@ class Call:
         headers: headers of this call besides the client's.
         timeout: the limits for this call.
         retry: the policy for this call.
-        repeat: whether it may be sent again.
+        idempotency: whether it may be sent again.
         hooks: who is told of attempts.
         limits: the bounds of the response body, where it is read whole.
         stream_limits: the bounds of the stream, where the call answers with one.
@@ -157,7 +157,7 @@ class Call:
     headers: Mapping[str, str] = field(repr=False)
     timeout: httpx.Timeout
     retry: RetryPolicy
-    repeat: Repeat
+    idempotency: Idempotency
     hooks: Hooks
     limits: ResponseLimits
     stream_limits: StreamLimits
@@ -171,7 +171,7 @@ def prepare(
     ids: tuple[Any, ...],
     arguments: Mapping[str, Any],
     accept: str = JSON,
-    repeat: Repeat | None = None,
+    idempotency: Idempotency | None = None,
 ) -> Call:
     """Checks the arguments of a call and makes its request.
 
@@ -192,8 +192,8 @@ def prepare(
         check_bounds(operation.bounds, given)
         request = endpoint.build_request(*ids, **given)
     except RecursionError:
-        raise too_deep(given) from None
-    return make_call(config, operation, request, options, accept, repeat)
+        raise nesting_error(given) from None
+    return make_call(config, operation, request, options, accept, idempotency)
 
 
 def make_call(
@@ -202,7 +202,7 @@ def make_call(
     request: Request,
     options: RequestOptions,
     accept: str = JSON,
-    repeat: Repeat | None = None,
+    idempotency: Idempotency | None = None,
 ) -> Call:
     """A call of a request with the settings of the client, and those of this call before them.
 
@@ -220,12 +220,12 @@ def make_call(
         pairs = [pair for name, value in query.items() for pair in query_pairs(name, value)]
         request = evolve(request, query=[*request.query, *pairs])
     if extra_body := options.get("extra_body"):
-        if request.body is not None and not is_object(request.body):
+        if request.body is not None and not is_mapping(request.body):
             raise TypeError(f"extra_body must be absent: the body of {operation.id} is not an object")
         request = evolve(request, body={**(request.body or {}), **to_json_value(extra_body)})
     if extra_headers := options.get("extra_headers"):
         headers = merged(headers, extra_headers)
-    timeout = read_timeout(options["timeout"]) if "timeout" in options else config.timeout
+    timeout = parse_timeout(options["timeout"]) if "timeout" in options else config.timeout
     stream_limits = options.get("stream_limits", config.stream_limits)
     return Call(
         operation,
@@ -234,7 +234,7 @@ def make_call(
         headers,
         stream_limits.timeout(timeout) if accept == EVENTS else timeout,
         options.get("retry", config.retry),
-        repeat or ("always" if operation.repeat == "always" else "unsent"),
+        idempotency or ("idempotent" if operation.repeat == "always" else "none"),
         options.get("hooks", config.hooks),
         options.get("response_limits", config.response_limits),
         stream_limits,
@@ -244,18 +244,18 @@ def make_call(
 
 def _check_options(options: RequestOptions) -> None:
     """Checks the options of a call; those of the client were checked when it was made."""
-    check_query("extra_query", mapping("extra_query", options.get("extra_query")))
-    if extra_body := mapping("extra_body", options.get("extra_body")):
+    check_query("extra_query", ensure_mapping("extra_query", options.get("extra_query")))
+    if extra_body := ensure_mapping("extra_body", options.get("extra_body")):
         check_json("extra_body", extra_body)
-    check_headers(mapping("extra_headers", options.get("extra_headers")))
+    check_headers(ensure_mapping("extra_headers", options.get("extra_headers")))
     if "when_busy" in options:
-        read_when_busy(options["when_busy"])
+        parse_when_busy(options["when_busy"])
     for name, value in options.items():
         if kind := _KINDS.get(name):
             ensure_instance(name, value, kind)
 
 
-def watched(call: Call) -> Call:
+def instrumented(call: Call) -> Call:
     """The call with a watch, if anybody listens."""
     watch = make_instrumentation(call)
     return call if watch is SILENT else evolve(call, watch=watch)
@@ -263,11 +263,11 @@ def watched(call: Call) -> Call:
 
 def query_pairs(name: str, value: Any) -> list[QueryPair]:
     """A query parameter; a list is a repeated one."""
-    items = value if is_array(value) else [value]
+    items = value if is_sequence(value) else [value]
     return [(name, each) for each in items]
 
 
-def to_httpx(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call) -> httpx.Request:
+def build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call) -> httpx.Request:
     """The request as httpx sends it.
 
     Raises:
@@ -336,7 +336,7 @@ def _constant_headers(
     return httpx.Request(method, base_url, headers=headers).headers
 
 
-def read_body(response: httpx.Response) -> Any:
+def decode_body(response: httpx.Response) -> Any:
     """The decoded JSON of an answer that has been read, or its text where it is none."""
     try:
         return json_codec.loads(response.content)
@@ -344,7 +344,7 @@ def read_body(response: httpx.Response) -> Any:
         return text_of(response, response.content)
 
 
-def decode(endpoint: Answering[T], call: Call, response: httpx.Response) -> T:
+def decode(endpoint: JsonEndpoint[T], call: Call, response: httpx.Response) -> T:
     """The value of a successful answer that has been read.
 
     Raises:
@@ -354,23 +354,23 @@ def decode(endpoint: Answering[T], call: Call, response: httpx.Response) -> T:
         return endpoint.read_response(response.content)
     except (DecodeError, TypeError, ValueError) as fault:
         reason = str(fault) if isinstance(fault, DecodeError) else f"not JSON of the documented shape: {fault}"
-    raise invalid_answer(response, read_body(response), reason)
+    raise invalid_response_error(response, decode_body(response), reason)
 
 
-def brings_events(response: httpx.Response) -> bool:
+def is_event_stream(response: httpx.Response) -> bool:
     """Whether an answer is a stream of events, or does not say what it is. Proxies repeat or empty the header."""
     kinds = {each.partition(";")[0].strip().lower() for each in response.headers.get("content-type", "").split(",")}
     return EVENTS in kinds or kinds == {""}
 
 
-def no_events(response: httpx.Response) -> APIError:
+def not_event_stream_error(response: httpx.Response) -> APIError:
     """The error for a successful answer that is no stream of events, and has been read as far as it is shown."""
-    body = read_body(response)
+    body = decode_body(response)
     reason = f"events were asked for, and {response.headers['content-type']} came: {body!r}"
-    return invalid_answer(response, body, reason)
+    return invalid_response_error(response, body, reason)
 
 
-def redirected(
+def redirect_request(
     http: httpx.Client | httpx.AsyncClient, request: httpx.Request, response: httpx.Response
 ) -> httpx.Request | None:
     """The request that a redirect asks for, where method, body and origin stay as they are; None for anything else.

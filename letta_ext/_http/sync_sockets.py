@@ -1,6 +1,6 @@
 """Sockets of sync clients.
 
-A `Network` opens the socket of one connection and can close it from anywhere, without a lock.
+A `NetworkBackend` opens the socket of one connection and can close it from anywhere, without a lock.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def wake(connected: socket.socket) -> None:
         socket.socket.shutdown(connected, socket.SHUT_RDWR)  # that of an SSLSocket sends a message first
 
 
-class Line(httpcore.NetworkStream):
+class NetworkStream(httpcore.NetworkStream):
     """A stream of bytes that only the process which opened it reads and writes."""
 
-    def __init__(self, stream: httpcore.NetworkStream, network: Network) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, network: NetworkBackend) -> None:
         self._stream = stream
         self._network = network
         self._process = current_process()
@@ -71,14 +71,14 @@ class Line(httpcore.NetworkStream):
             httpcore.ConnectTimeout: If that took longer than `timeout` seconds.
             httpcore.ConnectError: If the server's certificate is not accepted, or the connection is broken.
         """
-        return Line(self._stream.start_tls(ssl_context, server_hostname, timeout), self._network)
+        return NetworkStream(self._stream.start_tls(ssl_context, server_hostname, timeout), self._network)
 
     def get_extra_info(self, info: str) -> Any:
         """Return a fact about the connection."""
         return self._stream.get_extra_info(info)
 
 
-class Network(httpcore.SyncBackend):
+class NetworkBackend(httpcore.SyncBackend):
     """Opens the socket of one connection."""
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class Network(httpcore.SyncBackend):
         """
         if self.is_closed():
             raise httpcore.ConnectError(CLOSED)
-        return Line(super().connect_tcp(host, port, timeout, local_address, socket_options), self)
+        return NetworkStream(super().connect_tcp(host, port, timeout, local_address, socket_options), self)
 
     def opened(self, connected: socket.socket) -> None:
         """Remember the socket of the connection.
@@ -130,6 +130,6 @@ class Network(httpcore.SyncBackend):
         if self._socket is not None:
             wake(self._socket)
 
-    def forget(self) -> None:
+    def close_after_fork(self) -> None:
         """Close the socket in a child process, without any effect on the parent."""
         self.close()

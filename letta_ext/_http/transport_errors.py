@@ -1,8 +1,8 @@
-"""Conversion of what transports, TLS, URL and codec layers raise. Nothing here does I/O.
+"""Conversion of errors of the transport, TLS, URL and codec layers.
 
-Every place that sends a request or reads a body catches `Exception` and passes it to `transport_fault`. It raises the
-caller's own exceptions again and returns all others, without secrets, as the fault of the request. `refusals.py` makes
-the error of it.
+Code that sends a request or reads a body catches `Exception` and calls `sanitize_transport_error`. That function
+reraises errors of the caller's own code and returns all others without secrets. `errors_from_response.py` converts
+those to a `LettaError`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
-def transport_fault(error: Exception, request: httpx.Request) -> Exception:
+def sanitize_transport_error(error: Exception, request: httpx.Request) -> Exception:
     """Return an exception that sending a request or reading its response raised, without the secrets of the request.
 
     An exception whose text, or that of its causes, quotes a secret is replaced by one without causes. Raise the error
@@ -59,7 +59,7 @@ def transport_fault(error: Exception, request: httpx.Request) -> Exception:
     return _substitute(error, without(_text(error), secrets))
 
 
-class faults_ignored:  # noqa: N801  # it is used as a function, as `contextlib.suppress` is
+class suppress_transport_errors:  # noqa: N801  # it is used as a function, as `contextlib.suppress` is
     """Ignore what a transport raises where its outcome no longer matters; the caller's own exceptions pass.
 
     Args:
@@ -75,7 +75,7 @@ class faults_ignored:  # noqa: N801  # it is used as a function, as `contextlib.
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
         if not isinstance(error, Exception):
             return False
-        transport_fault(error, self._request)  # raises the caller's own
+        sanitize_transport_error(error, self._request)  # raises the caller's own
         return True
 
 
@@ -86,7 +86,7 @@ def is_timeout(fault: Exception) -> bool:
     return isinstance(fault, kinds)
 
 
-def cause_of(fault: BaseException) -> str:
+def describe_cause(fault: BaseException) -> str:
     """Return the text of a fault, with the name of its class if the text alone may not explain it."""
     while inner := _members(fault):
         fault = inner[0]
@@ -96,18 +96,18 @@ def cause_of(fault: BaseException) -> str:
     return text if isinstance(fault, (httpx.HTTPError, httpx.InvalidURL)) else f"{name}: {text}"
 
 
-def described(request: httpx.Request) -> str:
+def describe_request(request: httpx.Request) -> str:
     """Return the method, scheme, host, port and path of a request: neither credentials nor query."""
-    return f"{request.method} {address_of(request.url)}"
+    return f"{request.method} {url_without_query(request.url)}"
 
 
-def address_of(url: httpx.URL) -> str:
+def url_without_query(url: httpx.URL) -> str:
     """Return the scheme, host, port and path of a URL."""
     path = url.raw_path.decode("ascii", "replace").partition("?")[0]
     return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}{path}"
 
 
-def make_http(kind: type[H], environ: Mapping[str, str], **settings: Any) -> H:
+def build_httpx_client(kind: type[H], environ: Mapping[str, str], **settings: Any) -> H:
     """Return an httpx client of this class.
 
     Raises:
@@ -128,7 +128,7 @@ def _environment_message(fault: Exception, environ: Mapping[str, str]) -> str:
     secrets: set[str] = set()
     for name in (*PROXIES, *map(str.lower, PROXIES)):
         secrets |= secrets_of_url(environ.get(name, ""))
-    reason = without(cause_of(fault), frozenset(secrets))
+    reason = without(describe_cause(fault), frozenset(secrets))
     if tls:
         expected = "must name readable certificates in PEM format"
     else:

@@ -15,7 +15,7 @@ from typing import Any, Literal, NotRequired, Protocol, Required, Union, get_arg
 from letta_api.model import Model, Unknown
 from letta_api.types import Unset
 
-from .._types import is_array, is_id, is_object
+from .._types import is_id, is_mapping, is_sequence
 from ..config import check_number
 from .encodable import check_json
 
@@ -23,17 +23,17 @@ from .encodable import check_json
 class Check(Protocol):
     """What one annotation asks of a value."""
 
-    def __call__(self, value: Any, where: str) -> None:
+    def __call__(self, value: Any, path: str) -> None:
         """Raises an error that names the place if the value is not what it should be."""
 
-    def names(self) -> list[str]:
+    def expected(self) -> list[str]:
         """What the value may be, for people."""
         ...
 
 
 NAMES = {str: ["a string"], int: ["a whole number"], float: ["a number"], bool: ["True", "False"], NoneType: ["None"]}
 SCALARS = (str, int, float, NoneType)
-SHOWN = 80
+MAX_REPR_CHARS = 80
 MANY_BITS = 1_000
 """Bits of an integer that may have more digits than Python converts; at least 640 digits are allowed."""
 
@@ -51,7 +51,7 @@ def check_bounds(bounds: Mapping[str, tuple[float | None, float | None]], given:
             continue
         if (least is not None and value < least) or (greatest is not None and value > greatest) or value != value:
             allowed = f"{least} or more" if greatest is None else f"from {least} to {greatest}"
-            raise ValueError(f"{name} must be {allowed}, not {_shown(value)}")
+            raise ValueError(f"{name} must be {allowed}, not {_short_repr(value)}")
 
 
 def check_arguments(build_request: Callable[..., Any], ids: Sequence[Any], given: Mapping[str, Any]) -> None:
@@ -83,7 +83,7 @@ def check_id(name: str, value: str) -> None:
         ValueError: it cannot.
     """
     if not is_id(value):
-        raise ValueError(f"{name} must be the id of something{_example(name)}, not {_shown(value)}")
+        raise ValueError(f"{name} must be the id of something{_example(name)}, not {_short_repr(value)}")
 
 
 def _example(name: str) -> str:
@@ -100,149 +100,149 @@ def _checks(build_request: Callable[..., Any]) -> dict[str, Check]:
 @cache
 def _compile(hint: Any) -> Check:
     if hint is Any:
-        return _Anything()
+        return _AnyJson()
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (NotRequired, Required):
         return _compile(arguments[0])
     if origin in (Union, UnionType):
-        return _Choice(tuple(a for a in arguments if a is not Unset))
+        return _Union(tuple(a for a in arguments if a is not Unset))
     if origin is Literal:
-        return _Literals(arguments)
+        return _OneOfLiterals(arguments)
     if is_typeddict(hint):
-        return _Keys(hint)
+        return _TypedDict(hint)
     if origin is not None and issubclass(origin, Mapping):
-        return _Entries(arguments[1])
+        return _Mapping(arguments[1])
     if origin is not None and issubclass(origin, Sequence):
-        return _Items(arguments[0])
-    return _Plain(hint)
+        return _Sequence(arguments[0])
+    return _Scalar(hint)
 
 
-def _shown(value: Any) -> str:
+def _short_repr(value: Any) -> str:
     try:
         text = repr(value)
     except Exception:  # noqa: BLE001  # an integer of too many digits, and classes of the caller's
         text = type(value).__name__
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    return text if len(text) <= MAX_REPR_CHARS else text[: MAX_REPR_CHARS - 1] + "…"
 
 
-def _listed(options: Iterable[str]) -> str:
+def _join_or(options: Iterable[str]) -> str:
     *most, last = dict.fromkeys(options)
     return f"{', '.join(most)} or {last}" if most else last
 
 
-def _wrong(check: Check, value: Any, where: str) -> str:
-    return f"{where} must be {_listed(check.names())}, not {_shown(value)}"
+def _message(check: Check, value: Any, path: str) -> str:
+    return f"{path} must be {_join_or(check.expected())}, not {_short_repr(value)}"
 
 
-class _Anything:
+class _AnyJson:
     """The API takes any JSON here."""
 
-    def __call__(self, value: Any, where: str) -> None:
-        check_json(where, value)
+    def __call__(self, value: Any, path: str) -> None:
+        check_json(path, value)
 
-    def names(self) -> list[str]:
+    def expected(self) -> list[str]:
         return ["anything"]
 
 
-class _Plain:
+class _Scalar:
     """A scalar. A whole number is a number; True is neither."""
 
     def __init__(self, hint: type) -> None:
         self.hint = hint
 
-    def __call__(self, value: Any, where: str) -> None:
+    def __call__(self, value: Any, path: str) -> None:
         accepted: tuple[type, ...] = (int, float) if self.hint is float else (self.hint,)
         if not isinstance(value, accepted) or (isinstance(value, bool) and self.hint is not bool):
-            raise TypeError(_wrong(self, value, where))
+            raise TypeError(_message(self, value, path))
         if isinstance(value, int) and value.bit_length() > MANY_BITS:
-            check_number(where, value)
+            check_number(path, value)
 
-    def names(self) -> list[str]:
+    def expected(self) -> list[str]:
         return NAMES.get(self.hint, [f"a {self.hint.__name__}"])
 
 
-class _Literals:
+class _OneOfLiterals:
     """One of a few values."""
 
     def __init__(self, options: tuple[Any, ...]) -> None:
         self.options = options
 
-    def __call__(self, value: Any, where: str) -> None:
+    def __call__(self, value: Any, path: str) -> None:
         if not any(value == option and type(value) is type(option) for option in self.options):
-            raise ValueError(_wrong(self, value, where))
+            raise ValueError(_message(self, value, path))
 
-    def names(self) -> list[str]:
+    def expected(self) -> list[str]:
         return [repr(option) for option in self.options]
 
 
-class _Items:
+class _Sequence:
     """A list or tuple of things."""
 
     def __init__(self, hint: Any) -> None:
         self.hint = hint
 
-    def __call__(self, value: Any, where: str) -> None:
-        if not is_array(value):
-            raise TypeError(_wrong(self, value, where))
+    def __call__(self, value: Any, path: str) -> None:
+        if not is_sequence(value):
+            raise TypeError(_message(self, value, path))
         check = _compile(self.hint)
         for index, item in enumerate(value):
-            check(item, f"{where}[{index}]")
+            check(item, f"{path}[{index}]")
 
-    def names(self) -> list[str]:
+    def expected(self) -> list[str]:
         return ["a list"]
 
 
-class _Entries:
+class _Mapping:
     """A mapping with free keys."""
 
     def __init__(self, hint: Any) -> None:
         self.hint = hint
 
-    def __call__(self, value: Any, where: str) -> None:
-        if not is_object(value):
-            raise TypeError(_wrong(self, value, where))
+    def __call__(self, value: Any, path: str) -> None:
+        if not is_mapping(value):
+            raise TypeError(_message(self, value, path))
         check = _compile(self.hint)
         for key, item in value.items():
             if not isinstance(key, str):
-                raise TypeError(f"{where} must have strings as keys, not {_shown(key)}")
-            check(item, f"{where}[{key!r}]")
+                raise TypeError(f"{path} must have strings as keys, not {_short_repr(key)}")
+            check(item, f"{path}[{key!r}]")
 
-    def names(self) -> list[str]:
+    def expected(self) -> list[str]:
         return ["a mapping"]
 
 
-class _Keys:
+class _TypedDict:
     """A TypedDict, or a model in its place."""
 
     def __init__(self, hint: Any) -> None:
         self.hint = hint
 
-    def __call__(self, value: Any, where: str) -> None:
+    def __call__(self, value: Any, path: str) -> None:
         if isinstance(value, Unknown):
             return  # it came from the server, and goes back as it came
         if isinstance(value, Model):
             if type(value).__name__ != self.model():
-                raise TypeError(f"{where} must be {self.model()} or a mapping, not {type(value).__name__}")
+                raise TypeError(f"{path} must be {self.model()} or a mapping, not {type(value).__name__}")
             value = value.to_dict()
-        if not is_object(value):
-            raise TypeError(_wrong(self, value, where))
+        if not is_mapping(value):
+            raise TypeError(_message(self, value, path))
         hints = _hints(self.hint)
         for key in sorted(_required(self.hint)):
             if key not in value:
-                raise ValueError(f"{where} needs the key {key!r}: {_shown(value)}")
+                raise ValueError(f"{path} needs the key {key!r}: {_short_repr(value)}")
         for key, item in value.items():
             if key in hints:
-                _compile(hints[key])(item, f"{where}.{key}")
+                _compile(hints[key])(item, f"{path}.{key}")
             elif not isinstance(key, str):
-                raise TypeError(f"{where} must have strings as keys, not {type(key).__name__}")
+                raise TypeError(f"{path} must have strings as keys, not {type(key).__name__}")
             else:
-                check_json(f"{where}[{key!r}]", item)
+                check_json(f"{path}[{key!r}]", item)
 
     def model(self) -> str:
         """The name of the model that has the same fields."""
         return str(self.hint.__name__).removesuffix("Param")
 
-    def tags(self) -> dict[str, Any]:
+    def discriminators(self) -> dict[str, Any]:
         """The fields that can have one literal value only: what tells it from others."""
         literals = {key: get_args(hint) for key, hint in _hints(self.hint).items() if get_origin(hint) is Literal}
         return {key: values[0] for key, values in literals.items() if len(values) == 1}
@@ -251,7 +251,7 @@ class _Keys:
         """How far a mapping is from this: few shared keys, then many missing ones."""
         return -len(_hints(self.hint).keys() & value.keys()), len(_required(self.hint) - value.keys())
 
-    def names(self) -> list[str]:
+    def expected(self) -> list[str]:
         return ["a mapping"]
 
 
@@ -267,56 +267,58 @@ def _required(hint: Any) -> frozenset[str]:
     return frozenset(key for key, annotation in hints.items() if get_origin(annotation) is not NotRequired)
 
 
-class _Choice:
+class _Union:
     """One of several. Of several mappings it is the one that the value's tags and keys speak for."""
 
     def __init__(self, hints: tuple[Any, ...]) -> None:
         checks = [_compile(hint) for hint in hints]
         self.checks: list[Check] = [
-            c for check in checks for c in (check.checks if isinstance(check, _Choice) else [check])
+            c for check in checks for c in (check.checks if isinstance(check, _Union) else [check])
         ]
-        self.keyed = [c for c in self.checks if isinstance(c, _Keys)]
-        self.others = [c for c in self.checks if not isinstance(c, _Keys)]
+        self.keyed = [c for c in self.checks if isinstance(c, _TypedDict)]
+        self.others = [c for c in self.checks if not isinstance(c, _TypedDict)]
 
-    def __call__(self, value: Any, where: str) -> None:
-        meant = None if isinstance(value, SCALARS) else self._meant(value)
-        if meant is not None:
-            meant(value, where)
+    def __call__(self, value: Any, path: str) -> None:
+        selected = None if isinstance(value, SCALARS) else self._select(value)
+        if selected is not None:
+            selected(value, path)
             return
         for check in self.others:
             try:
-                check(value, where)
+                check(value, path)
             except (TypeError, ValueError):
                 continue
             return
-        self._refuse(value, where)
+        self._raise_mismatch(value, path)
 
-    def _meant(self, value: Any) -> Check | None:
+    def _select(self, value: Any) -> Check | None:
         """The member that the value means to be, where its kind leaves only one, so that its errors can be told."""
         if isinstance(value, (Model, Unknown)):
             named = [c for c in self.keyed if isinstance(value, Unknown) or c.model() == type(value).__name__]
             return named[0] if named else None
-        if is_object(value) and self.keyed:
-            fitting = [c for c in self.keyed if all(value[k] == tag for k, tag in c.tags().items() if k in value)]
+        if is_mapping(value) and self.keyed:
+            fitting = [
+                c for c in self.keyed if all(value[k] == tag for k, tag in c.discriminators().items() if k in value)
+            ]
             return min(fitting, key=lambda c: c.distance(value), default=None)
-        kinds = _Entries if is_object(value) else _Items if is_array(value) else ()
+        kinds = _Mapping if is_mapping(value) else _Sequence if is_sequence(value) else ()
         found = [c for c in self.checks if isinstance(c, kinds)]
         return found[0] if len(found) == 1 else None
 
-    def _refuse(self, value: Any, where: str) -> None:
+    def _raise_mismatch(self, value: Any, path: str) -> None:
         if isinstance(value, Model):
-            models = [c.model() for c in self.keyed] or self.names()
-            raise TypeError(f"{where} must be {_listed(models)}, not {type(value).__name__}")
-        if is_object(value):
+            models = [c.model() for c in self.keyed] or self.expected()
+            raise TypeError(f"{path} must be {_join_or(models)}, not {type(value).__name__}")
+        if is_mapping(value):
             known: dict[str, list[str]] = {}
             for check in self.keyed:
-                for key, literal in check.tags().items():
+                for key, literal in check.discriminators().items():
                     known.setdefault(key, []).append(repr(literal))
             for key, options in known.items():
                 if key in value and repr(value[key]) not in options:
-                    raise ValueError(f"{where}.{key} must be {_listed(options)}, not {_shown(value[key])}")
-        literal = isinstance(value, str) and any(isinstance(c, _Literals) for c in self.checks)
-        raise (ValueError if literal else TypeError)(_wrong(self, value, where))
+                    raise ValueError(f"{path}.{key} must be {_join_or(options)}, not {_short_repr(value[key])}")
+        literal = isinstance(value, str) and any(isinstance(c, _OneOfLiterals) for c in self.checks)
+        raise (ValueError if literal else TypeError)(_message(self, value, path))
 
-    def names(self) -> list[str]:
-        return [name for check in self.checks for name in check.names()]
+    def expected(self) -> list[str]:
+        return [name for check in self.checks for name in check.expected()]

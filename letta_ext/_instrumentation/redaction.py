@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import httpx
 
-from .._types import is_array, is_object
+from .._types import is_mapping, is_sequence
 
 REDACTED: Final = "***"
 
@@ -178,9 +178,9 @@ def _holds(value: Any, secrets: frozenset[str]) -> bool:
         if isinstance(each, str):
             if without(each, secrets) != each:
                 return True
-        elif is_object(each):
+        elif is_mapping(each):
             pending += [*each.keys(), *each.values()]
-        elif is_array(each):
+        elif is_sequence(each):
             pending += each
     return False
 
@@ -188,9 +188,9 @@ def _holds(value: Any, secrets: frozenset[str]) -> bool:
 def _replaced(value: Any, secrets: frozenset[str]) -> Any:
     if isinstance(value, str):
         return without(value, secrets)
-    if is_object(value):
+    if is_mapping(value):
         return {_replaced(key, secrets): _replaced(item, secrets) for key, item in value.items()}
-    if is_array(value):
+    if is_sequence(value):
         return [_replaced(item, secrets) for item in value]
     return value
 

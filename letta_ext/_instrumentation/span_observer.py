@@ -13,7 +13,7 @@ import httpx
 
 from letta_api.operations import Operation
 
-from .._types import is_object
+from .._types import is_mapping
 from .._version import __version__
 from ..hooks import ResumeReport
 from ..retry import Attempt
@@ -93,7 +93,7 @@ class SpanObserver(Observer):
 
     def event(self, data: Any) -> None:
         """An event came. The deltas of one message are recorded as the one that they are."""
-        if not is_object(data):
+        if not is_mapping(data):
             return
         message = (data.get("message_type"), data.get("id"))
         if message == self._message:

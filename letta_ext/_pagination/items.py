@@ -11,7 +11,7 @@ from typing import Any, Final, TypeGuard
 from letta_api.model import Model, Unknown
 from letta_api.operations import Page
 
-from .._types import is_object
+from .._types import is_mapping
 
 LONGEST_CURSOR: Final = 1000
 """Characters of the longest cursor that is sent; addresses are bounded."""
@@ -20,7 +20,7 @@ LONGEST_CURSOR: Final = 1000
 def field_of(item: Any, name: str) -> Any:
     """A field of an item, also of one that could not be decoded."""
     if isinstance(item, Unknown):
-        return item.raw.get(name) if is_object(item.raw) else None
+        return item.raw.get(name) if is_mapping(item.raw) else None
     return getattr(item, name, None)
 
 
@@ -61,7 +61,7 @@ def told(item: Any) -> str:
         return repr(item.raw if isinstance(item, Unknown) else item.to_dict() if isinstance(item, Model) else item)
     except RecursionError:
         fields: Any = item.raw if isinstance(item, Unknown) else item
-        names = fields if is_object(fields) else getattr(fields, "fields_set", ())
+        names = fields if is_mapping(fields) else getattr(fields, "fields_set", ())
         return repr([(name, text_field(item, name)) for name in sorted(map(str, names))])
 
 

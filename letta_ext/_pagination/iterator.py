@@ -30,7 +30,7 @@ from letta_api.operations import Page
 
 from .._http.errors_from_response import one_line
 from .._http.requests import OPTIONS
-from .._types import is_array, is_object
+from .._types import is_mapping, is_sequence
 from ..errors import ListChangedError
 from .items import Answer, date_of, field_of, is_cursor
 
@@ -96,11 +96,11 @@ def _is_checkpoint(value: Mapping[str, Any]) -> bool:
     """Whether a mapping has the parts of a checkpoint, each of its type."""
     arguments, cursors, seen = (value.get(name) for name in ("arguments", "cursors", "seen"))
     return (
-        is_object(arguments)
+        is_mapping(arguments)
         and all(isinstance(name, str) for name in arguments)
-        and is_array(cursors)
+        and is_sequence(cursors)
         and all(map(is_cursor, cursors))
-        and is_array(seen)
+        and is_sequence(seen)
         and all(isinstance(key, str) and KEY.fullmatch(key) for key in seen)
         and isinstance(value.get("leading"), str)
         and isinstance(value.get("reversed", 0), (bool, NoneType))
@@ -203,7 +203,7 @@ class Walk:
             TypeError: it is no mapping.
             ValueError: it is no checkpoint, one of another version, or one of another list.
         """
-        if not is_object(checkpoint):
+        if not is_mapping(checkpoint):
             raise TypeError(f"checkpoint must be what a page's checkpoint() returned, not {type(checkpoint).__name__}")
         shown = one_line(repr(dict(checkpoint)), 80)
         if checkpoint.get("version") != VERSION:

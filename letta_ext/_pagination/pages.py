@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 
 from .._http.requests import OPTIONS, Endpoint
 from .._http.validation import check_arguments, check_bounds, check_id
-from .._types import is_object
-from ..config import given
+from .._types import is_mapping
+from ..config import strip_not_given
 from .iterator import Checkpoint, Walk
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ def make_list_iterator(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapp
         TypeError: `checkpoint` came with arguments of its own, or an argument is of the wrong type.
         ValueError: `checkpoint` is none, or a filter has an impossible value.
     """
-    arguments, facts = dict(given(arguments)), endpoint.OPERATION.page
+    arguments, facts = dict(strip_not_given(arguments)), endpoint.OPERATION.page
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} does not page")
     of = (endpoint.OPERATION.id, *map(str, ids))
@@ -105,7 +105,7 @@ def make_list_iterator(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapp
     extra = arguments.get("extra_query")
     cursors = list(filter(None, (facts.after, facts.before)))
     own = {facts.limit, *cursors, facts.order, *facts.filters_after_limit}
-    if clash := sorted(own & extra.keys()) if is_object(extra) else []:
+    if clash := sorted(own & extra.keys()) if is_mapping(extra) else []:
         raise ValueError(f"extra_query must not hold {clash[0]!r}, which the list sends itself: pass it as an argument")
     prefetch = arguments.pop("prefetch", False)
     if not isinstance(prefetch, bool):

@@ -9,11 +9,11 @@ from typing import Any, Final, Generic, TypeVar
 import httpx
 from attrs import evolve
 
-from .._http.attempts import out_of_bounds
+from .._http.attempts import body_limit_error
 from .._http.body_limits import BOUNDS
 from .._http.charsets import text_of
 from .._http.errors_from_response import transport_error
-from .._http.transport_errors import transport_fault
+from .._http.transport_errors import sanitize_transport_error
 from ..errors import LettaError
 from ..limits import ResponseLimits
 
@@ -99,7 +99,7 @@ class BaseResponse(Generic[T_co]):
             yield
             return
         except BOUNDS as bound:
-            raise out_of_bounds(self.limits, self._response, bound) from None
+            raise body_limit_error(self.limits, self._response, bound) from None
         except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
-            fault = transport_fault(error, request)
+            fault = sanitize_transport_error(error, request)
         raise transport_error(request, fault) from fault

@@ -19,9 +19,9 @@ from letta_api.types import QueryPair, Request
 
 from .._http import json_codec
 from .._http.encodable import check_json
-from .._http.errors_from_response import invalid_answer
-from .._http.requests import OPTIONS, Call, make_call, query_pairs, read_body, separate_options
-from ..config import Config, check_query, mapping
+from .._http.errors_from_response import invalid_response_error
+from .._http.requests import OPTIONS, Call, decode_body, make_call, query_pairs, separate_options
+from ..config import Config, check_query, ensure_mapping
 
 Method: TypeAlias = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
 Query: TypeAlias = Mapping[str, str | int | float | bool | Sequence[str | int | float] | None]
@@ -68,7 +68,7 @@ def verb_call(
     if unknown := sorted(options.keys() - OPTIONS):
         raise TypeError(f"{name}() has no argument {unknown[0]!r}")
     check_path(path)
-    query = mapping("query", query)
+    query = ensure_mapping("query", query)
     check_query("query", query)
     pairs: list[QueryPair] = [
         pair for key, value in query.items() for pair in query_pairs(key, value) if pair[1] is not None
@@ -90,4 +90,4 @@ def decode_json(call: Call, response: httpx.Response) -> Any:
         return json_codec.loads(response.content)
     except ValueError as fault:
         reason = f"not JSON: {fault}"
-    raise invalid_answer(response, read_body(response), reason)
+    raise invalid_response_error(response, decode_body(response), reason)

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import httpx
 
-from .._http.busy_wait import Waiting
-from .._http.delivery_evidence import Evidence
-from .._http.idempotency import Plan
-from .._http.requests import Call, Streaming
-from ..busy import read_when_busy
-from ..config import Config, given
+from .._http.busy_wait import BusyWait
+from .._http.delivery_evidence import DeliveryEvidence
+from .._http.idempotency import SendPlan
+from .._http.requests import Call, StreamEndpoint
+from ..busy import parse_when_busy
+from ..config import Config, strip_not_given
 from ..errors import LettaError
 from ..limits import ResponseLimits
 from .resume import Resume
@@ -24,11 +24,11 @@ CLOSED_BELOW: Final = "The httpx client that this client sends with is closed. P
 
 def response_limits(config: Config, arguments: Mapping[str, Any]) -> ResponseLimits:
     """The bounds of a response body that is read whole, of a call with these arguments that was made."""
-    limits: ResponseLimits = given(arguments).get("response_limits", config.response_limits)
+    limits: ResponseLimits = strip_not_given(arguments).get("response_limits", config.response_limits)
     return limits
 
 
-def make_resume(endpoint: Streaming, plan: Plan, arguments: Mapping[str, Any], call: Call) -> Resume:
+def make_resume(endpoint: StreamEndpoint, plan: SendPlan, arguments: Mapping[str, Any], call: Call) -> Resume:
     """The state of a stream that has just been opened, and how it goes on where it is cut."""
     facts = endpoint.OPERATION.stream
     if facts is None:
@@ -39,9 +39,9 @@ def make_resume(endpoint: Streaming, plan: Plan, arguments: Mapping[str, Any], c
     return Resume(state, call.retry, plan.lookup, call.watch)
 
 
-def make_busy_wait(call: Call, ids: tuple[Any, ...]) -> Waiting:
+def make_busy_wait(call: Call, ids: tuple[Any, ...]) -> BusyWait:
     """How a call waits where another run holds the conversation."""
-    return Waiting(read_when_busy(call.when_busy), str(ids[0]) if ids else "", call.watch)
+    return BusyWait(parse_when_busy(call.when_busy), str(ids[0]) if ids else "", call.watch)
 
 
 def check_open(http: httpx.Client | httpx.AsyncClient, *, closed: bool) -> None:
@@ -54,7 +54,7 @@ def check_open(http: httpx.Client | httpx.AsyncClient, *, closed: bool) -> None:
         raise LettaError(CLOSED if closed else CLOSED_BELOW)
 
 
-def watched_options(request: httpx.Request, evidence: Evidence | None) -> dict[str, Any]:
+def watched_options(request: httpx.Request, evidence: DeliveryEvidence | None) -> dict[str, Any]:
     """Begins to collect evidence about a request, and returns what httpx must be told for it."""
     if evidence is None:
         return {}

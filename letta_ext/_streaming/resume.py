@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._http.errors_from_response import one_line, said
-from .._http.transport_errors import cause_of
+from .._http.errors_from_response import as_sentence, one_line
+from .._http.transport_errors import describe_cause
 from .._instrumentation.dispatch import SILENT, Watch
 from ..errors import APIStatusError, LettaError, StreamInterrupted
 from ..hooks import ResumeReport
@@ -46,7 +46,7 @@ class Resume:
             StreamInterrupted: it cannot go on: it is no background stream, or was tried often enough.
         """
         state = self.state
-        why = "the connection was closed" if fault is None else one_line(cause_of(fault))
+        why = "the connection was closed" if fault is None else one_line(describe_cause(fault))
         if self._lookup is None:
             raise state.cut(why) from fault
         now = state.limits.clock()
@@ -55,7 +55,7 @@ class Resume:
             self._number, self._progress, self._since = 0, state.progress, now
         self._number += 1
         attempt = Attempt(self._number, now - self._since)
-        delay = self._policy.delay(attempt, "always")
+        delay = self._policy.delay(attempt, "idempotent")
         if delay is None:
             raise state.cut(f"{why}, and {self._number - 1} attempts to go on brought nothing new") from fault
         self._watch.resumed(ResumeReport(state.run_id, state.last_seq_id, self._number, delay, fault))
@@ -88,6 +88,6 @@ class Resume:
         if isinstance(error, APIStatusError) and error.status_code in (404, 410):
             return self.state.interrupted(
                 f"The stream was cut, and the server no longer has the run ({error.status_code}):"
-                f" {said(error.detail)} List the messages of the conversation instead."
+                f" {as_sentence(error.detail)} List the messages of the conversation instead."
             )
         return self.state.cut(f"it could not be resumed: {one_line(str(error)).rstrip('.')}")

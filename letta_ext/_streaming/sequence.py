@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from letta_api.structs import loads
 
 from .._http.errors_from_response import run_error
-from .._types import is_id, is_object
+from .._types import is_id, is_mapping
 from ..errors import StreamInterrupted, StreamTimeoutError
 from ..limits import StreamLimits
 from .sse import Frame
@@ -252,7 +252,7 @@ class StreamState:
 
 def _fields(event: StreamEvent) -> Mapping[str, Any]:
     value = event.to_dict()
-    return value if is_object(value) else {}
+    return value if is_mapping(value) else {}
 
 
 def _run_of(event: StreamEvent) -> str | None:

@@ -23,10 +23,10 @@ class BaseClient:
     _transport: Transport
 
     def _call(self, method: Method, path: str, query: Query | None, body: Any, options: Mapping[str, Any]) -> Any:
-        from .._http.requests import watched
+        from .._http.requests import instrumented
         from .._response.untyped_calls import decode_json, verb_call
 
-        call = watched(verb_call(self._transport.config, method, path, query, body, options))
+        call = instrumented(verb_call(self._transport.config, method, path, query, body, options))
         with call.watch:
             return decode_json(call, self._transport.send(call))
 

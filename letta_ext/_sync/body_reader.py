@@ -14,12 +14,12 @@ from .._http.body_limits import (
     BodyTooSlowError,
     BoundedBody,
     check_size,
-    content_of,
-    keep,
+    content_or_empty,
     restore_timeouts,
+    set_content,
     shorten_read_timeout,
 )
-from .._http.transport_errors import faults_ignored
+from .._http.transport_errors import suppress_transport_errors
 from ..limits import ResponseLimits
 from ..sync_primitives import chunks
 
@@ -43,33 +43,33 @@ def read_whole(response: httpx.Response, limits: ResponseLimits) -> None:
             body.add(chunk)
         content = body.end()
     except httpx.ReadTimeout:
-        if body.late():
+        if body.is_late():
             raise BodyTooSlowError from None
         raise
     finally:
         restore_timeouts(response, timeouts)
         response.close()
-    keep(response, content)
+    set_content(response, content)
 
 
 def read_error(response: httpx.Response, limits: ResponseLimits) -> None:
     """Read the body of an error response, or of a redirect, as far as it comes within its bounds; never fail."""
     if response.is_stream_consumed or response.is_closed:
-        keep(response, content_of(response))
+        set_content(response, content_or_empty(response))
         return
     seconds = limits.error_seconds(response.request.extensions)
     body = BoundedBody(response, limits, limits.max_error_bytes, seconds)
     timeouts = shorten_read_timeout(response, seconds)
     try:
-        with suppress(*BOUNDS), faults_ignored(response.request):
+        with suppress(*BOUNDS), suppress_transport_errors(response.request):
             for chunk in chunks_of(response):
                 body.add(chunk)
             body.end()
     finally:
         restore_timeouts(response, timeouts)
-        with faults_ignored(response.request):
+        with suppress_transport_errors(response.request):
             response.close()
-    keep(response, body.so_far())
+    set_content(response, body.content())
 
 
 def chunks_of(response: httpx.Response) -> Iterator[bytes]:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx
 
-from .._http.httpx_client import check_http
-from .._not_given import NOT_GIVEN
+from .._http.httpx_client import check_http_client
+from .._types import NOT_GIVEN
 from ..resources.client import Resources
 from .base_client import BaseClient
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from .._not_given import NotGiven
+    from .._types import NotGiven
     from ..busy import WhenBusy
     from ..config import ClientOptions, TimeLimit
     from ..hooks import Hooks
@@ -77,12 +77,12 @@ class Letta(Resources, BaseClient):
         cookies: bool = False,
         http_client: httpx.Client | None = None,
     ) -> None:
-        from .._http.default_client import own_http
-        from ..config import resolve_config
+        from .._http.default_client import make_http_client
+        from ..config import Config
         from .connection_pool import Pool
         from .transport import Transport
 
-        check_http(http_client, httpx.Client)
+        check_http_client(http_client, httpx.Client)
         options: ClientOptions = {
             "api_key": api_key,
             "project": project,
@@ -99,9 +99,10 @@ class Letta(Resources, BaseClient):
             "default_headers": default_headers,
             "default_query": default_query,
         }
-        config = resolve_config(os.environ, options)
+        config = Config.resolve(os.environ, options)
         self._owns_http = http_client is None
-        self._transport = Transport(http_client or own_http(httpx.Client, Pool, cookies=cookies), config)
+        http = http_client or make_http_client(httpx.Client, Pool, cookies=cookies)
+        self._transport = Transport(http, config)
 
     @property
     def base_url(self) -> str:
@@ -123,11 +124,10 @@ class Letta(Resources, BaseClient):
             TypeError: an argument is unknown, or of the wrong type.
             ValueError: an argument has an impossible value.
         """
-        from ..config import change_config
         from .transport import Transport
 
-        check_http(http_client, httpx.Client)
-        config = change_config(self._transport.config, options)
+        check_http_client(http_client, httpx.Client)
+        config = self._transport.config.with_changes(options)
         changed = type(self).__new__(type(self))
         changed._owns_http = False
         changed._transport = Transport(http_client or self._transport.http, config)

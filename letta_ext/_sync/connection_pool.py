@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import httpcore
 
-from .._http.connection_pool import BasePool, Connection, Lease, Store, leave_gate_of_stream, patience
+from .._http.connection_pool import BasePool, Connection, ConnectionStore, Lease, pool_timeout, release_slot_of_stream
 from .._http.fork_safety import check_process, current_process
-from ..sync_primitives import Network, loop_library, pass_gate
+from ..sync_primitives import NetworkBackend, acquire_slot, event_loop_library
 
 
 class Body:
@@ -25,7 +25,7 @@ class Body:
         self._content = content
         self.is_complete = False
         self._process = current_process()
-        lease.watch(self)
+        lease.bind_to(self)
 
     def __iter__(self) -> Iterator[bytes]:
         check_process(self._process)
@@ -62,7 +62,7 @@ class Pool(BasePool):
         store = self.store
         lease = Lease(store)
         try:
-            pass_gate(store.gate, lease.place, patience(request))
+            acquire_slot(store.limiter, lease.slot, pool_timeout(request))
             while True:
                 connection = self._connection(store, request, lease.held)
                 try:
@@ -70,7 +70,7 @@ class Pool(BasePool):
                     break
                 except httpcore.ConnectionNotAvailable:
                     lease.close_connection()
-            leave_gate_of_stream(lease, response)
+            release_slot_of_stream(lease, response)
             body = Body(lease, response.stream)
             return httpcore.Response(
                 response.status, headers=response.headers, content=body, extensions=response.extensions
@@ -79,10 +79,10 @@ class Pool(BasePool):
             lease.discard()
             raise
 
-    def _connection(self, store: Store, request: httpcore.Request, held: list[Connection]) -> Connection:
+    def _connection(self, store: ConnectionStore, request: httpcore.Request, held: list[Connection]) -> Connection:
         url = request.url
-        key = (url.scheme, url.host, url.port, loop_library())
-        return store.take(key, held) or self.connect(Network(), key, url.origin, held)
+        key = (url.scheme, url.host, url.port, event_loop_library())
+        return store.take(key, held) or self.connect(NetworkBackend(), key, url.origin, held)
 
     def close(self) -> None:
         """Close all connections, from any thread."""

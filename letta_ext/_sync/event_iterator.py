@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from .._http import fork_safety
-from .._http.transport_errors import transport_fault
+from .._http.transport_errors import sanitize_transport_error
 from .._instrumentation.dispatch import Watch
 from .._streaming.connection import Connection
 from .._streaming.event_iterator import BaseEventIterator
 from .._streaming.resume import Resume
 from .._streaming.sse import Frame
 from ..errors import LettaError
-from ..sync_primitives import RELEASED, close_lost, end_reading, guard, release, sleep
+from ..sync_primitives import RELEASED, close_interrupted, end_reading, guard, release, sleep
 from .raw_body import as_they_come
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
                 connection.reading = False
                 return frames
         except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
-            fault: Exception | None = transport_fault(error, connection.response.request)
+            fault: Exception | None = sanitize_transport_error(error, connection.response.request)
         else:
             fault = None
         if self._state.may_end:
@@ -119,7 +119,7 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
             self._watch.end()
         elif self._note(fault) and not isinstance(fault, RELEASED):
             if self._failure is None:
-                close_lost(self._connection)
+                close_interrupted(self._connection)
             else:
                 self.guarding.close()
                 self._watch.end(fault)

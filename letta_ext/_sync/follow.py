@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from letta_api import api
 from letta_api.operations import CONVERSATIONS_RETRIEVE
 
-from .._http.internal_calls import context_of
+from .._http.internal_calls import context_message_ids
 from ..follow.backoff import Pace
 from ..follow.base import BROKEN, NOT_NOW, NOT_TOLD, BaseFollow, Visit, check_function
 from ..follow.sync_state import Follower, Listing, Question
@@ -115,7 +115,8 @@ class Follow(BaseFollow):
         if isinstance(asked, Listing):
             return transport.call(LIST, ids, {**self._arguments, **asked.arguments})
         try:
-            return context_of(transport.ask(CONVERSATIONS_RETRIEVE, {}, conversation_id=self._conversation_id))
+            conversation = transport.ask(CONVERSATIONS_RETRIEVE, {}, conversation_id=self._conversation_id)
+            return context_message_ids(conversation)
         except NOT_TOLD as refusal:
             self._check_refusal(refusal)
             return None

@@ -12,13 +12,13 @@ import httpx
 
 from .._http import fork_safety
 from .._http.fork_safety import check_process, current_process
-from ..sync_primitives import Line
+from ..sync_primitives import NetworkStream
 
 
 def guard(response: httpx.Response) -> httpx.Response:
     """Return a response whose body only this process reads, if it comes through a socket."""
     network = response.extensions.get("network_stream")
-    if response.is_closed or network is None or isinstance(network, Line):
+    if response.is_closed or network is None or isinstance(network, NetworkStream):
         return response
     stream = response.stream
     if isinstance(stream, httpx.SyncByteStream):

@@ -8,7 +8,7 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from .._pagination.iterator import Fetching, Walk
 from .._pagination.pages import BasePage
-from ..sync_primitives import Ahead
+from ..sync_primitives import BackgroundWork
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ class PageIterator(Iterator["SyncPage[T]"], Generic[T]):
         self._first = first
         self._last: SyncPage[T] | None = None
         self._next: SyncPage[T] | None = None
-        self._ahead: Ahead[SyncPage[T]] | None = None
+        self._ahead: BackgroundWork[SyncPage[T]] | None = None
         self._over = False
 
     def __iter__(self) -> Self:
@@ -92,7 +92,7 @@ class PageIterator(Iterator["SyncPage[T]"], Generic[T]):
             page = self._fetch()
             self._next, self._ahead = page, None
         if self._ahead is None and page.is_prefetched:
-            self._ahead = Ahead(page.get_next_page)
+            self._ahead = BackgroundWork(page.get_next_page)
         self._next, self._last = None, page
         return page
 
@@ -106,7 +106,7 @@ class PageIterator(Iterator["SyncPage[T]"], Generic[T]):
         try:
             page = last.get_next_page() if ahead is None else ahead.result()
         except BaseException:
-            if ahead is not None and not ahead.goes_on:
+            if ahead is not None and not ahead.is_running:
                 self._ahead = None
             raise
         if not page.items:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 
 import httpx
 
-from .._http.requests import Answering, Call, Streaming, decode
+from .._http.requests import Call, JsonEndpoint, StreamEndpoint, decode
 from .._pagination.pages import items_of, make_list_iterator
 from .._streaming.call_options import response_limits
 from .pagination import SyncPage, run
@@ -62,7 +62,7 @@ class RawMethods:
         self._unread = unread
         self._answer = StreamingResponse[Any] if unread else RawResponse[Any]
 
-    def call(self, endpoint: Answering[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
+    def call(self, endpoint: JsonEndpoint[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
         """Sends one call."""
 
         def finish(call: Call, response: httpx.Response) -> Any:
@@ -73,7 +73,7 @@ class RawMethods:
 
         return self._transport.fetch(endpoint, ids, arguments, finish, unread=self._unread)
 
-    def page(self, endpoint: Answering[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
+    def page(self, endpoint: JsonEndpoint[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
         """Sends the first call of a list."""
         walk = make_list_iterator(endpoint, ids, arguments)
         fetching = walk.begin()
@@ -88,7 +88,7 @@ class RawMethods:
 
         return self._answer(first.http_response, parse, first.limits)
 
-    def stream(self, endpoint: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
+    def stream(self, endpoint: StreamEndpoint, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
         """Sends one call that a stream answers."""
         stream = self._transport.stream(endpoint, ids, arguments)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from .._http.charsets import Lines
+from .._http.charsets import LineDecoder
 from .._response.raw_response import NOTHING, BaseResponse
 from ..sync_primitives import close_unread
 from .body_reader import read_whole
@@ -92,11 +92,11 @@ class StreamingResponse(_Readable[T_co]):
             APIConnectionError: the rest of it did not come.
         """
         with self._translated():
-            lines = Lines(self._response)
+            lines = LineDecoder(self._response)
             for piece in as_they_come(self._response):
-                for line in lines.split(piece):
+                for line in lines.decode(piece):
                     yield line
-            for line in lines.rest():
+            for line in lines.flush():
                 yield line
 
 

@@ -11,15 +11,15 @@ from collections.abc import Callable, Generator, Iterator
 from functools import partial, wraps
 from typing import Generic, ParamSpec, Self, TypeVar, cast
 
-from .._iteration import failure_of
+from .._iteration import error_to_repeat
 from ..errors import LettaError
-from ..sync_primitives import Leaving, is_finished
+from ..sync_primitives import AutoClosing, is_finished
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class ContinuingIterator(Leaving, Iterator[T], Generic[T]):
+class ContinuingIterator(AutoClosing, Iterator[T], Generic[T]):
     """The items of a generator, and after an exception those of another one.
 
     Args:
@@ -57,7 +57,7 @@ class ContinuingIterator(Leaving, Iterator[T], Generic[T]):
             self._items.close()
 
 
-class FailingIterator(Leaving, Iterator[T], Generic[T]):
+class FailingIterator(AutoClosing, Iterator[T], Generic[T]):
     """The items of a generator that cannot go on after an exception: from then on, each call fails."""
 
     def __init__(self, begin: Callable[[], Generator[T, None]]) -> None:
@@ -79,7 +79,7 @@ class FailingIterator(Leaving, Iterator[T], Generic[T]):
                 return item
         except BaseException as error:
             if is_finished(self._items):
-                self._failure = failure_of(error)
+                self._failure = error_to_repeat(error)
             raise
         raise StopIteration
 

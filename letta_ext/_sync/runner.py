@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from letta_api import api
 from letta_api.operations import RUNS_RETRIEVE
 
-from .._http.requests import resumed_by
+from .._http.requests import resume_endpoint
 from ..errors import APIConnectionError, APIStatusError, PendingApprovalError, RunError, StreamInterrupted
-from ..sync_primitives import OneAtATime, run_tools, settled, sleep
+from ..sync_primitives import ExclusiveIteration, maybe_await, run_tools, sleep
 from ..tools.runner import Approve, BaseTurn, Event, Item, of_run
 from ..tools.state_machine import Await, Collect, Decide, Execute, Open, ToolResult, TurnStateMachine
 from ..tools.tool import ToolRegistry, read_verdict
@@ -57,7 +57,7 @@ class ToolTurn(BaseTurn):
         super().__init__(transport.config, conversation_id, arguments, loop, box)
         self._transport = transport
         self._approve = approve
-        self._loops = OneAtATime()
+        self._loops = ExclusiveIteration()
 
     def __iter__(self) -> ContinuingIterator[Event]:
         """The events of all rounds as they come."""
@@ -114,7 +114,7 @@ class ToolTurn(BaseTurn):
                             yield item
                 case Decide(call):
                     verdict: Any = self._approve and self._approve(call)
-                    loop.decided(read_verdict(call, settled(verdict)))
+                    loop.decided(read_verdict(call, maybe_await(verdict)))
                 case Execute(calls):
                     run_tools(self._box, calls, loop.starting)
                 case Await(run_id, delay):
@@ -148,7 +148,7 @@ class ToolTurn(BaseTurn):
         loop.ended()
 
     def _open(self, task: Open) -> Stream:
-        endpoint = resumed_by(CREATE) if task.again else CREATE
+        endpoint = resume_endpoint(CREATE) if task.again else CREATE
         return self._transport.stream(endpoint, (self._conversation_id,), task.arguments)
 
     def _newest(self, run_id: str) -> list[Message]:

@@ -16,34 +16,34 @@ import httpx
 from attrs import define, evolve
 from letta_api.operations import RUNS_RETRIEVE, Operation
 
-from .._http.attempts import Sending, answered_by
+from .._http.attempts import RetryState, response_of_status_error
 from .._http.body_limits import BOUNDS
-from .._http.busy_wait import Waiting, can_ask, has_ended
-from .._http.delivery_evidence import Evidence
-from .._http.idempotency import carried, check_one_input, make_plan
-from .._http.internal_calls import question
+from .._http.busy_wait import BusyWait, has_ended, is_run_id
+from .._http.delivery_evidence import DeliveryEvidence
+from .._http.idempotency import check_one_input, make_send_plan, resume_arguments
+from .._http.internal_calls import make_internal_call
 from .._http.requests import (
     EVENTS,
     JSON,
     MAX_REDIRECTS,
-    Answering,
     Call,
     Endpoint,
-    Streaming,
-    brings_events,
+    JsonEndpoint,
+    StreamEndpoint,
+    build_httpx_request,
     decode,
-    no_events,
+    decode_body,
+    instrumented,
+    is_event_stream,
+    not_event_stream_error,
     prepare,
-    read_body,
-    redirected,
-    resumed_by,
-    to_httpx,
-    watched,
+    redirect_request,
+    resume_endpoint,
 )
 from .._instrumentation.redaction import redactor
 from .._pagination.pages import items_of, make_list_iterator
 from .._streaming.call_options import make_busy_wait, make_resume, watched_options
-from ..config import Config, given
+from ..config import Config, strip_not_given
 from ..errors import APIStatusError, ConflictError, ConversationBusyError, NotFoundError
 from ..sync_paginator import SyncPage, open_list
 from ..sync_primitives import check_usable, sleep
@@ -63,7 +63,7 @@ class Transport:
     config: Config
     closed: bool = False
 
-    def call(self, endpoint: Answering[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> T:
+    def call(self, endpoint: JsonEndpoint[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> T:
         """Sends one call and decodes its JSON answer."""
         return self.fetch(endpoint, ids, arguments, lambda call, response: decode(endpoint, call, response))
 
@@ -77,13 +77,13 @@ class Transport:
         unread: bool = False,
     ) -> R:
         """Sends one call, and returns what is made of its answer, whose body is left unread if so wished."""
-        arguments = given(arguments)
+        arguments = strip_not_given(arguments)
         check_one_input(arguments)
-        call = watched(prepare(self.config, endpoint, ids, arguments, JSON))
+        call = instrumented(prepare(self.config, endpoint, ids, arguments, JSON))
         with call.watch:
             return finish(call, self.send_when_not_busy(call, ids, arguments, stream=unread))
 
-    def page(self, endpoint: Answering[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> SyncPage[Any]:
+    def page(self, endpoint: JsonEndpoint[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> SyncPage[Any]:
         """Sends one call of a list and returns its pages."""
 
         def fetch(arguments: Mapping[str, Any]) -> list[Any]:
@@ -91,14 +91,16 @@ class Transport:
 
         return open_list(lambda: make_list_iterator(endpoint, ids, arguments), fetch)
 
-    def stream(self, endpoint: Streaming, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Stream:
+    def stream(self, endpoint: StreamEndpoint, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Stream:
         """Sends one call and returns the stream that answers it."""
-        arguments = given(arguments)
-        plan = make_plan(endpoint.OPERATION, arguments)
-        call = watched(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.repeat))
+        arguments = strip_not_given(arguments)
+        plan = make_send_plan(endpoint.OPERATION, arguments)
+        call = instrumented(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.idempotency))
 
         def reconnect(found: Mapping[str, Any]) -> httpx.Response:
-            again = prepare(self.config, resumed_by(endpoint), ids, {**carried(arguments), **found}, EVENTS)
+            again = prepare(
+                self.config, resume_endpoint(endpoint), ids, {**resume_arguments(arguments), **found}, EVENTS
+            )
             response = self.send(evolve(again, watch=call.watch), stream=True)
             self._check_events(again, response)
             return response
@@ -117,9 +119,9 @@ class Transport:
             return Stream(response, resuming, reconnect, call.watch, self.http)
 
     def _check_events(self, call: Call, response: httpx.Response) -> None:
-        if not brings_events(response):
+        if not is_event_stream(response):
             read_error(response, call.limits)
-            raise no_events(response)
+            raise not_event_stream_error(response)
 
     def send_when_not_busy(
         self,
@@ -131,16 +133,16 @@ class Transport:
         find_existing_run: Callable[[], httpx.Response] | None = None,
     ) -> httpx.Response:
         """Sends a request; where a run holds the conversation, and it is so wished, waits until that has ended."""
-        waiting: Waiting | None = None
+        busy_wait: BusyWait | None = None
         while True:
             try:
                 return self.send(call, stream=stream, find_existing_run=find_existing_run)
             except ConversationBusyError as busy:
-                waiting = waiting or make_busy_wait(call, ids)
-                sleep(waiting.delay(busy))
+                busy_wait = busy_wait or make_busy_wait(call, ids)
+                sleep(busy_wait.delay(busy))
                 # The run is on the server: there is no event to wait for, only the server to ask.
-                while can_ask(busy.run_id) and not self._has_ended(busy.run_id, arguments):
-                    sleep(waiting.delay(busy))
+                while is_run_id(busy.run_id) and not self._has_ended(busy.run_id, arguments):
+                    sleep(busy_wait.delay(busy))
 
     def _has_ended(self, run_id: str, arguments: Mapping[str, Any]) -> bool:
         try:
@@ -160,9 +162,9 @@ class Transport:
             APIConnectionError: If no response came.
             APIStatusError: If the server refused.
         """
-        call = watched(question(self.config, operation, arguments, **ids))
+        call = instrumented(make_internal_call(self.config, operation, arguments, **ids))
         with call.watch:
-            return read_body(self.send(call))
+            return decode_body(self.send(call))
 
     def send(
         self,
@@ -182,25 +184,25 @@ class Transport:
             APIConnectionError: no answer came.
             APIStatusError: the server refused.
         """
-        request = to_httpx(self.http, self.config, call)
-        sending = Sending(call, Evidence(self.http, request) if call.repeat == "unsent" else None)
+        request = build_httpx_request(self.http, self.config, call)
+        retry_state = RetryState(call, DeliveryEvidence(self.http, request) if call.idempotency == "none" else None)
         while True:
             check_usable(self.http, closed=self.closed)
-            sending.begin(request)
-            response = self._attempt(sending, request, stream=stream)
+            retry_state.begin_attempt(request)
+            response = self._attempt(retry_state, request, stream=stream)
             if isinstance(response, Exception):
-                sleep(sending.failed(response))
+                sleep(retry_state.delay_after_error(response))
                 continue
             try:
-                delay = sending.answered(response)
+                delay = retry_state.delay_after_response(response)
             except BaseException:  # a hook's
                 response.close()
                 raise
             if response.is_success:
                 return guard(response)
             if delay is None:
-                refusal = sending.refusal(response)
-                if find_existing_run is None or sending.attempts == 1 or not isinstance(refusal, ConflictError):
+                refusal = retry_state.response_error(response)
+                if find_existing_run is None or retry_state.attempts == 1 or not isinstance(refusal, ConflictError):
                     raise refusal
                 try:
                     return find_existing_run()
@@ -208,26 +210,26 @@ class Transport:
                     raise refusal from None
             sleep(delay)
 
-    def _attempt(self, sending: Sending, request: httpx.Request, *, stream: bool) -> httpx.Response | Exception:
+    def _attempt(self, retry_state: RetryState, request: httpx.Request, *, stream: bool) -> httpx.Response | Exception:
         """Sends a request once, and returns the response, read as far as it shall be, or what came in place of it."""
-        limits = sending.call.limits
+        limits = retry_state.call.limits
         try:
-            response = self._exchange(sending.call, request, sending.evidence)
+            response = self._exchange(retry_state.call, request, retry_state.evidence)
             if not response.is_success:
                 read_error(response, limits)
             elif not stream:
                 try:
                     read_whole(response, limits)
                 except BOUNDS as bound:
-                    raise sending.unbounded(response, bound) from None
+                    raise retry_state.body_limit_error(response, bound) from None
             return response
         except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
-            return sending.fault_of(error)
+            return retry_state.classify_error(error)
 
-    def _exchange(self, call: Call, request: httpx.Request, evidence: Evidence | None) -> httpx.Response:
+    def _exchange(self, call: Call, request: httpx.Request, evidence: DeliveryEvidence | None) -> httpx.Response:
         response = self._send_once(request, evidence)
         for _ in range(MAX_REDIRECTS):
-            target = redirected(self.http, request, response)
+            target = redirect_request(self.http, request, response)
             if target is None:
                 break
             read_error(response, call.limits)
@@ -235,9 +237,9 @@ class Transport:
             response = self._send_once(request, evidence)
         return response
 
-    def _send_once(self, request: httpx.Request, evidence: Evidence | None) -> httpx.Response:
+    def _send_once(self, request: httpx.Request, evidence: DeliveryEvidence | None) -> httpx.Response:
         options = watched_options(request, evidence)
         try:
             return self.http.send(request, stream=True, follow_redirects=False, **options)
         except httpx.HTTPStatusError as fault:
-            return answered_by(fault, request)
+            return response_of_status_error(fault, request)

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import define, field
 
-from ..polling import Polling
+from ..polling import PollSchedule
 
 LONGEST: Final = 1e9
 """The most seconds of an interval or a timeout; clocks and sockets take no more."""
@@ -36,7 +36,7 @@ class Pace:
     timeout: float | None
     now: float
     found: bool = field(init=False, default=False)
-    _polling: Polling = field(init=False)
+    _schedule: PollSchedule = field(init=False)
     _due: float = field(init=False, default=-inf)
 
     def __attrs_post_init__(self) -> None:
@@ -53,7 +53,7 @@ class Pace:
             raise ValueError(f"max_interval must not be less than interval, and is {self.max_interval!r}")
         if self.timeout is not None and not self.timeout >= 0:
             raise ValueError(f"timeout must be 0 or more seconds, or None, not {self.timeout!r}")
-        self._polling = Polling(self.interval, self.max_interval)
+        self._schedule = PollSchedule(self.interval, self.max_interval)
 
     def left(self, now: float) -> float | None:
         """Seconds until it is over, 0 where it is; None where it has no end."""
@@ -63,7 +63,7 @@ class Pace:
         """Notes a look. Where it found new messages, the next one comes soon."""
         self.found = found
         if found:
-            self._polling.restart()
+            self._schedule.reset()
         self._due = -inf if found else now + self.interval
 
     def attached(self) -> None:
@@ -76,7 +76,7 @@ class Pace:
 
     def pause(self, now: float) -> float:
         """Seconds until the next look, after one that found nothing to stay for."""
-        wait = self._polling.pause
-        self._polling.asked()
+        wait = self._schedule.delay
+        self._schedule.advance()
         left = self.left(now)
         return wait if left is None else min(wait, left)

@@ -12,7 +12,7 @@ from attrs import define
 from letta_api import api
 
 from .._http.validation import check_arguments, check_id
-from .._types import is_object
+from .._types import is_mapping
 from ..errors import (
     APIConnectionError,
     APIStatusError,
@@ -162,7 +162,7 @@ def make_follower(
     check_arguments(endpoint.build_request, (conversation_id,), {} if agent_id is None else {"agent_id": agent_id})
     if isinstance(after, str):
         check_id("after", after)
-    elif after is not None and not is_object(after):
+    elif after is not None and not is_mapping(after):
         raise TypeError(f"after must be the id of a message, or a cursor, not {after!r}")
     if not isinstance(from_start, bool):
         raise TypeError(f"from_start must be True or False, got {from_start!r}")

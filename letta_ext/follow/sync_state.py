@@ -25,7 +25,7 @@ from .._http.errors_from_response import one_line
 from .._pagination.items import cursors_of, date_of, is_cursor, text_field, told
 from .._pagination.items import identity as digest
 from .._pagination.iterator import Walk
-from .._types import is_array
+from .._types import is_sequence
 from ..errors import ListChangedError
 
 if TYPE_CHECKING:
@@ -389,8 +389,8 @@ def check_cursor(cursor: Mapping[str, Any], of: str) -> None:
         "anchor": "anchor" in cursor and (cursor["anchor"] is None or is_cursor(cursor["anchor"])),
         "head": "head" in cursor and isinstance(cursor["head"], (str, NoneType)),
         "date": "date" in cursor and (date is None or is_date(date)),
-        "recent": is_array(recent) and all(isinstance(each, str) for each in recent),
-        "part": is_array(part) and all(map(is_part, part)),
+        "recent": is_sequence(recent) and all(isinstance(each, str) for each in recent),
+        "part": is_sequence(part) and all(map(is_part, part)),
     }
     if wrong := [name for name, right in fits.items() if not right]:
         raise ValueError(f"after must be a message id or the cursor of a follower, got {shown}: see {wrong[0]!r}")
@@ -408,7 +408,7 @@ def is_date(value: object) -> bool:
 
 def is_part(value: object) -> bool:
     """Whether a value is the id, the type and the otid of a message."""
-    return is_array(value) and len(value) == 3 and all(isinstance(each, (str, NoneType)) for each in value)
+    return is_sequence(value) and len(value) == 3 and all(isinstance(each, (str, NoneType)) for each in value)
 
 
 def latest(messages: Sequence[Message]) -> datetime | None:

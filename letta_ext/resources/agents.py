@@ -10,7 +10,7 @@ from letta_api import api, operations
 
 from .._async.raw_accessor import AsyncRawAccessor, async_raw, async_unread
 from .._async.transport import AsyncTransport
-from .._http.signatures import takes
+from .._http.signatures import with_signature
 from .._sync.raw_accessor import RawAccessor, raw, unread
 from .._sync.transport import Transport
 
@@ -44,7 +44,7 @@ class AsyncAgentsMessages:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    @takes(operations.AGENTS_MESSAGES_CANCEL)
+    @with_signature(operations.AGENTS_MESSAGES_CANCEL)
     async def cancel(self, agent_id: str, **arguments: Unpack[AgentsMessagesCancelArguments]) -> dict[str, Any]:
         """Cancel runs associated with an agent. If run_ids are passed in, cancel those in particular.
         Note to cancel active runs associated with an agent, redis is required.
@@ -91,7 +91,7 @@ class AsyncAgents:
         """What an agent works on."""
         return AsyncAgentsMessages(self._transport)
 
-    @takes(operations.AGENTS_LIST)
+    @with_signature(operations.AGENTS_LIST)
     def list(self, **arguments: Unpack[AgentsListArguments]) -> AsyncPaginator[AgentState]:
         """Get a list of all agents.
 
@@ -148,7 +148,7 @@ class AsyncAgents:
         """
         return self._transport.page(api.agents.agents_list, (), arguments)
 
-    @takes(operations.AGENTS_CREATE)
+    @with_signature(operations.AGENTS_CREATE)
     async def create(self, **arguments: Unpack[AgentsCreateArguments]) -> AgentState:
         """Create an agent.
 
@@ -249,7 +249,7 @@ class AsyncAgents:
         """
         return await self._transport.call(api.agents.agents_create, (), arguments)
 
-    @takes(operations.AGENTS_RETRIEVE)
+    @with_signature(operations.AGENTS_RETRIEVE)
     async def retrieve(self, agent_id: str, **arguments: Unpack[AgentsRetrieveArguments]) -> AgentState:
         """Get the state of the agent.
 
@@ -277,7 +277,7 @@ class AsyncAgents:
         """
         return await self._transport.call(api.agents.agents_retrieve, (agent_id,), arguments)
 
-    @takes(operations.AGENTS_DELETE)
+    @with_signature(operations.AGENTS_DELETE)
     async def delete(self, agent_id: str, **options: Unpack[RequestOptions]) -> Any:
         """Delete an agent.
 
@@ -301,7 +301,7 @@ class AsyncAgents:
         """
         return await self._transport.call(api.agents.agents_delete, (agent_id,), options)
 
-    @takes(operations.AGENTS_UPDATE)
+    @with_signature(operations.AGENTS_UPDATE)
     async def update(self, agent_id: str, **arguments: Unpack[AgentsUpdateArguments]) -> AgentState:
         """Update an existing agent.
 
@@ -430,7 +430,7 @@ class AgentsMessages:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    @takes(operations.AGENTS_MESSAGES_CANCEL)
+    @with_signature(operations.AGENTS_MESSAGES_CANCEL)
     def cancel(self, agent_id: str, **arguments: Unpack[AgentsMessagesCancelArguments]) -> dict[str, Any]:
         """Cancel runs associated with an agent. If run_ids are passed in, cancel those in particular.
         Note to cancel active runs associated with an agent, redis is required.
@@ -477,7 +477,7 @@ class Agents:
         """What an agent works on."""
         return AgentsMessages(self._transport)
 
-    @takes(operations.AGENTS_LIST)
+    @with_signature(operations.AGENTS_LIST)
     def list(self, **arguments: Unpack[AgentsListArguments]) -> SyncPage[AgentState]:
         """Get a list of all agents.
 
@@ -534,7 +534,7 @@ class Agents:
         """
         return self._transport.page(api.agents.agents_list, (), arguments)
 
-    @takes(operations.AGENTS_CREATE)
+    @with_signature(operations.AGENTS_CREATE)
     def create(self, **arguments: Unpack[AgentsCreateArguments]) -> AgentState:
         """Create an agent.
 
@@ -635,7 +635,7 @@ class Agents:
         """
         return self._transport.call(api.agents.agents_create, (), arguments)
 
-    @takes(operations.AGENTS_RETRIEVE)
+    @with_signature(operations.AGENTS_RETRIEVE)
     def retrieve(self, agent_id: str, **arguments: Unpack[AgentsRetrieveArguments]) -> AgentState:
         """Get the state of the agent.
 
@@ -663,7 +663,7 @@ class Agents:
         """
         return self._transport.call(api.agents.agents_retrieve, (agent_id,), arguments)
 
-    @takes(operations.AGENTS_DELETE)
+    @with_signature(operations.AGENTS_DELETE)
     def delete(self, agent_id: str, **options: Unpack[RequestOptions]) -> Any:
         """Delete an agent.
 
@@ -687,7 +687,7 @@ class Agents:
         """
         return self._transport.call(api.agents.agents_delete, (agent_id,), options)
 
-    @takes(operations.AGENTS_UPDATE)
+    @with_signature(operations.AGENTS_UPDATE)
     def update(self, agent_id: str, **arguments: Unpack[AgentsUpdateArguments]) -> AgentState:
         """Update an existing agent.
 

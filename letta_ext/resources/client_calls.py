@@ -9,7 +9,7 @@ from letta_api import api, operations
 
 from .._async.raw_accessor import AsyncRawAccessor, async_raw, async_unread
 from .._async.transport import AsyncTransport
-from .._http.signatures import takes
+from .._http.signatures import with_signature
 from .._sync.raw_accessor import RawAccessor, raw, unread
 from .._sync.transport import Transport
 
@@ -34,7 +34,7 @@ class AsyncClientCalls:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    @takes(operations.HEALTH)
+    @with_signature(operations.HEALTH)
     async def health(self, **options: Unpack[RequestOptions]) -> HealthResponse:
         """Liveness endpoint; returns 200 when process is responsive.
 
@@ -84,7 +84,7 @@ class ClientCalls:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    @takes(operations.HEALTH)
+    @with_signature(operations.HEALTH)
     def health(self, **options: Unpack[RequestOptions]) -> HealthResponse:
         """Liveness endpoint; returns 200 when process is responsive.
 

@@ -11,7 +11,7 @@ from letta_api import api, operations
 from .._async.mixins.conversations_messages import AsyncConversationsMessagesMixin
 from .._async.raw_accessor import AsyncRawAccessor, async_raw, async_unread
 from .._async.transport import AsyncTransport
-from .._http.signatures import takes
+from .._http.signatures import with_signature
 from .._sync.mixins.conversations_messages import ConversationsMessagesMixin
 from .._sync.raw_accessor import RawAccessor, raw, unread
 from .._sync.transport import Transport
@@ -54,7 +54,7 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    @takes(operations.CONVERSATIONS_MESSAGES_LIST)
+    @with_signature(operations.CONVERSATIONS_MESSAGES_LIST)
     def list(
         self, conversation_id: str, **arguments: Unpack[ConversationsMessagesListArguments]
     ) -> AsyncPaginator[Message]:
@@ -138,7 +138,7 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
         self, conversation_id: str, *, streaming: bool, **arguments: Unpack[ConversationsMessagesCreateArguments]
     ) -> LettaResponse | AsyncStream: ...
 
-    @takes(operations.CONVERSATIONS_MESSAGES_CREATE)
+    @with_signature(operations.CONVERSATIONS_MESSAGES_CREATE)
     async def create(self, conversation_id: str, **arguments: Any) -> LettaResponse | AsyncStream:
         """Send a message to a conversation and get a response.
 
@@ -239,7 +239,7 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
             api.conversations_messages.conversations_messages_create, (conversation_id,), arguments
         )
 
-    @takes(operations.CONVERSATIONS_MESSAGES_STREAM)
+    @with_signature(operations.CONVERSATIONS_MESSAGES_STREAM)
     async def stream(
         self, conversation_id: str, **arguments: Unpack[ConversationsMessagesStreamArguments]
     ) -> AsyncStream:
@@ -300,7 +300,7 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
             api.conversations_messages.conversations_messages_stream, (conversation_id,), arguments
         )
 
-    @takes(operations.CONVERSATIONS_MESSAGES_COMPACT)
+    @with_signature(operations.CONVERSATIONS_MESSAGES_COMPACT)
     async def compact(
         self, conversation_id: str, **arguments: Unpack[ConversationsMessagesCompactArguments]
     ) -> CompactionResponse:
@@ -364,7 +364,7 @@ class AsyncConversations:
         """Talking to an agent: sending, listing, streaming and compacting a conversation."""
         return AsyncConversationsMessages(self._transport)
 
-    @takes(operations.CONVERSATIONS_LIST)
+    @with_signature(operations.CONVERSATIONS_LIST)
     def list(self, **arguments: Unpack[ConversationsListArguments]) -> AsyncPaginator[Conversation]:
         """List all conversations for an agent (or all conversations if agent_id not provided).
 
@@ -402,7 +402,7 @@ class AsyncConversations:
         """
         return self._transport.page(api.conversations.conversations_list, (), arguments)
 
-    @takes(operations.CONVERSATIONS_CREATE)
+    @with_signature(operations.CONVERSATIONS_CREATE)
     async def create(self, **arguments: Unpack[ConversationsCreateArguments]) -> Conversation:
         """Create a new conversation for an agent.
 
@@ -441,7 +441,7 @@ class AsyncConversations:
         """
         return await self._transport.call(api.conversations.conversations_create, (), arguments)
 
-    @takes(operations.CONVERSATIONS_RETRIEVE)
+    @with_signature(operations.CONVERSATIONS_RETRIEVE)
     async def retrieve(self, conversation_id: str, **options: Unpack[RequestOptions]) -> Conversation:
         """Retrieve a specific conversation.
 
@@ -465,7 +465,7 @@ class AsyncConversations:
         """
         return await self._transport.call(api.conversations.conversations_retrieve, (conversation_id,), options)
 
-    @takes(operations.CONVERSATIONS_DELETE)
+    @with_signature(operations.CONVERSATIONS_DELETE)
     async def delete(self, conversation_id: str, **options: Unpack[RequestOptions]) -> Any:
         """Delete a conversation (soft delete). This marks the conversation as deleted but does not
         permanently remove it from the database. The conversation will no longer appear in list
@@ -492,7 +492,7 @@ class AsyncConversations:
         """
         return await self._transport.call(api.conversations.conversations_delete, (conversation_id,), options)
 
-    @takes(operations.CONVERSATIONS_UPDATE)
+    @with_signature(operations.CONVERSATIONS_UPDATE)
     async def update(self, conversation_id: str, **arguments: Unpack[ConversationsUpdateArguments]) -> Conversation:
         """Update a conversation.
 
@@ -527,7 +527,7 @@ class AsyncConversations:
         """
         return await self._transport.call(api.conversations.conversations_update, (conversation_id,), arguments)
 
-    @takes(operations.CONVERSATIONS_CANCEL)
+    @with_signature(operations.CONVERSATIONS_CANCEL)
     async def cancel(self, conversation_id: str, **arguments: Unpack[ConversationsCancelArguments]) -> dict[str, Any]:
         """Cancel runs associated with a conversation. Note: To cancel active runs, Redis is required.
         **Agent-direct mode**: Pass conversation_id="default" with agent_id query parameter to
@@ -592,7 +592,7 @@ class AsyncConversationsMessagesWithRawResponse:
         self, conversation_id: str, *, streaming: bool, **arguments: Unpack[ConversationsMessagesCreateArguments]
     ) -> AsyncRawResponse[LettaResponse | AsyncStream]: ...
 
-    @takes(operations.CONVERSATIONS_MESSAGES_CREATE)
+    @with_signature(operations.CONVERSATIONS_MESSAGES_CREATE)
     async def create(self, conversation_id: str, **arguments: Any) -> Any:
         """See `AsyncConversationsMessages.create`."""
         return await async_raw(cast(Any, self._resource.create))(conversation_id, **arguments)
@@ -644,7 +644,7 @@ class AsyncConversationsMessagesWithStreamingResponse:
         self, conversation_id: str, *, streaming: bool, **arguments: Unpack[ConversationsMessagesCreateArguments]
     ) -> AsyncResponseContext[LettaResponse | AsyncStream]: ...
 
-    @takes(operations.CONVERSATIONS_MESSAGES_CREATE)
+    @with_signature(operations.CONVERSATIONS_MESSAGES_CREATE)
     def create(self, conversation_id: str, **arguments: Any) -> Any:
         """See `AsyncConversationsMessages.create`."""
         return async_unread(cast(Any, self._resource.create))(conversation_id, **arguments)
@@ -677,7 +677,7 @@ class ConversationsMessages(ConversationsMessagesMixin):
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    @takes(operations.CONVERSATIONS_MESSAGES_LIST)
+    @with_signature(operations.CONVERSATIONS_MESSAGES_LIST)
     def list(self, conversation_id: str, **arguments: Unpack[ConversationsMessagesListArguments]) -> SyncPage[Message]:
         """List all messages in a conversation.
 
@@ -759,7 +759,7 @@ class ConversationsMessages(ConversationsMessagesMixin):
         self, conversation_id: str, *, streaming: bool, **arguments: Unpack[ConversationsMessagesCreateArguments]
     ) -> LettaResponse | Stream: ...
 
-    @takes(operations.CONVERSATIONS_MESSAGES_CREATE)
+    @with_signature(operations.CONVERSATIONS_MESSAGES_CREATE)
     def create(self, conversation_id: str, **arguments: Any) -> LettaResponse | Stream:
         """Send a message to a conversation and get a response.
 
@@ -860,7 +860,7 @@ class ConversationsMessages(ConversationsMessagesMixin):
             api.conversations_messages.conversations_messages_create, (conversation_id,), arguments
         )
 
-    @takes(operations.CONVERSATIONS_MESSAGES_STREAM)
+    @with_signature(operations.CONVERSATIONS_MESSAGES_STREAM)
     def stream(self, conversation_id: str, **arguments: Unpack[ConversationsMessagesStreamArguments]) -> Stream:
         """Resume the stream for the most recent active run in a conversation.
 
@@ -919,7 +919,7 @@ class ConversationsMessages(ConversationsMessagesMixin):
             api.conversations_messages.conversations_messages_stream, (conversation_id,), arguments
         )
 
-    @takes(operations.CONVERSATIONS_MESSAGES_COMPACT)
+    @with_signature(operations.CONVERSATIONS_MESSAGES_COMPACT)
     def compact(
         self, conversation_id: str, **arguments: Unpack[ConversationsMessagesCompactArguments]
     ) -> CompactionResponse:
@@ -983,7 +983,7 @@ class Conversations:
         """Talking to an agent: sending, listing, streaming and compacting a conversation."""
         return ConversationsMessages(self._transport)
 
-    @takes(operations.CONVERSATIONS_LIST)
+    @with_signature(operations.CONVERSATIONS_LIST)
     def list(self, **arguments: Unpack[ConversationsListArguments]) -> SyncPage[Conversation]:
         """List all conversations for an agent (or all conversations if agent_id not provided).
 
@@ -1021,7 +1021,7 @@ class Conversations:
         """
         return self._transport.page(api.conversations.conversations_list, (), arguments)
 
-    @takes(operations.CONVERSATIONS_CREATE)
+    @with_signature(operations.CONVERSATIONS_CREATE)
     def create(self, **arguments: Unpack[ConversationsCreateArguments]) -> Conversation:
         """Create a new conversation for an agent.
 
@@ -1060,7 +1060,7 @@ class Conversations:
         """
         return self._transport.call(api.conversations.conversations_create, (), arguments)
 
-    @takes(operations.CONVERSATIONS_RETRIEVE)
+    @with_signature(operations.CONVERSATIONS_RETRIEVE)
     def retrieve(self, conversation_id: str, **options: Unpack[RequestOptions]) -> Conversation:
         """Retrieve a specific conversation.
 
@@ -1084,7 +1084,7 @@ class Conversations:
         """
         return self._transport.call(api.conversations.conversations_retrieve, (conversation_id,), options)
 
-    @takes(operations.CONVERSATIONS_DELETE)
+    @with_signature(operations.CONVERSATIONS_DELETE)
     def delete(self, conversation_id: str, **options: Unpack[RequestOptions]) -> Any:
         """Delete a conversation (soft delete). This marks the conversation as deleted but does not
         permanently remove it from the database. The conversation will no longer appear in list
@@ -1111,7 +1111,7 @@ class Conversations:
         """
         return self._transport.call(api.conversations.conversations_delete, (conversation_id,), options)
 
-    @takes(operations.CONVERSATIONS_UPDATE)
+    @with_signature(operations.CONVERSATIONS_UPDATE)
     def update(self, conversation_id: str, **arguments: Unpack[ConversationsUpdateArguments]) -> Conversation:
         """Update a conversation.
 
@@ -1146,7 +1146,7 @@ class Conversations:
         """
         return self._transport.call(api.conversations.conversations_update, (conversation_id,), arguments)
 
-    @takes(operations.CONVERSATIONS_CANCEL)
+    @with_signature(operations.CONVERSATIONS_CANCEL)
     def cancel(self, conversation_id: str, **arguments: Unpack[ConversationsCancelArguments]) -> dict[str, Any]:
         """Cancel runs associated with a conversation. Note: To cancel active runs, Redis is required.
         **Agent-direct mode**: Pass conversation_id="default" with agent_id query parameter to
@@ -1211,7 +1211,7 @@ class ConversationsMessagesWithRawResponse:
         self, conversation_id: str, *, streaming: bool, **arguments: Unpack[ConversationsMessagesCreateArguments]
     ) -> RawResponse[LettaResponse | Stream]: ...
 
-    @takes(operations.CONVERSATIONS_MESSAGES_CREATE)
+    @with_signature(operations.CONVERSATIONS_MESSAGES_CREATE)
     def create(self, conversation_id: str, **arguments: Any) -> Any:
         """See `ConversationsMessages.create`."""
         return raw(cast(Any, self._resource.create))(conversation_id, **arguments)
@@ -1263,7 +1263,7 @@ class ConversationsMessagesWithStreamingResponse:
         self, conversation_id: str, *, streaming: bool, **arguments: Unpack[ConversationsMessagesCreateArguments]
     ) -> ResponseContext[LettaResponse | Stream]: ...
 
-    @takes(operations.CONVERSATIONS_MESSAGES_CREATE)
+    @with_signature(operations.CONVERSATIONS_MESSAGES_CREATE)
     def create(self, conversation_id: str, **arguments: Any) -> Any:
         """See `ConversationsMessages.create`."""
         return unread(cast(Any, self._resource.create))(conversation_id, **arguments)

@@ -10,7 +10,7 @@ from letta_api import api, operations
 
 from .._async.raw_accessor import AsyncRawAccessor, async_raw, async_unread
 from .._async.transport import AsyncTransport
-from .._http.signatures import takes
+from .._http.signatures import with_signature
 from .._sync.raw_accessor import RawAccessor, raw, unread
 from .._sync.transport import Transport
 
@@ -39,7 +39,7 @@ class AsyncRunsMessages:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    @takes(operations.RUNS_MESSAGES_LIST)
+    @with_signature(operations.RUNS_MESSAGES_LIST)
     def list(self, run_id: str, **arguments: Unpack[RunsMessagesListArguments]) -> AsyncPaginator[Message]:
         """Get response messages associated with a run.
 
@@ -93,7 +93,7 @@ class AsyncRunsSteps:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    @takes(operations.RUNS_STEPS_LIST)
+    @with_signature(operations.RUNS_STEPS_LIST)
     def list(self, run_id: str, **arguments: Unpack[RunsStepsListArguments]) -> AsyncPaginator[Step]:
         """Get steps associated with a run with filtering options.
 
@@ -154,7 +154,7 @@ class AsyncRuns:
         """The steps of a run."""
         return AsyncRunsSteps(self._transport)
 
-    @takes(operations.RUNS_LIST)
+    @with_signature(operations.RUNS_LIST)
     def list(self, **arguments: Unpack[RunsListArguments]) -> AsyncPaginator[Run]:
         """List all runs.
 
@@ -203,7 +203,7 @@ class AsyncRuns:
         """
         return self._transport.page(api.runs.runs_list, (), arguments)
 
-    @takes(operations.RUNS_RETRIEVE)
+    @with_signature(operations.RUNS_RETRIEVE)
     async def retrieve(self, run_id: str, **options: Unpack[RequestOptions]) -> Run:
         """Get the status of a run.
 
@@ -294,7 +294,7 @@ class RunsMessages:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    @takes(operations.RUNS_MESSAGES_LIST)
+    @with_signature(operations.RUNS_MESSAGES_LIST)
     def list(self, run_id: str, **arguments: Unpack[RunsMessagesListArguments]) -> SyncPage[Message]:
         """Get response messages associated with a run.
 
@@ -348,7 +348,7 @@ class RunsSteps:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    @takes(operations.RUNS_STEPS_LIST)
+    @with_signature(operations.RUNS_STEPS_LIST)
     def list(self, run_id: str, **arguments: Unpack[RunsStepsListArguments]) -> SyncPage[Step]:
         """Get steps associated with a run with filtering options.
 
@@ -407,7 +407,7 @@ class Runs:
         """The steps of a run."""
         return RunsSteps(self._transport)
 
-    @takes(operations.RUNS_LIST)
+    @with_signature(operations.RUNS_LIST)
     def list(self, **arguments: Unpack[RunsListArguments]) -> SyncPage[Run]:
         """List all runs.
 
@@ -456,7 +456,7 @@ class Runs:
         """
         return self._transport.page(api.runs.runs_list, (), arguments)
 
-    @takes(operations.RUNS_RETRIEVE)
+    @with_signature(operations.RUNS_RETRIEVE)
     def retrieve(self, run_id: str, **options: Unpack[RequestOptions]) -> Run:
         """Get the status of a run.
 

@@ -10,7 +10,7 @@ from letta_api import api, operations
 
 from .._async.raw_accessor import AsyncRawAccessor, async_raw, async_unread
 from .._async.transport import AsyncTransport
-from .._http.signatures import takes
+from .._http.signatures import with_signature
 from .._sync.raw_accessor import RawAccessor, raw, unread
 from .._sync.transport import Transport
 
@@ -39,7 +39,7 @@ class AsyncStepsFeedback:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    @takes(operations.STEPS_FEEDBACK_CREATE)
+    @with_signature(operations.STEPS_FEEDBACK_CREATE)
     async def create(self, step_id: str, **arguments: Unpack[StepsFeedbackCreateArguments]) -> Step:
         """Modify feedback for a given step.
 
@@ -81,7 +81,7 @@ class AsyncStepsMessages:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    @takes(operations.STEPS_MESSAGES_LIST)
+    @with_signature(operations.STEPS_MESSAGES_LIST)
     def list(self, step_id: str, **arguments: Unpack[StepsMessagesListArguments]) -> AsyncPaginator[Message]:
         """List messages for a given step.
 
@@ -132,7 +132,7 @@ class AsyncStepsMetrics:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    @takes(operations.STEPS_METRICS_RETRIEVE)
+    @with_signature(operations.STEPS_METRICS_RETRIEVE)
     async def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> StepMetrics:
         """Get step metrics by step ID.
 
@@ -170,7 +170,7 @@ class AsyncStepsTrace:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    @takes(operations.STEPS_TRACE_RETRIEVE)
+    @with_signature(operations.STEPS_TRACE_RETRIEVE)
     async def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> ProviderTrace | None:
         """Retrieve Trace For Step
 
@@ -228,7 +228,7 @@ class AsyncSteps:
         """What went to the model provider and came back."""
         return AsyncStepsTrace(self._transport)
 
-    @takes(operations.STEPS_LIST)
+    @with_signature(operations.STEPS_LIST)
     def list(self, **arguments: Unpack[StepsListArguments]) -> AsyncPaginator[Step]:
         """List steps with optional pagination and date filters.
 
@@ -273,7 +273,7 @@ class AsyncSteps:
         """
         return self._transport.page(api.steps.steps_list, (), arguments)
 
-    @takes(operations.STEPS_RETRIEVE)
+    @with_signature(operations.STEPS_RETRIEVE)
     async def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> Step:
         """Get a step by ID.
 
@@ -399,7 +399,7 @@ class StepsFeedback:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    @takes(operations.STEPS_FEEDBACK_CREATE)
+    @with_signature(operations.STEPS_FEEDBACK_CREATE)
     def create(self, step_id: str, **arguments: Unpack[StepsFeedbackCreateArguments]) -> Step:
         """Modify feedback for a given step.
 
@@ -441,7 +441,7 @@ class StepsMessages:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    @takes(operations.STEPS_MESSAGES_LIST)
+    @with_signature(operations.STEPS_MESSAGES_LIST)
     def list(self, step_id: str, **arguments: Unpack[StepsMessagesListArguments]) -> SyncPage[Message]:
         """List messages for a given step.
 
@@ -492,7 +492,7 @@ class StepsMetrics:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    @takes(operations.STEPS_METRICS_RETRIEVE)
+    @with_signature(operations.STEPS_METRICS_RETRIEVE)
     def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> StepMetrics:
         """Get step metrics by step ID.
 
@@ -530,7 +530,7 @@ class StepsTrace:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    @takes(operations.STEPS_TRACE_RETRIEVE)
+    @with_signature(operations.STEPS_TRACE_RETRIEVE)
     def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> ProviderTrace | None:
         """Retrieve Trace For Step
 
@@ -586,7 +586,7 @@ class Steps:
         """What went to the model provider and came back."""
         return StepsTrace(self._transport)
 
-    @takes(operations.STEPS_LIST)
+    @with_signature(operations.STEPS_LIST)
     def list(self, **arguments: Unpack[StepsListArguments]) -> SyncPage[Step]:
         """List steps with optional pagination and date filters.
 
@@ -631,7 +631,7 @@ class Steps:
         """
         return self._transport.page(api.steps.steps_list, (), arguments)
 
-    @takes(operations.STEPS_RETRIEVE)
+    @with_signature(operations.STEPS_RETRIEVE)
     def retrieve(self, step_id: str, **options: Unpack[RequestOptions]) -> Step:
         """Get a step by ID.
 

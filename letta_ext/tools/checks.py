@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from letta_api.operations import CONVERSATIONS_MESSAGES_CREATE
 
-from .._http.idempotency import overriding
+from .._http.idempotency import send_fields
 from .._pagination.items import field_of
-from .._types import is_array, is_object
+from .._types import is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from letta_api.models import ToolCall
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TYPES: Final = "include_return_message_types"
 SWITCH: Final = CONVERSATIONS_MESSAGES_CREATE.switch or ""
-REPLACED: Final = overriding(CONVERSATIONS_MESSAGES_CREATE) | {"client_tools", TYPES}
+REPLACED: Final = send_fields(CONVERSATIONS_MESSAGES_CREATE) | {"client_tools", TYPES}
 """What each round sends of its own; in `extra_body` it would replace that in every round."""
 
 
@@ -44,17 +44,17 @@ def check_turn(arguments: Mapping[str, Any], max_rounds: Any) -> None:
         raise TypeError(f"background must be True or False, got {arguments['background']!r}")
     for name in ("client_tools", TYPES):
         value = arguments.get(name)
-        if value is not None and not is_array(value):
+        if value is not None and not is_sequence(value):
             raise TypeError(f"{name} must be a list, got {value!r}")
     body = arguments.get("extra_body")
-    if clash := sorted(REPLACED & body.keys()) if is_object(body) else []:
+    if clash := sorted(REPLACED & body.keys()) if is_mapping(body) else []:
         raise ValueError(f"extra_body must not hold {clash[0]!r} in run_tools, which sends another in each round")
 
 
 def calls_of(request: Message) -> Sequence[ToolCall] | None:
     """The tool calls that an approval request asks for; None if one cannot be read."""
     calls: Any = field_of(request, "tool_calls")
-    calls = calls if is_array(calls) else [field_of(request, "tool_call")]
+    calls = calls if is_sequence(calls) else [field_of(request, "tool_call")]
     return calls if calls and all(map(_is_call, calls)) else None
 
 
@@ -65,4 +65,4 @@ def _is_call(call: Any) -> bool:
 
 def field_of_tool(tool: Any) -> Any:
     """The name of a declared tool, a mapping or a model."""
-    return tool.get("name") if is_object(tool) else field_of(tool, "name")
+    return tool.get("name") if is_mapping(tool) else field_of(tool, "name")

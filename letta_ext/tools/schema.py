@@ -19,7 +19,7 @@ from uuid import UUID
 
 import attrs
 
-from .._types import is_array, is_object
+from .._types import is_mapping, is_sequence
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -221,7 +221,7 @@ class Items(Kind):
         return {**schema, "uniqueItems": True} if self.unique else schema
 
     def read(self, value: Any, where: str) -> Any:
-        if not is_array(value):
+        if not is_sequence(value):
             raise wrong(where, "a list", value)
         items = [self.item.read(item, f"{where}[{index}]") for index, item in enumerate(value)]
         try:
@@ -246,7 +246,7 @@ class Places(Kind):
         return {"type": "array", "prefixItems": places, "minItems": length, "maxItems": length}
 
     def read(self, value: Any, where: str) -> Any:
-        if not is_array(value) or len(value) != len(self.items):
+        if not is_sequence(value) or len(value) != len(self.items):
             raise wrong(where, str(self), value)
         pairs = enumerate(zip(self.items, value, strict=True))
         return self.make(*(kind.read(item, f"{where}[{at}]") for at, (kind, item) in pairs))
@@ -265,7 +265,7 @@ class Entries(Kind):
         return {"type": "object", "additionalProperties": self.value.schema(definitions)}
 
     def read(self, value: Any, where: str) -> Any:
-        if not is_object(value):
+        if not is_mapping(value):
             raise wrong(where, str(self), value)
         return {key: self.value.read(item, f"{where}.{key}") for key, item in value.items()}
 
@@ -354,7 +354,7 @@ class Record(Kind):
         return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
     def read(self, value: Any, where: str) -> Any:
-        if not is_object(value):
+        if not is_mapping(value):
             raise wrong(where, "an object", value)
         inner = f"{where}." if where else ""
         known = {field.name: field for field in self.fields}

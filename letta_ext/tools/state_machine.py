@@ -19,9 +19,9 @@ from attrs import frozen
 
 from .._http.busy_wait import has_ended
 from .._http.errors_from_response import one_line
-from .._http.idempotency import CARRIED, check_one_input, new_otid, with_otids
+from .._http.idempotency import RESUME_ARGUMENTS, check_one_input, new_otid, with_otids
 from .._pagination.items import field_of, text_field
-from .._types import is_array, is_object
+from .._types import is_mapping, is_sequence
 from ..errors import (
     APIConnectionError,
     APIResponseValidationError,
@@ -33,7 +33,7 @@ from ..errors import (
     StreamInterrupted,
     TooManyRoundsError,
 )
-from ..polling import Polling
+from ..polling import PollSchedule
 from .checks import TYPES, calls_of, check_turn, field_of_tool, is_count
 from .tool import Decision, ToolRegistry, ToolRun, failed
 
@@ -134,7 +134,7 @@ class _Round:
         # Whether the run has ended, how long it was waited for, and when it is asked for again where they are.
         self.has_ended = False
         self.waited = 0.0
-        self.polling = Polling()
+        self.poll_schedule = PollSchedule()
         self.run_id: str | None = None
         self.last_seq_id: int | None = None
         self.shown: list[Message] = []
@@ -191,7 +191,7 @@ class TurnStateMachine:
             "client_tools": [*declared, *(t.declaration() for t in box.values())],
         }
         self._wanted = arguments.get(TYPES)
-        if is_array(self._wanted) and REQUEST not in self._wanted:
+        if is_sequence(self._wanted) and REQUEST not in self._wanted:
             self._common[TYPES] = [*self._wanted, REQUEST]  # it is what tells of the calls
         given, otid = with_otids({k: arguments[k] for k in ("input", "messages") if k in arguments}, make_otid)
         if otid is None:
@@ -281,12 +281,12 @@ class TurnStateMachine:
         if now.lost and now.run_id:
             if now.has_ended:
                 return Collect(now.run_id)
-            return Await(now.run_id, now.polling.pause)
+            return Await(now.run_id, now.poll_schedule.delay)
         if not now.begun:
             return Open(self.request, again=False)
         if not self._background and now.run_id:
             now.lost = True  # no stream of the foreground can be resumed, but what it told is stored
-            return Await(now.run_id, now.polling.pause)
+            return Await(now.run_id, now.poll_schedule.delay)
         if not now.run_id and (not self._background or self._clock() - now.sent_at > KEPT_FOR):
             raise LettaError(
                 "What was sent may have run or not, and cannot be found any more: list the messages of the conversation"
@@ -295,7 +295,7 @@ class TurnStateMachine:
         found: dict[str, Any] = {"run_id": now.run_id} if now.run_id else {"otid": now.otid}
         if now.last_seq_id:
             found["starting_after"] = now.last_seq_id
-        return Open({**{k: v for k, v in self._common.items() if k in CARRIED}, **found}, again=True)
+        return Open({**{k: v for k, v in self._common.items() if k in RESUME_ARGUMENTS}, **found}, again=True)
 
     @property
     def request(self) -> dict[str, Any]:
@@ -411,13 +411,13 @@ class TurnStateMachine:
             StreamInterrupted: it goes on for too long.
         """
         now = self._round
-        now.waited += now.polling.pause
-        now.polling.asked()
+        now.waited += now.poll_schedule.delay
+        now.poll_schedule.advance()
         now.has_ended = has_ended(run)
         if now.has_ended:
             from letta_api.models import LettaStopReason
 
-            reason = run.get("stop_reason") if is_object(run) else None
+            reason = run.get("stop_reason") if is_mapping(run) else None
             reason = reason if isinstance(reason, str) and reason else "error"
             now.folder.stop_reason = now.folder.stop_reason or LettaStopReason(stop_reason=reason)
         elif now.waited > DEADLINE:

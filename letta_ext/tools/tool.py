@@ -24,7 +24,7 @@ import attrs
 
 from letta_api.model import Model
 
-from .._types import is_array, is_object
+from .._types import is_mapping, is_sequence
 from .annotation_compiler import Compiler, read_hints
 from .schema import ArgumentError, Definitions, Field, Record, is_foreign
 
@@ -114,7 +114,7 @@ class Tool:
             value: Any = json.loads(arguments or "{}", parse_constant=_no_number)
         except (ValueError, RecursionError) as fault:
             raise ArgumentError(f"the arguments are not JSON: {fault}") from None
-        if not is_object(value):
+        if not is_mapping(value):
             raise ArgumentError("the arguments must be a JSON object")
         read: dict[str, Any] = self._arguments.read(value, "")
         return read
@@ -190,7 +190,7 @@ def make_tool_registry(tools: Sequence[Tool | Callable[..., Any]], *, may_be_asy
         ValueError: two have the same name.
     """
     box: ToolRegistry = {}
-    if not is_array(tools):
+    if not is_sequence(tools):
         raise TypeError(f"tools must be a list of functions, not {tools!r}")
     for each in tools:
         tool = each if isinstance(each, Tool) else Tool.from_function(each)
@@ -278,7 +278,7 @@ def read_verdict(call: ToolCall, verdict: Any) -> Decision:
     Raises:
         TypeError: it is neither a bool nor a bool and a reason.
     """
-    approve, reason = verdict if is_array(verdict) and len(verdict) == 2 else (verdict, None)
+    approve, reason = verdict if is_sequence(verdict) and len(verdict) == 2 else (verdict, None)
     if not isinstance(approve, bool) or not isinstance(reason, (str, type(None))):
         raise TypeError(f"approve must return a bool, or a bool and a reason, not {verdict!r}")
     return Decision(call.tool_call_id, call.name, call.arguments, approve, reason and sendable(reason))
@@ -374,7 +374,7 @@ def render(value: object) -> str | list[dict[str, Any]]:
     """What a tool returned, as the model is told: text as it is, content parts as such, all else as JSON."""
     if isinstance(value, str) and not isinstance(value, enum.Enum):
         return sendable(value)
-    if is_array(value) and value and all(map(_is_part, value)):
+    if is_sequence(value) and value and all(map(_is_part, value)):
         parts: list[dict[str, Any]] = [part.to_dict() for part in value]
         return parts
     found = plain(value)
@@ -405,7 +405,7 @@ def plain(value: Any) -> Any:
     names = _field_names(value.__class__)
     if names is not None:
         return {name: plain(getattr(value, name)) for name in names}
-    if is_object(value):
+    if is_mapping(value):
         return {str(plain(key)): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, AbstractSet)):
         return [plain(item) for item in cast("Iterable[Any]", value)]

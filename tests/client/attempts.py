@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpx
 
 from letta_ext import APIConnectionError, Hooks, LettaError
-from letta_ext._http.errors_from_response import LOST
+from letta_ext._http.errors_from_response import MAY_HAVE_BEEN_PROCESSED
 from letta_ext.hooks import AttemptReport
 
 from .helpers import CONVERSATION, NO_DELAY, ClientDriver, recording
@@ -73,14 +73,14 @@ def check_doubt(error: Exception | None, reports: list[AttemptReport]) -> None:
     """It may have been processed: it was not sent again, and the error says so."""
     assert isinstance(error, APIConnectionError)
     assert error.may_have_been_processed
-    assert LOST in str(error)
+    assert MAY_HAVE_BEEN_PROCESSED in str(error)
     assert [report.attempt.unsent for report in reports] == [False]
 
 
 def check_noted(error: Exception | None, reports: list[AttemptReport]) -> None:
     """The same, where the error is that of the caller's own hook or flow: it passes, and a note on it says so."""
     assert isinstance(error, httpx.TransportError)
-    assert any(LOST in note for note in error.__notes__)
+    assert any(MAY_HAVE_BEEN_PROCESSED in note for note in error.__notes__)
     assert reports == []
 
 
@@ -88,5 +88,5 @@ def check_unsent(error: Exception | None, reports: list[AttemptReport]) -> None:
     """It was surely not sent: it was tried again, and the error does not frighten."""
     assert isinstance(error, APIConnectionError)
     assert not error.may_have_been_processed
-    assert LOST not in str(error)
+    assert MAY_HAVE_BEEN_PROCESSED not in str(error)
     assert [report.attempt.unsent for report in reports] == [True, True, True]

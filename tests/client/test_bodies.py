@@ -28,7 +28,7 @@ from letta_ext import (
     ResponseTooLargeError,
     UnprocessableEntityError,
 )
-from letta_ext._http.errors_from_response import LOST
+from letta_ext._http.errors_from_response import MAY_HAVE_BEEN_PROCESSED
 
 from .bodies import ENDLESS, OK, encoded, streamed
 from .helpers import CONVERSATION, EVENTS, NO_DELAY, STEP, Body, ClientDriver, make_response, respond_with
@@ -109,7 +109,7 @@ def test_a_hook_that_raises_for_the_status_of_another_request_is_no_status_of_ou
         with pytest.raises(httpx.HTTPStatusError) as caught:
             driver.run(client.conversations.messages.create(CONVERSATION, input="hi", streaming=False))
         assert len(server.requests) == 1
-    assert any(LOST in note for note in caught.value.__notes__)
+    assert any(MAY_HAVE_BEEN_PROCESSED in note for note in caught.value.__notes__)
 
 
 def test_a_flow_that_raises_for_a_status_keeps_it(driver: ClientDriver) -> None:

@@ -24,7 +24,7 @@ SETTINGS: dict[type, dict[str, str]] = {
         "multiplier": "positive",
         "jitter": "seconds",
         "deadline": "seconds",
-        "chance": "function",
+        "random": "function",
     },
     BusyPolicy: {"deadline": "seconds", "initial_delay": "seconds", "max_delay": "seconds", "clock": "function"},
     ResponseLimits: {"total": "positive", "max_bytes": "size", "max_error_bytes": "size", "clock": "function"},
@@ -85,13 +85,13 @@ def test_no_policy_waits_longer_than_the_system_can(
     asked: float | None, number: int, initial: float, multiplier: float
 ) -> None:
     policy = RetryPolicy(5000, initial, inf, multiplier, deadline=inf, jitter=0)
-    delay = policy.delay(Attempt(number, 0, status=503, retry_after=asked), "always")
+    delay = policy.delay(Attempt(number, 0, status=503, retry_after=asked), "idempotent")
     assert delay is None or 0 <= delay <= MAX_WAIT
     assert delay is not None or (asked is not None and asked > MAX_WAIT)
 
 
 def test_no_delay_stays_none_however_often_it_is_repeated() -> None:
-    assert RetryPolicy(3000, initial_delay=0).delay(Attempt(2000, 0, status=503), "always") == 0
+    assert RetryPolicy(3000, initial_delay=0).delay(Attempt(2000, 0, status=503), "idempotent") == 0
 
 
 def test_a_wait_that_no_system_can_wait_is_not_begun(driver: ClientDriver) -> None:

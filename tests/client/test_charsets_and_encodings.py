@@ -19,7 +19,7 @@ from letta_ext import (
     ResponseLimits,
     ResponseTooLargeError,
 )
-from letta_ext._http.charsets import Lines
+from letta_ext._http.charsets import LineDecoder
 
 from .bodies import encoded, streamed
 from .helpers import STEP, Body, ClientDriver, respond_with
@@ -89,19 +89,19 @@ def test_a_text_is_read_as_its_charset_says_if_that_is_one(
 @pytest.mark.parametrize("body", BODIES)
 def test_lines_of_any_codec_are_text(body: bytes) -> None:
     for name in [*CODECS, *ODD]:
-        lines = Lines(httpx.Response(200, headers=[(b"content-type", b"text/plain; charset=" + name.encode())]))
-        found = [*lines.split(body), *lines.split(body), *lines.rest()]
+        lines = LineDecoder(httpx.Response(200, headers=[(b"content-type", b"text/plain; charset=" + name.encode())]))
+        found = [*lines.decode(body), *lines.decode(body), *lines.flush()]
         assert all(isinstance(line, str) for line in found)
 
 
 @given(st.text(st.sampled_from("ab\r\n\u2028\x0bé")), st.lists(st.integers(1, 5)), st.sampled_from(["utf-8", "utf-16"]))
 def test_lines_are_those_of_the_whole_text(text: str, sizes: list[int], charset: str) -> None:
-    lines = Lines(httpx.Response(200, headers={"content-type": f"text/plain; charset={charset}"}))
+    lines = LineDecoder(httpx.Response(200, headers={"content-type": f"text/plain; charset={charset}"}))
     content, found = text.encode(charset), []
     for size in [*sizes, len(content)]:
-        found += lines.split(content[:size])
+        found += lines.decode(content[:size])
         content = content[size:]
-    found += lines.rest()
+    found += lines.flush()
     assert found == text.splitlines()
 
 

@@ -53,7 +53,7 @@ def client_of(driver: ClientDriver, monkeypatch: pytest.MonkeyPatch, setting: Se
     def make(kind: Any, *_: object, **arguments: Any) -> Any:
         return kind(transport=httpx.MockTransport(setting), cookies=arguments["cookies"])
 
-    monkeypatch.setattr(default_client, "make_http", make)
+    monkeypatch.setattr(default_client, "build_httpx_client", make)
     return client_with(driver, None, **settings)
 
 

@@ -163,9 +163,9 @@ def test_a_call_that_waits_for_its_turn_is_not_sent_after_the_client_was_closed(
             assert server.wait_requests(3)
             for each in waiting:
                 each.start()
-            gate = vars(client._transport.http._transport)["_pool"].store.gate
+            limiter = vars(client._transport.http._transport)["_pool"].store.limiter
             until = time.monotonic() + 10
-            while len(gate._waiting) < 4 and time.monotonic() < until:  # only the gate shows that they wait
+            while len(limiter._waiting) < 4 and time.monotonic() < until:  # only the limiter shows that they wait
                 time.sleep(0.001)
             client.close()
             for each in [*held, *waiting]:

@@ -41,57 +41,57 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = RetryPolicy(jitter=0)
 OK = recording("step_retrieve").response
 
-Repeat = Literal["always", "unsent"]
+Idempotency = Literal["idempotent", "none"]
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])
 def test_passing_failures_are_worth_another_attempt(status: int) -> None:
-    assert POLICY.delay(Attempt(1, 0, status=status), "always") == 0.5
-    assert POLICY.delay(Attempt(1, 0, status=status), "unsent") is None
+    assert POLICY.delay(Attempt(1, 0, status=status), "idempotent") == 0.5
+    assert POLICY.delay(Attempt(1, 0, status=status), "none") is None
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 403, 404, 409, 410, 422, 451])
 def test_other_refusals_are_not(status: int) -> None:
-    assert POLICY.delay(Attempt(1, 0, status=status), "always") is None
+    assert POLICY.delay(Attempt(1, 0, status=status), "idempotent") is None
     # Not even where the server asks for it.
-    assert POLICY.delay(Attempt(1, 0, status=status, retry_after=1), "always") is None
+    assert POLICY.delay(Attempt(1, 0, status=status, retry_after=1), "idempotent") is None
 
 
 @pytest.mark.parametrize(
-    ("unsent", "repeat", "again"),
-    [(True, "unsent", True), (True, "always", True), (False, "always", True), (False, "unsent", False)],
+    ("unsent", "idempotency", "again"),
+    [(True, "none", True), (True, "idempotent", True), (False, "idempotent", True), (False, "none", False)],
 )
 def test_a_lost_answer_is_only_asked_for_again_where_that_does_nothing_twice(
-    unsent: bool, repeat: Repeat, again: bool
+    unsent: bool, idempotency: Idempotency, again: bool
 ) -> None:
-    assert (POLICY.delay(Attempt(1, 0, unsent=unsent), repeat) is not None) == again
+    assert (POLICY.delay(Attempt(1, 0, unsent=unsent), idempotency) is not None) == again
 
 
 def test_delays_grow_up_to_the_longest() -> None:
     policy = RetryPolicy(max_retries=6, initial_delay=1, multiplier=3, max_delay=20, jitter=0)
     attempts = [Attempt(number, 0, status=503) for number in range(1, 8)]
-    assert [policy.delay(attempt, "always") for attempt in attempts] == [1, 3, 9, 20, 20, 20, None]
+    assert [policy.delay(attempt, "idempotent") for attempt in attempts] == [1, 3, 9, 20, 20, 20, None]
 
 
 def test_no_retries_are_none() -> None:
-    assert RetryPolicy(max_retries=0).delay(Attempt(1, 0, status=503), "always") is None
+    assert RetryPolicy(max_retries=0).delay(Attempt(1, 0, status=503), "idempotent") is None
 
 
 def test_the_deadline_counts_the_wait() -> None:
     policy = RetryPolicy(initial_delay=5, jitter=0, deadline=10)
-    assert policy.delay(Attempt(1, 5, status=503), "always") == 5
-    assert policy.delay(Attempt(1, 5.1, status=503), "always") is None
-    assert policy.delay(Attempt(1, 5.1, status=503, retry_after=4), "always") == 4
+    assert policy.delay(Attempt(1, 5, status=503), "idempotent") == 5
+    assert policy.delay(Attempt(1, 5.1, status=503), "idempotent") is None
+    assert policy.delay(Attempt(1, 5.1, status=503, retry_after=4), "idempotent") == 4
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(7, 7), (60, 60), (60.1, None), (3600, None)])
 def test_what_the_server_asks_for_is_waited_or_not_at_all(asked: float, expected: float | None) -> None:
-    assert RetryPolicy(max_delay=60).delay(Attempt(1, 0, status=429, retry_after=asked), "always") == expected
+    assert RetryPolicy(max_delay=60).delay(Attempt(1, 0, status=429, retry_after=asked), "idempotent") == expected
 
 
 def test_no_wait_at_all_is_the_policys_own() -> None:
     policy = RetryPolicy(initial_delay=5, jitter=0)
-    assert policy.delay(Attempt(1, 0, status=429, retry_after=0), "always") == 5
+    assert policy.delay(Attempt(1, 0, status=429, retry_after=0), "idempotent") == 5
 
 
 @given(
@@ -111,13 +111,13 @@ def test_no_wait_at_all_is_the_policys_own() -> None:
         multiplier=st.floats(1, 10),
         jitter=st.floats(0, 1),
         deadline=st.floats(0, 1000),
-        chance=st.floats(0, 1).map(lambda number: lambda: number),
+        random=st.floats(0, 1).map(lambda number: lambda: number),
     ),
-    repeat=st.sampled_from(["always", "unsent"]),
+    idempotency=st.sampled_from(["idempotent", "none"]),
 )
-@example(Attempt(2000, 0, status=503), RetryPolicy(max_retries=2000, initial_delay=0), "always")
-def test_no_wait_is_ever_longer_than_allowed(attempt: Attempt, policy: RetryPolicy, repeat: Repeat) -> None:
-    delay = policy.delay(attempt, repeat)
+@example(Attempt(2000, 0, status=503), RetryPolicy(max_retries=2000, initial_delay=0), "idempotent")
+def test_no_wait_is_ever_longer_than_allowed(attempt: Attempt, policy: RetryPolicy, idempotency: Idempotency) -> None:
+    delay = policy.delay(attempt, idempotency)
     if delay is not None:
         assert 0 <= delay <= policy.max_delay
         assert attempt.elapsed + delay <= policy.deadline
@@ -127,16 +127,16 @@ def test_no_wait_is_ever_longer_than_allowed(attempt: Attempt, policy: RetryPoli
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(1, 5))
 def test_jitter_shortens_a_delay_by_at_most_its_part(jitter: float, chance: float, number: int) -> None:
     attempt = Attempt(number, 0, status=503)
-    exact = RetryPolicy(max_retries=5, jitter=0).delay(attempt, "always")
-    delay = RetryPolicy(max_retries=5, jitter=jitter, chance=lambda: chance).delay(attempt, "always")
+    exact = RetryPolicy(max_retries=5, jitter=0).delay(attempt, "idempotent")
+    delay = RetryPolicy(max_retries=5, jitter=jitter, random=lambda: chance).delay(attempt, "idempotent")
     assert exact is not None
     assert delay is not None
     assert exact * (1 - jitter) - 1e-9 <= delay <= exact
 
 
 def test_chance_decides_within_the_jitter() -> None:
-    policies = [RetryPolicy(jitter=0.5, chance=lambda: 0), RetryPolicy(jitter=0.5, chance=lambda: 1)]
-    delays = [policy.delay(Attempt(1, 0, status=503), "always") for policy in policies]
+    policies = [RetryPolicy(jitter=0.5, random=lambda: 0), RetryPolicy(jitter=0.5, random=lambda: 1)]
+    delays = [policy.delay(Attempt(1, 0, status=503), "idempotent") for policy in policies]
     assert delays == [0.5, 0.25]
 
 

@@ -147,7 +147,7 @@ class Play:
             base_url=base_url,
             api_key="k",
             timeout=5,
-            retry=RetryPolicy(max_retries=1, initial_delay=0.1, max_delay=1, chance=lambda: 0.5),
+            retry=RetryPolicy(max_retries=1, initial_delay=0.1, max_delay=1, random=lambda: 0.5),
             stream_limits=StreamLimits(max_event_bytes=2**20),
         )
         self.messages = self.client.conversations.messages

@@ -11,7 +11,7 @@ import httpx
 from attrs import define, field, frozen
 
 from letta_ext import APIConnectionError, Hooks, LettaError
-from letta_ext._http.errors_from_response import LOST as IN_DOUBT
+from letta_ext._http.errors_from_response import MAY_HAVE_BEEN_PROCESSED
 from letta_ext.hooks import AttemptReport
 
 from ..client.helpers import NO_DELAY, ClientDriver
@@ -270,11 +270,11 @@ def check(name: str, way: Way, outcome: Outcome) -> None:
     assert outcome.stored is None or outcome.stored <= outcome.requests, name
     if outcome.in_doubt:
         assert outcome.attempts <= 1, name
-        assert IN_DOUBT in outcome.words or "list the messages before you send" in outcome.words, name
+        assert MAY_HAVE_BEEN_PROCESSED in outcome.words or "list the messages before you send" in outcome.words, name
     elif way.unsent:
         assert outcome.attempts == 3, name
         assert isinstance(outcome.error, APIConnectionError), name
-        assert IN_DOUBT not in outcome.words, name
+        assert MAY_HAVE_BEEN_PROCESSED not in outcome.words, name
     else:
         assert outcome.error is None, name
         assert outcome.stored in (None, 1), name

@@ -19,7 +19,7 @@ from letta_ext._async.pagination import AsyncPage
 from letta_ext._pagination.iterator import Walk
 from letta_ext._sync.pagination import SyncPage, first_page
 from letta_ext.async_paginator import AsyncPaginator
-from letta_ext.async_primitives import AsyncAhead
+from letta_ext.async_primitives import AsyncBackgroundWork
 from tests.pagination.servers import MESSAGES, STEPS, Item, Server
 from tests.pagination.test_walks import start, things
 
@@ -205,7 +205,7 @@ def test_where_no_loop_of_asyncio_runs_the_next_page_is_fetched_when_it_is_asked
         done.append(1)
         return 7
 
-    ahead = AsyncAhead(work)  # as under another event loop
+    ahead = AsyncBackgroundWork(work)  # as under another event loop
     assert done == []
     assert asyncio.run(ahead.result()) == 7
     ahead.leave()

@@ -94,7 +94,7 @@ def sections(text: str | None) -> dict[str, str]:
 
 
 def test_there_are_pairs_to_compare() -> None:
-    assert {"Letta", "SyncPage", "Stream", "RawResponse", "BaseClient", "Transport", "Network"} <= PAIRS.keys()
+    assert {"Letta", "SyncPage", "Stream", "RawResponse", "BaseClient", "Transport", "NetworkBackend"} <= PAIRS.keys()
     assert len(PAIRS) > 30
 
 

@@ -45,7 +45,7 @@ def test_an_answer_that_is_no_json(side: ClientDriver) -> None:
     client = side.client(respond_with(make_response(200, content=b"<html>")))
     with pytest.raises(
         APIResponseValidationError,
-        match=r"200 from GET http://letta.test/v1/x is not what the API document says: not JSON",
+        match=r"200 from GET http://letta.test/v1/x does not match the API document: not JSON",
     ):
         side.run(client.get("/v1/x"))
 
