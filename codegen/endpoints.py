@@ -6,7 +6,7 @@ from attrs import fields, frozen
 
 from codegen.docstrings import Section, docstring, noted
 from codegen.expressions import printed
-from codegen.operations import Argument, Operation, Page
+from codegen.operations import Argument, Operation, Pagination
 from codegen.template_context import decoded, import_lines
 from codegen.types import Import
 
@@ -81,13 +81,13 @@ def endpoint_view(operation: Operation) -> EndpointView:
     if operation.options:
         arguments += ["*", *(_argument(a) for a in operation.options)]
     declared, handed = _call(operation)
-    stream, result = operation.stream, operation.result
+    stream, result = operation.streaming, operation.result
     needed = operation.imports.union(*(a.type.sent_imports for a in operation.arguments))
     if operation.keywords:
         needed |= {Import("params", "params", operation.params)}
     reader = stream.event.text_reader if stream else None
     needed |= {reader} if reader else set()
-    forwarded = [handed] if handed else []
+    forwarded, condition = [handed] if handed else [], operation.stream_condition
     return EndpointView(
         constant=operation.constant,
         module_docstring=docstring(f"{operation.method} {operation.path}: {operation.summary or operation.id}", 0),
@@ -106,13 +106,13 @@ def endpoint_view(operation: Operation) -> EndpointView:
         decode=decoded("body", result) if result else "",
         form=printed(result.form_written) if result and result.form_written is not None else "",
         event=stream.event.written if stream else "",
-        end=repr(stream.end) if stream else "",
+        end=repr(stream.terminator) if stream else "",
         decode_event=decoded("data", stream.event) if stream else "",
         event_reader=reader.name if reader else "",
         read_event=decoded("values_of(text)", stream.event) if stream else "",
         call=declared,
-        json_forward=", ".join([*forwarded, *([f"{operation.switch}=False"] if operation.switch else [])]),
-        stream_forward=", ".join([*forwarded, *([f"{operation.switch}=True"] if operation.switch else [])]),
+        json_forward=", ".join([*forwarded, *([f"{condition}=False"] if condition else [])]),
+        stream_forward=", ".join([*forwarded, *([f"{condition}=True"] if condition else [])]),
         imports=import_lines(needed, dots="..."),
     )
 
@@ -143,13 +143,16 @@ def operation_code(operation: Operation) -> str:
         f"path={operation.path!r}",
         f"path_parameters={tuple(a.name for a in operation.at('path'))!r}",
         f"parameters=frozenset({[a.name for a in operation.options] or ''})",
-        f"repeat={operation.repeat!r}",
+        f"idempotency={operation.idempotency!r}",
     ]
-    if operation.page is not None:
-        parts.append(f"page=Page({_keywords(operation.page)})")
-    if operation.stream is not None:
-        s, switch = operation.stream, operation.switch
-        parts.append(f"stream=Stream(switch={switch!r}, default={s.default!r}, end={s.end!r}, resume={s.resume!r})")
+    if operation.pagination is not None:
+        parts.append(f"pagination=Pagination({_keywords(operation.pagination)})")
+    if operation.streaming is not None:
+        facts = operation.streaming
+        parts.append(
+            f"streaming=Streaming(stream_condition={operation.stream_condition!r}, default={facts.default!r}, "
+            f"terminator={facts.terminator!r}, resume_operation={facts.resume_operation!r})"
+        )
     if required := [a.name for a in operation.options if a.required]:
         parts.append(f"required=frozenset({required!r})")
     if bounds := {a.name: _bounds(a) for a in operation.options if _bounds(a) != (None, None)}:
@@ -164,5 +167,5 @@ def _bounds(argument: Argument) -> tuple[float | None, float | None]:
     return schema.get("minimum"), schema.get("maximum")
 
 
-def _keywords(page: Page) -> str:
-    return ", ".join(f"{attribute.name}={getattr(page, attribute.name)!r}" for attribute in fields(Page))
+def _keywords(pagination: Pagination) -> str:
+    return ", ".join(f"{attribute.name}={getattr(pagination, attribute.name)!r}" for attribute in fields(Pagination))

@@ -38,13 +38,13 @@ HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 TABLE = "OPERATIONS"
 """What the table of operations is called, so that no operation is."""
 
-REPEATS = ("always", "otid", "unsent")
-PAGE_LISTS = {"identity", "filters-after-limit"}
-PAGE_WORDS = PAGE_LISTS | {"cursor", "after", "limit", "order", "default-order", "meaning", "counts"}
+IDEMPOTENCIES = ("idempotent", "idempotency-key", "none")
+PAGE_LISTS = {"item-key", "post-filters"}
+PAGE_WORDS = PAGE_LISTS | {"cursor", "after", "limit", "order", "default-order", "cursor-order", "limit-unit"}
 PAGE_OPTIONS = {"before", "items"}
 """The words that a list without such a cursor, or whose response is the array itself, does not have."""
 
-MEANINGS = ("order", "chronological", "reverse")
+CURSOR_ORDERS = ("order", "chronological", "reverse")
 
 Place: TypeAlias = Literal["path", "query", "header", "body", "content"]
 """Where an argument goes: `content` is the whole body, where that is not one object."""
@@ -83,33 +83,33 @@ class Argument:
 
 
 @frozen
-class Page:
+class Pagination:
     """The fact `x-letta-pagination`: how a list operation pages."""
 
     cursor: str
-    identity: tuple[str, ...]
+    item_key: tuple[str, ...]
     after: str
     before: str | None
     limit: str
     order: str
     default_order: str
-    meaning: str
-    counts: str
-    filters_after_limit: tuple[str, ...]
-    largest: int | None
+    cursor_order: str
+    limit_unit: str
+    post_filters: tuple[str, ...]
+    max_limit: int | None
     items: str | None
 
 
 @frozen
-class Stream:
+class Streaming:
     """The fact `x-letta-streaming`: that, and how, an operation streams."""
 
     event: Type
     schema: str
-    switch: str | None
+    stream_condition: str | None
     default: bool
-    end: str
-    resume: str
+    terminator: str
+    resume_operation: str
 
 
 @frozen
@@ -139,9 +139,9 @@ class Operation:
     answer: Any
     items: Type | None
     responses: dict[str, str]
-    repeat: str
-    page: Page | None
-    stream: Stream | None
+    idempotency: str
+    pagination: Pagination | None
+    streaming: Streaming | None
     body: str | None
     place: str
     deprecated: bool
@@ -158,12 +158,14 @@ class Operation:
     @property
     def keywords(self) -> list[Argument]:
         """The options of its TypedDict: all but the one that chooses between JSON and events."""
-        return [a for a in self.options if a.name != self.switch]
+        return [a for a in self.options if a.name != self.stream_condition]
 
     @property
-    def switch(self) -> str | None:
+    def stream_condition(self) -> str | None:
         """The name of the argument that chooses between JSON and events, or None where there is no choice."""
-        return next((a.name for a in self.at("body") if self.stream and a.wire == self.stream.switch), None)
+        return next(
+            (a.name for a in self.at("body") if self.streaming and a.wire == self.streaming.stream_condition), None
+        )
 
     @property
     def params(self) -> str:
@@ -188,7 +190,7 @@ class Operation:
     @property
     def imports(self) -> set[Import]:
         """What the answer needs."""
-        types = [self.result, self.items, self.stream.event if self.stream else None]
+        types = [self.result, self.items, self.streaming.event if self.streaming else None]
         return {i for t in types if t is not None for i in t.imports}
 
 
@@ -244,7 +246,7 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
     arguments = [evolve(a, name="body" if a.place == "content" else names[a.name]) for a in drafts]
     response, content, at = _success(source, endpoint, document)
     result, schema = _result(response, content, at, reader)
-    page = _page(data.get("x-letta-pagination"), parameters, f"{place}/x-letta-pagination")
+    pagination = _pagination(data.get("x-letta-pagination"), parameters, f"{place}/x-letta-pagination")
     return Operation(
         id=source.id,
         tag=module_name(str((data.get("tags") or ["default"])[0])),
@@ -258,10 +260,10 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
         result=result,
         answer=schema,
         responses={each.status_code.pattern: _description(each) for each in endpoint.responses},
-        items=_items(page, result, schema, reader, f"{place}/x-letta-pagination/items") if page else None,
-        repeat=_repeat(data, place),
-        page=page,
-        stream=_stream(source, content, at, reader, body, ids),
+        items=_items(pagination, result, schema, reader, f"{place}/x-letta-pagination/items") if pagination else None,
+        idempotency=_idempotency(data, place),
+        pagination=pagination,
+        streaming=_streaming(source, content, at, reader, body, ids),
         body=component,
         place=place,
         deprecated=data.get("deprecated") is True,
@@ -411,14 +413,14 @@ def _result(response: Response, content: dict[str, Any], place: str, reader: Typ
     return reader.read(response.prop, schema, f"{place}/{escape(JSON)}/schema"), schema
 
 
-def _repeat(data: dict[str, Any], place: str) -> str:
-    repeat = data.get("x-letta-idempotency", "unsent")
-    if repeat not in REPEATS:
-        raise SpecError(f"{place}/x-letta-idempotency", f"is {repeat!r}, not one of {', '.join(REPEATS)}")
-    return str(repeat)
+def _idempotency(data: dict[str, Any], place: str) -> str:
+    idempotency = data.get("x-letta-idempotency", "none")
+    if idempotency not in IDEMPOTENCIES:
+        raise SpecError(f"{place}/x-letta-idempotency", f"is {idempotency!r}, not one of {', '.join(IDEMPOTENCIES)}")
+    return str(idempotency)
 
 
-def _page(data: Any, parameters: list[Argument], place: str) -> Page | None:
+def _pagination(data: Any, parameters: list[Argument], place: str) -> Pagination | None:
     if data is None:
         return None
     queries = {p.wire for p in parameters if p.place == "query"}
@@ -426,51 +428,53 @@ def _page(data: Any, parameters: list[Argument], place: str) -> Page | None:
         words, options = ", ".join(sorted(PAGE_WORDS)), ", ".join(sorted(PAGE_OPTIONS))
         raise SpecError(place, f"needs exactly {words}, and may have {options}")
     if not all(isinstance(data[word], str) for word in data.keys() - PAGE_LISTS):
-        raise SpecError(place, "needs strings everywhere but in identity and filters-after-limit")
+        raise SpecError(place, "needs strings everywhere but in item-key and post-filters")
     if not all(isinstance(data[w], list) and all(isinstance(v, str) for v in data[w]) for w in PAGE_LISTS):
-        raise SpecError(place, "needs lists of strings in identity and filters-after-limit")
+        raise SpecError(place, "needs lists of strings in item-key and post-filters")
     for word in ("after", "before", "limit", "order"):
         if word in data and data[word] not in queries:
             raise SpecError(f"{place}/{word}", f"names {data[word]!r}, which is no query parameter")
-    if data["default-order"] not in ("asc", "desc") or data["meaning"] not in MEANINGS:
-        meanings = ", ".join(MEANINGS)
-        raise SpecError(place, f"has a default-order other than asc, desc or a meaning other than {meanings}")
-    if "before" not in data and data["meaning"] != "order":
-        raise SpecError(place, f"has no before, by which a list of the meaning {data['meaning']!r} goes on")
-    return Page(
+    if data["default-order"] not in ("asc", "desc") or data["cursor-order"] not in CURSOR_ORDERS:
+        orders = ", ".join(CURSOR_ORDERS)
+        raise SpecError(place, f"has a default-order other than asc, desc or a cursor-order other than {orders}")
+    if "before" not in data and data["cursor-order"] != "order":
+        raise SpecError(
+            place, f"has no before, by which a list with the cursor-order {data['cursor-order']!r} continues"
+        )
+    return Pagination(
         cursor=data["cursor"],
-        identity=tuple(data["identity"]),
+        item_key=tuple(data["item-key"]),
         after=data["after"],
         before=data.get("before"),
         limit=data["limit"],
         order=data["order"],
         default_order=data["default-order"],
-        meaning=data["meaning"],
-        counts=data["counts"],
-        filters_after_limit=tuple(data["filters-after-limit"]),
-        largest=next(p.schema.get("maximum") for p in parameters if p.wire == data["limit"] and p.place == "query"),
+        cursor_order=data["cursor-order"],
+        limit_unit=data["limit-unit"],
+        post_filters=tuple(data["post-filters"]),
+        max_limit=next(p.schema.get("maximum") for p in parameters if p.wire == data["limit"] and p.place == "query"),
         items=data.get("items"),
     )
 
 
-def _items(page: Page, result: Type | None, answer: Any, reader: TypeReader, place: str) -> Type:
+def _items(pagination: Pagination, result: Type | None, answer: Any, reader: TypeReader, place: str) -> Type:
     """The type of the array of items, which is the response, or the field of it that `items` names."""
-    if page.items is None:
+    if pagination.items is None:
         found = result
     else:
         component = ref_name(answer) or ""
         nodes = {n.name.get_untrusted_value(): n for n in reader.fields(reader.parsed.components[component])}
-        if page.items not in nodes:
-            raise SpecError(place, f"names {page.items!r}, which is no field of the response")
-        found = reader.property(nodes[page.items], *reader.declared(component, page.items))
+        if pagination.items not in nodes:
+            raise SpecError(place, f"names {pagination.items!r}, which is no field of the response")
+        found = reader.property(nodes[pagination.items], *reader.declared(component, pagination.items))
     if found is None or not found.written.startswith("list["):
         raise SpecError(place, "is no array, which always comes")
     return found
 
 
-def _stream(
+def _streaming(
     source: Source, content: dict[str, Any], at: str, reader: TypeReader, body: list[Argument], ids: set[str]
-) -> Stream | None:
+) -> Streaming | None:
     data = source.data.get("x-letta-streaming")
     place = f"{source.place}/x-letta-streaming"
     if data is None:
@@ -479,17 +483,20 @@ def _stream(
                 f"{at}/{escape(EVENTS)}", "is an event stream, and no x-letta-streaming says how to read it"
             )
         return None
-    if not isinstance(data, dict) or not all(isinstance(data.get(word), str) for word in ("event", "end", "resume")):
-        raise SpecError(place, "needs event, end and resume, all of them strings")
+    if not isinstance(data, dict) or not all(
+        isinstance(data.get(word), str) for word in ("event", "terminator", "resume-operation")
+    ):
+        raise SpecError(place, "needs event, terminator and resume-operation, all of them strings")
     if content.get(EVENTS, {}).get("schema") != {"$ref": data["event"]}:
         raise SpecError(place, f"names the event {data['event']!r}, which is not the schema of the {EVENTS} answer")
-    switch = data.get("switch")
-    if switch is not None and switch not in [a.wire for a in body]:
-        raise SpecError(place, f"has the switch {switch!a:.60}, which is no field of the body")
-    if data["resume"] not in ids:
+    condition = data.get("stream-condition")
+    if condition is not None and condition not in [a.wire for a in body]:
+        raise SpecError(place, f"has the stream-condition {condition!a:.60}, which is no field of the body")
+    if data["resume-operation"] not in ids:
         raise SpecError(place, f"resumes with {data['resume']!r}, which is no operation")
     name = ref_name({"$ref": data["event"]})
     if name is None or name not in reader.parsed.components:
         raise SpecError(place, f"names the event {data['event']!r}, which is no component")
     event = reader.read(reader.parsed.components[name], {"$ref": data["event"]}, place)
-    return Stream(event, data["event"], switch, data.get("default", True) is True, data["end"], data["resume"])
+    streams = data.get("default", True) is True
+    return Streaming(event, data["event"], condition, streams, data["terminator"], data["resume-operation"])

@@ -52,7 +52,7 @@ def package_view(document: Document, library: Library, operations: Sequence[Oper
     return PackageView(
         docstring=_package_docstring(str(info.get("title", ""))),
         version=repr(str(info.get("version", ""))),
-        streams=any(o.stream for o in operations),
+        streams=any(o.streaming for o in operations),
         library=library_view(library),
         operations=[OperationView(o.constant, operation_code(o)) for o in operations],
         models={m.name: model_view(m, cycles.get(f"models.{m.module}", frozenset())) for m in library.models.values()},

@@ -151,7 +151,7 @@ def read_resources(document: Document, operations: Sequence[Operation], mixins: 
     gathering = Gathering()
     for operation in operations:
         with gathering.block():
-            if "." not in operation.id and (operation.page or operation.stream):
+            if "." not in operation.id and (operation.pagination or operation.streaming):
                 raise SpecError(operation.place, f"is a list or a stream without a resource: {operation.id!a:.60}")
     gathering.done()
     return make("")
@@ -246,7 +246,7 @@ class _Unhide(ast.NodeTransformer):
 
 
 def _method(operation: Operation) -> Method:
-    stream, result = operation.stream, operation.result
+    stream, result = operation.streaming, operation.result
     ids = operation.at("path")
     written = result.written if result else "None"
     return Method(
@@ -259,7 +259,7 @@ def _method(operation: Operation) -> Method:
         arguments=f"{class_name(operation.id)}Arguments" if operation.keywords else "RequestOptions",
         result=written,
         item=operation.items.written.removeprefix("list[").removesuffix("]") if operation.items else "",
-        switch=operation.switch or "",
+        switch=operation.stream_condition or "",
         streams=stream.default if stream else False,
         has_stream=stream is not None,
         documentation=_documentation(operation),
@@ -270,7 +270,7 @@ def _documentation(operation: Operation) -> str:
     parts = [operation.description or operation.summary or f"Call `{operation.id}`."]
     parts += [operation.notes, f"Documented as `{operation.method} {operation.path}`."]
     arguments = [(a.name, a.documentation or "See the API documentation.") for a in operation.arguments]
-    if operation.page:
+    if operation.pagination:
         arguments += LIST_ARGUMENTS
     variable = "arguments" if operation.keywords else "options"
     arguments.append((f"**{variable}", OPTIONS))
@@ -282,15 +282,15 @@ def _documentation(operation: Operation) -> str:
 
 
 def _returned(operation: Operation) -> str:
-    if operation.page:
+    if operation.pagination:
         return "The first page. Iterate it for the items of all pages."
     return next((text for code, text in operation.responses.items() if code.startswith("2")), "")
 
 
 def _raised(operation: Operation) -> list[tuple[str, str]]:
-    found = [("ListChangedError", "If the list changes so that items could be lost.")] if operation.page else []
+    found = [("ListChangedError", "If the list changes so that items could be lost.")] if operation.pagination else []
     for code, text in operation.responses.items():
-        if code == "409" and operation.stream:
+        if code == "409" and operation.streaming:
             found += [
                 ("ConversationBusyError", "If another run holds the conversation."),
                 ("PendingApprovalError", "If the agent waits for tool returns or approvals."),

@@ -74,8 +74,8 @@ def _tell_events(document: Document, operation: Operation, twin: Operation, name
                     name += "s"
                 schemas[name] = schema
                 content[EVENTS]["schema"] = schema = {"$ref": SCHEMAS + name}
-            resume = names.get(facts.get("resume", "")) or operation.id
-            operation.data["x-letta-streaming"] = {**facts, "event": schema["$ref"], "resume": resume}
+            resume = names.get(facts.get("resume-operation", "")) or operation.id
+            operation.data["x-letta-streaming"] = {**facts, "event": schema["$ref"], "resume-operation": resume}
 
 
 def _reach(node: Any, document: Document, reached: set[str]) -> None:

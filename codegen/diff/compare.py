@@ -44,7 +44,7 @@ class _Walk:
         self.old, self.new, self.shared = old, new, shared
         self.readers = TypeReader(old.document, old.source), TypeReader(new.document, new.source)
         # A document of other origin knows nothing of our facts, which is no difference.
-        self.facts = not shared or all(any(o.repeat != "unsent" for o in side.operations) for side in (old, new))
+        self.facts = not shared or all(any(o.idempotency != "none" for o in side.operations) for side in (old, new))
         self.sources = tuple({o.place: o for o in side.document.operations()} for side in (old, new))
         self.found: list[Change] = []
         self.met: set[tuple[str, str, str]] = set()
@@ -81,7 +81,7 @@ class _Walk:
         documents = self.old.document, self.new.document
         sources = self.sources[0][old.place], self.sources[1][new.place]
         self.found += compare_facts(*sources, documents, name, shared=self.shared)
-        for fact in ("repeat", "page"):
+        for fact in ("idempotency", "pagination"):
             if self.facts and getattr(old, fact) != getattr(new, fact):
                 self.say(ADDITIVE, name, f"x-letta-{fact} says otherwise", (SENDER,), f"`operations.{old.constant}`")
         if old.body is not None and new.body is not None:
@@ -91,15 +91,18 @@ class _Walk:
         self.answer(old, new)
 
     def streams(self, old: Operation, new: Operation) -> None:
-        if old.stream and not new.stream:
+        if old.streaming and not new.streaming:
             self.say(BREAKING, old.id, "answers no events any more", (READER,), f"no `{_module(old)}.sync_stream`")
-        elif new.stream and not old.stream:
+        elif new.streaming and not old.streaming:
             self.say(ADDITIVE, old.id, "answers events", (READER,), f"new `{_module(old)}.sync_stream`")
-        elif old.stream and new.stream:
-            facts = [(s.switch, s.default, s.end, s.resume) for s in (old.stream, new.stream)]
+        elif old.streaming and new.streaming:
+            facts = [
+                (s.stream_condition, s.default, s.terminator, s.resume_operation)
+                for s in (old.streaming, new.streaming)
+            ]
             if self.facts and facts[0] != facts[1]:
                 self.say(BREAKING, old.id, "x-letta-streaming says otherwise", BOTH, f"`operations.{old.constant}`")
-            self.types({"$ref": old.stream.schema}, {"$ref": new.stream.schema}, f"{old.id} events", READER)
+            self.types({"$ref": old.streaming.schema}, {"$ref": new.streaming.schema}, f"{old.id} events", READER)
 
     def arguments(self, old: Operation, new: Operation) -> None:
         olds, news = ({_key(a, o): a for a in o.arguments} for o in (old, new))

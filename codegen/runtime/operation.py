@@ -1,4 +1,4 @@
-"""What an operation is: how it is called, how it pages and streams, and when it may be repeated."""
+"""The description of an operation: its request, pagination, streaming and idempotency."""
 
 from __future__ import annotations
 
@@ -8,76 +8,76 @@ from typing import Any, Literal, TypeAlias
 from attrs import field, frozen
 
 Bounds: TypeAlias = tuple[float | None, float | None]
-"""The least and the greatest value of a number."""
+"""The minimum and maximum of a number, both inclusive."""
 
 
 @frozen
-class Page:
-    """How a list operation pages.
+class Pagination:
+    """The pagination of a list operation.
 
     Attributes:
-        cursor: the field of an item that the cursors take.
-        identity: the fields that make two items the same.
-        after: the query parameter for the cursor that the page starts behind.
-        before: the query parameter for the cursor that the page ends ahead of, or None where there is none.
-        limit: the query parameter for the page size.
-        order: the query parameter for the sort order, `asc` or `desc`.
-        default_order: the order where none is asked for.
-        meaning: whether the cursors follow the sort order, always the time, or run against the sort order.
-        counts: what the limit counts, `items` or `stored` things, of which each may show as several items or none.
-        filters_after_limit: the query parameters that thin out a page after the limit was applied.
-        largest: the greatest limit that the server takes, or None where the document names none.
-        items: the field of the response that holds the items, or None where the response is the array itself.
+        cursor: The item field whose value is passed as a cursor.
+        item_key: The fields that identify an item.
+        after: The query parameter for the cursor after which the page starts.
+        before: The query parameter for the cursor before which the page ends, or None.
+        limit: The query parameter for the page size.
+        order: The query parameter for the sort order, `asc` or `desc`.
+        default_order: The server's default for the sort order.
+        cursor_order: Whether cursors follow the sort order, the time, or the reverse of the sort order.
+        limit_unit: The unit of the limit: `items`, or `stored` messages, each of which can be any number of items.
+        post_filters: The query parameters of filters that the server applies after the limit.
+        max_limit: The largest documented limit, or None.
+        items: The response field that holds the items, or None if the response is the array itself.
     """
 
     cursor: str
-    identity: tuple[str, ...]
+    item_key: tuple[str, ...]
     after: str
     before: str | None
     limit: str
     order: str
     default_order: Literal["asc", "desc"]
-    meaning: Literal["order", "chronological", "reverse"]
-    counts: str
-    filters_after_limit: tuple[str, ...]
-    largest: int | None = None
+    cursor_order: Literal["order", "chronological", "reverse"]
+    limit_unit: str
+    post_filters: tuple[str, ...]
+    max_limit: int | None = None
     items: str | None = None
 
 
 @frozen
-class Stream:
-    """That an operation answers with events.
+class Streaming:
+    """The streaming of an operation that can return events.
 
     Attributes:
-        switch: the argument that chooses between events and JSON, or None where there are only events.
-        default: whether events are what comes where the switch is not given.
-        end: the data of the event that ends a stream.
-        resume: the id of the operation that continues one.
+        stream_condition: The argument that selects events or JSON, or None if the operation returns only events.
+        default: Whether the operation returns events if that argument is omitted.
+        terminator: The data of the event that ends a stream.
+        resume_operation: The id of the operation that resumes a stream.
     """
 
-    switch: str | None
+    stream_condition: str | None
     default: bool
-    end: str
-    resume: str
+    terminator: str
+    resume_operation: str
 
 
 @frozen
 class Operation:
-    """One operation.
+    """An operation of the API.
 
     Attributes:
-        id: its dotted name, such as `steps.list`.
-        method: the HTTP method.
-        path: the path template.
-        path_parameters: the arguments that stand in the path, in order.
-        parameters: the other arguments, query parameters and body fields.
-        repeat: when a client may send it again by itself: `always`; with `otid` only as a background request whose
-            messages all bear one; `unsent` only where the request cannot have reached the server.
-        page: how it pages, or None.
-        stream: how it streams, or None.
-        required: the arguments among `parameters` that every call needs.
-        bounds: the least and the greatest value of numeric arguments that have one.
-        module: the module of its endpoint, below the package `api`; empty where there is none.
+        id: The dotted name, such as `steps.list`.
+        method: The HTTP method.
+        path: The path template.
+        path_parameters: The path arguments, in order.
+        parameters: The other arguments: query parameters, headers and body fields.
+        idempotency: When a client may retry a request: `idempotent`, always; `idempotency-key`, if it runs in the
+            background and every message has an `otid`; `none`, only if it cannot have reached the server.
+        pagination: The pagination, or None if the operation is not a list.
+        streaming: The streaming, or None if the operation returns only JSON.
+        required: The required arguments among `parameters`.
+        bounds: The bounds of the numeric arguments that have bounds.
+        module: The endpoint module relative to the package `api`, or "" if the operation has no module.
     """
 
     id: str
@@ -85,21 +85,22 @@ class Operation:
     path: str
     path_parameters: tuple[str, ...]
     parameters: frozenset[str]
-    repeat: Literal["always", "otid", "unsent"]
-    page: Page | None = None
-    stream: Stream | None = None
+    idempotency: Literal["idempotent", "idempotency-key", "none"]
+    pagination: Pagination | None = None
+    streaming: Streaming | None = None
     required: frozenset[str] = frozenset()
     bounds: Mapping[str, Bounds] = field(factory=dict[str, Bounds])
     module: str = ""
 
     @property
-    def switch(self) -> str | None:
-        """The argument that chooses between events and JSON, or None where there is no choice."""
-        return self.stream.switch if self.stream else None
+    def stream_condition(self) -> str | None:
+        """The argument that selects events or JSON, or None if the operation has only one of them."""
+        return self.streaming.stream_condition if self.streaming else None
 
-    def answers_with_events(self, arguments: Mapping[str, Any]) -> bool:
-        """Return whether the response to a call with these arguments is a stream of events."""
-        if self.stream is None:
+    def returns_events(self, arguments: Mapping[str, Any]) -> bool:
+        """Return whether the response to a call with these arguments is an event stream."""
+        if self.streaming is None:
             return False
-        chosen = arguments.get(self.stream.switch) if self.stream.switch else None
-        return chosen if isinstance(chosen, bool) else self.stream.default
+        condition = self.streaming.stream_condition
+        requested = arguments.get(condition) if condition else None
+        return requested if isinstance(requested, bool) else self.streaming.default

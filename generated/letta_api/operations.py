@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Final
 
 from .operation import Operation as Operation
-from .operation import Page as Page
-from .operation import Stream as Stream
+from .operation import Pagination as Pagination
+from .operation import Streaming as Streaming
 
 STEPS_LIST: Final = Operation(
     "steps.list",
@@ -34,19 +34,19 @@ STEPS_LIST: Final = Operation(
             "trace_ids",
         ]
     ),
-    repeat="always",
-    page=Page(
+    idempotency="idempotent",
+    pagination=Pagination(
         cursor="id",
-        identity=("id",),
+        item_key=("id",),
         after="after",
         before="before",
         limit="limit",
         order="order",
         default_order="desc",
-        meaning="order",
-        counts="items",
-        filters_after_limit=(),
-        largest=None,
+        cursor_order="order",
+        limit_unit="items",
+        post_filters=(),
+        max_limit=None,
         items=None,
     ),
     bounds={"limit": (0, None)},
@@ -58,7 +58,7 @@ STEPS_RETRIEVE: Final = Operation(
     path="/v1/steps/{step_id}",
     path_parameters=("step_id",),
     parameters=frozenset(),
-    repeat="always",
+    idempotency="idempotent",
     module="steps.steps_retrieve",
 )
 STEPS_METRICS_RETRIEVE: Final = Operation(
@@ -67,7 +67,7 @@ STEPS_METRICS_RETRIEVE: Final = Operation(
     path="/v1/steps/{step_id}/metrics",
     path_parameters=("step_id",),
     parameters=frozenset(),
-    repeat="always",
+    idempotency="idempotent",
     module="steps_metrics.steps_metrics_retrieve",
 )
 STEPS_TRACE_RETRIEVE: Final = Operation(
@@ -76,7 +76,7 @@ STEPS_TRACE_RETRIEVE: Final = Operation(
     path="/v1/steps/{step_id}/trace",
     path_parameters=("step_id",),
     parameters=frozenset(),
-    repeat="always",
+    idempotency="idempotent",
     module="steps_trace.steps_trace_retrieve",
 )
 STEPS_FEEDBACK_CREATE: Final = Operation(
@@ -85,7 +85,7 @@ STEPS_FEEDBACK_CREATE: Final = Operation(
     path="/v1/steps/{step_id}/feedback",
     path_parameters=("step_id",),
     parameters=frozenset(["feedback", "tags"]),
-    repeat="always",
+    idempotency="idempotent",
     module="steps_feedback.steps_feedback_create",
 )
 STEPS_MESSAGES_LIST: Final = Operation(
@@ -94,19 +94,19 @@ STEPS_MESSAGES_LIST: Final = Operation(
     path="/v1/steps/{step_id}/messages",
     path_parameters=("step_id",),
     parameters=frozenset(["after", "before", "limit", "order", "order_by"]),
-    repeat="always",
-    page=Page(
+    idempotency="idempotent",
+    pagination=Pagination(
         cursor="id",
-        identity=("id", "message_type", "otid"),
+        item_key=("id", "message_type", "otid"),
         after="after",
         before="before",
         limit="limit",
         order="order",
         default_order="asc",
-        meaning="order",
-        counts="stored",
-        filters_after_limit=(),
-        largest=None,
+        cursor_order="order",
+        limit_unit="stored",
+        post_filters=(),
+        max_limit=None,
         items=None,
     ),
     bounds={"limit": (0, None)},
@@ -130,19 +130,19 @@ CONVERSATIONS_MESSAGES_LIST: Final = Operation(
             "order_by",
         ]
     ),
-    repeat="always",
-    page=Page(
+    idempotency="idempotent",
+    pagination=Pagination(
         cursor="id",
-        identity=("id", "message_type", "otid"),
+        item_key=("id", "message_type", "otid"),
         after="after",
         before="before",
         limit="limit",
         order="order",
         default_order="desc",
-        meaning="chronological",
-        counts="stored",
-        filters_after_limit=("include_return_message_types",),
-        largest=None,
+        cursor_order="chronological",
+        limit_unit="stored",
+        post_filters=("include_return_message_types",),
+        max_limit=None,
         items=None,
     ),
     bounds={"limit": (0, None)},
@@ -178,8 +178,13 @@ CONVERSATIONS_MESSAGES_CREATE: Final = Operation(
             "use_assistant_message",
         ]
     ),
-    repeat="otid",
-    stream=Stream(switch="streaming", default=True, end="[DONE]", resume="conversations.messages.stream"),
+    idempotency="idempotency-key",
+    streaming=Streaming(
+        stream_condition="streaming",
+        default=True,
+        terminator="[DONE]",
+        resume_operation="conversations.messages.stream",
+    ),
     bounds={"max_steps": (1, None), "top_logprobs": (0, 20)},
     module="conversations_messages.conversations_messages_create",
 )
@@ -191,8 +196,10 @@ CONVERSATIONS_MESSAGES_STREAM: Final = Operation(
     parameters=frozenset(
         ["agent_id", "batch_size", "include_pings", "otid", "poll_interval", "run_id", "starting_after"]
     ),
-    repeat="always",
-    stream=Stream(switch=None, default=True, end="[DONE]", resume="conversations.messages.stream"),
+    idempotency="idempotent",
+    streaming=Streaming(
+        stream_condition=None, default=True, terminator="[DONE]", resume_operation="conversations.messages.stream"
+    ),
     bounds={"batch_size": (2, None), "poll_interval": (0, None), "starting_after": (0, None)},
     module="conversations_messages.conversations_messages_stream",
 )
@@ -202,7 +209,7 @@ CONVERSATIONS_MESSAGES_COMPACT: Final = Operation(
     path="/v1/conversations/{conversation_id}/compact",
     path_parameters=("conversation_id",),
     parameters=frozenset(["agent_id", "compaction_settings"]),
-    repeat="unsent",
+    idempotency="none",
     module="conversations_messages.conversations_messages_compact",
 )
 AGENTS_LIST: Final = Operation(
@@ -234,19 +241,19 @@ AGENTS_LIST: Final = Operation(
             "template_id",
         ]
     ),
-    repeat="always",
-    page=Page(
+    idempotency="idempotent",
+    pagination=Pagination(
         cursor="id",
-        identity=("id",),
+        item_key=("id",),
         after="after",
         before="before",
         limit="limit",
         order="order",
         default_order="desc",
-        meaning="order",
-        counts="items",
-        filters_after_limit=(),
-        largest=None,
+        cursor_order="order",
+        limit_unit="items",
+        post_filters=(),
+        max_limit=None,
         items=None,
     ),
     bounds={"limit": (0, None)},
@@ -309,7 +316,7 @@ AGENTS_CREATE: Final = Operation(
             "tools",
         ]
     ),
-    repeat="unsent",
+    idempotency="none",
     module="agents.agents_create",
 )
 AGENTS_RETRIEVE: Final = Operation(
@@ -318,7 +325,7 @@ AGENTS_RETRIEVE: Final = Operation(
     path="/v1/agents/{agent_id}",
     path_parameters=("agent_id",),
     parameters=frozenset(["include", "include_relationships"]),
-    repeat="always",
+    idempotency="idempotent",
     module="agents.agents_retrieve",
 )
 AGENTS_DELETE: Final = Operation(
@@ -327,7 +334,7 @@ AGENTS_DELETE: Final = Operation(
     path="/v1/agents/{agent_id}",
     path_parameters=("agent_id",),
     parameters=frozenset(),
-    repeat="unsent",
+    idempotency="none",
     module="agents.agents_delete",
 )
 AGENTS_UPDATE: Final = Operation(
@@ -376,7 +383,7 @@ AGENTS_UPDATE: Final = Operation(
             "tool_rules",
         ]
     ),
-    repeat="always",
+    idempotency="idempotent",
     module="agents.agents_update",
 )
 AGENTS_MESSAGES_CANCEL: Final = Operation(
@@ -385,7 +392,7 @@ AGENTS_MESSAGES_CANCEL: Final = Operation(
     path="/v1/agents/{agent_id}/messages/cancel",
     path_parameters=("agent_id",),
     parameters=frozenset(["run_ids"]),
-    repeat="unsent",
+    idempotency="none",
     module="agents_messages.agents_messages_cancel",
 )
 CONVERSATIONS_LIST: Final = Operation(
@@ -394,19 +401,19 @@ CONVERSATIONS_LIST: Final = Operation(
     path="/v1/conversations/",
     path_parameters=(),
     parameters=frozenset(["after", "agent_id", "archive_status", "limit", "order", "order_by", "summary_search"]),
-    repeat="always",
-    page=Page(
+    idempotency="idempotent",
+    pagination=Pagination(
         cursor="id",
-        identity=("id",),
+        item_key=("id",),
         after="after",
         before=None,
         limit="limit",
         order="order",
         default_order="desc",
-        meaning="order",
-        counts="items",
-        filters_after_limit=(),
-        largest=None,
+        cursor_order="order",
+        limit_unit="items",
+        post_filters=(),
+        max_limit=None,
         items=None,
     ),
     bounds={"limit": (0, None)},
@@ -429,7 +436,7 @@ CONVERSATIONS_CREATE: Final = Operation(
             "summary",
         ]
     ),
-    repeat="unsent",
+    idempotency="none",
     required=frozenset(["agent_id"]),
     module="conversations.conversations_create",
 )
@@ -439,7 +446,7 @@ CONVERSATIONS_RETRIEVE: Final = Operation(
     path="/v1/conversations/{conversation_id}",
     path_parameters=("conversation_id",),
     parameters=frozenset(),
-    repeat="always",
+    idempotency="idempotent",
     module="conversations.conversations_retrieve",
 )
 CONVERSATIONS_DELETE: Final = Operation(
@@ -448,7 +455,7 @@ CONVERSATIONS_DELETE: Final = Operation(
     path="/v1/conversations/{conversation_id}",
     path_parameters=("conversation_id",),
     parameters=frozenset(),
-    repeat="unsent",
+    idempotency="none",
     module="conversations.conversations_delete",
 )
 CONVERSATIONS_UPDATE: Final = Operation(
@@ -459,7 +466,7 @@ CONVERSATIONS_UPDATE: Final = Operation(
     parameters=frozenset(
         ["archived", "context_window_limit", "description", "last_message_at", "model", "model_settings", "summary"]
     ),
-    repeat="always",
+    idempotency="idempotent",
     module="conversations.conversations_update",
 )
 CONVERSATIONS_CANCEL: Final = Operation(
@@ -468,7 +475,7 @@ CONVERSATIONS_CANCEL: Final = Operation(
     path="/v1/conversations/{conversation_id}/cancel",
     path_parameters=("conversation_id",),
     parameters=frozenset(["agent_id"]),
-    repeat="unsent",
+    idempotency="none",
     module="conversations.conversations_cancel",
 )
 RUNS_LIST: Final = Operation(
@@ -493,19 +500,19 @@ RUNS_LIST: Final = Operation(
             "stop_reason",
         ]
     ),
-    repeat="always",
-    page=Page(
+    idempotency="idempotent",
+    pagination=Pagination(
         cursor="id",
-        identity=("id",),
+        item_key=("id",),
         after="after",
         before="before",
         limit="limit",
         order="order",
         default_order="desc",
-        meaning="reverse",
-        counts="items",
-        filters_after_limit=(),
-        largest=1000,
+        cursor_order="reverse",
+        limit_unit="items",
+        post_filters=(),
+        max_limit=1000,
         items=None,
     ),
     bounds={"limit": (1, 1000)},
@@ -517,7 +524,7 @@ RUNS_RETRIEVE: Final = Operation(
     path="/v1/runs/{run_id}",
     path_parameters=("run_id",),
     parameters=frozenset(),
-    repeat="always",
+    idempotency="idempotent",
     module="runs.runs_retrieve",
 )
 RUNS_MESSAGES_LIST: Final = Operation(
@@ -526,19 +533,19 @@ RUNS_MESSAGES_LIST: Final = Operation(
     path="/v1/runs/{run_id}/messages",
     path_parameters=("run_id",),
     parameters=frozenset(["after", "before", "limit", "order", "order_by"]),
-    repeat="always",
-    page=Page(
+    idempotency="idempotent",
+    pagination=Pagination(
         cursor="id",
-        identity=("id", "message_type", "otid"),
+        item_key=("id", "message_type", "otid"),
         after="after",
         before="before",
         limit="limit",
         order="order",
         default_order="asc",
-        meaning="chronological",
-        counts="stored",
-        filters_after_limit=(),
-        largest=None,
+        cursor_order="chronological",
+        limit_unit="stored",
+        post_filters=(),
+        max_limit=None,
         items=None,
     ),
     bounds={"limit": (0, None)},
@@ -550,19 +557,19 @@ RUNS_STEPS_LIST: Final = Operation(
     path="/v1/runs/{run_id}/steps",
     path_parameters=("run_id",),
     parameters=frozenset(["after", "before", "limit", "order", "order_by"]),
-    repeat="always",
-    page=Page(
+    idempotency="idempotent",
+    pagination=Pagination(
         cursor="id",
-        identity=("id",),
+        item_key=("id",),
         after="after",
         before="before",
         limit="limit",
         order="order",
         default_order="desc",
-        meaning="order",
-        counts="items",
-        filters_after_limit=(),
-        largest=None,
+        cursor_order="order",
+        limit_unit="items",
+        post_filters=(),
+        max_limit=None,
         items=None,
     ),
     bounds={"limit": (0, None)},
@@ -574,7 +581,7 @@ HEALTH: Final = Operation(
     path="/v1/health/",
     path_parameters=(),
     parameters=frozenset(),
-    repeat="always",
+    idempotency="idempotent",
     module="health.health",
 )
 

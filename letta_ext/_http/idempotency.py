@@ -52,7 +52,7 @@ def make_send_plan(
     Raises:
         ValueError: it has both `input` and `messages`.
     """
-    if operation.repeat == "always":
+    if operation.idempotency == "idempotent":
         lookup = {name: arguments[name] for name in ("run_id", "otid") if arguments.get(name) is not None}
         return SendPlan(dict(arguments), "idempotent", None, lookup)
     check_one_input(arguments)
@@ -66,7 +66,7 @@ def make_send_plan(
 
 def send_fields(operation: Operation) -> frozenset[str]:
     """Return the fields that make another send of a call where `extra_body` puts them in place of the arguments."""
-    return _OVERRIDING if operation.switch is None else _OVERRIDING | {operation.switch}
+    return _OVERRIDING if operation.stream_condition is None else _OVERRIDING | {operation.stream_condition}
 
 
 def resume_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:

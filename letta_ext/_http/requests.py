@@ -125,10 +125,10 @@ class StreamEndpoint(Endpoint, Protocol):
 
 def resume_endpoint(endpoint: StreamEndpoint) -> StreamEndpoint:
     """Return the endpoint that continues a stream of this one."""
-    facts = endpoint.OPERATION.stream
+    facts = endpoint.OPERATION.streaming
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} does not stream")
-    found: StreamEndpoint = attrgetter(OPERATIONS[facts.resume].module)(api)
+    found: StreamEndpoint = attrgetter(OPERATIONS[facts.resume_operation].module)(api)
     return found
 
 
@@ -234,7 +234,7 @@ def make_call(
         headers,
         stream_limits.timeout(timeout) if accept == EVENTS else timeout,
         options.get("retry", config.retry),
-        idempotency or ("idempotent" if operation.repeat == "always" else "none"),
+        idempotency or ("idempotent" if operation.idempotency == "idempotent" else "none"),
         options.get("hooks", config.hooks),
         options.get("response_limits", config.response_limits),
         stream_limits,

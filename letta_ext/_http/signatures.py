@@ -24,7 +24,7 @@ LIST_OPTIONS: Final = ("checkpoint", "prefetch")
 def with_signature(operation: Operation) -> Callable[[F], F]:
     """Makes a method show the arguments of an operation, and the options of every call, in place of its last one."""
     names = sorted(operation.parameters - operation.required)
-    names += LIST_OPTIONS if operation.page is not None else ()
+    names += LIST_OPTIONS if operation.pagination is not None else ()
     names += RequestOptions.__annotations__
     keywords = [Parameter(name, Parameter.KEYWORD_ONLY) for name in sorted(operation.required)]
     keywords += [Parameter(name, Parameter.KEYWORD_ONLY, default=NOT_GIVEN) for name in names]

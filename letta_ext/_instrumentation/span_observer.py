@@ -25,7 +25,7 @@ def begin_span(call: Watched) -> list[Observer]:
     """What makes the span of a call: one observer, or none where no tracer records it."""
     trace: Any = sys.modules[TRACING]
     attributes = {"http.request.method": call.request.method, "url.template": call.operation.path}
-    if call.operation.stream is not None:
+    if call.operation.streaming is not None:
         attributes |= {"gen_ai.operation.name": "invoke_agent", "gen_ai.provider.name": "letta"}
     if "conversation_id" in call.operation.path_parameters:
         parts = zip(call.operation.path.split("/"), call.request.path.split("/"), strict=False)

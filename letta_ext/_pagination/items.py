@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any, Final, TypeGuard
 
 from letta_api.model import Model, Unknown
-from letta_api.operations import Page
+from letta_api.operations import Pagination
 
 from .._types import is_mapping
 
@@ -65,7 +65,7 @@ def told(item: Any) -> str:
         return repr([(name, text_field(item, name)) for name in sorted(map(str, names))])
 
 
-def cursors_of(items: Sequence[Any], facts: Page) -> list[str]:
+def cursors_of(items: Sequence[Any], facts: Pagination) -> list[str]:
     """The cursors of items in their order; the parts of one stored thing share one."""
     found = (field_of(item, facts.cursor) for item in items)
     return list(dict.fromkeys(cursor for cursor in found if is_cursor(cursor)))
@@ -82,11 +82,11 @@ class Answer:
         size: how many stored things these are; each item without a cursor counts as one.
     """
 
-    def __init__(self, items: list[Any], facts: Page) -> None:
+    def __init__(self, items: list[Any], facts: Pagination) -> None:
         self.items = items
         self.at: list[str | None] = []
         self.keys: list[int] = []
-        names = [facts.cursor, *facts.identity]
+        names = [facts.cursor, *facts.item_key]
         alike: Counter[str] = Counter()
         for item in items:
             cursor, *fields = [field_of(item, name) for name in names]

@@ -26,7 +26,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from letta_api.operations import Page
+from letta_api.operations import Pagination
 
 from .._http.errors_from_response import one_line
 from .._http.requests import OPTIONS
@@ -35,7 +35,7 @@ from ..errors import ListChangedError
 from .items import Answer, date_of, field_of, is_cursor
 
 FILTERED: Final = "message_type"
-"""The field that the filters of `filters_after_limit` compare."""
+"""The field that the filters of `post_filters` compare."""
 
 CONFIRM: Final = 1000
 """How many things are asked for to confirm that a short page was the last; where it was, nothing comes."""
@@ -125,20 +125,20 @@ class Walk:
     """
 
     def __init__(
-        self, facts: Page, arguments: Mapping[str, Any], *, reversible: bool = False, of: Sequence[str] = ()
+        self, facts: Pagination, arguments: Mapping[str, Any], *, reversible: bool = False, of: Sequence[str] = ()
     ) -> None:
         self.facts = facts
         self.of = tuple(of)
-        self.filters = {name: arguments[name] for name in facts.filters_after_limit if arguments.get(name)}
-        self.arguments = {name: value for name, value in arguments.items() if name not in facts.filters_after_limit}
+        self.filters = {name: arguments[name] for name in facts.post_filters if arguments.get(name)}
+        self.arguments = {name: value for name, value in arguments.items() if name not in facts.post_filters}
         descending = (arguments.get(facts.order) or facts.default_order) == "desc"
         self.reversible = reversible and descending
         self.reversed: bool | None = None if self.reversible else False  # None: not yet known
         # `before` leads on where cursors run against the order, and from the newest where they follow the time.
-        backwards = facts.meaning == "reverse" or (facts.meaning == "chronological" and descending)
+        backwards = facts.cursor_order == "reverse" or (facts.cursor_order == "chronological" and descending)
         names = (facts.before, facts.after) if backwards else (facts.after, facts.before)
         self.names = list(filter(None, names))
-        self.memory = Memory(keep_all=facts.meaning == "chronological")
+        self.memory = Memory(keep_all=facts.cursor_order == "chronological")
         self.proven = False  # whether names[0] has been seen to lead on
         self.restarted = False  # whether the server has been seen to pass over a cursor
         self.back = 1  # how far back the last cursor was that led on
@@ -162,7 +162,7 @@ class Walk:
         if asked == 0:
             self.ended = True
             return items
-        if not items and self.facts.counts == "stored" and (asked or SHORTEST_DEFAULT) < CONFIRM:
+        if not items and self.facts.limit_unit == "stored" and (asked or SHORTEST_DEFAULT) < CONFIRM:
             # All that is on this page may be hidden, and there is nothing that the next one could lie behind.
             asked = self._fit(CONFIRM)
             items = yield {**self.arguments, self.facts.limit: asked}
@@ -196,7 +196,7 @@ class Walk:
         return Mark(self.of, self.arguments | self.filters, cursors, seen, self.names[0], self.reversed, whole)
 
     @classmethod
-    def resumed(cls, facts: Page, checkpoint: Mapping[str, Any], of: Sequence[str] = ()) -> Walk:
+    def resumed(cls, facts: Pagination, checkpoint: Mapping[str, Any], of: Sequence[str] = ()) -> Walk:
         """A walk that goes on from a checkpoint.
 
         Raises:
@@ -331,7 +331,7 @@ class Walk:
 
     def _fit(self, limit: int) -> int:
         """A limit, or the greatest that the server takes."""
-        return limit if self.facts.largest is None else min(limit, self.facts.largest)
+        return limit if self.facts.max_limit is None else min(limit, self.facts.max_limit)
 
     def _changed(self, why: str = "began it again, or has no longer what it stood at") -> ListChangedError:
         last = self.memory.recent[-1]

@@ -83,7 +83,7 @@ class BasePage(Generic[T]):
 
 def items_of(endpoint: Endpoint, answer: Any) -> list[Any]:
     """The items in the response of a list, which is the array itself, or an object with a field for it."""
-    facts = endpoint.OPERATION.page
+    facts = endpoint.OPERATION.pagination
     found: list[Any] = answer if facts is None or facts.items is None else getattr(answer, facts.items)
     return found
 
@@ -95,16 +95,16 @@ def make_list_iterator(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapp
         TypeError: `checkpoint` came with arguments of its own, or an argument is of the wrong type.
         ValueError: `checkpoint` is none, or a filter has an impossible value.
     """
-    arguments, facts = dict(strip_not_given(arguments)), endpoint.OPERATION.page
+    arguments, facts = dict(strip_not_given(arguments)), endpoint.OPERATION.pagination
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} does not page")
     of = (endpoint.OPERATION.id, *map(str, ids))
     # They are not sent, and would not be checked else.
-    filters = {name: arguments[name] for name in facts.filters_after_limit if name in arguments}
+    filters = {name: arguments[name] for name in facts.post_filters if name in arguments}
     check_arguments(endpoint.build_request, (), filters)
     extra = arguments.get("extra_query")
     cursors = list(filter(None, (facts.after, facts.before)))
-    own = {facts.limit, *cursors, facts.order, *facts.filters_after_limit}
+    own = {facts.limit, *cursors, facts.order, *facts.post_filters}
     if clash := sorted(own & extra.keys()) if is_mapping(extra) else []:
         raise ValueError(f"extra_query must not hold {clash[0]!r}, which the list sends itself: pass it as an argument")
     prefetch = arguments.pop("prefetch", False)

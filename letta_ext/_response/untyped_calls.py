@@ -73,7 +73,7 @@ def verb_call(
     pairs: list[QueryPair] = [
         pair for key, value in query.items() for pair in query_pairs(key, value) if pair[1] is not None
     ]
-    operation = Operation(name, method, path, (), frozenset(), "always" if method == "GET" else "unsent")
+    operation = Operation(name, method, path, (), frozenset(), "idempotent" if method == "GET" else "none")
     check_json("body", body)
     return make_call(config, operation, Request(method, path, pairs, to_json_value(body)), separate_options(options)[0])
 

@@ -30,12 +30,12 @@ def response_limits(config: Config, arguments: Mapping[str, Any]) -> ResponseLim
 
 def make_resume(endpoint: StreamEndpoint, plan: SendPlan, arguments: Mapping[str, Any], call: Call) -> Resume:
     """The state of a stream that has just been opened, and how it goes on where it is cut."""
-    facts = endpoint.OPERATION.stream
+    facts = endpoint.OPERATION.streaming
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} does not stream")
     after = arguments.get("starting_after") or None
     read, observe = endpoint.read_event, call.watch.observer()
-    state = StreamState(read, facts.end, facts.resume, after, call.stream_limits, observe)
+    state = StreamState(read, facts.terminator, facts.resume_operation, after, call.stream_limits, observe)
     return Resume(state, call.retry, plan.lookup, call.watch)
 
 

@@ -156,7 +156,7 @@ def make_follower(
         ValueError: an argument has an impossible value.
     """
     endpoint = api.conversations_messages.conversations_messages_list
-    facts = endpoint.OPERATION.page
+    facts = endpoint.OPERATION.pagination
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} does not page")
     check_arguments(endpoint.build_request, (conversation_id,), {} if agent_id is None else {"agent_id": agent_id})

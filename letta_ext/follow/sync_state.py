@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
 
 from attrs import define, field, frozen
 
-from letta_api.operations import Page
+from letta_api.operations import Pagination
 
 from .._http.errors_from_response import one_line
 from .._pagination.items import cursors_of, date_of, is_cursor, text_field, told
@@ -111,7 +111,7 @@ class Follower:
         ValueError: If `after` is a mapping that is not a cursor, or a cursor of another conversation.
     """
 
-    facts: Page
+    facts: Pagination
     of: str
     direct: bool = False
     after: str | Mapping[str, Any] | None = None

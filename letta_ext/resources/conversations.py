@@ -231,7 +231,7 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
         """
-        if not operations.CONVERSATIONS_MESSAGES_CREATE.answers_with_events(arguments):
+        if not operations.CONVERSATIONS_MESSAGES_CREATE.returns_events(arguments):
             return await self._transport.call(
                 api.conversations_messages.conversations_messages_create, (conversation_id,), arguments
             )
@@ -852,7 +852,7 @@ class ConversationsMessages(ConversationsMessagesMixin):
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
         """
-        if not operations.CONVERSATIONS_MESSAGES_CREATE.answers_with_events(arguments):
+        if not operations.CONVERSATIONS_MESSAGES_CREATE.returns_events(arguments):
             return self._transport.call(
                 api.conversations_messages.conversations_messages_create, (conversation_id,), arguments
             )

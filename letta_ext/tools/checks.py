@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from letta_api.unions import Message
 
 TYPES: Final = "include_return_message_types"
-SWITCH: Final = CONVERSATIONS_MESSAGES_CREATE.switch or ""
+SWITCH: Final = CONVERSATIONS_MESSAGES_CREATE.stream_condition or ""
 REPLACED: Final = send_fields(CONVERSATIONS_MESSAGES_CREATE) | {"client_tools", TYPES}
 """What each round sends of its own; in `extra_body` it would replace that in every round."""
 

@@ -95,10 +95,10 @@ def _sent_models() -> dict[str, Any]:
 def _events() -> dict[str, Any]:
     facts = {
         "event": "#/components/schemas/Event",
-        "switch": "stream",
+        "stream-condition": "stream",
         "default": True,
-        "end": "[DONE]",
-        "resume": "widgets.send",
+        "terminator": "[DONE]",
+        "resume-operation": "widgets.send",
     }
     content = {
         "application/json": {"schema": {"type": "array", "items": ref("Event")}},
@@ -113,7 +113,7 @@ def _events() -> dict[str, Any]:
     only = operation(
         "widgets.watch",
         responses={"200": {"description": "ok", "content": {"text/event-stream": {"schema": ref("Event")}}}},
-        **{"x-letta-streaming": {"event": facts["event"], "end": "[DONE]", "resume": "widgets.watch"}},
+        **{"x-letta-streaming": {"event": facts["event"], "terminator": "[DONE]", "resume-operation": "widgets.watch"}},
     )
     schemas = {
         "Cat": CAT,

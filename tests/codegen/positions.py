@@ -78,15 +78,15 @@ def whole_document() -> dict[str, Any]:
     }
     page = {
         "cursor": "leafKey",
-        "identity": ["identityKey"],
+        "item-key": ["identityKey"],
         "after": "afterQuery",
         "before": "beforeQuery",
         "limit": "limitQuery",
         "order": "orderQuery",
         "default-order": "asc",
-        "meaning": "order",
-        "counts": "items",
-        "filters-after-limit": ["filterQuery"],
+        "cursor-order": "order",
+        "limit-unit": "items",
+        "post-filters": ["filterQuery"],
     }
     queries = [
         {"name": name, "in": "query", "style": "form", "description": f"{name}Text", "schema": STRING}
@@ -110,7 +110,7 @@ def whole_document() -> dict[str, Any]:
         description="listedText",
         parameters=[*queries, *more],
         responses=responds({"type": "array", "items": ref("Whole")}),
-        **{"x-letta-pagination": page, "x-letta-idempotency": "always", "x-own": {"ownKey": "ownText"}},
+        **{"x-letta-pagination": page, "x-letta-idempotency": "idempotent", "x-own": {"ownKey": "ownText"}},
     )
     streamed = operation(
         "streamed.one",
@@ -137,10 +137,10 @@ def whole_document() -> dict[str, Any]:
         **{
             "x-letta-streaming": {
                 "event": "#/components/schemas/Tagged",
-                "switch": "switchKey",
+                "stream-condition": "switchKey",
                 "default": True,
-                "end": "endText",
-                "resume": "streamed.one",
+                "terminator": "endText",
+                "resume-operation": "streamed.one",
             }
         },
     )

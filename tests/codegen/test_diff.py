@@ -114,7 +114,7 @@ PAIRS: dict[str, tuple[Edit, Level, str, tuple[str, ...]]] = {
     ),
     "path moved": (move_path, B, "widgets.send", (SENDER,)),
     "summary": (lambda d: call(d).update(summary="Send it"), C, "widgets.send", ()),
-    "repeat": (lambda d: call(d).update({"x-letta-idempotency": "always"}), A, "widgets.send", (SENDER,)),
+    "repeat": (lambda d: call(d).update({"x-letta-idempotency": "idempotent"}), A, "widgets.send", (SENDER,)),
     "answer gone": (lambda d: call(d).update(responses=responds(None)), B, "widgets.send answer", (READER,)),
     "answer of another type": (
         lambda d: call(d).update(responses=responds(STRING)),
@@ -328,7 +328,7 @@ def foreign() -> dict[str, Any]:
 
 def test_a_document_of_other_origin_differs_in_nothing_but_what_is_really_different() -> None:
     ours, theirs = base(), foreign()
-    call(ours)["x-letta-idempotency"] = "always"
+    call(ours)["x-letta-idempotency"] = "idempotent"
     ours["paths"]["/old"]["get"]["operationId"] = "widgets.elsewhere"
     sides = comparable(ours, theirs), comparable(theirs, ours)
     assert "More" not in sides[1]["components"]["schemas"]
@@ -353,7 +353,7 @@ def test_events_are_compared_where_only_ours_says_how_to_read_them(schema: Any, 
         content = {"text/event-stream": {} if told is None else {"schema": told}}
         call(data)["responses"] = {"200": {"description": "", "content": content}}
     event = "#/components/schemas/Pet"
-    call(ours)["x-letta-streaming"] = {"event": event, "end": "[DONE]", "resume": "widgets.send"}
+    call(ours)["x-letta-streaming"] = {"event": event, "terminator": "[DONE]", "resume-operation": "widgets.send"}
     call(theirs)["operationId"] = "send"
     found = compare(read(comparable(ours, theirs)), read(comparable(theirs, ours)), shared=True)
     assert [change.what for change in found] == ([what] if what else [])

@@ -181,8 +181,8 @@ def test_events_are_decoded_and_the_switch_is_set(feature_package: Callable[[str
     with imported(package) as api:
         send = sys.modules[f"{api.__name__}.api.widgets.widgets_send"]
         watch = sys.modules[f"{api.__name__}.api.widgets.widgets_watch"]
-        assert send.OPERATION.stream.switch == "stream"
-        assert watch.OPERATION.stream.switch is None
+        assert send.OPERATION.streaming.stream_condition == "stream"
+        assert watch.OPERATION.streaming.stream_condition is None
         assert watch.decode_event({"kind": "cat", "name": "x"}).name == "x"
         assert not hasattr(watch, "sync")
         assert hasattr(watch, "sync_stream")

@@ -65,7 +65,7 @@ def _query(**parts: Any) -> dict[str, Any]:
 
 
 def _page(word: str, text: str) -> dict[str, Any]:
-    facts: dict[str, Any] = dict.fromkeys(PAGE_WORDS, "q") | {"default-order": "asc", "meaning": "order"}
+    facts: dict[str, Any] = dict.fromkeys(PAGE_WORDS, "q") | {"default-order": "asc", "cursor-order": "order"}
     facts |= {name: ["id"] for name in PAGE_LISTS}
     facts[word] = [text] if word in PAGE_LISTS else text
     return {**_query(), "x-letta-pagination": facts}
@@ -74,7 +74,7 @@ def _page(word: str, text: str) -> dict[str, Any]:
 def _stream(**facts: str) -> dict[str, Any]:
     event = "#/components/schemas/A"
     content = {"text/event-stream": {"schema": {"$ref": event}}}
-    told = {"event": event, "end": "[DONE]", "resume": "widgets.do0", **facts}
+    told = {"event": event, "terminator": "[DONE]", "resume-operation": "widgets.do0", **facts}
     return {"responses": {"200": {"description": "", "content": content}}, "x-letta-streaming": told}
 
 
@@ -192,10 +192,10 @@ PLACES: dict[str, Callable[[list[str]], Document]] = {
     "answer status": _operations(lambda t: {"responses": responds(STRING) | {t: {"description": "x"}}}),
     "repeat": _operations(lambda t: {"x-letta-idempotency": t}),
     **{f"page {word}": _operations(lambda t, word=word: _page(word, t)) for word in sorted(PAGE_WORDS)},  # type: ignore[misc]  # mypy infers no lambda with a default
-    "stream end": _operations(lambda t: _stream(end=t)),
+    "stream terminator": _operations(lambda t: _stream(terminator=t)),
     "stream event": _operations(lambda t: _stream(event=t)),
-    "stream resume": _operations(lambda t: _stream(resume=t)),
-    "stream switch": _operations(lambda t: _stream(switch=t)),
+    "stream resume": _operations(lambda t: _stream(**{"resume-operation": t})),
+    "stream condition": _operations(lambda t: _stream(**{"stream-condition": t})),
     "stream default": _operations(lambda t: _stream(default=t)),
     "minimum": _operations(lambda t: _query(schema={"type": "integer", "minimum": t})),
     "reference of a mapping": _schemas(

@@ -126,12 +126,12 @@ def with_boxes() -> dict[str, Any]:
     queries = {"after": STRING, "before": STRING, "limit": {"type": "integer"}, "order": {"enum": ["asc", "desc"]}}
     page = {
         "cursor": "id",
-        "identity": ["id"],
+        "item-key": ["id"],
         **{word: word for word in queries},
         "default-order": "asc",
-        "meaning": "order",
-        "counts": "items",
-        "filters-after-limit": [],
+        "cursor-order": "order",
+        "limit-unit": "items",
+        "post-filters": [],
     }
     data["components"]["schemas"]["Box"] = obj("id label", id=STRING, label=STRING) | {"title": "Box"}
     data["paths"]["/v1/boxes"] = {
@@ -141,14 +141,14 @@ def with_boxes() -> dict[str, Any]:
             parameters=[{"name": name, "in": "query", "schema": each} for name, each in queries.items()],
             responses=responds({"type": "array", "items": ref("Box")}),
         )
-        | {"x-letta-pagination": page, "x-letta-idempotency": "always"},
+        | {"x-letta-pagination": page, "x-letta-idempotency": "idempotent"},
         "post": operation("boxes.create", tags=["boxes"], requestBody=takes(obj("label", label=STRING)))
         | {"responses": responds(ref("Box"))},
         "put": operation("boxes.replace", tags=["boxes"], requestBody=takes({"type": "array", "items": ref("Box")}))
         | {"responses": responds({"type": "array", "items": ref("Box")})},
     }
     get = operation("boxes.retrieve", tags=["boxes"], parameters=[id_], responses=responds(ref("Box")))
-    data["paths"]["/v1/boxes/{box_id}"] = {"get": get | {"x-letta-idempotency": "always"}}
+    data["paths"]["/v1/boxes/{box_id}"] = {"get": get | {"x-letta-idempotency": "idempotent"}}
     event = ref("StreamEvent")
     behind = takes(obj(run_id=STRING, starting_after={"type": "integer"})) | {"required": False}
     stream = operation("boxes.events.stream", tags=["boxes.events"], parameters=[id_], requestBody=behind)
@@ -156,16 +156,20 @@ def with_boxes() -> dict[str, Any]:
         "post": stream
         | {
             "responses": {"200": {"description": "events", "content": {"text/event-stream": {"schema": event}}}},
-            "x-letta-streaming": {"event": event["$ref"], "end": "[DONE]", "resume": "boxes.events.stream"},
+            "x-letta-streaming": {
+                "event": event["$ref"],
+                "terminator": "[DONE]",
+                "resume-operation": "boxes.events.stream",
+            },
         }
     }
     live = takes(obj(live={"type": "boolean"})) | {"required": False}
     watch = operation("boxes.watch", tags=["boxes"], parameters=[id_], requestBody=live, responses=responds(ref("Box")))
-    watch["x-letta-idempotency"] = "always"
+    watch["x-letta-idempotency"] = "idempotent"
     watch["responses"]["200"]["content"]["text/event-stream"] = {"schema": event}
-    facts = {"event": event["$ref"], "switch": "live", "default": False, "end": "[DONE]"}
+    facts = {"event": event["$ref"], "stream-condition": "live", "default": False, "terminator": "[DONE]"}
     data["paths"]["/v1/boxes/{box_id}/watch"] = {
-        "post": watch | {"x-letta-streaming": {**facts, "resume": "boxes.events.stream"}}
+        "post": watch | {"x-letta-streaming": {**facts, "resume-operation": "boxes.events.stream"}}
     }
     return data
 

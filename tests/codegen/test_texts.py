@@ -238,7 +238,12 @@ def test_what_the_parser_cannot_take_is_tried_once(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("name", ["Array", "Instant"])
 def test_a_union_of_events_is_not_called_like_what_decodes(name: str, tmp_path: Path) -> None:
-    facts = {"event": f"#/components/schemas/{name}", "switch": "stream", "default": True, "end": "[DONE]"}
+    facts = {
+        "event": f"#/components/schemas/{name}",
+        "stream-condition": "stream",
+        "default": True,
+        "terminator": "[DONE]",
+    }
     content = {
         "application/json": {"schema": some(ref("Leaf"))},
         "text/event-stream": {"schema": ref(name)},
@@ -248,7 +253,7 @@ def test_a_union_of_events_is_not_called_like_what_decodes(name: str, tmp_path: 
         "widgets.send",
         requestBody=body,
         responses={"200": {"description": "ok", "content": content}},
-        **{"x-letta-streaming": facts | {"resume": "widgets.send"}},
+        **{"x-letta-streaming": facts | {"resume-operation": "widgets.send"}},
     )
     schemas = {"Leaf": LEAF, "A": obj("kind", kind=const("a")), name: tagged("kind", a="A")}
     package, _ = make(document(schemas, {"/send": {"post": send}}), tmp_path)

@@ -7,31 +7,31 @@ from typing import Any
 
 from attrs import field, frozen
 
-from letta_api.operations import Page
+from letta_api.operations import Pagination
 
-MESSAGES = Page(
+MESSAGES = Pagination(
     cursor="id",
-    identity=("id", "message_type", "otid"),
+    item_key=("id", "message_type", "otid"),
     after="after",
     before="before",
     limit="limit",
     order="order",
     default_order="desc",
-    meaning="chronological",
-    counts="stored",
-    filters_after_limit=("include_return_message_types",),
+    cursor_order="chronological",
+    limit_unit="stored",
+    post_filters=("include_return_message_types",),
 )
-STEPS = Page(
+STEPS = Pagination(
     cursor="id",
-    identity=("id",),
+    item_key=("id",),
     after="after",
     before="before",
     limit="limit",
     order="order",
     default_order="desc",
-    meaning="order",
-    counts="items",
-    filters_after_limit=(),
+    cursor_order="order",
+    limit_unit="items",
+    post_filters=(),
 )
 
 

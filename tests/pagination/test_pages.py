@@ -195,7 +195,7 @@ def test_what_a_walk_remembers(facts: Any) -> None:
     finally:
         tracemalloc.stop()
     assert walk.memory.count == count
-    assert held < (100 * count if facts.meaning == "chronological" else 200_000), held / count
+    assert held < (100 * count if facts.cursor_order == "chronological" else 200_000), held / count
 
 
 def test_where_no_loop_of_asyncio_runs_the_next_page_is_fetched_when_it_is_asked_for() -> None:

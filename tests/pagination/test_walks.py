@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from letta_api.models import UserMessage
-from letta_api.operations import Page
+from letta_api.operations import Pagination
 from letta_ext._pagination.iterator import Walk
 from letta_ext._sync.pagination import SyncArrayPage, first_page
 from letta_ext.errors import ListChangedError
@@ -166,7 +166,7 @@ class Forgetful(Server):
 
 
 @pytest.mark.parametrize("facts", [STEPS, MESSAGES])
-def test_a_server_that_begins_again_is_no_silent_stop(facts: Page) -> None:
+def test_a_server_that_begins_again_is_no_silent_stop(facts: Pagination) -> None:
     server = Forgetful(things(range(300)))
     got: list[Any] = []
     with pytest.raises(ListChangedError):  # all of it was there, but such a server cannot show that it was all
@@ -175,7 +175,7 @@ def test_a_server_that_begins_again_is_no_silent_stop(facts: Page) -> None:
 
 
 @pytest.mark.parametrize("facts", [STEPS, MESSAGES])
-def test_a_server_that_begins_again_and_sends_no_more_is_an_error(facts: Page) -> None:
+def test_a_server_that_begins_again_and_sends_no_more_is_an_error(facts: Pagination) -> None:
     page = start(Forgetful(things(range(300)), longest=20), facts, order="asc", limit=5)
     with pytest.raises(ListChangedError, match="List it from the start"):
         list(page)
@@ -220,7 +220,7 @@ class Growing(Server):
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 50])
 @pytest.mark.parametrize(("facts", "order_relative"), [(MESSAGES, False), (MESSAGES, True), (STEPS, True)])
-def test_things_that_arrive_during_a_walk(facts: Page, order_relative: bool, limit: int) -> None:
+def test_things_that_arrive_during_a_walk(facts: Pagination, order_relative: bool, limit: int) -> None:
     rows = things(range(60))
     newest_first = Growing(rows[:20], order_relative=order_relative, coming=list(rows[20:]))
     # They come before where the walk began: it is of what there was then, whole and in order.

@@ -170,7 +170,7 @@ def test_a_call_shows_what_it_takes(client: Any, name: str) -> None:
     operation = CALLS[name]
     function = method(client, name)
     shown = inspect.signature(function).parameters
-    listing = {"checkpoint", "prefetch"} if operation.page else set[str]()
+    listing = {"checkpoint", "prefetch"} if operation.pagination else set[str]()
     assert set(shown) == {*operation.path_parameters, *operation.parameters, *listing, *RequestOptions.__annotations__}
     assert list(shown)[: len(operation.path_parameters)] == list(operation.path_parameters)
     needed = {each.name for each in shown.values() if each.default is inspect.Parameter.empty}
@@ -185,7 +185,7 @@ def test_a_call_shows_what_it_takes(client: Any, name: str) -> None:
 def test_a_call_documents_what_it_takes(client: Any, name: str) -> None:
     operation = CALLS[name]
     text = sections(method(client, name).__doc__)
-    listing = ["checkpoint", "prefetch"] if operation.page else []
+    listing = ["checkpoint", "prefetch"] if operation.pagination else []
     told = re.findall(r"^ {4}(\w+):", text["Args"], re.MULTILINE)
     assert sorted(told) == sorted([*operation.path_parameters, *operation.parameters, *listing])
     assert "RequestOptions" in text["Args"]

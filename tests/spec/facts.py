@@ -7,27 +7,27 @@ from typing import Any
 
 from .document import Node, Operation, answer, body, lookup, operations, parameters, resolve
 
-REPEATS = {"always", "otid", "unsent"}
+IDEMPOTENCIES = {"idempotent", "idempotency-key", "none"}
 PAGE_KEYS = {
     "cursor",
-    "identity",
+    "item-key",
     "after",
     "limit",
     "order",
     "default-order",
-    "meaning",
-    "counts",
-    "filters-after-limit",
+    "cursor-order",
+    "limit-unit",
+    "post-filters",
 }
 PAGE_OPTIONS = {"before"}
 """A list may have no parameter of this kind."""
 PAGE_VALUES = {
     "default-order": {"asc", "desc"},
-    "meaning": {"order", "chronological", "reverse"},
-    "counts": {"items", "stored"},
+    "cursor-order": {"order", "chronological", "reverse"},
+    "limit-unit": {"items", "stored"},
 }
-STREAM_KEYS = {"event", "end", "resume"}
-SWITCH_KEYS = {"switch", "default"}
+STREAM_KEYS = {"event", "terminator", "resume-operation"}
+SWITCH_KEYS = {"stream-condition", "default"}
 
 
 def facts(document: Node) -> list[str]:
@@ -41,7 +41,7 @@ def facts(document: Node) -> list[str]:
 def _of_operation(document: Node, operation: Operation) -> Iterator[str]:
     known = {"x-letta-notes", "x-letta-idempotency", "x-letta-pagination", "x-letta-streaming"}
     yield from (f"{key} is not known" for key in operation.node if key.startswith("x-") and key not in known)
-    yield from _repeat(document, operation)
+    yield from _idempotency(document, operation)
     is_list = (answer(document, operation, "200", "application/json") or {}).get("type") == "array"
     if is_list != ("x-letta-pagination" in operation.node):
         yield "x-letta-pagination stands where a list is answered, and there only"
@@ -54,13 +54,13 @@ def _of_operation(document: Node, operation: Operation) -> Iterator[str]:
         yield from _stream(document, operation)
 
 
-def _repeat(document: Node, operation: Operation) -> Iterator[str]:
-    repeat = operation.node.get("x-letta-idempotency")
-    if repeat not in REPEATS:
-        yield f"x-letta-idempotency is {repeat!r}"
-    if operation.method == "get" and repeat != "always":
-        yield "a GET may always be repeated"
-    if repeat == "otid" and "messages" not in body(document, operation).get("properties", {}):
+def _idempotency(document: Node, operation: Operation) -> Iterator[str]:
+    idempotency = operation.node.get("x-letta-idempotency")
+    if idempotency not in IDEMPOTENCIES:
+        yield f"x-letta-idempotency is {idempotency!r}"
+    if operation.method == "get" and idempotency != "idempotent":
+        yield "a GET is idempotent"
+    if idempotency == "idempotency-key" and "messages" not in body(document, operation).get("properties", {}):
         yield "no messages that could bear an otid"
 
 
@@ -71,12 +71,12 @@ def _page(document: Node, operation: Operation) -> Iterator[str]:
         return
     yield from (f"{key} is {page[key]!r}" for key, allowed in PAGE_VALUES.items() if page[key] not in allowed)
     query = {name: each for name, each in parameters(document, operation).items() if each["in"] == "query"}
-    names = [page[key] for key in ("after", "before", "limit", "order") if key in page] + page["filters-after-limit"]
+    names = [page[key] for key in ("after", "before", "limit", "order") if key in page] + page["post-filters"]
     yield from (f"{name} is no query parameter" for name in names if name not in query)
     if query.get(page["order"], {}).get("schema", {}).get("default") != page["default-order"]:
         yield "default-order is not the default of the order"
     for item in _items(document, operation):
-        missing = {page["cursor"], *page["identity"]} - item["properties"].keys()
+        missing = {page["cursor"], *page["item-key"]} - item["properties"].keys()
         yield from (f"{item['title']} has no {name}" for name in sorted(missing))
 
 
@@ -98,23 +98,23 @@ def _stream(document: Node, operation: Operation) -> Iterator[str]:
         yield f"{stream['event']} is not what text/event-stream answers"
     if has_json:
         yield from _switch(stream, body(document, operation).get("properties", {}))
-    yield from _resume(document, stream["resume"])
+    yield from _resume(document, stream["resume-operation"])
 
 
 def _switch(stream: Node, fields: Node) -> Iterator[str]:
-    field: Any = fields.get(stream["switch"])
+    field: Any = fields.get(stream["stream-condition"])
     if field is None:
-        yield f"{stream['switch']} is no field of the body"
+        yield f"{stream['stream-condition']} is no field of the body"
     elif field.get("default") is not stream["default"]:
-        yield f"{stream['switch']} has another default"
+        yield f"{stream['stream-condition']} has another default"
 
 
 def _resume(document: Node, name: str) -> Iterator[str]:
     target = {each.id: each for each in operations(document)}.get(name)
     if target is None:
-        yield f"resume: there is no operation {name}"
-    elif "switch" in target.node.get("x-letta-streaming", {"switch": None}):
-        yield f"resume: {name} does not only stream"
+        yield f"resume-operation: there is no operation {name}"
+    elif "stream-condition" in target.node.get("x-letta-streaming", {"stream-condition": None}):
+        yield f"resume-operation: {name} does not only stream"
 
 
 def operation_ids(document: Node) -> list[str]:

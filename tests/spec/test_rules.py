@@ -219,12 +219,12 @@ BREAKS: dict[str, tuple[Rule, Break, str]] = {
     "list without paging": (facts.facts, lambda d: _list(d).pop("x-letta-pagination"), "where a list is answered"),
     "resumed by nothing": (
         facts.facts,
-        lambda d: _create(d)["x-letta-streaming"].update(resume="conversations.resume"),
+        lambda d: _create(d)["x-letta-streaming"].update({"resume-operation": "conversations.resume"}),
         "there is no operation conversations.resume",
     ),
     "switch of nothing": (
         facts.facts,
-        lambda d: _create(d)["x-letta-streaming"].update(switch="stream"),
+        lambda d: _create(d)["x-letta-streaming"].update({"stream-condition": "stream"}),
         "stream is no field of the body",
     ),
     "name at another place": (

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Final
 
 from .operation import Operation as Operation
-from .operation import Page as Page
-from .operation import Stream as Stream
+from .operation import Pagination as Pagination
+from .operation import Streaming as Streaming
 
 THINGS_RETRIEVE: Final = Operation(
     "things.retrieve",
@@ -17,7 +17,7 @@ THINGS_RETRIEVE: Final = Operation(
     path="/things/{thing_id}",
     path_parameters=("thing_id",),
     parameters=frozenset(["fields"]),
-    repeat="always",
+    idempotency="idempotent",
     module="things.things_retrieve",
 )
 THINGS_CREATE: Final = Operation(
@@ -26,8 +26,10 @@ THINGS_CREATE: Final = Operation(
     path="/things/",
     path_parameters=(),
     parameters=frozenset(["name", "streaming", "pets"]),
-    repeat="unsent",
-    stream=Stream(switch="streaming", default=True, end="[DONE]", resume="things.create"),
+    idempotency="none",
+    streaming=Streaming(
+        stream_condition="streaming", default=True, terminator="[DONE]", resume_operation="things.create"
+    ),
     required=frozenset(["name"]),
     module="things.things_create",
 )
