@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, get_args
 
+import attrs
 import pytest
 
-from letta_ext.testing import EmbeddedServer
+import letta_ext
+from letta_api.operations import OPERATIONS
+from letta_ext import BusyPolicy, Hooks, Letta, RequestOptions, ResponseLimits, RetryPolicy, StreamLimits, errors
+from letta_ext.resources.conversations import ConversationsMessages
+from letta_ext.testing import EmbeddedServer, Fault, Turn
 
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
@@ -98,6 +107,69 @@ def test_examples_for_pytest_pass(tmp_path: Path) -> None:
     assert f"{count} passed" in done.stdout, done.stdout
 
 
+def named_in_first_column(page: str, heading: str) -> set[str]:
+    """Return the names in the first column of the table whose first column has this heading."""
+    _, found, rest = read(page).partition(f"| {heading} |")
+    assert found, heading
+    rows = [line.split("|")[1].strip() for line in rest.partition("\n\n")[0].splitlines()[2:]]
+    return {name.strip("`") for row in rows if re.fullmatch(r"`\w+`(, `\w+`)*", row) for name in row.split(", ")}
+
+
+def parameters(function: Callable[..., Any]) -> set[str]:
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.VAR_KEYWORD)
+    found = {name for name, each in signature(function).parameters.items() if each.kind not in kinds}
+    return found - {"self", "conversation_id"}
+
+
+def fields(cls: type[Any]) -> set[str]:
+    return set(attrs.fields_dict(cls)) if attrs.has(cls) else {each.name for each in dataclasses.fields(cls)}
+
+
+@pytest.mark.parametrize(
+    ("page", "heading", "names"),
+    [
+        ("docs/configuration.md", "option of `Letta`", parameters(Letta.__init__)),
+        ("docs/configuration.md", "option of a request", set(RequestOptions.__annotations__)),
+        ("docs/configuration.md", "field of `ResponseLimits`", fields(ResponseLimits)),
+        ("docs/configuration.md", "hook", fields(Hooks)),
+        ("docs/streaming.md", "field of `StreamLimits`", fields(StreamLimits)),
+        ("docs/retries.md", "field of `RetryPolicy`", fields(RetryPolicy)),
+        ("docs/retries.md", "field of `BusyPolicy`", fields(BusyPolicy)),
+        ("docs/follow.md", "option of `follow`", parameters(ConversationsMessages.follow)),
+        ("docs/tools.md", "option of `run_tools`", {*parameters(ConversationsMessages.run_tools), "background"}),
+        ("docs/testing.md", "option of `EmbeddedServer`", parameters(EmbeddedServer.__init__)),
+        ("docs/testing.md", "field of `Turn`", fields(Turn)),
+    ],
+)
+def test_options_table_is_complete(page: str, heading: str, names: set[str]) -> None:
+    """A table of options has a row for each option that there is, and no other."""
+    assert named_in_first_column(page, heading) == names
+
+
+def test_table_of_faults_is_complete() -> None:
+    """The table of faults has each fault that can be injected."""
+    _, _, table = read("docs/testing.md").partition("| fault | effect |")
+    shown = set(re.findall(r"`(\w+)\(", table.partition("\n\n")[0]))
+    assert shown >= {each.__name__ for each in get_args(Fault)}
+
+
+def test_tree_of_exceptions_is_complete() -> None:
+    """The table of exceptions has each exception that the library exports."""
+    _, _, table = read("docs/errors.md").partition("| exception | raised when |")
+    shown = set(re.findall(r"`(\w+)` \|", table.partition("\n\n")[0]))
+    assert shown >= {each.__name__ for each in vars(errors).values() if isinstance(each, type)} & set(letta_ext.__all__)
+
+
+def test_table_of_methods_has_each_operation() -> None:
+    """The table of methods in the quickstart shows each operation."""
+    table = read("docs/quickstart.md").partition("## Methods")[2].partition("## ")[0]
+    for operation in OPERATIONS:
+        resource, _, method = operation.rpartition(".")
+        name = rf"{re.escape(resource)}\.{method}\(" if resource else rf"`{method}\("
+        row = rf"`{re.escape(resource)}\.\w+\(.*`\.{method}\("
+        assert re.search(f"{name}|{row}", table), operation
+
+
 def anchors(page: Path) -> set[str]:
     """Return the fragments that the headings of a page can be linked by."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
@@ -172,6 +244,7 @@ def test_architecture_names_functions_and_classes_that_exist() -> None:
         assert re.search(rf"\b{re.escape(name.rpartition('.')[2])}\b", read(path)), f"{path}: {name}"
 
 
+@cache
 def defined(file: Path) -> set[str]:
     return {node.name for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if hasattr(node, "name")}
 
