@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Self, TypeAlias, TypedDict, cast
 import httpx
 from attrs import evolve, field, frozen
 
-from ._instrumentation.redaction import merged
+from ._instrumentation.redaction import merge_headers
 from ._settings_checks import MAX_WAIT
 from ._types import NOT_GIVEN as NOT_GIVEN
 from ._types import NotGiven as NotGiven
@@ -152,7 +152,7 @@ class Config:
         return cls(
             base_url,
             key,
-            merged(headers, default_headers),
+            merge_headers(headers, default_headers),
             default_query,
             timeouts,
             retry,
@@ -183,7 +183,9 @@ class Config:
         options: dict[str, Any] = {**self.options, **given}
         if "environment" in given and "base_url" not in given:
             del options["base_url"]
-        options["default_headers"] = merged(self.options.get("default_headers") or {}, given.get("default_headers", {}))
+        options["default_headers"] = merge_headers(
+            self.options.get("default_headers") or {}, given.get("default_headers", {})
+        )
         options["default_query"] = {**self.query, **given.get("default_query", {})}
         return self.resolve({}, cast(ClientOptions, options))
 

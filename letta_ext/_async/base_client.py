@@ -26,7 +26,7 @@ class AsyncBaseClient:
         from .._response.untyped_calls import decode_json, verb_call
 
         call = instrumented(verb_call(self._transport.config, method, path, query, body, options))
-        with call.watch:
+        with call.instrumentation:
             return decode_json(call, await self._transport.send(call))
 
     async def get(self, path: str, *, query: Query | None = None, **options: Unpack[RequestOptions]) -> Any:

@@ -13,7 +13,7 @@ import httpx
 
 from .._http import fork_safety
 from .._http.transport_errors import sanitize_transport_error
-from .._instrumentation.dispatch import Watch
+from .._instrumentation.dispatch import Instrumentation
 from .._streaming.connection import Connection
 from .._streaming.event_iterator import BaseEventIterator
 from .._streaming.resume import Resume
@@ -34,9 +34,9 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
         connection: Connection,
         resuming: Resume,
         reconnect: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]],
-        watch: Watch,
+        instrumentation: Instrumentation,
     ) -> None:
-        super().__init__(connection, resuming, watch, guard(connection))
+        super().__init__(connection, resuming, instrumentation, guard(connection))
         self._reopen = reconnect
 
     def __aiter__(self) -> Self:
@@ -115,15 +115,15 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
     async def _stop(self, fault: BaseException) -> None:
         if isinstance(fault, StopAsyncIteration) or self._over:
             await self.guarding.aclose()
-            self._watch.end()
+            self._instrumentation.on_end()
         elif self._note(fault) and not isinstance(fault, RELEASED):
             if self._failure is None:
                 await close_interrupted(self._connection)
             else:
                 await self.guarding.aclose()
-                self._watch.end(fault)
+                self._instrumentation.on_end(fault)
 
     async def aclose(self) -> None:
         """Close the connection, from any task. The server finishes the run all the same."""
         await end_reading(self._connection, self.guarding)
-        self._watch.end(GeneratorExit())
+        self._instrumentation.on_end(GeneratorExit())

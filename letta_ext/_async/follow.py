@@ -13,9 +13,9 @@ from letta_api.operations import CONVERSATIONS_RETRIEVE
 from .._http.internal_calls import context_message_ids
 from ..async_primitives import IS_ASYNC
 from ..async_primitives import sleep as sleep_for
-from ..follow.backoff import Pace
-from ..follow.base import BROKEN, NOT_NOW, NOT_TOLD, BaseFollow, Visit, check_function
-from ..follow.sync_state import Follower, Listing, Question
+from ..follow.backoff import Backoff
+from ..follow.base import CONTEXT_UNAVAILABLE, STREAM_FAILED, STREAM_UNAVAILABLE, BaseFollow, FollowLoop, check_function
+from ..follow.sync_state import Fetch, FetchPage, FollowState
 from .resilient_iterators import AsyncContinuingIterator
 from .stream import AsyncStream
 from .transport import AsyncTransport
@@ -44,85 +44,85 @@ class AsyncFollow(BaseFollow):
         transport: AsyncTransport,
         conversation_id: str,
         agent_id: str | None,
-        follower: Follower,
-        pace: Callable[[], Pace],
+        state: FollowState,
+        backoff: Callable[[], Backoff],
         until: Callable[[Message], bool] | None,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[object]] | None,
     ) -> None:
-        super().__init__(conversation_id, agent_id, follower, pace, until, clock)
+        super().__init__(conversation_id, agent_id, state, backoff, until, clock)
         check_function("sleep", sleep, may_be_async=IS_ASYNC)
         self._transport = transport
         self._sleep = sleep or sleep_for
 
     def __aiter__(self) -> AsyncContinuingIterator[Message]:
         """Whole messages, in the order in which the server has them."""
-        return AsyncContinuingIterator(partial(self._go, Visit(self._make_pace())))
+        return AsyncContinuingIterator(partial(self._go, FollowLoop(self._make_backoff())))
 
-    async def _go(self, visit: Visit) -> AsyncGenerator[Message, None]:
-        if visit.handed is not None and self._is_last(visit.handed):
+    async def _go(self, loop: FollowLoop) -> AsyncGenerator[Message, None]:
+        if loop.last is not None and self._is_last(loop.last):
             return
-        async with aclosing(self._signals(visit.pace)) as signals:
+        async with aclosing(self._signals(loop.backoff)) as signals:
             async for _ in signals:
-                await self._look(visit.pace)
-                while self._has_found:
-                    visit.handed = message = self._hand_over()
+                await self._poll(loop.backoff)
+                while self._has_pending:
+                    loop.last = message = self._take_next()
                     yield message
                     if self._is_last(message):
                         return
 
-    async def _signals(self, pace: Pace) -> AsyncGenerator[None, None]:
+    async def _signals(self, backoff: Backoff) -> AsyncGenerator[None, None]:
         """Says whenever it is time to look."""
-        heard = False
+        received = False
         while True:
             yield
-            if pace.left(self._clock()) == 0:
+            if backoff.remaining(self._clock()) == 0:
                 return
             # A run that told of nothing new is not asked for again at once.
-            stream = await self._attach(pace) if not heard or pace.found else None
-            heard = False
+            stream = await self._attach(backoff) if not received or backoff.found else None
+            received = False
             if stream is not None:
                 from .._streaming.accumulator import MessageAccumulator
 
                 folder = MessageAccumulator()
-                pace.attached()
+                backoff.stream_opened()
                 try:
                     async with stream, aclosing(aiter(stream)) as events:
                         async for event in events:
-                            heard = True
-                            if self._tells(folder, event) and pace.is_due(self._clock()):
+                            received = True
+                            if self._triggers_poll(folder, event) and backoff.is_due(self._clock()):
                                 yield
-                except BROKEN:
-                    heard = False
-            if not heard:
-                await self._sleep(pace.pause(self._clock()))
+                except STREAM_FAILED:
+                    received = False
+            if not received:
+                await self._sleep(backoff.next_delay(self._clock()))
 
-    async def _look(self, pace: Pace) -> None:
-        if self._has_found:
+    async def _poll(self, backoff: Backoff) -> None:
+        if self._has_pending:
             return
-        looking = self._follower.look()
+        fetches = self._state.poll()
         try:
-            asked = next(looking)
+            fetch = next(fetches)
             while True:
-                asked = looking.send(await self._answer(asked))
+                fetch = fetches.send(await self._fetch(fetch))
         except StopIteration as done:
-            self._found, self._next = done.value, 0
-        pace.looked(self._clock(), found=self._has_found)
+            self._pending, self._next = done.value, 0
+        backoff.record_poll(self._clock(), found=self._has_pending)
 
-    async def _answer(self, asked: Question) -> Any:
+    async def _fetch(self, fetch: Fetch) -> Any:
         ids, transport = (self._conversation_id,), self._transport
-        if isinstance(asked, Listing):
-            return await transport.call(LIST, ids, {**self._arguments, **asked.arguments})
+        if isinstance(fetch, FetchPage):
+            return await transport.call(LIST, ids, {**self._arguments, **fetch.arguments})
         try:
             conversation = await transport.ask(CONVERSATIONS_RETRIEVE, {}, conversation_id=self._conversation_id)
             return context_message_ids(conversation)
-        except NOT_TOLD as refusal:
-            self._check_refusal(refusal)
+        except CONTEXT_UNAVAILABLE as refusal:
+            self._raise_if_missing(refusal)
             return None
 
-    async def _attach(self, pace: Pace) -> AsyncStream | None:
-        arguments = self._stream_arguments(self._transport.config.timeout, pace.left(self._clock()))
+    async def _attach(self, backoff: Backoff) -> AsyncStream | None:
+        arguments = self._stream_arguments(self._transport.config.timeout, backoff.remaining(self._clock()))
         try:
             return await self._transport.stream(STREAM, (self._conversation_id,), arguments)
-        except NOT_NOW:
+        except STREAM_UNAVAILABLE:
             return None

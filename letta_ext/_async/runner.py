@@ -13,8 +13,16 @@ from .._http.requests import resume_endpoint
 from ..async_primitives import ExclusiveIteration, maybe_await, run_tools, sleep
 from ..errors import APIConnectionError, APIStatusError, PendingApprovalError, RunError, StreamInterrupted
 from ..tools.runner import AsyncApprove, BaseTurn, Event, Item, of_run
-from ..tools.state_machine import Await, Collect, Decide, Execute, Open, ToolResult, TurnStateMachine
-from ..tools.tool import ToolRegistry, read_verdict
+from ..tools.state_machine import (
+    FetchMessages,
+    OpenStream,
+    PollRun,
+    RequestApproval,
+    RunTools,
+    ToolResult,
+    TurnStateMachine,
+)
+from ..tools.tool import ToolRegistry, decision_from_verdict
 from .resilient_iterators import AsyncContinuingIterator
 from .stream import AsyncStream
 from .transport import AsyncTransport
@@ -49,14 +57,14 @@ class AsyncToolTurn(BaseTurn):
         transport: AsyncTransport,
         conversation_id: str,
         arguments: Mapping[str, Any],
-        loop: TurnStateMachine,
-        box: ToolRegistry,
+        machine: TurnStateMachine,
+        registry: ToolRegistry,
         approve: AsyncApprove | None,
     ) -> None:
-        super().__init__(transport.config, conversation_id, arguments, loop, box)
+        super().__init__(transport.config, conversation_id, arguments, machine, registry)
         self._transport = transport
         self._approve = approve
-        self._loops = ExclusiveIteration()
+        self._guard = ExclusiveIteration()
 
     def __aiter__(self) -> AsyncContinuingIterator[Event]:
         """The events of all rounds as they come."""
@@ -72,12 +80,12 @@ class AsyncToolTurn(BaseTurn):
                 yield event
 
     async def _completed(self) -> AsyncGenerator[Message, None]:
-        for message in self._out(self._whole):
+        for message in self._drain(self._unyielded):
             yield message
         async with aclosing(self._items()) as items:
             async for _, messages in items:
-                self._whole.extend(messages)
-                for message in self._out(self._whole):
+                self._unyielded.extend(messages)
+                for message in self._drain(self._unyielded):
                     yield message
 
     async def result(self) -> ToolResult:
@@ -85,70 +93,70 @@ class AsyncToolTurn(BaseTurn):
         async with aclosing(self._items()) as items:
             async for _ in items:
                 pass
-        return self._loop.result()
+        return self._machine.result()
 
     async def _items(self) -> AsyncGenerator[Item, None]:
-        await self._loops.enter()
+        await self._guard.enter()
         try:
-            async with aclosing(self._go()) as items:
+            async with aclosing(self._run()) as items:
                 async for item in items:
                     yield item
         finally:
-            self._loops.leave()
+            self._guard.leave()
 
-    async def _go(self) -> AsyncGenerator[Item, None]:
-        loop = self._loop
-        for item in self._told():
+    async def _run(self) -> AsyncGenerator[Item, None]:
+        machine = self._machine
+        for item in self._take_event():
             yield item
         while True:
-            for message in self._out(self._listed):
+            for message in self._drain(self._listed):
                 yield message, [message]
-            task = loop.next()
-            match task:
+            step = machine.next()
+            match step:
                 case None:
                     return
-                case Open():
-                    async with aclosing(self._round(task)) as items:
+                case OpenStream():
+                    async with aclosing(self._round(step)) as items:
                         async for item in items:
                             yield item
-                case Decide(call):
+                case RequestApproval(call):
                     verdict: Any = self._approve and self._approve(call)
-                    loop.decided(read_verdict(call, await maybe_await(verdict)))
-                case Execute(calls):
-                    await run_tools(self._box, calls, loop.starting)
-                case Await(run_id, delay):
+                    machine.record_decision(decision_from_verdict(call, await maybe_await(verdict)))
+                case RunTools(calls):
+                    await run_tools(self._registry, calls, machine.start_tool)
+                case PollRun(run_id, delay):
                     await sleep(delay)
-                    loop.looked(await self._transport.ask(RUNS_RETRIEVE, self._options, run_id=run_id))
-                case Collect(run_id):
-                    self._listed.extend(loop.collected(await self._newest(run_id)))
+                    machine.record_run_status(await self._transport.ask(RUNS_RETRIEVE, self._options, run_id=run_id))
+                case FetchMessages(run_id):
+                    self._listed.extend(machine.record_messages(await self._newest(run_id)))
 
-    async def _round(self, task: Open) -> AsyncGenerator[Item, None]:
-        loop = self._loop
-        loop.opening()
+    async def _round(self, step: OpenStream) -> AsyncGenerator[Item, None]:
+        machine = self._machine
+        machine.mark_sent()
         try:
-            stream = await self._open(task)
+            stream = await self._open(step)
         except APIStatusError as refusal:
-            loop.refused(refusal, again=task.again)
+            machine.on_error_response(refusal, resume=step.resume)
             return
         except APIConnectionError as fault:
-            loop.unanswered(fault)
+            machine.on_connection_error(fault)
             raise
         async with stream, aclosing(aiter(stream)) as events:
             try:
                 async for event in events:
                     self._taken = event, stream
-                    for item in self._told():
+                    for item in self._take_event():
                         yield item
             except StreamInterrupted as fault:
-                loop.interrupted(fault)
+                machine.on_interrupted(fault)
                 return
             except (RunError, PendingApprovalError) as fault:
-                raise loop.failed(fault)  # noqa: B904  (it is the same one)
-        loop.ended()
+                raise machine.fail(fault)  # noqa: B904  (it is the same one)
+        machine.on_stream_end()
 
-    async def _open(self, task: Open) -> AsyncStream:
-        endpoint = resume_endpoint(CREATE) if task.again else CREATE
-        return await self._transport.stream(endpoint, (self._conversation_id,), task.arguments)
+    async def _open(self, step: OpenStream) -> AsyncStream:
+        endpoint = resume_endpoint(CREATE) if step.resume else CREATE
+        return await self._transport.stream(endpoint, (self._conversation_id,), step.arguments)
 
     async def _newest(self, run_id: str) -> list[Message]:
         found: list[Message] = []

@@ -40,7 +40,7 @@ from .._http.requests import (
     redirect_request,
     resume_endpoint,
 )
-from .._instrumentation.redaction import redactor
+from .._instrumentation.redaction import make_redactor
 from .._pagination.pages import items_of, make_list_iterator
 from .._streaming.call_options import make_busy_wait, make_resume, watched_options
 from ..async_paginator import AsyncPaginator, open_list
@@ -80,7 +80,7 @@ class AsyncTransport:
         arguments = strip_not_given(arguments)
         check_one_input(arguments)
         call = instrumented(prepare(self.config, endpoint, ids, arguments, JSON))
-        with call.watch:
+        with call.instrumentation:
             return finish(call, await self.send_when_not_busy(call, ids, arguments, stream=unread))
 
     def page(
@@ -103,22 +103,22 @@ class AsyncTransport:
             again = prepare(
                 self.config, resume_endpoint(endpoint), ids, {**resume_arguments(arguments), **found}, EVENTS
             )
-            response = await self.send(evolve(again, watch=call.watch), stream=True)
+            response = await self.send(evolve(again, instrumentation=call.instrumentation), stream=True)
             await self._check_events(again, response)
             return response
 
         async def find_existing_run() -> httpx.Response:
             return await reconnect({"otid": plan.otid})
 
-        with call.watch:
+        with call.instrumentation:
             response = await self.send_when_not_busy(
                 call, ids, arguments, stream=True, find_existing_run=find_existing_run if plan.otid else None
             )
             await self._check_events(call, response)
-            call.watch.stays_open()
+            call.instrumentation.on_stream_open()
             resuming = make_resume(endpoint, plan, arguments, call)
-            resuming.state.redact = redactor(response.request)
-            return AsyncStream(response, resuming, reconnect, call.watch, self.http)
+            resuming.state.redact = make_redactor(response.request)
+            return AsyncStream(response, resuming, reconnect, call.instrumentation, self.http)
 
     async def _check_events(self, call: Call, response: httpx.Response) -> None:
         if not is_event_stream(response):
@@ -165,7 +165,7 @@ class AsyncTransport:
             APIStatusError: If the server refused.
         """
         call = instrumented(make_internal_call(self.config, operation, arguments, **ids))
-        with call.watch:
+        with call.instrumentation:
             return decode_body(await self.send(call))
 
     async def send(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import httpx
 from attrs import define, field
 
-from .._instrumentation.observer import Became
+from .._instrumentation.observer import Outcome
 from ..errors import APIError, LettaError
 from ..limits import ResponseLimits
 from ..retry import Attempt, retry_after
@@ -46,7 +46,7 @@ class RetryState:
         if self.attempts == 0:
             self._started = self._began
         self.attempts += 1
-        self.call.watch.sent(request, self.attempts)
+        self.call.instrumentation.on_attempt_start(request, self.attempts)
 
     def classify_error(self, error: Exception) -> Exception:
         """Return what ended the attempt without an answer, for `failed`.
@@ -94,10 +94,12 @@ class RetryState:
     def _elapsed(self) -> float:
         return self.clock() - self._started
 
-    def _after(self, attempt: Attempt, became: Became) -> float | None:
+    def _after(self, attempt: Attempt, became: Outcome) -> float | None:
         success = attempt.status is not None and 200 <= attempt.status < 300
         delay = None if success else self.call.retry.delay(attempt, self.call.idempotency)
-        self.call.watch.attempted(self.call.operation, attempt, self.clock() - self._began, delay, became)
+        self.call.instrumentation.on_attempt_end(
+            self.call.operation, attempt, self.clock() - self._began, delay, became
+        )
         return delay
 
     def response_error(self, response: httpx.Response) -> APIError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeGuard
 
-from .._instrumentation.dispatch import Watch
+from .._instrumentation.dispatch import Instrumentation
 from .._types import is_id, is_mapping
 from ..busy import BusyPolicy
 from ..errors import ConversationBusyError
@@ -24,13 +24,13 @@ class BusyWait:
     Args:
         policy: How long to wait; None to raise at once.
         conversation_id: The conversation.
-        watch: What is told of each wait.
+        instrumentation: Dispatches the events of the call to logging, tracing and hooks.
     """
 
-    def __init__(self, policy: BusyPolicy | None, conversation_id: str, watch: Watch) -> None:
+    def __init__(self, policy: BusyPolicy | None, conversation_id: str, instrumentation: Instrumentation) -> None:
         self._policy = policy
         self._conversation_id = conversation_id
-        self._watch = watch
+        self._instrumentation = instrumentation
         self._began: float | None = None
         self._run_id: str | None = None
         self._schedule: PollSchedule | None = None
@@ -54,7 +54,7 @@ class BusyWait:
         self._schedule.advance()
         if waited + delay > policy.deadline:
             raise busy
-        self._watch.waits(BusyReport(self._conversation_id, busy.run_id, waited))
+        self._instrumentation.on_busy(BusyReport(self._conversation_id, busy.run_id, waited))
         return delay
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from .._instrumentation.redaction import secrets_of_request, without_deep
+from .._instrumentation.redaction import redact_json, secrets_of_request
 from .._types import is_mapping
 from ..errors import (
     STATUS_ERRORS,
@@ -240,4 +240,4 @@ def invalid_response_error(response: httpx.Response, body: Any, reason: str) -> 
 def redact_response(request: httpx.Request, headers: Mapping[str, str], body: Any) -> tuple[Mapping[str, str], Any]:
     """The headers and the body of an answer without the secrets of its request, which servers and proxies may echo."""
     secrets = secrets_of_request(request)
-    return without_deep(headers, secrets), without_deep(body, secrets)
+    return redact_json(headers, secrets), redact_json(body, secrets)

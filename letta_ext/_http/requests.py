@@ -16,8 +16,8 @@ from letta_api.model import to_json_value
 from letta_api.operations import OPERATIONS, Operation
 from letta_api.types import QueryPair, Request
 
-from .._instrumentation.dispatch import SILENT, Watch, make_instrumentation
-from .._instrumentation.redaction import merged
+from .._instrumentation.dispatch import NOOP, Instrumentation, make_instrumentation
+from .._instrumentation.redaction import merge_headers
 from .._types import is_mapping, is_sequence
 from ..busy import WhenBusy, parse_when_busy
 from ..config import Config, TimeLimit, check_headers, check_query, ensure_instance, ensure_mapping, parse_timeout
@@ -148,7 +148,7 @@ class Call:
         limits: the bounds of the response body, where it is read whole.
         stream_limits: the bounds of the stream, where the call answers with one.
         when_busy: what to do where another run holds the conversation.
-        watch: what the log and the spans hear.
+        instrumentation: Dispatches the events of the call to logging, tracing and hooks.
     """
 
     operation: Operation
@@ -162,7 +162,7 @@ class Call:
     limits: ResponseLimits
     stream_limits: StreamLimits
     when_busy: WhenBusy
-    watch: Watch = SILENT
+    instrumentation: Instrumentation = NOOP
 
 
 def prepare(
@@ -213,7 +213,7 @@ def make_call(
     headers = config.headers
     if request.headers:
         check_headers(request.headers)
-        headers = merged(headers, request.headers)
+        headers = merge_headers(headers, request.headers)
     if options:
         _check_options(options)
     if query := {**config.query, **(options.get("extra_query") or {})}:
@@ -224,7 +224,7 @@ def make_call(
             raise TypeError(f"extra_body must be absent: the body of {operation.id} is not an object")
         request = evolve(request, body={**(request.body or {}), **to_json_value(extra_body)})
     if extra_headers := options.get("extra_headers"):
-        headers = merged(headers, extra_headers)
+        headers = merge_headers(headers, extra_headers)
     timeout = parse_timeout(options["timeout"]) if "timeout" in options else config.timeout
     stream_limits = options.get("stream_limits", config.stream_limits)
     return Call(
@@ -256,9 +256,9 @@ def _check_options(options: RequestOptions) -> None:
 
 
 def instrumented(call: Call) -> Call:
-    """The call with a watch, if anybody listens."""
-    watch = make_instrumentation(call)
-    return call if watch is SILENT else evolve(call, watch=watch)
+    """Return the call with its instrumentation, if an observer is configured."""
+    instrumentation = make_instrumentation(call)
+    return call if instrumentation is NOOP else evolve(call, instrumentation=instrumentation)
 
 
 def query_pairs(name: str, value: Any) -> list[QueryPair]:
@@ -293,7 +293,7 @@ def _to_httpx(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call
         own["Content-Type"] = JSON
     url, query = config.url(request.path), request.query or None
     if http.params or http.cookies or type(http).build_request not in BUILDERS:
-        together = merged(own, call.headers)
+        together = merge_headers(own, call.headers)
         built = http.build_request(
             request.method, url, params=query, content=content, headers=together, timeout=call.timeout
         )
@@ -332,7 +332,7 @@ def _constant_headers(
 ) -> httpx.Headers:
     """The headers of requests, as httpx completes them; each request takes a copy of them."""
     headers = httpx.Headers(defaults)
-    headers.update(merged(dict(own), dict(given)))
+    headers.update(merge_headers(dict(own), dict(given)))
     return httpx.Request(method, base_url, headers=headers).headers
 
 

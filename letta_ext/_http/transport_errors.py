@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, cast
 
 import httpx
 
-from .._instrumentation.redaction import secrets_of_request, secrets_of_url, without
+from .._instrumentation.redaction import redact, secrets_of_request, secrets_of_url
 from ..errors import LettaError
 
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
@@ -54,9 +54,9 @@ def sanitize_transport_error(error: Exception, request: httpx.Request) -> Except
     if own is not None:
         raise own from own.__cause__
     secrets = secrets_of_request(request, all_values=True)
-    if all(without(text, secrets) == text for text in _texts(error)):
+    if all(redact(text, secrets) == text for text in _texts(error)):
         return error
-    return _substitute(error, without(_text(error), secrets))
+    return _substitute(error, redact(_text(error), secrets))
 
 
 class suppress_transport_errors:  # noqa: N801  # it is used as a function, as `contextlib.suppress` is
@@ -128,7 +128,7 @@ def _environment_message(fault: Exception, environ: Mapping[str, str]) -> str:
     secrets: set[str] = set()
     for name in (*PROXIES, *map(str.lower, PROXIES)):
         secrets |= secrets_of_url(environ.get(name, ""))
-    reason = without(describe_cause(fault), frozenset(secrets))
+    reason = redact(describe_cause(fault), frozenset(secrets))
     if tls:
         expected = "must name readable certificates in PEM format"
     else:

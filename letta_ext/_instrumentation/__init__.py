@@ -1,1 +1,1 @@
-"""What is told of a call while it goes on: log lines and spans, and the secrets that are kept out of them."""
+"""Logging and tracing of calls, and the redaction of secrets."""

@@ -1,9 +1,4 @@
-"""Passes what happens during a call to its observers: the log, a span, and the functions of `Hooks`.
-
-`make_instrumentation` is called once for each call. Without observers a call
-keeps `SILENT`, which costs next to nothing.
-Nothing here does I/O; the observers are in `logs.py`, `tracing.py` and `reports.py`.
-"""
+"""Dispatches the events of a call to its observers: logging, tracing and hooks."""
 
 from __future__ import annotations
 
@@ -19,57 +14,57 @@ from ..hooks import NO_HOOKS, BusyReport, ResumeReport
 from ..retry import Attempt
 from .hook_observer import HookObserver
 from .log_observer import INFO, LOG, LogObserver
-from .observer import TRACING, Became, Observer, Watched
+from .observer import TRACING, ObservedCall, Observer, Outcome
 
 if TYPE_CHECKING:
     from letta_api.operations import Operation
     from letta_api.unions import StreamEvent
 
 
-class Watch:
-    """Where a call says how it goes. This one tells nobody."""
+class Instrumentation:
+    """The dispatcher of one call, to be used as a context manager. This base class has no observers."""
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         pass
 
-    def sent(self, request: httpx.Request, number: int) -> None:
-        """See `Observer.sent`."""
+    def on_attempt_start(self, request: httpx.Request, number: int) -> None:
+        """See `Observer.on_attempt_start`."""
 
-    def attempted(
-        self, operation: Operation, attempt: Attempt, seconds: float, delay: float | None, became: Became
+    def on_attempt_end(
+        self, operation: Operation, attempt: Attempt, seconds: float, delay: float | None, outcome: Outcome
     ) -> None:
-        """See `Observer.attempted`."""
+        """See `Observer.on_attempt_end`."""
 
-    def resumed(self, report: ResumeReport) -> None:
-        """See `Observer.resumed`."""
+    def on_resume(self, report: ResumeReport) -> None:
+        """See `Observer.on_resume`."""
 
-    def waits(self, report: BusyReport) -> None:
-        """See `Observer.waits`."""
+    def on_busy(self, report: BusyReport) -> None:
+        """See `Observer.on_busy`."""
 
-    def observer(self) -> Callable[[StreamEvent], None] | None:
-        """What is told of the events of a stream, where anybody listens."""
+    def event_callback(self) -> Callable[[StreamEvent], None] | None:
+        """Return the function to call with each stream event, or None if no observer receives events."""
         return None
 
-    def stays_open(self) -> None:
-        """Says that the call has become a stream, and is over when that is."""
+    def on_stream_open(self) -> None:
+        """Record that the call returns a stream, and ends when the stream ends."""
 
-    def end(self, fault: BaseException | None = None) -> None:
-        """Says that all is over; only the first time counts."""
-
-
-SILENT: Final = Watch()
-"""The watch of a call that nobody listens to."""
+    def on_end(self, error: BaseException | None = None) -> None:
+        """Dispatch the end of the call or stream. Only the first call has an effect."""
 
 
-class _Watching(Watch):
-    """Tells observers, in this order."""
+NOOP: Final = Instrumentation()
+"""The instrumentation of a call without observers. Its methods do nothing."""
+
+
+class _ActiveInstrumentation(Instrumentation):
+    """The instrumentation of a call with observers, which are called in order."""
 
     def __init__(self, observers: list[Observer]) -> None:
         self._observers = observers
-        self._began = time.monotonic()
+        self._started = time.monotonic()
         self._events: int | None = None
         self._open = True
 
@@ -78,71 +73,71 @@ class _Watching(Watch):
             each.enter()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for each in reversed(self._observers):
             each.leave()
-        if fault is not None or self._events is None:
-            self.end(fault)
+        if error is not None or self._events is None:
+            self.on_end(error)
 
-    def sent(self, request: httpx.Request, number: int) -> None:
+    def on_attempt_start(self, request: httpx.Request, number: int) -> None:
         for each in self._observers:
-            each.sent(request, number)
+            each.on_attempt_start(request, number)
 
-    def attempted(
-        self, operation: Operation, attempt: Attempt, seconds: float, delay: float | None, became: Became
+    def on_attempt_end(
+        self, operation: Operation, attempt: Attempt, seconds: float, delay: float | None, outcome: Outcome
     ) -> None:
         for each in self._observers:
-            each.attempted(operation, attempt, seconds, delay, became)
+            each.on_attempt_end(operation, attempt, seconds, delay, outcome)
 
-    def resumed(self, report: ResumeReport) -> None:
+    def on_resume(self, report: ResumeReport) -> None:
         for each in self._observers:
-            each.resumed(report)
+            each.on_resume(report)
 
-    def waits(self, report: BusyReport) -> None:
+    def on_busy(self, report: BusyReport) -> None:
         for each in self._observers:
-            each.waits(report)
+            each.on_busy(report)
 
-    def observer(self) -> Callable[[StreamEvent], None] | None:
-        hearing = [each for each in self._observers if each.hears_events]
-        if not hearing:
+    def event_callback(self) -> Callable[[StreamEvent], None] | None:
+        receivers = [each for each in self._observers if each.receives_events]
+        if not receivers:
             return None
 
-        def observed(event: StreamEvent) -> None:
+        def dispatch(event: StreamEvent) -> None:
             self._events = (self._events or 0) + 1
             try:
                 data = event.to_dict()
-            except RecursionError:  # nested too deeply to be written again
+            except RecursionError:  # nested too deeply to be encoded
                 data = None
-            for each in hearing:
-                each.event(data)
+            for each in receivers:
+                each.on_event(data)
 
-        return observed
+        return dispatch
 
-    def stays_open(self) -> None:
+    def on_stream_open(self) -> None:
         self._events = 0
 
-    def end(self, fault: BaseException | None = None) -> None:
+    def on_end(self, error: BaseException | None = None) -> None:
         if self._open:
             self._open = False
             for each in self._observers:
-                each.end(fault, time.monotonic() - self._began, self._events)
+                each.on_end(error, time.monotonic() - self._started, self._events)
 
     def __del__(self) -> None:
-        self.end(GeneratorExit())  # a stream that nobody went over, nor closed
+        self.on_end(GeneratorExit())  # a stream that was neither iterated nor closed
 
 
-def make_instrumentation(call: Watched) -> Watch:
-    """Return the watch of a call; `SILENT` if it has no observers."""
+def make_instrumentation(call: ObservedCall) -> Instrumentation:
+    """Return the instrumentation of a call, or `NOOP` if it has no observers."""
     logged, hooked = LOG.isEnabledFor(INFO), call.hooks is not NO_HOOKS
     if not logged and not hooked and TRACING not in sys.modules:
-        return SILENT
+        return NOOP
     observers: list[Observer] = []
     if TRACING in sys.modules:
-        from .span_observer import begin_span  # most programs make no spans
+        from .span_observer import begin_span  # not imported by programs without tracing
 
         observers += begin_span(call)
     if logged:
         observers.append(LogObserver(call))
     if hooked:
-        observers.append(HookObserver(call.hooks))  # the last: what they raise must not keep it from the others
-    return _Watching(observers) if observers else SILENT
+        observers.append(HookObserver(call.hooks))  # last, because a hook that raises stops the dispatch
+    return _ActiveInstrumentation(observers) if observers else NOOP

@@ -1,4 +1,4 @@
-"""Calls the functions of `Hooks`. Nothing here does I/O."""
+"""Calls the functions of `Hooks`."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from letta_api.operations import Operation
 
 from ..hooks import AttemptReport, BusyReport, Hooks, ResumeReport
 from ..retry import Attempt
-from .observer import Became, Observer
+from .observer import Observer, Outcome
 
 
 class HookObserver(Observer):
-    """Passes what happens to the functions of `Hooks`. What they raise is raised by the call."""
+    """An observer that calls the functions of `Hooks`. Their exceptions propagate out of the call."""
 
-    hears_events = False
+    receives_events = False
 
     def __init__(self, hooks: Hooks) -> None:
         self._hooks = hooks
 
-    def attempted(
-        self, operation: Operation, attempt: Attempt, seconds: float, delay: float | None, became: Became
+    def on_attempt_end(
+        self, operation: Operation, attempt: Attempt, seconds: float, delay: float | None, outcome: Outcome
     ) -> None:
-        """An attempt has ended."""
+        """Call `on_attempt`."""
         if self._hooks.on_attempt is not None:
-            fault = None if isinstance(became, httpx.Response) else became
-            self._hooks.on_attempt(AttemptReport(operation.id, attempt, fault, delay))
+            error = None if isinstance(outcome, httpx.Response) else outcome
+            self._hooks.on_attempt(AttemptReport(operation.id, attempt, error, delay))
 
-    def resumed(self, report: ResumeReport) -> None:
-        """A cut stream is about to go on."""
+    def on_resume(self, report: ResumeReport) -> None:
+        """Call `on_resume`."""
         if self._hooks.on_resume is not None:
             self._hooks.on_resume(report)
 
-    def waits(self, report: BusyReport) -> None:
-        """The call is about to wait for its turn."""
+    def on_busy(self, report: BusyReport) -> None:
+        """Call `on_busy`."""
         if self._hooks.on_busy is not None:
             self._hooks.on_busy(report)

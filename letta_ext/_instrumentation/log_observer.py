@@ -1,8 +1,8 @@
-"""The log: what is written to the logger `letta_ext`, and the settings `LETTA_LOG` and `LETTA_LOG_BODIES`.
+"""Logging to the logger `letta_ext`, configured by `LETTA_LOG` and `LETTA_LOG_BODIES`.
 
-Each attempt has a line at level INFO, and so have the end of a stream and the failure of a call. DEBUG adds a line with
-the headers, secrets left out, before and after each attempt. Bodies hold what people say to their agents: they are
-written only at level DEBUG, and only where `LETTA_LOG_BODIES` is `1`.
+A log line is an event name followed by `key=value` pairs. INFO has a line for each attempt, for each interrupted or
+ended stream, and for each failed call. DEBUG adds the redacted headers of requests and responses. Bodies contain
+conversations: they are logged at DEBUG only, and only if `LETTA_LOG_BODIES` is `1`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from letta_api.operations import Operation
 
 from ..hooks import ResumeReport
 from ..retry import Attempt
-from .observer import Became, Observer, Watched
-from .redaction import secrets_of, secrets_of_request, shown_pairs, without
+from .observer import ObservedCall, Observer, Outcome
+from .redaction import format_pairs, redact, secrets_of, secrets_of_request
 
 LOG: Final = logging.getLogger("letta_ext")
 DEBUG: Final = logging.DEBUG
 INFO: Final = logging.INFO
 LEVELS: Final = {"info": INFO, "debug": DEBUG}
 FORMAT: Final = "%(asctime)s %(name)s %(levelname)s %(message)s"
-SHOWN: Final = 10_000
-"""Characters of a body that are written."""
+MAX_BODY: Final = 10_000
+"""The maximum length of a logged body, in characters."""
 
 
 class _UnlessConfigured(logging.StreamHandler[Any]):
-    """Writes to standard error as long as the program has set up no logging of its own."""
+    """A handler that writes to standard error unless the program has configured logging."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
@@ -45,81 +45,86 @@ class _UnlessConfigured(logging.StreamHandler[Any]):
 
 
 def configure(environ: Mapping[str, str]) -> None:
-    """Does what `LETTA_LOG` says: `info` or `debug`; unset or empty, it says nothing and nothing is done."""
+    """Set the log level from `LETTA_LOG`, which is `info`, `debug` or empty."""
     name = environ.get("LETTA_LOG", "").strip().lower()
     if not name:
         return
     if name not in LEVELS:
-        warnings.warn(f"LETTA_LOG must be info or debug, not {name!r}: nothing is logged", stacklevel=2)
+        warnings.warn(f"LETTA_LOG must be info or debug, got {name!r}; logging stays disabled", stacklevel=2)
         return
     LOG.setLevel(LEVELS[name])
     if not any(isinstance(handler, _UnlessConfigured) for handler in LOG.handlers):
         LOG.addHandler(_UnlessConfigured())
 
 
-def _read(answer: httpx.Response) -> bytes | None:
+def _content_if_read(response: httpx.Response) -> bytes | None:
     try:
-        return answer.content
+        return response.content
     except httpx.ResponseNotRead:
         return None
 
 
 class LogObserver(Observer):
-    """Writes what becomes of one call."""
+    """An observer that logs the events of one call."""
 
-    def __init__(self, call: Watched) -> None:
+    def __init__(self, call: ObservedCall) -> None:
         query = [(name, str(value)) for name, value in call.request.query]
-        self._what = f"{call.request.method} {call.request.path}"
+        self._request = f"method={call.request.method} path={call.request.path}"
         self._query = query
         self._secrets = secrets_of([*call.headers.items(), *query])
         self._bodies = os.environ.get("LETTA_LOG_BODIES") == "1"
 
-    def _write(self, level: int, text: str) -> None:
+    def _write(self, level: int, event: str, fields: str) -> None:
         if LOG.isEnabledFor(level):
-            LOG.log(level, "%s", without(f"{self._what} {text}", self._secrets))
+            LOG.log(level, "%s", redact(f"{event} {fields}", self._secrets))
 
     def _details(self, headers: httpx.Headers, body: bytes | None) -> str:
-        shown = f"headers: {shown_pairs(headers.multi_items())}"
+        details = f"headers=[{format_pairs(headers.multi_items())}]"
         if body and self._bodies:
-            shown += f"; body: {body.decode('utf-8', 'replace')[:SHOWN]}"
-        return shown
+            details += f" body={body.decode('utf-8', 'replace')[:MAX_BODY]}"
+        return details
 
-    def sent(self, request: httpx.Request, number: int) -> None:
-        """An attempt begins."""
+    def on_attempt_start(self, request: httpx.Request, number: int) -> None:
+        """Log the request at DEBUG."""
         if LOG.isEnabledFor(DEBUG):
-            query = f"query: {shown_pairs(self._query)}; " if self._query else ""
-            self._write(DEBUG, f"is sent, attempt {number}; {query}{self._details(request.headers, request.content)}")
+            query = f"query=[{format_pairs(self._query)}] " if self._query else ""
+            details = self._details(request.headers, request.content)
+            self._write(DEBUG, "request sent", f"{self._request} attempt={number} {query}{details}")
 
-    def attempted(
-        self, operation: Operation, attempt: Attempt, seconds: float, delay: float | None, became: Became
+    def on_attempt_end(
+        self, operation: Operation, attempt: Attempt, seconds: float, delay: float | None, outcome: Outcome
     ) -> None:
-        """An attempt has ended."""
-        answer = became if isinstance(became, httpx.Response) else None
-        outcome = answer.status_code if answer is not None else type(became).__name__
-        again = "" if delay is None else f", again in {delay:.3g} s"
-        self._write(INFO, f"{outcome} in {seconds * 1000:.1f} ms, attempt {attempt.number}{again}")
-        if answer is not None and LOG.isEnabledFor(DEBUG):
-            self._secrets |= secrets_of_request(answer.request)  # an auth flow has put credentials into it by now
-            details = self._details(answer.headers, _read(answer))
-            self._write(DEBUG, f"was answered, attempt {attempt.number}; {details}")
+        """Log the attempt, and the response at DEBUG."""
+        response = outcome if isinstance(outcome, httpx.Response) else None
+        result = f"status={response.status_code}" if response is not None else f"error={type(outcome).__name__}"
+        retry = "" if delay is None else f" retry_in={delay:.3g}"
+        attempted = f"{self._request} attempt={attempt.number}"
+        self._write(INFO, "attempt ended", f"{attempted} {result} duration_ms={seconds * 1000:.1f}{retry}")
+        if response is not None and LOG.isEnabledFor(DEBUG):
+            self._secrets |= secrets_of_request(response.request)  # includes the credentials of an auth flow
+            details = self._details(response.headers, _content_if_read(response))
+            self._write(DEBUG, "response received", f"{attempted} {details}")
 
-    def resumed(self, report: ResumeReport) -> None:
-        """A cut stream is about to go on."""
-        fault = "" if report.error is None else f" by {type(report.error).__name__}"
-        behind = f"behind event {report.last_seq_id} " if report.last_seq_id is not None else ""
-        self._write(INFO, f"stream cut{fault}, goes on {behind}in {report.delay:.3g} s, resumption {report.number}")
+    def on_resume(self, report: ResumeReport) -> None:
+        """Log the interruption of a stream."""
+        error = "" if report.error is None else f"error={type(report.error).__name__} "
+        position = "" if report.last_seq_id is None else f"last_seq_id={report.last_seq_id} "
+        fields = f"{error}{position}retry_in={report.delay:.3g} resumption={report.number} {self._request}"
+        self._write(INFO, "stream interrupted", fields)
 
-    def event(self, data: Any) -> None:
-        """The JSON of an event came."""
+    def on_event(self, data: Any) -> None:
+        """Log a stream event at DEBUG."""
         if self._bodies and LOG.isEnabledFor(DEBUG):
-            self._write(DEBUG, f"event: {str(data)[:SHOWN]}")
+            self._write(DEBUG, "event received", f"{self._request} data={str(data)[:MAX_BODY]}")
 
-    def end(self, fault: BaseException | None, seconds: float, events: int | None) -> None:
-        """All is over."""
-        took = f"{seconds * 1000:.1f} ms"
-        failed = fault is not None and not isinstance(fault, GeneratorExit)
+    def on_end(self, error: BaseException | None, seconds: float, events: int | None) -> None:
+        """Log the end of a stream, or the failure of a call."""
+        failed = error is not None and not isinstance(error, GeneratorExit)
+        fields = f"{self._request} duration_ms={seconds * 1000:.1f}"
+        if failed:
+            fields = f"error={type(error).__name__} {fields}"
         if events is None and failed:
-            self._write(INFO, f"failed in {took}: {type(fault).__name__}")
+            self._write(INFO, "call failed", fields)
         elif events is not None:
-            how = f"failed, {type(fault).__name__}," if failed else "left" if fault is not None else "ended"
-            self._write(INFO, f"stream {how} after {events} events in {took}")
+            name = "stream failed" if failed else "stream closed early" if error is not None else "stream ended"
+            self._write(INFO, name, f"events={events} {fields}")

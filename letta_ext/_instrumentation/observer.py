@@ -1,4 +1,4 @@
-"""What hears of a call while it goes on. Nothing here does I/O."""
+"""The base class of observers, which receive the events of a call."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..hooks import BusyReport, Hooks, ResumeReport
 from ..retry import Attempt
 
 TRACING: Final = "opentelemetry.trace"
-"""The module that every program has loaded which makes spans; this library never loads it."""
+"""The module of the tracing API. Calls are traced if the program has imported it; this library never does."""
 
-Became: TypeAlias = httpx.Response | Exception
-"""What became of an attempt: an answer, whatever its status, or a fault."""
+Outcome: TypeAlias = httpx.Response | Exception
+"""The outcome of an attempt: a response of any status, or the exception of the transport."""
 
 
-class Watched(Protocol):
-    """A call, as far as observers need it."""
+class ObservedCall(Protocol):
+    """The part of a call that observers use."""
 
     @property
     def operation(self) -> Operation: ...  # see `Call`
@@ -37,39 +37,50 @@ class Watched(Protocol):
 
 
 class Observer:
-    """Receives what happens during a call: the log, a span, and the functions of `Hooks`. This one does nothing.
+    """A receiver of the events of a call. The methods of this base class do nothing.
 
     Attributes:
-        hears_events: Whether it receives the events of streams, which costs time for each of them.
+        receives_events: Whether it receives stream events, which costs time for each of them.
     """
 
-    hears_events: ClassVar[bool] = True
+    receives_events: ClassVar[bool] = True
 
     def enter(self) -> None:
-        """The call begins to be made."""
+        """Handle the start of a call."""
 
     def leave(self) -> None:
-        """The call has returned or raised. A stream goes on."""
+        """Handle the return of a call. A stream stays open."""
 
-    def sent(self, request: httpx.Request, number: int) -> None:
-        """An attempt begins; `number` is 1 for the first."""
+    def on_attempt_start(self, request: httpx.Request, number: int) -> None:
+        """Handle the start of an attempt. The first has number 1."""
 
-    def attempted(
-        self, operation: Operation, attempt: Attempt, seconds: float, delay: float | None, became: Became
+    def on_attempt_end(
+        self, operation: Operation, attempt: Attempt, seconds: float, delay: float | None, outcome: Outcome
     ) -> None:
-        """An attempt has ended, after so many seconds; `delay` seconds later there is another, or none."""
+        """Handle the end of an attempt.
 
-    def resumed(self, report: ResumeReport) -> None:
-        """A cut stream is about to go on."""
+        Args:
+            operation: The operation of the call.
+            attempt: The attempt.
+            seconds: Its duration.
+            delay: The seconds until the next attempt, or None if it was the last.
+            outcome: Its response or exception.
+        """
 
-    def waits(self, report: BusyReport) -> None:
-        """The call is about to wait for its turn."""
+    def on_resume(self, report: ResumeReport) -> None:
+        """Handle the interruption of a stream that is about to be resumed."""
 
-    def event(self, data: Any) -> None:
-        """The JSON of an event came."""
+    def on_busy(self, report: BusyReport) -> None:
+        """Handle the start of a wait for a busy conversation."""
 
-    def end(self, fault: BaseException | None, seconds: float, events: int | None) -> None:
-        """All is over: well, or by a fault, which is a GeneratorExit where a stream was left.
+    def on_event(self, data: Any) -> None:
+        """Handle a stream event, given its JSON."""
 
-        `events` says how many a stream had; it is None where the call is no stream, or has failed to become one.
+    def on_end(self, error: BaseException | None, seconds: float, events: int | None) -> None:
+        """Handle the end of a call or stream.
+
+        Args:
+            error: The exception that ended it, a `GeneratorExit` if a stream was closed early, or None.
+            seconds: Its duration.
+            events: The number of stream events, or None if no stream was opened.
         """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from .._instrumentation.dispatch import Watch
+from .._instrumentation.dispatch import Instrumentation
 from ..errors import APIResponseValidationError, LettaError
 from .connection import Connection
 from .resume import Resume
@@ -25,10 +25,10 @@ NO_REASON: Final = "The stream ended without saying why the run stopped. List th
 class BaseStream:
     """What the streams of sync and async code have in common."""
 
-    def __init__(self, connection: Connection, resuming: Resume, watch: Watch) -> None:
+    def __init__(self, connection: Connection, resuming: Resume, instrumentation: Instrumentation) -> None:
         self._connection = connection
         self._resuming = resuming
-        self._watch = watch
+        self._instrumentation = instrumentation
         self._begun = False
 
     @property

@@ -34,14 +34,14 @@ def make_resume(endpoint: StreamEndpoint, plan: SendPlan, arguments: Mapping[str
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} does not stream")
     after = arguments.get("starting_after") or None
-    read, observe = endpoint.read_event, call.watch.observer()
+    read, observe = endpoint.read_event, call.instrumentation.event_callback()
     state = StreamState(read, facts.terminator, facts.resume_operation, after, call.stream_limits, observe)
-    return Resume(state, call.retry, plan.lookup, call.watch)
+    return Resume(state, call.retry, plan.lookup, call.instrumentation)
 
 
 def make_busy_wait(call: Call, ids: tuple[Any, ...]) -> BusyWait:
     """How a call waits where another run holds the conversation."""
-    return BusyWait(parse_when_busy(call.when_busy), str(ids[0]) if ids else "", call.watch)
+    return BusyWait(parse_when_busy(call.when_busy), str(ids[0]) if ids else "", call.instrumentation)
 
 
 def check_open(http: httpx.Client | httpx.AsyncClient, *, closed: bool) -> None:

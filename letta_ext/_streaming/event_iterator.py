@@ -11,7 +11,7 @@ import copy
 from typing import Any, Final
 
 from .._http.fork_safety import FORKED, current_process
-from .._instrumentation.dispatch import Watch
+from .._instrumentation.dispatch import Instrumentation
 from ..errors import LettaError
 from .connection import Connection
 from .resume import Resume
@@ -23,12 +23,14 @@ CLOSED: Final = "The stream was closed before its end. The server finishes the r
 class BaseEventIterator:
     """What the iterators of sync and async code have in common."""
 
-    def __init__(self, connection: Connection, resuming: Resume, watch: Watch, guarding: Any) -> None:
+    def __init__(
+        self, connection: Connection, resuming: Resume, instrumentation: Instrumentation, guarding: Any
+    ) -> None:
         self._connection = connection
         self._resuming = resuming
         self._state = resuming.state
         self._receive = self._state.receive
-        self._watch = watch
+        self._instrumentation = instrumentation
         self.guarding = guarding  # closes the connection when it is released
         self._decoder = SSEDecoder(self._state.limits.max_event_bytes)
         self._frames: list[Frame] = []  # the last first: each is kept until it is handed over
@@ -76,4 +78,4 @@ class BaseEventIterator:
         return reading
 
     def __del__(self) -> None:
-        self._watch.end(GeneratorExit())
+        self._instrumentation.on_end(GeneratorExit())

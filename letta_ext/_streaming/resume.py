@@ -7,7 +7,7 @@ from typing import Any
 
 from .._http.errors_from_response import as_sentence, one_line
 from .._http.transport_errors import describe_cause
-from .._instrumentation.dispatch import SILENT, Watch
+from .._instrumentation.dispatch import NOOP, Instrumentation
 from ..errors import APIStatusError, LettaError, StreamInterrupted
 from ..hooks import ResumeReport
 from ..retry import Attempt, RetryPolicy
@@ -22,16 +22,20 @@ class Resume:
         policy: how often, and after how long, it is tried again without progress.
         lookup: what finds the run as long as no event has named it: `{"otid": …}`, the arguments of the call that
             opened the stream, or None where it is no background stream.
-        watch: What is told of resumptions.
+        instrumentation: Dispatches the events of the call to logging, tracing and hooks.
     """
 
     def __init__(
-        self, state: StreamState, policy: RetryPolicy, lookup: Mapping[str, Any] | None, watch: Watch = SILENT
+        self,
+        state: StreamState,
+        policy: RetryPolicy,
+        lookup: Mapping[str, Any] | None,
+        instrumentation: Instrumentation = NOOP,
     ) -> None:
         self.state = state
         self._policy = policy
         self._lookup = lookup
-        self._watch = watch
+        self._instrumentation = instrumentation
         self._number = 0
         self._progress: int = 0
         self._since = 0.0
@@ -58,7 +62,7 @@ class Resume:
         delay = self._policy.delay(attempt, "idempotent")
         if delay is None:
             raise state.cut(f"{why}, and {self._number - 1} attempts to go on brought nothing new") from fault
-        self._watch.resumed(ResumeReport(state.run_id, state.last_seq_id, self._number, delay, fault))
+        self._instrumentation.on_resume(ResumeReport(state.run_id, state.last_seq_id, self._number, delay, fault))
         state.rewind()
         return delay, self._arguments()
 

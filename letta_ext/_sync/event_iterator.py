@@ -14,7 +14,7 @@ import httpx
 
 from .._http import fork_safety
 from .._http.transport_errors import sanitize_transport_error
-from .._instrumentation.dispatch import Watch
+from .._instrumentation.dispatch import Instrumentation
 from .._streaming.connection import Connection
 from .._streaming.event_iterator import BaseEventIterator
 from .._streaming.resume import Resume
@@ -35,9 +35,9 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
         connection: Connection,
         resuming: Resume,
         reconnect: Callable[[Mapping[str, Any]], httpx.Response],
-        watch: Watch,
+        instrumentation: Instrumentation,
     ) -> None:
-        super().__init__(connection, resuming, watch, guard(connection))
+        super().__init__(connection, resuming, instrumentation, guard(connection))
         self._reopen = reconnect
 
     def __iter__(self) -> Self:
@@ -116,15 +116,15 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
     def _stop(self, fault: BaseException) -> None:
         if isinstance(fault, StopIteration) or self._over:
             self.guarding.close()
-            self._watch.end()
+            self._instrumentation.on_end()
         elif self._note(fault) and not isinstance(fault, RELEASED):
             if self._failure is None:
                 close_interrupted(self._connection)
             else:
                 self.guarding.close()
-                self._watch.end(fault)
+                self._instrumentation.on_end(fault)
 
     def close(self) -> None:
         """Close the connection, from any thread. The server finishes the run all the same."""
         end_reading(self._connection, self.guarding)
-        self._watch.end(GeneratorExit())
+        self._instrumentation.on_end(GeneratorExit())

@@ -12,9 +12,9 @@ from letta_api import api
 from letta_api.operations import CONVERSATIONS_RETRIEVE
 
 from .._http.internal_calls import context_message_ids
-from ..follow.backoff import Pace
-from ..follow.base import BROKEN, NOT_NOW, NOT_TOLD, BaseFollow, Visit, check_function
-from ..follow.sync_state import Follower, Listing, Question
+from ..follow.backoff import Backoff
+from ..follow.base import CONTEXT_UNAVAILABLE, STREAM_FAILED, STREAM_UNAVAILABLE, BaseFollow, FollowLoop, check_function
+from ..follow.sync_state import Fetch, FetchPage, FollowState
 from ..sync_primitives import IS_ASYNC
 from ..sync_primitives import sleep as sleep_for
 from .resilient_iterators import ContinuingIterator
@@ -45,85 +45,85 @@ class Follow(BaseFollow):
         transport: Transport,
         conversation_id: str,
         agent_id: str | None,
-        follower: Follower,
-        pace: Callable[[], Pace],
+        state: FollowState,
+        backoff: Callable[[], Backoff],
         until: Callable[[Message], bool] | None,
         clock: Callable[[], float],
         sleep: Callable[[float], object] | None,
     ) -> None:
-        super().__init__(conversation_id, agent_id, follower, pace, until, clock)
+        super().__init__(conversation_id, agent_id, state, backoff, until, clock)
         check_function("sleep", sleep, may_be_async=IS_ASYNC)
         self._transport = transport
         self._sleep = sleep or sleep_for
 
     def __iter__(self) -> ContinuingIterator[Message]:
         """Whole messages, in the order in which the server has them."""
-        return ContinuingIterator(partial(self._go, Visit(self._make_pace())))
+        return ContinuingIterator(partial(self._go, FollowLoop(self._make_backoff())))
 
-    def _go(self, visit: Visit) -> Generator[Message, None]:
-        if visit.handed is not None and self._is_last(visit.handed):
+    def _go(self, loop: FollowLoop) -> Generator[Message, None]:
+        if loop.last is not None and self._is_last(loop.last):
             return
-        with closing(self._signals(visit.pace)) as signals:
+        with closing(self._signals(loop.backoff)) as signals:
             for _ in signals:
-                self._look(visit.pace)
-                while self._has_found:
-                    visit.handed = message = self._hand_over()
+                self._poll(loop.backoff)
+                while self._has_pending:
+                    loop.last = message = self._take_next()
                     yield message
                     if self._is_last(message):
                         return
 
-    def _signals(self, pace: Pace) -> Generator[None, None]:
+    def _signals(self, backoff: Backoff) -> Generator[None, None]:
         """Says whenever it is time to look."""
-        heard = False
+        received = False
         while True:
             yield
-            if pace.left(self._clock()) == 0:
+            if backoff.remaining(self._clock()) == 0:
                 return
             # A run that told of nothing new is not asked for again at once.
-            stream = self._attach(pace) if not heard or pace.found else None
-            heard = False
+            stream = self._attach(backoff) if not received or backoff.found else None
+            received = False
             if stream is not None:
                 from .._streaming.accumulator import MessageAccumulator
 
                 folder = MessageAccumulator()
-                pace.attached()
+                backoff.stream_opened()
                 try:
                     with stream, closing(iter(stream)) as events:
                         for event in events:
-                            heard = True
-                            if self._tells(folder, event) and pace.is_due(self._clock()):
+                            received = True
+                            if self._triggers_poll(folder, event) and backoff.is_due(self._clock()):
                                 yield
-                except BROKEN:
-                    heard = False
-            if not heard:
-                self._sleep(pace.pause(self._clock()))
+                except STREAM_FAILED:
+                    received = False
+            if not received:
+                self._sleep(backoff.next_delay(self._clock()))
 
-    def _look(self, pace: Pace) -> None:
-        if self._has_found:
+    def _poll(self, backoff: Backoff) -> None:
+        if self._has_pending:
             return
-        looking = self._follower.look()
+        fetches = self._state.poll()
         try:
-            asked = next(looking)
+            fetch = next(fetches)
             while True:
-                asked = looking.send(self._answer(asked))
+                fetch = fetches.send(self._fetch(fetch))
         except StopIteration as done:
-            self._found, self._next = done.value, 0
-        pace.looked(self._clock(), found=self._has_found)
+            self._pending, self._next = done.value, 0
+        backoff.record_poll(self._clock(), found=self._has_pending)
 
-    def _answer(self, asked: Question) -> Any:
+    def _fetch(self, fetch: Fetch) -> Any:
         ids, transport = (self._conversation_id,), self._transport
-        if isinstance(asked, Listing):
-            return transport.call(LIST, ids, {**self._arguments, **asked.arguments})
+        if isinstance(fetch, FetchPage):
+            return transport.call(LIST, ids, {**self._arguments, **fetch.arguments})
         try:
             conversation = transport.ask(CONVERSATIONS_RETRIEVE, {}, conversation_id=self._conversation_id)
             return context_message_ids(conversation)
-        except NOT_TOLD as refusal:
-            self._check_refusal(refusal)
+        except CONTEXT_UNAVAILABLE as refusal:
+            self._raise_if_missing(refusal)
             return None
 
-    def _attach(self, pace: Pace) -> Stream | None:
-        arguments = self._stream_arguments(self._transport.config.timeout, pace.left(self._clock()))
+    def _attach(self, backoff: Backoff) -> Stream | None:
+        arguments = self._stream_arguments(self._transport.config.timeout, backoff.remaining(self._clock()))
         try:
             return self._transport.stream(STREAM, (self._conversation_id,), arguments)
-        except NOT_NOW:
+        except STREAM_UNAVAILABLE:
             return None

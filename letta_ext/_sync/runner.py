@@ -14,8 +14,16 @@ from .._http.requests import resume_endpoint
 from ..errors import APIConnectionError, APIStatusError, PendingApprovalError, RunError, StreamInterrupted
 from ..sync_primitives import ExclusiveIteration, maybe_await, run_tools, sleep
 from ..tools.runner import Approve, BaseTurn, Event, Item, of_run
-from ..tools.state_machine import Await, Collect, Decide, Execute, Open, ToolResult, TurnStateMachine
-from ..tools.tool import ToolRegistry, read_verdict
+from ..tools.state_machine import (
+    FetchMessages,
+    OpenStream,
+    PollRun,
+    RequestApproval,
+    RunTools,
+    ToolResult,
+    TurnStateMachine,
+)
+from ..tools.tool import ToolRegistry, decision_from_verdict
 from .resilient_iterators import ContinuingIterator
 from .stream import Stream
 from .transport import Transport
@@ -50,14 +58,14 @@ class ToolTurn(BaseTurn):
         transport: Transport,
         conversation_id: str,
         arguments: Mapping[str, Any],
-        loop: TurnStateMachine,
-        box: ToolRegistry,
+        machine: TurnStateMachine,
+        registry: ToolRegistry,
         approve: Approve | None,
     ) -> None:
-        super().__init__(transport.config, conversation_id, arguments, loop, box)
+        super().__init__(transport.config, conversation_id, arguments, machine, registry)
         self._transport = transport
         self._approve = approve
-        self._loops = ExclusiveIteration()
+        self._guard = ExclusiveIteration()
 
     def __iter__(self) -> ContinuingIterator[Event]:
         """The events of all rounds as they come."""
@@ -73,12 +81,12 @@ class ToolTurn(BaseTurn):
                 yield event
 
     def _completed(self) -> Generator[Message, None]:
-        for message in self._out(self._whole):
+        for message in self._drain(self._unyielded):
             yield message
         with closing(self._items()) as items:
             for _, messages in items:
-                self._whole.extend(messages)
-                for message in self._out(self._whole):
+                self._unyielded.extend(messages)
+                for message in self._drain(self._unyielded):
                     yield message
 
     def result(self) -> ToolResult:
@@ -86,70 +94,70 @@ class ToolTurn(BaseTurn):
         with closing(self._items()) as items:
             for _ in items:
                 pass
-        return self._loop.result()
+        return self._machine.result()
 
     def _items(self) -> Generator[Item, None]:
-        self._loops.enter()
+        self._guard.enter()
         try:
-            with closing(self._go()) as items:
+            with closing(self._run()) as items:
                 for item in items:
                     yield item
         finally:
-            self._loops.leave()
+            self._guard.leave()
 
-    def _go(self) -> Generator[Item, None]:
-        loop = self._loop
-        for item in self._told():
+    def _run(self) -> Generator[Item, None]:
+        machine = self._machine
+        for item in self._take_event():
             yield item
         while True:
-            for message in self._out(self._listed):
+            for message in self._drain(self._listed):
                 yield message, [message]
-            task = loop.next()
-            match task:
+            step = machine.next()
+            match step:
                 case None:
                     return
-                case Open():
-                    with closing(self._round(task)) as items:
+                case OpenStream():
+                    with closing(self._round(step)) as items:
                         for item in items:
                             yield item
-                case Decide(call):
+                case RequestApproval(call):
                     verdict: Any = self._approve and self._approve(call)
-                    loop.decided(read_verdict(call, maybe_await(verdict)))
-                case Execute(calls):
-                    run_tools(self._box, calls, loop.starting)
-                case Await(run_id, delay):
+                    machine.record_decision(decision_from_verdict(call, maybe_await(verdict)))
+                case RunTools(calls):
+                    run_tools(self._registry, calls, machine.start_tool)
+                case PollRun(run_id, delay):
                     sleep(delay)
-                    loop.looked(self._transport.ask(RUNS_RETRIEVE, self._options, run_id=run_id))
-                case Collect(run_id):
-                    self._listed.extend(loop.collected(self._newest(run_id)))
+                    machine.record_run_status(self._transport.ask(RUNS_RETRIEVE, self._options, run_id=run_id))
+                case FetchMessages(run_id):
+                    self._listed.extend(machine.record_messages(self._newest(run_id)))
 
-    def _round(self, task: Open) -> Generator[Item, None]:
-        loop = self._loop
-        loop.opening()
+    def _round(self, step: OpenStream) -> Generator[Item, None]:
+        machine = self._machine
+        machine.mark_sent()
         try:
-            stream = self._open(task)
+            stream = self._open(step)
         except APIStatusError as refusal:
-            loop.refused(refusal, again=task.again)
+            machine.on_error_response(refusal, resume=step.resume)
             return
         except APIConnectionError as fault:
-            loop.unanswered(fault)
+            machine.on_connection_error(fault)
             raise
         with stream, closing(iter(stream)) as events:
             try:
                 for event in events:
                     self._taken = event, stream
-                    for item in self._told():
+                    for item in self._take_event():
                         yield item
             except StreamInterrupted as fault:
-                loop.interrupted(fault)
+                machine.on_interrupted(fault)
                 return
             except (RunError, PendingApprovalError) as fault:
-                raise loop.failed(fault)  # noqa: B904  (it is the same one)
-        loop.ended()
+                raise machine.fail(fault)  # noqa: B904  (it is the same one)
+        machine.on_stream_end()
 
-    def _open(self, task: Open) -> Stream:
-        endpoint = resume_endpoint(CREATE) if task.again else CREATE
-        return self._transport.stream(endpoint, (self._conversation_id,), task.arguments)
+    def _open(self, step: OpenStream) -> Stream:
+        endpoint = resume_endpoint(CREATE) if step.resume else CREATE
+        return self._transport.stream(endpoint, (self._conversation_id,), step.arguments)
 
     def _newest(self, run_id: str) -> list[Message]:
         found: list[Message] = []

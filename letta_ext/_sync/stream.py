@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
 
-from .._instrumentation.dispatch import SILENT, Watch
+from .._instrumentation.dispatch import NOOP, Instrumentation
 from .._streaming.base_stream import BaseStream, whole
 from .._streaming.resume import Resume
 from ..errors import StreamInterrupted
@@ -54,12 +54,12 @@ class Stream(BaseStream):
         response: httpx.Response,
         resuming: Resume,
         reconnect: Callable[[Mapping[str, Any]], httpx.Response],
-        watch: Watch = SILENT,
+        instrumentation: Instrumentation = NOOP,
         owner: object = None,
     ) -> None:
-        super().__init__(connected(response, owner), resuming, watch)
+        super().__init__(connected(response, owner), resuming, instrumentation)
         # Given away when the stream is iterated: the connection is closed when the loop is left, not with the stream.
-        self._events = [EventIterator(self._connection, resuming, reconnect, watch)]
+        self._events = [EventIterator(self._connection, resuming, reconnect, instrumentation)]
 
     @property
     def response(self) -> httpx.Response:
@@ -129,4 +129,4 @@ class Stream(BaseStream):
     def close(self) -> None:
         """Closes the connection, from any thread. The server finishes the run all the same."""
         close_connection(self._connection)
-        self._watch.end(GeneratorExit())
+        self._instrumentation.on_end(GeneratorExit())

@@ -40,7 +40,7 @@ from .._http.requests import (
     redirect_request,
     resume_endpoint,
 )
-from .._instrumentation.redaction import redactor
+from .._instrumentation.redaction import make_redactor
 from .._pagination.pages import items_of, make_list_iterator
 from .._streaming.call_options import make_busy_wait, make_resume, watched_options
 from ..config import Config, strip_not_given
@@ -80,7 +80,7 @@ class Transport:
         arguments = strip_not_given(arguments)
         check_one_input(arguments)
         call = instrumented(prepare(self.config, endpoint, ids, arguments, JSON))
-        with call.watch:
+        with call.instrumentation:
             return finish(call, self.send_when_not_busy(call, ids, arguments, stream=unread))
 
     def page(self, endpoint: JsonEndpoint[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> SyncPage[Any]:
@@ -101,22 +101,22 @@ class Transport:
             again = prepare(
                 self.config, resume_endpoint(endpoint), ids, {**resume_arguments(arguments), **found}, EVENTS
             )
-            response = self.send(evolve(again, watch=call.watch), stream=True)
+            response = self.send(evolve(again, instrumentation=call.instrumentation), stream=True)
             self._check_events(again, response)
             return response
 
         def find_existing_run() -> httpx.Response:
             return reconnect({"otid": plan.otid})
 
-        with call.watch:
+        with call.instrumentation:
             response = self.send_when_not_busy(
                 call, ids, arguments, stream=True, find_existing_run=find_existing_run if plan.otid else None
             )
             self._check_events(call, response)
-            call.watch.stays_open()
+            call.instrumentation.on_stream_open()
             resuming = make_resume(endpoint, plan, arguments, call)
-            resuming.state.redact = redactor(response.request)
-            return Stream(response, resuming, reconnect, call.watch, self.http)
+            resuming.state.redact = make_redactor(response.request)
+            return Stream(response, resuming, reconnect, call.instrumentation, self.http)
 
     def _check_events(self, call: Call, response: httpx.Response) -> None:
         if not is_event_stream(response):
@@ -163,7 +163,7 @@ class Transport:
             APIStatusError: If the server refused.
         """
         call = instrumented(make_internal_call(self.config, operation, arguments, **ids))
-        with call.watch:
+        with call.instrumentation:
             return decode_body(self.send(call))
 
     def send(

@@ -1,6 +1,6 @@
 """Following a conversation: `news.py` decides what is new in it, `_async/follow.py` asks.
 
-What can be imported from here are the types that programs write down; each is loaded when it is asked for.
+What can be imported from here are the types that programs write down; each is loaded when it is fetch for.
 """
 
 from __future__ import annotations

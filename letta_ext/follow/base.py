@@ -1,4 +1,4 @@
-"""The state of a follower, and what it is made of."""
+"""The state of a state, and what it is made of."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ from ..errors import (
 )
 from ..limits import StreamLimits
 from ..retry import RetryPolicy
-from .backoff import Pace
-from .sync_state import FollowCursor, Follower
+from .backoff import Backoff
+from .sync_state import FollowCursor, FollowState
 
 if TYPE_CHECKING:
     from letta_api.unions import Message, StreamEvent
 
     from .._streaming.accumulator import MessageAccumulator
 
-NOT_NOW: Final = (BadRequestError, NotFoundError, RunExpiredError, ConflictError, APIConnectionError)
+STREAM_UNAVAILABLE: Final = (BadRequestError, NotFoundError, RunExpiredError, ConflictError, APIConnectionError)
 """What asking for the stream of the active run raises where there is none that can be read."""
 
-BROKEN: Final = (RunError, PendingApprovalError, APIConnectionError)
+STREAM_FAILED: Final = (RunError, PendingApprovalError, APIConnectionError)
 """What reading it raises. The list tells what became of the run."""
 
-NOT_TOLD: Final = (BadRequestError, NotFoundError, PermissionDeniedError)
+CONTEXT_UNAVAILABLE: Final = (BadRequestError, NotFoundError, PermissionDeniedError)
 """What asking for the context raises where the server does not tell."""
 
 
 @define
-class Visit:
-    """One loop over a follower.
+class FollowLoop:
+    """One loop over a state.
 
     Attributes:
-        pace: How often it looks, and how long.
-        handed: The message that was handed over last. Whether it is the last of all is asked afterwards.
+        backoff: How often it looks, and how long.
+        last: The message that was last over last. Whether it is the last of all is fetch afterwards.
     """
 
-    pace: Pace
-    handed: Message | None = None
+    backoff: Backoff
+    last: Message | None = None
 
 
 class BaseFollow:
@@ -64,22 +64,22 @@ class BaseFollow:
         self,
         conversation_id: str,
         agent_id: str | None,
-        follower: Follower,
-        pace: Callable[[], Pace],
+        state: FollowState,
+        backoff: Callable[[], Backoff],
         until: Callable[[Message], bool] | None,
         clock: Callable[[], float],
     ) -> None:
         self._conversation_id = conversation_id
         self._arguments: dict[str, Any] = {} if agent_id is None else {"agent_id": agent_id}
-        self._follower = follower
-        self._make_pace = pace
+        self._state = state
+        self._make_backoff = backoff
         if until is not None and not callable(until):
             raise TypeError(f"until must be a function that is given a message, or None, not {until!r}")
         check_function("until", until, may_be_async=False)
         check_function("clock", clock, may_be_async=False)
         self._until = until
         self._clock = clock
-        self._found: list[Message] = []
+        self._pending: list[Message] = []
         self._next = 0
 
     @property
@@ -88,22 +88,22 @@ class BaseFollow:
 
         `follow(conversation_id, after=cursor)` goes on from there, in another process too.
         """
-        return self._follower.cursor()
+        return self._state.cursor()
 
-    def _hand_over(self) -> Message:
+    def _take_next(self) -> Message:
         """The next message that was found."""
-        self._follower.handed_over(self._found, self._next)
+        self._state.mark_yielded(self._pending, self._next)
         self._next += 1
-        return self._found[self._next - 1]
+        return self._pending[self._next - 1]
 
     @property
-    def _has_found(self) -> bool:
-        return self._next < len(self._found)
+    def _has_pending(self) -> bool:
+        return self._next < len(self._pending)
 
     def _is_last(self, message: Message) -> bool:
         return self._until is not None and self._until(message)
 
-    def _check_refusal(self, refusal: APIStatusError) -> None:
+    def _raise_if_missing(self, refusal: APIStatusError) -> None:
         """Raises what says that there is no such conversation; its list does not, and is just empty.
 
         A server that does not know the question itself answers 404 too, without naming the conversation.
@@ -112,26 +112,26 @@ class BaseFollow:
             raise refusal
 
     def _stream_arguments(self, timeout: httpx.Timeout, left: float | None) -> dict[str, Any]:
-        """How the stream of the active run is read: it may break at any time, and must not outlast the follower."""
+        """How the stream of the active run is read: it may break at any time, and must not outlast the state."""
         more: dict[str, Any] = {"retry": RetryPolicy(max_retries=0), "stream_limits": StreamLimits(total=left or None)}
         if left is not None:
             read = left if timeout.read is None else min(left, timeout.read)
             more["timeout"] = httpx.Timeout(**{**timeout.as_dict(), "read": max(read, 0.001)})
         return {**self._arguments, **more}
 
-    def _tells(self, folder: MessageAccumulator, event: StreamEvent) -> bool:
-        """Whether an event says that there is something to look for; a ping says that time has passed."""
+    def _triggers_poll(self, folder: MessageAccumulator, event: StreamEvent) -> bool:
+        """Whether an event says that there is something to poll for; a ping says that time has passed."""
         from letta_api.models import LettaPing
 
         completed = folder.add(event)
-        return isinstance(event, LettaPing) or not all(self._follower.knows(message) for message in completed)
+        return isinstance(event, LettaPing) or not all(self._state.has_seen(message) for message in completed)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._conversation_id!r})"
 
 
 def check_function(name: str, function: Callable[..., object] | None, *, may_be_async: bool) -> None:
-    """Checks a function that the follower calls.
+    """Checks a function that the state calls.
 
     Raises:
         TypeError: If it is not a function, or async although its result is not awaited, or the reverse.
@@ -146,10 +146,10 @@ def check_function(name: str, function: Callable[..., object] | None, *, may_be_
         raise TypeError(f"{name} must be an async function, got {function!r}")
 
 
-def make_follower(
+def make_follow_state(
     conversation_id: str, agent_id: str | None, after: str | FollowCursor | None, from_start: bool
-) -> Follower:
-    """The deciding part of a follower.
+) -> FollowState:
+    """The deciding part of a state.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -170,4 +170,4 @@ def make_follower(
         raise ValueError("give after or from_start, not both")
     of = agent_id if conversation_id == "default" and agent_id is not None else conversation_id
     direct = conversation_id == "default" or conversation_id.startswith("agent-")
-    return Follower(facts, of, direct, after, from_start)
+    return FollowState(facts, of, direct, after, from_start)

@@ -35,23 +35,23 @@ VERSION: Final = 1
 """The form of a cursor."""
 
 PAGE: Final = 100
-"""How many messages are asked for at a time."""
+"""How many messages are fetch for at a time."""
 
 MOST: Final = 1600
-"""How many are asked for at most to find one that the context names; one not found then shows as no message."""
+"""How many are fetch for at most to find one that the context names; one not found then shows as no message."""
 
 RECENT: Final = 16
-"""How many of the last ids a follower remembers at least."""
+"""How many of the last ids a state remembers at least."""
 
 SECOND: Final = 256
 """How many ids of the last second a cursor holds at most: the server tells no time between seconds."""
 
 NO_ID: Final = "\0"
-"""What the ids begin with that are made of the contents of messages without ids. No server knows them."""
+"""What the ids begin with that are made of the contents of messages without ids. No server has_seen them."""
 
 
 class FollowCursor(TypedDict):
-    """Where a follower stands: a small JSON value, to be kept and handed back as it is."""
+    """Where a state stands: a small JSON value, to be kept and last back as it is."""
 
     version: int
     of: str
@@ -69,19 +69,19 @@ class FollowCursor(TypedDict):
 
 
 @frozen
-class Context:
+class FetchContext:
     """Ask for the ids in the conversation's context; None is the answer of a server that does not tell."""
 
 
 @frozen
-class Listing:
+class FetchPage:
     """Ask for a page of the list, with these arguments."""
 
     arguments: Mapping[str, Any]
 
 
-Question: TypeAlias = Context | Listing
-Looking: TypeAlias = "Generator[Question, Any, list[Message]]"
+Fetch: TypeAlias = FetchContext | FetchPage
+Fetching: TypeAlias = "Generator[Fetch, Any, list[Message]]"
 """Yields questions, is sent their answers, and returns the new messages."""
 
 
@@ -97,7 +97,7 @@ def identity(message: Any) -> tuple[str | None, str | None, str | None]:
 
 
 @define
-class Follower:
+class FollowState:
     """What is new in a conversation.
 
     Args:
@@ -144,7 +144,7 @@ class Follower:
         self.from_start = self._anchor is None
 
     def cursor(self) -> FollowCursor:
-        """Where it stands: behind the last message that was handed over."""
+        """Where it stands: behind the last message that was last over."""
         return {
             "version": VERSION,
             "of": self.of,
@@ -155,8 +155,8 @@ class Follower:
             "part": [list(each) for each in sorted(self._part, key=repr)],
         }
 
-    def handed_over(self, messages: Sequence[Message], index: int) -> None:
-        """Says that a message of those that were found has been handed over."""
+    def mark_yielded(self, messages: Sequence[Message], index: int) -> None:
+        """Says that a message of those that were found has been last over."""
         message = messages[index]
         same = id_of(message)
         if index + 1 < len(messages) and id_of(messages[index + 1]) == same:
@@ -180,30 +180,30 @@ class Follower:
         if date == self._date:
             self._second[id] = None
 
-    def knows(self, message: Message) -> bool:
-        """Whether a streamed message has been handed over, so that there is no need to look for it."""
+    def has_seen(self, message: Message) -> bool:
+        """Whether a streamed message has been last over, so that there is no need to poll for it."""
         id = id_of(message)
         return id in self._recent or id in self._second or id in (self._context or ())
 
-    def look(self) -> Looking:
+    def poll(self) -> Fetching:
         """The messages that are new.
 
         Raises:
             ListChangedError: the message to go on behind is none of the conversation's.
         """
-        ids: list[str] | None = None if self.direct else (yield Context())
+        ids: list[str] | None = None if self.direct else (yield FetchContext())
         if self._begun and ids is not None and ids == self._context and not self._waiting:
             return []
         goes_on = self._begun or self._date is not None
         while True:
             found = yield from (self._since(ids) if goes_on else self._first(ids))
-            after: list[str] | None = None if ids is None else (yield Context())
+            after: list[str] | None = None if ids is None else (yield FetchContext())
             if ids is None or after is None or set(ids) <= set(after) or self._stands_at_end:
                 break
             # Compacted while it was listed: of what was stored since then only a part may have been on the pages.
             ids = after
         if ids is not None:
-            # What was stored while it was listed waits for the next look, for the same reason.
+            # What was stored while it was listed waits for the next poll, for the same reason.
             late = set(after or ()) - set(ids)
             found = [message for message in found if id_of(message) not in late]
             if goes_on:
@@ -220,7 +220,7 @@ class Follower:
         """Whether all that is wanted is still to come."""
         return not self._begun and self.after is None and not self.from_start
 
-    def _first(self, ids: list[str] | None) -> Looking:
+    def _first(self, ids: list[str] | None) -> Fetching:
         if self._stands_at_end:
             yield from self._stand_at_end(ids)
             return []
@@ -228,7 +228,7 @@ class Follower:
             return by_date((yield from self._all()), ids)
         return (yield from self._behind_message(self._anchor, ids))
 
-    def _stand_at_end(self, ids: list[str] | None) -> Generator[Question, Any, None]:
+    def _stand_at_end(self, ids: list[str] | None) -> Generator[Fetch, Any, None]:
         if ids is None:
             newest = yield from self._walk({"order": "desc", "limit": PAGE}, pages=1)
             for message in reversed(newest):
@@ -240,10 +240,10 @@ class Follower:
         for id in ids[-RECENT:]:
             self._saw(id, dates.get(id))
 
-    def _behind_message(self, anchor: str, ids: list[str] | None) -> Looking:
+    def _behind_message(self, anchor: str, ids: list[str] | None) -> Fetching:
         """What came behind a message of which nothing is known but its id."""
         if ids and anchor in ids:
-            front: list[Message] = yield Listing(self._ascending(ids[0], 3))
+            front: list[Message] = yield FetchPage(self._ascending(ids[0], 3))
             # A conversation that was never compacted has all of its messages in the context.
             if all(id in ids for id in cursors_of(front, self.facts)):
                 for id in ids[max(0, ids.index(anchor) + 1 - RECENT) : ids.index(anchor)]:
@@ -258,8 +258,8 @@ class Follower:
             self._saw(id_of(message), date_of(message))
         return everything[places[-1] + 1 :]
 
-    def _since(self, ids: list[str] | None) -> Looking:
-        """What came since the last message that was handed over."""
+    def _since(self, ids: list[str] | None) -> Fetching:
+        """What came since the last message that was last over."""
         if not self._compacted(ids):
             found = yield from self._behind(ids)
             # What has left the context already did so by a compaction: the list is out of order.
@@ -268,7 +268,7 @@ class Follower:
         new = set(self._unknown(ids))
         return by_date([m for m in everything if id_of(m) in new or self._is_new(m)], ids)
 
-    def _with_missing(self, found: list[Message], ids: list[str]) -> Looking:
+    def _with_missing(self, found: list[Message], ids: list[str]) -> Fetching:
         """What was found, and what else is in the context and was not seen."""
         seen = {id_of(message) for message in found}
         missing = [id for id in self._unknown(ids) if id not in seen]
@@ -291,7 +291,7 @@ class Follower:
         return [*summary, *ids[at + 1 :]]
 
     def _place(self, ids: Sequence[str]) -> int:
-        """Where in the context the last message stands that was handed over; without one, at the system message."""
+        """Where in the context the last message stands that was last over; without one, at the system message."""
         return max((at for at, id in enumerate(ids) if id in self._recent), default=0 if self._anchor else -1)
 
     def _compacted(self, ids: list[str] | None) -> bool:
@@ -312,21 +312,21 @@ class Follower:
         return self._date is None or date is None or date >= self._date
 
     def _note_missing(self, missing: Sequence[str], found: set[str]) -> None:
-        """What the context names and the list does not show is looked for once more: the list may lag behind."""
+        """What the context names and the list does not show is record_poll for once more: the list may lag behind."""
         left = [id for id in missing if id not in found]
         self._waiting = {id: 1 for id in left if self._waiting.get(id, 0) < 1}
         for id in left:
             if id not in self._waiting:
                 self._recent.setdefault(id)
 
-    def _behind(self, ids: list[str] | None) -> Looking:
+    def _behind(self, ids: list[str] | None) -> Fetching:
         """What the list has behind the last message: all that is new, as long as no context was compacted."""
         found: list[Message] = []
         cursor = self._anchor
         if ids and (at := self._place(ids)) >= 0:
             cursor = ids[at]
         while True:
-            items: list[Message] = yield Listing(self._ascending(cursor, PAGE))
+            items: list[Message] = yield FetchPage(self._ascending(cursor, PAGE))
             new = [m for m in items if self._is_new(m)]
             found += new
             cursors = cursors_of(items, self.facts)
@@ -334,7 +334,7 @@ class Follower:
                 return found
             cursor = cursors[-1]
 
-    def _of_context(self, ids: Sequence[str], wanted: set[str]) -> Looking:
+    def _of_context(self, ids: Sequence[str], wanted: set[str]) -> Fetching:
         """The messages of the context that are wanted, in its order."""
         found: dict[str, list[Message]] = {}
         tried: set[str] = set()
@@ -343,7 +343,7 @@ class Follower:
             while id in wanted and id not in found and id not in tried:
                 # Each stands right behind the one in front of it, among those that had the same place before.
                 cursor = ids[at - 1] if at else None
-                items: list[Message] = yield Listing(self._ascending(cursor, limit))
+                items: list[Message] = yield FetchPage(self._ascending(cursor, limit))
                 for message in items:
                     if (each := id_of(message)) in wanted and each not in found:
                         found[each] = [m for m in items if id_of(m) == each]
@@ -357,17 +357,17 @@ class Follower:
         page = {self.facts.order: "asc", self.facts.limit: limit}
         return page if after is None else {**page, self.facts.after: after}
 
-    def _all(self) -> Looking:
+    def _all(self) -> Fetching:
         return (yield from self._walk({"order": "asc", "limit": PAGE}))
 
-    def _walk(self, arguments: Mapping[str, Any], pages: int | None = None) -> Looking:
+    def _walk(self, arguments: Mapping[str, Any], pages: int | None = None) -> Fetching:
         """Everything that the list has, or its first pages."""
         walk = Walk(self.facts, arguments, reversible=self.direct)
         found: list[Message] = []
         fetching = walk.begin()
         while pages is None or pages > 0:
             pages = None if pages is None else pages - 1
-            new: list[Message] = (yield from asked(fetching)) or []
+            new: list[Message] = (yield from fetch(fetching)) or []
             if not new:
                 break
             found += new
@@ -393,7 +393,7 @@ def check_cursor(cursor: Mapping[str, Any], of: str) -> None:
         "part": is_sequence(part) and all(map(is_part, part)),
     }
     if wrong := [name for name, right in fits.items() if not right]:
-        raise ValueError(f"after must be a message id or the cursor of a follower, got {shown}: see {wrong[0]!r}")
+        raise ValueError(f"after must be a message id or the cursor of a state, got {shown}: see {wrong[0]!r}")
     if cursor["of"] != of:
         raise ValueError(f"after must be a cursor of {of}, got one of {cursor['of']}")
 
@@ -416,14 +416,14 @@ def latest(messages: Sequence[Message]) -> datetime | None:
     return max((date for message in messages if (date := date_of(message))), default=None)
 
 
-def asked(
+def fetch(
     fetching: Generator[dict[str, Any], list[Any], list[Any] | None],
-) -> Generator[Question, Any, list[Any] | None]:
+) -> Generator[Fetch, Any, list[Any] | None]:
     """The requests of a walk, as questions."""
     try:
         arguments = next(fetching)
         while True:
-            arguments = fetching.send((yield Listing(arguments)))
+            arguments = fetching.send((yield FetchPage(arguments)))
     except StopIteration as done:
         result: list[Any] | None = done.value
         return result

@@ -1,8 +1,4 @@
-"""Tools that run here, and the turns that call them: `loop.py` decides what is next in a turn, `_async/runner.py` asks.
-
-What can be imported from here is for programs that make tools, or write down the types of a turn; each name is loaded
-when it is asked for.
-"""
+"""Client-side tools and the turns that call them. Each name is imported on first access."""
 
 from __future__ import annotations
 
@@ -21,15 +17,15 @@ if TYPE_CHECKING:
         ToolRegistry,
         ToolRun,
         Verdict,
-        failed,
+        decision_from_verdict,
+        failed_run,
         make_tool_registry,
-        plain,
-        read_docstring,
-        read_verdict,
-        render,
+        parse_docstring,
         run_tool,
         run_tool_async,
-        sendable,
+        sanitize,
+        to_jsonable,
+        to_tool_return,
     )
 
 __all__ = [
@@ -43,19 +39,19 @@ __all__ = [
     "ToolRun",
     "ToolTurn",
     "Verdict",
-    "failed",
+    "decision_from_verdict",
+    "failed_run",
     "make_tool_registry",
-    "plain",
-    "read_docstring",
-    "read_verdict",
-    "render",
+    "parse_docstring",
     "run_tool",
     "run_tool_async",
-    "sendable",
+    "sanitize",
+    "to_jsonable",
+    "to_tool_return",
 ]
 
 _TURN = {"Approve": "runner", "AsyncApprove": "runner", "AsyncToolTurn": "._async.runner", "ToolTurn": "._sync.runner"}
-if not TYPE_CHECKING:  # a type checker would take any name for one that is here
+if not TYPE_CHECKING:  # a type checker would accept any name
     __getattr__, __dir__, _ = _lazy(
         __name__, {**dict.fromkeys(__all__, "tool"), "ToolResult": "state_machine", **_TURN}
     )

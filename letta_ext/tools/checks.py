@@ -1,4 +1,4 @@
-"""Checks of what a turn is given, and of the tool calls that a server asks for. Nothing here does I/O."""
+"""Checks of the arguments of a turn, and of the tool calls that a server requests."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 TYPES: Final = "include_return_message_types"
 SWITCH: Final = CONVERSATIONS_MESSAGES_CREATE.stream_condition or ""
 REPLACED: Final = send_fields(CONVERSATIONS_MESSAGES_CREATE) | {"client_tools", TYPES}
-"""What each round sends of its own; in `extra_body` it would replace that in every round."""
+"""The fields that each round sets. A value in `extra_body` would replace them in every round."""
 
 
 def is_count(value: object) -> TypeGuard[int]:
-    """Whether a value is a whole number."""
+    """Return whether a value is an integer and not a bool."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def check_turn(arguments: Mapping[str, Any], max_rounds: Any) -> None:
-    """Checks the arguments that a turn treats otherwise than `create` does.
+    """Check the arguments that `run_tools` treats differently from `create`.
 
     Raises:
-        TypeError: If one has the wrong type.
-        ValueError: If one would break the turn after its first request was sent.
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument would break the turn after its first request.
     """
     if not is_count(max_rounds):
-        raise TypeError(f"max_rounds must be a whole number, got {max_rounds!r}")
+        raise TypeError(f"max_rounds must be an integer, got {max_rounds!r}")
     if max_rounds < 0:
-        raise ValueError(f"max_rounds must be 0 or more, not {max_rounds}")
+        raise ValueError(f"max_rounds must be 0 or more, got {max_rounds}")
     if SWITCH in arguments and arguments[SWITCH] is not True:
         raise ValueError(f"{SWITCH} must be True in run_tools, which reads a stream, got {arguments[SWITCH]!r}")
     if not isinstance(arguments.get("background"), (bool, NoneType)):
@@ -48,11 +48,11 @@ def check_turn(arguments: Mapping[str, Any], max_rounds: Any) -> None:
             raise TypeError(f"{name} must be a list, got {value!r}")
     body = arguments.get("extra_body")
     if clash := sorted(REPLACED & body.keys()) if is_mapping(body) else []:
-        raise ValueError(f"extra_body must not hold {clash[0]!r} in run_tools, which sends another in each round")
+        raise ValueError(f"extra_body must not contain {clash[0]!r} in run_tools, which sets it in each round")
 
 
 def calls_of(request: Message) -> Sequence[ToolCall] | None:
-    """The tool calls that an approval request asks for; None if one cannot be read."""
+    """Return the tool calls of an approval request, or None if one cannot be decoded."""
     calls: Any = field_of(request, "tool_calls")
     calls = calls if is_sequence(calls) else [field_of(request, "tool_call")]
     return calls if calls and all(map(_is_call, calls)) else None
@@ -63,6 +63,6 @@ def _is_call(call: Any) -> bool:
     return all(isinstance(each, str) for each in fields) and "" not in fields[:2]
 
 
-def field_of_tool(tool: Any) -> Any:
-    """The name of a declared tool, a mapping or a model."""
+def name_of_tool(tool: Any) -> Any:
+    """Return the name of a declared tool, which is a mapping or a model."""
     return tool.get("name") if is_mapping(tool) else field_of(tool, "name")

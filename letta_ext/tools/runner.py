@@ -1,4 +1,4 @@
-"""The state of a turn that calls tools, and the types of it that programs write down."""
+"""The shared state of sync and async tool turns, and their public types."""
 
 from __future__ import annotations
 
@@ -21,62 +21,62 @@ if TYPE_CHECKING:
     from letta_api.unions import Message, StreamEvent
 
 Approve: TypeAlias = "Callable[[ToolCall], Verdict]"
-"""Decides whether a tool of the server may run: a bool, or a bool and the reason."""
+"""A callback that decides whether a tool of the server may run. It returns a bool, or a bool and a reason."""
 
 AsyncApprove: TypeAlias = "Callable[[ToolCall], Verdict | Awaitable[Verdict]]"
-"""What `Approve` is; may be async."""
+"""Async version of `Approve`. The callback may be sync or async."""
 
 Event: TypeAlias = "StreamEvent | Message"
-"""An event; or a whole message, where the events of a run were lost and it had to be listed."""
+"""A stream event, or a whole message if the events of a run are lost and its messages are listed."""
 
 Item: TypeAlias = "tuple[Event, list[Message]]"
 """An event, and the messages that it completes."""
 
 
 def of_run(messages: list[Message], run_id: str) -> tuple[list[Message], bool]:
-    """The messages of a page, newest first, that are no older than those of a run, and whether there may be more."""
-    mine = [field_of(message, "run_id") == run_id for message in messages]
-    return messages, not any(mine) or mine[-1]
+    """Return a page of messages, newest first, and whether older ones of the run may follow."""
+    belongs = [field_of(message, "run_id") == run_id for message in messages]
+    return messages, not any(belongs) or belongs[-1]
 
 
 class BaseTurn:
-    """What the turns of sync and async code have in common."""
+    """The shared part of sync and async turns."""
 
     def __init__(
         self,
         config: Config,
         conversation_id: str,
         arguments: Mapping[str, Any],
-        loop: TurnStateMachine,
-        box: ToolRegistry,
+        machine: TurnStateMachine,
+        registry: ToolRegistry,
     ) -> None:
-        # Refuses what `create` would refuse, before anything is sent.
-        prepare(config, api.conversations_messages.conversations_messages_create, (conversation_id,), loop.request)
+        # Raises the argument errors of `create` before a request is sent.
+        prepare(config, api.conversations_messages.conversations_messages_create, (conversation_id,), machine.request)
         self._conversation_id = conversation_id
         self._options = {name: value for name, value in arguments.items() if name in OPTIONS - {"extra_body"}}
         agent_id = arguments.get("agent_id")
         self._listing: dict[str, Any] = {**self._options, "order": "desc"}
         if agent_id is not None:
             self._listing["agent_id"] = agent_id
-        self._loop = loop
-        self._box = box
-        # What was found and not handed out: several messages may be complete at once, and a loop left between them.
+        self._machine = machine
+        self._registry = registry
+        # One event can complete several messages. These queues keep the ones that an abandoned loop did not take.
         self._listed: deque[Message] = deque()
-        self._whole: deque[Message] = deque()
+        self._unyielded: deque[Message] = deque()
 
-        self._taken: tuple[StreamEvent, BaseStream] | None = None  # an event, and the stream that it is of
+        self._taken: tuple[StreamEvent, BaseStream] | None = None  # the last event, with its stream
 
-    def _out(self, messages: deque[Message]) -> Iterator[Message]:
+    def _drain(self, messages: deque[Message]) -> Iterator[Message]:
         while messages:
             message = messages[0]
-            del messages[0]  # a signal handler can run behind a call, and not here
+            del messages[0]  # not popleft(): a signal handler can run after a call, but not after this statement
             yield message
 
-    def _told(self) -> Iterator[Item]:
-        """The event that was taken from its stream last, unless it was handed over."""
+    def _take_event(self) -> Iterator[Item]:
+        """Yield the event that was last received, unless it was yielded before."""
         if self._taken is not None:
             event, stream = self._taken
-            messages = self._loop.received(event, stream.run_id, stream.last_seq_id)
+            messages = self._machine.on_event(event, stream.run_id, stream.last_seq_id)
             self._taken = None
             if messages is not None:
                 yield event, messages
@@ -86,12 +86,12 @@ class BaseTurn:
 
 
 def check_approve(approve: Callable[..., Any] | None, *, may_be_async: bool) -> None:
-    """Refuses an approval callback that cannot be called.
+    """Check an approval callback.
 
     Raises:
-        TypeError: it is none, or async where nothing can await it.
+        TypeError: If it is not callable, or is async in a sync client.
     """
     if approve is not None and not callable(approve):
-        raise TypeError(f"approve must be a function, not {approve!r}")
+        raise TypeError(f"approve must be a function, got {approve!r}")
     if iscoroutinefunction(approve) and not may_be_async:
-        raise TypeError("approve is async; use AsyncLetta, or give a function that is not")
+        raise TypeError("approve must not be async in a sync client; use AsyncLetta, or pass a sync function")

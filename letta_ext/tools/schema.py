@@ -1,8 +1,8 @@
-"""What an argument of a tool may be: its JSON schema, and reading it.
+"""The types of tool arguments: their JSON schemas, and decoding of JSON values.
 
-What JSON cannot tell apart is read as the annotation says: a list becomes a set, a string a date or an enum's member,
-an object a dataclass, an attrs class or a pydantic model. pydantic describes and reads what is its own; it is imported
-only where an annotation is of its making, so that nobody needs it who does not use it.
+JSON has fewer types than Python, so the annotation decides: a list becomes a set, a string a date or an enum member, an
+object a dataclass, an attrs class or a pydantic model. pydantic describes and decodes its own types. It is an optional
+dependency, imported only if an annotation uses it.
 """
 
 from __future__ import annotations
@@ -23,92 +23,92 @@ from .._types import is_mapping, is_sequence
 
 Schema: TypeAlias = dict[str, Any]
 
-SHOWN: Final = 80
-"""Characters of a wrong value that are shown."""
+MAX_REPR: Final = 80
+"""The maximum length of a value in an error message, in characters."""
 
 
 class ArgumentError(ValueError):
-    """An argument is not what the tool's signature says. The model is told, and may mend it."""
+    """An argument that does not match the tool's signature. The message is sent to the model, which can correct it."""
 
 
-def wrong(where: str, wanted: str, value: object) -> ArgumentError:
-    """The error for a value of the wrong kind."""
+def type_mismatch(path: str, expected: str, value: object) -> ArgumentError:
+    """Return the error for a value of the wrong type."""
     text = repr(value)
-    text = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
-    return ArgumentError(f"{where} must be {wanted}, not {text}")
+    text = text if len(text) <= MAX_REPR else text[: MAX_REPR - 1] + "…"
+    return ArgumentError(f"{path} must be {expected}, got {text}")
 
 
 @attrs.define
 class Definitions:
-    """The parts of a schema that refer to themselves, or that a foreign model brings along.
+    """The `$defs` of a schema: recursive classes, and the definitions of pydantic models.
 
     Attributes:
-        found: by name, as they go under `$defs`.
-        within: the classes that are being described.
-        recursive: those of them that were met again within themselves, by name.
+        schemas: The definitions by name.
+        stack: The classes that are being described.
+        recursive: The classes that contain themselves, by name.
     """
 
-    found: dict[str, Schema] = attrs.field(factory=dict[str, Schema])
-    within: list[type] = attrs.field(factory=list[type])
+    schemas: dict[str, Schema] = attrs.field(factory=dict[str, Schema])
+    stack: list[type] = attrs.field(factory=list[type])
     recursive: dict[str, type] = attrs.field(factory=dict[str, type])
 
     def refer(self, name: str, owner: type) -> Schema:
-        """The reference to a class that refers to itself.
+        """Return a reference to a recursive class.
 
         Raises:
-            TypeError: another class has that name.
+            TypeError: If another class has the same name.
         """
         if self.recursive.setdefault(name, owner) is not owner:
-            raise TypeError(f"two classes of a tool's arguments are called {name}; give one another name")
+            raise TypeError(f"two classes in the arguments of a tool are named {name}; rename one of them")
         return {"$ref": f"#/$defs/{name}"}
 
     def add(self, name: str, schema: Schema) -> Schema:
-        """Puts a schema under `$defs`, and returns the reference to it.
+        """Add a definition, and return a reference to it.
 
         Raises:
-            TypeError: another schema has that name.
+            TypeError: If another definition has the same name.
         """
-        if self.found.setdefault(name, schema) != schema:
-            raise TypeError(f"two classes of a tool's arguments are called {name}; give one another name")
+        if self.schemas.setdefault(name, schema) != schema:
+            raise TypeError(f"two classes in the arguments of a tool are named {name}; rename one of them")
         return {"$ref": f"#/$defs/{name}"}
 
 
-class Kind(ABC):
-    """What a value may be."""
+class ValueType(ABC):
+    """The type of a JSON value, and its conversion to Python."""
 
     @abstractmethod
     def schema(self, definitions: Definitions) -> Schema:
-        """Its JSON schema."""
+        """Return the JSON schema."""
 
     @abstractmethod
-    def read(self, value: Any, where: str) -> Any:
-        """The Python value that JSON stands for.
+    def decode(self, value: Any, path: str) -> Any:
+        """Return the Python value for a JSON value.
 
         Raises:
-            ArgumentError: it is none of this kind.
+            ArgumentError: If the value does not have this type.
         """
 
     @abstractmethod
     def __str__(self) -> str:
-        """What it is called in an error."""
+        """Return the name of the type for error messages."""
 
 
-class Anything(Kind):
-    """Any JSON."""
+class AnyType(ValueType):
+    """Any JSON value."""
 
     def schema(self, definitions: Definitions) -> Schema:
         return {}
 
-    def read(self, value: Any, where: str) -> Any:
+    def decode(self, value: Any, path: str) -> Any:
         return value
 
     def __str__(self) -> str:
-        return "anything"
+        return "any value"
 
 
 @attrs.frozen
-class Plain(Kind):
-    """A JSON scalar. True is no number, and 3.0 is a whole one, since JSON does not tell it from 3."""
+class ScalarType(ValueType):
+    """A JSON scalar. A bool is not a number. 3.0 is an integer, because JSON does not distinguish it from 3."""
 
     type: str
     name: str
@@ -116,7 +116,7 @@ class Plain(Kind):
     def schema(self, definitions: Definitions) -> Schema:
         return {"type": self.type}
 
-    def read(self, value: Any, where: str) -> Any:
+    def decode(self, value: Any, path: str) -> Any:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         match self.type:
             case "string" if isinstance(value, str):
@@ -130,169 +130,173 @@ class Plain(Kind):
             case "number" if number:
                 return float(value)
             case _:
-                raise wrong(where, self.name, value)
+                raise type_mismatch(path, self.name, value)
 
     def __str__(self) -> str:
         return self.name
 
 
-PLAIN: Final[Mapping[object, Plain]] = {
-    str: Plain("string", "a string"),
-    int: Plain("integer", "a whole number"),
-    float: Plain("number", "a number"),
-    bool: Plain("boolean", "true or false"),
-    None: Plain("null", "null"),
-    types.NoneType: Plain("null", "null"),
+SCALARS: Final[Mapping[object, ScalarType]] = {
+    str: ScalarType("string", "a string"),
+    int: ScalarType("integer", "an integer"),
+    float: ScalarType("number", "a number"),
+    bool: ScalarType("boolean", "true or false"),
+    None: ScalarType("null", "null"),
+    types.NoneType: ScalarType("null", "null"),
 }
 
 
 @attrs.frozen
-class Text(Kind):
-    """What JSON writes as a string of a certain form."""
+class FormattedStringType(ValueType):
+    """A string in a format that is converted to another type."""
 
-    make: Callable[[str], Any]
+    convert: Callable[[str], Any]
     format: str | None
     name: str
 
     def schema(self, definitions: Definitions) -> Schema:
         return {"type": "string"} if self.format is None else {"type": "string", "format": self.format}
 
-    def read(self, value: Any, where: str) -> Any:
+    def decode(self, value: Any, path: str) -> Any:
         if not isinstance(value, str):
-            raise wrong(where, self.name, value)
+            raise type_mismatch(path, self.name, value)
         try:
-            return self.make(value)
+            return self.convert(value)
         except (ValueError, ArithmeticError):
-            raise wrong(where, self.name, value) from None
+            raise type_mismatch(path, self.name, value) from None
 
     def __str__(self) -> str:
         return self.name
 
 
-TEXTS: Final[Mapping[object, Text]] = {
-    datetime: Text(datetime.fromisoformat, "date-time", "a date and time in ISO 8601"),
-    date: Text(date.fromisoformat, "date", "a date in ISO 8601"),
-    time: Text(time.fromisoformat, "time", "a time in ISO 8601"),
-    UUID: Text(UUID, "uuid", "a UUID"),
-    Decimal: Text(Decimal, None, "a number, written as a string"),
-    Path: Text(Path, "path", "a path"),
+FORMATTED_STRINGS: Final[Mapping[object, FormattedStringType]] = {
+    datetime: FormattedStringType(datetime.fromisoformat, "date-time", "a date and time in ISO 8601"),
+    date: FormattedStringType(date.fromisoformat, "date", "a date in ISO 8601"),
+    time: FormattedStringType(time.fromisoformat, "time", "a time in ISO 8601"),
+    UUID: FormattedStringType(UUID, "uuid", "a UUID"),
+    Decimal: FormattedStringType(Decimal, None, "a number as a string"),
+    Path: FormattedStringType(Path, "path", "a path"),
 }
 
 
-class Options(Kind):
-    """One of a few values: a `Literal`, or the members of an enum by their values."""
+class EnumType(ValueType):
+    """One of several values: those of a `Literal`, or of the members of an enum.
+
+    Args:
+        options: Pairs of a JSON value and its Python value.
+    """
 
     def __init__(self, options: Iterable[tuple[Any, Any]]) -> None:
-        self.options = list(options)  # what JSON has, and what it stands for
+        self.options = list(options)
 
     def schema(self, definitions: Definitions) -> Schema:
-        values = [written for written, _ in self.options]
-        kinds = {_json_type(value) for value in values}
-        return {"type": kinds.pop(), "enum": values} if len(kinds) == 1 else {"enum": values}
+        values = [encoded for encoded, _ in self.options]
+        types = {_json_type(value) for value in values}
+        return {"type": types.pop(), "enum": values} if len(types) == 1 else {"enum": values}
 
-    def read(self, value: Any, where: str) -> Any:
-        for written, meant in self.options:
-            if value == written and isinstance(value, bool) == isinstance(written, bool):
-                return meant
-        raise wrong(where, str(self), value)
+    def decode(self, value: Any, path: str) -> Any:
+        for encoded, decoded in self.options:
+            if value == encoded and isinstance(value, bool) == isinstance(encoded, bool):
+                return decoded
+        raise type_mismatch(path, str(self), value)
 
     def __str__(self) -> str:
-        *most, last = [repr(written) for written, _ in self.options]
+        *most, last = [repr(encoded) for encoded, _ in self.options]
         return f"{', '.join(most)} or {last}" if most else last
 
 
 def _json_type(value: object) -> str:
-    kind = next((k for k in (bool, int, float, str, types.NoneType) if isinstance(value, k)), None)
-    if kind is None:
-        raise TypeError(f"{value!r} has no form in JSON, so that no model could choose it")
-    return PLAIN[kind].type
+    cls = next((k for k in (bool, int, float, str, types.NoneType) if isinstance(value, k)), None)
+    if cls is None:
+        raise TypeError(f"{value!r} cannot be encoded as JSON; use a string, a number, a bool or None")
+    return SCALARS[cls].type
 
 
 @attrs.frozen
-class Items(Kind):
-    """A list of things, and what Python makes of it: a list, a tuple, a set."""
+class ArrayType(ValueType):
+    """An array that is converted to a list, a tuple or a set."""
 
-    item: Kind
-    make: Callable[[list[Any]], Any]
+    item: ValueType
+    convert: Callable[[list[Any]], Any]
     unique: bool = False
 
     def schema(self, definitions: Definitions) -> Schema:
         schema: Schema = {"type": "array", "items": self.item.schema(definitions)}
         return {**schema, "uniqueItems": True} if self.unique else schema
 
-    def read(self, value: Any, where: str) -> Any:
+    def decode(self, value: Any, path: str) -> Any:
         if not is_sequence(value):
-            raise wrong(where, "a list", value)
-        items = [self.item.read(item, f"{where}[{index}]") for index, item in enumerate(value)]
+            raise type_mismatch(path, "a list", value)
+        items = [self.item.decode(item, f"{path}[{index}]") for index, item in enumerate(value)]
         try:
-            return self.make(items)
-        except TypeError as fault:  # a set of what cannot be hashed
-            raise ArgumentError(f"{where}: {fault}") from None
+            return self.convert(items)
+        except TypeError as error:  # a set of unhashable items
+            raise ArgumentError(f"{path}: {error}") from None
 
     def __str__(self) -> str:
         return "a list"
 
 
 @attrs.frozen
-class Places(Kind):
-    """A tuple of a fixed length, and what Python makes of its items."""
+class TupleType(ValueType):
+    """An array of fixed length that is converted to a tuple or a NamedTuple."""
 
-    items: Sequence[Kind]
-    make: Callable[..., Any] = lambda *items: items
+    items: Sequence[ValueType]
+    convert: Callable[..., Any] = lambda *items: items
 
     def schema(self, definitions: Definitions) -> Schema:
         length = len(self.items)
-        places = [item.schema(definitions) for item in self.items]
-        return {"type": "array", "prefixItems": places, "minItems": length, "maxItems": length}
+        prefix = [item.schema(definitions) for item in self.items]
+        return {"type": "array", "prefixItems": prefix, "minItems": length, "maxItems": length}
 
-    def read(self, value: Any, where: str) -> Any:
+    def decode(self, value: Any, path: str) -> Any:
         if not is_sequence(value) or len(value) != len(self.items):
-            raise wrong(where, str(self), value)
+            raise type_mismatch(path, str(self), value)
         pairs = enumerate(zip(self.items, value, strict=True))
-        return self.make(*(kind.read(item, f"{where}[{at}]") for at, (kind, item) in pairs))
+        return self.convert(*(item_type.decode(item, f"{path}[{index}]") for index, (item_type, item) in pairs))
 
     def __str__(self) -> str:
         return f"a list of {len(self.items)}"
 
 
 @attrs.frozen
-class Entries(Kind):
-    """An object with free keys."""
+class MapType(ValueType):
+    """An object with arbitrary keys."""
 
-    value: Kind
+    value: ValueType
 
     def schema(self, definitions: Definitions) -> Schema:
         return {"type": "object", "additionalProperties": self.value.schema(definitions)}
 
-    def read(self, value: Any, where: str) -> Any:
+    def decode(self, value: Any, path: str) -> Any:
         if not is_mapping(value):
-            raise wrong(where, str(self), value)
-        return {key: self.value.read(item, f"{where}.{key}") for key, item in value.items()}
+            raise type_mismatch(path, str(self), value)
+        return {key: self.value.decode(item, f"{path}.{key}") for key, item in value.items()}
 
     def __str__(self) -> str:
         return "an object"
 
 
 @attrs.frozen
-class Choice(Kind):
-    """A union: the first member that fits."""
+class AnyOfType(ValueType):
+    """A union. The first member that accepts the value decodes it."""
 
-    members: Sequence[Kind]
+    members: Sequence[ValueType]
 
     def schema(self, definitions: Definitions) -> Schema:
         return {"anyOf": [member.schema(definitions) for member in self.members]}
 
-    def read(self, value: Any, where: str) -> Any:
-        faults: list[ArgumentError] = []
+    def decode(self, value: Any, path: str) -> Any:
+        errors: list[ArgumentError] = []
         for member in self.members:
             try:
-                return member.read(value, where)
-            except ArgumentError as fault:
-                faults.append(fault)
-        structured = [f for m, f in zip(self.members, faults, strict=True) if not isinstance(m, Plain)]
-        if len(structured) == 1 and value is not None:  # only one of them can have been meant
+                return member.decode(value, path)
+            except ArgumentError as error:
+                errors.append(error)
+        structured = [e for m, e in zip(self.members, errors, strict=True) if not isinstance(m, ScalarType)]
+        if len(structured) == 1 and value is not None:  # the most specific error, e.g. of the only class
             raise structured[0]
-        raise wrong(where, str(self), value)
+        raise type_mismatch(path, str(self), value)
 
     def __str__(self) -> str:
         return " or ".join(dict.fromkeys(map(str, self.members)))
@@ -300,35 +304,35 @@ class Choice(Kind):
 
 @attrs.define
 class Field:
-    """A named part of an object.
+    """A property of an object.
 
     Attributes:
-        name: its key.
-        kind: what it may be.
-        required: whether it must be there.
-        description: what a model is told of it.
-        default: a value to tell the model of, in a list of one; empty where there is none that JSON can write.
+        name: Its key.
+        value_type: Its type.
+        required: Whether it is required.
+        description: Its description for the model.
+        default: Its default in a list of one, or an empty list if JSON cannot express it.
     """
 
     name: str
-    kind: Kind
+    value_type: ValueType
     required: bool
     description: str | None = None
     default: Sequence[Any] = ()
 
 
-class Record(Kind):
-    """An object with known keys, and what Python makes of it.
+class ObjectType(ValueType):
+    """An object with known keys.
 
     Args:
-        name: what it is called.
-        make: makes it of keyword arguments.
-        owner: the class, which may refer to itself.
+        name: Its name.
+        construct: Is called with the properties as keyword arguments.
+        owner: Its class, which may be recursive.
     """
 
-    def __init__(self, name: str, make: Callable[..., Any], owner: type | None = None) -> None:
+    def __init__(self, name: str, construct: Callable[..., Any], owner: type | None = None) -> None:
         self.name = name
-        self.make = make
+        self.construct = construct
         self.owner = owner
         self.fields: list[Field] = []
 
@@ -336,47 +340,47 @@ class Record(Kind):
         owner = self.owner
         if owner is None:
             return self._schema(definitions)
-        # A class that was put under `$defs` stays there: described from elsewhere it could read otherwise.
-        if owner in definitions.within or definitions.recursive.get(self.name) is owner:
+        # A recursive class is always referenced, so that it has one schema everywhere.
+        if owner in definitions.stack or definitions.recursive.get(self.name) is owner:
             return definitions.refer(self.name, owner)
-        definitions.within.append(owner)
+        definitions.stack.append(owner)
         schema = self._schema(definitions)
-        definitions.within.pop()
+        definitions.stack.pop()
         return definitions.add(self.name, schema) if definitions.recursive.get(self.name) is owner else schema
 
     def _schema(self, definitions: Definitions) -> Schema:
         properties: dict[str, Schema] = {}
         for field in self.fields:
-            told: Schema = {} if field.description is None else {"description": field.description}
+            description: Schema = {} if field.description is None else {"description": field.description}
             default: Schema = {"default": field.default[0]} if field.default else {}
-            properties[field.name] = {**field.kind.schema(definitions), **told, **default}
+            properties[field.name] = {**field.value_type.schema(definitions), **description, **default}
         required = [field.name for field in self.fields if field.required]
         return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
-    def read(self, value: Any, where: str) -> Any:
+    def decode(self, value: Any, path: str) -> Any:
         if not is_mapping(value):
-            raise wrong(where, "an object", value)
-        inner = f"{where}." if where else ""
+            raise type_mismatch(path, "an object", value)
+        prefix = f"{path}." if path else ""
         known = {field.name: field for field in self.fields}
         for key in value:
             if key not in known:
-                raise ArgumentError(f"{inner}{key} is not known; there is {', '.join(known) or 'nothing'}")
+                raise ArgumentError(f"{prefix}{key} is unknown; the known names are {', '.join(known) or 'none'}")
         for field in self.fields:
             if field.required and field.name not in value:
-                raise ArgumentError(f"{inner}{field.name} is missing")
-        read = {key: known[key].kind.read(item, f"{inner}{key}") for key, item in value.items()}
+                raise ArgumentError(f"{prefix}{field.name} is missing")
+        decoded = {key: known[key].value_type.decode(item, f"{prefix}{key}") for key, item in value.items()}
         try:
-            return self.make(**read)
-        except (TypeError, ValueError) as fault:  # a class may check more than its annotations say
-            raise ArgumentError(f"{where or self.name}: {fault}") from fault
+            return self.construct(**decoded)
+        except (TypeError, ValueError) as error:  # a class can check more than its annotations express
+            raise ArgumentError(f"{path or self.name}: {error}") from error
 
     def __str__(self) -> str:
         return "an object"
 
 
 @attrs.frozen
-class Foreign(Kind):
-    """What pydantic describes and reads: its models, and whatever is annotated by its means."""
+class PydanticType(ValueType):
+    """A type that pydantic describes and decodes."""
 
     adapter: Any
 
@@ -386,32 +390,32 @@ class Foreign(Kind):
             definitions.add(name, inner)
         return schema
 
-    def read(self, value: Any, where: str) -> Any:
+    def decode(self, value: Any, path: str) -> Any:
         try:
             return self.adapter.validate_python(value)
-        except ValueError as fault:  # pydantic's own is one
-            raise ArgumentError(f"{where}: {fault}") from fault
+        except ValueError as error:  # the base class of pydantic.ValidationError
+            raise ArgumentError(f"{path}: {error}") from error
 
     def __str__(self) -> str:
-        return "what its schema says"
+        return "valid for its schema"
 
 
-def is_foreign(thing: object) -> bool:
-    """Whether something is of pydantic's making, or a bound in the terms that it understands."""
-    cls = thing if isinstance(thing, type) else type(thing)
+def is_pydantic(value: object) -> bool:
+    """Return whether a class, or the class of a value, belongs to pydantic or annotated_types."""
+    cls = value if isinstance(value, type) else type(value)
     known = ("pydantic", "annotated_types")
     return any(base.__module__.partition(".")[0] in known for base in cls.__mro__)
 
 
-def foreign(hint: Any, where: str) -> Foreign:
-    """The kind of an annotation that pydantic understands.
+def pydantic_type(hint: Any, path: str) -> PydanticType:
+    """Return the type for an annotation that pydantic supports.
 
     Raises:
-        TypeError: pydantic is not installed, or does not understand it either.
+        TypeError: If pydantic is not installed, or does not support the annotation.
     """
     try:
-        return Foreign(importlib.import_module("pydantic").TypeAdapter(hint))
-    except ImportError as fault:
-        raise TypeError(f"{where}: {hint!r} needs pydantic, which is not installed") from fault
-    except Exception as fault:  # its errors are of many kinds
-        raise TypeError(f"{where}: {fault}") from fault
+        return PydanticType(importlib.import_module("pydantic").TypeAdapter(hint))
+    except ImportError as error:
+        raise TypeError(f"{path}: {hint!r} requires pydantic, which is not installed") from error
+    except Exception as error:  # pydantic raises unrelated classes
+        raise TypeError(f"{path}: {error}") from error

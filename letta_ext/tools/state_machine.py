@@ -1,11 +1,12 @@
-"""A turn that calls tools, round by round: what to do next, and what to send. Nothing here does I/O.
+"""The state machine of a turn that calls client-side tools: the next step, and the arguments of the next request.
 
-A round is one request and the run that answers it. Where it stops for tool calls, all of them are answered by the next
-request. Rounds go out in the background, their messages with otids, so that a request whose answer was lost finds its
-own run again instead of starting another: an answer to a tool call that came twice would make the agent take an extra
-turn. In the foreground a run that was cut is found by its id, as soon as an event has named it, and its messages are
-listed; before that nobody can tell whether it began, and nothing is sent again. Everything that was done is kept here;
-after an error the loop goes on where it stood.
+A round is one request and its run. If the run stops for tool calls, the next request carries the results of all of
+them. Rounds run in the background and their messages have otids. A request whose response is lost therefore finds its
+own run instead of starting a second one: a tool result that is sent twice would give the agent an extra turn.
+
+An interrupted foreground run is found by its id once an event has named it, and its messages are listed. Without an id
+it cannot be found, and the request is not sent again. All results are kept here, so a turn can be resumed after an
+error.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from ..errors import (
     TooManyRoundsError,
 )
 from ..polling import PollSchedule
-from .checks import TYPES, calls_of, check_turn, field_of_tool, is_count
-from .tool import Decision, ToolRegistry, ToolRun, failed
+from .checks import TYPES, calls_of, check_turn, is_count, name_of_tool
+from .tool import Decision, ToolRegistry, ToolRun, failed_run
 
 if TYPE_CHECKING:
     from letta_api.models import LettaStopReason, LettaUsageStatistics, ToolCall
@@ -43,71 +44,71 @@ if TYPE_CHECKING:
 
 REQUEST: Final = "approval_request_message"
 UNSTREAMED: Final = frozenset({"user_message", "system_message", "approval_response_message"})
-"""What a run stores without telling it."""
+"""Types of messages that a run stores but does not stream."""
 
-DEADLINE: Final = 600.0
-"""Seconds between two looks whether a run has ended whose events are lost, and how long to look in all."""
+POLL_TIMEOUT: Final = 600.0
+"""Seconds for which a run whose events are lost is polled before the turn fails."""
 
-KEPT_FOR: Final = 10_000.0
-"""Seconds for which a server surely knows an otid; it forgets it after three hours."""
+OTID_LIFETIME: Final = 10_000.0
+"""Seconds for which an otid is looked up. Letta forgets it after three hours."""
 
 
 @frozen
-class Open:
-    """Send a round, or find the run of one that was sent.
+class OpenStream:
+    """Send the request of a round, or reconnect to its run.
 
     Attributes:
-        arguments: those of `create`, or of `stream`.
-        again: whether it was sent before, so that `stream` finds it.
+        arguments: The arguments of `create`, or of `stream` to reconnect.
+        resume: Whether the request was sent before, so that `stream` finds its run.
     """
 
     arguments: dict[str, Any]
-    again: bool
+    resume: bool
 
 
 @frozen
-class Decide:
-    """Ask whether a call may run."""
+class RequestApproval:
+    """Call the approval callback for a tool call."""
 
     call: ToolCall
 
 
 @frozen
-class Execute:
+class RunTools:
     """Run the tools of these calls."""
 
     calls: Sequence[ToolCall]
 
 
 @frozen
-class Await:
-    """Wait, and then see whether a run has ended whose events are lost."""
+class PollRun:
+    """Wait for `delay` seconds, then retrieve the status of a run whose events are lost."""
 
     run_id: str
     delay: float
 
 
 @frozen
-class Collect:
-    """List the newest messages, as far back as those of a run go."""
+class FetchMessages:
+    """List the newest messages, back to the first one of a run."""
 
     run_id: str
 
 
-Task: TypeAlias = Open | Decide | Execute | Await | Collect
+Step: TypeAlias = OpenStream | RequestApproval | RunTools | PollRun | FetchMessages
 
 
 @frozen
 class ToolResult:
-    """A whole turn, tool calls and all.
+    """The result of a turn, including its tool calls.
 
     Attributes:
-        messages: the messages of all rounds, in their order.
-        stop_reason: why the last round stopped.
-        usage: what all rounds used together; `context_tokens` is that of the last.
-        tool_runs: the tools that ran here.
-        decisions: what was decided about calls that needed approval.
-        rounds: how many requests were sent.
+        messages: The messages of all rounds, in order.
+        stop_reason: The stop reason of the last round.
+        usage: The usage of all rounds. `context_tokens` is that of the last round.
+        tool_runs: The runs of client-side tools.
+        decisions: The decisions about calls that needed approval.
+        rounds: The number of requests.
     """
 
     messages: list[Message]
@@ -126,22 +127,22 @@ class _Round:
 
         self.messages = messages
         self.otid = otid
-        self.folder = MessageAccumulator()
-        self.begun = False  # whether the request may have reached the server
+        self.accumulator = MessageAccumulator()
+        self.sent = False  # whether the request may have reached the server
         self.sent_at = 0.0
-        self.over = False
-        self.lost = False  # whether its events are gone, so that its messages must be listed
-        # Whether the run has ended, how long it was waited for, and when it is asked for again where they are.
+        self.finished = False
+        self.events_lost = False  # whether the messages must be listed instead
+        # The polling of the run once its events are lost.
         self.has_ended = False
         self.waited = 0.0
-        self.poll_schedule = PollSchedule()
+        self.polling = PollSchedule()
         self.run_id: str | None = None
         self.last_seq_id: int | None = None
-        self.shown: list[Message] = []
-        self.event: StreamEvent | None = None  # the last one that was received, and what was returned for it
-        self.told: list[Message] | None = None
-        self.unreadable: Message | None = None  # a request for tool calls that cannot be read
-        # By the ids of calls, which are unique within a round; some models begin anew in each.
+        self.completed: list[Message] = []
+        self.event: StreamEvent | None = None  # the last event, and the value that `on_event` returned for it
+        self.visible: list[Message] | None = None
+        self.unreadable: Message | None = None  # an approval request whose tool calls cannot be decoded
+        # Keyed by call id. Ids are unique within a round only: some models restart them in each round.
         self.calls: dict[str, ToolCall] = {}
         self.started: set[str] = set()
         self.runs: dict[str, ToolRun] = {}
@@ -152,20 +153,21 @@ class TurnStateMachine:
     """The rounds of one turn.
 
     Args:
-        box: the tools that run here.
-        arguments: the arguments of the call.
-        max_rounds: how often results may be sent.
-        can_decide: whether there is somebody to ask for approval.
-        make_otid: makes an otid.
-        clock: a monotonic clock in seconds.
+        registry: The client-side tools.
+        arguments: The arguments of the call.
+        max_rounds: The maximum number of rounds that send tool results.
+        can_decide: Whether there is an approval callback.
+        make_otid: A function that returns a new otid.
+        clock: A monotonic clock in seconds.
 
     Raises:
-        ValueError: the arguments say nothing to send, or say something twice.
+        TypeError: If an argument has the wrong type.
+        ValueError: If there is no input, or an argument is given twice.
     """
 
     def __init__(
         self,
-        box: ToolRegistry,
+        registry: ToolRegistry,
         arguments: Mapping[str, Any],
         *,
         max_rounds: int,
@@ -178,9 +180,9 @@ class TurnStateMachine:
         declared = list(arguments.get("client_tools") or ())
         self._make_otid = make_otid
         self._clock = clock
-        self._box = box
-        self._foreign = {str(field_of_tool(tool)) for tool in declared}
-        if clash := sorted(self._foreign & box.keys()):
+        self._registry = registry
+        self._declared = {str(name_of_tool(tool)) for tool in declared}
+        if clash := sorted(self._declared & registry.keys()):
             raise ValueError(f"{clash[0]!r} is declared in client_tools and given in tools; give it once")
         self._background = arguments.get("background", True) is not False
         self._max_rounds = max_rounds
@@ -188,286 +190,296 @@ class TurnStateMachine:
         self._common = {k: v for k, v in arguments.items() if k not in ("input", "messages")}
         self._common |= {
             "background": self._background,
-            "client_tools": [*declared, *(t.declaration() for t in box.values())],
+            "client_tools": [*declared, *(t.declaration() for t in registry.values())],
         }
         self._wanted = arguments.get(TYPES)
         if is_sequence(self._wanted) and REQUEST not in self._wanted:
-            self._common[TYPES] = [*self._wanted, REQUEST]  # it is what tells of the calls
+            self._common[TYPES] = [*self._wanted, REQUEST]  # the tool calls arrive in messages of this type
         given, otid = with_otids({k: arguments[k] for k in ("input", "messages") if k in arguments}, make_otid)
         if otid is None:
             raise ValueError("give input or messages: there is nothing to send")
         self._round = _Round(given["messages"], otid)
-        self._done: list[_Round] = []
-        self._fault: LettaError | None = None
+        self._previous: list[_Round] = []
+        self._error: LettaError | None = None
 
-    def next(self) -> Task | None:
-        """What is to be done now, or None where the turn has ended.
+    def next(self) -> Step | None:
+        """Return the next step, or None if the turn has ended.
 
         Raises:
-            PendingApprovalError: a call needs approval, and there is nobody to ask.
-            TooManyRoundsError: the agent calls tools again and again.
-            LettaError: the run failed before; the same error again.
+            PendingApprovalError: If a call needs approval and there is no approval callback.
+            TooManyRoundsError: If the agent called tools in more than `max_rounds` rounds.
+            LettaError: If the run has failed. Each call raises the same error.
         """
-        if self._fault is not None:
-            raise self._fault
-        now = self._round
-        if not now.over:
-            return self._to_open()
+        if self._error is not None:
+            raise self._error
+        current = self._round
+        if not current.finished:
+            return self._next_request()
         if self.stop_reason.stop_reason != "requires_approval":
             return None
-        if now.unreadable is not None:
+        if current.unreadable is not None:
             raise APIResponseValidationError(
-                f"The agent asks for tool calls in a form that cannot be read: {one_line(repr(now.unreadable))}."
-                " Nothing of it was run. Answer it with conversations.messages.create, or cancel the run.",
-                body=now.unreadable.to_dict(),
-                run_id=now.run_id,
+                f"The tool calls of the agent cannot be decoded: {one_line(repr(current.unreadable))}. No tool was run."
+                " Send the results with conversations.messages.create, or cancel the run.",
+                body=current.unreadable.to_dict(),
+                run_id=current.run_id,
             )
-        if not now.calls:
+        if not current.calls:
             raise APIResponseValidationError(
-                "The agent waits for answers to calls that were not told: list its messages."
+                "The agent requires approval, but the stream contained no tool calls. List the messages."
             )
-        calls = list(now.calls.values())
-        guarded = [call for call in calls if not self._is_ours(call)]
+        calls = list(current.calls.values())
+        guarded = [call for call in calls if not self._runs_here(call)]
         if guarded and not self._can_decide:
-            raise self._undecided(guarded)
-        if len(self._done) >= self._max_rounds:
+            raise self._pending_approval(guarded)
+        if len(self._previous) >= self._max_rounds:
             raise TooManyRoundsError(
-                f"The agent called tools in more than {self._max_rounds} rounds. Nothing of the last calls was run;"
-                " pass a greater max_rounds if that is expected."
+                f"The agent called tools in more than {self._max_rounds} rounds. The last calls were not run;"
+                " pass a greater max_rounds if more rounds are expected."
             )
         for call in guarded:
-            if call.tool_call_id not in now.decisions:
-                return Decide(call)
-        for id in now.started - now.runs.keys():
-            call = now.calls[id]
-            now.runs[id] = failed(call, f"{call.name} was interrupted; whether it did anything is not known.")
-        left = [call for call in calls if self._is_ours(call) and call.tool_call_id not in now.runs]
-        if left:
-            return Execute(left)
-        self._answer(calls)
-        return self._to_open()
+            if call.tool_call_id not in current.decisions:
+                return RequestApproval(call)
+        for id in current.started - current.runs.keys():
+            call = current.calls[id]
+            current.runs[id] = failed_run(call, f"{call.name} was interrupted and may have had an effect.")
+        pending = [call for call in calls if self._runs_here(call) and call.tool_call_id not in current.runs]
+        if pending:
+            return RunTools(pending)
+        self._begin_next_round(calls)
+        return self._next_request()
 
-    def _is_ours(self, call: ToolCall) -> bool:
-        return call.name in self._box or call.name in self._foreign
+    def _runs_here(self, call: ToolCall) -> bool:
+        return call.name in self._registry or call.name in self._declared
 
-    def _undecided(self, guarded: Sequence[ToolCall]) -> PendingApprovalError:
+    def _pending_approval(self, guarded: Sequence[ToolCall]) -> PendingApprovalError:
         names = ", ".join(f"{call.name} ({call.tool_call_id})" for call in guarded)
         error = PendingApprovalError(
-            f"The agent asks for approval of {names}. Pass approve=…, a function that decides. Nothing was run.",
+            f"The agent requires approval of {names}. No tool was run. Pass approve=…, a function that decides.",
             run_id=self._round.run_id,
         )
-        requests = [field_of(m, "id") for m in self._round.shown if field_of(m, "message_type") == REQUEST]
+        requests = [field_of(m, "id") for m in self._round.completed if field_of(m, "message_type") == REQUEST]
         error.pending_request_id = requests[-1] if requests else None
         return error
 
-    def _answer(self, calls: Sequence[ToolCall]) -> None:
-        """Begins the round that answers these calls, all of them at once."""
-        answers: list[Any] = [
-            self._round.runs[call.tool_call_id].answer()
-            if self._is_ours(call)
-            else self._round.decisions[call.tool_call_id].answer()
+    def _begin_next_round(self, calls: Sequence[ToolCall]) -> None:
+        """Begin the round that sends the results of all calls in one message."""
+        results: list[Any] = [
+            self._round.runs[call.tool_call_id].to_param()
+            if self._runs_here(call)
+            else self._round.decisions[call.tool_call_id].to_param()
             for call in calls
         ]
         otid = self._make_otid()
-        if all(self._is_ours(call) for call in calls):
-            message = {"type": "tool_return", "tool_returns": answers, "otid": otid}
+        if all(self._runs_here(call) for call in calls):
+            message = {"type": "tool_return", "tool_returns": results, "otid": otid}
         else:
-            message = {"type": "approval", "approvals": answers, "otid": otid}
-        self._done.append(self._round)
+            message = {"type": "approval", "approvals": results, "otid": otid}
+        self._previous.append(self._round)
         self._round = _Round([message], otid)
 
-    def _to_open(self) -> Task:
-        now = self._round
-        if now.lost and now.run_id:
-            if now.has_ended:
-                return Collect(now.run_id)
-            return Await(now.run_id, now.poll_schedule.delay)
-        if not now.begun:
-            return Open(self.request, again=False)
-        if not self._background and now.run_id:
-            now.lost = True  # no stream of the foreground can be resumed, but what it told is stored
-            return Await(now.run_id, now.poll_schedule.delay)
-        if not now.run_id and (not self._background or self._clock() - now.sent_at > KEPT_FOR):
+    def _next_request(self) -> Step:
+        current = self._round
+        if current.events_lost and current.run_id:
+            if current.has_ended:
+                return FetchMessages(current.run_id)
+            return PollRun(current.run_id, current.polling.delay)
+        if not current.sent:
+            return OpenStream(self.request, resume=False)
+        if not self._background and current.run_id:
+            current.events_lost = True  # a foreground stream cannot be resumed, but its messages are stored
+            return PollRun(current.run_id, current.polling.delay)
+        if not current.run_id and (not self._background or self._clock() - current.sent_at > OTID_LIFETIME):
             raise LettaError(
-                "What was sent may have run or not, and cannot be found any more: list the messages of the conversation"
-                " before you send again."
+                "The request may have been processed, and its run cannot be found. List the messages of the"
+                " conversation before you send it again."
             )
-        found: dict[str, Any] = {"run_id": now.run_id} if now.run_id else {"otid": now.otid}
-        if now.last_seq_id:
-            found["starting_after"] = now.last_seq_id
-        return Open({**{k: v for k, v in self._common.items() if k in RESUME_ARGUMENTS}, **found}, again=True)
+        found: dict[str, Any] = {"run_id": current.run_id} if current.run_id else {"otid": current.otid}
+        if current.last_seq_id:
+            found["starting_after"] = current.last_seq_id
+        return OpenStream({**{k: v for k, v in self._common.items() if k in RESUME_ARGUMENTS}, **found}, resume=True)
 
     @property
     def request(self) -> dict[str, Any]:
-        """The arguments of the request that begins the present round."""
+        """The arguments of the request that begins the current round."""
         return {**self._common, "messages": self._round.messages}
 
-    def opening(self) -> None:
-        """Says that the round is about to be sent: from now on it may have reached the server."""
-        if not self._round.begun:
-            self._round.begun, self._round.sent_at = True, self._clock()
+    def mark_sent(self) -> None:
+        """Record that the request is about to be sent, so that it may reach the server."""
+        if not self._round.sent:
+            self._round.sent, self._round.sent_at = True, self._clock()
 
-    def unanswered(self, error: APIConnectionError) -> None:
-        """Says that no answer came; a request that cannot have reached the server may be sent anew."""
-        # In the background earlier attempts may have reached it.
+    def on_connection_error(self, error: APIConnectionError) -> None:
+        """Record a request without a response. It is sent again if it cannot have reached the server."""
+        # In the background an earlier attempt may have reached it.
         if not self._background and not error.may_have_been_processed:
-            self._round.begun = False
+            self._round.sent = False
 
-    def refused(self, error: APIStatusError, *, again: bool) -> None:
-        """Says that the server did not take the request.
+    def on_error_response(self, error: APIStatusError, *, resume: bool) -> None:
+        """Record an error response.
 
         Raises:
-            APIStatusError: it is for the caller to know.
+            APIStatusError: If the turn cannot continue.
         """
-        now = self._round
-        if again and now.run_id and isinstance(error, (NotFoundError, RunExpiredError)):
-            now.lost = True
-        elif again and isinstance(error, NotFoundError):
-            now.begun = False  # it never reached the server
+        current = self._round
+        if resume and current.run_id and isinstance(error, (NotFoundError, RunExpiredError)):
+            current.events_lost = True
+        elif resume and isinstance(error, NotFoundError):
+            current.sent = False  # the request never reached the server
         else:
-            now.begun = again or error.status_code >= 500
+            current.sent = resume or error.status_code >= 500
             raise error
 
-    def received(self, event: StreamEvent, run_id: str | None, last_seq_id: int | None) -> list[Message] | None:
-        """The messages that an event completes; None where the event itself is not for the caller."""
-        now = self._round
-        if event is now.event:
-            return now.told  # whoever was interrupted tells it again
-        kind = field_of(event, "message_type")
-        told: list[Message] | None = None
+    def on_event(self, event: StreamEvent, run_id: str | None, last_seq_id: int | None) -> list[Message] | None:
+        """Record an event.
+
+        Returns:
+            The visible messages that the event completes, or None if the event is hidden from the caller.
+        """
+        current = self._round
+        if event is current.event:
+            return current.visible  # the caller was interrupted before it took the event
+        message_type = field_of(event, "message_type")
+        visible: list[Message] | None = None
         completed: list[Message] = []
-        known = {"stop_reason": now.folder.stop_reason, "usage_statistics": now.folder.usage}.get(str(kind), event)
-        if known is None or known is event:  # a resumed stream tells the others again
-            completed = now.folder.add(event)
-            told = self._take(completed)
-            hidden = kind == REQUEST and self._wanted is not None and REQUEST not in self._wanted
-            told = None if hidden and not told else told
-        now.shown += completed
-        now.run_id, now.last_seq_id = run_id or now.run_id, last_seq_id or now.last_seq_id
-        now.event, now.told = event, told
-        return told
+        finals = {"stop_reason": current.accumulator.stop_reason, "usage_statistics": current.accumulator.usage}
+        known = finals.get(str(message_type), event)
+        if known is None or known is event:  # a resumed stream repeats the stop reason and the usage
+            completed = current.accumulator.add(event)
+            visible = self._collect(completed)
+            hidden = message_type == REQUEST and self._wanted is not None and REQUEST not in self._wanted
+            visible = None if hidden and not visible else visible
+        current.completed += completed
+        current.run_id, current.last_seq_id = run_id or current.run_id, last_seq_id or current.last_seq_id
+        current.event, current.visible = event, visible
+        return visible
 
-    def ended(self) -> None:
-        """Says that a stream has come to its end.
-
-        Raises:
-            APIResponseValidationError: it did not say why the run stopped, nor which run it was.
-        """
-        now = self._round
-        now.over = now.folder.stop_reason is not None
-        now.lost = not now.over and now.run_id is not None
-        if not now.over and not now.lost:
-            raise APIResponseValidationError("The stream ended without a word. List the messages instead.")
-
-    def interrupted(self, error: StreamInterrupted) -> None:
-        """Says that a stream broke off. Where its events are gone, the messages will be listed.
+    def on_stream_end(self) -> None:
+        """Record the end of a stream.
 
         Raises:
-            StreamInterrupted: it can go on later where it stood.
+            APIResponseValidationError: If the stream contained neither a stop reason nor a run id.
         """
-        now = self._round
-        now.run_id = now.run_id or error.run_id
+        current = self._round
+        current.finished = current.accumulator.stop_reason is not None
+        current.events_lost = not current.finished and current.run_id is not None
+        if not current.finished and not current.events_lost:
+            raise APIResponseValidationError(
+                "The stream contained neither a stop reason nor a run id. List the messages."
+            )
+
+    def on_interrupted(self, error: StreamInterrupted) -> None:
+        """Record an interrupted stream. If its events are lost, the messages are listed instead.
+
+        Raises:
+            StreamInterrupted: If the stream can be resumed later.
+        """
+        current = self._round
+        current.run_id = current.run_id or error.run_id
         is_gone = error.gap or isinstance(error.__cause__, (NotFoundError, RunExpiredError))
-        if now.run_id and (is_gone or not self._background):
-            now.lost = True
+        if current.run_id and (is_gone or not self._background):
+            current.events_lost = True
             return
         raise error
 
-    def failed(self, error: LettaError) -> LettaError:
-        """The error of a run that failed, which is the end of the turn."""
-        self._fault = error
+    def fail(self, error: LettaError) -> LettaError:
+        """End the turn with the error of a failed run, and return it."""
+        self._error = error
         return error
 
-    def _take(self, messages: list[Message]) -> list[Message]:
-        now = self._round
+    def _collect(self, messages: list[Message]) -> list[Message]:
+        """Record the tool calls of messages, and return the messages of the requested types."""
+        current = self._round
         for message in messages:
             if field_of(message, "message_type") == REQUEST:
                 calls = calls_of(message)
                 if calls is None:
-                    now.unreadable = message
+                    current.unreadable = message
                 for call in calls or ():
-                    now.calls.setdefault(call.tool_call_id, call)
+                    current.calls.setdefault(call.tool_call_id, call)
         wanted = self._wanted
         return [m for m in messages if wanted is None or field_of(m, "message_type") in wanted]
 
-    def starting(self, call: ToolCall) -> Callable[[ToolRun], object]:
-        """Says that a tool is about to run: it shall not run again, whatever becomes of it.
+    def start_tool(self, call: ToolCall) -> Callable[[ToolRun], object]:
+        """Record that a tool is about to run. It never runs again, whether or not it succeeds.
 
         Returns:
-            To be told what became of it; what comes when it has been answered otherwise changes nothing.
+            A function that records the run of the tool. It has no effect once the call has a result.
         """
-        now = self._round
-        now.started.add(call.tool_call_id)
-        return lambda run: now.runs.setdefault(run.tool_call_id, run)
+        current = self._round
+        current.started.add(call.tool_call_id)
+        return lambda run: current.runs.setdefault(run.tool_call_id, run)
 
-    def decided(self, decision: Decision) -> None:
-        """Says what was decided about a call."""
+    def record_decision(self, decision: Decision) -> None:
+        """Record the decision about a call."""
         self._round.decisions[decision.tool_call_id] = decision
 
-    def looked(self, run: Any) -> None:
-        """Says how a run stands, given its JSON.
+    def record_run_status(self, run: Any) -> None:
+        """Record the status of a run, given its JSON.
 
         Raises:
-            StreamInterrupted: it goes on for too long.
+            StreamInterrupted: If the run has not ended within `POLL_TIMEOUT`.
         """
-        now = self._round
-        now.waited += now.poll_schedule.delay
-        now.poll_schedule.advance()
-        now.has_ended = has_ended(run)
-        if now.has_ended:
+        current = self._round
+        current.waited += current.polling.delay
+        current.polling.advance()
+        current.has_ended = has_ended(run)
+        if current.has_ended:
             from letta_api.models import LettaStopReason
 
             reason = run.get("stop_reason") if is_mapping(run) else None
             reason = reason if isinstance(reason, str) and reason else "error"
-            now.folder.stop_reason = now.folder.stop_reason or LettaStopReason(stop_reason=reason)
-        elif now.waited > DEADLINE:
-            now.waited = 0.0
-            error = StreamInterrupted(f"The events of {now.run_id} are lost, and it has not ended. Try again later.")
-            error.run_id = now.run_id
+            current.accumulator.stop_reason = current.accumulator.stop_reason or LettaStopReason(stop_reason=reason)
+        elif current.waited > POLL_TIMEOUT:
+            current.waited = 0.0
+            error = StreamInterrupted(
+                f"The events of {current.run_id} are lost, and the run has not ended. Try again later."
+            )
+            error.run_id = current.run_id
             raise error
 
-    def collected(self, newest_first: Sequence[Message]) -> list[Message]:
-        """The messages of a run whose events are lost, but for those that were seen."""
-        now = self._round
-        seen = Counter((text_field(m, "id"), text_field(m, "message_type")) for m in now.shown)
+    def record_messages(self, newest_first: Sequence[Message]) -> list[Message]:
+        """Record the listed messages of a run whose events are lost, and return the new ones."""
+        current = self._round
+        seen = Counter((text_field(m, "id"), text_field(m, "message_type")) for m in current.completed)
         fresh: list[Message] = []
         for message in reversed(newest_first):
             key = (text_field(message, "id"), text_field(message, "message_type"))
-            if field_of(message, "run_id") != now.run_id or key[1] in UNSTREAMED:
+            if field_of(message, "run_id") != current.run_id or key[1] in UNSTREAMED:
                 continue
             if seen[key]:
                 seen[key] -= 1
             else:
                 fresh.append(message)
-        messages = self._take(fresh)
-        if now.calls or now.unreadable is not None:
-            self._requires_approval()
-        now.shown += fresh
-        now.over = True
+        messages = self._collect(fresh)
+        if current.calls or current.unreadable is not None:
+            self._require_approval()
+        current.completed += fresh
+        current.finished = True
         return messages
 
-    def _requires_approval(self) -> None:
+    def _require_approval(self) -> None:
         from letta_api.models import LettaStopReason
 
-        self._round.folder.stop_reason = LettaStopReason(stop_reason="requires_approval")
+        self._round.accumulator.stop_reason = LettaStopReason(stop_reason="requires_approval")
 
     @property
     def stop_reason(self) -> LettaStopReason:
-        """Why the last round stopped."""
-        reason = self._round.folder.stop_reason
+        """The stop reason of the last round."""
+        reason = self._round.accumulator.stop_reason
         if reason is None:
-            raise LettaError("The turn has not ended yet.")
+            raise LettaError("The turn has not ended.")
         return reason
 
     def result(self) -> ToolResult:
-        """The whole turn, once it has ended."""
-        rounds = [*self._done, self._round]
-        shown = [message for each in rounds for message in each.shown]
+        """Return the result of a turn that has ended."""
+        rounds = [*self._previous, self._round]
+        completed = [message for each in rounds for message in each.completed]
         wanted = self._wanted
         return ToolResult(
-            messages=[m for m in shown if wanted is None or field_of(m, "message_type") in wanted],
+            messages=[m for m in completed if wanted is None or field_of(m, "message_type") in wanted],
             stop_reason=self.stop_reason,
-            usage=add_usage([each.folder.usage for each in rounds if each.folder.usage is not None]),
+            usage=add_usage([each.accumulator.usage for each in rounds if each.accumulator.usage is not None]),
             tool_runs=[each.runs[id] for each in rounds for id in each.calls if id in each.runs],
             decisions=[each.decisions[id] for each in rounds for id in each.calls if id in each.decisions],
             rounds=len(rounds),
@@ -475,7 +487,7 @@ class TurnStateMachine:
 
 
 def add_usage(parts: Sequence[LettaUsageStatistics]) -> LettaUsageStatistics:
-    """What several runs used together."""
+    """Return the sum of the usage of several runs."""
     from letta_api.models import LettaUsageStatistics
 
     total: dict[str, Any] = {}

@@ -1,7 +1,7 @@
-"""Tools that run here: what the model is told of them, checking what it asks for, running them.
+"""Client-side tools: their declarations for the model, decoding of arguments, and execution.
 
-A tool is a Python callable. Its name, its docstring and its signature are what the model sees; `annotations.py` turns
-annotations into a JSON schema, and the model's JSON into Python values.
+A tool is a Python callable. The model sees its name, its docstring and its signature. `annotation_compiler.py` compiles
+the annotations to a JSON schema that also decodes the arguments.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ import attrs
 from letta_api.model import Model
 
 from .._types import is_mapping, is_sequence
-from .annotation_compiler import Compiler, read_hints
-from .schema import ArgumentError, Definitions, Field, Record, is_foreign
+from .annotation_compiler import Compiler, resolve_hints
+from .schema import ArgumentError, Definitions, Field, ObjectType, is_pydantic
 
 if TYPE_CHECKING:
     from letta_api.models import ToolCall
     from letta_api.params import ApprovalReturnParam, ClientToolParam, ToolReturnParam
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""What model providers take for a tool's name."""
+"""The tool names that model providers accept."""
 
 SECTION: Final = re.compile(r"(Args|Arguments|Returns|Yields|Raises|Attributes|Example|Examples|Note|Notes):\s*")
 ARGUMENT: Final = re.compile(r"(\w+)\s*(?:\([^)]*\))?\s*:\s*(.*)")
@@ -44,123 +44,123 @@ class Tool:
     """A tool that runs in this process.
 
     Attributes:
-        name: what the model calls it by.
-        description: what the model is told it does.
-        parameters: the JSON schema of its arguments.
-        function: what runs, with keyword arguments; may be async in an `AsyncLetta`.
+        name: Its name.
+        description: Its description for the model.
+        parameters: The JSON schema of its arguments.
+        function: The function that is called with keyword arguments. It may be async in an `AsyncLetta`.
     """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
     function: Callable[..., Any]
-    _arguments: Record = attrs.field(repr=False, eq=False)
+    _arguments: ObjectType = attrs.field(repr=False, eq=False)
 
     @classmethod
     def from_function(
         cls, function: Callable[..., Any], *, name: str | None = None, description: str | None = None
     ) -> Tool:
-        """The tool that a callable is.
+        """Make a tool from a callable.
 
         Args:
-            function: the callable. Its annotations become the schema: `str`, `int`, `float`, `bool`, `None`, `Literal`,
+            function: The callable. Its annotations become the schema: `str`, `int`, `float`, `bool`, `None`, `Literal`,
                 enums, `list`, `tuple`, `set`, `dict`, unions, dates, `UUID`, `Decimal`, `Path`, TypedDicts,
-                dataclasses, attrs classes, and, where pydantic is installed, its models and types and what is
-                annotated by its `Field`. `Annotated[…, "…"]` describes a parameter, and so does the `Args:` section
-                of the docstring. What has no annotation takes any JSON.
-            name: its name; by default that of the callable.
-            description: what it does; by default the docstring up to its first section.
+                dataclasses, attrs classes, and, if pydantic is installed, its models, types and `Field`.
+                `Annotated[…, "…"]` or the `Args:` section of the docstring describes a parameter. A parameter without
+                an annotation accepts any JSON.
+            name: The name of the tool. Defaults to the name of the callable.
+            description: The description of the tool. Defaults to the docstring up to its first section.
 
         Raises:
-            TypeError: an annotation has no form in JSON, or a parameter cannot be given by its name.
-            ValueError: the name is none that model providers take.
+            TypeError: If JSON cannot express an annotation, or a parameter cannot be passed by keyword.
+            ValueError: If model providers do not accept the name.
         """
         if not callable(function):
-            raise TypeError(f"a tool must be callable, not {function!r}")
+            raise TypeError(f"a tool must be callable, got {function!r}")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(f"{function!r} yields; a tool returns what it has to say, such as a list")
+            raise TypeError(f"a tool must not be a generator, got {function!r}; return a list instead")
         name = name or str(getattr(function, "__name__", ""))
         if not NAME.fullmatch(name):
             raise ValueError(
-                f"a tool needs a name of 1 to 64 letters, digits, _ and -, not {name!r}: Tool.from_function(…, name=…)"
+                f"the name of a tool must be 1 to 64 letters, digits, _ or -, got {name!r};"
+                " pass another to Tool.from_function(…, name=…)"
             )
-        told, described = read_docstring(inspect.getdoc(_documented(function)) or "")
-        arguments = _signature(function, name, described)
+        summary, parameter_docs = parse_docstring(inspect.getdoc(_annotated_callable(function)) or "")
+        arguments = _compile_signature(function, name, parameter_docs)
         definitions = Definitions()
         parameters = arguments.schema(definitions)
-        if definitions.found:
-            parameters["$defs"] = definitions.found
-        return cls(name, told if description is None else description, parameters, function, arguments)
+        if definitions.schemas:
+            parameters["$defs"] = definitions.schemas
+        return cls(name, summary if description is None else description, parameters, function, arguments)
 
     @property
     def is_async(self) -> bool:
-        """Whether it must be awaited."""
-        called = _documented(self.function) if _is_partial(self.function) else self.function
-        inner = getattr(called, "__call__", None)  # noqa: B004  (the method itself, of an object that is callable)
+        """Whether the tool must be awaited."""
+        called = _annotated_callable(self.function) if _is_partial(self.function) else self.function
+        inner = getattr(called, "__call__", None)  # noqa: B004  # the method of a callable object
         return inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(inner)
 
     def declaration(self) -> ClientToolParam:
-        """What is sent as one of `client_tools`."""
+        """Return the declaration of the tool for `client_tools`."""
         return {"name": self.name, "description": self.description, "parameters": self.parameters}
 
-    def read(self, arguments: str) -> dict[str, Any]:
-        """The keyword arguments that the model's JSON stands for.
+    def decode_arguments(self, arguments: str) -> dict[str, Any]:
+        """Return the keyword arguments for the JSON text of a tool call.
 
         Raises:
-            ArgumentError: it is no JSON object, or not what the signature says.
+            ArgumentError: If the text is not a JSON object, or does not match the signature.
         """
         try:
-            # Not the codec of the wire, which makes whole numbers beyond 64 bits inexact.
-            value: Any = json.loads(arguments or "{}", parse_constant=_no_number)
-        except (ValueError, RecursionError) as fault:
-            raise ArgumentError(f"the arguments are not JSON: {fault}") from None
+            # Not the faster codec of requests, which rounds integers beyond 64 bits.
+            value: Any = json.loads(arguments or "{}", parse_constant=_reject_constant)
+        except (ValueError, RecursionError) as error:
+            raise ArgumentError(f"the arguments are not JSON: {error}") from None
         if not is_mapping(value):
             raise ArgumentError("the arguments must be a JSON object")
-        read: dict[str, Any] = self._arguments.read(value, "")
-        return read
+        decoded: dict[str, Any] = self._arguments.decode(value, "")
+        return decoded
 
 
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+def _reject_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _is_partial(function: object) -> bool:
     return isinstance(function, functools.partial)
 
 
-def _documented(function: Callable[..., Any]) -> Any:
-    """What bears the docstring and the annotations."""
+def _annotated_callable(function: Callable[..., Any]) -> Any:
+    """Return the object that has the docstring and the annotations of a callable."""
     if _is_partial(function):
         return cast(Any, function).func
     return function if inspect.isroutine(function) or inspect.isclass(function) else type(function).__call__
 
 
-def _signature(function: Callable[..., Any], name: str, described: Mapping[str, str]) -> Record:
-    bearer = _documented(function)
-    hints = read_hints(bearer.__init__ if inspect.isclass(bearer) else inspect.unwrap(bearer), name)
+def _compile_signature(function: Callable[..., Any], name: str, parameter_docs: Mapping[str, str]) -> ObjectType:
+    annotated = _annotated_callable(function)
+    hints = resolve_hints(annotated.__init__ if inspect.isclass(annotated) else inspect.unwrap(annotated), name)
     try:
         parameters = inspect.signature(function).parameters.values()
-    except ValueError as fault:  # some functions of C have none
-        raise TypeError(f"{name}: {fault}; wrap it in a function") from fault
-    compiler, record = Compiler(), Record(name, dict)
+    except ValueError as error:  # some functions of C have no signature
+        raise TypeError(f"{name}: {error}; wrap it in a function") from error
+    compiler, compiled = Compiler(), ObjectType(name, dict)
     for parameter in parameters:
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise TypeError(f"{name}: a tool is called with named arguments, and {parameter} cannot be given by name")
-        kind, told = compiler.compile(hints.get(parameter.name, Any), f"{name}: {parameter.name}")
+            raise TypeError(f"{name}: the parameters of a tool must be keyword parameters, got {parameter}")
+        value_type, description = compiler.compile(hints.get(parameter.name, Any), f"{name}: {parameter.name}")
         default = parameter.default
-        shown = default.value if isinstance(default, enum.Enum) else default
+        value = default.value if isinstance(default, enum.Enum) else default
         required = default is parameter.empty
-        scalar = not required and isinstance(shown, (str, int, float, bool))
-        record.fields.append(
-            Field(parameter.name, kind, required, told or described.get(parameter.name), [shown] if scalar else [])
-        )
-    return record
+        encodable = not required and isinstance(value, (str, int, float, bool))
+        description = description or parameter_docs.get(parameter.name)
+        compiled.fields.append(Field(parameter.name, value_type, required, description, [value] if encodable else []))
+    return compiled
 
 
-def read_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """What a docstring says before its first section, and what its `Args:` section says of each parameter."""
+def parse_docstring(text: str) -> tuple[str, dict[str, str]]:
+    """Return the text of a docstring before its first section, and the descriptions of its `Args:` section."""
     head: list[str] = []
-    described: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     section, margin, name = "", 0, ""
     for line in text.splitlines():
         if match := SECTION.fullmatch(line):
@@ -172,50 +172,48 @@ def read_docstring(text: str) -> tuple[str, dict[str, str]]:
             margin = margin or indent
             if indent == margin and (match := ARGUMENT.fullmatch(line.strip())):
                 name = match.group(1)
-                described[name] = match.group(2)
+                descriptions[name] = match.group(2)
             elif name:
-                described[name] = f"{described[name]} {line.strip()}".strip()
-    return "\n".join(head).strip(), described
+                descriptions[name] = f"{descriptions[name]} {line.strip()}".strip()
+    return "\n".join(head).strip(), descriptions
 
 
 ToolRegistry: TypeAlias = dict[str, Tool]
-"""Tools by their names."""
+"""Tools by name."""
 
 
 def make_tool_registry(tools: Sequence[Tool | Callable[..., Any]], *, may_be_async: bool) -> ToolRegistry:
-    """The tools of a call by their names.
+    """Return the tools of a call by name.
 
     Raises:
-        TypeError: one is async where nothing can await it, or has a signature that no model can call.
-        ValueError: two have the same name.
+        TypeError: If a tool is async in a sync client, or has an unsupported signature.
+        ValueError: If two tools have the same name.
     """
-    box: ToolRegistry = {}
+    registry: ToolRegistry = {}
     if not is_sequence(tools):
-        raise TypeError(f"tools must be a list of functions, not {tools!r}")
+        raise TypeError(f"tools must be a list of functions, got {tools!r}")
     for each in tools:
         tool = each if isinstance(each, Tool) else Tool.from_function(each)
-        if tool.name in box:
-            raise ValueError(
-                f"two tools are called {tool.name!r}; Tool.from_function(…, name=…) gives one another name"
-            )
+        if tool.name in registry:
+            raise ValueError(f"two tools are named {tool.name!r}; rename one with Tool.from_function(…, name=…)")
         if tool.is_async and not may_be_async:
-            raise TypeError(f"{tool.name} is async; use AsyncLetta, or give a function that is not")
-        box[tool.name] = tool
-    return box
+            raise TypeError(f"{tool.name} must not be async in a sync client; use AsyncLetta, or pass a sync function")
+        registry[tool.name] = tool
+    return registry
 
 
 @attrs.frozen
 class ToolRun:
-    """A tool call that was answered here.
+    """A run of a client-side tool.
 
     Attributes:
-        tool_call_id: the call.
-        name: the tool that was asked for.
-        arguments: what it was asked with, the JSON as the model wrote it.
-        status: `"success"`, or `"error"` where the tool is unknown, the arguments are wrong, or it raised.
-        tool_return: what the model is told.
-        stderr: what it is told besides of an exception.
-        error: what was raised, or None.
+        tool_call_id: The id of the call.
+        name: The name of the tool.
+        arguments: The arguments, as JSON text of the model.
+        status: `"success"`, or `"error"` if the tool is unknown, the arguments are invalid, or the tool raised.
+        tool_return: The result that is sent to the model.
+        stderr: The lines of the exception, which are also sent.
+        error: The exception, or None.
     """
 
     tool_call_id: str
@@ -226,30 +224,30 @@ class ToolRun:
     stderr: tuple[str, ...] = ()
     error: Exception | None = None
 
-    def answer(self) -> ToolReturnParam:
-        """The form in which it is sent."""
-        answer: Any = {
+    def to_param(self) -> ToolReturnParam:
+        """Return the request parameter."""
+        param: Any = {
             "type": "tool",
             "tool_call_id": self.tool_call_id,
             "tool_return": self.tool_return,
             "status": self.status,
         }
         if self.stderr:
-            answer["stderr"] = list(self.stderr)
-        sent: ToolReturnParam = answer
-        return sent
+            param["stderr"] = list(self.stderr)
+        typed: ToolReturnParam = param
+        return typed
 
 
 @attrs.frozen
 class Decision:
-    """What was decided about a call that needed approval.
+    """A decision about a tool call that needs approval.
 
     Attributes:
-        tool_call_id: the call.
-        name: the tool that was to run on the server.
-        arguments: what it was to be called with, the JSON as the model wrote it.
-        approve: whether it may run.
-        reason: why not, or why; the model is told.
+        tool_call_id: The id of the call.
+        name: The name of the tool, which runs on the server.
+        arguments: The arguments, as JSON text of the model.
+        approve: Whether the tool may run.
+        reason: The reason, which is sent to the model.
     """
 
     tool_call_id: str
@@ -258,8 +256,8 @@ class Decision:
     approve: bool
     reason: str | None = None
 
-    def answer(self) -> ApprovalReturnParam:
-        """The form in which it is sent."""
+    def to_param(self) -> ApprovalReturnParam:
+        """Return the request parameter."""
         return {
             "type": "approval",
             "tool_call_id": self.tool_call_id,
@@ -269,146 +267,150 @@ class Decision:
 
 
 Verdict: TypeAlias = "bool | tuple[bool, str | None]"
-"""What an approval callback returns: whether the call may run, or that and why."""
+"""The result of an approval callback: whether the call may run, optionally with a reason."""
 
 
-def read_verdict(call: ToolCall, verdict: Any) -> Decision:
-    """The decision that a callback's answer means.
+def decision_from_verdict(call: ToolCall, verdict: Any) -> Decision:
+    """Return the decision for the result of an approval callback.
 
     Raises:
-        TypeError: it is neither a bool nor a bool and a reason.
+        TypeError: If the result is neither a bool nor a bool and a reason.
     """
     approve, reason = verdict if is_sequence(verdict) and len(verdict) == 2 else (verdict, None)
     if not isinstance(approve, bool) or not isinstance(reason, (str, type(None))):
-        raise TypeError(f"approve must return a bool, or a bool and a reason, not {verdict!r}")
-    return Decision(call.tool_call_id, call.name, call.arguments, approve, reason and sendable(reason))
+        raise TypeError(f"approve must return a bool, or a bool and a reason, got {verdict!r}")
+    return Decision(call.tool_call_id, call.name, call.arguments, approve, reason and sanitize(reason))
 
 
-def failed(call: ToolCall, said: str, error: Exception | None = None, stderr: Sequence[str] = ()) -> ToolRun:
-    """The run of a call that brought nothing."""
-    told = tuple(sendable(line) for line in stderr)
-    return ToolRun(call.tool_call_id, call.name, call.arguments, "error", sendable(said), told, error)
+def failed_run(call: ToolCall, text: str, error: Exception | None = None, stderr: Sequence[str] = ()) -> ToolRun:
+    """Return the run of a call that failed."""
+    lines = tuple(sanitize(line) for line in stderr)
+    return ToolRun(call.tool_call_id, call.name, call.arguments, "error", sanitize(text), lines, error)
 
 
-def _prepared(box: ToolRegistry, call: ToolCall) -> Callable[[], Any] | ToolRun:
-    """What runs for a call, or the run of one that cannot."""
-    tool = box.get(call.name)
+def _bind(registry: ToolRegistry, call: ToolCall) -> Callable[[], Any] | ToolRun:
+    """Return the tool of a call with its arguments bound, or a failed run."""
+    tool = registry.get(call.name)
     if tool is None:
-        known = ", ".join(box) or "none"
-        return failed(
-            call, f"There is no tool {call.name} here; there is {known}.", stderr=[f"unknown tool {call.name}"]
-        )
+        known = ", ".join(registry) or "none"
+        text = f"{call.name} is not a client-side tool; the client-side tools are: {known}."
+        return failed_run(call, text, stderr=[f"unknown tool {call.name}"])
     try:
-        arguments = tool.read(call.arguments)
-    except ArgumentError as fault:
-        return failed(call, f"{call.name} was not run: {fault}", fault, [str(fault)])
-    except Exception as fault:  # noqa: BLE001  (a class of the arguments that raises whatever it likes)
-        return _raised(call, fault, "was not run")
+        arguments = tool.decode_arguments(call.arguments)
+    except ArgumentError as error:
+        return failed_run(call, f"{call.name} was not run: {error}", error, [str(error)])
+    except Exception as error:  # noqa: BLE001  # classes of the arguments can raise any exception
+        return _raised_run(call, error, "was not run")
     return functools.partial(tool.function, **arguments)
 
 
-def _raised(call: ToolCall, fault: Exception, what: str = "failed") -> ToolRun:
-    # The exception without its traceback: what a model reads should not tell it where things lie on this machine.
-    lines = "".join(traceback.format_exception_only(fault)).rstrip("\n").split("\n")
-    return failed(call, f"{call.name} {what}: {lines[0]}", fault, lines)
+def _raised_run(call: ToolCall, error: Exception, outcome: str = "failed") -> ToolRun:
+    # Without the traceback, which would disclose local paths to the model.
+    lines = "".join(traceback.format_exception_only(error)).rstrip("\n").split("\n")
+    return failed_run(call, f"{call.name} {outcome}: {lines[0]}", error, lines)
 
 
-def _returned(call: ToolCall, value: object) -> ToolRun:
-    return ToolRun(call.tool_call_id, call.name, call.arguments, "success", render(value))
+def _returned_run(call: ToolCall, value: object) -> ToolRun:
+    return ToolRun(call.tool_call_id, call.name, call.arguments, "success", to_tool_return(value))
 
 
-def run_tool(box: ToolRegistry, call: ToolCall) -> ToolRun:
-    """Runs the tool that a call asks for. What it raises, and what is wrong with the call, becomes an error return."""
-    ready = _prepared(box, call)
-    if isinstance(ready, ToolRun):
-        return ready
+def run_tool(registry: ToolRegistry, call: ToolCall) -> ToolRun:
+    """Run the tool of a call. Exceptions and invalid calls become error results."""
+    bound = _bind(registry, call)
+    if isinstance(bound, ToolRun):
+        return bound
     try:
-        value = ready()
+        value = bound()
         if inspect.isawaitable(value):
             if inspect.iscoroutine(value):
-                value.close()  # or Python warns that nobody awaited it
-            raise TypeError(f"{call.name} returned something to be awaited, which takes AsyncLetta")
-        return _returned(call, value)
-    except Exception as fault:  # noqa: BLE001  (whatever a tool raises is for the model to know)
-        return _raised(call, fault)
+                value.close()  # prevents the "was never awaited" warning
+            raise TypeError(f"{call.name} returned an awaitable, which requires AsyncLetta")
+        return _returned_run(call, value)
+    except Exception as error:  # noqa: BLE001  # each exception of a tool is reported to the model
+        return _raised_run(call, error)
 
 
-async def run_tool_async(box: ToolRegistry, call: ToolCall, record: Callable[[ToolRun], object]) -> None:
-    """What `run_tool` does; async tools are awaited, others run in a thread so that nothing else has to wait.
+async def run_tool_async(registry: ToolRegistry, call: ToolCall, record: Callable[[ToolRun], object]) -> None:
+    """Async version of `run_tool`. Sync tools run in a thread.
 
-    The run is told to `record` where the tool runs: a thread brings its work to an end, also where nobody waits for it
-    any more.
+    Args:
+        registry: The tools by name.
+        call: The call.
+        record: Is called with the run, in the thread of the tool. A thread outlives the cancellation of its task, so
+            the run is recorded even if it is no longer awaited.
     """
-    if call.name in box and not box[call.name].is_async:
-        late = await anyio.to_thread.run_sync(_run_in_thread, box, call, record)
+    if call.name in registry and not registry[call.name].is_async:
+        awaitable = await anyio.to_thread.run_sync(_run_in_thread, registry, call, record)
     else:
-        ready = _prepared(box, call)
-        if isinstance(ready, ToolRun):
-            record(ready)
+        bound = _bind(registry, call)
+        if isinstance(bound, ToolRun):
+            record(bound)
             return
-        late = ready()
-    if late is not None:
+        awaitable = bound()
+    if awaitable is not None:
         try:
-            record(_returned(call, await late))
-        except Exception as fault:  # noqa: BLE001  (whatever a tool raises is for the model to know)
-            record(_raised(call, fault))
+            record(_returned_run(call, await awaitable))
+        except Exception as error:  # noqa: BLE001  # each exception of a tool is reported to the model
+            record(_raised_run(call, error))
 
 
-def _run_in_thread(box: ToolRegistry, call: ToolCall, record: Callable[[ToolRun], object]) -> Awaitable[Any] | None:
-    """Runs a tool that is not async; what it returns is given back where it must be awaited after all."""
-    ready = _prepared(box, call)
-    if isinstance(ready, ToolRun):
-        record(ready)
+def _run_in_thread(
+    registry: ToolRegistry, call: ToolCall, record: Callable[[ToolRun], object]
+) -> Awaitable[Any] | None:
+    """Run a sync tool. If it returns an awaitable, return that instead of recording a run."""
+    bound = _bind(registry, call)
+    if isinstance(bound, ToolRun):
+        record(bound)
         return None
     try:
-        value = ready()
+        value = bound()
         if inspect.isawaitable(value):
             return value
-        record(_returned(call, value))
-    except Exception as fault:  # noqa: BLE001  (whatever a tool raises is for the model to know)
-        record(_raised(call, fault))
+        record(_returned_run(call, value))
+    except Exception as error:  # noqa: BLE001  # each exception of a tool is reported to the model
+        record(_raised_run(call, error))
     return None
 
 
-def render(value: object) -> str | list[dict[str, Any]]:
-    """What a tool returned, as the model is told: text as it is, content parts as such, all else as JSON."""
+def to_tool_return(value: object) -> str | list[dict[str, Any]]:
+    """Return the result of a tool as text, as content parts, or otherwise as JSON text."""
     if isinstance(value, str) and not isinstance(value, enum.Enum):
-        return sendable(value)
-    if is_sequence(value) and value and all(map(_is_part, value)):
+        return sanitize(value)
+    if is_sequence(value) and value and all(map(_is_content_part, value)):
         parts: list[dict[str, Any]] = [part.to_dict() for part in value]
         return parts
-    found = plain(value)
-    return sendable(found if isinstance(found, str) else json.dumps(found, ensure_ascii=False))
+    jsonable = to_jsonable(value)
+    return sanitize(jsonable if isinstance(jsonable, str) else json.dumps(jsonable, ensure_ascii=False))
 
 
-def _is_part(value: object) -> bool:
+def _is_content_part(value: object) -> bool:
     return isinstance(value, Model) and getattr(value, "type", None) in ("text", "image")
 
 
-def sendable(text: str) -> str:
-    """Text without what no server takes: halves of surrogate pairs, and zero bytes, which databases refuse."""
+def sanitize(text: str) -> str:
+    """Replace lone surrogates, which UTF-8 cannot encode, and null characters, which databases reject."""
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON has it; what JSON has no form for, as text."""
+def to_jsonable(value: Any) -> Any:
+    """Convert a value to JSON types. Values without a JSON equivalent become strings."""
     if isinstance(value, enum.Enum):
-        return plain(value.value)
+        return to_jsonable(value.value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Model):
         return value.to_dict()
     if isinstance(value, (bytes, bytearray)):
         return _text_of(bytes(value))
-    if is_foreign(value) and hasattr(value, "model_dump"):
+    if is_pydantic(value) and hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     names = _field_names(value.__class__)
     if names is not None:
-        return {name: plain(getattr(value, name)) for name in names}
+        return {name: to_jsonable(getattr(value, name)) for name in names}
     if is_mapping(value):
-        return {str(plain(key)): plain(item) for key, item in value.items()}
+        return {str(to_jsonable(key)): to_jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, AbstractSet)):
-        return [plain(item) for item in cast("Iterable[Any]", value)]
+        return [to_jsonable(item) for item in cast("Iterable[Any]", value)]
     return value.isoformat() if isinstance(value, (date, time)) else str(value)
 
 
@@ -420,7 +422,7 @@ def _text_of(data: bytes) -> str:
 
 
 def _field_names(cls: type[Any]) -> list[str] | None:
-    """The fields of an attrs class or a dataclass; None where it is neither."""
+    """Return the fields of an attrs class or dataclass, or None for other classes."""
     if attrs.has(cls):
         return [field.name for field in attrs.fields(cls)]
     return [field.name for field in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else None

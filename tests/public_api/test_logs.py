@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 import traceback
@@ -16,7 +17,7 @@ import pytest
 import letta_ext
 from letta_ext import APIError, LettaError, RetryPolicy
 from letta_ext._instrumentation.log_observer import LOG, configure
-from letta_ext._instrumentation.redaction import is_secret, secrets_of, without
+from letta_ext._instrumentation.redaction import is_secret, redact, secrets_of
 from letta_ext.testing import EmbeddedServer
 
 from ..client.helpers import (
@@ -52,11 +53,11 @@ def test_a_line_for_each_attempt(side: ClientDriver, caplog: pytest.LogCaptureFi
     handler = respond_with(503, httpx.ReadError("cut"), make_response(200, json={"id": STEP}))
     side.run(side.client(handler, retry=NO_DELAY).steps.retrieve(STEP))
     first, second, third = lines(caplog)
-    for number, (line, outcome) in enumerate([(first, "503"), (second, "ReadError"), (third, "200")], start=1):
-        assert line.startswith(f"GET /v1/steps/{STEP} {outcome} in ")
-        assert f" ms, attempt {number}" in line
-    assert second.endswith(", again in 0 s")
-    assert third.endswith("attempt 3")
+    outcomes = [(first, "status=503"), (second, "error=ReadError"), (third, "status=200")]
+    for number, (line, outcome) in enumerate(outcomes, start=1):
+        prefix = f"attempt ended method=GET path=/v1/steps/{STEP} attempt={number} {outcome} duration_ms="
+        assert re.fullmatch(rf"{re.escape(prefix)}\d+\.\d( retry_in=0)?", line)
+    assert [line.endswith("retry_in=0") for line in (first, second, third)] == [True, True, False]
 
 
 def test_a_line_for_the_end_of_a_stream(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
@@ -64,13 +65,13 @@ def test_a_line_for_the_end_of_a_stream(side: ClientDriver, caplog: pytest.LogCa
     streamed = recording("send_tokens_stream")
     client = side.client(lambda _: streamed.response())
     events = side.items(side.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)))
-    path = f"POST /v1/conversations/{CONVERSATION}/messages"
-    assert lines(caplog)[-1].startswith(f"{path} stream ended after {len(events)} events in ")
+    request = f"method=POST path=/v1/conversations/{CONVERSATION}/messages duration_ms="
+    assert lines(caplog)[-1].startswith(f"stream ended events={len(events)} {request}")
     side.drain(side.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)), lambda _: True)
-    assert lines(caplog)[-1].startswith(f"{path} stream left after ")
+    assert lines(caplog)[-1].startswith(f"stream closed early events=1 {request}")
     stream = side.run(client.conversations.messages.create(CONVERSATION, input=PROMPT))
     side.run(stream.close())
-    assert lines(caplog)[-1].startswith(f"{path} stream left after 0 events in ")
+    assert lines(caplog)[-1].startswith(f"stream closed early events=0 {request}")
     assert len(lines(caplog)) == 6
 
 
@@ -80,9 +81,11 @@ def test_a_line_for_what_fails(side: ClientDriver, caplog: pytest.LogCaptureFixt
     client = side.client(respond_with(404, lambda: cut))
     with pytest.raises(LettaError):
         side.run(client.steps.retrieve(STEP))
-    assert lines(caplog)[-1].endswith(": NotFoundError")
+    assert lines(caplog)[-1].startswith(
+        f"call failed error=NotFoundError method=GET path=/v1/steps/{STEP} duration_ms="
+    )
     side.drain(side.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)))
-    assert "stream failed, StreamInterrupted, after 1 events in " in lines(caplog)[-1]
+    assert lines(caplog)[-1].startswith("stream failed events=1 error=StreamInterrupted method=POST path=")
 
 
 def test_a_line_for_a_resumption(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
@@ -91,10 +94,11 @@ def test_a_line_for_a_resumption(side: ClientDriver, caplog: pytest.LogCaptureFi
     handler = respond_with(lambda: event_stream(sse(events[0])), lambda: event_stream(sse(events[1], "[DONE]")))
     create = side.client(handler, retry=NO_DELAY).conversations.messages.create
     side.items(side.run(create(CONVERSATION, input=PROMPT, background=True)))
-    assert [line.partition(" ")[2].partition(" ")[2][:30] for line in lines(caplog)][1].startswith(
-        "stream cut, goes on behind"
+    assert lines(caplog)[1] == (
+        "stream interrupted last_seq_id=1 retry_in=0 resumption=1"
+        f" method=POST path=/v1/conversations/{CONVERSATION}/messages"
     )
-    assert "stream ended after 2 events" in lines(caplog)[-1]
+    assert lines(caplog)[-1].startswith("stream ended events=2 ")
 
 
 def test_debug_adds_headers_without_secrets(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
@@ -155,7 +159,7 @@ def test_the_setting(value: str, expected: int) -> None:
 
 @pytest.mark.usefixtures("level")
 def test_a_setting_that_means_nothing() -> None:
-    with pytest.warns(UserWarning, match="LETTA_LOG must be info or debug, not 'loud'"):
+    with pytest.warns(UserWarning, match="LETTA_LOG must be info or debug, got 'loud'"):
         configure({"LETTA_LOG": "loud"})
     assert LOG.handlers == []
 
@@ -249,7 +253,7 @@ def test_the_key_never_appears(
     # httpx writes addresses with their query to a logger of its own, which is the program's to mute.
     records = [record for record in caplog.records if record.name == "letta_ext"]
     text = repr(seen) + "".join(record.getMessage() + str(vars(record)) for record in records)
-    assert "GET /v1/steps" in text
+    assert "method=GET path=/v1/steps" in text
     assert KEY not in text
 
 
@@ -312,7 +316,7 @@ def test_a_whole_program_never_shows_the_key(server: EmbeddedServer, bodies: str
         timeout=60,
     )
     shown = done.stdout + done.stderr
-    assert shown.count("was answered, attempt 1") > 10
+    assert shown.count("response received") > 10
     assert shown.count("Traceback") > 5
     assert "that is all" in shown
     assert hidden not in shown
@@ -340,7 +344,7 @@ def test_what_is_a_secret(name: str, secret: bool) -> None:
 
 def test_a_secret_is_left_out_wherever_it_stands() -> None:
     secrets = secrets_of([("Authorization", "Bearer sk-1234567"), ("api-key", "1"), ("x", "sk-shown")])
-    assert without("sk-1234567 1 sk-shown Bearer sk-1234567", secrets) == "*** 1 sk-shown ***"
+    assert redact("sk-1234567 1 sk-shown Bearer sk-1234567", secrets) == "*** 1 sk-shown ***"
 
 
 def test_the_logger_has_the_name_of_the_package() -> None:

@@ -109,7 +109,7 @@ def test_a_stream_is_one_span_until_its_end(side: ClientDriver, spans: Any) -> N
     (span,) = spans()
     assert span.name == "conversations.messages.create"
     assert span.attributes["letta.stream.events"] == count
-    assert span.attributes["letta.stream.left"] is False
+    assert span.attributes["letta.stream.closed_early"] is False
     assert span.attributes["letta.run.id"].startswith("run-")
     assert span.attributes["gen_ai.conversation.id"] == CONVERSATION
     assert span.attributes["gen_ai.operation.name"] == "invoke_agent"
@@ -123,7 +123,7 @@ def test_a_stream_that_is_left_is_no_error(side: ClientDriver, spans: Any) -> No
     client = side.client(lambda _: streamed.response())
     side.drain(side.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)), lambda _: True)
     (span,) = spans()
-    assert (span.attributes["letta.stream.left"], span.status.status_code.name) == (True, "UNSET")
+    assert (span.attributes["letta.stream.closed_early"], span.status.status_code.name) == (True, "UNSET")
 
 
 def test_a_run_that_fails_is_an_error(side: ClientDriver, spans: Any) -> None:

@@ -22,7 +22,7 @@ from letta_api.models import ImageContent, TextContent, ToolCall
 from letta_ext import LettaError
 from letta_ext.testing import EmbeddedServer, Turn
 from letta_ext.testing.engine.agent import Call
-from letta_ext.tools import make_tool_registry, render, run_tool
+from letta_ext.tools import make_tool_registry, run_tool, to_tool_return
 
 from .turns import ClientDriver, Weather, begin, kinds, listed, result, returns
 
@@ -97,14 +97,14 @@ SPOT = Spot(1, date(2026, 1, 2))
     ],
 )
 def test_whatever_a_tool_returns_is_text(value: Any, text: str | None) -> None:
-    assert render(value) == (str(value) if text is None else text)
+    assert to_tool_return(value) == (str(value) if text is None else text)
 
 
 def test_content_parts_are_left_as_they_are() -> None:
     image: Any = ImageContent.from_dict(
         {"type": "image", "source": {"type": "base64", "data": "aGk=", "media_type": "image/png"}}
     )
-    assert render([TextContent(text="a"), image]) == [{"text": "a", "type": "text"}, image.to_dict()]
+    assert to_tool_return([TextContent(text="a"), image]) == [{"text": "a", "type": "text"}, image.to_dict()]
 
 
 def circle() -> list[Any]:
@@ -183,7 +183,7 @@ class Stop(BaseException):
     pass
 
 
-INTERRUPTED = "weather was interrupted; whether it did anything is not known."
+INTERRUPTED = "weather was interrupted and may have had an effect."
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, Stop])

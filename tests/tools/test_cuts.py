@@ -183,7 +183,7 @@ def test_a_foreground_run_that_nobody_heard_of_is_not_sent_again(
     with pytest.raises(APIConnectionError):
         side.run(turn.result())
     for _ in range(2):
-        with pytest.raises(LettaError, match="may have run or not"):
+        with pytest.raises(LettaError, match="may have been processed"):
             side.run(turn.result())
     proxy.settle()
     assert len([path for path, body in proxy.requests if body]) == which + 1
@@ -208,10 +208,10 @@ def test_a_foreground_request_that_cannot_have_left_is_sent_again(side: ClientDr
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        (b"data: [DONE]\n\n", "ended without a word"),
+        (b"data: [DONE]\n\n", "neither a stop reason nor a run id"),
         (
             b'data: {"message_type": "stop_reason", "stop_reason": "requires_approval"}\n\ndata: [DONE]\n\n',
-            "calls that were not told",
+            "contained no tool calls",
         ),
     ],
 )

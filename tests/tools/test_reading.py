@@ -76,7 +76,7 @@ class Even:
     ],
 )
 def test_what_json_stands_for(hint: Any, written: Any, meant: Any) -> None:
-    read = Tool.from_function(having(hint)).read(json.dumps({"given": written}))
+    read = Tool.from_function(having(hint)).decode_arguments(json.dumps({"given": written}))
     assert read == {"given": meant}
     assert type(read["given"]) is type(meant)
 
@@ -84,37 +84,37 @@ def test_what_json_stands_for(hint: Any, written: Any, meant: Any) -> None:
 @pytest.mark.parametrize(
     ("hint", "written", "message"),
     [
-        (str, 1, "given must be a string, not 1"),
-        (int, "1", "given must be a whole number, not '1'"),
-        (int, True, "given must be a whole number, not True"),
-        (int, 1.5, "given must be a whole number, not 1.5"),
-        (float, "x", "given must be a number, not 'x'"),
-        (bool, 1, "given must be true or false, not 1"),
-        (None, 0, "given must be null, not 0"),
-        (int | str, [], "given must be a whole number or a string, not []"),
-        (Literal["a", "b"], "c", "given must be 'a' or 'b', not 'c'"),
-        (Literal[1], True, "given must be 1, not True"),
-        (Colour, "green", "given must be 'red' or 'blue', not 'green'"),
-        (list[int], [1, "a"], "given[1] must be a whole number, not 'a'"),
-        (list[int], "ab", "given must be a list, not 'ab'"),
+        (str, 1, "given must be a string, got 1"),
+        (int, "1", "given must be an integer, got '1'"),
+        (int, True, "given must be an integer, got True"),
+        (int, 1.5, "given must be an integer, got 1.5"),
+        (float, "x", "given must be a number, got 'x'"),
+        (bool, 1, "given must be true or false, got 1"),
+        (None, 0, "given must be null, got 0"),
+        (int | str, [], "given must be an integer or a string, got []"),
+        (Literal["a", "b"], "c", "given must be 'a' or 'b', got 'c'"),
+        (Literal[1], True, "given must be 1, got True"),
+        (Colour, "green", "given must be 'red' or 'blue', got 'green'"),
+        (list[int], [1, "a"], "given[1] must be an integer, got 'a'"),
+        (list[int], "ab", "given must be a list, got 'ab'"),
         (set[list[int]], [[1]], "given: unhashable type: 'list'"),
-        (tuple[int, str], [1], "given must be a list of 2, not [1]"),
-        (dict[str, int], {"a": "b"}, "given.a must be a whole number, not 'b'"),
-        (dict[str, int], [], "given must be an object, not []"),
-        (date, "yesterday", "given must be a date in ISO 8601, not 'yesterday'"),
-        (Decimal, "much", "given must be a number, written as a string, not 'much'"),
+        (tuple[int, str], [1], "given must be a list of 2, got [1]"),
+        (dict[str, int], {"a": "b"}, "given.a must be an integer, got 'b'"),
+        (dict[str, int], [], "given must be an object, got []"),
+        (date, "yesterday", "given must be a date in ISO 8601, got 'yesterday'"),
+        (Decimal, "much", "given must be a number as a string, got 'much'"),
         (Place, {}, "given.city is missing"),
-        (Point, {"x": 1, "z": 2}, "given.z is not known; there is x, y, tags"),
+        (Point, {"x": 1, "z": 2}, "given.z is unknown; the known names are x, y, tags"),
         (Point | None, {"y": 1}, "given.x is missing"),
-        (list[Point], [{"x": "a"}], "given[0].x must be a number, not 'a'"),
+        (list[Point], [{"x": "a"}], "given[0].x must be a number, got 'a'"),
         (Even, {"value": 3}, "given: 3 is odd"),
         (Annotated[int, pydantic.Field(ge=1)], 0, "given: 1 validation error"),
-        (str, {"a": "x" * 200}, "given must be a string, not {'a': '" + "x" * 72 + "…"),
+        (str, {"a": "x" * 200}, "given must be a string, got {'a': '" + "x" * 72 + "…"),
     ],
 )
 def test_what_does_not_fit_says_where(hint: Any, written: Any, message: str) -> None:
     with pytest.raises(ArgumentError) as refused:
-        Tool.from_function(having(hint)).read(json.dumps({"given": written}))
+        Tool.from_function(having(hint)).decode_arguments(json.dumps({"given": written}))
     assert str(refused.value).startswith(message)
 
 
@@ -126,21 +126,21 @@ def test_what_does_not_fit_says_where(hint: Any, written: Any, message: str) -> 
         ("null", "the arguments must be a JSON object"),
         ("{}", "given is missing"),
         ("", "given is missing"),
-        ('{"given": 1, "more": 2}', "more is not known; there is given"),
+        ('{"given": 1, "more": 2}', "more is unknown; the known names are given"),
         ("[" * 100_000, "the arguments are not JSON: "),
     ],
 )
 def test_what_is_no_object_of_arguments(text: str, message: str) -> None:
     with pytest.raises(ArgumentError) as refused:
-        Tool.from_function(having(int)).read(text)
+        Tool.from_function(having(int)).decode_arguments(text)
     assert str(refused.value).startswith(message)
 
 
 def test_defaults_are_the_functions_own() -> None:
     def function(a: int = 1, b: str | None = None) -> None: ...
 
-    assert Tool.from_function(function).read("") == {}
-    assert Tool.from_function(function).read('{"b": null}') == {"b": None}
+    assert Tool.from_function(function).decode_arguments("") == {}
+    assert Tool.from_function(function).decode_arguments('{"b": null}') == {"b": None}
 
 
 # Whatever the annotation: the schema and the reader agree, and both agree with pydantic.
@@ -221,7 +221,7 @@ def test_the_schema_and_the_reader_agree(hint: Any, values: list[Any]) -> None:
     validator = Draft202012Validator(tool.parameters)
     for value in values:
         arguments = {"given": value}
-        fits, _ = attempt(lambda arguments=arguments: tool.read(json.dumps(arguments)))  # type: ignore[misc]  # types made at run time
+        fits, _ = attempt(lambda arguments=arguments: tool.decode_arguments(json.dumps(arguments)))  # type: ignore[misc]  # types made at run time
         assert fits == validator.is_valid(arguments), (tool.parameters, arguments)
 
 
@@ -231,7 +231,7 @@ def test_what_the_schema_of_pydantic_lets_through_is_read_alike(hint: Any, data:
     tool, adapter = Tool.from_function(having(hint)), pydantic.TypeAdapter(hint)
     theirs = Draft202012Validator(adapter.json_schema())
     for value in data.draw(st.lists(json_values, min_size=1, max_size=12)):
-        fits, read = attempt(lambda value=value: tool.read(json.dumps({"given": value}))["given"])  # type: ignore[misc]  # types made at run time
+        fits, read = attempt(lambda value=value: tool.decode_arguments(json.dumps({"given": value}))["given"])  # type: ignore[misc]  # types made at run time
         # Unknown keys are the one difference: pydantic passes over them, and a model should hear of its mistake.
         if fits:
             assert theirs.is_valid(value), (hint, value)

@@ -17,7 +17,7 @@ import pydantic
 import pytest
 from jsonschema import Draft202012Validator
 
-from letta_ext.tools import Tool, make_tool_registry, read_docstring
+from letta_ext.tools import Tool, make_tool_registry, parse_docstring
 
 STRING = {"type": "string"}
 
@@ -199,7 +199,7 @@ def test_classes_that_refer_to_each_other() -> None:
     validator = Draft202012Validator(schema)
     assert validator.is_valid({"a": {"right": deep}, "b": deep, "c": {"right": None}})
     assert not validator.is_valid({"a": {"right": {"left": {"right": {"left": 1}}}}, "b": deep, "c": {"right": None}})
-    read = Tool.from_function(function).read(
+    read = Tool.from_function(function).decode_arguments(
         '{"a": {"right": {"left": null}}, "b": {"left": null}, "c": {"right": null}}'
     )
     assert read == {"a": Left(Right(None)), "b": Right(None), "c": Left(None)}
@@ -214,7 +214,7 @@ def test_two_classes_of_one_name_are_not_mixed_up() -> None:
         Node.__annotations__["next"] = Optional[Node]  # noqa: UP045  (looked up as the program runs)
         return Node
 
-    with pytest.raises(TypeError, match="two classes of a tool's arguments are called Node"):
+    with pytest.raises(TypeError, match="two classes in the arguments of a tool are named Node"):
         Tool.from_function(having(tuple[Node, other()]))  # type: ignore[misc]  # (a type that is made as the program runs)
 
 
@@ -222,7 +222,9 @@ def test_a_pydantic_model_describes_itself() -> None:
     schema = schema_of(having(Person))
     assert schema["properties"]["given"] == {"$ref": "#/$defs/Person"}
     assert schema["$defs"]["Person"]["properties"]["age"]["minimum"] == 0
-    assert Tool.from_function(having(Person)).read('{"given": {"name": "Ada"}}') == {"given": Person(name="Ada")}
+    assert Tool.from_function(having(Person)).decode_arguments('{"given": {"name": "Ada"}}') == {
+        "given": Person(name="Ada")
+    }
 
 
 def test_what_the_signature_and_the_docstring_say() -> None:
@@ -277,9 +279,9 @@ def test_what_the_signature_and_the_docstring_say() -> None:
 
 
 def test_a_docstring_without_sections() -> None:
-    assert read_docstring("") == ("", {})
-    assert read_docstring("One line.") == ("One line.", {})
-    assert read_docstring("Args:\n  a: first\n  b (int): second\n\n  c:") == (
+    assert parse_docstring("") == ("", {})
+    assert parse_docstring("One line.") == ("One line.", {})
+    assert parse_docstring("Args:\n  a: first\n  b (int): second\n\n  c:") == (
         "",
         {"a": "first", "b": "second", "c": ""},
     )
@@ -342,18 +344,18 @@ async def async_generator(a: int) -> Any:
     [
         (
             positional_only,
-            "positional_only: a tool is called with named arguments, and a: 'int' cannot be given by name",
+            "positional_only: the parameters of a tool must be keyword parameters, got a: 'int'",
         ),
-        (many, r"many: a tool is called with named arguments, and \*args"),
-        (options, r"options: a tool is called with named arguments, and \*\*kwargs"),
-        (bytes_of, "bytes_of: a: bytes cannot be read from JSON; annotate it otherwise"),
-        (by_number, "by_number: a: the keys of a JSON object are strings, not <class 'int'>"),
-        (a_function, "a_function: a: Callable cannot be read from JSON"),
-        (unknown_name, "unknown_name: an annotation cannot be looked up: name 'Nowhere' is not defined"),
-        (bad_literal, "b'x' has no form in JSON"),
-        (generator, "yields; a tool returns"),
-        (async_generator, "yields; a tool returns"),
-        (7, "a tool must be callable, not 7"),
+        (many, r"many: the parameters of a tool must be keyword parameters, got \*args"),
+        (options, r"options: the parameters of a tool must be keyword parameters, got \*\*kwargs"),
+        (bytes_of, "bytes_of: a: bytes cannot be decoded from JSON; use another annotation"),
+        (by_number, "by_number: a: the keys of a mapping must be str, got <class 'int'>"),
+        (a_function, "a_function: a: Callable cannot be decoded from JSON"),
+        (unknown_name, "unknown_name: an annotation cannot be resolved: name 'Nowhere' is not defined"),
+        (bad_literal, "b'x' cannot be encoded as JSON"),
+        (generator, "a tool must not be a generator, got <function"),
+        (async_generator, "a tool must not be a generator, got <function"),
+        (7, "a tool must be callable, got 7"),
     ],
 )
 def test_what_no_model_could_call_is_refused(function: Any, message: str) -> None:
@@ -366,7 +368,7 @@ def test_a_name_that_no_provider_takes(name: str) -> None:
     def function() -> None: ...
 
     function.__name__ = name
-    with pytest.raises(ValueError, match="a tool needs a name of 1 to 64 letters"):
+    with pytest.raises(ValueError, match="the name of a tool must be 1 to 64 letters"):
         Tool.from_function(function)
 
 
@@ -388,9 +390,9 @@ def test_a_box_of_tools() -> None:
     assert [tool.is_async for tool in box.values()] == [False, True, True]
     assert Tool.from_function(functools.partial(later, 1), name="x").is_async
 
-    with pytest.raises(ValueError, match="two tools are called 'later'"):
+    with pytest.raises(ValueError, match="two tools are named 'later'"):
         make_tool_registry([later, later], may_be_async=True)
-    with pytest.raises(TypeError, match="later is async; use AsyncLetta"):
+    with pytest.raises(TypeError, match="later must not be async in a sync client"):
         make_tool_registry([later], may_be_async=False)
-    with pytest.raises(TypeError, match="tools must be a list of functions, not <function"):
+    with pytest.raises(TypeError, match="tools must be a list of functions, got <function"):
         make_tool_registry(later, may_be_async=True)  # type: ignore[arg-type]  # (what is refused)

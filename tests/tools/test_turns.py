@@ -104,9 +104,9 @@ def test_nothing_runs_where_two_calls_of_a_round_have_one_id(side: ClientDriver,
     ("call", "said"),
     [
         (Call("weather", {}), "weather was not run: city is missing"),
-        (Call("weather", {"city": 1}), "weather was not run: city must be a string, not 1"),
-        (Call("weather", {"city": "x", "zip": "1"}), "weather was not run: zip is not known; there is city"),
-        (Call("elsewhere"), "There is no tool elsewhere here; there is weather."),
+        (Call("weather", {"city": 1}), "weather was not run: city must be a string, got 1"),
+        (Call("weather", {"city": "x", "zip": "1"}), "weather was not run: zip is unknown; the known names are city"),
+        (Call("elsewhere"), "elsewhere is not a client-side tool; the client-side tools are: weather."),
     ],
 )
 def test_a_call_that_cannot_run_is_an_error_return(
@@ -133,7 +133,7 @@ def test_a_tool_that_raises(side: ClientDriver, server: EmbeddedServer) -> None:
     (run,) = found.tool_runs
     assert (run.status, run.error) == ("error", fault)
     assert run.tool_return == "weather failed: KeyError: 'no such\\ncity'"
-    assert __file__ not in str(run.answer())
+    assert __file__ not in str(run.to_param())
     assert returns(listed(side, server)) == [("error", run.tool_return)]
 
 
@@ -199,9 +199,9 @@ def test_sync_code_cannot_await(server: EmbeddedServer) -> None:
     async def approve(_: Any) -> bool:
         return True
 
-    with pytest.raises(TypeError, match="later is async; use AsyncLetta"):
+    with pytest.raises(TypeError, match="later must not be async in a sync client"):
         begin(side, server, [later], input="hi")
-    with pytest.raises(TypeError, match="approve is async; use AsyncLetta"):
+    with pytest.raises(TypeError, match="approve must not be async in a sync client"):
         begin(side, server, approve=approve, input="hi")
 
     def hidden(city: str) -> Any:
@@ -209,7 +209,7 @@ def test_sync_code_cannot_await(server: EmbeddedServer) -> None:
 
     found = result(side, server, [hidden], input="CALL hidden")
     assert found.tool_runs[0].tool_return == (
-        "hidden failed: TypeError: hidden returned something to be awaited, which takes AsyncLetta"
+        "hidden failed: TypeError: hidden returned an awaitable, which requires AsyncLetta"
     )
     side.close()
 
@@ -251,7 +251,7 @@ def test_nobody_decides(side: ClientDriver, server: EmbeddedServer) -> None:
     tool = Weather()
     turn = begin(side, server, [tool.weather], input="CALL guarded weather")
     for _ in range(2):
-        with pytest.raises(PendingApprovalError, match="asks for approval of guarded") as refused:
+        with pytest.raises(PendingApprovalError, match="requires approval of guarded") as refused:
             side.run(turn.result())
     assert refused.value.run_id
     assert refused.value.pending_request_id == listed(side, server)[-1].id
@@ -308,7 +308,7 @@ def test_rounds_are_bounded(side: ClientDriver, server: EmbeddedServer) -> None:
     tool = Weather()
     turn = begin(side, server, [tool.weather], input="go", max_rounds=2)
     for _ in range(2):
-        with pytest.raises(TooManyRoundsError, match="Nothing of the last calls was run"):
+        with pytest.raises(TooManyRoundsError, match="The last calls were not run"):
             side.run(turn.result())
     assert len(tool.cities) == 2
 
@@ -349,10 +349,10 @@ def test_what_is_refused_before_anything_is_sent(side: ClientDriver, server: Emb
     for arguments, fault, message in (
         ({}, ValueError, "give input or messages: there is nothing to send"),
         ({"input": "a", "messages": []}, ValueError, "give input or messages, not both"),
-        ({"input": "a", "max_rounds": -1}, ValueError, "max_rounds must be 0 or more, not -1"),
-        ({"input": "a", "approve": 1}, TypeError, "approve must be a function, not 1"),
+        ({"input": "a", "max_rounds": -1}, ValueError, "max_rounds must be 0 or more, got -1"),
+        ({"input": "a", "approve": 1}, TypeError, "approve must be a function, got 1"),
         ({"input": "a", "client_tools": [declared]}, ValueError, "'weather' is declared in client_tools and given"),
-        ({"input": "a", "tools": [weather, weather]}, ValueError, "two tools are called 'weather'"),
+        ({"input": "a", "tools": [weather, weather]}, ValueError, "two tools are named 'weather'"),
     ):
         tools = arguments.pop("tools", [weather])
         with pytest.raises(fault, match=message):

@@ -110,22 +110,22 @@ class ConversationsMessagesMixin:
             TypeError: an argument is of the wrong type.
             ValueError: an argument has an impossible value.
         """
-        from ...follow.backoff import Pace
-        from ...follow.base import make_follower
+        from ...follow.backoff import Backoff
+        from ...follow.base import make_follow_state
         from ..follow import Follow
 
-        follower = make_follower(conversation_id, agent_id, after, from_start)
-        Pace(interval, max_interval, timeout, 0.0)  # refuses what is impossible now rather than later
+        state = make_follow_state(conversation_id, agent_id, after, from_start)
+        Backoff(interval, max_interval, timeout, 0.0)  # refuses what is impossible now rather than later
 
-        def pace() -> Pace:
-            return Pace(interval, max_interval, timeout, clock())
+        def backoff() -> Backoff:
+            return Backoff(interval, max_interval, timeout, clock())
 
         return Follow(
             self._transport,
             conversation_id,
             agent_id,
-            follower,
-            pace,
+            state,
+            backoff,
             until,
             clock,
             sleep,
