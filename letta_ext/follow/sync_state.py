@@ -393,7 +393,7 @@ def check_cursor(cursor: Mapping[str, Any], of: str) -> None:
         "part": is_sequence(part) and all(map(is_part, part)),
     }
     if wrong := [name for name, right in fits.items() if not right]:
-        raise ValueError(f"after must be a message id or the cursor of a state, got {shown}: see {wrong[0]!r}")
+        raise ValueError(f"after must be a message id or the cursor of a follower, got {shown}: see {wrong[0]!r}")
     if cursor["of"] != of:
         raise ValueError(f"after must be a cursor of {of}, got one of {cursor['of']}")
 
