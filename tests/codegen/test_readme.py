@@ -116,7 +116,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_service_reads_events_in_four_lines(name: str, service: Path) -> None:
     """The documented example runs against a server, and its function has four lines."""
     code = (service / name).read_text(encoding="utf-8")
-    body = re.search(r"def answer\(.*\n((?:    .*\n)+)", code)
+    body = re.search(r"def send\(.*\n((?:    .*\n)+)", code)
     assert body is not None
     assert len(body[1].splitlines()) <= 4
     with EmbeddedServer() as server:

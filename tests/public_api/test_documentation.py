@@ -190,7 +190,7 @@ def test_relative_link_leads_to_a_file_and_a_heading(page: str) -> None:
 
 
 def test_readme_begins_with_the_commands_and_shows_python_early() -> None:
-    """The first two shell blocks are the demo and the tests, and the first Python stands within 35 lines."""
+    """The first two shell blocks are the demo and the tests, and the first Python is within 35 lines."""
     blocks = fences("README.md")
     assert [code for language, _, code, _ in blocks if language == "sh"][:2] == [DEMO, TESTS]
     assert next(line for language, _, _, line in blocks if language == "python") <= 35
