@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
 from ._async.pagination import AsyncItemIterator, AsyncPage, AsyncPageIterator, Fetch, first_page
-from ._pagination.iterator import Walk
+from ._pagination.iterator import ListIterator
 
 T = TypeVar("T")
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 class AsyncPaginator(Generic[T]):
     """A list that was asked for: `await` it for its first page, or go over all items with `async for`."""
 
-    def __init__(self, start: Callable[[], Walk], fetch: Fetch[T]) -> None:
+    def __init__(self, start: Callable[[], ListIterator], fetch: Fetch[T]) -> None:
         self._start = start
         self._fetch = fetch
 
@@ -32,6 +32,6 @@ class AsyncPaginator(Generic[T]):
         return AsyncItemIterator(self.iter_pages())
 
 
-def open_list(start: Callable[[], Walk], fetch: Fetch[T]) -> AsyncPaginator[T]:
+def open_list(start: Callable[[], ListIterator], fetch: Fetch[T]) -> AsyncPaginator[T]:
     """Return a list that is fetched when it is awaited or iterated."""
     return AsyncPaginator(start, fetch)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from ._pagination.iterator import Walk
+from ._pagination.iterator import ListIterator
 from ._sync.pagination import Fetch, first_page
 from ._sync.pagination import SyncPage as SyncPage
 
 T = TypeVar("T")
 
 
-def open_list(start: Callable[[], Walk], fetch: Fetch[T]) -> SyncPage[T]:
+def open_list(start: Callable[[], ListIterator], fetch: Fetch[T]) -> SyncPage[T]:
     """Fetch the first page of a list."""
     return first_page(start(), fetch)

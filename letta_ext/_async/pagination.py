@@ -1,43 +1,43 @@
-"""Pages of a list, and iterators over pages and items. `_pagination/iterator.py` computes the next request."""
+"""Pages of a list, and iterators over pages and items. `_pagination/iterator.py` computes the requests."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
-from .._pagination.iterator import Fetching, Walk
+from .._pagination.iterator import ListIterator, PageRequests
 from .._pagination.pages import BasePage
 from ..async_primitives import AsyncBackgroundWork
 
 T = TypeVar("T")
 
 Fetch: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[list[T]]]
-"""Sends the request of a page with these arguments."""
+"""Sends a list request with the given arguments."""
 
 
 class AsyncPage(BasePage[T]):
-    """One page of a list. `async for item in page` goes over this page and all that follow.
+    """A page of a list. Iterating it yields the items of this page and of all that follow.
 
     Attributes:
-        items: the items of this page, in the order of the walk.
+        items: The items of this page, in list order.
     """
 
-    def __init__(self, items: list[T], walk: Walk, fetch: Fetch[T]) -> None:
-        super().__init__(items, walk)
+    def __init__(self, items: list[T], iterator: ListIterator, fetch: Fetch[T]) -> None:
+        super().__init__(items, iterator)
         self._fetch = fetch
 
     async def get_next_page(self) -> AsyncPage[T]:
-        """Fetches the next page, which is empty behind the last one.
+        """Return the next page. The last page is followed by an empty one.
 
         Raises:
-            ListChangedError: the list cannot be walked on.
-            APIError: the request failed. It may be called again.
+            ListChangedError: If the server does not continue after the last item.
+            APIError: If the request fails. The method can be called again.
         """
-        with self._onward() as walk:
-            return AsyncPage(await run(walk.next(), self._fetch) or [], walk, self._fetch)
+        with self._iterator_after_this_page() as iterator:
+            return AsyncPage(await run(iterator.next(), self._fetch) or [], iterator, self._fetch)
 
     def iter_pages(self) -> AsyncPageIterator[T]:
-        """This page, which may be empty, and all that follow."""
+        """Return an iterator over this page, which may be empty, and all that follow."""
 
         async def first() -> AsyncPage[T]:
             return self
@@ -49,27 +49,33 @@ class AsyncPage(BasePage[T]):
 
 
 AsyncArrayPage = AsyncPage
-"""The name that the published client has for it."""
+"""The name of `AsyncPage` in letta-client."""
 
 
-async def first_page(walk: Walk, fetch: Fetch[T]) -> AsyncPage[T]:
-    """The page that a walk begins with."""
-    return AsyncPage(await run(walk.begin(), fetch) or [], walk, fetch)
+async def first_page(iterator: ListIterator, fetch: Fetch[T]) -> AsyncPage[T]:
+    """Return the first page of an iteration."""
+    return AsyncPage(await run(iterator.begin(), fetch) or [], iterator, fetch)
 
 
-async def run(fetching: Fetching, fetch: Fetch[T], first: list[T] | None = None) -> list[T] | None:
-    """Does the requests that a walk asks for; `first` is what the first of them brought, where that was done."""
+async def run(requests: PageRequests, fetch: Fetch[T], first: list[T] | None = None) -> list[T] | None:
+    """Send the requests for a page, and return its new items.
+
+    Args:
+        requests: The requests.
+        fetch: Sends one of them.
+        first: The response to the first request, if it was sent already.
+    """
     try:
-        arguments = next(fetching) if first is None else fetching.send(first)
+        arguments = next(requests) if first is None else requests.send(first)
         while True:
-            arguments = fetching.send(await fetch(arguments))
+            arguments = requests.send(await fetch(arguments))
     except StopIteration as done:
         result: list[T] | None = done.value
         return result
 
 
 class AsyncPageIterator(AsyncIterator["AsyncPage[T]"], Generic[T]):
-    """The pages of a list: the first, which may be empty, and those behind it.
+    """An iterator over the pages of a list. The first page may be empty.
 
     Args:
         first: Returns the first page.
@@ -122,7 +128,7 @@ class AsyncPageIterator(AsyncIterator["AsyncPage[T]"], Generic[T]):
 
 
 class AsyncItemIterator(AsyncIterator[T], Generic[T]):
-    """The items of a list, page after page."""
+    """An iterator over the items of a list."""
 
     def __init__(self, pages: AsyncPageIterator[T]) -> None:
         self._pages = pages

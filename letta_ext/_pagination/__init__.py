@@ -1,1 +1,1 @@
-"""Lists: how a walk gets from page to page without losing or repeating an item, and the pages that people hold."""
+"""Pagination: the state machine that computes list requests, and the common part of sync and async pages."""

@@ -1,4 +1,4 @@
-"""The items of a list: their fields, their cursors, what tells one from another. Nothing here does I/O."""
+"""The fields, cursors and identities of list items."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from letta_api.operations import Pagination
 
 from .._types import is_mapping
 
-LONGEST_CURSOR: Final = 1000
-"""Characters of the longest cursor that is sent; addresses are bounded."""
+MAX_CURSOR_LENGTH: Final = 1000
+"""Characters of the longest cursor that is sent. Servers and proxies bound the length of a URL."""
 
 
 def field_of(item: Any, name: str) -> Any:
-    """A field of an item, also of one that could not be decoded."""
+    """Return a field of an item, or of the raw JSON of an unknown item."""
     if isinstance(item, Unknown):
         return item.raw.get(name) if is_mapping(item.raw) else None
     return getattr(item, name, None)
 
 
 def text_field(item: Any, name: str) -> str | None:
-    """A field of an item where it is a string, else None: servers send any JSON where an id belongs."""
+    """Return a field of an item if it is a string, else None. Ids may hold any JSON value."""
     found = field_of(item, name)
     return found if isinstance(found, str) else None
 
 
 def is_cursor(value: object) -> TypeGuard[str]:
-    """Whether a value can be sent as a cursor: a string that a query can hold."""
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_CURSOR and value.isprintable()
+    """Return whether a value can be sent as a cursor in a query."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_CURSOR_LENGTH and value.isprintable()
 
 
 def date_of(message: Any) -> datetime | None:
-    """When a message was made."""
+    """Return the creation time of a message, or None if it is missing, malformed or naive."""
     found = field_of(message, "date")
-    if isinstance(found, str):  # one that could not be decoded
+    if isinstance(found, str):  # an unknown message
         try:
             found = datetime.fromisoformat(found)
         except ValueError:
@@ -46,17 +46,17 @@ def date_of(message: Any) -> datetime | None:
     return found if isinstance(found, datetime) and found.tzinfo is not None else None
 
 
-def identity(fields: Sequence[Any]) -> int:
-    """What makes an item the same as another, in 60 bits: Python keeps those in 32 bytes."""
+def item_key(fields: Sequence[Any]) -> int:
+    """Return a hash of the fields that identify an item. 60 bits fit into a Python integer of 32 bytes."""
     try:
         text = "\0".join(map(str, fields))
-    except RecursionError:  # the parser takes deeper nesting than Python can show
+    except RecursionError:  # the JSON parser accepts deeper nesting than str() does
         text = "\0".join(each if isinstance(each, str) else type(each).__name__ for each in fields)
     return int.from_bytes(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "big") >> 4
 
 
-def told(item: Any) -> str:
-    """All that an item is, or its text fields if it is nested too deeply to be shown."""
+def describe(item: Any) -> str:
+    """Return the content of an item as text. An item that is nested too deeply is described by its text fields."""
     try:
         return repr(item.raw if isinstance(item, Unknown) else item.to_dict() if isinstance(item, Model) else item)
     except RecursionError:
@@ -66,54 +66,54 @@ def told(item: Any) -> str:
 
 
 def cursors_of(items: Sequence[Any], facts: Pagination) -> list[str]:
-    """The cursors of items in their order; the parts of one stored thing share one."""
+    """Return the distinct cursors of items, in order. The items of one stored record share a cursor."""
     found = (field_of(item, facts.cursor) for item in items)
     return list(dict.fromkeys(cursor for cursor in found if is_cursor(cursor)))
 
 
-class Answer:
-    """What one request brought.
+class FetchedPage:
+    """The items of one response.
 
     Attributes:
-        items: the items.
-        at: the cursor of each; None of what could not be decoded so far.
-        keys: the identity of each.
-        cursors: the cursors in their order; the parts of one stored thing share one.
-        size: how many stored things these are; each item without a cursor counts as one.
+        items: The items.
+        item_cursors: The cursor of each item. None for an item without one.
+        keys: The identity of each item.
+        cursors: The distinct cursors, in order. The items of one stored record share a cursor.
+        size: The number of stored records. An item without a cursor counts as one.
     """
 
     def __init__(self, items: list[Any], facts: Pagination) -> None:
         self.items = items
-        self.at: list[str | None] = []
+        self.item_cursors: list[str | None] = []
         self.keys: list[int] = []
         names = [facts.cursor, *facts.item_key]
-        alike: Counter[str] = Counter()
+        occurrences: Counter[str] = Counter()
         for item in items:
             cursor, *fields = [field_of(item, name) for name in names]
-            # `is_cursor`, without a call for each item.
-            fits = cursor.__class__ is str and 0 < len(cursor) <= LONGEST_CURSOR and cursor.isprintable()
+            # Inlines `is_cursor`, which would cost a call per item.
+            fits = cursor.__class__ is str and 0 < len(cursor) <= MAX_CURSOR_LENGTH and cursor.isprintable()
             cursor = cursor if fits else None
-            self.at.append(cursor)
+            self.item_cursors.append(cursor)
             if None in fields:
-                # A part without a name of its own is told by which it is of those like it, since the parts of a stored
-                # thing come together; something without an id, by all that it is.
-                like = told(fields) if cursor is not None else told(item)
-                fields += [like, alike[like]]
-                alike[like] += 1
-            self.keys.append(identity(fields))
-        self.cursors = list(dict.fromkeys(cursor for cursor in self.at if cursor is not None))
-        self.size = len(self.cursors) + self.at.count(None)
+                # Without all identifying fields, an item is identified by its position among items with the same ones.
+                # The items of a record arrive together, so that position is stable.
+                description = describe(fields) if cursor is not None else describe(item)
+                fields += [description, occurrences[description]]
+                occurrences[description] += 1
+            self.keys.append(item_key(fields))
+        self.cursors = list(dict.fromkeys(cursor for cursor in self.item_cursors if cursor is not None))
+        self.size = len(self.cursors) + self.item_cursors.count(None)
 
-    def turned(self) -> Answer:
-        """The same back to front, the parts of each stored thing left in their order."""
-        places: dict[str | None, list[int]] = {}
-        for place, cursor in enumerate(self.at):
-            places.setdefault(cursor, []).append(place)
-        order = [place for group in reversed(places.values()) for place in group]
-        turned = Answer.__new__(Answer)
-        turned.items = [self.items[place] for place in order]
-        turned.at = [self.at[place] for place in order]
-        turned.keys = [self.keys[place] for place in order]
-        turned.cursors = self.cursors[::-1]
-        turned.size = self.size
-        return turned
+    def in_reverse(self) -> FetchedPage:
+        """Return the page with its records in reverse order. The items of each record keep their order."""
+        records: dict[str | None, list[int]] = {}
+        for index, cursor in enumerate(self.item_cursors):
+            records.setdefault(cursor, []).append(index)
+        order = [index for record in reversed(records.values()) for index in record]
+        page = FetchedPage.__new__(FetchedPage)
+        page.items = [self.items[index] for index in order]
+        page.item_cursors = [self.item_cursors[index] for index in order]
+        page.keys = [self.keys[index] for index in order]
+        page.cursors = self.cursors[::-1]
+        page.size = self.size
+        return page

@@ -1,18 +1,18 @@
-"""How a walk through a list gets from page to page without losing or repeating an item. Nothing here does I/O.
+"""The state machine that iterates over a list, page by page, without losing or repeating an item.
 
-The cursor of the next page is not the last thing of this one but the one before it, and the last thing has to come back
-first: that proves that the server went on exactly there. It costs no request, since one more is asked for. Where the
-last thing does not come back
+Each request overlaps with the page before it: its cursor is the second-to-last record of that page, so the last record
+must be the first one of the response. That proves that the server continued exactly there. It costs no extra request,
+since the limit is raised by one. If the last record is not in the response, there are three possible causes:
 
-- the cursor may mean the other direction (some servers follow the sort order, others always the time),
-- or both things share one position, as they do after a compaction, and the server passes over all that share the
-  cursor's: then a cursor further back helps, and at last none at all,
-- or the server did not know the cursor and began again.
+- The cursor has the other direction. Some servers apply cursors to the sort order, others always to the time.
+- Both records share a position, as they do after a compaction, and the server skips every record at the position of the
+  cursor. An older cursor helps, and finally a request without a cursor.
+- The server does not know the cursor and restarted the list.
 
-What comes back a second time is dropped by its identity. Without progress more is asked for. A walk ends when the
-server, asked for many more, has nothing new; it never ends because a page was short, since things may be hidden, or the
-server may cap its pages. Where neither an end nor a way on can be proven, that is an error. Filters that the server
-applies after the limit would hide the thing that has to come back; they are applied here.
+Repeated items are dropped by their identity. Without progress, the limit is raised. The iteration ends when a response
+to a high limit has no new items. A short page does not end it, since records may be hidden and servers may cap pages.
+`ListChangedError` is raised if neither the end nor the continuation can be proven. Filters that the server applies
+after the limit would hide the overlapping record, so they are applied here.
 """
 
 from __future__ import annotations
@@ -32,409 +32,411 @@ from .._http.errors_from_response import one_line
 from .._http.requests import OPTIONS
 from .._types import is_mapping, is_sequence
 from ..errors import ListChangedError
-from .items import Answer, date_of, field_of, is_cursor
+from .items import FetchedPage, date_of, field_of, is_cursor
 
-FILTERED: Final = "message_type"
+FILTER_FIELD: Final = "message_type"
 """The field that the filters of `post_filters` compare."""
 
-CONFIRM: Final = 1000
-"""How many things are asked for to confirm that a short page was the last; where it was, nothing comes."""
+CONFIRM_LIMIT: Final = 1000
+"""The limit of the request that confirms the end of a list after a short page."""
 
-RECENT: Final = 256
-"""How many of the last cursors a walk remembers, to go back behind things that share one position."""
+RECENT_CURSORS: Final = 256
+"""The number of cursors that are remembered, for requests that start before records at a shared position."""
 
-KEPT: Final = 64
-"""How many of the last cursors a checkpoint holds."""
+CHECKPOINT_CURSORS: Final = 64
+"""The number of cursors in a checkpoint."""
 
-VERSION: Final = 1
-"""The form of a checkpoint."""
+CHECKPOINT_VERSION: Final = 1
 
-KEY: Final = re.compile("[0-9a-f]{1,15}")
+ITEM_KEY: Final = re.compile("[0-9a-f]{1,15}")
 """The identity of an item in a checkpoint."""
 
 Checkpoint: TypeAlias = dict[str, Any]
-"""Where a walk stands: a small JSON value, to be kept and handed back as it is."""
+"""A position in a list, as a JSON value of a few kilobytes. Store it and pass it back unchanged."""
 
-MOST: Final = 10_000
-"""The most items that a page is asked for, unless four times what the list has shown is more."""
+MAX_LIMIT: Final = 10_000
+"""The highest limit of a request, unless four times the number of records seen is more."""
 
-SHORTEST_DEFAULT: Final = 50
-"""The smallest page that a server sends where no limit is given; a smaller one is short."""
+MIN_DEFAULT_LIMIT: Final = 50
+"""The smallest page size that servers use for a request without a limit."""
 
-Fetching: TypeAlias = Generator[dict[str, Any], list[Any], list[Any] | None]
-"""Yields the arguments of requests, is sent their items, and returns the new items, or None at the end."""
+PageRequests: TypeAlias = Generator[dict[str, Any], list[Any], list[Any] | None]
+"""Yields request arguments, receives the items of each response, returns the new items. Returns None at the end."""
 
 
 @frozen
-class Mark:
-    """Where a walk stood: what a checkpoint is made of, if one is asked for."""
+class Position:
+    """The position after a page, from which a checkpoint is made on demand."""
 
-    of: tuple[str, ...]
+    list_id: tuple[str, ...]
     arguments: Mapping[str, Any]
     cursors: tuple[str, ...]
-    seen: tuple[tuple[int, ...], ...]
-    leading: str
+    keys: tuple[tuple[int, ...], ...]
+    forward: str
     reversed: bool | None
-    whole: bool
+    complete: bool
 
     def checkpoint(self) -> Checkpoint:
-        """As a JSON value."""
+        """Return the position as a JSON value."""
         return {
-            "version": VERSION,
-            "of": list(self.of),
+            "version": CHECKPOINT_VERSION,
+            "of": list(self.list_id),
             "arguments": {name: value for name, value in self.arguments.items() if name not in OPTIONS},
             "cursors": list(self.cursors),
-            # As text: not everything that keeps JSON keeps whole numbers of this size.
-            "seen": [f"{key:x}" for key in sorted({key for keys in self.seen for key in keys})],
-            "leading": self.leading,
+            # As text: JavaScript, for one, rounds integers of this size.
+            "seen": [f"{key:x}" for key in sorted({key for keys in self.keys for key in keys})],
+            "leading": self.forward,
             "reversed": self.reversed,
-            "whole": self.whole,
+            "whole": self.complete,
         }
 
 
 def _is_checkpoint(value: Mapping[str, Any]) -> bool:
-    """Whether a mapping has the parts of a checkpoint, each of its type."""
-    arguments, cursors, seen = (value.get(name) for name in ("arguments", "cursors", "seen"))
+    """Return whether a mapping has the fields of a checkpoint, each of the right type."""
+    arguments, cursors, keys = (value.get(name) for name in ("arguments", "cursors", "seen"))
     return (
         is_mapping(arguments)
         and all(isinstance(name, str) for name in arguments)
         and is_sequence(cursors)
         and all(map(is_cursor, cursors))
-        and is_sequence(seen)
-        and all(isinstance(key, str) and KEY.fullmatch(key) for key in seen)
+        and is_sequence(keys)
+        and all(isinstance(key, str) and ITEM_KEY.fullmatch(key) for key in keys)
         and isinstance(value.get("leading"), str)
         and isinstance(value.get("reversed", 0), (bool, NoneType))
         and isinstance(value.get("whole"), bool)
     )
 
 
-class Walk:
-    """A walk through one list.
+class ListIterator:
+    """The iteration over one list.
 
     Args:
-        facts: how the list pages.
-        arguments: the arguments of the call.
-        reversible: whether newest-first pages may arrive in ascending order; they are turned round then.
-        of: which list it is: the operation, and the ids in its path. A checkpoint goes on with no other.
+        facts: The pagination of the operation.
+        arguments: The arguments of the call.
+        reversible: Whether newest-first pages may arrive in ascending order. Such pages are reversed.
+        list_id: The operation and the ids in its path. A checkpoint continues only the same list.
 
     Attributes:
-        place: how many pages it has brought.
-        taken: whether it remembers items that no page has yet. Where that page is lost, another walk brings them again.
-        moving: held while the next one is fetched, by another thread or task perhaps.
-        prefetch: whether the next page is to be fetched while the present one is used.
+        pages_fetched: The number of pages returned so far.
+        has_undelivered: Whether items were recorded as seen before their page was returned. If that page is lost,
+            another iterator fetches them again.
+        lock: Held while the next page is fetched, possibly by another thread or task.
+        prefetch: Whether to fetch the next page while the current one is used.
     """
 
     def __init__(
-        self, facts: Pagination, arguments: Mapping[str, Any], *, reversible: bool = False, of: Sequence[str] = ()
+        self, facts: Pagination, arguments: Mapping[str, Any], *, reversible: bool = False, list_id: Sequence[str] = ()
     ) -> None:
         self.facts = facts
-        self.of = tuple(of)
+        self.list_id = tuple(list_id)
         self.filters = {name: arguments[name] for name in facts.post_filters if arguments.get(name)}
         self.arguments = {name: value for name, value in arguments.items() if name not in facts.post_filters}
         descending = (arguments.get(facts.order) or facts.default_order) == "desc"
         self.reversible = reversible and descending
         self.reversed: bool | None = None if self.reversible else False  # None: not yet known
-        # `before` leads on where cursors run against the order, and from the newest where they follow the time.
+        # `before` continues a list whose cursors run against its order, and a newest-first list by chronological ones.
         backwards = facts.cursor_order == "reverse" or (facts.cursor_order == "chronological" and descending)
-        names = (facts.before, facts.after) if backwards else (facts.after, facts.before)
-        self.names = list(filter(None, names))
-        self.memory = Memory(keep_all=facts.cursor_order == "chronological")
-        self.proven = False  # whether names[0] has been seen to lead on
-        self.restarted = False  # whether the server has been seen to pass over a cursor
-        self.back = 1  # how far back the last cursor was that led on
-        self.short = False
-        # By cursor parameter, what it led to beyond the last thing: if that does not come, something was passed over.
-        self.passed = {name: set[int]() for name in self.names}
-        self.most = 0  # how many things an answer with new ones has brought
+        parameters = (facts.before, facts.after) if backwards else (facts.after, facts.before)
+        self.directions = list(filter(None, parameters))
+        self.seen = SeenItems(keep_all=facts.cursor_order == "chronological")
+        self.direction_proven = False  # whether a response to directions[0] has overlapped
+        self.restarted = False  # whether the server has ignored a cursor
+        self.overlap = 1  # how many records before the last one the last successful cursor was
+        self.last_page_short = False
+        # Per cursor parameter, items beyond the last record: if they never come, records were skipped.
+        self.skipped = {name: set[int]() for name in self.directions}
+        self.largest_page = 0  # records in the largest response with new items
         self.ended = False
-        self.place = 0
-        self.taken = False
-        self.moving = Lock()
+        self.pages_fetched = 0
+        self.has_undelivered = False
+        self.lock = Lock()
         self.prefetch = False
 
-    def begin(self) -> Fetching:
-        """The first page of this walk: as it was asked for, or behind the checkpoint that it goes on from."""
-        return self.next() if self.memory.recent else self._first()
+    def begin(self) -> PageRequests:
+        """Return the requests for the first page of this iteration, which may follow a checkpoint."""
+        return self.next() if self.seen.recent else self._first()
 
-    def _first(self) -> Fetching:
+    def _first(self) -> PageRequests:
         items = yield dict(self.arguments)
-        asked = self._limit
-        if asked == 0:
+        limit = self._limit
+        if limit == 0:
             self.ended = True
             return items
-        if not items and self.facts.limit_unit == "stored" and (asked or SHORTEST_DEFAULT) < CONFIRM:
-            # All that is on this page may be hidden, and there is nothing that the next one could lie behind.
-            asked = self._fit(CONFIRM)
-            items = yield {**self.arguments, self.facts.limit: asked}
-        answer = Answer(items, self.facts)
-        if self.reversed is None and len(answer.cursors) > 1:
-            self.reversed = yield from self._is_ascending(answer)
-        new = self._take(answer, asked)
-        if not new and items:  # nothing passed the filters
+        if not items and self.facts.limit_unit == "stored" and (limit or MIN_DEFAULT_LIMIT) < CONFIRM_LIMIT:
+            # Every record of the page may be hidden. Without an item there is no cursor for the next page.
+            limit = self._capped(CONFIRM_LIMIT)
+            items = yield {**self.arguments, self.facts.limit: limit}
+        page = FetchedPage(items, self.facts)
+        if self.reversed is None and len(page.cursors) > 1:
+            self.reversed = yield from self._is_ascending(page)
+        new = self._accept(page, limit)
+        if not new and items:  # no item passed the filters
             return (yield from self.next()) or []
         return new
 
-    def next(self) -> Fetching:
-        """The page behind the last one, or None behind the last one of all.
+    def next(self) -> PageRequests:
+        """Return the requests for the next page.
 
         Raises:
-            ListChangedError: the server does not go on where it was left, whatever is asked.
+            ListChangedError: If the server does not continue after the last item.
         """
         while not self.ended:
             new = yield from self._advance()
             if new:
                 return new
-            self.taken = False
-            self.ended = new is None  # an empty list: nothing passed the filters
+            self.has_undelivered = False
+            self.ended = new is None  # an empty list: no item passed the filters
         return None
 
-    def mark(self) -> Mark:
-        """Where the walk stands; `resumed` goes on from its checkpoint, in another process too."""
-        cursors = tuple(self.memory.recent[-KEPT:])
-        whole = self.memory.count == len(cursors)
-        seen = self.memory.identities(cursors)
-        return Mark(self.of, self.arguments | self.filters, cursors, seen, self.names[0], self.reversed, whole)
+    def position(self) -> Position:
+        """Return the current position."""
+        cursors = tuple(self.seen.recent[-CHECKPOINT_CURSORS:])
+        complete = self.seen.count == len(cursors)
+        keys = self.seen.keys_at(cursors)
+        arguments = self.arguments | self.filters
+        return Position(self.list_id, arguments, cursors, keys, self.directions[0], self.reversed, complete)
 
     @classmethod
-    def resumed(cls, facts: Pagination, checkpoint: Mapping[str, Any], of: Sequence[str] = ()) -> Walk:
-        """A walk that goes on from a checkpoint.
+    def resumed(cls, facts: Pagination, checkpoint: Mapping[str, Any], list_id: Sequence[str] = ()) -> ListIterator:
+        """Return an iterator that continues at a checkpoint.
 
         Raises:
-            TypeError: it is no mapping.
-            ValueError: it is no checkpoint, one of another version, or one of another list.
+            TypeError: If it is not a mapping.
+            ValueError: If it is not a checkpoint, or one of another version or list.
         """
         if not is_mapping(checkpoint):
-            raise TypeError(f"checkpoint must be what a page's checkpoint() returned, not {type(checkpoint).__name__}")
+            kind = type(checkpoint).__name__
+            raise TypeError(f"checkpoint must be a dict returned by a page's checkpoint(), got {kind}")
         shown = one_line(repr(dict(checkpoint)), 80)
-        if checkpoint.get("version") != VERSION:
-            raise ValueError(f"checkpoint is not one of this version: {shown}")
-        if checkpoint.get("of") != list(of):
-            raise ValueError(f"checkpoint is of another list, {checkpoint.get('of')!r}, not of {list(of)!r}")
-        if not _is_checkpoint(checkpoint):
-            raise ValueError(f"checkpoint is not one of this kind of list: {shown}")
-        walk = cls(facts, dict(checkpoint["arguments"]), of=of)
-        if checkpoint["leading"] not in walk.names:
-            raise ValueError(f"checkpoint is not one of this kind of list: {shown}")
-        walk.reversed = checkpoint["reversed"]
-        if walk.names[0] != checkpoint["leading"]:
-            walk.names.reverse()
-        seen = [int(key, 16) for key in checkpoint["seen"]]
-        walk.memory.restore(checkpoint["cursors"], seen, whole=checkpoint["whole"])
-        return walk
+        if checkpoint.get("version") != CHECKPOINT_VERSION:
+            raise ValueError(f"checkpoint must have version {CHECKPOINT_VERSION}, got {shown}")
+        if checkpoint.get("of") != list(list_id):
+            raise ValueError(f"checkpoint must be of the list {list(list_id)!r}, got one of {checkpoint.get('of')!r}")
+        iterator = cls(facts, dict(checkpoint["arguments"]), list_id=list_id) if _is_checkpoint(checkpoint) else None
+        if iterator is None or checkpoint["leading"] not in iterator.directions:
+            raise ValueError(f"checkpoint must have the fields of a page's checkpoint(), got {shown}")
+        iterator.reversed = checkpoint["reversed"]
+        if iterator.directions[0] != checkpoint["leading"]:
+            iterator.directions.reverse()
+        keys = [int(key, 16) for key in checkpoint["seen"]]
+        iterator.seen.restore(checkpoint["cursors"], keys, complete=checkpoint["whole"])
+        return iterator
 
     @property
     def _limit(self) -> int | None:
         limit = self.arguments.get(self.facts.limit)
         return limit if isinstance(limit, int) else None
 
-    def _is_ascending(self, answer: Answer) -> Generator[dict[str, Any], list[Any], bool]:
-        first, last = date_of(answer.items[0]), date_of(answer.items[-1])
+    def _is_ascending(self, page: FetchedPage) -> Generator[dict[str, Any], list[Any], bool]:
+        first, last = date_of(page.items[0]), date_of(page.items[-1])
         if first is not None and last is not None and first != last:
             return first < last
-        # All of one second: only the newest thing, asked for alone, tells at which end of the page it stands.
-        newest = Answer((yield {**self.arguments, self.facts.limit: 1}), self.facts)
-        return newest.cursors[:1] == answer.cursors[-1:]
+        # All dates are equal: the newest record, requested alone, shows at which end of the page it is.
+        newest = FetchedPage((yield {**self.arguments, self.facts.limit: 1}), self.facts)
+        return newest.cursors[:1] == page.cursors[-1:]
 
-    def _advance(self) -> Fetching:
-        """The new items that pass the filters; None where there are no new ones at all."""
-        if not self.memory.recent:
+    def _advance(self) -> PageRequests:
+        """Return the new items that pass the filters, or None if there are no new items."""
+        if not self.seen.recent:
             return (yield from self._without_cursors())
-        most = self._fit(CONFIRM)
-        size = most if self.short else (self._limit or max(SHORTEST_DEFAULT, self.memory.page)) + 1
+        confirm_limit = self._capped(CONFIRM_LIMIT)
+        size = confirm_limit if self.last_page_short else (self._limit or max(MIN_DEFAULT_LIMIT, self.seen.page)) + 1
         while True:
-            answer, asked = yield from self._overlapping(size)
-            if self.memory.unseen(answer):
-                return self._take(answer, asked)
-            if answer.size >= asked:
-                size = self._doubled(asked)  # all that came shares one position: ask for more of it
-            elif size < most:
-                size = most
-            elif self.restarted or self._passed_over():
-                raise self._changed()  # there may be more, or is, that no cursor leads to
-            elif answer.size >= self.most and not (yield from self._sends_more_than(answer.size)):
-                raise self._changed(f"sends {answer.size} things at most, of which none is new")
+            page, limit = yield from self._fetch_overlapping(size)
+            if self.seen.unseen(page):
+                return self._accept(page, limit)
+            if page.size >= limit:
+                size = self._doubled(limit)  # all records of the page share one position
+            elif size < confirm_limit:
+                size = confirm_limit
+            elif self.restarted or self._has_skipped_items():
+                raise self._changed()
+            elif page.size >= self.largest_page and not (yield from self._sends_more_than(page.size)):
+                raise self._changed(f"sends at most {page.size} records, none of which is new")
             else:
                 return None
 
-    def _without_cursors(self) -> Fetching:
-        """The new items of a list none of whose items can be a cursor: those of one page that is large enough.
+    def _without_cursors(self) -> PageRequests:
+        """Return the new items of a list without valid cursors, from one page that is large enough.
 
         Raises:
-            ListChangedError: If that page is full. There may be more, which no cursor leads to.
+            ListChangedError: If that page is full. There may be more items, which no cursor leads to.
         """
-        if not self.most:
+        if not self.largest_page:
             return None  # the list is empty
-        asked = self._fit(max(CONFIRM, 2 * self.most))
-        if asked <= MOST:
-            answer = Answer((yield {**self.arguments, self.facts.limit: asked}), self.facts)
-            if self.memory.unseen(answer):
-                return self._take(answer, asked)
-            if self.short:
+        limit = self._capped(max(CONFIRM_LIMIT, 2 * self.largest_page))
+        if limit <= MAX_LIMIT:
+            page = FetchedPage((yield {**self.arguments, self.facts.limit: limit}), self.facts)
+            if self.seen.unseen(page):
+                return self._accept(page, limit)
+            if self.last_page_short:
                 return None
         raise ListChangedError(
-            f"The list does not go on behind its first {self.most} items: none has a {self.facts.cursor} that can be a"
-            " cursor. Pass a greater limit."
+            f"The list cannot be continued after its first {self.largest_page} items: none of them has an"
+            f" {self.facts.cursor} that can be a cursor. Pass a higher limit."
         )
 
-    def _passed_over(self) -> bool:
-        """Whether a cursor led past things which then never came."""
-        # The other way may lead to what was not asked for, where the list has bounds of its own.
-        bounded = any(name in self.arguments for name in self.names)
-        names = self.names[:1] if self.proven or bounded else self.names
-        return any(key not in self.memory for name in names for key in self.passed[name])
+    def _has_skipped_items(self) -> bool:
+        """Return whether a cursor led past items that never came."""
+        # If the call has a cursor of its own, the other direction may lead to items outside of the list.
+        bounded = any(name in self.arguments for name in self.directions)
+        directions = self.directions[:1] if self.direction_proven or bounded else self.directions
+        return any(key not in self.seen for name in directions for key in self.skipped[name])
 
-    def _sends_more_than(self, most: int) -> Generator[dict[str, Any], list[Any], bool]:
-        """Whether an answer of so many things was short because there are no more, not because no more are sent."""
-        if most < 2 or self.memory.count <= most:
+    def _sends_more_than(self, size: int) -> Generator[dict[str, Any], list[Any], bool]:
+        """Return whether the server sends pages of more records than this, so that a page of this size is the last."""
+        if size < 2 or self.seen.count <= size:
             return True
-        asked = self._fit(CONFIRM)
-        return len(Answer((yield {**self.arguments, self.facts.limit: asked}), self.facts).cursors) > most
+        limit = self._capped(CONFIRM_LIMIT)
+        return len(FetchedPage((yield {**self.arguments, self.facts.limit: limit}), self.facts).cursors) > size
 
-    def _overlapping(self, size: int) -> Generator[dict[str, Any], list[Any], tuple[Answer, int]]:
-        """An answer in which the last thing of the page before comes back, and how many were asked for."""
-        recent = self.memory.recent
+    def _fetch_overlapping(self, size: int) -> Generator[dict[str, Any], list[Any], tuple[FetchedPage, int]]:
+        """Return a page that contains the last record seen, and the limit of its request."""
+        recent = self.seen.recent
         last = recent[-1]
-        for name, back in self._tries(len(recent)):
-            asked, cursor = self._fit(size + back - 1), recent[-1 - back]
-            answer = Answer((yield {**self.arguments, name: cursor, self.facts.limit: asked}), self.facts)
-            if cursor in answer.cursors:
-                self.restarted = True  # the page holds what it was to begin behind: the server began the list again
-            elif last in answer.cursors:
-                if name != self.names[0]:
-                    self.names.reverse()
-                self.proven, self.back = True, back
-                return answer, asked
+        for name, overlap in self._candidates(len(recent)):
+            limit, cursor = self._capped(size + overlap - 1), recent[-1 - overlap]
+            page = FetchedPage((yield {**self.arguments, name: cursor, self.facts.limit: limit}), self.facts)
+            if cursor in page.cursors:
+                self.restarted = True  # a page that contains its own cursor shows that the server restarted the list
+            elif last in page.cursors:
+                if name != self.directions[0]:
+                    self.directions.reverse()
+                self.direction_proven, self.overlap = True, overlap
+                return page, limit
             else:
-                still = {key for key in self.passed[name] if key not in self.memory}
-                self.passed[name] = still | self.memory.unseen(answer)
-        if self.memory.complete:
-            asked = self._fit(self.memory.count + size - 1)
+                still_unseen = {key for key in self.skipped[name] if key not in self.seen}
+                self.skipped[name] = still_unseen | self.seen.unseen(page)
+        if self.seen.complete:
+            limit = self._capped(self.seen.count + size - 1)
             while True:
-                answer = Answer((yield {**self.arguments, self.facts.limit: asked}), self.facts)
-                if last in answer.cursors:
-                    return answer, asked
-                if answer.size < asked:
+                page = FetchedPage((yield {**self.arguments, self.facts.limit: limit}), self.facts)
+                if last in page.cursors:
+                    return page, limit
+                if page.size < limit:
                     break
-                # Things of one position come in another order each time: the last one stands further on.
-                asked = self._doubled(asked)
+                # Records at one position arrive in a different order each time: the last one comes later.
+                limit = self._doubled(limit)
         raise self._changed()
 
-    def _doubled(self, asked: int) -> int:
-        """Twice as many items, where so many did not contain the last one, or a new one.
+    def _doubled(self, limit: int) -> int:
+        """Return twice the limit, after a full page without the last record or without a new one.
 
         Raises:
-            ListChangedError: If the server cannot have so many of one position: it sends other items each time.
+            ListChangedError: If the limit is the highest that the server accepts, or higher than the list can need. The
+                server sends other records each time.
         """
-        if asked > max(MOST, 4 * self.memory.count) or self._fit(asked * 2) == asked:
-            raise self._changed(f"sends others each time, of which {asked} do not hold it")
-        return self._fit(asked * 2)
+        doubled = self._capped(limit * 2)
+        if limit > max(MAX_LIMIT, 4 * self.seen.count) or doubled == limit:
+            raise self._changed(f"sent {limit} records without it")
+        return doubled
 
-    def _fit(self, limit: int) -> int:
-        """A limit, or the greatest that the server takes."""
+    def _capped(self, limit: int) -> int:
+        """Return a limit, or the highest limit that the server accepts if that is lower."""
         return limit if self.facts.max_limit is None else min(limit, self.facts.max_limit)
 
-    def _changed(self, why: str = "began it again, or has no longer what it stood at") -> ListChangedError:
-        last = self.memory.recent[-1]
-        return ListChangedError(f"The list does not go on behind {last!r}: the server {why}. List it from the start.")
+    def _changed(self, cause: str = "restarted it, or no longer has that record") -> ListChangedError:
+        last = self.seen.recent[-1]
+        message = f"The list cannot be continued after {last!r}: the server {cause}. List it from the start."
+        return ListChangedError(message)
 
-    def _tries(self, known: int) -> Iterator[tuple[str, int]]:
-        """Cursor parameters, and how far back the cursor is to lie, the likeliest first."""
-        leading, others = self.names[0], self.names[1:]
-        backs = list(takewhile(lambda back: back < known, (self.back * 4**n for n in count())))
-        if self.proven:
-            yield from ((leading, back) for back in backs)
-            yield from ((other, back) for other in others for back in backs)
+    def _candidates(self, known: int) -> Iterator[tuple[str, int]]:
+        """Yield cursor parameters and overlaps to try, the most likely first."""
+        forward, backward = self.directions[0], self.directions[1:]
+        overlaps = list(takewhile(lambda overlap: overlap < known, (self.overlap * 4**n for n in count())))
+        if self.direction_proven:
+            yield from ((forward, overlap) for overlap in overlaps)
+            yield from ((name, overlap) for name in backward for overlap in overlaps)
         else:
-            yield from ((name, back) for name in self.names for back in backs[:2])
-            yield from ((name, back) for back in backs[2:] for name in self.names)
+            yield from ((name, overlap) for name in self.directions for overlap in overlaps[:2])
+            yield from ((name, overlap) for overlap in overlaps[2:] for name in self.directions)
 
-    def _take(self, answer: Answer, asked: int | None) -> list[Any]:
-        """Remembers the items of a page, and returns those that are new and pass the filters, in the walk's order."""
-        self.taken = True
-        if self.reversed is None and self.memory.recent:
-            # What was there before begins the page in the walk's order, and ends it in the other.
-            self.reversed = answer.cursors[-1:] == self.memory.recent[-1:]
+    def _accept(self, page: FetchedPage, limit: int | None) -> list[Any]:
+        """Record the items of a page, and return those that are new and pass the filters, in list order."""
+        self.has_undelivered = True
+        if self.reversed is None and self.seen.recent:
+            # The overlapping record is the first of the page in list order, and the last in the reverse order.
+            self.reversed = page.cursors[-1:] == self.seen.recent[-1:]
         if self.reversed:
-            answer = answer.turned()
-        self.short = answer.size < (asked or SHORTEST_DEFAULT)
-        self.most = max(self.most, answer.size)
-        fresh = self.memory.add(answer)
+            page = page.in_reverse()
+        self.last_page_short = page.size < (limit or MIN_DEFAULT_LIMIT)
+        self.largest_page = max(self.largest_page, page.size)
+        new = self.seen.add(page)
         if not self.filters:
-            return fresh
-        return [item for item in fresh if all(field_of(item, FILTERED) in wanted for wanted in self.filters.values())]
+            return new
+        return [item for item in new if all(field_of(item, FILTER_FIELD) in wanted for wanted in self.filters.values())]
 
 
-class Memory:
-    """What a walk has seen.
+class SeenItems:
+    """The identities of the items seen so far.
 
-    Where positions may be shared it keeps the identity of everything, in at most 100 bytes each; elsewhere that of the
-    last page, or of the last few hundred things if that is more.
+    If records may share a position, every identity is kept, in at most 100 bytes each. Otherwise, those of the last
+    page or of the last `RECENT_CURSORS` records are kept, whichever is more.
 
     Attributes:
-        recent: the cursors of the last things, in the walk's order.
-        count: how many things there were.
-        page: how many the last page held.
+        count: The number of records seen.
+        page: The number of records in the last page.
     """
 
     def __init__(self, *, keep_all: bool) -> None:
         self._keep_all = keep_all
-        self._seen: dict[int, None] = {}  # a set would take half as much again where it is at its largest
+        self._keys: dict[int, None] = {}  # a set takes half as much memory again at its largest
         self._window: dict[str, tuple[int, ...]] = {}
         self.count = 0
         self.page = 0
 
     @property
     def recent(self) -> list[str]:
-        """The cursors of the last things."""
+        """The cursors of the last records, in list order."""
         return list(self._window)
 
-    def identities(self, cursors: Iterable[str]) -> tuple[tuple[int, ...], ...]:
-        """The identities of the things at each of these cursors."""
+    def keys_at(self, cursors: Iterable[str]) -> tuple[tuple[int, ...], ...]:
+        """Return the identities of the items at each cursor."""
         return tuple(self._window[cursor] for cursor in cursors)
 
-    def restore(self, cursors: Sequence[str], seen: Sequence[int], *, whole: bool) -> None:
-        """Takes over what a checkpoint holds; `whole` says that it is all that the walk has seen."""
-        self._window = {cursor: tuple(seen) if n == 0 else () for n, cursor in enumerate(cursors)}
-        self._seen = dict.fromkeys(seen)
-        self._keep_all = self._keep_all and whole
-        self.count = len(cursors) if whole else len(cursors) + 1
+    def restore(self, cursors: Sequence[str], keys: Sequence[int], *, complete: bool) -> None:
+        """Restore the state of a checkpoint. `complete` means that it holds every record seen."""
+        self._window = {cursor: tuple(keys) if n == 0 else () for n, cursor in enumerate(cursors)}
+        self._keys = dict.fromkeys(keys)
+        self._keep_all = self._keep_all and complete
+        self.count = len(cursors) if complete else len(cursors) + 1
         self.page = len(cursors)
 
     @property
     def complete(self) -> bool:
-        """Whether everything that was seen is still known, so that the list can be gone over from the start."""
+        """Whether every identity is still kept, so that the list can be read from the start again."""
         return self._keep_all or self.count <= len(self._window)
 
     def __contains__(self, key: int) -> bool:
-        return key in self._seen
+        return key in self._keys
 
-    def unseen(self, answer: Answer) -> set[int]:
-        """The identities of what was not seen."""
-        return {key for key in answer.keys if key not in self._seen}
+    def unseen(self, page: FetchedPage) -> set[int]:
+        """Return the identities in a page that were not seen before."""
+        return {key for key in page.keys if key not in self._keys}
 
-    def add(self, answer: Answer) -> list[Any]:
-        """Takes a page in, and returns what of it is new."""
-        seen, window = self._seen, self._window
-        known = {cursor for cursor, key in zip(answer.at, answer.keys, strict=True) if key in seen}
-        for cursor in answer.cursors:
+    def add(self, page: FetchedPage) -> list[Any]:
+        """Add the items of a page, and return the new ones."""
+        seen, window = self._keys, self._window
+        known = {cursor for cursor, key in zip(page.item_cursors, page.keys, strict=True) if key in seen}
+        for cursor in page.cursors:
             self.count += cursor not in window and cursor not in known
-            # What came back moves to the end: the page ends where the walk stands.
+            # Overlapping records move to the end, so that the window ends with the last record of the page.
             window[cursor] = window.pop(cursor, ())
-        fresh: list[Any] = []
-        for item, at, key in zip(answer.items, answer.at, answer.keys, strict=True):
+        new: list[Any] = []
+        for item, item_cursor, key in zip(page.items, page.item_cursors, page.keys, strict=True):
             if key in seen:
                 continue
             seen[key] = None
-            fresh.append(item)
-            if at is not None:  # something that could not be decoded may have none
-                window[at] += (key,)
-        self.page = len(answer.cursors)
-        self._forget(max(RECENT, self.page))
-        return fresh
+            new.append(item)
+            if item_cursor is not None:
+                window[item_cursor] += (key,)
+        self.page = len(page.cursors)
+        self._evict(max(RECENT_CURSORS, self.page))
+        return new
 
-    def _forget(self, room: int) -> None:
+    def _evict(self, room: int) -> None:
         while len(self._window) > room:
-            identities = self._window.pop(next(iter(self._window)))
+            keys = self._window.pop(next(iter(self._window)))
             if not self._keep_all:
-                for key in identities:
-                    self._seen.pop(key, None)
+                for key in keys:
+                    self._keys.pop(key, None)

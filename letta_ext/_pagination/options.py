@@ -1,4 +1,4 @@
-"""The keyword arguments that every list takes besides its own."""
+"""The keyword arguments that every list method accepts in addition to those of its operation."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from .iterator import Checkpoint
 
 
 class ListOptions(RequestOptions, total=False):
-    """What every list takes besides its own arguments.
+    """Keyword arguments of every list method.
 
     Attributes:
-        checkpoint: where an earlier walk stood, as its page's `checkpoint()` said; it holds that walk's arguments.
-        prefetch: whether the next page is fetched while the present one is used: by a thread, or a task of asyncio.
-            Hooks are called there then.
+        checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It holds the other arguments.
+        prefetch: Whether to fetch the next page while the current one is used, in a thread or an asyncio task. Hooks
+            are called there. Defaults to False.
     """
 
     checkpoint: Checkpoint

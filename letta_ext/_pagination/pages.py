@@ -1,4 +1,4 @@
-"""The pages of a list without I/O, and the walk that the call of a list begins."""
+"""The common state of sync and async pages, and the list iterator that a call creates."""
 
 from __future__ import annotations
 
@@ -10,69 +10,69 @@ from .._http.requests import OPTIONS, Endpoint
 from .._http.validation import check_arguments, check_bounds, check_id
 from .._types import is_mapping
 from ..config import strip_not_given
-from .iterator import Checkpoint, Walk
+from .iterator import Checkpoint, ListIterator
 
 T = TypeVar("T")
 
 
 class BasePage(Generic[T]):
-    """What the pages of sync and async code have in common.
+    """The common part of sync and async pages.
 
     Attributes:
-        items: the items of this page, in the order of the walk.
+        items: The items of this page, in list order.
     """
 
     items: list[T]
 
-    def __init__(self, items: list[T], walk: Walk) -> None:
+    def __init__(self, items: list[T], iterator: ListIterator) -> None:
         self.items = items
-        self._walk = walk
-        # The walk moves on with the pages; this one can still say where it stood.
-        walk.place += 1
-        walk.taken = False
-        self._place = walk.place
-        self._mark = walk.mark()
-        self._ended = walk.ended
+        self._iterator = iterator
+        # The pages share the iterator, which moves on. Each page keeps its own position.
+        iterator.pages_fetched += 1
+        iterator.has_undelivered = False
+        self._number = iterator.pages_fetched
+        self._position = iterator.position()
+        self._ended = iterator.ended
 
     @property
     def is_prefetched(self) -> bool:
         """Whether the next page is fetched while this one is used."""
-        return self._walk.prefetch and self.has_next_page()
+        return self._iterator.prefetch and self.has_next_page()
 
     def has_next_page(self) -> bool:
-        """Whether there may be another page. The server does not say, so the one behind the last is empty."""
+        """Return whether there may be another page. The last page is followed by an empty one."""
         return bool(self.items) and not self._ended
 
     def next_page_info(self) -> dict[str, Any] | None:
-        """The cursor that the next page lies behind, by the name of its parameter; None behind the last page."""
-        if not self.has_next_page() or not self._mark.cursors:
+        """Return the cursor of the next page by the name of its parameter. None if there is no next page."""
+        if not self.has_next_page() or not self._position.cursors:
             return None
-        return {self._mark.leading: self._mark.cursors[-1]}
+        return {self._position.forward: self._position.cursors[-1]}
 
     def checkpoint(self) -> Checkpoint:
-        """Where the walk stands behind this page: a JSON value of a few kilobytes.
+        """Return the position after this page: a JSON value of a few kilobytes, with the arguments of the list.
 
-        `list(..., checkpoint=…)`, with the same ids, goes on from it, in another process too. It holds the other
-        arguments of the list. Going on raises `ListChangedError` where it cannot be proven that nothing is lost.
+        `list(..., checkpoint=…)` with the same ids continues there, also in another process. It raises
+        `ListChangedError` if it cannot prove that no item is lost.
         """
-        return self._mark.checkpoint()
+        return self._position.checkpoint()
 
     @contextmanager
-    def _onward(self) -> Generator[Walk, None, None]:
-        """The walk behind this page: the one that brought it, or where that has gone on, another like it."""
-        walk = self._walk
-        mine = walk.moving.acquire(blocking=False)
+    def _iterator_after_this_page(self) -> Generator[ListIterator, None, None]:
+        """Yield the iterator of this page, or a new one if it has moved on or is in use."""
+        iterator = self._iterator
+        acquired = iterator.lock.acquire(blocking=False)
         try:
-            if mine and walk.place == self._place and not walk.taken:
-                yield walk
+            if acquired and iterator.pages_fetched == self._number and not iterator.has_undelivered:
+                yield iterator
             else:
-                other = Walk.resumed(walk.facts, self._mark.checkpoint(), walk.of)
-                other.arguments |= walk.arguments
-                other.prefetch = walk.prefetch
+                other = ListIterator.resumed(iterator.facts, self._position.checkpoint(), iterator.list_id)
+                other.arguments |= iterator.arguments
+                other.prefetch = iterator.prefetch
                 yield other
         finally:
-            if mine:
-                walk.moving.release()
+            if acquired:
+                iterator.lock.release()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -81,25 +81,25 @@ class BasePage(Generic[T]):
         return f"{type(self).__name__}(items={self.items!r})"
 
 
-def items_of(endpoint: Endpoint, answer: Any) -> list[Any]:
-    """The items in the response of a list, which is the array itself, or an object with a field for it."""
+def items_of(endpoint: Endpoint, value: Any) -> list[Any]:
+    """Return the items in the response of a list, which is an array or an object with an array in one field."""
     facts = endpoint.OPERATION.pagination
-    found: list[Any] = answer if facts is None or facts.items is None else getattr(answer, facts.items)
-    return found
+    items: list[Any] = value if facts is None or facts.items is None else getattr(value, facts.items)
+    return items
 
 
-def make_list_iterator(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Walk:
-    """The walk through a list that a call begins, or goes on with.
+def make_list_iterator(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> ListIterator:
+    """Return the iterator that a call of a list starts or continues.
 
     Raises:
-        TypeError: `checkpoint` came with arguments of its own, or an argument is of the wrong type.
-        ValueError: `checkpoint` is none, or a filter has an impossible value.
+        TypeError: If `checkpoint` is combined with arguments of the list, or an argument is of the wrong type.
+        ValueError: If `checkpoint` or a filter is invalid, or `extra_query` has an argument of the list.
     """
     arguments, facts = dict(strip_not_given(arguments)), endpoint.OPERATION.pagination
     if facts is None:
-        raise TypeError(f"{endpoint.OPERATION.id} does not page")
-    of = (endpoint.OPERATION.id, *map(str, ids))
-    # They are not sent, and would not be checked else.
+        raise TypeError(f"{endpoint.OPERATION.id} is not a list")
+    list_id = (endpoint.OPERATION.id, *map(str, ids))
+    # Filters that are applied here are not sent, so the check of the request does not cover them.
     filters = {name: arguments[name] for name in facts.post_filters if name in arguments}
     check_arguments(endpoint.build_request, (), filters)
     extra = arguments.get("extra_query")
@@ -109,35 +109,35 @@ def make_list_iterator(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapp
         raise ValueError(f"extra_query must not hold {clash[0]!r}, which the list sends itself: pass it as an argument")
     prefetch = arguments.pop("prefetch", False)
     if not isinstance(prefetch, bool):
-        raise TypeError(f"prefetch must be True or False, not {prefetch!r}")
+        raise TypeError(f"prefetch must be True or False, got {prefetch!r}")
     if "checkpoint" in arguments:
         if also := sorted(arguments.keys() - OPTIONS - {"checkpoint"}):
-            raise TypeError(f"checkpoint holds the arguments of its list; {also[0]!r} cannot be given besides")
-        walk = Walk.resumed(facts, arguments.pop("checkpoint"), of)
-        check_checkpoint(endpoint, walk)
-        walk.arguments |= arguments
+            raise TypeError(f"{also[0]} must not be passed with checkpoint, which holds the arguments of its list")
+        iterator = ListIterator.resumed(facts, arguments.pop("checkpoint"), list_id)
+        check_checkpoint(endpoint, iterator)
+        iterator.arguments |= arguments
     else:
-        # The messages of an agent's own conversation come in ascending order, whatever order a page is of.
+        # Letta 0.16.8 sends the messages of an agent's default conversation in ascending order, whatever the order.
         direct = bool(ids) and (ids[0] == "default" or str(ids[0]).startswith("agent-"))
         for name in cursors:
             if isinstance(cursor := arguments.get(name), str):
-                check_id(name, cursor)  # servers take what is none for no cursor, and begin at the top
-        walk = Walk(facts, arguments, reversible=direct, of=of)
-    walk.prefetch = prefetch
-    return walk
+                check_id(name, cursor)  # servers ignore an invalid cursor and start from the top
+        iterator = ListIterator(facts, arguments, reversible=direct, list_id=list_id)
+    iterator.prefetch = prefetch
+    return iterator
 
 
-def check_checkpoint(endpoint: Endpoint, walk: Walk) -> None:
-    """Checks the arguments that a checkpoint holds.
+def check_checkpoint(endpoint: Endpoint, iterator: ListIterator) -> None:
+    """Check the arguments of a checkpoint.
 
     Raises:
-        ValueError: If the list does not take one of them.
+        ValueError: If the list does not accept one of them.
     """
-    held = {**walk.arguments, **walk.filters}
+    held = {**iterator.arguments, **iterator.filters}
     if unknown := sorted(held.keys() - endpoint.OPERATION.parameters):
         raise ValueError(f"checkpoint must hold arguments of the list, got {unknown[0]!r:.80}")
     try:
         check_arguments(endpoint.build_request, (), held)
         check_bounds(endpoint.OPERATION.bounds, held)
-    except (TypeError, ValueError) as fault:
-        raise ValueError(f"checkpoint must hold arguments of the list: {fault}") from fault
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"checkpoint must hold arguments of the list: {error}") from error

@@ -22,9 +22,8 @@ from attrs import define, field, frozen
 from letta_api.operations import Pagination
 
 from .._http.errors_from_response import one_line
-from .._pagination.items import cursors_of, date_of, is_cursor, text_field, told
-from .._pagination.items import identity as digest
-from .._pagination.iterator import Walk
+from .._pagination.items import cursors_of, date_of, describe, is_cursor, item_key, text_field
+from .._pagination.iterator import ListIterator
 from .._types import is_sequence
 from ..errors import ListChangedError
 
@@ -88,7 +87,7 @@ Fetching: TypeAlias = "Generator[Fetch, Any, list[Message]]"
 def id_of(message: Any) -> str:
     """The id of a message. A message that has no id, or one that is not a string, gets one made of its content."""
     found = text_field(message, "id")
-    return found or f"{NO_ID}{digest([told(message)]):x}"
+    return found or f"{NO_ID}{item_key([describe(message)]):x}"
 
 
 def identity(message: Any) -> tuple[str | None, str | None, str | None]:
@@ -362,16 +361,16 @@ class FollowState:
 
     def _walk(self, arguments: Mapping[str, Any], pages: int | None = None) -> Fetching:
         """Everything that the list has, or its first pages."""
-        walk = Walk(self.facts, arguments, reversible=self.direct)
+        iterator = ListIterator(self.facts, arguments, reversible=self.direct)
         found: list[Message] = []
-        fetching = walk.begin()
+        fetching = iterator.begin()
         while pages is None or pages > 0:
             pages = None if pages is None else pages - 1
             new: list[Message] = (yield from fetch(fetching)) or []
             if not new:
                 break
             found += new
-            fetching = walk.next()
+            fetching = iterator.next()
         return found
 
 

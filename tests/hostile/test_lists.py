@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from letta_ext import ListChangedError
-from letta_ext._pagination.iterator import MOST
+from letta_ext._pagination.iterator import MAX_LIMIT
 
 from ..client.helpers import CONVERSATION, ClientDriver
 from .mutating import Mutator, at, places
@@ -67,7 +67,7 @@ def test_full_pages_of_items_that_cannot_be_cursors_end_with_an_error(
     assert isinstance(fault, ListChangedError)
     assert "can be a cursor" in str(fault)
     assert len(found) >= limit
-    assert max(pages.asked) <= MOST
+    assert max(pages.asked) <= MAX_LIMIT
 
 
 def test_ids_that_are_too_long_for_an_address_are_not_sent(driver: ClientDriver) -> None:
@@ -112,7 +112,7 @@ def test_other_items_each_time_are_asked_for_up_to_a_bound(driver: ClientDriver,
     pages = Pages(page)
     _, fault = driver.drain(listed(driver, pages, limit=limit), lambda _: sum(pages.asked) > 1_000_000)
     assert isinstance(fault, ListChangedError)
-    assert max(pages.asked) <= 4 * MOST
+    assert max(pages.asked) <= 4 * MAX_LIMIT
     assert len(pages.asked) < 60
 
 
@@ -121,7 +121,7 @@ def test_a_list_that_shows_the_same_full_page_for_ever_ends(driver: ClientDriver
     pages = Pages(lambda after, limit: [message(f"message-{n}") for n in range(10)])
     found, _ = driver.drain(listed(driver, pages, limit=10))
     assert len(found) == 10
-    assert max(pages.asked) <= 4 * MOST
+    assert max(pages.asked) <= 4 * MAX_LIMIT
 
 
 # Pages.

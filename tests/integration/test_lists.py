@@ -193,5 +193,5 @@ async def test_a_checkpoint_of_another_conversation_is_refused(
     other = scene.conversation(agent.id)
     await talk(client, other)
 
-    with pytest.raises(ValueError, match="checkpoint is of another list"):
+    with pytest.raises(ValueError, match="checkpoint must be of the list"):
         await client.conversations.messages.list(other, checkpoint=page.checkpoint())

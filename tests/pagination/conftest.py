@@ -1,4 +1,4 @@
-"""Which event loop the async tests run on."""
+"""The event loop of the async tests."""
 
 from __future__ import annotations
 
@@ -7,4 +7,5 @@ import pytest
 
 @pytest.fixture
 def anyio_backend() -> str:
+    """Return the name of the event loop library."""
     return "asyncio"

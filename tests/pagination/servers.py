@@ -1,4 +1,4 @@
-"""List servers in a few lines, with everything that was measured on real ones: what a walk has to get through."""
+"""Small list servers with the pagination behavior that was measured on real ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STEPS = Pagination(
 
 @frozen
 class Item:
-    """One part of one stored thing."""
+    """An item of a stored record."""
 
     id: str
     message_type: str = "user_message"
@@ -46,37 +46,36 @@ class Item:
 
 
 @frozen
-class Stored:
-    """One stored thing: where it stands, and the parts it shows as, which may be none."""
+class Record:
+    """A stored record: its position and its items, which may be hidden altogether."""
 
     id: str
     position: int
-    parts: tuple[Item, ...]
+    items: tuple[Item, ...]
 
 
 @frozen
 class Server:
-    """Answers list requests.
+    """Responds to list requests. An unknown cursor restarts the list.
 
     Attributes:
-        stored: the things, in the order in which those of one position are handed out.
-        order_relative: whether cursors follow the sort order rather than the time.
-        ascending_pages: whether newest-first pages arrive in ascending order.
-        restarts: whether an unknown cursor begins the list again rather than being refused.
-        default_limit: the page size where none is asked for.
-        most: how many things it sends at most, whatever the limit.
+        stored: The records. Those at one position are sent in this order.
+        order_relative: Whether cursors follow the sort order rather than the time.
+        ascending_pages: Whether newest-first pages arrive in ascending order.
+        default_limit: The page size of a request without a limit.
+        max_page: The most records in a response.
+        requests: The arguments of each request.
     """
 
-    stored: tuple[Stored, ...]
+    stored: tuple[Record, ...]
     order_relative: bool = False
     ascending_pages: bool = False
-    restarts: bool = True
     default_limit: int = 100
-    most: int = 1_000_000
+    max_page: int = 1_000_000
     requests: list[Mapping[str, Any]] = field(factory=list[Mapping[str, Any]])
 
     def __call__(self, arguments: Mapping[str, Any]) -> list[Any]:
-        """One page."""
+        """Return one page."""
         self.requests.append(dict(arguments))
         descending = arguments.get("order", "desc") == "desc"
         rows = sorted(self.stored, key=lambda row: row.position)
@@ -90,13 +89,13 @@ class Server:
             if self.order_relative and descending:
                 wants_later = not wants_later
             rows = [row for row in rows if (row.position > at if wants_later else row.position < at)]
-        rows = rows[: min(arguments.get("limit") or self.default_limit, self.most)]
+        rows = rows[: min(arguments.get("limit") or self.default_limit, self.max_page)]
         if self.ascending_pages and descending:
             rows.reverse()
         wanted = arguments.get("include_return_message_types")
-        return [part for row in rows for part in row.parts if wanted is None or part.message_type in wanted]
+        return [item for row in rows for item in row.items if wanted is None or item.message_type in wanted]
 
-    def everything(self, order: str) -> list[Item]:
-        """The whole list, as one page that is large enough shows it, in the order asked for."""
+    def all_items(self, order: str) -> list[Item]:
+        """Return the whole list in the given order."""
         rows = sorted(self.stored, key=lambda row: -row.position if order == "desc" else row.position)
-        return [part for row in rows for part in row.parts]
+        return [item for row in rows for item in row.items]
