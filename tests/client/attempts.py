@@ -1,4 +1,4 @@
-"""Attempts of calls whose request may have reached the server, and checks of what is told of them."""
+"""Calls that may have reached the server, and checks of what their errors and hook reports state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .helpers import CONVERSATION, NO_DELAY, ClientDriver, recording
 from .servers import response
 
 TRUST: Final = ssl.create_default_context()
-ANSWER: Final = response(recording("send_json").content)
+OK_RESPONSE: Final = response(recording("send_json").content)
 PATH: Final = f"/v1/conversations/{CONVERSATION}/messages"
 CALLS: dict[str, Callable[[Any], Any]] = {
     "foreground": lambda client: client.conversations.messages.create(CONVERSATION, input="hi"),
@@ -29,21 +29,21 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 CLASSES = [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.LocalProtocolError]
 
 
-def answered(connection: socket.socket, *_: object) -> None:
-    connection.sendall(ANSWER)
+def respond_ok(connection: socket.socket, *_: object) -> None:
+    connection.sendall(OK_RESPONSE)
 
 
 def http_client(driver: ClientDriver, **settings: Any) -> Any:
-    """An httpx client of that side, which is closed with it."""
+    """Return an httpx client of the driver's kind, closed with the driver."""
     hooks = settings.pop("hooks", {})
     settings.setdefault("verify", TRUST)
-    settings["event_hooks"] = {name: [awaitable(hook) if driver.is_async else hook] for name, hook in hooks.items()}
+    settings["event_hooks"] = {name: [as_coroutine(hook) if driver.is_async else hook] for name, hook in hooks.items()}
     made = httpx.AsyncClient(**settings) if driver.is_async else httpx.Client(**settings)
     driver._to_close.append(made)
     return made
 
 
-def awaitable(function: Callable[..., Any]) -> Callable[..., Any]:
+def as_coroutine(function: Callable[..., Any]) -> Callable[..., Any]:
     async def wait(*arguments: Any) -> Any:
         return function(*arguments)
 
@@ -53,7 +53,7 @@ def awaitable(function: Callable[..., Any]) -> Callable[..., Any]:
 def attempt(
     driver: ClientDriver, base_url: str, http: Any = None, call: str = "json", **settings: Any
 ) -> tuple[Exception | None, list[AttemptReport]]:
-    """Makes a call, and returns what it raised and what became of its attempts."""
+    """Make a call; return its exception, if any, and the reports of its attempts."""
     reports: list[AttemptReport] = []
     client = driver.client(
         base_url=base_url,
@@ -69,23 +69,23 @@ def attempt(
     return None, reports
 
 
-def check_doubt(error: Exception | None, reports: list[AttemptReport]) -> None:
-    """It may have been processed: it was not sent again, and the error says so."""
+def check_may_have_been_processed(error: Exception | None, reports: list[AttemptReport]) -> None:
+    """Check that the request was not retried and that the error states the doubt."""
     assert isinstance(error, APIConnectionError)
     assert error.may_have_been_processed
     assert MAY_HAVE_BEEN_PROCESSED in str(error)
     assert [report.attempt.unsent for report in reports] == [False]
 
 
-def check_noted(error: Exception | None, reports: list[AttemptReport]) -> None:
-    """The same, where the error is that of the caller's own hook or flow: it passes, and a note on it says so."""
+def check_note_on_callers_error(error: Exception | None, reports: list[AttemptReport]) -> None:
+    """Check that the caller's own exception is raised with a note that states the doubt."""
     assert isinstance(error, httpx.TransportError)
     assert any(MAY_HAVE_BEEN_PROCESSED in note for note in error.__notes__)
     assert reports == []
 
 
-def check_unsent(error: Exception | None, reports: list[AttemptReport]) -> None:
-    """It was surely not sent: it was tried again, and the error does not frighten."""
+def check_retried_as_unsent(error: Exception | None, reports: list[AttemptReport]) -> None:
+    """Check that an unsent request was retried and that the error states no doubt."""
     assert isinstance(error, APIConnectionError)
     assert not error.may_have_been_processed
     assert MAY_HAVE_BEEN_PROCESSED not in str(error)

@@ -1,11 +1,11 @@
-"""Bodies with encodings."""
+"""Response bodies with content encodings."""
 
 from __future__ import annotations
 
 import zlib
 from typing import Final
 
-import brotli  # type: ignore[import-untyped]  # it ships no types
+import brotli  # type: ignore[import-untyped]  # no types are published
 import httpx
 import zstandard
 
@@ -16,7 +16,7 @@ ENDLESS: Final = b"transfer-encoding: chunked\r\ncontent-type: application/json\
 
 
 def encoded(content: bytes, *names: str, level: int = 6) -> bytes:
-    """Content with these encodings, the first of them innermost."""
+    """Return content with these encodings applied, the first of them innermost."""
     for name in names:
         if name == "br":
             content = brotli.compress(content, quality=min(level, 5))
@@ -30,7 +30,7 @@ def encoded(content: bytes, *names: str, level: int = 6) -> bytes:
 
 
 def streamed(content: bytes, *names: str, status: int = 200, size: int = 65_536, **headers: str) -> httpx.Response:
-    """A response whose body comes encoded, in chunks of this size."""
+    """Return a response whose encoded body arrives in chunks of this size."""
     content = encoded(content, *names)
     chunks = [content[at : at + size] for at in range(0, len(content), size)]
     fields = {"content-type": "application/json", "content-encoding": ", ".join(names).replace("raw", "deflate")}

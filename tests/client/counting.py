@@ -1,4 +1,4 @@
-"""A server in a thread that counts what comes, and ways to run async code."""
+"""A server in a thread that counts connections and requests, and functions that run async code."""
 
 from __future__ import annotations
 
@@ -22,80 +22,81 @@ HALF: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-len
 
 
 def is_whole(reply: bytes) -> bool:
-    """Return whether a reply has a body of the length that it announces, and so leaves its connection usable."""
+    """Return whether a reply has its announced length, which leaves the connection reusable."""
     head, _, body = reply.partition(b"\r\n\r\n")
     return b"content-length: %d" % len(body) in head
 
 
-class Counting:
-    """A server in a thread that answers each request alike, and counts connections and requests.
+class CountingServer:
+    """A server in a thread that sends a fixed reply for each path and counts connections and requests.
 
     Args:
-        replies: What answers a path; `/v1/steps/` is a list of steps otherwise.
+        replies: The reply for each path prefix. Defaults to an empty list for `/v1/steps/`.
 
     Attributes:
-        barrier: Requests that pass it together are answered; None to answer each at once.
+        barrier: Holds replies back until this many requests are in flight. None to reply at once.
     """
 
     def __init__(self, replies: dict[str, bytes]) -> None:
         self.replies = {"/v1/steps/": LIST, **replies}
-        self.open = self.connections = self.requests = self.at_once = self.most_at_once = 0
+        self.open = self.connections = self.requests = self.in_flight = self.max_in_flight = 0
         self.base_url = ""
         self.barrier: asyncio.Barrier | None = None
         self._changed = threading.Condition()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self.count(1)
+        self._count(1)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 if "ontent-length: " in head:
                     await reader.readexactly(int(head.split("ontent-length: ")[1].split("\r\n")[0]))
-                self.count(0, 1)
-                self.at_once += 1
-                self.most_at_once = max(self.most_at_once, self.at_once)
+                self._count(0, 1)
+                self.in_flight += 1
+                self.max_in_flight = max(self.max_in_flight, self.in_flight)
                 path = head.split(" ")[1].split("?")[0]
                 reply = next(reply for start, reply in reversed(self.replies.items()) if path.startswith(start))
                 if self.barrier is not None:
                     async with asyncio.timeout(20):
                         await self.barrier.wait()
-                self.at_once -= 1
+                self.in_flight -= 1
                 writer.write(reply)
                 if not is_whole(reply):
-                    await reader.read()  # until the client closes
+                    await reader.read()  # wait for the client to close
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
-            self.count(-1)
+            self._count(-1)
             writer.close()
 
-    def count(self, opened: int, requests: int = 0) -> None:
+    def _count(self, opened: int, requests: int = 0) -> None:
         with self._changed:
             self.open += opened
             self.requests += requests
             self._changed.notify_all()
 
     def wait_open(self, count: int) -> bool:
-        """Wait until so many connections are open; returns whether that came."""
+        """Wait until exactly `count` connections are open; return whether that happened."""
         with self._changed:
             return self._changed.wait_for(lambda: self.open == count, 5)
 
     def wait_open_at_most(self, count: int) -> bool:
-        """Wait until no more connections than that are open; returns whether that came."""
+        """Wait until at most `count` connections are open; return whether that happened."""
         with self._changed:
             return self._changed.wait_for(lambda: self.open <= count, 5)
 
     def wait_requests(self, count: int) -> bool:
-        """Wait until so many requests came; returns whether they did."""
+        """Wait until `count` requests have arrived; return whether they did."""
         with self._changed:
             return self._changed.wait_for(lambda: self.requests == count, 5)
 
 
 @contextmanager
-def counting(**replies: bytes) -> Iterator[Counting]:
-    server = Counting({path.replace("_", "/"): reply for path, reply in replies.items()})
+def counting_server(**replies: bytes) -> Iterator[CountingServer]:
+    """Run a server; in keyword names, `_` stands for `/`."""
+    server = CountingServer({path.replace("_", "/"): reply for path, reply in replies.items()})
     ready, loop = threading.Event(), asyncio.new_event_loop()
 
     async def main() -> None:
@@ -133,8 +134,8 @@ def run_asyncio(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     return asyncio.run(work())
 
 
-def run_unfinished(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Run without the steps by which `asyncio.run` ends."""
+def run_without_shutdown(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Run a coroutine without the shutdown steps of `asyncio.run`."""
     loop = asyncio.new_event_loop()
     try:
         return loop.run_until_complete(work())
@@ -142,8 +143,8 @@ def run_unfinished(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         loop.close()
 
 
-async def cancel_twice(server: Counting, reply: bytes, count: int) -> None:
-    """Cancel calls twice or more, after 0 to 30 turns of the event loop each; check that no connection stays open."""
+async def check_repeated_cancellation(server: CountingServer, reply: bytes, count: int) -> None:
+    """Cancel calls repeatedly after 0 to 30 event loop iterations; check that no connection leaks."""
     async with async_client(server.base_url) as client:
 
         async def call() -> None:
@@ -161,7 +162,7 @@ async def cancel_twice(server: Counting, reply: bytes, count: int) -> None:
             for _ in range(chance.randrange(30)):
                 await asyncio.sleep(0)
             if number % 2:
-                await asyncio.sleep(0.002)  # the server has answered
+                await asyncio.sleep(0.002)  # the server has responded
             for _ in range(2 + number % 3):
                 task.cancel()
                 await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What the tests of the client share: recorded answers, bodies that break, servers that break, both clients in one."""
+"""Shared helpers: recordings, broken bodies, scripted servers, and one driver for both clients."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ NO_DELAY = RetryPolicy(max_retries=2, initial_delay=0)
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
-INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One exchange with a real server."""
+    """One recorded exchange with a real server."""
 
     name: str
     method: str
@@ -49,12 +49,12 @@ class Recording:
         return httpx.Response(self.status, headers=self.headers, stream=Body([self.content]))
 
     def events(self) -> list[Any]:
-        """The JSON of each data line."""
+        """Return the parsed JSON of each data line."""
         lines = self.content.decode().split("\n")
         return [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
 
     def call(self, driver: ClientDriver, client: Any, *, arguments: bool = True) -> Any:
-        """Makes the recorded call, by the function that is meant for its endpoint."""
+        """Make the recorded call with the client method of its endpoint."""
         _, _, kind, *rest = self.path.split("/")
         name = "/".join([self.method, kind, *["{id}" if "-" in part or part == "abc" else part for part in rest]])
         functions = {
@@ -83,19 +83,19 @@ def recordings(suffix: str = "") -> list[Recording]:
     return [recording(path.stem) for path in sorted(RECORDINGS.glob(f"*{suffix}.json"))]
 
 
-def plain(value: Any) -> Any:
-    """JSON with its instants as instants: `Z` and `+00:00` are one."""
+def parse_timestamps(value: Any) -> Any:
+    """Return JSON with parsed timestamps, so that `Z` and `+00:00` compare equal."""
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: parse_timestamps(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [plain(item) for item in value]
-    if isinstance(value, str) and INSTANT.fullmatch(value):
+        return [parse_timestamps(item) for item in value]
+    if isinstance(value, str) and TIMESTAMP.fullmatch(value):
         return datetime.fromisoformat(value)
     return value
 
 
 class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body in chunks, which may fail behind the last, and knows whether it was closed."""
+    """A body in chunks that may fail after the last one and records whether it was closed."""
 
     def __init__(self, chunks: Sequence[bytes], fault: Exception | None = None) -> None:
         self.chunks = list(chunks)
@@ -127,7 +127,7 @@ def event_stream(content: bytes | Sequence[bytes], fault: Exception | None = Non
 
 
 def sse(*data: Any, event: str | None = None) -> bytes:
-    """Events with this data, as the server writes them."""
+    """Return events with these data fields, as the server formats them."""
     head = f"event: {event}\n" if event else ""
     texts = [item if isinstance(item, str) else json.dumps(item) for item in data]
     return "".join(f"{head}data: {text}\n\n" for text in texts).encode()
@@ -162,7 +162,7 @@ def make_response(status: int = 200, **content: Any) -> Callable[[], httpx.Respo
 
 
 class ClientDriver:
-    """One of the two clients, driven from plain code, so that each scenario is written once."""
+    """Runs one of the two clients from sync code, so that each test is written once."""
 
     def __init__(self, *, is_async: bool) -> None:
         self.is_async = is_async
@@ -170,7 +170,7 @@ class ClientDriver:
         self._to_close: list[Any] = []
 
     def client(self, handler: Handler | None = None, **settings: Any) -> Any:
-        """A client; with a handler, one whose requests go there."""
+        """Return a client; with a handler, its requests go to that handler."""
         if handler is not None:
             transport = httpx.MockTransport(handler)
             http = httpx.AsyncClient(transport=transport) if self.is_async else httpx.Client(transport=transport)
@@ -181,7 +181,7 @@ class ClientDriver:
         return made
 
     def run(self, value: Any) -> Any:
-        """The value, or what it brings when awaited."""
+        """Return the value, or the result of awaiting it."""
         if not inspect.isawaitable(value):
             return value
 
@@ -190,34 +190,34 @@ class ClientDriver:
 
         return self._runner.run(wait())
 
-    def items(self, things: Any) -> list[Any]:
-        """All that an iterable yields."""
-        found, fault = self.drain(things)
+    def items(self, iterable: Any) -> list[Any]:
+        """Return all items of an iterable."""
+        found, fault = self.drain(iterable)
         if fault is not None:
             raise fault
         return found
 
-    def drain(self, things: Any, stop: Callable[[Any], bool] = lambda _: False) -> tuple[list[Any], Exception | None]:
-        """What an iterable yields, up to where it is told to stop, and what it raises."""
+    def drain(self, iterable: Any, stop: Callable[[Any], bool] = lambda _: False) -> tuple[list[Any], Exception | None]:
+        """Return the items of an iterable, up to the first for which `stop` is true, and its exception."""
         found: list[Any] = []
 
-        async def go() -> None:
-            async for item in things:
+        async def consume() -> None:
+            async for item in iterable:
                 found.append(item)
                 if stop(item):
                     break
-            for _ in range(5):  # the loop closes a generator that was left in one of its next turns
+            for _ in range(5):  # the event loop closes an abandoned generator within a few iterations
                 await asyncio.sleep(0)
 
         try:
             if self.is_async:
-                self._runner.run(go())
+                self._runner.run(consume())
             else:
-                for item in things:
+                for item in iterable:
                     found.append(item)
                     if stop(item):
                         break
-        except Exception as fault:  # noqa: BLE001  (the test says which it must be)
+        except Exception as fault:  # noqa: BLE001  # the test checks the class
             return found, fault
         return found, None
 
@@ -229,7 +229,7 @@ class ClientDriver:
 
 @dataclass
 class Loopback:
-    """A server that does not follow the rules: what it sends is written by hand."""
+    """A server that sends handwritten bytes, which may violate HTTP."""
 
     base_url: str
     requests: list[bytes] = field(default_factory=list)
@@ -237,23 +237,23 @@ class Loopback:
 
 
 DISCONNECT = b"<cut>"
-"""At the end of an answer: the connection is closed behind it."""
+"""As the end of a reply: the connection is closed after it."""
 
 
 @contextmanager
-def loopback(*given: bytes) -> Iterator[Loopback]:
-    """Answers each request with the next of these bytes; an empty one is no answer at all."""
-    over = threading.Event()
+def loopback(*replies: bytes) -> Iterator[Loopback]:
+    """Send these replies to the requests in order and repeat the last; an empty reply leaves the request pending."""
+    stopped = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
     server = Loopback(f"http://127.0.0.1:{listener.getsockname()[1]}")
 
     def serve(connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as incoming:
             while head := _request(incoming):
-                reply = given[min(len(server.requests), len(given) - 1)]
+                reply = replies[min(len(server.requests), len(replies) - 1)]
                 server.requests.append(head)
                 if not reply:
-                    over.wait()
+                    stopped.wait()
                     return
                 connection.sendall(reply.removesuffix(DISCONNECT))
                 if reply.endswith(DISCONNECT):
@@ -262,7 +262,7 @@ def loopback(*given: bytes) -> Iterator[Loopback]:
     def accept() -> None:
         while True:
             connection, _ = listener.accept()
-            if over.is_set():
+            if stopped.is_set():
                 connection.close()
                 return
             server.connections += 1
@@ -274,7 +274,7 @@ def loopback(*given: bytes) -> Iterator[Loopback]:
     try:
         yield server
     finally:
-        over.set()
+        stopped.set()
         socket.create_connection(listener.getsockname()).close()
         threads[0].join(5)
         listener.close()

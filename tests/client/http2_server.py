@@ -1,4 +1,4 @@
-"""A server of HTTP/2 without TLS: every request is answered with a stream of events that does not end."""
+"""An HTTP/2 server without TLS that responds to every request with an event stream that does not end."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from h2.connection import H2Connection
 from h2.events import RequestReceived, StreamReset
 from h2.exceptions import ProtocolError
 
-MOST: int = 20
-"""How many streams a connection may have at once."""
+MAX_STREAMS: int = 20
+"""Concurrent streams that a connection may have."""
 
 
 @dataclass
 class Http2Server:
-    """What the server has seen."""
+    """The streams that the server has opened and that clients have reset."""
 
     base_url: str
     connections: int = 0
@@ -29,13 +29,13 @@ class Http2Server:
 
 @contextmanager
 def http2_server(body: bytes) -> Iterator[Http2Server]:
-    """Run the server; each answer begins with this body."""
+    """Run the server; each stream begins with this body."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = Http2Server(f"http://127.0.0.1:{listener.getsockname()[1]}")
 
     def serve(connected: socket.socket) -> None:
         state = H2Connection(H2Configuration(client_side=False))
-        state.local_settings.max_concurrent_streams = MOST
+        state.local_settings.max_concurrent_streams = MAX_STREAMS
         state.initiate_connection()
         with connected:
             connected.sendall(state.data_to_send())
@@ -63,9 +63,9 @@ def http2_server(body: bytes) -> Iterator[Http2Server]:
             except OSError:
                 return
             server.connections += 1
-            threading.Thread(target=quietly, args=(connected,), daemon=True).start()
+            threading.Thread(target=serve_until_disconnect, args=(connected,), daemon=True).start()
 
-    def quietly(connected: socket.socket) -> None:
+    def serve_until_disconnect(connected: socket.socket) -> None:
         with suppress(OSError):  # the client has gone
             serve(connected)
 

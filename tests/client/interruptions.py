@@ -1,4 +1,4 @@
-"""Interrupting an iterator wherever a signal handler or a cancellation can, one place after the other."""
+"""Interrupts an iterator at each place where a signal handler or a cancellation can."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from letta_ext import LettaError
 
 OURS: Final = ("letta_ext.", "letta_api.")
 NOT_OURS: Final = ("letta_ext.testing", "letta_ext._http.")
-"""What runs in the server, and the connections: an exception there is a connection that fails."""
+"""The server, and the transport: an exception there is a failed connection, which other tests cover."""
 
 WITHOUT_CALLER: Final = ("__del__", "_guard", "close", "leave", "<genexpr>")
-"""Finalizers: Python reports what they raise, and raises it nowhere."""
+"""Finalizers: Python reports their exceptions and does not propagate them."""
 
 
 class PlannedError(Exception):
-    """What a signal handler raises."""
+    """The exception that the simulated signal handler raises."""
 
 
 class Interrupter:
     """Raises an exception at one of the places where CPython runs signal handlers.
 
-    Those are the beginning of a function, the resumption of a generator and the return of a function in C; a profile
-    function is called at each of them.
+    The places are the start of a function, the resumption of a generator and the return of a C function. CPython calls
+    a profile function at each of them.
 
     Args:
-        place: The number of the place, or None to count them.
+        place: The number of the place. None to count the places only.
     """
 
     def __init__(self, place: int | None) -> None:
@@ -37,10 +37,10 @@ class Interrupter:
         self.places = 0
 
     def next(self, iterator: Iterator[Any]) -> Any:
-        """Take the next item, and be interrupted if the place comes."""
+        """Return the next item, interrupted if the place is reached."""
         sys.setprofile(self._profile)
         try:
-            for item in iterator:  # a call of `next` would lose an item itself: a handler runs behind it
+            for item in iterator:  # `next()` itself would lose an item: the handler runs after it returns
                 return item
         finally:
             sys.setprofile(None)
@@ -58,7 +58,7 @@ class Interrupter:
 
 
 def interrupted(iterator: Iterator[Any], place: int | None) -> tuple[list[Any], BaseException | None, int]:
-    """Go through an iterator that is interrupted once; return the items, how it failed, and how many places passed."""
+    """Iterate with one interruption; return the items, the final exception and the number of places passed."""
     interrupter = Interrupter(place)
     items: list[Any] = []
     while True:
@@ -67,16 +67,16 @@ def interrupted(iterator: Iterator[Any], place: int | None) -> tuple[list[Any], 
         except PlannedError:
             continue
         except StopIteration:
-            assert next(iterator, None) is None  # it stays at its end
+            assert next(iterator, None) is None  # an exhausted iterator stays exhausted
             return items, None, interrupter.places
-        except LettaError as fault:
+        except LettaError as error:
             for _ in range(2):
                 try:
                     next(iterator)
                 except LettaError:
                     continue
-                raise AssertionError("a failed iterator went on") from None
-            return items, fault, interrupter.places
+                raise AssertionError("a failed iterator continued") from None
+            return items, error, interrupter.places
 
 
 @coroutine
@@ -90,8 +90,8 @@ def _driven(awaitable: Awaitable[Any], cancel: Callable[[], bool]) -> Generator[
                 continue
             try:
                 yield waited
-            except BaseException as fault:  # noqa: BLE001  # a timeout of its own, which it is told of
-                waited = steps.throw(fault)
+            except BaseException as error:  # noqa: BLE001  # the iterator's own timeout, passed in
+                waited = steps.throw(error)
             else:
                 waited = next(steps)
     except StopIteration as done:
@@ -101,7 +101,7 @@ def _driven(awaitable: Awaitable[Any], cancel: Callable[[], bool]) -> Generator[
 async def async_interrupted(
     iterator: AsyncIterator[Any], place: int | None
 ) -> tuple[list[Any], BaseException | None, int]:
-    """Async version of `interrupted`: it is cancelled at one of the places where it waits."""
+    """Async version of `interrupted`: the iterator is cancelled at one of the places where it waits."""
     places = 0
 
     def cancel() -> bool:
@@ -118,11 +118,11 @@ async def async_interrupted(
         except StopAsyncIteration:
             assert await anext(iterator, None) is None
             return items, None, places
-        except LettaError as fault:
+        except LettaError as error:
             for _ in range(2):
                 try:
                     await anext(iterator)
                 except LettaError:
                     continue
-                raise AssertionError("a failed iterator went on") from None
-            return items, fault, places
+                raise AssertionError("a failed iterator continued") from None
+            return items, error, places

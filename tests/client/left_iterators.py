@@ -1,6 +1,6 @@
-"""Leaves async iterators in every way, in event loops that end in every way, and prints what Python complains of.
+"""Abandon async iterators in each way, under each end of an event loop, and print the complaints of Python.
 
-Run by `test_left_iterators.py` in a process of its own, with `-X dev -W error`.
+`test_left_iterators.py` runs this script in a separate process with `-X dev -W error`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ import trio
 
 from letta_ext import AsyncLetta
 
-KINDS: Final = ("stream", "events", "text", "messages", "turn", "follower", "items", "pages", "bytes", "lines")
-WAYS: Final = ("dropped", "cycle", "held", "unbegun", "thread")
+ITERATORS: Final = ("stream", "events", "text", "messages", "turn", "follower", "items", "pages", "bytes", "lines")
+ABANDONMENTS: Final = ("dropped", "cycle", "held", "unbegun", "thread")
 
 Main = Callable[[], Coroutine[Any, Any, None]]
 
 
-async def opened(client: AsyncLetta, conversation: str, kind: str) -> Any:
-    """Return an iterator, or a stream that was not iterated."""
+async def open_iterator(client: AsyncLetta, conversation: str, kind: str) -> Any:
+    """Return an iterator, or a stream that has not been iterated."""
     messages = client.conversations.messages
     if kind in ("stream", "events", "text", "messages"):
         stream = await messages.create(conversation, input="hi")
@@ -47,17 +47,17 @@ async def opened(client: AsyncLetta, conversation: str, kind: str) -> Any:
     return response.iter_bytes() if kind == "bytes" else response.iter_lines()
 
 
-async def leave(base_url: str, conversation: str, kind: str, way: str, held: list[Any]) -> None:
-    """Open an iterator, begin it, and leave it."""
+async def abandon(base_url: str, conversation: str, kind: str, abandonment: str, held: list[Any]) -> None:
+    """Open an iterator, take one item, and abandon it."""
     client = AsyncLetta(base_url=base_url)
-    found = [await opened(client, conversation, kind)]
-    if kind != "stream" and way != "unbegun":
+    found = [await open_iterator(client, conversation, kind)]
+    if kind != "stream" and abandonment != "unbegun":
         await anext(found[0])
-    if way == "cycle":
+    if abandonment == "cycle":
         found.append(found)
-    elif way == "held":
+    elif abandonment == "held":
         held += found
-    elif way == "thread":
+    elif abandonment == "thread":
         clearing = threading.Thread(target=found.clear)
         clearing.start()
         clearing.join()
@@ -84,45 +84,45 @@ def without_shutdown(main: Main) -> None:
     loop.close()
 
 
-def collected_before_it_is_closed(main: Main) -> None:
+def collect_before_close(main: Main) -> None:
     loop = asyncio.new_event_loop()
     loop.run_until_complete(main())
     gc.collect()
     loop.close()
 
 
-ENDINGS: Final = (with_run, with_trio, with_shutdown, without_shutdown, collected_before_it_is_closed)
+ENDINGS: Final = (with_run, with_trio, with_shutdown, without_shutdown, collect_before_close)
 
 
 def complaints(run: Callable[[Main], None], main: Main) -> str:
-    """Run, and return what was written to stderr."""
-    real, sys.stderr = sys.stderr, io.StringIO()
+    """Run, and return the output to stderr."""
+    original, sys.stderr = sys.stderr, io.StringIO()
     handler = logging.StreamHandler(sys.stderr)
     logging.getLogger().addHandler(handler)
     try:
         run(main)
         gc.collect()
-    except Exception:  # noqa: BLE001  # it is a complaint, too
+    except Exception:  # noqa: BLE001  # an exception is a complaint too
         traceback.print_exc()
     finally:
         logging.getLogger().removeHandler(handler)
-        found, sys.stderr = sys.stderr.getvalue(), real
+        found, sys.stderr = sys.stderr.getvalue(), original
     return found
 
 
 def main(base_url: str, conversation: str, amount: str) -> None:
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # a slow machine has slow callbacks
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # a slow machine reports slow callbacks
     count = 0
-    for number, (kind, way, run) in enumerate(itertools.product(KINDS, WAYS, ENDINGS)):
-        if amount != "full" and (number + number // 5 + number // 25) % 5:  # each pair of two is in the sample
+    for number, (kind, abandonment, run) in enumerate(itertools.product(ITERATORS, ABANDONMENTS, ENDINGS)):
+        if amount != "full" and (number + number // 5 + number // 25) % 5:  # the sample contains each pair of values
             continue
         held: list[Any] = []
-        found = complaints(run, partial(leave, base_url, conversation, kind, way, held))
+        found = complaints(run, partial(abandon, base_url, conversation, kind, abandonment, held))
         held.clear()
         gc.collect()
         count += 1
         if found:
-            print(f"{kind}, {way}, {run.__name__}: {found}", file=sys.stderr)
+            print(f"{kind}, {abandonment}, {run.__name__}: {found}", file=sys.stderr)
     print(count)
 
 

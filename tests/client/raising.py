@@ -1,4 +1,4 @@
-"""HTTP clients whose network raises a given exception at a given place, below the connection pool of httpx."""
+"""HTTP clients whose network raises a given exception in a given phase, below the connection pool of httpx."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ import anyio
 import httpcore
 import httpx
 
-Place = Literal["connect", "headers", "body"]
-PLACES: Final[tuple[Place, ...]] = ("connect", "headers", "body")
+Phase = Literal["connect", "headers", "body"]
+PHASES: Final[tuple[Phase, ...]] = ("connect", "headers", "body")
 
 MODULES: Final = (
     "h11",
@@ -32,26 +32,26 @@ MODULES: Final = (
     "zstandard",
     "trio",
 )
-"""Modules that a transport may be built of; each is looked through where it is installed."""
+"""Modules that a transport may use; those that are installed are searched for exceptions."""
 
 
-def _tree(root: type[BaseException]) -> Iterator[type[BaseException]]:
+def _subclasses(root: type[BaseException]) -> Iterator[type[BaseException]]:
     yield root
     for each in root.__subclasses__():
-        yield from _tree(each)
+        yield from _subclasses(each)
 
 
-def classes() -> list[type[Exception]]:
-    """Every class of exceptions that the layers below a client define, and all of Python's own."""
+def transport_exceptions() -> list[type[Exception]]:
+    """Return every exception class of the layers below a client, and the built-in ones."""
     modules: list[Any] = [builtins, httpx, httpcore, anyio, ssl, socket, zlib, http.client, http.cookiejar]
     modules += [import_module(name) for name in MODULES if find_spec(name.partition(".")[0])]
     found: set[type[BaseException]] = set()
     for module in modules:
         for _, value in inspect.getmembers(module, inspect.isclass):
             if issubclass(value, Exception):
-                found |= {each for each in _tree(value) if _is_public(each)}
+                found |= {each for each in _subclasses(value) if _is_public(each)}
     mine = {each for each in found if issubclass(each, Exception)}
-    # A pool of httpcore tells itself to look for another connection by this one, again and again.
+    # httpcore's pool catches this one internally and retries for ever.
     return sorted(
         mine - {StopIteration, httpcore.ConnectionNotAvailable}, key=lambda each: (each.__module__, each.__qualname__)
     )
@@ -78,38 +78,38 @@ ARGUMENTS: Final[tuple[tuple[Any, ...], ...]] = (
 
 @cache
 def _arguments(kind: type[Exception]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-    """What a class can be called with."""
+    """Return arguments that a class accepts."""
     keywords = {"request": httpx.Request("GET", "http://x/"), "response": httpx.Response(400)}
     for positional in ARGUMENTS:
         for named in ({}, keywords):
             try:
                 str(kind(*positional, **named))
-            except Exception:  # noqa: BLE001, S112  # it takes others
+            except Exception:  # noqa: BLE001, S112  # it requires other arguments
                 continue
             return positional, named
     return None
 
 
 def instance(kind: type[Exception]) -> Exception | None:
-    """An exception of a class, whatever arguments it takes; None for one that cannot be made."""
+    """Return an exception of a class, or None if no known arguments fit."""
     found = _arguments(kind)  # type: ignore[arg-type]  # a class is hashable: mypy reads __hash__ of its instances
     return None if found is None else kind(*found[0], **found[1])
 
 
 class Network:
-    """What happens on one connection: bytes that arrive in pieces, and an exception that is raised once.
+    """One connection whose bytes arrive in pieces and that raises an exception in one phase.
 
     Args:
-        place: where it is raised.
-        fault: makes the exception.
-        pieces: the pieces of the response's head and body; the fault of the body comes behind the second.
-        times: how often it is raised; afterwards all goes well.
+        phase: The phase in which it raises.
+        fault: Makes the exception.
+        pieces: The pieces of the response head and body. A fault in the body comes after the second piece.
+        times: How often it raises. Later connections work.
     """
 
     def __init__(
-        self, place: Place, fault: Callable[[], BaseException], pieces: Iterable[bytes], times: int = 1_000_000
+        self, phase: Phase, fault: Callable[[], BaseException], pieces: Iterable[bytes], times: int = 1_000_000
     ) -> None:
-        self.place, self.fault, self.pieces, self.times = place, fault, list(pieces), times
+        self.phase, self.fault, self.pieces, self.times = phase, fault, list(pieces), times
         self.connected = 0
 
     def connect(self) -> Connection:
@@ -117,14 +117,14 @@ class Network:
         self.fail("connect")
         return Connection(self)
 
-    def fail(self, place: Place) -> None:
-        if place == self.place and self.times > 0:
+    def fail(self, phase: Phase) -> None:
+        if phase == self.phase and self.times > 0:
             self.times -= 1
             raise self.fault()
 
 
 class Connection(httpcore.NetworkStream):
-    """A connection, sync."""
+    """A sync connection."""
 
     def __init__(self, network: Network) -> None:
         self.network, self.reads = network, 0
@@ -149,7 +149,7 @@ class Connection(httpcore.NetworkStream):
 
 
 class AsyncConnection(httpcore.AsyncNetworkStream):
-    """A connection, async."""
+    """An async connection."""
 
     def __init__(self, connection: Connection) -> None:
         self.below = connection
@@ -168,7 +168,7 @@ class AsyncConnection(httpcore.AsyncNetworkStream):
 
 
 class Backend(httpcore.NetworkBackend):
-    """A network, sync."""
+    """A sync network backend."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -178,7 +178,7 @@ class Backend(httpcore.NetworkBackend):
 
 
 class AsyncBackend(httpcore.AsyncNetworkBackend):
-    """A network, async."""
+    """An async network backend."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -188,7 +188,7 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
 
 
 def http_client(network: Network, *, is_async: bool, **settings: Any) -> Any:
-    """An httpx client whose own connection pool stands on this network."""
+    """Return an httpx client whose connection pool uses this network."""
     if is_async:
         transport: Any = httpx.AsyncHTTPTransport(verify=False)
         transport._pool = httpcore.AsyncConnectionPool(network_backend=AsyncBackend(network))
@@ -199,7 +199,7 @@ def http_client(network: Network, *, is_async: bool, **settings: Any) -> Any:
 
 
 def pieces(content: bytes, kind: str = "application/json") -> list[bytes]:
-    """A response in pieces: its head, and its body in two."""
+    """Return a response in three pieces: its head, and its body in halves."""
     head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(content)}\r\n\r\n"
     half = len(content) // 2
     return [head.encode(), content[:half], content[half:]]

@@ -1,4 +1,4 @@
-"""Servers and proxies on loopback that break where they are told to."""
+"""Servers and proxies on loopback that fail in scripted ways."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from typing import BinaryIO
 import trustme
 
 Handler = Callable[[socket.socket, bytes, int], object]
-"""Answers a request, given the connection, the request and its number from 1; the connection is closed on False."""
+"""Handles a request, given the connection, the request and its number from 1. False closes the connection."""
 
 
 @dataclass
 class Server:
-    """A server.
+    """A server on loopback.
 
     Attributes:
-        port: its port.
-        requests: the requests that came whole.
-        connections: how many connections were made.
+        port: The port.
+        requests: The complete requests that arrived.
+        connections: The accepted connections.
     """
 
     port: int = 0
@@ -39,7 +39,7 @@ class Server:
 
 
 def closed_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """Return a loopback port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         found: int = listener.getsockname()[1]
     return found
@@ -47,30 +47,30 @@ def closed_port() -> int:
 
 @contextmanager
 def accepting(serve: Callable[[socket.socket, Server], object], port: int = 0) -> Iterator[Server]:
-    """A server that treats each connection in a thread."""
+    """Run a server that handles each connection in a thread."""
     listener = socket.create_server(("127.0.0.1", port))
     server = Server(listener.getsockname()[1])
-    over = threading.Event()
+    stopped = threading.Event()
 
-    def one(connection: socket.socket) -> None:
+    def handle_connection(connection: socket.socket) -> None:
         with connection, suppress(OSError, ValueError):
             serve(connection, server)
 
     def accept() -> None:
         while True:
             connection, _ = listener.accept()
-            if over.is_set():
+            if stopped.is_set():
                 connection.close()
                 return
             server.connections.append(connection)
-            threading.Thread(target=one, args=(connection,), daemon=True).start()
+            threading.Thread(target=handle_connection, args=(connection,), daemon=True).start()
 
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
     try:
         yield server
     finally:
-        over.set()
+        stopped.set()
         socket.create_connection(listener.getsockname()).close()
         thread.join(5)
         listener.close()
@@ -81,7 +81,7 @@ def accepting(serve: Callable[[socket.socket, Server], object], port: int = 0) -
 
 @contextmanager
 def serving(handler: Handler, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """A server that answers each whole request by hand."""
+    """Run a server that passes each complete request to a handler."""
 
     def serve(connection: socket.socket, server: Server) -> None:
         connection = connection if tls is None else tls.wrap_socket(connection, server_side=True)
@@ -98,7 +98,7 @@ def serving(handler: Handler, port: int = 0, tls: ssl.SSLContext | None = None) 
 
 
 def read_request(incoming: BinaryIO | RawIOBase) -> bytes:
-    """The next request; nothing at the end of the connection."""
+    """Return the next request; empty at the end of the connection."""
     head = b""
     while (line := incoming.readline()) not in (b"\r\n", b""):
         head += line
@@ -108,7 +108,7 @@ def read_request(incoming: BinaryIO | RawIOBase) -> bytes:
 
 
 def response(content: bytes = b"{}", status: str = "200 OK", **headers: str) -> bytes:
-    """A response with this body."""
+    """Return the bytes of a response with this body."""
     fields = {"content-type": "application/json", "content-length": str(len(content))}
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -116,12 +116,12 @@ def response(content: bytes = b"{}", status: str = "200 OK", **headers: str) -> 
 
 
 def chunk(content: bytes) -> bytes:
-    """A chunk of a body that comes in chunks."""
+    """Return one chunk of a chunked body."""
     return b"%x\r\n%b\r\n" % (len(content), content)
 
 
 def certificate() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """The contexts of a TLS server on loopback and of its clients."""
+    """Return the TLS contexts of a loopback server and of its clients."""
     authority = trustme.CA()
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(server)
@@ -129,8 +129,8 @@ def certificate() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return server, client
 
 
-def pump(one: socket.socket, other: socket.socket) -> None:
-    """Passes bytes on in both directions until either side ends."""
+def pump(first: socket.socket, other: socket.socket) -> None:
+    """Forward bytes in both directions until either peer ends."""
 
     def copy(source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
@@ -140,21 +140,21 @@ def pump(one: socket.socket, other: socket.socket) -> None:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
-    back = threading.Thread(target=copy, args=(other, one), daemon=True)
+    back = threading.Thread(target=copy, args=(other, first), daemon=True)
     back.start()
-    copy(one, other)
+    copy(first, other)
     back.join(5)
 
 
 @contextmanager
-def tunnel(answer: bytes = b"", to: int | None = None) -> Iterator[Server]:
-    """A proxy that gives this answer to CONNECT; with a port, one that connects to it, and says whether it could."""
+def tunnel(reply: bytes = b"", to: int | None = None) -> Iterator[Server]:
+    """Run a CONNECT proxy: one that sends a fixed reply, or with `to` one that connects to that port."""
 
     def serve(connection: socket.socket, server: Server) -> None:
         with connection.makefile("rb", buffering=0) as incoming:
             server.requests.append(read_request(incoming))
         if to is None:
-            connection.sendall(answer)
+            connection.sendall(reply)
             return
         try:
             upstream = socket.create_connection(("127.0.0.1", to))
@@ -171,7 +171,7 @@ def tunnel(answer: bytes = b"", to: int | None = None) -> Iterator[Server]:
 
 @contextmanager
 def socks(to: int) -> Iterator[Server]:
-    """A SOCKS5 proxy that connects to a port, and says whether it could."""
+    """Run a SOCKS5 proxy that connects to a port and reports whether it could."""
 
     def serve(connection: socket.socket, _: Server) -> None:
         connection.recv(64)

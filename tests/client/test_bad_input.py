@@ -1,4 +1,4 @@
-"""What is refused before anything is sent, in which words; and that ids reach the endpoint they are meant for."""
+"""Invalid arguments are rejected before anything is sent, and ids reach the right endpoint."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ ALL: dict[str, Callable[[Any], Call]] = {
 }
 
 
-def refused(driver: ClientDriver, function: Callable[[Any], Call], *ids: Any, **arguments: Any) -> Exception:
-    """What a call raises that sends nothing."""
+def rejected(driver: ClientDriver, function: Callable[[Any], Call], *ids: Any, **arguments: Any) -> Exception:
+    """Return the exception of a call that must send nothing."""
     handler = respond_with(200)
     with pytest.raises((TypeError, ValueError)) as caught:
         driver.run(function(driver.client(handler))(*ids, **arguments))
@@ -57,14 +57,15 @@ def create(client: Any) -> Call:
     return function
 
 
-# Ids.
+# Ids
 
 
 @pytest.mark.parametrize("name", WITH_ID)
-def test_ids_are_strings(driver: ClientDriver, name: str) -> None:
+def test_id_of_wrong_type_raises_type_error(driver: ClientDriver, name: str) -> None:
+    """An id that is not a string raises `TypeError`."""
     argument = "step_id" if name.startswith("steps") else "conversation_id"
     for bad in (None, 7, True, b"step-1", ["step-1"], object):
-        error = refused(driver, WITH_ID[name][1], bad)
+        error = rejected(driver, WITH_ID[name][1], bad)
         assert type(error) is TypeError, bad
         assert str(error).startswith(f"{argument} must be a string, not {bad!r}")
 
@@ -93,10 +94,11 @@ ODD = [
 
 
 @pytest.mark.parametrize("name", WITH_ID)
-def test_what_cannot_be_an_id_is_refused(driver: ClientDriver, name: str) -> None:
+def test_id_with_invalid_characters_raises_value_error(driver: ClientDriver, name: str) -> None:
+    """An id with characters outside an id's alphabet raises `ValueError`."""
     argument = "step_id" if name.startswith("steps") else "conversation_id"
     for odd in ODD:
-        error = refused(driver, WITH_ID[name][1], odd)
+        error = rejected(driver, WITH_ID[name][1], odd)
         assert type(error) is ValueError, odd
         assert str(error).startswith(f"{argument} must be the id of something, such as '")
         assert str(error).endswith(f", not {odd!r}")
@@ -104,7 +106,8 @@ def test_what_cannot_be_an_id_is_refused(driver: ClientDriver, name: str) -> Non
 
 @pytest.mark.parametrize("name", WITH_ID)
 @pytest.mark.parametrize("known", ["step-1", "conv-1", "default", "agent-123e4567-e89b-42d3-8456-426614174000", "a_b"])
-def test_an_id_goes_into_the_path_as_it_is(driver: ClientDriver, name: str, known: str) -> None:
+def test_valid_id_is_put_into_path_unchanged(driver: ClientDriver, name: str, known: str) -> None:
+    """A valid id becomes one path segment of the endpoint."""
     method, function, path = WITH_ID[name]
     handler = respond_with(404)
     with pytest.raises(LettaError):
@@ -114,7 +117,8 @@ def test_an_id_goes_into_the_path_as_it_is(driver: ClientDriver, name: str, know
 
 
 @given(st.text(max_size=30))
-def test_any_id_is_one_segment_or_refused(value: str) -> None:
+def test_arbitrary_id_is_one_path_segment_or_rejected(value: str) -> None:
+    """Any text is one path segment or is rejected."""
     handler = respond_with(404)
     http = httpx.Client(transport=httpx.MockTransport(handler))
     with http, Letta(base_url=BASE_URL, http_client=http) as client, pytest.raises((LettaError, ValueError)):
@@ -124,29 +128,32 @@ def test_any_id_is_one_segment_or_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_ID)
-def test_an_id_that_no_address_can_hold_is_refused_in_our_words(driver: ClientDriver, name: str) -> None:
-    error = refused(driver, WITH_ID[name][1], "x" * 70_000)
+def test_id_too_long_for_url_raises_short_value_error(driver: ClientDriver, name: str) -> None:
+    """An id that exceeds the length of a URL raises a short `ValueError`."""
+    error = rejected(driver, WITH_ID[name][1], "x" * 70_000)
     assert type(error) is ValueError
     assert len(str(error)) < 200
 
 
-# Keywords.
+# Keyword arguments
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_unknown_keywords_are_refused_and_the_known_ones_told(driver: ClientDriver, name: str) -> None:
+def test_unknown_keyword_raises_type_error_naming_it(driver: ClientDriver, name: str) -> None:
+    """An unknown keyword raises a `TypeError` that names it."""
     ids = [STEP] if name in WITH_ID else []
-    error = refused(driver, ALL[name], *ids, colour="red", flavour="sweet")
+    error = rejected(driver, ALL[name], *ids, colour="red", flavour="sweet")
     assert type(error) is TypeError
     assert str(error).startswith(f"{name}() has no argument 'colour'; it takes ")
 
 
-def test_the_known_keywords_are_all_told(driver: ClientDriver) -> None:
-    error = refused(driver, ALL["conversations.messages.compact"], CONVERSATION, mode="all")
+def test_unknown_keyword_error_lists_accepted_keywords(driver: ClientDriver) -> None:
+    """The error for an unknown keyword lists the accepted ones."""
+    error = rejected(driver, ALL["conversations.messages.compact"], CONVERSATION, mode="all")
     assert str(error) == (
         "conversations.messages.compact() has no argument 'mode'; it takes agent_id, compaction_settings"
     )
-    error = refused(driver, ALL["steps.retrieve"], STEP, mode="all")
+    error = rejected(driver, ALL["steps.retrieve"], STEP, mode="all")
     assert str(error) == "steps.retrieve() has no argument 'mode'; it takes none besides its ids"
 
 
@@ -290,7 +297,7 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("steps.retrieve", {"stream_limits": 7}, TypeError, "stream_limits must be a StreamLimits, not int"),
     ("steps.retrieve", {"hooks": None}, TypeError, "hooks must be a Hooks, not NoneType"),
     ("conversations.messages.create", {"extra_body": 7}, TypeError, "extra_body must be "),
-    # These are not sent: what they ask for is done here.
+    # Parameters of the library itself, which are not sent.
     ("steps.list", {"prefetch": "yes"}, TypeError, "prefetch must be True or False, got 'yes'"),
     ("steps.list", {"checkpoint": "step-1"}, TypeError, "checkpoint must be a dict"),
     ("steps.list", {"checkpoint": {}}, ValueError, "checkpoint must have version 1, got {}"),
@@ -306,16 +313,16 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         ValueError,
         "include_return_message_types[0] must be 'system_message', ",
     ),
-    # The server takes these for no cursor, and would begin at the top.
+    # The server ignores these cursors and starts at the top.
     ("conversations.messages.list", {"after": ""}, ValueError, "after must be the id of something, not ''"),
     ("conversations.messages.list", {"before": "a/b"}, ValueError, "before must be the id of something, not 'a/b'"),
     ("steps.list", {"after": None}, TypeError, "after must be a string, not None"),
-    # The server fails on these, or hangs.
+    # The server fails or hangs on these.
     ("steps.list", {"limit": -1}, ValueError, "limit must be "),
     ("conversations.messages.list", {"limit": -1}, ValueError, "limit must be "),
     ("conversations.messages.stream", {"batch_size": 1}, ValueError, "batch_size must be "),
     ("conversations.messages.stream", {"batch_size": 0}, ValueError, "batch_size must be "),
-    # JSON has no form for these.
+    # JSON cannot represent these.
     ("conversations.messages.create", {"input": "\ud800"}, ValueError, "input must be text that UTF-8 can encode"),
     (
         "conversations.messages.create",
@@ -333,19 +340,23 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "kind", "words"), WRONG, ids=[f"{name} {arguments}"[:70] for name, arguments, *_ in WRONG]
+    ("name", "arguments", "error_class", "message"),
+    WRONG,
+    ids=[f"{name} {arguments}"[:70] for name, arguments, *_ in WRONG],
 )
-def test_a_wrong_argument_is_named_and_nothing_sent(
-    driver: ClientDriver, name: str, arguments: dict[str, Any], kind: type[Exception], words: str
+def test_invalid_argument_raises_error_naming_it_before_sending(
+    driver: ClientDriver, name: str, arguments: dict[str, Any], error_class: type[Exception], message: str
 ) -> None:
-    error = refused(driver, ALL[name], *([STEP] if name in WITH_ID else []), **arguments)
-    assert str(error).startswith(words)
-    assert type(error) is kind
+    """An invalid argument is named in the error, and nothing is sent."""
+    error = rejected(driver, ALL[name], *([STEP] if name in WITH_ID else []), **arguments)
+    assert str(error).startswith(message)
+    assert type(error) is error_class
 
 
-def test_a_model_of_the_wrong_kind_is_refused(driver: ClientDriver) -> None:
+def test_model_of_wrong_class_raises_before_sending(driver: ClientDriver) -> None:
+    """A model of another class than the parameter's is rejected."""
     ping = LettaPing(id="ping-1", date=datetime.fromisoformat("2026-01-01T00:00:00Z"))
-    error = refused(driver, create, CONVERSATION, messages=[ping])
+    error = rejected(driver, create, CONVERSATION, messages=[ping])
     assert str(error).startswith("messages[0] must be ")
 
 
@@ -356,7 +367,8 @@ def test_a_model_of_the_wrong_kind_is_refused(driver: ClientDriver) -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
-def test_no_value_for_messages_makes_anything_but_a_clear_refusal(value: Any) -> None:
+def test_arbitrary_messages_value_is_sent_or_rejected_by_name(value: Any) -> None:
+    """Any value for `messages` is sent or rejected with an error that names it."""
     handler = respond_with(404)
     http = httpx.Client(transport=httpx.MockTransport(handler))
     with http, Letta(base_url=BASE_URL, http_client=http) as client:
@@ -366,10 +378,11 @@ def test_no_value_for_messages_makes_anything_but_a_clear_refusal(value: Any) ->
             assert len(handler.requests) == 1
         except (TypeError, ValueError) as error:
             assert handler.requests == []
-            assert str(error).startswith(("messages", "conversations.messages.create()"))  # noqa: PT017  (some errors of many, not each of them)
+            assert str(error).startswith(("messages", "conversations.messages.create()"))  # noqa: PT017  # only some values raise
 
 
-def test_fields_that_are_newer_than_this_library_are_let_through(driver: ClientDriver) -> None:
+def test_unknown_field_of_typed_dict_is_sent(driver: ClientDriver) -> None:
+    """A field that the library does not know is sent unchanged."""
     handler = respond_with(recording("send_json").response)
     messages = [{**USER, "mood": "good"}]
     driver.run(create(driver.client(handler))(CONVERSATION, messages=messages, streaming=False))

@@ -1,4 +1,4 @@
-"""How much of a response is read, and for how long; sync and async, whatever the server sends."""
+"""Limits on the size and duration of response bodies, and statuses that survive a broken body."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Final
 
-import brotli  # type: ignore[import-untyped]  # it ships no types
+import brotli  # type: ignore[import-untyped]  # no types are published
 import httpx
 import pytest
 import zstandard
@@ -34,11 +34,13 @@ from .bodies import ENDLESS, OK, encoded, streamed
 from .helpers import CONVERSATION, EVENTS, NO_DELAY, STEP, Body, ClientDriver, make_response, respond_with
 from .servers import chunk, response, serving
 
-# Statuses are never lost.
+# Statuses
 
 
-def hooked(driver: ClientDriver, base_url: str, *hooks: Callable[[httpx.Response], Any], **options: Any) -> Any:
-    """A client of a server whose httpx client has these hooks."""
+def client_with_hooks(
+    driver: ClientDriver, base_url: str, *hooks: Callable[[httpx.Response], Any], **options: Any
+) -> Any:
+    """Return a client of a server whose httpx client has these response hooks."""
 
     def async_hook(hook: Callable[[httpx.Response], Any]) -> Callable[[httpx.Response], Any]:
         async def call(response: httpx.Response) -> None:
@@ -55,7 +57,7 @@ def hooked(driver: ClientDriver, base_url: str, *hooks: Callable[[httpx.Response
     return driver.client(base_url=base_url, retry=NO_DELAY, http_client=http)
 
 
-def refuse(status: str, body: Any, **headers: str) -> Callable[[socket.socket, bytes, int], object]:
+def respond_with_error(status: str, body: Any, **headers: str) -> Callable[[socket.socket, bytes, int], object]:
     return lambda connection, *_: connection.sendall(response(json.dumps(body).encode(), status, **headers))
 
 
@@ -71,14 +73,14 @@ def refuse(status: str, body: Any, **headers: str) -> Callable[[socket.socket, b
         ("418 Tea", APIStatusError, 1),
     ],
 )
-def test_a_hook_that_raises_for_a_status_keeps_it(
+def test_raise_for_status_hook_keeps_status_and_error_class(
     driver: ClientDriver, status: str, cls: type[APIStatusError], requests: int, reads: bool
 ) -> None:
-    """httpx documents `raise_for_status` as a hook. It closes the body, unless another hook has read it before."""
+    """`raise_for_status` as a hook keeps the error class, and the body if an earlier hook reads it."""
     hooks = [httpx.Response.read] * reads + [httpx.Response.raise_for_status]
     body = {"detail": "currently being processed", "run_id": "run-1"}
-    with serving(refuse(status, body, location="http://elsewhere.test/", x_request_id="req-1")) as server:
-        client = hooked(driver, server.base_url, *hooks)
+    with serving(respond_with_error(status, body, location="http://elsewhere.test/", x_request_id="req-1")) as server:
+        client = client_with_hooks(driver, server.base_url, *hooks)
         with pytest.raises(cls) as caught:
             driver.run(client.steps.retrieve(STEP))
         assert len(server.requests) == requests
@@ -89,36 +91,42 @@ def test_a_hook_that_raises_for_a_status_keeps_it(
         assert isinstance(caught.value, ConversationBusyError) == (caught.value.status_code == 409)
 
 
-def test_a_hook_that_raises_for_a_redirect_does_not_keep_it_from_being_followed(driver: ClientDriver) -> None:
+def test_raise_for_status_hook_on_redirect_still_follows_it(driver: ClientDriver) -> None:
+    """A hook that raises for a redirect does not stop the redirect."""
+
     def handler(connection: socket.socket, request: bytes, _: int) -> None:
         moved = response(b"", "307 Moved", location="/moved")
         connection.sendall(response(OK.content) if b"/moved" in request else moved)
 
     with serving(handler) as server:
-        client = hooked(driver, server.base_url, httpx.Response.raise_for_status)
+        client = client_with_hooks(driver, server.base_url, httpx.Response.raise_for_status)
         assert driver.run(client.steps.retrieve(STEP)).id.startswith("step-")
         assert len(server.requests) == 2
 
 
-def test_a_hook_that_raises_for_the_status_of_another_request_is_no_status_of_ours(driver: ClientDriver) -> None:
+def test_hook_error_of_another_request_is_raised_with_note(driver: ClientDriver) -> None:
+    """The status error of a request that the hook itself makes is raised unchanged, with a note."""
+
     def audit(_: httpx.Response) -> None:
         httpx.get(elsewhere.base_url).raise_for_status()
 
-    with serving(refuse("404 No", {})) as elsewhere, serving(refuse("200 OK", {})) as server:
-        client = hooked(driver, server.base_url, audit)
+    with serving(respond_with_error("404 No", {})) as elsewhere, serving(respond_with_error("200 OK", {})) as server:
+        client = client_with_hooks(driver, server.base_url, audit)
         with pytest.raises(httpx.HTTPStatusError) as caught:
             driver.run(client.conversations.messages.create(CONVERSATION, input="hi", streaming=False))
         assert len(server.requests) == 1
     assert any(MAY_HAVE_BEEN_PROCESSED in note for note in caught.value.__notes__)
 
 
-def test_a_flow_that_raises_for_a_status_keeps_it(driver: ClientDriver) -> None:
+def test_auth_flow_raising_for_status_keeps_error_class(driver: ClientDriver) -> None:
+    """An `auth=` flow that raises for a status keeps the error class."""
+
     class Strict(httpx.Auth):
         def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
             (yield request).raise_for_status()
 
-    with serving(refuse("422 No", {"detail": "no"})) as server:
-        client = hooked(driver, server.base_url, auth=Strict())
+    with serving(respond_with_error("422 No", {"detail": "no"})) as server:
+        client = client_with_hooks(driver, server.base_url, auth=Strict())
         for call in (client.steps.retrieve, client.conversations.messages.compact):
             with pytest.raises(UnprocessableEntityError):
                 driver.run(call(STEP if call == client.steps.retrieve else CONVERSATION))
@@ -161,9 +169,12 @@ def garbled(connection: socket.socket, *_: object) -> bool:
     return False
 
 
-@pytest.mark.parametrize("how", [cut, dripping, silent, huge, garbled])
-def test_an_error_whose_body_does_not_end_keeps_its_status(driver: ClientDriver, how: Callable[..., object]) -> None:
-    with serving(how) as server:
+@pytest.mark.parametrize("handler", [cut, dripping, silent, huge, garbled])
+def test_error_with_broken_body_keeps_status_and_partial_body(
+    driver: ClientDriver, handler: Callable[..., object]
+) -> None:
+    """An error response whose body stalls, breaks or is huge raises its class with the partial body."""
+    with serving(handler) as server:
         client = driver.client(base_url=server.base_url, retry=NO_DELAY)
         create = client.conversations.messages.create
         calls: list[Callable[[], Any]] = [
@@ -192,9 +203,8 @@ def test_an_error_whose_body_does_not_end_keeps_its_status(driver: ClientDriver,
         (encoded(b"bad", "zstd")[:-2], "zstd"),
     ],
 )
-def test_an_error_whose_body_cannot_be_decoded_keeps_its_status(
-    driver: ClientDriver, content: bytes, coding: str
-) -> None:
+def test_error_with_undecodable_body_keeps_status(driver: ClientDriver, content: bytes, coding: str) -> None:
+    """An error response whose content encoding is broken raises its class."""
     fields = {"content-encoding": coding}
     handler = respond_with(lambda: httpx.Response(404, headers=fields, stream=Body([content])))
     with pytest.raises(NotFoundError):
@@ -204,17 +214,17 @@ def test_an_error_whose_body_cannot_be_decoded_keeps_its_status(
         driver.run(driver.client(success).steps.retrieve(STEP))
 
 
-# Bounds.
+# Limits
 
 
 def zeros(count: int, coding: str) -> Iterator[bytes]:
-    """Megabytes of zeros, encoded."""
+    """Yield encoded megabytes of zeros."""
     million = bytes(1_048_576)
     if coding == "gzip":
         packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
         yield packer.compress(million) + packer.flush(zlib.Z_FULL_FLUSH)
         again = packer.compress(million) + packer.flush(zlib.Z_FULL_FLUSH)
-        yield again * (count - 1)  # behind a full flush, the same data is the same bytes
+        yield again * (count - 1)  # after a full flush, the same data compresses to the same bytes
     elif coding == "br":
         made = brotli.Compressor(quality=1)
         yield b"".join(made.process(million) for _ in range(count)) + made.finish()
@@ -230,8 +240,8 @@ BOMBS["identity"] = b""
 
 @pytest.mark.parametrize("coding", BOMBS)
 @pytest.mark.parametrize("status", [200, 404, 307])
-def test_a_bomb_is_not_decoded_beyond_the_limits(driver: ClientDriver, status: int, coding: str) -> None:
-    """200 MB decoded; one chunk, as a server may send it."""
+def test_decompression_bomb_is_not_decoded_beyond_limit(driver: ClientDriver, status: int, coding: str) -> None:
+    """A 200 MB bomb in one chunk stays within a bounded amount of memory."""
     chunks = [BOMBS[coding]] if coding != "identity" else (bytes(1_048_576) for _ in range(200))
     headers = {"content-encoding": coding, "location": "/moved"}
 
@@ -239,7 +249,7 @@ def test_a_bomb_is_not_decoded_beyond_the_limits(driver: ClientDriver, status: i
         if request.url.path == "/moved":
             return OK.response()
         body = Body([])
-        body.chunks = chunks  # type: ignore[assignment]  # as they come
+        body.chunks = chunks  # type: ignore[assignment]  # a generator of chunks
         return httpx.Response(status, headers=headers, stream=body)
 
     client = driver.client(handler)
@@ -257,7 +267,8 @@ def test_a_bomb_is_not_decoded_beyond_the_limits(driver: ClientDriver, status: i
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
-def test_a_bomb_in_a_stream_of_events_is_bounded_by_the_size_of_an_event(driver: ClientDriver, coding: str) -> None:
+def test_decompression_bomb_in_event_stream_stops_at_event_size_limit(driver: ClientDriver, coding: str) -> None:
+    """A bomb in an event stream ends at the maximum size of an event."""
     headers = {**EVENTS, "content-encoding": coding}
     handler = respond_with(lambda: httpx.Response(200, headers=headers, stream=Body([BOMBS[coding]])))
     tracemalloc.start()
@@ -272,7 +283,8 @@ def test_a_bomb_in_a_stream_of_events_is_bounded_by_the_size_of_an_event(driver:
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
-def test_a_body_that_is_read_in_pieces_comes_in_small_ones(driver: ClientDriver, coding: str) -> None:
+def test_iter_bytes_of_bomb_yields_bounded_pieces(driver: ClientDriver, coding: str) -> None:
+    """`iter_bytes` yields a compressed body in pieces of bounded size."""
     handler = respond_with(
         lambda: httpx.Response(200, headers={"content-encoding": coding}, stream=Body([BOMBS[coding]]))
     )
@@ -301,7 +313,8 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_response_that_is_too_large_is_an_error_that_says_so(driver: ClientDriver, call: str) -> None:
+def test_response_over_max_bytes_raises_response_too_large_error(driver: ClientDriver, call: str) -> None:
+    """A response over `max_bytes` raises `ResponseTooLargeError` and is not retried."""
     handler = respond_with(lambda: streamed(b"[" + b" " * 1000 + b"]", x_request_id="req-1"))
     client = driver.client(handler, retry=NO_DELAY, response_limits=ResponseLimits(max_bytes=1001))
     with pytest.raises(ResponseTooLargeError) as caught:
@@ -315,7 +328,8 @@ def test_a_response_that_is_too_large_is_an_error_that_says_so(driver: ClientDri
     assert driver.run(changed.get("/v1/x")) == []
 
 
-def test_a_body_that_was_left_unread_is_bounded_when_it_is_read(driver: ClientDriver) -> None:
+def test_streaming_response_parse_over_max_bytes_raises(driver: ClientDriver) -> None:
+    """`parse()` of a streaming response applies `max_bytes`."""
     handler = respond_with(lambda: streamed(b"[" + b" " * 1000 + b"]"))
     limits = ResponseLimits(max_bytes=1001)
     client = driver.client(handler, response_limits=limits)
@@ -332,7 +346,8 @@ def test_a_body_that_was_left_unread_is_bounded_when_it_is_read(driver: ClientDr
         driver.run(parse_async() if driver.is_async else parse())
 
 
-def test_an_error_body_has_a_bound_of_its_own(driver: ClientDriver) -> None:
+def test_error_body_is_truncated_to_max_error_bytes(driver: ClientDriver) -> None:
+    """The body of an error is truncated to `max_error_bytes`."""
     handler = respond_with(lambda: streamed(b"x" * 70_000, status=404))
     client = driver.client(handler)
     for limits, size in ((ResponseLimits(), 65_536), (ResponseLimits(max_error_bytes=10), 10)):
@@ -343,7 +358,9 @@ def test_an_error_body_has_a_bound_of_its_own(driver: ClientDriver) -> None:
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("timeout", [60, None])
-def test_a_body_that_drips_ends_with_its_deadline(driver: ClientDriver, call: str, timeout: float | None) -> None:
+def test_dripping_body_raises_timeout_at_total_deadline(driver: ClientDriver, call: str, timeout: float | None) -> None:
+    """A body that arrives byte by byte ends at `ResponseLimits.total`."""
+
     def dripping(connection: socket.socket, *_: object) -> bool:
         connection.sendall(b"HTTP/1.1 200 OK\r\n" + ENDLESS)
         return drip(connection)
@@ -358,7 +375,9 @@ def test_a_body_that_drips_ends_with_its_deadline(driver: ClientDriver, call: st
         assert len(server.requests) == 1
 
 
-def test_a_body_that_falls_silent_ends_with_its_deadline_too(driver: ClientDriver) -> None:
+def test_silent_body_raises_timeout_at_total_deadline(driver: ClientDriver) -> None:
+    """A body that stalls ends at `ResponseLimits.total`."""
+
     def silent(connection: socket.socket, *_: object) -> bool:
         connection.sendall(b"HTTP/1.1 200 OK\r\n" + ENDLESS + chunk(b" "))
         time.sleep(3)
@@ -372,7 +391,9 @@ def test_a_body_that_falls_silent_ends_with_its_deadline_too(driver: ClientDrive
         assert time.monotonic() - began < 2
 
 
-def test_a_deadline_does_not_shorten_the_wait_for_a_response_nor_that_of_another_attempt(driver: ClientDriver) -> None:
+def test_body_deadline_excludes_time_to_first_byte_and_other_attempts(driver: ClientDriver) -> None:
+    """`ResponseLimits.total` counts the body of one attempt only."""
+
     def slow(connection: socket.socket, _: bytes, number: int) -> object:
         if number == 1:
             connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
@@ -387,7 +408,9 @@ def test_a_deadline_does_not_shorten_the_wait_for_a_response_nor_that_of_another
         assert len(server.requests) == 2
 
 
-def test_a_stream_of_events_has_no_such_deadline(driver: ClientDriver) -> None:
+def test_event_stream_ignores_response_limits(driver: ClientDriver) -> None:
+    """`ResponseLimits` does not apply to event streams."""
+
     def slow(connection: socket.socket, *_: object) -> bool:
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         drip(connection, b": on its way\n\n", seconds=0.3)
@@ -399,7 +422,9 @@ def test_a_stream_of_events_has_no_such_deadline(driver: ClientDriver) -> None:
         assert driver.items(driver.run(client.conversations.messages.create(CONVERSATION, input="hi"))) == []
 
 
-def test_the_body_of_a_redirect_does_not_hold_it_up(driver: ClientDriver) -> None:
+def test_redirect_with_endless_body_is_followed(driver: ClientDriver) -> None:
+    """A redirect is followed without reading its endless body."""
+
     def handler(connection: socket.socket, request: bytes, _: int) -> object:
         if b"/moved" in request:
             connection.sendall(response(OK.content))
@@ -414,7 +439,8 @@ def test_the_body_of_a_redirect_does_not_hold_it_up(driver: ClientDriver) -> Non
         assert time.monotonic() - began < 2
 
 
-def test_a_connection_is_used_again_behind_redirects_and_errors(driver: ClientDriver) -> None:
+def test_connection_is_reused_after_redirect_and_error(driver: ClientDriver) -> None:
+    """A redirect and an error response leave the connection reusable."""
     replies = [response(b"x" * 100, "307 Moved", location="/moved"), response(b"{}", "503 Later"), response(OK.content)]
     with serving(lambda connection, _, number: connection.sendall(replies[number - 1])) as server:
         client = driver.client(base_url=server.base_url, retry=NO_DELAY)
@@ -423,7 +449,8 @@ def test_a_connection_is_used_again_behind_redirects_and_errors(driver: ClientDr
 
 
 @pytest.mark.parametrize("location", ["http://[bad", "http://a..b/", "/\x7f", "http://letta.test:99999/"])
-def test_a_redirect_to_no_address_is_an_error_of_ours(driver: ClientDriver, location: str) -> None:
+def test_redirect_to_invalid_url_raises_api_error(driver: ClientDriver, location: str) -> None:
+    """A redirect to an invalid URL raises `APIError`."""
     handler = respond_with(make_response(307, headers=[(b"location", location.encode())]))
     with pytest.raises(APIError):
         driver.run(driver.client(handler).steps.retrieve(STEP))
@@ -438,12 +465,14 @@ def test_a_redirect_to_no_address_is_an_error_of_ours(driver: ClientDriver, loca
         for value in (0, -1)
     ],
 )
-def test_impossible_limits_are_refused(setting: dict[str, Any], message: str) -> None:
+def test_invalid_response_limits_raise_value_error(setting: dict[str, Any], message: str) -> None:
+    """Limits that are not positive raise `ValueError`."""
     with pytest.raises(ValueError, match=message):
         ResponseLimits(**setting)
 
 
-def test_limits_of_another_type_are_refused(driver: ClientDriver) -> None:
+def test_response_limits_of_wrong_type_raise_type_error(driver: ClientDriver) -> None:
+    """A value that is not a `ResponseLimits` raises `TypeError`."""
     sent: Sequence[Any] = respond_with(200).requests
     calls: tuple[Callable[[], Any], ...] = (
         lambda: driver.client(response_limits=7),

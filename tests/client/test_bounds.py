@@ -1,4 +1,4 @@
-"""Settings with numbers: impossible ones are refused when they are made, and those without end bound nothing."""
+"""Numeric settings: invalid values are rejected at construction, and infinite limits limit nothing."""
 
 from __future__ import annotations
 
@@ -48,20 +48,22 @@ CASES = [
 ]
 
 
-def test_every_setting_with_a_number_or_function_is_tested() -> None:
+def test_setting_list_covers_all_attributes() -> None:
+    """Each attribute of the settings classes has test cases."""
     for cls, settings in SETTINGS.items():
         assert list(settings) == [each.name for each in cls.__attrs_attrs__]  # type: ignore[attr-defined]  # attrs adds it
 
 
 @pytest.mark.parametrize(("cls", "name", "value", "kind"), CASES)
-def test_an_impossible_setting_is_refused_by_name(cls: type, name: str, value: Any, kind: type[Exception]) -> None:
+def test_invalid_setting_raises_error_naming_it(cls: type, name: str, value: Any, kind: type[Exception]) -> None:
+    """An invalid setting raises an error that begins with its name."""
     with pytest.raises(kind, match=f"^{name} must"):
         cls(**{name: value})
 
 
 @pytest.mark.parametrize("seconds", [inf, 1e308, 1e12])
-def test_a_bound_without_end_bounds_nothing(driver: ClientDriver, seconds: float) -> None:
-    """Without a timeout too: the system cannot wait for so long, and the message was sent already."""
+def test_infinite_limit_without_timeout_limits_nothing(driver: ClientDriver, seconds: float) -> None:
+    """Limits beyond the system's maximum wait neither fail nor end a call, with no timeout set."""
     body = recording("send_tokens_stream")
     stream = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n" % len(body.content)
     limits = StreamLimits(idle=seconds, total=seconds)
@@ -81,20 +83,23 @@ def test_a_bound_without_end_bounds_nothing(driver: ClientDriver, seconds: float
     multiplier=st.floats(0, exclude_min=True),
 )
 @example(asked=None, number=5000, initial=inf, multiplier=0.5)
-def test_no_policy_waits_longer_than_the_system_can(
+def test_retry_delay_never_exceeds_system_maximum(
     asked: float | None, number: int, initial: float, multiplier: float
 ) -> None:
+    """A delay is at most the longest wait that the system supports."""
     policy = RetryPolicy(5000, initial, inf, multiplier, deadline=inf, jitter=0)
     delay = policy.delay(Attempt(number, 0, status=503, retry_after=asked), "idempotent")
     assert delay is None or 0 <= delay <= MAX_WAIT
     assert delay is not None or (asked is not None and asked > MAX_WAIT)
 
 
-def test_no_delay_stays_none_however_often_it_is_repeated() -> None:
+def test_retry_delay_of_zero_stays_zero_after_many_attempts() -> None:
+    """An initial delay of 0 stays 0 after any number of attempts."""
     assert RetryPolicy(3000, initial_delay=0).delay(Attempt(2000, 0, status=503), "idempotent") == 0
 
 
-def test_a_wait_that_no_system_can_wait_is_not_begun(driver: ClientDriver) -> None:
+def test_retry_after_beyond_system_maximum_raises_at_once(driver: ClientDriver) -> None:
+    """A `Retry-After` beyond the system's maximum raises the error response at once."""
     patient = RetryPolicy(max_delay=inf, deadline=inf)
     handler = respond_with(make_response(503, headers={"retry-after": "1e300"}))
     with pytest.raises(InternalServerError):
@@ -102,14 +107,14 @@ def test_a_wait_that_no_system_can_wait_is_not_begun(driver: ClientDriver) -> No
     assert len(handler.requests) == 1
 
 
-def test_a_run_is_waited_for_however_often_it_was_asked_for(driver: ClientDriver) -> None:
-    """The growth of the pauses has a bound: without one, it left the range of floats after two hours."""
-    looks = iter(["running"] * 1800 + ["completed"])
+def test_busy_wait_delay_growth_never_overflows(driver: ClientDriver) -> None:
+    """The growth of the poll delay has a limit; unlimited, it overflowed a float after two hours."""
+    run_statuses = iter(["running"] * 1800 + ["completed"])
     statuses: list[str] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
         if "/runs/" in request.url.path:
-            statuses.append(next(looks))
+            statuses.append(next(run_statuses))
             return httpx.Response(200, json={"id": "run-1", "status": statuses[-1]})
         return recording("send_json").response() if "completed" in statuses else httpx.Response(409, json=busy)
 

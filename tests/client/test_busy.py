@@ -1,4 +1,4 @@
-"""Waiting for one's turn where the server says odd things about the run that holds the conversation."""
+"""Waiting for a busy conversation when the server describes the active run in malformed ways."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ STATUSES: list[Any] = [None, [], {}, 7, "no", True]
 
 
 @pytest.mark.parametrize("run_id", ["..", ".", "/", "", "\ud800", "a\x00b", "x" * 70_000])
-def test_a_run_that_no_address_can_hold_is_not_asked_for(driver: ClientDriver, run_id: str) -> None:
+def test_busy_wait_with_unusable_run_id_raises_busy_error(driver: ClientDriver, run_id: str) -> None:
+    """A run id that no URL can contain is not polled, and the wait ends with `ConversationBusyError`."""
     body = json.dumps({"detail": "currently being processed", "run_id": run_id}).encode()
     client = driver.client(lambda _: httpx.Response(409, content=body))
     with pytest.raises(ConversationBusyError):
@@ -25,7 +26,8 @@ def test_a_run_that_no_address_can_hold_is_not_asked_for(driver: ClientDriver, r
 
 
 @pytest.mark.parametrize("run", [None, 7, [], {}, *({"status": status} for status in STATUSES)])
-def test_a_run_of_any_form_is_waited_for_no_longer_than_allowed(driver: ClientDriver, run: Any) -> None:
+def test_busy_wait_with_malformed_run_ends_at_deadline(driver: ClientDriver, run: Any) -> None:
+    """A malformed run ends the wait at its deadline."""
     busy = {"detail": "currently being processed", "run_id": "run-1"}
 
     def handler(request: httpx.Request) -> httpx.Response:

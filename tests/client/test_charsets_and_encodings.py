@@ -1,4 +1,4 @@
-"""Charsets and content encodings of bodies, whatever a server names."""
+"""Charsets and content encodings of bodies, valid or not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from letta_ext._http.charsets import LineDecoder
 from .bodies import encoded, streamed
 from .helpers import STEP, Body, ClientDriver, respond_with
 
-NO_TEXT: Final = ["hex", "zlib", "rot13", "undefined", "punycode", "unicode_escape", "idna", "base64", "bz2"]
+NOT_CHARSETS: Final = ["hex", "zlib", "rot13", "undefined", "punycode", "unicode_escape", "idna", "base64", "bz2"]
 
 CODECS: Final = sorted(
     {module.name for module in pkgutil.iter_modules(encodings.__path__)} | {*encodings.aliases.aliases}
@@ -48,8 +48,8 @@ BODIES: Final = [b"caf\xe9 \xff\xfe\x00{", b"48656c6c6f", b"x\x9c\x00", b"xn--80
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_an_error_whose_charset_is_any_codec_keeps_its_status(driver: ClientDriver, body: bytes) -> None:
-    """Python knows codecs that are no charsets: they decode to bytes, cannot decode, or are escapes."""
+def test_error_with_any_codec_as_charset_keeps_status_and_text_body(driver: ClientDriver, body: bytes) -> None:
+    """Codecs that are not charsets (to bytes, escapes, not decodable) leave the status and a text body."""
     names = iter([*CODECS, *ODD])
 
     def handler(_: httpx.Request) -> httpx.Response:
@@ -71,12 +71,13 @@ def test_an_error_whose_charset_is_any_codec_keeps_its_status(driver: ClientDriv
         ("koi8-r", b"\xce", "\u043d"),
         ("hex", b"\xff", "\ufffd"),
         ("utf-8", b"\xff", "\ufffd"),
-        *((name, "né\\n".encode(), "né\\n") for name in NO_TEXT),
+        *((name, "né\\n".encode(), "né\\n") for name in NOT_CHARSETS),
     ],
 )
-def test_a_text_is_read_as_its_charset_says_if_that_is_one(
+def test_text_body_is_decoded_by_valid_charset_else_utf8(
     driver: ClientDriver, charset: str, content: bytes, text: str
 ) -> None:
+    """Text is decoded by its charset, or as UTF-8 if the charset is not one."""
     headers = {"content-type": f"text/plain; charset={charset}"}
     handler = respond_with(lambda: httpx.Response(400, headers=headers, stream=Body([content])))
     with pytest.raises(APIStatusError) as caught:
@@ -87,7 +88,8 @@ def test_a_text_is_read_as_its_charset_says_if_that_is_one(
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_lines_of_any_codec_are_text(body: bytes) -> None:
+def test_lines_with_any_codec_as_charset_are_str(body: bytes) -> None:
+    """Lines are `str` for any codec name."""
     for name in [*CODECS, *ODD]:
         lines = LineDecoder(httpx.Response(200, headers=[(b"content-type", b"text/plain; charset=" + name.encode())]))
         found = [*lines.decode(body), *lines.decode(body), *lines.flush()]
@@ -95,7 +97,8 @@ def test_lines_of_any_codec_are_text(body: bytes) -> None:
 
 
 @given(st.text(st.sampled_from("ab\r\n\u2028\x0bé")), st.lists(st.integers(1, 5)), st.sampled_from(["utf-8", "utf-16"]))
-def test_lines_are_those_of_the_whole_text(text: str, sizes: list[int], charset: str) -> None:
+def test_lines_of_chunked_body_equal_lines_of_whole_text(text: str, sizes: list[int], charset: str) -> None:
+    """Lines split across chunks equal the lines of the whole text."""
     lines = LineDecoder(httpx.Response(200, headers={"content-type": f"text/plain; charset={charset}"}))
     content, found = text.encode(charset), []
     for size in [*sizes, len(content)]:
@@ -105,7 +108,7 @@ def test_lines_are_those_of_the_whole_text(text: str, sizes: list[int], charset:
     assert found == text.splitlines()
 
 
-# Encodings.
+# Content encodings
 
 LAYERS: Final = ["gzip", "deflate", "raw", "br", "zstd"]
 
@@ -116,7 +119,10 @@ LAYERS: Final = ["gzip", "deflate", "raw", "br", "zstd"]
     st.lists(st.sampled_from(LAYERS), max_size=4),
     st.sampled_from([1, 7, 1000, 65_536]),
 )
-def test_any_encodings_in_any_chunks_are_undone(text: str, layers: list[str], size: int) -> None:
+def test_stacked_content_encodings_in_any_chunks_are_decoded_within_limits(
+    text: str, layers: list[str], size: int
+) -> None:
+    """Stacked content encodings in any chunk size are decoded, and limits apply to each layer."""
     value = {"text": text}
     content = json.dumps(value).encode()
     for is_async in (False, True):
@@ -132,12 +138,14 @@ def test_any_encodings_in_any_chunks_are_undone(text: str, layers: list[str], si
             driver.close()
 
 
-def test_a_second_frame_of_zstd_is_read_too(driver: ClientDriver) -> None:
+def test_multiple_zstd_frames_are_decoded(driver: ClientDriver) -> None:
+    """A zstd body of two frames is decoded completely."""
     content = encoded(b'{"a": ', "zstd") + encoded(b"7}", "zstd")
     handler = respond_with(lambda: httpx.Response(200, headers={"content-encoding": "zstd"}, stream=Body([content])))
     assert driver.run(driver.client(handler).get("/v1/x")) == {"a": 7}
 
 
-def test_an_unknown_encoding_is_left_as_it_is(driver: ClientDriver) -> None:
+def test_unknown_content_encoding_is_left_undecoded(driver: ClientDriver) -> None:
+    """A body with an unknown content encoding is used unchanged."""
     handler = respond_with(lambda: httpx.Response(200, headers={"content-encoding": "x-none"}, stream=Body([b"7"])))
     assert driver.run(driver.client(handler).get("/v1/x")) == 7

@@ -1,4 +1,4 @@
-"""Cookies: none by default, and none that was set for another API key."""
+"""Cookies: disabled by default, and never sent with another API key."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("call", {"extra_headers": {"Authorization": "Bearer b"}}),
     ("client", {"api_key": "b"}),
 ]
-"""Ways in which a request gets another key."""
+"""Ways to give a request another key."""
 
 
-class Setting:
-    """Sets a cookie that names the key of the request, and keeps what each key sent."""
+class CookieServer:
+    """A handler that sets a cookie with the key of the request and records the cookies of each request."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str]] = []
@@ -37,7 +37,7 @@ class Setting:
         return httpx.Response(200, json=[], headers=headers)
 
 
-def passed(driver: ClientDriver, setting: Callable[[httpx.Request], httpx.Response], **settings: Any) -> Any:
+def httpx_client(driver: ClientDriver, setting: Callable[[httpx.Request], httpx.Response], **settings: Any) -> Any:
     kind: Any = httpx.AsyncClient if driver.is_async else httpx.Client
     return kind(transport=httpx.MockTransport(setting), **settings)
 
@@ -47,8 +47,10 @@ def client_with(driver: ClientDriver, http: Any, **settings: Any) -> Any:
     return kind(base_url="http://letta.test", http_client=http, **settings)
 
 
-def client_of(driver: ClientDriver, monkeypatch: pytest.MonkeyPatch, setting: Setting, **settings: Any) -> Any:
-    """A client that sends with an httpx client of its own."""
+def client_with_own_http(
+    driver: ClientDriver, monkeypatch: pytest.MonkeyPatch, setting: CookieServer, **settings: Any
+) -> Any:
+    """Return a client that creates its own httpx client."""
 
     def make(kind: Any, *_: object, **arguments: Any) -> Any:
         return kind(transport=httpx.MockTransport(setting), cookies=arguments["cookies"])
@@ -57,10 +59,10 @@ def client_of(driver: ClientDriver, monkeypatch: pytest.MonkeyPatch, setting: Se
     return client_with(driver, None, **settings)
 
 
-def test_no_cookies_are_kept_by_default(driver: ClientDriver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cookies of responses are not sent, whatever the key; a `Cookie` header of the caller's is."""
-    setting = Setting()
-    client = client_of(driver, monkeypatch, setting, api_key="a")
+def test_cookies_by_default_are_not_stored(driver: ClientDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Response cookies are not sent back; a `Cookie` header of the caller is."""
+    setting = CookieServer()
+    client = client_with_own_http(driver, monkeypatch, setting, api_key="a")
     for _ in range(3):
         driver.run(client.steps.list())
     driver.run(client.with_options(api_key="b").steps.list())
@@ -72,32 +74,32 @@ CASES = [
     (kind, way)
     for kind in ("own", "passed", "passed with cookies")
     for way in range(len(SETTINGS))
-    if (kind, SETTINGS[way][0]) != ("own", "client")  # two clients have nothing in common then
+    if (kind, SETTINGS[way][0]) != ("own", "client")  # two such clients share no httpx client
 ]
 
 
 @pytest.mark.parametrize(("kind", "way"), CASES)
-def test_cookies_of_one_key_are_not_sent_with_another(
+def test_cookies_of_one_api_key_are_not_sent_with_another(
     driver: ClientDriver, kind: str, way: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """30 calls with either key in any order: each sends the cookies that its own key got, and those of the caller."""
-    setting = Setting()
+    """In 30 calls with two keys in random order, each key sends its own cookies and those of the caller."""
+    setting = CookieServer()
     given = {"given": "1"} if kind == "passed with cookies" else {}
-    http = None if kind == "own" else passed(driver, setting, cookies=given)
+    http = None if kind == "own" else httpx_client(driver, setting, cookies=given)
     if http is None:
-        one = client_of(driver, monkeypatch, setting, api_key="a", cookies=True)
+        one = client_with_own_http(driver, monkeypatch, setting, api_key="a", cookies=True)
     else:
         one = client_with(driver, http, api_key="a")
-    how, settings = SETTINGS[way]
-    other = one.with_options(**settings) if how == "with_options" else one
-    if how == "client":
+    target, settings = SETTINGS[way]
+    other = one.with_options(**settings) if target == "with_options" else one
+    if target == "client":
         other = client_with(driver, http, **settings)
     chance = random.Random(way)
     for _ in range(30):
         if chance.random() < 0.5:
             driver.run(one.steps.list())
         else:
-            driver.run(other.steps.list(**(settings if how == "call" else {})))
+            driver.run(other.steps.list(**(settings if target == "call" else {})))
     known: dict[str, set[str]] = {"a": set(given), "b": set(given)}
     for count, (key, sent) in enumerate(setting.seen, 1):
         names = {part.partition("=")[0] for part in sent.split("; ") if part}
@@ -107,8 +109,8 @@ def test_cookies_of_one_key_are_not_sent_with_another(
     assert {key for key, _ in setting.seen} == {"a", "b"}
 
 
-def test_cookies_must_be_a_bool(driver: ClientDriver) -> None:
-    """Anything else is refused."""
+def test_cookies_argument_of_wrong_type_raises_type_error(driver: ClientDriver) -> None:
+    """A `cookies` argument that is not a bool raises `TypeError`."""
     kind: Any = AsyncLetta if driver.is_async else Letta
     with pytest.raises(TypeError, match="cookies must be a bool"):
         kind(cookies={"a": "b"})

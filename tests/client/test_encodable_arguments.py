@@ -1,4 +1,4 @@
-"""Arguments that have no form in JSON or in a URL are refused by name, before anything is sent."""
+"""Arguments that JSON or a URL cannot represent are rejected by name before anything is sent."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ PLACES: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
 }
 
 
-def refused(driver: ClientDriver, call: Callable[[Any], Any]) -> Exception:
+def rejected(driver: ClientDriver, call: Callable[[Any], Any]) -> Exception:
     handler = respond_with(200)
     with pytest.raises((TypeError, ValueError)) as caught:
         driver.run(call(driver.client(handler)))
@@ -98,7 +98,7 @@ def refused(driver: ClientDriver, call: Callable[[Any], Any]) -> Exception:
     return caught.value
 
 
-def giving(
+def call_with(
     call: Callable[[Any, Any], Any], wrap: Callable[[Any], Any], make: Callable[[], Any]
 ) -> Callable[[Any], Any]:
     return lambda client: call(client, wrap(make()))
@@ -106,17 +106,19 @@ def giving(
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("bad", BAD)
-def test_what_has_no_form_in_json_is_refused_by_name(driver: ClientDriver, bad: str, place: str) -> None:
-    make, kind, words = BAD[bad]
+def test_argument_not_representable_in_json_raises_error_naming_it(driver: ClientDriver, bad: str, place: str) -> None:
+    """A value that JSON cannot represent is named with its path in the argument."""
+    make, kind, message = BAD[bad]
     name, call = PLACES[place]
     for wrap in WRAPPED:
-        error = refused(driver, giving(call, wrap, make))
+        error = rejected(driver, call_with(call, wrap, make))
         assert type(error) is kind
-        assert words in str(error)
+        assert message in str(error)
         assert str(error).removeprefix("a key of ").startswith(name)
 
 
-def test_what_is_deep_but_not_too_deep_is_sent(driver: ClientDriver) -> None:
+def test_nested_and_shared_values_within_limit_are_sent(driver: ClientDriver) -> None:
+    """Nesting of 200 levels and repeated references are sent."""
     handler = respond_with(200)
     driver.run(driver.client(handler).post("/v1/agents/", body=deep(200)))
     shared = [1]
@@ -133,7 +135,8 @@ JSON = st.recursive(
 
 @given(JSON, st.sampled_from(sorted(PLACES)))
 @settings(max_examples=300, deadline=None)
-def test_any_value_is_sent_or_refused_by_name(value: Any, place: str) -> None:
+def test_arbitrary_value_is_sent_or_rejected_by_name(value: Any, place: str) -> None:
+    """Any value is sent or rejected with an error that names it."""
     name, call = PLACES[place]
     handler = respond_with(404)
     driver = ClientDriver(is_async=False)
@@ -141,14 +144,14 @@ def test_any_value_is_sent_or_refused_by_name(value: Any, place: str) -> None:
         call(driver.client(handler), value)
     except (TypeError, ValueError) as error:
         assert handler.requests == []
-        assert str(error).removeprefix("a key of ").startswith(name)  # noqa: PT017  # not every value is refused
+        assert str(error).removeprefix("a key of ").startswith(name)  # noqa: PT017  # not every value is rejected
     except Exception:  # noqa: BLE001  # the 404
         assert len(handler.requests) == 1
     finally:
         driver.close()
 
 
-# Queries.
+# Query parameters
 
 LONG = [f"trace-{n:040}" for n in range(1500)]
 QUERIES: dict[str, tuple[Callable[[Any], Any], str]] = {
@@ -175,27 +178,30 @@ QUERIES: dict[str, tuple[Callable[[Any], Any], str]] = {
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_a_query_that_no_address_can_hold_is_refused_by_name(driver: ClientDriver, query: str) -> None:
-    call, words = QUERIES[query]
-    assert words in str(refused(driver, call))
+def test_query_not_representable_in_url_raises_error_naming_it(driver: ClientDriver, query: str) -> None:
+    """A query parameter that a URL cannot hold is named in the error."""
+    call, message = QUERIES[query]
+    assert message in str(rejected(driver, call))
 
 
 @given(st.integers(60_000, 70_000))
 @settings(max_examples=40, deadline=None)
-def test_a_query_of_any_length_is_sent_or_refused(length: int) -> None:
+def test_query_near_url_length_limit_is_sent_or_rejected_by_name(length: int) -> None:
+    """A query of any length is sent or rejected by name."""
     handler = respond_with(404)
     driver = ClientDriver(is_async=False)
     try:
         driver.client(handler).steps.list(model="x" * length)
     except ValueError as error:
         assert handler.requests == []
-        assert "model must be shorter" in str(error)  # noqa: PT017  # not every length is refused
+        assert "model must be shorter" in str(error)  # noqa: PT017  # not every length is rejected
     except Exception:  # noqa: BLE001  # the 404
         assert len(handler.requests) == 1
     finally:
         driver.close()
 
 
-def test_a_default_query_is_checked_where_it_is_given() -> None:
+def test_invalid_default_query_raises_at_construction() -> None:
+    """An invalid `default_query` raises when the client is made."""
     with pytest.raises(ValueError, match=r"default_query\['q'\] must be text"):
         Letta(base_url=BASE_URL, api_key=KEY, default_query={"q": SURROGATE})

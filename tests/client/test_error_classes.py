@@ -1,4 +1,4 @@
-"""The tree of error classes, compatible with that of the published client, `letta-client` 1.12.1."""
+"""The hierarchy of error classes, compatible with `letta-client` 1.12.1."""
 
 from __future__ import annotations
 
@@ -55,27 +55,31 @@ OURS: dict[type[LettaError], str] = {
 
 
 @pytest.mark.parametrize(("name", "parent"), PUBLISHED.items())
-def test_the_classes_of_the_published_client_are_here(name: str, parent: str) -> None:
+def test_error_classes_of_letta_client_exist_with_same_parent(name: str, parent: str) -> None:
+    """Each error class of `letta-client` exists with the same parent."""
     assert [base.__name__ for base in getattr(letta_ext, name).__bases__] == [parent]
 
 
 @pytest.mark.parametrize(("cls", "parent"), OURS.items())
-def test_ours_are_caught_as_theirs(cls: type[LettaError], parent: str) -> None:
+def test_additional_error_classes_derive_from_letta_client_classes(cls: type[LettaError], parent: str) -> None:
+    """Each additional class derives from one of `letta-client`, so existing handlers catch it."""
     assert [base.__name__ for base in cls.__bases__] == [parent]
     assert getattr(letta_ext, cls.__name__) is cls
 
 
 @pytest.mark.parametrize("body", [None, "busy", {"detail": "x", "run_id": "run-1"}, {"detail": "waiting for approval"}])
-def test_each_status_has_the_class_that_it_has_there(body: Any) -> None:
+def test_status_maps_to_same_class_as_in_letta_client(body: Any) -> None:
+    """Every status maps to the class that `letta-client` raises."""
     for status in range(300, 600):
         error = status_error(httpx.Request("GET", "http://x/v1/x"), status, {}, body)
         assert isinstance(error, getattr(letta_ext, PUBLISHED_STATUSES.get(status, "APIStatusError"))), status
-        theirs = [name for name in PUBLISHED if isinstance(error, getattr(letta_ext, name))]
-        assert len(theirs) == (4 if status in PUBLISHED_STATUSES else 3), (status, theirs)
+        shared = [name for name in PUBLISHED if isinstance(error, getattr(letta_ext, name))]
+        assert len(shared) == (4 if status in PUBLISHED_STATUSES else 3), (status, shared)
         assert error.status_code == status
 
 
-def test_a_streamed_error_is_a_status_error_on_200_as_it_is_there() -> None:
+def test_streamed_error_is_api_status_error_with_status_200() -> None:
+    """A streamed error is an `APIStatusError` with status 200, as in `letta-client`."""
     for words in ("it broke", "The agent is waiting for approval on a tool call."):
         error = run_error({"message_type": "error_message", "detail": words})
         assert isinstance(error, APIStatusError)

@@ -1,4 +1,4 @@
-"""Errors: the right class for every answer, all that the server said, one useful line, and no secrets."""
+"""Errors: their class, the server's description, a one-line message, and no secrets."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ from .helpers import (
     respond_with,
 )
 
-# The class, the server's own name for the error, the run, and how the detail begins.
-FALLBACK_ERRORS: dict[str, tuple[type[APIStatusError], str | None, str | None, str]] = {
+# The class, the server's error type, the run id, and the start of the detail.
+RECORDED_ERRORS: dict[str, tuple[type[APIStatusError], str | None, str | None, str]] = {
     "compact_bad_422": (UnprocessableEntityError, None, None, "[{'type': 'literal_error'"),
     "model_error_json_500": (InternalServerError, "llm_error", None, "INTERNAL_SERVER_ERROR: OpenAI API error"),
     "model_rate_limit_json": (RateLimitError, "llm_rate_limit", None, "RATE_LIMIT_EXCEEDED: Rate limited by OpenAI"),
@@ -75,22 +75,24 @@ FALLBACK_ERRORS: dict[str, tuple[type[APIStatusError], str | None, str | None, s
 }
 
 
-def refusal(driver: ClientDriver, recorded: Recording) -> APIStatusError:
-    # Arguments that the library refuses by itself would not get as far as the recorded answer.
+def recorded_error(driver: ClientDriver, recorded: Recording) -> APIStatusError:
+    # The library itself would reject the invalid arguments of these recordings.
     with pytest.raises(APIStatusError) as caught:
         recorded.call(driver, driver.client(lambda _: recorded.response()), arguments=False)
     return caught.value
 
 
-def test_every_recorded_refusal_is_here() -> None:
-    assert set(FALLBACK_ERRORS) == {each.name for each in recordings() if each.status >= 400}
+def test_recorded_error_list_is_complete() -> None:
+    """Each recorded error response has an entry."""
+    assert set(RECORDED_ERRORS) == {each.name for each in recordings() if each.status >= 400}
 
 
-@pytest.mark.parametrize("name", FALLBACK_ERRORS)
-def test_a_recorded_refusal_says_all_that_the_server_said(driver: ClientDriver, name: str) -> None:
+@pytest.mark.parametrize("name", RECORDED_ERRORS)
+def test_recorded_error_response_keeps_class_body_and_detail(driver: ClientDriver, name: str) -> None:
+    """An error has the class, status, body, type, run id and detail of the response."""
     recorded = recording(name)
-    cls, error_type, run_id, detail = FALLBACK_ERRORS[name]
-    error = refusal(driver, recorded)
+    cls, error_type, run_id, detail = RECORDED_ERRORS[name]
+    error = recorded_error(driver, recorded)
     assert type(error) is cls
     assert error.status_code == recorded.status
     assert error.body == json.loads(recorded.content)
@@ -101,10 +103,11 @@ def test_a_recorded_refusal_says_all_that_the_server_said(driver: ClientDriver, 
     assert error.headers["content-type"] == recorded.headers["content-type"]
 
 
-@pytest.mark.parametrize("name", FALLBACK_ERRORS)
-def test_a_refusal_is_one_line_with_place_and_remedy(driver: ClientDriver, name: str) -> None:
+@pytest.mark.parametrize("name", RECORDED_ERRORS)
+def test_recorded_error_message_is_one_line_with_request_and_remedy(driver: ClientDriver, name: str) -> None:
+    """The message is one line with the status, the request, the cause and a remedy."""
     recorded = recording(name)
-    error = refusal(driver, recorded)
+    error = recorded_error(driver, recorded)
     text = str(error)
     assert text == error.message
     assert len(text.splitlines()) == 1
@@ -149,21 +152,24 @@ BODIES: list[dict[str, Any]] = [
     {"json": []},
     {"json": ["detail"]},
     {"json": 7},
-    {"json": "words"},
+    {"json": "message"},
     {"json": {}},
     {"json": {"detail": None}},
     {"json": {"detail": [{"loc": ["body"], "msg": "line\nbreak"}]}},
     {"json": {"detail": {"deep": {"er": 1}}}},
-    {"json": {"error": "words"}},
+    {"json": {"error": "message"}},
     {"json": {"error": {}}},
     {"json": {"error": None, "detail": 5}},
-    {"json": {"message": "words", "run_id": None}},
+    {"json": {"message": "message", "run_id": None}},
     {"content": b"[" * 200_000},
 ]
 
 
 @pytest.mark.parametrize(("status", "cls"), STATUSES)
-def test_any_answer_has_its_class_and_one_line(driver: ClientDriver, status: int, cls: type[APIStatusError]) -> None:
+def test_error_response_with_any_body_has_class_and_one_line_message(
+    driver: ClientDriver, status: int, cls: type[APIStatusError]
+) -> None:
+    """Any body, malformed or not, gives the class of its status and a one-line message."""
     client = driver.client(respond_with(*[make_response(status, **body) for body in BODIES]))
     for body in BODIES:
         with pytest.raises(APIStatusError) as caught:
@@ -176,13 +182,15 @@ def test_any_answer_has_its_class_and_one_line(driver: ClientDriver, status: int
 
 
 @pytest.mark.parametrize("status", sorted({status for status, _ in STATUSES} | {307}))
-def test_every_refusal_says_what_to_do(driver: ClientDriver, status: int) -> None:
+def test_error_message_of_every_status_ends_with_remedy(driver: ClientDriver, status: int) -> None:
+    """The message of every status ends with a remedy."""
     with pytest.raises(APIStatusError) as caught:
         driver.run(driver.client(respond_with(make_response(status, json={"detail": "So it is"}))).steps.retrieve(STEP))
     assert str(caught.value).partition("So it is")[2].strip()
 
 
-def test_the_three_forms_of_a_pending_approval(driver: ClientDriver) -> None:
+def test_pending_approval_in_structured_or_text_form_raises_pending_approval_error(driver: ClientDriver) -> None:
+    """Both forms of the 409 raise `PendingApprovalError`."""
     detail = {"code": "PENDING_APPROVAL", "message": "Answer first.", "pending_request_id": "message-7"}
     with pytest.raises(PendingApprovalError) as caught:
         driver.run(driver.client(respond_with(make_response(409, json={"detail": detail}))).steps.retrieve(STEP))
@@ -192,17 +200,20 @@ def test_the_three_forms_of_a_pending_approval(driver: ClientDriver) -> None:
         "PENDING_APPROVAL",
         "Answer first.",
     )
-    assert refusal(driver, recording("send_while_pending_409")).status_code == 409  # the second; streams test the third
+    assert (
+        recorded_error(driver, recording("send_while_pending_409")).status_code == 409
+    )  # the text form; test_streams.py covers the streamed form
 
 
-def test_the_servers_ids_of_a_request_are_kept(driver: ClientDriver) -> None:
+def test_request_id_is_taken_from_header_or_body(driver: ClientDriver) -> None:
+    """The request id comes from the header or from `trace_id`."""
     for content in ({"headers": {"X-Request-Id": "req-1"}}, {"json": {"detail": "x", "trace_id": "req-1"}}):
         with pytest.raises(NotFoundError) as caught:
             driver.run(driver.client(respond_with(make_response(404, **content))).steps.retrieve(STEP))
         assert caught.value.request_id == "req-1"
 
 
-# Answers of the wrong shape, on 200.
+# Malformed responses with status 200
 
 
 @pytest.mark.parametrize(
@@ -219,9 +230,10 @@ def test_the_servers_ids_of_a_request_are_kept(driver: ClientDriver) -> None:
         pytest.param({"content": b"[" * 200_000}, "", id="deep"),
     ],
 )
-def test_an_answer_of_the_wrong_shape_names_the_place(
+def test_malformed_response_raises_validation_error_naming_position(
     driver: ClientDriver, content: dict[str, Any], detail: str
 ) -> None:
+    """A malformed 200 response raises an error that names the position, and is not retried."""
     handler = respond_with(make_response(200, **content))
     with pytest.raises(APIResponseValidationError) as caught:
         driver.run(driver.client(handler).steps.retrieve(STEP))
@@ -234,7 +246,8 @@ def test_an_answer_of_the_wrong_shape_names_the_place(
     assert len(handler.requests) == 1
 
 
-def test_a_list_names_the_item(driver: ClientDriver) -> None:
+def test_malformed_list_item_is_named_by_index(driver: ClientDriver) -> None:
+    """The error for a malformed list item contains its index."""
     client = driver.client(respond_with(make_response(200, json=[{"id": "step-1"}, {}])))
     with pytest.raises(APIResponseValidationError) as caught:
         driver.run(client.steps.list())
@@ -242,17 +255,18 @@ def test_a_list_names_the_item(driver: ClientDriver) -> None:
     assert caught.value.body == [{"id": "step-1"}, {}]
 
 
-@pytest.mark.parametrize("content", [b"{}", b'"words"', b"null", b"<html>"])
-def test_a_list_that_is_none_is_an_error(driver: ClientDriver, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"{}", b'"message"', b"null", b"<html>"])
+def test_list_response_that_is_not_array_raises_validation_error(driver: ClientDriver, content: bytes) -> None:
+    """A list response that is not an array raises `APIResponseValidationError`."""
     with pytest.raises(APIResponseValidationError):
         driver.run(driver.client(respond_with(make_response(200, content=content))).steps.list())
 
 
-# No answer.
+# No response
 
 
 @pytest.mark.parametrize(
-    ("fault", "cls", "words"),
+    ("fault", "cls", "message"),
     [
         (httpx.ConnectError("refused"), APIConnectionError, "got no answer: refused"),
         (httpx.ConnectTimeout("late"), APITimeoutError, "timed out while connecting (late)"),
@@ -266,15 +280,16 @@ def test_a_list_that_is_none_is_an_error(driver: ClientDriver, content: bytes) -
         (httpx.DecodingError("x"), APIConnectionError, "got no answer: x"),
     ],
 )
-def test_no_answer_is_an_error_of_this_library(
-    driver: ClientDriver, fault: Exception, cls: type[APIError], words: str
+def test_httpx_exception_raises_api_connection_error_with_cause(
+    driver: ClientDriver, fault: Exception, cls: type[APIError], message: str
 ) -> None:
+    """An httpx exception becomes an `APIConnectionError` whose cause it is."""
     with pytest.raises(APIConnectionError) as caught:
         driver.run(driver.client(respond_with(fault)).steps.retrieve(STEP))
     error = caught.value
     assert type(error) is cls
     assert (error.status_code, error.body, error.headers) == (None, None, {})
-    assert f"GET {BASE_URL}/v1/steps/{STEP} {words}" in str(error)
+    assert f"GET {BASE_URL}/v1/steps/{STEP} {message}" in str(error)
     assert len(str(error).splitlines()) == 1
     assert error.__cause__ is fault
 
@@ -283,27 +298,31 @@ def test_no_answer_is_an_error_of_this_library(
     "broken",
     [DISCONNECT, b"garbage\r\n\r\n" + DISCONNECT, b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{" + DISCONNECT],
 )
-def test_a_broken_server_is_no_answer(driver: ClientDriver, broken: bytes) -> None:
+def test_malformed_http_response_raises_api_connection_error(driver: ClientDriver, broken: bytes) -> None:
+    """A closed connection, garbage or a truncated body raises `APIConnectionError`."""
     with loopback(broken) as server:
         client = driver.client(base_url=server.base_url, max_retries=0)
         with pytest.raises(APIConnectionError, match=f"^GET {server.base_url}/v1/steps/{STEP} got no answer: .+ Check"):
             driver.run(client.steps.retrieve(STEP))
 
 
-def test_a_body_that_cannot_be_unpacked_is_no_answer(driver: ClientDriver) -> None:
+def test_undecodable_response_body_raises_api_connection_error(driver: ClientDriver) -> None:
+    """A body that is not in its content encoding raises `APIConnectionError`."""
     broken = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nabcd"
     with loopback(broken) as server, pytest.raises(APIConnectionError):
         driver.run(driver.client(base_url=server.base_url, max_retries=0).steps.retrieve(STEP))
 
 
-def test_a_server_that_is_not_there(driver: ClientDriver) -> None:
+def test_connection_refused_error_names_base_url_as_remedy(driver: ClientDriver) -> None:
+    """The error for a refused connection recommends to check `base_url`."""
     with loopback(DISCONNECT) as server:
         url = server.base_url
     with pytest.raises(APIConnectionError, match="Check base_url, and that the server is up"):
         driver.run(driver.client(base_url=url, max_retries=0).steps.retrieve(STEP))
 
 
-def test_a_server_that_does_not_speak_tls(driver: ClientDriver) -> None:
+def test_https_to_plain_http_server_raises_api_connection_error(driver: ClientDriver) -> None:
+    """A TLS failure raises `APIConnectionError`, not `ssl.SSLError`."""
     with loopback(DISCONNECT) as server:
         client = driver.client(base_url=server.base_url.replace("http:", "https:"), max_retries=0)
         with pytest.raises(APIConnectionError) as caught:
@@ -311,7 +330,8 @@ def test_a_server_that_does_not_speak_tls(driver: ClientDriver) -> None:
     assert not isinstance(caught.value, ssl.SSLError)
 
 
-def test_a_closed_client_says_so(driver: ClientDriver) -> None:
+def test_call_on_closed_client_raises_before_sending(driver: ClientDriver) -> None:
+    """A closed client raises before it sends."""
     handler = respond_with(200)
     client = driver.client(handler)
     driver.run(client.close())
@@ -321,7 +341,8 @@ def test_a_closed_client_says_so(driver: ClientDriver) -> None:
     assert handler.requests == []
 
 
-def test_a_passed_http_client_that_was_closed_is_an_error_of_this_library(driver: ClientDriver) -> None:
+def test_call_with_closed_httpx_client_raises_letta_error(driver: ClientDriver) -> None:
+    """A closed httpx client raises `LettaError`."""
     client = driver.client(respond_with(200))
     http = client._transport.http
     driver.run(http.aclose() if driver.is_async else http.close())
@@ -329,7 +350,7 @@ def test_a_passed_http_client_that_was_closed_is_an_error_of_this_library(driver
         driver.run(client.steps.retrieve(STEP))
 
 
-# Pickling.
+# Pickling
 
 PUBLIC = [getattr(letta_ext, name) for name in letta_ext.__all__]
 ERRORS = sorted(
@@ -339,7 +360,8 @@ ERRORS = sorted(
 
 
 @pytest.mark.parametrize("cls", ERRORS)
-def test_errors_survive_pickling_and_copying(cls: type[APIError]) -> None:
+def test_errors_keep_all_attributes_when_pickled_or_copied(cls: type[APIError]) -> None:
+    """Each error class keeps its attributes in every pickle protocol and in copies."""
     error = cls(
         "What happened.",
         status_code=418,
@@ -365,14 +387,16 @@ def test_errors_survive_pickling_and_copying(cls: type[APIError]) -> None:
     assert vars(copy.copy(error)) == vars(copy.deepcopy(error)) == vars(error)
 
 
-@pytest.mark.parametrize("name", FALLBACK_ERRORS)
-def test_real_errors_survive_pickling(driver: ClientDriver, name: str) -> None:
-    error = refusal(driver, recording(name))
+@pytest.mark.parametrize("name", RECORDED_ERRORS)
+def test_recorded_errors_keep_all_attributes_when_pickled(driver: ClientDriver, name: str) -> None:
+    """Errors of recorded responses keep their attributes when pickled."""
+    error = recorded_error(driver, recording(name))
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
 
 
-def test_interrupted_streams_survive_pickling(driver: ClientDriver) -> None:
+def test_stream_interrupted_keeps_all_attributes_when_pickled(driver: ClientDriver) -> None:
+    """`StreamInterrupted` of a real stream keeps its attributes when pickled."""
     recorded = recording("send_tokens_stream")
     stream = recorded.call(driver, driver.client(lambda _: event_stream(recorded.content[:-20])))
     _, error = driver.drain(stream)
@@ -381,16 +405,17 @@ def test_interrupted_streams_survive_pickling(driver: ClientDriver) -> None:
     assert (str(again), vars(again)) == (str(error), vars(error))
 
 
-# Secrets.
+# Secrets
 
 
 @pytest.mark.parametrize(
-    "behaviour",
+    "behavior",
     [make_response(status, json={"detail": "no"}) for status in (307, 400, 401, 403, 404, 409, 422, 429, 500)]
     + [make_response(200, content=b"<html>"), httpx.ConnectError("refused"), httpx.ReadTimeout("late")],
 )
-def test_the_key_is_never_shown(driver: ClientDriver, behaviour: Any) -> None:
-    handler = respond_with(behaviour)
+def test_api_key_is_absent_from_errors_and_reprs(driver: ClientDriver, behavior: Any) -> None:
+    """The API key is sent, and is absent from tracebacks, reprs and pickles."""
+    handler = respond_with(behavior)
     client = driver.client(handler)
     with pytest.raises(APIError) as caught:
         driver.run(client.steps.retrieve(STEP))
@@ -401,7 +426,8 @@ def test_the_key_is_never_shown(driver: ClientDriver, behaviour: Any) -> None:
     assert KEY.encode() not in pickle.dumps(error)
 
 
-def test_no_object_that_a_caller_holds_shows_the_key(driver: ClientDriver) -> None:
+def test_api_key_is_absent_from_reprs_of_public_objects(driver: ClientDriver) -> None:
+    """Reprs of clients, streams, requests and pages do not contain the API key."""
     client = driver.client(lambda _: event_stream(b"data: [DONE]\n\n"))
     stream = driver.run(client.conversations.messages.create(CONVERSATION, input="hi"))
     listing = driver.client(respond_with(make_response(200, json=[{"id": "step-1"}])))
@@ -413,7 +439,8 @@ def test_no_object_that_a_caller_holds_shows_the_key(driver: ClientDriver) -> No
 
 @pytest.mark.parametrize("secret", [f"{KEY}\n", f" {KEY}", f"{KEY}é"])
 @pytest.mark.parametrize("where", ["api_key", "default_headers", "extra_headers"])
-def test_a_key_that_cannot_be_sent_is_not_shown_either(driver: ClientDriver, where: str, secret: str) -> None:
+def test_invalid_api_key_is_absent_from_value_error(driver: ClientDriver, where: str, secret: str) -> None:
+    """The error for a key that is not printable ASCII does not contain it."""
     with loopback(b"HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n" + b'{"id":"step-1"}') as server:
         headers = {"Authorization": f"Bearer {secret}x "}
         settings: dict[str, Any] = {"api_key": secret} if where == "api_key" else {}
@@ -438,6 +465,7 @@ BLANK: list[bytes] = [
 
 @pytest.mark.parametrize("body", BLANK)
 @pytest.mark.parametrize("status", [400, 404, 503])
-def test_a_body_without_words_gives_no_reason(driver: ClientDriver, status: int, body: bytes) -> None:
+def test_error_with_blank_body_states_no_reason(driver: ClientDriver, status: int, body: bytes) -> None:
+    """An error with a blank body states that the server gave no reason."""
     with pytest.raises(APIStatusError, match=r": the server gave no reason\. [A-Z]"):
         driver.run(driver.client(lambda _: httpx.Response(status, content=body)).steps.retrieve(STEP))

@@ -1,4 +1,4 @@
-"""One client under several event loops, one after another and at the same time."""
+"""One client under several event loops, one after another and concurrently."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import pytest
 from letta_ext import APIConnectionError, LettaError
 from letta_ext.testing import EmbeddedServer
 
-from .counting import SILENT, async_client, counting, run_asyncio, run_trio, run_unfinished
+from .counting import SILENT, async_client, counting_server, run_asyncio, run_trio, run_without_shutdown
 from .helpers import STEP
 
 
-def test_one_client_under_ten_event_loops_sends_each_message_once(server: EmbeddedServer) -> None:
-    """`asyncio.run` once for each call, as in Celery, Lambda or Streamlit."""
+def test_client_used_by_ten_consecutive_event_loops_sends_each_message_once(server: EmbeddedServer) -> None:
+    """One `asyncio.run` per call, as in Celery, Lambda or Streamlit, sends each message once."""
     client = async_client(server.base_url)
     create = client.conversations.messages.create
 
@@ -32,9 +32,9 @@ def test_one_client_under_ten_event_loops_sends_each_message_once(server: Embedd
     assert said == [f"no. {number}" for number in range(10)]
 
 
-def test_event_loops_in_threads_share_a_client() -> None:
-    """Four threads with an event loop each, and 20 calls in it, five at once."""
-    with counting() as server:
+def test_client_shared_by_event_loops_in_threads_completes_all_calls() -> None:
+    """Four threads with an event loop each complete 20 calls, five of them concurrent."""
+    with counting_server() as server:
         client = async_client(server.base_url)
         found: list[int] = []
 
@@ -53,8 +53,8 @@ def test_event_loops_in_threads_share_a_client() -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_client_goes_from_one_event_loop_to_another(seed: int, server: EmbeddedServer) -> None:
-    """asyncio, trio and loops that are closed roughly, in any order, with calls, sends, and streams left by `break`."""
+def test_client_moved_between_asyncio_and_trio_sends_each_message_once(seed: int, server: EmbeddedServer) -> None:
+    """Any order of asyncio, trio and abruptly closed loops works, with streams left by `break`."""
     chance = random.Random(seed)
     client = async_client(server.base_url)
     sent = 0
@@ -74,8 +74,8 @@ def test_a_client_goes_from_one_event_loop_to_another(seed: int, server: Embedde
         await client.close()
 
     for _ in range(8):
-        run = chance.choice([run_trio, run_asyncio, run_unfinished])
-        # trio warns of each generator that is left, and httpx leaves its own.
+        run = chance.choice([run_trio, run_asyncio, run_without_shutdown])
+        # trio warns of each abandoned generator, and httpx abandons its own.
         work = chance.choice([call, send] if run is run_trio else [call, send, leave])
         run(work)
         sent += work is not call
@@ -85,9 +85,9 @@ def test_a_client_goes_from_one_event_loop_to_another(seed: int, server: Embedde
 
 
 @pytest.mark.parametrize("run", [run_asyncio, run_trio])
-def test_a_client_is_closed_from_another_event_loop(run: Callable[..., Any]) -> None:
-    """Idle connections are closed, and a task of the other event loop that waits for a response is woken."""
-    with counting(_v1_steps_step=SILENT) as server:
+def test_close_from_another_event_loop_closes_connections_and_wakes_waiting_tasks(run: Callable[..., Any]) -> None:
+    """Closing in a second loop closes idle connections and wakes a task of the first loop."""
+    with counting_server(_v1_steps_step=SILENT) as server:
         client = async_client(server.base_url)
         faults: list[BaseException] = []
 
@@ -113,8 +113,8 @@ def test_a_client_is_closed_from_another_event_loop(run: Callable[..., Any]) -> 
         assert server.wait_open(0)
 
 
-def test_a_passed_client_is_refused_under_a_second_event_loop(server: EmbeddedServer) -> None:
-    """The connections of an httpx client belong to one event loop. Nothing is sent that would lose its answer."""
+def test_passed_httpx_client_in_second_event_loop_raises_before_sending(server: EmbeddedServer) -> None:
+    """An httpx client belongs to one event loop; a call in another raises before it is sent."""
     http = httpx.AsyncClient()
     client = async_client(server.base_url, http_client=http)
 

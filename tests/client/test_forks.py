@@ -1,4 +1,4 @@
-"""Processes that are forked off: they read nothing of their parent's, and do not wait for locks of its threads."""
+"""Forked processes do not read responses of their parent and do not wait for locks of its threads."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def asynchronous():
 
     runner = asyncio.Runner()
     events = runner.run(begin())
-    child = fork()  # an event loop does not go on in a child
+    child = fork()  # an event loop does not continue in a child
     count = asyncio.run(end()) if child else runner.run(end())
     assert not child, count
     assert count > 40
@@ -77,14 +77,16 @@ WAYS: Final = ["begun", "unread", "begun background", "raw unread", "raw begun",
 @pytest.fixture
 def slow_server() -> Iterator[EmbeddedServer]:
     with EmbeddedServer() as server:
-        server.state.delay = 0.01  # the events are not all there when the process forks
+        server.state.delay = 0.01  # some events are still pending when the process forks
         yield server
 
 
 @pytest.mark.parametrize("kind", ["own", "passed"])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_child_does_not_read_the_stream_of_its_parent(way: str, kind: str, slow_server: EmbeddedServer) -> None:
-    """The child gets an error that says so, and the parent all of its events."""
+def test_child_reading_parent_stream_raises_and_parent_gets_all_events(
+    way: str, kind: str, slow_server: EmbeddedServer
+) -> None:
+    """The child raises `LettaError`; the parent receives every event."""
     command = [sys.executable, "-c", READING, slow_server.base_url, slow_server.conversation_id, kind, way]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -104,7 +106,7 @@ if child := os.fork():
     ended.set()
     sys.exit(status)
 
-assert "letta_ext.testing" not in sys.modules  # no call needs it, and it imports a web server
+assert "letta_ext.testing" not in sys.modules  # calls do not need it, and it imports a web server
 before = set(sys.modules)
 messages = client.conversations.messages
 for arguments in {"background": True}, {"stream_tokens": True}, {"include_pings": True}:
@@ -139,8 +141,8 @@ os._exit(0)
 """
 
 
-def test_a_child_imports_nothing_that_its_parent_may_be_importing(server: EmbeddedServer) -> None:
-    """Where a process with threads forks, all that calls need is imported: no lock of a module can be held."""
+def test_child_of_threaded_process_imports_no_modules_during_calls(server: EmbeddedServer) -> None:
+    """All modules of calls are imported at a fork, so no import lock can be held."""
     command = [sys.executable, "-W", "ignore", "-c", IMPORTING, server.base_url, server.conversation_id]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("[]\n", "", 0)
@@ -179,8 +181,8 @@ os._exit(0)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_fork_during_the_first_calls_of_threads(seed: int, server: EmbeddedServer) -> None:
-    """The child makes its calls while four threads of the parent are importing what theirs need."""
+def test_fork_during_first_calls_of_threads_leaves_child_usable(seed: int, server: EmbeddedServer) -> None:
+    """The child makes calls while threads of the parent import modules."""
     command = [sys.executable, "-W", "ignore", "-c", FIRST_CALLS, server.base_url, server.conversation_id, str(seed)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "0\n"

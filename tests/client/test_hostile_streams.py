@@ -1,4 +1,4 @@
-"""Servers that answer a streamed send with something else, or badly, and callers that leave at awkward moments."""
+"""Streamed sends with malformed responses, and streams that are closed at unusual moments."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from .helpers import (
 
 DONE = b"data: [DONE]\n\n"
 STOP = {"message_type": "stop_reason", "stop_reason": "end_turn"}
-ANSWERS = {
+NOT_EVENT_STREAMS = {
     "json": (b'{"detail": "no such thing"}', "application/json", {"detail": "no such thing"}),
     "page": (b"<h1>Welcome to the proxy</h1>", "text/html; charset=utf-8", "<h1>Welcome to the proxy</h1>"),
     "no utf-8": (b"\xff", "text/plain", "\ufffd"),
@@ -64,32 +64,34 @@ def chunked(*parts: bytes) -> bytes:
     return head("transfer-encoding: chunked") + b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
-def opened(driver: ClientDriver, address: str, **arguments: Any) -> Any:
+def open_stream(driver: ClientDriver, address: str, **arguments: Any) -> Any:
     settings = {"retry": NO_DELAY, "timeout": httpx.Timeout(5, read=2), **arguments.pop("settings", {})}
     client = driver.client(base_url=address, **settings)
     return driver.run(client.conversations.messages.create(CONVERSATION, input="hi", **arguments))
 
 
-# What is no stream of events.
+# Responses that are not event streams
 
 
 @pytest.mark.parametrize("background", [False, True])
-@pytest.mark.parametrize(("content", "kind", "shown"), ANSWERS.values(), ids=ANSWERS)
-def test_another_content_type_is_told_with_what_came(
-    driver: ClientDriver, content: bytes, kind: str, shown: Any, background: bool
+@pytest.mark.parametrize(("content", "kind", "expected"), NOT_EVENT_STREAMS.values(), ids=NOT_EVENT_STREAMS)
+def test_send_with_other_content_type_raises_validation_error_with_body(
+    driver: ClientDriver, content: bytes, kind: str, expected: Any, background: bool
 ) -> None:
+    """A response that is not an event stream raises with its body and is not retried."""
     body = Body([content])
     handler = respond_with(lambda: httpx.Response(200, headers={"content-type": kind}, stream=body))
     create = driver.client(handler, retry=NO_DELAY).conversations.messages.create
     with pytest.raises(APIResponseValidationError, match="events were asked for, and ") as caught:
         driver.run(create(CONVERSATION, input="hi", background=background))
-    assert caught.value.body == shown
+    assert caught.value.body == expected
     assert body.closed
     assert len(handler.requests) == 1
 
 
-def test_no_more_is_read_of_it_than_is_shown(driver: ClientDriver) -> None:
-    body = Body([b"x" * 10_000] * 1000, httpx.ReadError("nobody reads so far"))
+def test_unexpected_body_is_read_up_to_error_limit_only(driver: ClientDriver) -> None:
+    """At most `max_error_bytes` of an unexpected body are read."""
+    body = Body([b"x" * 10_000] * 1000, httpx.ReadError("read past the limit"))
     handler = respond_with(lambda: httpx.Response(200, headers={"content-type": "text/html"}, stream=body))
     with pytest.raises(APIResponseValidationError) as caught:
         driver.run(driver.client(handler).conversations.messages.create(CONVERSATION, input="hi"))
@@ -97,7 +99,8 @@ def test_no_more_is_read_of_it_than_is_shown(driver: ClientDriver) -> None:
     assert body.closed
 
 
-def test_a_page_in_place_of_a_resumed_stream_interrupts_it(driver: ClientDriver) -> None:
+def test_resume_with_html_response_raises_stream_interrupted(driver: ClientDriver) -> None:
+    """An HTML response to a resume request raises `StreamInterrupted`."""
     handler = respond_with(lambda: event_stream(sse(message("a", 2))), make_response(200, html="<h1>Welcome</h1>"))
     stream = driver.run(
         driver.client(handler, retry=NO_DELAY).conversations.messages.create(CONVERSATION, input="hi", background=True)
@@ -110,74 +113,82 @@ def test_a_page_in_place_of_a_resumed_stream_interrupts_it(driver: ClientDriver)
 
 
 @pytest.mark.parametrize("kind", ["text/event-stream", "Text/Event-Stream ; charset=utf-8", None])
-def test_a_stream_is_one_however_its_type_is_spelt(driver: ClientDriver, kind: str | None) -> None:
+def test_event_stream_content_type_is_case_insensitive_and_optional(driver: ClientDriver, kind: str | None) -> None:
+    """The content type may have any case and parameters, or be missing."""
     headers = {"content-type": kind} if kind else {}
     handler = respond_with(lambda: httpx.Response(200, headers=headers, stream=Body([sse(message("a")), DONE])))
     stream = driver.run(driver.client(handler).conversations.messages.create(CONVERSATION, input="hi"))
     assert len(driver.items(stream)) == 1
 
 
-# Other ways to send one.
+# Transfer encodings
 
 
-def test_a_body_that_the_end_of_the_connection_ends(driver: ClientDriver) -> None:
+def test_http10_stream_with_terminal_event_is_complete(driver: ClientDriver) -> None:
+    """A body delimited by the end of the connection is complete after `[DONE]`."""
     with loopback(head(version="1.0") + sse(message("a")) + DONE + DISCONNECT) as server:
-        assert len(driver.items(opened(driver, server.base_url))) == 1
+        assert len(driver.items(open_stream(driver, server.base_url))) == 1
 
 
-def test_such_a_body_without_its_end_is_cut(driver: ClientDriver) -> None:
+def test_http10_stream_without_terminal_event_raises_stream_interrupted(driver: ClientDriver) -> None:
+    """A body delimited by the end of the connection is incomplete without `[DONE]`."""
     with loopback(head(version="1.0") + sse(message("a")) + DISCONNECT) as server:
-        events, fault = driver.drain(opened(driver, server.base_url))
+        events, fault = driver.drain(open_stream(driver, server.base_url))
     assert len(events) == 1
     assert isinstance(fault, StreamInterrupted)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_a_compressed_stream(driver: ClientDriver, coding: str) -> None:
+def test_compressed_stream_is_decoded_and_its_faults_interrupt_it(driver: ClientDriver, coding: str) -> None:
+    """A compressed stream is decoded; truncated or invalid data raises `StreamInterrupted`."""
     text = sse(*(message(f"word{number} ") for number in range(50))) + DONE
     packed = gzip.compress(text) if coding == "gzip" else zlib.compress(text)
     whole = head(f"content-encoding: {coding}", f"content-length: {len(packed)}") + packed
     with loopback(whole, whole[: -len(packed) // 2] + DISCONNECT, whole.replace(packed, b"?" * len(packed))) as server:
-        assert len(driver.items(opened(driver, server.base_url))) == 50
-        for _ in range(2):  # half of it, and what is not compressed at all
-            _, fault = driver.drain(opened(driver, server.base_url))
+        assert len(driver.items(open_stream(driver, server.base_url))) == 50
+        for _ in range(2):  # a truncated body, and one that is not compressed
+            _, fault = driver.drain(open_stream(driver, server.base_url))
             assert isinstance(fault, StreamInterrupted)
 
 
 @pytest.mark.parametrize("rest", [b"data: {", b"data: [DONE]", b"data: [DONE]\n", b"event: error\ndata: {}\n", b":"])
-def test_half_an_event_at_the_end_is_none(driver: ClientDriver, rest: bytes) -> None:
+def test_incomplete_last_event_is_dropped_and_interrupts_stream(driver: ClientDriver, rest: bytes) -> None:
+    """An incomplete event at the end is not yielded, and the stream raises."""
     with loopback(chunked(sse(message("a")), rest) + b"0\r\n\r\n") as server:
-        events, fault = driver.drain(opened(driver, server.base_url))
+        events, fault = driver.drain(open_stream(driver, server.base_url))
     assert len(events) == 1
     assert isinstance(fault, StreamInterrupted)
 
 
-def test_headers_without_end_are_not_read_for_ever(driver: ClientDriver) -> None:
+def test_endless_response_headers_raise_api_connection_error(driver: ClientDriver) -> None:
+    """Endless headers raise `APIConnectionError`, and the send is not retried."""
     line = b"x-more: " + b"x" * 1000 + b"\r\n"
     with loopback(b"HTTP/1.1 200 OK\r\n" + line * 1000 + DISCONNECT) as server:
         with pytest.raises(APIConnectionError):
-            opened(driver, server.base_url)
+            open_stream(driver, server.base_url)
         assert len(server.requests) == 1
 
 
-def test_an_event_that_is_too_large(driver: ClientDriver) -> None:
+def test_event_over_max_event_bytes_raises_and_closes_stream(driver: ClientDriver) -> None:
+    """An event over `max_event_bytes` raises `EventTooLargeError` and closes the response."""
     with loopback(chunked(sse(message("a")), b"data: " + b"x" * 50_000, b"x" * 60_000)) as server:
-        stream = opened(driver, server.base_url, stream_limits=StreamLimits(max_event_bytes=100_000))
+        stream = open_stream(driver, server.base_url, stream_limits=StreamLimits(max_event_bytes=100_000))
         events, fault = driver.drain(stream)
     assert len(events) == 1
     assert isinstance(fault, EventTooLargeError)
     assert stream.response.is_closed
 
 
-def test_comments_without_end_are_silence(driver: ClientDriver) -> None:
+def test_endless_comments_raise_stream_timeout_at_idle_limit(driver: ClientDriver) -> None:
+    """Comments do not reset the idle limit."""
     clock: Iterator[int] = iter(range(0, 1_000_000, 10))
     limits = StreamLimits(idle=60, clock=clock.__next__)
     with loopback(chunked(*[b": still here\n\n"] * 50) + DISCONNECT) as server:
-        _, fault = driver.drain(opened(driver, server.base_url, stream_limits=limits))
+        _, fault = driver.drain(open_stream(driver, server.base_url, stream_limits=limits))
     assert isinstance(fault, StreamTimeoutError)
 
 
-# Time.
+# Timeouts
 
 
 class Clock:
@@ -188,7 +199,8 @@ class Clock:
         return self.now
 
 
-def test_a_caller_who_takes_long_is_no_silence(driver: ClientDriver) -> None:
+def test_slow_consumer_does_not_count_towards_idle_limit(driver: ClientDriver) -> None:
+    """Time that the caller spends between events does not count."""
     clock = Clock()
     content = [sse(message(str(number))) for number in range(3)]
     handler = respond_with(lambda: event_stream([*content, DONE]))
@@ -209,57 +221,62 @@ def test_a_caller_who_takes_long_is_no_silence(driver: ClientDriver) -> None:
 @pytest.mark.parametrize(
     "limits", [StreamLimits(idle=0.05), StreamLimits(idle=None, total=0.05)], ids=["idle", "total"]
 )
-def test_the_bounds_hold_where_reading_has_none(driver: ClientDriver, limits: StreamLimits) -> None:
+def test_stream_limits_apply_without_read_timeout(driver: ClientDriver, limits: StreamLimits) -> None:
+    """`StreamLimits` applies when `timeout` is None."""
     with loopback(chunked(sse(message("a")))) as server:
-        stream = opened(driver, server.base_url, settings={"timeout": None}, stream_limits=limits)
+        stream = open_stream(driver, server.base_url, settings={"timeout": None}, stream_limits=limits)
         events, fault = driver.drain(stream)
     assert len(events) == 1
     assert isinstance(fault, StreamTimeoutError)
 
 
-# Closing, and letting go.
+# Closing
 
 
-def kept(driver: ClientDriver, *, background: bool = False) -> tuple[Any, Body, Any]:
+def open_body(driver: ClientDriver, *, background: bool = False) -> tuple[Any, Body, Any]:
     body = Body([sse(message(str(number), number + 2)) for number in range(10)])
     handler = respond_with(lambda: httpx.Response(200, stream=body))
     create = driver.client(handler, retry=NO_DELAY).conversations.messages.create
     return driver.run(create(CONVERSATION, input="hi", background=background)), body, handler
 
 
-def test_a_stream_that_nobody_goes_over_is_closed_when_it_is_let_go(driver: ClientDriver) -> None:
-    stream, body, _ = kept(driver)
+def test_uniterated_stream_is_closed_when_garbage_collected(driver: ClientDriver) -> None:
+    """A stream that was never iterated is closed when it is garbage-collected."""
+    stream, body, _ = open_body(driver)
     assert not body.closed
     del stream
-    driver.run(turns())
+    driver.run(run_loop())
     assert body.closed
 
 
-async def turns() -> None:
-    """The loop closes what was let go in one of its next turns."""
+async def run_loop() -> None:
+    """Run the event loop until it has closed released streams."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
-def test_a_response_that_was_taken_is_left_to_whoever_took_it(driver: ClientDriver) -> None:
-    stream, body, _ = kept(driver)
+def test_response_taken_from_stream_stays_open_after_stream_is_released(driver: ClientDriver) -> None:
+    """A referenced response stays open after its stream is released."""
+    stream, body, _ = open_body(driver)
     response = stream.response
     del stream
-    driver.run(turns())
+    driver.run(run_loop())
     assert not body.closed
     assert not response.is_closed
 
 
-def test_a_response_that_was_taken_is_closed_where_its_events_are_gone_over(driver: ClientDriver) -> None:
-    stream, body, _ = kept(driver)
+def test_response_taken_from_stream_is_closed_by_iteration(driver: ClientDriver) -> None:
+    """Iterating the stream closes its response, referenced or not."""
+    stream, body, _ = open_body(driver)
     assert stream.response is not None
     driver.drain(stream, lambda _: stream.response is not None)
     assert body.closed
 
 
 @pytest.mark.parametrize("background", [False, True])
-def test_a_closed_stream_is_not_gone_over(driver: ClientDriver, background: bool) -> None:
-    stream, body, handler = kept(driver, background=background)
+def test_iterating_closed_stream_raises_and_does_not_resume(driver: ClientDriver, background: bool) -> None:
+    """A closed stream raises and is not resumed."""
+    stream, body, handler = open_body(driver, background=background)
     driver.run(stream.close())
     assert body.closed
     events, fault = driver.drain(stream)
@@ -270,11 +287,13 @@ def test_a_closed_stream_is_not_gone_over(driver: ClientDriver, background: bool
 
 
 @pytest.mark.parametrize("background", [False, True])
-def test_whoever_closes_a_stream_wakes_who_reads_it(driver: ClientDriver, background: bool) -> None:
-    """Nor is it resumed: it was no accident."""
+def test_closing_stream_wakes_concurrent_reader_without_resume(driver: ClientDriver, background: bool) -> None:
+    """Closing a stream in another thread or task raises in the reader at once, without a resume."""
     with loopback(chunked(sse(message("a", 2)))) as server:
         retry, timeout = RetryPolicy(initial_delay=0), httpx.Timeout(5, read=30)
-        stream = opened(driver, server.base_url, background=background, settings={"retry": retry, "timeout": timeout})
+        stream = open_stream(
+            driver, server.base_url, background=background, settings={"retry": retry, "timeout": timeout}
+        )
         since = time.monotonic()
         if driver.is_async:
             events, fault = driver.run(closed_by_another_task(stream))
@@ -282,11 +301,11 @@ def test_whoever_closes_a_stream_wakes_who_reads_it(driver: ClientDriver, backgr
             reading = threading.Event()
             threading.Thread(target=lambda: (reading.wait(), stream.close())).start()
 
-            def go_on(_: Any) -> bool:
+            def record_event(_: Any) -> bool:
                 reading.set()
                 return False
 
-            events, fault = driver.drain(stream, go_on)
+            events, fault = driver.drain(stream, record_event)
         assert time.monotonic() - since < 1
         assert len(server.requests) == 1
     assert len(events) == 1
@@ -314,8 +333,9 @@ async def closed_by_another_task(stream: Any) -> tuple[list[Any], Exception | No
     return events, None
 
 
-def test_an_interrupt_in_the_loop_closes_the_response(driver: ClientDriver) -> None:
-    stream, body, _ = kept(driver)
+def test_keyboard_interrupt_in_loop_closes_response(driver: ClientDriver) -> None:
+    """`KeyboardInterrupt` in the loop closes the response."""
+    stream, body, _ = open_body(driver)
 
     async def interrupted_async() -> None:
         async for _ in stream:
@@ -328,12 +348,12 @@ def test_an_interrupt_in_the_loop_closes_the_response(driver: ClientDriver) -> N
     with pytest.raises(KeyboardInterrupt):
         driver.run(interrupted_async() if driver.is_async else interrupted())
     gc.collect()
-    driver.run(turns())
+    driver.run(run_loop())
     assert body.closed
 
 
 class CountedBody(Body):
-    """A body that counts how often its connection is asked for it."""
+    """A body that counts how often it is read."""
 
     times = 0
 
@@ -342,8 +362,8 @@ class CountedBody(Body):
         return super().__iter__()
 
 
-def test_a_stream_that_a_hook_has_read_is_not_read_again(driver: ClientDriver) -> None:
-    """Its connection may answer the request of another thread by then."""
+def test_stream_read_by_hook_is_not_read_again(driver: ClientDriver) -> None:
+    """A body that a hook has read is not read again: its connection may serve another request by then."""
 
     def read(response: httpx.Response) -> None:
         response.read()
@@ -357,7 +377,7 @@ def test_a_stream_that_a_hook_has_read_is_not_read_again(driver: ClientDriver) -
     kind: Any = httpx.AsyncClient if driver.is_async else httpx.Client
     http = kind(transport=transport, event_hooks=hooks)
     driver._to_close.append(http)
-    assert len(driver.items(opened(driver, BASE_URL, settings={"http_client": http}))) == 2
+    assert len(driver.items(open_stream(driver, BASE_URL, settings={"http_client": http}))) == 2
     assert body.times == 1
 
 
@@ -373,9 +393,10 @@ FAULTS: list[Exception] = [
 
 @pytest.mark.parametrize("fault", FAULTS, ids=repr)
 @pytest.mark.parametrize("background", [False, True])
-def test_a_cut_is_told_in_sentences_that_name_its_cause(
+def test_stream_interrupted_message_names_cause_in_sentences(
     driver: ClientDriver, fault: Exception, background: bool
 ) -> None:
+    """The message of `StreamInterrupted` names the cause in complete sentences."""
     cut = event_stream([sse(message("a", 1))], fault)
     client = driver.client(respond_with(lambda: cut, make_response(404, json={"detail": " "})), retry=NO_DELAY)
     sent = client.conversations.messages.create(CONVERSATION, input="hi", background=background)

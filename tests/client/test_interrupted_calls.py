@@ -1,4 +1,4 @@
-"""Calls that a signal handler interrupts in the middle of the connection pool."""
+"""Calls that a signal handler interrupts inside the connection pool."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pytest
 from letta_ext import APITimeoutError, Letta, LettaError
 from letta_ext._http import default_client
 
-from .counting import counting
+from .counting import counting_server
 from .helpers import NO_RETRIES
 from .interruptions import PlannedError
 
 
-def call_interrupted(client: Letta, place: int) -> tuple[str, int] | None:
-    """Make a call, and raise at one of the places of the pool where CPython runs signal handlers; return which."""
+def interrupted_call(client: Letta, place: int) -> tuple[str, int] | None:
+    """Make a call that raises at one of the pool's places where CPython runs signal handlers; return the place."""
     passed = 0
     found: tuple[str, int] | None = None
 
@@ -30,7 +30,7 @@ def call_interrupted(client: Letta, place: int) -> tuple[str, int] | None:
         module = str(frame.f_globals.get("__name__"))
         if event not in ("call", "c_return") or not module.startswith(POOL):
             return
-        if frame.f_code.co_name in ("_pop", "<lambda>"):  # what gives back; the collector runs the other
+        if frame.f_code.co_name in ("_pop", "<lambda>"):  # these release; the collector runs the lambda
             return
         passed += 1
         if passed - 1 == place:
@@ -51,8 +51,8 @@ POOL: Final = ("letta_ext._sync.connection_pool", "letta_ext._http.connection_po
 
 
 @contextmanager
-def few_objects() -> Iterator[None]:
-    """Let the collector pass over what there is already: it takes a thousandth of the time."""
+def frozen_objects() -> Iterator[None]:
+    """Freeze existing objects, which makes collections a thousand times faster."""
     gc.collect()
     gc.freeze()
     try:
@@ -62,27 +62,25 @@ def few_objects() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kept", [0, 1])
-def test_a_call_that_a_signal_handler_ends_leaves_no_place_and_no_connection(
-    kept: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """At each place of the pool: the one place of the gate is free again, and no connection stays open besides."""
+def test_call_interrupted_inside_pool_releases_slot_and_connection(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an interruption at any place of the pool, the only slot is free and no extra connection is open."""
     monkeypatch.setattr(
         default_client, "DEFAULT_LIMITS", httpx.Limits(max_connections=1, max_keepalive_connections=kept)
     )
     short = httpx.Timeout(5, pool=0.05)
     with (
-        counting() as server,
+        counting_server() as server,
         Letta(base_url=server.base_url, retry=NO_RETRIES, timeout=short) as client,
-        few_objects(),
+        frozen_objects(),
     ):
         client.get("/v1/steps/")
         for place in range(1_000):
-            found = call_interrupted(client, place)
-            gc.collect()  # it releases a response that could not be closed
+            found = interrupted_call(client, place)
+            gc.collect()  # release a response that could not be closed
             try:
                 client.get("/v1/steps/")
             except APITimeoutError:
-                pytest.fail(f"an exception in {found} takes a place")
+                pytest.fail(f"an exception in {found} leaks a slot")
             assert server.wait_open(kept), found
             if found is None:
                 break

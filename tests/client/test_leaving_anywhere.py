@@ -1,4 +1,4 @@
-"""Leaving a stream in the middle of a connection pool: by the collector, by a late generator, by a signal handler."""
+"""Streams closed inside the connection pool by the garbage collector, a generator or a signal handler."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from letta_ext._streaming.cleanup import close_outside_transport
 from letta_ext.testing import EmbeddedServer
 
 LIMIT: Final = 30
-"""Seconds for what takes one; a deadlock never ends, and so runs in a process of its own."""
+"""Seconds, for a run that takes one. A deadlock never ends, so it runs in a separate process."""
 
 ANYWHERE: Final = """
 import gc, signal, sys
@@ -25,12 +25,12 @@ client = Letta(base_url=address)
 def send(**options):
     return client.conversations.messages.create(conversation, input="hi", **options)
 
-class Events:  # a cycle that holds the events of a stream
+class Events:  # a cycle with the iterator of a stream
     def __init__(self, stream):
         self.me, self.events = self, iter(stream)
         next(self.events)
 
-class Block:  # a cycle that holds a generator, and that a `with` block around a stream
+class Block:  # a cycle with a generator that has a `with` block around a stream
     def __init__(self, stream):
         self.me, self.lines = self, self.read(stream)
         next(self.lines)
@@ -41,10 +41,10 @@ class Block:  # a cycle that holds a generator, and that a `with` block around a
 
 def by_collector(cycle):
     send().close()
-    gc.freeze()  # what there is already would make full collections rare
+    gc.freeze()  # existing objects would make full collections rare
     gc.collect()
     for number in range(120):
-        gc.set_threshold(1 + number % 60, 1, 1)  # each runs the collector at other places, some of them in the pool
+        gc.set_threshold(1 + number % 60, 1, 1)  # each threshold collects at other places, some of them in the pool
         cycle(send())
     return number
 
@@ -69,30 +69,30 @@ print({
 
 
 @pytest.mark.parametrize("way", ["events", "block", "handler"])
-def test_closing_inside_the_pool_does_not_deadlock(server: EmbeddedServer, way: str) -> None:
-    """The collector and a signal handler may leave a stream while its thread holds the lock of the pool."""
+def test_closing_stream_inside_connection_pool_does_not_deadlock(server: EmbeddedServer, way: str) -> None:
+    """The collector or a signal handler may close a stream while its thread holds the pool's lock."""
     command = [sys.executable, "-c", ANYWHERE, way, server.base_url, server.conversation_id]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
     assert (done.stdout, done.stderr) == ("True\n", "")
 
 
-def test_close_outside_transport_is_immediate_elsewhere() -> None:
-    """Code that is in no transport closes at once, in its own thread."""
+def test_close_outside_transport_runs_at_once_in_same_thread() -> None:
+    """Outside a transport, the close function runs at once in the same thread."""
     closed_by: list[int] = []
     close_outside_transport(lambda: closed_by.append(threading.get_ident()))
     assert closed_by == [threading.get_ident()]
 
 
-NOTHING_GLOBAL: Final = """
+CHECK_HOOKS: Final = """
 import atexit, gc, os, signal, sys, threading, warnings
 hooks = lambda: (
     list(gc.callbacks), atexit._ncallbacks(), sys.gettrace(), sys.getprofile(), sys.excepthook, sys.unraisablehook,
     threading.excepthook, [signal.getsignal(s) for s in signal.valid_signals()], gc.get_threshold(), gc.isenabled(),
 )
 import httpx, attrs, anyio, logging, msgspec, concurrent.futures, weakref
-weakref.finalize(type("X", (), {})(), int)  # the standard library's own exit functions are in place
+weakref.finalize(type("X", (), {})(), int)  # registers the exit function of weakref
 import asyncio, h11, httpcore, ssl, email.parser, http.cookiejar, encodings.idna
-httpx.Client().close()  # certifi, which it asks for certificates, has its exit function in place
+httpx.Client().close()  # registers the exit function of certifi
 before = hooks()
 from letta_ext import Letta, AsyncLetta
 client = Letta(base_url=sys.argv[1])
@@ -108,14 +108,14 @@ print([b == a for b, a in zip(before, after)])
 """
 
 
-def test_library_leaves_hooks_of_the_interpreter_alone(server: EmbeddedServer) -> None:
+def test_library_installs_no_interpreter_hooks(server: EmbeddedServer) -> None:
     """Streams, lists and both clients install no callback, exit function or handler."""
-    command = [sys.executable, "-c", NOTHING_GLOBAL, server.base_url, server.conversation_id]
+    command = [sys.executable, "-c", CHECK_HOOKS, server.base_url, server.conversation_id]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == (f"{[True] * 10}\n", "")
 
 
-LIMITS: Final = """
+RAISE_IN_HANDLER: Final = """
 import json, signal, sys, time
 from letta_ext import Letta
 client = Letta(base_url=sys.argv[1])
@@ -144,8 +144,8 @@ print(kept)
 """
 
 
-def test_signal_exceptions_are_kept_while_streams_are_in_use(server: EmbeddedServer) -> None:
-    """An exception of a signal handler arrives, also in a collection, with streams open and left."""
-    command = [sys.executable, "-c", LIMITS, server.base_url, server.conversation_id]
+def test_signal_handler_exception_is_raised_while_streams_are_open(server: EmbeddedServer) -> None:
+    """An exception of a signal handler propagates, also from a collection, with open and abandoned streams."""
+    command = [sys.executable, "-c", RAISE_IN_HANDLER, server.base_url, server.conversation_id]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("10\n", "")

@@ -1,4 +1,4 @@
-"""Streams that are left, closed by another thread or task, or interrupted by a time limit."""
+"""Streams that are abandoned, closed by another thread or task, or interrupted by a time limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from letta_ext.testing import EmbeddedServer
 from letta_ext.types import UnknownMessage
 
 from .helpers import CONVERSATION, NO_RETRIES, STEP, Body, ClientDriver, loopback, sse
-from .http2_server import MOST, http2_server
+from .http2_server import MAX_STREAMS, http2_server
 from .test_streams import message
 
 BEGUN: Final = sse(message("a", 1), message("b", 2))
@@ -31,19 +31,19 @@ OLD: Final = b"HTTP/1.0 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + BEG
 
 
 @pytest.fixture
-def silent() -> Iterator[Callable[[bytes], str]]:
-    """Servers that send this, and then nothing."""
-    over = threading.Event()
+def silent_server() -> Iterator[Callable[[bytes], str]]:
+    """Start servers that send one reply and then stay silent."""
+    stopped = threading.Event()
     contexts: list[Any] = []
 
-    def start(answer: bytes) -> str:
-        context = loopback(answer, b"")
+    def start(reply: bytes) -> str:
+        context = loopback(reply, b"")
         contexts.append(context)
         found: str = context.__enter__().base_url
         return found
 
     yield start
-    over.set()
+    stopped.set()
     for context in contexts:
         context.__exit__(None, None, None)
 
@@ -56,9 +56,9 @@ def http2(driver: ClientDriver) -> Any:
 
 
 @pytest.mark.parametrize("way", ["loop", "with", "close", "release"])
-def test_left_streams_of_http2_are_reset(driver: ClientDriver, way: str) -> None:
-    """More of them are left than a connection may have, and later calls are answered."""
-    count = 2 * MOST + 5
+def test_abandoned_http2_streams_are_reset(driver: ClientDriver, way: str) -> None:
+    """More streams than a connection may have are abandoned, and later calls are served."""
+    count = 2 * MAX_STREAMS + 5
     with http2_server(BEGUN) as server:
         client = driver.client(base_url=server.base_url, http_client=http2(driver), retry=NO_RETRIES)
 
@@ -91,11 +91,11 @@ def test_left_streams_of_http2_are_reset(driver: ClientDriver, way: str) -> None
             driver.run(leave()) if driver.is_async else leave_sync()
         assert server.connections == 1
         assert len(server.opened) == count
-        assert len(server.reset) >= count - 1  # the last one may be on its way
+        assert len(server.reset) >= count - 1  # the last reset may still be in flight
 
 
 def read_in_thread(stream: Any) -> tuple[threading.Thread, threading.Event, list[BaseException]]:
-    """Read a stream in a thread of its own, until it waits for an event that never comes."""
+    """Read a stream in a thread until it waits for an event that never arrives."""
     reading, faults = threading.Event(), list[BaseException]()
 
     def read() -> None:
@@ -103,7 +103,7 @@ def read_in_thread(stream: Any) -> tuple[threading.Thread, threading.Event, list
             for number, _ in enumerate(stream):
                 if number == 1:
                     reading.set()
-        except BaseException as fault:  # noqa: BLE001  # the test says which it must be
+        except BaseException as fault:  # noqa: BLE001  # the test checks the class
             faults.append(fault)
 
     thread = threading.Thread(target=read, daemon=True)
@@ -112,24 +112,24 @@ def read_in_thread(stream: Any) -> tuple[threading.Thread, threading.Event, list
 
 
 @pytest.mark.parametrize(
-    ("protocol", "closed"),  # an httpx client that was passed, as for HTTP/2, is not closed
+    ("protocol", "closed"),  # the client does not close an httpx client that was passed, as for HTTP/2
     [(version, closed) for version in ("HTTP/1.1", "HTTP/1.0") for closed in ("stream", "client")]
     + [("HTTP/2", "stream")],
 )
 @pytest.mark.parametrize("background", [False, True])
-def test_close_wakes_the_reader(
-    silent: Callable[[bytes], str], protocol: str, closed: str, *, background: bool
+def test_closing_stream_or_client_wakes_blocked_reader(
+    silent_server: Callable[[bytes], str], protocol: str, closed: str, *, background: bool
 ) -> None:
-    """A thread that waits for an event is told where the stream stands when the stream, or its client, is closed."""
+    """A thread blocked in a read raises `StreamInterrupted` with the last sequence number."""
     with http2_server(BEGUN) as server:
-        address = server.base_url if protocol == "HTTP/2" else silent(OPEN if protocol == "HTTP/1.1" else OLD)
+        address = server.base_url if protocol == "HTTP/2" else silent_server(OPEN if protocol == "HTTP/1.1" else OLD)
         http = httpx.Client(http1=False, http2=True, timeout=20) if protocol == "HTTP/2" else None
         client = Letta(base_url=address, http_client=http, timeout=20, retry=RetryPolicy(max_retries=2))
         stream = client.conversations.messages.create(CONVERSATION, input="hi", background=background)
         thread, reading, faults = read_in_thread(stream)
         assert reading.wait(5)
         while not stream._connection.reading:
-            time.sleep(0.001)  # the thread is on its way into the next read
+            time.sleep(0.001)  # the thread has not entered the next read yet
         since = time.monotonic()
         (stream if closed == "stream" else client).close()
         thread.join(5)
@@ -142,15 +142,15 @@ def test_close_wakes_the_reader(
             first = next(iter(other))
             assert isinstance(first, AssistantMessage)
             assert first.content == "a"
-            assert server.connections == 1  # the other streams of the connection are none the worse
+            assert server.connections == 1  # the other streams of the connection are unaffected
             http.close()
 
 
-def test_async_close_of_the_client_wakes_the_reader(silent: Callable[[bytes], str]) -> None:
-    """Async version: a task that waits for an event of a background stream."""
+def test_closing_async_client_wakes_blocked_task(silent_server: Callable[[bytes], str]) -> None:
+    """A task blocked in a read of a background stream raises `StreamInterrupted`."""
 
     async def main() -> None:
-        client = AsyncLetta(base_url=silent(OPEN), timeout=20)
+        client = AsyncLetta(base_url=silent_server(OPEN), timeout=20)
         stream = await client.conversations.messages.create(CONVERSATION, input="hi", background=True)
         events = aiter(stream)
         await anext(events)
@@ -166,10 +166,8 @@ def test_async_close_of_the_client_wakes_the_reader(silent: Callable[[bytes], st
 
 
 @pytest.mark.parametrize("taken", ["raw", "http_response", "response"])
-def test_released_responses_of_streams_free_their_connection(
-    driver: ClientDriver, server: EmbeddedServer, taken: str
-) -> None:
-    """A response that was taken from a stream stays open while it is referred to, and no longer."""
+def test_released_stream_response_frees_connection(driver: ClientDriver, server: EmbeddedServer, taken: str) -> None:
+    """A response taken from a stream stays open while referenced, and no longer."""
     kind = httpx.AsyncClient if driver.is_async else httpx.Client
     limits = httpx.Limits(max_connections=2)
     http = kind(limits=limits, timeout=httpx.Timeout(5, pool=0.5))
@@ -177,7 +175,7 @@ def test_released_responses_of_streams_free_their_connection(
     client = driver.client(base_url=server.base_url, http_client=http, retry=NO_RETRIES)
     messages = client.conversations.messages
 
-    async def taken_now() -> Any:
+    async def take() -> Any:
         if taken == "response":
             stream = messages.create(server.conversation_id, input="x")
             return (await stream if driver.is_async else stream).response
@@ -187,7 +185,7 @@ def test_released_responses_of_streams_free_their_connection(
         return raw if taken == "raw" else raw.http_response
 
     async def use() -> None:
-        found = await taken_now()
+        found = await take()
         assert not getattr(found, "is_closed", False)
         del found
         gc.collect()
@@ -201,8 +199,8 @@ def test_released_responses_of_streams_free_their_connection(
 SLOW: Final = 6
 
 
-def slowly(driver: ClientDriver) -> Callable[[httpx.Request], httpx.Response]:
-    """A server whose events come one by one, each after a pause; a background stream goes on where it is asked to."""
+def slow_events(driver: ClientDriver) -> Callable[[httpx.Request], httpx.Response]:
+    """Return a handler whose events arrive one by one after a pause; a background stream resumes where requested."""
 
     class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         def __init__(self, first: int) -> None:
@@ -227,22 +225,22 @@ def slowly(driver: ClientDriver) -> Callable[[httpx.Request], httpx.Response]:
     def handle(request: httpx.Request) -> httpx.Response:
         import json
 
-        asked = json.loads(request.content)
-        after = asked.get("starting_after") or 0
+        body = json.loads(request.content)
+        after = body.get("starting_after") or 0
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Body(after + 1))
 
     return handle
 
 
 @pytest.mark.parametrize("name", ["events", "text"])
-def test_heartbeats_interrupt_a_background_stream_without_loss(driver: ClientDriver, name: str) -> None:
-    """A time limit around each `next` is passed many times, and every event comes once."""
-    client = driver.client(slowly(driver))
-    beats = 0
+def test_time_limits_around_next_lose_no_event_of_background_stream(driver: ClientDriver, name: str) -> None:
+    """A time limit around `next` expires many times, and every event is yielded once."""
+    client = driver.client(slow_events(driver))
+    timeouts = 0
     found: list[Any] = []
 
-    async def beat() -> None:
-        nonlocal beats
+    async def read_with_timeout() -> None:
+        nonlocal timeouts
         stream = await client.conversations.messages.create(CONVERSATION, input="x", background=True)
         events = aiter(stream if name == "events" else stream.text())
         limit = 0.015
@@ -250,7 +248,7 @@ def test_heartbeats_interrupt_a_background_stream_without_loss(driver: ClientDri
             try:
                 found.append(await asyncio.wait_for(anext(events), limit))
             except TimeoutError:
-                beats += 1
+                timeouts += 1
                 limit += 0.005
             except StopAsyncIteration:
                 return
@@ -258,12 +256,12 @@ def test_heartbeats_interrupt_a_background_stream_without_loss(driver: ClientDri
     class AlarmError(Exception): ...
 
     def ring(_: int, interrupted: FrameType | None) -> None:
-        # An event that was handed over is the caller's: the time limit is around `next`, not around what follows it.
-        if interrupted is None or interrupted.f_code is not beat_sync.__code__:
+        # An event that was handed stopped is the caller's: the time limit is around `next`, not around what follows it.
+        if interrupted is None or interrupted.f_code is not read_with_alarm.__code__:
             raise AlarmError
 
-    def beat_sync() -> None:
-        nonlocal beats
+    def read_with_alarm() -> None:
+        nonlocal timeouts
         stream = client.conversations.messages.create(CONVERSATION, input="x", background=True)
         events = iter(stream if name == "events" else stream.text())
         limit = 0.015
@@ -279,24 +277,24 @@ def test_heartbeats_interrupt_a_background_stream_without_loss(driver: ClientDri
                     else:
                         return
                 except AlarmError:
-                    beats += 1
+                    timeouts += 1
                     limit += 0.005
                 finally:
                     signal.setitimer(signal.ITIMER_REAL, 0)
         finally:
             signal.signal(signal.SIGALRM, before)
 
-    driver.run(beat()) if driver.is_async else beat_sync()
+    driver.run(read_with_timeout()) if driver.is_async else read_with_alarm()
     texts = [
         each if isinstance(each, str) else each.content for each in found if hasattr(each, "content") or name == "text"
     ]
     assert texts == [f"w{n} " for n in range(1, SLOW + 1)]
-    assert beats > 0
+    assert timeouts > 0
 
 
-def test_a_foreground_stream_fails_again_and_again_after_a_time_limit(driver: ClientDriver) -> None:
-    """It cannot be resumed, and never looks complete."""
-    client = driver.client(slowly(driver))
+def test_foreground_stream_after_time_limit_raises_on_every_next(driver: ClientDriver) -> None:
+    """A foreground stream cannot be resumed, and never appears complete."""
+    client = driver.client(slow_events(driver))
 
     async def main() -> None:
         events = aiter(await client.conversations.messages.create(CONVERSATION, input="x"))
@@ -333,8 +331,8 @@ def test_a_foreground_stream_fails_again_and_again_after_a_time_limit(driver: Cl
             next(events)
 
 
-def test_lists_repeat_the_page_request_that_failed(driver: ClientDriver, server: EmbeddedServer) -> None:
-    """A 502 that was caught in the middle of an iteration loses no item."""
+def test_list_iteration_after_502_repeats_failed_page_request(driver: ClientDriver, server: EmbeddedServer) -> None:
+    """A 502 that is caught during iteration loses no item."""
     plain = Letta(base_url=server.base_url)
     for _ in range(4):
         list(plain.conversations.messages.create(server.conversation_id, input="hi"))
@@ -348,8 +346,9 @@ def test_lists_repeat_the_page_request_that_failed(driver: ClientDriver, server:
             return httpx.Response(502)
         with httpx.Client() as http:
             url = request.url.copy_with(scheme="http", host="127.0.0.1", port=int(server.base_url.rsplit(":", 1)[1]))
-            answer = http.request(request.method, url)
-        return httpx.Response(answer.status_code, headers={"content-type": "application/json"}, content=answer.content)
+            response = http.request(request.method, url)
+        headers = {"content-type": "application/json"}
+        return httpx.Response(response.status_code, headers=headers, content=response.content)
 
     client = driver.client(handle)
     failed.add(f"http://letta.test/v1/conversations/{server.conversation_id}/messages?limit=3&order=asc")
@@ -367,8 +366,8 @@ def test_lists_repeat_the_page_request_that_failed(driver: ClientDriver, server:
     assert faults > 2
 
 
-def test_events_ahead_of_one_that_is_too_large_are_handed_over(driver: ClientDriver) -> None:
-    """They may come in the same chunk."""
+def test_events_before_too_large_event_are_yielded(driver: ClientDriver) -> None:
+    """Events before one that is too large are yielded, in the same chunk or not."""
     from letta_ext import StreamLimits
     from letta_ext.errors import EventTooLargeError
 
@@ -391,19 +390,19 @@ def streaming(content: Body) -> Callable[[httpx.Request], httpx.Response]:
 
 
 @pytest.mark.parametrize("name", ["iter_bytes", "iter_lines"])
-def test_bodies_that_broke_off_never_look_complete(driver: ClientDriver, name: str) -> None:
-    """After an interruption, and after a fault of the connection, each further item fails."""
+def test_iterating_broken_body_again_raises_each_time(driver: ClientDriver, name: str) -> None:
+    """After an interruption or a connection error, each further item raises."""
     from letta_ext import APIConnectionError
 
     for fault in (httpx.ReadError("broken"), KeyboardInterrupt()):
-        content = Body([b"{}\n"], fault)  # type: ignore[arg-type]  # what a signal handler raises
+        content = Body([b"{}\n"], fault)  # type: ignore[arg-type]  # raised by a signal handler
         client = driver.client(streaming(content))
 
         async def read(client: Any = client) -> list[type[BaseException]]:
             raised: list[type[BaseException]] = []
             context = client.steps.with_streaming_response.retrieve(STEP)
-            answer = await context.__aenter__() if driver.is_async else context.__enter__()
-            items = getattr(answer, name)()
+            response = await context.__aenter__() if driver.is_async else context.__enter__()
+            items = getattr(response, name)()
             for _ in range(5):
                 try:
                     await anext(items) if driver.is_async else next(items)

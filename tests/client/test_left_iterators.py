@@ -1,4 +1,4 @@
-"""Async iterators that are left: Python complains of none of them, however their event loop ends."""
+"""Abandoned async iterators cause no warning, however their event loop ends."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SCRIPT: Final = Path(__file__).with_name("left_iterators.py")
 @pytest.mark.parametrize(
     ("amount", "count"), [("sample", 50), pytest.param("full", 250, marks=pytest.mark.stress)], ids=["sample", "full"]
 )
-def test_left_iterators_are_released_quietly(amount: str, count: int, server: EmbeddedServer) -> None:
-    """Kinds of iterators, ways of leaving them, and endings of event loops: stderr is empty with `-X dev -W error`."""
+def test_abandoned_async_iterators_cause_no_warnings(amount: str, count: int, server: EmbeddedServer) -> None:
+    """Every kind, way of abandoning and end of the event loop leaves stderr empty with `-X dev -W error`."""
     with Letta(base_url=server.base_url) as client:
-        for _ in range(3):  # there are several steps, and messages to follow
+        for _ in range(3):  # several steps to list, and messages to follow
             client.conversations.messages.create(server.conversation_id, input="hi", streaming=False)
     command = [sys.executable, "-X", "dev", "-W", "error", str(SCRIPT), server.base_url, server.conversation_id, amount]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)

@@ -1,4 +1,4 @@
-"""A model in a call makes the request that its TypedDict makes."""
+"""A model as an argument makes the same request as its TypedDict."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ COMPACT: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 def without_otids(content: bytes) -> dict[str, Any]:
-    """A body without what is new in each."""
+    """Return a request body without its random idempotency keys."""
     body: dict[str, Any] = json.loads(content)
     for message in body.get("messages") or []:
         message.pop("otid", None)
@@ -111,7 +111,10 @@ def without_otids(content: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("given", "keys"), CREATE)
-def test_what_is_created(driver: ClientDriver, given: dict[str, Any], keys: dict[str, Any]) -> None:
+def test_create_with_model_equals_create_with_typed_dict(
+    driver: ClientDriver, given: dict[str, Any], keys: dict[str, Any]
+) -> None:
+    """A model anywhere in `create` makes the request of its TypedDict."""
     handler = respond_with(recording("send_json").response)
     create = driver.client(handler).conversations.messages.create
     for arguments in (given, keys):
@@ -122,7 +125,10 @@ def test_what_is_created(driver: ClientDriver, given: dict[str, Any], keys: dict
 
 
 @pytest.mark.parametrize(("given", "keys"), COMPACT)
-def test_what_is_compacted(driver: ClientDriver, given: dict[str, Any], keys: dict[str, Any]) -> None:
+def test_compact_with_model_equals_compact_with_typed_dict(
+    driver: ClientDriver, given: dict[str, Any], keys: dict[str, Any]
+) -> None:
+    """A model anywhere in `compact` makes the request of its TypedDict."""
     handler = respond_with(recording("compact").response)
     compact = driver.client(handler).conversations.messages.compact
     for arguments in (given, keys):
@@ -131,7 +137,8 @@ def test_what_is_compacted(driver: ClientDriver, given: dict[str, Any], keys: di
     assert one == other == keys
 
 
-def test_annotations_name_typed_dicts_at_run_time() -> None:
+def test_parameter_annotations_are_typed_dicts_at_run_time() -> None:
+    """`get_type_hints` returns the TypedDict classes."""
     hints = typing.get_type_hints(params.ConversationsMessagesCompactParams)
     assert hints["compaction_settings"] == params.CompactionSettingsParam | None
     assert params.MessageInputParam == (
@@ -139,7 +146,8 @@ def test_annotations_name_typed_dicts_at_run_time() -> None:
     )
 
 
-def test_every_annotation_of_a_request_resolves() -> None:
+def test_all_parameter_annotations_resolve() -> None:
+    """Each annotation of every TypedDict and request function resolves."""
     found = [value for value in vars(params).values() if is_typeddict(value)]
     assert len(found) > 50
     root = Path(letta_api.__path__[0])
@@ -151,6 +159,7 @@ def test_every_annotation_of_a_request_resolves() -> None:
         assert typing.get_type_hints(value)
 
 
-def test_the_typed_dicts_load_no_model() -> None:
+def test_import_of_params_does_not_import_models() -> None:
+    """`import letta_api.params` imports no model."""
     code = "import sys, letta_api.params; print([name for name in sys.modules if name.startswith('letta_api.models')])"
     assert run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,4 +1,4 @@
-"""Connections of our own clients: cancellation, many calls at once, addresses."""
+"""The connection pool: cancellation, concurrency, and addresses."""
 
 from __future__ import annotations
 
@@ -16,35 +16,44 @@ import trio
 from letta_ext import APIConnectionError, APITimeoutError, Letta, LettaError
 from letta_ext._http import default_client
 
-from .counting import EVENTS, HALF, LIST, SILENT, Counting, async_client, cancel_twice, counting
+from .counting import (
+    EVENTS,
+    HALF,
+    LIST,
+    SILENT,
+    CountingServer,
+    async_client,
+    check_repeated_cancellation,
+    counting_server,
+)
 from .helpers import CONVERSATION, NO_RETRIES, STEP
 
-# Cancellation.
+# Cancellation
 
 
 @pytest.mark.parametrize("reply", [SILENT, HALF, EVENTS, LIST], ids=["silent", "half", "events", "list"])
-def test_cancelling_twice_leaves_no_connection(reply: bytes) -> None:
-    """A second cancellation while the first one is handled: 60 calls, cancelled after 0 to 30 turns of the loop."""
+def test_repeated_cancellation_leaks_no_connection(reply: bytes) -> None:
+    """A second cancellation during the first one, after 0 to 30 loop iterations, leaks no connection."""
 
-    with counting(_v1_steps_step=reply, _v1_conversations=reply) as server:
-        asyncio.run(cancel_twice(server, reply, 60))
+    with counting_server(_v1_steps_step=reply, _v1_conversations=reply) as server:
+        asyncio.run(check_repeated_cancellation(server, reply, 60))
 
 
-# Many calls at once.
+# Concurrency
 
 
 @pytest.fixture
-def three_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def three_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = httpx.Limits(max_connections=3, max_keepalive_connections=2, keepalive_expiry=4)
     monkeypatch.setattr(default_client, "DEFAULT_LIMITS", limits)
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-@pytest.mark.usefixtures("three_at_once")
-def test_calls_wait_for_their_turn(is_async: bool) -> None:
-    """More calls than the limit: all of them are answered, and exactly as many as the limit allows are in flight."""
-    with counting() as server:
-        server.barrier = asyncio.Barrier(3)  # nothing is answered before three calls are in flight
+@pytest.mark.usefixtures("three_connections")
+def test_calls_over_connection_limit_wait_and_complete(is_async: bool) -> None:
+    """More calls than the limit complete, and exactly the limit is in flight."""
+    with counting_server() as server:
+        server.barrier = asyncio.Barrier(3)  # no reply is sent before three calls are in flight
 
         async def main() -> None:
             async with async_client(server.base_url) as client:
@@ -59,16 +68,16 @@ def test_calls_wait_for_their_turn(is_async: bool) -> None:
                     each.start()
                 for each in threads:
                     each.join(30)
-        assert (server.requests, server.most_at_once) == (60, 3)
+        assert (server.requests, server.max_in_flight) == (60, 3)
         assert server.connections <= 60
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-@pytest.mark.usefixtures("three_at_once")
-def test_waiting_for_a_turn_ends_at_the_timeout(is_async: bool) -> None:
-    """A call that gets no connection is told apart, and takes no place: the next ones find all three."""
+@pytest.mark.usefixtures("three_connections")
+def test_pool_timeout_raises_api_timeout_error_and_leaks_no_slot(is_async: bool) -> None:
+    """A call without a free connection raises `APITimeoutError`, and later calls find all slots free."""
     short = httpx.Timeout(20, pool=0.02)
-    with counting(_v1_steps_step=SILENT) as server:
+    with counting_server(_v1_steps_step=SILENT) as server:
 
         async def main() -> None:
             async with async_client(server.base_url, timeout=short) as client:
@@ -100,10 +109,10 @@ def test_waiting_for_a_turn_ends_at_the_timeout(is_async: bool) -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-@pytest.mark.usefixtures("three_at_once")
-def test_open_streams_do_not_block_short_calls(is_async: bool) -> None:
-    """A stream is open for as long as its run. Ten of them are open where three requests may be in flight."""
-    with counting(_v1_conversations=EVENTS) as server:
+@pytest.mark.usefixtures("three_connections")
+def test_open_streams_do_not_count_against_connection_limit(is_async: bool) -> None:
+    """Ten open streams do not block calls where three requests may be in flight."""
+    with counting_server(_v1_conversations=EVENTS) as server:
 
         async def main() -> None:
             async with async_client(server.base_url) as client:
@@ -126,11 +135,11 @@ def test_open_streams_do_not_block_short_calls(is_async: bool) -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-@pytest.mark.usefixtures("three_at_once")
-def test_a_call_that_waits_for_its_turn_is_not_sent_after_the_client_was_closed(is_async: bool) -> None:
-    """The calls in flight are broken off, which makes room: those that waited end too, and surely were not sent."""
+@pytest.mark.usefixtures("three_connections")
+def test_call_waiting_for_connection_is_not_sent_after_close(is_async: bool) -> None:
+    """A waiting call raises `APIConnectionError` as unsent when the client is closed."""
     faults: list[BaseException] = []
-    with counting(_v1_steps=SILENT) as server:
+    with counting_server(_v1_steps=SILENT) as server:
 
         async def main() -> None:
             client = async_client(server.base_url)
@@ -165,7 +174,7 @@ def test_a_call_that_waits_for_its_turn_is_not_sent_after_the_client_was_closed(
                 each.start()
             limiter = vars(client._transport.http._transport)["_pool"].store.limiter
             until = time.monotonic() + 10
-            while len(limiter._waiting) < 4 and time.monotonic() < until:  # only the limiter shows that they wait
+            while len(limiter._waiting) < 4 and time.monotonic() < until:  # only the limiter shows the waiting calls
                 time.sleep(0.001)
             client.close()
             for each in [*held, *waiting]:
@@ -176,10 +185,10 @@ def test_a_call_that_waits_for_its_turn_is_not_sent_after_the_client_was_closed(
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_body_that_ends_with_its_connection_is_not_whole_when_the_client_was_closed(is_async: bool) -> None:
-    """Its length is not known: closing the client must not look like its end."""
+def test_body_without_length_is_incomplete_after_client_close(is_async: bool) -> None:
+    """Closing the client does not look like the end of a body without a length."""
     endless = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n[]"
-    with counting(_v1_steps=endless) as server:
+    with counting_server(_v1_steps=endless) as server:
 
         async def main() -> None:
             client = async_client(server.base_url)
@@ -202,10 +211,10 @@ def test_a_body_that_ends_with_its_connection_is_not_whole_when_the_client_was_c
                 next(pieces)
 
 
-@pytest.mark.usefixtures("three_at_once")
-def test_waiting_calls_of_any_event_loop_are_admitted() -> None:
-    """Event loops in threads wait for each other's places; some are cancelled while they wait; no place is lost."""
-    with counting() as server:
+@pytest.mark.usefixtures("three_connections")
+def test_waiting_calls_of_all_event_loops_are_admitted() -> None:
+    """Event loops in threads share the slots; cancelled waits lose none."""
+    with counting_server() as server:
         client = async_client(server.base_url)
         chance = random.Random(1)
 
@@ -230,35 +239,35 @@ def test_waiting_calls_of_any_event_loop_are_admitted() -> None:
         asyncio.run(asyncio.wait_for(work(), 30))
 
 
-def test_the_time_of_many_calls_at_once_grows_with_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    """800 calls take about eight times the CPU time of 100; with httpcore's own pool it is 20 times."""
+def test_cpu_time_of_concurrent_calls_is_linear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """800 calls take about eight times the CPU time of 100; with httpcore's pool, 20 times."""
     limits = httpx.Limits(max_connections=50, max_keepalive_connections=50)
     monkeypatch.setattr(default_client, "DEFAULT_LIMITS", limits)
 
-    async def seconds(server: Counting, count: int) -> float:
+    async def seconds(server: CountingServer, count: int) -> float:
         async with async_client(server.base_url) as client:
             since = time.thread_time()
             await asyncio.gather(*(client.steps.list() for _ in range(count)))
             return time.thread_time() - since
 
-    with counting() as server:
+    with counting_server() as server:
         few, many = (min(asyncio.run(seconds(server, count)) for _ in range(2)) for count in (100, 800))
     assert many < 2 * 8 * few
 
 
-def test_connections_are_used_again_and_kept_within_bounds(
-    three_at_once: None,
+def test_idle_connections_are_reused_and_limited(
+    three_connections: None,
 ) -> None:
-    """Idle connections serve later calls; of more than the limit the surplus is closed, whichever thread is ahead."""
-    with counting() as server, Letta(base_url=server.base_url) as client:
+    """Idle connections serve later calls; those over the limit are closed in any order of threads."""
+    with counting_server() as server, Letta(base_url=server.base_url) as client:
         for _ in range(20):
             client.steps.list()
         assert server.connections == 1
     switched = sys.getswitchinterval()
     try:
-        sys.setswitchinterval(1e-5)  # so that threads overtake each other in each step of the pool
+        sys.setswitchinterval(1e-5)  # switch threads within each step of the pool
         for _ in range(40):
-            with counting() as server, Letta(base_url=server.base_url) as client:
+            with counting_server() as server, Letta(base_url=server.base_url) as client:
                 threads = [threading.Thread(target=client.steps.list) for _ in range(12)]
                 for each in threads:
                     each.start()
@@ -269,9 +278,9 @@ def test_connections_are_used_again_and_kept_within_bounds(
         sys.setswitchinterval(switched)
 
 
-def test_addresses_that_do_not_answer_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name with several addresses is tried at all of them, as browsers do."""
-    with counting() as server:
+def test_connect_tries_all_addresses_of_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host name with several addresses is tried at each of them."""
+    with counting_server() as server:
         port = int(server.base_url.rpartition(":")[2])
         found = [
             (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0)),
@@ -290,8 +299,8 @@ def test_addresses_that_do_not_answer_are_passed_over(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names the loopback interface of Linux")
-def test_an_address_with_a_zone_leads_to_the_interface() -> None:
-    """Nothing answers at it. Without its zone, a link-local address is an invalid argument."""
+def test_ipv6_zone_id_is_used_for_connect() -> None:
+    """A link-local address keeps its zone; without it, connecting fails with "Invalid argument"."""
 
     async def main(base_url: str) -> str:
         async with async_client(base_url, timeout=httpx.Timeout(0.2)) as client:

@@ -1,4 +1,4 @@
-"""Requests: the library builds what `build_request` of httpx would, in less time."""
+"""The library builds requests that equal those of `httpx.Client.build_request`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Sent = tuple[str, httpx.URL, list[tuple[bytes, bytes]], bytes, Any]
 
 
 class ByHttpx(httpx.Client):
-    """A client that is not known to build requests as httpx does, so that its own method is called."""
+    """A client with an overridden `build_request`, which the library therefore calls."""
 
     def build_request(self, *arguments: Any, **options: Any) -> httpx.Request:
         return super().build_request(*arguments, **options)
@@ -41,7 +41,7 @@ class AsyncByHttpx(httpx.AsyncClient):
 
 
 class Recorder:
-    """A transport that keeps what was sent.
+    """A transport that records requests.
 
     Attributes:
         sent: The parts of each request.
@@ -49,9 +49,9 @@ class Recorder:
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []
-        self.transport = httpx.MockTransport(self._answer)
+        self.transport = httpx.MockTransport(self._respond)
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
+    def _respond(self, request: httpx.Request) -> httpx.Response:
         timeout = request.extensions["timeout"]
         self.sent.append((request.method, request.url, request.headers.raw, request.content, timeout))
         return httpx.Response(400, json={})
@@ -60,7 +60,7 @@ class Recorder:
 def sent_by(
     kind: type[httpx.Client], address: str, ours: Mapping[str, str], method: str, options: dict[str, Any]
 ) -> list[Sent]:
-    """Return what a client sends for a call of its own and for two verbs."""
+    """Return the requests that a client sends for two verb calls, a send and a list."""
     recorder = Recorder()
     http = kind(transport=recorder.transport, headers={"X-Http": "1"})
     with Letta(api_key="key", base_url=address, http_client=http, default_headers=ours, max_retries=0) as client:
@@ -81,7 +81,7 @@ def sent_by(
 @example("http://letta.test", {}, {}, "post", {}, None)
 @example("http://letta.test", {}, {"content-length": "7"}, "post", {}, {"a": 1})
 @example("http://letta.test", {"Host": "other.test"}, {}, "get", {"a": "1"}, None)
-def test_request_equals_the_one_of_httpx(
+def test_request_equals_httpx_request(
     address: str,
     ours: dict[str, str],
     extra: dict[str, str],
@@ -89,7 +89,7 @@ def test_request_equals_the_one_of_httpx(
     query: dict[str, str],
     body: dict[str, Any] | None,
 ) -> None:
-    """Method, URL, headers in their order, content and timeout are those that httpx would send."""
+    """Method, URL, ordered headers, content and timeout equal those of httpx."""
     options: dict[str, Any] = {"extra_headers": extra, "query": query}
     if method != "get":
         options["body"] = body
@@ -98,8 +98,8 @@ def test_request_equals_the_one_of_httpx(
     assert len(found) == 4
 
 
-def test_async_request_equals_the_one_of_httpx() -> None:
-    """An async client sends the same request as the `build_request` of its httpx client would make."""
+def test_async_request_equals_httpx_request() -> None:
+    """An async client sends the request that `build_request` of its httpx client makes."""
 
     async def sent_by_async(kind: type[httpx.AsyncClient]) -> list[Sent]:
         recorder = Recorder()
@@ -116,7 +116,7 @@ def test_async_request_equals_the_one_of_httpx() -> None:
     assert len(found) == 2
 
 
-def test_requests_share_no_headers() -> None:
+def test_headers_added_by_hook_are_not_sent_with_next_request() -> None:
     """Headers that a hook adds to one request are not sent with the next."""
     recorder = Recorder()
 

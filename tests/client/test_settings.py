@@ -1,4 +1,4 @@
-"""The settings of a client and the options of a call: what they change in a request, and which are refused."""
+"""Settings of a client and options of a call: their effect on requests, and their validation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from letta_ext import AsyncLetta, Letta, LettaError
 from .helpers import CONVERSATION, KEY, STEP, ClientDriver, make_response, respond_with
 from .test_bad_input import ALL, Call, create
 
-# The options of a call.
+# Options of a call
 
 
 def sent(
@@ -28,7 +28,8 @@ def sent(
 
 @pytest.mark.parametrize("name", ["authorization", "Authorization", "AUTHORIZATION"])
 @pytest.mark.parametrize("where", ["default_headers", "extra_headers"])
-def test_a_header_replaces_the_clients_own_however_it_is_spelt(driver: ClientDriver, where: str, name: str) -> None:
+def test_custom_header_replaces_default_case_insensitively(driver: ClientDriver, where: str, name: str) -> None:
+    """A custom header replaces the client's own in any case."""
     headers = {name: "Bearer other", "accept": "text/plain", "user-agent": "mine/1"}
     default: dict[str, Any] = (
         {"client": {where: headers}} if where == "default_headers" else {"client": {}, where: headers}
@@ -39,7 +40,8 @@ def test_a_header_replaces_the_clients_own_however_it_is_spelt(driver: ClientDri
     assert len(request.headers.get_list("accept")) == 1
 
 
-def test_headers_of_a_call_win_over_those_of_the_client(driver: ClientDriver) -> None:
+def test_extra_headers_override_default_headers(driver: ClientDriver) -> None:
+    """Headers of a call override those of the client."""
     request = sent(
         driver,
         ALL["steps.retrieve"],
@@ -50,7 +52,8 @@ def test_headers_of_a_call_win_over_those_of_the_client(driver: ClientDriver) ->
     assert (request.headers.get_list("x-a"), request.headers.get_list("x-b")) == (["1"], ["2"])
 
 
-def test_query_parameters_of_client_and_call_are_sent(driver: ClientDriver) -> None:
+def test_default_and_extra_query_are_merged(driver: ClientDriver) -> None:
+    """Query parameters of the client and of the call are merged."""
     request = sent(
         driver,
         ALL["steps.list"],
@@ -69,7 +72,8 @@ def test_query_parameters_of_client_and_call_are_sent(driver: ClientDriver) -> N
     ]
 
 
-def test_a_body_of_a_call_takes_more_fields(driver: ClientDriver) -> None:
+def test_extra_body_adds_fields(driver: ClientDriver) -> None:
+    """`extra_body` adds fields to the body."""
     request = sent(driver, create, CONVERSATION, client={}, input="hi", extra_body={"new": {"x": [1]}})
     assert request.content == b'{"input":"hi","new":{"x":[1]}}'
 
@@ -85,17 +89,19 @@ def test_a_body_of_a_call_takes_more_fields(driver: ClientDriver) -> None:
         ({"timeout": 7}, {"timeout": None}, httpx.Timeout(None)),
     ],
 )
-def test_the_timeout_that_counts(
+def test_timeout_of_call_overrides_client_timeout(
     driver: ClientDriver, client: dict[str, Any], call: dict[str, Any], expected: httpx.Timeout
 ) -> None:
+    """The timeout of a call overrides that of the client, which overrides the default."""
     request = sent(driver, ALL["steps.retrieve"], STEP, client=client, **call)
     assert request.extensions["timeout"] == expected.as_dict()
 
 
-# The constructor.
+# Constructor
 
 
-def test_a_client_tells_who_it_is(driver: ClientDriver) -> None:
+def test_request_has_identification_headers(driver: ClientDriver) -> None:
+    """A request has the API key, user agent and project headers."""
     request = sent(driver, ALL["steps.retrieve"], STEP, client={"project": "demo", "project_id": "p-1"})
     assert request.headers["authorization"] == f"Bearer {KEY}"
     assert request.headers["user-agent"].startswith("letta_ext/")
@@ -122,13 +128,14 @@ def test_a_client_tells_who_it_is(driver: ClientDriver) -> None:
         ({"base_url": "http://gateway.test/v1/letta"}, {}, "http://gateway.test/v1/letta"),
     ],
 )
-def test_where_a_client_sends(
+def test_base_url_is_resolved_from_argument_environment_and_default(
     driver: ClientDriver,
     monkeypatch: pytest.MonkeyPatch,
     settings: dict[str, Any],
     environment: dict[str, str],
     url: str,
 ) -> None:
+    """The base URL comes from the argument, the environment name, the variable or the default."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     request = sent(driver, ALL["steps.list"], client={"base_url": None, **settings})
@@ -145,20 +152,21 @@ def test_where_a_client_sends(
         ({"api_key": "sk-own"}, {"LETTA_API_KEY": "sk-env"}, "Bearer sk-own"),
     ],
 )
-def test_which_key_a_client_sends(
+def test_api_key_is_resolved_from_argument_then_environment(
     driver: ClientDriver,
     monkeypatch: pytest.MonkeyPatch,
     settings: dict[str, Any],
     environment: dict[str, str],
     header: str | None,
 ) -> None:
+    """The API key comes from the argument, then the variable."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert sent(driver, ALL["steps.list"], client=settings).headers.get("authorization") == header
 
 
 @pytest.mark.parametrize(
-    ("settings", "kind", "words"),
+    ("settings", "error_class", "message"),
     [
         ({"base_url": "letta.test"}, ValueError, "base_url must begin with http:// or https:// and name a host"),
         ({"base_url": "ftp://letta.test"}, ValueError, "base_url must begin with http:// or https:// and name a host"),
@@ -216,26 +224,29 @@ def test_which_key_a_client_sends(
     ],
 )
 @pytest.mark.parametrize("cls", [Letta, AsyncLetta])
-def test_impossible_settings_are_refused(
-    cls: type, settings: dict[str, Any], kind: type[Exception], words: str
+def test_invalid_client_setting_raises_error_naming_it(
+    cls: type, settings: dict[str, Any], error_class: type[Exception], message: str
 ) -> None:
-    with pytest.raises(kind) as caught:
+    """An invalid setting raises an error that names it and contains no password."""
+    with pytest.raises(error_class) as caught:
         cls(**settings)
-    assert str(caught.value).startswith(words)
+    assert str(caught.value).startswith(message)
     assert "pw" not in str(caught.value)
 
 
-def test_the_http_client_must_be_of_the_same_kind() -> None:
+def test_http_client_of_other_kind_raises_type_error() -> None:
+    """A sync client rejects an async httpx client, and vice versa."""
     with (
         httpx.Client() as http,
         pytest.raises(TypeError, match=r"http_client must be an httpx\.AsyncClient, not Client"),
     ):
-        AsyncLetta(http_client=http)  # type: ignore[arg-type]  # what is refused
+        AsyncLetta(http_client=http)  # type: ignore[arg-type]  # rejected at run time
     with pytest.raises(TypeError, match=r"http_client must be an httpx\.Client, not AsyncClient"):
-        Letta(http_client=httpx.AsyncClient())  # type: ignore[arg-type]  # what is refused
+        Letta(http_client=httpx.AsyncClient())  # type: ignore[arg-type]  # rejected at run time
 
 
-def test_a_passed_http_client_is_left_open(driver: ClientDriver) -> None:
+def test_close_leaves_passed_http_client_open(driver: ClientDriver) -> None:
+    """Closing the client leaves a passed httpx client open."""
     client = driver.client(respond_with(make_response(200, json=[])))
     driver.run(client.steps.list())
     driver.run(client.close())

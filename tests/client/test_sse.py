@@ -1,4 +1,4 @@
-"""The event-stream rules, one by one, and against a second decoder that was written without looking at the first."""
+"""The event-stream rules, one by one and against an independent reference decoder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def data(*chunks: bytes) -> list[str]:
 
 
 def reference(stream: bytes) -> list[ServerSentEvent]:
-    """The standard's own words in Python: decode the whole, split it into lines, process each."""
+    """Return the events of a stream by the algorithm of the standard: decode all of it, split lines, process each."""
     text = stream.decode("utf-8", "replace").removeprefix("\ufeff")
     events: list[ServerSentEvent] = []
     buffer: list[str] = []
@@ -75,9 +75,9 @@ FRAMES += [
     b"data: \xff\n\n",
     b"data: [DONE]\n\n",
 ]
-plain = st.lists(st.sampled_from(FRAMES[:2]) | st.sampled_from(FRAMES), max_size=12)
+frame_streams = st.lists(st.sampled_from(FRAMES[:2]) | st.sampled_from(FRAMES), max_size=12)
 pieces = st.lists(st.sampled_from(PIECES), max_size=40)
-streams = plain.map(b"".join) | pieces.map(b"".join) | st.binary(max_size=80)
+streams = frame_streams.map(b"".join) | pieces.map(b"".join) | st.binary(max_size=80)
 
 
 @st.composite
@@ -90,7 +90,8 @@ def chunked(draw: st.DrawFn, streams: st.SearchStrategy[bytes] = streams) -> lis
 @given(streams)
 @example(b"data: a\r\rdata: b\n\r\n")
 @example(BOM + BOM + b"data: a\n\n")
-def test_it_decodes_what_the_reference_decodes(stream: bytes) -> None:
+def test_decoder_equals_reference_for_any_bytes(stream: bytes) -> None:
+    """Any bytes decode to the events of the reference."""
     assert decode(stream) == reference(stream)
 
 
@@ -98,49 +99,59 @@ def test_it_decodes_what_the_reference_decodes(stream: bytes) -> None:
 @example([b"\xef", b"\xbb", b"\xbfdata: a\n\n"])
 @example([b"data: a\r", b"\n\r", b"\n"])
 @example([b"data: a\r", b"", b"\n", b"\n"])
-def test_chunks_do_not_matter(chunks: list[bytes]) -> None:
+def test_decoder_result_is_independent_of_chunks(chunks: list[bytes]) -> None:
+    """The events do not depend on the chunks."""
     assert decode(*chunks) == decode(b"".join(chunks))
 
 
 @given(streams)
-def test_every_byte_may_come_alone(stream: bytes) -> None:
+def test_decoder_accepts_single_bytes(stream: bytes) -> None:
+    """Chunks of one byte give the same events."""
     assert decode(*(stream[at : at + 1] for at in range(len(stream)))) == decode(stream)
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
-def test_every_line_end_ends_a_line(end: bytes) -> None:
+def test_lf_cr_and_crlf_end_lines(end: bytes) -> None:
+    """LF, CR and CRLF end a line."""
     assert data(end.join([b"data: a", b"", b"data: b", b"", b""])) == ["a", "b"]
 
 
-def test_line_ends_may_be_mixed() -> None:
+def test_mixed_line_endings_are_decoded() -> None:
+    """Line endings may be mixed."""
     assert data(b"data: a\r\n\ndata: b\n\rdata: c\r\r\n") == ["a", "b", "c"]
 
 
-def test_a_split_crlf_is_one_line_end() -> None:
+def test_crlf_split_across_chunks_is_one_line_ending() -> None:
+    """A CRLF across two chunks is one line ending."""
     assert data(b"data: a\r", b"\ndata: b\r", b"\n\r", b"\n") == ["a\nb"]
 
 
-def test_a_lone_cr_ends_the_event_without_waiting_for_more() -> None:
+def test_trailing_cr_dispatches_event_at_once() -> None:
+    """A trailing CR dispatches the event without further bytes."""
     assert data(b"data: a\r\r") == ["a"]
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2, 3])
-def test_a_byte_order_mark_is_passed_over_wherever_it_is_cut(cut: int) -> None:
+def test_leading_bom_is_skipped_across_chunks(cut: int) -> None:
+    """A leading BOM is skipped, wherever it is split."""
     stream = BOM + b"data: a\n\n"
     assert data(stream[:cut], stream[cut:]) == ["a"]
 
 
-def test_only_one_byte_order_mark_is_passed_over() -> None:
+def test_only_leading_bom_is_skipped() -> None:
+    """Later BOMs are data."""
     assert data(BOM + BOM + b"data: a\n\ndata: b\n\n") == ["b"]
     assert data(b"data: a\n\n" + BOM + b"data: b\n\n") == ["a"]
     assert data(b"data: " + BOM + b"a\n\n") == ["\ufeffa"]
 
 
-def test_comments_are_no_events() -> None:
+def test_comments_are_ignored() -> None:
+    """Comments are ignored."""
     assert data(b": keepalive\n\n:\n\ndata: a\n: between\ndata: b\n\n") == ["a\nb"]
 
 
-def test_data_lines_are_joined_by_line_feeds() -> None:
+def test_data_lines_are_joined_with_lf() -> None:
+    """Data lines are joined with LF."""
     assert data(b"data: a\r\ndata: b\r\ndata:\r\ndata: c\r\n\r\n") == ["a\nb\n\nc"]
 
 
@@ -158,37 +169,45 @@ def test_data_lines_are_joined_by_line_feeds() -> None:
         (b"data: ", ""),
     ],
 )
-def test_one_space_behind_the_colon_is_no_part_of_the_value(line: bytes, value: str) -> None:
+def test_one_space_after_colon_is_removed(line: bytes, value: str) -> None:
+    """One space after the colon is not part of the value."""
     assert data(line + b"\n\n") == [value]
 
 
-def test_field_names_are_exact() -> None:
+def test_field_names_are_case_sensitive_and_exact() -> None:
+    """Only exact field names count."""
     assert data(b" data: a\nDATA: b\ndata : c\ndatas: d\nfoo: e\n\n") == []
 
 
-def test_an_event_without_data_is_none_and_its_name_is_forgotten() -> None:
+def test_event_without_data_is_not_dispatched() -> None:
+    """An event without data is not dispatched, and its name is dropped."""
     assert decode(b"event: ping\n\ndata: a\n\n") == [ServerSentEvent("a")]
 
 
-def test_empty_data_is_an_event() -> None:
+def test_empty_data_is_dispatched() -> None:
+    """Empty data is an event."""
     assert decode(b"event: ping\ndata:\n\n") == [ServerSentEvent("", "ping")]
 
 
-def test_the_last_name_counts_and_holds_for_one_event() -> None:
+def test_last_event_name_applies_to_one_event() -> None:
+    """The last name applies, to one event only."""
     stream = b"event: a\nevent: error\ndata: 1\n\ndata: 2\n\nevent:\ndata: 3\n\n"
     assert [event.event for event in decode(stream)] == ["error", "message", "message"]
 
 
-def test_an_id_holds_until_another_comes() -> None:
+def test_id_persists_until_replaced() -> None:
+    """An id applies until another replaces it."""
     stream = b"id: 1\ndata: a\n\ndata: b\n\nid\ndata: c\n\n"
     assert [event.id for event in decode(stream)] == ["1", "1", ""]
 
 
-def test_an_id_without_data_holds_too() -> None:
+def test_id_without_data_persists() -> None:
+    """An id without data applies to later events."""
     assert decode(b"id: 7\n: comment\n\ndata: a\n\n") == [ServerSentEvent("a", id="7")]
 
 
-def test_an_id_with_a_null_is_ignored() -> None:
+def test_id_with_null_is_ignored() -> None:
+    """An id with NUL is ignored."""
     assert decode(b"id: 1\nid: 2\x00\ndata: a\n\n") == [ServerSentEvent("a", id="1")]
 
 
@@ -205,37 +224,44 @@ def test_an_id_with_a_null_is_ignored() -> None:
         ("retry: ٣".encode(), None),
     ],
 )
-def test_a_retry_time_is_all_digits(line: bytes, expected: int | None) -> None:
+def test_retry_accepts_ascii_digits_only(line: bytes, expected: int | None) -> None:
+    """A retry time has ASCII digits only."""
     assert decode(line + b"\ndata: a\n\n") == [ServerSentEvent("a", retry=expected)]
 
 
-def test_a_retry_time_alone_is_no_event() -> None:
+def test_retry_without_data_is_not_dispatched() -> None:
+    """A retry time without data is not an event."""
     assert decode(b"retry: 5\n\ndata: a\n\n") == [ServerSentEvent("a")]
 
 
-def test_a_retry_time_of_any_length_does_no_harm() -> None:
-    # Python refuses to make a number of more than 4300 digits.
+def test_retry_of_any_length_is_accepted() -> None:
+    """A retry time of any length leaves the event intact."""
+    # Python does not parse a number of more than 4300 digits.
     assert data(b"retry: " + b"9" * 5000 + b"\ndata: a\n\n") == ["a"]
 
 
 @pytest.mark.parametrize("stream", [b"data: a", b"data: a\n", b"data: a\r\n", b"data: a\r", b"data: a\nid: 1\n"])
-def test_what_no_blank_line_ends_is_no_event(stream: bytes) -> None:
+def test_event_without_blank_line_is_not_dispatched(stream: bytes) -> None:
+    """An event that no blank line ends is not dispatched."""
     assert data(b"data: first\n\n" + stream) == ["first"]
 
 
-def test_bytes_that_are_no_utf8_are_replaced() -> None:
+def test_invalid_utf8_is_replaced() -> None:
+    """Invalid UTF-8 becomes U+FFFD."""
     stream = b"event: \xff\nid: \xfe\ndata: a\xffb\xe2\x82\n\n"
     assert decode(stream) == [ServerSentEvent("a\ufffdb\ufffd", "\ufffd", "\ufffd")]
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), min_size=1))
-def test_characters_may_be_split_anywhere(text: str) -> None:
+def test_multibyte_characters_split_across_chunks_are_decoded(text: str) -> None:
+    """A character may be split across chunks."""
     stream = b"data: " + text.encode() + b"\n\n"
     for cut in range(len(stream)):
         assert data(stream[:cut], stream[cut:]) == [text]
 
 
-def test_separators_of_python_are_no_line_ends() -> None:
+def test_unicode_line_separators_do_not_end_lines() -> None:
+    """Only LF, CR and CRLF end lines, unlike `str.splitlines`."""
     text = "a\x0bb\x0cc\x1cd\x85e\u2028f\u2029g"
     assert data(f"data: {text}\n\n".encode()) == [text]
 
@@ -244,22 +270,24 @@ BOUND = 30
 
 
 @given(chunked(st.lists(st.integers(0, 24), min_size=1, max_size=6).map(lambda ns: b"".join(map(small, ns)))))
-def test_events_within_the_bound_are_never_refused(chunks: list[bytes]) -> None:
+def test_events_within_limit_are_decoded(chunks: list[bytes]) -> None:
+    """Events within the limit are decoded."""
     assert decode(*chunks, bound=BOUND) == reference(b"".join(chunks))
 
 
 def small(size: int) -> bytes:
-    """An event of no more bytes than the bound, line ends apart."""
+    """Return an event of at most the maximum size, line endings excluded."""
     return b"data: " + b"x" * size + b"\n\n"
 
 
 @given(chunked(st.sampled_from([b"data: " + b"x" * 31, b"data: " + b"x" * 16 + b"\ndata: " + b"x" * 16, b"x" * 70])))
-def test_a_larger_event_is_refused_before_its_end(chunks: list[bytes]) -> None:
+def test_event_over_limit_raises_before_its_end(chunks: list[bytes]) -> None:
+    """An event over the limit raises before its end."""
     with pytest.raises(EventTooLargeError, match="larger than 30 bytes"):
         decode(*chunks, b"\n", b"data: a\n\n", bound=BOUND)
 
 
-around = st.builds(
+near_limit = st.builds(
     lambda name, size, end: name + b"x" * size + end,
     st.sampled_from([b"data: ", b"data:", b":", b"event: "]),
     st.integers(BOUND - 10, BOUND + 2) | st.integers(0, BOUND),
@@ -267,12 +295,12 @@ around = st.builds(
 )
 
 
-@given(chunked(st.lists(around, min_size=1, max_size=4).map(b"".join)))
+@given(chunked(st.lists(near_limit, min_size=1, max_size=4).map(b"".join)))
 @example([b"data: " + b"x" * (BOUND - 2), b"\n\n"])
 @example([b":" + b"x" * BOUND, b"\n"])
 @example([b"data: a\n\ndata: " + b"x" * (BOUND + 1) + b"\n\n"])
-def test_chunks_do_not_matter_to_the_bound(chunks: list[bytes]) -> None:
-    """The events ahead of one that is too large are the same, however the bytes are cut, and none comes behind it."""
+def test_limit_is_independent_of_chunks(chunks: list[bytes]) -> None:
+    """The events before one that is too large do not depend on the chunks, and none follows it."""
 
     def found(chunks: list[bytes]) -> tuple[list[ServerSentEvent], bool]:
         decoder = SSEDecoder(BOUND)
@@ -290,19 +318,20 @@ def test_chunks_do_not_matter_to_the_bound(chunks: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("line", [b"data:\n", b"data\n", b"data: \r\n"])
-def test_empty_data_lines_count_too(line: bytes) -> None:
-    # Each adds a line feed to the data.
+def test_empty_data_lines_count_towards_limit(line: bytes) -> None:
+    """Each empty data line adds a line feed to the size."""
     with pytest.raises(EventTooLargeError):
         decode(line * 100, b"\n", bound=BOUND)
 
 
-def test_the_bound_is_for_one_event() -> None:
+def test_limit_applies_to_each_event() -> None:
+    """The limit applies to each event, not to the stream."""
     assert len(decode(b"data: 0123456789012345\n\n" * 100, bound=BOUND)) == 100
 
 
 @pytest.mark.parametrize("chunks", [[b"data: a\n\ndata: b", b"x" * 40], [b"data: a\n\ndata: " + b"x" * 40]])
-def test_events_ahead_of_one_that_is_too_large_are_not_lost(chunks: list[bytes]) -> None:
-    """They are returned first, in whatever chunk they come; then every call fails."""
+def test_events_before_too_large_event_are_returned(chunks: list[bytes]) -> None:
+    """They are returned first, in any chunk; then every call raises."""
     decoder = SSEDecoder(BOUND)
     assert [event.data for event in decoder.feed(chunks[0])] == ["a"]
     for chunk in [*chunks[1:], b"\n\n", b"data: c\n\n"]:
@@ -310,11 +339,13 @@ def test_events_ahead_of_one_that_is_too_large_are_not_lost(chunks: list[bytes])
             decoder.feed(chunk)
 
 
-def test_the_refusal_is_an_error_of_this_library() -> None:
+def test_event_too_large_error_is_letta_error() -> None:
+    """`EventTooLargeError` is a `LettaError`."""
     assert issubclass(EventTooLargeError, LettaError)
 
 
 @pytest.mark.parametrize("bound", [0, -1])
-def test_the_bound_must_be_positive(bound: int) -> None:
+def test_non_positive_limit_raises_value_error(bound: int) -> None:
+    """A limit that is not positive raises `ValueError`."""
     with pytest.raises(ValueError, match=f"max_event_bytes must be positive, not {bound}"):
         SSEDecoder(bound)

@@ -1,4 +1,4 @@
-"""What a stream is about: what its events say of it, without a connection."""
+"""The state of a stream, derived from its events without a connection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INSTANT = "2026-11-23T07:47:29+00:00"
 
 
 class Clock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that is set by the test."""
 
     now = 0.0
 
@@ -35,13 +35,14 @@ def ping(**more: Any) -> bytes:
     return json.dumps({"message_type": "ping", "id": "p", "date": INSTANT, **more}).encode()
 
 
-def state(clock: Clock, **bounds: Any) -> StreamState:
+def state(clock: Clock, **limits: Any) -> StreamState:
     return StreamState(
-        stream_event_from_json, "[DONE]", "conversations.messages.stream", None, StreamLimits(clock=clock, **bounds)
+        stream_event_from_json, "[DONE]", "conversations.messages.stream", None, StreamLimits(clock=clock, **limits)
     )
 
 
-def test_a_ping_that_takes_a_number_is_silence_too() -> None:
+def test_numbered_ping_does_not_reset_idle_limit() -> None:
+    """A ping with a sequence number does not reset the idle limit."""
     clock = Clock()
     stream = state(clock, idle=5.0)
     stream.receive(message(run_id="r"))
@@ -54,7 +55,8 @@ def test_a_ping_that_takes_a_number_is_silence_too() -> None:
         stream.check_time()
 
 
-def test_events_ahead_of_a_ping_that_takes_a_number_are_none() -> None:
+def test_event_between_numbered_pings_resets_idle_limit() -> None:
+    """An event between numbered pings resets the idle limit."""
     clock = Clock()
     stream = state(clock, idle=5.0)
     stream.receive(message(run_id="r"))
@@ -70,7 +72,8 @@ def test_events_ahead_of_a_ping_that_takes_a_number_are_none() -> None:
 
 
 @pytest.mark.parametrize("framed", [bytes, lambda data: ServerSentEvent(data.decode("utf-8", "replace"), id="1")])
-def test_what_is_no_utf8_is_replaced_however_the_event_is_framed(framed: Any) -> None:
+def test_invalid_utf8_is_replaced_in_both_framings(framed: Any) -> None:
+    """Invalid UTF-8 becomes U+FFFD, with or without an event name."""
     event = state(Clock()).receive(framed(message().replace(b"hi", b"h\xff")))
     assert isinstance(event, AssistantMessage)
     assert event.content == "h\ufffd"

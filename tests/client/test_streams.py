@@ -1,4 +1,4 @@
-"""Streams: their events, their endings, and that whoever leaves one leaves nothing open."""
+"""Streams: their events, their ends, and the release of their connections."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .helpers import (
     ResponseQueue,
     event_stream,
     loopback,
-    plain,
+    parse_timestamps,
     recording,
     recordings,
     respond_with,
@@ -59,7 +59,7 @@ def stop(reason: str) -> dict[str, Any]:
     return {"message_type": "stop_reason", "stop_reason": reason}
 
 
-FAULT = {
+ERROR_EVENT = {
     "message_type": "error_message",
     "run_id": RUN,
     "error_type": "llm_error",
@@ -69,15 +69,16 @@ FAULT = {
 }
 
 
-def opened(driver: ClientDriver, *bodies: bytes | list[bytes], fault: Exception | None = None) -> Any:
-    """A foreground stream with this body; a background one, if it is told to go on, finds nothing more."""
+def open_stream(driver: ClientDriver, *bodies: bytes | list[bytes], fault: Exception | None = None) -> Any:
+    """Return a foreground stream of these bodies; later requests get an empty one."""
     handler = respond_with(*(partial(event_stream, body, fault) for body in (*bodies, b"")))
     return driver.run(driver.client(handler).conversations.messages.create(CONVERSATION, input="hi"))
 
 
 @pytest.mark.parametrize("recorded", STREAMS, ids=lambda each: each.name)
 @pytest.mark.parametrize("size", [1, 7, 100, 100_000])
-def test_recorded_streams_give_their_events(driver: ClientDriver, recorded: Recording, size: int) -> None:
+def test_recorded_stream_yields_its_events(driver: ClientDriver, recorded: Recording, size: int) -> None:
+    """A recorded stream yields its events in chunks of any size."""
     content = recorded.content
     chunks = [content[at : at + size] for at in range(0, len(content), size)]
     if size == 1:
@@ -85,27 +86,29 @@ def test_recorded_streams_give_their_events(driver: ClientDriver, recorded: Reco
     stream = recorded.call(driver, driver.client(lambda _: event_stream(chunks)))
     events = driver.items(stream)
     expected = recorded.events()
-    assert [plain(event.to_dict()) for event in events] == plain(expected)
+    assert [parse_timestamps(event.to_dict()) for event in events] == parse_timestamps(expected)
     assert events == [stream_event_from_dict(data) for data in expected]
     assert not any(map(is_unknown, events))
     assert stream.response.is_closed
 
 
-def test_text_that_is_null_where_it_should_not_be_is_no_text(driver: ClientDriver) -> None:
+def test_null_text_is_ignored(driver: ClientDriver) -> None:
+    """Text that is null, against the schema, is ignored."""
     parts = [{"type": "text", "text": None}, {"type": "text", "text": "hi"}]
-    thought = {**message(id="b"), "message_type": "reasoning_message", "reasoning": None}
-    body = sse(message(id="a", content=parts)) + sse(thought) + sse(stop("end_turn")) + DONE
-    assert driver.items(opened(driver, body).text()) == ["hi"]
-    result = driver.run(opened(driver, body).result())
+    reasoning = {**message(id="b"), "message_type": "reasoning_message", "reasoning": None}
+    body = sse(message(id="a", content=parts)) + sse(reasoning) + sse(stop("end_turn")) + DONE
+    assert driver.items(open_stream(driver, body).text()) == ["hi"]
+    result = driver.run(open_stream(driver, body).result())
     assert [each.message_type for each in result.messages] == ["assistant_message", "reasoning_message"]
 
 
 @pytest.mark.parametrize("recorded", STREAMS, ids=lambda each: each.name)
-def test_streams_know_their_run_and_their_number(driver: ClientDriver, recorded: Recording) -> None:
+def test_stream_tracks_run_id_and_last_seq_id(driver: ClientDriver, recorded: Recording) -> None:
+    """A stream has the run id and the last sequence number of its events."""
     stream = recorded.call(driver, driver.client(lambda _: recorded.response()))
     driver.items(stream)
     events = recorded.events()
-    # resume_after_last brings only events that name neither.
+    # The events of resume_after_last have neither.
     after = (recorded.body or {}).get("starting_after")
     assert stream.run_id == next((e["run_id"] for e in events if e.get("run_id")), None)
     assert stream.last_seq_id == max((e["seq_id"] for e in events if e.get("seq_id")), default=after)
@@ -119,13 +122,14 @@ def interrupted(driver: ClientDriver, stream: Any) -> tuple[list[Any], StreamInt
 
 
 @pytest.mark.parametrize("recorded", STREAMS, ids=lambda each: each.name)
-def test_a_stream_that_is_cut_anywhere_says_so(driver: ClientDriver, recorded: Recording) -> None:
+def test_stream_interrupted_anywhere_raises_stream_interrupted(driver: ClientDriver, recorded: Recording) -> None:
+    """A stream truncated at any byte yields its complete events and raises."""
     content = recorded.content
     blocks = content.split(b"\n\n")
     edges = [len(b"\n\n".join(blocks[:number])) + 2 for number in range(1, len(blocks))]
     last = len(content) - len(DONE)
     assert content.endswith(DONE)
-    # Around the ends of events, and every so often within them, but before the end is whole.
+    # Around the ends of events and every 499 bytes, before the complete end.
     places = {place + by for place in edges for by in (-3, -1, 0, 1)} | set(range(0, len(content), 499))
     for place in sorted(place for place in places if place < len(content) - 1)[-120:]:
         body = content[:place]
@@ -140,46 +144,53 @@ def test_a_stream_that_is_cut_anywhere_says_so(driver: ClientDriver, recorded: R
 
 
 @pytest.mark.parametrize("fault", [httpx.ReadError("reset by peer"), httpx.RemoteProtocolError("incomplete")])
-def test_a_connection_that_fails_cuts_a_stream(driver: ClientDriver, fault: Exception) -> None:
-    events, caught = interrupted(driver, opened(driver, sse(message("a"), message("b")), fault=fault))
+def test_connection_error_raises_stream_interrupted_with_cause(driver: ClientDriver, fault: Exception) -> None:
+    """A connection error raises `StreamInterrupted` whose cause it is."""
+    events, caught = interrupted(driver, open_stream(driver, sse(message("a"), message("b")), fault=fault))
     assert [event.content for event in events] == ["a", "b"]
     assert caught.run_id == RUN
     assert str(fault) in str(caught)
     assert caught.__cause__ is fault
 
 
-def test_what_breaks_behind_the_end_is_nobodys_loss(driver: ClientDriver) -> None:
-    stream = opened(driver, sse(message()) + DONE, fault=httpx.ReadError("reset by peer"))
+def test_connection_error_after_terminal_event_is_ignored(driver: ClientDriver) -> None:
+    """A connection error after `[DONE]` is ignored."""
+    stream = open_stream(driver, sse(message()) + DONE, fault=httpx.ReadError("reset by peer"))
     assert len(driver.items(stream)) == 1
 
 
-def test_an_empty_body_is_a_cut_stream(driver: ClientDriver) -> None:
-    events, fault = interrupted(driver, opened(driver, b""))
+def test_empty_body_raises_stream_interrupted(driver: ClientDriver) -> None:
+    """An empty body raises `StreamInterrupted`."""
+    events, fault = interrupted(driver, open_stream(driver, b""))
     assert events == []
     assert (fault.run_id, fault.last_seq_id, fault.gap) == (None, None, None)
 
 
-def test_a_cancelled_foreground_stream_ends_without_done(driver: ClientDriver) -> None:
-    events = driver.items(opened(driver, sse(message("a")) + sse(stop("cancelled"), event="cancelled")))
+def test_cancelled_foreground_stream_is_complete_without_done(driver: ClientDriver) -> None:
+    """A `cancelled` event ends a foreground stream."""
+    events = driver.items(open_stream(driver, sse(message("a")) + sse(stop("cancelled"), event="cancelled")))
     assert [type(event).__name__ for event in events] == ["AssistantMessage", "LettaStopReason"]
 
 
 @pytest.mark.parametrize("reason", ["end_turn", "error", "max_steps", "requires_approval"])
-def test_no_other_reason_ends_a_stream(driver: ClientDriver, reason: str) -> None:
-    interrupted(driver, opened(driver, sse(message("a"), stop(reason))))
+def test_stop_reason_without_done_raises_stream_interrupted(driver: ClientDriver, reason: str) -> None:
+    """A stop reason alone does not end a stream."""
+    interrupted(driver, open_stream(driver, sse(message("a"), stop(reason))))
 
 
-def test_a_cancelled_background_stream_ends_with_done(driver: ClientDriver) -> None:
+def test_cancelled_background_stream_requires_done(driver: ClientDriver) -> None:
+    """A cancelled background stream ends with `[DONE]`."""
     body = sse(message("a", 1), stop("cancelled"))
-    assert len(driver.items(opened(driver, body + DONE))) == 2
-    interrupted(driver, opened(driver, body))
+    assert len(driver.items(open_stream(driver, body + DONE))) == 2
+    interrupted(driver, open_stream(driver, body))
 
 
-# Failed runs.
+# Failed runs
 
 
 @pytest.mark.parametrize("name", FAILED)
-def test_a_recorded_failure_is_raised(driver: ClientDriver, name: str) -> None:
+def test_recorded_failed_run_raises_run_error(driver: ClientDriver, name: str) -> None:
+    """A recorded failed run yields its events and raises `RunError`."""
     recorded = recording(name)
     stream = recorded.call(driver, driver.client(lambda _: recorded.response()))
     events, fault = driver.drain(stream)
@@ -193,33 +204,39 @@ def test_a_recorded_failure_is_raised(driver: ClientDriver, name: str) -> None:
 
 @pytest.mark.parametrize("ending", [b"", DONE])
 @pytest.mark.parametrize("event", ["error", None])
-def test_an_error_event_ends_a_stream_whatever_follows(driver: ClientDriver, event: str | None, ending: bytes) -> None:
-    events, fault = driver.drain(opened(driver, sse(message("a", 1)) + sse(FAULT, event=event) + ending))
+def test_error_event_raises_run_error_with_or_without_done(
+    driver: ClientDriver, event: str | None, ending: bytes
+) -> None:
+    """An error event raises `RunError`, with or without an event name and `[DONE]`."""
+    events, fault = driver.drain(open_stream(driver, sse(message("a", 1)) + sse(ERROR_EVENT, event=event) + ending))
     assert len(events) == 1
     assert isinstance(fault, RunError)
     assert "\n" not in str(fault)
 
 
 @pytest.mark.parametrize("data", ["{}", "[]", "null", "plain words", '{"message": "plain words"}'])
-def test_an_error_event_of_any_shape_is_a_failed_run(driver: ClientDriver, data: str) -> None:
-    events, fault = driver.drain(opened(driver, sse(message("a")) + sse(data, event="error") + DONE))
+def test_malformed_error_event_raises_run_error(driver: ClientDriver, data: str) -> None:
+    """An error event with any data raises `RunError`."""
+    events, fault = driver.drain(open_stream(driver, sse(message("a")) + sse(data, event="error") + DONE))
     assert len(events) == 1
     assert isinstance(fault, RunError)
     if "plain words" in data:
         assert "plain words" in str(fault)
 
 
-def test_a_failure_that_waits_for_approval_is_what_it_is(driver: ClientDriver) -> None:
+def test_streamed_pending_approval_raises_pending_approval_error(driver: ClientDriver) -> None:
+    """A streamed pending approval raises `PendingApprovalError`."""
     detail = "CONFLICT: Cannot send a new message: The agent is waiting for approval on a tool call."
-    fault = {**FAULT, "error_type": "internal_error", "detail": detail}
+    fault = {**ERROR_EVENT, "error_type": "internal_error", "detail": detail}
     with pytest.raises(PendingApprovalError) as caught:
-        driver.items(opened(driver, sse(stop("error")) + sse(fault, event="error") + DONE))
+        driver.items(open_stream(driver, sse(stop("error")) + sse(fault, event="error") + DONE))
     assert (caught.value.run_id, caught.value.detail) == (RUN, detail)
 
 
-def test_sending_while_tools_wait_is_the_same_error_in_either_form(
+def test_send_with_pending_approval_raises_same_error_streamed_or_not(
     driver: ClientDriver, server: EmbeddedServer
 ) -> None:
+    """A pending approval raises the same error with and without streaming."""
     messages = driver.client(base_url=server.base_url).conversations.messages
     driver.run(messages.create(server.conversation_id, input="CALL guarded", streaming=False))
     with pytest.raises(PendingApprovalError):
@@ -231,20 +248,22 @@ def test_sending_while_tools_wait_is_the_same_error_in_either_form(
     assert all(event.message_type in ("ping", "stop_reason") for event in events)
 
 
-# Numbers.
+# Sequence numbers
 
 
-def test_missing_numbers_are_a_gap(driver: ClientDriver) -> None:
-    events, fault = interrupted(driver, opened(driver, sse(message("a", 1), message("b", 5))))
+def test_missing_sequence_numbers_raise_stream_interrupted_with_gap(driver: ClientDriver) -> None:
+    """Missing sequence numbers raise with the gap."""
+    events, fault = interrupted(driver, open_stream(driver, sse(message("a", 1), message("b", 5))))
     assert [event.content for event in events] == ["a"]
     assert (fault.last_seq_id, fault.gap, fault.run_id) == (1, (2, 4), RUN)
 
 
-def test_pings_and_unnumbered_events_leave_no_gap(driver: ClientDriver) -> None:
+def test_pings_and_unnumbered_events_are_not_gaps(driver: ClientDriver) -> None:
+    """Pings and unnumbered events are not gaps."""
     ping = {"message_type": "ping", "id": "ping-1", "date": "2026-01-01T00:00:00Z", "run_id": RUN, "seq_id": 1}
-    # The reason consumes number 2 without carrying it; keepalive pings consume none.
+    # The stop reason takes number 2 without a field; keepalive pings take none.
     body = sse(message("a", 1), ping, ping, stop("end_turn"), message("b", 3)) + DONE
-    assert [event.message_type for event in driver.items(opened(driver, body))] == [
+    assert [event.message_type for event in driver.items(open_stream(driver, body))] == [
         "assistant_message",
         "ping",
         "ping",
@@ -253,7 +272,7 @@ def test_pings_and_unnumbered_events_leave_no_gap(driver: ClientDriver) -> None:
     ]
 
 
-# What is not known.
+# Unknown events
 
 
 UNKNOWN: list[Any] = [
@@ -272,9 +291,10 @@ UNKNOWN: list[Any] = [
 
 
 @pytest.mark.parametrize("data", UNKNOWN, ids=json.dumps)
-def test_unknown_events_come_as_what_they_are(driver: ClientDriver, data: Any) -> None:
+def test_unknown_event_is_unknown_stream_event_with_raw_json(driver: ClientDriver, data: Any) -> None:
+    """An unknown event is an `UnknownStreamEvent` with its raw JSON; the others are unaffected."""
     body = sse(message("a"), json.dumps(data), message("b")) + DONE
-    first, unknown, last = driver.items(opened(driver, body))
+    first, unknown, last = driver.items(open_stream(driver, body))
     assert isinstance(unknown, UnknownStreamEvent)
     assert unknown.raw == data
     assert unknown.reason
@@ -282,22 +302,25 @@ def test_unknown_events_come_as_what_they_are(driver: ClientDriver, data: Any) -
 
 
 @pytest.mark.parametrize("data", ["{", "not json", "[1,", pytest.param("[" * 200_000, id="deep")])
-def test_an_event_that_is_no_json_takes_no_other_with_it(driver: ClientDriver, data: str) -> None:
-    _, unknown, last = driver.items(opened(driver, sse(message("a")) + sse(data) + sse(message("b")) + DONE))
+def test_event_with_invalid_json_is_unknown_stream_event(driver: ClientDriver, data: str) -> None:
+    """An event that is not JSON is an `UnknownStreamEvent`; the others are unaffected."""
+    _, unknown, last = driver.items(open_stream(driver, sse(message("a")) + sse(data) + sse(message("b")) + DONE))
     assert isinstance(unknown, UnknownStreamEvent)
     assert unknown.raw == data
     assert last.content == "b"
 
 
 @pytest.mark.parametrize("name", ["message", "custom", "update"])
-def test_the_name_of_an_event_does_not_matter(driver: ClientDriver, name: str) -> None:
-    (event,) = driver.items(opened(driver, sse(message("a"), event=name) + DONE))
+def test_event_name_is_ignored(driver: ClientDriver, name: str) -> None:
+    """The SSE event name is ignored."""
+    (event,) = driver.items(open_stream(driver, sse(message("a"), event=name) + DONE))
     assert event.content == "a"
 
 
-def test_empty_data_and_comments_are_passed_over(driver: ClientDriver) -> None:
+def test_empty_data_and_comments_are_ignored(driver: ClientDriver) -> None:
+    """Empty data and comments are ignored."""
     body = b": hello\n\ndata:\n\n" + sse(message("a")) + b"data: \n\n: bye\n\n" + DONE
-    assert len(driver.items(opened(driver, body))) == 1
+    assert len(driver.items(open_stream(driver, body))) == 1
 
 
 @pytest.mark.parametrize(
@@ -307,67 +330,74 @@ def test_empty_data_and_comments_are_passed_over(driver: ClientDriver) -> None:
         lambda: httpx.Response(200, json={"messages": []}),
     ],
 )
-def test_an_answer_that_is_no_stream_is_an_error(driver: ClientDriver, response: Any) -> None:
+def test_response_that_is_not_event_stream_raises_api_error(driver: ClientDriver, response: Any) -> None:
+    """A response that is not an event stream raises `APIError`."""
     with pytest.raises(APIError):
         driver.items(
             driver.run(driver.client(respond_with(response)).conversations.messages.create(CONVERSATION, input="hi"))
         )
 
 
-def test_a_refused_stream_is_the_refusal(driver: ClientDriver) -> None:
+def test_error_response_to_streamed_send_raises_api_status_error(driver: ClientDriver) -> None:
+    """An error response to a streamed send raises `APIStatusError` with its body."""
     recorded = recording("send_missing_404")
     with pytest.raises(APIStatusError) as caught:
         recorded.call(driver, driver.client(lambda _: recorded.response()))
     assert caught.value.body == json.loads(recorded.content)
 
 
-# Leaving a stream.
+# Closing
 
 LONG = [sse(message(str(number))) for number in range(10)]
 
 
-def kept_open(driver: ClientDriver) -> tuple[Any, Body]:
+def open_body(driver: ClientDriver) -> tuple[Any, Body]:
     body = Body([*LONG, DONE])
     handler = ResponseQueue([lambda: httpx.Response(200, stream=body)])
     return driver.run(driver.client(handler).conversations.messages.create(CONVERSATION, input="hi")), body
 
 
-def test_the_end_of_a_stream_closes_it(driver: ClientDriver) -> None:
-    stream, body = kept_open(driver)
+def test_exhausted_stream_closes_response(driver: ClientDriver) -> None:
+    """An exhausted stream closes its response."""
+    stream, body = open_body(driver)
     assert not stream.response.is_closed
     assert len(driver.items(stream)) == 10
     assert stream.response.is_closed
     assert body.closed
 
 
-def test_leaving_the_loop_closes_the_response(driver: ClientDriver) -> None:
-    stream, body = kept_open(driver)
+def test_break_closes_response(driver: ClientDriver) -> None:
+    """`break` closes the response."""
+    stream, body = open_body(driver)
     events, fault = driver.drain(stream, stop=lambda event: event.content == "2")
     assert (len(events), fault) == (3, None)
     assert stream.response.is_closed
     assert body.closed
 
 
-def test_an_exception_in_the_loop_closes_the_response(driver: ClientDriver) -> None:
-    stream, body = kept_open(driver)
+def test_exception_in_loop_closes_response(driver: ClientDriver) -> None:
+    """An exception in the loop closes the response."""
+    stream, body = open_body(driver)
     _, fault = driver.drain(stream, stop=lambda _: 1 // 0 > 0)
     assert isinstance(fault, ZeroDivisionError)
-    del fault  # its traceback holds the frame of the loop
-    driver.drain(kept_open(driver)[0])  # the async one is closed within the loop's next turns
+    del fault  # its traceback references the frame of the loop
+    driver.drain(open_body(driver)[0])  # the event loop closes the async response within a few iterations
     assert stream.response.is_closed
     assert body.closed
 
 
-def test_closing_closes_the_response_and_may_be_done_again(driver: ClientDriver) -> None:
-    stream, body = kept_open(driver)
+def test_close_closes_response_and_is_idempotent(driver: ClientDriver) -> None:
+    """`close()` closes the response and can be called again."""
+    stream, body = open_body(driver)
     for _ in range(2):
         driver.run(stream.close())
         assert stream.response.is_closed
         assert body.closed
 
 
-def test_a_with_block_closes_the_response(driver: ClientDriver) -> None:
-    stream, body = kept_open(driver)
+def test_with_block_closes_response(driver: ClientDriver) -> None:
+    """A `with` block closes the response."""
+    stream, body = open_body(driver)
 
     async def within() -> None:
         async with stream as entered:
@@ -384,8 +414,9 @@ def test_a_with_block_closes_the_response(driver: ClientDriver) -> None:
     assert body.closed
 
 
-def test_a_with_block_closes_what_an_exception_leaves(driver: ClientDriver) -> None:
-    stream, body = kept_open(driver)
+def test_with_block_left_by_exception_closes_response(driver: ClientDriver) -> None:
+    """A `with` block left by an exception closes the response."""
+    stream, body = open_body(driver)
 
     async def within_async() -> None:
         async with stream:
@@ -402,22 +433,24 @@ def test_a_with_block_closes_what_an_exception_leaves(driver: ClientDriver) -> N
     assert body.closed
 
 
-def test_a_stream_is_gone_over_once(driver: ClientDriver) -> None:
-    stream, _ = kept_open(driver)
+def test_iterating_stream_twice_raises(driver: ClientDriver) -> None:
+    """A stream can be iterated only once."""
+    stream, _ = open_body(driver)
     driver.items(stream)
     for _ in range(2):
         with pytest.raises(LettaError, match="can be iterated once"):
             driver.items(stream)
 
 
-def test_a_stream_that_was_left_cannot_be_taken_up(driver: ClientDriver) -> None:
-    stream, _ = kept_open(driver)
+def test_iterating_stream_after_break_raises(driver: ClientDriver) -> None:
+    """A stream left by `break` cannot be iterated again."""
+    stream, _ = open_body(driver)
     driver.drain(stream, stop=lambda _: True)
     with pytest.raises(LettaError, match="can be iterated once"):
         driver.items(stream)
 
 
-# On real connections.
+# Real connections
 
 
 def chunked(*parts: bytes) -> bytes:
@@ -428,7 +461,8 @@ def chunked(*parts: bytes) -> bytes:
 END = b"0\r\n\r\n"
 
 
-def test_a_finished_stream_gives_its_connection_back(driver: ClientDriver) -> None:
+def test_completed_stream_releases_connection_for_reuse(driver: ClientDriver) -> None:
+    """A completed stream releases its connection for reuse."""
     with loopback(chunked(sse(message()), DONE) + END) as server:
         messages = driver.client(base_url=server.base_url).conversations.messages
         for _ in range(3):
@@ -437,7 +471,8 @@ def test_a_finished_stream_gives_its_connection_back(driver: ClientDriver) -> No
 
 
 @pytest.mark.parametrize("cut", [DISCONNECT, b"5\r\nda" + DISCONNECT, END])
-def test_a_cut_connection_is_a_cut_stream(driver: ClientDriver, cut: bytes) -> None:
+def test_broken_connection_raises_stream_interrupted(driver: ClientDriver, cut: bytes) -> None:
+    """A closed connection, a truncated chunk or an early end raises `StreamInterrupted`, without a retry."""
     with loopback(chunked(sse(message("a"))) + cut) as server:
         stream = driver.run(
             driver.client(base_url=server.base_url).conversations.messages.create(CONVERSATION, input="hi")
@@ -447,7 +482,8 @@ def test_a_cut_connection_is_a_cut_stream(driver: ClientDriver, cut: bytes) -> N
         assert len(server.requests) == 1
 
 
-def test_a_silent_connection_is_a_cut_stream(driver: ClientDriver) -> None:
+def test_silent_connection_raises_stream_interrupted(driver: ClientDriver) -> None:
+    """A read timeout in a foreground stream raises `StreamInterrupted`."""
     with loopback(chunked(sse(message("a"))), b"") as server:
         create = driver.client(base_url=server.base_url).conversations.messages.create
         stream = driver.run(create(CONVERSATION, input="hi", timeout=httpx.Timeout(5, read=0.05)))
@@ -456,7 +492,8 @@ def test_a_silent_connection_is_a_cut_stream(driver: ClientDriver) -> None:
         assert len(events) == 1
 
 
-def test_a_left_stream_leaves_the_client_usable(driver: ClientDriver, server: EmbeddedServer) -> None:
+def test_client_is_usable_after_stream_is_left(driver: ClientDriver, server: EmbeddedServer) -> None:
+    """After `break`, the client reads the steps of the run that was left."""
     client = driver.client(base_url=server.base_url)
     stream = driver.run(
         client.conversations.messages.create(server.conversation_id, input="LONG 500", stream_tokens=True)
@@ -466,7 +503,8 @@ def test_a_left_stream_leaves_the_client_usable(driver: ClientDriver, server: Em
     assert driver.run(client.steps.list()).items is not None
 
 
-def test_a_cancelled_run_ends_its_stream(driver: ClientDriver, server: EmbeddedServer) -> None:
+def test_cancelled_run_ends_stream_with_stop_reason(driver: ClientDriver, server: EmbeddedServer) -> None:
+    """A run cancelled on the server ends its stream with the stop reason `cancelled`."""
     server.state.delay = 0.001
     path = f"{server.base_url}/v1/conversations/{server.conversation_id}/cancel"
     messages = driver.client(base_url=server.base_url).conversations.messages

@@ -1,4 +1,4 @@
-"""Requests that surely did not reach the server, which are sent again."""
+"""Requests that provably did not reach the server are retried."""
 
 from __future__ import annotations
 
@@ -19,23 +19,21 @@ from letta_ext import APITimeoutError, Hooks
 from letta_ext.hooks import AttemptReport
 
 from .attempts import (
-    ANSWER,
     CALLS,
-    answered,
+    OK_RESPONSE,
     attempt,
-    check_doubt,
-    check_noted,
-    check_unsent,
+    check_may_have_been_processed,
+    check_note_on_callers_error,
+    check_retried_as_unsent,
     http_client,
+    respond_ok,
 )
 from .helpers import CONVERSATION, NO_DELAY, ClientDriver, recording
 from .servers import Server, accepting, certificate, chunk, closed_port, response, serving, socks, tunnel
 
 
-def test_instrumentation_of_httpx_is_no_transport_of_ones_own(
-    driver: ClientDriver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It replaces the methods of httpx's classes by functions that call them."""
+def test_instrumented_httpx_transport_keeps_evidence(driver: ClientDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instrumentation that wraps the methods of httpx's transports keeps the evidence."""
     seen: list[httpx.Request] = []
 
     def instrumented(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,13 +45,13 @@ def test_instrumentation_of_httpx_is_no_transport_of_ones_own(
 
     for kind, name in ((httpx.HTTPTransport, "handle_request"), (httpx.AsyncHTTPTransport, "handle_async_request")):
         monkeypatch.setattr(kind, name, instrumented(getattr(kind, name)))
-    check_unsent(*attempt(driver, f"http://127.0.0.1:{closed_port()}"))
+    check_retried_as_unsent(*attempt(driver, f"http://127.0.0.1:{closed_port()}"))
     assert len(seen) == 3
 
 
 @contextmanager
-def refusing(driver: ClientDriver, name: str) -> Iterator[tuple[str, Any]]:
-    """An address and an httpx client that cannot get there."""
+def unreachable(driver: ClientDriver, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield a URL and an httpx client that cannot reach it."""
     closed = f"127.0.0.1:{closed_port()}"
     kind: Any = httpx.AsyncHTTPTransport if driver.is_async else httpx.HTTPTransport
     with ExitStack() as stack:
@@ -71,23 +69,23 @@ def refusing(driver: ClientDriver, name: str) -> Iterator[tuple[str, Any]]:
                 proxy = stack.enter_context(tunnel(replies.get(name.split()[1], b"")))
                 yield "https://letta.test", http_client(driver, proxy=proxy.base_url)
             case "TLS behind CONNECT":
-                server = stack.enter_context(serving(answered, tls=certificate()[0]))
+                server = stack.enter_context(serving(respond_ok, tls=certificate()[0]))
                 proxy = stack.enter_context(tunnel(to=server.port))
                 yield "https://127.0.0.1", http_client(driver, proxy=proxy.base_url)
             case "TLS":
-                yield stack.enter_context(serving(answered, tls=certificate()[0])).base_url, http_client(driver)
+                yield stack.enter_context(serving(respond_ok, tls=certificate()[0])).base_url, http_client(driver)
             case "SOCKS refused":
                 proxy = stack.enter_context(socks(closed_port()))
                 yield f"http://{closed}", http_client(driver, proxy=f"socks5://127.0.0.1:{proxy.port}")
             case "illegal header":
-                server = stack.enter_context(serving(answered))
+                server = stack.enter_context(serving(respond_ok))
                 yield server.base_url, http_client(driver, headers={"X-Note": "a\r\nb"})
                 assert server.requests == []
 
 
 @contextmanager
-def httpcore_leaks() -> Iterator[None]:
-    """httpcore leaves the socket open where a SOCKS proxy refuses, or a Unix socket is not there."""
+def ignore_httpcore_leaks() -> Iterator[None]:
+    """Ignore sockets that httpcore leaves open after a SOCKS failure or a missing Unix socket."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         try:
@@ -96,19 +94,22 @@ def httpcore_leaks() -> Iterator[None]:
             gc.collect()
 
 
-REFUSING = ["no server", "retries", "no socket", "no proxy", "CONNECT refused", "CONNECT not answered"]
-REFUSING += ["CONNECT garbled", "TLS behind CONNECT", "TLS", "SOCKS refused", "illegal header"]
+UNREACHABLE = ["no server", "retries", "no socket", "no proxy", "CONNECT refused", "CONNECT not answered"]
+UNREACHABLE += ["CONNECT garbled", "TLS behind CONNECT", "TLS", "SOCKS refused", "illegal header"]
 
 
 @pytest.mark.parametrize("call", ["foreground", "json", "post"])
-@pytest.mark.parametrize("name", REFUSING)
-def test_what_was_surely_not_sent_is_sent_again(driver: ClientDriver, name: str, call: str) -> None:
-    with httpcore_leaks(), refusing(driver, name) as (base_url, http):
-        check_unsent(*attempt(driver, base_url, http, call))
+@pytest.mark.parametrize("name", UNREACHABLE)
+def test_unsent_request_is_retried(driver: ClientDriver, name: str, call: str) -> None:
+    """A request that provably was not sent is retried."""
+    with ignore_httpcore_leaks(), unreachable(driver, name) as (base_url, http):
+        check_retried_as_unsent(*attempt(driver, base_url, http, call))
 
 
 @pytest.mark.parametrize("call", ["foreground", "json"])
-def test_a_message_waits_for_a_connection_and_is_sent_again_where_none_is_free(driver: ClientDriver, call: str) -> None:
+def test_send_with_pool_timeout_is_retried(driver: ClientDriver, call: str) -> None:
+    """A send without a free connection is retried."""
+
     def stream(connection: socket.socket, *_: object) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         connection.sendall(chunk(b"event: ping\ndata: {}\n\n"))
@@ -119,7 +120,7 @@ def test_a_message_waits_for_a_connection_and_is_sent_again_where_none_is_free(d
         client = driver.client(base_url=server.base_url, http_client=http)
         held = driver.run(client.conversations.messages.create(CONVERSATION, input="first"))
         error, reports = attempt(driver, server.base_url, http, call, timeout=timeout)
-        check_unsent(error, reports)
+        check_retried_as_unsent(error, reports)
         assert isinstance(error, APITimeoutError)
         driver.run(held.close())
         assert len(server.requests) == 1
@@ -127,16 +128,16 @@ def test_a_message_waits_for_a_connection_and_is_sent_again_where_none_is_free(d
 
 @pytest.mark.parametrize("hops", [0, 1])
 @pytest.mark.parametrize("through", ["nothing", "CONNECT", "SOCKS"])
-def test_a_message_that_finds_its_server_late_is_there_once(driver: ClientDriver, through: str, hops: int) -> None:
-    """Two attempts find no way; the third does, and perhaps another one after a redirect."""
+def test_send_to_late_server_is_processed_once(driver: ClientDriver, through: str, hops: int) -> None:
+    """Two attempts fail to connect; the third one sends the message once, also after a redirect."""
     port, (server_tls, client_tls) = closed_port(), certificate()
     tls = server_tls if through == "CONNECT" else None
     moved = response(b"", "307 Moved", location="/moved")
 
     def handler(connection: socket.socket, _: bytes, number: int) -> None:
-        connection.sendall(moved if number <= hops else ANSWER)
+        connection.sendall(moved if number <= hops else OK_RESPONSE)
 
-    with httpcore_leaks(), ExitStack() as stack:
+    with ignore_httpcore_leaks(), ExitStack() as stack:
         servers: list[Server] = []
 
         def later(report: AttemptReport) -> None:
@@ -158,10 +159,10 @@ def test_a_message_that_finds_its_server_late_is_there_once(driver: ClientDriver
         assert len(servers[0].requests) == 1 + hops
 
 
-# HTTP/2.
+# HTTP/2
 
 
-def h2_server(connection: socket.socket, server: Server, *, answer: bool) -> None:
+def h2_server(connection: socket.socket, server: Server, *, respond: bool) -> None:
     state = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
     state.initiate_connection()
     connection.sendall(state.data_to_send())
@@ -169,7 +170,7 @@ def h2_server(connection: socket.socket, server: Server, *, answer: bool) -> Non
         for event in state.receive_data(data):
             if isinstance(event, h2.events.StreamEnded):
                 server.requests.append(b"")
-                if not answer:
+                if not respond:
                     return
                 state.send_headers(event.stream_id, [(":status", "200"), ("content-type", "application/json")])
                 state.send_data(event.stream_id, recording("send_json").content, end_stream=True)
@@ -177,16 +178,18 @@ def h2_server(connection: socket.socket, server: Server, *, answer: bool) -> Non
 
 
 @pytest.mark.parametrize("failing", ["lost", "hook", "refused"])
-def test_http2_is_evidence_like_any_other(driver: ClientDriver, failing: str) -> None:
+def test_http2_failures_give_same_evidence(driver: ClientDriver, failing: str) -> None:
+    """HTTP/2 gives the same evidence as HTTP/1.1."""
+
     def fail(_: httpx.Response) -> None:
         raise httpx.ConnectError("elsewhere")
 
     hooks = {"response": fail} if failing == "hook" else {}
     http = http_client(driver, http1=False, http2=True, hooks=hooks)
     if failing == "refused":
-        check_unsent(*attempt(driver, f"http://127.0.0.1:{closed_port()}", http))
+        check_retried_as_unsent(*attempt(driver, f"http://127.0.0.1:{closed_port()}", http))
         return
-    with accepting(lambda connection, server: h2_server(connection, server, answer=failing == "hook")) as server:
-        check = check_noted if failing == "hook" else check_doubt
+    with accepting(lambda connection, server: h2_server(connection, server, respond=failing == "hook")) as server:
+        check = check_note_on_callers_error if failing == "hook" else check_may_have_been_processed
         check(*attempt(driver, server.base_url, http))
         assert len(server.requests) == 1

@@ -1,4 +1,4 @@
-"""Whatever a transport raises is an error of this library, and what the caller's own code raises is not."""
+"""Exceptions of a transport become `APIConnectionError`; those of the caller's own code are raised unchanged."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from .helpers import (
     recording,
     respond_with,
 )
-from .raising import PLACES, Network, Place, classes, http_client, instance, pieces
+from .raising import PHASES, Network, Phase, http_client, instance, pieces, transport_exceptions
 
 
-def made(kind: type[Exception]) -> Exception:
+def make_exception(kind: type[Exception]) -> Exception:
     fault = instance(kind)
     assert fault is not None
     return fault
 
 
-CLASSES = [kind for kind in classes() if instance(kind) is not None]
+CLASSES = [kind for kind in transport_exceptions() if instance(kind) is not None]
 EVENTS = "text/event-stream"
 
 
@@ -84,7 +84,8 @@ CALLS: dict[str, tuple[Callable[[ClientDriver, Any], Any], list[bytes]]] = {
 }
 
 
-def test_there_are_classes_to_raise() -> None:
+def test_transport_exception_list_covers_known_classes() -> None:
+    """The list of exception classes contains those of each layer."""
     names = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in CLASSES}
     assert names >= {
         "httpx.ReadError",
@@ -106,13 +107,16 @@ def test_there_are_classes_to_raise() -> None:
     assert len(CLASSES) > 150
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("call", CALLS)
-def test_whatever_a_transport_raises_is_an_error_of_this_library(driver: ClientDriver, call: str, place: Place) -> None:
+def test_transport_exception_of_any_class_raises_api_connection_error(
+    driver: ClientDriver, call: str, phase: Phase
+) -> None:
+    """Each exception class, in each phase, becomes a printable `APIConnectionError`."""
     make, content = CALLS[call]
     for kind in CLASSES:
         with pytest.raises(LettaError) as caught:
-            make(driver, client(driver, Network(place, partial(made, kind), content)))
+            make(driver, client(driver, Network(phase, partial(make_exception, kind), content)))
         error = caught.value
         assert isinstance(error, APIConnectionError), kind
         assert str(error).isprintable(), kind
@@ -121,7 +125,8 @@ def test_whatever_a_transport_raises_is_an_error_of_this_library(driver: ClientD
         ), kind
 
 
-def test_a_background_stream_resumes_whatever_the_transport_raised(driver: ClientDriver) -> None:
+def test_background_stream_resumes_after_transport_exception_of_any_class(driver: ClientDriver) -> None:
+    """A background stream resumes after each exception class."""
     numbered = [
         {"message_type": "assistant_message", "id": "m", "content": f"{n} ", "seq_id": n, "run_id": "run-1"}
         for n in range(1, 6)
@@ -130,26 +135,27 @@ def test_a_background_stream_resumes_whatever_the_transport_raised(driver: Clien
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
     content = [head, b"".join(frames[:3]), b"".join(frames[3:]) + b"data: [DONE]\n\n"]
     for kind in CLASSES:
-        network = Network("body", partial(made, kind), content, times=1)
+        network = Network("body", partial(make_exception, kind), content, times=1)
         letta = client(driver, network).with_options(retry=NO_DELAY)
         found = events(driver, letta, background=True)
         assert [event.seq_id for event in found] == [1, 2, 3, 4, 5], kind
         assert network.connected == 2
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
-def test_what_ends_a_program_or_a_task_passes(driver: ClientDriver, place: Place, kind: type[BaseException]) -> None:
+def test_base_exceptions_are_raised_unchanged(driver: ClientDriver, phase: Phase, kind: type[BaseException]) -> None:
+    """`KeyboardInterrupt`, `SystemExit` and cancellations are raised unchanged."""
     for make, content in CALLS.values():
         with pytest.raises((kind, RuntimeError) if kind is GeneratorExit else kind):
-            make(driver, client(driver, Network(place, kind, content)))
+            make(driver, client(driver, Network(phase, kind, content)))
 
 
-# The caller's own code.
+# The caller's own code
 
 
 class OwnError(Exception):
-    """An exception of the caller's."""
+    """An exception of the caller's code."""
 
 
 def own_errors() -> list[Exception]:
@@ -211,7 +217,8 @@ OWN_CODE = {
 
 @pytest.mark.parametrize("code", OWN_CODE)
 @pytest.mark.parametrize("call", CALLS)
-def test_what_the_callers_hooks_and_auth_flows_raise_passes(driver: ClientDriver, code: str, call: str) -> None:
+def test_exceptions_of_hooks_and_auth_flows_are_raised_unchanged(driver: ClientDriver, code: str, call: str) -> None:
+    """Exceptions of event hooks and `auth=` flows are raised unchanged, without a retry."""
     make, content = CALLS[call]
     settings, argument = OWN_CODE[code]
     for fault in own_errors():
@@ -220,10 +227,12 @@ def test_what_the_callers_hooks_and_auth_flows_raise_passes(driver: ClientDriver
         with pytest.raises(type(fault)) as caught:
             make(driver, letta)
         assert caught.value is fault
-        assert network.connected <= 1, "it was sent again"
+        assert network.connected <= 1, "the request was retried"
 
 
-def test_what_an_overridden_send_raises_passes() -> None:
+def test_exception_of_overridden_send_is_raised_unchanged() -> None:
+    """An exception of an overridden `send` is raised unchanged."""
+
     class Client(httpx.Client):
         def send(self, *_: Any, **__: Any) -> httpx.Response:
             raise OwnError
@@ -233,7 +242,9 @@ def test_what_an_overridden_send_raises_passes() -> None:
         driver.run(driver.client(base_url=BASE_URL, retry=NO_RETRIES, http_client=http).steps.retrieve(STEP))
 
 
-def test_a_hook_that_reads_a_response_that_breaks_off_is_not_blamed(driver: ClientDriver) -> None:
+def test_connection_error_in_reading_hook_raises_api_connection_error(driver: ClientDriver) -> None:
+    """A connection error while a hook reads the body is a connection error."""
+
     def read(response: httpx.Response) -> None:
         response.read()
 
@@ -247,9 +258,10 @@ def test_a_hook_that_reads_a_response_that_breaks_off_is_not_blamed(driver: Clie
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="Windows has no signals of threads")
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("kind", [OwnError, TimeoutError, OSError])
-def test_what_a_signal_handler_raises_passes(place: Place, kind: type[Exception]) -> None:
+def test_exception_of_signal_handler_is_raised_unchanged(phase: Phase, kind: type[Exception]) -> None:
+    """An exception of a signal handler is raised unchanged, in each phase."""
     driver = ClientDriver(is_async=False)
 
     def ring(*_: object) -> None:
@@ -257,20 +269,21 @@ def test_what_a_signal_handler_raises_passes(place: Place, kind: type[Exception]
 
     def wait() -> BaseException:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
-        return AssertionError("the signal came later")
+        return AssertionError("the signal arrived late")
 
     before = signal.signal(signal.SIGUSR1, ring)
     try:
         for name, (make, content) in CALLS.items():
             with pytest.raises(kind, match="mine"):
-                make(driver, client(driver, Network(place, wait, content)))
+                make(driver, client(driver, Network(phase, wait, content)))
             assert name
     finally:
         signal.signal(signal.SIGUSR1, before)
         driver.close()
 
 
-def test_a_timeout_of_a_signal_handler_is_none_of_the_socket() -> None:
+def test_timeout_error_of_signal_handler_is_raised_unchanged() -> None:
+    """A `TimeoutError` of a signal handler is not mapped, although httpcore wraps it."""
     driver = ClientDriver(is_async=False)
 
     def ring(*_: object) -> None:
@@ -279,7 +292,7 @@ def test_a_timeout_of_a_signal_handler_is_none_of_the_socket() -> None:
     def hang(_: httpx.Request) -> httpx.Response:
         try:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
-        except TimeoutError as fault:  # as httpcore does
+        except TimeoutError as fault:  # httpcore wraps it in the same way
             raise httpx.ReadTimeout("timed out") from fault
         raise AssertionError
 
@@ -292,7 +305,8 @@ def test_a_timeout_of_a_signal_handler_is_none_of_the_socket() -> None:
         driver.close()
 
 
-def test_the_callers_hooks_of_this_library_pass(driver: ClientDriver) -> None:
+def test_exception_of_library_hook_is_raised_unchanged(driver: ClientDriver) -> None:
+    """An exception of a hook in `Hooks` is raised unchanged."""
     from letta_ext import Hooks
 
     def fails(_: object) -> None:
@@ -302,7 +316,7 @@ def test_the_callers_hooks_of_this_library_pass(driver: ClientDriver) -> None:
         driver.run(driver.client(respond_with(200), hooks=Hooks(on_attempt=fails)).steps.retrieve(STEP))
 
 
-# Other layers.
+# Headers and cookies
 
 
 KINDS = [
@@ -314,9 +328,10 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_an_empty_or_doubled_content_type_does_not_cost_the_stream(
+def test_stream_with_empty_or_repeated_content_type_is_decoded(
     driver: ClientDriver, kind: list[tuple[str, str]]
 ) -> None:
+    """A stream with an empty or repeated content type is decoded."""
     recorded = recording("send_tokens_stream")
     handler = respond_with(lambda: httpx.Response(200, headers=kind, content=recorded.content))
     assert len(events(driver, driver.client(handler))) == len(recorded.events())
@@ -324,9 +339,9 @@ def test_an_empty_or_doubled_content_type_does_not_cost_the_stream(
 
 @pytest.mark.parametrize("location", ["http://xn--a/", "http://[::1", "http://a:99999/", "//\udcff", "http://é..é/"])
 @pytest.mark.parametrize("status", [301, 307])
-def test_a_redirect_to_what_is_no_address_is_an_error_of_this_library(
-    driver: ClientDriver, status: int, location: str
-) -> None:
+def test_redirect_to_invalid_location_raises_letta_error(driver: ClientDriver, status: int, location: str) -> None:
+    """A redirect to an invalid location raises `LettaError`."""
+
     def redirect(_: httpx.Request) -> httpx.Response:
         return httpx.Response(status, headers=[(b"location", location.encode("utf-8", "surrogateescape"))])
 
@@ -337,14 +352,16 @@ def test_a_redirect_to_what_is_no_address_is_an_error_of_this_library(
 COOKIE = b"HTTP/1.1 200 OK\r\nset-cookie: a=\xc3\xa9; Path=/\r\ncontent-length: 2\r\n\r\n[]"
 
 
-def test_a_cookie_that_cannot_be_sent_does_not_break_the_next_call(driver: ClientDriver) -> None:
+def test_unsendable_cookie_does_not_break_next_call(driver: ClientDriver) -> None:
+    """A cookie that is not ASCII does not break later calls."""
     with loopback(COOKIE) as server:
         letta = driver.client(base_url=server.base_url)
         for _ in range(3):
             assert driver.run(letta.get("/v1/agents/")) == []
 
 
-def test_a_cookie_of_the_callers_httpx_client_that_cannot_be_sent_is_named(driver: ClientDriver) -> None:
+def test_unsendable_cookie_of_passed_httpx_client_raises_with_remedy(driver: ClientDriver) -> None:
+    """With a passed httpx client, the error recommends to clear its cookies."""
     with loopback(COOKIE) as server:
         http = httpx.AsyncClient() if driver.is_async else httpx.Client()
         driver._to_close.append(http)

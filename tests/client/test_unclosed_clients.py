@@ -15,7 +15,7 @@ import pytest
 from letta_ext import Letta
 from letta_ext.testing import EmbeddedServer
 
-from .counting import EVENTS, HALF, async_client, counting, run_asyncio, run_trio
+from .counting import EVENTS, HALF, async_client, counting_server, run_asyncio, run_trio
 from .helpers import CONVERSATION, STEP
 
 UNCLOSED: Final = """
@@ -75,19 +75,19 @@ WAYS: Final = ["sync", "sync held", "threads", "trio", "rough", "dropped", "asyn
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_client_that_is_not_closed_is_released_quietly(way: str, server: EmbeddedServer) -> None:
-    """No warning under `-W error`, whether it is dropped, collected, or still there when the interpreter exits."""
+def test_unclosed_client_causes_no_warning(way: str, server: EmbeddedServer) -> None:
+    """A client that is dropped, collected or alive at exit causes no warning under `-W error`."""
     send = Letta(base_url=server.base_url)
-    send.conversations.messages.create(server.conversation_id, input="hi", streaming=False)  # there is a step now
+    send.conversations.messages.create(server.conversation_id, input="hi", streaming=False)  # creates a step
     send.close()
     command = [sys.executable, "-W", "error", "-c", UNCLOSED, server.base_url, server.conversation_id, way]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_dropped_client_closes_its_connections() -> None:
-    """The sockets of a client that nobody holds are closed, also where the client is part of a reference cycle."""
-    with counting() as server:
+def test_garbage_collected_client_closes_connections() -> None:
+    """A garbage-collected client closes its sockets, also in a reference cycle."""
+    with counting_server() as server:
         for is_cycle in (False, True):
             client: Any = Letta(base_url=server.base_url)
             client.steps.list()
@@ -100,9 +100,9 @@ def test_a_dropped_client_closes_its_connections() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_raw_response_that_is_dropped_closes_its_connection(is_async: bool) -> None:
-    """A response that was neither read nor closed does not keep its connection."""
-    with counting(_v1_steps_step=HALF) as server:
+def test_garbage_collected_raw_response_closes_connection(is_async: bool) -> None:
+    """A raw response that was neither read nor closed closes its connection."""
+    with counting_server(_v1_steps_step=HALF) as server:
 
         async def drop() -> None:
             client = async_client(server.base_url)
@@ -125,9 +125,9 @@ def test_a_raw_response_that_is_dropped_closes_its_connection(is_async: bool) ->
 
 
 @pytest.mark.parametrize("run", [run_asyncio, run_trio])
-def test_a_left_stream_of_a_passed_client_frees_its_connection(run: Callable[..., Any]) -> None:
-    """The event loop closes it: the one connection that the httpx client may have serves the next call."""
-    with counting(_v1_conversations=EVENTS) as server:
+def test_abandoned_stream_of_passed_httpx_client_frees_connection(run: Callable[..., Any]) -> None:
+    """The event loop closes an abandoned stream: the only connection serves the next call."""
+    with counting_server(_v1_conversations=EVENTS) as server:
 
         async def main() -> None:
             limits = httpx.Limits(max_connections=1)

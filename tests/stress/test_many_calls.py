@@ -15,7 +15,7 @@ import pytest
 
 from letta_ext import AsyncLetta, Letta
 
-from ..client.counting import EVENTS, HALF, LIST, SILENT, Counting, cancel_twice, counting
+from ..client.counting import EVENTS, HALF, LIST, SILENT, CountingServer, check_repeated_cancellation, counting_server
 from ..client.helpers import CONVERSATION, recording
 from .figures import FULL, figure
 
@@ -29,14 +29,14 @@ SLACK: Final = 20_000
 """Bytes that the interpreter may keep for use again."""
 
 
-async def seconds_of_letta(server: Counting, count: int) -> float:
+async def seconds_of_letta(server: CountingServer, count: int) -> float:
     async with AsyncLetta(base_url=server.base_url, timeout=120) as client:
         since = time.perf_counter()
         await asyncio.gather(*(client.steps.list() for _ in range(count)))
         return time.perf_counter() - since
 
 
-async def seconds_of_httpx(server: Counting, count: int) -> float:
+async def seconds_of_httpx(server: CountingServer, count: int) -> float:
     """The same requests without a limit, and without decoding their answers."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
     async with httpx.AsyncClient(base_url=server.base_url, timeout=3_600, limits=limits) as client:
@@ -49,10 +49,10 @@ def test_async_calls_at_once() -> None:
     """Each call takes about as long, however many there are; httpx's own pool takes longer the more there are."""
     each: list[float] = []
     for count in AT_ONCE:
-        with counting() as server:
+        with counting_server() as server:
             ours = asyncio.run(seconds_of_letta(server, count))
             assert server.requests == count
-        with counting() as server:
+        with counting_server() as server:
             theirs = asyncio.run(seconds_of_httpx(server, count))
         figure(f"async calls at once, {count}", f"{ours:.2f} s, httpx without a limit {theirs:.2f} s")
         each.append(ours / count)
@@ -63,7 +63,7 @@ def test_calls_of_threads_at_once() -> None:
     """Each thread makes one call with one client."""
     for count in THREADS:
         with (
-            counting() as server,
+            counting_server() as server,
             Letta(base_url=server.base_url, timeout=120) as client,
             ThreadPoolExecutor(count) as pool,
         ):
@@ -88,7 +88,7 @@ def test_memory_per_send(is_async: bool) -> None:
     answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
     marks = (50, 50 + SENDS // 2, 50 + SENDS)  # what is kept for use again is there by the first
 
-    async def send_async(server: Counting) -> list[int]:
+    async def send_async(server: CountingServer) -> list[int]:
         async with AsyncLetta(base_url=server.base_url) as client:
             used: list[int] = []
             for number in range(1, marks[-1] + 1):
@@ -97,7 +97,7 @@ def test_memory_per_send(is_async: bool) -> None:
                     used.append(in_use())
             return used
 
-    def send(server: Counting) -> list[int]:
+    def send(server: CountingServer) -> list[int]:
         with Letta(base_url=server.base_url) as client:
             used: list[int] = []
             for number in range(1, marks[-1] + 1):
@@ -108,7 +108,7 @@ def test_memory_per_send(is_async: bool) -> None:
 
     tracemalloc.start()
     try:
-        with counting(_v1_conversations=answer) as server:
+        with counting_server(_v1_conversations=answer) as server:
             used = asyncio.run(send_async(server)) if is_async else send(server)
             connections = server.connections
     finally:
@@ -130,7 +130,7 @@ def in_use() -> int:
 @pytest.mark.parametrize("reply", [SILENT, HALF, EVENTS, LIST], ids=["silent", "half", "events", "list"])
 def test_cancellations_leave_no_connection(reply: bytes) -> None:
     """`cancel(); sleep(0); cancel()`, at any place of a call."""
-    with counting(_v1_steps_step=reply, _v1_conversations=reply) as server:
-        asyncio.run(cancel_twice(server, reply, CANCELLATIONS))
+    with counting_server(_v1_steps_step=reply, _v1_conversations=reply) as server:
+        asyncio.run(check_repeated_cancellation(server, reply, CANCELLATIONS))
         assert server.wait_open(0)
         figure("calls that were cancelled twice", f"{CANCELLATIONS}, connections that stay open {server.open}")
