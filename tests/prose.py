@@ -31,7 +31,7 @@ DISCOURAGED: Final = {
     r'"""What [^"]*\bis\b': "start with a noun phrase or a verb",
     r"\bso does\b": "state the action",
     r"\bhears? of\b": "receive, observe",
-    r"\bis none\b": "is not",
+    r"(?-i:\bis none\b)": "is not",
 }
 
 ALLOWED: Final[dict[tuple[str, str], str]] = {}

@@ -193,7 +193,7 @@ class AgentsListParams(TypedDict):
     """Search agents by identity ID"""
     include: NotRequired[Sequence[AgentRelationParam]]
     """Specify which relational fields to include in the response. No relationships are included by
-    default. Letta 0.16.8 includes all of them whatever is asked for.
+    default. Letta 0.16.8 includes all of them for any value.
     """
     include_relationships: NotRequired[Sequence[str]]
     """Deprecated. Specify which relational fields (e.g., 'tools', 'sources', 'memory') to include in
@@ -245,7 +245,7 @@ class AgentsRetrieveParams(TypedDict):
 
     include: NotRequired[Sequence[AgentRelationParam]]
     """Specify which relational fields to include in the response. No relationships are included by
-    default. Letta 0.16.8 includes all of them whatever is asked for.
+    default. Letta 0.16.8 includes all of them for any value.
     """
     include_relationships: NotRequired[Sequence[str]]
     """Deprecated. Specify which relational fields (e.g., 'tools', 'sources', 'memory') to include in
@@ -767,15 +767,15 @@ class ConversationsMessagesListParams(TypedDict):
 
     after: NotRequired[str]
     """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
-    order. Expected format: 'message-<uuid4>' A server of your own returns the messages that are
-    later in time, whatever the order; Letta's cloud follows the order.
+    order. Expected format: 'message-<uuid4>' A self-hosted server returns the messages that are
+    later in time, in either order; Letta's cloud follows the order.
     """
     agent_id: NotRequired[str]
     """Agent ID for agent-direct mode with 'default' conversation"""
     before: NotRequired[str]
     """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
-    order. Expected format: 'message-<uuid4>' A server of your own returns the messages that are
-    earlier in time, whatever the order; Letta's cloud follows the order.
+    order. Expected format: 'message-<uuid4>' A self-hosted server returns the messages that are
+    earlier in time, in either order; Letta's cloud follows the order.
     """
     group_id: NotRequired[str]
     """Group ID to filter messages by."""
@@ -1303,13 +1303,13 @@ class RunsMessagesListParams(TypedDict):
 
     after: NotRequired[str]
     """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
-    order. Expected format: 'message-<uuid4>' Measured: the messages that are later in time,
-    whatever the order.
+    order. Expected format: 'message-<uuid4>' Measured: the messages that are later in time, in
+    either order.
     """
     before: NotRequired[str]
     """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
-    order. Expected format: 'message-<uuid4>' Measured: the messages that are earlier in time,
-    whatever the order.
+    order. Expected format: 'message-<uuid4>' Measured: the messages that are earlier in time, in
+    either order.
     """
     limit: NotRequired[int]
     """Maximum number of messages to return. The server's default is 100."""

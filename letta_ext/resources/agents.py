@@ -49,9 +49,9 @@ class AsyncAgentsMessages:
         """Cancel runs associated with an agent. If run_ids are passed in, cancel those in particular.
         Note to cancel active runs associated with an agent, redis is required.
 
-        A run that has ended, or does not exist, is no error. Without `run_ids` the server cancels
-        the latest run of the agent, also where that run was cancelled before, and responds with 409
-        for an agent without runs.
+        A run that has ended, or does not exist, is not an error. Without `run_ids` the server
+        cancels the latest run of the agent, also where that run was cancelled before, and responds
+        with 409 for an agent without runs.
 
         Documented as `POST /v1/agents/{agent_id}/messages/cancel`.
 
@@ -110,7 +110,7 @@ class AsyncAgents:
             identifier_keys: Search agents by identifier keys
             identity_id: Search agents by identity ID
             include: Specify which relational fields to include in the response. No relationships
-                are included by default. Letta 0.16.8 includes all of them whatever is asked for.
+                are included by default. Letta 0.16.8 includes all of them for any value.
             include_relationships: Deprecated. Specify which relational fields (e.g., 'tools',
                 'sources', 'memory') to include in the response. If not provided, all relationships
                 are loaded by default. Using this can optimize performance by reducing unnecessary
@@ -241,8 +241,8 @@ class AsyncAgents:
             The new agent.
 
         Raises:
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -258,7 +258,7 @@ class AsyncAgents:
         Args:
             agent_id: The ID of the agent in the format 'agent-<uuid4>'
             include: Specify which relational fields to include in the response. No relationships
-                are included by default. Letta 0.16.8 includes all of them whatever is asked for.
+                are included by default. Letta 0.16.8 includes all of them for any value.
             include_relationships: Deprecated. Specify which relational fields (e.g., 'tools',
                 'sources', 'memory') to include in the response. If not provided, all relationships
                 are loaded by default. Using this can optimize performance by reducing unnecessary
@@ -270,7 +270,7 @@ class AsyncAgents:
             The agent.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -294,7 +294,7 @@ class AsyncAgents:
             Documented as anything; measured, an object with a `message`.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -367,7 +367,7 @@ class AsyncAgents:
             The agent as it is now.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -435,9 +435,9 @@ class AgentsMessages:
         """Cancel runs associated with an agent. If run_ids are passed in, cancel those in particular.
         Note to cancel active runs associated with an agent, redis is required.
 
-        A run that has ended, or does not exist, is no error. Without `run_ids` the server cancels
-        the latest run of the agent, also where that run was cancelled before, and responds with 409
-        for an agent without runs.
+        A run that has ended, or does not exist, is not an error. Without `run_ids` the server
+        cancels the latest run of the agent, also where that run was cancelled before, and responds
+        with 409 for an agent without runs.
 
         Documented as `POST /v1/agents/{agent_id}/messages/cancel`.
 
@@ -496,7 +496,7 @@ class Agents:
             identifier_keys: Search agents by identifier keys
             identity_id: Search agents by identity ID
             include: Specify which relational fields to include in the response. No relationships
-                are included by default. Letta 0.16.8 includes all of them whatever is asked for.
+                are included by default. Letta 0.16.8 includes all of them for any value.
             include_relationships: Deprecated. Specify which relational fields (e.g., 'tools',
                 'sources', 'memory') to include in the response. If not provided, all relationships
                 are loaded by default. Using this can optimize performance by reducing unnecessary
@@ -627,8 +627,8 @@ class Agents:
             The new agent.
 
         Raises:
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -644,7 +644,7 @@ class Agents:
         Args:
             agent_id: The ID of the agent in the format 'agent-<uuid4>'
             include: Specify which relational fields to include in the response. No relationships
-                are included by default. Letta 0.16.8 includes all of them whatever is asked for.
+                are included by default. Letta 0.16.8 includes all of them for any value.
             include_relationships: Deprecated. Specify which relational fields (e.g., 'tools',
                 'sources', 'memory') to include in the response. If not provided, all relationships
                 are loaded by default. Using this can optimize performance by reducing unnecessary
@@ -656,7 +656,7 @@ class Agents:
             The agent.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -680,7 +680,7 @@ class Agents:
             Documented as anything; measured, an object with a `message`.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -753,7 +753,7 @@ class Agents:
             The agent as it is now.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.

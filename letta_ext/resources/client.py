@@ -112,7 +112,7 @@ class AsyncResources:
 
     @cached_property
     def steps(self) -> AsyncSteps:
-        """What agents did: one step is one call of the model with the tools it called."""
+        """Steps of agents: one step is one call of the model with the tools it called."""
         from .steps import AsyncSteps
 
         return AsyncSteps(self._transport)
@@ -163,7 +163,7 @@ class AsyncLettaWithRawResponse:
 
     @cached_property
     def steps(self) -> AsyncStepsWithRawResponse:
-        """What agents did: one step is one call of the model with the tools it called."""
+        """Steps of agents: one step is one call of the model with the tools it called."""
         return self._client.steps.with_raw_response
 
 
@@ -202,7 +202,7 @@ class AsyncLettaWithStreamingResponse:
 
     @cached_property
     def steps(self) -> AsyncStepsWithStreamingResponse:
-        """What agents did: one step is one call of the model with the tools it called."""
+        """Steps of agents: one step is one call of the model with the tools it called."""
         return self._client.steps.with_streaming_response
 
 
@@ -267,7 +267,7 @@ class Resources:
 
     @cached_property
     def steps(self) -> Steps:
-        """What agents did: one step is one call of the model with the tools it called."""
+        """Steps of agents: one step is one call of the model with the tools it called."""
         from .steps import Steps
 
         return Steps(self._transport)
@@ -318,7 +318,7 @@ class LettaWithRawResponse:
 
     @cached_property
     def steps(self) -> StepsWithRawResponse:
-        """What agents did: one step is one call of the model with the tools it called."""
+        """Steps of agents: one step is one call of the model with the tools it called."""
         return self._client.steps.with_raw_response
 
 
@@ -357,5 +357,5 @@ class LettaWithStreamingResponse:
 
     @cached_property
     def steps(self) -> StepsWithStreamingResponse:
-        """What agents did: one step is one call of the model with the tools it called."""
+        """Steps of agents: one step is one call of the model with the tools it called."""
         return self._client.steps.with_streaming_response

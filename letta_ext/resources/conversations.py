@@ -78,13 +78,13 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
                 'default' for agent-direct mode (with agent_id parameter), or an agent ID
                 ('agent-<uuid4>') for backwards compatibility (deprecated).
             after: Cursor for pagination (message ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'message-<uuid4>' A server of your own
-                returns the messages that are later in time, whatever the order; Letta's cloud
-                follows the order.
+                specified sort order. Expected format: 'message-<uuid4>' A self-hosted server
+                returns the messages that are later in time, in either order; Letta's cloud follows
+                the order.
             agent_id: Agent ID for agent-direct mode with 'default' conversation
             before: Cursor for pagination (message ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'message-<uuid4>' A server of your own
-                returns the messages that are earlier in time, whatever the order; Letta's cloud
+                specified sort order. Expected format: 'message-<uuid4>' A self-hosted server
+                returns the messages that are earlier in time, in either order; Letta's cloud
                 follows the order.
             group_id: Group ID to filter messages by.
             include_err: Whether to include error messages and error statuses. For debugging
@@ -106,7 +106,7 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
 
         Raises:
             ListChangedError: If the list changes so that items could be lost.
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -223,8 +223,8 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
             Events as they come, or with `streaming: false` one response at the end.
 
         Raises:
-            BadRequestError: The conversation or the model does not take the request as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The conversation or the model rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             ConversationBusyError: If another run holds the conversation.
             PendingApprovalError: If the agent waits for tool returns or approvals.
             APIError: If the request fails: see `letta_ext.errors`.
@@ -289,8 +289,8 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
             Events, as of `create`.
 
         Raises:
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             RunExpiredError: The run is too old to be streamed again.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
@@ -335,8 +335,8 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
             How many messages there were and are, and the summary.
 
         Raises:
-            BadRequestError: The conversation or the model does not take the request as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The conversation or the model rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -395,7 +395,7 @@ class AsyncConversations:
 
         Raises:
             ListChangedError: If the list changes so that items could be lost.
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -433,8 +433,8 @@ class AsyncConversations:
             The new conversation.
 
         Raises:
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -458,7 +458,7 @@ class AsyncConversations:
             The conversation.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -472,7 +472,7 @@ class AsyncConversations:
         operations. Any isolated blocks associated with the conversation will be permanently
         deleted.
 
-        A run that is active goes on. The runs of the conversation are still listed.
+        An active run continues. The runs of the conversation are still listed.
 
         Documented as `DELETE /v1/conversations/{conversation_id}`.
 
@@ -485,7 +485,7 @@ class AsyncConversations:
             Documented as anything; measured, null.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -520,7 +520,7 @@ class AsyncConversations:
             The conversation as it is now.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -551,7 +551,7 @@ class AsyncConversations:
             By the id of each run `cancelled` or `failed`.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             ConflictError: No run is active.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
@@ -699,13 +699,13 @@ class ConversationsMessages(ConversationsMessagesMixin):
                 'default' for agent-direct mode (with agent_id parameter), or an agent ID
                 ('agent-<uuid4>') for backwards compatibility (deprecated).
             after: Cursor for pagination (message ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'message-<uuid4>' A server of your own
-                returns the messages that are later in time, whatever the order; Letta's cloud
-                follows the order.
+                specified sort order. Expected format: 'message-<uuid4>' A self-hosted server
+                returns the messages that are later in time, in either order; Letta's cloud follows
+                the order.
             agent_id: Agent ID for agent-direct mode with 'default' conversation
             before: Cursor for pagination (message ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'message-<uuid4>' A server of your own
-                returns the messages that are earlier in time, whatever the order; Letta's cloud
+                specified sort order. Expected format: 'message-<uuid4>' A self-hosted server
+                returns the messages that are earlier in time, in either order; Letta's cloud
                 follows the order.
             group_id: Group ID to filter messages by.
             include_err: Whether to include error messages and error statuses. For debugging
@@ -727,7 +727,7 @@ class ConversationsMessages(ConversationsMessagesMixin):
 
         Raises:
             ListChangedError: If the list changes so that items could be lost.
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -844,8 +844,8 @@ class ConversationsMessages(ConversationsMessagesMixin):
             Events as they come, or with `streaming: false` one response at the end.
 
         Raises:
-            BadRequestError: The conversation or the model does not take the request as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The conversation or the model rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             ConversationBusyError: If another run holds the conversation.
             PendingApprovalError: If the agent waits for tool returns or approvals.
             APIError: If the request fails: see `letta_ext.errors`.
@@ -908,8 +908,8 @@ class ConversationsMessages(ConversationsMessagesMixin):
             Events, as of `create`.
 
         Raises:
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             RunExpiredError: The run is too old to be streamed again.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
@@ -954,8 +954,8 @@ class ConversationsMessages(ConversationsMessagesMixin):
             How many messages there were and are, and the summary.
 
         Raises:
-            BadRequestError: The conversation or the model does not take the request as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The conversation or the model rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -1014,7 +1014,7 @@ class Conversations:
 
         Raises:
             ListChangedError: If the list changes so that items could be lost.
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -1052,8 +1052,8 @@ class Conversations:
             The new conversation.
 
         Raises:
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -1077,7 +1077,7 @@ class Conversations:
             The conversation.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -1091,7 +1091,7 @@ class Conversations:
         operations. Any isolated blocks associated with the conversation will be permanently
         deleted.
 
-        A run that is active goes on. The runs of the conversation are still listed.
+        An active run continues. The runs of the conversation are still listed.
 
         Documented as `DELETE /v1/conversations/{conversation_id}`.
 
@@ -1104,7 +1104,7 @@ class Conversations:
             Documented as anything; measured, null.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -1139,7 +1139,7 @@ class Conversations:
             The conversation as it is now.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -1170,7 +1170,7 @@ class Conversations:
             By the id of each run `cancelled` or `failed`.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             ConflictError: No run is active.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.

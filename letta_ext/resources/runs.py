@@ -52,10 +52,10 @@ class AsyncRunsMessages:
             run_id: The ID of the run in the format 'run-<uuid4>'
             after: Cursor for pagination (message ID). Returns results relative to this ID in the
                 specified sort order. Expected format: 'message-<uuid4>' Measured: the messages that
-                are later in time, whatever the order.
+                are later in time, in either order.
             before: Cursor for pagination (message ID). Returns results relative to this ID in the
                 specified sort order. Expected format: 'message-<uuid4>' Measured: the messages that
-                are earlier in time, whatever the order.
+                are earlier in time, in either order.
             limit: Maximum number of messages to return. The server's default is 100.
             order: Sort order for messages by creation time. 'asc' for oldest first, 'desc' for
                 newest first. The server's default is 'asc'.
@@ -71,8 +71,8 @@ class AsyncRunsMessages:
 
         Raises:
             ListChangedError: If the list changes so that items could be lost.
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -122,8 +122,8 @@ class AsyncRunsSteps:
 
         Raises:
             ListChangedError: If the list changes so that items could be lost.
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -196,7 +196,7 @@ class AsyncRuns:
 
         Raises:
             ListChangedError: If the list changes so that items could be lost.
-            BadRequestError: The request cannot be carried out as it stands.
+            BadRequestError: The server rejects the request in its present form.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -218,8 +218,8 @@ class AsyncRuns:
             The run.
 
         Raises:
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -307,10 +307,10 @@ class RunsMessages:
             run_id: The ID of the run in the format 'run-<uuid4>'
             after: Cursor for pagination (message ID). Returns results relative to this ID in the
                 specified sort order. Expected format: 'message-<uuid4>' Measured: the messages that
-                are later in time, whatever the order.
+                are later in time, in either order.
             before: Cursor for pagination (message ID). Returns results relative to this ID in the
                 specified sort order. Expected format: 'message-<uuid4>' Measured: the messages that
-                are earlier in time, whatever the order.
+                are earlier in time, in either order.
             limit: Maximum number of messages to return. The server's default is 100.
             order: Sort order for messages by creation time. 'asc' for oldest first, 'desc' for
                 newest first. The server's default is 'asc'.
@@ -326,8 +326,8 @@ class RunsMessages:
 
         Raises:
             ListChangedError: If the list changes so that items could be lost.
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -377,8 +377,8 @@ class RunsSteps:
 
         Raises:
             ListChangedError: If the list changes so that items could be lost.
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -449,7 +449,7 @@ class Runs:
 
         Raises:
             ListChangedError: If the list changes so that items could be lost.
-            BadRequestError: The request cannot be carried out as it stands.
+            BadRequestError: The server rejects the request in its present form.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -471,8 +471,8 @@ class Runs:
             The run.
 
         Raises:
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.

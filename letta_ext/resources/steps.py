@@ -59,8 +59,8 @@ class AsyncStepsFeedback:
             The step, with its feedback.
 
         Raises:
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -111,7 +111,7 @@ class AsyncStepsMessages:
 
         Raises:
             ListChangedError: If the list changes so that items could be lost.
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -149,7 +149,7 @@ class AsyncStepsMetrics:
             The metrics of the step.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -196,7 +196,7 @@ class AsyncStepsTrace:
 
 
 class AsyncSteps:
-    """`client.steps`: What agents did: one step is one call of the model with the tools it called."""
+    """`client.steps`: Steps of agents: one step is one call of the model with the tools it called."""
 
     with_raw_response: AsyncRawAccessor[AsyncStepsWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsWithRawResponse(resource)
@@ -265,8 +265,8 @@ class AsyncSteps:
 
         Raises:
             ListChangedError: If the list changes so that items could be lost.
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -288,7 +288,7 @@ class AsyncSteps:
             The step.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -419,8 +419,8 @@ class StepsFeedback:
             The step, with its feedback.
 
         Raises:
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -471,7 +471,7 @@ class StepsMessages:
 
         Raises:
             ListChangedError: If the list changes so that items could be lost.
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -509,7 +509,7 @@ class StepsMetrics:
             The metrics of the step.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -556,7 +556,7 @@ class StepsTrace:
 
 
 class Steps:
-    """`client.steps`: What agents did: one step is one call of the model with the tools it called."""
+    """`client.steps`: Steps of agents: one step is one call of the model with the tools it called."""
 
     with_raw_response: RawAccessor[StepsWithRawResponse] = RawAccessor(lambda resource: StepsWithRawResponse(resource))
     with_streaming_response: RawAccessor[StepsWithStreamingResponse] = RawAccessor(
@@ -623,8 +623,8 @@ class Steps:
 
         Raises:
             ListChangedError: If the list changes so that items could be lost.
-            BadRequestError: The request cannot be carried out as it stands.
-            NotFoundError: There is no such thing, or not for this key.
+            BadRequestError: The server rejects the request in its present form.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.
@@ -646,7 +646,7 @@ class Steps:
             The step.
 
         Raises:
-            NotFoundError: There is no such thing, or not for this key.
+            NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
             ValueError: If an argument has an impossible value. Nothing is sent.

@@ -11,7 +11,7 @@ from ..structs import ABSENT, Decoders, Discriminator
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class LettaErrorMessage(Model):
-    """The failure of a run, told in the middle of a stream whose status was 200."""
+    """The failure of a run, reported within a stream whose status was 200."""
 
     error_type: str
     """The kind of failure, e.g. `llm_error` or `internal_error`."""

@@ -8,7 +8,7 @@ from ..models.error_detail import ErrorDetail
 from ..models.model_error import ModelError
 
 ErrorDetailOrModelError: TypeAlias = ModelError | ErrorDetail
-"""The failure of the server or of the model. There is no tag: a `ModelError` has `error`, an
+"""The failure of the server or of the model. The members share no tag: a `ModelError` has `error`, an
 `ErrorDetail` has `detail`.
 """
 

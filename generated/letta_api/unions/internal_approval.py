@@ -8,7 +8,7 @@ from ..models.approval_return import ApprovalReturn
 from ..models.internal_tool_return import InternalToolReturn
 
 InternalApproval: TypeAlias = ApprovalReturn | InternalToolReturn
-"""An answer to an approval request. There is no tag on both: an `ApprovalReturn` has `approve`, an
+"""A response to an approval request. The members share no tag: an `ApprovalReturn` has `approve`, an
 `InternalToolReturn` has `status`.
 """
 

@@ -50,7 +50,7 @@ StreamEvent: TypeAlias = (
     | UnknownStreamEvent
 )
 """The data of one event of a stream: a message or a part of one, or one of the stream's own signs. The
-stream ends with the data `[DONE]`, which is no JSON.
+stream ends with the data `[DONE]`, which is not JSON.
 """
 
 MEMBERS: Final[

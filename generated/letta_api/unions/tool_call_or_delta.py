@@ -8,8 +8,8 @@ from ..models.tool_call import ToolCall
 from ..models.tool_call_delta import ToolCallDelta
 
 ToolCallOrDelta: TypeAlias = ToolCall | ToolCallDelta
-"""A whole tool call, or the part of one that a token stream carries. There is no tag: a `ToolCall` has
-all three of its strings, anything less is a `ToolCallDelta`.
+"""A whole tool call, or the part of one that a token stream carries. The members share no tag: a
+`ToolCall` has all three of its strings, anything less is a `ToolCallDelta`.
 """
 
 

@@ -30,7 +30,7 @@ def build_request(
     Args:
         agent_id: The ID of the agent in the format 'agent-<uuid4>'
         include: Specify which relational fields to include in the response. No relationships are
-            included by default. Letta 0.16.8 includes all of them whatever is asked for.
+            included by default. Letta 0.16.8 includes all of them for any value.
         include_relationships: Deprecated. Specify which relational fields (e.g., 'tools',
             'sources', 'memory') to include in the response. If not provided, all relationships are
             loaded by default. Using this can optimize performance by reducing unnecessary joins.
