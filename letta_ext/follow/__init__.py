@@ -1,7 +1,4 @@
-"""Following a conversation: `news.py` decides what is new in it, `_async/follow.py` asks.
-
-What can be imported from here are the types that programs write down; each is loaded when it is fetch for.
-"""
+"""Followers of a conversation. Each name is imported on first access."""
 
 from __future__ import annotations
 
@@ -21,5 +18,5 @@ __all__ = [
 ]
 
 _NAMES = {"AsyncFollow": "._async.follow", "Follow": "._sync.follow", "FollowCursor": "sync_state"}
-if not TYPE_CHECKING:  # a type checker would take any name for one that is here
+if not TYPE_CHECKING:  # a type checker would accept any name
     __getattr__, __dir__, _ = _lazy(__name__, _NAMES)

@@ -1,4 +1,4 @@
-"""When a state looks again, and when it stops. Nothing here does I/O."""
+"""The times at which a follower polls, and its timeout."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from attrs import define, field
 from ..polling import PollSchedule
 
 MAX_SECONDS: Final = 1e9
-"""The most seconds of an interval or a timeout; clocks and sockets take no more."""
+"""The maximum interval and timeout in seconds. Clocks and sockets reject greater values."""
 
 
 @define
 class Backoff:
-    """When to poll again, and when to stop.
+    """The poll schedule and the timeout of one loop over a follower.
 
     Args:
-        interval: seconds between two looks.
-        max_interval: the most seconds between two looks while nothing happens.
-        timeout: seconds after which it is over, or None.
-        now: the time at which it begins, in seconds of a monotonic clock.
+        interval: The seconds between two polls.
+        max_interval: The maximum interval in seconds. The interval grows while there are no new messages.
+        timeout: The seconds after which the loop ends, or None.
+        now: The start time in seconds of a monotonic clock.
 
     Attributes:
-        found: whether the last poll found new messages.
+        found: Whether the last poll found new messages.
 
     Raises:
-        TypeError: what should be a number is none.
-        ValueError: a number is negative, or the interval is zero.
+        TypeError: If an argument is not a number.
+        ValueError: If a number is negative or too large, or the interval is zero.
     """
 
     interval: float
@@ -36,7 +36,7 @@ class Backoff:
     timeout: float | None
     now: float
     found: bool = field(init=False, default=False)
-    _polling: PollSchedule = field(init=False)
+    _schedule: PollSchedule = field(init=False)
     _due: float = field(init=False, default=-inf)
 
     def __attrs_post_init__(self) -> None:
@@ -44,39 +44,39 @@ class Backoff:
             value = getattr(self, name)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not number and (value is not None or name != "timeout"):
-                raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+                raise TypeError(f"{name} must be a number of seconds, got {value!r}")
             if value is not None and value > MAX_SECONDS:
                 raise ValueError(f"{name} must be at most {MAX_SECONDS:g} seconds, got {value!r:.40}")
         if not self.interval > 0:
-            raise ValueError(f"interval must be a positive number of seconds, not {self.interval!r}")
+            raise ValueError(f"interval must be a positive number of seconds, got {self.interval!r}")
         if self.max_interval < self.interval:
-            raise ValueError(f"max_interval must not be less than interval, and is {self.max_interval!r}")
+            raise ValueError(f"max_interval must be at least interval, got {self.max_interval!r}")
         if self.timeout is not None and not self.timeout >= 0:
-            raise ValueError(f"timeout must be 0 or more seconds, or None, not {self.timeout!r}")
-        self._polling = PollSchedule(self.interval, self.max_interval)
+            raise ValueError(f"timeout must be 0 or more seconds, or None, got {self.timeout!r}")
+        self._schedule = PollSchedule(self.interval, self.max_interval)
 
     def remaining(self, now: float) -> float | None:
-        """Seconds until it is over, 0 where it is; None where it has no end."""
+        """Return the seconds until the timeout, at least 0, or None without a timeout."""
         return None if self.timeout is None else max(0.0, self.now + self.timeout - now)
 
     def record_poll(self, now: float, *, found: bool) -> None:
-        """Notes a poll. Where it found new messages, the next one comes soon."""
+        """Record a poll. New messages reset the interval."""
         self.found = found
         if found:
-            self._polling.reset()
+            self._schedule.reset()
         self._due = -inf if found else now + self.interval
 
     def stream_opened(self) -> None:
-        """Notes that the stream of a run begins: its first sign is followed at once."""
+        """Record that the stream of a run is open. Its first event can trigger a poll immediately."""
         self._due = -inf
 
     def is_due(self, now: float) -> bool:
-        """Whether a sign of the stream is followed: not right after one that led to nothing new."""
+        """Return whether an event can trigger a poll. After a poll without new messages, an interval must pass."""
         return now >= self._due
 
     def next_delay(self, now: float) -> float:
-        """Seconds until the next poll, after one that found nothing to stay for."""
-        wait = self._polling.delay
-        self._polling.advance()
-        left = self.remaining(now)
-        return wait if left is None else min(wait, left)
+        """Return the seconds until the next poll, and increase the interval."""
+        wait = self._schedule.delay
+        self._schedule.advance()
+        remaining = self.remaining(now)
+        return wait if remaining is None else min(wait, remaining)

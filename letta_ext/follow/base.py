@@ -1,4 +1,4 @@
-"""The state of a state, and what it is made of."""
+"""The shared part of sync and async followers."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ if TYPE_CHECKING:
     from .._streaming.accumulator import MessageAccumulator
 
 STREAM_UNAVAILABLE: Final = (BadRequestError, NotFoundError, RunExpiredError, ConflictError, APIConnectionError)
-"""What asking for the stream of the active run raises where there is none that can be read."""
+"""The errors of a request for the stream of the active run if there is no such stream."""
 
 STREAM_FAILED: Final = (RunError, PendingApprovalError, APIConnectionError)
-"""What reading it raises. The list tells what became of the run."""
+"""The errors of that stream. The list contains the messages of the run in any case."""
 
 CONTEXT_UNAVAILABLE: Final = (BadRequestError, NotFoundError, PermissionDeniedError)
-"""What asking for the context raises where the server does not tell."""
+"""The errors of a request for the context window if the server does not provide it."""
 
 
 @define
 class FollowLoop:
-    """One loop over a state.
+    """One loop over a follower.
 
     Attributes:
-        backoff: How often it looks, and how long.
-        last: The message that was last over last. Whether it is the last of all is fetch afterwards.
+        backoff: The poll schedule and the timeout.
+        last: The last message that was yielded. `until` is called with it when the loop continues.
     """
 
     backoff: Backoff
@@ -58,7 +58,7 @@ class FollowLoop:
 
 
 class BaseFollow:
-    """What followers of sync and async code have in common."""
+    """The shared part of sync and async followers."""
 
     def __init__(
         self,
@@ -73,8 +73,6 @@ class BaseFollow:
         self._arguments: dict[str, Any] = {} if agent_id is None else {"agent_id": agent_id}
         self._state = state
         self._make_backoff = backoff
-        if until is not None and not callable(until):
-            raise TypeError(f"until must be a function that is given a message, or None, not {until!r}")
         check_function("until", until, may_be_async=False)
         check_function("clock", clock, may_be_async=False)
         self._until = until
@@ -84,14 +82,14 @@ class BaseFollow:
 
     @property
     def cursor(self) -> FollowCursor:
-        """Where it stands, behind the last message that it yielded: a small JSON value.
+        """The position after the last yielded message, as a small JSON value.
 
-        `follow(conversation_id, after=cursor)` goes on from there, in another process too.
+        `follow(conversation_id, after=cursor)` continues from there, also in another process.
         """
         return self._state.cursor()
 
     def _take_next(self) -> Message:
-        """The next message that was found."""
+        """Return the next pending message, and advance the cursor."""
         self._state.mark_yielded(self._pending, self._next)
         self._next += 1
         return self._pending[self._next - 1]
@@ -103,27 +101,31 @@ class BaseFollow:
     def _is_last(self, message: Message) -> bool:
         return self._until is not None and self._until(message)
 
-    def _raise_if_missing(self, refusal: APIStatusError) -> None:
-        """Raises what says that there is no such conversation; its list does not, and is just empty.
+    def _raise_if_missing(self, error: APIStatusError) -> None:
+        """Raise the error if it names the conversation, which does not exist then.
 
-        A server that does not know the question itself answers 404 too, without naming the conversation.
+        The list of an unknown conversation is empty, not an error. A server without this operation responds with 404
+        too, but does not name the conversation.
         """
-        if isinstance(refusal, NotFoundError) and self._conversation_id in (refusal.detail or ""):
-            raise refusal
+        if isinstance(error, NotFoundError) and self._conversation_id in (error.detail or ""):
+            raise error
 
-    def _stream_arguments(self, timeout: httpx.Timeout, left: float | None) -> dict[str, Any]:
-        """How the stream of the active run is read: it may break at any time, and must not outlast the state."""
-        more: dict[str, Any] = {"retry": RetryPolicy(max_retries=0), "stream_limits": StreamLimits(total=left or None)}
-        if left is not None:
-            read = left if timeout.read is None else min(left, timeout.read)
+    def _stream_arguments(self, timeout: httpx.Timeout, remaining: float | None) -> dict[str, Any]:
+        """Return the arguments for the stream of the active run, which must not outlast the timeout of the loop."""
+        more: dict[str, Any] = {
+            "retry": RetryPolicy(max_retries=0),
+            "stream_limits": StreamLimits(total=remaining or None),
+        }
+        if remaining is not None:
+            read = remaining if timeout.read is None else min(remaining, timeout.read)
             more["timeout"] = httpx.Timeout(**{**timeout.as_dict(), "read": max(read, 0.001)})
         return {**self._arguments, **more}
 
-    def _triggers_poll(self, folder: MessageAccumulator, event: StreamEvent) -> bool:
-        """Whether an event says that there is something to poll for; a ping says that time has passed."""
+    def _triggers_poll(self, accumulator: MessageAccumulator, event: StreamEvent) -> bool:
+        """Return whether an event completes a new message, or is a ping, which polls at intervals."""
         from letta_api.models import LettaPing
 
-        completed = folder.add(event)
+        completed = accumulator.add(event)
         return isinstance(event, LettaPing) or not all(self._state.has_seen(message) for message in completed)
 
     def __repr__(self) -> str:
@@ -131,10 +133,10 @@ class BaseFollow:
 
 
 def check_function(name: str, function: Callable[..., object] | None, *, may_be_async: bool) -> None:
-    """Checks a function that the state calls.
+    """Check a function that a follower calls.
 
     Raises:
-        TypeError: If it is not a function, or async although its result is not awaited, or the reverse.
+        TypeError: If it is not callable, or its result would not be awaited correctly.
     """
     if function is None:
         return
@@ -149,25 +151,25 @@ def check_function(name: str, function: Callable[..., object] | None, *, may_be_
 def make_follow_state(
     conversation_id: str, agent_id: str | None, after: str | FollowCursor | None, from_start: bool
 ) -> FollowState:
-    """The deciding part of a state.
+    """Return the state of a new follower.
 
     Raises:
-        TypeError: an argument is of the wrong type.
-        ValueError: an argument has an impossible value.
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument has an invalid value.
     """
     endpoint = api.conversations_messages.conversations_messages_list
-    facts = endpoint.OPERATION.pagination
-    if facts is None:
-        raise TypeError(f"{endpoint.OPERATION.id} does not page")
+    pagination = endpoint.OPERATION.pagination
+    if pagination is None:
+        raise TypeError(f"{endpoint.OPERATION.id} is not paginated")
     check_arguments(endpoint.build_request, (conversation_id,), {} if agent_id is None else {"agent_id": agent_id})
     if isinstance(after, str):
         check_id("after", after)
     elif after is not None and not is_mapping(after):
-        raise TypeError(f"after must be the id of a message, or a cursor, not {after!r}")
+        raise TypeError(f"after must be a message id or the cursor of a follower, got {after!r}")
     if not isinstance(from_start, bool):
         raise TypeError(f"from_start must be True or False, got {from_start!r}")
     if after is not None and from_start:
         raise ValueError("give after or from_start, not both")
     of = agent_id if conversation_id == "default" and agent_id is not None else conversation_id
-    direct = conversation_id == "default" or conversation_id.startswith("agent-")
-    return FollowState(facts, of, direct, after, from_start)
+    is_agent = conversation_id == "default" or conversation_id.startswith("agent-")
+    return FollowState(pagination, of, is_agent, after, from_start)

@@ -1,13 +1,12 @@
-"""Following a conversation: what is new in it, and where to go on. Nothing here does I/O.
+"""The state of a follower, which determines the new messages of a conversation.
 
-What is right is what the server lists, and it lists a message as soon as it is complete. So the list is what is read,
-and the stream of a background run only says when to read it. That makes the order the server's own, and a message that
-was streamed and is listed later cannot come twice.
+The list of the server is authoritative: it contains a message as soon as it is complete. The stream of a background
+run only triggers a poll of the list. The messages therefore have the order of the server, and none is yielded twice.
 
-A cursor into the list is not enough: a compaction gives the messages that stay in the agent's context places from the
-start of the list again, so that what is said later stands in front of what was said before. The ids in the context are
-therefore read first: new messages are always appended to them. Where the context was compacted since, the whole list is
-gone over once, and what is no older than the last message, and was not seen, is new.
+A cursor into the list is not sufficient. A compaction renumbers the messages that stay in the context window from the
+start of the list, so that later messages precede earlier ones. New messages are always appended to the ids of the
+context window, which are therefore fetched first. After a compaction the whole list is fetched once. A message in it is
+new if it was not seen and is not older than the last one.
 """
 
 from __future__ import annotations
@@ -31,100 +30,100 @@ if TYPE_CHECKING:
     from letta_api.unions import Message
 
 VERSION: Final = 1
-"""The form of a cursor."""
+"""The version of the cursor format."""
 
-PAGE: Final = 100
-"""How many messages are fetch for at a time."""
+PAGE_SIZE: Final = 100
+"""The limit of a request for messages."""
 
-MOST: Final = 1600
-"""How many are fetch for at most to find one that the context names; one not found then shows as no message."""
+MAX_LOOKUP_SIZE: Final = 1600
+"""The maximum limit of a request for one message of the context window. A message beyond it is not listed."""
 
-RECENT: Final = 16
-"""How many of the last ids a state remembers at least."""
+MIN_RECENT: Final = 16
+"""The minimum number of recent ids that a follower keeps."""
 
-SECOND: Final = 256
-"""How many ids of the last second a cursor holds at most: the server tells no time between seconds."""
+MAX_LAST_SECOND: Final = 256
+"""The maximum number of ids of the last second in a cursor. The server dates messages with a precision of seconds."""
 
-NO_ID: Final = "\0"
-"""What the ids begin with that are made of the contents of messages without ids. No server has_seen them."""
+DIGEST_PREFIX: Final = "\0"
+"""The prefix of the digests that identify messages without an id. No id of the server has it."""
 
 
 class FollowCursor(TypedDict):
-    """Where a state stands: a small JSON value, to be kept and last back as it is."""
+    """The position of a follower: a small JSON value for `follow(…, after=cursor)`."""
 
     version: int
     of: str
-    """The conversation, or the agent whose own conversation it is."""
+    """The conversation id, or the agent id for the default conversation of an agent."""
     anchor: str | None
-    """The last message that was seen in full."""
+    """The id of the last message of which all parts were yielded."""
     date: str | None
-    """Its date."""
+    """The date of that message."""
     recent: list[str]
-    """The last messages that were seen in full, and all of the same second."""
+    """The ids of the last messages, and of all messages of the last second."""
     head: str | None
-    """The first message of the context behind the system message: another one there tells of a compaction."""
+    """The first id of the context window after the system message. A compaction replaces it."""
     part: list[list[str | None]]
-    """What was seen of the message behind: the id, type and otid of each of its parts."""
+    """The id, type and otid of each yielded part of the next message."""
 
 
 @frozen
 class FetchContext:
-    """Ask for the ids in the conversation's context; None is the answer of a server that does not tell."""
+    """Fetch the ids of the context window, or None if the server does not provide them."""
 
 
 @frozen
 class FetchPage:
-    """Ask for a page of the list, with these arguments."""
+    """Fetch a page of the list with these arguments."""
 
     arguments: Mapping[str, Any]
 
 
 Fetch: TypeAlias = FetchContext | FetchPage
 Fetching: TypeAlias = "Generator[Fetch, Any, list[Message]]"
-"""Yields questions, is sent their answers, and returns the new messages."""
+"""A generator that yields fetches, receives their results, and returns messages."""
 
 
 def id_of(message: Any) -> str:
-    """The id of a message. A message that has no id, or one that is not a string, gets one made of its content."""
-    found = text_field(message, "id")
-    return found or f"{NO_ID}{item_key([describe(message)]):x}"
+    """Return the id of a message, or a digest of a message without one."""
+    id = text_field(message, "id")
+    return id or f"{DIGEST_PREFIX}{item_key([describe(message)]):x}"
 
 
 def identity(message: Any) -> tuple[str | None, str | None, str | None]:
-    """What makes a message the same as another."""
+    """Return the fields that identify a part of a message."""
     return id_of(message), text_field(message, "message_type"), text_field(message, "otid")
 
 
 @define
 class FollowState:
-    """What is new in a conversation.
+    """The state of a follower.
 
     Args:
-        facts: how the list pages.
-        of: which conversation it is; a cursor goes on with no other.
-        direct: whether it is an agent's own conversation, whose list keeps the order of time.
-        after: a message's id, a cursor, or None.
-        from_start: whether, without `after`, all that was said before comes first.
+        pagination: The pagination of the list.
+        of: The id that the cursor belongs to.
+        is_agent: Whether it is the default conversation of an agent, whose list is ordered by time.
+        after: A message id, a cursor, or None.
+        from_start: Whether to begin with the first message. Requires that `after` is None. Defaults to False.
 
     Raises:
-        ValueError: If `after` is a mapping that is not a cursor, or a cursor of another conversation.
+        ValueError: If `after` is not a cursor, or the cursor of another conversation.
     """
 
-    facts: Pagination
+    pagination: Pagination
     of: str
-    direct: bool = False
+    is_agent: bool = False
     after: str | Mapping[str, Any] | None = None
     from_start: bool = False
-    _begun: bool = field(init=False, default=False)
+    _started: bool = field(init=False, default=False)
     _anchor: str | None = field(init=False, default=None)
     _date: datetime | None = field(init=False, default=None)
     _recent: dict[str, None] = field(init=False, factory=dict[str, None])
-    _second: dict[str, None] = field(init=False, factory=dict[str, None])
+    _last_second: dict[str, None] = field(init=False, factory=dict[str, None])
     _context: list[str] | None = field(init=False, default=None)
     _head: str | None = field(init=False, default=None)
     _next_head: str | None = field(init=False, default=None)
     _part: set[tuple[str | None, ...]] = field(init=False, factory=set[tuple[str | None, ...]])
-    _waiting: dict[str, int] = field(init=False, factory=dict[str, int])
+    _unlisted: dict[str, int] = field(init=False, factory=dict[str, int])
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.after, str):
@@ -137,236 +136,241 @@ class FollowState:
         self._anchor, self._head = cursor["anchor"], cursor["head"]
         self._date = datetime.fromisoformat(cursor["date"]) if cursor["date"] else None
         self._recent = dict.fromkeys(cursor["recent"])
-        self._second = dict.fromkeys(cursor["recent"])
+        self._last_second = dict.fromkeys(cursor["recent"])
         self._part = {tuple(each) for each in cursor["part"]}
-        # One that was taken before there was anything stands at the start.
+        # The cursor of an empty conversation is at the start.
         self.from_start = self._anchor is None
 
     def cursor(self) -> FollowCursor:
-        """Where it stands: behind the last message that was last over."""
+        """Return the position after the last yielded message."""
         return {
             "version": VERSION,
             "of": self.of,
             "anchor": self._anchor,
             "date": self._date.isoformat() if self._date else None,
-            "recent": list(dict.fromkeys([*list(self._second)[-SECOND:], *list(self._recent)[-RECENT:]])),
+            "recent": list(
+                dict.fromkeys([*list(self._last_second)[-MAX_LAST_SECOND:], *list(self._recent)[-MIN_RECENT:]])
+            ),
             "head": self._head,
             "part": [list(each) for each in sorted(self._part, key=repr)],
         }
 
     def mark_yielded(self, messages: Sequence[Message], index: int) -> None:
-        """Says that a message of those that were found has been last over."""
+        """Record that a message of the last poll is yielded."""
         message = messages[index]
-        same = id_of(message)
-        if index + 1 < len(messages) and id_of(messages[index + 1]) == same:
+        id = id_of(message)
+        if index + 1 < len(messages) and id_of(messages[index + 1]) == id:
             self._part.add(identity(message))
             return
         self._part.clear()
-        self._saw(same, date_of(message))
-        if same == self._next_head or index + 1 == len(messages):
+        self._remember(id, date_of(message))
+        if id == self._next_head or index + 1 == len(messages):
             self._head = self._next_head
 
-    def _saw(self, id: str, date: datetime | None) -> None:
-        if is_cursor(id) and not id.startswith(NO_ID):
+    def _remember(self, id: str, date: datetime | None) -> None:
+        if is_cursor(id) and not id.startswith(DIGEST_PREFIX):
             self._anchor = id
         self._recent.pop(id, None)
         self._recent[id] = None
-        for old in list(self._recent)[:-RECENT]:
+        for old in list(self._recent)[:-MIN_RECENT]:
             del self._recent[old]
         if date is not None and (self._date is None or date > self._date):
             self._date = date
-            self._second.clear()
+            self._last_second.clear()
         if date == self._date:
-            self._second[id] = None
+            self._last_second[id] = None
 
     def has_seen(self, message: Message) -> bool:
-        """Whether a streamed message has been last over, so that there is no need to poll for it."""
+        """Return whether a streamed message is known, so that it does not require a poll."""
         id = id_of(message)
-        return id in self._recent or id in self._second or id in (self._context or ())
+        return id in self._recent or id in self._last_second or id in (self._context or ())
 
     def poll(self) -> Fetching:
-        """The messages that are new.
+        """Fetch the new messages.
 
         Raises:
-            ListChangedError: the message to go on behind is none of the conversation's.
+            ListChangedError: If the conversation does not contain the message of `after`.
         """
-        ids: list[str] | None = None if self.direct else (yield FetchContext())
-        if self._begun and ids is not None and ids == self._context and not self._waiting:
+        ids: list[str] | None = None if self.is_agent else (yield FetchContext())
+        if self._started and ids is not None and ids == self._context and not self._unlisted:
             return []
-        goes_on = self._begun or self._date is not None
+        has_position = self._started or self._date is not None
         while True:
-            found = yield from (self._since(ids) if goes_on else self._first(ids))
+            found = yield from (self._since_last(ids) if has_position else self._initial(ids))
             after: list[str] | None = None if ids is None else (yield FetchContext())
-            if ids is None or after is None or set(ids) <= set(after) or self._stands_at_end:
+            if ids is None or after is None or set(ids) <= set(after) or self._starts_at_end:
                 break
-            # Compacted while it was listed: of what was stored since then only a part may have been on the pages.
+            # A compaction during the listing: the pages may lack messages that were stored since then.
             ids = after
         if ids is not None:
-            # What was stored while it was listed waits for the next poll, for the same reason.
+            # Messages that were stored during the listing are left to the next poll for the same reason.
             late = set(after or ()) - set(ids)
             found = [message for message in found if id_of(message) not in late]
-            if goes_on:
+            if has_position:
                 found = yield from self._with_missing(found, ids)
         found = [message for message in found if identity(message) not in self._part]
         next_head = ids[1] if ids and len(ids) > 1 else self._head
-        # Only now, and by assignments alone: whoever was interrupted asks again.
-        self._begun, self._context, self._next_head = True, ids, next_head
+        # Last, and by assignments only: an interrupted poll is repeated without a loss.
+        self._started, self._context, self._next_head = True, ids, next_head
         self._head = self._head if found else next_head
         return found
 
     @property
-    def _stands_at_end(self) -> bool:
-        """Whether all that is wanted is still to come."""
-        return not self._begun and self.after is None and not self.from_start
+    def _starts_at_end(self) -> bool:
+        """Whether the first poll skips the existing messages."""
+        return not self._started and self.after is None and not self.from_start
 
-    def _first(self, ids: list[str] | None) -> Fetching:
-        if self._stands_at_end:
-            yield from self._stand_at_end(ids)
+    def _initial(self, ids: list[str] | None) -> Fetching:
+        if self._starts_at_end:
+            yield from self._skip_to_end(ids)
             return []
         if self._anchor is None:
-            return by_date((yield from self._all()), ids)
-        return (yield from self._behind_message(self._anchor, ids))
+            return by_date((yield from self._fetch_list()), ids)
+        return (yield from self._after_message(self._anchor, ids))
 
-    def _stand_at_end(self, ids: list[str] | None) -> Generator[Fetch, Any, None]:
+    def _skip_to_end(self, ids: list[str] | None) -> Generator[Fetch, Any, None]:
         if ids is None:
-            newest = yield from self._walk({"order": "desc", "limit": PAGE}, pages=1)
+            newest = yield from self._fetch_pages({"order": "desc", "limit": PAGE_SIZE}, pages=1)
             for message in reversed(newest):
-                self._saw(id_of(message), date_of(message))
+                self._remember(id_of(message), date_of(message))
             return
-        # Not every one of them need show; and all of the last second are wanted.
-        last = yield from self._of_context(ids, set(ids[-RECENT:]))
+        # The list may lack some of these, and all messages of the last second are needed.
+        last = yield from self._fetch_from_context(ids, set(ids[-MIN_RECENT:]))
         dates = {id_of(message): date_of(message) for message in last}
-        for id in ids[-RECENT:]:
-            self._saw(id, dates.get(id))
+        for id in ids[-MIN_RECENT:]:
+            self._remember(id, dates.get(id))
 
-    def _behind_message(self, anchor: str, ids: list[str] | None) -> Fetching:
-        """What came behind a message of which nothing is known but its id."""
+    def _after_message(self, anchor: str, ids: list[str] | None) -> Fetching:
+        """Fetch the messages after a message of which only the id is known."""
         if ids and anchor in ids:
-            front: list[Message] = yield FetchPage(self._ascending(ids[0], 3))
-            # A conversation that was never compacted has all of its messages in the context.
-            if all(id in ids for id in cursors_of(front, self.facts)):
-                for id in ids[max(0, ids.index(anchor) + 1 - RECENT) : ids.index(anchor)]:
-                    self._saw(id, None)
-                self._saw(anchor, latest((yield from self._of_context(ids, {anchor}))))
-                return (yield from self._since(ids))
-        everything = by_date((yield from self._all()), ids)
-        places = [at for at, message in enumerate(everything) if id_of(message) == anchor]
-        if not places:
-            raise ListChangedError(f"{anchor} is none of the messages of this conversation, so nothing follows it.")
-        for message in everything[: places[-1] + 1]:
-            self._saw(id_of(message), date_of(message))
-        return everything[places[-1] + 1 :]
+            first: list[Message] = yield FetchPage(self._ascending(ids[0], 3))
+            # The context window of a conversation without compactions contains all messages.
+            if all(id in ids for id in cursors_of(first, self.pagination)):
+                for id in ids[max(0, ids.index(anchor) + 1 - MIN_RECENT) : ids.index(anchor)]:
+                    self._remember(id, None)
+                self._remember(anchor, latest((yield from self._fetch_from_context(ids, {anchor}))))
+                return (yield from self._since_last(ids))
+        messages = by_date((yield from self._fetch_list()), ids)
+        positions = [index for index, message in enumerate(messages) if id_of(message) == anchor]
+        if not positions:
+            raise ListChangedError(f"The conversation does not contain {anchor}. Pass the id of another message.")
+        for message in messages[: positions[-1] + 1]:
+            self._remember(id_of(message), date_of(message))
+        return messages[positions[-1] + 1 :]
 
-    def _since(self, ids: list[str] | None) -> Fetching:
-        """What came since the last message that was last over."""
-        if not self._compacted(ids):
-            found = yield from self._behind(ids)
-            # What has left the context already did so by a compaction: the list is out of order.
+    def _since_last(self, ids: list[str] | None) -> Fetching:
+        """Fetch the messages since the last yielded one."""
+        if not self._is_compacted(ids):
+            found = yield from self._listed_after_last(ids)
+            # A message outside of the context window left it by a compaction: the list is not ordered by time.
             return by_date(found, ids) if ids and not {id_of(m) for m in found} <= set(ids) else found
-        everything = yield from self._all()
-        new = set(self._unknown(ids))
-        return by_date([m for m in everything if id_of(m) in new or self._is_new(m)], ids)
+        messages = yield from self._fetch_list()
+        new = set(self._unseen(ids))
+        return by_date([m for m in messages if id_of(m) in new or self._is_new(m)], ids)
 
     def _with_missing(self, found: list[Message], ids: list[str]) -> Fetching:
-        """What was found, and what else is in the context and was not seen."""
+        """Add the unseen messages of the context window that were not found in the list."""
         seen = {id_of(message) for message in found}
-        missing = [id for id in self._unknown(ids) if id not in seen]
+        missing = [id for id in self._unseen(ids) if id not in seen]
         if not missing:
-            self._waiting = {}
+            self._unlisted = {}
             return found
-        found = in_order([*found, *(yield from self._of_context(ids, set(missing)))], ids)
-        self._note_missing(missing, {id_of(message) for message in found})
+        found = by_context([*found, *(yield from self._fetch_from_context(ids, set(missing)))], ids)
+        self._schedule_recheck(missing, {id_of(message) for message in found})
         return found
 
-    def _unknown(self, ids: list[str] | None) -> list[str]:
-        """What of the context was not seen: what stands behind the last message, and another summary in front."""
+    def _unseen(self, ids: list[str] | None) -> list[str]:
+        """Return the unseen ids of the context window: those after the last message, and that of a new summary."""
         if not ids:
             return []
         if self._context is not None:
-            known = {*self._recent, *self._second, *self._context} - self._waiting.keys()
-            return [id for at, id in enumerate(ids) if id not in known and (at > 0 or self._anchor is None)]
-        at = self._place(ids)
-        summary = [ids[1]] if at > 1 and ids[1] != self._head and ids[1] not in self._recent else []
-        return [*summary, *ids[at + 1 :]]
+            known = {*self._recent, *self._last_second, *self._context} - self._unlisted.keys()
+            return [id for index, id in enumerate(ids) if id not in known and (index > 0 or self._anchor is None)]
+        last = self._last_position(ids)
+        summary = [ids[1]] if last > 1 and ids[1] != self._head and ids[1] not in self._recent else []
+        return [*summary, *ids[last + 1 :]]
 
-    def _place(self, ids: Sequence[str]) -> int:
-        """Where in the context the last message stands that was last over; without one, at the system message."""
-        return max((at for at, id in enumerate(ids) if id in self._recent), default=0 if self._anchor else -1)
+    def _last_position(self, ids: Sequence[str]) -> int:
+        """Return the index of the last yielded message in the context window.
 
-    def _compacted(self, ids: list[str] | None) -> bool:
+        It is 0, the index of the system message, if the message left the context window, and -1 if there is none.
+        """
+        return max((index for index, id in enumerate(ids) if id in self._recent), default=0 if self._anchor else -1)
+
+    def _is_compacted(self, ids: list[str] | None) -> bool:
         if not ids or self._anchor is None:
             return False
         if self._context is not None:
             return not set(self._context) <= set(ids)
-        # A summary takes the place behind the system message.
-        return self._place(ids) == 0 < len(self._recent) - (ids[0] in self._recent) or (
+        # A compaction puts a summary after the system message.
+        return self._last_position(ids) == 0 < len(self._recent) - (ids[0] in self._recent) or (
             self._head is not None and ids[1:2] != [self._head]
         )
 
     def _is_new(self, message: Message) -> bool:
         id = id_of(message)
-        if id in self._recent or id in self._second:
+        if id in self._recent or id in self._last_second:
             return False
         date = date_of(message)
         return self._date is None or date is None or date >= self._date
 
-    def _note_missing(self, missing: Sequence[str], found: set[str]) -> None:
-        """What the context names and the list does not show is record_poll for once more: the list may lag behind."""
-        left = [id for id in missing if id not in found]
-        self._waiting = {id: 1 for id in left if self._waiting.get(id, 0) < 1}
-        for id in left:
-            if id not in self._waiting:
+    def _schedule_recheck(self, missing: Sequence[str], found: set[str]) -> None:
+        """Poll once more for ids of the context window that are not listed, since the list may lag."""
+        unlisted = [id for id in missing if id not in found]
+        self._unlisted = {id: 1 for id in unlisted if self._unlisted.get(id, 0) < 1}
+        for id in unlisted:
+            if id not in self._unlisted:
                 self._recent.setdefault(id)
 
-    def _behind(self, ids: list[str] | None) -> Fetching:
-        """What the list has behind the last message: all that is new, as long as no context was compacted."""
+    def _listed_after_last(self, ids: list[str] | None) -> Fetching:
+        """Fetch the list after the last message. Without a compaction these are all new messages."""
         found: list[Message] = []
         cursor = self._anchor
-        if ids and (at := self._place(ids)) >= 0:
-            cursor = ids[at]
+        if ids and (last := self._last_position(ids)) >= 0:
+            cursor = ids[last]
         while True:
-            items: list[Message] = yield FetchPage(self._ascending(cursor, PAGE))
+            items: list[Message] = yield FetchPage(self._ascending(cursor, PAGE_SIZE))
             new = [m for m in items if self._is_new(m)]
             found += new
-            cursors = cursors_of(items, self.facts)
-            if not new or len(cursors) < PAGE:  # what a short page hides will be missing from the context
+            cursors = cursors_of(items, self.pagination)
+            if not new or len(cursors) < PAGE_SIZE:  # messages that a short page lacks are missing from the context
                 return found
             cursor = cursors[-1]
 
-    def _of_context(self, ids: Sequence[str], wanted: set[str]) -> Fetching:
-        """The messages of the context that are wanted, in its order."""
+    def _fetch_from_context(self, ids: Sequence[str], wanted: set[str]) -> Fetching:
+        """Fetch messages of the context window, in its order."""
         found: dict[str, list[Message]] = {}
         tried: set[str] = set()
-        limit = PAGE
-        for at, id in enumerate(ids):
+        limit = PAGE_SIZE
+        for index, id in enumerate(ids):
             while id in wanted and id not in found and id not in tried:
-                # Each stands right behind the one in front of it, among those that had the same place before.
-                cursor = ids[at - 1] if at else None
+                # A message directly follows its predecessor, among messages that had the same position before.
+                cursor = ids[index - 1] if index else None
                 items: list[Message] = yield FetchPage(self._ascending(cursor, limit))
                 for message in items:
                     if (each := id_of(message)) in wanted and each not in found:
                         found[each] = [m for m in items if id_of(m) == each]
                 if id not in found:
-                    if limit >= MOST or len(items) < limit // 2:
+                    if limit >= MAX_LOOKUP_SIZE or len(items) < limit // 2:
                         tried.add(id)
-                    limit = min(MOST, limit * 4)
+                    limit = min(MAX_LOOKUP_SIZE, limit * 4)
         return [message for id in ids for message in found.get(id, ())]
 
     def _ascending(self, after: str | None, limit: int) -> dict[str, Any]:
-        page = {self.facts.order: "asc", self.facts.limit: limit}
-        return page if after is None else {**page, self.facts.after: after}
+        page = {self.pagination.order: "asc", self.pagination.limit: limit}
+        return page if after is None else {**page, self.pagination.after: after}
 
-    def _all(self) -> Fetching:
-        return (yield from self._walk({"order": "asc", "limit": PAGE}))
+    def _fetch_list(self) -> Fetching:
+        return (yield from self._fetch_pages({"order": "asc", "limit": PAGE_SIZE}))
 
-    def _walk(self, arguments: Mapping[str, Any], pages: int | None = None) -> Fetching:
-        """Everything that the list has, or its first pages."""
-        iterator = ListIterator(self.facts, arguments, reversible=self.direct)
+    def _fetch_pages(self, arguments: Mapping[str, Any], pages: int | None = None) -> Fetching:
+        """Fetch the first pages of the list, or all of them."""
+        iterator = ListIterator(self.pagination, arguments, reversible=self.is_agent)
         found: list[Message] = []
         fetching = iterator.begin()
         while pages is None or pages > 0:
             pages = None if pages is None else pages - 1
-            new: list[Message] = (yield from fetch(fetching)) or []
+            new: list[Message] = (yield from as_fetches(fetching)) or []
             if not new:
                 break
             found += new
@@ -375,14 +379,14 @@ class FollowState:
 
 
 def check_cursor(cursor: Mapping[str, Any], of: str) -> None:
-    """Checks that a mapping is a cursor of this conversation.
+    """Check the cursor of a conversation.
 
     Raises:
-        ValueError: If it is not a cursor, or one of another conversation.
+        ValueError: If it is not a cursor, or the cursor of another conversation.
     """
     shown = one_line(repr(dict(cursor)), 80)
     date, recent, part = cursor.get("date"), cursor.get("recent"), cursor.get("part")
-    fits = {
+    valid = {
         "version": cursor.get("version") == VERSION and not isinstance(cursor["version"], bool),
         "of": isinstance(cursor.get("of"), str),
         "anchor": "anchor" in cursor and (cursor["anchor"] is None or is_cursor(cursor["anchor"])),
@@ -391,14 +395,16 @@ def check_cursor(cursor: Mapping[str, Any], of: str) -> None:
         "recent": is_sequence(recent) and all(isinstance(each, str) for each in recent),
         "part": is_sequence(part) and all(map(is_part, part)),
     }
-    if wrong := [name for name, right in fits.items() if not right]:
-        raise ValueError(f"after must be a message id or the cursor of a follower, got {shown}: see {wrong[0]!r}")
+    if invalid := [name for name, is_valid in valid.items() if not is_valid]:
+        raise ValueError(
+            f"after must be a message id or the cursor of a follower, got {shown}, whose {invalid[0]!r} is invalid"
+        )
     if cursor["of"] != of:
         raise ValueError(f"after must be a cursor of {of}, got one of {cursor['of']}")
 
 
 def is_date(value: object) -> bool:
-    """Whether a value is the text of a date with its offset."""
+    """Return whether a value is a date in ISO 8601 with an offset."""
     try:
         return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
     except ValueError:
@@ -406,45 +412,45 @@ def is_date(value: object) -> bool:
 
 
 def is_part(value: object) -> bool:
-    """Whether a value is the id, the type and the otid of a message."""
+    """Return whether a value is the id, type and otid of a message."""
     return is_sequence(value) and len(value) == 3 and all(isinstance(each, (str, NoneType)) for each in value)
 
 
 def latest(messages: Sequence[Message]) -> datetime | None:
-    """The latest of their dates."""
+    """Return the latest date of messages, or None."""
     return max((date for message in messages if (date := date_of(message))), default=None)
 
 
-def fetch(
+def as_fetches(
     fetching: Generator[dict[str, Any], list[Any], list[Any] | None],
 ) -> Generator[Fetch, Any, list[Any] | None]:
-    """The requests of a walk, as questions."""
+    """Convert the requests of a list iterator to fetches."""
     try:
         arguments = next(fetching)
         while True:
             arguments = fetching.send((yield FetchPage(arguments)))
-    except StopIteration as done:
-        result: list[Any] | None = done.value
+    except StopIteration as stop:
+        result: list[Any] | None = stop.value
         return result
 
 
 def by_date(messages: Sequence[Message], ids: Sequence[str] | None) -> list[Message]:
-    """Messages in the order of time.
+    """Sort messages by time.
 
-    Of one second come first those that have left the context, in the list's order; but for the system message, which
-    never leaves it and is older than all.
+    Within a second, messages that left the context window come first, in the order of the list. The system message
+    precedes them, since it is the oldest and never leaves the context window.
     """
-    places = {id: at or -2 for at, id in enumerate(ids or ())}
+    positions = {id: index or -2 for index, id in enumerate(ids or ())}
     keys: dict[str, tuple[float, int, int]] = {}
     previous = 0.0
-    for at, message in enumerate(messages):
+    for index, message in enumerate(messages):
         id, date = id_of(message), date_of(message)
         previous = date.timestamp() if date else previous
-        keys.setdefault(id, (previous, places.get(id, -1), at))
+        keys.setdefault(id, (previous, positions.get(id, -1), index))
     return sorted(messages, key=lambda message: keys[id_of(message)])
 
 
-def in_order(messages: Sequence[Message], ids: Sequence[str]) -> list[Message]:
-    """What is no longer in the context, and then what is, in its order."""
-    places = {id: at for at, id in enumerate(ids)}
-    return sorted(messages, key=lambda message: places.get(id_of(message), -1))
+def by_context(messages: Sequence[Message], ids: Sequence[str]) -> list[Message]:
+    """Sort messages by their order in the context window. Messages that left it come first."""
+    positions = {id: index for index, id in enumerate(ids)}
+    return sorted(messages, key=lambda message: positions.get(id_of(message), -1))

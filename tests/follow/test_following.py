@@ -286,15 +286,15 @@ def test_a_long_history(world: FollowSimulation) -> None:
 @pytest.mark.parametrize(
     ("arguments", "fault", "message"),
     [
-        ({"after": 3}, TypeError, "after must be the id of a message, or a cursor, not 3"),
+        ({"after": 3}, TypeError, "after must be a message id or the cursor of a follower, got 3"),
         ({"after": {"version": 9}}, ValueError, "after must be a message id or the cursor of a follower"),
         ({"after": "message-1", "from_start": True}, ValueError, "give after or from_start, not both"),
-        ({"interval": 0}, ValueError, "interval must be a positive number of seconds, not 0"),
-        ({"interval": None}, TypeError, "interval must be a number of seconds, not None"),
-        ({"timeout": "3"}, TypeError, "timeout must be a number of seconds, not '3'"),
-        ({"until": 3}, TypeError, "until must be a function that is given a message, or None, not 3"),
-        ({"interval": 20}, ValueError, "max_interval must not be less than interval"),
-        ({"timeout": -1}, ValueError, "timeout must be 0 or more seconds, or None, not -1"),
+        ({"interval": 0}, ValueError, "interval must be a positive number of seconds, got 0"),
+        ({"interval": None}, TypeError, "interval must be a number of seconds, got None"),
+        ({"timeout": "3"}, TypeError, "timeout must be a number of seconds, got '3'"),
+        ({"until": 3}, TypeError, "until must be a function or None, got 3"),
+        ({"interval": 20}, ValueError, "max_interval must be at least interval, got 15"),
+        ({"timeout": -1}, ValueError, "timeout must be 0 or more seconds, or None, got -1"),
         ({"agent_id": 3}, TypeError, "agent_id must be a string"),
     ],
 )
@@ -307,7 +307,7 @@ def test_what_is_refused_before_anything_is_sent(
 
 
 def test_what_is_not_there(world: FollowSimulation) -> None:
-    with pytest.raises(ListChangedError, match="is none of the messages of this conversation"):
+    with pytest.raises(ListChangedError, match="The conversation does not contain message-"):
         world.side.items(world.follow(after="message-123e4567-e89b-42d3-8456-426614174000"))
     world.conversation = CONVERSATION
     with pytest.raises(NotFoundError):
