@@ -1,4 +1,4 @@
-"""Checks the numbers and functions of settings."""
+"""Validation of the numbers and functions of settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from math import isnan
 from typing import Final
 
 MAX_WAIT: Final = 10_000_000
-"""Seconds. The system's own calls refuse to wait much longer."""
+"""Maximum timeout and delay [s]. System calls reject much longer ones."""
 
 
 def check_seconds(name: str, value: object, wanted: str, *, zero: bool) -> None:
@@ -14,42 +14,42 @@ def check_seconds(name: str, value: object, wanted: str, *, zero: bool) -> None:
 
     Args:
         name: The name of the setting.
-        value: Its value.
-        wanted: The end of the message for a number that is not allowed, such as "must not be negative".
-        zero: Whether 0 is allowed.
+        value: The value of the setting.
+        wanted: The requirement for the error message, such as "must not be negative".
+        zero: Whether 0 is valid.
 
     Raises:
         TypeError: If the value is not a number.
-        ValueError: If it is negative, not a number in the sense of `nan`, or too large for a float.
+        ValueError: If the number is negative, NaN or too large for a float.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number, got {value!r:.80}")
     try:
         number = float(value)
     except OverflowError:
-        raise ValueError(f"{name} must be smaller; float('inf') is no bound") from None
+        raise ValueError(f"{name} must fit into a float. Pass float('inf') for no bound.") from None
     if isnan(number) or number < 0 or (number == 0 and not zero):
         raise ValueError(f"{name} {wanted}, got {value!r}")
 
 
 def check_count(name: str, value: object, least: int) -> None:
-    """Check a whole number.
+    """Check an integer.
 
     Raises:
-        TypeError: If the value is not a whole number.
-        ValueError: If it is too small.
+        TypeError: If the value is not an integer.
+        ValueError: If the value is less than `least`.
     """
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number, got {value!r:.80}")
+        raise TypeError(f"{name} must be an integer, got {value!r:.80}")
     if value < least:
         raise ValueError(f"{name} must be {least} or more, got {value}")
 
 
 def check_function(name: str, value: object) -> None:
-    """Check a function.
+    """Check a callable.
 
     Raises:
-        TypeError: If the value cannot be called.
+        TypeError: If the value is not callable.
     """
     if not callable(value):
         raise TypeError(f"{name} must be a function, got {value!r:.80}")

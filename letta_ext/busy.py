@@ -1,4 +1,4 @@
-"""What a send does about a busy conversation. `_http/busy_wait.py` does it."""
+"""The behavior of a send if another run is active in the conversation."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ._settings_checks import check_function, check_seconds
 
 @frozen
 class BusyPolicy:
-    """How long to wait while another run holds the conversation.
+    """How long to wait for another run to end, and how often to poll it.
 
     Attributes:
-        deadline: seconds to wait in all before `ConversationBusyError` is raised after all.
-        initial_delay: seconds before the first look whether the run has ended.
-        max_delay: the most seconds between two looks.
-        clock: a monotonic clock in seconds.
+        deadline: The total waiting time after which `ConversationBusyError` is raised [s]. Defaults to 600.
+        initial_delay: The delay before the first poll of the run [s]. Defaults to 0.2.
+        max_delay: The maximum delay between polls [s]. Defaults to 5.
+        clock: A monotonic clock [s]. Defaults to `time.monotonic`.
 
     Raises:
-        TypeError: a value is of the wrong type.
-        ValueError: a number is negative, or not a number.
+        TypeError: If a value has the wrong type.
+        ValueError: If a number is negative or NaN.
     """
 
     deadline: float = 600.0
@@ -38,17 +38,17 @@ class BusyPolicy:
 
 
 WhenBusy: TypeAlias = Literal["raise", "wait"] | BusyPolicy
-"""What to do about a busy conversation: raise at once, wait as `BusyPolicy` does by default, or wait as told."""
+"""Raise `ConversationBusyError`, wait with the default `BusyPolicy`, or wait with the given one."""
 
 
 def parse_when_busy(when_busy: WhenBusy) -> BusyPolicy | None:
-    """The policy that an argument means; None for raising at once.
+    """Return the policy for a `when_busy` argument, or None to raise at once.
 
     Raises:
-        ValueError: it is none of the three.
+        ValueError: If the value is not "raise", "wait" or a `BusyPolicy`.
     """
     if isinstance(when_busy, BusyPolicy):
         return when_busy
     if when_busy not in ("raise", "wait"):
-        raise ValueError(f"when_busy must be 'raise', 'wait' or a BusyPolicy, not {when_busy!r}")
+        raise ValueError(f"when_busy must be 'raise', 'wait' or a BusyPolicy, got {when_busy!r}")
     return BusyPolicy() if when_busy == "wait" else None

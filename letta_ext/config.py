@@ -1,4 +1,4 @@
-"""What a client was told: addresses, headers, limits; read and checked once, for both clients."""
+"""The settings of a client: defaults, environment variables and validation."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from .retry import RetryPolicy
 ENVIRONMENTS: Mapping[str, str] = {"cloud": "https://api.letta.com", "local": "http://localhost:8283"}
 DEFAULT_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
 DEFAULT_LIMITS: Final = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=4)
-"""Servers close a connection that was idle for 5 s: a message sent at that very moment would have an unknown fate."""
+"""Uvicorn closes connections after 5 s of inactivity. A request sent at that moment may or may not be processed."""
 USER_AGENT: Final = f"letta_ext/{__version__} Python/{platform.python_version()}"
 TimeLimit: TypeAlias = float | httpx.Timeout | None
-"""Seconds for each phase of a request, an `httpx.Timeout` for phases of their own, or None for no limit."""
+"""Seconds for each phase of a request, an `httpx.Timeout` with a value per phase, or None for no limit."""
 
 MAX_URL: Final = 65_536
-"""Characters of a URL, or of a part of it. httpx sends no longer ones."""
+"""Characters of a URL or of one of its components. httpx rejects longer ones."""
 MAX_HOST_LABEL: Final = 63
 MAX_HOST: Final = 253
 MAX_PORT: Final = 65_535
 VERSION_PREFIX: Final = "/v1"
-"""What the paths of the API begin with."""
+"""The prefix of all API paths."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def strip_not_given(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments without those that say that they are not given."""
+    """Return the arguments without those that are `NOT_GIVEN`."""
     return {name: value for name, value in arguments.items() if not isinstance(value, NotGiven)}
 
 
 class ClientOptions(TypedDict, total=False):
-    """The settings of a client, as its constructor takes them; `Letta` says what they mean."""
+    """The constructor arguments of `Letta`, which documents them."""
 
     api_key: str | None
     project: str | None
@@ -67,20 +67,20 @@ class ClientOptions(TypedDict, total=False):
 
 @frozen
 class Config:
-    """The settings of a client.
+    """The validated settings of a client.
 
     Attributes:
-        base_url: the server's address, without a slash at its end.
-        api_key: the key, or None for a server that asks for none; never shown.
-        headers: what is sent with every request.
-        query: query parameters sent with every request.
-        timeout: the limits on each phase of a request.
-        retry: when requests are repeated.
-        hooks: who is told of attempts, resumed streams and waits.
-        response_limits: the bounds of response bodies that are read whole.
-        stream_limits: the bounds of streams.
-        when_busy: what to do where another run holds a conversation.
-        given: the arguments that make these settings again, the environment not asked; never shown.
+        base_url: The URL of the server, without a trailing slash.
+        api_key: The API key, or None if the server requires none. Not part of the repr.
+        headers: Headers of every request. Not part of the repr.
+        query: Query parameters of every request. Not part of the repr.
+        timeout: The timeout of each phase of a request [s].
+        retry: The retry policy.
+        hooks: Callbacks for attempts, resumed streams and busy conversations.
+        response_limits: The bounds of response bodies.
+        stream_limits: The bounds of streams.
+        when_busy: The behavior if another run is active in the conversation.
+        options: Constructor arguments that yield the same settings without the environment. Not part of the repr.
     """
 
     base_url: str
@@ -96,10 +96,10 @@ class Config:
     options: ClientOptions = field(repr=False)
 
     def url(self, path: str) -> str:
-        """The address of a path, which is relative to the server.
+        """Return the URL of a path of the server.
 
         Raises:
-            ValueError: the path is an address of its own; the key would go there.
+            ValueError: If the path is not relative to the server: the API key would be sent to another host.
         """
         if not path.startswith("/") or path.startswith("//"):
             raise ValueError("path must be relative to the server and begin with one '/'")
@@ -218,135 +218,140 @@ def _retry_policy(retry: RetryPolicy, max_retries: int | None) -> RetryPolicy:
 
 def _base_url(environ: Mapping[str, str], base_url: str | httpx.URL | None, environment: str | None) -> str:
     if environment is not None and environment not in ENVIRONMENTS:
-        raise ValueError(f"environment must be one of {', '.join(ENVIRONMENTS)}, not {environment!r}")
+        raise ValueError(f"environment must be {' or '.join(map(repr, ENVIRONMENTS))}, got {environment!r}")
     if base_url is not None and environment is not None:
-        raise ValueError("give base_url or environment, not both: they are two addresses")
+        raise ValueError(
+            "base_url and environment are mutually exclusive: both set the URL of the server. Pass one of them."
+        )
     if base_url is not None and not isinstance(base_url, (str, httpx.URL)):
-        raise TypeError(f"base_url must be a string or an httpx.URL, not {type(base_url).__name__}")
+        raise TypeError(f"base_url must be a string or an httpx.URL, got {type(base_url).__name__}")
     name, chosen = "base_url", str(base_url) if base_url is not None else None
     if chosen is None and environment is not None:
         chosen = ENVIRONMENTS[environment]
-    if chosen is None and (told := environ.get("LETTA_BASE_URL", "").strip()):  # a file may end its lines with "\r\n"
-        name, chosen = "LETTA_BASE_URL", told
+    from_environ = environ.get("LETTA_BASE_URL", "").strip()  # files with CRLF line ends leave a trailing "\r"
+    if chosen is None and from_environ:
+        name, chosen = "LETTA_BASE_URL", from_environ
     return _checked_address(name, ENVIRONMENTS["cloud"] if chosen is None else chosen)
 
 
 def _checked_address(name: str, address: str) -> str:
-    """An address without a slash at its end. Messages do not quote it: a password may be part of it."""
+    """Return the URL without a trailing slash. Error messages omit it: it may contain a password."""
     if "@" in address:
-        raise ValueError(f"{name} must hold no user name or password; see default_headers")
+        raise ValueError(f"{name} must not contain a user name or password. Pass credentials in default_headers.")
     if " " in address:
-        raise ValueError(f"{name} must have no spaces")  # httpx would send them on, encoded
+        raise ValueError(f"{name} must not contain spaces")  # httpx would percent-encode them
     try:
         url = httpx.URL(address)
         host, port = url.raw_host.decode("ascii"), url.port
-        _ = url.host  # decodes labels, which may not be what they pretend to be
-    except (httpx.InvalidURL, ValueError):  # also those of IDNA
+        _ = url.host  # raises for invalid IDNA labels
+    except (httpx.InvalidURL, ValueError):
         url, host, port = None, "", None
     if url is None:
         raise ValueError(f"{name} must be a valid URL, such as {ENVIRONMENTS['local']}")
     if url.scheme not in ("http", "https") or not host:
-        raise ValueError(f"{name} must begin with http:// or https:// and name a host")
+        raise ValueError(f"{name} must begin with http:// or https:// and contain a host")
     if url.query or url.fragment or "?" in address or "#" in address:
-        raise ValueError(f"{name} must have no query and no fragment; see default_query")
+        raise ValueError(f"{name} must not contain a query or fragment. Pass query parameters in default_query.")
     if port is not None and not 0 < port <= MAX_PORT:
-        raise ValueError(f"{name} must have a port from 1 to {MAX_PORT}, not {port}")
+        raise ValueError(f"{name} must contain a port from 1 to {MAX_PORT}, got {port}")
     labels = host.removesuffix(".").split(".")
     if len(host) > MAX_HOST or (":" not in host and not all(0 < len(label) <= MAX_HOST_LABEL for label in labels)):
         raise ValueError(
-            f"{name} must name a host whose labels have 1 to {MAX_HOST_LABEL} characters, {MAX_HOST} in all"
+            f"{name} must contain a host of up to {MAX_HOST} characters in labels of 1 to {MAX_HOST_LABEL} characters"
         )
-    found = str(url).rstrip("/")
-    if len(found) > MAX_URL // 2:
-        raise ValueError(f"{name} must be shorter")
-    if found.endswith(VERSION_PREFIX):
-        raise ValueError(f"{name} must not end in {VERSION_PREFIX}: the paths of the API begin with it. Leave it out.")
-    return found
+    base_url = str(url).rstrip("/")
+    if len(base_url) > MAX_URL // 2:
+        raise ValueError(f"{name} must have at most {MAX_URL // 2} characters")
+    if base_url.endswith(VERSION_PREFIX):
+        raise ValueError(f"{name} must not end in {VERSION_PREFIX}: the paths of the API begin with it. Remove it.")
+    return base_url
 
 
 def parse_timeout(timeout: TimeLimit) -> httpx.Timeout:
-    """The limits that a `timeout` argument means.
+    """Return the timeout of each phase of a request.
 
     Raises:
-        TypeError: it is neither a number, an `httpx.Timeout`, nor None.
-        ValueError: it is not positive.
+        TypeError: If the timeout is not a number, an `httpx.Timeout` or None.
+        ValueError: If it is not positive, or longer than `MAX_WAIT`.
     """
     if isinstance(timeout, httpx.Timeout):
         for phase, seconds in timeout.as_dict().items():
             if seconds is not None and not 0 <= seconds <= MAX_WAIT:
-                raise ValueError(f"timeout must not be negative or endless, and has {phase}={seconds!r}")
+                raise ValueError(f"timeout must be from 0 to {MAX_WAIT} seconds, got {phase}={seconds!r}")
         return timeout
     if timeout is None:
         return httpx.Timeout(None)
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"timeout must be a number of seconds, an httpx.Timeout or None, not {timeout!r}")
+        raise TypeError(f"timeout must be a number of seconds, an httpx.Timeout or None, got {timeout!r}")
     if not 0 < timeout <= MAX_WAIT:
-        bounds = f"{MAX_WAIT} at most; None is no limit"
-        raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}; {bounds}")
+        bounds = f"a positive number of seconds up to {MAX_WAIT}"
+        raise ValueError(f"timeout must be {bounds}, got {timeout!r}. Pass None to disable it.")
     return httpx.Timeout(timeout)
 
 
 def ensure_instance(name: str, value: object, kind: type) -> None:
-    """Checks that a setting is of its class.
+    """Check the class of a setting.
 
     Raises:
-        TypeError: it is not.
+        TypeError: If the value is not an instance of `kind`.
     """
     if not isinstance(value, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+        raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
 
 
 def ensure_mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """What an argument holds that is a mapping or left out.
+    """Return the mapping, or an empty one for None.
 
     Raises:
-        TypeError: it is neither.
+        TypeError: If the value is neither a mapping nor None.
     """
     if value is not None and not is_mapping(value):
-        raise TypeError(f"{name} must be a mapping, not {type(value).__name__}")
+        raise TypeError(f"{name} must be a mapping, got {type(value).__name__}")
     return value or {}
 
 
 def check_text(name: str, value: str) -> None:
-    """Checks that a text can be sent.
+    """Check that UTF-8 can encode a string.
 
     Raises:
-        ValueError: it has a lone surrogate, which UTF-8 cannot encode.
+        ValueError: If the string contains a lone surrogate.
     """
     try:
         value.encode()
-    except UnicodeEncodeError as fault:
-        at = fault.start
+    except UnicodeEncodeError as error:
+        index = error.start
     else:
         return
-    raise ValueError(f"{name} must be text that UTF-8 can encode, and has a lone surrogate at {at}")
+    raise ValueError(f"{name} must be text that UTF-8 can encode, got a lone surrogate at index {index}")
 
 
 def check_number(name: str, value: float) -> None:
-    """Checks that a number can be sent.
+    """Check that JSON can represent a number.
 
     Raises:
-        ValueError: it is not finite, or has more digits than Python converts.
+        ValueError: If the number is not finite or exceeds Python's limit on digits.
     """
     try:
         finite = isinstance(value, int) or isfinite(value)
         str(value)
     except ValueError:
-        raise ValueError(f"{name} must have fewer digits: Python does not convert so many") from None
+        raise ValueError(
+            f"{name} must have fewer digits: it exceeds Python's limit for conversion to a string"
+        ) from None
     if not finite:
-        raise ValueError(f"{name} must be a finite number, not {value}")
+        raise ValueError(f"{name} must be a finite number, got {value}")
 
 
 def check_query(name: str, query: Mapping[str, Any]) -> None:
-    """Checks that query parameters have a form in an address.
+    """Check that query parameters can be encoded in a URL.
 
     Raises:
-        TypeError: they have none.
-        ValueError: a number is not finite, or a text cannot be encoded.
+        TypeError: If a key is not a string, or a value is neither a scalar nor a list of scalars.
+        ValueError: If a number is not finite, or a string contains a lone surrogate.
     """
     for key, value in query.items():
         if not isinstance(key, str):
-            raise TypeError(f"{name} must have strings as keys, not {type(key).__name__}")
+            raise TypeError(f"{name} must have strings as keys, got {type(key).__name__}")
         check_text(f"a key of {name}", key)
         for each in value if is_sequence(value) else [value]:
             if isinstance(each, str):
@@ -354,26 +359,26 @@ def check_query(name: str, query: Mapping[str, Any]) -> None:
             elif isinstance(each, (int, float)):
                 check_number(f"{name}[{key!r}]", each)
             if each is not None and not isinstance(each, (str, int, float)):
-                allowed = "a string, a number, True, False, None or a list of them"
-                raise TypeError(f"{name}[{key!r}] must be {allowed}, not {type(each).__name__}")
+                allowed = "a string, a number, True, False, None or a list of these"
+                raise TypeError(f"{name}[{key!r}] must be {allowed}, got {type(each).__name__}")
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Checks that headers can be sent, and are what they look like.
+    """Check the names and values of headers.
 
     Raises:
-        TypeError: a value is no string.
-        ValueError: a name or a value holds what a header cannot.
+        TypeError: If a value is not a string.
+        ValueError: If a name is not an HTTP token, or a value is not printable ASCII.
     """
     for name, value in headers.items():
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of a header")
+            raise ValueError(f"a header name must be an HTTP token, got {name!r}")
         _header_text(f"header {name}", value)
 
 
-def _header_text(what: str, value: str) -> str:
+def _header_text(name: str, value: str) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{what} must be a string, not {type(value).__name__}")
+        raise TypeError(f"{name} must be a string, got {type(value).__name__}")
     if not value.isascii() or not value.isprintable() or value != value.strip():
-        raise ValueError(f"{what} must be printable ASCII without spaces around it")
+        raise ValueError(f"{name} must be printable ASCII without surrounding spaces")
     return value

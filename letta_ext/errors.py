@@ -1,8 +1,8 @@
-"""Everything that this library raises on purpose, in one tree under `LettaError`.
+"""The exceptions of the library, all derived from `LettaError`.
 
-The classes that the published `letta-client` has are here under the same names and for the same cases, so that
-`except` clauses survive a change of the import. What httpx, JSON and Unicode raise is translated into them. They carry
-what an answer said rather than the answer: httpx's requests hold the key, and can go into no other process.
+Classes that `letta-client` also has keep their names and meanings, so `except` clauses work with either package. Errors
+of httpx, JSON and Unicode are converted to these classes. An error stores headers and body rather than the
+`httpx.Response`, whose request contains the API key and cannot be pickled.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from typing import Any
 from ._types import truncate_nesting
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Characters that steer a terminal, forge a line or turn the direction of writing, and halves of surrogate pairs."""
+"""Control characters, line separators, bidirectional controls and lone surrogates."""
 
 
 def printable(text: str) -> str:
-    """Return a text that any terminal shows as it is, its control characters and lone surrogates escaped."""
+    """Return the text with control characters and lone surrogates escaped."""
     return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class LettaError(Exception):
-    """The base of all errors of this library. Its message can be printed wherever its characters can."""
+    """Base class of all errors of the library. Control characters in its message are escaped."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(printable(message))
 
 
 class APIError(LettaError):
-    """A request did not bring what it was sent for.
+    """Base class of errors about a request.
 
     Attributes:
-        message: one line: what happened, and what to do.
-        body: the decoded body of the answer, its text where it is no JSON, or None; without what is nested deeper than
-            100 levels.
-        headers: the answer's headers in lower case; empty where there was none.
-        request_id: the server's id of the request, where it gave one.
-        run_id: the run that is concerned, where known.
-        error_type: the server's own name for the error, where it gave one.
-        detail: the server's own words in full, where it gave some.
+        message: The cause and a remedy, on one line.
+        body: The decoded response body, its text if it is not JSON, or None without a response. Values nested more than
+            100 levels deep are replaced by "…".
+        headers: The response headers, with lowercase names. Empty without a response.
+        request_id: The `x-request-id` or trace id of the response, or None.
+        run_id: The id of the run that the error is about, or None if unknown.
+        error_type: The server's name for the error, or None.
+        detail: The server's description of the error, in full, or None.
     """
 
     message: str
@@ -66,7 +66,7 @@ class APIError(LettaError):
         super().__init__(message)
         self.message = str(self)
         self._status_code = status_code
-        self.body = truncate_nesting(body)  # a deeper one could not be pickled
+        self.body = truncate_nesting(body)  # pickle fails on deeply nested values
         self.headers = dict(headers or {})
         self.request_id = request_id
         self.run_id = run_id
@@ -75,7 +75,7 @@ class APIError(LettaError):
 
     @property
     def status_code(self) -> int | None:
-        """The HTTP status, or None where there was no answer."""
+        """The HTTP status code, or None without a response."""
         return self._status_code
 
     def __reduce__(self) -> tuple[Callable[..., APIError], tuple[type[APIError], dict[str, Any]]]:
@@ -83,7 +83,7 @@ class APIError(LettaError):
 
 
 def _restore(cls: type[APIError], state: dict[str, Any]) -> APIError:
-    """Unpickles an error whatever arguments its class takes."""
+    """Unpickle an error without calling the constructor of its class."""
     error = cls.__new__(cls, state["message"])
     Exception.__init__(error, state["message"])
     error.__dict__.update(state)
@@ -91,102 +91,102 @@ def _restore(cls: type[APIError], state: dict[str, Any]) -> APIError:
 
 
 class APIConnectionError(APIError):
-    """No answer came: the connection failed, or broke before the answer was complete.
+    """The connection failed, or was lost before the response was complete.
 
     Attributes:
-        may_have_been_processed: False if the request surely did not reach the server. That is determined for requests
-            that are not repeated otherwise, such as messages in the foreground; for others it is always True.
+        may_have_been_processed: False if the request certainly did not reach the server. It is determined only for
+            requests that are not idempotent, such as foreground messages. For all others it is True.
     """
 
     may_have_been_processed: bool = True
 
 
 class APITimeoutError(APIConnectionError):
-    """No answer came in time."""
+    """The response did not arrive in time."""
 
 
 class APIResponseValidationError(APIError):
-    """An answer came that is not what the API document says; `detail` names the path in the body."""
+    """The response does not match the API document. `detail` names the path in the body."""
 
 
 class APIStatusError(APIError):
-    """The server refused the request."""
+    """The server returned an error response."""
 
     @property
     def status_code(self) -> int:
-        """The HTTP status."""
+        """The HTTP status code."""
         return self._status_code or 0
 
 
 class BadRequestError(APIStatusError):
-    """400: the request makes no sense in the present state, such as resuming where no run is active."""
+    """400: The request is invalid in the current state, such as resuming a stream without an active run."""
 
 
 class AuthenticationError(APIStatusError):
-    """401: the API key is missing or wrong."""
+    """401: The API key is missing or invalid."""
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the API key does not allow this."""
+    """403: The API key does not permit the request."""
 
 
 class NotFoundError(APIStatusError):
-    """404: there is no such thing."""
+    """404: The resource does not exist."""
 
 
 class ConflictError(APIStatusError):
-    """409: the request is at odds with the present state."""
+    """409: The request conflicts with the current state."""
 
 
 class ConversationBusyError(ConflictError):
-    """409: another run holds the conversation; `run_id` says which, where the server does."""
+    """409: Another run is active in the conversation. `run_id` is its id, if the server sent it."""
 
 
 class PendingApprovalError(ConflictError):
-    """409, or a streamed error: the agent waits for tool returns or approvals before it takes anything else.
+    """409 or an error event: The agent waits for tool returns or approvals and accepts no other message.
 
     Attributes:
-        pending_request_id: the id of the approval request, where the server names it.
+        pending_request_id: The id of the approval request, or None if the server did not send it.
     """
 
     pending_request_id: str | None = None
 
 
 class RunExpiredError(APIStatusError):
-    """410: the run is over for so long that the server no longer keeps its events."""
+    """410: The server no longer stores the events of the run."""
 
 
 class UnprocessableEntityError(APIStatusError):
-    """422: the server could not make sense of a value; `detail` says which."""
+    """422: A value is invalid. `detail` names it."""
 
 
 class RateLimitError(APIStatusError):
-    """429: the server, or the model's provider behind it, asks for fewer requests."""
+    """429: The server or the model provider limits the rate of requests."""
 
 
 class InternalServerError(APIStatusError):
-    """5xx: the server, or the model's provider behind it, failed."""
+    """5xx: The server or the model provider failed."""
 
 
 class RunError(APIStatusError):
-    """A streamed run failed: the server sent an error event; `error_type` and `detail` are its words.
+    """A streamed run failed, and the server sent an error event with `error_type` and `detail`.
 
-    The status is that of the stream, 200. The published client raises an `APIStatusError` here.
+    `status_code` is 200, the status of the stream. `letta-client` raises `APIStatusError` in this case.
     """
 
 
-class StreamInterrupted(APIConnectionError):  # noqa: N818  (it tells what happened, as its name is known)
-    """A stream broke off before its end.
+class StreamInterrupted(APIConnectionError):  # noqa: N818  # describes an event, and the name is public
+    """A stream ended before its terminal event.
 
-    The server finishes and stores the run all the same: what is missing can be listed, or, for a run in the
-    background, resumed with `conversations.messages.stream(run_id=…, starting_after=…)`.
+    The server still completes and stores the run. List the messages of the conversation to get the rest. Resume a
+    background run with `conversations.messages.stream(run_id=…, starting_after=…)`.
 
     Attributes:
-        run_id: the run, where an event named it.
-        last_seq_id: the number of the last event that was received, on background streams.
-        partial: what `result()` had by then: messages, the last of them perhaps without its end. Whoever goes over a
-            stream has seen its events, and finds nothing here.
-        gap: the first and last missing number, where numbers are missing; else None.
+        run_id: The id of the run, or None if no event contained it.
+        last_seq_id: The sequence number of the last event received, or None for a foreground stream.
+        partial: The messages that `result()` had received; the last may be incomplete. Empty if the stream was
+            iterated.
+        gap: The first and last missing sequence number, or None.
     """
 
     last_seq_id: int | None = None
@@ -195,23 +195,23 @@ class StreamInterrupted(APIConnectionError):  # noqa: N818  (it tells what happe
 
 
 class StreamTimeoutError(StreamInterrupted, APITimeoutError):
-    """A stream was silent, or lasted, longer than its `StreamLimits` allow."""
+    """A stream exceeded the `idle` or `total` bound of its `StreamLimits`."""
 
 
 class EventTooLargeError(APIError):
-    """One event of a stream is larger than its `StreamLimits` allow."""
+    """An event of a stream exceeds `StreamLimits.max_event_bytes`."""
 
 
 class ResponseTooLargeError(APIError):
-    """A response is larger than its `ResponseLimits` allow. The server has processed the request."""
+    """A response body exceeds `ResponseLimits.max_bytes`. The server has processed the request."""
 
 
 class TooManyRoundsError(LettaError):
-    """An agent called tools in more rounds than it was allowed; the last calls still wait for their answers."""
+    """An agent exceeded the maximum number of tool rounds. The last tool calls are still pending."""
 
 
 class ListChangedError(LettaError):
-    """A list cannot be walked on: what the walk stood at is gone, or the server began the list again."""
+    """Iteration of a list cannot continue: its last item was deleted, or the server restarted the list."""
 
 
 STATUS_ERRORS: Mapping[int, type[APIStatusError]] = {

@@ -1,4 +1,4 @@
-"""What a client tells about its work while it does it: attempts, resumed streams, waiting for one's turn."""
+"""Callbacks for attempts, resumed streams and busy conversations."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .retry import Attempt
 
 @frozen
 class AttemptReport:
-    """One attempt to send a request has ended.
+    """The end of one attempt to send a request.
 
     Attributes:
-        operation: the operation's id, such as `steps.list`.
-        attempt: what became of it.
-        error: what went wrong where no answer came, else None.
-        delay: seconds until the next attempt, or None where there will be none.
+        operation: The id of the operation, such as `steps.list`.
+        attempt: The number, status and timing of the attempt.
+        error: The transport error, or None if a response arrived.
+        delay: Seconds until the next attempt, or None if this is the last one.
     """
 
     operation: str
@@ -30,14 +30,14 @@ class AttemptReport:
 
 @frozen
 class ResumeReport:
-    """A background stream was cut, and is about to be resumed.
+    """The interruption of a background stream that will be resumed.
 
     Attributes:
-        run_id: the run, where known.
-        last_seq_id: the number behind which it goes on.
-        number: how many times in a row it was resumed without progress, this one included.
-        delay: seconds until then.
-        error: what cut it, or None where the connection was just closed.
+        run_id: The id of the run, or None if unknown.
+        last_seq_id: The sequence number after which the stream resumes.
+        number: The number of consecutive resumptions without a new event, including this one.
+        delay: Seconds until the stream is resumed.
+        error: The transport error, or None if the server closed the connection.
     """
 
     run_id: str | None
@@ -49,12 +49,12 @@ class ResumeReport:
 
 @frozen
 class BusyReport:
-    """A conversation is busy, and the send waits for its turn.
+    """A wait of a send for another run in the conversation.
 
     Attributes:
-        conversation_id: the conversation.
-        run_id: the run that holds it, where the server says so.
-        waited: seconds since the send began to wait.
+        conversation_id: The id of the conversation.
+        run_id: The id of the active run, or None if the server did not send it.
+        waited: Seconds since the send began to wait.
     """
 
     conversation_id: str
@@ -64,15 +64,15 @@ class BusyReport:
 
 @frozen
 class Hooks:
-    """Functions that are called as things happen. What they raise comes out of the call; they should be quick.
+    """Callbacks of a client or a call. They run in the calling thread or task, and their exceptions propagate.
 
     Attributes:
-        on_attempt: after every attempt to send a request.
-        on_resume: before a cut background stream is resumed.
-        on_busy: before each wait for another run to end.
+        on_attempt: Called after each attempt to send a request.
+        on_resume: Called before an interrupted background stream is resumed.
+        on_busy: Called before each wait for another run to end.
 
     Raises:
-        TypeError: one of them is not a function.
+        TypeError: If a callback is not callable.
     """
 
     on_attempt: Callable[[AttemptReport], object] | None = None
@@ -86,4 +86,4 @@ class Hooks:
 
 
 NO_HOOKS: Final = Hooks()
-"""The hooks of a client to which none are passed."""
+"""The default hooks, which do nothing."""

@@ -1,4 +1,4 @@
-"""How long a stream may be silent, and how large an event or a response may be."""
+"""Bounds on the duration and size of responses and streams."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ POSITIVE: Final = "must be a positive number of seconds or None"
 
 @frozen
 class ResponseLimits:
-    """The bounds of a response body that is read whole: JSON, or the body of an error response.
+    """The bounds of JSON bodies and of error responses.
 
-    The silence between two chunks is bounded by the read timeout of the call. A stream of events has `StreamLimits`.
+    The read timeout of the call bounds the delay between two chunks. `StreamLimits` bounds event streams.
 
     Attributes:
-        total: Seconds for reading a body, counted from its headers. It is checked whenever a chunk arrives or the wait
-            for one ends. The body of an error response gets no more than the read timeout either. Defaults to 300;
-            None for no bound.
-        max_bytes: Size of a JSON body in bytes, after decompression. Defaults to 64 MiB.
-        max_error_bytes: Size of the body of an error response in bytes, after decompression. The rest is not read.
-            Defaults to 64 KiB.
-        clock: A monotonic clock in seconds.
+        total: The time for reading a body after its headers [s], or None for no bound. It is checked for each chunk. An
+            error response is also bounded by the read timeout. Defaults to 300.
+        max_bytes: The maximum size of a decompressed JSON body [bytes]. Defaults to 64 MiB.
+        max_error_bytes: The maximum size of a decompressed error body [bytes]. The rest is not read. Defaults to
+            64 KiB.
+        clock: A monotonic clock [s]. Defaults to `time.monotonic`.
 
     Raises:
-        TypeError: If a bound is not a number, or the clock not a function.
+        TypeError: If a bound is not a number, or the clock is not callable.
         ValueError: If a bound is not positive.
     """
 
@@ -51,27 +50,27 @@ class ResponseLimits:
         check_function("clock", self.clock)
 
     def error_seconds(self, extensions: Mapping[str, Any]) -> float | None:
-        """Return the seconds for the body of an error response to a request with these extensions."""
+        """Return the time for reading an error body [s], given the extensions of the request."""
         bounds = [bound for bound in (extensions.get("timeout", {}).get("read"), self.total) if bound is not None]
         return min(bounds, default=None)
 
 
 @frozen
 class StreamLimits:
-    """The bounds of a stream. Connecting, and the silence between two chunks, are bounded by the call's `timeout`.
+    """The bounds of an event stream. The `timeout` of the call bounds connecting and the delay between two chunks.
 
-    These are checked whenever a chunk comes or the wait for one ends, so they are at most one read timeout late. How
-    long the caller is busy with an event counts for `total` only.
+    The bounds are checked for each chunk and after each read timeout. The time that the caller takes to process events
+    counts for `total` only.
 
     Attributes:
-        idle: seconds of waiting without anything but keepalive pings, 10 minutes by default; None for no bound.
-        total: seconds for the whole stream, resumptions included; None, the default, for no bound.
-        max_event_bytes: the size of one event in bytes, 64 MiB by default.
-        clock: a monotonic clock in seconds.
+        idle: The maximum time without an event other than keepalives [s], or None for no bound. Defaults to 600.
+        total: The maximum duration of the stream with all resumptions [s]. Defaults to None, for no bound.
+        max_event_bytes: The maximum size of one event [bytes]. Defaults to 64 MiB.
+        clock: A monotonic clock [s]. Defaults to `time.monotonic`.
 
     Raises:
-        TypeError: a bound is not a number, or the clock not a function.
-        ValueError: a bound is not positive.
+        TypeError: If a bound is not a number, or the clock is not callable.
+        ValueError: If a bound is not positive.
     """
 
     idle: float | None = 600.0
@@ -87,7 +86,7 @@ class StreamLimits:
         check_function("clock", self.clock)
 
     def timeout(self, timeout: httpx.Timeout) -> httpx.Timeout:
-        """The limits of the requests of a stream: none waits for longer than the whole stream may."""
+        """Return the timeout with its read timeout reduced to the bounds of the stream."""
         bounds = [bound for bound in (timeout.read, self.idle, self.total) if bound is not None]
         read = min(bounds, default=None)
         read = None if read is not None and read > MAX_WAIT else read

@@ -1,4 +1,4 @@
-"""The pauses between questions to a server that are asked until something happens. Nothing here does I/O."""
+"""Delays between polls of the server."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from attrs import define, field
 from .retry import backoff
 
 GROWTH: Final = 1.5
-"""How many times as long each pause is as the one before."""
+"""The factor between consecutive delays."""
 
 
 @define
 class PollSchedule:
-    """The pauses between questions: short at first, then longer.
+    """Delays that grow exponentially.
 
     Args:
-        initial: The first pause, in seconds. Defaults to 0.2.
-        most: The longest pause, in seconds. Defaults to 5.
+        initial: The first delay [s]. Defaults to 0.2.
+        most: The maximum delay [s]. Defaults to 5.
     """
 
     initial: float = 0.2
@@ -27,13 +27,13 @@ class PollSchedule:
 
     @property
     def delay(self) -> float:
-        """The seconds until the next question."""
+        """The delay before the next poll [s]."""
         return backoff(self.initial, GROWTH, self._polls, self.most)
 
     def advance(self) -> None:
-        """Note a question that showed nothing new."""
+        """Increase the delay after a poll without new data."""
         self._polls += 1
 
     def reset(self) -> None:
-        """Begin with the first pause again."""
+        """Return to the first delay."""
         self._polls = 0

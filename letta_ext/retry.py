@@ -1,4 +1,4 @@
-"""When a request is sent again. Nothing here does I/O or sleeps: a policy answers, the client acts."""
+"""The retry policy: which attempts are retried, and after which delay."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from attrs import field, frozen
 from ._settings_checks import MAX_WAIT, check_count, check_function, check_seconds
 
 Idempotency = Literal["idempotent", "none"]
-"""Whether a request may be sent again whatever became of it, or only where it cannot have reached the server."""
+"""`"idempotent"` permits retries after any failure, `"none"` only if the request did not reach the server."""
 
 
 @frozen
 class Attempt:
-    """What became of one attempt.
+    """The outcome of one attempt to send a request.
 
     Attributes:
-        number: 1 for the first.
-        elapsed: seconds since the first was begun.
-        status: the HTTP status of the answer, or None where none came.
-        unsent: whether the request cannot have reached the server.
-        retry_after: how many seconds the server asks to wait, 0 for a time that has passed, or None where it asks for
-            nothing.
+        number: The number of the attempt, starting at 1.
+        elapsed: Seconds since the first attempt began.
+        status: The HTTP status code of the response, or None without a response.
+        unsent: Whether the request certainly did not reach the server.
+        retry_after: Seconds from the `Retry-After` header, 0 for a time in the past, or None without the header.
     """
 
     number: int
@@ -38,22 +37,24 @@ class Attempt:
 
 @frozen
 class RetryPolicy:
-    """How often, and after how long, a request is sent again.
+    """The number of retries and the delays before them.
 
-    Whether it may be sent again at all is not the policy's to say: that is a fact of the operation.
+    Idempotent requests are retried on connection errors, timeouts, 408, 429 and 5xx. Other requests are retried only if
+    they did not reach the server. Idempotency is a property of the operation, not of the policy.
 
     Attributes:
-        max_retries: attempts besides the first.
-        initial_delay: seconds before the second attempt.
-        max_delay: the most seconds between two attempts; a longer Retry-After is not waited for, but raised.
-        multiplier: what each delay is longer by than the one before.
-        jitter: the part of a delay that is left to chance, from 0 to 1, so that many clients do not return at once.
-        deadline: seconds after which no further attempt is begun.
-        random: a source of numbers from 0 to 1.
+        max_retries: The maximum number of attempts after the first. Defaults to 2.
+        initial_delay: The delay before the second attempt [s]. Defaults to 0.5.
+        max_delay: The maximum delay [s]. A response with a longer `Retry-After` is not retried. Defaults to 60.
+        multiplier: The factor between consecutive delays. Defaults to 2.
+        jitter: The random fraction of each delay, from 0 to 1, which keeps clients from retrying in step. Defaults to
+            0.25.
+        deadline: The time after the first attempt at which retries end [s]. Defaults to 300.
+        random: A function that returns random numbers from 0 to 1. Defaults to `random.random`.
 
     Raises:
-        TypeError: a value is of the wrong type.
-        ValueError: a number is negative, or not a number.
+        TypeError: If a value has the wrong type.
+        ValueError: If a number is negative, NaN or out of range.
     """
 
     max_retries: int = 2
@@ -75,11 +76,10 @@ class RetryPolicy:
         check_function("random", self.random)
 
     def delay(self, attempt: Attempt, idempotency: Idempotency) -> float | None:
-        """Seconds to wait before the next attempt, or None where there shall be none."""
+        """Return the seconds to wait before the next attempt, or None to stop."""
         if attempt.number > self.max_retries or not _may_retry(attempt, idempotency):
             return None
-        if attempt.retry_after:  # a server that asks for no wait is not asked again at once
-            # Whoever asks for more patience than there is gets none of it: the caller hears of it at once.
+        if attempt.retry_after:  # a Retry-After of 0 gets the delay of the policy
             wait = attempt.retry_after
             if wait > min(self.max_delay, MAX_WAIT):
                 return None
@@ -90,9 +90,9 @@ class RetryPolicy:
 
 
 def backoff(initial: float, multiplier: float, times: int, most: float) -> float:
-    """Return a delay in seconds that was multiplied so many times, up to the most that is wanted and can be waited."""
+    """Return the delay after `times` multiplications, at most `most` and `MAX_WAIT` seconds."""
     if not initial:
-        return 0.0  # however often it is multiplied, also by infinity
+        return 0.0  # 0 times infinity would be NaN
     try:
         delay = min(initial, MAX_WAIT) * multiplier**times
     except OverflowError:
@@ -107,10 +107,10 @@ def _may_retry(attempt: Attempt, idempotency: Idempotency) -> bool:
 
 
 def retry_after(headers: Mapping[str, str], now: Callable[[], datetime]) -> float | None:
-    """Return the seconds that the server asks to wait, 0 for a time that has passed, or None if it names none.
+    """Return the seconds in `retry-after-ms` or `retry-after`, 0 for a time in the past, or None without either.
 
-    They are in `retry-after-ms`, or in `retry-after` as seconds or as a date. A date is relative to the server's own
-    `date`, so that a wrong clock on either side does not matter; without one, to `now`.
+    A date is compared with the `date` header, so a wrong clock on either side does not matter. Without that header it
+    is compared with `now`.
     """
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
@@ -126,7 +126,7 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], datetime]) -> floa
 
 
 def _date(text: str | None) -> datetime | None:
-    """Return the date of a header, or None if it holds none."""
+    """Return the date in a header, or None."""
     try:
         moment = parsedate_to_datetime(text or "")
         return moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,1 +1,1 @@
-"""One call: from arguments to a request, and from its answer to a value or an error. Nothing here does I/O."""
+"""HTTP requests, responses and connections, without I/O except for the socket modules."""

@@ -1,4 +1,4 @@
-"""The attempts of one call: which are repeated, and which error the last one becomes. Nothing here does I/O."""
+"""The attempts of one call: retry decisions, and the error of the last attempt."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from .transport_errors import describe_request, sanitize_transport_error
 
 @define
 class RetryState:
-    """Decides, attempt by attempt, whether a request is sent again. The client does the sending and the waiting.
+    """The state of the attempts of one call.
 
     Attributes:
-        evidence: what shows that an attempt sent nothing, for a call that is repeated only then.
-        attempts: how many there were.
+        evidence: Detects attempts that did not reach the server, for calls that are not idempotent.
+        attempts: The number of attempts so far.
     """
 
     call: Call
@@ -40,7 +40,7 @@ class RetryState:
     _unsent: bool = field(init=False, default=False)
 
     def begin_attempt(self, request: httpx.Request) -> None:
-        """Says that an attempt begins."""
+        """Begin an attempt."""
         self._request = request
         self._began = self.clock()
         if self.attempts == 0:
@@ -49,10 +49,11 @@ class RetryState:
         self.call.instrumentation.on_attempt_start(request, self.attempts)
 
     def classify_error(self, error: Exception) -> Exception:
-        """Return what ended the attempt without an answer, for `failed`.
+        """Return the transport error of the attempt, without secrets.
 
         Raises:
-            Exception: If it is the caller's own. A note on it says whether the request may have been processed.
+            Exception: If the caller's own code raised the error. A note is added if the request may have been
+                processed.
         """
         self._unsent = self.evidence is not None and self.evidence.unsent(error)
         try:
@@ -63,10 +64,10 @@ class RetryState:
             raise
 
     def delay_after_error(self, fault: Exception) -> float:
-        """Seconds until the next attempt after one that brought no answer.
+        """Return the seconds until the next attempt after a transport error.
 
         Raises:
-            APIConnectionError: there shall be no further attempt.
+            APIConnectionError: If the request is not retried.
         """
         delay = self._after(Attempt(self.attempts, self._elapsed, unsent=self._unsent), fault)
         if delay is None:
@@ -80,13 +81,13 @@ class RetryState:
         return self.call.idempotency == "none" and not self._unsent
 
     def delay_after_response(self, response: httpx.Response) -> float | None:
-        """Seconds until the next attempt after an answer, or None where there shall be none."""
-        asked = None if response.is_success else retry_after(response.headers, self.now)
-        attempt = Attempt(self.attempts, self._elapsed, status=response.status_code, retry_after=asked)
+        """Return the seconds until the next attempt after a response, or None to stop."""
+        requested = None if response.is_success else retry_after(response.headers, self.now)
+        attempt = Attempt(self.attempts, self._elapsed, status=response.status_code, retry_after=requested)
         return self._after(attempt, response)
 
     def body_limit_error(self, response: httpx.Response, fault: Exception) -> APIError:
-        """The error for a successful answer whose body has left its bounds; there is no further attempt."""
+        """Return the error for a successful response whose body exceeds its bounds. It is not retried."""
         self._after(Attempt(self.attempts, self._elapsed, status=response.status_code), response)
         return body_limit_error(self.call.limits, response, fault)
 
@@ -103,33 +104,33 @@ class RetryState:
         return delay
 
     def response_error(self, response: httpx.Response) -> APIError:
-        """The error for an answer that is no success and has been read."""
+        """Return the exception for an error response."""
         headers = {name.lower(): value for name, value in response.headers.items()}
         status, body = response.status_code, decode_body(response)
-        lost = self.call.idempotency == "none" and status >= 500
-        return status_error(response.request, status, headers, body, in_doubt=lost)
+        in_doubt = self.call.idempotency == "none" and status >= 500
+        return status_error(response.request, status, headers, body, in_doubt=in_doubt)
 
 
 def body_limit_error(limits: ResponseLimits, response: httpx.Response, bound: Exception) -> APIError:
-    """The error for a successful answer whose body is too large or too slow."""
+    """Return the error for a successful response whose body is too large or too slow."""
     if isinstance(bound, BodyTooLargeError):
         return too_large(response, limits.max_bytes)
     return too_slow(response, limits.total)
 
 
 def response_of_status_error(fault: httpx.HTTPStatusError, request: httpx.Request) -> httpx.Response:
-    """The answer to a request for which a hook or an `auth=` flow has called `raise_for_status`.
+    """Return the error response for which a hook or an `auth=` flow called `raise_for_status`.
 
-    httpx has closed it, so its body is lost unless the hook has read it.
+    httpx has closed the response, so its body is empty unless the hook has read it.
 
     Raises:
-        httpx.HTTPStatusError: it is the answer to another request, or a success.
+        httpx.HTTPStatusError: If the response belongs to another request or is successful.
     """
     response = fault.response
-    mine = response.request is request or (response.request.method, response.request.url) == (
+    is_own = response.request is request or (response.request.method, response.request.url) == (
         request.method,
         request.url,
     )
-    if not mine or response.is_success:
+    if not is_own or response.is_success:
         raise fault
     return response

@@ -1,7 +1,7 @@
-"""Waits until a conversation is free that another run holds. Nothing here does I/O.
+"""Waiting for another run in the conversation to end.
 
-The server refuses a send to a busy conversation without having read it, so sending it again sends it once. It is sent
-again when the run that holds the conversation has ended.
+The server rejects a send to a busy conversation before it processes it, so sending it again after the run has ended is
+safe.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ ENDED: Final = frozenset({"completed", "failed", "cancelled"})
 
 
 class BusyWait:
-    """The waits of one send.
+    """The delays of one send.
 
     Args:
-        policy: How long to wait; None to raise at once.
-        conversation_id: The conversation.
-        instrumentation: Dispatches the events of the call to logging, tracing and hooks.
+        policy: The policy, or None to raise at once.
+        conversation_id: The id of the conversation.
+        instrumentation: Dispatches each wait to logging, tracing and hooks.
     """
 
     def __init__(self, policy: BusyPolicy | None, conversation_id: str, instrumentation: Instrumentation) -> None:
@@ -36,15 +36,15 @@ class BusyWait:
         self._schedule: PollSchedule | None = None
 
     def delay(self, busy: ConversationBusyError) -> float:
-        """Return the seconds until the run is asked for again.
+        """Return the seconds until the next poll of the run.
 
         Raises:
-            ConversationBusyError: If there is no policy, or its deadline has passed.
+            ConversationBusyError: Without a policy, or after its deadline.
         """
         policy = self._policy
         if policy is None:
             raise busy
-        if self._schedule is None or busy.run_id != self._run_id:  # the next run is asked for as soon as the first was
+        if self._schedule is None or busy.run_id != self._run_id:  # a new run restarts the delays
             self._run_id = busy.run_id
             self._schedule = PollSchedule(policy.initial_delay, policy.max_delay)
         now = policy.clock()
@@ -59,11 +59,11 @@ class BusyWait:
 
 
 def is_run_id(run_id: str | None) -> TypeGuard[str]:
-    """Return whether the server can be asked for a run. Error bodies contain any text in place of its id."""
+    """Return whether an error body contains a valid run id. Servers also send other text in that field."""
     return run_id is not None and is_id(run_id)
 
 
 def has_ended(run: Any) -> bool:
-    """Return whether a run, given as its JSON, has ended. One whose status cannot be read counts as ended."""
+    """Return whether a run, given as JSON, has ended. A run without a status counts as ended."""
     status = run.get("status") if is_mapping(run) else None
     return not isinstance(status, str) or status in ENDED

@@ -1,4 +1,4 @@
-"""Checks that the arguments of a call have a form in JSON and in a URL. Nothing here does I/O."""
+"""Checks that arguments can be encoded in JSON and in a URL."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from .._types import is_mapping, is_sequence
 from ..config import MAX_URL, check_number, check_text
 
 MAX_DEPTH: Final = 200
-"""Levels of lists and mappings in a body. Servers refuse more, and the interpreter's stack is limited."""
+"""Maximum nesting of a request body. Servers reject deeper ones, and the recursion limit is near."""
 
 LEAVES: Final = (bool, datetime, Model, Unknown, LazyValue, type(None))
 
 
 def check_json(name: str, value: Any) -> None:
-    """Check that a value has a form in JSON.
+    """Check that a value can be encoded in JSON.
 
     Args:
-        name: The argument, or the place in it, for the message.
-        value: The value. Models may be part of it.
+        name: The argument, or a path in it, for error messages.
+        value: The value, which may contain models.
 
     Raises:
-        TypeError: If a part of it has no form, or a key is not a string.
-        ValueError: If it refers to itself, is nested more than 200 levels deep, or holds a number that is not finite,
-            an integer of more digits than Python converts, or a lone surrogate.
+        TypeError: If a nested value has an unsupported type, or a key is not a string.
+        ValueError: If the value contains itself, is nested more than 200 levels deep, or contains a number that is not
+            finite or has too many digits, or a lone surrogate.
     """
     _check(name, value, [])
 
@@ -42,14 +42,14 @@ def _check(name: str, value: Any, parents: list[int]) -> None:
         check_number(name, value)
     elif is_mapping(value) or (is_sequence(value) and not isinstance(value, memoryview)):
         if id(value) in parents:
-            raise ValueError(f"{_short(name)} must not refer to itself")
+            raise ValueError(f"{_short(name)} must not contain itself")
         if len(parents) >= MAX_DEPTH:
             raise ValueError(f"{_short(name)} must not be nested more than {MAX_DEPTH} levels deep")
         parents.append(id(value))
         if is_mapping(value):
             for key, item in value.items():
                 if not isinstance(key, str):
-                    raise TypeError(f"{_short(name)} must have strings as keys, not {type(key).__name__}")
+                    raise TypeError(f"{_short(name)} must have strings as keys, got {type(key).__name__}")
                 check_text(f"a key of {_short(name)}", key)
                 _check(f"{name}[{key!r}]", item, parents)
         else:
@@ -57,7 +57,7 @@ def _check(name: str, value: Any, parents: list[int]) -> None:
                 _check(f"{name}[{index}]", item, parents)
         parents.pop()
     else:
-        raise TypeError(f"{_short(name)} must be a JSON value, not {type(value).__name__}")
+        raise TypeError(f"{_short(name)} must be a JSON value, got {type(value).__name__}")
 
 
 def _short(name: str) -> str:
@@ -65,7 +65,7 @@ def _short(name: str) -> str:
 
 
 def body_error(call: str, body: Any, fault: Exception) -> Exception:
-    """Return the error for a body that could not be encoded, which names the argument that is to blame."""
+    """Return the error for a body that cannot be encoded, with the name of the invalid argument."""
     try:
         if is_mapping(body):
             for name, value in body.items():
@@ -75,33 +75,33 @@ def body_error(call: str, body: Any, fault: Exception) -> Exception:
     except (TypeError, ValueError) as found:
         return found
     kind = TypeError if isinstance(fault, TypeError) else ValueError
-    return kind(f"{call}(): an argument has no form in JSON: {type(fault).__name__}")
+    return kind(f"{call}() failed to encode an argument in JSON: {type(fault).__name__}")
 
 
 def url_error(call: str, path: str, query: Iterable[tuple[str, Any]]) -> ValueError | None:
-    """Return the error for a URL that cannot be sent, which names the argument that is to blame; None if none is."""
+    """Return the error for an invalid URL, with the name of the invalid argument, or None if all are valid."""
     sizes: dict[str, int] = {}
     try:
         for name, value in query:
             check_text(f"{call}(): the query parameter {name!r}", f"{name}{value}")
             sizes[name] = sizes.get(name, 0) + len(quote(str(value))) + len(name) + 2
-    except ValueError as found:
-        return found if type(found) is ValueError else ValueError(str(found))
+    except ValueError as error:
+        return error if type(error) is ValueError else ValueError(str(error))
     if len(quote(path)) + sum(sizes.values()) < MAX_URL // 2:
         return None
     largest = max({"path": len(quote(path)), **sizes}.items(), key=lambda each: each[1])
     return ValueError(
-        f"{call}(): {largest[0]} must be shorter: it takes {largest[1]:,} characters of a URL, in which {MAX_URL:,} fit"
+        f"{call}(): {largest[0]} must be shorter: it has {largest[1]:,} characters in a URL of at most {MAX_URL:,}"
     )
 
 
 def nesting_error(arguments: Mapping[str, Any]) -> ValueError:
-    """Return the error for arguments that exhausted the stack of the interpreter."""
+    """Return the error for arguments whose validation exceeded the recursion limit."""
     for name, value in arguments.items():
         try:
             check_json(name, value)
         except (TypeError, ValueError) as found:
             return found if isinstance(found, ValueError) else ValueError(str(found))
         except RecursionError:
-            return ValueError(f"{name} must not be nested that deep")
-    return ValueError("an argument must not refer to itself or be nested that deep")
+            return ValueError(f"{name} must not be nested more than {MAX_DEPTH} levels deep")
+    return ValueError(f"an argument must not contain itself or be nested more than {MAX_DEPTH} levels deep")

@@ -1,4 +1,4 @@
-"""From an answer, or the lack of one, to the error that says what happened. Nothing here does I/O."""
+"""Conversion of error responses and transport errors to exceptions."""
 
 from __future__ import annotations
 
@@ -35,46 +35,47 @@ STAGES: Mapping[type[Exception], str] = {
 }
 WAITING = "waiting for approval"
 BUSY = "currently being processed"
+NO_REASON = "the server gave no reason"
+RETURN_TOOLS = "Send the returns of all pending tool calls first."
 PHRASES: Mapping[int, str] = {status.value: status.phrase for status in HTTPStatus}
-STREAMED = 200
-"""The status of an answer in which an error is an event."""
+STREAM_STATUS = 200
+"""The status code of responses whose errors are events."""
 MAX_DETAIL_CHARS = 300
-"""Characters of the server's words in a message; `detail` has them all."""
+"""Characters of the server's description in a message. `detail` contains all of it."""
 
 REMEDIES: Mapping[int, str] = {
-    400: "See the server's words for what the request lacks.",
+    400: "Correct the request as the server describes.",
     401: "Pass api_key, or set LETTA_API_KEY.",
-    403: "Use an API key that may do this.",
+    403: "Use an API key with the required permission.",
     404: "Check the id.",
-    405: "Check base_url: what answers there does not offer this call.",
-    409: "Look at what the server says stands in the way, and send again when it is gone.",
-    410: "List the messages of the conversation instead; the run is stored there.",
+    405: "Check base_url: the server there does not offer this operation.",
+    409: "Resolve the conflict that the server describes, then send the request again.",
+    410: "List the messages of the conversation instead: they include those of the run.",
     422: "Correct the value that the server names.",
-    429: "Send less often, or wait as long as Retry-After says.",
+    429: "Send fewer requests, or wait as long as Retry-After requires.",
 }
 FAMILIES: Mapping[int, str] = {
-    3: "Set base_url to where the server redirects to: this redirect would change the request or take the key along.",
-    4: "See the server's words for what it refuses.",
+    3: "Set base_url to the target: a redirect that changes the method or the origin is not followed.",
+    4: "Correct the request as the server describes.",
     5: "Try again later.",
 }
-"""What to do about a status that is not in `REMEDIES`, by its first digit."""
-
+"""Remedies for status codes that are not in `REMEDIES`, by first digit."""
 
 MAY_HAVE_BEEN_PROCESSED = (
-    "It may have been carried out all the same: look at what is there, such as the messages of the conversation, before"
-    " you send it again. A streamed send with background=True is repeated safely by itself."
+    "The request may have been processed: check its effect, such as the messages of the conversation, before you send"
+    " it again. Streamed messages with background=True are retried safely."
 )
-"""What to do where a request that must not be sent twice may have arrived."""
+"""The remedy for a request that is not idempotent and may have reached the server."""
 
 
 def one_line(text: str, limit: int = MAX_DETAIL_CHARS) -> str:
-    """`text` on one line, shortened."""
+    """Return the text on one line, truncated to `limit` characters."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def _parse_error_body(body: Any) -> tuple[str | None, str | None, str | None, str | None]:
-    """The detail, error type, run and pending request that an error body names, in any of the forms it takes."""
+    """Return the detail, error type, run id and pending request id of an error body in any of its formats."""
     if not is_mapping(body):
         return (str(body) if body else None), None, None, None
     run_id = body.get("run_id")
@@ -99,13 +100,13 @@ def _text(value: Any) -> str | None:
 
 
 def as_sentence(words: str | None) -> str:
-    """The server's words as a sentence on one line, or that there are none."""
-    line = one_line(_readable_detail(words or "")) or "the server gave no reason"
+    """Return the server's description as a sentence on one line."""
+    line = one_line(_readable_detail(words or "")) or NO_REASON
     return line if line.endswith((".", "!", "?", "…")) else f"{line}."
 
 
 def _readable_detail(words: str) -> str:
-    """What is wrong with which argument, where the server sends pydantic's list of errors, as Python writes it."""
+    """Return `field: message` for each error of a pydantic error list, which servers send as a Python literal."""
     if not words.startswith("[{"):
         return words
     try:
@@ -124,24 +125,24 @@ def _request_id(headers: Mapping[str, str], body: Any) -> str | None:
 def status_error(
     request: httpx.Request, status: int, headers: Mapping[str, str], body: Any, *, in_doubt: bool = False
 ) -> APIStatusError:
-    """The error for an answer that is no success.
+    """Return the exception for an error response.
 
     Args:
-        request: the request, which the message names without its query.
-        status: the answer's status.
-        headers: the answer's headers, in lower case.
-        body: the decoded body, or its text where it is no JSON.
-        in_doubt: whether the request must not be sent twice, and may have been carried out.
+        request: The request. The message contains its URL without the query.
+        status: The status code of the response.
+        headers: The response headers, with lowercase names.
+        body: The decoded body, or its text if it is not JSON.
+        in_doubt: Whether the request is not idempotent and may have been processed.
     """
     headers, body = redact_response(request, headers, body)
     detail, error_type, run_id, pending = _parse_error_body(body)
     cls = STATUS_ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
     remedy = MAY_HAVE_BEEN_PROCESSED if in_doubt else REMEDIES.get(status) or FAMILIES.get(status // 100, "")
     if status == 404 and "-" not in request.url.path:
-        remedy = "Check base_url."  # there is no id in it
+        remedy = "Check base_url."  # the path contains no id
     if status == 409:
         if error_type == "PENDING_APPROVAL" or WAITING in (detail or ""):
-            cls, remedy = PendingApprovalError, "Answer all pending tool calls first."
+            cls, remedy = PendingApprovalError, RETURN_TOOLS
         elif run_id or BUSY in (detail or ""):
             cls = ConversationBusyError
             remedy = f"Wait until {run_id or 'the other run'} has ended, or pass when_busy='wait'."
@@ -162,54 +163,54 @@ def status_error(
 
 
 def run_error(event: Any) -> APIError:
-    """The error for an error event of a stream, given as the event's JSON."""
+    """Return the exception for an error event, given as JSON."""
     data: Mapping[str, Any] = event if is_mapping(event) else {}
     detail, error_type, run_id = _text(data.get("detail")), _text(data.get("error_type")), _text(data.get("run_id"))
     words = detail or _text(data.get("message")) or (_text(event) if data is not event else None)
-    words = words or "the server gave no reason"
+    words = words or NO_REASON
     if WAITING in words:
         return PendingApprovalError(
-            f"The run was refused: {as_sentence(words)} Answer all pending tool calls first.",
-            status_code=STREAMED,
+            f"The run was rejected: {as_sentence(words)} {RETURN_TOOLS}",
+            status_code=STREAM_STATUS,
             body=event,
             run_id=run_id,
             error_type=error_type,
             detail=words,
         )
     kind = error_type or "unknown error"
-    message = f"The run failed ({kind}): {as_sentence(words)} See steps.retrieve for what was stored."
-    return RunError(message, status_code=STREAMED, body=event, run_id=run_id, error_type=error_type, detail=words)
+    message = f"The run failed ({kind}): {as_sentence(words)} Call steps.retrieve for the stored result."
+    return RunError(message, status_code=STREAM_STATUS, body=event, run_id=run_id, error_type=error_type, detail=words)
 
 
 def transport_error(request: httpx.Request, fault: Exception, *, in_doubt: bool = False) -> APIConnectionError:
-    """The error for a request that got no answer, or not all of it.
+    """Return the exception for a request without a complete response.
 
     Args:
-        request: the request, which the message names without its query.
-        fault: what `sanitize_transport_error` returned.
-        in_doubt: whether the request must not be sent twice, and may have arrived.
+        request: The request. The message contains its URL without the query.
+        fault: The result of `sanitize_transport_error`.
+        in_doubt: Whether the request is not idempotent and may have been processed.
     """
     what = one_line(describe_cause(fault))
     if is_timeout(fault):
         stage = STAGES.get(type(fault), "waiting for a connection" if isinstance(fault, httpx.PoolTimeout) else "")
         return APITimeoutError(
             f"{describe_request(request)} timed out{f' while {stage}' if stage else ''} ({what})."
-            f" {MAY_HAVE_BEEN_PROCESSED if in_doubt else 'Raise timeout, or look at the server.'}"
+            f" {MAY_HAVE_BEEN_PROCESSED if in_doubt else 'Increase timeout, or check the server.'}"
         )
-    remedy = MAY_HAVE_BEEN_PROCESSED if in_doubt else "Check base_url, and that the server is up."
-    return APIConnectionError(f"{describe_request(request)} got no answer: {what}. {remedy}")
+    remedy = MAY_HAVE_BEEN_PROCESSED if in_doubt else "Check base_url, and that the server is running."
+    return APIConnectionError(f"{describe_request(request)} failed: {what}. {remedy}")
 
 
 def too_large(response: httpx.Response, limit: int) -> ResponseTooLargeError:
-    """The error for a successful response whose body is larger than `ResponseLimits.max_bytes`."""
-    reason = f"is larger than {limit} bytes; the server has processed the request. Raise response_limits.max_bytes"
-    return _body_limit_error(ResponseTooLargeError, response, f"{reason} if that is expected.")
+    """Return the error for a successful response whose body exceeds `ResponseLimits.max_bytes`."""
+    reason = f"is larger than {limit} bytes; the server has processed the request. Increase response_limits.max_bytes."
+    return _body_limit_error(ResponseTooLargeError, response, reason)
 
 
 def too_slow(response: httpx.Response, limit: float | None) -> APITimeoutError:
-    """The error for a successful response whose body takes longer than `ResponseLimits.total`."""
-    reason = f"did not end within {limit} s; the server has processed the request. Raise response_limits.total"
-    return _body_limit_error(APITimeoutError, response, f"{reason} if that is expected.")
+    """Return the error for a successful response whose body takes longer than `ResponseLimits.total`."""
+    reason = f"did not end within {limit} s; the server has processed the request. Increase response_limits.total."
+    return _body_limit_error(APITimeoutError, response, reason)
 
 
 def _body_limit_error(cls: type[E], response: httpx.Response, reason: str) -> E:
@@ -224,7 +225,7 @@ def _body_limit_error(cls: type[E], response: httpx.Response, reason: str) -> E:
 
 
 def invalid_response_error(response: httpx.Response, body: Any, reason: str) -> APIError:
-    """The error for a successful answer that cannot be decoded."""
+    """Return the error for a successful response that cannot be decoded."""
     request, found = response.request, {name.lower(): value for name, value in response.headers.items()}
     headers, (body, reason) = redact_response(request, found, [body, reason])
     return APIResponseValidationError(
@@ -238,6 +239,6 @@ def invalid_response_error(response: httpx.Response, body: Any, reason: str) -> 
 
 
 def redact_response(request: httpx.Request, headers: Mapping[str, str], body: Any) -> tuple[Mapping[str, str], Any]:
-    """The headers and the body of an answer without the secrets of its request, which servers and proxies may echo."""
+    """Return headers and body without the secrets of the request, which servers and proxies may echo."""
     secrets = secrets_of_request(request)
     return redact_json(headers, secrets), redact_json(body, secrets)

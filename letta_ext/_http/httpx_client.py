@@ -1,13 +1,13 @@
-"""Which httpx clients can be passed."""
+"""Validation of the `http_client` argument."""
 
 from __future__ import annotations
 
 
-def check_http_client(given: object, wanted: type) -> None:
-    """Refuses an httpx client of the other kind, or what is none.
+def check_http_client(client: object, kind: type) -> None:
+    """Check the class of an httpx client.
 
     Raises:
-        TypeError: it is not as wanted.
+        TypeError: If the client is not an instance of `kind` or None.
     """
-    if given is not None and not isinstance(given, wanted):
-        raise TypeError(f"http_client must be an httpx.{wanted.__name__}, not {type(given).__name__}")
+    if client is not None and not isinstance(client, kind):
+        raise TypeError(f"http_client must be an httpx.{kind.__name__}, got {type(client).__name__}")

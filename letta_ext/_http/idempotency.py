@@ -1,8 +1,8 @@
-"""What is special about sending messages and about resuming their streams. Nothing here does I/O.
+"""Idempotency keys of background sends, and the arguments for resuming their streams.
 
-A server honours an otid as an idempotency key of background sends: the same otids in the same order mean the same send,
-for three hours and across conversations, whatever the content. A reused one silently sends nothing, so they must be
-unique in the world. `input` has no place for one and becomes a message.
+The server treats the otids of a background send as its idempotency key for three hours. It compares only the otids and
+their order, across all conversations, and ignores a send with known otids. So each otid is a new UUID. `input` cannot
+contain an otid and is converted to a message.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from ..retry import Idempotency
 from .requests import OPTIONS
 
 RESUME_ARGUMENTS: Final = frozenset({"agent_id", "include_pings", *OPTIONS}) - {"extra_body"}
-"""What the request that resumes a stream takes over from the one that opened it."""
+"""Arguments that are also sent with the request that resumes a stream."""
 
 _OVERRIDING: Final = frozenset({"background", "input", "messages"})
 
 
 @frozen
 class SendPlan:
-    """How a call that may stream is sent.
+    """The arguments and the idempotency of a call that opens a stream.
 
     Attributes:
-        arguments: the arguments to send.
-        idempotency: whether it may be sent again.
-        otid: what finds its run, where it is a background send with messages.
-        lookup: the arguments that find the run as long as no event has named it; None where there is nothing to
-            resume.
+        arguments: The arguments to send.
+        idempotency: Whether the request may be retried after it may have been processed.
+        otid: The idempotency key of a background send, which also identifies its run, or None.
+        lookup: The arguments that identify the run until an event contains its id, or None if the stream cannot be
+            resumed.
     """
 
     arguments: dict[str, Any]
@@ -47,10 +47,10 @@ class SendPlan:
 def make_send_plan(
     operation: Operation, arguments: Mapping[str, Any], make: Callable[[], str] | None = None
 ) -> SendPlan:
-    """How a call is sent that answers with a stream, or could.
+    """Return the plan of a call that may open a stream.
 
     Raises:
-        ValueError: it has both `input` and `messages`.
+        ValueError: If both `input` and `messages` are given.
     """
     if operation.idempotency == "idempotent":
         lookup = {name: arguments[name] for name in ("run_id", "otid") if arguments.get(name) is not None}
@@ -58,51 +58,51 @@ def make_send_plan(
     check_one_input(arguments)
     if not arguments.get("background") or send_fields(operation).intersection(arguments.get("extra_body") or ()):
         return SendPlan(dict(arguments), "none", None, None)
-    marked, otid = with_otids(arguments, make or new_otid)
+    keyed, otid = with_otids(arguments, make or new_otid)
     if otid is None:
-        return SendPlan(marked, "none", None, None)
-    return SendPlan(marked, "idempotent", otid, {"otid": otid})
+        return SendPlan(keyed, "none", None, None)
+    return SendPlan(keyed, "idempotent", otid, {"otid": otid})
 
 
 def send_fields(operation: Operation) -> frozenset[str]:
-    """Return the fields that make another send of a call where `extra_body` puts them in place of the arguments."""
+    """Return the fields that `extra_body` must not replace if the send is to stay idempotent."""
     return _OVERRIDING if operation.stream_condition is None else _OVERRIDING | {operation.stream_condition}
 
 
 def resume_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a call that go along when its stream is resumed."""
+    """Return the arguments that are also sent when the stream is resumed."""
     return {name: value for name, value in arguments.items() if name in RESUME_ARGUMENTS}
 
 
 def check_one_input(arguments: Mapping[str, Any]) -> None:
-    """Refuses a send that says twice what to send.
+    """Check that a send has only one kind of content.
 
     Raises:
-        ValueError: it has both `input` and `messages`.
+        ValueError: If both `input` and `messages` are given.
     """
     if arguments.get("input") is not None and arguments.get("messages") is not None:
-        raise ValueError("give input or messages, not both: input is short for one user message")
+        raise ValueError("input and messages are mutually exclusive: input is a single user message. Pass one of them.")
 
 
 def new_otid() -> str:
-    """An otid that nobody else has."""
+    """Return a unique otid."""
     return str(uuid.uuid4())
 
 
 def with_otids(arguments: Mapping[str, Any], make: Callable[[], str] = new_otid) -> tuple[dict[str, Any], str | None]:
-    """The arguments of a background send with an otid on every message, and the first of them.
+    """Return the arguments with an otid on every message, and the first otid.
 
-    Messages that have one keep it. Arguments that hold no message come back as they are, with None.
+    Existing otids are kept. Without messages, the arguments are returned unchanged with None.
     """
     rest, messages = dict(arguments), arguments.get("messages")
     if arguments.get("input") is not None:
         messages = [{"role": "user", "content": rest.pop("input")}]
     if not is_sequence(messages) or not messages or not all(isinstance(m, (Mapping, Model)) for m in messages):
         return dict(arguments), None
-    marked = [_marked(message, make) for message in messages]
-    return {**rest, "messages": marked}, str(marked[0]["otid"])
+    keyed = [_with_otid(message, make) for message in messages]
+    return {**rest, "messages": keyed}, str(keyed[0]["otid"])
 
 
-def _marked(message: Any, make: Callable[[], str]) -> dict[str, Any]:
+def _with_otid(message: Any, make: Callable[[], str]) -> dict[str, Any]:
     fields = message.to_dict() if isinstance(message, Model) else dict(message)
     return {**fields, "otid": fields.get("otid") or make()}

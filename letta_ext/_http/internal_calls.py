@@ -1,4 +1,4 @@
-"""Questions to the server that are not among the operations this library offers. Nothing here does I/O."""
+"""Calls of operations without a public method."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .requests import Call, make_call, separate_options
 
 
 def make_internal_call(config: Config, operation: Operation, arguments: Mapping[str, Any], **ids: str) -> Call:
-    """Return the call that asks for one thing by its id.
+    """Return the call that retrieves a resource by its id.
 
     Args:
         config: The settings of the client.
         operation: The operation.
-        arguments: Arguments of another call, whose options it shares.
-        **ids: The ids in the path of the operation.
+        arguments: Arguments of another call, whose options are used.
+        **ids: The path parameters of the operation.
 
     Raises:
-        TypeError: If an option is of the wrong type.
-        ValueError: If an option has an impossible value.
+        TypeError: If an option has the wrong type.
+        ValueError: If an option has an invalid value.
     """
     options = separate_options({name: value for name, value in arguments.items() if name != "extra_body"})[0]
     request = Request(operation.method, make_path(operation.path, **ids))
@@ -32,6 +32,6 @@ def make_internal_call(config: Config, operation: Operation, arguments: Mapping[
 
 
 def context_message_ids(conversation: Any) -> list[str] | None:
-    """The ids of the messages in a conversation's context, in order, given its JSON; None if it lists no ids."""
+    """Return the ids of the messages in the context window of a conversation, or None if they are missing."""
     ids = conversation.get("in_context_message_ids") if is_mapping(conversation) else None
     return list(dict.fromkeys(ids)) if is_sequence(ids) and all(map(is_id, ids)) else None

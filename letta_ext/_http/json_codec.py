@@ -1,4 +1,4 @@
-"""JSON, as fast as the machine has it."""
+"""JSON encoding and decoding."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separato
 
 
 def dumps(value: Any) -> bytes:
-    """Encodes JSON in UTF-8.
+    """Return the value as JSON in UTF-8.
 
     Raises:
-        TypeError: it holds something that JSON has no form for.
-        ValueError: it holds a number that is none, or refers to itself.
+        TypeError: If a nested value has an unsupported type.
+        ValueError: If a number is not finite, or the value contains itself.
     """
     return _ENCODER.encode(value).encode("utf-8")

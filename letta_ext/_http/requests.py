@@ -1,4 +1,4 @@
-"""From a call to a request, and from an answer to a value. Nothing here does I/O."""
+"""Construction of requests from calls, and decoding of responses."""
 
 from __future__ import annotations
 
@@ -42,29 +42,29 @@ JSON: Final = "application/json"
 EVENTS: Final = "text/event-stream"
 MAX_REDIRECTS: Final = 5
 WITH_LENGTH: Final = "GET"
-"""A method for which httpx adds no `Content-Length` of its own: with a body it is another one each time."""
+"""A method for which httpx adds no `Content-Length`. Requests with a body set their own, outside the cache."""
 BUILDERS: Final = (httpx.Client.build_request, httpx.AsyncClient.build_request)
-"""What makes the requests of clients that do it as httpx does."""
-
+"""The unmodified `build_request` methods of httpx."""
 
 UNSENDABLE: Final = (
-    "The request cannot be made: the HTTP client holds a cookie or a parameter that cannot be sent. Clear its cookies."
+    "The request cannot be built: http_client contains an invalid cookie or query parameter. Clear its cookies and "
+    "params."
 )
 
 
 class RequestOptions(TypedDict, total=False):
-    """What every call takes besides its own arguments.
+    """Options of every call. They override the settings of the client.
 
     Attributes:
-        extra_headers: sent besides, or instead of, the client's own.
-        extra_query: query parameters besides the call's own.
-        extra_body: fields of the JSON body besides the call's own, for what the API has and this library does not know.
-        timeout: limits for this call: seconds for each phase, an `httpx.Timeout`, or None for none.
-        retry: the policy for this call.
-        hooks: who is told of attempts, resumed streams and waits.
-        response_limits: the bounds of the response body, where it is read whole.
-        stream_limits: the bounds of the stream, where the call answers with one.
-        when_busy: what to do where another run holds the conversation.
+        extra_headers: Additional headers. They replace headers of the client with the same name.
+        extra_query: Additional query parameters.
+        extra_body: Additional fields of the JSON body, such as fields that the library does not support yet.
+        timeout: Seconds for each phase of the request, an `httpx.Timeout`, or None to disable timeouts.
+        retry: The retry policy.
+        hooks: Callbacks for attempts, resumed streams and busy conversations.
+        response_limits: The bounds of the response body, unless it is streamed.
+        stream_limits: The bounds of the stream.
+        when_busy: The behavior if another run is active in the conversation.
     """
 
     extra_headers: Mapping[str, str]
@@ -81,17 +81,17 @@ class RequestOptions(TypedDict, total=False):
 OPTIONS: Final = frozenset(RequestOptions.__annotations__)
 
 
-_KINDS: Final[Mapping[str, type]] = {
+_OPTION_CLASSES: Final[Mapping[str, type]] = {
     "retry": RetryPolicy,
     "hooks": Hooks,
     "response_limits": ResponseLimits,
     "stream_limits": StreamLimits,
 }
-"""The classes of options whose values are checked by their class alone."""
+"""The classes of options that are validated by their own constructors."""
 
 
 def separate_options(arguments: Mapping[str, Any]) -> tuple[RequestOptions, dict[str, Any]]:
-    """Return the arguments that every call takes, and the others."""
+    """Split arguments into the options of every call and the arguments of the operation."""
     options: Any = {}
     others: dict[str, Any] = {}
     for name, value in arguments.items():
@@ -100,31 +100,31 @@ def separate_options(arguments: Mapping[str, Any]) -> tuple[RequestOptions, dict
 
 
 class Endpoint(Protocol):
-    """What the modules of `letta_api.api` have in common."""
+    """A module of `letta_api.api`."""
 
     @property
-    def OPERATION(self) -> Operation: ...  # noqa: N802  (named as in the modules)
+    def OPERATION(self) -> Operation: ...  # noqa: N802  # the name in the generated modules
 
     @property
     def build_request(self) -> Callable[..., Request]: ...
 
 
 class JsonEndpoint(Endpoint, Protocol[T_co]):
-    """An endpoint that answers JSON."""
+    """An endpoint with a JSON response."""
 
     @property
     def read_response(self) -> Callable[[str | bytes], T_co]: ...
 
 
 class StreamEndpoint(Endpoint, Protocol):
-    """An endpoint that answers events."""
+    """An endpoint with an event stream as response."""
 
     @property
     def read_event(self) -> Callable[[str | bytes], StreamEvent]: ...
 
 
 def resume_endpoint(endpoint: StreamEndpoint) -> StreamEndpoint:
-    """Return the endpoint that continues a stream of this one."""
+    """Return the endpoint that resumes streams of this endpoint."""
     facts = endpoint.OPERATION.streaming
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} does not stream")
@@ -134,20 +134,20 @@ def resume_endpoint(endpoint: StreamEndpoint) -> StreamEndpoint:
 
 @frozen
 class Call:
-    """One call of an operation: what goes out, and how it may be repeated.
+    """One call of an operation with all of its settings.
 
     Attributes:
-        operation: what is called.
-        request: the request without the client's settings.
-        accept: the content type asked for.
-        headers: headers of this call besides the client's.
-        timeout: the limits for this call.
-        retry: the policy for this call.
-        idempotency: whether it may be sent again.
-        hooks: who is told of attempts.
-        limits: the bounds of the response body, where it is read whole.
-        stream_limits: the bounds of the stream, where the call answers with one.
-        when_busy: what to do where another run holds the conversation.
+        operation: The operation.
+        request: The request without the settings of the client.
+        accept: The expected content type.
+        headers: The headers of client and call.
+        timeout: The timeout of each phase of the request.
+        retry: The retry policy.
+        idempotency: Whether the request may be retried after it may have been processed.
+        hooks: Callbacks for attempts, resumed streams and busy conversations.
+        limits: The bounds of the response body, unless it is streamed.
+        stream_limits: The bounds of the stream.
+        when_busy: The behavior if another run is active in the conversation.
         instrumentation: Dispatches the events of the call to logging, tracing and hooks.
     """
 
@@ -173,17 +173,17 @@ def prepare(
     accept: str = JSON,
     idempotency: Idempotency | None = None,
 ) -> Call:
-    """Checks the arguments of a call and makes its request.
+    """Check the arguments of a call and build its request.
 
     Raises:
-        TypeError: an argument is unknown, or of the wrong type.
-        ValueError: an argument has an impossible value.
+        TypeError: If an argument is unknown or has the wrong type.
+        ValueError: If an argument has an invalid value.
     """
     operation = endpoint.OPERATION
     options, given = separate_options(arguments)
     if unknown := sorted(given.keys() - operation.parameters):
-        known = ", ".join(sorted(operation.parameters)) or "none besides its ids"
-        raise TypeError(f"{operation.id}() has no argument {unknown[0]!r}; it takes {known}")
+        known = ", ".join(sorted(operation.parameters)) or "only ids"
+        raise TypeError(f"{operation.id}() has no argument {unknown[0]!r}. Valid arguments: {known}.")
     if operation.required and (missing := sorted(operation.required - given.keys())):
         noun = "argument" if len(missing) == 1 else "arguments"
         raise TypeError(f"{operation.id}() needs the {noun} {', '.join(missing)}")
@@ -204,11 +204,11 @@ def make_call(
     accept: str = JSON,
     idempotency: Idempotency | None = None,
 ) -> Call:
-    """A call of a request with the settings of the client, and those of this call before them.
+    """Return a call of a request, whose options override the settings of the client.
 
     Raises:
-        TypeError: an option is of the wrong type.
-        ValueError: an option has an impossible value.
+        TypeError: If an option has the wrong type.
+        ValueError: If an option has an invalid value.
     """
     headers = config.headers
     if request.headers:
@@ -221,7 +221,7 @@ def make_call(
         request = evolve(request, query=[*request.query, *pairs])
     if extra_body := options.get("extra_body"):
         if request.body is not None and not is_mapping(request.body):
-            raise TypeError(f"extra_body must be absent: the body of {operation.id} is not an object")
+            raise TypeError(f"extra_body is not supported: the body of {operation.id}() is not an object. Omit it.")
         request = evolve(request, body={**(request.body or {}), **to_json_value(extra_body)})
     if extra_headers := options.get("extra_headers"):
         headers = merge_headers(headers, extra_headers)
@@ -243,7 +243,7 @@ def make_call(
 
 
 def _check_options(options: RequestOptions) -> None:
-    """Checks the options of a call; those of the client were checked when it was made."""
+    """Check the options of a call. `Config.resolve` has checked those of the client."""
     check_query("extra_query", ensure_mapping("extra_query", options.get("extra_query")))
     if extra_body := ensure_mapping("extra_body", options.get("extra_body")):
         check_json("extra_body", extra_body)
@@ -251,35 +251,35 @@ def _check_options(options: RequestOptions) -> None:
     if "when_busy" in options:
         parse_when_busy(options["when_busy"])
     for name, value in options.items():
-        if kind := _KINDS.get(name):
+        if kind := _OPTION_CLASSES.get(name):
             ensure_instance(name, value, kind)
 
 
 def instrumented(call: Call) -> Call:
-    """Return the call with its instrumentation, if an observer is configured."""
+    """Return the call with its observers, if there are any."""
     instrumentation = make_instrumentation(call)
     return call if instrumentation is NOOP else evolve(call, instrumentation=instrumentation)
 
 
 def query_pairs(name: str, value: Any) -> list[QueryPair]:
-    """A query parameter; a list is a repeated one."""
+    """Return the pairs of a query parameter. A list repeats the parameter."""
     items = value if is_sequence(value) else [value]
     return [(name, each) for each in items]
 
 
 def build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call) -> httpx.Request:
-    """The request as httpx sends it.
+    """Return the request for httpx.
 
     Raises:
-        TypeError: the body holds something that JSON has no form for.
-        ValueError: the body holds a number that JSON has no form for, or the query is too long for a URL.
-        LettaError: the httpx client holds a cookie or a parameter that cannot be sent.
+        TypeError: If the body contains a value of an unsupported type.
+        ValueError: If the body contains a number that JSON cannot represent, or the URL is too long.
+        LettaError: If the httpx client contains a cookie or a query parameter that cannot be encoded.
     """
     try:
         return _to_httpx(http, config, call)
     except (httpx.InvalidURL, UnicodeError):
         if type(http).build_request not in BUILDERS:
-            raise  # the caller's own
+            raise  # from the caller's subclass
     raise url_error(call.operation.id, call.request.path, call.request.query) or LettaError(UNSENDABLE)
 
 
@@ -298,7 +298,7 @@ def _to_httpx(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call
             request.method, url, params=query, content=content, headers=together, timeout=call.timeout
         )
         return separate_cookies(http, built, together)
-    # What httpx would make, in half the time: it merges and checks the same headers anew for each request.
+    # Equivalent to `http.build_request` in half the time: httpx merges and checks constant headers for each request.
     method = request.method if content is None else WITH_LENGTH
     headers = _constant_headers(
         method, config.base_url, tuple(http.headers.raw), tuple(own.items()), tuple(call.headers.items())
@@ -312,13 +312,13 @@ def _to_httpx(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call
     )
     if content is not None:
         built.headers.setdefault("Content-Length", str(len(content)))
-    built.read()  # the content of a request that has been read can be looked at
+    built.read()  # makes `request.content` available
     return separate_cookies(http, built, headers)
 
 
 @lru_cache(maxsize=128)
 def _parsed(url: str) -> httpx.URL:
-    """The address of a resource: messages are sent to few conversations, and a run is asked for many times."""
+    """Return a URL. The cache serves conversations and runs that are requested many times."""
     return httpx.URL(url)
 
 
@@ -330,14 +330,14 @@ def _constant_headers(
     own: tuple[tuple[str, str], ...],
     given: tuple[tuple[str, str], ...],
 ) -> httpx.Headers:
-    """The headers of requests, as httpx completes them; each request takes a copy of them."""
+    """Return the headers as completed by httpx. `httpx.Request` copies them."""
     headers = httpx.Headers(defaults)
     headers.update(merge_headers(dict(own), dict(given)))
     return httpx.Request(method, base_url, headers=headers).headers
 
 
 def decode_body(response: httpx.Response) -> Any:
-    """The decoded JSON of an answer that has been read, or its text where it is none."""
+    """Return the decoded JSON body of a response, or its text if it is not JSON."""
     try:
         return json_codec.loads(response.content)
     except ValueError:
@@ -345,39 +345,39 @@ def decode_body(response: httpx.Response) -> Any:
 
 
 def decode(endpoint: JsonEndpoint[T], call: Call, response: httpx.Response) -> T:
-    """The value of a successful answer that has been read.
+    """Return the decoded value of a successful response.
 
     Raises:
-        APIResponseValidationError: the answer is not what the API document says.
+        APIResponseValidationError: If the response does not match the API document.
     """
     try:
         return endpoint.read_response(response.content)
     except (DecodeError, TypeError, ValueError) as fault:
-        reason = str(fault) if isinstance(fault, DecodeError) else f"not JSON of the documented shape: {fault}"
+        reason = str(fault) if isinstance(fault, DecodeError) else f"not JSON with the documented schema: {fault}"
     raise invalid_response_error(response, decode_body(response), reason)
 
 
 def is_event_stream(response: httpx.Response) -> bool:
-    """Whether an answer is a stream of events, or does not say what it is. Proxies repeat or empty the header."""
+    """Return whether a response is an event stream or has no content type. Some proxies repeat or empty the header."""
     kinds = {each.partition(";")[0].strip().lower() for each in response.headers.get("content-type", "").split(",")}
     return EVENTS in kinds or kinds == {""}
 
 
 def not_event_stream_error(response: httpx.Response) -> APIError:
-    """The error for a successful answer that is no stream of events, and has been read as far as it is shown."""
+    """Return the error for a successful response that is not an event stream."""
     body = decode_body(response)
-    reason = f"events were asked for, and {response.headers['content-type']} came: {body!r}"
+    reason = f"expected text/event-stream, got {response.headers['content-type']}: {body!r}"
     return invalid_response_error(response, body, reason)
 
 
 def redirect_request(
     http: httpx.Client | httpx.AsyncClient, request: httpx.Request, response: httpx.Response
 ) -> httpx.Request | None:
-    """The request that a redirect asks for, where method, body and origin stay as they are; None for anything else.
+    """Return the redirected request, or None if the redirect changes the method or the origin.
 
-    A POST that came back as a GET would never have been sent, and another origin must not see the key.
+    A POST redirected as GET would lose its body, and another origin must not receive the API key.
     """
-    if response.is_success:  # nearly always
+    if response.is_success:  # fast path
         return None
     keeps = response.status_code in (307, 308) or (response.status_code in (301, 302, 303) and request.method == "GET")
     location = response.headers.get("location")
@@ -387,7 +387,7 @@ def redirect_request(
         target = request.url.join(location)
         if (target.scheme, target.host, target.port) != (request.url.scheme, request.url.host, request.url.port):
             return None
-    except (httpx.InvalidURL, ValueError):  # a host that IDNA cannot decode is a UnicodeError
+    except (httpx.InvalidURL, ValueError):  # UnicodeError for an invalid IDNA host
         return None
     headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
     built = http.build_request(

@@ -1,7 +1,6 @@
-"""What a call takes, for people: what `help`, `inspect.signature` and the completion of a prompt show.
+"""Signatures of resource methods for `help`, `inspect.signature` and the completion of interactive shells.
 
-Type checkers and editors read the TypedDict behind `Unpack`, which those others do not know: to them a method of a
-resource would take `**arguments`. The names come from the generated table, so there is no list of them to keep here.
+Type checkers read the TypedDict in `Unpack`. At run time the signature of a method would end in `**arguments`.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from .requests import RequestOptions
 F = TypeVar("F", bound=Callable[..., Any])
 
 LIST_OPTIONS: Final = ("checkpoint", "prefetch")
-"""What every list takes besides."""
+"""Additional arguments of list methods."""
 
 
 def with_signature(operation: Operation) -> Callable[[F], F]:
-    """Makes a method show the arguments of an operation, and the options of every call, in place of its last one."""
+    """Return a decorator that replaces `**arguments` by the parameters of an operation and the common options."""
     names = sorted(operation.parameters - operation.required)
     names += LIST_OPTIONS if operation.pagination is not None else ()
     names += RequestOptions.__annotations__

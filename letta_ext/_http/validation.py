@@ -1,7 +1,6 @@
-"""Checks the arguments of a call against their annotations, before anything is sent.
+"""Validation of arguments against the annotations of the generated request builders.
 
-The annotations are generated from the API document, so there is no list of fields to keep here. Keys that a TypedDict
-does not name are let through: the API may be newer than this library.
+Keys that a TypedDict does not declare are accepted: the server may be newer than the library.
 """
 
 from __future__ import annotations
@@ -21,28 +20,28 @@ from .encodable import check_json
 
 
 class Check(Protocol):
-    """What one annotation asks of a value."""
+    """A validator of one annotation."""
 
     def __call__(self, value: Any, path: str) -> None:
-        """Raises an error that names the place if the value is not what it should be."""
+        """Raise an error with the path of the value if it does not match the annotation."""
 
     def expected(self) -> list[str]:
-        """What the value may be, for people."""
+        """Return descriptions of valid values for error messages."""
         ...
 
 
-NAMES = {str: ["a string"], int: ["a whole number"], float: ["a number"], bool: ["True", "False"], NoneType: ["None"]}
+NAMES = {str: ["a string"], int: ["an integer"], float: ["a number"], bool: ["True", "False"], NoneType: ["None"]}
 SCALARS = (str, int, float, NoneType)
 MAX_REPR_CHARS = 80
 MANY_BITS = 1_000
-"""Bits of an integer that may have more digits than Python converts; at least 640 digits are allowed."""
+"""Bits above which an integer may exceed Python's limit on digits, which is at least 640."""
 
 
 def check_bounds(bounds: Mapping[str, tuple[float | None, float | None]], given: Mapping[str, Any]) -> None:
-    """Checks numbers against the least and the greatest value that the API document gives for them.
+    """Check numbers against the `minimum` and `maximum` of the API document.
 
     Raises:
-        ValueError: a number is out of its bounds.
+        ValueError: If a number is out of bounds.
     """
     for name in bounds.keys() & given.keys():
         least, greatest = bounds[name]
@@ -51,20 +50,20 @@ def check_bounds(bounds: Mapping[str, tuple[float | None, float | None]], given:
             continue
         if (least is not None and value < least) or (greatest is not None and value > greatest) or value != value:
             allowed = f"{least} or more" if greatest is None else f"from {least} to {greatest}"
-            raise ValueError(f"{name} must be {allowed}, not {_short_repr(value)}")
+            raise ValueError(f"{name} must be {allowed}, got {_short_repr(value)}")
 
 
 def check_arguments(build_request: Callable[..., Any], ids: Sequence[Any], given: Mapping[str, Any]) -> None:
-    """Checks what a call was given.
+    """Check the arguments of a call.
 
     Args:
-        build_request: the generated request builder, whose annotations are what is checked against.
-        ids: the positional arguments.
-        given: the keyword arguments.
+        build_request: The generated request builder, whose annotations are checked against.
+        ids: The positional arguments.
+        given: The keyword arguments.
 
     Raises:
-        TypeError: a value is of the wrong type.
-        ValueError: a literal is none of the documented ones, a required key is missing, an id is none.
+        TypeError: If a value has the wrong type.
+        ValueError: If a literal is not documented, a required key is missing, or an id is malformed.
     """
     checks = _checks(build_request)
     for (name, check), value in zip(checks.items(), ids, strict=False):
@@ -75,20 +74,18 @@ def check_arguments(build_request: Callable[..., Any], ids: Sequence[Any], given
 
 
 def check_id(name: str, value: str) -> None:
-    """Checks that a string can be an id.
-
-    Ids are letters, digits, hyphens. The request builder would encode the rest, to find nothing or another thing.
+    """Check the characters of an id. Percent-encoded, others could address another resource.
 
     Raises:
-        ValueError: it cannot.
+        ValueError: If the id contains characters other than letters, digits, underscores and hyphens.
     """
     if not is_id(value):
-        raise ValueError(f"{name} must be the id of something{_example(name)}, not {_short_repr(value)}")
+        raise ValueError(f"{name} must be an id{_example(name)}, got {_short_repr(value)}")
 
 
 def _example(name: str) -> str:
     kind = name.removesuffix("_id")
-    return f", such as '{kind[:4]}-<uuid4>'" if kind != name else ""
+    return f" such as '{kind[:4]}-<uuid4>'" if kind != name else ""
 
 
 @cache
@@ -120,7 +117,7 @@ def _compile(hint: Any) -> Check:
 def _short_repr(value: Any) -> str:
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001  # an integer of too many digits, and classes of the caller's
+    except Exception:  # noqa: BLE001  # integers of too many digits, and classes of the caller
         text = type(value).__name__
     return text if len(text) <= MAX_REPR_CHARS else text[: MAX_REPR_CHARS - 1] + "…"
 
@@ -131,21 +128,21 @@ def _join_or(options: Iterable[str]) -> str:
 
 
 def _message(check: Check, value: Any, path: str) -> str:
-    return f"{path} must be {_join_or(check.expected())}, not {_short_repr(value)}"
+    return f"{path} must be {_join_or(check.expected())}, got {_short_repr(value)}"
 
 
 class _AnyJson:
-    """The API takes any JSON here."""
+    """Any JSON value."""
 
     def __call__(self, value: Any, path: str) -> None:
         check_json(path, value)
 
     def expected(self) -> list[str]:
-        return ["anything"]
+        return ["a JSON value"]
 
 
 class _Scalar:
-    """A scalar. A whole number is a number; True is neither."""
+    """A scalar. An integer is a valid float; a bool is neither."""
 
     def __init__(self, hint: type) -> None:
         self.hint = hint
@@ -162,7 +159,7 @@ class _Scalar:
 
 
 class _OneOfLiterals:
-    """One of a few values."""
+    """One of several literals."""
 
     def __init__(self, options: tuple[Any, ...]) -> None:
         self.options = options
@@ -176,7 +173,7 @@ class _OneOfLiterals:
 
 
 class _Sequence:
-    """A list or tuple of things."""
+    """A list or tuple."""
 
     def __init__(self, hint: Any) -> None:
         self.hint = hint
@@ -193,7 +190,7 @@ class _Sequence:
 
 
 class _Mapping:
-    """A mapping with free keys."""
+    """A mapping with arbitrary keys."""
 
     def __init__(self, hint: Any) -> None:
         self.hint = hint
@@ -204,7 +201,7 @@ class _Mapping:
         check = _compile(self.hint)
         for key, item in value.items():
             if not isinstance(key, str):
-                raise TypeError(f"{path} must have strings as keys, not {_short_repr(key)}")
+                raise TypeError(f"{path} must have strings as keys, got {_short_repr(key)}")
             check(item, f"{path}[{key!r}]")
 
     def expected(self) -> list[str]:
@@ -212,43 +209,43 @@ class _Mapping:
 
 
 class _TypedDict:
-    """A TypedDict, or a model in its place."""
+    """A TypedDict, or the model with the same fields."""
 
     def __init__(self, hint: Any) -> None:
         self.hint = hint
 
     def __call__(self, value: Any, path: str) -> None:
         if isinstance(value, Unknown):
-            return  # it came from the server, and goes back as it came
+            return  # decoded from a response, and encoded unchanged
         if isinstance(value, Model):
             if type(value).__name__ != self.model():
-                raise TypeError(f"{path} must be {self.model()} or a mapping, not {type(value).__name__}")
+                raise TypeError(f"{path} must be {self.model()} or a mapping, got {type(value).__name__}")
             value = value.to_dict()
         if not is_mapping(value):
             raise TypeError(_message(self, value, path))
         hints = _hints(self.hint)
         for key in sorted(_required(self.hint)):
             if key not in value:
-                raise ValueError(f"{path} needs the key {key!r}: {_short_repr(value)}")
+                raise ValueError(f"{path} must have the key {key!r}, got {_short_repr(value)}")
         for key, item in value.items():
             if key in hints:
                 _compile(hints[key])(item, f"{path}.{key}")
             elif not isinstance(key, str):
-                raise TypeError(f"{path} must have strings as keys, not {type(key).__name__}")
+                raise TypeError(f"{path} must have strings as keys, got {type(key).__name__}")
             else:
                 check_json(f"{path}[{key!r}]", item)
 
     def model(self) -> str:
-        """The name of the model that has the same fields."""
+        """Return the name of the model with the same fields."""
         return str(self.hint.__name__).removesuffix("Param")
 
     def discriminators(self) -> dict[str, Any]:
-        """The fields that can have one literal value only: what tells it from others."""
+        """Return the fields with a single literal value, which identify the TypedDict in a union."""
         literals = {key: get_args(hint) for key, hint in _hints(self.hint).items() if get_origin(hint) is Literal}
         return {key: values[0] for key, values in literals.items() if len(values) == 1}
 
     def distance(self, value: Mapping[str, Any]) -> tuple[int, int]:
-        """How far a mapping is from this: few shared keys, then many missing ones."""
+        """Return a sort key: mappings with more shared and fewer missing keys are closer."""
         return -len(_hints(self.hint).keys() & value.keys()), len(_required(self.hint) - value.keys())
 
     def expected(self) -> list[str]:
@@ -262,13 +259,13 @@ def _hints(hint: Any) -> dict[str, Any]:
 
 @cache
 def _required(hint: Any) -> frozenset[str]:
-    # Not __required_keys__: where annotations are postponed, it takes every key for a required one.
+    # `__required_keys__` contains all keys if the annotations are strings.
     hints = typing.get_type_hints(hint, include_extras=True)
     return frozenset(key for key, annotation in hints.items() if get_origin(annotation) is not NotRequired)
 
 
 class _Union:
-    """One of several. Of several mappings it is the one that the value's tags and keys speak for."""
+    """A union. Mappings are matched by discriminators and keys."""
 
     def __init__(self, hints: tuple[Any, ...]) -> None:
         checks = [_compile(hint) for hint in hints]
@@ -292,7 +289,7 @@ class _Union:
         self._raise_mismatch(value, path)
 
     def _select(self, value: Any) -> Check | None:
-        """The member that the value means to be, where its kind leaves only one, so that its errors can be told."""
+        """Return the member of the union that the value is intended for, or None if several are possible."""
         if isinstance(value, (Model, Unknown)):
             named = [c for c in self.keyed if isinstance(value, Unknown) or c.model() == type(value).__name__]
             return named[0] if named else None
@@ -308,7 +305,7 @@ class _Union:
     def _raise_mismatch(self, value: Any, path: str) -> None:
         if isinstance(value, Model):
             models = [c.model() for c in self.keyed] or self.expected()
-            raise TypeError(f"{path} must be {_join_or(models)}, not {type(value).__name__}")
+            raise TypeError(f"{path} must be {_join_or(models)}, got {type(value).__name__}")
         if is_mapping(value):
             known: dict[str, list[str]] = {}
             for check in self.keyed:
@@ -316,7 +313,7 @@ class _Union:
                     known.setdefault(key, []).append(repr(literal))
             for key, options in known.items():
                 if key in value and repr(value[key]) not in options:
-                    raise ValueError(f"{path}.{key} must be {_join_or(options)}, not {_short_repr(value[key])}")
+                    raise ValueError(f"{path}.{key} must be {_join_or(options)}, got {_short_repr(value[key])}")
         literal = isinstance(value, str) and any(isinstance(c, _OneOfLiterals) for c in self.checks)
         raise (ValueError if literal else TypeError)(_message(self, value, path))
 

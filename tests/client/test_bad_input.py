@@ -67,7 +67,7 @@ def test_id_of_wrong_type_raises_type_error(driver: ClientDriver, name: str) -> 
     for bad in (None, 7, True, b"step-1", ["step-1"], object):
         error = rejected(driver, WITH_ID[name][1], bad)
         assert type(error) is TypeError, bad
-        assert str(error).startswith(f"{argument} must be a string, not {bad!r}")
+        assert str(error).startswith(f"{argument} must be a string, got {bad!r}")
 
 
 ODD = [
@@ -100,8 +100,8 @@ def test_id_with_invalid_characters_raises_value_error(driver: ClientDriver, nam
     for odd in ODD:
         error = rejected(driver, WITH_ID[name][1], odd)
         assert type(error) is ValueError, odd
-        assert str(error).startswith(f"{argument} must be the id of something, such as '")
-        assert str(error).endswith(f", not {odd!r}")
+        assert str(error).startswith(f"{argument} must be an id such as '")
+        assert str(error).endswith(f", got {odd!r}")
 
 
 @pytest.mark.parametrize("name", WITH_ID)
@@ -144,134 +144,134 @@ def test_unknown_keyword_raises_type_error_naming_it(driver: ClientDriver, name:
     ids = [STEP] if name in WITH_ID else []
     error = rejected(driver, ALL[name], *ids, colour="red", flavour="sweet")
     assert type(error) is TypeError
-    assert str(error).startswith(f"{name}() has no argument 'colour'; it takes ")
+    assert str(error).startswith(f"{name}() has no argument 'colour'. Valid arguments: ")
 
 
 def test_unknown_keyword_error_lists_accepted_keywords(driver: ClientDriver) -> None:
     """The error for an unknown keyword lists the accepted ones."""
     error = rejected(driver, ALL["conversations.messages.compact"], CONVERSATION, mode="all")
     assert str(error) == (
-        "conversations.messages.compact() has no argument 'mode'; it takes agent_id, compaction_settings"
+        "conversations.messages.compact() has no argument 'mode'. Valid arguments: agent_id, compaction_settings."
     )
     error = rejected(driver, ALL["steps.retrieve"], STEP, mode="all")
-    assert str(error) == "steps.retrieve() has no argument 'mode'; it takes none besides its ids"
+    assert str(error) == "steps.retrieve() has no argument 'mode'. Valid arguments: only ids."
 
 
 USER = {"role": "user", "content": "hi"}
 RETURN = {"tool_call_id": "call_1", "tool_return": "done", "status": "success"}
 
 WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
-    ("steps.list", {"limit": "3"}, TypeError, "limit must be a whole number, not '3'"),
-    ("steps.list", {"limit": 3.5}, TypeError, "limit must be a whole number, not 3.5"),
-    ("steps.list", {"limit": True}, TypeError, "limit must be a whole number, not True"),
-    ("steps.list", {"limit": None}, TypeError, "limit must be a whole number, not None"),
-    ("steps.list", {"order": "up"}, ValueError, "order must be 'asc' or 'desc', not 'up'"),
-    ("steps.list", {"feedback": "meh"}, ValueError, "feedback must be 'positive' or 'negative', not 'meh'"),
-    ("steps.list", {"has_feedback": 1}, TypeError, "has_feedback must be True or False, not 1"),
-    ("steps.list", {"tags": "one"}, TypeError, "tags must be a list, not 'one'"),
-    ("steps.list", {"tags": ["one", 2]}, TypeError, "tags[1] must be a string, not 2"),
-    ("steps.list", {"model": b"x"}, TypeError, "model must be a string, not b'x'"),
+    ("steps.list", {"limit": "3"}, TypeError, "limit must be an integer, got '3'"),
+    ("steps.list", {"limit": 3.5}, TypeError, "limit must be an integer, got 3.5"),
+    ("steps.list", {"limit": True}, TypeError, "limit must be an integer, got True"),
+    ("steps.list", {"limit": None}, TypeError, "limit must be an integer, got None"),
+    ("steps.list", {"order": "up"}, ValueError, "order must be 'asc' or 'desc', got 'up'"),
+    ("steps.list", {"feedback": "meh"}, ValueError, "feedback must be 'positive' or 'negative', got 'meh'"),
+    ("steps.list", {"has_feedback": 1}, TypeError, "has_feedback must be True or False, got 1"),
+    ("steps.list", {"tags": "one"}, TypeError, "tags must be a list, got 'one'"),
+    ("steps.list", {"tags": ["one", 2]}, TypeError, "tags[1] must be a string, got 2"),
+    ("steps.list", {"model": b"x"}, TypeError, "model must be a string, got b'x'"),
     (
         "steps.feedback.create",
         {"feedback": "meh"},
         ValueError,
-        "feedback must be 'positive', 'negative' or None, not 'meh'",
+        "feedback must be 'positive', 'negative' or None, got 'meh'",
     ),
     (
         "conversations.messages.stream",
         {"starting_after": "5"},
         TypeError,
-        "starting_after must be a whole number or None, not '5'",
+        "starting_after must be an integer or None, got '5'",
     ),
     (
         "conversations.messages.stream",
         {"poll_interval": "1"},
         TypeError,
-        "poll_interval must be a number or None, not '1'",
+        "poll_interval must be a number or None, got '1'",
     ),
     (
         "conversations.messages.compact",
         {"compaction_settings": {"mode": "sideways"}},
         ValueError,
         "compaction_settings.mode must be 'all', 'sliding_window', 'self_compact_all', 'self_compact_sliding_window'"
-        " or None, not 'sideways'",
+        " or None, got 'sideways'",
     ),
     (
         "conversations.messages.compact",
         {"compaction_settings": "all"},
         TypeError,
-        "compaction_settings must be a mapping or None, not 'all'",
+        "compaction_settings must be a mapping or None, got 'all'",
     ),
-    ("conversations.messages.create", {"messages": USER}, TypeError, f"messages must be a list or None, not {USER}"),
-    ("conversations.messages.create", {"messages": [7]}, TypeError, "messages[0] must be a mapping, not 7"),
+    ("conversations.messages.create", {"messages": USER}, TypeError, f"messages must be a list or None, got {USER}"),
+    ("conversations.messages.create", {"messages": [7]}, TypeError, "messages[0] must be a mapping, got 7"),
     (
         "conversations.messages.create",
         {"messages": [USER, {"role": "user"}]},
         ValueError,
-        "messages[1] needs the key 'content': {'role': 'user'}",
+        "messages[1] must have the key 'content', got {'role': 'user'}",
     ),
     (
         "conversations.messages.create",
         {"messages": [{"role": "boss", "content": "hi"}]},
         ValueError,
-        "messages[0].role must be 'user', 'system' or 'assistant', not 'boss'",
+        "messages[0].role must be 'user', 'system' or 'assistant', got 'boss'",
     ),
     (
         "conversations.messages.create",
         {"messages": [{"role": "user", "content": 7}]},
         TypeError,
-        "messages[0].content must be a list or a string, not 7",
+        "messages[0].content must be a list or a string, got 7",
     ),
     (
         "conversations.messages.create",
         {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
         ValueError,
-        "messages[0].content[0] needs the key 'text': {'type': 'text'}",
+        "messages[0].content[0] must have the key 'text', got {'type': 'text'}",
     ),
     (
         "conversations.messages.create",
         {"messages": [{"role": "user", "content": [{"type": "text", "text": 7}]}]},
         TypeError,
-        "messages[0].content[0].text must be a string, not 7",
+        "messages[0].content[0].text must be a string, got 7",
     ),
     (
         "conversations.messages.create",
         {"messages": [{**USER, "type": "letter"}]},
         ValueError,
-        "messages[0].type must be 'message', 'approval' or 'tool_return', not 'letter'",
+        "messages[0].type must be 'message', 'approval' or 'tool_return', got 'letter'",
     ),
     (
         "conversations.messages.create",
         {"messages": [{"type": "tool_return", "tool_returns": [{**RETURN, "status": "fine"}]}]},
         ValueError,
-        "messages[0].tool_returns[0].status must be 'success' or 'error', not 'fine'",
+        "messages[0].tool_returns[0].status must be 'success' or 'error', got 'fine'",
     ),
     (
         "conversations.messages.create",
         {"messages": [{"type": "tool_return", "tool_returns": [{"tool_return": "done", "status": "success"}]}]},
         ValueError,
-        "messages[0].tool_returns[0] needs the key 'tool_call_id': {'tool_return': 'done', 'status': 'success'}",
+        "messages[0].tool_returns[0] must have the key 'tool_call_id', got {'tool_return': 'done', 'status': 'su",
     ),
     (
         "conversations.messages.create",
         {"messages": [{"type": "approval", "approvals": [{"tool_call_id": "call_1", "approve": "yes"}]}]},
         TypeError,
-        "messages[0].approvals[0].approve must be True or False, not 'yes'",
+        "messages[0].approvals[0].approve must be True or False, got 'yes'",
     ),
     (
         "conversations.messages.create",
         {"client_tools": [{"description": "no name"}]},
         ValueError,
-        "client_tools[0] needs the key 'name': {'description': 'no name'}",
+        "client_tools[0] must have the key 'name', got {'description': 'no name'}",
     ),
     (
         "conversations.messages.create",
         {"client_tools": [{"name": "n", "parameters": {1: 2}}]},
         TypeError,
-        "client_tools[0].parameters must have strings as keys, not 1",
+        "client_tools[0].parameters must have strings as keys, got 1",
     ),
     ("conversations.messages.create", {"streaming": "no"}, TypeError, "streaming must be True, False or None"),
-    ("conversations.messages.create", {"max_steps": 2.0}, TypeError, "max_steps must be a whole number or None"),
+    ("conversations.messages.create", {"max_steps": 2.0}, TypeError, "max_steps must be an integer or None"),
     (
         "conversations.messages.create",
         {"include_return_message_types": ["assistant"]},
@@ -282,20 +282,30 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         "conversations.messages.create",
         {"input": "hi", "messages": [USER]},
         ValueError,
-        "give input or messages, not both: input is short for one user message",
+        "input and messages are mutually exclusive: input is a single user message",
     ),
     ("steps.retrieve", {"timeout": "soon"}, TypeError, "timeout must be a number of seconds, an httpx.Timeout or None"),
-    ("steps.retrieve", {"timeout": 0}, ValueError, "timeout must be a positive number of seconds, not 0"),
-    ("steps.retrieve", {"timeout": float("nan")}, ValueError, "timeout must be a positive number of seconds, not nan"),
+    (
+        "steps.retrieve",
+        {"timeout": 0},
+        ValueError,
+        "timeout must be a positive number of seconds up to 10000000, got 0",
+    ),
+    (
+        "steps.retrieve",
+        {"timeout": float("nan")},
+        ValueError,
+        "timeout must be a positive number of seconds up to 10000000, got nan",
+    ),
     ("steps.retrieve", {"timeout": float("inf")}, ValueError, "timeout must be "),
     ("steps.retrieve", {"retry": 3}, TypeError, "retry must be "),
     ("steps.retrieve", {"extra_headers": {"X": "a\nb"}}, ValueError, "header X must be printable ASCII"),
-    ("steps.retrieve", {"extra_headers": {"a b": "c"}}, ValueError, "'a b' is no name of a header"),
-    ("steps.retrieve", {"extra_headers": {"X": 7}}, TypeError, "header X must be a string, not int"),
+    ("steps.retrieve", {"extra_headers": {"a b": "c"}}, ValueError, "a header name must be an HTTP token, got 'a b'"),
+    ("steps.retrieve", {"extra_headers": {"X": 7}}, TypeError, "header X must be a string, got int"),
     ("steps.retrieve", {"extra_query": 7}, TypeError, "extra_query must be "),
     ("steps.retrieve", {"extra_query": {"a": ...}}, TypeError, "extra_query['a'] must be a string, a number"),
-    ("steps.retrieve", {"stream_limits": 7}, TypeError, "stream_limits must be a StreamLimits, not int"),
-    ("steps.retrieve", {"hooks": None}, TypeError, "hooks must be a Hooks, not NoneType"),
+    ("steps.retrieve", {"stream_limits": 7}, TypeError, "stream_limits must be a StreamLimits, got int"),
+    ("steps.retrieve", {"hooks": None}, TypeError, "hooks must be a Hooks, got NoneType"),
     ("conversations.messages.create", {"extra_body": 7}, TypeError, "extra_body must be "),
     # Parameters of the library itself, which are not sent.
     ("steps.list", {"prefetch": "yes"}, TypeError, "prefetch must be True or False, got 'yes'"),
@@ -305,7 +315,7 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         "conversations.messages.list",
         {"include_return_message_types": "user_message"},
         TypeError,
-        "include_return_message_types must be a list, not 'user_message'",
+        "include_return_message_types must be a list, got 'user_message'",
     ),
     (
         "conversations.messages.list",
@@ -314,9 +324,9 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         "include_return_message_types[0] must be 'system_message', ",
     ),
     # The server ignores these cursors and starts at the top.
-    ("conversations.messages.list", {"after": ""}, ValueError, "after must be the id of something, not ''"),
-    ("conversations.messages.list", {"before": "a/b"}, ValueError, "before must be the id of something, not 'a/b'"),
-    ("steps.list", {"after": None}, TypeError, "after must be a string, not None"),
+    ("conversations.messages.list", {"after": ""}, ValueError, "after must be an id, got ''"),
+    ("conversations.messages.list", {"before": "a/b"}, ValueError, "before must be an id, got 'a/b'"),
+    ("steps.list", {"after": None}, TypeError, "after must be a string, got None"),
     # The server fails or hangs on these.
     ("steps.list", {"limit": -1}, ValueError, "limit must be "),
     ("conversations.messages.list", {"limit": -1}, ValueError, "limit must be "),
@@ -328,13 +338,13 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         "conversations.messages.create",
         {"client_tools": [{"name": "n", "parameters": {"x": float("nan")}}]},
         ValueError,
-        "client_tools[0].parameters['x'] must be a finite number, not nan",
+        "client_tools[0].parameters['x'] must be a finite number, got nan",
     ),
     (
         "conversations.messages.create",
         {"client_tools": [{"name": "n", "parameters": {"x": {1, 2}}}]},
         TypeError,
-        "client_tools[0].parameters['x'] must be a JSON value, not set",
+        "client_tools[0].parameters['x'] must be a JSON value, got set",
     ),
 ]
 

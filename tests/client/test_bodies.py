@@ -322,7 +322,7 @@ def test_response_over_max_bytes_raises_response_too_large_error(driver: ClientD
     assert len(handler.requests) == 1
     assert caught.value.status_code == 200
     assert caught.value.request_id == "req-1"
-    assert "larger than 1001 bytes; the server has processed the request. Raise response_limits" in str(caught.value)
+    assert "larger than 1001 bytes; the server has processed the request. Increase response_limits" in str(caught.value)
     driver.run(client.get("/v1/x", response_limits=ResponseLimits(max_bytes=1002)))
     changed = client.with_options(response_limits=ResponseLimits(max_bytes=1002))
     assert driver.run(changed.get("/v1/x")) == []
@@ -479,6 +479,6 @@ def test_response_limits_of_wrong_type_raise_type_error(driver: ClientDriver) ->
         lambda: driver.run(driver.client(respond_with(200)).steps.retrieve(STEP, response_limits=7)),
     )
     for make in calls:
-        with pytest.raises(TypeError, match="response_limits must be a ResponseLimits, not int"):
+        with pytest.raises(TypeError, match="response_limits must be a ResponseLimits, got int"):
             make()
     assert sent == []

@@ -268,16 +268,16 @@ def test_list_response_that_is_not_array_raises_validation_error(driver: ClientD
 @pytest.mark.parametrize(
     ("fault", "cls", "message"),
     [
-        (httpx.ConnectError("refused"), APIConnectionError, "got no answer: refused"),
+        (httpx.ConnectError("refused"), APIConnectionError, "failed: refused"),
         (httpx.ConnectTimeout("late"), APITimeoutError, "timed out while connecting (late)"),
         (httpx.ReadTimeout("late"), APITimeoutError, "timed out while reading (late)"),
         (httpx.WriteTimeout(""), APITimeoutError, "timed out while sending (WriteTimeout)"),
         (httpx.PoolTimeout(""), APITimeoutError, "timed out while waiting for a connection"),
-        (httpx.ReadError(""), APIConnectionError, "got no answer: ReadError"),
-        (httpx.RemoteProtocolError("a\nb"), APIConnectionError, "got no answer: a b"),
-        (httpx.UnsupportedProtocol("x"), APIConnectionError, "got no answer: x"),
-        (httpx.TooManyRedirects("x"), APIConnectionError, "got no answer: x"),
-        (httpx.DecodingError("x"), APIConnectionError, "got no answer: x"),
+        (httpx.ReadError(""), APIConnectionError, "failed: ReadError"),
+        (httpx.RemoteProtocolError("a\nb"), APIConnectionError, "failed: a b"),
+        (httpx.UnsupportedProtocol("x"), APIConnectionError, "failed: x"),
+        (httpx.TooManyRedirects("x"), APIConnectionError, "failed: x"),
+        (httpx.DecodingError("x"), APIConnectionError, "failed: x"),
     ],
 )
 def test_httpx_exception_raises_api_connection_error_with_cause(
@@ -302,7 +302,7 @@ def test_malformed_http_response_raises_api_connection_error(driver: ClientDrive
     """A closed connection, garbage or a truncated body raises `APIConnectionError`."""
     with loopback(broken) as server:
         client = driver.client(base_url=server.base_url, max_retries=0)
-        with pytest.raises(APIConnectionError, match=f"^GET {server.base_url}/v1/steps/{STEP} got no answer: .+ Check"):
+        with pytest.raises(APIConnectionError, match=f"^GET {server.base_url}/v1/steps/{STEP} failed: .+ Check"):
             driver.run(client.steps.retrieve(STEP))
 
 
@@ -317,7 +317,7 @@ def test_connection_refused_error_names_base_url_as_remedy(driver: ClientDriver)
     """The error for a refused connection recommends to check `base_url`."""
     with loopback(DISCONNECT) as server:
         url = server.base_url
-    with pytest.raises(APIConnectionError, match="Check base_url, and that the server is up"):
+    with pytest.raises(APIConnectionError, match="Check base_url, and that the server is running"):
         driver.run(driver.client(base_url=url, max_retries=0).steps.retrieve(STEP))
 
 

@@ -82,7 +82,7 @@ def test_send_with_other_content_type_raises_validation_error_with_body(
     body = Body([content])
     handler = respond_with(lambda: httpx.Response(200, headers={"content-type": kind}, stream=body))
     create = driver.client(handler, retry=NO_DELAY).conversations.messages.create
-    with pytest.raises(APIResponseValidationError, match="events were asked for, and ") as caught:
+    with pytest.raises(APIResponseValidationError, match="expected text/event-stream, got ") as caught:
         driver.run(create(CONVERSATION, input="hi", background=background))
     assert caught.value.body == expected
     assert body.closed

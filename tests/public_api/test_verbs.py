@@ -101,8 +101,8 @@ def test_other_paths_stay_on_the_server(side: ClientDriver, path: str) -> None:
     ("arguments", "words"),
     [
         ({"limit": 1}, "get() has no argument 'limit'"),
-        ({"query": "a=1"}, "query must be a mapping, not str"),
-        ({"query": {1: 2}}, "query must have strings as keys, not int"),
+        ({"query": "a=1"}, "query must be a mapping, got str"),
+        ({"query": {1: 2}}, "query must have strings as keys, got int"),
         ({"query": {"a": [1, [2]]}}, "query['a'] must be a string, a number"),
         ({"path": 7}, "path must be a string, not int"),
     ],

@@ -130,14 +130,14 @@ def test_a_foreground_send_is_never_repeated(
     with proxied(server.base_url) as proxy:
         messages = driver.client(base_url=proxy.base_url, retry=RETRY).conversations.messages
         proxy.plan.append(fault)
-        with pytest.raises(APIConnectionError, match=r"may have been carried out|list the messages before"):
+        with pytest.raises(APIConnectionError, match=r"may have been processed|list the messages before"):
             read(driver, messages.create(server.conversation_id, **foreground(streaming)))
         proxy.settle()
         assert len(proxy.requests) == 1
     assert listed(server) == (1, 1)
 
 
-@pytest.mark.parametrize(("status", "remedy"), [(429, "Send less often"), (503, "may have been carried out")])
+@pytest.mark.parametrize(("status", "remedy"), [(429, "Send fewer requests"), (503, "may have been processed")])
 def test_a_refused_foreground_send_is_not_repeated(driver: ClientDriver, status: int, remedy: str) -> None:
     with replaying(recorded()) as replay:
         messages = driver.client(base_url=replay.base_url, retry=RETRY).conversations.messages

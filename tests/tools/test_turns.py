@@ -348,7 +348,7 @@ def test_what_is_refused_before_anything_is_sent(side: ClientDriver, server: Emb
     declared = Tool.from_function(weather).declaration()
     for arguments, fault, message in (
         ({}, ValueError, "give input or messages: there is nothing to send"),
-        ({"input": "a", "messages": []}, ValueError, "give input or messages, not both"),
+        ({"input": "a", "messages": []}, ValueError, "input and messages are mutually exclusive"),
         ({"input": "a", "max_rounds": -1}, ValueError, "max_rounds must be 0 or more, got -1"),
         ({"input": "a", "approve": 1}, TypeError, "approve must be a function, got 1"),
         ({"input": "a", "client_tools": [declared]}, ValueError, "'weather' is declared in client_tools and given"),
