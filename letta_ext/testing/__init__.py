@@ -1,4 +1,4 @@
-"""A Letta server for tests: in memory, deterministic, with the behaviour of the real one.
+"""An embedded Letta server for tests: in memory and deterministic.
 
 ::
 
@@ -9,10 +9,9 @@
         server.faults.add(Cut(events=3), on="conversations.messages.create")
         ...  # any client, at server.base_url
 
-:class:`EmbeddedServer` listens on loopback; :func:`create_app` is the same as an ASGI application. What the agent
-answers is decided by ``server.script``, and where that is empty by the user's message (see
-:mod:`letta_ext.testing.engine.script`); what goes wrong on the way by ``server.faults`` (see
-:mod:`letta_ext.testing.network.faults`).
+:class:`EmbeddedServer` listens on loopback. :func:`create_app` returns the same server as an ASGI application. The
+responses come from ``server.script`` or from commands in the user's message
+(:mod:`letta_ext.testing.engine.script`). Faults come from ``server.faults`` (:mod:`letta_ext.testing.network.faults`).
 """
 
 from __future__ import annotations
@@ -24,21 +23,21 @@ from letta_api._lazy import lazy as _lazy
 
 if TYPE_CHECKING:
     from .api.app import create_app
-    from .engine.agent import Call, ToolAnswer, Turn, Usage
+    from .engine.agent import Call, ToolResult, Turn, Usage
     from .engine.runs import Keepalive
     from .engine.script import Rule, Script
     from .network.faults import (
-        Answer,
         BadChunk,
         Cut,
         ExtraFields,
         Fault,
         Faults,
-        LostAnswer,
         LostRequest,
+        LostResponse,
         Malformed,
         Redirect,
         Refuse,
+        Respond,
         Slow,
         Stall,
         Trim,
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DOCUMENTED_STEP",
-    "Answer",
     "BadChunk",
     "BuiltinScenario",
     "Call",
@@ -67,12 +65,13 @@ __all__ = [
     "Faults",
     "IdSource",
     "Keepalive",
-    "LostAnswer",
     "LostRequest",
+    "LostResponse",
     "Malformed",
     "Received",
     "Redirect",
     "Refuse",
+    "Respond",
     "Rule",
     "Scenario",
     "Script",
@@ -82,7 +81,7 @@ __all__ = [
     "State",
     "SystemClock",
     "TickingClock",
-    "ToolAnswer",
+    "ToolResult",
     "Trim",
     "Turn",
     "UnknownMessage",
@@ -93,14 +92,14 @@ __all__ = [
     "create_app",
 ]
 
-# Where the names are. Each module is loaded when a name of its is first asked for.
+# The module of each name. A module is imported when one of its names is first used.
 _NAMES = {
-    "engine.agent": "Call ToolAnswer Turn Usage",
+    "engine.agent": "Call ToolResult Turn Usage",
     "api.app": "create_app",
     "store.clock": "Clock SystemClock TickingClock",
     "network.faults": (
-        "Answer BadChunk Cut ExtraFields Fault Faults LostAnswer LostRequest Malformed Redirect Refuse Slow Stall Trim "
-        "UnknownMessage UnusedFaultError WrongType"
+        "BadChunk Cut ExtraFields Fault Faults LostResponse LostRequest Malformed Redirect Refuse Respond Slow Stall "
+        "Trim UnknownMessage UnusedFaultError WrongType"
     ),
     "store.ids": "IdSource",
     "engine.runs": "Keepalive",
@@ -110,7 +109,7 @@ _NAMES = {
     "store.state": "State",
     "network.request_log": "Received SpecificationError",
 }
-if not TYPE_CHECKING:  # a type checker would take any name for one that is here
+if not TYPE_CHECKING:  # type checkers would accept any name
     __getattr__, __dir__, _ = _lazy(
         __name__,
         {**dict.fromkeys(_NAMES), **{name: module for module, names in _NAMES.items() for name in names.split()}},

@@ -1,4 +1,4 @@
-"""``python -m letta_ext.testing``: the embedded server on the command line."""
+"""Entry point of ``python -m letta_ext.testing``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def _run() -> int:
-    # Until it serves there is nothing to tidy up: Ctrl+C ends it as SIGTERM does, also while modules are imported.
+    # Before the server runs, Ctrl+C ends the process like SIGTERM, even during imports.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from .command import main
 

@@ -1,4 +1,4 @@
-"""The command line of the embedded server: its options, a line for each request, and how it ends."""
+"""The command line of the embedded server."""
 
 from __future__ import annotations
 
@@ -21,79 +21,77 @@ from .store.clock import SystemClock
 
 T = TypeVar("T", int, float)
 
-_DESCRIPTION = "The embedded server of letta-ext, with a line for each request."
+_DESCRIPTION = "Run the embedded Letta server and print one line per request."
 
 
 def _number(kind: Callable[[str], T], check: Callable[[T], None]) -> Callable[[str], T]:
-    """Return what reads an option's number and refuses one that makes no sense."""
+    """Return an argparse type that parses and validates a number."""
 
-    def read(given: str) -> T:
+    def parse(args: str) -> T:
         try:
-            value = kind(given)
+            value = kind(args)
         except ValueError:
             expected = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"must be {expected}, got {arguments.shown(given)}") from None
+            raise argparse.ArgumentTypeError(f"must be {expected}, got {arguments.short_repr(args)}") from None
         try:
             check(value)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
         return value
 
-    return read
+    return parse
 
 
-def _host(given: str) -> str:
+def _host(args: str) -> str:
     try:
-        check_host(given)
+        check_host(args)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    return given
+    return args
 
 
-def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
+def _arguments(args: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m letta_ext.testing", description=_DESCRIPTION)
-    parser.add_argument("--host", type=_host, default="127.0.0.1", help="where to listen (default: %(default)s)")
+    parser.add_argument("--host", type=_host, default="127.0.0.1", help="listen on this address (default: %(default)s)")
     parser.add_argument(
         "--port",
         type=_number(int, check_port),
         default=8283,
-        help="the port; 0 takes a free one (default: %(default)s)",
+        help="listen on this port; 0 selects a free one (default: %(default)s)",
     )
     parser.add_argument(
-        "--scene",
+        "--scenario",
         metavar=f"FILE|{'|'.join(SCENARIOS)}",
         default="default",
-        help="what it holds, and what its agent answers (default: %(default)s)",
+        help="use this scenario (default: %(default)s)",
     )
     parser.add_argument(
         "--delay",
         type=_number(float, lambda value: arguments.seconds("delay", value)),
         default=None,
-        help="seconds to wait before each token",
+        help="wait this many seconds before each token",
     )
-    parser.add_argument(
-        "--no-check", action="store_true", help="do not hold requests and answers against the specification"
-    )
-    return parser.parse_args(given)
+    parser.add_argument("--no-check", action="store_true", help="do not validate requests and responses")
+    return parser.parse_args(args)
 
 
-def main(given: Sequence[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM, by the clock of the machine. The signal takes its usual effect at the end.
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the server with the system clock until SIGINT or SIGTERM, then raise the signal again.
 
     Args:
-        given: the arguments; those of the command line by default.
+        args: The arguments. Defaults to those of the command line.
 
     Returns:
-        1 if it cannot listen, 2 if the scene cannot be read.
+        1 if the server cannot listen, 2 if the scenario is invalid.
     """
-    options = _arguments(given)
+    options = _arguments(args)
     try:
-        stage = select_scenario(options.scene, SystemClock())
+        scenario = select_scenario(options.scenario, SystemClock())
     except (OSError, ValueError) as error:
         print(_printable(str(error)), file=sys.stderr)
         return 2
     if options.delay is not None:
-        stage.state.delay = options.delay
+        scenario.state.delay = options.delay
     try:
         bound = listen(options.host, options.port)
     except (OSError, ValueError) as error:
@@ -101,42 +99,42 @@ def main(given: Sequence[str] | None = None) -> int:
         return 1
     console = Console(sys.stdout)
 
-    def tell(request: Received) -> None:
+    def print_request(request: Received) -> None:
         console.print(str(request))
 
-    # Nobody asks it what came: only the newest request is kept, which may still be answered.
-    server = Server(create_app(stage), stage, RequestLog(1), check=not options.no_check, tell=tell)
-    with _stopped_by_signals(server):
+    # The log keeps only the newest request, because nothing reads it.
+    server = Server(create_app(scenario), scenario, RequestLog(1), check=not options.no_check, on_request=print_request)
+    with _stop_on_signals(server):
         bound.listen()
-        console.print(f"Letta on {url_of(bound)} (agent {stage.agent_id}, conversation {stage.conversation_id})")
+        console.print(f"Letta on {url_of(bound)} (agent {scenario.agent_id}, conversation {scenario.conversation_id})")
         server.run(bound)
         console.close()
     return 0
 
 
 @contextmanager
-def _stopped_by_signals(server: Server) -> Generator[None]:
-    """Let signals stop a server, and take their usual effect when the block is left."""
+def _stop_on_signals(server: Server) -> Generator[None]:
+    """Stop a server on signals, and raise them again at the end of the block."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # no other thread gets signals
+        yield  # other threads do not receive signals
         return
-    caught: list[int] = []
+    received: list[int] = []
 
     def stop(number: int, frame: Any) -> None:
-        caught.append(number)
+        received.append(number)
         server.stop()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if sys.platform == "win32":
         numbers.append(signal.SIGBREAK)
-    usual = {number: signal.signal(number, stop) for number in numbers}
+    previous = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
-        for number, handler in usual.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
-    if caught:
-        signal.raise_signal(caught[0])
+    if received:
+        signal.raise_signal(received[0])
 
 
 def _printable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Lines on standard output, for a reader that may be slow, stop reading, or go away."""
+"""Non-blocking output of lines."""
 
 from __future__ import annotations
 
@@ -9,60 +9,60 @@ import time
 from contextlib import suppress
 from typing import TextIO
 
-KEPT = 10_000
-"""How many lines wait for the reader at most."""
+MAX_LINES = 10_000
+"""Maximum number of queued lines."""
 
-LONGEST = 2_000
-"""How many characters of a line are printed at most."""
+MAX_LINE_LENGTH = 2_000
+"""Maximum length of a printed line."""
 
 
 class Console:
-    """Prints lines in a thread of its own, so that a reader that does not read holds up nothing else.
+    """Prints lines in a thread, so that a reader that stops reading does not block the server.
 
-    Lines that find no place among those that wait are dropped, and counted in the next one that is printed.
+    Lines that do not fit into the queue are dropped. The next printed line is preceded by their number.
 
     Args:
-        stream: Where to print; None prints nothing.
+        stream: Where to print. None prints nothing.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
-        self._lines: queue.Queue[str | None] = queue.Queue(KEPT)
+        self._lines: queue.Queue[str | None] = queue.Queue(MAX_LINES)
         self._dropped = 0
-        self._gone = stream is None
+        self._closed = stream is None
         self._thread = threading.Thread(target=self._write_all, name="letta-console", daemon=True)
         self._thread.start()
 
     def print(self, line: str) -> None:
-        """Print a line, soon."""
-        if self._gone:
+        """Queue a line."""
+        if self._closed:
             return
         try:
-            self._lines.put_nowait(line if len(line) <= LONGEST else f"{line[:LONGEST]} ...")
+            self._lines.put_nowait(line if len(line) <= MAX_LINE_LENGTH else f"{line[:MAX_LINE_LENGTH]} ...")
         except queue.Full:
             self._dropped += 1
 
-    def close(self, patience: float = 1.0) -> None:
-        """Wait until the lines are printed.
+    def close(self, timeout: float = 1.0) -> None:
+        """Wait until the queued lines are printed.
 
         Args:
-            patience: How long at most (seconds).
+            timeout: Timeout [s]. Defaults to 1.
         """
         with suppress(queue.Full):
-            self._lines.put(None, timeout=patience)
-            self._thread.join(patience)
+            self._lines.put(None, timeout=timeout)
+            self._thread.join(timeout)
 
     def _write_all(self) -> None:
         while (line := self._lines.get()) is not None:
-            if self._gone:
+            if self._closed:
                 continue
             dropped, self._dropped = self._dropped, 0
             if dropped:
-                line = f"({dropped} lines were not printed, because nobody read them)\n{line}"
+                line = f"({dropped} lines dropped: the output was not read)\n{line}"
             try:
                 self._write(f"{line}\n")
-            except (OSError, ValueError):  # the reader is gone, or the stream is closed
-                self._gone = True
+            except (OSError, ValueError):  # the reader has closed the pipe, or the stream is closed
+                self._closed = True
 
     def _write(self, text: str) -> None:
         stream = self._stream
@@ -70,14 +70,14 @@ class Console:
             return
         try:
             descriptor = stream.fileno()
-        except (OSError, ValueError, AttributeError):  # not a file, such as a stream that captures
+        except (OSError, ValueError, AttributeError):  # not a file, for example captured output
             stream.write(text)
             stream.flush()
             return
-        # Not through the stream's own buffer: an interpreter that ends while a thread holds its lock is aborted.
-        rest = text.encode(stream.encoding or "utf-8", "backslashreplace")
-        while rest:
+        # Bypass the buffer of the stream: an interpreter that exits while a thread holds its lock is aborted.
+        remaining = text.encode(stream.encoding or "utf-8", "backslashreplace")
+        while remaining:
             try:
-                rest = rest[os.write(descriptor, rest) :]
-            except BlockingIOError:  # a pipe that somebody else made non-blocking
+                remaining = remaining[os.write(descriptor, remaining) :]
+            except BlockingIOError:  # another process has made the pipe non-blocking
                 time.sleep(0.01)

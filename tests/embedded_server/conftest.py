@@ -36,7 +36,7 @@ def parse_events(body: str) -> list[dict[str, Any]]:
 
 
 class ServerClient:
-    """The calls of a test, made to one server's scene."""
+    """The calls of a test, made to one server's scenario."""
 
     def __init__(self, server: EmbeddedServer, http: httpx.Client) -> None:
         self.server = server

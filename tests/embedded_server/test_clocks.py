@@ -63,16 +63,16 @@ def test_the_default_clock_is_the_same_in_every_run() -> None:
     ],
     ids=["system", "ticking", "ticking elsewhere", "custom"],
 )
-@pytest.mark.parametrize("scene", ["default", "docs", "stage", "file"])
-def test_a_clock_that_is_passed_is_used(clock: Any, scene: str, tmp_path: Any) -> None:
-    """`clock` is the clock of every kind of scene."""
-    (tmp_path / "scene.yaml").write_text("otherwise: yes\n", encoding="utf-8")
-    given: Any = {"stage": build(), "file": tmp_path / "scene.yaml"}.get(scene, scene)
+@pytest.mark.parametrize("scenario", ["default", "docs", "stage", "file"])
+def test_a_clock_that_is_passed_is_used(clock: Any, scenario: str, tmp_path: Any) -> None:
+    """`clock` is the clock of every kind of scenario."""
+    (tmp_path / "scenario.yaml").write_text("otherwise: yes\n", encoding="utf-8")
+    given: Any = {"stage": build(), "file": tmp_path / "scenario.yaml"}.get(scenario, scenario)
     with EmbeddedServer(given, clock=clock) as server:
         assert server.state.clock is clock
         before = clock.now()
         assert abs(created(server) - before) < timedelta(seconds=2)
-        if scene != "stage":
+        if scenario != "stage":
             assert server.state.conversations[server.conversation_id].created_at <= before
 
 
@@ -101,17 +101,17 @@ def test_no_two_readings_of_the_system_clock_are_equal() -> None:
     [
         (lambda: EmbeddedServer(clock=wrong("now")), TypeError, "clock must have the methods now and advance"),
         (lambda: EmbeddedServer(clock=wrong(SystemClock)), TypeError, "clock must have the methods now and advance"),
-        (lambda: EmbeddedServer(clock=Fixed(datetime(2026, 1, 1))), ValueError, "must be aware"),  # noqa: DTZ001  # naive
+        (lambda: EmbeddedServer(clock=Fixed(datetime(2026, 1, 1))), ValueError, "must be timezone-aware"),  # noqa: DTZ001  # naive
         (lambda: EmbeddedServer(clock=Fixed(7)), TypeError, "must be a datetime, got 7"),
         (lambda: TickingClock(wrong("2026")), TypeError, "start must be a datetime, got '2026'"),
-        (lambda: TickingClock(datetime(2026, 1, 1)), ValueError, "start must be aware"),  # noqa: DTZ001  # naive
+        (lambda: TickingClock(datetime(2026, 1, 1)), ValueError, "start must be timezone-aware"),  # noqa: DTZ001  # naive
         (lambda: TickingClock(tick=wrong(1)), TypeError, "tick must be a timedelta, got 1"),
         (lambda: TickingClock(tick=timedelta(-1)), ValueError, "tick must not be negative"),
         (lambda: TickingClock().advance(wrong(3)), TypeError, "by must be a timedelta, got 3"),
         (lambda: TickingClock().advance(timedelta(-1)), ValueError, "by must not be negative"),
-        (lambda: TickingClock().advance(timedelta.max), ValueError, "must not lead past the year 9999"),
+        (lambda: TickingClock().advance(timedelta.max), ValueError, "must not exceed the year 9999"),
         (lambda: SystemClock().advance(timedelta(-1)), ValueError, "by must not be negative"),
-        (lambda: SystemClock().advance(timedelta.max), ValueError, "must not lead past the year 9999"),
+        (lambda: SystemClock().advance(timedelta.max), ValueError, "must not exceed the year 9999"),
     ],
 )
 def test_a_clock_that_makes_no_sense_is_refused(make: Any, error: type[Exception], message: str) -> None:

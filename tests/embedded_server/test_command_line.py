@@ -22,7 +22,7 @@ import httpx
 import pytest
 
 from letta_ext.testing.command import main
-from letta_ext.testing.console import KEPT, Console
+from letta_ext.testing.console import MAX_LINES, Console
 
 from .conftest import SAMPLED, TLS
 
@@ -73,14 +73,14 @@ def test_a_line_of_output_is_printed_for_each_request_and_steers_no_terminal() -
 
 
 def test_lines_that_find_no_place_are_counted() -> None:
-    """Lines beyond those that wait are dropped, and counted in the next one."""
+    """Connections beyond those that wait are dropped, and counted in the next one."""
     read, write = os.pipe()
     with os.fdopen(read, "rb") as reader, os.fdopen(write, "w", encoding="utf-8") as writer:
         console = Console(writer)
-        for number in range(KEPT + 3_000):
+        for number in range(MAX_LINES + 3_000):
             console.print(f"{number} {'x' * 100}")
         kept = b""
-        while not (found := re.search(rb"\((\d+) lines were not printed, because nobody read them\)\n", kept)):
+        while not (found := re.search(rb"\((\d+) lines dropped: the output was not read\)\n", kept)):
             kept += os.read(reader.fileno(), 2**16)
         assert 0 < int(found[1]) <= 3_000
         drain = threading.Thread(target=reader.read, daemon=True)
@@ -117,11 +117,11 @@ def test_a_stream_that_is_not_a_file_is_written_to() -> None:
         (["--delay", "-1"], "argument --delay: delay must be a finite number of seconds"),
         (["--delay", "nan"], "argument --delay: delay must be a finite number of seconds"),
         (["--delay", "soon"], "argument --delay: must be a number, got 'soon'"),
-        (["--scene", ""], "no scene ''; there are default, docs, or the path of a scene file"),
-        (["--scene", "/"], "no scene '/'"),
-        (["--scene", "/dev/zero"], "no scene '/dev/zero'"),
-        (["--scene", "missing\x1b.yaml"], "no scene 'missing\\x1b.yaml'"),
-        (["--scene", "x" * 5_000], "no scene 'xxx"),
+        (["--scenario", ""], "scenario must be one of default, docs, or the path of a file, got ''"),
+        (["--scenario", "/"], "got '/"),
+        (["--scenario", "/dev/zero"], "got '/dev/zero"),
+        (["--scenario", "missing\x1b.yaml"], "got 'missing\\x1b.yaml'"),
+        (["--scenario", "x" * 5_000], "got 'xxx"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(
@@ -145,15 +145,15 @@ def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[o
 
 
 def test_a_port_in_use_and_a_wrong_scene_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A port that is taken, and the line of a scene, are told in a line."""
-    scene = tmp_path / "scene.yaml"
-    scene.write_text("delay: 1\ndelay: 2\n", encoding="utf-8")
+    """A port that is taken, and the line of a scenario, are told in a line."""
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text("delay: 1\ndelay: 2\n", encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         code, errors = refusal(["--port", port], capsys)
         assert (code, errors.partition(": [")[0]) == (1, f"cannot listen on 127.0.0.1:{port}")
-    told = f"{scene}: the key 'delay' is given twice, in the lines 1 and 2 (line 2)\n"
-    assert refusal(["--scene", str(scene)], capsys) == (2, told)
+    told = f"{scenario}: duplicate key 'delay' in lines 1 and 2 (line 2)\n"
+    assert refusal(["--scenario", str(scenario)], capsys) == (2, told)
 
 
 EXAMPLES: Final = 200 if os.environ.get("LETTA_STRESS") == "full" else 8

@@ -12,17 +12,17 @@ import httpx
 import pytest
 
 from letta_ext.testing import (
-    Answer,
     BadChunk,
     Cut,
     EmbeddedServer,
     ExtraFields,
     Fault,
-    LostAnswer,
     LostRequest,
+    LostResponse,
     Malformed,
     Redirect,
     Refuse,
+    Respond,
     Slow,
     Stall,
     Trim,
@@ -158,7 +158,7 @@ def test_slow_bytes(talk: ServerClient) -> None:
 
 @pytest.mark.parametrize("streaming", [True, False])
 def test_a_lost_answer_was_processed(talk: ServerClient, streaming: bool) -> None:
-    talk.server.faults.add(LostAnswer())
+    talk.server.faults.add(LostResponse())
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
         talk.send("x", streaming=streaming)
     runs_end(talk)
@@ -217,14 +217,14 @@ def test_a_server_that_is_down_for_a_while(talk: ServerClient) -> None:
 @pytest.mark.parametrize(
     ("fault", "status", "retry_after", "text"),
     [
-        (Answer(408), 408, None, '{"detail": "Request Timeout"}'),
-        (Answer(429, retry_after=3), 429, "3", '{"detail": "Too Many Requests"}'),
-        (Answer(503, "<h1>down</h1>", "Wed, 21 Oct 2026 07:28:00 GMT"), 503, "Wed, 21 Oct 2026 07:28:00 GMT", None),
-        (Answer(502, {"error": 1}, headers={"content-type": "application/problem+json"}), 502, None, '{"error": 1}'),
+        (Respond(408), 408, None, '{"detail": "Request Timeout"}'),
+        (Respond(429, retry_after=3), 429, "3", '{"detail": "Too Many Requests"}'),
+        (Respond(503, "<h1>down</h1>", "Wed, 21 Oct 2026 07:28:00 GMT"), 503, "Wed, 21 Oct 2026 07:28:00 GMT", None),
+        (Respond(502, {"error": 1}, headers={"content-type": "application/problem+json"}), 502, None, '{"error": 1}'),
     ],
 )
 def test_somebody_else_answers(
-    talk: ServerClient, fault: Answer, status: int, retry_after: str | None, text: str | None
+    talk: ServerClient, fault: Respond, status: int, retry_after: str | None, text: str | None
 ) -> None:
     talk.server.faults.add(fault)
     response = talk.send("x")
@@ -311,9 +311,9 @@ def test_a_trimmed_run(talk: ServerClient) -> None:
 
 def test_faults_are_for_whom_they_are_meant(talk: ServerClient) -> None:
     faults = talk.server.faults
-    faults.add(Answer(503), on="steps.list", times=2)
-    faults.add(Answer(500), on="GET /v1/steps/step-*", times=None)
-    faults.add(None, Answer(429))
+    faults.add(Respond(503), on="steps.list", times=2)
+    faults.add(Respond(500), on="GET /v1/steps/step-*", times=None)
+    faults.add(None, Respond(429))
     step = "/v1/steps/step-00000000-0000-4000-8000-000000000000"
     got = [talk.http.get(path).status_code for path in ["/v1/steps/"] * 4 + [step, step, "/v1/steps/"]]
     assert got == [503, 503, 200, 429, 500, 500, 200]
@@ -325,15 +325,18 @@ def test_faults_are_for_whom_they_are_meant(talk: ServerClient) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda server: server.faults.add(None, on="steps.lst"), "no operation 'steps.lst'; there are agents"),
-        (lambda server: server.faults.add(None, times=0), "at least once, not 0 times"),
-        (lambda server: server.faults.add(Refuse(1), on="steps.list"), "has no operation yet"),
-        (lambda _: Cut(), "either after so many events or after so many bytes"),
-        (lambda _: Cut(events=1, bytes=1), "either after so many events or after so many bytes"),
-        (lambda _: Cut(bytes=1, how="end"), "not after a byte"),
+        (lambda server: server.faults.add(None, on="steps.lst"), "on must be one of agents"),
+        (lambda server: server.faults.add(None, times=0), "times must be at least 1, got 0"),
+        (
+            lambda server: server.faults.add(Refuse(1), on="steps.list"),
+            "cannot be combined with Refuse",
+        ),
+        (lambda _: Cut(), "exactly one of events and bytes must be set"),
+        (lambda _: Cut(events=1, bytes=1), "exactly one of events and bytes must be set"),
+        (lambda _: Cut(bytes=1, how="end"), "bytes must be None with how=.end."),
         (lambda _: Cut(bytes=-1), "bytes must be at least 0, got -1"),
         (lambda _: Slow(size=0), "size must be at least 1, got 0"),
-        (lambda _: Answer(99), "status must be between 200 and 599, got 99"),
+        (lambda _: Respond(99), "status must be between 200 and 599, got 99"),
         (lambda _: Redirect(status=200), "status must be one of 301, 302, 303, 307, 308, got 200"),
         (lambda _: Trim(-1), "keep must be at least 0, got -1"),
     ],

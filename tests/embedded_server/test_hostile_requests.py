@@ -35,7 +35,7 @@ def server() -> Iterator[EmbeddedServer]:
     running = EmbeddedServer("docs").start()
     yield running
     running.stop()
-    failed = [line for request in running.requests for line in request.problems if "the server failed" in line]
+    failed = [line for request in running.requests for line in request.problems if "server error" in line]
     assert failed + running.state.failures == []
 
 

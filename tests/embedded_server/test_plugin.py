@@ -82,12 +82,12 @@ def test_what_the_specification_does_not_allow_fails_the_test(tmp_path: Path) ->
     done = run(tmp_path, UNDOCUMENTED)
     assert "2 passed, 1 error" in done.stdout
     assert "ERROR test_it.py::test_held_against_the_specification" in done.stdout
-    assert "the body.max_steps: 0 is less than the minimum of 1" in done.stdout
+    assert "request: body.max_steps: 0 is less than the minimum of 1" in done.stdout
 
 
 SETTINGS = """
 [pytest]
-letta_scene = scene.yaml
+letta_scenario = scenario.yaml
 letta_check = false
 """
 
@@ -96,22 +96,22 @@ def test_a_scene_for_all(letta_server):
     assert letta_server.script.otherwise == "yes indeed"
     send(letta_server)
 
-@pytest.mark.letta(scene="broken.yaml")
+@pytest.mark.letta(scenario="broken.yaml")
 def test_a_scene_that_is_none(letta_server): pass
 
-@pytest.mark.letta("scene.yaml")
+@pytest.mark.letta("scenario.yaml")
 def test_a_marker_that_is_none(letta_server): pass
 """
 
 
 def test_settings(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text(SETTINGS, encoding="utf-8")
-    (tmp_path / "scene.yaml").write_text("otherwise: yes indeed\n", encoding="utf-8")
+    (tmp_path / "scenario.yaml").write_text("otherwise: yes indeed\n", encoding="utf-8")
     (tmp_path / "broken.yaml").write_text("otherwis: no\n", encoding="utf-8")
     done = run(tmp_path, UNDOCUMENTED + SET, "--strict-markers", "--strict-config")
     assert "3 passed, 2 errors" in done.stdout, done.stdout
-    assert "broken.yaml: no key 'otherwis'; there are agent" in done.stdout
-    assert "the marker letta takes its arguments by name: letta(scene='default'" in done.stdout
+    assert "broken.yaml: unknown key 'otherwis', expected agent" in done.stdout
+    assert "the marker letta accepts only keyword arguments: letta(scenario='default'" in done.stdout
 
 
 def test_it_imports_nothing_until_a_fixture_is_asked_for(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from letta_client import APIStatusError, AsyncLetta, ConflictError, Letta, NotFoundError
 
-from letta_ext.testing import Answer, EmbeddedServer, Fault
+from letta_ext.testing import EmbeddedServer, Fault, Respond
 
 NOBODY = "step-00000000-0000-4000-8000-000000000000"
 OPERATIONS = {
@@ -108,9 +108,9 @@ def test_the_same_in_async_code(letta_server: EmbeddedServer) -> None:
         (
             lambda client, whom: list(client.conversations.messages.create(whom, input="x")),
             ConflictError,
-            {"conversations.messages.create": Answer(409)},
+            {"conversations.messages.create": Respond(409)},
         ),
-        (lambda client, _: client.steps.list(), APIStatusError, {"steps.list": Answer(503)}),
+        (lambda client, _: client.steps.list(), APIStatusError, {"steps.list": Respond(503)}),
     ],
 )
 def test_it_raises_its_own_errors(

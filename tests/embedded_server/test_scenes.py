@@ -79,14 +79,14 @@ def test_the_documentations_calls_as_they_stand(docs: ServerClient) -> None:
 
 
 def test_a_scene_can_be_prepared_and_shared() -> None:
-    stage = build("default", State(delay=0.0))
-    assert isinstance(stage, Scenario)
-    app = create_app(stage)
-    assert app.state.stage is stage
-    with EmbeddedServer(stage) as server:
-        assert server.state is stage.state
-        assert server.agent_id == stage.agent_id
-    with pytest.raises(ValueError, match="no scene 'none'; there are default, docs"):
+    scenario = build("default", State(delay=0.0))
+    assert isinstance(scenario, Scenario)
+    app = create_app(scenario)
+    assert app.state.scenario is scenario
+    with EmbeddedServer(scenario) as server:
+        assert server.state is scenario.state
+        assert server.agent_id == scenario.agent_id
+    with pytest.raises(ValueError, match="scenario must be one of default, docs, got 'none'"):
         build("none")  # type: ignore[arg-type]  # what somebody without a type checker may write
 
 
@@ -137,7 +137,7 @@ def command(*arguments: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_line(by: signal.Signals) -> None:
-    with command("--scene", "docs") as process:
+    with command("--scenario", "docs") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         words = process.stdout.readline().split()

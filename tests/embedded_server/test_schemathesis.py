@@ -105,7 +105,7 @@ def bound(case: Any) -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Any:
-    # The documentation's scene: its step and its run are there, and `default` means somebody.
+    # The documentation's scenario: its step and its run are there, and `default` means somebody.
     with EmbeddedServer("docs", check=False) as running:
         yield running
 

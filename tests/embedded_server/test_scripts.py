@@ -1,4 +1,4 @@
-"""Scripts: which answer a message gets, in code and from a scene file."""
+"""Scripts: which answer a message gets, in code and from a scenario file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from letta_ext.testing import Call, EmbeddedServer, Script, ToolAnswer, Turn, Usage, create_app
+from letta_ext.testing import Call, EmbeddedServer, Script, ToolResult, Turn, Usage, create_app
 
 from .conftest import ServerClient
 
@@ -80,7 +80,7 @@ def test_tools_answer_as_they_are_told(talk: ServerClient) -> None:
         return f"rain in {arguments['town']}"
 
     tools = talk.server.script.tools
-    tools |= {"get_weather": weather, "get_time": ToolAnswer("late", "error", stdout=["tick\n"])}
+    tools |= {"get_weather": weather, "get_time": ToolResult("late", "error", stdout=["tick\n"])}
     talk.server.script.say(
         Turn(calls=[Call("get_weather", {"town": "Bath"}), Call("get_weather"), Call("get_time")]), "ok"
     )
@@ -94,26 +94,26 @@ def test_tools_answer_as_they_are_told(talk: ServerClient) -> None:
 
 
 def test_a_rule_needs_an_answer() -> None:
-    with pytest.raises(ValueError, match="at least one answer"):
+    with pytest.raises(ValueError, match="at least one response"):
         Script().when("x")
 
 
-SCENE = """
+FILE_TEXT = """
 agent: {system: You tell the weather., name: Wilma}
 tools:
-  - {name: get_weather, answers: sunny}
-  - {name: open_window, answers: open, requires_approval: true}
+  - {name: get_weather, returns: sunny}
+  - {name: open_window, returns: open, requires_approval: true}
 say: [Good morning!]
 when:
   - message: weather
-    answers:
+    responses:
       - {calls: [{name: get_weather, arguments: {city: Rome}}]}
       - {text: It is sunny., reasoning: The tool says so., usage: {prompt: 200, completion: 20}, token_delay: 0}
-  - {message: window, answers: [{calls: [{name: open_window}]}]}
-  - {message: overload, answers: [{fail: 429}]}
+  - {message: window, responses: [{calls: [{name: open_window}]}]}
+  - {message: overload, responses: [{fail: 429}]}
 otherwise: I only know about the weather.
 faults:
-  - {fault: answer, status: 503, retry_after: 1, on: steps.list}
+  - {fault: respond, status: 503, retry_after: 1, on: steps.list}
   - {fault: lost_request, times: 2, on: POST /v1/*/compact}
 delay: 0.001
 kept_events: 50
@@ -122,16 +122,16 @@ order_relative_cursors: true
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Path:
-    path = tmp_path / "scene.yaml"
-    path.write_text(SCENE, encoding="utf-8")
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "scenario.yaml"
+    path.write_text(FILE_TEXT, encoding="utf-8")
     return path
 
 
-def test_a_scene_file(scene: Path) -> None:
+def test_a_scene_file(scenario: Path) -> None:
     import httpx
 
-    with EmbeddedServer(scene) as server, httpx.Client(base_url=server.base_url) as http:
+    with EmbeddedServer(scenario) as server, httpx.Client(base_url=server.base_url) as http:
         talk = ServerClient(server, http)
         assert said(talk, "hello") == "Good morning!"
         assert said(talk, "hello") == "I only know about the weather."
@@ -156,27 +156,27 @@ def test_a_scene_file(scene: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("wen: []", "no key 'wen'; there are agent, tools, say, when"),
-        ("when: [{message: a}]", "when[0]: the key 'answers' is missing"),
-        ("when: [{message: a, answers: [{txt: b}]}]", "when[0].answers[0]: no key 'txt'; there are text"),
-        ("when: [{message: 5, answers: [b]}]", "when[0].message: a text is expected, not 5"),
-        ("when: {a: b}", "when: a list is expected, not {'a': 'b'}"),
-        ("say: [{fail: high}]", "say[0].fail: a whole number is expected, not 'high'"),
-        ("say: [{calls: [{arguments: {}}]}]", "say[0].calls[0]: the key 'name' is missing"),
-        ("delay: true", "delay: a number is expected, not True"),
-        ("faults: [{fault: flood}]", "faults[0]: no fault 'flood'; there are cut, stall, slow, lost_answer"),
-        ("faults: [{fault: cut}]", "faults[0]: either after so many events"),
-        ("faults: [{fault: cut, events: 1, how: softly}]", "faults[0].how: one of 'close', 'reset', 'end' is expected"),
-        ("faults: [{fault: slow, on: steps.lst}]", "faults[0]: no operation 'steps.lst'"),
-        ("faults: [cut]", "faults[0]: a mapping is expected, not 'cut'"),
+        ("wen: []", "unknown key 'wen', expected agent, tools, say, when"),
+        ("when: [{message: a}]", "when[0]: missing key 'responses'"),
+        ("when: [{message: a, responses: [{txt: b}]}]", "when[0].responses[0]: unknown key 'txt', expected text"),
+        ("when: [{message: 5, responses: [b]}]", "when[0].message: expected a string, got 5"),
+        ("when: {a: b}", "when: expected a list, got {'a': 'b'}"),
+        ("say: [{fail: high}]", "say[0].fail: expected an integer, got 'high'"),
+        ("say: [{calls: [{arguments: {}}]}]", "say[0].calls[0]: missing key 'name'"),
+        ("delay: true", "delay: expected a number, got True"),
+        ("faults: [{fault: flood}]", "faults[0]: fault must be one of cut, stall, slow, lost_response, "),
+        ("faults: [{fault: cut}]", "faults[0]: exactly one of events and bytes"),
+        ("faults: [{fault: cut, events: 1, how: softly}]", "faults[0].how: expected one of 'close', 'reset', 'end'"),
+        ("faults: [{fault: slow, on: steps.lst}]", "faults[0]: on must be one of conversations"),
+        ("faults: [cut]", "faults[0]: expected a mapping, got 'cut'"),
         ("tools: [{name: 'not a name'}]", "tools[0]: 400: "),
-        ("[]", "a mapping is expected, not []"),
+        ("[]", "expected a mapping, got []"),
         ("a: [", "while parsing a flow node"),
         ("\x01", "unacceptable character"),
     ],
 )
-def test_a_file_that_is_no_scene(tmp_path: Path, text: str, problem: str) -> None:
-    path = tmp_path / "scene.yaml"
+def test_a_file_that_is_no_resolve_scenario(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "scenario.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=re.escape(problem)) as caught:
         create_app(path)
@@ -186,9 +186,9 @@ def test_a_file_that_is_no_scene(tmp_path: Path, text: str, problem: str) -> Non
 def test_json_is_a_scene_too_and_an_empty_file_the_usual_one(tmp_path: Path) -> None:
     import json
 
-    path = tmp_path / "scene.json"
-    scenes: list[Any] = [{"otherwise": "yes"}, None]
-    for scene in scenes:
-        path.write_text(json.dumps(scene) if scene else "", encoding="utf-8")
+    path = tmp_path / "scenario.json"
+    scenarios: list[Any] = [{"otherwise": "yes"}, None]
+    for scenario in scenarios:
+        path.write_text(json.dumps(scenario) if scenario else "", encoding="utf-8")
         script = EmbeddedServer(str(path)).script
-        assert script.otherwise == (scene or {}).get("otherwise")
+        assert script.otherwise == (scenario or {}).get("otherwise")

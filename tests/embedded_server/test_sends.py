@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from letta_ext.testing import Call, ToolAnswer, Turn
+from letta_ext.testing import Call, ToolResult, Turn
 
 from .conftest import ServerClient, parse_events
 
@@ -221,7 +221,7 @@ def test_a_model_that_fails_in_the_middle_ends_the_stream_without_done(talk: Ser
 def test_a_script_goes_before_what_the_user_asks_for(talk: ServerClient) -> None:
     script = talk.server.state.script
     script.say(Turn(reasoning="hm", calls=[Call("get_time", {"zone": "UTC"})]), "It is noon. ")
-    script.tools["get_time"] = ToolAnswer("12:00", stdout=("tick",))
+    script.tools["get_time"] = ToolResult("12:00", stdout=("tick",))
     answer = talk.answer("FAIL 500")
     assert types(answer["messages"]) == [
         "reasoning_message",
@@ -241,7 +241,7 @@ def test_a_script_goes_before_what_the_user_asks_for(talk: ServerClient) -> None
 
 
 def test_a_tool_that_fails(talk: ServerClient) -> None:
-    talk.server.state.script.tools["get_weather"] = ToolAnswer("no network", status="error", stderr=("trace",))
+    talk.server.state.script.tools["get_weather"] = ToolResult("no network", status="error", stderr=("trace",))
     back = talk.answer("CALL get_weather")["messages"][1]
     assert (back["status"], back["tool_return"], back["stderr"]) == ("error", "no network", ["trace"])
 

@@ -51,7 +51,7 @@ def test_starting_and_stopping_twice() -> None:
     server.stop()
     for _ in range(3):
         server.start()
-        with pytest.raises(RuntimeError, match="runs already"):
+        with pytest.raises(RuntimeError, match="is already running"):
             server.start()
         url = server.base_url
         assert answers(url)
@@ -213,7 +213,7 @@ def test_a_function_of_the_script_that_fails_is_reported(answer: Any, streaming:
         server.script.otherwise = "fine"
         assert talk.answer("hello")["messages"][-1]["content"] == "fine"
     server.stop()
-    with pytest.raises(SpecificationError, match="a function of the script raised"):
+    with pytest.raises(SpecificationError, match="a script function raised"):
         server.assert_conforming()
 
 
@@ -281,9 +281,9 @@ def test_a_child_that_lives_on_does_not_keep_the_port_open() -> None:
         ({"delay": "1"}, TypeError, "delay must be a number of seconds, got '1'"),
         ({"check": "no"}, TypeError, "check must be True or False, got 'no'"),
         ({"check_faults": 1}, TypeError, "check_faults must be True or False, got 1"),
-        ({"scene": 7}, TypeError, "scene must be a name, a path or a Stage, got 7"),
-        ({"scene": None}, TypeError, "scene must be a name, a path or a Stage, got None"),
-        ({"scene": b"docs"}, TypeError, "scene must be a name, a path or a Stage"),
+        ({"scenario": 7}, TypeError, "scenario must be a name, a path or a Scenario, got 7"),
+        ({"scenario": None}, TypeError, "scenario must be a name, a path or a Scenario, got None"),
+        ({"scenario": b"docs"}, TypeError, "scenario must be a name, a path or a Scenario"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(

@@ -20,7 +20,7 @@ import httpx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from letta_ext.testing import Cut, EmbeddedServer, LostAnswer, LostRequest, Slow, Stall
+from letta_ext.testing import Cut, EmbeddedServer, LostRequest, LostResponse, Slow, Stall
 
 from .conftest import SAMPLED, TLS
 
@@ -106,7 +106,7 @@ FAULTS: Final = [
     Stall(events=1),
     Stall(bytes=10),
     Slow(size=5, pause=0.05),
-    LostAnswer(),
+    LostResponse(),
     LostRequest(),
     Cut(events=3),
     Cut(events=2, how="reset"),

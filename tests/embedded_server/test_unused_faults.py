@@ -1,4 +1,4 @@
-"""Planned faults that do not happen are reported: by the server, and by the pytest plugin."""
+"""PlannedFault faults that do not happen are reported: by the server, and by the pytest plugin."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import httpx
 import pytest
 
 from letta_ext.testing import (
-    Answer,
     BadChunk,
     Cut,
     EmbeddedServer,
     ExtraFields,
     Fault,
-    LostAnswer,
     LostRequest,
+    LostResponse,
     Malformed,
     Redirect,
     Refuse,
+    Respond,
     Slow,
     Stall,
     Trim,
@@ -40,12 +40,12 @@ EVERY_FAULT: list[Fault] = [
     Stall(events=1, seconds=0),
     Stall(bytes=40, seconds=0),
     Slow(size=100_000, pause=0),
-    LostAnswer(),
+    LostResponse(),
     LostRequest(),
     Refuse(0),
-    Answer(503),
-    Answer(299),
-    Answer(204),
+    Respond(503),
+    Respond(299),
+    Respond(204),
     Redirect("https://elsewhere.test"),
     Redirect(),
     Malformed(events=1),
@@ -111,7 +111,7 @@ def test_a_fault_without_a_place_in_the_response_did_not_happen(talk: ServerClie
 )
 def test_how_often_a_fault_happened(talk: ServerClient, requests: int, times: int | None, unused: str) -> None:
     """A fault is used if it happened as often as planned; one for every time, if it happened at all."""
-    talk.server.faults.add(Answer(503), on="steps.list", times=times)
+    talk.server.faults.add(Respond(503), on="steps.list", times=times)
     for _ in range(requests):
         assert talk.http.get("/v1/steps/").status_code == 503
     assert [line.partition(" on steps.list ")[2] for line in talk.server.faults.unused] == [unused] * bool(unused)
@@ -121,37 +121,37 @@ def test_how_often_a_fault_happened(talk: ServerClient, requests: int, times: in
 def test_the_server_reports_unused_faults_when_asked_to() -> None:
     """Leaving the ``with`` block raises with ``check_faults=True`` only, and never over another exception."""
     with EmbeddedServer() as server:
-        server.faults.add(Answer(503))
+        server.faults.add(Respond(503))
     with pytest.raises(UnusedFaultError, match="never happened"), EmbeddedServer(check_faults=True) as server:
-        server.faults.add(Answer(503))
+        server.faults.add(Respond(503))
     with pytest.raises(ZeroDivisionError), EmbeddedServer(check_faults=True) as server:
-        server.faults.add(Answer(503), Answer(1 // len(server.requests)))
+        server.faults.add(Respond(503), Respond(1 // len(server.requests)))
 
 
 def test_requests_that_are_left_alone_are_no_fault(talk: ServerClient) -> None:
     """None in a plan may stay unused."""
-    talk.server.faults.add(None, Answer(503), None)
+    talk.server.faults.add(None, Respond(503), None)
     assert [talk.http.get("/v1/health/").status_code for _ in range(2)] == [200, 503]
     talk.server.assert_faults_happened()
 
 
 PLANNED = """
 import pytest
-from letta_ext.testing import Answer
+from letta_ext.testing import Respond
 
 def test_unused(letta_server):
-    letta_server.faults.add(Answer(503), on="steps.list")
+    letta_server.faults.add(Respond(503), on="steps.list")
 
 @pytest.mark.letta(check_faults={marker})
 def test_marked(letta_server):
-    letta_server.faults.add(Answer(503), on="steps.list")
+    letta_server.faults.add(Respond(503), on="steps.list")
 
 def test_used(letta_server, letta_client):
-    letta_server.faults.add(Answer(503), on="steps.list")
+    letta_server.faults.add(Respond(503), on="steps.list")
     letta_client.steps.list()
 
 def test_that_fails_itself(letta_server):
-    letta_server.faults.add(Answer(503), on="steps.list")
+    letta_server.faults.add(Respond(503), on="steps.list")
     assert False, "the test's own"
 """
 
@@ -173,6 +173,6 @@ def test_the_plugin_fails_a_test_whose_faults_did_not_happen(
     errors = re.findall(r"^ERROR test_it\.py::(\w+)", done.stdout, re.MULTILINE)
     assert errors == outcome["errors"], done.stdout
     assert re.findall(r"^FAILED test_it\.py::(\w+)", done.stdout, re.MULTILINE) == ["test_that_fails_itself"]
-    assert "UnusedFaultError: Answer(status=503, body=None, retry_after=None, headers={}) on steps.list never" in (
+    assert "UnusedFaultError: Respond(status=503, body=None, retry_after=None, headers={}) on steps.list never" in (
         done.stdout
     )

@@ -1,4 +1,4 @@
-"""Scene files that are wrong are refused when they are loaded, with the file, the line and the key."""
+"""Scenario files that are wrong are refused when they are loaded, with the file, the line and the key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import yaml
 
 from letta_ext.testing import EmbeddedServer, create_app
 
-from .test_scripts import SCENE
+from .test_scripts import FILE_TEXT
 
 PAGE: Final = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
 DOCUMENTED: Final = re.findall(r"^```yaml[^\n]*\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -42,18 +42,18 @@ def refused(path: Path, text: str | bytes) -> str:
         ("delay: -1", "delay must be a finite number of seconds and not negative, got -1.0", 1),
         ("# a\n\ndelay: .nan", "delay must be a finite number of seconds and not negative, got nan", 3),
         ("delay: .inf", "delay must be a finite number", 1),
-        ("delay: 1e999", "delay: a number is expected, not '1e999'", 1),
-        ("delay: " + "9" * 400, "delay: a number is expected", 1),
-        ("delay: " + "9" * 5000, "is not a value of the type int", 1),
-        ("delay: 1\ndelay: 2", "the key 'delay' is given twice, in the lines 1 and 2", 2),
-        ("agent:\n  name: a\n  system: b\n  name: c", "agent: the key 'name' is given twice, in the lines 2 and 4", 4),
-        ("agent:\n  nam: a", "agent: no key 'nam'; there are name, system", 2),
+        ("delay: 1e999", "delay: expected a number, got '1e999'", 1),
+        ("delay: " + "9" * 400, "delay: expected a number", 1),
+        ("delay: " + "9" * 5000, "expected a value of type int, got", 1),
+        ("delay: 1\ndelay: 2", "duplicate key 'delay' in lines 1 and 2", 2),
+        ("agent:\n  name: a\n  system: b\n  name: c", "agent: duplicate key 'name' in lines 2 and 4", 4),
+        ("agent:\n  nam: a", "agent: unknown key 'nam', expected name, system", 2),
         ("agent:\n  compaction_mode: nope", "agent: compaction_mode must be one of 'all'", 2),
         ("agent:\n  context_window: -1", "agent: context_window must be between 1 and", 2),
         ("kept_events: -5", "kept_events must be at least 0, got -5", 1),
-        ("kept_events: 1.5", "kept_events: a whole number is expected, not 1.5", 1),
-        ("order_relative_cursors: yes", "order_relative_cursors: true or false is expected, not 'yes'", 1),
-        ("say:\n  - a\n  - 5", "say[1]: a text is expected, not 5", 3),
+        ("kept_events: 1.5", "kept_events: expected an integer, got 1.5", 1),
+        ("order_relative_cursors: yes", "order_relative_cursors: expected true or false, got 'yes'", 1),
+        ("say:\n  - a\n  - 5", "say[1]: expected a string, got 5", 3),
         ("say:\n- fail: 200", "say[0]: fail must be between 400 and 599, got 200", 2),
         (
             "say:\n- text: x\n  usage:\n    prompt: -5",
@@ -62,49 +62,69 @@ def refused(path: Path, text: str | bytes) -> str:
         ),
         ("say:\n- text: x\n  delay: -1", "say[0]: delay must be a finite number", 3),
         ("say:\n- text: x\n  token_delay: -1", "say[0]: token_delay must be a finite number", 3),
-        ("say:\n- calls:\n  - name: x\n    arguments: {city: !!set {a}}", "no type 'tag:yaml.org,2002:set'", 4),
-        ("say:\n- calls:\n  - name: x\n    arguments: &a {a: *a}", "the alias *a stands for nothing", 4),
+        (
+            "say:\n- calls:\n  - name: x\n    arguments: {city: !!set {a}}",
+            "unsupported type 'tag:yaml.org,2002:set",
+            4,
+        ),
+        ("say:\n- calls:\n  - name: x\n    arguments: &a {a: *a}", "alias *a is undefined or recursive", 4),
         ("say:\n- calls:\n  - name: x\n    arguments: {a: .nan}", "say[0].calls[0]: arguments must be JSON", 4),
-        ("say: [*nothing]", "say[0]: the alias *nothing stands for nothing", 1),
-        ("say: ['a\\0']\nsay: b", "the key 'say' is given twice", 2),
+        ("say: [*nothing]", "say[0]: alias *nothing is undefined or recursive", 1),
+        ("say: ['a\\0']\nsay: b", "duplicate key 'say'", 2),
         ('say: ["a\\0b"]', "say[0] must not contain NUL", 1),
-        ("say: [!!python/object:os.system x]", "no type 'tag:yaml.org,2002:python/object:os.system'", 1),
-        ("when:\n- message: a\n  answers: []", "when[0]: answers must hold at least one answer", 3),
-        ("when:\n- message: a", "when[0]: the key 'answers' is missing", 2),
-        ("when:\n- message: a\n  answer: [b]", "when[0]: no key 'answer'", 3),
-        ("tools:\n- name: get_weather\n  answers: x\n  status: eror", "tools[0].status: one of 'success', 'error'", 4),
-        ("tools:\n- name: get_weather\n  status: error", "tools[0]: status belongs to answers, which is missing", 3),
-        ("tools:\n- name: a\n- name: a", "tools[1].name: another tool has the name 'a'", 3),
-        ("tools:\n- name: a\n  source: 'def b(): pass'", "name is 'a', and the last function of the source is 'b'", 2),
+        ("say: [!!python/object:os.system x]", "unsupported type 'tag:yaml.org,2002:python/object:os.system'", 1),
+        ("when:\n- message: a\n  responses: []", "when[0]: responses must contain at least one response", 3),
+        ("when:\n- message: a", "when[0]: missing key 'responses'", 2),
+        ("when:\n- message: a\n  response: [b]", "when[0]: unknown key 'response'", 3),
+        (
+            "tools:\n- name: get_weather\n  returns: x\n  status: eror",
+            "tools[0].status: expected one of 'success'",
+            4,
+        ),
+        ("tools:\n- name: get_weather\n  status: error", "tools[0]: status requires returns", 3),
+        ("tools:\n- name: a\n- name: a", "tools[1].name: duplicate tool name 'a'", 3),
+        (
+            "tools:\n- name: a\n  source: 'def b(): pass'",
+            "name must be 'b', the last function of the source",
+            2,
+        ),
         ("tools:\n- name: a\n  source: 'def'", "tools[0]: 400: ", 2),
-        ("tools:\n- name: get_time\n  source: 'def get_time(): pass'", "tools[0].source: the tool 'get_time' is", 3),
+        (
+            "tools:\n- name: get_time\n  source: 'def get_time(): pass'",
+            "tools[0].source: the tool 'get_time'",
+            3,
+        ),
         ("faults:\n- fault: cut\n  events: -1", "faults[0]: events must be at least 0, got -1", 3),
         ("faults:\n- fault: slow\n  pause: -1", "faults[0]: pause must be a finite number", 3),
-        ("faults:\n- fault: answer\n  status: 503\n  times: 0", "faults[0]: a fault happens at least once", 2),
-        ("faults:\n- fault: answer\n  status: 503\n  body: !!binary aGk=", "no type 'tag:yaml.org,2002:binary'", 4),
+        ("faults:\n- fault: respond\n  status: 503\n  times: 0", "faults[0]: times must be at least 1", 4),
         (
-            'faults:\n- fault: answer\n  status: 503\n  headers: {a: "b\\r\\nx: y"}',
+            "faults:\n- fault: respond\n  status: 503\n  body: !!binary aGk=",
+            "unsupported type 'tag:yaml.org,2002:bin",
+            4,
+        ),
+        (
+            'faults:\n- fault: respond\n  status: 503\n  headers: {a: "b\\r\\nx: y"}',
             "faults[0]: headers['a'] must be",
             4,
         ),
-        ("faults:\n- fault: answer\n  status: 999", "faults[0]: status must be between 200 and 599", 3),
-        ("faults:\n- fault: answer\n  staus: 503", "faults[0]: no key 'staus'", 3),
-        ('faults:\n- fault: redirect\n  location: "a\\nb"', "faults[0]: location must be a header value", 3),
+        ("faults:\n- fault: respond\n  status: 999", "faults[0]: status must be between 200 and 599", 3),
+        ("faults:\n- fault: respond\n  staus: 503", "faults[0]: unknown key 'staus'", 3),
+        ('faults:\n- fault: redirect\n  location: "a\\nb"', "faults[0]: location must be a valid header value", 3),
         ("faults:\n- fault: extra_fields\n  fields: {a: .inf}", "faults[0]: fields must be JSON", 3),
-        ("faults:\n- fault: [a]", "faults[0]: no fault ['a']", 2),
-        ("delay: 1\n---\ndelay: 2", "a file has one document", 2),
-        ("? [a]\n: b", "a key is a text", 1),
-        ("5: b", "no key '5'", 1),
-        ("<<: 5", "<< is followed by a mapping", 1),
+        ("faults:\n- fault: [a]", "faults[0]: fault must be one of cut, stall, slow, lost_response, ", 2),
+        ("delay: 1\n---\ndelay: 2", "expected a single document", 2),
+        ("? [a]\n: b", "a key must be a string", 1),
+        ("5: b", "unknown key '5'", 1),
+        ("<<: 5", "<< must be followed by a mapping", 1),
         ("[" * 60 + "]" * 60, "nested more than 50 levels deep", 1),
         ("- " * 100_000, "", 0),
         ("[" * 100_000, "", 0),
-        ("just a text", "a mapping is expected, not 'just a text'", 1),
+        ("just a text", "expected a mapping, got 'just a text'", 1),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_line(tmp_path: Path, text: str, problem: str, line: int) -> None:
     """The message names the file, the line and the key."""
-    message = refused(tmp_path / "scene.yaml", text)
+    message = refused(tmp_path / "scenario.yaml", text)
     assert problem in message
     if line:
         assert re.search(rf"\bline {line}\b", message), message
@@ -113,7 +133,7 @@ def test_a_wrong_file_is_refused_with_its_line(tmp_path: Path, text: str, proble
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"say: [\xe9]", b"\x80" * 100], ids=["UTF-16", "Latin-1", "no text"])
 def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path, content: bytes) -> None:
     """A file of another encoding is refused in words."""
-    assert "the file is not UTF-8" in refused(tmp_path / "scene.yaml", content)
+    assert "not UTF-8" in refused(tmp_path / "scenario.yaml", content)
 
 
 def bomb(levels: int) -> str:
@@ -125,44 +145,44 @@ def bomb(levels: int) -> str:
 @pytest.mark.parametrize("levels", [8, 40])
 def test_an_alias_bomb_is_refused_in_little_memory_and_time(tmp_path: Path, levels: int) -> None:
     """Aliases that expand to millions of values are refused before they do."""
-    path, began = tmp_path / "scene.yaml", time.monotonic()
+    path, began = tmp_path / "scenario.yaml", time.monotonic()
     tracemalloc.start()
     try:
         message = refused(path, bomb(levels))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert "more than 100000 values, those of aliases included" in message
+    assert "more than 100000 values, including aliases" in message
     assert time.monotonic() - began < 5
     assert peak < 20 * 2**20
 
 
 def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
     """A file of more than 4 MiB is refused, however large it is."""
-    path = tmp_path / "scene.yaml"
+    path = tmp_path / "scenario.yaml"
     with path.open("wb") as file:
         file.truncate(2**32)  # takes no space
-    with pytest.raises(ValueError, match="the file has more than 4194304 bytes"):
+    with pytest.raises(ValueError, match="the file must have at most 4194304 bytes"):
         create_app(path)
 
 
 @pytest.mark.parametrize(
-    "scene",
+    "scenario",
     ["missing.yaml", "", ".", "/", "a\0b", "x" * 5000, "/dev/zero", "\ud800"],
     ids=["missing", "empty", "folder", "root", "NUL", "long", "device", "surrogate"],
 )
-def test_a_path_without_a_file_is_refused(scene: str) -> None:
-    """Paths that no file has, and devices, are refused as unknown scenes."""
-    with pytest.raises(ValueError, match="there are default, docs, or the path of a scene file"):
-        EmbeddedServer(scene)
+def test_a_path_without_a_file_is_refused(scenario: str) -> None:
+    """Paths that no file has, and devices, are refused as unknown scenarios."""
+    with pytest.raises(ValueError, match="scenario must be one of default, docs, or the path of a file"):
+        EmbeddedServer(scenario)
 
 
 def test_aliases_and_merges_that_end_are_read(tmp_path: Path) -> None:
     """Anchors, aliases and merge keys mean what they mean in YAML."""
-    path = tmp_path / "scene.yaml"
+    path = tmp_path / "scenario.yaml"
     path.write_text(
         "say: [&hi hello, *hi]\n"
-        "tools:\n- &base {name: one, answers: x, stdout: [a]}\n- {<<: *base, name: two}\n"
+        "tools:\n- &base {name: one, returns: x, stdout: [a]}\n- {<<: *base, name: two}\n"
         "otherwise: on\n",
         encoding="utf-8",
     )
@@ -174,14 +194,14 @@ def test_aliases_and_merges_that_end_are_read(tmp_path: Path) -> None:
 
 def test_a_json_scene_may_escape_characters(tmp_path: Path) -> None:
     """JSON writes a character beyond U+FFFF as two escapes."""
-    path = tmp_path / "scene.json"
+    path = tmp_path / "scenario.json"
     path.write_text(json.dumps({"otherwise": "\U0001f600 \\ud83d\\ude00"}), encoding="utf-8")
     assert EmbeddedServer(path).script.otherwise == "\U0001f600 \\ud83d\\ude00"
 
 
 def test_a_tool_of_the_agent_can_be_guarded(tmp_path: Path) -> None:
     """`requires_approval` applies to the agent's own tools too."""
-    path = tmp_path / "scene.yaml"
+    path = tmp_path / "scenario.yaml"
     path.write_text("tools: [{name: get_weather, requires_approval: true}]", encoding="utf-8")
     server = EmbeddedServer(path)
     tools = {tool.name: tool.requires_approval for tool in server.state.agents[server.agent_id].tools}
@@ -220,7 +240,7 @@ ODD: Final[list[Any]] = [
 
 
 def mutated(chance: random.Random, value: Any) -> Any:
-    """Return a scene with one place changed."""
+    """Return a scenario with one place changed."""
     if isinstance(value, dict) and value and chance.random() < 0.85:
         name = chance.choice(list(value))
         changed = {**value, name: mutated(chance, value[name])}
@@ -253,7 +273,7 @@ def mangled(chance: random.Random, text: str) -> str:
 
 
 def made_or_refused(path: Path) -> EmbeddedServer | str:
-    """Return the server of a scene file, or why the file is refused."""
+    """Return the server of a scenario file, or why the file is refused."""
     try:
         return EmbeddedServer(path)
     except ValueError as error:
@@ -262,16 +282,16 @@ def made_or_refused(path: Path) -> EmbeddedServer | str:
 
 def test_drawn_files_are_scenes_or_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever a file holds, it is read and then works, or it is refused with the file and the line."""
-    chance, path = random.Random(20), tmp_path / "scene.yaml"
-    texts = [SCENE, *DOCUMENTED]
+    chance, path = random.Random(20), tmp_path / "scenario.yaml"
+    texts = [FILE_TEXT, *DOCUMENTED]
     assert DOCUMENTED
     lined = 0
     taken = 0
     for number in range(DRAWN):
         text = chance.choice(texts)
         if number % 2:
-            scene = yaml.safe_load(text.replace("on:", "'on':"))
-            text = yaml.safe_dump(mutated(chance, scene), allow_unicode=True)
+            scenario = yaml.safe_load(text.replace("on:", "'on':"))
+            text = yaml.safe_dump(mutated(chance, scenario), allow_unicode=True)
         else:
             text = mangled(chance, text)
         path.write_text(text, encoding="utf-8")
@@ -287,6 +307,6 @@ def test_drawn_files_are_scenes_or_refused(tmp_path: Path, capsys: pytest.Captur
             json.dumps(getattr(answer, "text", answer)).encode()
         assert made.state.delay >= 0
     with capsys.disabled():
-        print(f"\nSCENES drawn {DRAWN}, refused {DRAWN - taken} ({lined} with a line), taken {taken}")
+        print(f"\nSCENARIO FILES drawn {DRAWN}, refused {DRAWN - taken} ({lined} with a line), taken {taken}")
     assert taken > 0
     assert lined > DRAWN / 3

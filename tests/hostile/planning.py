@@ -21,7 +21,7 @@ NETWORK: Final[tuple[Callable[[random.Random], Fault | None], ...]] = (
     lambda chance: faults.Cut(bytes=chance.randrange(3000)),
     lambda chance: faults.Cut(events=chance.randrange(8), how=chance.choice(("close", "reset", "end"))),
     lambda chance: faults.Slow(size=chance.randrange(500, 3000), pause=0),
-    lambda chance: faults.LostAnswer(),
+    lambda chance: faults.LostResponse(),
     lambda chance: faults.LostRequest(),
     lambda chance: faults.Malformed(events=chance.randrange(5)),
     lambda chance: faults.UnknownMessage(type=str(chance.choice(("newer", "", "ping", "stop_reason"))), events=1),
@@ -30,7 +30,7 @@ NETWORK: Final[tuple[Callable[[random.Random], Fault | None], ...]] = (
     lambda chance: faults.BadChunk(events=chance.randrange(5)),
     lambda chance: faults.Trim(keep=chance.randrange(5)),
     lambda chance: faults.Redirect(location=chance.choice((None, "/", "/v1/elsewhere")), status=307),
-    lambda chance: faults.Answer(chance.choice((408, 429, 500, 503)), retry_after=chance.choice((None, 0, "x", 1e9))),
+    lambda chance: faults.Respond(chance.choice((408, 429, 500, 503)), retry_after=chance.choice((None, 0, "x", 1e9))),
 )
 """What the embedded server does to its own responses."""
 
@@ -45,7 +45,7 @@ def planned(deck: Deck, method: str, path: str) -> Iterator[Fault | None]:
             yield in_its_place(deck.reply("GET", path.rpartition("/")[0]))
 
 
-def in_its_place(reply: Reply) -> faults.Answer:
+def in_its_place(reply: Reply) -> faults.Respond:
     """The response that is sent in place of the server's own: what of it the server can send."""
     headers = {
         name.decode(): value.decode("latin-1")
@@ -53,4 +53,4 @@ def in_its_place(reply: Reply) -> faults.Answer:
         if name not in (b"content-length", b"transfer-encoding")
     }
     body = "" if reply.status in (204, 205, 304) else reply.body.decode("utf-8", "replace")
-    return faults.Answer(reply.status if reply.status < 600 else 500, body=body, headers=headers)
+    return faults.Respond(reply.status if reply.status < 600 else 500, body=body, headers=headers)

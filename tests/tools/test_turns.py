@@ -11,7 +11,7 @@ import pytest
 from letta_api.models import TextContent
 from letta_ext import ConversationBusyError, LettaError, NotFoundError, PendingApprovalError, RunError
 from letta_ext.errors import TooManyRoundsError
-from letta_ext.testing import EmbeddedServer, ToolAnswer, Turn
+from letta_ext.testing import EmbeddedServer, ToolResult, Turn
 from letta_ext.testing.engine.agent import Call
 from letta_ext.tools import Tool
 
@@ -229,7 +229,7 @@ def test_sync_code_cannot_await(server: EmbeddedServer) -> None:
 def test_a_callback_decides(
     side: ClientDriver, server: EmbeddedServer, verdict: Any, approve: bool, reason: str | None
 ) -> None:
-    server.state.script.tools["guarded"] = ToolAnswer("done")
+    server.state.script.tools["guarded"] = ToolResult("done")
     asked: list[Any] = []
 
     def decide(call: Any) -> Any:

@@ -1,1 +1,1 @@
-"""The HTTP API: what each path takes and answers."""
+"""The HTTP API: routes, requests and responses."""

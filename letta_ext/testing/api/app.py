@@ -27,20 +27,20 @@ VERSION = "0.16.8"
 """The release of the real server whose behaviour this is."""
 
 
-def create_app(scene: BuiltinScenario | Scenario | Path | str = "default") -> Starlette:
+def create_app(scenario: BuiltinScenario | Scenario | Path | str = "default") -> Starlette:
     """Return a Letta server as an ASGI application.
 
-    Its memory is at ``app.state.stage.state``, and with it the script of what its agents answer.
+    Its state, with the script, is at ``app.state.scenario.state``.
 
     Args:
-        scene: what the server holds: a scene's name, the path of a scene file, or a stage that
-            :func:`letta_ext.testing.build` set.
+        scenario: The name of a built-in scenario, the path of a scenario file, or a scenario from
+            :func:`letta_ext.testing.build`. Defaults to ``default``.
 
     Raises:
-        ValueError: there is no such scene, or its file is not one.
+        ValueError: If there is no such scenario, or its file is invalid.
     """
-    stage = select_scenario(scene)
-    state = stage.state
+    selected = select_scenario(scenario)
+    state = selected.state
 
     def bind(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -73,7 +73,7 @@ def create_app(scene: BuiltinScenario | Scenario | Path | str = "default") -> St
     for route in routes:
         route.methods = (route.methods or set()) - {"HEAD"}  # Starlette adds it to GET, and Letta answers it with 405
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
-    app.state.stage = stage
+    app.state.scenario = selected
     return app
 
 
@@ -121,7 +121,7 @@ async def _send(state: State, request: Request) -> Response:
     problems = Problems()
     conversation_id = conversation_id_of(request, problems)
     fields = await body_of(request, problems, required=state.documented is None)
-    wanted = requests.send(fields, state.ids, anything=state.documented is not None)
+    wanted = requests.send(fields, state.ids, allow_empty=state.documented is not None)
     thread = state.thread(conversation_id, wanted.agent_id)
     if wanted.override_model and wanted.override_model not in state.models:
         raise errors.plain(404, f"NOT_FOUND: Handle {wanted.override_model} not found, must be one of")
@@ -153,7 +153,7 @@ async def _compact(state: State, request: Request) -> Response:
     except errors.ApiError:
         raise
     except Exception as error:  # a function of the script may raise any exception
-        raise state.failed(error).as_response() from error
+        raise state.record_failure(error).as_response() from error
 
 
 async def _list_steps(state: State, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The content parts of a message: read as the real server reads them, and kept as it keeps them."""
+"""Content parts of a message, validated and stored as in Letta."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Literal
 from ..store.ids import IdSource
 from ..store.models import Json
 from . import errors
-from .validation import NOT_AN_OBJECT, Fields, Place, Problems, is_object, is_sequence
+from .validation import NOT_AN_OBJECT, Fields, Location, Problems, is_object, is_sequence
 
-Kind = Literal["text", "flag", "object", "list"]
-Shape = Mapping[str, tuple[Kind, bool]]
-"""The fields of a part: of what kind each is, and whether it must be there."""
+FieldType = Literal["text", "flag", "object", "list"]
+PartFields = Mapping[str, tuple[FieldType, bool]]
+"""The fields of a content part: the type of each, and whether it is required."""
 
-_PARTS: Mapping[str, Shape] = {
+_PARTS: Mapping[str, PartFields] = {
     "text": {"text": ("text", True), "signature": ("text", False)},
     "image": {"source": ("object", True)},
     "tool_call": {
@@ -29,7 +29,7 @@ _PARTS: Mapping[str, Shape] = {
     "omitted_reasoning": {"signature": ("text", False)},
     "summarized_reasoning": {"id": ("text", True), "summary": ("list", True), "encrypted_content": ("text", False)},
 }
-_SOURCES: Mapping[str, Shape] = {
+_SOURCES: Mapping[str, PartFields] = {
     "url": {"url": ("text", True)},
     "base64": {"media_type": ("text", True), "data": ("text", True), "detail": ("text", False)},
     "letta": {
@@ -43,18 +43,18 @@ _LIST = (
     "list[tagged-union[TextContent,ImageContent,ToolCallContent,ToolReturnContent,ReasoningContent,"
     "RedactedReasoningContent,OmittedReasoningContent,SummarizedReasoningContent]]"
 )
-SHOWN = ("text", "image")
-"""The types of the parts that a message can be sent with; the others are read and then refused."""
+SENDABLE_TYPES = ("text", "image")
+"""The types of content parts that a message can contain. Others are parsed and then rejected."""
 
 
-def read(value: object, place: Place, problems: Problems, ids: IdSource) -> str | list[Json]:
-    """Return a message's content as it is stored, and note what is wrong with it. A lone text is stored as a string.
+def read(value: object, location: Location, problems: Problems, ids: IdSource) -> str | list[Json]:
+    """Return the content of a message as stored, and record its problems. A single text part is stored as a string.
 
     Args:
-        value: a string, or a list of parts.
-        place: where it stands.
-        problems: where problems are noted.
-        ids: where the ids of files come from.
+        value: A string or a list of content parts.
+        location: Location of the value.
+        problems: Records the problems.
+        ids: Source of file ids.
     """
     if isinstance(value, str):
         return value
@@ -62,13 +62,13 @@ def read(value: object, place: Place, problems: Problems, ids: IdSource) -> str 
     parts: list[Json] = []
     if is_sequence(value):
         parts = [
-            _tagged(item, (*place, _LIST, index), found, "MessageContentType", _PARTS, ids)
+            _read_part(item, (*location, _LIST, index), found, "MessageContentType", _PARTS, ids)
             for index, item in enumerate(value)
         ]
     else:
-        found.add("list_type", (*place, _LIST), "Input should be a valid list", value)
+        found.add("list_type", (*location, _LIST), "Input should be a valid list", value)
     if found.found:
-        problems.add("string_type", (*place, "str"), "Input should be a valid string", value)
+        problems.add("string_type", (*location, "str"), "Input should be a valid string", value)
         problems.extend(found.found)
         return ""
     if len(parts) == 1 and parts[0].get("type") == "text":
@@ -77,97 +77,98 @@ def read(value: object, place: Place, problems: Problems, ids: IdSource) -> str 
 
 
 def read_return(fields: Fields, ids: IdSource) -> tuple[str, list[Json] | None]:
-    """Return what a tool returned, as text and in parts, and note what is wrong with it.
+    """Return the result of a tool as text and as content parts, and record its problems.
 
     Args:
-        fields: the fields of a tool return.
-        ids: where the ids of files come from.
+        fields: The fields of the tool return.
+        ids: Source of file ids.
     """
     value, problems = fields.get("tool_return"), fields.problems
     if not is_sequence(value):
         return fields.text("tool_return"), None
-    place = (*fields.place, "tool_return")
-    shapes = {kind: _PARTS[kind] for kind in SHOWN}
+    location = (*fields.location, "tool_return")
+    part_types = {part_type: _PARTS[part_type] for part_type in SENDABLE_TYPES}
     parts = [
-        _tagged(item, (*place, index), problems, "MessageContentType", shapes, ids) for index, item in enumerate(value)
+        _read_part(item, (*location, index), problems, "MessageContentType", part_types, ids)
+        for index, item in enumerate(value)
     ]
     return "\n".join(str(part["text"]) for part in parts if part.get("type") == "text"), parts
 
 
 def check_sendable(content: str | Sequence[Json]) -> None:
-    """Let the run fail whose message has content that the real server can read and not store.
+    """Fail the run if a message has content that Letta parses but does not store.
 
     Raises:
-        errors.RunFailedError: it has.
+        errors.RunFailedError: If the content is empty or has such parts.
     """
     if not content:
-        raise errors.bad_answer("Message content is empty or invalid")
+        raise errors.invalid_approval("Message content is empty or invalid")
     if isinstance(content, str):
         return
-    refused = [str(part["type"]) for part in content if part["type"] not in SHOWN]
-    if not refused:
+    rejected = [str(part["type"]) for part in content if part["type"] not in SENDABLE_TYPES]
+    if not rejected:
         return
-    if len(content) == 1 and refused != ["tool_return"]:
+    if len(content) == 1 and rejected != ["tool_return"]:
         raise errors.unknown_failure(repr({"role": "user", "content": list(content)}))
-    raise errors.bad_answer(f"Unsupported content type MessageContentType.{refused[0]}")
+    raise errors.invalid_approval(f"Unsupported content type MessageContentType.{rejected[0]}")
 
 
-def _tagged(
-    item: object, place: Place, problems: Problems, enum: str, shapes: Mapping[str, Shape], ids: IdSource
+def _read_part(
+    item: object, location: Location, problems: Problems, enum: str, part_types: Mapping[str, PartFields], ids: IdSource
 ) -> Json:
     if not is_object(item):
-        problems.add("model_attributes_type", place, NOT_AN_OBJECT, item)
+        problems.add("model_attributes_type", location, NOT_AN_OBJECT, item)
         return {}
     if "type" not in item:
         problems.add(
             "union_tag_not_found",
-            place,
+            location,
             "Unable to extract tag using discriminator 'type'",
             dict(item),
             discriminator="'type'",
         )
         return {}
-    tag = item["type"]
-    if not isinstance(tag, str) or tag not in shapes:
-        expected = ", ".join(f"<{enum}.{known}: '{known}'>" for known in shapes)
+    part_type = item["type"]
+    if not isinstance(part_type, str) or part_type not in part_types:
+        expected = ", ".join(f"<{enum}.{known_type}: '{known_type}'>" for known_type in part_types)
         problems.add(
             "union_tag_invalid",
-            place,
-            f"Input tag '{tag}' found using 'type' does not match any of the expected tags: {expected}",
+            location,
+            f"Input tag '{part_type}' found using 'type' does not match any of the expected tags: {expected}",
             dict(item),
             discriminator="'type'",
-            tag=str(tag),
+            tag=str(part_type),
             expected_tags=expected,
         )
         return {}
-    fields = Fields(item, (*place, tag), problems)
-    part: Json = {"type": tag}
-    for name, (kind, required) in shapes[tag].items():
-        part[name] = _field(fields, name, kind, required, ids)
-    return _as_file(part, ids) if shapes is _SOURCES else part
+    fields = Fields(item, (*location, part_type), problems)
+    part: Json = {"type": part_type}
+    for name, (field_type, required) in part_types[part_type].items():
+        part[name] = _field(fields, name, field_type, required, ids)
+    return _to_file_source(part, ids) if part_types is _SOURCES else part
 
 
-def _field(fields: Fields, name: str, kind: Kind, required: bool, ids: IdSource) -> object:
+def _field(fields: Fields, name: str, field_type: FieldType, required: bool, ids: IdSource) -> object:
     value = fields.get(name)
     if name not in fields.values or (value is None and not required):
         if required:
-            fields.problems.missing((*fields.place, name), dict(fields.values))
+            fields.problems.missing((*fields.location, name), dict(fields.values))
         return None
-    if kind == "text":
+    if field_type == "text":
         return fields.text(name)
-    if kind == "flag":
+    if field_type == "flag":
         return fields.boolean(name, None)
     if name == "source":
-        return _tagged(value, (*fields.place, name), fields.problems, "ImageSourceType", _SOURCES, ids)
-    if kind == "object":
+        return _read_part(value, (*fields.location, name), fields.problems, "ImageSourceType", _SOURCES, ids)
+    if field_type == "object":
         fields.optional_object(name)
     else:
         fields.items(name)
     return value
 
 
-def _as_file(source: Json, ids: IdSource) -> Json:
-    """Return an image's source as the file that the server makes of it. What a URL points at is not fetched here."""
+def _to_file_source(source: Json, ids: IdSource) -> Json:
+    """Return the source of an image as the file that Letta creates. URLs are not fetched."""
     if source["type"] == "letta":
         return source
     return {

@@ -100,7 +100,7 @@ def _date(fields: Fields, name: str) -> datetime | None:
         return datetime.fromisoformat(text) if text else None
     except ValueError:
         message = "Input should be a valid datetime or date, input is too short"
-        place = (*fields.place, name)
+        place = (*fields.location, name)
         fields.problems.add("datetime_from_date_parsing", place, message, text, error="input is too short")
         return None
 

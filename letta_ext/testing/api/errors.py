@@ -1,4 +1,4 @@
-"""Error answers, word for word as the real server gives them."""
+"""Error responses with the texts of Letta 0.16.8."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ PENDING_APPROVAL = (
     "CONFLICT: Cannot send a new message: The agent is waiting for approval on a tool call. "
     "Please approve or deny the pending request before continuing."
 )
-NOTHING_PENDING = (
+NO_PENDING_CALL = (
     "Cannot process approval response: No tool call is currently awaiting approval. "
     "Please send a regular message to interact with the agent."
 )
-NOTHING_ANSWERED = "Invalid approval response. Approval response message does not contain any approvals."
+EMPTY_APPROVALS = "Invalid approval response. Approval response message does not contain any approvals."
 EMPTY_RETURN = "1 validation error for ToolReturnMessage\ntool_return\n  Input should be a valid string"
 NOTHING_TO_COMPACT = (
     "Summarization failed to reduce the number of messages. You may not have enough messages to compact or need to "
     "use a different CompactionSettings (e.g. using `all` mode)."
 )
 
-# The real server prints its default user into every "not found", dates of its database included.
+# Letta includes its default user, with dates, in every "not found" text.
 _ACTOR = (
     f"id='{USER_ID}' organization_id='{ORGANIZATION_ID}' name='default_user' "
     "created_at=datetime.datetime(2026, 1, 1, 0, 0, tzinfo=TzInfo(0)) "
@@ -31,7 +31,7 @@ _ACTOR = (
 
 
 class ApiError(Exception):
-    """An answer other than 200: a status and a JSON body."""
+    """An error response with a status code and a JSON body."""
 
     def __init__(self, status: int, body: Mapping[str, object]) -> None:
         super().__init__(f"{status}: {body}")
@@ -40,35 +40,35 @@ class ApiError(Exception):
 
 
 def plain(status: int, detail: str) -> ApiError:
-    """Return the commonest form: ``{"detail": "..."}``."""
+    """Return an error with the body ``{"detail": "..."}``."""
     return ApiError(status, {"detail": detail})
 
 
-def not_found(kind: str, wanted: str) -> ApiError:
-    """Return the 404 of an object that is not in the database."""
-    return plain(404, f"{kind} not found with id='['{wanted}']', access level in ['read'] for actor='{_ACTOR}'")
+def not_found(kind: str, object_id: str) -> ApiError:
+    """Return the 404 of an object that does not exist."""
+    return plain(404, f"{kind} not found with id='['{object_id}']', access level in ['read'] for actor='{_ACTOR}'")
 
 
-def conversation_not_found(wanted: str) -> ApiError:
-    """Return the 404 of a conversation, which alone also names its deletion flag."""
-    error = not_found("Conversation", wanted)
+def conversation_not_found(object_id: str) -> ApiError:
+    """Return the 404 of a conversation. Only this text contains the deletion flag."""
+    error = not_found("Conversation", object_id)
     return plain(404, f"{error.body['detail']}, is_deleted=False")
 
 
-def agent_not_found(wanted: str | None = None) -> ApiError:
-    """Return the 404 of an agent, which names it where it was to do something."""
-    if wanted is None:
+def agent_not_found(object_id: str | None = None) -> ApiError:
+    """Return the 404 of an agent. The text of requests to an agent contains its id."""
+    if object_id is None:
         return plain(404, "Agent not found")
-    return plain(404, f"Agent with ID {wanted} not found")
+    return plain(404, f"Agent with ID {object_id} not found")
 
 
 def invalid_argument(detail: str) -> ApiError:
-    """Return the 400 of an argument that cannot be used."""
+    """Return the 400 of an invalid argument."""
     return plain(400, f"INVALID_ARGUMENT: {detail}")
 
 
 def busy(run_id: str) -> ApiError:
-    """Return the 409 of a conversation that is answering another message."""
+    """Return the 409 of a conversation that is processing another message."""
     return ApiError(
         409,
         {
@@ -85,11 +85,11 @@ def expired() -> ApiError:
 
 
 def validation(problems: list[dict[str, object]], example: str | None = None) -> ApiError:
-    """Return the 422 of a request that does not fit the API.
+    """Return the 422 of an invalid request.
 
     Args:
-        problems: what is wrong, in the order and with the keys of pydantic's errors.
-        example: an id that would have been valid, given for a malformed step id.
+        problems: Errors in the format of pydantic.
+        example: A valid id, which Letta adds for a malformed step id.
     """
     body: dict[str, object] = {"trace_id": "", "detail": repr(problems)}
     if example is not None:
@@ -99,17 +99,17 @@ def validation(problems: list[dict[str, object]], example: str | None = None) ->
 
 @dataclass(eq=False)
 class RunFailedError(Exception):
-    """Why a run failed, in the two forms in which the real server says it.
+    """The failure of a run, in the forms of Letta's JSON and stream responses.
 
     Attributes:
-        detail: what the server wrote down.
-        status: the status of the JSON answer.
-        json_error: type and message of the JSON answer's ``error``; None for a bare ``detail``.
-        stream_error: type and message of the stream's ``error_message``.
-        stop_reason: why the stream stopped.
-        exception: the name of the server's exception, as a failed step records it.
-        overflow: whether the context was too long for the model.
-        told: what the stream's ``error_message`` says in ``detail``, if it is not ``detail``.
+        detail: The description that the server stores.
+        status: Status code of the JSON response.
+        json_error: Type and message of ``error`` in the JSON response. None returns a bare ``detail``.
+        stream_error: Type and message of the ``error_message`` in a stream.
+        stop_reason: Stop reason of the stream.
+        exception: Name of the server's exception in a failed step.
+        overflow: Whether the context exceeded the context window.
+        stream_detail: ``detail`` of the ``error_message`` in a stream, if it differs from ``detail``.
     """
 
     detail: str
@@ -119,10 +119,10 @@ class RunFailedError(Exception):
     stop_reason: str = "error"
     exception: str = "Exception"
     overflow: bool = False
-    told: str | None = None
+    stream_detail: str | None = None
 
     def as_response(self) -> ApiError:
-        """Return the answer to a request with ``streaming=false``."""
+        """Return the response to a request with ``streaming=false``."""
         if self.json_error is None:
             return plain(self.status, self.detail)
         kind, message = self.json_error
@@ -130,20 +130,22 @@ class RunFailedError(Exception):
 
 
 def pending_approval() -> RunFailedError:
-    """Return the failure of a message sent while tool calls wait for an answer."""
+    """Return the failure of a message sent while a tool call waits for approval."""
     return RunFailedError(PENDING_APPROVAL, 409, None, ("internal_error", PENDING_APPROVAL))
 
 
-def bad_answer(detail: str) -> RunFailedError:
-    """Return the failure of an approval or a tool return that does not fit what is pending."""
+def invalid_approval(detail: str) -> RunFailedError:
+    """Return the failure of an approval or a tool return that does not match the pending calls."""
     message = "An unknown error occurred with the LLM streaming request."
     return RunFailedError(detail, 400, None, ("internal_error", message))
 
 
-def unknown_failure(told: str) -> RunFailedError:
-    """Return the failure of which the real server tells a stream what it was about, and JSON nothing."""
+def unknown_failure(stream_detail: str) -> RunFailedError:
+    """Return the failure whose cause Letta reports only in streams."""
     message = "An unknown error occurred with the LLM streaming request."
-    return RunFailedError("An unknown error occurred", 500, None, ("internal_error", message), told=told)
+    return RunFailedError(
+        "An unknown error occurred", 500, None, ("internal_error", message), stream_detail=stream_detail
+    )
 
 
 _LLM_ERROR = ("llm_error", "An error occurred with the LLM request.")
@@ -154,7 +156,7 @@ _RATE_LIMIT = (
     "Rate limit exceeded for LLM model provider. Please wait before making another request.",
 )
 
-# The model's status: our status, the JSON error, the stream's error, how the detail begins, the exception's name.
+# By the model's status: status, JSON error, stream error, prefix of the detail, exception name.
 _MODEL_FAILURES: dict[int, tuple[int, tuple[str, str], tuple[str, str], str, str]] = {
     400: (
         400,
@@ -190,17 +192,17 @@ _MODEL_FAILURES: dict[int, tuple[int, tuple[str, str], tuple[str, str], str, str
 
 
 def model_failure(model_status: int) -> RunFailedError:
-    """Return the failure of a run whose model answered with that status."""
-    said = f"Error code: {model_status} - {{'error': {{'message': 'asked to fail', 'type': 'server_error'}}}}"
+    """Return the failure of a run whose model failed with a status code."""
+    provider_error = f"Error code: {model_status} - {{'error': {{'message': 'asked to fail', 'type': 'server_error'}}}}"
     if model_status == 413:
-        detail = f"CONTEXT_WINDOW_EXCEEDED: Request too large for OpenAI (413): {said} ({{'is_byok': False}})"
+        detail = f"CONTEXT_WINDOW_EXCEEDED: Request too large for OpenAI (413): {provider_error} ({{'is_byok': False}})"
         message = "An unknown error occurred with the LLM streaming request."
         exception = "ContextWindowExceededError"
         return RunFailedError(detail, 400, None, ("internal_error", message), exception=exception, overflow=True)
-    known = _MODEL_FAILURES.get(model_status)
-    if known is None and 400 <= model_status < 500:
-        known = (400, _BAD_REQUEST, _LLM_ERROR, "INVALID_ARGUMENT: OpenAI API error", "LLMBadRequestError")
-    if known is None:
-        known = (500, _LLM_ERROR, _LLM_ERROR, "INTERNAL_SERVER_ERROR: OpenAI API error", "LLMServerError")
-    status, json_error, stream_error, prefix, exception = known
-    return RunFailedError(f"{prefix}: {said}", status, json_error, stream_error, "llm_api_error", exception)
+    failure = _MODEL_FAILURES.get(model_status)
+    if failure is None and 400 <= model_status < 500:
+        failure = (400, _BAD_REQUEST, _LLM_ERROR, "INVALID_ARGUMENT: OpenAI API error", "LLMBadRequestError")
+    if failure is None:
+        failure = (500, _LLM_ERROR, _LLM_ERROR, "INTERNAL_SERVER_ERROR: OpenAI API error", "LLMServerError")
+    status, json_error, stream_error, prefix, exception = failure
+    return RunFailedError(f"{prefix}: {provider_error}", status, json_error, stream_error, "llm_api_error", exception)

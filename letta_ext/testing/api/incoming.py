@@ -8,9 +8,9 @@ from starlette.requests import ClientDisconnect, Request
 
 from ..store.ids import UUID4, is_id
 from . import errors, requests
-from .validation import NOT_AN_OBJECT, Fields, Problems, cleaned, is_object
+from .validation import NOT_AN_OBJECT, Fields, Problems, is_object, sanitize
 
-LONGEST_BODY = 16 * 2**20
+MAX_BODY_SIZE = 16 * 2**20
 """How many bytes a request's body may have."""
 
 _UNREADABLE = "There was an error parsing the body"
@@ -32,7 +32,7 @@ async def body_of(request: Request, problems: Problems, *, required: bool = True
         value = raw
     elif raw:
         try:
-            value = cleaned(json.loads(raw))
+            value = sanitize(json.loads(raw))
         except json.JSONDecodeError as error:
             problems.add("json_invalid", ("body", error.pos), "JSON decode error", {}, error=error.msg)
             problems.raise_if_any()
@@ -54,8 +54,8 @@ async def _read(request: Request) -> bytes:
     try:
         async for part in request.stream():
             raw += part
-            if len(raw) > LONGEST_BODY:
-                raise errors.plain(413, f"The body has more than {LONGEST_BODY} bytes")
+            if len(raw) > MAX_BODY_SIZE:
+                raise errors.plain(413, f"The body has more than {MAX_BODY_SIZE} bytes")
     except ClientDisconnect:
         raise errors.plain(400, _UNREADABLE) from None
     return bytes(raw)

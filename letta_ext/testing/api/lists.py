@@ -1,4 +1,4 @@
-"""Lists: filters, orders and cursors, each with the meaning it has on the real server."""
+"""Lists: filters, orders and cursors as in Letta."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
-from ..store.models import Json, Placed, Step, Thread
+from ..store.models import Json, Step, StoredMessage, Thread
 from . import errors, serializers
 from .requests import Page, StepFilter
 
@@ -20,7 +20,7 @@ T = TypeVar("T", bound=_Named)
 
 
 def check_limit(limit: int) -> None:
-    """Raise what the real server's database makes of a limit that is negative or longer than 64 bits."""
+    """Raise Letta's database error for a limit that is negative or exceeds 64 bits."""
     if not 0 <= limit < 2**63:
         raise errors.plain(500, "A database error occurred.")
 
@@ -64,15 +64,15 @@ def run_messages(threads: Sequence[Thread], run_id: str, page: Page) -> list[Jso
     return [part for parts in rendered for part in (reversed(parts) if page.order == "desc" else parts)]
 
 
-def steps(stored: Sequence[Step], wanted: StepFilter, page: Page) -> list[Step]:
-    """Return a page of steps. Cursors follow the sort order; an unknown one is an error.
+def steps(stored: Sequence[Step], step_filter: StepFilter, page: Page) -> list[Step]:
+    """Return a page of steps. Cursors follow the sort order, and an unknown cursor is an error.
 
     Args:
-        stored: all steps.
-        wanted: which of them to list.
-        page: which page.
+        stored: All steps.
+        step_filter: The filters.
+        page: The page.
     """
-    start, end = _date(wanted.start_date), _date(wanted.end_date)
+    start, end = _date(step_filter.start_date), _date(step_filter.end_date)
     if start and end and start > end:
         raise errors.plain(400, "start_date must be earlier than or equal to end_date")
     before = _known(stored, page.before, "Step")
@@ -80,42 +80,44 @@ def steps(stored: Sequence[Step], wanted: StepFilter, page: Page) -> list[Step]:
     if before and after and before.created_at < after.created_at:
         raise errors.plain(400, "'before' reference must be later than 'after' reference")
     check_limit(page.limit)
-    chosen = sorted(
-        (step for step in stored if _matches(step, wanted, start, end)),
+    selected = sorted(
+        (step for step in stored if _matches(step, step_filter, start, end)),
         key=_step_key,
     )
     if page.order == "desc":
-        chosen.reverse()
-    return _between(chosen, before, after, page)
+        selected.reverse()
+    return _between(selected, before, after, page)
 
 
 def _step_key(step: Step) -> tuple[datetime, str]:
     return step.created_at, step.id
 
 
-def _between(chosen: list[Step], before: Step | None, after: Step | None, page: Page) -> list[Step]:
+def _between(selected: list[Step], before: Step | None, after: Step | None, page: Page) -> list[Step]:
     if before and after:
-        # With both cursors the real server takes them by time, whatever the order.
-        inside = [step for step in chosen if _step_key(after) < _step_key(step) < _step_key(before)]
-        return inside[: page.limit]
+        # Letta applies two cursors by time, independent of the order.
+        selected = [step for step in selected if _step_key(after) < _step_key(step) < _step_key(before)]
+        return selected[: page.limit]
     newest_first = page.order == "desc"
     if after:
-        chosen = [step for step in chosen if (_step_key(step) < _step_key(after)) == newest_first and step is not after]
-    if before:
-        chosen = [
-            step for step in chosen if (_step_key(step) > _step_key(before)) == newest_first and step is not before
+        selected = [
+            step for step in selected if (_step_key(step) < _step_key(after)) == newest_first and step is not after
         ]
-    return chosen[: page.limit]
+    if before:
+        selected = [
+            step for step in selected if (_step_key(step) > _step_key(before)) == newest_first and step is not before
+        ]
+    return selected[: page.limit]
 
 
-def _date(spelt: str | None) -> datetime | None:
-    if not spelt:
+def _date(text: str | None) -> datetime | None:
+    if not text:
         return None
     try:
-        when = datetime.fromisoformat(spelt)
+        date = datetime.fromisoformat(text)
     except ValueError as error:
         raise errors.plain(400, str(error)) from None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _known(stored: Sequence[Step], cursor: str | None, kind: str) -> Step | None:
@@ -127,25 +129,25 @@ def _known(stored: Sequence[Step], cursor: str | None, kind: str) -> Step | None
     raise errors.plain(404, f"No {kind} found with id {cursor}")
 
 
-def _matches(step: Step, wanted: StepFilter, start: datetime | None, end: datetime | None) -> bool:
+def _matches(step: Step, step_filter: StepFilter, start: datetime | None, end: datetime | None) -> bool:
     if start and step.created_at <= start:
         return False
     if end and step.created_at >= end:
         return False
-    if wanted.model and step.model_handle.rpartition("/")[2] != wanted.model:
+    if step_filter.model and step.model_handle.rpartition("/")[2] != step_filter.model:
         return False
-    if wanted.agent_id and step.agent_id != wanted.agent_id:
+    if step_filter.agent_id and step.agent_id != step_filter.agent_id:
         return False
-    if wanted.feedback and step.feedback != wanted.feedback:
+    if step_filter.feedback and step.feedback != step_filter.feedback:
         return False
-    if wanted.has_feedback is not None and (step.feedback is not None) != wanted.has_feedback:
+    if step_filter.has_feedback is not None and (step.feedback is not None) != step_filter.has_feedback:
         return False
-    # Traces and projects exist in Letta's cloud only.
-    return not wanted.trace_ids and not wanted.project_id
+    # Traces and projects exist only in Letta Cloud.
+    return not step_filter.trace_ids and not step_filter.project_id
 
 
 def step_messages(step: Step, page: Page) -> list[Json]:
-    """Return a page of a step's messages. What the model said is shown as reasoning, the last part first."""
+    """Return a page of the messages of a step. The model's text is rendered as reasoning, in reverse order of parts."""
     messages = step.messages if page.order == "asc" else step.messages[::-1]
     ids = [message.id for message in messages]
     for cursor in (page.before, page.after):
@@ -154,47 +156,47 @@ def step_messages(step: Step, page: Page) -> list[Json]:
     check_limit(page.limit)
     start = ids.index(page.after) + 1 if page.after else 0
     end = ids.index(page.before) if page.before else len(ids)
-    shown = messages[start:end][: page.limit]
-    return [part for message in shown for part in reversed(serializers.render(message, text_is_assistant=False))]
+    selected = messages[start:end][: page.limit]
+    return [part for message in selected for part in reversed(serializers.render(message, text_is_assistant=False))]
 
 
 def thread_messages(thread: Thread, page: Page, types: Sequence[str] | None, *, order_relative: bool) -> list[Json]:
-    """Return a page of a conversation.
+    """Return a page of the messages of a conversation.
 
-    The limit counts stored messages, and types are chosen after it. Cursors mean the time, not the sort order, unless
-    ``order_relative`` says so. An unknown cursor restarts the list, except in a default conversation, where it is an
+    The limit counts stored messages, and the type filter applies after it. Cursors refer to time unless
+    ``order_relative`` is set. An unknown cursor restarts the list, except in a default conversation, where it is an
     error.
     """
-    placed = sorted(thread.stored, key=lambda each: each.position)
+    entries = sorted(thread.stored, key=lambda entry: entry.position)
     before, after = page.before, page.after
     if order_relative and page.order == "desc":
         before, after = after, before
     if thread.is_default:
         _check_cursors(thread, after, before)
     check_limit(page.limit)
-    upper, lower = _position(placed, before), _position(placed, after)
+    upper, lower = _position(entries, before), _position(entries, after)
     if upper is not None:
-        placed = [each for each in placed if each.position < upper]
+        entries = [entry for entry in entries if entry.position < upper]
     if lower is not None:
-        placed = [each for each in placed if each.position > lower]
+        entries = [entry for entry in entries if entry.position > lower]
     if page.order == "desc":
-        placed.reverse()
-    placed = placed[: page.limit]
+        entries.reverse()
+    entries = entries[: page.limit]
     if page.order == "desc" and thread.is_default:
-        # The newest are chosen, and then told in the order of time.
-        placed.reverse()
-    rendered = [part for each in placed for part in serializers.render(each.message)]
+        # Letta selects the newest messages and returns them in ascending order.
+        entries.reverse()
+    rendered = [part for entry in entries for part in serializers.render(entry.message)]
     return rendered if types is None else [part for part in rendered if part["message_type"] in types]
 
 
 def _check_cursors(thread: Thread, *cursors: str | None) -> None:
-    known = {each.message.id for each in thread.stored}
+    ids = {entry.message.id for entry in thread.stored}
     for cursor in cursors:
-        if cursor and cursor not in known:
+        if cursor and cursor not in ids:
             raise errors.plain(404, f"No message found with id '{cursor}' for agent '{thread.agent_id}'.")
 
 
-def _position(placed: Sequence[Placed], message_id: str | None) -> int | None:
+def _position(entries: Sequence[StoredMessage], message_id: str | None) -> int | None:
     if not message_id:
         return None
-    return next((each.position for each in placed if each.message.id == message_id), None)
+    return next((entry.position for entry in entries if entry.message.id == message_id), None)

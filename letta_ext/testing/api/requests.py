@@ -1,4 +1,4 @@
-"""What a request asks for, checked and typed; a request that does not fit gets the real server's 422."""
+"""Parsed and validated requests. Invalid requests raise Letta's 422."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from letta_api.enums import MessageType
 from ..store.ids import UUID4, IdSource
 from ..store.models import Approval, Json, ToolReturn
 from . import content, errors
-from .validation import NOT_AN_OBJECT, Fields, Place, Problems, is_object
+from .validation import NOT_AN_OBJECT, Fields, Location, Problems, is_object
 
 Order = Literal["asc", "desc"]
-Speaker = Literal["user", "system", "assistant"]
+InputRole = Literal["user", "system", "assistant"]
 COMPACTION_MODES = ("all", "sliding_window", "self_compact_all", "self_compact_sliding_window")
 MAX_STEPS = 50
 
-# How pydantic names the three kinds of messages when none of them fits.
+# Names of the three message types in pydantic's locations.
 _MESSAGE = "function-after[generate_otid_if_missing(), MessageCreate]"
 _APPROVAL = "function-after[migrate_deprecated_fields(), function-after[generate_otid_if_missing(), ApprovalCreate]]"
 _TOOL_RETURN = "function-after[generate_otid_if_missing(), ToolReturnCreate]"
-_SPEAKERS: dict[str, Speaker] = {"user": "user", "system": "system", "assistant": "assistant"}
+_INPUT_ROLES: dict[str, InputRole] = {"user": "user", "system": "system", "assistant": "assistant"}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A message a caller sends."""
+class InputMessage:
+    """A message in a request."""
 
-    role: Speaker
+    role: InputRole
     content: str | list[Json]
     otid: str
     name: str | None = None
@@ -37,10 +37,10 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A caller's answers to pending tool calls: approvals, returns, or both."""
+class ApprovalInput:
+    """Approvals, denials and tool returns in a request."""
 
-    answers: Sequence[Approval | ToolReturn]
+    approvals: Sequence[Approval | ToolReturn]
     otid: str
 
 
@@ -48,7 +48,7 @@ class Answered:
 class Send:
     """A request to send messages."""
 
-    messages: Sequence[Said | Answered]
+    messages: Sequence[InputMessage | ApprovalInput]
     agent_id: str | None = None
     streaming: bool = True
     stream_tokens: bool = False
@@ -62,7 +62,7 @@ class Send:
 
     @property
     def otids(self) -> list[str]:
-        """The otids of all messages, in order."""
+        """The otids of all messages in order."""
         return [message.otid for message in self.messages]
 
 
@@ -88,7 +88,7 @@ class Compact:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """A request to set a step's feedback."""
+    """A request to set the feedback of a step."""
 
     feedback: str | None = None
     tags: Sequence[str] | None = None
@@ -96,7 +96,7 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which page of a list is wanted."""
+    """The page of a list."""
 
     order: Order
     limit: int
@@ -106,7 +106,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class StepFilter:
-    """Which steps are wanted. The real server takes ``tags`` as well and does not look at them."""
+    """The filters of a list of steps. Letta accepts ``tags`` and ignores it."""
 
     start_date: str | None = None
     end_date: str | None = None
@@ -119,13 +119,13 @@ class StepFilter:
 
 
 def check_conversation_path(conversation_id: str, problems: Problems) -> None:
-    """Check a conversation's id in a path."""
+    """Validate the conversation id in a path."""
     pattern = f"^(default|conv-{UUID4}|agent-{UUID4})$"
     problems.pattern(("path", "conversation_id"), conversation_id, pattern, f"String should match pattern '{pattern}'")
 
 
 def check_step_path(step_id: str) -> None:
-    """Check a step's id in a path, and raise the 422 that gives an example."""
+    """Validate the step id in a path. The 422 contains an example."""
     problems = Problems()
     problems.pattern(("path", "step_id"), step_id, f"^step-{UUID4}$", "String should match pattern 'step-{uuid4}'")
     if problems.found:
@@ -133,7 +133,7 @@ def check_step_path(step_id: str) -> None:
 
 
 def page(fields: Fields, *, default_order: Order, default_limit: int) -> Page:
-    """Read the query parameters every list takes."""
+    """Read the query parameters of a page."""
     before = fields.optional_text("before")
     after = fields.optional_text("after")
     limit = fields.integer("limit", default_limit)
@@ -143,7 +143,7 @@ def page(fields: Fields, *, default_order: Order, default_limit: int) -> Page:
 
 
 def step_filter(fields: Fields) -> StepFilter:
-    """Read the query parameters that choose steps."""
+    """Read the filters of a list of steps."""
     feedback = fields.optional_choice("feedback", ("positive", "negative"))
     return StepFilter(
         start_date=fields.optional_text("start_date"),
@@ -158,17 +158,17 @@ def step_filter(fields: Fields) -> StepFilter:
 
 
 def message_types(fields: Fields) -> Sequence[str] | None:
-    """Read which message types are wanted; None for all."""
+    """Read the message types to return. None returns all."""
     return fields.optional_choices("include_return_message_types", get_args(MessageType))
 
 
-def send(fields: Fields, ids: IdSource, *, anything: bool) -> Send:
+def send(fields: Fields, ids: IdSource, *, allow_empty: bool) -> Send:
     """Read a request to send messages.
 
     Args:
-        fields: the body.
-        ids: where otids come from that the caller did not give.
-        anything: whether a body that says nothing stands for a greeting, as the documentation's examples have it.
+        fields: The body.
+        ids: Source of missing otids.
+        allow_empty: Whether an empty body sends a greeting, as in the examples of the documentation.
     """
     messages = _messages(fields, ids)
     text = _input(fields, ids)
@@ -177,7 +177,7 @@ def send(fields: Fields, ids: IdSource, *, anything: bool) -> Send:
     tools = _client_tools(fields)
     compaction = fields.boolean("include_compaction_messages", False)
     agent_id = fields.optional_text("agent_id")
-    _unused(fields)
+    _check_ignored(fields)
     override_model = fields.optional_text("override_model")
     streaming = fields.boolean("streaming", True)
     stream_tokens = fields.boolean("stream_tokens", False)
@@ -186,11 +186,11 @@ def send(fields: Fields, ids: IdSource, *, anything: bool) -> Send:
     if not fields.problems.found:
         if messages is not None and text is not None:
             fields.refuse("Cannot specify both 'input' and 'messages'. Use one or the other.")
-        elif messages is None and text is None and not anything:
+        elif messages is None and text is None and not allow_empty:
             fields.refuse("Must specify either 'input' or 'messages'.")
     fields.problems.raise_if_any()
     if messages is None:
-        messages = [text or Said("user", "hello", ids.uuid())]
+        messages = [text or InputMessage("user", "hello", ids.uuid())]
     if not messages:
         raise errors.plain(422, "Messages must not be empty")
     return Send(
@@ -208,15 +208,15 @@ def send(fields: Fields, ids: IdSource, *, anything: bool) -> Send:
     )
 
 
-def _input(fields: Fields, ids: IdSource) -> Said | None:
+def _input(fields: Fields, ids: IdSource) -> InputMessage | None:
     value = fields.get("input")
     if value is None:
         return None
-    return Said("user", content.read(value, (*fields.place, "input"), fields.problems, ids), ids.uuid())
+    return InputMessage("user", content.read(value, (*fields.location, "input"), fields.problems, ids), ids.uuid())
 
 
-def _unused(fields: Fields) -> None:
-    """Check the fields that this server takes and has no use for."""
+def _check_ignored(fields: Fields) -> None:
+    """Validate the fields that this server ignores."""
     fields.boolean("use_assistant_message", True)
     for name in ("assistant_message_tool_name", "assistant_message_tool_kwarg", "enable_thinking"):
         if name in fields.values:
@@ -239,62 +239,64 @@ def _client_tools(fields: Fields) -> list[str]:
     return names
 
 
-def _messages(fields: Fields, ids: IdSource) -> list[Said | Answered] | None:
+def _messages(fields: Fields, ids: IdSource) -> list[InputMessage | ApprovalInput] | None:
     items = fields.items("messages")
     if items is None:
         return None
-    place = (*fields.place, "messages")
-    read = [_message(item, (*place, index), fields.problems, ids) for index, item in enumerate(items)]
-    return [message for message in read if message is not None]
+    location = (*fields.location, "messages")
+    messages = [_message(item, (*location, index), fields.problems, ids) for index, item in enumerate(items)]
+    return [message for message in messages if message is not None]
 
 
-def _message(item: object, place: Place, problems: Problems, ids: IdSource) -> Said | Answered | None:
-    """Read a message as the first of the three kinds that fits; if none does, say of each why not."""
+def _message(
+    item: object, location: Location, problems: Problems, ids: IdSource
+) -> InputMessage | ApprovalInput | None:
+    """Read a message as the first matching type. If no type matches, record the problems of all."""
     if is_object(item) and item.get("type") is None:
-        old = "approval_request_id" in item or "approve" in item
-        item = {**item, "type": "approval" if old else "message"}
+        is_deprecated = "approval_request_id" in item or "approve" in item
+        item = {**item, "type": "approval" if is_deprecated else "message"}
     found: list[dict[str, object]] = []
-    for label, read in ((_MESSAGE, _said), (_APPROVAL, _approvals), (_TOOL_RETURN, _tool_returns)):
-        trial = Problems()
+    for label, read_as in ((_MESSAGE, _input_message), (_APPROVAL, _approvals), (_TOOL_RETURN, _tool_returns)):
+        candidate = Problems()
         if is_object(item):
             otid = item.get("otid")
-            given = otid if isinstance(otid, str) and otid else ids.uuid()
-            message = read(Fields(item, (*place, label), trial), given, ids=ids)
-            if not trial.found:
+            value = otid if isinstance(otid, str) and otid else ids.uuid()
+            message = read_as(Fields(item, (*location, label), candidate), value, ids=ids)
+            if not candidate.found:
                 return message
         else:
-            trial.add("model_attributes_type", (*place, label), NOT_AN_OBJECT, item)
-        found += trial.found
+            candidate.add("model_attributes_type", (*location, label), NOT_AN_OBJECT, item)
+        found += candidate.found
     problems.extend(found)
     return None
 
 
-def _check_type(fields: Fields, wanted: str) -> None:
+def _check_type(fields: Fields, message_type: str) -> None:
     kind = fields.get("type")
-    if kind != wanted:
-        expected = f"<MessageCreateType.{wanted}: '{wanted}'>"
-        fields.problems.literal((*fields.place, "type"), kind, expected)
+    if kind != message_type:
+        expected = f"<MessageCreateType.{message_type}: '{message_type}'>"
+        fields.problems.literal((*fields.location, "type"), kind, expected)
 
 
-def _approvals(fields: Fields, otid: str, *, ids: IdSource) -> Answered:
+def _approvals(fields: Fields, otid: str, *, ids: IdSource) -> ApprovalInput:
     _check_type(fields, "approval")
     fields.optional_text("otid")
-    answers: list[Approval | ToolReturn] = []
+    approvals: list[Approval | ToolReturn] = []
     for each in fields.objects("approvals"):
-        # The place of a problem names which of the two it was taken for.
+        # The location of a problem contains the type of the item.
         tag = each.get("type")
         if tag is None:
             problem = "Unable to extract tag using discriminator 'type'"
-            each.problems.add("union_tag_not_found", each.place, problem, dict(each.values), discriminator="'type'")
+            each.problems.add("union_tag_not_found", each.location, problem, dict(each.values), discriminator="'type'")
             continue
-        each.place = (*each.place, "tool" if tag == "tool" else "approval")
-        answers.append(_tool_return(each, ids) if tag == "tool" else _approval(each))
+        each.location = (*each.location, "tool" if tag == "tool" else "approval")
+        approvals.append(_tool_return(each, ids) if tag == "tool" else _approval(each))
     request_id = fields.get("approval_request_id")
-    if not answers and isinstance(request_id, str):
-        # The form from before there were lists.
+    if not approvals and isinstance(request_id, str):
+        # The deprecated form without a list.
         approve = fields.boolean("approve", False)
-        answers.append(Approval(tool_call_id=request_id, approve=approve, reason=fields.optional_text("reason")))
-    return Answered(answers, otid)
+        approvals.append(Approval(tool_call_id=request_id, approve=approve, reason=fields.optional_text("reason")))
+    return ApprovalInput(approvals, otid)
 
 
 def _approval(fields: Fields) -> Approval:
@@ -305,12 +307,12 @@ def _approval(fields: Fields) -> Approval:
     )
 
 
-def _tool_returns(fields: Fields, otid: str, *, ids: IdSource) -> Answered:
+def _tool_returns(fields: Fields, otid: str, *, ids: IdSource) -> ApprovalInput:
     _check_type(fields, "tool_return")
     fields.optional_text("otid")
     if "tool_returns" not in fields.values:
-        fields.problems.missing((*fields.place, "tool_returns"), dict(fields.values))
-    return Answered([_tool_return(each, ids) for each in fields.objects("tool_returns")], otid)
+        fields.problems.missing((*fields.location, "tool_returns"), dict(fields.values))
+    return ApprovalInput([_tool_return(each, ids) for each in fields.objects("tool_returns")], otid)
 
 
 def _tool_return(fields: Fields, ids: IdSource) -> ToolReturn:
@@ -326,23 +328,23 @@ def _tool_return(fields: Fields, ids: IdSource) -> ToolReturn:
     )
 
 
-def _said(fields: Fields, otid: str, *, ids: IdSource) -> Said:
+def _input_message(fields: Fields, otid: str, *, ids: IdSource) -> InputMessage:
     _check_type(fields, "message")
     fields.optional_text("otid")
-    place, problems = fields.place, fields.problems
+    location, problems = fields.location, fields.problems
     role = fields.get("role")
-    speaker = _SPEAKERS.get(role) if isinstance(role, str) else None
+    input_role = _INPUT_ROLES.get(role) if isinstance(role, str) else None
     if "role" not in fields.values:
-        problems.missing((*place, "role"), dict(fields.values))
-    elif speaker is None:
+        problems.missing((*location, "role"), dict(fields.values))
+    elif input_role is None:
         roles = "<MessageRole.user: 'user'>, <MessageRole.system: 'system'> or <MessageRole.assistant: 'assistant'>"
-        problems.literal((*place, "role"), role, roles)
+        problems.literal((*location, "role"), role, roles)
     if "content" not in fields.values:
-        problems.missing((*place, "content"), dict(fields.values))
-        return Said("user", "", otid)
-    return Said(
-        role=speaker or "user",
-        content=content.read(fields.values["content"], (*place, "content"), problems, ids),
+        problems.missing((*location, "content"), dict(fields.values))
+        return InputMessage("user", "", otid)
+    return InputMessage(
+        role=input_role or "user",
+        content=content.read(fields.values["content"], (*location, "content"), problems, ids),
         otid=otid,
         name=fields.optional_text("name"),
         sender_id=fields.optional_text("sender_id"),
@@ -351,7 +353,7 @@ def _said(fields: Fields, otid: str, *, ids: IdSource) -> Said:
 
 def resume(fields: Fields) -> Resume:
     """Read a request to resume a stream."""
-    wanted = Resume(
+    request = Resume(
         agent_id=fields.optional_text("agent_id"),
         run_id=fields.optional_text("run_id"),
         otid=fields.optional_text("otid"),
@@ -359,9 +361,9 @@ def resume(fields: Fields) -> Resume:
         include_pings=fields.optional_boolean("include_pings", True) or False,
         batch_size=fields.optional_integer("batch_size", 100),
     )
-    fields.optional_number("poll_interval")  # how often the real server looks is only a matter of delay
+    fields.optional_number("poll_interval")  # the poll interval affects only the latency of Letta
     fields.problems.raise_if_any()
-    return wanted
+    return request
 
 
 def compact(fields: Fields) -> Compact:
@@ -376,7 +378,7 @@ def compact(fields: Fields) -> Compact:
 
 
 def feedback(fields: Fields) -> Feedback:
-    """Read a request to set a step's feedback."""
+    """Read a request to set the feedback of a step."""
     value = fields.optional_choice("feedback", ("positive", "negative"), kind="enum")
     tags = fields.optional_texts("tags")
     fields.problems.raise_if_any()

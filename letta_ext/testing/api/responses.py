@@ -1,4 +1,4 @@
-"""The two kinds of responses: JSON, and streams of events."""
+"""JSON and event-stream responses."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Handler: TypeAlias = Callable[[State, Request], Awaitable[Response]]
 
 
 class CompactJSON(JSONResponse):
-    """JSON without spaces, as the real server writes it."""
+    """A JSON response without whitespace, as in Letta."""
 
     def render(self, content: object) -> bytes:
-        """Return the body."""
+        """Return the encoded body."""
         return serializers.encode(content).encode()
 
 
 class EventStream(Response):
-    """A stream of events. Like the real server's, it does not even send its headers before the first event."""
+    """A stream of events. As in Letta, the headers are sent with the first event."""
 
     def __init__(self, stream: Stream) -> None:
         super().__init__(media_type="text/event-stream")
@@ -36,18 +36,18 @@ class EventStream(Response):
         self._stream = stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the events, until they end or the client hangs up."""
+        """Send the events until the stream ends or the client disconnects."""
         sending = asyncio.ensure_future(self._send_events(send))
-        hanging_up = asyncio.ensure_future(_disconnected(receive))
+        disconnecting = asyncio.ensure_future(_wait_for_disconnect(receive))
         try:
-            await asyncio.wait({sending, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({sending, disconnecting}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
                 sending.result()
         finally:
             sending.cancel()
-            hanging_up.cancel()
-            await asyncio.gather(sending, hanging_up, return_exceptions=True)
-            self._stream.hang_up()
+            disconnecting.cancel()
+            await asyncio.gather(sending, disconnecting, return_exceptions=True)
+            self._stream.on_disconnect()
 
     async def _send_events(self, send: Send) -> None:
         started = False
@@ -65,6 +65,6 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

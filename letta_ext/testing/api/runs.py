@@ -31,7 +31,7 @@ async def _list(state: State, request: Request) -> Response:
     before, after = fields.optional_text("before"), fields.optional_text("after")
     limit = fields.integer("limit", 100)
     if "limit" in fields.values and not any(each["loc"] == ("query", "limit") for each in fields.problems.found):
-        fields.problems.bounds(("query", "limit"), fields.values["limit"], limit, least=1, greatest=LARGEST)
+        fields.problems.bounds(("query", "limit"), fields.values["limit"], limit, minimum=1, maximum=LARGEST)
     order = fields.choice("order", "desc", ("asc", "desc"))
     fields.choice("order_by", "created_at", ("created_at",))
     active, ascending = fields.boolean("active", default=False), fields.boolean("ascending", default=False)

@@ -1,4 +1,4 @@
-"""JSON shapes of what the operations answer: exactly the real server's keys, in its order."""
+"""JSON representations of the records, with Letta's keys in Letta's order."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ CONTEXT_WINDOW = 128_000
 
 
 def encode(value: object) -> str:
-    """Return the compact JSON the server writes."""
+    """Return compact JSON."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def instant(when: datetime) -> str:
-    """Spell a message's date: whole seconds and a numeric offset."""
-    return when.isoformat(timespec="seconds")
+def instant(date: datetime) -> str:
+    """Format the date of a message: whole seconds and a numeric offset."""
+    return date.isoformat(timespec="seconds")
 
 
-def precise_instant(when: datetime) -> str:
-    """Spell the date of everything that is not a message: microseconds and ``Z``."""
-    return when.isoformat(timespec="microseconds").replace("+00:00", "Z")
+def precise_instant(date: datetime) -> str:
+    """Format the date of other records: microseconds and ``Z``."""
+    return date.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def spoken_instant(when: datetime) -> str:
-    """Spell a date as the model is told it."""
-    return f"{when:%Y-%m-%d %I:%M:%S %p} UTC+0000"
+def spoken_instant(date: datetime) -> str:
+    """Format a date for a prompt of the model."""
+    return f"{date:%Y-%m-%d %I:%M:%S %p} UTC+0000"
 
 
 def _envelope(
-    message: Message, kind: str, otid: str | None, *, name: str | None = None, step_id: str | None = None
+    message: Message, message_type: str, otid: str | None, *, name: str | None = None, step_id: str | None = None
 ) -> Json:
     return {
         "id": message.id,
         "date": instant(message.created_at),
         "name": name,
-        "message_type": kind,
+        "message_type": message_type,
         "otid": otid,
         "sender_id": message.sender_id,
         "step_id": step_id,
@@ -53,10 +53,10 @@ def _envelope(
     }
 
 
-def part(message: Message, kind: str, index: int, **fields: object) -> Json:
-    """Return one rendered part of a model turn, or one delta of it; the index tells the parts apart."""
+def part(message: Message, message_type: str, index: int, **fields: object) -> Json:
+    """Return one part of a turn, or one delta of it. The index distinguishes the parts."""
     otid = message.id if index < 0 else part_otid(message.id, index)
-    return {**_envelope(message, kind, otid, name=message.name, step_id=message.step_id), **fields}
+    return {**_envelope(message, message_type, otid, name=message.name, step_id=message.step_id), **fields}
 
 
 def reasoning_part(message: Message, index: int, reasoning: str, source: str = "reasoner_model") -> Json:
@@ -69,16 +69,16 @@ def call_object(call: ToolCall) -> Json:
     return {"name": call.name, "arguments": call.arguments, "tool_call_id": call.id}
 
 
-def return_object(returned: ToolReturn, *, whole: bool = False) -> Json:
-    """Return what a tool call gave back.
+def return_object(returned: ToolReturn, *, with_parts: bool = False) -> Json:
+    """Return the result of a tool call.
 
     Args:
-        returned: what it returned.
-        whole: whether parts are shown as such, and not as text.
+        returned: The result.
+        with_parts: Whether to return content parts instead of text. Defaults to False.
     """
     return {
         "type": "tool",
-        "tool_return": returned.parts if whole and returned.parts is not None else returned.text,
+        "tool_return": returned.parts if with_parts and returned.parts is not None else returned.text,
         "status": returned.status,
         "tool_call_id": returned.tool_call_id,
         "stdout": returned.stdout,
@@ -87,7 +87,7 @@ def return_object(returned: ToolReturn, *, whole: bool = False) -> Json:
 
 
 def approval_object(approval: Approval) -> Json:
-    """Return a person's answer to a tool call."""
+    """Return the approval or denial of a tool call."""
     return {
         "type": "approval",
         "tool_call_id": approval.tool_call_id,
@@ -119,12 +119,12 @@ def _turn(message: Message, *, text_is_assistant: bool) -> list[Json]:
 
 
 def _approval_response(message: Message) -> Json:
-    first = next((answer for answer in message.answers if isinstance(answer, Approval)), None)
+    first = next((approval for approval in message.approvals if isinstance(approval, Approval)), None)
     return {
         **_envelope(message, "approval_response_message", message.otid),
         "approvals": [
-            approval_object(answer) if isinstance(answer, Approval) else return_object(answer)
-            for answer in message.answers
+            approval_object(approval) if isinstance(approval, Approval) else return_object(approval)
+            for approval in message.approvals
         ],
         "approve": first.approve if first else None,
         "approval_request_id": first.tool_call_id if first else None,
@@ -133,18 +133,18 @@ def _approval_response(message: Message) -> Json:
 
 
 def tool_return_message(message: Message) -> Json:
-    """Return a ``tool_return_message``; its older fields repeat the first return."""
-    returns = [return_object(returned, whole=True) for returned in message.tool_returns]
-    older = {key: value for key, value in return_object(message.tool_returns[0]).items() if key != "type"}
-    return part(message, "tool_return_message", 0, **older, tool_returns=returns)
+    """Return a ``tool_return_message``. Its deprecated fields repeat the first result."""
+    returns = [return_object(returned, with_parts=True) for returned in message.tool_returns]
+    deprecated = {key: value for key, value in return_object(message.tool_returns[0]).items() if key != "type"}
+    return part(message, "tool_return_message", 0, **deprecated, tool_returns=returns)
 
 
 def render(message: Message, *, text_is_assistant: bool = True) -> list[Json]:
-    """Return the messages that one stored message is shown as.
+    """Return the API messages of one stored message.
 
     Args:
-        message: the stored message.
-        text_is_assistant: False for the messages of a step, which show what the model said as reasoning.
+        message: The stored message.
+        text_is_assistant: False renders the model's text as reasoning, as in the messages of a step.
     """
     if message.role in ("assistant", "approval_request"):
         return _turn(message, text_is_assistant=text_is_assistant)
@@ -152,16 +152,16 @@ def render(message: Message, *, text_is_assistant: bool = True) -> list[Json]:
         return [_approval_response(message)]
     if message.role == "tool":
         return [tool_return_message(message)]
-    kind = "system_message" if message.role == "system" else "user_message"
-    envelope = _envelope(message, kind, message.otid, name=message.name, step_id=message.step_id)
+    message_type = "system_message" if message.role == "system" else "user_message"
+    envelope = _envelope(message, message_type, message.otid, name=message.name, step_id=message.step_id)
     return [{**envelope, "content": message.content}]
 
 
-def ping(ping_id: str, when: datetime, run_id: str, seq_id: int | None = None) -> Json:
+def ping(ping_id: str, date: datetime, run_id: str, seq_id: int | None = None) -> Json:
     """Return a keepalive ping."""
     return {
         "id": ping_id,
-        "date": instant(when),
+        "date": instant(date),
         "name": None,
         "message_type": "ping",
         "otid": None,
@@ -180,11 +180,11 @@ def stop_reason(reason: str) -> Json:
 
 def error_message(run_id: str, failure: tuple[str, str], detail: str) -> Json:
     """Return the ``error_message`` of a failed run."""
-    kind, message = failure
+    error_type, message = failure
     return {
         "message_type": "error_message",
         "run_id": run_id,
-        "error_type": kind,
+        "error_type": error_type,
         "message": message,
         "detail": detail,
         "seq_id": None,
@@ -193,12 +193,12 @@ def error_message(run_id: str, failure: tuple[str, str], detail: str) -> Json:
 
 @dataclass(slots=True)
 class RunUsage:
-    """What a run used, all its calls of the model together.
+    """The token counts of a run: the sum of its calls of the model.
 
     Attributes:
-        steps: how often the model was called.
-        streamed: whether its tokens were streamed.
-        context: how many tokens the context has in the end.
+        steps: Number of calls of the model.
+        streamed: Whether the tokens were streamed.
+        context: Size of the context after the last call [tokens].
     """
 
     steps: int = 0
@@ -210,7 +210,7 @@ class RunUsage:
     reasoning: int = 0
 
     def add(self, usage: Usage) -> None:
-        """Add one call of the model, whose context is what it read and wrote."""
+        """Add one call of the model. Its prompt and completion are the new context."""
         self.steps += 1
         self.prompt += usage.prompt
         self.completion += usage.completion
@@ -220,7 +220,7 @@ class RunUsage:
 
     def as_json(self) -> Json:
         """Return ``usage_statistics``."""
-        used = self.steps > 0
+        usage = self.steps > 0
         return {
             "message_type": "usage_statistics",
             "completion_tokens": self.completion,
@@ -228,16 +228,16 @@ class RunUsage:
             "total_tokens": self.completion + self.prompt,
             "step_count": self.steps,
             "run_ids": None,
-            "cached_input_tokens": self.cached if used else None,
-            # A token stream never learns this number.
-            "cache_write_tokens": 0 if used and not self.streamed else None,
-            "reasoning_tokens": self.reasoning if used else None,
-            "context_tokens": self.context if used else None,
+            "cached_input_tokens": self.cached if usage else None,
+            # Token streams do not report this number.
+            "cache_write_tokens": 0 if usage and not self.streamed else None,
+            "reasoning_tokens": self.reasoning if usage else None,
+            "context_tokens": self.context if usage else None,
         }
 
 
 def letta_response(messages: list[Json], reason: str, usage: RunUsage) -> Json:
-    """Return the answer to a request with ``streaming=false``."""
+    """Return the response to a request with ``streaming=false``."""
     return {
         "messages": messages,
         "stop_reason": stop_reason(reason),
@@ -249,7 +249,7 @@ def letta_response(messages: list[Json], reason: str, usage: RunUsage) -> Json:
 
 def step(stored: Step) -> Json:
     """Return a step."""
-    used = stored.usage
+    usage = stored.usage
     return {
         "id": stored.id,
         "origin": None,
@@ -263,19 +263,19 @@ def step(stored: Step) -> Json:
         "model_handle": stored.model_handle,
         "model_endpoint": MODEL_ENDPOINT,
         "context_window_limit": stored.context_window,
-        "completion_tokens": used.completion if used else 0,
-        "prompt_tokens": used.prompt if used else 0,
-        "total_tokens": used.total if used else 0,
+        "completion_tokens": usage.completion if usage else 0,
+        "prompt_tokens": usage.prompt if usage else 0,
+        "total_tokens": usage.total if usage else 0,
         "cached_input_tokens": None,
         "cache_write_tokens": None,
         "reasoning_tokens": None,
-        "completion_tokens_details": {"reasoning_tokens": used.reasoning} if used else None,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning} if usage else None,
         "prompt_tokens_details": {
-            "cached_tokens": used.cached,
-            "cache_read_tokens": used.cached,
+            "cached_tokens": usage.cached,
+            "cache_read_tokens": usage.cached,
             "cache_creation_tokens": None if stored.streamed else 0,
         }
-        if used
+        if usage
         else None,
         "stop_reason": stored.stop_reason,
         "tags": list(stored.tags),
@@ -292,7 +292,7 @@ def step(stored: Step) -> Json:
 
 
 def step_metrics(stored: Step) -> Json:
-    """Return a step's metrics. The durations are invented, and the same each time."""
+    """Return the metrics of a step. The durations are constants."""
     model_ns = 80_000_000 if stored.usage else None
     return {
         "id": stored.id,
@@ -312,21 +312,21 @@ def step_metrics(stored: Step) -> Json:
 
 
 def failed_step(failure: RunFailedError | None) -> tuple[str, Json]:
-    """Return a failed step's error type and error data; without a failure, those of a cancelled stream."""
-    kind, message, ending = "Unknown", "Unknown error", "GeneratorExit"
+    """Return the error type and error data of a failed step. Without a failure, return those of a cancelled stream."""
+    error_type, message, ending = "Unknown", "Unknown error", "GeneratorExit"
     if failure is not None:
-        kind, message, ending = failure.exception, failure.detail, f"{failure.exception}: {failure.detail}"
+        error_type, message, ending = failure.exception, failure.detail, f"{failure.exception}: {failure.detail}"
     traceback = f"Traceback (most recent call last):\n{ending}\n"
-    return kind, {"message": message, "traceback": traceback, "details": None}
+    return error_type, {"message": message, "traceback": traceback, "details": None}
 
 
-def audit(when: datetime, updated: datetime | None = None) -> Json:
-    """Return the keys with which everything in the real database begins."""
+def audit(date: datetime, updated: datetime | None = None) -> Json:
+    """Return the keys with which database records begin."""
     return {
         "created_by_id": USER_ID,
         "last_updated_by_id": USER_ID,
-        "created_at": precise_instant(when),
-        "updated_at": precise_instant(updated or when),
+        "created_at": precise_instant(date),
+        "updated_at": precise_instant(updated or date),
     }
 
 
@@ -337,7 +337,7 @@ def sse(data: Mapping[str, object], event: str | None = None) -> str:
 
 
 DONE = "data: [DONE]\n\n"
-"""The event that ends a stream."""
+"""The terminal event of a stream."""
 
 END_OF_EVENT = b"\n\n"
 """The bytes that end an event."""

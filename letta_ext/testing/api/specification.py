@@ -1,4 +1,4 @@
-"""The specification that ships with the embedded server, and what it says about one request or answer."""
+"""Validation of requests and responses against the packaged specification."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import jsonschema_rs
 
 from ..scenarios import yaml_loader
 from . import serializers
-from .validation import DEEPEST, LONGEST_NUMBER, cleaned, is_object, is_sequence
+from .validation import MAX_DEPTH, MAX_NUMBER_LENGTH, is_object, is_sequence, sanitize
 
 Node = Mapping[str, Any]
 
@@ -24,10 +24,10 @@ _EVENTS = "text/event-stream"
 
 
 class Document:
-    """An OpenAPI document, ready to be held against traffic.
+    """An OpenAPI document for validation.
 
     Args:
-        document: the parsed document.
+        document: The parsed document.
     """
 
     def __init__(self, document: Node) -> None:
@@ -40,121 +40,123 @@ class Document:
         ]
 
     def operation(self, method: str, path: str) -> tuple[str, Node, dict[str, str]] | None:
-        """Return what is asked for: its place in the document, its node, and what the path gives; None if unknown."""
+        """Return the JSON pointer, the node and the path parameters of an operation. Return None if it is unknown."""
         for known, pattern, template, node in self._operations:
-            found = pattern.fullmatch(path)
-            if known == method and found:
-                return f"/paths/{_escaped(template)}/{method.lower()}", node, found.groupdict()
+            match = pattern.fullmatch(path)
+            if known == method and match:
+                return f"/paths/{_escape(template)}/{method.lower()}", node, match.groupdict()
         return None
 
     def request_problems(self, method: str, path: str, query: str, body: bytes) -> list[str]:
-        """Return what the document has against a request."""
-        found = self.operation(method, path)
-        if found is None:
+        """Return the problems of a request."""
+        match = self.operation(method, path)
+        if match is None:
             return []
-        place, node, given = found
-        problems = list(self._parameter_problems(place, node, given, parse_qsl(query, keep_blank_values=True)))
-        return problems + list(self._body_problems(place, node, body))
+        base, node, path_values = match
+        problems = list(self._parameter_problems(base, node, path_values, parse_qsl(query, keep_blank_values=True)))
+        return problems + list(self._body_problems(base, node, body))
 
     def _parameter_problems(
-        self, place: str, node: Node, given: Mapping[str, str], query: Sequence[tuple[str, str]]
+        self, base: str, node: Node, path_values: Mapping[str, str], query: Sequence[tuple[str, str]]
     ) -> Iterator[str]:
-        for index, written in enumerate(node.get("parameters", [])):
-            parameter, where = self._resolved(written, f"{place}/parameters/{index}")
+        for index, declared in enumerate(node.get("parameters", [])):
+            parameter, pointer = self._resolve(declared, f"{base}/parameters/{index}")
             name = parameter["name"]
-            values = [given[name]] if parameter["in"] == "path" else [value for key, value in query if key == name]
+            values = (
+                [path_values[name]] if parameter["in"] == "path" else [value for key, value in query if key == name]
+            )
             if not values:
                 if parameter.get("required"):
                     yield f"{parameter['in']} parameter {name} is missing"
                 continue
-            schema, _ = self._resolved(parameter["schema"], "")
-            value = values if schema.get("type") == "array" else _converted(values[-1], schema.get("type"))
-            for problem in self._problems(f"{where}/schema", value):
+            schema, _ = self._resolve(parameter["schema"], "")
+            value = values if schema.get("type") == "array" else _convert(values[-1], schema.get("type"))
+            for problem in self._problems(f"{pointer}/schema", value):
                 yield f"{parameter['in']} parameter {name}{problem}"
 
-    def _body_problems(self, place: str, node: Node, body: bytes) -> Iterator[str]:
+    def _body_problems(self, base: str, node: Node, body: bytes) -> Iterator[str]:
         if "requestBody" not in node:
             return
-        wanted, where = self._resolved(node["requestBody"], f"{place}/requestBody")
+        request_body, pointer = self._resolve(node["requestBody"], f"{base}/requestBody")
         if not body:
-            if wanted.get("required"):
-                yield "the body is missing"
+            if request_body.get("required"):
+                yield "body is missing"
             return
         try:
-            value = cleaned(json.loads(body))
+            value = sanitize(json.loads(body))
         except (ValueError, RecursionError) as error:
-            yield f"the body is no JSON: {error}"
+            yield f"body is not JSON: {error}"
             return
-        for problem in self._problems(f"{where}/content/{_escaped('application/json')}/schema", value):
-            yield f"the body{problem}"
+        for problem in self._problems(f"{pointer}/content/{_escape('application/json')}/schema", value):
+            yield f"body{problem}"
 
-    def answer(self, method: str, path: str, status: int, content_type: str) -> tuple[str | None, list[str]]:
-        """Return where the document describes the content of an answer, and what it has against its head."""
-        found = self.operation(method, path)
-        if found is None:
+    def response_schema(self, method: str, path: str, status: int, content_type: str) -> tuple[str | None, list[str]]:
+        """Return the JSON pointer of the response's schema, and the problems of its head."""
+        match = self.operation(method, path)
+        if match is None:
             return None, []
-        place, node, _ = found
+        base, node, _ = match
         if str(status) not in node["responses"]:
-            return None, [f"the status {status} is not one of {', '.join(node['responses'])}"]
-        response, where = self._resolved(node["responses"][str(status)], f"{place}/responses/{status}")
+            return None, [f"status {status} is not one of {', '.join(node['responses'])}"]
+        response, pointer = self._resolve(node["responses"][str(status)], f"{base}/responses/{status}")
         content = response.get("content", {})
-        kind = content_type.partition(";")[0]
-        if kind not in content:
-            return None, [f"the content type {content_type!r} is not one of {', '.join(content) or 'none'}"]
-        return f"{where}/content/{_escaped(kind)}/schema", []
+        media_type = content_type.partition(";")[0]
+        if media_type not in content:
+            return None, [f"content type {content_type!r} is not one of {', '.join(content) or 'none'}"]
+        return f"{pointer}/content/{_escape(media_type)}/schema", []
 
-    def content_problems(self, where: str, body: bytes) -> list[str]:
-        """Return what the document has against a body, or an event's data, whose schema stands there."""
+    def content_problems(self, pointer: str, body: bytes) -> list[str]:
+        """Return the problems of a body, or of an event's data, with the schema at a JSON pointer."""
         try:
-            # What was taken from a request is nested a little deeper in an answer.
-            value = cleaned(json.loads(body), 2 * DEEPEST)
+            # Values of a request are nested deeper in the response.
+            value = sanitize(json.loads(body), 2 * MAX_DEPTH)
         except (ValueError, RecursionError) as error:
-            return [f"no JSON: {error}"]
-        return [problem.strip() for problem in self._problems(where, value)]
+            return [f"not JSON: {error}"]
+        return [problem.strip() for problem in self._problems(pointer, value)]
 
-    def _problems(self, where: str, value: object) -> list[str]:
-        if self._validator(where).is_valid(value):
+    def _problems(self, pointer: str, value: object) -> list[str]:
+        if self._validator(pointer).is_valid(value):
             return []
-        return self._explained(where, value)
+        return self._explain(pointer, value)
 
-    def _explained(self, where: str, value: object, place: str = "") -> list[str]:
-        """Return what is wrong with a value; of a union, with the member that its tag means."""
-        node, where = self._resolved(self._at(where), where)
+    def _explain(self, pointer: str, value: object, location: str = "") -> list[str]:
+        """Return the problems of a value. In a union, validate the member that the discriminator selects."""
+        node, pointer = self._resolve(self._at(pointer), pointer)
         tags = node.get("discriminator", {})
         mapping = tags.get("mapping", {})
         if is_object(value) and value.get(tags.get("propertyName", "")) in mapping:
-            return self._explained(mapping[value[tags["propertyName"]]][1:], value, place)
+            return self._explain(mapping[value[tags["propertyName"]]][1:], value, location)
         if is_sequence(value) and "items" in node:
-            parts = [(f"{where}/items", item, f"{place}[{index}]") for index, item in enumerate(value)]
+            parts = [(f"{pointer}/items", item, f"{location}[{index}]") for index, item in enumerate(value)]
             parts = [part for part in parts if not self._validator(part[0]).is_valid(part[1])]
             if parts:
-                return [problem for part in parts for problem in self._explained(*part)]
-        errors = self._validator(where).iter_errors(value)
-        return [f"{place}{_place(error.instance_path)}: {_shortened(error.message)}" for error in errors]
+                return [problem for part in parts for problem in self._explain(*part)]
+        errors = self._validator(pointer).iter_errors(value)
+        return [f"{location}{_location_of(error.instance_path)}: {_shorten(error.message)}" for error in errors]
 
-    def _validator(self, where: str) -> jsonschema_rs.Draft202012Validator:
-        if where not in self._validators:
-            # Schemas of an OpenAPI document may refer to any part of it.
-            schema = {**self._document, "$ref": f"#{quote(where, safe='/~')}"}
-            self._validators[where] = jsonschema_rs.Draft202012Validator(schema)
-        return self._validators[where]
+    def _validator(self, pointer: str) -> jsonschema_rs.Draft202012Validator:
+        if pointer not in self._validators:
+            # A schema may refer to any part of the document.
+            schema = {**self._document, "$ref": f"#{quote(pointer, safe='/~')}"}
+            self._validators[pointer] = jsonschema_rs.Draft202012Validator(schema)
+        return self._validators[pointer]
 
-    def _at(self, where: str) -> Any:
+    def _at(self, pointer: str) -> Any:
         node: Any = self._document
-        for part in where.split("/")[1:]:
+        for part in pointer.split("/")[1:]:
             name = part.replace("~1", "/").replace("~0", "~")
             node = node[name] if is_object(node) else node[int(name)]
         return node
 
-    def _resolved(self, node: Node, where: str) -> tuple[Node, str]:
+    def _resolve(self, node: Node, pointer: str) -> tuple[Node, str]:
         while "$ref" in node:
-            where = node["$ref"][1:]
-            node = self._at(where)
-        return node, where
+            pointer = node["$ref"][1:]
+            node = self._at(pointer)
+        return node, pointer
 
 
 def events(text: bytes) -> Iterator[bytes]:
-    """Return the data of each event that was completed, without the one that ends a stream."""
+    """Return the data of each complete event, except for the terminal event."""
     for event in text.split(serializers.END_OF_EVENT)[:-1]:
         data = event.rpartition(b"data: ")[2]
         if data != b"[DONE]":
@@ -163,38 +165,38 @@ def events(text: bytes) -> Iterator[bytes]:
 
 @cache
 def load() -> Document:
-    """Return the specification, ready for use."""
+    """Return the validator for the specification."""
     return Document(source())
 
 
 def source() -> dict[str, Any]:
-    """Return the specification, as it is written."""
-    found: dict[str, Any] = yaml_loader.load(_file().read_text(encoding="utf-8"))
-    return found
+    """Return the parsed specification."""
+    document: dict[str, Any] = yaml_loader.load(_file().read_text(encoding="utf-8"))
+    return document
 
 
 def _file() -> Traversable:
     shipped = files("letta_ext.testing") / "openapi.yaml"
-    # In a checkout, the one that everything else is made from.
+    # A checkout has only the file that the package data is built from.
     return shipped if shipped.is_file() else Path(__file__).parents[3] / "spec" / "openapi.yaml"
 
 
-def _escaped(part: str) -> str:
+def _escape(part: str) -> str:
     return part.replace("~", "~0").replace("/", "~1")
 
 
-def _converted(value: str, kind: object) -> object:
-    """Return a query parameter as the type it is described as, or as it is if it does not read as one."""
-    if kind == "integer" and len(value) <= LONGEST_NUMBER and re.fullmatch(r"-?[0-9]+", value):
+def _convert(value: str, media_type: object) -> object:
+    """Return a query parameter converted to its type. Return invalid values unchanged."""
+    if media_type == "integer" and len(value) <= MAX_NUMBER_LENGTH and re.fullmatch(r"-?[0-9]+", value):
         return int(value)
-    if kind == "boolean" and value in ("true", "false"):
+    if media_type == "boolean" and value in ("true", "false"):
         return value == "true"
     return value
 
 
-def _place(path: Sequence[str | int]) -> str:
+def _location_of(path: Sequence[str | int]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
 
 
-def _shortened(message: str, limit: int = 200) -> str:
+def _shorten(message: str, limit: int = 200) -> str:
     return message if len(message) <= limit else f"{message[: limit // 2]} … {message[-limit // 2 :]}"

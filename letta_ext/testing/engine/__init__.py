@@ -1,1 +1,1 @@
-"""The agent: its turns, the loop around them, and the runs that they make."""
+"""The agent: its turns, the agent loop, and the runs."""

@@ -1,4 +1,4 @@
-"""What an agent can answer: turns of its model, and the returns of its tools."""
+"""The turns of the model and the results of tools."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 from .. import arguments
 
 ARGUMENT_PIECE = 4
-"""How many characters of a call's arguments one token holds."""
+"""Number of characters of the arguments of a tool call in one token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,9 @@ class Call:
     """A tool call of a scripted turn.
 
     Attributes:
-        name: the tool's name.
-        arguments: its arguments.
-        id: the call's id; the server makes one if it is empty.
+        name: Name of the tool.
+        arguments: Arguments of the call.
+        id: Id of the call. The server generates one if it is empty.
     """
 
     name: str
@@ -35,19 +35,19 @@ class Call:
 
     @property
     def json(self) -> str:
-        """The arguments as the JSON text a model writes."""
+        """The arguments as JSON text."""
         return json.dumps(self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one call of the model used, in tokens.
+    """Token counts of one call of the model.
 
     Attributes:
-        prompt: what the model read.
-        completion: what it wrote.
-        cached: how much of the prompt came from its cache.
-        reasoning: how much of the completion was reasoning.
+        prompt: Prompt tokens.
+        completion: Completion tokens.
+        cached: Prompt tokens read from the cache.
+        reasoning: Completion tokens used for reasoning.
     """
 
     prompt: int = 100
@@ -57,29 +57,29 @@ class Usage:
 
     def __post_init__(self) -> None:
         for name in ("prompt", "completion", "cached", "reasoning"):
-            # What the database of the real server stores.
-            arguments.whole(name, getattr(self, name), most=2**31 - 1)
+            # Letta's database stores 32-bit integers.
+            arguments.integer(name, getattr(self, name), maximum=2**31 - 1)
 
     @property
     def total(self) -> int:
-        """What it read and wrote."""
+        """The sum of prompt and completion tokens."""
         return self.prompt + self.completion
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What the model answers once.
+    """One turn of the model.
 
     Attributes:
-        text: what it says, if anything.
-        reasoning: what it thinks first, if it says so.
-        calls: the tools it calls.
-        fail: the HTTP status the model answers. With text or reasoning, it fails after having said them, which only
-            a token stream shows.
-        streamed_text: what a token stream says instead of ``text``.
-        delay: seconds before the model begins to answer.
-        token_delay: seconds before each token; None for the server's own ``delay``.
-        usage: what the call is said to have used.
+        text: Text of the turn.
+        reasoning: Reasoning before the text.
+        calls: Tool calls.
+        fail: Status code with which the model fails. With text or reasoning, it fails after them, which only a token
+            stream shows.
+        streamed_text: Text of a token stream, if it differs from ``text``.
+        delay: Delay before the turn [s].
+        token_delay: Delay before each token [s]. None uses the server's ``delay``.
+        usage: Token counts of the turn.
     """
 
     text: str | None = None
@@ -97,7 +97,7 @@ class Turn:
                 arguments.text(name, getattr(self, name))
         arguments.items("calls", self.calls, Call)
         if self.fail is not None:
-            arguments.whole("fail", self.fail, 400, 599)
+            arguments.integer("fail", self.fail, 400, 599)
         arguments.seconds("delay", self.delay)
         if self.token_delay is not None:
             arguments.seconds("token_delay", self.token_delay)
@@ -105,24 +105,24 @@ class Turn:
 
     @property
     def text_tokens(self) -> list[str]:
-        """The text as it is streamed, a word at a time."""
+        """The text as it is streamed, word by word."""
         return tokens(self.text if self.streamed_text is None else self.streamed_text)
 
     @property
     def reasoning_tokens(self) -> list[str]:
-        """The reasoning as it is streamed, a word at a time."""
+        """The reasoning as it is streamed, word by word."""
         return tokens(self.reasoning)
 
 
 @dataclass(frozen=True, slots=True)
-class ToolAnswer:
-    """What a tool of the server answers.
+class ToolResult:
+    """The result of a tool call.
 
     Attributes:
-        text: its result.
+        text: The return value.
         status: Either ``success`` or ``error``.
-        stdout: what it printed.
-        stderr: what it printed to standard error.
+        stdout: Lines written to standard output.
+        stderr: Lines written to standard error.
     """
 
     text: str
@@ -138,10 +138,10 @@ class ToolAnswer:
 
 
 def tokens(text: str | None) -> list[str]:
-    """Split a text into words, each with the white space that follows it."""
+    """Split a text into words, each with the white space after it."""
     return re.findall(r"\s*\S+\s*|\s+$", text or "")
 
 
 def argument_pieces(arguments: str) -> list[str]:
-    """Split a call's arguments into the pieces in which they are streamed."""
-    return [arguments[at : at + ARGUMENT_PIECE] for at in range(0, len(arguments), ARGUMENT_PIECE)]
+    """Split the arguments of a call into the pieces in which they are streamed."""
+    return [arguments[start : start + ARGUMENT_PIECE] for start in range(0, len(arguments), ARGUMENT_PIECE)]

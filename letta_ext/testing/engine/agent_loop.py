@@ -1,4 +1,4 @@
-"""The agent's loop: from the messages of one request to the messages, steps and events of its answer."""
+"""The agent loop: turns the messages of one request into messages, steps and events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..api import content, errors, serializers
-from ..api.requests import Said, Send
+from ..api.requests import InputMessage, Send
 from ..store.ids import previous_id
 from ..store.models import Agent, Approval, Json, Message, Step, Thread, ToolCall, ToolReturn
 from ..store.state import State
@@ -18,7 +18,7 @@ from .deltas import deltas
 from .runs import Run
 
 Mode = Literal["tokens", "steps", "json"]
-"""How the answer is sent: token by token, message by message, or all at once."""
+"""How the response is sent: token by token, message by message, or as one JSON object."""
 
 KEEP_ALIVE = (
     "<system-alert>Automated keep-alive ping. Ignore this message and continue from where you stopped.</system-alert>"
@@ -26,17 +26,17 @@ KEEP_ALIVE = (
 
 
 class RunCancelledError(Exception):
-    """The run was cancelled while its answer was being streamed."""
+    """The run was cancelled while its response was streamed."""
 
 
 @dataclass(slots=True)
-class Loop:
+class AgentLoop:
     """One run of an agent.
 
     Attributes:
-        reason: why it stopped, once it has.
-        usage: what it used so far.
-        begun: whether a message of the answer has been yielded.
+        reason: Stop reason.
+        usage: Token counts so far.
+        started: Whether a message of the response has been yielded.
     """
 
     state: State
@@ -47,146 +47,148 @@ class Loop:
     mode: Mode
     reason: str = "end_turn"
     usage: serializers.RunUsage = field(default_factory=serializers.RunUsage)
-    begun: bool = False
+    started: bool = False
 
-    async def answer(self) -> AsyncIterator[Json]:
-        """Yield the messages of the answer, or their deltas.
+    async def messages(self) -> AsyncIterator[Json]:
+        """Yield the messages of the response, or their deltas.
 
         Raises:
-            errors.RunFailedError: the answer failed.
-            RunCancelledError: the run was cancelled.
+            errors.RunFailedError: If the run fails.
+            RunCancelledError: If the run is cancelled.
         """
         self.usage.streamed = self.mode == "tokens"
-        # Without streaming, Letta takes an empty list of types for none.
+        # Without streaming, Letta treats an empty list of types as no filter.
         types = self.request.types if self.request.types or self.mode != "json" else None
         try:
             async for message in self._steps():
                 if types is None or message["message_type"] in types:
-                    self.begun = True
+                    self.started = True
                     yield message
         except (errors.RunFailedError, RunCancelledError):
             raise
-        except Exception as error:  # a function of the script may raise any exception
-            raise self.state.failed(error) from error
+        except Exception as error:  # a script function may raise any exception
+            raise self.state.record_failure(error) from error
         self.agent.last_stop_reason = self.reason
 
     async def _steps(self) -> AsyncIterator[Json]:
-        for sent in self.request.messages:
-            if isinstance(sent, Said):
-                content.check_sendable(sent.content)
-        request = self._pending_answer()
-        said, later = self._input(request)
+        for each in self.request.messages:
+            if isinstance(each, InputMessage):
+                content.check_sendable(each.content)
+        request = self._pending_request()
+        new_input, later_input = self._input(request)
         for number in range(self.request.max_steps):
             if self.run.cancelled and self.mode == "json":
                 self.reason = "cancelled"
                 return
             if number == 0 and request is not None:
-                goes_on = True
-                async for message in self._answered_step(request, said):
+                continues = True
+                async for message in self._approved_step(request, new_input):
                     yield message
-                said = later
+                new_input = later_input
             else:
-                goes_on = False
-                async for message in self._model_step(said):
+                continues = False
+                async for message in self._model_step(new_input):
                     yield message
-                said = []
-                goes_on = self.reason == "tool"
-            if not goes_on:
+                new_input = []
+                continues = self.reason == "tool"
+            if not continues:
                 return
         if self.request.max_steps > 0:
             self.reason = "max_steps"
 
-    def _pending_answer(self) -> Message | None:
-        """Return the approval request that the request answers, if it answers one."""
+    def _pending_request(self) -> Message | None:
+        """Return the approval request that the request responds to, if any."""
         first = self.request.messages[0]
         pending = self.thread.pending
-        if isinstance(first, Said):
+        if isinstance(first, InputMessage):
             if pending is not None:
                 raise errors.pending_approval()
             return None
-        received = [answer.tool_call_id for answer in first.answers]
-        if any(isinstance(answer, ToolReturn) and answer.parts == [] for answer in first.answers):
-            # Letta stores it, and then can neither answer nor list the conversation any more.
-            raise errors.bad_answer(errors.EMPTY_RETURN)
+        call_ids = [result.tool_call_id for result in first.approvals]
+        if any(isinstance(result, ToolReturn) and result.parts == [] for result in first.approvals):
+            # Letta stores it, and then fails to respond to or list the conversation.
+            raise errors.invalid_approval(errors.EMPTY_RETURN)
         if pending is None:
             recent = self.thread.context[-10:]
             answered = {returned.tool_call_id for message in recent for returned in message.tool_returns}
-            if not received or not set(received) <= answered:
-                raise errors.bad_answer(errors.NOTHING_PENDING)
+            if not call_ids or not set(call_ids) <= answered:
+                raise errors.invalid_approval(errors.NO_PENDING_CALL)
             return None
-        if not received:
-            raise errors.bad_answer(errors.NOTHING_ANSWERED)
+        if not call_ids:
+            raise errors.invalid_approval(errors.EMPTY_APPROVALS)
         expected = [call.id for call in pending.tool_calls]
-        if set(received) != set(expected):
-            raise errors.bad_answer(f"Invalid tool call IDs. Expected '{expected}', but received '{received}'.")
+        if set(call_ids) != set(expected):
+            raise errors.invalid_approval(f"Invalid tool call IDs. Expected '{expected}', but received '{call_ids}'.")
         return pending
 
     def _input(self, pending: Message | None) -> tuple[list[Message], list[Message]]:
-        """Return the messages to store with the first step, and with the second."""
+        """Return the messages to store with the first step and with the second step."""
         first = self.request.messages[0]
-        said = [self._said(message) for message in self.request.messages if isinstance(message, Said)]
-        if isinstance(first, Said):
-            return said, []
+        new_input = [
+            self._to_message(message) for message in self.request.messages if isinstance(message, InputMessage)
+        ]
+        if isinstance(first, InputMessage):
+            return new_input, []
         if pending is None:
-            # An answer that was given before makes the agent take another turn.
-            return said or [self._said(Said("user", KEEP_ALIVE, self.state.ids.uuid()))], []
+            # A repeated approval or return starts another turn.
+            return new_input or [self._to_message(InputMessage("user", KEEP_ALIVE, self.state.ids.uuid()))], []
         response = self._message("approval_response")
-        response.answers = list(first.answers)
-        return [response], said
+        response.approvals = list(first.approvals)
+        return [response], new_input
 
     def _message(self, role: Literal["approval_response", "assistant", "approval_request", "tool"]) -> Message:
         return Message(
             id=self.state.ids.new("message"), role=role, created_at=self.state.clock.now(), run_id=self.run.id
         )
 
-    def _said(self, said: Said) -> Message:
+    def _to_message(self, item: InputMessage) -> Message:
         return Message(
             id=self.state.ids.new("message"),
-            role=said.role,
+            role=item.role,
             created_at=self.state.clock.now(),
-            otid=said.otid,
+            otid=item.otid,
             run_id=self.run.id,
-            name=said.name,
-            sender_id=said.sender_id,
-            content=said.content if said.role != "assistant" else "",
-            text=_plain_text(said.content) if said.role == "assistant" else None,
+            name=item.name,
+            sender_id=item.sender_id,
+            content=item.content if item.role != "assistant" else "",
+            text=_plain_text(item.content) if item.role == "assistant" else None,
         )
 
-    async def _answered_step(self, request: Message, said: list[Message]) -> AsyncIterator[Json]:
-        """Finish the step that was waiting: run what was approved, and store what was returned."""
+    async def _approved_step(self, request: Message, new_input: list[Message]) -> AsyncIterator[Json]:
+        """Finish the step with the pending approval: run the approved calls and store the returns."""
         step = self.state.steps[request.step_id or ""]
-        answers = {answer.tool_call_id: answer for answer in said[0].answers}
-        returns = [answer for answer in answers.values() if isinstance(answer, ToolReturn)]
+        approvals = {result.tool_call_id: result for result in new_input[0].approvals}
+        returns = [result for result in approvals.values() if isinstance(result, ToolReturn)]
         approved: list[ToolCall] = []
         for call in request.tool_calls:
-            answer = answers[call.id]
-            if isinstance(answer, Approval) and answer.approve:
+            result = approvals[call.id]
+            if isinstance(result, Approval) and result.approve:
                 approved.append(call)
-            elif isinstance(answer, Approval):
-                text = f"Error: request to call tool denied. User reason: {answer.reason}"
+            elif isinstance(result, Approval):
+                text = f"Error: request to call tool denied. User reason: {result.reason}"
                 returns.append(ToolReturn(tool_call_id=call.id, text=text, status="error"))
-        approved += self._calls_held_back(request)
+        approved += self._deferred_calls(request)
         message = self._tool_message(step, approved, returns)
-        self._store(step, said, [message])
-        # A token stream tells only what the server itself ran.
+        self._store(step, new_input, [message])
+        # A token stream contains only the returns of the server's own tools.
         if self.mode != "tokens" or approved:
             yield serializers.tool_return_message(message)
 
-    def _calls_held_back(self, request: Message) -> list[ToolCall]:
-        """Return the calls of the same turn that needed no approval, and waited for those that did."""
-        before = self.thread.context[-2] if len(self.thread.context) > 1 else None
-        if before is None or before.role != "assistant" or before.step_id != request.step_id:
+    def _deferred_calls(self, request: Message) -> list[ToolCall]:
+        """Return the calls of the same turn that need no approval and were deferred until it."""
+        previous = self.thread.context[-2] if len(self.thread.context) > 1 else None
+        if previous is None or previous.role != "assistant" or previous.step_id != request.step_id:
             return []
-        return before.tool_calls
+        return previous.tool_calls
 
-    async def _model_step(self, said: list[Message]) -> AsyncIterator[Json]:
-        """Call the model once, and the tools it calls."""
+    async def _model_step(self, new_input: list[Message]) -> AsyncIterator[Json]:
+        """Call the model once, and run the tools it calls."""
         step = self._begin_step()
-        messages = [*self.thread.context, *said]
+        messages = [*self.thread.context, *new_input]
         offered = [tool.name for tool in self.agent.tools] + list(self.request.client_tools)
         after_tool = messages[-1].role == "tool"
         turn = self.state.script.next_turn(
-            _last_user_text(messages), offered, after_tool=after_tool, done=_answers_since(messages)
+            _last_user_text(messages), offered, after_tool=after_tool, turns_done=_turns_since_user(messages)
         )
         calls = [
             ToolCall(id=call.id or f"call_{self.state.ids.hex(12)}", name=call.name, arguments=call.json)
@@ -196,19 +198,21 @@ class Loop:
         message.step_id = step.id
         message.reasoning = turn.reasoning
         message.text = turn.streamed_text if self.mode == "tokens" and turn.streamed_text else turn.text
-        exchange = trace.Exchange(self.thread.context, said, message, calls, turn.usage, failed=turn.fail is not None)
+        exchange = trace.Exchange(
+            self.thread.context, new_input, message, calls, turn.usage, failed=turn.fail is not None
+        )
         streamed: list[str] = []
-        pause = self.state.delay if turn.token_delay is None else turn.token_delay
+        token_delay = self.state.delay if turn.token_delay is None else turn.token_delay
         try:
             if turn.delay:
                 await self._wait(turn.delay)
             if self.mode == "tokens":
-                for delta in deltas(message, turn, calls, self._guarded()):
-                    await self._wait(pause)
+                for delta in deltas(message, turn, calls, self._guarded_tools()):
+                    await self._wait(token_delay)
                     streamed.append(str(delta.get("content", "")))
                     yield delta
             else:
-                await self._wait(pause)
+                await self._wait(token_delay)
         except RunCancelledError:
             self._fail_step(step, None)
             exchange.streamed = "".join(streamed)
@@ -219,24 +223,24 @@ class Loop:
             failure = errors.model_failure(turn.fail)
             self._fail_step(step, failure)
             if failure.overflow:
-                async for told in self._compact(step, "context_window_exceeded"):
-                    yield told
+                async for rendered in self._compact(step, "context_window_exceeded"):
+                    yield rendered
             raise failure
         self._finish_step(step, turn.usage)
-        # A model that may not call in parallel is not kept from it: the server drops what came after the first call.
+        # A model without parallel tool calls can still make several. The server keeps the first.
         message.tool_calls = calls if self.agent.parallel_tool_calls else calls[:1]
-        async for rendered in self._act(step, said, message):
+        async for rendered in self._handle_turn(step, new_input, message):
             yield rendered
         if compaction.is_due(turn.usage.total, self.agent.context_window):
-            async for told in self._compact(step, "post_step_context_check"):
-                yield told
+            async for rendered in self._compact(step, "post_step_context_check"):
+                yield rendered
 
-    async def _act(self, step: Step, said: list[Message], message: Message) -> AsyncIterator[Json]:
-        """Store a model's turn and do what it asks for."""
-        guarded = self._guarded()
-        held = [call for call in message.tool_calls if call.name in guarded]
-        if held:
-            new = self._approval_request(message, held)
+    async def _handle_turn(self, step: Step, new_input: list[Message], message: Message) -> AsyncIterator[Json]:
+        """Store a turn of the model, and run its tools or request their approval."""
+        guarded = self._guarded_tools()
+        awaiting = [call for call in message.tool_calls if call.name in guarded]
+        if awaiting:
+            new = self._approval_request(message, awaiting)
             self.reason = "requires_approval"
         elif message.tool_calls:
             new = [message, self._tool_message(step, message.tool_calls, [])]
@@ -246,7 +250,7 @@ class Loop:
             self.reason = "end_turn"
         if self.reason != "tool":
             step.stop_reason = self.reason
-        self._store(step, said, new)
+        self._store(step, new_input, new)
         if self.mode != "tokens":
             for stored in new:
                 for rendered in serializers.render(stored):
@@ -255,40 +259,40 @@ class Loop:
             yield serializers.tool_return_message(new[1])
 
     async def _compact(self, step: Step, trigger: compaction.Trigger) -> AsyncIterator[Json]:
-        """Make room in the context, and tell of it."""
+        """Compact the context, and yield the summary."""
         message = compaction.make_room(self.state, self.agent, self.thread, trigger)
         message.run_id = self.run.id
-        # Asked for compaction messages, the real server marks the summary so and then tells it as a user's all the
-        # same, without an otid. Where it streams it does not look whether they were asked for.
+        # With include_compaction_messages, Letta omits the otid of the summary in JSON responses, and still returns a
+        # user message. Streams ignore the option.
         if not (self.request.include_compaction_messages and self.mode == "json"):
             message.otid = self.state.ids.uuid()
         self.usage.context = compaction.estimate(self.thread.context)
         if self.mode == "json" or trigger == "context_window_exceeded":
             message.step_id = step.id
-        for told in serializers.render(message):
-            yield told
+        for rendered in serializers.render(message):
+            yield rendered
         message.step_id = step.id
 
-    def _guarded(self) -> set[str]:
-        """Return the names of the tools that the server does not run by itself."""
+    def _guarded_tools(self) -> set[str]:
+        """Return the names of the tools that need an approval or a return of the client."""
         return {tool.name for tool in self.agent.tools if tool.requires_approval} | set(self.request.client_tools)
 
-    def _approval_request(self, message: Message, held: Sequence[ToolCall]) -> list[Message]:
-        """Split a model's turn into the calls that must wait for an answer and those that wait with them."""
+    def _approval_request(self, message: Message, awaiting: Sequence[ToolCall]) -> list[Message]:
+        """Split a turn into the calls that need approval and the calls deferred until it."""
         request = self._message("approval_request")
         request.step_id = message.step_id
-        request.tool_calls = list(held)
+        request.tool_calls = list(awaiting)
         if self.mode == "tokens":
             request.id = previous_id(message.id)
-        free = [call for call in message.tool_calls if call not in held]
-        if not free:
+        deferred = [call for call in message.tool_calls if call not in awaiting]
+        if not deferred:
             request.reasoning, request.text = message.reasoning, message.text
             return [request]
-        message.tool_calls = free
+        message.tool_calls = deferred
         return [message, request]
 
     def _tool_message(self, step: Step, calls: Sequence[ToolCall], returns: Sequence[ToolReturn]) -> Message:
-        """Run the calls, and return the message that holds what they and others returned."""
+        """Run the calls, and return a message with their results and the given returns."""
         message = self._message("tool")
         message.step_id = step.id
         message.name = calls[0].name if calls else None
@@ -299,20 +303,20 @@ class Loop:
 
     def _execute(self, call: ToolCall) -> ToolReturn:
         if call.name not in {tool.name for tool in self.agent.tools}:
-            # An approved client tool: the server has no such tool.
+            # An approved client tool: the server does not have it.
             return ToolReturn(tool_call_id=call.id, text="Tool not found", status="error")
-        said = self.state.script.tool_answer(call.name, call.arguments)
+        result = self.state.script.tool_result(call.name, call.arguments)
         return ToolReturn(
             tool_call_id=call.id,
-            text=said.text,
-            status=said.status,
-            stdout=list(said.stdout),
-            stderr=list(said.stderr),
+            text=result.text,
+            status=result.status,
+            stdout=list(result.stdout),
+            stderr=list(result.stderr),
         )
 
-    def _store(self, step: Step, said: Sequence[Message], new: Sequence[Message]) -> None:
-        for message in (*said, *new):
-            # Only an approval's answer belongs to no step.
+    def _store(self, step: Step, new_input: Sequence[Message], new: Sequence[Message]) -> None:
+        for message in (*new_input, *new):
+            # Approval responses belong to no step.
             if message.role != "approval_response":
                 message.step_id = step.id
                 step.messages.append(message)
@@ -342,7 +346,7 @@ class Loop:
         step.error_type, step.error_data = serializers.failed_step(failure)
 
     async def _wait(self, seconds: float) -> None:
-        """Wait as long as the model takes, and notice a cancellation."""
+        """Wait as long as the model takes, and stop if the run is cancelled."""
         await asyncio.sleep(seconds)
         if self.run.cancelled and self.mode != "json":
             raise RunCancelledError
@@ -361,9 +365,9 @@ def _last_user_text(messages: Sequence[Message]) -> str:
     return ""
 
 
-def _answers_since(messages: Sequence[Message]) -> int:
-    """Return how often the model has answered since a user last spoke."""
-    # By steps: a turn of which some calls wait for approval is stored in two parts.
+def _turns_since_user(messages: Sequence[Message]) -> int:
+    """Return the number of turns since the last message of the user."""
+    # Count steps, because a turn with deferred calls is stored as two messages.
     steps: set[str | None] = set()
     for message in reversed(messages):
         if message.role in ("user", "summary"):

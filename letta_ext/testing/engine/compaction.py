@@ -1,4 +1,4 @@
-"""Compaction: a conversation's older messages give way to a summary."""
+"""Compaction: replaces the older messages of a conversation by a summary."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from ..store.models import Agent, Json, Message, Thread
 from ..store.state import State
 
 Trigger = Literal["post_step_context_check", "context_window_exceeded"]
-"""Why a run makes room in its context."""
+"""Why a run compacts its context."""
 
 TRIGGER_PERCENT = 90
-"""How full a context may become before a run compacts it."""
+"""Share of the context window above which a run compacts the context [%]."""
 
 SUMMARY = "word0 word1 word2 word3 word4 word5"
-"""What a summary says where the model does not say anything."""
+"""Summary if the model returns no text."""
 
 WINDOW_SHARE = 0.3
-"""Which share of a context a sliding window drops."""
+"""Share of the messages that a sliding window drops."""
 
 
 def compact(state: State, agent: Agent, thread: Thread, mode: str | None) -> Json:
-    """Summarize a thread's context because somebody asked for it.
+    """Compact a thread on request.
 
     Args:
-        state: the server's memory.
-        agent: whose thread it is.
-        thread: the thread to compact.
-        mode: how; by default as the agent is set up.
+        state: The server's state.
+        agent: The agent of the thread.
+        thread: The thread to compact.
+        mode: Compaction mode. None uses the agent's mode.
 
     Raises:
-        errors.ApiError: nothing would be gained, as right after another compaction.
+        errors.ApiError: If the number of messages would not decrease, as right after another compaction.
     """
     if state.documented and thread.is_default and agent.id == state.documented.agent_id:
-        # The documentation's call works however often it is made.
+        # The example of the documentation can be repeated.
         thread.replace_context([placed.message for placed in thread.stored])
         mode = "all"
     before = len(thread.context)
@@ -53,7 +53,7 @@ def compact(state: State, agent: Agent, thread: Thread, mode: str | None) -> Jso
 
 
 def make_room(state: State, agent: Agent, thread: Thread, trigger: Trigger) -> Message:
-    """Summarize a thread's context in the middle of a run, and return the summary."""
+    """Compact a thread during a run, and return the summary."""
     context = thread.context
     kept = _kept(context, agent.compaction_mode)
     summary = _summarize(state, thread)
@@ -73,19 +73,19 @@ def make_room(state: State, agent: Agent, thread: Thread, trigger: Trigger) -> M
 
 
 def is_due(tokens: int, context_window: int) -> bool:
-    """Tell whether a context of so many tokens is to be compacted."""
+    """Return whether a context of this size must be compacted."""
     return tokens * 100 > TRIGGER_PERCENT * context_window
 
 
 def estimate(context: Sequence[Message]) -> int:
-    """Return about how many tokens a context has."""
+    """Return the approximate number of tokens in a context."""
     return sum(len(str(message.content)) + len(message.text or "") for message in context) // 4
 
 
 def _kept(context: list[Message], mode: str) -> list[Message]:
     if "sliding" not in mode:
         return []
-    # A window begins with an answer; one that would hold nothing else holds nothing.
+    # A window begins with a turn of the model. A window of a single message is dropped.
     first = round(len(context) * WINDOW_SHARE)
     for index in range(first, len(context) - 1):
         if context[index].role == "assistant":
@@ -94,8 +94,8 @@ def _kept(context: list[Message], mode: str) -> list[Message]:
 
 
 def _summarize(state: State, thread: Thread) -> str:
-    said = [message.content for message in thread.context[1:] if message.role == "user"]
-    transcript = "\n".join(text for text in said if isinstance(text, str))
+    texts = [message.content for message in thread.context[1:] if message.role == "user"]
+    transcript = "\n".join(text for text in texts if isinstance(text, str))
     turn = state.script.next_summary(transcript)
     return turn.text or SUMMARY
 

@@ -1,4 +1,4 @@
-"""A model's turn, token by token."""
+"""The token stream of one turn."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def deltas(message: Message, turn: Turn, calls: Sequence[ToolCall], guarded: Col
     """Yield the messages of a token stream.
 
     Args:
-        message: the turn, as it will be stored.
-        turn: what the model says.
-        calls: the tools it calls.
-        guarded: the tools whose calls are requests for approval.
+        message: The turn as it is stored.
+        turn: The scripted turn.
+        calls: The tool calls.
+        guarded: Names of the tools that need approval.
     """
     index = 0
     for token in turn.reasoning_tokens:
@@ -28,17 +28,17 @@ def deltas(message: Message, turn: Turn, calls: Sequence[ToolCall], guarded: Col
     index += bool(turn.text)
     after_request = False
     for call in calls:
-        held = call.name in guarded
-        # A call that follows a request for approval counts as one more part.
-        index += after_request and not held
-        after_request = held
-        yield from _call(message, call, index, held=held)
+        needs_approval = call.name in guarded
+        # A call after an approval request counts as a new part.
+        index += after_request and not needs_approval
+        after_request = needs_approval
+        yield from _call(message, call, index, needs_approval=needs_approval)
 
 
-def _call(message: Message, call: ToolCall, index: int, *, held: bool) -> Iterator[Json]:
+def _call(message: Message, call: ToolCall, index: int, *, needs_approval: bool) -> Iterator[Json]:
     pieces: list[tuple[str | None, str | None]] = [(call.name, None)]
     pieces += [(None, piece) for piece in argument_pieces(call.arguments)]
-    asked = Message(
+    request = Message(
         id=previous_id(message.id),
         role="approval_request",
         created_at=message.created_at,
@@ -47,9 +47,9 @@ def _call(message: Message, call: ToolCall, index: int, *, held: bool) -> Iterat
     )
     for name, arguments in pieces:
         delta = {"name": name, "arguments": arguments, "tool_call_id": call.id}
-        if held:
-            yield serializers.part(asked, "approval_request_message", -1, tool_call=delta, tool_calls=delta)
+        if needs_approval:
+            yield serializers.part(request, "approval_request_message", -1, tool_call=delta, tool_calls=delta)
         else:
-            # Only a request's deltas spell out what they do not hold.
+            # Only deltas of approval requests contain null values.
             delta = {key: value for key, value in delta.items() if value is not None}
             yield serializers.part(message, "tool_call_message", index, tool_call=delta, tool_calls=delta)

@@ -1,4 +1,4 @@
-"""Sending: who may send, and how the answer of a run becomes a response."""
+"""Sends messages: locks the conversation, starts the run, and streams or returns its response."""
 
 from __future__ import annotations
 
@@ -10,70 +10,70 @@ from ..api import errors, serializers
 from ..api.requests import Resume, Send
 from ..store.models import Json, Thread
 from ..store.state import State, request_token
-from .agent_loop import Loop, Mode, RunCancelledError
+from .agent_loop import AgentLoop, Mode, RunCancelledError
 from .runs import Journal, Run, follow
 
 _CANCELLED = 'data: {"message_type": "stop_reason", "stop_reason": "cancelled"}\n\n'
 
 
-def _in_background(state: State, work: asyncio.Task[None]) -> None:
+def _keep_task(state: State, work: asyncio.Task[None]) -> None:
     state.tasks.add(work)
     work.add_done_callback(state.tasks.discard)
 
 
 async def send_json(state: State, thread: Thread, request: Send) -> Json:
-    """Answer a request with ``streaming=false``. The answer is finished and stored even if the client hangs up.
+    """Process a request with ``streaming=false``. The run continues if the client disconnects.
 
     Raises:
-        errors.ApiError: the default conversation is busy, or the run failed.
+        errors.ApiError: If the default conversation is busy, or the run fails.
     """
     token = request_token(request.otids)
-    # Without streaming, the real server locks default conversations only.
+    # Without streaming, Letta locks only default conversations.
     if thread.is_default:
         state.check_free(thread)
     run = state.start_run(thread, background=False, streaming=False, types=request.types)
     if thread.is_default:
         state.lock(thread, token, run)
-        state.note_otids(token, request.otids, run)
-    loop = Loop(state, state.agent(thread.agent_id), thread, run, request, "json")
+        state.record_otids(token, request.otids, run)
+    agent_loop = AgentLoop(state, state.agent(thread.agent_id), thread, run, request, "json")
     messages: list[Json] = []
     failures: list[errors.RunFailedError] = []
 
     async def work() -> None:
         try:
-            messages.extend([message async for message in loop.answer()])
+            messages.extend([message async for message in agent_loop.messages()])
         except errors.RunFailedError as failure:
             failures.append(failure)
         finally:
-            run.finish("failed" if failures else "completed", state.clock.now(), loop.reason)
+            run.finish("failed" if failures else "completed", state.clock.now(), agent_loop.reason)
             state.unlock(thread, run)
 
     task = asyncio.create_task(work())
-    _in_background(state, task)
+    _keep_task(state, task)
     await asyncio.shield(task)
     if failures:
         raise failures[0].as_response()
-    return serializers.letta_response(messages, loop.reason, loop.usage)
+    return serializers.letta_response(messages, agent_loop.reason, agent_loop.usage)
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A stream on its way to a client.
+    """A stream for one client.
 
     Attributes:
-        events: the text of its events.
-        hang_up: what to call when the client has read enough, or never began to.
+        events: The encoded events.
+        on_disconnect: Called when the client stops reading.
     """
 
     events: AsyncGenerator[str]
-    hang_up: Callable[[], None] = lambda: None
+    on_disconnect: Callable[[], None] = lambda: None
 
 
 def send_stream(state: State, thread: Thread, request: Send) -> Stream:
     """Start the run of a streaming request.
 
     Raises:
-        errors.ApiError: the conversation is busy.
+        errors.ApiError: If the conversation is busy.
     """
     token = request_token(request.otids)
     if request.background:
@@ -83,69 +83,69 @@ def send_stream(state: State, thread: Thread, request: Send) -> Stream:
     state.check_free(thread)
     run = state.start_run(thread, background=request.background, types=request.types)
     state.lock(thread, token, run)
-    state.note_otids(token, request.otids, run)
+    state.record_otids(token, request.otids, run)
     mode: Mode = "tokens" if request.stream_tokens else "steps"
-    loop = Loop(state, state.agent(thread.agent_id), thread, run, request, mode)
-    _in_background(state, asyncio.create_task(_stream(state, thread, loop)))
+    agent_loop = AgentLoop(state, state.agent(thread.agent_id), thread, run, request, mode)
+    _keep_task(state, asyncio.create_task(_stream(state, thread, agent_loop)))
     if run.background:
         return Stream(events(state, run, run.journal, include_pings=request.include_pings))
-    return Stream(events(state, run, run.outlet, include_pings=request.include_pings, own=True), run.abandon)
+    return Stream(events(state, run, run.outlet, include_pings=request.include_pings, exclusive=True), run.stop_reading)
 
 
-async def _stream(state: State, thread: Thread, loop: Loop) -> None:
-    """Send everything a run has to say."""
-    run = loop.run
-    if loop.request.include_pings:
+async def _stream(state: State, thread: Thread, agent_loop: AgentLoop) -> None:
+    """Send all events of a run."""
+    run = agent_loop.run
+    if agent_loop.request.include_pings:
         await run.send(serializers.ping(state.ids.new("ping"), state.clock.now(), run.id))
     status, reason, error = "completed", "", None
     try:
-        async for message in loop.answer():
+        async for message in agent_loop.messages():
             await run.send(message)
-        reason = loop.reason
+        reason = agent_loop.reason
         ending = [
             serializers.sse(serializers.stop_reason(reason)),
-            serializers.sse(loop.usage.as_json()),
+            serializers.sse(agent_loop.usage.as_json()),
             serializers.DONE,
         ]
     except asyncio.CancelledError:
-        # The server stops: whoever starts it again finds the conversation free.
+        # The server stops. After a restart the conversation must not be busy.
         run.finish("failed", state.clock.now(), "error")
         state.unlock(thread, run)
         raise
     except RunCancelledError:
         status, reason = "cancelled", "cancelled"
-        # Only in the background is a cancelled stream brought to its proper end.
+        # Only a background stream that is cancelled ends with [DONE].
         ending = [_CANCELLED, serializers.DONE] if run.background else [_CANCELLED]
     except errors.RunFailedError as failure:
         status, reason = "failed", failure.stop_reason
-        error, ending = _failed(run, loop, failure)
-    # The last event tells the client that it may send again.
+        error, ending = _failure_events(run, agent_loop, failure)
+    # The client may send again after the last event, so the lock is released before it.
     run.finish(status, state.clock.now(), reason, error)
     state.unlock(thread, run)
     for text in ending:
         await run.send_text(text, final=text is ending[-1])
 
 
-def _failed(run: Run, loop: Loop, failure: errors.RunFailedError) -> tuple[Json, list[str]]:
-    """Return the error of a failed run, and its last events."""
+def _failure_events(run: Run, agent_loop: AgentLoop, failure: errors.RunFailedError) -> tuple[Json, list[str]]:
+    """Return the error of a failed run and its last events."""
     kind, message = failure.stream_error
-    if loop.begun:
-        # The real server cannot tell any more what went wrong.
+    if agent_loop.started:
+        # After the first message Letta does not report the cause.
         kind, message = "internal_error", "An error occurred during agent execution."
-    error = serializers.error_message(run.id, (kind, message), failure.told or failure.detail)
-    sent = {**error, "seq_id": run.journal.next + 1} if run.background else error
-    ending = [serializers.sse(serializers.stop_reason(failure.stop_reason)), serializers.sse(sent, "error")]
-    # In the background the error is the last event; in the foreground only if messages came before it.
-    if not run.background and not loop.begun:
+    error = serializers.error_message(run.id, (kind, message), failure.stream_detail or failure.detail)
+    numbered = {**error, "seq_id": run.journal.next + 1} if run.background else error
+    ending = [serializers.sse(serializers.stop_reason(failure.stop_reason)), serializers.sse(numbered, "error")]
+    # A background stream ends with the error, a foreground stream only if messages preceded it.
+    if not run.background and not agent_loop.started:
         ending.append(serializers.DONE)
     return error, ending
 
 
 def resumed_run(state: State, conversation_id: str, request: Resume) -> Run:
-    """Return the run that a request to resume means.
+    """Return the run to resume.
 
     Raises:
-        errors.ApiError: there is none, it cannot be resumed, or it is too old.
+        errors.ApiError: If the run does not exist, cannot be resumed, or has expired.
     """
     if request.run_id:
         if not request.run_id.startswith("run-"):
@@ -175,7 +175,7 @@ def resumed_run(state: State, conversation_id: str, request: Resume) -> Run:
 
 
 def resume_stream(state: State, run: Run, request: Resume) -> Stream:
-    """Return the events of a run after the last one seen."""
+    """Return the events of a run after a sequence number."""
     return Stream(
         events(
             state,
@@ -196,27 +196,27 @@ async def events(
     after: int = 0,
     batch_size: int | None = None,
     include_pings: bool,
-    own: bool = False,
+    exclusive: bool = False,
 ) -> AsyncGenerator[str]:
-    """Yield the text of a journal's events, and of the pings between them.
+    """Yield the encoded events of a journal, with pings in between.
 
     Args:
-        state: the server's memory.
-        run: the run whose events they are.
-        journal: where they are.
-        after: the last number seen.
-        batch_size: how many entries are read at a time.
-        include_pings: whether a silent stream is kept open by pings.
-        own: whether nobody else reads the journal, so that it need not keep what was sent.
+        state: The server's state.
+        run: The run of the journal.
+        journal: The events.
+        after: The last sequence number that the client has received.
+        batch_size: Number of entries read at a time.
+        include_pings: Whether to send pings while the stream is silent.
+        exclusive: Whether this is the only reader, so that sent events can be dropped.
     """
     keepalive = state.keepalive if include_pings else None
-    sent = after
+    position = after
     async for event in follow(journal, after=after, batch_size=batch_size, keepalive=keepalive):
         if isinstance(event, int):
             seq_id = event or None if run.background else None
             yield serializers.sse(serializers.ping(state.ids.new("ping"), state.clock.now(), run.id, seq_id))
             continue
         yield event.text
-        sent += 1
-        if own:
-            journal.forget(sent)
+        position += 1
+        if exclusive:
+            journal.drop_through(position)

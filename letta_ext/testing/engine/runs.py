@@ -1,4 +1,4 @@
-"""Runs: the events of one answer, their numbers, and how a reader follows them."""
+"""Runs: the numbered events of a response, and how a reader follows them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from .. import arguments
 from ..api import serializers
 from ..store.models import Json
 
-KEPT_FOR = timedelta(hours=3)
-"""How long a run can be resumed, and an otid stands for its first run."""
+RUN_RETENTION = timedelta(hours=3)
+"""How long a run can be resumed, and an otid refers to its first run."""
 
-KEPT_EVENTS = 10_000
-"""How many events of a background run the server keeps."""
+MAX_EVENTS = 10_000
+"""Number of events of a background run that the server keeps."""
 
 BACKLOG = 256
-"""How far a foreground answer may run ahead of the client that reads it."""
+"""Maximum number of events that a foreground run buffers for its reader."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event as it is sent. The final one ends the stream."""
+    """One encoded event. The final one ends the stream."""
 
     text: str
     final: bool
@@ -33,71 +33,71 @@ class Journal:
     """The events of one stream, numbered from 1.
 
     Args:
-        keep: how many of the newest events to keep; None keeps all that were not forgotten.
+        keep: Number of the newest events to keep. None keeps all events until :meth:`drop_through`.
     """
 
-    def __init__(self, keep: int | None = KEPT_EVENTS) -> None:
+    def __init__(self, keep: int | None = MAX_EVENTS) -> None:
         self.first = 1
         self.next = 1
         self._keep = keep
         self._events: dict[int, Event] = {}
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiters: list[asyncio.Future[None]] = []
 
     def __len__(self) -> int:
         return len(self._events)
 
     def append(self, text: str, *, final: bool = False) -> None:
-        """Add an event; every event consumes a number, also those that do not carry it."""
+        """Append an event. Every event consumes a number, even if it does not contain it."""
         self._events[self.next] = Event(text, final)
         self.next += 1
         if self._keep is not None:
-            # The real server ends every run with one [DONE] more, which takes a place and is never read.
-            self.forget(self.next - 1 - self._keep + final)
+            # Letta ends every run with a second [DONE], which occupies an entry and is never read.
+            self.drop_through(self.next - 1 - self._keep + final)
         self._wake()
 
-    def forget(self, number: int) -> None:
-        """Drop all events up to this number."""
+    def drop_through(self, number: int) -> None:
+        """Drop all events up to a number."""
         for dropped in range(self.first, number + 1):
             self._events.pop(dropped, None)
         self.first = max(self.first, number + 1)
         self._wake()
 
     def trim(self, keep: int) -> None:
-        """Drop all but so many of the newest events."""
-        self.forget(self.next - 1 - keep)
+        """Drop all but the newest events."""
+        self.drop_through(self.next - 1 - keep)
 
     def get(self, number: int) -> Event | None:
-        """Return the event of that number, if it is kept."""
+        """Return the event of a number, or None if it was dropped."""
         return self._events.get(number)
 
     async def changed(self, seconds: float | None = None) -> bool:
-        """Wait until events come or go; tell whether they did before the time was over."""
+        """Wait for a change. Return False after the timeout [s]."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
+        self._waiters.append(future)
         done, _ = await asyncio.wait({future}, timeout=seconds)
         return bool(done)
 
     def _wake(self) -> None:
-        for future in self._waiting:
+        for future in self._waiters:
             if not future.done():
                 future.set_result(None)
-        self._waiting.clear()
+        self._waiters.clear()
 
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One answer of an agent.
+    """One run of an agent.
 
     Attributes:
-        conversation_id: None where the real server does not note it: in default conversations, and without streaming.
-        journal: what can be resumed; it stays empty unless the run is in the background.
-        outlet: where the answer's own events go.
-        read: whether someone reads the outlet.
-        kind: what the real server calls the request that made it.
-        types: the message types that the request asked for; None for all.
-        tracked: whether the real server notes how it goes on, which it does for streams only.
-        stop_reason: why it stopped, once it has.
-        error: the ``error_message`` of a failed run.
+        conversation_id: None in default conversations and without streaming, as in Letta.
+        journal: The events that can be resumed. Empty unless the run is in the background.
+        outlet: The events of the response itself.
+        read: Whether a client reads the outlet.
+        kind: The run type in Letta's metadata.
+        types: The message types to return. None returns all.
+        tracked: Whether Letta updates the status of the run, which it does for streams only.
+        stop_reason: Stop reason of a finished run.
+        error: The ``error_message`` of a failed run.
     """
 
     id: str
@@ -122,16 +122,16 @@ class Run:
 
     @property
     def active(self) -> bool:
-        """Whether the run still goes on."""
+        """Whether the run is still running."""
         return self.status == "running"
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody cancelled it."""
+        """Whether the run was cancelled."""
         return self.status == "cancelled"
 
     def finish(self, status: str, at: datetime, stop_reason: str, error: Json | None = None) -> None:
-        """Note how and when the run ended, unless it was cancelled before."""
+        """Set the final status, unless the run was cancelled."""
         if self.active:
             self.status = status
             self.completed_at = at
@@ -139,17 +139,17 @@ class Run:
             self.error = error
 
     def is_expired(self, now: datetime) -> bool:
-        """Tell whether the run is older than the server keeps runs."""
-        return now - self.created_at > KEPT_FOR
+        """Return whether the run has expired."""
+        return now - self.created_at > RUN_RETENTION
 
     async def send(self, data: Json, *, event: str | None = None, final: bool = False) -> None:
-        """Send an event, with its number if the run is in the background and the event has a place for it."""
+        """Send an event, with its number if the run is in the background and the event has a ``seq_id``."""
         if self.background and "seq_id" in data:
             data = {**data, "seq_id": self.journal.next}
         await self.send_text(serializers.sse(data, event), final=final)
 
     async def send_text(self, text: str, *, final: bool = False) -> None:
-        """Send an event that is already spelt out."""
+        """Send an encoded event."""
         if self.background:
             self.journal.append(text, final=final)
             return
@@ -158,10 +158,10 @@ class Run:
         if self.read:
             self.outlet.append(text, final=final)
 
-    def abandon(self) -> None:
-        """Note that the client hung up: the run goes on, and nobody waits for its events."""
+    def stop_reading(self) -> None:
+        """Mark the response as unread after the client has disconnected. The run continues."""
         self.read = False
-        self.outlet.forget(self.outlet.next - 1)
+        self.outlet.drop_through(self.outlet.next - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +169,8 @@ class Keepalive:
     """How a silent stream is kept open.
 
     Attributes:
-        interval: seconds of silence after which a ping is sent.
-        limit: seconds of silence after which the stream is given up.
+        interval: Silence before a ping [s].
+        limit: Silence after which the stream ends [s].
     """
 
     interval: float = 30.0
@@ -186,15 +186,15 @@ class Keepalive:
 async def follow(
     journal: Journal, *, after: int = 0, batch_size: int | None = None, keepalive: Keepalive | None = None
 ) -> AsyncIterator[Event | int]:
-    """Yield the events of a journal after a number, as they come, to the final one.
+    """Yield the events of a journal after a number, up to the final one.
 
-    A number at or past the end waits for an event that never comes, as it does on the real server.
+    A number at or beyond the end waits for an event that never arrives, as in Letta.
 
     Args:
-        journal: what to read.
-        after: the last number seen.
-        batch_size: how many entries the server reads at a time. With 1 it reads the first entry again and again.
-        keepalive: when to yield, instead of an event, the last number seen, for a ping to carry; None for never.
+        journal: The events.
+        after: The last number that the client has received.
+        batch_size: Number of entries read at a time. With 1, Letta reads the first entry repeatedly.
+        keepalive: When to yield the last number instead of an event, for a ping. None never does.
     """
     number = max(after + 1, journal.first)
     last = 0

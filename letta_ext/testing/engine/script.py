@@ -1,14 +1,13 @@
-"""Which turn the agent answers: a script where one is written, and otherwise what the user's message asks for.
+"""The script of an agent, and the commands in user messages that apply if no script does.
 
-The second is the language of the deterministic model server that drives a real Letta in the live tests, so that one
-scenario runs against both:
+The model server for the integration tests has the same commands, so that a scenario runs against both:
 
 ========================  ============================================================
-``CALL name [name ...]``  calls these tools once, all in one turn, if they are offered
-``LONG n``                answers n words, 1,000,000 at most
-``REASON``                thinks before it answers
-``FAIL status``           the model answers that HTTP status, from 400 to 599
-anything else             answers six words
+``CALL name [name ...]``  call these tools in one turn, if the model may call them
+``LONG n``                respond with n words, at most 1,000,000
+``REASON``                add reasoning
+``FAIL status``           fail with this status code, from 400 to 599
+other messages            respond with six words
 ========================  ============================================================
 """
 
@@ -21,173 +20,173 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..api.validation import is_object
-from ..arguments import instance, sequence, shown, text
-from .agent import Call, ToolAnswer, Turn
+from ..arguments import instance, sequence, short_repr, text
+from .agent import Call, ToolResult, Turn
 
-LONGEST = 1_000_000
-"""How many words ``LONG`` answers at most."""
+MAX_WORDS = 1_000_000
+"""Maximum number of words of ``LONG``."""
 
-Answer = Turn | str | Callable[[str], Turn | str]
-"""One answer of a script: a turn, what a turn says, or a function that makes either of the user's message."""
+Response = Turn | str | Callable[[str], Turn | str]
+"""One scripted response: a turn, its text, or a function of the user's message that returns either."""
 
-ToolResult = ToolAnswer | str
-"""What a tool answers, or only its text."""
+ToolOutput = ToolResult | str
+"""The result of a tool, or only its text."""
 
-Tool = ToolResult | Callable[[dict[str, object]], ToolResult]
-"""A tool of a script: what it always answers, or a function of a call's arguments that makes it."""
+Tool = ToolOutput | Callable[[dict[str, object]], ToolOutput]
+"""A scripted tool: its constant result, or a function of the arguments that returns it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is answered to some messages.
+    """The responses to some messages.
 
     Attributes:
-        message: a part of the user's message, in capitals or not, or a pattern that is found in it.
-        answers: one for each call of the model that follows the message.
+        message: A part of the user's message (case-insensitive), or a pattern to search for.
+        responses: One response for each call of the model that follows the message.
     """
 
     message: str | re.Pattern[str]
-    answers: Sequence[Answer]
+    responses: Sequence[Response]
 
     def __post_init__(self) -> None:
         if not isinstance(self.message, (str, re.Pattern)) or (
             isinstance(self.message, re.Pattern) and not isinstance(self.message.pattern, str)
         ):
-            raise TypeError(f"message must be a str or a compiled pattern of str, got {shown(self.message)}")
-        for index, answer in enumerate(sequence("answers", self.answers)):
-            check_answer(f"answers[{index}]", answer)
-        if not self.answers:
-            raise ValueError("a rule needs at least one answer")
+            raise TypeError(f"message must be a str or a compiled pattern of str, got {short_repr(self.message)}")
+        for index, response in enumerate(sequence("responses", self.responses)):
+            check_response(f"responses[{index}]", response)
+        if not self.responses:
+            raise ValueError("responses must contain at least one response")
 
-    def fits(self, said: str) -> bool:
-        """Tell whether the user's message is one that this rule is about."""
+    def matches(self, user_message: str) -> bool:
+        """Return whether the rule applies to a message of the user."""
         if isinstance(self.message, str):
-            return self.message.casefold() in said.casefold()
-        return self.message.search(said) is not None
+            return self.message.casefold() in user_message.casefold()
+        return self.message.search(user_message) is not None
 
 
 @dataclass(slots=True)
 class Script:
-    """What the agents of a server will answer.
+    """The responses of the agents of a server.
 
-    An answer is looked for in this order: what :meth:`say` was told, once each; the first rule of :meth:`when` that
-    fits the user's message; :attr:`otherwise`; what the message itself asks for.
+    A response comes from the first of these that applies: the queue of :meth:`say`, the rules of :meth:`when`,
+    :attr:`otherwise`, and the commands in the message.
 
     Attributes:
-        turns: the answers to give first, one for each call of the model.
-        rules: what is answered to which messages.
-        otherwise: the answer where no rule fits.
-        tools: what the server's tools answer, by name; a tool not named here reports sunshine.
+        turns: Queued responses, one for each call of the model.
+        rules: Responses to certain messages.
+        otherwise: The response if no rule applies.
+        tools: Results of the server's tools by name. Other tools report sunny weather.
     """
 
-    turns: deque[Answer] = field(default_factory=deque[Answer])
+    turns: deque[Response] = field(default_factory=deque[Response])
     rules: list[Rule] = field(default_factory=list[Rule])
-    otherwise: Answer | None = None
+    otherwise: Response | None = None
     tools: dict[str, Tool] = field(default_factory=dict[str, Tool])
 
-    def say(self, *answers: Answer) -> None:
-        """Append answers that are given once each, whatever the user says; a string is a turn that only says it.
+    def say(self, *responses: Response) -> None:
+        """Queue responses that are used once each, for any message. A string is a turn with this text.
 
         Raises:
-            TypeError: If an answer is not a str, a :class:`Turn` or a function.
+            TypeError: If a response is not a str, a :class:`Turn` or a function.
             ValueError: If a text contains NUL or lone surrogates.
         """
-        for index, answer in enumerate(answers):
-            check_answer(f"answers[{index}]", answer)
-        self.turns.extend(answers)
+        for index, response in enumerate(responses):
+            check_response(f"responses[{index}]", response)
+        self.turns.extend(responses)
 
-    def when(self, message: str | re.Pattern[str], *answers: Answer) -> None:
-        """Answer messages that hold this, as often as they come.
+    def when(self, message: str | re.Pattern[str], *responses: Response) -> None:
+        """Respond to all messages that contain a text or match a pattern.
 
-        A turn that calls tools is followed by another call of the model, which the next answer is for. Where the
-        answers are used up before the agent has come to its end, it says what it would have said without the rule.
+        After a turn with tool calls, the model is called again and uses the next response. After the last response, the
+        script continues as if the rule did not exist.
 
         Args:
-            message: a part of the user's message, in capitals or not; or a compiled pattern that is found in it.
-            answers: what to answer.
+            message: A part of the user's message (case-insensitive), or a compiled pattern to search for.
+            responses: The responses.
 
         Raises:
             TypeError: If an argument has another type.
-            ValueError: there are no answers, or a text contains NUL or lone surrogates.
+            ValueError: If there are no responses, or a text contains NUL or lone surrogates.
         """
-        self.rules.append(Rule(message, answers))
+        self.rules.append(Rule(message, responses))
 
-    def next_turn(self, said: str, offered: Sequence[str], *, after_tool: bool, done: int = 0) -> Turn:
-        """Return the model's next answer.
+    def next_turn(self, user_message: str, tools: Sequence[str], *, after_tool: bool, turns_done: int = 0) -> Turn:
+        """Return the next turn of the model.
 
         Args:
-            said: the last thing the user said.
-            offered: the names of the tools the model may call.
-            after_tool: whether the newest message is a tool's return, which ends the calling.
-            done: how often the model has answered since the user said it.
+            user_message: The last message of the user.
+            tools: Names of the tools that the model may call.
+            after_tool: Whether the newest message is a tool return, after which commands call no tools.
+            turns_done: Number of turns since the message of the user.
         """
         if self.turns:
-            return _turn(self.turns.popleft(), said)
+            return _to_turn(self.turns.popleft(), user_message)
         for rule in self.rules:
-            if rule.fits(said) and done < len(rule.answers):
-                return _turn(rule.answers[done], said)
+            if rule.matches(user_message) and turns_done < len(rule.responses):
+                return _to_turn(rule.responses[turns_done], user_message)
         if self.otherwise is not None:
-            return _turn(self.otherwise, said)
-        return steered_turn(said, offered, after_tool=after_tool)
+            return _to_turn(self.otherwise, user_message)
+        return turn_from_message(user_message, tools, after_tool=after_tool)
 
     def next_summary(self, transcript: str) -> Turn:
-        """Return what the model makes of the messages it is to summarize. Rules are for what users say."""
+        """Return the model's summary of a transcript. Rules do not apply."""
         if self.turns:
-            return _turn(self.turns.popleft(), transcript)
-        return steered_turn(transcript, (), after_tool=True)
+            return _to_turn(self.turns.popleft(), transcript)
+        return turn_from_message(transcript, (), after_tool=True)
 
-    def tool_answer(self, name: str, arguments: str) -> ToolAnswer:
-        """Return what a tool of the server answers to a call. A scripted function that raises is a tool that fails."""
-        given = _arguments(arguments)
+    def tool_result(self, name: str, arguments: str) -> ToolResult:
+        """Return the result of a tool call. A script function that raises results in an error."""
+        value = _arguments(arguments)
         if name not in self.tools:
-            city = given.get("city", "the world")
-            return ToolAnswer(f"sunny in {city}", stdout=(f"looking up {city}\n",))
+            city = value.get("city", "the world")
+            return ToolResult(f"sunny in {city}", stdout=(f"looking up {city}\n",))
         tool = self.tools[name]
         try:
-            answer = tool(given) if callable(tool) else tool
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises, the agent is told, as on the real server
-            return ToolAnswer(f"Error executing function {name}: {type(error).__name__}: {error}", "error")
-        if isinstance(answer, str):
-            return ToolAnswer(answer)
-        instance(f"the answer of the tool {name}", answer, ToolAnswer)
-        return answer
+            response = tool(value) if callable(tool) else tool
+        except Exception as error:  # noqa: BLE001  # as in Letta, it becomes an error result
+            return ToolResult(f"Error executing function {name}: {type(error).__name__}: {error}", "error")
+        if isinstance(response, str):
+            return ToolResult(response)
+        instance(f"the result of the tool {name}", response, ToolResult)
+        return response
 
 
-def _arguments(written: str) -> dict[str, object]:
+def _arguments(json_text: str) -> dict[str, object]:
     try:
-        value = json.loads(written)
+        value = json.loads(json_text)
     except ValueError:
         return {}
     return dict(value) if is_object(value) else {}
 
 
-def _turn(answer: Answer, said: str) -> Turn:
-    given = answer(said) if callable(answer) else answer
-    if isinstance(given, str):
-        return Turn(text=given)
-    instance("an answer of the script", given, Turn)
-    return given
+def _to_turn(response: Response, user_message: str) -> Turn:
+    value = response(user_message) if callable(response) else response
+    if isinstance(value, str):
+        return Turn(text=value)
+    instance("a scripted response", value, Turn)
+    return value
 
 
-def check_answer(name: str, answer: object) -> None:
-    """Refuse an answer of a script that is not a str, a turn or a function."""
-    if isinstance(answer, str):
-        text(name, answer)
-    elif not isinstance(answer, Turn) and (isinstance(answer, type) or not callable(answer)):
-        raise TypeError(f"{name} must be a str, a Turn or a function, got {shown(answer)}")
+def check_response(name: str, response: object) -> None:
+    """Validate that a scripted response is a str, a turn or a function."""
+    if isinstance(response, str):
+        text(name, response)
+    elif not isinstance(response, Turn) and (isinstance(response, type) or not callable(response)):
+        raise TypeError(f"{name} must be a str, a Turn or a function, got {short_repr(response)}")
 
 
-def steered_turn(said: str, offered: Sequence[str], *, after_tool: bool) -> Turn:
-    """Return the answer that the user's message asks for."""
-    if match := re.search(r"FAIL ([45][0-9][0-9])(?![0-9])", said):
+def turn_from_message(user_message: str, tools: Sequence[str], *, after_tool: bool) -> Turn:
+    """Return the turn that the commands in a message request."""
+    if match := re.search(r"FAIL ([45][0-9][0-9])(?![0-9])", user_message):
         return Turn(fail=int(match.group(1)))
-    reasoning = "thinking about it" if "REASON" in said else None
-    match = re.search(r"CALL ((?:\w+ ?)+)", said)
+    reasoning = "thinking about it" if "REASON" in user_message else None
+    match = re.search(r"CALL ((?:\w+ ?)+)", user_message)
     if match and not after_tool:
-        wanted = [name for name in match.group(1).split() if name in offered]
+        wanted = [name for name in match.group(1).split() if name in tools]
         if wanted:
             return Turn(reasoning=reasoning, calls=[Call(name) for name in wanted])
-    match = re.search(r"LONG ([0-9]{1,9})", said)
-    words = " ".join(f"word{number}" for number in range(min(int(match.group(1)), LONGEST) if match else 6))
-    # Its tokens end in a space each, the last one too; its whole answer does not.
+    match = re.search(r"LONG ([0-9]{1,9})", user_message)
+    words = " ".join(f"word{number}" for number in range(min(int(match.group(1)), MAX_WORDS) if match else 6))
+    # Letta's model server streams each word with a space and omits the last one without streaming.
     return Turn(text=words, reasoning=reasoning, streamed_text=f"{words} ")

@@ -1,4 +1,4 @@
-"""Provider traces: the exchange with the model that a step keeps, written out when it is requested."""
+"""Provider traces: the request to the model and its response, encoded when they are requested."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from .agent import Usage
 class Exchange:
     """One call of the model.
 
-    The messages are not copied, so that a conversation of many steps takes memory in proportion to its length: a
-    context only grows at its end, and a compaction replaces it by another list.
+    The messages are not copied, so that the memory use is proportional to the length of the conversation: a context
+    only grows at its end, and a compaction replaces the list.
 
     Attributes:
-        context: the context in which the call was made; the model was shown what it held then.
-        said: the new messages, which the model was shown after the context.
-        answer: the answer.
-        calls: the tools that it calls.
-        usage: the tokens that the call used.
-        failed: whether the model answered an error.
-        streamed: the text that had been streamed when the stream was cancelled; None if it was not.
-        length: how many messages the context held.
+        context: The context of the call. The first ``length`` messages were sent to the model.
+        new_messages: The new messages, which follow the context.
+        response: The response.
+        calls: The tool calls of the response.
+        usage: Token counts of the call.
+        failed: Whether the model failed.
+        streamed: The text streamed before a cancellation. None if the stream was not cancelled.
+        length: Number of messages in the context at the time of the call.
     """
 
     context: Sequence[Message]
-    said: Sequence[Message]
-    answer: Message
+    new_messages: Sequence[Message]
+    response: Message
     calls: Sequence[ToolCall]
     usage: Usage
     failed: bool = False
@@ -45,9 +45,9 @@ class Exchange:
         self.length = len(self.context)
 
     @property
-    def shown(self) -> list[Message]:
-        """The messages that the model was shown."""
-        return [*self.context[: self.length], *self.said]
+    def messages(self) -> list[Message]:
+        """The messages that were sent to the model."""
+        return [*self.context[: self.length], *self.new_messages]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,53 +55,53 @@ class Trace:
     """The trace of one call of the model.
 
     Attributes:
-        id: its id.
-        created_at: when it was stored.
-        chat_id: the id that the model gave its answer; empty if it failed.
-        answered_at: the time that the model put into its answer.
-        agent: whose step it is.
-        tools: the tools that the agent had.
-        step: the step.
-        exchange: what the model was shown, and what it answered.
+        id: Id of the trace.
+        created_at: Time of storage.
+        chat_id: Id of the model's response. Empty if the model failed.
+        responded_at: Time in the model's response.
+        agent: Agent of the step.
+        tools: Tools of the agent at that time.
+        step: The step.
+        exchange: The request and the response.
     """
 
     id: str
     created_at: datetime
     chat_id: str
-    answered_at: datetime
+    responded_at: datetime
     agent: Agent
     tools: tuple[Tool, ...]
     step: Step
     exchange: Exchange
 
     def as_json(self) -> Json:
-        """Return the trace as the API returns it."""
+        """Return the trace as in the API."""
         return _trace_json(self)
 
 
 def provider_trace(state: State, agent: Agent, step: Step, exchange: Exchange) -> Trace:
     """Return the trace of one call of the model."""
     chat_id = "" if exchange.failed else state.ids.hex(32)
-    answered_at = state.clock.now()
-    now = answered_at if exchange.failed or step.streamed else state.clock.now()
+    responded_at = state.clock.now()
+    now = responded_at if exchange.failed or step.streamed else state.clock.now()
     new_id = state.ids.new("provider_trace")
-    return Trace(new_id, now, chat_id, answered_at, agent, tuple(agent.tools), step, exchange)
+    return Trace(new_id, now, chat_id, responded_at, agent, tuple(agent.tools), step, exchange)
 
 
 def _trace_json(trace: Trace) -> Json:
     agent, step, exchange = trace.agent, trace.step, trace.exchange
     model = agent.model_handle.rpartition("/")[2]
-    response: Json = {"error": {"message": "asked to fail", "type": "server_error"}}
+    response_json: Json = {"error": {"message": "asked to fail", "type": "server_error"}}
     if step.streamed and not exchange.failed:
-        response = _streamed_response(trace, model)
+        response_json = _streamed_response(trace, model)
     elif not exchange.failed:
-        response = _whole_response(trace, model)
+        response_json = _whole_response(trace, model)
     return {
         **serializers.audit(trace.created_at),
         "id": trace.id,
         "request_json": {
             "model": model,
-            "messages": [said for message in exchange.shown for said in _chat(message)],
+            "messages": [new_messages for message in exchange.messages for new_messages in _to_chat(message)],
             "max_completion_tokens": 16384,
             "temperature": 1.0,
             "user": USER_ID,
@@ -109,7 +109,7 @@ def _trace_json(trace: Trace) -> Json:
             "tools": [_tool(tool) for tool in trace.tools],
             "tool_choice": "auto",
         },
-        "response_json": response,
+        "response_json": response_json,
         "step_id": step.id,
         "agent_id": agent.id,
         "agent_tags": [],
@@ -125,7 +125,7 @@ def _trace_json(trace: Trace) -> Json:
 
 
 def llm_config(agent: Agent) -> Json:
-    """Return how the agent's model is configured."""
+    """Return the model configuration of an agent."""
     return {
         "model": agent.model_handle.rpartition("/")[2],
         "display_name": None,
@@ -158,7 +158,7 @@ def llm_config(agent: Agent) -> Json:
 
 
 def json_schema(tool: Tool) -> Json:
-    """Return a tool's schema."""
+    """Return the JSON schema of a tool."""
     return {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
 
 
@@ -171,7 +171,7 @@ def _call(call: ToolCall) -> Json:
 
 
 def _streamed_call(call: ToolCall) -> Json:
-    # The model's client, and with it the order of the keys, differs with the way of asking.
+    # The order of the keys depends on whether Letta streams from the model.
     return {"id": call.id, "type": "function", "function": {"arguments": call.arguments, "name": call.name}}
 
 
@@ -179,25 +179,25 @@ def _whole_call(call: ToolCall) -> Json:
     return {"id": call.id, "function": {"arguments": call.arguments, "name": call.name}, "type": "function"}
 
 
-def _returned(returned: ToolReturn, when: datetime) -> Json:
+def _tool_return(returned: ToolReturn, when: datetime) -> Json:
     status = "OK" if returned.status == "success" else "Failed"
     alert = {"status": status, "message": returned.text, "time": serializers.spoken_instant(when)}
     packed = json.dumps(alert, indent=2)
     return {"content": packed, "role": "tool", "tool_call_id": returned.tool_call_id}
 
 
-def _chat(message: Message) -> list[Json]:
-    """Return a stored message as the model is shown it."""
+def _to_chat(message: Message) -> list[Json]:
+    """Return a stored message in the format of the chat completions API."""
     if message.role in ("assistant", "approval_request"):
-        shown: Json = {"content": message.text, "role": "assistant"}
-        # What the model thought before it called a tool without a word is not told it again.
+        messages: Json = {"content": message.text, "role": "assistant"}
+        # Letta omits the reasoning of a turn without text.
         if message.reasoning is not None and message.text is not None:
-            shown["reasoning_content"] = message.reasoning
+            messages["reasoning_content"] = message.reasoning
         if message.tool_calls:
-            shown["tool_calls"] = [_call(call) for call in message.tool_calls]
-        return [shown]
+            messages["tool_calls"] = [_call(call) for call in message.tool_calls]
+        return [messages]
     if message.role == "tool":
-        return [_returned(returned, message.created_at) for returned in message.tool_returns]
+        return [_tool_return(returned, message.created_at) for returned in message.tool_returns]
     if message.role == "approval_response":
         return []
     content = message.content
@@ -209,19 +209,24 @@ def _chat(message: Message) -> list[Json]:
 def _streamed_response(trace: Trace, model: str) -> Json:
     exchange = trace.exchange
     content: list[str] = []
-    if exchange.answer.reasoning is not None:
-        thought = {"type": "reasoning", "is_native": True, "reasoning": exchange.answer.reasoning, "signature": None}
-        content.append(serializers.encode(thought))
-    text = exchange.answer.text if exchange.streamed is None else exchange.streamed
+    if exchange.response.reasoning is not None:
+        reasoning = {
+            "type": "reasoning",
+            "is_native": True,
+            "reasoning": exchange.response.reasoning,
+            "signature": None,
+        }
+        content.append(serializers.encode(reasoning))
+    text = exchange.response.text if exchange.streamed is None else exchange.streamed
     if text is not None:
         content.append(serializers.encode({"type": "text", "text": text, "signature": None}))
-    used = exchange.usage
+    usage_counts = exchange.usage
     usage: Json = {
-        "completion_tokens": used.completion,
-        "prompt_tokens": used.prompt,
-        "total_tokens": used.total,
-        "completion_tokens_details": {"reasoning_tokens": used.reasoning},
-        "prompt_tokens_details": {"cached_tokens": used.cached},
+        "completion_tokens": usage_counts.completion,
+        "prompt_tokens": usage_counts.prompt,
+        "total_tokens": usage_counts.total,
+        "completion_tokens_details": {"reasoning_tokens": usage_counts.reasoning},
+        "prompt_tokens_details": {"cached_tokens": usage_counts.cached},
     }
     return {
         "content": {
@@ -232,16 +237,16 @@ def _streamed_response(trace: Trace, model: str) -> Json:
         "model": model,
         "role": "assistant",
         "type": "message",
-        # What a stream used is told at its end.
+        # The usage is sent at the end of a stream.
         "usage": usage if exchange.streamed is None else {"input_tokens": 0, "output_tokens": 0},
     }
 
 
 def _whole_response(trace: Trace, model: str) -> Json:
     exchange = trace.exchange
-    answer, calls, usage = exchange.answer, exchange.calls, exchange.usage
+    response, calls, usage = exchange.response, exchange.calls, exchange.usage
     message: Json = {
-        "content": answer.text,
+        "content": response.text,
         "refusal": None,
         "role": "assistant",
         "annotations": None,
@@ -249,8 +254,8 @@ def _whole_response(trace: Trace, model: str) -> Json:
         "function_call": None,
         "tool_calls": [_whole_call(call) for call in calls] or None,
     }
-    if answer.reasoning is not None:
-        message["reasoning_content"] = answer.reasoning
+    if response.reasoning is not None:
+        message["reasoning_content"] = response.reasoning
     choice: Json = {
         "finish_reason": "tool_calls" if calls else "stop",
         "index": 0,
@@ -260,7 +265,7 @@ def _whole_response(trace: Trace, model: str) -> Json:
     return {
         "id": f"chatcmpl-{trace.chat_id}",
         "choices": [choice],
-        "created": int(trace.answered_at.timestamp()),
+        "created": int(trace.responded_at.timestamp()),
         "model": model,
         "object": "chat.completion",
         "service_tier": None,

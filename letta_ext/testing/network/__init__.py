@@ -1,1 +1,1 @@
-"""Sockets, connections, and the faults that happen to them."""
+"""Sockets, connections and fault injection."""

@@ -1,6 +1,6 @@
-"""The line to one client: an asyncio transport that can be held, cut, reset, and written to behind the server's back.
+"""The connection to one client: an asyncio transport that faults can hold, cut, reset and write to.
 
-It stands between uvicorn and the socket, so that a fault is on the wire exactly what it says it is.
+It sits between uvicorn and the socket, so that a fault acts on the bytes of the connection.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any
 
 from starlette.types import Scope
 
-_RESET = struct.pack("ii", 1, 0)  # do not linger: the socket is reset instead of closed
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER with a timeout of 0 resets the socket on close.
 
 
-class Line(asyncio.Transport):
+class Connection(asyncio.Transport):
     """A transport to one client.
 
-    While it is held, what the server writes is kept for :meth:`take`, and a close of the server's waits until
-    :meth:`release`.
+    While it is held, it buffers what the server writes. :meth:`take_held` returns the buffer, and a close by the server
+    waits for :meth:`release`.
 
     Args:
-        transport: the real one.
+        transport: The underlying transport.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -34,14 +34,14 @@ class Line(asyncio.Transport):
         self._closing = False
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    # What faults do with it.
+    # Methods for faults.
 
     def hold(self) -> None:
-        """Keep what is written from now on."""
+        """Buffer all further writes."""
         self._held = bytearray()
 
-    def take(self) -> bytes:
-        """Return what was written since the line is held, or since this was called last."""
+    def take_held(self) -> bytes:
+        """Return and clear the bytes written since the connection is held."""
         if self._held is None:
             return b""
         taken = bytes(self._held)
@@ -49,94 +49,101 @@ class Line(asyncio.Transport):
         return taken
 
     def release(self) -> None:
-        """Write through again, and close if the server has wanted to meanwhile."""
-        rest = self.take()
+        """Stop buffering, and close the connection if the server has closed it in the meantime."""
+        rest = self.take_held()
         self._held = None
-        self.put(rest)
+        self.write_through(rest)
         if self._closing:
             self._transport.close()
 
-    def put(self, data: bytes) -> None:
-        """Write these bytes, held or not."""
+    def write_through(self, data: bytes) -> None:
+        """Write bytes to the underlying transport, even if the connection is held."""
         if data and not self._transport.is_closing():
             self._transport.write(data)
 
     def cut(self, *, reset: bool = False) -> None:
-        """Close the connection at once; what was put before still arrives.
+        """Close the connection immediately. Bytes already passed to the transport are still sent.
 
         Args:
-            reset: whether the client is told that something went wrong, instead of that this was all.
+            reset: Whether to reset the connection instead of ending it properly. Defaults to False.
         """
         self._held = None
         if reset:
-            bound: socket.socket | None = self._transport.get_extra_info("socket")
-            if bound is not None:
-                with suppress(OSError):  # the client has closed it
-                    bound.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            raw_socket: socket.socket | None = self._transport.get_extra_info("socket")
+            if raw_socket is not None:
+                with suppress(OSError):  # the client has closed the socket
+                    raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.close()
 
-    async def lost(self, seconds: float | None) -> bool:
-        """Wait so many seconds, for ever if None; tell whether the client was lost meanwhile."""
+    async def wait_lost(self, seconds: float | None) -> bool:
+        """Wait until the client disconnects.
+
+        Args:
+            seconds: Timeout [s]. None waits without limit.
+
+        Returns:
+            Whether the client has disconnected.
+        """
         done, _ = await asyncio.wait({self._lost}, timeout=seconds)
         return bool(done)
 
-    def note_lost(self) -> None:
-        """Wake those who wait for it: the connection is gone."""
+    def mark_lost(self) -> None:
+        """Wake the waiters of :meth:`wait_lost`: the connection is closed."""
         if not self._lost.done():
             self._lost.set_result(None)
 
-    # What the server does with it.
+    # Methods of asyncio.Transport.
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        """Write, or keep what is written while the line is held."""
+        """Write bytes, or buffer them while the connection is held."""
         if self._held is not None:
             self._held += data
         elif not self._transport.is_closing():
             self._transport.write(data)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
-        """Write several pieces."""
+        """Write several chunks."""
         for data in list_of_data:
             self.write(data)
 
     def close(self) -> None:
-        """Close when all is written."""
+        """Close the connection after all buffered bytes are written."""
         self._closing = True
         if self._held is None:
             self._transport.close()
 
     def abort(self) -> None:
-        """Close at once, also where a process that was forked meanwhile still has the socket."""
+        """Close the connection immediately, even if a forked process holds the socket."""
         self._held = None
-        bound = self._transport.get_extra_info("socket")
-        if bound is not None:
+        raw_socket = self._transport.get_extra_info("socket")
+        if raw_socket is not None:
             with suppress(OSError):
-                bound.shutdown(socket.SHUT_RDWR)
+                raw_socket.shutdown(socket.SHUT_RDWR)
         self._transport.abort()
 
     def is_closing(self) -> bool:
-        """Tell whether it is closed, or will be."""
+        """Return whether the connection is closed or closing."""
         return self._closing or self._transport.is_closing()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what the real transport knows."""
+        """Return information about the underlying transport."""
         return self._transport.get_extra_info(name, default)
 
     def is_reading(self) -> bool:
-        """Tell whether the client's bytes are read."""
+        """Return whether the transport reads from the client."""
         return self._transport.is_reading()
 
     def pause_reading(self) -> None:
-        """Read no more."""
+        """Pause reading."""
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read again."""
+        """Resume reading."""
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Hand the connection to another protocol."""
+        """Set the protocol."""
         self._transport.set_protocol(protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
@@ -144,53 +151,53 @@ class Line(asyncio.Transport):
         return self._transport.get_protocol()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set how much may wait to be written."""
+        """Set the watermarks of the write buffer [B]."""
         self._transport.set_write_buffer_limits(high, low)
 
     def get_write_buffer_size(self) -> int:
-        """Return how much waits to be written."""
+        """Return the size of the write buffer [B]."""
         return self._transport.get_write_buffer_size()
 
     def can_write_eof(self) -> bool:
-        """Tell whether half of it can be closed: HTTP has no use for that."""
+        """Return False: HTTP does not use half-closed connections."""
         return False
 
 
-class Lines:
-    """The open lines of a server."""
+class Connections:
+    """The open connections of a server."""
 
     def __init__(self) -> None:
-        self._open: set[Line] = set()
+        self._open: set[Connection] = set()
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, line: Line) -> None:
-        """Note that a line is open."""
-        self._open.add(line)
+    def add(self, connection: Connection) -> None:
+        """Add an open connection."""
+        self._open.add(connection)
 
-    def remove(self, line: Line) -> None:
-        """Note that a line is closed."""
-        self._open.discard(line)
-        line.note_lost()
+    def remove(self, connection: Connection) -> None:
+        """Remove a closed connection."""
+        self._open.discard(connection)
+        connection.mark_lost()
 
-    def close(self, spare: Line | None = None) -> None:
-        """Close them at once, all but one."""
-        for line in self._open - {spare}:
-            line.abort()
-
-
-LINE = "letta_ext.line"
-"""The key of a scope's state under which the line stands that its request came on."""
+    def close(self, keep: Connection | None = None) -> None:
+        """Close all connections immediately, except for one."""
+        for connection in self._open - {keep}:
+            connection.abort()
 
 
-def line_of(scope: Scope) -> Line:
-    """Return the line that a request came on.
+CONNECTION = "letta_ext.connection"
+"""The key of the ASGI scope's state that holds the connection of the request."""
+
+
+def connection_of(scope: Scope) -> Connection:
+    """Return the connection of a request.
 
     Raises:
-        LookupError: there is none, because the application does not run behind this server's socket.
+        LookupError: If the application does not run behind a socket of this server.
     """
-    line = scope.get("state", {}).get(LINE)
-    if not isinstance(line, Line):
-        raise LookupError("this fault needs a connection; an application without a server has none")
-    return line
+    connection = scope.get("state", {}).get(CONNECTION)
+    if not isinstance(connection, Connection):
+        raise LookupError("fault cannot be injected: the application has no connection. Use EmbeddedServer.")
+    return connection

@@ -1,12 +1,12 @@
-"""What can go wrong between a client and a server, and the plan of which request it happens to.
+"""Faults between a client and the server, and the plan that assigns them to requests.
 
 ::
 
     server.faults.add(Cut(events=3), on="conversations.messages.create")
-    server.faults.add(Answer(503, retry_after=0.1), LostAnswer(), None, Stall(events=1))
+    server.faults.add(Respond(503, retry_after=0.1), LostResponse(), None, Stall(events=1))
 
-Each fault happens to one request, in the order in which they were added; None leaves a request alone. Where a fault
-harms an answer, it harms what really goes over the connection: a client sees what a broken network would show it.
+Each fault applies to one request, in the order of the plan. None leaves a request unchanged. Faults act on the
+connection itself, so that the client observes a broken network.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from .. import arguments
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The connection breaks in the middle of the answer. The server goes on: a run is finished and stored.
+    """The connection breaks within the response. The server finishes and stores the run.
 
     Attributes:
-        events: after how many events.
-        bytes: after how many bytes of the answer, its head included; 0 is an answer of which nothing comes.
-        how: ``close`` ends the connection, ``reset`` breaks it off, and ``end`` is a proxy that ends the body
-            properly, so that only its content tells that something is missing.
+        events: Number of events before the cut.
+        bytes: Number of bytes of the response before the cut, including its head. 0 drops the complete response.
+        how: ``close`` closes the connection, ``reset`` sends a TCP reset, and ``end`` ends the body early with valid
+            framing, as a proxy may.
     """
 
     events: int | None = None
@@ -38,20 +38,20 @@ class Cut:
     how: Literal["close", "reset", "end"] = "close"
 
     def __post_init__(self) -> None:
-        _one_place(self.events, self.bytes)
+        _check_position(self.events, self.bytes)
         arguments.one_of("how", self.how, ("close", "reset", "end"))
         if self.how == "end" and self.bytes is not None:
-            raise ValueError("a body ends properly after an event, not after a byte")
+            raise ValueError("bytes must be None with how='end', which ends the body after an event")
 
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """The answer stops coming, and the connection stays open.
+    """The response stops, and the connection stays open.
 
     Attributes:
-        events: after how many events.
-        bytes: after how many bytes of the answer, its head included.
-        seconds: how long, after which the rest comes; None for ever.
+        events: Number of events before the stall.
+        bytes: Number of bytes of the response before the stall, including its head.
+        seconds: Duration [s] after which the rest is sent. None never sends the rest.
     """
 
     events: int | None = None
@@ -59,31 +59,31 @@ class Stall:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        _one_place(self.events, self.bytes)
+        _check_position(self.events, self.bytes)
         if self.seconds is not None:
             arguments.seconds("seconds", self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """The answer comes in small pieces.
+    """The response is sent in small chunks.
 
     Attributes:
-        size: bytes in a piece.
-        pause: seconds before each.
+        size: Size of a chunk [B].
+        pause: Pause before each chunk [s].
     """
 
     size: int = 1
     pause: float = 0.001
 
     def __post_init__(self) -> None:
-        arguments.whole("size", self.size, 1)
+        arguments.integer("size", self.size, 1)
         arguments.seconds("pause", self.pause)
 
 
 @dataclass(frozen=True, slots=True)
-class LostAnswer:
-    """The request is processed, and the connection closes when the answer should begin."""
+class LostResponse:
+    """The request is processed, and the connection closes before the response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,13 @@ class LostRequest:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Nobody listens, and what is connected is closed: a connection is refused, as where no server runs.
+    """The server closes its connections and refuses new ones, as if it did not run.
 
-    It happens when its turn in the plan has come, before the next request and to all that are made in that time; so
-    it cannot be meant for one operation. ``with server.down():`` does the same for a block of code.
+    The fault applies when it is first in the plan, before the next request. It affects all connections, so it cannot be
+    limited to an operation. ``with server.down():`` does the same for a block of code.
 
     Attributes:
-        seconds: for how long.
+        seconds: Duration [s].
     """
 
     seconds: float
@@ -109,14 +109,14 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Somebody else answers: a gateway, a proxy, a rate limit. The request is not processed.
+class Respond:
+    """A proxy or a rate limit responds instead of the server. The request is not processed.
 
     Attributes:
-        status: the HTTP status, such as 408, 429 or 503.
-        body: what is sent as JSON; text is sent as it is. None for a sentence that the status stands for.
-        retry_after: the ``Retry-After`` header: seconds or an HTTP date.
-        headers: other headers.
+        status: Status code, such as 408, 429 or 503.
+        body: JSON value, or a text that is sent unchanged. None sends the reason phrase of the status code.
+        retry_after: Value of the ``Retry-After`` header: seconds or an HTTP date.
+        headers: Further headers.
     """
 
     status: int
@@ -125,7 +125,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
-        arguments.whole("status", self.status, 200, 599)
+        arguments.integer("status", self.status, 200, 599)
         arguments.json_value("body", self.body)
         if isinstance(self.retry_after, str):
             arguments.header_value("retry_after", self.retry_after)
@@ -136,10 +136,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """The request is sent elsewhere.
+    """The server redirects the request.
 
     Attributes:
-        location: where to; None for the same path.
+        location: Target of the redirect. None redirects to the same path.
         status: 301, 302, 303, 307 or 308.
     """
 
@@ -154,25 +154,25 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """JSON that breaks off in the middle, in an HTTP answer that is whole.
+    """Truncated JSON in a complete HTTP response.
 
     Attributes:
-        events: in a stream, how many events come before the one that is malformed.
+        events: In a stream, the number of events before the malformed one.
     """
 
     events: int = 0
 
     def __post_init__(self) -> None:
-        arguments.whole("events", self.events)
+        arguments.integer("events", self.events)
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownMessage:
-    """A message of a type that no client knows yet, in a stream, a list or an answer that has messages.
+    """A message of an unknown type in a stream, a list or a response with messages.
 
     Attributes:
-        type: its ``message_type``.
-        events: how many events, or messages, come before it.
+        type: Its ``message_type``.
+        events: Number of events or messages before it.
     """
 
     type: str = "hologram_message"
@@ -180,15 +180,15 @@ class UnknownMessage:
 
     def __post_init__(self) -> None:
         arguments.text("type", self.type)
-        arguments.whole("events", self.events)
+        arguments.integer("events", self.events)
 
 
 @dataclass(frozen=True, slots=True)
 class ExtraFields:
-    """Fields that no client knows yet, in every event, every item of a list, or the one object that is answered.
+    """Unknown fields in every event, every item of a list, or a single object.
 
     Attributes:
-        fields: their names and values.
+        fields: Names and values of the fields.
     """
 
     fields: Mapping[str, object] = field(default_factory=lambda: {"hologram": True})
@@ -199,10 +199,10 @@ class ExtraFields:
 
 @dataclass(frozen=True, slots=True)
 class WrongType:
-    """The answer is what it should be, and says that it is something else.
+    """A response with a wrong content type.
 
     Attributes:
-        content_type: what it says.
+        content_type: Value of the ``Content-Type`` header.
     """
 
     content_type: str = "text/html; charset=utf-8"
@@ -213,40 +213,40 @@ class WrongType:
 
 @dataclass(frozen=True, slots=True)
 class BadChunk:
-    """The framing of the body breaks: where the size of a chunk belongs stands something else.
+    """Invalid framing: a chunk of the body has an invalid size.
 
     Attributes:
-        events: after how many events.
+        events: Number of events before the invalid chunk.
     """
 
     events: int = 0
 
     def __post_init__(self) -> None:
-        arguments.whole("events", self.events)
+        arguments.integer("events", self.events)
 
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """The server has dropped the beginning of its runs before the request comes, as it does after 10,000 events.
+    """The server has dropped the oldest events of its runs, as it does after 10,000 events.
 
     Attributes:
-        keep: how many of its newest events each run still has.
+        keep: Number of the newest events that each run keeps.
     """
 
     keep: int
 
     def __post_init__(self) -> None:
-        arguments.whole("keep", self.keep)
+        arguments.integer("keep", self.keep)
 
 
 Fault = (
     Cut
     | Stall
     | Slow
-    | LostAnswer
+    | LostResponse
     | LostRequest
     | Refuse
-    | Answer
+    | Respond
     | Redirect
     | Malformed
     | UnknownMessage
@@ -256,174 +256,173 @@ Fault = (
     | Trim
 )
 
-_KINDS: tuple[type[Fault], ...] = get_args(Fault)
+_FAULT_TYPES: tuple[type[Fault], ...] = get_args(Fault)
 _METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS")
 
 
-def _one_place(events: int | None, bytes_: int | None) -> None:
+def _check_position(events: int | None, bytes_: int | None) -> None:
     for name, value in (("events", events), ("bytes", bytes_)):
         if value is not None:
-            arguments.whole(name, value)
+            arguments.integer(name, value)
     if (events is None) == (bytes_ is None):
-        raise ValueError("either after so many events or after so many bytes: give events or bytes")
+        raise ValueError("exactly one of events and bytes must be set")
 
 
 class UnusedFaultError(AssertionError):
     """A planned fault did not happen, or not as often as planned."""
 
 
-class Planned:
-    """A planned fault, and how often it has happened.
+class PlannedFault:
+    """A planned fault and its counters.
 
     Args:
-        fault: The fault; None for requests that are left alone.
-        on: The requests that it is meant for; None for all.
-        times: How often it is to happen; None for every time.
+        fault: The fault. None leaves requests unchanged.
+        on: The requests that it applies to. None applies to all.
+        times: How often to inject the fault. None injects it every time.
     """
 
-    __slots__ = ("_happened", "_taken", "fault", "on", "times")
+    __slots__ = ("_assigned", "_injected", "fault", "on", "times")
 
     def __init__(self, fault: Fault | None, on: str | None, times: int | None) -> None:
         self.fault = fault
         self.on = on
         self.times = times
-        self._taken = 0
-        self._happened = 0
+        self._assigned = 0
+        self._injected = 0
 
-    def take(self) -> bool:
-        """Count a request that gets the fault. Return True if the fault is meant for more requests."""
-        self._taken += 1
-        return self.times is None or self._taken < self.times
+    def assign(self) -> bool:
+        """Count a request that is assigned the fault. Return whether the fault applies to further requests."""
+        self._assigned += 1
+        return self.times is None or self._assigned < self.times
 
-    def happen(self) -> None:
-        """Count that the fault happens. Called before a client can notice it."""
-        self._happened += 1
+    def mark_injected(self) -> None:
+        """Count an injection. Called before the client can observe it."""
+        self._injected += 1
 
     @property
     def unused(self) -> str | None:
-        """The fault, and how often it happened of how often it should have; None if it did."""
-        if self.fault is None or self._happened >= (1 if self.times is None else self.times):
+        """A description of the fault and its counters. None if it was injected as often as planned."""
+        if self.fault is None or self._injected >= (1 if self.times is None else self.times):
             return None
         where = "" if self.on is None else f" on {self.on}"
-        how_often = f"happened {self._happened} of {self.times} times" if self._happened else "never happened"
+        how_often = f"happened {self._injected} of {self.times} times" if self._injected else "never happened"
         cause = ""
-        if self._taken > self._happened:
-            requests = "1 request" if self._taken == 1 else f"{self._taken} requests"
-            cause = f"; {requests} got it, but the end of the response came first, or there is no place for it"
+        if self._assigned > self._injected:
+            requests = "1 request" if self._assigned == 1 else f"{self._assigned} requests"
+            cause = f"; {requests} got it, but the response ended before its position or does not support it"
         return f"{self.fault}{where} {how_often}{cause}"
 
 
-class Due:
-    """The fault of one request.
+class PendingFault:
+    """The fault assigned to one request.
 
     Attributes:
-        fault: The fault; None if the request is left alone.
+        fault: The fault. None leaves the request unchanged.
     """
 
     __slots__ = ("_planned", "fault")
 
-    def __init__(self, planned: Planned | None = None) -> None:
-        self._planned: Planned | None = planned
+    def __init__(self, planned: PlannedFault | None = None) -> None:
+        self._planned: PlannedFault | None = planned
         self.fault: Fault | None = None if planned is None else planned.fault
 
-    def happen(self) -> None:
-        """Note, once, that the fault happens."""
+    def mark_injected(self) -> None:
+        """Count, once, that the fault is injected."""
         planned, self._planned = self._planned, None
         if planned is not None:
-            planned.happen()
+            planned.mark_injected()
 
 
 class Faults:
-    """Which fault happens to which request. It may be changed while the server runs, from any thread.
+    """The plan of faults. It can be changed from any thread while the server runs.
 
     Attributes:
-        refuse: what is called when connections are to be refused, no request having come before.
+        refuse: Called to refuse connections between two requests.
     """
 
     def __init__(self) -> None:
-        self._plan: list[Planned] = []
-        self._all: list[Planned] = []
+        self._plan: list[PlannedFault] = []
+        self._planned: list[PlannedFault] = []
         self._lock = threading.Lock()
         self.refuse: Callable[[Refuse], None] | None = None
 
     def add(self, *faults: Fault | None, on: str | None = None, times: int | None = 1) -> None:
         """Append faults to the plan.
 
-        A request gets the first fault of the plan that is meant for it, and that fault is used up.
+        A request is assigned the first fault of the plan that applies to it.
 
         Args:
-            faults: what happens, one request after the other; None is a request that is left alone.
-            on: which requests they are meant for: an operation, such as ``conversations.messages.create``; or a
-                path, with ``*`` for anything, and a method before it if need be, such as ``GET /v1/steps/*``. All by
-                default.
-            times: how often each fault happens; None for every time.
+            faults: One fault per request. None leaves a request unchanged.
+            on: The requests that the faults apply to: an operation such as ``conversations.messages.create``, or a path
+                such as ``GET /v1/steps/*``, where the method is optional. None applies to all requests.
+            times: How often each fault happens. None injects it every time. Defaults to 1.
 
         Raises:
             TypeError: If an argument has another type.
-            ValueError: there is no such operation; ``times`` is less than 1; a :class:`Refuse` is to happen to one
-                operation, or for ever; there are no faults.
+            ValueError: If there are no faults, ``on`` is unknown, ``times`` is less than 1, or :class:`Refuse` is
+                combined with ``on`` or ``times=None``.
         """
         if not faults:
             raise ValueError("faults must hold at least one fault, got none")
         for fault in faults:
-            if fault is not None and not isinstance(fault, _KINDS):
-                raise TypeError(f"a fault must be one of letta_ext.testing, such as Cut(events=3), got {fault!r}")
+            if fault is not None and not isinstance(fault, _FAULT_TYPES):
+                raise TypeError(f"fault must be a fault of letta_ext.testing, such as Cut(events=3), got {fault!r}")
         _check_on(on)
         if times is not None:
             if isinstance(times, bool) or not isinstance(times, int):
                 raise TypeError(f"times must be an int, or None for every time, got {times!r}")
             if times < 1:
-                raise ValueError(f"a fault happens at least once, not {times} times")
+                raise ValueError(f"times must be at least 1, got {times}")
         for fault in faults:
             if isinstance(fault, Refuse) and (on is not None or times is None):
-                raise ValueError("a refused connection has no operation yet, and ends at some time")
+                raise ValueError("on and times=None cannot be combined with Refuse, which affects all connections")
         with self._lock:
-            added = [Planned(fault, on, times) for fault in faults]
+            added = [PlannedFault(fault, on, times) for fault in faults]
             self._plan += added
-            # Those that have happened are not needed any more, however many are added in a run.
-            self._all = [known for known in self._all if known.unused is not None] + added
-        self.turn()
+            # Drop the completed faults, so that the list stays short when a loop adds faults.
+            self._planned = [known for known in self._planned if known.unused is not None] + added
+        self.refuse_if_due()
 
     def clear(self) -> None:
-        """Let nothing happen any more, and forget what was planned."""
+        """Clear the plan."""
         with self._lock:
             self._plan.clear()
-            self._all.clear()
+            self._planned.clear()
 
     @property
     def unused(self) -> list[str]:
-        """The faults that were planned and did not happen, each as a line of text."""
+        """The planned faults that did not happen, each as a line of text."""
         with self._lock:
-            return [line for planned in self._all if (line := planned.unused) is not None]
+            return [line for planned in self._planned if (line := planned.unused) is not None]
 
     def assert_happened(self) -> None:
         """Fail if a planned fault did not happen, or not as often as planned.
 
         Raises:
-            UnusedFaultError: If so; it names them all.
+            UnusedFaultError: If there are such faults. The message lists them.
         """
         unused = self.unused
         if unused:
             raise UnusedFaultError("\n".join(unused))
 
     def __len__(self) -> int:
-        """How many entries the plan still has."""
+        """Return the number of entries left in the plan."""
         with self._lock:
             return len(self._plan)
 
-    def next(self, method: str, path: str) -> tuple[Due, Refuse | None]:
-        """Take from the plan the fault of a request, and how connections are refused after it, if they are."""
+    def next(self, method: str, path: str) -> tuple[PendingFault, Refuse | None]:
+        """Take the fault of a request from the plan, and the `Refuse` that follows it, if any."""
         with self._lock:
-            due = Due()
+            due = PendingFault()
             for index, planned in enumerate(self._plan):
                 if not isinstance(planned.fault, Refuse) and _matches(planned.on, method, path):
-                    due = Due(planned)
-                    self._take(index)
+                    due = PendingFault(planned)
+                    self._assign(index)
                     break
             return due, self._refuse_now()
 
-    def turn(self) -> None:
-        """Refuse connections, if that comes next and there is a server to do so."""
+    def refuse_if_due(self) -> None:
+        """Refuse connections if the plan continues with `Refuse` and a server runs."""
         with self._lock:
             if self.refuse is None or (fault := self._refuse_now()) is None:
                 return
@@ -433,12 +432,12 @@ class Faults:
         planned = self._plan[0] if self._plan else None
         if planned is None or not isinstance(planned.fault, Refuse):
             return None
-        self._take(0)
-        planned.happen()
+        self._assign(0)
+        planned.mark_injected()
         return planned.fault
 
-    def _take(self, index: int) -> None:
-        if not self._plan[index].take():
+    def _assign(self, index: int) -> None:
+        if not self._plan[index].assign():
             del self._plan[index]
 
 
@@ -448,11 +447,11 @@ def _check_on(on: object) -> None:
     if not isinstance(on, str):
         raise TypeError(f"on must be an operation or a path, got {on!r}")
     if "/" not in on and on not in OPERATIONS:
-        raise ValueError(f"no operation {on!r}; there are {', '.join(sorted(OPERATIONS))}, or a path such as /v1/*")
+        raise ValueError(f"on must be one of {', '.join(sorted(OPERATIONS))}, or a path such as /v1/*, got {on!r}")
     method, _, path = on.rpartition(" ")
     if "/" in on and (not path.startswith(("/", "*")) or not (method == "" or method in _METHODS)):
         methods = ", ".join(_METHODS)
-        raise ValueError(f"on must be a path such as /v1/*, perhaps behind one of {methods} and a space, got {on!r}")
+        raise ValueError(f"on must be a path such as /v1/*, optionally after one of {methods} and a space, got {on!r}")
 
 
 def _matches(on: str | None, method: str, path: str) -> bool:
@@ -462,10 +461,10 @@ def _matches(on: str | None, method: str, path: str) -> bool:
         wanted, _, pattern = on.rpartition(" ")
         return wanted in ("", method) and fnmatchcase(path, pattern)
     operation = OPERATIONS[on]
-    return operation.method == method and _fits(operation.path, path)
+    return operation.method == method and _path_matches(operation.path, path)
 
 
-def _fits(template: str, path: str) -> bool:
+def _path_matches(template: str, path: str) -> bool:
     wanted, given = template.split("/"), path.split("/")
     return len(wanted) == len(given) and all(
         part == found or (part.startswith("{") and found) for part, found in zip(wanted, given, strict=True)

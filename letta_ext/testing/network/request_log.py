@@ -1,4 +1,4 @@
-"""What a server was asked and what it answered: a record of each request, held against the specification."""
+"""The log of requests and responses, and their validation against the specification."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from ..api.specification import Document, events
 from .fault_middleware import FAULT
 from .faults import Fault
 
-KEPT = 10_000
-"""How many of the newest requests are remembered."""
+MAX_REQUESTS = 10_000
+"""Maximum number of logged requests."""
 
-KEPT_BYTES = 64 * 2**20
-"""How many bytes the bodies of the remembered requests have together, at most."""
+MAX_TOTAL_BYTES = 64 * 2**20
+"""Maximum size of the bodies of all logged requests together [B]."""
 
-LONGEST = 2**20
-"""How many bytes of a request's body are remembered; a longer one is not held against the specification."""
+MAX_BODY_SIZE = 2**20
+"""Maximum size of a logged body [B]. A longer body is truncated and not validated."""
 
 _RECORD = "letta_ext.record"
 
 
 class SpecificationError(AssertionError):
-    """A request that the server took, or an answer that it gave, is not what the specification says."""
+    """An accepted request, or a response, does not match the specification."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Received:
-    """A request that a server got, and what became of it.
+    """A request with its response.
 
     Attributes:
-        method: the HTTP method.
-        path: the path, without the query.
-        query: the query, as it was sent.
-        content: the body, as it was sent, but no more than its first MiB.
-        status: the status of the answer; None if none was sent.
-        events: how many events the answer had.
-        fault: what happened to it, if anything was planned.
-        problems: what the specification has against it, or against its answer.
+        method: HTTP method.
+        path: Path without the query.
+        query: Raw query.
+        content: Raw body, at most 1 MiB.
+        status: Status code of the response. None if no response was sent.
+        events: Number of events in the response.
+        fault: The fault assigned to the request. None if no fault was planned.
+        problems: Differences between the request or response and the specification.
     """
 
     method: str
@@ -57,76 +57,78 @@ class Received:
 
     @property
     def body(self) -> Any:
-        """The body as JSON; None if there was none, or it was no JSON."""
+        """The body as JSON. None if it is empty or not JSON."""
         try:
             return json.loads(self.content)
         except (ValueError, RecursionError):
             return None
 
     def __str__(self) -> str:
-        """A line for a person: ``POST /v1/conversations/conv-…/messages 200, 9 events, after Cut(events=3, …)``."""
+        """Return one line, such as ``POST /v1/conversations/conv-…/messages 200, 9 events, fault Cut(events=3, …)``."""
         query = f"?{self.query}" if self.query else ""
-        parts = [f"{self.method} {_printable(self.path + query)} {self.status or 'no answer'}"]
+        parts = [f"{self.method} {_printable(self.path + query)} {self.status or 'no response'}"]
         if self.events:
             parts.append(f"{self.events} event{'s' * (self.events > 1)}")
         if self.fault is not None:
             parts.append(f"fault {self.fault}")
-        parts += [f"against the specification: {problem}" for problem in self.problems]
+        parts += [f"specification: {problem}" for problem in self.problems]
         line = ", ".join(parts)
         return line if line.isprintable() else ascii(line)[1:-1]
 
 
 class RequestLog:
-    """The newest requests of a server, bounded in number and in the bytes of their bodies. Safe to use from threads.
+    """The newest requests of a server, limited in number and size. Thread-safe.
 
     Args:
-        keep: How many requests to keep.
-        keep_bytes: How many bytes their bodies have together, at most.
+        keep: Maximum number of requests.
+        keep_bytes: Maximum size of all their bodies together [B].
     """
 
-    def __init__(self, keep: int = KEPT, keep_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, keep: int = MAX_REQUESTS, keep_bytes: int = MAX_TOTAL_BYTES) -> None:
         self._keep = keep
         self._keep_bytes = keep_bytes
-        self._kept: dict[int, Received] = {}
+        self._records: dict[int, Received] = {}
         self._bytes = 0
         self._lock = threading.Lock()
 
     def add(self, record: Received) -> None:
-        """Append a request whose body is not known yet."""
+        """Append a request before its body has arrived."""
         with self._lock:
-            self._kept[id(record)] = record
-            if len(self._kept) > self._keep:
+            self._records[id(record)] = record
+            if len(self._records) > self._keep:
                 self._drop()
 
-    def note_body(self, record: Received, content: bytes) -> None:
-        """Note the body of a request."""
+    def set_body(self, record: Received, content: bytes) -> None:
+        """Set the body of a request."""
         with self._lock:
-            if id(record) in self._kept:
+            if id(record) in self._records:
                 self._bytes += len(content) - len(record.content)
             record.content = content
-            while self._bytes > self._keep_bytes and len(self._kept) > 1:
+            while self._bytes > self._keep_bytes and len(self._records) > 1:
                 self._drop()
 
     def all(self) -> list[Received]:
         """Return the requests, oldest first."""
         with self._lock:
-            return list(self._kept.values())
+            return list(self._records.values())
 
     def _drop(self) -> None:
-        oldest = self._kept.pop(next(iter(self._kept)))
+        oldest = self._records.pop(next(iter(self._records)))
         self._bytes -= len(oldest.content)
 
 
-def recorded(app: ASGIApp, requests: RequestLog, tell: Callable[[Received], None] | None = None) -> ASGIApp:
-    """Return an application whose requests are remembered.
+def record_requests(
+    app: ASGIApp, requests: RequestLog, on_request: Callable[[Received], None] | None = None
+) -> ASGIApp:
+    """Wrap an application so that its requests are logged.
 
     Args:
-        app: the application.
-        requests: where they are remembered.
-        tell: what is told of each when it is through.
+        app: The application.
+        requests: The log.
+        on_request: Called with each request after its response.
     """
 
-    async def called(scope: Scope, receive: Receive, send: Send) -> None:
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
@@ -135,16 +137,16 @@ def recorded(app: ASGIApp, requests: RequestLog, tell: Callable[[Received], None
         requests.add(record)
         body = bytearray()
 
-        async def reading() -> Message:
+        async def log_receive() -> Message:
             message = await receive()
-            body.extend(message.get("body", b"")[: LONGEST - len(body)])
+            body.extend(message.get("body", b"")[: MAX_BODY_SIZE - len(body)])
             if not message.get("more_body"):
-                requests.note_body(record, bytes(body))
+                requests.set_body(record, bytes(body))
             return message
 
-        async def sending(message: Message) -> None:
+        async def log_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                requests.note_body(record, bytes(body))
+                requests.set_body(record, bytes(body))
                 record.status = message["status"]
                 record.fault = scope.get(FAULT)
             else:
@@ -152,85 +154,85 @@ def recorded(app: ASGIApp, requests: RequestLog, tell: Callable[[Received], None
             await send(message)
 
         try:
-            await app(scope, reading, sending)
+            await app(scope, log_receive, log_send)
         except Exception as error:
-            record.problems.append(f"the server failed: {type(error).__name__}: {error}")
+            record.problems.append(f"server error: {type(error).__name__}: {error}")
             raise
         finally:
             record.fault = scope.get(FAULT)
-            if tell is not None:
-                tell(record)
+            if on_request is not None:
+                on_request(record)
 
-    return called
+    return wrapped
 
 
-def checked(app: ASGIApp, document: Document, *, requests: bool = True) -> ASGIApp:
-    """Return an application whose requests and answers are held against a document.
+def check_conformance(app: ASGIApp, document: Document, *, requests: bool = True) -> ASGIApp:
+    """Wrap an application so that its requests and responses are validated against a document.
 
-    A request that the document does not allow is a problem where it was taken all the same; a refusal says so itself.
+    A request is validated only if it was accepted: an error response already reports its problems.
 
     Args:
-        app: the application, below the layer that records.
-        document: the document.
-        requests: whether requests are checked too.
+        app: The application, inside of :func:`record_requests`.
+        document: The document.
+        requests: Whether to validate requests as well. Defaults to True.
     """
 
-    async def called(scope: Scope, receive: Receive, send: Send) -> None:
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         record: Received | None = scope.get(_RECORD)
         if record is None:
             await app(scope, receive, send)
             return
-        check = _Check(document, record, requests=requests)
+        check = _ConformanceCheck(document, record, requests=requests)
 
-        async def sending(message: Message) -> None:
-            check.see(message)
+        async def check_send(message: Message) -> None:
+            check.check(message)
             await send(message)
 
-        await app(scope, receive, sending)
+        await app(scope, receive, check_send)
 
-    return called
+    return wrapped
 
 
-class _Check:
-    """Holds one request and its answer against the document."""
+class _ConformanceCheck:
+    """Validates one request and its response."""
 
     def __init__(self, document: Document, record: Received, *, requests: bool) -> None:
         self._document = document
         self._record = record
         self._requests = requests
-        self._where: str | None = None
+        self._schema: str | None = None
         self._stream = False
         self._body = b""
 
-    def see(self, message: Message) -> None:
+    def check(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._head(message)
-        elif self._where is None:
+            self._check_head(message)
+        elif self._schema is None:
             return
         elif self._stream:
             for data in events(message["body"]):
-                self._note("an event", self._document.content_problems(self._where, data))
+                self._add_problems("event", self._document.content_problems(self._schema, data))
         else:
             self._body += message["body"]
             if not message.get("more_body"):
-                self._note("the answer", self._document.content_problems(self._where, self._body))
+                self._add_problems("response", self._document.content_problems(self._schema, self._body))
 
-    def _head(self, message: Message) -> None:
+    def _check_head(self, message: Message) -> None:
         record = self._record
-        if self._requests and message["status"] < 300 and len(record.content) < LONGEST:
-            self._note(
-                "the request",
+        if self._requests and message["status"] < 300 and len(record.content) < MAX_BODY_SIZE:
+            self._add_problems(
+                "request",
                 self._document.request_problems(record.method, record.path, record.query, record.content),
             )
         kind = dict(message["headers"]).get(b"content-type", b"").decode("latin-1")
         self._stream = kind.startswith("text/event-stream")
-        self._where, problems = self._document.answer(record.method, record.path, message["status"], kind)
-        self._note("the answer", problems)
+        self._schema, problems = self._document.response_schema(record.method, record.path, message["status"], kind)
+        self._add_problems("response", problems)
 
-    def _note(self, what: str, problems: list[str]) -> None:
-        self._record.problems += [f"{what}: {problem}" for problem in problems]
+    def _add_problems(self, subject: str, problems: list[str]) -> None:
+        self._record.problems += [f"{subject}: {problem}" for problem in problems]
 
 
 def _printable(text: str) -> str:
-    """Return a text that cannot steer a terminal."""
+    """Return a text without control characters, which could control a terminal."""
     return text.encode("ascii", "backslashreplace").decode() if text.isprintable() else repr(text)[1:-1]

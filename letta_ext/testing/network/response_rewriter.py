@@ -1,4 +1,4 @@
-"""Faults in what an answer says: the answer is whole, and its content is not what a client expects."""
+"""Faults in the content of a complete response."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from .faults import ExtraFields, Malformed, UnknownMessage, WrongType
 _DATA = b"data: "
 
 
-class Rewriting:
-    """Sends one answer with another content.
+class ResponseRewriter:
+    """Rewrites the content of one response.
 
     Args:
-        send: where it goes.
-        fault: what becomes of it.
-        happen: called before the content changes.
+        send: Sends the rewritten response.
+        fault: The fault to inject.
+        on_injected: Called before the content changes.
     """
 
     def __init__(
-        self, send: Send, fault: Malformed | UnknownMessage | ExtraFields | WrongType, happen: Callable[[], None]
+        self, send: Send, fault: Malformed | UnknownMessage | ExtraFields | WrongType, on_injected: Callable[[], None]
     ) -> None:
-        self._happen = happen
+        self._on_injected = on_injected
         self._send = send
         self._fault = fault
         self._start: Message = {}
@@ -35,47 +35,47 @@ class Rewriting:
         self._count = 0
 
     async def send(self, message: Message) -> None:
-        """Send a part of the answer; JSON is sent when it is complete, and events as they come."""
+        """Send a part of the response. JSON is sent when it is complete, events immediately."""
         if message["type"] == "http.response.start":
             self._start = message
             headers = dict(message["headers"])
             self._stream = headers.get(b"content-type", b"").startswith(b"text/event-stream")
             if isinstance(self._fault, WrongType):
-                self._happen()
+                self._on_injected()
                 headers[b"content-type"] = self._fault.content_type.encode("latin-1")
                 message["headers"] = list(headers.items())
             if self._stream:
                 await self._send(message)
         elif self._stream:
             events = message["body"].split(serializers.END_OF_EVENT)
-            whole = b"".join(self._event(event) + serializers.END_OF_EVENT for event in events[:-1])
-            await self._send({**message, "body": whole + events[-1]})
+            complete = b"".join(self._rewrite_event(event) + serializers.END_OF_EVENT for event in events[:-1])
+            await self._send({**message, "body": complete + events[-1]})
         else:
             self._body += message["body"]
             if not message.get("more_body"):
                 await self._send_json(message)
 
     async def _send_json(self, last: Message) -> None:
-        body = self._json(self._body)
+        body = self._rewrite_json(self._body)
         headers = [pair for pair in self._start["headers"] if pair[0] != b"content-length"]
         self._start["headers"] = [*headers, (b"content-length", str(len(body)).encode())]
         await self._send(self._start)
         await self._send({**last, "body": body})
 
-    def _json(self, body: bytes) -> bytes:
+    def _rewrite_json(self, body: bytes) -> bytes:
         match self._fault:
             case Malformed():
-                self._happen()
+                self._on_injected()
                 return body[: len(body) // 2]
             case WrongType():
                 return body
             case ExtraFields(fields=fields):
-                return self._changed(body, lambda value: _extended(value, fields))
+                return self._changed_json(body, lambda value: _with_fields(value, fields))
             case UnknownMessage() as fault:
-                return self._changed(body, lambda value: _with_message(value, fault))
+                return self._changed_json(body, lambda value: _with_message(value, fault))
 
-    def _changed(self, body: bytes, change: Callable[[object], object]) -> bytes:
-        """Return JSON with a change, or as it is if there is no place for the change."""
+    def _changed_json(self, body: bytes, change: Callable[[object], object]) -> bytes:
+        """Return changed JSON, or the same bytes if the change does not apply."""
         try:
             before = json.loads(body)
         except ValueError:
@@ -83,50 +83,53 @@ class Rewriting:
         after = change(before)
         if after == before:
             return body
-        self._happen()
+        self._on_injected()
         return serializers.encode(after).encode()
 
-    def _event(self, event: bytes) -> bytes:
-        """Return an event as it is sent, and before it perhaps another one."""
+    def _rewrite_event(self, event: bytes) -> bytes:
+        """Return an event as sent, preceded by an inserted event if the fault adds one."""
         count, self._count = self._count, self._count + 1
         head, found, data = event.partition(_DATA)
         match self._fault:
-            case Malformed(events=place) if place == count:
-                self._happen()
+            case Malformed(events=position) if position == count:
+                self._on_injected()
                 return head + found + data[: len(data) // 2]
-            case UnknownMessage(events=place) if place == count:
-                self._happen()
+            case UnknownMessage(events=position) if position == count:
+                self._on_injected()
                 return (
-                    _DATA + serializers.encode(_message(self._fault.type)).encode() + serializers.END_OF_EVENT + event
+                    _DATA
+                    + serializers.encode(_unknown_message(self._fault.type)).encode()
+                    + serializers.END_OF_EVENT
+                    + event
                 )
             case ExtraFields(fields=fields) if data.startswith(b"{"):
-                self._happen()
-                return head + found + serializers.encode(_extended(json.loads(data), fields)).encode()
+                self._on_injected()
+                return head + found + serializers.encode(_with_fields(json.loads(data), fields)).encode()
             case _:
                 return event
 
 
-def _message(kind: str) -> dict[str, object]:
+def _unknown_message(kind: str) -> dict[str, object]:
     return {
         "id": "message-00000000-0000-4000-8000-000000000000",
         "date": "2026-01-01T00:00:00+00:00",
         "message_type": kind,
-        "content": "of a kind to come",
+        "content": "unknown",
     }
 
 
-def _extended(value: object, fields: Mapping[str, object]) -> object:
+def _with_fields(value: object, fields: Mapping[str, object]) -> object:
     if is_sequence(value):
-        return [_extended(item, fields) for item in value]
+        return [_with_fields(item, fields) for item in value]
     if is_object(value):
-        messages = {"messages": _extended(value["messages"], fields)} if is_sequence(value.get("messages")) else {}
+        messages = {"messages": _with_fields(value["messages"], fields)} if is_sequence(value.get("messages")) else {}
         return {**value, **messages, **fields}
     return value
 
 
 def _with_message(value: object, fault: UnknownMessage) -> object:
     if is_sequence(value):
-        return [*value[: fault.events], _message(fault.type), *value[fault.events :]]
+        return [*value[: fault.events], _unknown_message(fault.type), *value[fault.events :]]
     if is_object(value) and is_sequence(value.get("messages")):
         return {**value, "messages": _with_message(value["messages"], fault)}
     return value

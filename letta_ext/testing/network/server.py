@@ -1,4 +1,4 @@
-"""A server on a real socket, in a thread of its own."""
+"""The embedded server: a socket on loopback and a thread."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from ..api.app import create_app
 from ..engine.script import Script
 from ..scenarios.builtin import BuiltinScenario, Scenario
 from ..scenarios.selection import select_scenario
-from ..store.clock import Clock, checked_clock
+from ..store.clock import Clock, check_clock
 from ..store.state import State
 from .faults import Faults, Refuse
 from .request_log import Received, RequestLog, SpecificationError
 from .uvicorn_server import Server, check_host, check_port, listen, url_of
 
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 
 
 class EmbeddedServer:
-    """A Letta on loopback: no model, no database, nothing to install but the ``testing`` extra.
+    """A Letta server on loopback. It needs no model and no database.
 
     Use it as a context manager::
 
@@ -40,26 +40,26 @@ class EmbeddedServer:
             client.conversations.messages.create(server.conversation_id, input="hello")
 
     Args:
-        scene: what it holds: a scene's name, the path of a scene file, or a stage that :func:`build` set.
-        host: where to listen.
-        port: the port; 0 takes a free one.
-        delay: seconds to wait before each token; None for what the scene says, which is 0 unless it says more.
-        clock: where the time comes from, such as ``SystemClock()``. By default a :class:`TickingClock`, which begins
-            with the year 2026 and moves only when it is read or advanced.
-        check: whether every request and every answer is held against the specification. What does not fit is noted
-            in :attr:`requests`, and raised when the ``with`` block is left.
-        check_faults: whether every fault that was planned must have happened when the ``with`` block is left. The
-            fixture of the pytest plugin sets it.
+        scenario: The name of a built-in scenario, the path of a scenario file, or a scenario from :func:`build`.
+        host: Address to listen on. Defaults to 127.0.0.1.
+        port: Port to listen on. 0 selects a free one. Defaults to 0.
+        delay: Delay before each token [s]. None keeps the delay of the scenario, which is 0 unless its file sets it.
+        clock: Source of the time, such as ``SystemClock()``. Defaults to a :class:`TickingClock`, which starts in 2026
+            and moves only when it is read or advanced.
+        check: Whether to validate requests and responses against the specification. Differences are recorded in
+            :attr:`requests` and raised at the end of the ``with`` block. Defaults to True.
+        check_faults: Whether to raise :class:`UnusedFaultError` at the end of the ``with`` block if a planned fault did
+            not happen. Defaults to False; the pytest fixture sets it.
 
     Raises:
         TypeError: If an argument has another type.
-        ValueError: there is no such scene, or its file is not one; or an argument makes no sense.
-        OSError: the scene's file cannot be read.
+        ValueError: If an argument is invalid, the scenario is unknown, or its file is invalid.
+        OSError: If the scenario file cannot be read.
     """
 
     def __init__(
         self,
-        scene: BuiltinScenario | Scenario | Path | str = "default",
+        scenario: BuiltinScenario | Scenario | Path | str = "default",
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -74,10 +74,10 @@ class EmbeddedServer:
             arguments.seconds("delay", delay)
         arguments.flag("check", check)
         arguments.flag("check_faults", check_faults)
-        self._stage = select_scenario(scene, None if clock is None else checked_clock(clock))
-        self.app: Starlette = create_app(self._stage)
+        self._scenario = select_scenario(scenario, None if clock is None else check_clock(clock))
+        self.app: Starlette = create_app(self._scenario)
         if delay is not None:
-            self._stage.state.delay = delay
+            self._scenario.state.delay = delay
         self._requests = RequestLog()
         self._check = check
         self._check_faults = check_faults
@@ -88,78 +88,78 @@ class EmbeddedServer:
         self._thread: threading.Thread | None = None
         self._bound: socket.socket | None = None
         self._process = os.getpid()
-        self._changing = threading.RLock()
+        self._lock = threading.RLock()
 
     @property
     def state(self) -> State:
-        """The server's memory, with its clock and its settings."""
-        return self._stage.state
+        """The stored data, the clock and further settings."""
+        return self._scenario.state
 
     @property
     def script(self) -> Script:
-        """What the agent answers."""
-        return self._stage.state.script
+        """The responses of the agent."""
+        return self._scenario.state.script
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong between the server and its clients."""
-        return self._stage.faults
+        """The plan of faults."""
+        return self._scenario.faults
 
     @property
     def requests(self) -> list[Received]:
-        """The requests that came, the newest 10,000 of them (64 MiB of bodies), with what became of each."""
+        """The requests with their responses: the newest 10,000, with at most 64 MiB of bodies."""
         return self._requests.all()
 
     @property
     def agent_id(self) -> str:
-        """The scene's agent."""
-        return self._stage.agent_id
+        """The id of the agent."""
+        return self._scenario.agent_id
 
     @property
     def conversation_id(self) -> str:
-        """The scene's conversation."""
-        return self._stage.conversation_id
+        """The id of the conversation."""
+        return self._scenario.conversation_id
 
     @property
     def base_url(self) -> str:
-        """Where the server listens.
+        """The URL of the server.
 
         Raises:
-            RuntimeError: it was not started.
+            RuntimeError: If the server is not running.
         """
         if self._url is None:
-            raise RuntimeError("the embedded server is not running; use it in a with statement")
+            raise RuntimeError("the embedded server is not running: it was not started. Use it in a with statement.")
         return self._url
 
     def start(self) -> Self:
         """Start listening.
 
         Raises:
-            OSError: the port is taken.
-            RuntimeError: the server did not come up, or it runs already.
+            OSError: If the port is in use.
+            RuntimeError: If the server is already running, or did not start.
         """
-        self._leave_parent()
-        with self._changing:
+        self._reset_after_fork()
+        with self._lock:
             if self._server is not None:
-                raise RuntimeError("the embedded server runs already")
+                raise RuntimeError("the embedded server is already running")
             bound = listen(self._host, self._port)
             try:
                 self._run(bound)
-            except BaseException:  # an interrupt included: nothing stays behind
-                self._halt()
+            except BaseException:  # includes KeyboardInterrupt: the socket and the thread must not leak
+                self._stop()
                 bound.close()
                 raise
-        self.faults.turn()
+        self.faults.refuse_if_due()
         return self
 
     def _run(self, bound: socket.socket) -> None:
         self._url = url_of(bound)
         self._bound = bound
-        self._server = server = Server(self.app, self._stage, self._requests, check=self._check)
+        self._server = server = Server(self.app, self._scenario, self._requests, check=self._check)
         thread = threading.Thread(target=server.run, args=(bound,), name="letta-embedded-server", daemon=True)
-        self._thread = thread  # before an interrupt can come while it starts
+        self._thread = thread  # set before an interrupt can occur in start()
         thread.start()
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT
         while not server.started:
             if not thread.is_alive() or time.monotonic() > deadline:
                 raise RuntimeError("the embedded server did not start")
@@ -167,61 +167,59 @@ class EmbeddedServer:
         self.faults.refuse = self._refuse
 
     def stop(self) -> None:
-        """Stop at once, cutting what is still being sent. A server that does not run is left alone.
+        """Stop immediately and cut open streams. A stopped server is left unchanged.
 
         Raises:
-            RuntimeError: a function of the script is still running after 10 seconds, and keeps the server's thread.
+            RuntimeError: If a script function still runs in the server's thread after 10 seconds.
         """
-        self._leave_parent()
-        with self._changing:
+        self._reset_after_fork()
+        with self._lock:
             thread = self._thread
-            self._halt()
+            self._stop()
         if thread is not None and thread is not threading.current_thread() and thread.is_alive():
-            raise RuntimeError(
-                f"the embedded server did not stop within {_PATIENCE:g} s: a function of its script runs"
-            )
+            raise RuntimeError(f"the embedded server did not stop within {_TIMEOUT:g} s: a script function is running")
 
-    def _halt(self) -> None:
+    def _stop(self) -> None:
         server, thread = self._server, self._thread
         self._server = self._thread = self._url = self._bound = None
         self.faults.refuse = None
         if server is None:
             return
         server.stop()
-        # A function of the script that stops the server runs in its thread.
+        # A script function that stops the server runs in the server's thread.
         if thread is not None and thread is not threading.current_thread():
             _join(thread)
 
-    def _leave_parent(self) -> None:
-        """Forget the server of the process that this one was forked from. Its thread does not exist here."""
+    def _reset_after_fork(self) -> None:
+        """Discard the server of the parent process. Its thread does not exist in a forked child."""
         if self._process == os.getpid():
             return
         self._process = os.getpid()
-        self._changing = threading.RLock()
+        self._lock = threading.RLock()
         if self._bound is not None:
-            self._bound.close()  # the parent's stays open
+            self._bound.close()  # the parent's descriptor stays open
         self._server = self._thread = self._url = self._bound = None
         self.faults.refuse = None
 
     @contextmanager
     def down(self) -> Generator[None]:
-        """Refuse connections while the block runs, as where no server is. What is connected is closed."""
+        """Refuse connections while the block runs, and close open ones."""
         server = self._server
         if server is None or self._process != os.getpid():
             raise RuntimeError("the embedded server is not running in this process")
-        self._in_loop(_shut(server))
+        self._run_in_loop(_shut(server))
         try:
             yield
         finally:
-            self._in_loop(_open(server))
+            self._run_in_loop(_open(server))
 
     def assert_conforming(self) -> None:
-        """Fail if a request that the server took, or an answer that it gave, is not as the specification says.
+        """Fail if a request or a response does not match the specification, or a script function has raised.
 
-        It fails as well if a function of the script has raised an exception.
+        Only requests that the server accepted are validated.
 
         Raises:
-            SpecificationError: there are such; it names them all.
+            SpecificationError: If there are such requests or failures. The message lists them.
         """
         found = [str(request) for request in self.requests if request.problems]
         found += self.state.failures
@@ -232,34 +230,34 @@ class EmbeddedServer:
         """Fail if a planned fault did not happen, or not as often as planned.
 
         Raises:
-            UnusedFaultError: there are such; it names them all.
+            UnusedFaultError: If there are such faults. The message lists them.
         """
         self.faults.assert_happened()
 
     def _refuse(self, fault: Refuse) -> None:
         if self._server is not None:
-            self._in_loop(_shut(self._server, fault.seconds))
+            self._run_in_loop(_shut(self._server, fault.seconds))
 
-    def _in_loop(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run_in_loop(self, coroutine: Coroutine[Any, Any, None]) -> None:
         loop = self._server.loop if self._server is not None else None
         if loop is None:
-            work.close()
+            coroutine.close()
             return
         try:
-            running = asyncio.run_coroutine_threadsafe(work, loop)
+            running = asyncio.run_coroutine_threadsafe(coroutine, loop)
         except RuntimeError:  # the loop is closed: another thread has stopped the server
-            work.close()
+            coroutine.close()
             return
-        # Who plans a fault within the server, as an answer of a script may, cannot wait for it.
+        # The server's own thread, in which script functions run, cannot wait for its event loop.
         if threading.current_thread() is not self._thread:
-            with suppress(CancelledError):  # it stops
-                running.result(_PATIENCE)
+            with suppress(CancelledError):  # the server stops
+                running.result(_TIMEOUT)
 
     def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
         if error is None:
@@ -269,12 +267,12 @@ class EmbeddedServer:
 
 
 def _join(thread: threading.Thread) -> None:
-    """Wait until a thread has ended, whose start an interrupt may have cut short."""
-    deadline = time.monotonic() + _PATIENCE
+    """Wait until a thread ends, even if an interrupt cut its start short."""
+    deadline = time.monotonic() + _TIMEOUT
     while not thread.is_alive() and thread in threading.enumerate() and time.monotonic() < deadline:
         time.sleep(0.001)
     if thread.is_alive():
-        thread.join(_PATIENCE)
+        thread.join(_TIMEOUT)
 
 
 async def _open(server: Server) -> None:

@@ -1,4 +1,4 @@
-"""A server of HTTP that stops at once, leaves nothing open, and refuses connections for a while."""
+"""An HTTP server that stops immediately, closes everything, and can refuse connections for some time."""
 
 from __future__ import annotations
 
@@ -17,66 +17,66 @@ from uvicorn.server import ServerState
 from .. import arguments
 from ..api import specification
 from ..scenarios.builtin import Scenario
-from .connection import Line, Lines
-from .fault_middleware import faulty
-from .protocol import protocol
-from .request_log import Received, RequestLog, checked, recorded
+from .connection import Connection, Connections
+from .fault_middleware import inject_faults
+from .protocol import make_protocol
+from .request_log import Received, RequestLog, check_conformance, record_requests
 
 BACKLOG = 2048
 
-_AT_ONCE = 100
-"""How many connections are accepted in one turn of the loop."""
+_ACCEPT_BATCH = 100
+"""Maximum number of connections accepted in one iteration of the event loop."""
 
-_FULL = 0.1
-"""How long no connection is accepted where the process has too many files open (seconds)."""
+_ACCEPT_RETRY_DELAY = 0.1
+"""Delay before accepting again after the process has run out of file descriptors [s]."""
 
-_TURNS = 10
-"""In how many turns of the loop a task ends by itself that makes a connection of an accepted socket. It takes four."""
+_GRACE_TURNS = 10
+"""Number of loop iterations in which a task that makes a connection of an accepted socket finishes. It takes four."""
 
 
 def check_host(host: object) -> None:
-    """Refuse a host to listen on that is not one. An empty host would be every address of the machine.
+    """Validate a host to listen on. An empty host would be every address of the machine.
 
     Raises:
         TypeError: If it is not a str.
-        ValueError: If it is empty, or has characters that a host cannot have.
+        ValueError: If it is empty or has invalid characters.
     """
     if not isinstance(host, str):
-        raise TypeError(f"host must be a str, got {arguments.shown(host)}")
+        raise TypeError(f"host must be a str, got {arguments.short_repr(host)}")
     if not re.fullmatch(r"[0-9A-Za-z._:%-]+", host):
         remedy = "an address or a name, such as 127.0.0.1; 0.0.0.0 listens on every interface"
-        raise ValueError(f"host must be {remedy}, got {arguments.shown(host)}")
+        raise ValueError(f"host must be {remedy}, got {arguments.short_repr(host)}")
 
 
 def check_port(port: object) -> None:
-    """Refuse a port to listen on that is not one.
+    """Validate a port to listen on.
 
     Raises:
         TypeError: If it is not an int.
         ValueError: If it is not between 0 and 65535.
     """
-    arguments.whole("port", port, 0, 65535)
+    arguments.integer("port", port, 0, 65535)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a bound socket; port 0 takes a free one.
+    """Return a bound socket. Port 0 selects a free port.
 
     Raises:
         TypeError: If an argument has another type.
-        ValueError: If the host or the port is not one.
-        OSError: If the port is taken, or the host is not of this machine.
+        ValueError: If the host or the port is invalid.
+        OSError: If the port is in use, or the host is not an address of this machine.
     """
     check_host(host)
     check_port(port)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Said to be TCP, or asyncio leaves Nagle's algorithm on and every answer takes 40 ms.
+    # Without IPPROTO_TCP asyncio leaves Nagle's algorithm on, and every response takes 40 ms.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
     except UnicodeError:
         bound.close()
-        raise ValueError(f"host must be an address or a name, got {arguments.shown(host)}") from None
+        raise ValueError(f"host must be an address or a name, got {arguments.short_repr(host)}") from None
     except BaseException:
         bound.close()
         raise
@@ -84,44 +84,44 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(bound: socket.socket) -> str:
-    """Return the URL under which a bound socket is reached."""
+    """Return the URL of a bound socket."""
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class Server:
-    """One run of a server: its application, with all that stands around it, on a socket.
+    """One run of the server: an application with its middleware on a socket.
 
-    uvicorn has the protocol; its own server would wait for clients when it stops, and leave connections open.
+    It uses only uvicorn's protocol: uvicorn's own server waits for clients when it stops, and leaves connections open.
 
     Args:
-        app: what it serves.
-        stage: what that application holds, and the faults that happen to it.
-        requests: where requests are remembered.
-        check: whether requests and answers are held against the specification.
-        tell: what is told of each request when it is through.
+        app: The application.
+        scenario: The scenario of the application, with its faults.
+        requests: The request log.
+        check: Whether to validate requests and responses against the specification.
+        on_request: Called with each request after its response.
 
     Attributes:
-        loop: The event loop it runs in; None before it runs.
-        started: Whether it listens, or has listened.
+        loop: The event loop of the server. None before :meth:`run`.
+        started: Whether the server has started to listen.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        stage: Scenario,
+        scenario: Scenario,
         requests: RequestLog,
         *,
         check: bool,
-        tell: Callable[[Received], None] | None = None,
+        on_request: Callable[[Received], None] | None = None,
     ) -> None:
         if check:
-            app = checked(app, specification.load(), requests=stage.state.documented is None)
+            app = check_conformance(app, specification.load(), requests=scenario.state.documented is None)
         self._config = Config(
-            recorded(faulty(app, stage.faults, stage.state, self), requests, tell),
+            record_requests(inject_faults(app, scenario.faults, scenario.state, self), requests, on_request),
             interface="asgi3",
-            proxy_headers=False,  # a client is where its connection comes from
-            log_config=None,  # or the logging of the whole process is configured
+            proxy_headers=False,  # the client address is that of the connection
+            log_config=None,  # otherwise uvicorn configures the logging of the process
             log_level="critical",
             lifespan="off",
             access_log=False,
@@ -129,59 +129,59 @@ class Server:
         )
         self.loop: asyncio.AbstractEventLoop | None = None
         self.started = False
-        self._lines = Lines()
-        self._protocol = protocol(self._lines)
+        self._connections = Connections()
+        self._protocol = make_protocol(self._connections)
         self._state = ServerState()
-        self._stage = stage
+        self._scenario = scenario
         self._stopping = False
-        self._told = asyncio.Event()
+        self._stop_requested = asyncio.Event()
         self._address: tuple[str, int] = ("", 0)
         self._bound: socket.socket | None = None
-        self._holder: socket.socket | None = None
+        self._placeholder: socket.socket | None = None
         self._connecting: set[asyncio.Task[None]] = set()
         self._opening: set[asyncio.Task[None]] = set()
 
     def run(self, bound: socket.socket) -> None:
-        """Serve on a bound socket until told to stop, in an event loop of its own. All is closed at the end.
+        """Serve on a bound socket until :meth:`stop`, in a new event loop. Everything is closed at the end.
 
         Args:
-            bound: The socket. It is closed too.
+            bound: The socket. It is closed as well.
         """
-        # Whatever policy the host has set: connections are accepted by means of a selector.
+        # Set explicitly, because accepting uses a selector and the host may have set another event loop policy.
         with bound, asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
             runner.run(self._serve(bound))
 
     def stop(self) -> None:
-        """Tell it to stop, from any thread, and from a handler of signals."""
+        """Request a stop, from any thread or from a signal handler."""
         self._stopping = True
         if self.loop is not None:
-            with suppress(RuntimeError):  # the loop is closed: it has stopped
-                self.loop.call_soon_threadsafe(self._told.set)
+            with suppress(RuntimeError):  # the loop is closed: the server has stopped
+                self.loop.call_soon_threadsafe(self._stop_requested.set)
 
-    def shut(self, spare: Line | None = None) -> None:
-        """Refuse new connections, and close all but one."""
+    def shut(self, keep: Connection | None = None) -> None:
+        """Refuse new connections, and close all open ones except for one."""
         if self._bound is None:
             return
         self._unlisten()
-        # Bound and not listening: connections are refused, and nobody else takes the port.
-        self._holder = listen(*self._address)
-        self._lines.close(spare)
+        # A bound socket that does not listen refuses connections and reserves the port.
+        self._placeholder = listen(*self._address)
+        self._connections.close(keep)
 
     def open(self) -> None:
-        """Let connections in again."""
-        if self._holder is not None and not self._stopping:
-            holder, self._holder = self._holder, None
+        """Accept connections again."""
+        if self._placeholder is not None and not self._stopping:
+            holder, self._placeholder = self._placeholder, None
             self._listen(holder)
 
     def open_after(self, seconds: float) -> None:
-        """Let connections in again after so many seconds."""
+        """Accept connections again after a delay [s]."""
 
-        async def opening() -> None:
+        async def open_later() -> None:
             await asyncio.sleep(seconds)
             self.open()
-            self._stage.faults.turn()
+            self._scenario.faults.refuse_if_due()
 
-        task = asyncio.ensure_future(opening())
+        task = asyncio.ensure_future(open_later())
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
@@ -197,9 +197,9 @@ class Server:
                 date = (b"date", formatdate(usegmt=True).encode())
                 self._state.default_headers = [date, *self._config.encoded_headers]
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._told.wait(), 1)
+                    await asyncio.wait_for(self._stop_requested.wait(), 1)
         finally:
-            await self._end()
+            await self._close_all()
 
     def _listen(self, bound: socket.socket) -> None:
         self._bound = bound
@@ -208,7 +208,7 @@ class Server:
         asyncio.get_running_loop().add_reader(bound, self._accept, bound)
 
     def _unlisten(self) -> None:
-        """Stop listening, also where a process that was forked meanwhile still has the socket."""
+        """Stop listening, even if a forked process holds the socket."""
         bound, self._bound = self._bound, None
         if bound is not None:
             asyncio.get_running_loop().remove_reader(bound)
@@ -216,18 +216,17 @@ class Server:
                 bound.shutdown(socket.SHUT_RDWR)
             bound.close()
 
-    # asyncio's own server drops the sockets unclosed that it has accepted, and not yet made connections of, when it is
-    # closed.
+    # asyncio's own server leaks accepted sockets that do not have a transport yet when it is closed.
     def _accept(self, bound: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        for _ in range(_AT_ONCE):
+        for _ in range(_ACCEPT_BATCH):
             try:
                 accepted, _ = bound.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            except OSError:  # too many open files; the client waits in the backlog
+            except OSError:  # too many open files: the client waits in the backlog
                 loop.remove_reader(bound)
-                loop.call_later(_FULL, self._accept_again, bound)
+                loop.call_later(_ACCEPT_RETRY_DELAY, self._accept_again, bound)
                 return
             task = loop.create_task(self._connect(accepted, bound))
             self._connecting.add(task)
@@ -243,24 +242,24 @@ class Server:
 
         accepted.setblocking(False)
         transport, _ = await asyncio.get_running_loop().connect_accepted_socket(made, accepted)
-        if bound is not self._bound:  # it listens no more
+        if bound is not self._bound:  # the server has stopped listening
             transport.abort()
 
-    async def _end(self) -> None:
-        """Close everything. An event loop that ends earlier leaves sockets to the garbage collector."""
+    async def _close_all(self) -> None:
+        """Close everything. An event loop that ends earlier leaves open sockets to the garbage collector."""
         self._unlisten()
         turns, seen, cancelled = 0, set[asyncio.Task[Any]](), set[asyncio.Task[Any]]()
-        while (tasks := asyncio.all_tasks() - {asyncio.current_task()}) or self._lines:
-            self._lines.close()
-            # A task that is cancelled before it has begun has no chance to set things right, such as to close a socket.
-            # Tasks that this server did not make, such as a script's, have some time to end by themselves.
-            own = {*self._state.tasks, *self._stage.state.tasks, *self._opening}
-            doomed = seen & (own if turns < _TURNS else tasks) - self._connecting - cancelled
-            for task in doomed:
+        while (tasks := asyncio.all_tasks() - {asyncio.current_task()}) or self._connections:
+            self._connections.close()
+            # A task that is cancelled before its first step cannot clean up, for example close a socket.
+            # Tasks of other owners, such as a script's, have some time to finish.
+            own_tasks = {*self._state.tasks, *self._scenario.state.tasks, *self._opening}
+            to_cancel = seen & (own_tasks if turns < _GRACE_TURNS else tasks) - self._connecting - cancelled
+            for task in to_cancel:
                 task.cancel()
-            cancelled |= doomed
+            cancelled |= to_cancel
             seen = tasks
-            await asyncio.sleep(0 if turns < _TURNS else 0.001)
+            await asyncio.sleep(0 if turns < _GRACE_TURNS else 0.001)
             turns += 1
-        if self._holder is not None:
-            self._holder.close()
+        if self._placeholder is not None:
+            self._placeholder.close()

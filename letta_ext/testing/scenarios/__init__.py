@@ -1,1 +1,1 @@
-"""Scenes: what a server holds when it starts, and the files that describe them."""
+"""Scenarios: the state with which a server starts."""

@@ -1,4 +1,4 @@
-"""Scenes: what a server holds when it starts."""
+"""The built-in scenarios."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..store.state import Documented, State
 from . import setup_api
 
 BuiltinScenario = Literal["default", "docs"]
-"""``default`` is a real server with one agent; ``docs`` also takes the documentation's example calls as they stand."""
+"""``default`` has one agent. In ``docs``, the examples of Letta's documentation work unchanged."""
 
 SCENARIOS: tuple[BuiltinScenario, ...] = get_args(BuiltinScenario)
 
 DOCUMENTED_STEP = "step-123e4567-e89b-42d3-8456-426614174000"
-"""The step that every example of the documentation names."""
+"""The step id in the examples of Letta's documentation."""
 
 SOURCE = '''def {name}(city: str) -> str:
     """Look something up.
@@ -35,13 +35,13 @@ SOURCE = '''def {name}(city: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A scene that has been set.
+    """The state of a server, ready to start.
 
     Attributes:
-        state: the server's memory.
-        agent_id: an agent with the tools ``get_weather`` and ``get_time``, and ``guarded``, which needs approval.
-        conversation_id: a conversation with it.
-        faults: what goes wrong between it and its clients.
+        state: The stored data.
+        agent_id: An agent with the tools ``get_weather``, ``get_time`` and ``guarded``. The last one needs approval.
+        conversation_id: A conversation with the agent.
+        faults: The plan of faults.
     """
 
     state: State
@@ -50,18 +50,18 @@ class Scenario:
     faults: Faults = field(default_factory=Faults)
 
 
-def build(scene: BuiltinScenario = "default", state: State | None = None) -> Scenario:
-    """Set a scene.
+def build(scenario: BuiltinScenario = "default", state: State | None = None) -> Scenario:
+    """Build a built-in scenario.
 
     Args:
-        scene: which one.
-        state: the memory to set it in; a new one by default.
+        scenario: Its name. Defaults to ``default``.
+        state: The state to add it to. Defaults to a new one.
 
     Raises:
-        ValueError: there is no such scene.
+        ValueError: If there is no such scenario.
     """
-    if not isinstance(scene, str) or scene not in SCENARIOS:
-        raise ValueError(f"no scene {arguments.shown(scene)}; there are {', '.join(SCENARIOS)}")
+    if not isinstance(scenario, str) or scenario not in SCENARIOS:
+        raise ValueError(f"scenario must be one of {', '.join(SCENARIOS)}, got {arguments.short_repr(scenario)}")
     state = state or State()
     tools = [
         setup_api.create_tool(state, SOURCE.format(name=name), requires_approval=name == "guarded")
@@ -71,19 +71,19 @@ def build(scene: BuiltinScenario = "default", state: State | None = None) -> Sce
         state,
         name="Ada",
         system="You are a test agent.",
-        blocks=[("human", "Somebody who tests.")],
+        blocks=[("human", "A tester.")],
         tools=tools,
         parallel_tool_calls=True,
     )
     conversation = setup_api.create_conversation(state, agent.id)
-    if scene == "docs":
-        run = _told(state, agent, agent.thread)
+    if scenario == "docs":
+        run = _store_documented_exchange(state, agent, agent.thread)
         state.documented = Documented(agent.id, run.id)
     return Scenario(state, agent.id, conversation.id)
 
 
-def _told(state: State, agent: Agent, thread: Thread) -> Run:
-    """Store one exchange, in the step that the documentation names and a run that can be resumed."""
+def _store_documented_exchange(state: State, agent: Agent, thread: Thread) -> Run:
+    """Store one exchange, with the documented step and a run that can be resumed."""
     run = state.start_run(thread, background=True)
     step = Step(
         id=DOCUMENTED_STEP,
@@ -97,7 +97,7 @@ def _told(state: State, agent: Agent, thread: Thread) -> Run:
         stop_reason="end_turn",
     )
     state.steps[step.id] = step
-    question = Message(
+    user_message = Message(
         id=state.ids.new("message"),
         role="user",
         created_at=state.clock.now(),
@@ -106,7 +106,7 @@ def _told(state: State, agent: Agent, thread: Thread) -> Run:
         step_id=step.id,
         content="hello",
     )
-    answer = Message(
+    response = Message(
         id=state.ids.new("message"),
         role="assistant",
         created_at=state.clock.now(),
@@ -114,18 +114,18 @@ def _told(state: State, agent: Agent, thread: Thread) -> Run:
         step_id=step.id,
         text="Hello! How can I help you?",
     )
-    exchange = trace.Exchange(thread.context, [question], answer, [], Usage())
+    exchange = trace.Exchange(thread.context, [user_message], response, [], Usage())
     step.trace = trace.provider_trace(state, agent, step, exchange)
-    step.messages = [question, answer]
+    step.messages = [user_message, response]
     for message in step.messages:
         thread.store(message)
-    opening = serializers.ping(state.ids.new("ping"), state.clock.now(), run.id)
-    for number, event in enumerate([opening, *serializers.render(answer)], 1):
+    ping = serializers.ping(state.ids.new("ping"), state.clock.now(), run.id)
+    for number, event in enumerate([ping, *serializers.render(response)], 1):
         run.journal.append(serializers.sse({**event, "seq_id": number}))
-    total = serializers.RunUsage()
-    total.add(Usage())
+    usage = serializers.RunUsage()
+    usage.add(Usage())
     run.journal.append(serializers.sse(serializers.stop_reason("end_turn")))
-    run.journal.append(serializers.sse(total.as_json()))
+    run.journal.append(serializers.sse(usage.as_json()))
     run.journal.append(serializers.DONE, final=True)
     run.finish("completed", state.clock.now(), "end_turn")
     return run

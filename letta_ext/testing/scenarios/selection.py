@@ -1,4 +1,4 @@
-"""The stage that a server starts with: one that was set, a scene by its name, or a scene file."""
+"""Selects the scenario of a server: a built-in one, a file, or a prepared one."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ from ..store.state import State
 from .builtin import SCENARIOS, BuiltinScenario, Scenario, build
 
 
-def select_scenario(scene: BuiltinScenario | Scenario | Path | str, clock: Clock | None = None) -> Scenario:
-    """Return a stage: one that was set, or the one of a scene's name, or of a scene file.
+def select_scenario(scenario: BuiltinScenario | Scenario | Path | str, clock: Clock | None = None) -> Scenario:
+    """Return a scenario.
 
     Args:
-        scene: the stage, the name or the path.
-        clock: where the time comes from; by default from a :class:`TickingClock`, or the stage's own.
+        scenario: A prepared scenario, the name of a built-in one, or the path of a file.
+        clock: Source of the time. Defaults to a :class:`TickingClock`, or to the clock of the prepared scenario.
 
     Raises:
-        TypeError: it is none of these.
-        ValueError: there is no such scene, or the file is none.
-        OSError: the file cannot be read.
+        TypeError: If the argument has another type.
+        ValueError: If there is no such scenario, or the file is invalid.
+        OSError: If the file cannot be read.
     """
-    if isinstance(scene, Scenario):
+    if isinstance(scenario, Scenario):
         if clock is not None:
-            scene.state.clock = clock
-        return scene
-    if not isinstance(scene, (str, Path)):
-        raise TypeError(f"scene must be a name, a path or a Stage, got {arguments.shown(scene)}")
+            scenario.state.clock = clock
+        return scenario
+    if not isinstance(scenario, (str, Path)):
+        raise TypeError(f"scenario must be a name, a path or a Scenario, got {arguments.short_repr(scenario)}")
     state = State() if clock is None else State(clock=clock)
     for name in SCENARIOS:
-        if scene == name:
+        if scenario == name:
             return build(name, state)
-    if not _is_file(Path(scene)):
-        known = ", ".join(SCENARIOS)
-        raise ValueError(f"no scene {arguments.shown(str(scene))}; there are {known}, or the path of a scene file")
-    return load(Path(scene), state)
+    if not _is_file(Path(scenario)):
+        names = ", ".join(SCENARIOS)
+        raise ValueError(
+            f"scenario must be one of {names}, or the path of a file, got {arguments.short_repr(str(scenario))}"
+        )
+    return load(Path(scenario), state)
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or that no file can have
+    except (OSError, ValueError):  # the name is too long or invalid
         return False

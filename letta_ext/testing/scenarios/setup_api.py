@@ -1,4 +1,4 @@
-"""What sets a scene: tools, agents and conversations, as they are made and as they are shown."""
+"""What sets a scenario: tools, agents and conversations, as they are made and as they are shown."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""YAML as JSON has it: of plain words only ``true``, ``false`` and ``null`` are no texts, and dates are.
+"""YAML with the types of JSON: only ``true`` and ``false`` are booleans, and dates are strings.
 
-:func:`load` reads a file that is trusted. :func:`load_checked` reads one that a person wrote: it knows the line of each
-value, and refuses a key that is given twice, tags of other types, and aliases that expand without end.
+:func:`load` reads trusted files. :func:`load_checked` reads files of users: it records the line of each value, and
+rejects duplicate keys, tags of other types, and aliases that expand without limit.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 import yaml
 
 from ..api.validation import is_object, is_sequence
-from .dataclass_reader import Misfit
+from .dataclass_reader import InvalidValueError
 
-DEEPEST = 50
-"""How deep a file may be nested."""
+MAX_DEPTH = 50
+"""Maximum nesting depth of a file."""
 
-MOST_VALUES = 100_000
-"""How many values a file may have, those of its aliases included."""
+MAX_VALUES = 100_000
+"""Maximum number of values in a file, with expanded aliases."""
 
 _PREFIX = "tag:yaml.org,2002:"
 _BOOLEAN = f"{_PREFIX}bool"
@@ -31,32 +31,32 @@ _COLLECTIONS = (f"{_PREFIX}map", f"{_PREFIX}seq")
 _PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 
 
-# Ten times faster where libyaml is.
+# libyaml is ten times faster.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Loader: Any = type("_Loader", (_Base,), {})
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_BOOLEAN, _TIMESTAMP)]
     for first, resolvers in _Base.yaml_implicit_resolvers.items()
 }
-# Otherwise `on` would be true.
+# In YAML 1.1 the key `on` is true.
 _Loader.add_implicit_resolver(_BOOLEAN, re.compile("^(?:true|false)$"), ["t", "f"])
 
 
 def load(text: str) -> Any:
-    """Return what a YAML text says.
+    """Return the value of a YAML text.
 
     Raises:
-        yaml.YAMLError: it is no YAML.
+        yaml.YAMLError: If the text is not YAML.
     """
-    return yaml.load(text, _Loader)  # noqa: S506 - it is a safe loader
+    return yaml.load(text, _Loader)  # noqa: S506  # a subclass of a safe loader
 
 
 def load_checked(text: str) -> tuple[Any, dict[str, int]]:
-    """Return what a YAML text says, and the line of each value by its place, such as ``.when[0].message``.
+    """Return the value of a YAML text, and the line of each value by location, such as ``.when[0].message``.
 
     Raises:
-        yaml.YAMLError: it is no YAML.
-        Misfit: it is YAML that JSON cannot express, or that is too large.
+        yaml.YAMLError: If the text is not YAML.
+        InvalidValueError: If JSON cannot express the value, or it is too large.
     """
     loader = _Loader(text)
     try:
@@ -65,8 +65,8 @@ def load_checked(text: str) -> tuple[Any, dict[str, int]]:
         loader.dispose()
 
 
-def with_joined_pairs(text: str) -> str:
-    """Return JSON text without escaped pairs of surrogates, which YAML does not know, but with their characters."""
+def join_surrogate_pairs(text: str) -> str:
+    """Replace escaped surrogate pairs in a JSON text by their characters. YAML does not support them."""
 
     def joined(found: re.Match[str]) -> str:
         units = bytes.fromhex(found[2] + found[3])
@@ -76,13 +76,13 @@ def with_joined_pairs(text: str) -> str:
 
 
 @dataclass(slots=True)
-class _Open:
-    """A collection that has begun."""
+class _OpenCollection:
+    """A collection that is being read."""
 
     value: dict[str, Any] | list[Any]
-    place: str
+    location: str
     anchor: str | None
-    begun: int
+    first_value: int
     key: str | None = None
     key_is_merge: bool = False
     lines: dict[str, int] = field(default_factory=dict[str, int])
@@ -90,11 +90,11 @@ class _Open:
 
 
 class _Builder:
-    """Builds a value from the events of a parser, without recursion."""
+    """Builds a value from parser events, without recursion."""
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader
-        self._open: list[_Open] = []
+        self._stack: list[_OpenCollection] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._count = 0
         self._result: Any = None
@@ -107,117 +107,117 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise Misfit("", "a file has one document", line)
+                    raise InvalidValueError("", "expected a single document", line)
             elif isinstance(event, yaml.AliasEvent):
                 self._alias(str(event.anchor), line)
             elif isinstance(event, yaml.ScalarEvent):
                 self._scalar(event, line)
             elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-                self._begin(event, line)
+                self._open_collection(event, line)
             elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-                self._end(line)
+                self._close_collection(line)
         return self._result, self._lines
 
     def _events(self) -> Iterator[Any]:
         while self._loader.check_event():
             yield self._loader.get_event()
 
-    def _place(self) -> str:
-        if not self._open:
+    def _location(self) -> str:
+        if not self._stack:
             return ""
-        inside = self._open[-1]
-        if isinstance(inside.value, list):
-            return f"{inside.place}[{len(inside.value)}]"
-        return inside.place if inside.key is None else f"{inside.place}.{inside.key}"
+        parent = self._stack[-1]
+        if isinstance(parent.value, list):
+            return f"{parent.location}[{len(parent.value)}]"
+        return parent.location if parent.key is None else f"{parent.location}.{parent.key}"
 
-    def _begin(self, event: Any, line: int) -> None:
-        place = self._place()
-        if self._wants_key():
-            raise Misfit(place, "a key is a text, not a list or a mapping", line)
+    def _open_collection(self, event: Any, line: int) -> None:
+        location = self._location()
+        if self._expects_key():
+            raise InvalidValueError(location, "a key must be a string, got a list or a mapping", line)
         if event.tag is not None and event.tag not in (*_COLLECTIONS, "!"):
-            raise Misfit(place, f"no type {event.tag!r}", line)
-        if len(self._open) >= DEEPEST:
-            raise Misfit(place, f"nested more than {DEEPEST} levels deep", line)
-        self._add(1, place, line)
+            raise InvalidValueError(location, f"unsupported type {event.tag!r}", line)
+        if len(self._stack) >= MAX_DEPTH:
+            raise InvalidValueError(location, f"nested more than {MAX_DEPTH} levels deep", line)
+        self._add(1, location, line)
         value: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
-        self._open.append(_Open(value, place, event.anchor, self._count))
+        self._stack.append(_OpenCollection(value, location, event.anchor, self._count))
         if event.anchor is not None:
             self._anchors.pop(event.anchor, None)
 
-    def _end(self, line: int) -> None:
-        ended = self._open.pop()
-        value = ended.value
+    def _close_collection(self, line: int) -> None:
+        collection = self._stack.pop()
+        value = collection.value
         if isinstance(value, dict):
-            for mapping in ended.merged:
+            for mapping in collection.merged:
                 for key, each in mapping.items():
                     value.setdefault(key, each)
-        if ended.anchor is not None:
-            self._anchors[ended.anchor] = (ended.value, self._count - ended.begun + 1)
-        self._put(ended.value, line)
+        if collection.anchor is not None:
+            self._anchors[collection.anchor] = (collection.value, self._count - collection.first_value + 1)
+        self._store(collection.value, line)
 
     def _alias(self, anchor: str, line: int) -> None:
-        place = self._place()
+        location = self._location()
         if anchor not in self._anchors:
-            raise Misfit(place, f"the alias *{anchor} stands for nothing, or for what it is part of", line)
+            raise InvalidValueError(location, f"alias *{anchor} is undefined or recursive", line)
         value, size = self._anchors[anchor]
-        if self._wants_key():
-            raise Misfit(place, "a key is a text, not an alias", line)
-        self._add(size, place, line)
-        self._put(value, line)
+        if self._expects_key():
+            raise InvalidValueError(location, "a key must be a string, got an alias", line)
+        self._add(size, location, line)
+        self._store(value, line)
 
     def _scalar(self, event: Any, line: int) -> None:
-        place = self._place()
+        location = self._location()
         tag = event.tag
         if tag is None or tag == "!":
             tag = self._loader.resolve(yaml.ScalarNode, event.value, event.implicit)
-        if self._wants_key():
+        if self._expects_key():
             self._key(event.value, tag == _MERGE, line)
             return
         if tag not in _SCALARS:
-            raise Misfit(place, f"no type {tag!r}", line)
+            raise InvalidValueError(location, f"unsupported type {tag!r}", line)
         try:
             value: Any = self._loader.construct_object(yaml.ScalarNode(tag, event.value))
         except (ValueError, KeyError, yaml.YAMLError):
-            raise Misfit(
-                place, f"{event.value[:50]!r} is not a value of the type {tag.removeprefix(_PREFIX)}", line
+            raise InvalidValueError(
+                location, f"expected a value of type {tag.removeprefix(_PREFIX)}, got {event.value[:50]!r}", line
             ) from None
-        self._add(1, place, line)
+        self._add(1, location, line)
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1)
-        self._put(value, line)
+        self._store(value, line)
 
-    def _wants_key(self) -> bool:
-        return bool(self._open) and isinstance(self._open[-1].value, dict) and self._open[-1].key is None
+    def _expects_key(self) -> bool:
+        return bool(self._stack) and isinstance(self._stack[-1].value, dict) and self._stack[-1].key is None
 
     def _key(self, key: str, is_merge: bool, line: int) -> None:
-        inside = self._open[-1]
-        if key in inside.lines and not is_merge:
-            raise Misfit(
-                inside.place, f"the key {key!r} is given twice, in the lines {inside.lines[key]} and {line}", line
+        parent = self._stack[-1]
+        if key in parent.lines and not is_merge:
+            raise InvalidValueError(
+                parent.location, f"duplicate key {key!r} in lines {parent.lines[key]} and {line}", line
             )
-        inside.lines[key] = line
-        inside.key, inside.key_is_merge = key, is_merge
-        self._lines[f"{inside.place}.{key}"] = line
+        parent.lines[key] = line
+        parent.key, parent.key_is_merge = key, is_merge
+        self._lines[f"{parent.location}.{key}"] = line
 
-    def _add(self, values: int, place: str, line: int) -> None:
-        self._lines.setdefault(place, line)
+    def _add(self, values: int, location: str, line: int) -> None:
+        self._lines.setdefault(location, line)
         self._count += values
-        if self._count > MOST_VALUES:
-            raise Misfit(place, f"more than {MOST_VALUES} values, those of aliases included", line)
+        if self._count > MAX_VALUES:
+            raise InvalidValueError(location, f"more than {MAX_VALUES} values, including aliases", line)
 
-    def _put(self, value: Any, line: int) -> None:
-        if not self._open:
+    def _store(self, value: Any, line: int) -> None:
+        if not self._stack:
             self._result = value
             return
-        inside = self._open[-1]
-        if isinstance(inside.value, list):
-            inside.value.append(value)
+        parent = self._stack[-1]
+        if isinstance(parent.value, list):
+            parent.value.append(value)
             return
-        key, inside.key = str(inside.key), None
-        if not inside.key_is_merge:
-            inside.value[key] = value
+        key, parent.key = str(parent.key), None
+        if not parent.key_is_merge:
+            parent.value[key] = value
             return
         mappings = value if is_sequence(value) else [value]
         if not all(is_object(each) for each in mappings):
-            raise Misfit(inside.place, "<< is followed by a mapping, or a list of them", line)
-        inside.merged += [dict(each) for each in mappings if is_object(each)]
+            raise InvalidValueError(parent.location, "<< must be followed by a mapping or a list of mappings", line)
+        parent.merged += [dict(each) for each in mappings if is_object(each)]

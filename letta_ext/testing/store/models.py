@@ -1,4 +1,4 @@
-"""The things the embedded server stores, as plain data."""
+"""The records that the embedded server stores."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Literal, Protocol
 from ..engine.agent import Usage
 
 Json = dict[str, object]
-"""A JSON object on its way to the wire: its keys are in the order in which they are written."""
+"""A JSON object. The order of its keys is the order in the response."""
 
 
-class Rendered(Protocol):
-    """A record that is written out when it is requested."""
+class JsonRecord(Protocol):
+    """A record that is encoded when it is requested."""
 
     def as_json(self) -> Json:
-        """Return the record as the API returns it."""
+        """Return the record as in the API."""
         ...
 
 
 @dataclass(slots=True, kw_only=True)
 class Tool:
-    """A tool of the server. Its source is kept and never run."""
+    """A tool of the server. Its source is stored and never run."""
 
     id: str
     name: str
@@ -45,7 +45,7 @@ class Block:
 
 @dataclass(slots=True, kw_only=True)
 class ToolCall:
-    """A call the model asked for; the arguments are JSON text."""
+    """A tool call by the model. The arguments are JSON text."""
 
     id: str
     name: str
@@ -54,11 +54,11 @@ class ToolCall:
 
 @dataclass(slots=True, kw_only=True)
 class ToolReturn:
-    """What a call returned, whoever ran it.
+    """The result of a tool call.
 
     Attributes:
-        text: what it returned, as text.
-        parts: what it returned, if it did so in parts.
+        text: The result as text.
+        parts: The result as content parts, if it has them.
     """
 
     tool_call_id: str
@@ -71,7 +71,7 @@ class ToolReturn:
 
 @dataclass(slots=True, kw_only=True)
 class Approval:
-    """A person's yes or no to one call."""
+    """The approval or denial of one tool call."""
 
     tool_call_id: str
     approve: bool
@@ -83,12 +83,13 @@ Role = Literal["system", "user", "assistant", "approval_request", "approval_resp
 
 @dataclass(slots=True, kw_only=True)
 class Message:
-    """One stored message. A model turn is one message, and can be rendered as several.
+    """One stored message. A turn of the model is stored as one message and rendered as several.
 
     Attributes:
-        content: what a user, a system or a summary message says; a list where the sender gave parts.
-        reasoning: what the model thought, if it says so.
-        text: what the model said, if anything.
+        content: Content of a user, system or summary message. A list if it was sent as content parts.
+        reasoning: Reasoning of the model.
+        text: Text of the model.
+        approvals: Approvals and tool returns of an approval response.
     """
 
     id: str
@@ -103,13 +104,13 @@ class Message:
     reasoning: str | None = None
     text: str | None = None
     tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
-    answers: list[Approval | ToolReturn] = field(default_factory=list[Approval | ToolReturn])
+    approvals: list[Approval | ToolReturn] = field(default_factory=list[Approval | ToolReturn])
     tool_returns: list[ToolReturn] = field(default_factory=list[ToolReturn])
 
 
 @dataclass(slots=True)
-class Placed:
-    """A message and its place in a thread. After a compaction two messages can have the same place."""
+class StoredMessage:
+    """A message and its position in a thread. After a compaction two messages can share a position."""
 
     message: Message
     position: int
@@ -117,17 +118,17 @@ class Placed:
 
 @dataclass(slots=True, kw_only=True)
 class Thread:
-    """The messages of a conversation, or of an agent's default one.
+    """The messages of a conversation, or of an agent's default conversation.
 
     Attributes:
-        label: the conversation's id, or ``default``.
-        stored: every message ever stored, in the order of storing.
-        context: the messages the model still sees.
+        label: Id of the conversation, or ``default``.
+        stored: All messages, in the order of storage.
+        context: The messages in the context window.
     """
 
     agent_id: str
     label: str
-    stored: list[Placed] = field(default_factory=list[Placed])
+    stored: list[StoredMessage] = field(default_factory=list[StoredMessage])
     context: list[Message] = field(default_factory=list[Message])
 
     @property
@@ -137,40 +138,40 @@ class Thread:
 
     @property
     def lock_key(self) -> str:
-        """What a send locks: the conversation, or for the default one the agent."""
+        """The id that a send locks: the conversation, or the agent of a default conversation."""
         return self.agent_id if self.is_default else self.label
 
     def store(self, message: Message) -> None:
-        """Append a message to the record and to the context."""
-        # A conversation places a message where it stands in the context, and so, after a compaction has emptied the
-        # context, in places already taken. A default conversation counts on.
+        """Append a message to the thread and its context."""
+        # The position is the index in the context. After a compaction has shortened the context, positions repeat.
+        # Positions in a default conversation always increase.
         position = len(self.stored if self.is_default else self.context)
-        self.stored.append(Placed(message, position))
+        self.stored.append(StoredMessage(message, position))
         self.context.append(message)
 
     def replace_context(self, context: list[Message]) -> None:
-        """Let the model see these messages only; those not yet stored are stored."""
-        known = {placed.message.id: placed for placed in self.stored}
+        """Replace the context, and store the messages that are new."""
+        known = {entry.message.id: entry for entry in self.stored}
         for index, message in enumerate(context):
             if message.id not in known:
-                self.stored.append(Placed(message, len(self.stored) if self.is_default else index))
+                self.stored.append(StoredMessage(message, len(self.stored) if self.is_default else index))
             elif not self.is_default:
                 known[message.id].position = index
         self.context = context
 
     @property
     def pending(self) -> Message | None:
-        """The approval request that waits for an answer, if one does."""
+        """The pending approval request. None if no tool call waits for an approval."""
         last = self.context[-1] if self.context else None
         return last if last is not None and last.role == "approval_request" else None
 
 
 @dataclass(slots=True, kw_only=True)
 class Agent:
-    """An agent, with its default conversation.
+    """An agent with its default conversation.
 
     Attributes:
-        settings: Fields of its JSON that nothing on this server depends on, such as `description`.
+        settings: JSON fields that do not affect the server, such as `description`.
     """
 
     id: str
@@ -208,12 +209,12 @@ class Conversation:
 
 @dataclass(slots=True, kw_only=True)
 class Step:
-    """One call of the model, with what it cost and what people thought of it.
+    """One call of the model, with its usage and feedback.
 
     Attributes:
-        usage: what it used; None where the model did not get as far as answering.
-        streamed: whether its tokens were streamed.
-        trace: the exchange with the model, or None if the model was not called.
+        usage: Token counts. None if the model did not finish.
+        streamed: Whether the tokens were streamed.
+        trace: The exchange with the model. None if the model was not called.
     """
 
     id: str
@@ -232,4 +233,4 @@ class Step:
     streamed: bool = False
     tool_execution_ns: int | None = None
     messages: list[Message] = field(default_factory=list[Message])
-    trace: Rendered | None = None
+    trace: JsonRecord | None = None

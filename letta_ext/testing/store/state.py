@@ -1,4 +1,4 @@
-"""Everything a server knows, and the small decisions that need nothing else."""
+"""The state of a server, and the lookups on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime
 
 from .. import arguments
 from ..api import errors
-from ..engine.runs import KEPT_EVENTS, KEPT_FOR, Journal, Keepalive, Run
+from ..engine.runs import MAX_EVENTS, RUN_RETENTION, Journal, Keepalive, Run
 from ..engine.script import Script
 from .clock import Clock, TickingClock
 from .ids import IdSource
@@ -19,15 +19,15 @@ from .models import Agent, Conversation, Step, Thread, Tool
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Who is answering in a conversation: the request's token, and its run."""
+    """The lock of a conversation: the token of the request and its run."""
 
     token: str
     run_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
-    """Which run an otid stands for, and since when."""
+class OtidRecord:
+    """The run of an otid, and the time of the request."""
 
     run_id: str
     at: datetime
@@ -35,11 +35,11 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Documented:
-    """What stands behind the calls that the documentation shows without saying whom they mean.
+    """The objects behind the examples of the documentation, which contain no ids.
 
     Attributes:
-        agent_id: the agent of ``default`` without an ``agent_id``.
-        run_id: the run that is resumed when nothing is going on.
+        agent_id: The agent of ``default`` without an ``agent_id``.
+        run_id: The run to resume if none is active.
     """
 
     agent_id: str
@@ -48,20 +48,19 @@ class Documented:
 
 @dataclass(slots=True)
 class State:
-    """One server's memory.
+    """The state of one server.
 
     Attributes:
-        script: what the agents answer.
-        clock: where the time comes from.
-        ids: where ids come from.
-        delay: seconds to wait before each token.
-        keepalive: how silent streams are kept open.
-        kept_events: how many of a background run's newest events can be resumed; what comes before them is gone
-            without a word.
-        order_relative_cursors: whether a conversation's cursors follow the sort order, as in Letta's cloud, instead
-            of the time, as on a server of one's own.
-        failures: the exceptions that functions of the script raised.
-        documented: makes the documentation's example calls work as they stand; set by the docs scene only.
+        script: The responses of the agents.
+        clock: Source of the time.
+        ids: Source of ids.
+        delay: Delay before each token [s].
+        keepalive: How silent streams are kept open.
+        kept_events: Number of the newest events of a background run that can be resumed. Older ones are dropped.
+        order_relative_cursors: Whether cursors of a conversation follow the sort order, as in Letta Cloud, instead of
+            the time, as in a self-hosted server.
+        failures: Descriptions of the exceptions that script functions raised.
+        documented: Set by the docs scenario, in which the examples of the documentation work unchanged.
     """
 
     script: Script = field(default_factory=Script)
@@ -69,7 +68,7 @@ class State:
     ids: IdSource = field(default_factory=IdSource)
     delay: float = 0.0
     keepalive: Keepalive = field(default_factory=Keepalive)
-    kept_events: int = KEPT_EVENTS
+    kept_events: int = MAX_EVENTS
     order_relative_cursors: bool = False
     documented: Documented | None = None
     failures: list[str] = field(default_factory=list[str])
@@ -79,35 +78,35 @@ class State:
     steps: dict[str, Step] = field(default_factory=dict[str, Step])
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
     locks: dict[str, Lock] = field(default_factory=dict[str, Lock])
-    otids: dict[str, Noted] = field(default_factory=dict[str, Noted])
-    # A task that nobody holds may be collected in the middle of its work.
+    otids: dict[str, OtidRecord] = field(default_factory=dict[str, OtidRecord])
+    # asyncio keeps only weak references to tasks.
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
     @property
     def models(self) -> set[str]:
-        """The handles of the models that there are: those of the agents."""
+        """The handles of the agents' models."""
         return {agent.model_handle for agent in self.agents.values()}
 
-    def failed(self, error: Exception) -> errors.RunFailedError:
-        """Note the exception of a function of the script, and return the failure of its run."""
-        failure = f"a function of the script raised {arguments.shown(error)}"
+    def record_failure(self, error: Exception) -> errors.RunFailedError:
+        """Record an exception of a script function, and return the failure of its run."""
+        failure = f"a script function raised {arguments.short_repr(error)}"
         self.failures.append(failure)
         return errors.unknown_failure(failure)
 
     def agent(self, agent_id: str) -> Agent:
-        """Return an agent, or raise its 404."""
+        """Return an agent, or raise a 404."""
         if agent_id not in self.agents:
             raise errors.agent_not_found(agent_id)
         return self.agents[agent_id]
 
     def conversation(self, conversation_id: str) -> Conversation:
-        """Return a conversation, or raise its 404."""
+        """Return a conversation, or raise a 404."""
         if conversation_id not in self.conversations:
             raise errors.conversation_not_found(conversation_id)
         return self.conversations[conversation_id]
 
     def step(self, step_id: str, kind: str = "Step") -> Step:
-        """Return a step, or raise the 404 of what was asked about it."""
+        """Return a step, or raise a 404 that names this kind of object."""
         step = self.find_step(step_id)
         if step is None:
             raise errors.not_found(kind, step_id)
@@ -145,7 +144,7 @@ class State:
             del self.conversations[known.id]
 
     def direct_agent_id(self, conversation_id: str, agent_id: str | None) -> str | None:
-        """Return the agent meant by ``default`` or by an agent's id in a conversation's place, if one is."""
+        """Return the agent that ``default`` or an agent id selects in place of a conversation id, if any."""
         if conversation_id.startswith("agent-"):
             return conversation_id
         if conversation_id != "default":
@@ -153,14 +152,14 @@ class State:
         return agent_id or (self.documented.agent_id if self.documented else None)
 
     def thread(self, conversation_id: str, agent_id: str | None) -> Thread:
-        """Return the thread a request means, or raise its 404."""
+        """Return the thread of a request, or raise a 404."""
         direct = self.direct_agent_id(conversation_id, agent_id)
         if direct is not None:
             return self.agent(direct).thread
         return self.conversation(conversation_id).thread
 
     def count_messages(self, agent_id: str) -> int:
-        """Return how many messages an agent has, in all its conversations."""
+        """Return the number of messages of an agent in all conversations."""
         return sum(len(thread.stored) for thread in self.threads_of(agent_id))
 
     def start_run(
@@ -169,10 +168,10 @@ class State:
         """Create a run.
 
         Args:
-            thread: where it answers.
-            background: whether it can be resumed.
-            streaming: whether its answer is streamed; the real server notes less about a run that is not.
-            types: the message types that the request asked for.
+            thread: Thread of the run.
+            background: Whether the run can be resumed.
+            streaming: Whether the response is streamed. Letta records less about other runs.
+            types: The message types to return.
         """
         run = Run(
             id=self.ids.new("run"),
@@ -188,21 +187,21 @@ class State:
         self.runs[run.id] = run
         return run
 
-    def note_otids(self, token: str, otids: Sequence[str], run: Run) -> None:
-        """Remember the run under its request's token and under each otid."""
-        noted = Noted(run.id, self.clock.now())
+    def record_otids(self, token: str, otids: Sequence[str], run: Run) -> None:
+        """Record the run under the token of its request and under each otid."""
+        record = OtidRecord(run.id, self.clock.now())
         for key in (token, *otids):
-            self.otids[key] = noted
+            self.otids[key] = record
 
     def run_by_otid(self, otid: str) -> Run | None:
-        """Return the run an otid or a request's token stands for, unless it is forgotten."""
-        noted = self.otids.get(otid)
-        if noted is None or self.clock.now() - noted.at > KEPT_FOR:
+        """Return the run of an otid or a request token, unless it has expired."""
+        record = self.otids.get(otid)
+        if record is None or self.clock.now() - record.at > RUN_RETENTION:
             return None
-        return self.runs[noted.run_id]
+        return self.runs[record.run_id]
 
     def active_runs(self, conversation_id: str | None, agent_id: str | None) -> list[Run]:
-        """Return the runs that go on in a conversation, or anywhere for an agent, newest first."""
+        """Return the active runs of a conversation, or of an agent, newest first."""
         return [
             run
             for run in reversed(self.runs.values())
@@ -210,22 +209,22 @@ class State:
         ]
 
     def lock(self, thread: Thread, token: str, run: Run) -> None:
-        """Let a run answer alone in a thread."""
+        """Lock a thread for a run."""
         self.locks[thread.lock_key] = Lock(token, run.id)
 
     def check_free(self, thread: Thread) -> None:
-        """Raise 409 if another run is answering in the thread."""
+        """Raise a 409 if another run has locked the thread."""
         lock = self.locks.get(thread.lock_key)
         if lock is not None:
             raise errors.busy(lock.run_id)
 
     def unlock(self, thread: Thread, run: Run) -> None:
-        """Let others answer in the thread again, if it is this run that locked it."""
+        """Release the lock of a run."""
         lock = self.locks.get(thread.lock_key)
         if lock is not None and lock.run_id == run.id:
             del self.locks[thread.lock_key]
 
 
 def request_token(otids: Sequence[str]) -> str:
-    """Return what stands for a request: its otids, in their order."""
+    """Return the token of a request: a hash of its otids in order."""
     return hashlib.sha256("|".join(otids).encode()).hexdigest()[:16]
