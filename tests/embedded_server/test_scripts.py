@@ -167,7 +167,7 @@ def test_a_scene_file(scenario: Path) -> None:
         ("faults: [{fault: flood}]", "faults[0]: fault must be one of cut, stall, slow, lost_response, "),
         ("faults: [{fault: cut}]", "faults[0]: exactly one of events and bytes"),
         ("faults: [{fault: cut, events: 1, how: softly}]", "faults[0].how: expected one of 'close', 'reset', 'end'"),
-        ("faults: [{fault: slow, on: steps.lst}]", "faults[0]: on must be one of conversations"),
+        ("faults: [{fault: slow, on: steps.lst}]", "faults[0]: on must be one of agents"),
         ("faults: [cut]", "faults[0]: expected a mapping, got 'cut'"),
         ("tools: [{name: 'not a name'}]", "tools[0]: 400: "),
         ("[]", "expected a mapping, got []"),
@@ -175,7 +175,7 @@ def test_a_scene_file(scenario: Path) -> None:
         ("\x01", "unacceptable character"),
     ],
 )
-def test_a_file_that_is_no_resolve_scenario(tmp_path: Path, text: str, problem: str) -> None:
+def test_invalid_scenario_file_is_rejected(tmp_path: Path, text: str, problem: str) -> None:
     path = tmp_path / "scenario.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=re.escape(problem)) as caught:
