@@ -20,10 +20,10 @@ from ._http.transport_errors import suppress_transport_errors
 from ._iteration import ALREADY_ITERATED, finish
 from ._streaming.call_options import check_open
 from ._streaming.chunks import async_chunks
-from ._streaming.cleanup import LINGER, AsyncGuard, async_close
+from ._streaming.cleanup import DRAIN_TIMEOUT, AsyncGuard, async_close
 from ._streaming.connection import Connection
 from ._streaming.http2_reset import HTTP2
-from ._streaming.unawaited_close import running_loop
+from ._streaming.unawaited_close import close_scheduler
 from .errors import LettaError
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def decoded(found: AsyncIterator[bytes], decoder: ContentDecoder) -> AsyncIterat
 
 def connected(response: httpx.Response, owner: object) -> Connection:
     """Return the connection of a stream, which the running event loop closes if no other can."""
-    return Connection(response, owner, hand_over=running_loop(response))
+    return Connection(response, owner, schedule_close=close_scheduler(response))
 
 
 def guard(connection: Connection) -> AsyncGuard:
@@ -248,11 +248,11 @@ def guard(connection: Connection) -> AsyncGuard:
     return AsyncGuard(connection)
 
 
-def lend(connection: Connection) -> None:
+def detach_response(connection: Connection) -> None:
     """Note that the caller has taken the response of a stream."""
 
 
-def take_back(connection: Connection) -> None:
+def reattach_response(connection: Connection) -> None:
     """Note that a stream is iterated whose response the caller has taken."""
 
 
@@ -267,10 +267,10 @@ async def close_interrupted(connection: Connection) -> None:
     await async_close(connection)
 
 
-async def end_reading(connection: Connection, guarding: AsyncGuard) -> None:
+async def end_reading(connection: Connection, close_guard: AsyncGuard) -> None:
     """Close the connection that an iterator reads, from any task."""
     connection.closed, connection.ready = True, False
-    await guarding.aclose()
+    await close_guard.aclose()
 
 
 async def release(connection: Connection) -> None:
@@ -281,6 +281,6 @@ async def release(connection: Connection) -> None:
     """
     if connection.response.http_version == HTTP2:
         return
-    with anyio.move_on_after(LINGER), suppress_transport_errors(connection.response.request):
+    with anyio.move_on_after(DRAIN_TIMEOUT), suppress_transport_errors(connection.response.request):
         async for _ in connection.chunks:
             pass

@@ -19,11 +19,11 @@ from ._http.sync_sockets import NetworkStream as NetworkStream
 from ._http.transport_errors import suppress_transport_errors
 from ._iteration import ALREADY_ITERATED
 from ._streaming.call_options import check_open
-from ._streaming.cleanup import LINGER, close_outside_transport, close_response, close_streams_of
+from ._streaming.cleanup import DRAIN_TIMEOUT, close_outside_transport, close_response, close_streams_of
 from ._streaming.cleanup import close_connection as close_connection
+from ._streaming.cleanup import detach_response as detach_response
 from ._streaming.cleanup import guard as guard
-from ._streaming.cleanup import lend as lend
-from ._streaming.cleanup import take_back as take_back
+from ._streaming.cleanup import reattach_response as reattach_response
 from ._streaming.connection import Connection
 from ._streaming.http2_reset import HTTP2
 from .errors import LettaError
@@ -183,7 +183,7 @@ def close_interrupted(connection: Connection) -> None:
     close_outside_transport(partial(close_response, connection.response))
 
 
-def end_reading(connection: Connection, guarding: Generator[None, None, None]) -> None:
+def end_reading(connection: Connection, close_guard: Generator[None, None, None]) -> None:
     """Close the connection that an iterator reads, from any thread. Another one that reads may use the guard."""
     close_connection(connection)
 
@@ -199,9 +199,9 @@ def release(connection: Connection) -> None:
         return  # where a hook of the caller has read the body, the connection may answer another request by now
     since = time.monotonic()
     extensions = response.request.extensions
-    # httpx reads the timeout when iterating begins: the stream is iterated anew so that LINGER counts.
-    extensions["timeout"] = {**extensions.get("timeout", {}), "read": LINGER}
+    # httpx reads the timeout when iterating begins: the stream is iterated anew so that DRAIN_TIMEOUT counts.
+    extensions["timeout"] = {**extensions.get("timeout", {}), "read": DRAIN_TIMEOUT}
     with suppress_transport_errors(response.request):
         for _ in cast(httpx.SyncByteStream, response.stream):
-            if time.monotonic() - since > LINGER:
+            if time.monotonic() - since > DRAIN_TIMEOUT:
                 return

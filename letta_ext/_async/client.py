@@ -111,7 +111,7 @@ class AsyncLetta(AsyncResources, AsyncBaseClient):
     def with_options(self, *, http_client: httpx.AsyncClient | None = None, **options: Unpack[ClientOptions]) -> Self:
         """A client like this one, with some settings given anew. It shares the connections of this one.
 
-        Closing it closes no connection; they are this client's, and with it they close.
+        ScheduledClose it closes no connection; they are this client's, and with it they close.
 
         Args:
             http_client: an async httpx client to send with instead of this one's connections.

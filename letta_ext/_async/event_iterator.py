@@ -20,7 +20,7 @@ from .._streaming.resume import Resume
 from .._streaming.sse import Frame
 from ..async_primitives import RELEASED, close_interrupted, end_reading, guard, release, sleep
 from ..errors import LettaError
-from .raw_body import as_they_come
+from .raw_body import iter_body
 
 if TYPE_CHECKING:
     from letta_api.unions import StreamEvent
@@ -32,12 +32,12 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
     def __init__(
         self,
         connection: Connection,
-        resuming: Resume,
+        resume: Resume,
         reconnect: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]],
         instrumentation: Instrumentation,
     ) -> None:
-        super().__init__(connection, resuming, instrumentation, guard(connection))
-        self._reopen = reconnect
+        super().__init__(connection, resume, instrumentation, guard(connection))
+        self._reconnect = reconnect
 
     def __aiter__(self) -> Self:
         return self
@@ -45,7 +45,7 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
     async def __anext__(self) -> StreamEvent:
         try:
             while True:
-                if frames := self._frames or await self._read_on():
+                if frames := self._frames or await self._read_frames():
                     event = self._receive(frames[-1])
                     del frames[-1]
                     if event is not None:
@@ -55,7 +55,7 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
             await self._stop(fault)
             raise
 
-    async def _read_on(self) -> list[Frame]:
+    async def _read_frames(self) -> list[Frame]:
         """Return the frames of the next chunk, the last first. There may be none.
 
         Raises:
@@ -63,7 +63,7 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
         """
         connection = self._connection
         if connection.ready and connection.process == fork_safety.forks:
-            self._state.check_time()
+            self._state.check_timeouts()
         else:
             await self._prepare()
         connection.reading = True
@@ -77,12 +77,12 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
         else:
             fault = None
         if self._state.may_end:
-            self._over = True
+            self._finished = True
             raise StopAsyncIteration
         self._check_open()
-        self._state.check_time()
+        self._state.check_timeouts()
         await connection.response.aclose()
-        delay, arguments = self._resuming.after_cut(fault)
+        delay, arguments = self._resume.after_disconnect(fault)
         await sleep(delay)
         await self._open(arguments)
         return []
@@ -91,39 +91,39 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
         """Make the body ready to be read: at the beginning, and where something has happened."""
         connection, state = self._connection, self._state
         connection.ready = False
-        if self._over:
+        if self._finished:
             raise StopAsyncIteration
         if state.ended:
-            self._over = True
+            self._finished = True
             await release(connection)
             raise StopAsyncIteration
         self._check()
-        if self._lost is not None:
+        if self._read_error is not None:
             await connection.response.aclose()
-            await self._open(self._resuming.after_interruption(self._lost))
+            await self._open(self._resume.after_interruption(self._read_error))
         if connection.chunks is None:
-            connection.chunks = as_they_come(connection.response)
+            connection.chunks = iter_body(connection.response)
         connection.ready = not connection.closed
 
     async def _open(self, arguments: Mapping[str, Any]) -> None:
         try:
-            self._connection.response = await self._reopen(arguments)
+            self._connection.response = await self._reconnect(arguments)
         except LettaError as error:
-            raise self._resuming.refused(error) from error
-        self._begin_body()
+            raise self._resume.failed(error) from error
+        self._reset_body()
 
     async def _stop(self, fault: BaseException) -> None:
-        if isinstance(fault, StopAsyncIteration) or self._over:
-            await self.guarding.aclose()
+        if isinstance(fault, StopAsyncIteration) or self._finished:
+            await self.close_guard.aclose()
             self._instrumentation.on_end()
-        elif self._note(fault) and not isinstance(fault, RELEASED):
+        elif self._record_error(fault) and not isinstance(fault, RELEASED):
             if self._failure is None:
                 await close_interrupted(self._connection)
             else:
-                await self.guarding.aclose()
+                await self.close_guard.aclose()
                 self._instrumentation.on_end(fault)
 
     async def aclose(self) -> None:
         """Close the connection, from any task. The server finishes the run all the same."""
-        await end_reading(self._connection, self.guarding)
+        await end_reading(self._connection, self.close_guard)
         self._instrumentation.on_end(GeneratorExit())

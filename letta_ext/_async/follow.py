@@ -84,13 +84,13 @@ class AsyncFollow(BaseFollow):
             if stream is not None:
                 from .._streaming.accumulator import MessageAccumulator
 
-                folder = MessageAccumulator()
+                accumulator = MessageAccumulator()
                 backoff.stream_opened()
                 try:
                     async with stream, aclosing(aiter(stream)) as events:
                         async for event in events:
                             received = True
-                            if self._triggers_poll(folder, event) and backoff.is_due(self._clock()):
+                            if self._triggers_poll(accumulator, event) and backoff.is_due(self._clock()):
                                 yield
                 except STREAM_FAILED:
                     received = False

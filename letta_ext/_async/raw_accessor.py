@@ -95,7 +95,7 @@ class AsyncRawMethods:
             return stream
 
         limits = response_limits(self._transport.config, arguments)
-        return self._answer(stream.unlent_response, parse, limits, stream=stream)
+        return self._answer(stream.connection_response, parse, limits, stream=stream)
 
 
 def async_raw(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[AsyncRawResponse[T]]]:

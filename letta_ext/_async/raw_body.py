@@ -10,7 +10,7 @@ from .._http.content_encoding import content_decoder
 from ..async_primitives import chunks, decoded
 
 
-def as_they_come(response: httpx.Response) -> AsyncIterator[bytes]:
+def iter_body(response: httpx.Response) -> AsyncIterator[bytes]:
     """The chunks of a body that was not read, decompressed where it is compressed.
 
     Raises (while it is iterated):

@@ -15,7 +15,7 @@ from .._http.charsets import LineDecoder
 from .._response.raw_response import NOTHING, BaseResponse
 from ..async_primitives import close_unread
 from .body_reader import read_whole
-from .raw_body import as_they_come
+from .raw_body import iter_body
 from .resilient_iterators import fails_again
 
 T_co = TypeVar("T_co", covariant=True)
@@ -80,7 +80,7 @@ class AsyncStreamingResponse(_Readable[T_co]):
             APIConnectionError: the rest of it did not come.
         """
         with self._translated():
-            async for piece in as_they_come(self._response):
+            async for piece in iter_body(self._response):
                 yield piece
 
     @fails_again
@@ -92,7 +92,7 @@ class AsyncStreamingResponse(_Readable[T_co]):
         """
         with self._translated():
             lines = LineDecoder(self._response)
-            async for piece in as_they_come(self._response):
+            async for piece in iter_body(self._response):
                 for line in lines.decode(piece):
                     yield line
             for line in lines.flush():

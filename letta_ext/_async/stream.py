@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import httpx
 
 from .._instrumentation.dispatch import NOOP, Instrumentation
-from .._streaming.base_stream import BaseStream, whole
+from .._streaming.base_stream import BaseStream, require_result
 from .._streaming.resume import Resume
-from ..async_primitives import close_connection, connected, lend, take_back
+from ..async_primitives import close_connection, connected, detach_response, reattach_response
 from ..errors import StreamInterrupted
 from .event_iterator import AsyncEventIterator
 from .text_iterators import AsyncMessageIterator, AsyncTextIterator
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from letta_api.unions import Message
 
 
-class AsyncLentBody(httpx.AsyncByteStream):
+class AsyncDetachedBody(httpx.AsyncByteStream):
     """The body of a response that its caller has taken. The connection is closed when nothing refers to either."""
 
-    def __init__(self, body: httpx.AsyncByteStream, guarding: Any) -> None:
+    def __init__(self, body: httpx.AsyncByteStream, close_guard: Any) -> None:
         self._body = body
-        self.guarding = guarding
+        self.close_guard = close_guard
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return aiter(self._body)
@@ -51,22 +51,24 @@ class AsyncStream(BaseStream):
     def __init__(
         self,
         response: httpx.Response,
-        resuming: Resume,
+        resume: Resume,
         reconnect: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]],
         instrumentation: Instrumentation = NOOP,
         owner: object = None,
     ) -> None:
-        super().__init__(connected(response, owner), resuming, instrumentation)
+        super().__init__(connected(response, owner), resume, instrumentation)
         # Given away when the stream is iterated: the connection is closed when the loop is left, not with the stream.
-        self._events = [AsyncEventIterator(self._connection, resuming, reconnect, instrumentation)]
+        self._events = [AsyncEventIterator(self._connection, resume, reconnect, instrumentation)]
 
     @property
     def response(self) -> httpx.Response:
         """The HTTP response that is being read. Taken before the stream is iterated, it outlives the stream."""
         response = self._connection.response
-        if self._events and not isinstance(response.stream, AsyncLentBody):
-            response.stream = AsyncLentBody(cast(httpx.AsyncByteStream, response.stream), self._events[0].guarding)
-            lend(self._connection)
+        if self._events and not isinstance(response.stream, AsyncDetachedBody):
+            response.stream = AsyncDetachedBody(
+                cast(httpx.AsyncByteStream, response.stream), self._events[0].close_guard
+            )
+            detach_response(self._connection)
         return response
 
     def __aiter__(self) -> AsyncEventIterator:
@@ -75,11 +77,11 @@ class AsyncStream(BaseStream):
         Raises:
             LettaError: it was gone over before.
         """
-        self._begin()
+        self._start_iteration()
         body = self._connection.response.stream
-        if isinstance(body, AsyncLentBody):
-            body.guarding = None  # it is closed with the iterator, whoever refers to it
-            take_back(self._connection)
+        if isinstance(body, AsyncDetachedBody):
+            body.close_guard = None  # it is closed with the iterator, whoever refers to it
+            reattach_response(self._connection)
         return self._events.pop()
 
     def messages(self) -> AsyncMessageIterator:
@@ -107,17 +109,17 @@ class AsyncStream(BaseStream):
         Raises:
             LettaError: it was gone over before.
         """
-        from .._streaming.accumulator import MessageAccumulator, response
+        from .._streaming.accumulator import MessageAccumulator, to_response
 
-        folder = MessageAccumulator()
+        accumulator = MessageAccumulator()
         messages: list[Message] = []
         try:
             async for event in self:
-                messages += folder.add(event)
+                messages += accumulator.add(event)
         except StreamInterrupted as fault:
-            fault.partial = (*messages, *folder.finish())
+            fault.partial = (*messages, *accumulator.finish())
             raise
-        return whole(response(messages + folder.finish(), folder))
+        return require_result(to_response(messages + accumulator.finish(), accumulator))
 
     async def __aenter__(self) -> Self:
         return self

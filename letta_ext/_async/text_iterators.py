@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Self
 
-from .._streaming.message_text import said
+from .._streaming.message_text import assistant_text
 from .event_iterator import AsyncEventIterator
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class AsyncTextIterator(AsyncIterator[str]):
                     break
                 else:
                     raise StopAsyncIteration
-            text = said(self._event)
+            text = assistant_text(self._event)
             self._event = None
             if text:
                 return text
@@ -51,7 +51,7 @@ class AsyncMessageIterator(AsyncIterator["Message"]):
 
         self._events = events
         self._event: StreamEvent | None = None
-        self._folder = MessageAccumulator()
+        self._accumulator = MessageAccumulator()
         self._messages: list[Message] = []
         self._over = False
 
@@ -71,10 +71,10 @@ class AsyncMessageIterator(AsyncIterator["Message"]):
                     self._event = event
                     break
                 else:
-                    messages = self._folder.finish()
+                    messages = self._accumulator.finish()
                     self._messages, self._over = messages, True
                     continue
-            messages = self._folder.add(self._event)
+            messages = self._accumulator.add(self._event)
             self._messages, self._event = messages, None
 
     async def aclose(self) -> None:

@@ -1,1 +1,1 @@
-"""Streams of events: from bytes to events and whole messages, across cuts, until the stream ends or is left."""
+"""Event streams: decoding, resumption, accumulation into messages, and cleanup of connections."""

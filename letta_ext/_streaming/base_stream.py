@@ -1,7 +1,7 @@
-"""The state of a stream of events, which `sse.py` splits into frames.
+"""The common part of sync and async streams.
 
-`state.py` makes events of them, `resuming.py` says how a stream that was cut goes on, and `fold.py` makes messages of
-events.
+`sse.py` splits the body into frames, `sequence.py` decodes frames to events, `resume.py` decides how an interrupted
+stream is resumed, and `accumulator.py` combines events to messages.
 """
 
 from __future__ import annotations
@@ -18,46 +18,46 @@ from .resume import Resume
 if TYPE_CHECKING:
     from letta_api.models import LettaResponse
 
-ONCE: Final = "A stream can be iterated once. Keep the events in a list to go over them again."
-NO_REASON: Final = "The stream ended without saying why the run stopped. List the messages of the conversation instead."
+ALREADY_ITERATED: Final = "A stream can be iterated only once. Collect the events in a list to reuse them."
+NO_STOP_REASON: Final = "The stream ended without a stop reason. List the messages of the conversation instead."
 
 
 class BaseStream:
-    """What the streams of sync and async code have in common."""
+    """The common part of sync and async streams."""
 
-    def __init__(self, connection: Connection, resuming: Resume, instrumentation: Instrumentation) -> None:
+    def __init__(self, connection: Connection, resume: Resume, instrumentation: Instrumentation) -> None:
         self._connection = connection
-        self._resuming = resuming
+        self._resume = resume
         self._instrumentation = instrumentation
-        self._begun = False
+        self._iterated = False
 
     @property
-    def unlent_response(self) -> httpx.Response:
-        """The HTTP response that is being read. It is closed with the stream."""
+    def connection_response(self) -> httpx.Response:
+        """The HTTP response of the current connection. It is closed with the stream."""
         return self._connection.response
 
-    def _begin(self) -> None:
-        if self._begun:
-            raise LettaError(ONCE)
-        self._begun = True
+    def _start_iteration(self) -> None:
+        if self._iterated:
+            raise LettaError(ALREADY_ITERATED)
+        self._iterated = True
 
     @property
     def run_id(self) -> str | None:
-        """The run, once an event has named it."""
-        return self._resuming.state.run_id
+        """The id of the run. None until an event has it."""
+        return self._resume.state.run_id
 
     @property
     def last_seq_id(self) -> int | None:
-        """The number of the last event of a background stream; one that starts after it misses and repeats nothing."""
-        return self._resuming.state.last_seq_id
+        """The sequence number of the last event of a background stream. `starting_after` takes it to continue."""
+        return self._resume.state.last_seq_id
 
 
-def whole(result: LettaResponse | None) -> LettaResponse:
-    """Return the result of a stream that says why its run stopped.
+def require_result(result: LettaResponse | None) -> LettaResponse:
+    """Return the result of a stream.
 
     Raises:
-        APIResponseValidationError: If it does not.
+        APIResponseValidationError: If the stream had no stop reason.
     """
     if result is None:
-        raise APIResponseValidationError(NO_REASON)
+        raise APIResponseValidationError(NO_STOP_REASON)
     return result

@@ -1,4 +1,4 @@
-"""What the settings and arguments of a call mean for its sending: bounds, waiting, evidence. Nothing here does I/O."""
+"""The objects that the transport derives from the settings and arguments of a call."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ..limits import ResponseLimits
 from .resume import Resume
 from .sequence import StreamState
 
-CLOSED: Final = "This client is closed. Make a new one, or close it later."
-CLOSED_BELOW: Final = "The httpx client that this client sends with is closed. Pass an open one, or close it later."
+CLOSED: Final = "The client has been closed. Create a new one."
+HTTP_CLIENT_CLOSED: Final = "The httpx client passed as http_client has been closed. Pass an open one."
 
 
 def response_limits(config: Config, arguments: Mapping[str, Any]) -> ResponseLimits:
-    """The bounds of a response body that is read whole, of a call with these arguments that was made."""
+    """Return the response limits of a call."""
     limits: ResponseLimits = strip_not_given(arguments).get("response_limits", config.response_limits)
     return limits
 
 
 def make_resume(endpoint: StreamEndpoint, plan: SendPlan, arguments: Mapping[str, Any], call: Call) -> Resume:
-    """The state of a stream that has just been opened, and how it goes on where it is cut."""
+    """Return the state and the resumption of a new stream."""
     facts = endpoint.OPERATION.streaming
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} does not stream")
@@ -40,22 +40,22 @@ def make_resume(endpoint: StreamEndpoint, plan: SendPlan, arguments: Mapping[str
 
 
 def make_busy_wait(call: Call, ids: tuple[Any, ...]) -> BusyWait:
-    """How a call waits where another run holds the conversation."""
+    """Return the state of a call that waits for another run of the conversation."""
     return BusyWait(parse_when_busy(call.when_busy), str(ids[0]) if ids else "", call.instrumentation)
 
 
 def check_open(http: httpx.Client | httpx.AsyncClient, *, closed: bool) -> None:
-    """Refuses to send with what is closed.
+    """Check that neither the client nor its httpx client is closed.
 
     Raises:
-        LettaError: the client, or the httpx client below it, is closed.
+        LettaError: If one of them is closed.
     """
     if closed or http.is_closed:
-        raise LettaError(CLOSED if closed else CLOSED_BELOW)
+        raise LettaError(CLOSED if closed else HTTP_CLIENT_CLOSED)
 
 
-def watched_options(request: httpx.Request, evidence: DeliveryEvidence | None) -> dict[str, Any]:
-    """Begins to collect evidence about a request, and returns what httpx must be told for it."""
+def send_arguments(request: httpx.Request, evidence: DeliveryEvidence | None) -> dict[str, Any]:
+    """Start to collect delivery evidence for a request, and return the arguments that httpx needs for it."""
     if evidence is None:
         return {}
     evidence.begin(request)

@@ -1,11 +1,11 @@
-"""Chunks of async bodies, read without async generators.
+"""The chunks of async response bodies, read without async generators.
 
-Python hands an async generator that is left to the event loop. In a loop that is closed without `shutdown_asyncgens`,
-Python 3.13 warns that it was never closed; under trio each one is warned of. httpx and httpcore read a body of HTTP/1.1
-through six of them. An object whose `__anext__` is a coroutine is released like any other object.
+An unfinished async generator is finalized by the event loop. If the loop is closed without `shutdown_asyncgens`, Python
+3.13 warns that it was never closed; trio warns of each one. httpx and httpcore read an HTTP/1.1 body through six async
+generators. An object whose `__anext__` is a coroutine is garbage-collected like any other object.
 
-httpx and httpcore have no public way to read a body otherwise. So this reaches into their layers, and reads through
-their generators where those look different.
+httpx and httpcore have no public API for this. This module uses their private attributes, and falls back to their
+generators if those attributes are missing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import httpx
 from .._http.fork_safety import check_process, current_process
 
 PACKAGES: Final = frozenset({"httpx", "httpcore", "letta_ext"})
-"""The packages whose layers pass chunks on as they are. A layer of the caller's transport may change them."""
+"""The packages whose layers return chunks unchanged. A layer of another package may change them."""
 
 INNER: Final = ("_body", "_stream", "_httpcore_stream", "_content")
 """The attributes that lead from a layer of a body to the next one."""
@@ -44,7 +44,7 @@ def async_chunks(stream: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
 
 
 def own_body(response: httpx.Response) -> Any:
-    """Return the layer of a body that belongs to our own pool; None for a connection of another one."""
+    """Return the layer of a body that belongs to the library's own pool, or None for another pool."""
     return next((layer for layer in _layers(response.stream) if hasattr(layer, "abandon")), None)
 
 
@@ -60,17 +60,17 @@ def _package(layer: object) -> str:
 
 
 class AsyncChunks(AsyncIterator[bytes]):
-    """The chunks of a body that comes by HTTP/1.1.
+    """The chunks of an HTTP/1.1 response body.
 
     Args:
-        body: The body as the pool returned it, which is closed if reading fails.
-        source: httpcore's part of it, which belongs to one connection.
+        body: The body that the pool returned. It is closed if reading fails.
+        source: The layer of httpcore, which belongs to one connection.
         module: The module of `source`.
         process: The process that received the response.
     """
 
     def __init__(self, body: Any, source: Any, module: Any, process: int) -> None:
-        from h11 import PAUSED, Data, EndOfMessage  # there is a connection of httpcore's, and so this is imported
+        from h11 import PAUSED, Data, EndOfMessage  # a dependency of httpcore
 
         self._body = body
         self._is_own = hasattr(body, "abandon")
@@ -120,7 +120,7 @@ class AsyncChunks(AsyncIterator[bytes]):
         """Close the connection."""
         if self._is_own:
             self._body.abandon()
-        if isinstance(error, GeneratorExit):  # a coroutine that is released cannot await
+        if isinstance(error, GeneratorExit):  # a garbage-collected coroutine cannot await
             return
         await self._trace.__aexit__(type(error), error, error.__traceback__)
         if not self._is_own:
@@ -129,12 +129,12 @@ class AsyncChunks(AsyncIterator[bytes]):
 
 
 def _substitute(error: BaseException) -> Exception | None:
-    """Return what is raised in place of an exception: httpx's of the same name for httpcore's. None if it passes."""
-    if isinstance(error, StopAsyncIteration):  # of a transport's own: it must not look like the end of the body
+    """Return the httpx exception for an httpcore exception, by name. None if the exception is raised unchanged."""
+    if isinstance(error, StopAsyncIteration):  # raised by a custom transport: it must not look like the end of the body
         return RuntimeError("the transport raised StopAsyncIteration")
     for kind in type(error).__mro__:
         if kind.__module__.partition(".")[0] == "httpcore" and isinstance(error, Exception):
             found = getattr(httpx, kind.__name__, None)
             if found is not None:
-                return found(str(error))  # type: ignore[no-any-return]  # it is looked up by its name
+                return found(str(error))  # type: ignore[no-any-return]  # looked up by name
     return None

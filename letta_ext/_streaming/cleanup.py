@@ -1,8 +1,8 @@
-"""Closing of responses, wherever a stream is left.
+"""The closing of responses when a stream is closed or garbage-collected.
 
-To close a response takes the lock of its connection pool. The garbage collector, a signal handler and a generator that
-is closed late can each leave a stream in the middle of the pool's own code, in the thread that has the lock already.
-The stack of that thread shows it, and a thread of its own closes the response then.
+Closing a response takes the lock of its connection pool. The garbage collector or a signal handler can interrupt the
+code of the pool in the thread that already holds the lock. This is detected on the stack of that thread, and a new
+thread closes the response instead.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ import httpx
 from .._http.fork_safety import current_process
 from .connection import Connection
 from .http2_reset import HTTP2, async_reset, interrupt, reset
-from .unawaited_close import break_off, close_left, close_without_await
+from .unawaited_close import close_abandoned, close_without_await, shutdown_socket
 
-LINGER: Final = 0.5
-"""Seconds that are spent on keeping a connection when its stream has ended."""
+DRAIN_TIMEOUT: Final = 0.5
+"""Seconds to wait for the end of a body after the terminator, so that its connection can be reused."""
 
 TRANSPORTS: Final = frozenset({"httpx", "httpcore"})
-"""The packages whose code runs while a lock of a connection pool is held."""
+"""The packages whose code may hold the lock of a connection pool."""
 
 
-_held: Final[set[Connection]] = set()
-"""The connections of sync streams. The collector would close the generators that read a body one by one, anywhere."""
+_open_connections: Final[set[Connection]] = set()
+"""The connections of open sync streams. Garbage collection could close the generators of a body anywhere."""
 
 
 def in_transport() -> bool:
-    """Return whether this thread is inside httpx or httpcore, and so may hold a lock of a connection pool."""
-    # The stack is all that tells it: the locks do not name their holder.
-    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # documented, in spite of its name
+    """Return whether this thread is inside httpx or httpcore, and may hold the lock of a connection pool."""
+    # Only the stack shows it: a lock does not record its holder.
+    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # a documented function
     while frame is not None:
         if str(frame.f_globals.get("__name__")).partition(".")[0] in TRANSPORTS:
             return True
@@ -46,29 +46,29 @@ def in_transport() -> bool:
 
 
 def close_outside_transport(close: Callable[[], object]) -> None:
-    """Call `close` at once, or in a thread of its own if this thread is inside httpx or httpcore.
+    """Call `close` immediately, or in a new thread if this thread is inside httpx or httpcore.
 
-    Finalizers, signal handlers and every other sync code that may run in the middle of a connection pool close with it.
+    Every sync code that can interrupt the code of a connection pool closes with it.
 
     Args:
-        close: Closes a response or a client. It may take the locks of a connection pool.
+        close: Closes a response or a client. It may take the lock of a connection pool.
     """
     if sys.is_finalizing():
-        return  # the process ends, and its sockets with it; Python 3.13.0 crashes where finalizers look at frames now
+        return  # the process exit closes the sockets; Python 3.13.0 crashes if a finalizer reads frames now
     if not in_transport():
         close()
         return
-    with suppress(RuntimeError):  # the interpreter ends, and closes the socket
-        _thread.start_new_thread(_close_quietly, (close,))  # `threading` takes locks that may be held here
+    with suppress(RuntimeError):  # the interpreter shuts down, and closes the socket
+        _thread.start_new_thread(_close_quietly, (close,))  # `threading` takes locks that this thread may hold
 
 
 def _close_quietly(close: Callable[[], object]) -> None:
-    with suppress(Exception):  # no caller is left to be told
+    with suppress(Exception):  # there is no caller to report to
         close()
 
 
 def close_response(response: httpx.Response) -> None:
-    """Close a response. The server is told to send no more of it."""
+    """Close a response. An HTTP/2 stream is reset first."""
     reset(response)
     response.close()
 
@@ -83,28 +83,28 @@ async def async_close(connection: Connection) -> None:
 
 
 def guard(connection: Connection) -> Generator[None, None, None]:
-    """Return a started generator that closes the connection when it is closed, or when nothing refers to it."""
-    guarding = _guard(connection)
-    _held.add(connection)
-    next(guarding)
-    return guarding
+    """Return a started generator that closes the connection when it is closed or garbage-collected."""
+    close_guard = _guard(connection)
+    _open_connections.add(connection)
+    next(close_guard)
+    return close_guard
 
 
-def lend(connection: Connection) -> None:
-    """Note that the caller has taken the response of a stream: it, and its guard, live as long as it is referred to."""
-    _held.discard(connection)
+def detach_response(connection: Connection) -> None:
+    """Tie the lifetime of the connection to the response, which the caller holds."""
+    _open_connections.discard(connection)
 
 
-def take_back(connection: Connection) -> None:
-    """Note that the stream is iterated: its response is closed with the iterator, whoever refers to it."""
-    _held.add(connection)
+def reattach_response(connection: Connection) -> None:
+    """Tie the lifetime of the connection to the iterator of the stream again."""
+    _open_connections.add(connection)
 
 
 def _guard(connection: Connection) -> Generator[None, None, None]:
     def close() -> None:
         close_response(connection.response)
-        # Only now: what reads a closed response takes no locks where it is released.
-        _held.discard(connection)
+        # Last, since the generators of a closed response take no locks when they are garbage-collected.
+        _open_connections.discard(connection)
 
     try:
         yield
@@ -114,9 +114,9 @@ def _guard(connection: Connection) -> Generator[None, None, None]:
 
 
 class AsyncGuard:
-    """Closes the connection of an async stream when it is closed, or when nothing refers to it.
+    """Closes the connection of an async stream when it is closed or garbage-collected.
 
-    It is not an async generator: Python hands those to the event loop, which may be closed before it closes them.
+    It is not an async generator, which the event loop would finalize: the loop may be closed before.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -131,26 +131,26 @@ class AsyncGuard:
 
     def __del__(self) -> None:
         if not self._closed and self._connection.process == current_process() and not sys.is_finalizing():
-            close_left(self._connection)
+            close_abandoned(self._connection)
 
 
 def close_streams_of(owner: object) -> None:
-    """Close the sync streams of an httpx client that is about to be closed, and wake the threads that read them."""
-    for connection in list(_held):
+    """Close the sync streams of an httpx client before it is closed, and wake the threads that read them."""
+    for connection in list(_open_connections):
         if connection.owner is owner and connection.process == current_process():
             connection.closed, connection.ready = True, False
             if connection.reading:
-                break_off(connection.response)
+                shutdown_socket(connection.response)
 
 
 def close_connection(connection: Connection) -> None:
-    """Close the connection of a stream, from any thread. A thread that reads it is woken, and finds it closed."""
+    """Close the connection of a stream, from any thread. A thread that reads it is woken."""
     connection.closed, connection.ready = True, False
     if connection.process != current_process():
         return
     if connection.reading:
         if connection.response.http_version == HTTP2:
-            interrupt(connection.response)  # its reader closes the response
+            interrupt(connection.response)  # the reading thread closes the response
             return
-        break_off(connection.response)
+        shutdown_socket(connection.response)
     close_outside_transport(partial(close_response, connection.response))

@@ -13,17 +13,18 @@ from .._http.fork_safety import current_process
 
 @define(eq=False)
 class Connection:
-    """The response that a stream reads; another one after it was resumed.
+    """The connection of a stream. Resuming the stream replaces its response.
 
     Attributes:
-        response: the response.
-        owner: the httpx client that it came from.
-        chunks: its body, as far as it was not read; None before it is read.
-        reading: whether a thread or task waits for the next chunk.
-        ready: whether the next chunk can be read without a look at the rest.
-        closed: whether the stream was closed.
-        process: the process that opened it. One that was forked off shares the socket, and must leave it alone.
-        hand_over: has the event loop that opened it close it; None for a connection of our own, which needs none.
+        response: The response.
+        owner: The httpx client that sent the request.
+        chunks: The iterator over the body. None before the body is read.
+        reading: Whether a thread or task waits for the next chunk.
+        ready: Whether the next chunk can be read without further checks.
+        closed: Whether the stream was closed.
+        process: The process that opened the connection. A forked process shares the socket and must not use it.
+        schedule_close: Schedules the close in the event loop that opened the connection. None for the library's own
+            connection pool, which can close from anywhere.
     """
 
     response: httpx.Response
@@ -33,4 +34,4 @@ class Connection:
     ready: bool = False
     closed: bool = False
     process: int = field(factory=current_process)
-    hand_over: Callable[[Any], object] | None = None
+    schedule_close: Callable[[Any], object] | None = None

@@ -1,8 +1,8 @@
 """The state of an iterator over the events of a stream.
 
-An iterator that failed keeps failing, and one that was interrupted, by an exception of a signal handler or by
-cancellation, goes on: a frame is kept until its event is handed over, and a connection that was lost on the way is
-resumed if its run is a background run.
+An iterator that failed raises the same error again. An iterator that was interrupted by cancellation or by an exception
+of a signal handler continues: each frame is kept until its event is returned, and a background stream whose connection
+was lost is resumed.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ from .connection import Connection
 from .resume import Resume
 from .sse import Frame, SSEDecoder
 
-CLOSED: Final = "The stream was closed before its end. The server finishes the run all the same: list the messages."
+CLOSED: Final = "The stream was closed before its end. The run continues on the server: list the messages."
 
 
 class BaseEventIterator:
-    """What the iterators of sync and async code have in common."""
+    """The common part of sync and async event iterators."""
 
     def __init__(
-        self, connection: Connection, resuming: Resume, instrumentation: Instrumentation, guarding: Any
+        self, connection: Connection, resume: Resume, instrumentation: Instrumentation, close_guard: Any
     ) -> None:
         self._connection = connection
-        self._resuming = resuming
-        self._state = resuming.state
+        self._resume = resume
+        self._state = resume.state
         self._receive = self._state.receive
         self._instrumentation = instrumentation
-        self.guarding = guarding  # closes the connection when it is released
+        self.close_guard = close_guard  # closes the connection when it is garbage-collected
         self._decoder = SSEDecoder(self._state.limits.max_event_bytes)
-        self._frames: list[Frame] = []  # the last first: each is kept until it is handed over
-        self._begun = False
-        self._lost: str | None = None  # what ended the connection while it was read
+        self._frames: list[Frame] = []  # in reverse order; each is kept until its event is returned
+        self._started = False
+        self._read_error: str | None = None  # the cause of an interruption while reading
         self._failure: LettaError | None = None
-        self._over = False
+        self._finished = False
 
     def _check(self) -> None:
-        """Check that the stream can be read on."""
+        """Check that the stream can be read."""
         if self._failure is not None:
-            raise copy.copy(self._failure)  # another object: a traceback would grow each time
+            raise copy.copy(self._failure)  # a copy, since the traceback would grow each time
         self._check_open()
         if self._connection.chunks is not None:
-            self._state.check_time()
-        elif not self._begun:
-            self._begun = True
-            self._state.wait()
+            self._state.check_timeouts()
+        elif not self._started:
+            self._started = True
+            self._state.start_wait()
 
     def _check_open(self) -> None:
         if self._connection.closed:
@@ -56,14 +56,14 @@ class BaseEventIterator:
         if self._connection.process != current_process():
             raise self._state.interrupted(FORKED)
 
-    def _begin_body(self) -> None:
+    def _reset_body(self) -> None:
         self._decoder = SSEDecoder(self._state.limits.max_event_bytes)
         self._connection.chunks = None
-        self._lost = None
+        self._read_error = None
         self._connection.ready = False
 
-    def _note(self, fault: BaseException) -> bool:
-        """Note what was raised; return whether the connection is to be closed."""
+    def _record_error(self, fault: BaseException) -> bool:
+        """Record an exception, and return whether to close the connection."""
         connection = self._connection
         reading, connection.reading = connection.reading, False
         connection.ready = False
@@ -72,9 +72,9 @@ class BaseEventIterator:
                 self._failure = copy.copy(fault)
             return True
         if reading:
-            # No reference to the exception: its traceback refers to this iterator, and to the frames of its user.
-            self._lost = f"{type(fault).__name__} was raised while it was read"
-            self._state.pause()
+            # Only text is kept: the traceback would keep this iterator and the caller's frames alive.
+            self._read_error = f"{type(fault).__name__} was raised while it was read"
+            self._state.pause_wait()
         return reading
 
     def __del__(self) -> None:

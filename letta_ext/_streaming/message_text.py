@@ -1,4 +1,4 @@
-"""What an event of a stream amounts to."""
+"""The text of stream events."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from letta_api.unions import StreamEvent
 
 
-def said(event: StreamEvent) -> str:
-    """Return the piece of text that the agent says by this event."""
+def assistant_text(event: StreamEvent) -> str:
+    """Return the text of an assistant message. Return an empty string for any other event."""
     from letta_api.models import AssistantMessage
 
-    from .accumulator import text_of
+    from .accumulator import text_content
 
-    return text_of(event) if isinstance(event, AssistantMessage) else ""
+    return text_content(event) if isinstance(event, AssistantMessage) else ""

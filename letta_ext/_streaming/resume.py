@@ -1,4 +1,4 @@
-"""When and from where a cut stream goes on. Nothing here does I/O."""
+"""The decision whether, when and from where an interrupted stream is resumed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .sequence import StreamState
 
 
 class Resume:
-    """Decides, cut by cut, how a background stream goes on. Attempts without progress are bounded; progress resets.
+    """The resumption of one stream. The retry policy bounds consecutive attempts without a new event.
 
     Args:
-        state: the stream.
-        policy: how often, and after how long, it is tried again without progress.
-        lookup: what finds the run as long as no event has named it: `{"otid": …}`, the arguments of the call that
-            opened the stream, or None where it is no background stream.
+        state: The state of the stream.
+        policy: The number of attempts without progress, and the delays between them.
+        lookup: The arguments that find the run until an event has its id, such as `{"otid": …}`. None for a stream that
+            cannot be resumed.
         instrumentation: Dispatches the events of the call to logging, tracing and hooks.
     """
 
@@ -36,47 +36,49 @@ class Resume:
         self._policy = policy
         self._lookup = lookup
         self._instrumentation = instrumentation
-        self._number = 0
+        self._attempt = 0
         self._progress: int = 0
         self._since = 0.0
 
-    def after_cut(self, fault: Exception | None) -> tuple[float, dict[str, Any]]:
-        """Seconds to wait, and then the arguments that resume the stream.
+    def after_disconnect(self, fault: Exception | None) -> tuple[float, dict[str, Any]]:
+        """Return the delay in seconds and the arguments of the request that resumes the stream.
 
         Args:
-            fault: what cut it, or None where the connection was closed.
+            fault: The transport error, or None if the server closed the connection.
 
         Raises:
-            StreamInterrupted: it cannot go on: it is no background stream, or was tried often enough.
+            StreamInterrupted: If the stream cannot be resumed, or the attempts are exhausted.
         """
         state = self.state
         why = "the connection was closed" if fault is None else one_line(describe_cause(fault))
         if self._lookup is None:
-            raise state.cut(why) from fault
+            raise state.disconnected(why) from fault
         now = state.limits.clock()
-        if self._number == 0 or state.progress != self._progress:
-            # Time runs from the cut: how long the agent was silent before says nothing about the connection.
-            self._number, self._progress, self._since = 0, state.progress, now
-        self._number += 1
-        attempt = Attempt(self._number, now - self._since)
+        if self._attempt == 0 or state.progress != self._progress:
+            # The time is measured from the interruption, not from the last event: the agent may have been silent.
+            self._attempt, self._progress, self._since = 0, state.progress, now
+        self._attempt += 1
+        attempt = Attempt(self._attempt, now - self._since)
         delay = self._policy.delay(attempt, "idempotent")
         if delay is None:
-            raise state.cut(f"{why}, and {self._number - 1} attempts to go on brought nothing new") from fault
-        self._instrumentation.on_resume(ResumeReport(state.run_id, state.last_seq_id, self._number, delay, fault))
+            raise state.disconnected(
+                f"{why}, and {self._attempt - 1} attempts to resume it received no new event"
+            ) from fault
+        self._instrumentation.on_resume(ResumeReport(state.run_id, state.last_seq_id, self._attempt, delay, fault))
         state.rewind()
         return delay, self._arguments()
 
     def after_interruption(self, why: str) -> dict[str, Any]:
-        """The arguments that resume a stream whose reader was interrupted. It is no attempt of the policy, nor waits.
+        """Return the arguments that resume a stream whose reader was interrupted. It does not count as an attempt.
 
         Args:
-            why: What interrupted it.
+            why: The cause, for the error message.
 
         Raises:
-            StreamInterrupted: If it is no background stream.
+            StreamInterrupted: If the stream cannot be resumed.
         """
         if self._lookup is None:
-            raise self.state.cut(why)
+            raise self.state.disconnected(why)
         self.state.rewind()
         return self._arguments()
 
@@ -87,11 +89,11 @@ class Resume:
             known["starting_after"] = state.last_seq_id
         return known
 
-    def refused(self, error: LettaError) -> StreamInterrupted:
-        """The error for a stream that the server would not resume."""
+    def failed(self, error: LettaError) -> StreamInterrupted:
+        """Return the error for a failed request to resume."""
         if isinstance(error, APIStatusError) and error.status_code in (404, 410):
             return self.state.interrupted(
-                f"The stream was cut, and the server no longer has the run ({error.status_code}):"
+                f"The stream was interrupted, and the server no longer has the run ({error.status_code}):"
                 f" {as_sentence(error.detail)} List the messages of the conversation instead."
             )
-        return self.state.cut(f"it could not be resumed: {one_line(str(error)).rstrip('.')}")
+        return self.state.disconnected(f"it could not be resumed: {one_line(str(error)).rstrip('.')}")

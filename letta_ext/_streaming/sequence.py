@@ -1,7 +1,7 @@
-"""What a stream is about: its events in order, its numbers, its legal endings. Nothing here does I/O.
+"""The state machine of a stream: sequence numbers, timeouts and terminal events.
 
-The server ends a stream with `[DONE]`. Two more endings are legal: the body of a background run ends behind an error
-event, and that of a cancelled foreground run behind `stop_reason: cancelled`. Anything else is a cut connection.
+The server ends a stream with `[DONE]`. Letta 0.16.8 has two other regular ends: an error event ends a background run, and
+`stop_reason: cancelled` a cancelled foreground run. Any other end of the body is an interruption.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from .sse import Frame
 
 if TYPE_CHECKING:
     from letta_api.unions import StreamEvent
-SPECIAL: Final = frozenset({"ping", "stop_reason", "error_message"})
-"""The kinds of events that say something of the stream."""
+STATE_EVENTS: Final = frozenset({"ping", "stop_reason", "error_message"})
+"""The types of events that change the state of the stream."""
 
-MAX_NUMBER: Final = 2**63 - 1
-"""The largest number that a server can count to."""
+MAX_SEQ_ID: Final = 2**63 - 1
+"""The highest sequence number: the server counts in 64 bits."""
 
 _ABSENT: Final = object()
 
 
 class StreamState:
-    """Turns frames into events, and knows where the stream stands.
+    """The state of one stream, which decodes frames to events.
 
-    Numbers: every event of a background run consumes one, but `stop_reason`, the usage and the end do not carry
-    theirs, and a keepalive ping repeats the last one without consuming any. So the next number is the last one, plus
-    the events without a number, plus one; anything higher means that events are missing.
+    Every event of a background run consumes a sequence number. `stop_reason`, the usage and the terminator do not carry
+    theirs. A keepalive ping repeats the last number and consumes none. The next number is therefore the last one, plus
+    the events without a number, plus one. A higher number is a gap.
 
     Args:
-        read: makes an event of its JSON text.
-        end: the data that ends a stream.
-        resume: the id of the operation that continues one.
-        after: the number behind which the stream was asked to start, or None for the whole run.
-        limits: the bounds of the stream.
-        observe: is told of each event that is new, where somebody listens.
+        read: Decodes the JSON text of an event.
+        end: The data that terminates a stream.
+        resume: The id of the operation that resumes a stream.
+        after: The sequence number to start after. None for the whole run.
+        limits: The timeouts and size limits of the stream.
+        observe: Called with each new event, if an observer is configured.
 
     Attributes:
-        run_id: the run, once an event has named it.
-        last_seq_id: the last number that was seen.
-        ended: whether the end was seen.
-        redact: leaves secrets out of the JSON of an error event.
+        run_id: The id of the run. None until an event has it.
+        last_seq_id: The last sequence number seen.
+        ended: Whether the terminator was received.
+        redact: Removes secrets from the JSON of an error event.
     """
 
     def __init__(
@@ -65,32 +65,32 @@ class StreamState:
         self._observe = observe
         self._end, self._end_text = end.encode(), end
         self._resume = resume
-        self._unnumbered: int = 0  # events behind the last number that have none and were handed out
-        self._again: int = 0  # so many of them are still to come again in this body
-        self._before: int = 0  # all events before those
+        self._unnumbered: int = 0  # events without a number since the last number
+        self._replays: int = 0  # how many of them this body still has to repeat
+        self._earlier: int = 0  # the number of all earlier events
         self._cancelled = False
         self.limits = limits or StreamLimits()
         self._clock = self.limits.clock
-        self._begun = self._clock()
-        self._asked: float | None = self._begun  # when the wait began that goes on; None where it was counted
+        self._started = self._clock()
+        self._wait_started: float | None = self._started  # None: not waiting
         self._idle = 0.0
-        self._heard = False  # whether anything but pings came since the time was last checked
-        self._counted = 0  # `_unnumbered` when the time was last checked
-        self._most_idle = inf if self.limits.idle is None else self.limits.idle
-        self._deadline = inf if self.limits.total is None else self._begun + self.limits.total
+        self._active = False  # whether another event than a ping came since the last timeout check
+        self._counted = 0  # `_unnumbered` at the last timeout check
+        self._max_idle = inf if self.limits.idle is None else self.limits.idle
+        self._deadline = inf if self.limits.total is None else self._started + self.limits.total
         self.run_id: str | None = None
         self.last_seq_id: int | None = after
         self.ended = False
         self.redact: Callable[[Any], Any] = lambda value: value
 
     def receive(self, frame: Frame) -> StreamEvent | None:
-        """The event of a frame, or None where it is the end, empty, or has been seen before.
+        """Return the event of a frame. Return None for the terminator, an empty frame or a repeated event.
 
         Raises:
-            RunError: the frame is an error event.
-            PendingApprovalError: it says that the agent waits for an approval.
-            StreamInterrupted: its number says that events are missing.
-            EventTooLargeError: the frame stands for an event that is too large.
+            RunError: If the frame is an error event.
+            PendingApprovalError: If the error is that the agent waits for an approval.
+            StreamInterrupted: If its sequence number shows a gap.
+            EventTooLargeError: If the event exceeds the limit.
         """
         if frame == self._end:
             self.ended = True
@@ -98,23 +98,23 @@ class StreamState:
         try:
             event: Any = self._read(frame)
         except (TypeError, ValueError, RecursionError) as fault:
-            # A frame that is more than data is a tuple, for which the reader raises TypeError: plain ones, nearly all,
-            # are spared an isinstance.
-            return self._take_odd(frame, fault)
-        try:  # what nearly every event has; one that lacks it raises, which costs the others nothing
+            # A frame with an event name is a tuple, for which the decoder raises TypeError. Plain frames, which are the
+            # rule, need no isinstance check.
+            return self._receive_irregular(frame, fault)
+        try:  # nearly every event has both: the exception costs less than a check of each
             kind, number = event.message_type, event.seq_id
         except AttributeError:
-            kind, number = _look_into(event)
-        if number is not None or kind in SPECIAL or self.run_id is None or self._again:
-            return self._take_in(event, kind, number)
-        if self._observe is not None:  # what follows does the same as `_take_in` with most events, a call less
+            kind, number = _read_kind_and_number(event)
+        if number is not None or kind in STATE_EVENTS or self.run_id is None or self._replays:
+            return self._record(event, kind, number)
+        if self._observe is not None:  # the same as `_record` for most events, without the call
             self._observe(event)
         self._unnumbered += 1
         found: StreamEvent = event
         return found
 
-    def _take_odd(self, frame: Frame, fault: Exception) -> StreamEvent | None:
-        """The event of a frame that is more than data, or no JSON."""
+    def _receive_irregular(self, frame: Frame, fault: Exception) -> StreamEvent | None:
+        """Return the event of a frame that is not plain JSON."""
         if isinstance(frame, Exception):
             raise copy.copy(frame)
         if not isinstance(frame, bytes):
@@ -123,65 +123,65 @@ class StreamState:
             return self.receive(frame.data.encode())
         data = frame.decode("utf-8", "replace")
         if (text := data.encode()) != frame:
-            return self.receive(text)  # what is no UTF-8 is replaced in a stream, and no reason to lose an event
+            return self.receive(text)  # invalid UTF-8 is replaced, so that the event is not lost
         if not data.strip():
             return None
-        from letta_api.unions import UnknownStreamEvent  # rare, and models are loaded when they are needed
+        from letta_api.unions import UnknownStreamEvent  # rare, and models are loaded on demand
 
-        return self._take_in(UnknownStreamEvent(data, str(fault)), "", None)
+        return self._record(UnknownStreamEvent(data, str(fault)), "", None)
 
-    def _take_in(self, event: Any, kind: str, number: Any) -> StreamEvent | None:
-        """Return an event whose kind or number concerns the stream, or None if it was seen before.
+    def _record(self, event: Any, kind: str, number: Any) -> StreamEvent | None:
+        """Update the state from an event, and return the event, or None if it is repeated.
 
-        Everything is worked out first, and noted by assignments alone: an exception of a signal handler arrives before
-        them, and then changes nothing, or behind them.
+        The state is computed first and then assigned in one go: an exception of a signal handler is raised either
+        before all assignments or after them.
         """
         if kind == "error_message":
             raise run_error(self.redact(event.to_dict()))
         if self.run_id is None:
-            self.run_id = _run_of(event)
+            self.run_id = _run_id_of(event)
         is_ping = kind == "ping"
-        heard, asked, idle, counted = self._heard or not is_ping, self._asked, self._idle, self._counted
-        if asked is not None and not heard:
-            idle += self._clock() - asked  # what the caller does with it is no silence of the server
-            asked = None
-        last, unnumbered, again, before = self.last_seq_id, self._unnumbered, self._again, self._before
+        active, wait_started, idle, counted = self._active or not is_ping, self._wait_started, self._idle, self._counted
+        if wait_started is not None and not active:
+            idle += self._clock() - wait_started  # the caller's processing time is not idle time
+            wait_started = None
+        last, unnumbered, replays, earlier = self.last_seq_id, self._unnumbered, self._replays, self._earlier
         is_new = True
-        # A number that is none leaves its event without one: it is counted like those that carry none.
-        if type(number) is not int or not 0 <= number <= MAX_NUMBER:
-            if again and not is_ping:
-                again -= 1
+        # An invalid number counts as a missing one.
+        if type(number) is not int or not 0 <= number <= MAX_SEQ_ID:
+            if replays and not is_ping:
+                replays -= 1
                 is_new = False
             elif not is_ping:
                 unnumbered += 1
         elif last is not None and number <= last:
             is_new = is_ping and number == last
         else:
-            # The opening ping is 1, and without pings the first event is; where they are filtered out, it is 2.
-            expected = unnumbered - again + (1 if last is None else last + 1)
+            # The first number is 1: an opening ping, or the first event. If pings are filtered out, it is 2.
+            expected = unnumbered - replays + (1 if last is None else last + 1)
             if number > expected + (last is None):
-                raise self._missing(expected, number - 1)
-            if is_ping:  # it takes up a number, and is no sign that the agent does anything
-                heard, counted = heard or unnumbered != counted, 0
-            before += unnumbered + 1
-            last, unnumbered, again = number, 0, 0
+                raise self._gap_error(expected, number - 1)
+            if is_ping:  # an opening ping has a number, but shows no activity of the agent
+                active, counted = active or unnumbered != counted, 0
+            earlier += unnumbered + 1
+            last, unnumbered, replays = number, 0, 0
         cancelled = self._cancelled
         if kind == "stop_reason" and is_new:
             cancelled = _fields(event).get("stop_reason") == "cancelled"
         if is_new and self._observe is not None:
             self._observe(event)
-        self._heard, self._asked, self._idle, self._counted = heard, asked, idle, counted
-        self.last_seq_id, self._unnumbered, self._again, self._before = last, unnumbered, again, before
+        self._active, self._wait_started, self._idle, self._counted = active, wait_started, idle, counted
+        self.last_seq_id, self._unnumbered, self._replays, self._earlier = last, unnumbered, replays, earlier
         self._cancelled = cancelled
         found: StreamEvent | None = event if is_new else None
         return found
 
     @property
     def progress(self) -> int:
-        """How many events were new; keepalive pings, which say nothing, are not counted."""
-        return self._before + self._unnumbered
+        """The number of new events, without keepalive pings."""
+        return self._earlier + self._unnumbered
 
-    def _missing(self, first: int, last: int) -> StreamInterrupted:
+    def _gap_error(self, first: int, last: int) -> StreamInterrupted:
         return self.interrupted(
             f"Events {first} to {last} of {self.run_id} are missing: the server keeps only the last of a long run."
             " List the messages of the conversation instead.",
@@ -189,63 +189,63 @@ class StreamState:
         )
 
     def rewind(self) -> None:
-        """Says that the stream begins anew behind the last number: what then comes twice is passed over."""
-        self._again = self._unnumbered
+        """Restart after the last sequence number. Events without a number that are replayed are dropped."""
+        self._replays = self._unnumbered
 
-    def wait(self) -> None:
-        """Says that more is waited for from now on: what the caller does with an event is no silence of the server."""
-        self._asked = self._clock()
+    def start_wait(self) -> None:
+        """Start to measure idle time."""
+        self._wait_started = self._clock()
 
-    def pause(self) -> None:
-        """Say that the wait was interrupted: what follows until it goes on is no silence of the server."""
-        if self._asked is not None:
-            self._idle += self._clock() - self._asked
-            self._asked = None
+    def pause_wait(self) -> None:
+        """Stop to measure idle time until the next check."""
+        if self._wait_started is not None:
+            self._idle += self._clock() - self._wait_started
+            self._wait_started = None
 
-    def check_time(self) -> None:
-        """Holds the stream to its bounds, and waits; called whenever something came and was dealt with, or should have.
+    def check_timeouts(self) -> None:
+        """Check the timeouts, and start to measure idle time. Called before each read and after each chunk.
 
         Raises:
-            StreamTimeoutError: it was idle for too long, or takes too long in all.
+            StreamTimeoutError: If the stream was idle for too long, or takes too long in total.
         """
         now = self._clock()
-        if self._heard or self._unnumbered != self._counted:
-            self._heard, self._counted, self._idle = False, self._unnumbered, 0.0
+        if self._active or self._unnumbered != self._counted:
+            self._active, self._counted, self._idle = False, self._unnumbered, 0.0
         else:
-            if self._asked is not None:
-                self._idle += now - self._asked
-            if self._idle > self._most_idle:
-                raise self._late("brought nothing but pings", self.limits.idle)
-        self._asked = now
+            if self._wait_started is not None:
+                self._idle += now - self._wait_started
+            if self._idle > self._max_idle:
+                raise self._timeout_error("had nothing but pings for", self.limits.idle)
+        self._wait_started = now
         if now > self._deadline:
-            raise self._late("was not over", self.limits.total)
+            raise self._timeout_error("did not end within", self.limits.total)
 
-    def _late(self, what: str, bound: float | None) -> StreamInterrupted:
-        error = StreamTimeoutError(f"The stream {what} for {bound:g} s. Raise StreamLimits if that is expected.")
-        return self._placed(error)
+    def _timeout_error(self, problem: str, bound: float | None) -> StreamInterrupted:
+        error = StreamTimeoutError(f"The stream {problem} {bound:g} s. Raise StreamLimits if that is expected.")
+        return self._with_position(error)
 
     @property
     def may_end(self) -> bool:
-        """Whether the body may end here."""
+        """Whether the body may end here without an interruption."""
         return self.ended or (self._cancelled and self.last_seq_id is None)
 
-    def _placed(self, error: StreamInterrupted, gap: tuple[int, int] | None = None) -> StreamInterrupted:
+    def _with_position(self, error: StreamInterrupted, gap: tuple[int, int] | None = None) -> StreamInterrupted:
         error.run_id, error.last_seq_id, error.gap = self.run_id, self.last_seq_id, gap
         return error
 
     def interrupted(self, message: str, gap: tuple[int, int] | None = None) -> StreamInterrupted:
-        """The error for a stream that broke off here."""
-        return self._placed(StreamInterrupted(message), gap)
+        """Return an error with the position of the stream."""
+        return self._with_position(StreamInterrupted(message), gap)
 
-    def cut(self, why: str) -> StreamInterrupted:
-        """The error for a body that ended, or failed, before the stream did."""
+    def disconnected(self, why: str) -> StreamInterrupted:
+        """Return the error for a body that ended or failed before the stream ended."""
         if self.last_seq_id is None:
             return self.interrupted(
-                f"The stream was cut: {why}. The server finishes the run all the same: list the messages before you"
-                " send again."
+                f"The stream was interrupted: {why}. The run continues on the server: list the messages before you"
+                " send replays."
             )
         return self.interrupted(
-            f"The stream of {self.run_id} was cut behind event {self.last_seq_id}: {why}. Resume it with"
+            f"The stream of {self.run_id} was interrupted after event {self.last_seq_id}: {why}. Resume it with"
             f" {self._resume}(run_id=…, starting_after={self.last_seq_id})."
         )
 
@@ -255,23 +255,23 @@ def _fields(event: StreamEvent) -> Mapping[str, Any]:
     return value if is_mapping(value) else {}
 
 
-def _run_of(event: StreamEvent) -> str | None:
-    """The run that an event names."""
+def _run_id_of(event: StreamEvent) -> str | None:
+    """Return the run id of an event, if it has one."""
     found: object = getattr(event, "run_id", _ABSENT)
     if found is _ABSENT:
         found = _fields(event).get("run_id")
     return found if is_id(found) else None
 
 
-def _look_into(event: StreamEvent) -> tuple[str, Any]:
-    """The kind and the number of an event that has not both of them, or that is not known."""
+def _read_kind_and_number(event: StreamEvent) -> tuple[str, Any]:
+    """Return the type and the sequence number of an unknown event, or of one without both."""
     fields = _fields(event)
     kind = fields.get("message_type")
     return kind if isinstance(kind, str) else "", fields.get("seq_id")
 
 
 def _json_or_detail(data: str) -> Any:
-    """What an error event says: JSON, or else words."""
+    """Return the JSON of an error event. Text that is not JSON becomes the detail."""
     try:
         return loads(data)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The decoder of server-sent events that the generated package has, with the exception of this library."""
+"""The decoder of server-sent events of the generated package, which raises `EventTooLargeError`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ..limits import DEFAULT_MAX_EVENT_BYTES
 
 
 class SSEDecoder(Decoder):
-    """Decodes one stream. Feed it every chunk in turn; what is incomplete when the stream ends is no event.
+    """The decoder of one stream. Call it with each chunk; an incomplete event at the end is dropped.
 
     Args:
-        max_event_bytes: Bytes that one event may have. A larger one is an `EventTooLargeError`.
+        max_event_bytes: The maximum size of an event [bytes]. A larger event raises `EventTooLargeError`.
     """
 
     def __init__(self, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:

@@ -1,7 +1,7 @@
-"""Closing of the connections of async streams where no `await` is possible: in finalizers, without an event loop.
+"""The closing of async streams without `await`: in finalizers, and without a running event loop.
 
-A connection of our own pool is a socket, which closes at once. One of an httpx client that was passed belongs to an
-event loop: that one closes it, if it still runs.
+A connection of the library's own pool is a socket, which can be closed from anywhere. A connection of an `http_client`
+belongs to an event loop, which closes it if it is still running.
 """
 
 from __future__ import annotations
@@ -25,42 +25,43 @@ if TYPE_CHECKING:
 
 
 def close_without_await(connection: Connection) -> bool:
-    """Close the response of an async stream if that takes no `await`, or if no `await` is possible.
+    """Close the response of an async stream if that needs no `await`, or if `await` is impossible.
 
-    Returns whether it was closed. A body that was read to its end takes one: its connection is kept.
+    Returns:
+        Whether it was closed. A body that was read to its end needs `await`, which keeps its connection.
     """
     body = own_body(connection.response)
     if can_wait() and (body is None or body.is_complete):
         return False
-    close_left(connection)
+    close_abandoned(connection)
     return True
 
 
-def close_left(connection: Connection) -> None:
+def close_abandoned(connection: Connection) -> None:
     """Close the response of an async stream, from anywhere."""
     body = own_body(connection.response)
     if body is not None:
         body.abandon()
-        finish(connection.response.aclose())  # nothing is left to wait for
-    elif not connection.response.is_closed and connection.hand_over is not None:
+        finish(connection.response.aclose())  # does not wait
+    elif not connection.response.is_closed and connection.schedule_close is not None:
         with suppress(RuntimeError):  # the event loop is closed
-            connection.hand_over(Closing(connection.response))
+            connection.schedule_close(ScheduledClose(connection.response))
 
 
-def break_off(response: httpx.Response) -> None:
-    """Wake a thread that reads a response. Closing a socket would leave it waiting until something comes."""
+def shutdown_socket(response: httpx.Response) -> None:
+    """Shut down the socket of a response, which wakes the thread that reads it. Closing the socket would not."""
     stream = response.extensions.get("network_stream")
     connected = stream.get_extra_info("socket") if stream is not None else None
     if connected is not None:
-        with suppress(OSError):  # it may be closed already
+        with suppress(OSError):  # already closed
             if isinstance(connected, socket.socket):
-                socket.socket.shutdown(connected, socket.SHUT_RDWR)  # TLS has a `shutdown` that says goodbye first
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)  # SSLSocket.shutdown sends a TLS alert first
             else:
-                connected.shutdown(socket.SHUT_RDWR)  # asyncio's stand-in for a socket
+                connected.shutdown(socket.SHUT_RDWR)  # asyncio.TransportSocket
 
 
-class Closing:
-    """The closing of a response by an event loop. One that ends before it gets to it leaves the connection broken.
+class ScheduledClose:
+    """A response that an event loop is scheduled to close. If the loop ends first, its socket is shut down.
 
     Args:
         response: The response.
@@ -73,22 +74,22 @@ class Closing:
     async def close(self) -> None:
         """Close the response. Cancellation does not stop it."""
         self._begun = True
-        with suppress(Exception), anyio.CancelScope(shield=True):  # no caller is left to be told
+        with suppress(Exception), anyio.CancelScope(shield=True):  # there is no caller to report to
             await async_reset(self._response)
             await self._response.aclose()
 
     def __del__(self) -> None:
         if not self._begun and not sys.is_finalizing():
-            with suppress(Exception):  # a connection that is gone has no socket to be asked for
-                break_off(self._response)
+            with suppress(Exception):  # a closed connection has no socket
+                shutdown_socket(self._response)
 
 
-_closing: Final[set[asyncio.Task[None]]] = set()
-"""The tasks of asyncio that close responses: an event loop does not keep them alive."""
+_close_tasks: Final[set[asyncio.Task[None]]] = set()
+"""The asyncio tasks that close responses. An event loop does not keep them alive."""
 
 
-def running_loop(response: httpx.Response) -> Callable[[Closing], object] | None:
-    """Return what has the running event loop close a response, from any thread; None for one of our own pool."""
+def close_scheduler(response: httpx.Response) -> Callable[[ScheduledClose], object] | None:
+    """Return a function that schedules a close in the running event loop. None for the library's own pool."""
     if own_body(response) is not None:
         return None
     if (trio := sys.modules.get("trio")) is not None and anyio.get_cancelled_exc_class() is trio.Cancelled:
@@ -97,9 +98,9 @@ def running_loop(response: httpx.Response) -> Callable[[Closing], object] | None
         return lambda closing: token.run_sync_soon(spawn, closing.close)
     loop = asyncio.get_running_loop()
 
-    def begin(closing: Closing) -> None:
+    def begin(closing: ScheduledClose) -> None:
         task = loop.create_task(closing.close())
-        _closing.add(task)
-        task.add_done_callback(_closing.discard)
+        _close_tasks.add(task)
+        task.add_done_callback(_close_tasks.discard)
 
     return lambda closing: loop.call_soon_threadsafe(begin, closing)

@@ -112,7 +112,7 @@ class Letta(Resources, BaseClient):
     def with_options(self, *, http_client: httpx.Client | None = None, **options: Unpack[ClientOptions]) -> Self:
         """A client like this one, with some settings given anew. It shares the connections of this one.
 
-        Closing it closes no connection; they are this client's, and with it they close.
+        ScheduledClose it closes no connection; they are this client's, and with it they close.
 
         Args:
             http_client: an httpx client to send with instead of this one's connections.

@@ -21,7 +21,7 @@ from .._streaming.resume import Resume
 from .._streaming.sse import Frame
 from ..errors import LettaError
 from ..sync_primitives import RELEASED, close_interrupted, end_reading, guard, release, sleep
-from .raw_body import as_they_come
+from .raw_body import iter_body
 
 if TYPE_CHECKING:
     from letta_api.unions import StreamEvent
@@ -33,12 +33,12 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
     def __init__(
         self,
         connection: Connection,
-        resuming: Resume,
+        resume: Resume,
         reconnect: Callable[[Mapping[str, Any]], httpx.Response],
         instrumentation: Instrumentation,
     ) -> None:
-        super().__init__(connection, resuming, instrumentation, guard(connection))
-        self._reopen = reconnect
+        super().__init__(connection, resume, instrumentation, guard(connection))
+        self._reconnect = reconnect
 
     def __iter__(self) -> Self:
         return self
@@ -46,7 +46,7 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
     def __next__(self) -> StreamEvent:
         try:
             while True:
-                if frames := self._frames or self._read_on():
+                if frames := self._frames or self._read_frames():
                     event = self._receive(frames[-1])
                     del frames[-1]
                     if event is not None:
@@ -56,7 +56,7 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
             self._stop(fault)
             raise
 
-    def _read_on(self) -> list[Frame]:
+    def _read_frames(self) -> list[Frame]:
         """Return the frames of the next chunk, the last first. There may be none.
 
         Raises:
@@ -64,7 +64,7 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
         """
         connection = self._connection
         if connection.ready and connection.process == fork_safety.forks:
-            self._state.check_time()
+            self._state.check_timeouts()
         else:
             self._prepare()
         connection.reading = True
@@ -78,12 +78,12 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
         else:
             fault = None
         if self._state.may_end:
-            self._over = True
+            self._finished = True
             raise StopIteration
         self._check_open()
-        self._state.check_time()
+        self._state.check_timeouts()
         connection.response.close()
-        delay, arguments = self._resuming.after_cut(fault)
+        delay, arguments = self._resume.after_disconnect(fault)
         sleep(delay)
         self._open(arguments)
         return []
@@ -92,39 +92,39 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
         """Make the body ready to be read: at the beginning, and where something has happened."""
         connection, state = self._connection, self._state
         connection.ready = False
-        if self._over:
+        if self._finished:
             raise StopIteration
         if state.ended:
-            self._over = True
+            self._finished = True
             release(connection)
             raise StopIteration
         self._check()
-        if self._lost is not None:
+        if self._read_error is not None:
             connection.response.close()
-            self._open(self._resuming.after_interruption(self._lost))
+            self._open(self._resume.after_interruption(self._read_error))
         if connection.chunks is None:
-            connection.chunks = as_they_come(connection.response)
+            connection.chunks = iter_body(connection.response)
         connection.ready = not connection.closed
 
     def _open(self, arguments: Mapping[str, Any]) -> None:
         try:
-            self._connection.response = self._reopen(arguments)
+            self._connection.response = self._reconnect(arguments)
         except LettaError as error:
-            raise self._resuming.refused(error) from error
-        self._begin_body()
+            raise self._resume.failed(error) from error
+        self._reset_body()
 
     def _stop(self, fault: BaseException) -> None:
-        if isinstance(fault, StopIteration) or self._over:
-            self.guarding.close()
+        if isinstance(fault, StopIteration) or self._finished:
+            self.close_guard.close()
             self._instrumentation.on_end()
-        elif self._note(fault) and not isinstance(fault, RELEASED):
+        elif self._record_error(fault) and not isinstance(fault, RELEASED):
             if self._failure is None:
                 close_interrupted(self._connection)
             else:
-                self.guarding.close()
+                self.close_guard.close()
                 self._instrumentation.on_end(fault)
 
     def close(self) -> None:
         """Close the connection, from any thread. The server finishes the run all the same."""
-        end_reading(self._connection, self.guarding)
+        end_reading(self._connection, self.close_guard)
         self._instrumentation.on_end(GeneratorExit())

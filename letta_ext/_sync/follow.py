@@ -85,13 +85,13 @@ class Follow(BaseFollow):
             if stream is not None:
                 from .._streaming.accumulator import MessageAccumulator
 
-                folder = MessageAccumulator()
+                accumulator = MessageAccumulator()
                 backoff.stream_opened()
                 try:
                     with stream, closing(iter(stream)) as events:
                         for event in events:
                             received = True
-                            if self._triggers_poll(folder, event) and backoff.is_due(self._clock()):
+                            if self._triggers_poll(accumulator, event) and backoff.is_due(self._clock()):
                                 yield
                 except STREAM_FAILED:
                     received = False

@@ -96,7 +96,7 @@ class RawMethods:
             return stream
 
         limits = response_limits(self._transport.config, arguments)
-        return self._answer(stream.unlent_response, parse, limits, stream=stream)
+        return self._answer(stream.connection_response, parse, limits, stream=stream)
 
 
 def raw(method: Callable[P, T]) -> Callable[P, RawResponse[T]]:

@@ -11,7 +11,7 @@ from .._http.content_encoding import content_decoder
 from ..sync_primitives import chunks, decoded
 
 
-def as_they_come(response: httpx.Response) -> Iterator[bytes]:
+def iter_body(response: httpx.Response) -> Iterator[bytes]:
     """The chunks of a body that was not read, decompressed where it is compressed.
 
     Raises (while it is iterated):

@@ -16,7 +16,7 @@ from .._http.charsets import LineDecoder
 from .._response.raw_response import NOTHING, BaseResponse
 from ..sync_primitives import close_unread
 from .body_reader import read_whole
-from .raw_body import as_they_come
+from .raw_body import iter_body
 from .resilient_iterators import fails_again
 
 T_co = TypeVar("T_co", covariant=True)
@@ -81,7 +81,7 @@ class StreamingResponse(_Readable[T_co]):
             APIConnectionError: the rest of it did not come.
         """
         with self._translated():
-            for piece in as_they_come(self._response):
+            for piece in iter_body(self._response):
                 yield piece
 
     @fails_again
@@ -93,7 +93,7 @@ class StreamingResponse(_Readable[T_co]):
         """
         with self._translated():
             lines = LineDecoder(self._response)
-            for piece in as_they_come(self._response):
+            for piece in iter_body(self._response):
                 for line in lines.decode(piece):
                     yield line
             for line in lines.flush():

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import httpx
 
 from .._instrumentation.dispatch import NOOP, Instrumentation
-from .._streaming.base_stream import BaseStream, whole
+from .._streaming.base_stream import BaseStream, require_result
 from .._streaming.resume import Resume
 from ..errors import StreamInterrupted
-from ..sync_primitives import close_connection, connected, lend, take_back
+from ..sync_primitives import close_connection, connected, detach_response, reattach_response
 from .event_iterator import EventIterator
 from .text_iterators import MessageIterator, TextIterator
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from letta_api.unions import Message
 
 
-class LentBody(httpx.SyncByteStream):
+class DetachedBody(httpx.SyncByteStream):
     """The body of a response that its caller has taken. The connection is closed when nothing refers to either."""
 
-    def __init__(self, body: httpx.SyncByteStream, guarding: Any) -> None:
+    def __init__(self, body: httpx.SyncByteStream, close_guard: Any) -> None:
         self._body = body
-        self.guarding = guarding
+        self.close_guard = close_guard
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._body)
@@ -52,22 +52,22 @@ class Stream(BaseStream):
     def __init__(
         self,
         response: httpx.Response,
-        resuming: Resume,
+        resume: Resume,
         reconnect: Callable[[Mapping[str, Any]], httpx.Response],
         instrumentation: Instrumentation = NOOP,
         owner: object = None,
     ) -> None:
-        super().__init__(connected(response, owner), resuming, instrumentation)
+        super().__init__(connected(response, owner), resume, instrumentation)
         # Given away when the stream is iterated: the connection is closed when the loop is left, not with the stream.
-        self._events = [EventIterator(self._connection, resuming, reconnect, instrumentation)]
+        self._events = [EventIterator(self._connection, resume, reconnect, instrumentation)]
 
     @property
     def response(self) -> httpx.Response:
         """The HTTP response that is being read. Taken before the stream is iterated, it outlives the stream."""
         response = self._connection.response
-        if self._events and not isinstance(response.stream, LentBody):
-            response.stream = LentBody(cast(httpx.SyncByteStream, response.stream), self._events[0].guarding)
-            lend(self._connection)
+        if self._events and not isinstance(response.stream, DetachedBody):
+            response.stream = DetachedBody(cast(httpx.SyncByteStream, response.stream), self._events[0].close_guard)
+            detach_response(self._connection)
         return response
 
     def __iter__(self) -> EventIterator:
@@ -76,11 +76,11 @@ class Stream(BaseStream):
         Raises:
             LettaError: it was gone over before.
         """
-        self._begin()
+        self._start_iteration()
         body = self._connection.response.stream
-        if isinstance(body, LentBody):
-            body.guarding = None  # it is closed with the iterator, whoever refers to it
-            take_back(self._connection)
+        if isinstance(body, DetachedBody):
+            body.close_guard = None  # it is closed with the iterator, whoever refers to it
+            reattach_response(self._connection)
         return self._events.pop()
 
     def messages(self) -> MessageIterator:
@@ -108,17 +108,17 @@ class Stream(BaseStream):
         Raises:
             LettaError: it was gone over before.
         """
-        from .._streaming.accumulator import MessageAccumulator, response
+        from .._streaming.accumulator import MessageAccumulator, to_response
 
-        folder = MessageAccumulator()
+        accumulator = MessageAccumulator()
         messages: list[Message] = []
         try:
             for event in self:
-                messages += folder.add(event)
+                messages += accumulator.add(event)
         except StreamInterrupted as fault:
-            fault.partial = (*messages, *folder.finish())
+            fault.partial = (*messages, *accumulator.finish())
             raise
-        return whole(response(messages + folder.finish(), folder))
+        return require_result(to_response(messages + accumulator.finish(), accumulator))
 
     def __enter__(self) -> Self:
         return self

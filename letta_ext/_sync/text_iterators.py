@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
 
-from .._streaming.message_text import said
+from .._streaming.message_text import assistant_text
 from .event_iterator import EventIterator
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class TextIterator(Iterator[str]):
                     break
                 else:
                     raise StopIteration
-            text = said(self._event)
+            text = assistant_text(self._event)
             self._event = None
             if text:
                 return text
@@ -52,7 +52,7 @@ class MessageIterator(Iterator["Message"]):
 
         self._events = events
         self._event: StreamEvent | None = None
-        self._folder = MessageAccumulator()
+        self._accumulator = MessageAccumulator()
         self._messages: list[Message] = []
         self._over = False
 
@@ -72,10 +72,10 @@ class MessageIterator(Iterator["Message"]):
                     self._event = event
                     break
                 else:
-                    messages = self._folder.finish()
+                    messages = self._accumulator.finish()
                     self._messages, self._over = messages, True
                     continue
-            messages = self._folder.add(self._event)
+            messages = self._accumulator.add(self._event)
             self._messages, self._event = messages, None
 
     def close(self) -> None:

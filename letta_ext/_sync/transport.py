@@ -42,7 +42,7 @@ from .._http.requests import (
 )
 from .._instrumentation.redaction import make_redactor
 from .._pagination.pages import items_of, make_list_iterator
-from .._streaming.call_options import make_busy_wait, make_resume, watched_options
+from .._streaming.call_options import make_busy_wait, make_resume, send_arguments
 from ..config import Config, strip_not_given
 from ..errors import APIStatusError, ConflictError, ConversationBusyError, NotFoundError
 from ..sync_paginator import SyncPage, open_list
@@ -114,9 +114,9 @@ class Transport:
             )
             self._check_events(call, response)
             call.instrumentation.on_stream_open()
-            resuming = make_resume(endpoint, plan, arguments, call)
-            resuming.state.redact = make_redactor(response.request)
-            return Stream(response, resuming, reconnect, call.instrumentation, self.http)
+            resume = make_resume(endpoint, plan, arguments, call)
+            resume.state.redact = make_redactor(response.request)
+            return Stream(response, resume, reconnect, call.instrumentation, self.http)
 
     def _check_events(self, call: Call, response: httpx.Response) -> None:
         if not is_event_stream(response):
@@ -238,7 +238,7 @@ class Transport:
         return response
 
     def _send_once(self, request: httpx.Request, evidence: DeliveryEvidence | None) -> httpx.Response:
-        options = watched_options(request, evidence)
+        options = send_arguments(request, evidence)
         try:
             return self.http.send(request, stream=True, follow_redirects=False, **options)
         except httpx.HTTPStatusError as fault:

@@ -336,7 +336,7 @@ def test_call_on_closed_client_raises_before_sending(driver: ClientDriver) -> No
     client = driver.client(handler)
     driver.run(client.close())
     assert client.is_closed
-    with pytest.raises(LettaError, match="This client is closed"):
+    with pytest.raises(LettaError, match="The client has been closed"):
         driver.run(client.steps.retrieve(STEP))
     assert handler.requests == []
 

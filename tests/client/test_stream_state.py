@@ -46,13 +46,13 @@ def test_numbered_ping_does_not_reset_idle_limit() -> None:
     clock = Clock()
     stream = state(clock, idle=5.0)
     stream.receive(message(run_id="r"))
-    stream.check_time()
+    stream.check_timeouts()
     clock.now = 4.0
     stream.receive(ping(seq_id=2))
-    stream.check_time()
+    stream.check_timeouts()
     clock.now = 8.0
     with pytest.raises(StreamTimeoutError, match="nothing but pings"):
-        stream.check_time()
+        stream.check_timeouts()
 
 
 def test_event_between_numbered_pings_resets_idle_limit() -> None:
@@ -60,15 +60,15 @@ def test_event_between_numbered_pings_resets_idle_limit() -> None:
     clock = Clock()
     stream = state(clock, idle=5.0)
     stream.receive(message(run_id="r"))
-    stream.check_time()
+    stream.check_timeouts()
     stream.receive(ping(seq_id=2))
-    stream.check_time()
+    stream.check_timeouts()
     clock.now = 4.0
     stream.receive(message(run_id="r"))
     stream.receive(ping(seq_id=4))
-    stream.check_time()
+    stream.check_timeouts()
     clock.now = 8.0
-    stream.check_time()
+    stream.check_timeouts()
 
 
 @pytest.mark.parametrize("framed", [bytes, lambda data: ServerSentEvent(data.decode("utf-8", "replace"), id="1")])

@@ -438,7 +438,7 @@ def test_iterating_stream_twice_raises(driver: ClientDriver) -> None:
     stream, _ = open_body(driver)
     driver.items(stream)
     for _ in range(2):
-        with pytest.raises(LettaError, match="can be iterated once"):
+        with pytest.raises(LettaError, match="can be iterated only once"):
             driver.items(stream)
 
 
@@ -446,7 +446,7 @@ def test_iterating_stream_after_break_raises(driver: ClientDriver) -> None:
     """A stream left by `break` cannot be iterated again."""
     stream, _ = open_body(driver)
     driver.drain(stream, stop=lambda _: True)
-    with pytest.raises(LettaError, match="can be iterated once"):
+    with pytest.raises(LettaError, match="can be iterated only once"):
         driver.items(stream)
 
 

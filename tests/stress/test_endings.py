@@ -86,7 +86,7 @@ def test_pings_are_no_progress(driver: ClientDriver, number: int | None) -> None
         assert len(server.requests) == 1 + 4
     assert len(events) == len(kept) + 4
     assert isinstance(fault, StreamInterrupted)
-    assert "4 attempts to go on brought nothing new" in str(fault)
+    assert "4 attempts to resume it received no new event" in str(fault)
     assert fault.last_seq_id == 5
 
 
