@@ -19,7 +19,7 @@ from .resume import Resume
 from .sequence import StreamState
 
 CLOSED: Final = "The client has been closed. Create a new one."
-HTTP_CLIENT_CLOSED: Final = "The httpx client passed as http_client has been closed. Pass an open one."
+HTTP_CLIENT_CLOSED: Final = "The httpx client passed as http_client is closed. Pass an open one."
 
 
 def response_limits(config: Config, arguments: Mapping[str, Any]) -> ResponseLimits:

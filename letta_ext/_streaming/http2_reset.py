@@ -1,8 +1,8 @@
 """The reset of HTTP/2 streams, many of which share a connection.
 
 httpcore closes the response of a stream without a reset: the stream stays open on both sides, and after a hundred such
-streams no other can be opened. httpcore has no public API for a reset. This module uses private attributes of its connection,
-and does nothing if they are missing.
+streams no other can be opened. httpcore has no public API for a reset. This module uses private attributes, and does
+nothing if they are missing.
 """
 
 from __future__ import annotations

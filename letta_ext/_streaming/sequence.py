@@ -1,7 +1,7 @@
 """The state machine of a stream: sequence numbers, timeouts and terminal events.
 
-The server ends a stream with `[DONE]`. Letta 0.16.8 has two other regular ends: an error event ends a background run, and
-`stop_reason: cancelled` a cancelled foreground run. Any other end of the body is an interruption.
+The server ends a stream with `[DONE]`. Letta 0.16.8 has two others: an error event for a background run, and
+`stop_reason: cancelled` for a cancelled foreground run. Any other end of the body is an interruption.
 """
 
 from __future__ import annotations

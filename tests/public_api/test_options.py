@@ -129,7 +129,7 @@ def test_what_is_closed_with_the_original(side: ClientDriver) -> None:
     changed = client.with_options(max_retries=0)
     side.run(client.close())
     assert changed.is_closed
-    with pytest.raises(LettaError, match="httpx client passed as http_client has been closed"):
+    with pytest.raises(LettaError, match="httpx client passed as http_client is closed"):
         side.run(changed.steps.retrieve(STEP))
     with pytest.raises(LettaError, match="The client has been closed"):
         side.run(client.get("/v1/agents/"))
