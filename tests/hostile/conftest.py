@@ -1,4 +1,4 @@
-"""Both clients, an embedded server, and an environment without variables of this library."""
+"""Fixtures: both clients, an embedded server, a virtual clock, and an environment without variables of the library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .playing import Time
 
 
 @pytest.fixture(autouse=True)
-def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LETTA_API_KEY", "LETTA_BASE_URL", "LETTA_LOG"):
         monkeypatch.delenv(name, raising=False)
 
@@ -35,7 +35,7 @@ def server() -> Iterator[EmbeddedServer]:
 
 @pytest.fixture
 def virtual_time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    """All that the library waits for passes at once."""
+    """Replace the sleeps of the library by a virtual clock."""
     virtual = Time()
     monkeypatch.setattr(time, "sleep", virtual.sleep)
     monkeypatch.setattr(anyio, "sleep", virtual.sleep_async)

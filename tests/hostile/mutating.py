@@ -1,4 +1,4 @@
-"""Recorded responses, mutated: fields dropped, replaced, doubled and retyped, broken text, wrong HTTP."""
+"""Mutations of recorded responses: fields dropped, replaced, repeated and retyped, broken text, wrong HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..client.helpers import Recording
 Path = tuple[Any, ...]
 
 DEEP: Final = (60, 300, 480, 700, 900, 980, 3000, 100_000)
-"""Levels of nesting: those that Python takes, those that it cannot show any more, those that it cannot read."""
+"""Levels of nesting: within Python's limits, too deep for `repr`, too deep to parse."""
 
 ODD: Final[tuple[Any, ...]] = (
     None,
@@ -62,7 +62,7 @@ ODD: Final[tuple[Any, ...]] = (
     {"": {"": ""}},
     {"message_type": "assistant_message"},
 )
-"""Values that no field expects, or that only some expect."""
+"""Values that no field, or only some fields, expect."""
 
 HUGE: Final[tuple[Any, ...]] = ("x" * 70_000, [0] * 20_000, [{"id": f"message-{n}"} for n in range(2_000)])
 
@@ -90,12 +90,12 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "signature": (None, 5, []),
     "total_tokens": (-1, True, 10**30, "5", [5]),
 }
-"""Odd values of the fields that the library itself reads."""
+"""Odd values for the fields that the library itself reads."""
 
 
 @frozen
 class Reply:
-    """An HTTP response, and whether the connection is closed before its end."""
+    """An HTTP response, and whether its connection closes early."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
@@ -105,7 +105,7 @@ class Reply:
     broken: bytes = b""
 
     def encode(self) -> bytes:
-        """The bytes on the wire."""
+        """Return the bytes of the response."""
         head = [b"HTTP/1.1 %d Odd" % self.status, *(name + b": " + value for name, value in self.headers)]
         if self.chunked:
             half = len(self.body) // 2
@@ -121,7 +121,7 @@ class Reply:
 
 
 def places(value: Any, path: Path = ()) -> Iterator[Path]:
-    """The paths of all values inside a JSON value."""
+    """Yield the paths of all values inside a JSON value."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
         yield (*path, key)
@@ -129,27 +129,27 @@ def places(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def at(value: Any, path: Path) -> Any:
-    """The value at a path."""
+    """Return the value at a path."""
     for key in path:
         value = value[key]
     return value
 
 
 class Mutator:
-    """Mutates what a server sends, by chance."""
+    """Mutates responses at random."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
 
     def odd(self, name: Any = None) -> Any:
-        """A value that is odd, for a field of this name where it has a name."""
+        """Return an odd value, for a field of this name if it is known."""
         draw = self.chance.random()
         if name in FIELDS and draw < 0.75:
             return copy.deepcopy(self.chance.choice(FIELDS[name]))
         return copy.deepcopy(self.chance.choice(HUGE if draw > 0.99 else ODD))
 
     def value(self, value: Any) -> Any:
-        """A JSON value with one to three mutations."""
+        """Return a JSON value with one to three mutations."""
         value = copy.deepcopy(value)
         for _ in range(self.chance.choice((1, 1, 2, 3))):
             value = self._once(value)
@@ -183,7 +183,7 @@ class Mutator:
         return value
 
     def text(self, value: Any) -> bytes:
-        """The JSON text of a value, which may be broken."""
+        """Return the JSON text of a value, which may be broken."""
         escaped = json.dumps(value, ensure_ascii=self.chance.random() < 0.7, separators=(",", ":"))
         text = escaped.encode("utf-8", "surrogatepass")
         if self.chance.random() < 0.85:
@@ -192,11 +192,11 @@ class Mutator:
         return self.chance.choice(BREAKS)(text, place)
 
     def json(self, recorded: Recording) -> bytes:
-        """The body of a recorded JSON response, mutated."""
+        """Return the mutated body of a recorded JSON response."""
         return self.text(self.value(json.loads(recorded.content or b"null")))
 
     def events(self, recorded: Recording) -> bytes:
-        """The body of a recorded stream, mutated."""
+        """Return the mutated body of a recorded stream."""
         blocks = [block for block in recorded.content.split(b"\n\n") if block.strip()]
         for _ in range(self.chance.choice((1, 1, 2, 4))):
             index = self.chance.randrange(len(blocks)) if blocks else 0
@@ -223,7 +223,7 @@ class Mutator:
         return separator.join(blocks) + (b"\n\n" if self.chance.random() < 0.95 else b"")
 
     def reply(self, recorded: Recording, *, http: bool = True) -> Reply:
-        """A recorded response, mutated in its content, and sometimes in its HTTP too."""
+        """Return a recorded response with mutated content and sometimes mutated HTTP."""
         kind = recorded.headers.get("content-type", "application/json")
         is_stream = kind.startswith("text/event-stream")
         body = self.events(recorded) if is_stream else self.json(recorded)
@@ -263,7 +263,7 @@ class Mutator:
 
 
 def _doubled(text: bytes, place: int) -> bytes:
-    """A key of an object twice."""
+    """Repeat a key of an object."""
     keys = list(re.finditer(rb'"\w+":', text))
     if not keys:
         return text
@@ -272,7 +272,7 @@ def _doubled(text: bytes, place: int) -> bytes:
 
 
 def _replaced(text: bytes, place: int) -> bytes:
-    """A number of 5,000 digits, a number that JSON lacks, or deep nesting, in place of a string."""
+    """Replace a string by a number of 5,000 digits, a number outside JSON, or deep nesting."""
     strings = list(re.finditer(rb'"[^"\\]*"(?!:)', text))
     if not strings:
         return text
@@ -298,7 +298,7 @@ BREAKS: Final[tuple[Callable[[bytes, int], bytes], ...]] = (
     _replaced,
     _replaced,
 )
-"""What breaks a text, given a place in it."""
+"""Functions that break a text at a given place."""
 
 FRAMES: Final[tuple[bytes, ...]] = (
     b": a comment",
@@ -325,7 +325,7 @@ FRAMES: Final[tuple[bytes, ...]] = (
     b'data: {"message_type": "ping", "seq_id": 1000000}',
     b'data: {"message_type": [], "seq_id": true}',
 )
-"""Frames that are put between the events of a stream."""
+"""Frames that are inserted between the events of a stream."""
 
 STATUSES: Final = (
     *(200, 201, 202, 204, 206, 300, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 408, 409, 410, 413, 418, 422),
@@ -344,7 +344,7 @@ KINDS: Final[tuple[tuple[tuple[bytes, bytes], ...], ...]] = (
     ((b"content-type", b"\xff/\xfe"),),
     ((b"content-type", b"; ; ="),),
 )
-"""Content types that are wrong, or odd."""
+"""Wrong or odd content types."""
 
 MORE: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"location", b""),
@@ -365,4 +365,4 @@ MORE: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"x-request-id", b""),
     (b"date", b"never"),
 )
-"""Headers that are odd."""
+"""Odd headers."""

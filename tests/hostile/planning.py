@@ -1,4 +1,4 @@
-"""Faults of the embedded server for one case: mutated responses, and a network that breaks."""
+"""Faults of the embedded server for one case: mutated responses and network faults."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from letta_ext.testing.network import faults
 from letta_ext.testing.network.faults import Fault
 
 from .mutating import ODD, Reply
-from .playing import Deck
+from .playing import ResponseDeck
 
 KEYS: Final = ("id", "run_id", "seq_id", "otid", "date", "message_type", "tool_call", "tool_calls", "content", "more")
 SENDABLE: Final = tuple(value for value in ODD if "\\ud" not in ascii(value))
-"""Values that the embedded server can encode."""
+"""Odd values that the embedded server can encode."""
 
 NETWORK: Final[tuple[Callable[[random.Random], Fault | None], ...]] = (
     lambda chance: None,
@@ -32,21 +32,21 @@ NETWORK: Final[tuple[Callable[[random.Random], Fault | None], ...]] = (
     lambda chance: faults.Redirect(location=chance.choice((None, "/", "/v1/elsewhere")), status=307),
     lambda chance: faults.Respond(chance.choice((408, 429, 500, 503)), retry_after=chance.choice((None, 0, "x", 1e9))),
 )
-"""What the embedded server does to its own responses."""
+"""Faults that the embedded server applies to its own responses."""
 
 
-def planned(deck: Deck, method: str, path: str) -> Iterator[Fault | None]:
-    """What happens to the first requests of a case: a mutated response, and some more of either kind."""
-    yield in_its_place(deck.reply(method, path))
+def planned_faults(deck: ResponseDeck, method: str, path: str) -> Iterator[Fault | None]:
+    """Yield the faults of the first requests of a case: a mutated response, and some more of either kind."""
+    yield replacement(deck.reply(method, path))
     for _ in range(deck.chance.choice((0, 1, 3, 6))):
         if deck.chance.random() < 0.6:
             yield deck.chance.choice(NETWORK)(deck.chance)
         else:
-            yield in_its_place(deck.reply("GET", path.rpartition("/")[0]))
+            yield replacement(deck.reply("GET", path.rpartition("/")[0]))
 
 
-def in_its_place(reply: Reply) -> faults.Respond:
-    """The response that is sent in place of the server's own: what of it the server can send."""
+def replacement(reply: Reply) -> faults.Respond:
+    """Return the part of a response that the embedded server can send in place of its own."""
     headers = {
         name.decode(): value.decode("latin-1")
         for name, value in reply.headers

@@ -1,4 +1,4 @@
-"""Public calls that are made to a server which sends mutated responses."""
+"""Public calls against a server that sends mutated responses."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from ..client.helpers import CONVERSATION, STEP, ClientDriver, Recording, record
 from .mutating import Mutator, Reply
 
 INPUTS: Final = ("hi", "LONG 3", "REASON hm", "CALL get_secret", "CALL get_time")
-"""What is said; the embedded server's agent knows what to do then."""
+"""Inputs that the embedded server's agent handles."""
 
 _YIELD: Final = time.sleep
 
-MOST_ITEMS: Final = 400
-MOST_REQUESTS: Final = 150
-"""How many requests one case may make; a client that makes more does not back off, or does not end."""
+MAX_ITEMS: Final = 400
+MAX_REQUESTS: Final = 150
+"""Requests that one case may make. More show a client that does not back off or does not end."""
 
-KINDS: Final = (
+ENDPOINTS: Final = (
     ("POST", r"/conversations/[^/]+/messages"),
     ("POST", r"/conversations/[^/]+/stream"),
     ("POST", r"/conversations/[^/]+/compact"),
@@ -45,45 +45,47 @@ KINDS: Final = (
 
 
 class Time:
-    """A clock that moves only when the library sleeps."""
+    """A clock that advances only when the library sleeps."""
 
     def __init__(self) -> None:
         self.now = 0.0
 
     def clock(self) -> float:
-        """The time, in seconds."""
+        """Return the time in seconds."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Lets the time pass at once."""
+        """Advance the time at once."""
         self.now += max(0.0, seconds)
-        _YIELD(0)  # to the threads of the servers
+        _YIELD(0)  # let the server threads run
 
     async def sleep_async(self, seconds: float) -> None:
         """Async version of `sleep`."""
         self.now += max(0.0, seconds)
 
 
-def made(method: str, path: str, body: Any) -> Recording:
-    """A response that was not recorded."""
+def make_recording(method: str, path: str, body: Any) -> Recording:
+    """Return a response that was not recorded."""
     headers = {"content-type": "application/json"}
     return Recording("made", method, f"/v1{path}", None, None, 200, headers, json.dumps(body).encode())
 
 
 @cache
 def pools() -> list[list[Recording]]:
-    """The recorded responses of each kind of request."""
-    listed = next(each for each in recordings() if each.name == "list_asc")
-    ids = list(dict.fromkeys(message["id"] for message in json.loads(listed.content)))
+    """Return the recorded responses of each endpoint."""
+    recorded_list = next(each for each in recordings() if each.name == "list_asc")
+    ids = list(dict.fromkeys(message["id"] for message in json.loads(recorded_list.content)))
     run = {"id": "run-1", "status": "completed", "stop_reason": "end_turn", "background": True}
     more = [
-        made("GET", "/runs/run-1", run),
-        made("GET", "/runs/run-1", {**run, "status": "running"}),
-        made("GET", f"/conversations/{CONVERSATION}", {"id": CONVERSATION, "in_context_message_ids": ids}),
-        made("GET", f"/conversations/{CONVERSATION}", {"id": CONVERSATION, "in_context_message_ids": ids[:7]}),
+        make_recording("GET", "/runs/run-1", run),
+        make_recording("GET", "/runs/run-1", {**run, "status": "running"}),
+        make_recording("GET", f"/conversations/{CONVERSATION}", {"id": CONVERSATION, "in_context_message_ids": ids}),
+        make_recording(
+            "GET", f"/conversations/{CONVERSATION}", {"id": CONVERSATION, "in_context_message_ids": ids[:7]}
+        ),
     ]
     found: list[list[Recording]] = []
-    for method, pattern in KINDS:
+    for method, pattern in ENDPOINTS:
         matches = re.compile("/v1" + pattern).fullmatch
         found.append([each for each in (*recordings(), *more) if each.method == method and matches(each.path)])
     assert all(found)
@@ -91,20 +93,20 @@ def pools() -> list[list[Recording]]:
 
 
 def pool_of(method: str, path: str) -> list[Recording]:
-    """The recorded responses of requests like this one."""
-    for (wanted, pattern), pool in zip(KINDS, pools(), strict=True):
+    """Return the recorded responses of the endpoint of this request."""
+    for (wanted, pattern), pool in zip(ENDPOINTS, pools(), strict=True):
         if wanted == method and re.fullmatch("/v1" + pattern, path):
             return pool
     return pools()[-1]
 
 
-class Deck:
+class ResponseDeck:
     """The responses of one case.
 
     Attributes:
-        sends: how many messages were sent.
-        redirects: how many requests were redirected.
-        count: how many requests there were.
+        sends: The number of messages sent.
+        redirects: The number of redirect responses.
+        count: The number of requests.
     """
 
     def __init__(self, chance: random.Random, first: Recording | None, *, http: bool = True) -> None:
@@ -117,7 +119,7 @@ class Deck:
         self.count = 0
 
     def respond(self, method: str, path: str) -> Reply:
-        """The response of a request: the first is always mutated."""
+        """Return the response to a request; the first one is always mutated."""
         self.count += 1
         self.sends += method == "POST" and path.endswith("/messages")
         reply = self.reply(method, path)
@@ -125,7 +127,7 @@ class Deck:
         return reply
 
     def reply(self, method: str, path: str) -> Reply:
-        """The response of a request of this kind."""
+        """Return a response for this endpoint."""
         recorded, self.first = self.first, None
         is_first = recorded is not None
         if recorded is None:
@@ -136,8 +138,8 @@ class Deck:
         return Reply(recorded.status, ((b"content-type", kind),), recorded.content, chunked=b"stream" in kind)
 
 
-class Play:
-    """One client, and the calls that are made with it."""
+class PublicCalls:
+    """The public calls, made with one client."""
 
     def __init__(self, driver: ClientDriver, base_url: str, time: Time, conversation: str = CONVERSATION) -> None:
         self.driver = driver
@@ -153,111 +155,113 @@ class Play:
         self.messages = self.client.conversations.messages
         self.busy = BusyPolicy(deadline=60, initial_delay=0.5, clock=time.clock)
 
-    def all_of(self, things: Any) -> None:
-        """Goes over an iterable, up to a bound."""
-        left = MOST_ITEMS
+    def consume(self, iterable: Any) -> None:
+        """Iterate over an iterable, up to a limit."""
+        left = MAX_ITEMS
 
         def stop(item: Any) -> bool:
             nonlocal left
-            look_at(item)
+            use_value(item)
             left -= 1
             return left == 0
 
-        _, fault = self.driver.drain(things, stop)
+        _, fault = self.driver.drain(iterable, stop)
         if fault is not None:
             raise fault
 
-    def streamed(self, stream: Any, chance: random.Random) -> None:
-        """Reads a stream in one of the ways that there are."""
+    def consume_stream(self, stream: Any, chance: random.Random) -> None:
+        """Read a stream by one of its methods."""
         match chance.randrange(4):
             case 0:
-                self.all_of(stream)
+                self.consume(stream)
             case 1:
-                self.all_of(stream.text())
+                self.consume(stream.text())
             case 2:
-                self.all_of(stream.messages())
+                self.consume(stream.messages())
             case _:
-                look_at(self.driver.run(stream.result()))
-        look_at([stream.run_id, stream.last_seq_id])
+                use_value(self.driver.run(stream.result()))
+        use_value([stream.run_id, stream.last_seq_id])
 
     def create(self, chance: random.Random) -> None:
-        """A send whose response is streamed."""
+        """Send with a streamed response."""
         messages = self.messages
         background = chance.random() < 0.5
-        self.streamed(
+        self.consume_stream(
             self.driver.run(messages.create(self.conversation, input=chance.choice(INPUTS), background=background)),
             chance,
         )
 
-    def create_at_once(self, chance: random.Random) -> None:
-        """A send whose response comes at once."""
-        look_at(self.driver.run(self.messages.create(self.conversation, input=chance.choice(INPUTS), streaming=False)))
+    def create_json(self, chance: random.Random) -> None:
+        """Send with a JSON response."""
+        use_value(
+            self.driver.run(self.messages.create(self.conversation, input=chance.choice(INPUTS), streaming=False))
+        )
 
     def create_when_busy(self, chance: random.Random) -> None:
-        """A send that waits for its turn."""
+        """Send with a wait for a busy conversation."""
         messages = self.messages
-        self.streamed(
+        self.consume_stream(
             self.driver.run(messages.create(self.conversation, input=chance.choice(INPUTS), when_busy=self.busy)),
             chance,
         )
 
     def stream(self, chance: random.Random) -> None:
-        """A stream that is resumed."""
-        self.streamed(self.driver.run(self.messages.stream(self.conversation, run_id="run-1")), chance)
+        """Resume a stream."""
+        self.consume_stream(self.driver.run(self.messages.stream(self.conversation, run_id="run-1")), chance)
 
     def compact(self, chance: random.Random) -> None:
-        """A compaction."""
-        look_at(self.driver.run(self.messages.compact(self.conversation)))
+        """Compact a conversation."""
+        use_value(self.driver.run(self.messages.compact(self.conversation)))
 
-    def listed(self, chance: random.Random) -> None:
-        """A list of messages, from page to page and from a checkpoint."""
+    def list_messages(self, chance: random.Random) -> None:
+        """List messages from page to page and from a checkpoint."""
         messages = self.messages
         order, limit = chance.choice(("asc", "desc")), chance.choice((1, 5, 100))
         if chance.random() < 0.5:
-            self.all_of(messages.list(self.conversation, order=order, limit=limit))
+            self.consume(messages.list(self.conversation, order=order, limit=limit))
             return
         page = self.driver.run(messages.list(self.conversation, order=order, limit=limit))
         checkpoint = json.loads(json.dumps(page.checkpoint()))
-        look_at([page.items, page.has_next_page(), page.next_page_info()])
-        self.all_of(messages.list(self.conversation, checkpoint=checkpoint))
+        use_value([page.items, page.has_next_page(), page.next_page_info()])
+        self.consume(messages.list(self.conversation, checkpoint=checkpoint))
 
     def steps(self, chance: random.Random) -> None:
-        """A list of steps."""
-        self.all_of(self.client.steps.list(limit=chance.choice((1, 5, 100)), order=chance.choice(("asc", "desc"))))
+        """List steps."""
+        self.consume(self.client.steps.list(limit=chance.choice((1, 5, 100)), order=chance.choice(("asc", "desc"))))
 
     def step(self, chance: random.Random) -> None:
-        """A step."""
-        look_at(self.driver.run(self.client.steps.retrieve(STEP)))
+        """Retrieve a step."""
+        use_value(self.driver.run(self.client.steps.retrieve(STEP)))
 
     def metrics(self, chance: random.Random) -> None:
-        """The metrics of a step."""
-        look_at(self.driver.run(self.client.steps.metrics.retrieve(STEP)))
+        """Retrieve the metrics of a step."""
+        use_value(self.driver.run(self.client.steps.metrics.retrieve(STEP)))
 
     def trace(self, chance: random.Random) -> None:
-        """The trace of a step."""
-        look_at(self.driver.run(self.client.steps.trace.retrieve(STEP)))
+        """Retrieve the trace of a step."""
+        use_value(self.driver.run(self.client.steps.trace.retrieve(STEP)))
 
     def messages_of_step(self, chance: random.Random) -> None:
-        """The messages of a step."""
-        self.all_of(self.client.steps.messages.list(STEP))
+        """List the messages of a step."""
+        self.consume(self.client.steps.messages.list(STEP))
 
     def feedback(self, chance: random.Random) -> None:
-        """Feedback on a step."""
-        look_at(self.driver.run(self.client.steps.feedback.create(STEP, feedback="positive")))
+        """Give feedback on a step."""
+        use_value(self.driver.run(self.client.steps.feedback.create(STEP, feedback="positive")))
 
     def follow(self, chance: random.Random) -> None:
-        """Following a conversation, and going on from the cursor."""
+        """Follow a conversation, and continue from the cursor."""
         arguments: dict[str, Any] = {"timeout": 20.0, "clock": self.time.clock, "interval": 1.0}
         start = chance.choice(({"from_start": True}, {}, {"after": "message-1"}))
         follow = self.messages.follow(self.conversation, **start, **arguments)
         try:
-            self.all_of(follow)
+            self.consume(follow)
         finally:
             cursor = json.loads(json.dumps(follow.cursor))
-        self.all_of(self.messages.follow(self.conversation, after=cursor, **arguments))
+        self.consume(self.messages.follow(self.conversation, after=cursor, **arguments))
 
     def run_tools(self, chance: random.Random) -> None:
-        """A turn that runs tools."""
+        """Run a turn with tools."""
 
         def get_secret(name: str = "") -> str:
             return name
@@ -271,99 +275,99 @@ class Play:
             max_rounds=3,
         )
         if chance.random() < 0.5:
-            self.all_of(turn.messages())
+            self.consume(turn.messages())
         result = self.driver.run(turn.result())
-        look_at([result, result.messages, result.usage, result.stop_reason])
+        use_value([result, result.messages, result.usage, result.stop_reason])
 
     def raw(self, chance: random.Random) -> None:
-        """Raw responses, and the methods of the client itself."""
+        """Call through the raw accessors and the untyped methods."""
         run, client = self.driver.run, self.client
         match chance.randrange(5):
             case 0:
                 raw = run(client.steps.with_raw_response.retrieve(STEP))
-                look_at([raw.status_code, raw.request_id, raw.text, repr(raw)])
-                look_at(run(raw.parse()))
+                use_value([raw.status_code, raw.request_id, raw.text, repr(raw)])
+                use_value(run(raw.parse()))
             case 1:
                 raw = run(self.messages.with_raw_response.create(self.conversation, input=chance.choice(INPUTS)))
-                self.streamed(run(raw.parse()), chance)
+                self.consume_stream(run(raw.parse()), chance)
             case 2:
                 raw = run(self.messages.with_raw_response.list(self.conversation, limit=5))
                 page = run(raw.parse())
-                self.all_of(page)
+                self.consume(page)
             case 3:
-                look_at(run(client.get(f"/v1/steps/{STEP}")))
+                use_value(run(client.get(f"/v1/steps/{STEP}")))
             case _:
                 self.unread(chance)
 
     def unread(self, chance: random.Random) -> None:
-        """A response whose body is read in pieces."""
+        """Read a streaming response in pieces."""
         streaming = self.client.steps.with_streaming_response.retrieve(STEP)
         parse = chance.random() < 0.5
         if not self.driver.is_async:
             with streaming as response:
                 if parse:
-                    look_at(response.parse())
+                    use_value(response.parse())
                 else:
-                    list(islice(response.iter_lines(), MOST_ITEMS))
+                    list(islice(response.iter_lines(), MAX_ITEMS))
             return
 
-        async def go() -> None:
+        async def read() -> None:
             async with streaming as response:
                 if parse:
-                    look_at(await response.parse())
+                    use_value(await response.parse())
                 else:
                     async for _ in response.iter_bytes():
                         pass
 
-        self.driver.run(go())
+        self.driver.run(read())
 
 
-def look_at(value: Any) -> None:
-    """Uses a value the way that a program does: shows it, and writes it."""
+def use_value(value: Any) -> None:
+    """Use a value as a program does: show it and serialize it."""
     repr(value)
     if isinstance(value, (Model, Unknown)):
         json.dumps(value.to_dict(), default=str)
     items = getattr(value, "messages", None) or getattr(value, "items", None)
     for item in value if isinstance(value, list) else items if isinstance(items, list) else ():
-        look_at(item)
+        use_value(item)
 
 
-def look_at_fault(fault: LettaError) -> None:
-    """Uses an error the way that a program does: prints it, and sends it to another process."""
+def use_error(fault: LettaError) -> None:
+    """Use an error as a program does: print it and pickle it."""
     assert str(fault).encode(errors="surrogatepass")
     assert type(pickle.loads(pickle.dumps(fault))) is type(fault)
 
 
-Call = Callable[[Play, random.Random], None]
+Call = Callable[[PublicCalls, random.Random], None]
 
 CALLS: Final[Sequence[tuple[str, Call, int, int]]] = (
-    ("create", Play.create, 0, 6),
-    ("create at once", Play.create_at_once, 0, 2),
-    ("create when busy", Play.create_when_busy, 0, 2),
-    ("stream", Play.stream, 1, 3),
-    ("compact", Play.compact, 2, 1),
-    ("list", Play.listed, 3, 4),
-    ("steps.list", Play.steps, 4, 2),
-    ("steps.retrieve", Play.step, 5, 1),
-    ("steps.metrics", Play.metrics, 6, 1),
-    ("steps.trace", Play.trace, 7, 1),
-    ("steps.messages", Play.messages_of_step, 8, 1),
-    ("steps.feedback", Play.feedback, 9, 1),
-    ("follow", Play.follow, 11, 4),
-    ("run_tools", Play.run_tools, 0, 5),
-    ("raw", Play.raw, 5, 2),
+    ("create", PublicCalls.create, 0, 6),
+    ("create json", PublicCalls.create_json, 0, 2),
+    ("create when busy", PublicCalls.create_when_busy, 0, 2),
+    ("stream", PublicCalls.stream, 1, 3),
+    ("compact", PublicCalls.compact, 2, 1),
+    ("list", PublicCalls.list_messages, 3, 4),
+    ("steps.list", PublicCalls.steps, 4, 2),
+    ("steps.retrieve", PublicCalls.step, 5, 1),
+    ("steps.metrics", PublicCalls.metrics, 6, 1),
+    ("steps.trace", PublicCalls.trace, 7, 1),
+    ("steps.messages", PublicCalls.messages_of_step, 8, 1),
+    ("steps.feedback", PublicCalls.feedback, 9, 1),
+    ("follow", PublicCalls.follow, 11, 4),
+    ("run_tools", PublicCalls.run_tools, 0, 5),
+    ("raw", PublicCalls.raw, 5, 2),
 )
-"""The calls: name, what makes it, the kind of its first request, how often it is drawn."""
+"""The calls: name, method, endpoint index of the first request, weight."""
 
 
-def first_of(name: str, kind: int, chance: random.Random) -> Recording:
-    """The recorded response that the first request of a call gets."""
+def first_recording(name: str, kind: int, chance: random.Random) -> Recording:
+    """Return the recorded response for the first request of a call."""
     pool = pools()[kind]
     match name:
         case "create" | "run_tools":
             streams = [each for each in pool if each.name.endswith("_stream")]
             pool = streams if chance.random() < 0.9 else pool
-        case "create at once":
+        case "create json":
             pool = [each for each in pool if not each.name.endswith("_stream")]
         case "create when busy":
             pool = [each for each in pool if each.status == 409]
@@ -372,7 +376,7 @@ def first_of(name: str, kind: int, chance: random.Random) -> Recording:
     return chance.choice(pool)
 
 
-def drawn(chance: random.Random) -> tuple[str, Call, Recording]:
-    """A call: its name, what makes it, and the recorded response of its first request."""
+def draw_call(chance: random.Random) -> tuple[str, Call, Recording]:
+    """Return a random call: its name, its method, and the recorded response of its first request."""
     name, call, kind, _ = chance.choices(CALLS, weights=[weight for *_, weight in CALLS])[0]
-    return name, call, first_of(name, kind, chance)
+    return name, call, first_recording(name, kind, chance)

@@ -1,4 +1,4 @@
-"""Servers that send what they are told to: a raw socket on loopback."""
+"""A raw-socket server on loopback that sends given bytes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ..client.helpers import _request
 from .mutating import Reply
 
 Handler = Callable[[str, str], Reply]
-"""What answers a request, given its method and path."""
+"""Returns the reply to a request, given its method and path."""
 
 
 class RawServer:
     """A server on loopback.
 
     Attributes:
-        respond: what answers the requests; set for each case.
-        requests: how many came.
+        respond: Returns the reply to each request; set for each case.
+        requests: The number of requests that arrived.
     """
 
     def __init__(self) -> None:
@@ -47,13 +47,13 @@ class RawServer:
                     return
 
     def close(self) -> None:
-        """Stops listening."""
+        """Stop listening."""
         self._listener.close()
 
 
 @contextmanager
 def raw_server() -> Iterator[RawServer]:
-    """A raw server while the block runs."""
+    """Run a raw server in a `with` block."""
     server = RawServer()
     try:
         yield server

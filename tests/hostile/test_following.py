@@ -1,4 +1,4 @@
-"""Following a conversation on a server that tells of nothing new, or sends messages without ids, and broken cursors."""
+"""Followers of servers that report nothing new, send messages without ids, or get broken cursors."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Conversation:
     """A server with one conversation.
 
     Args:
-        events: what the stream of its active run sends, or None where no run is active.
-        items: what its list shows.
-        context: the ids in its context, or None if the server does not tell them.
+        events: The stream of its active run. None without an active run.
+        items: The items of its list.
+        context: The ids in its context window. None if the server does not report them.
     """
 
     def __init__(self, events: bytes | None, items: list[Any], context: list[Any] | None = None) -> None:
@@ -64,7 +64,7 @@ class Conversation:
         return httpx.Response(200, content=json.dumps({"in_context_message_ids": self.context}))
 
 
-def followed(
+def follow_conversation(
     driver: ClientDriver, server: Callable[[httpx.Request], httpx.Response], virtual: Time, **arguments: Any
 ) -> Any:
     def sleep(seconds: float) -> None:
@@ -82,7 +82,7 @@ def followed(
     return driver.client(server, retry=NO_RETRIES).conversations.messages.follow(CONVERSATION, **settings)
 
 
-# Requests.
+# Requests
 
 ONE: Final = sse({"message_type": "ping", "id": "ping-1", "run_id": "run-1", "seq_id": 1})
 DONE: Final = b"data: [DONE]\n\n"
@@ -100,21 +100,21 @@ STREAMS: Final = {
 
 @pytest.mark.parametrize("events", STREAMS.values(), ids=STREAMS)
 @pytest.mark.parametrize("context", [None, []])
-def test_a_run_that_tells_of_nothing_new_is_asked_for_with_pauses(
+def test_follow_of_run_without_new_messages_backs_off(
     driver: ClientDriver, events: bytes, context: list[Any] | None
 ) -> None:
-    """The follower backs off wherever nothing new came."""
+    """The follower backs off while there is nothing new."""
     server, virtual = Conversation(events, [], context), Time()
-    assert driver.items(followed(driver, server, virtual)) == []
+    assert driver.items(follow_conversation(driver, server, virtual)) == []
     assert 5 < len(server.requests) < 100
     assert virtual.now >= 100
 
 
-def test_a_run_that_tells_of_something_new_is_followed_at_once(driver: ClientDriver) -> None:
-    """A message that the run tells of is yielded without a pause."""
+def test_follow_yields_new_message_of_run_without_pause(driver: ClientDriver) -> None:
+    """A new message of the run is yielded without a pause."""
     server, virtual = Conversation(None, [message("message-0")], ["message-0"]), Time()
 
-    def talk(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         response = server(request)
         if server.requests[-1] == "stream":
             server.items.append(message("message-1"))
@@ -122,26 +122,26 @@ def test_a_run_that_tells_of_something_new_is_followed_at_once(driver: ClientDri
             return httpx.Response(200, headers=EVENTS, content=sse(message("message-1")) + DONE)
         return response
 
-    follow = followed(driver, talk, virtual, from_start=True, until=lambda found: found.id == "message-1")
+    follow = follow_conversation(driver, respond, virtual, from_start=True, until=lambda found: found.id == "message-1")
     assert [found.id for found in driver.items(follow)] == ["message-0", "message-1"]
     assert virtual.now == 0
 
 
-# Messages without ids.
+# Messages without ids
 
 
 @pytest.mark.parametrize("id", [None, "", [], {}, 7, "\ud800"])
-def test_messages_without_ids_come_once(driver: ClientDriver, id: Any) -> None:
-    """A message that no cursor can name is told from others by its content."""
+def test_follow_yields_messages_without_ids_once(driver: ClientDriver, id: Any) -> None:
+    """A message that cannot be a cursor is identified by its content."""
     server = Conversation(None, [message(id, n=n) for n in range(3)])
     virtual = Time()
-    follow = followed(driver, server, virtual, from_start=True)
+    follow = follow_conversation(driver, server, virtual, from_start=True)
     found, fault = driver.drain(follow)
     assert fault is None or isinstance(fault, ListChangedError)
     assert [each.extra_fields["n"] for each in found] == [0, 1, 2]
 
 
-# Arguments.
+# Arguments
 
 
 @pytest.mark.parametrize(
@@ -165,18 +165,18 @@ def test_messages_without_ids_come_once(driver: ClientDriver, id: Any) -> None:
     ],
     ids=repr,
 )
-def test_arguments_that_would_break_later_are_refused(
+def test_follow_with_invalid_argument_raises_naming_it(
     driver: ClientDriver, arguments: dict[str, Any], kind: type
 ) -> None:
-    """What no follower can use is refused when it is made, by name."""
+    """An unusable argument is rejected by name when the follower is made."""
     server = Conversation(None, [])
     with pytest.raises(kind, match=next(iter(arguments)).removeprefix("max_")):
         driver.client(server).conversations.messages.follow(CONVERSATION, **arguments)
     assert server.requests == []
 
 
-def test_functions_that_are_not_awaited_must_not_be_async(driver: ClientDriver) -> None:
-    """An async `until` would always be true, and an async `sleep` of a sync follower would not sleep."""
+def test_follow_with_async_function_in_sync_place_raises_type_error(driver: ClientDriver) -> None:
+    """An async `until` would always be true; an async `sleep` would not sleep."""
 
     async def later(_: Any) -> bool:
         return False
@@ -188,12 +188,12 @@ def test_functions_that_are_not_awaited_must_not_be_async(driver: ClientDriver) 
         follow(CONVERSATION, sleep=time.sleep if driver.is_async else later)
 
 
-# Cursors.
+# Cursors
 
 
 @pytest.mark.parametrize("conversation", [OTHER, "default"])
-def test_a_cursor_of_another_conversation_is_refused(driver: ClientDriver, conversation: str) -> None:
-    """A cursor names its conversation, and goes on with no other."""
+def test_follow_with_cursor_of_other_conversation_raises_value_error(driver: ClientDriver, conversation: str) -> None:
+    """A cursor belongs to one conversation."""
     follow = driver.client(Conversation(None, [])).conversations.messages.follow
     agent = {"agent_id": AGENT} if conversation == "default" else {}
     cursor = json.loads(json.dumps(follow(CONVERSATION).cursor))
@@ -202,7 +202,7 @@ def test_a_cursor_of_another_conversation_is_refused(driver: ClientDriver, conve
         follow(conversation, after=cursor, **agent)
 
 
-def test_a_cursor_of_an_agent_goes_on_under_either_name(driver: ClientDriver) -> None:
+def test_follow_cursor_of_default_conversation_equals_cursor_of_agent(driver: ClientDriver) -> None:
     """`"default"` of an agent and the agent's id are one conversation."""
     follow = driver.client(Conversation(None, [])).conversations.messages.follow
     cursor = follow("default", agent_id=AGENT).cursor
@@ -211,17 +211,17 @@ def test_a_cursor_of_an_agent_goes_on_under_either_name(driver: ClientDriver) ->
 
 @pytest.mark.parametrize("name", GOOD)
 @pytest.mark.parametrize("value", [..., None, 7, True, "yesterday", "\ud800", [None], [[]], {}, [["a"]], "2026-01-01"])
-def test_a_cursor_with_an_odd_value_is_refused_or_as_good(name: str, value: Any) -> None:
-    """A value that a cursor cannot hold raises ValueError, which names the argument."""
+def test_follow_cursor_with_odd_value_is_rejected_by_name_or_accepted(name: str, value: Any) -> None:
+    """A value that a cursor cannot have raises a `ValueError` that names the argument."""
     cursor = {key: item for key, item in GOOD.items() if key != name}
     if value is not ...:
         cursor[name] = value
     driver = ClientDriver(is_async=False)
     server = Conversation(None, [])
     try:
-        follow = followed(driver, server, Time(), after=cursor)
+        follow = follow_conversation(driver, server, Time(), after=cursor)
     except ValueError as fault:
-        assert str(fault).startswith("after must be")  # noqa: PT017  # some of the values are right ones
+        assert str(fault).startswith("after must be")  # noqa: PT017  # some values are valid
         assert server.requests == []
     else:
         assert name in ("anchor", "date", "head", "recent", "part")
@@ -233,8 +233,10 @@ def test_a_cursor_with_an_odd_value_is_refused_or_as_good(name: str, value: Any)
 
 @settings(max_examples=200, deadline=None)
 @given(place=st.integers(0, 10_000), value=JSON, drop=st.booleans(), is_async=st.booleans())
-def test_a_broken_cursor_is_refused_or_taken(place: int, value: Any, drop: bool, is_async: bool) -> None:
-    """A cursor with a value replaced or dropped raises ValueError that names it, or can be followed."""
+def test_follow_cursor_with_changed_value_is_rejected_by_name_or_accepted(
+    place: int, value: Any, drop: bool, is_async: bool
+) -> None:
+    """A cursor with a value replaced or dropped is rejected by name, or can be followed."""
     cursor = copy.deepcopy(GOOD)
     paths = list(places(cursor))
     path = paths[place % len(paths)]
@@ -242,23 +244,23 @@ def test_a_broken_cursor_is_refused_or_taken(place: int, value: Any, drop: bool,
         del at(cursor, path[:-1])[path[-1]]
     else:
         at(cursor, path[:-1])[path[-1]] = value
-    follow_it(cursor, is_async=is_async)
+    check_cursor(cursor, is_async=is_async)
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_a_mutated_cursor_raises_no_raw_error(seed: int) -> None:
-    """The odd values that servers send are no better in cursors."""
-    follow_it(Mutator(random.Random(seed)).value(GOOD), is_async=seed % 2 == 1)
+def test_follow_with_mutated_cursor_raises_no_other_error(seed: int) -> None:
+    """Mutated cursors raise the same errors."""
+    check_cursor(Mutator(random.Random(seed)).value(GOOD), is_async=seed % 2 == 1)
 
 
-def follow_it(cursor: Any, *, is_async: bool) -> None:
+def check_cursor(cursor: Any, *, is_async: bool) -> None:
     driver = ClientDriver(is_async=is_async)
     server = Conversation(None, [message(f"message-{n}") for n in range(4)], [f"message-{n}" for n in range(4)])
     try:
-        _, fault = driver.drain(followed(driver, server, Time(), after=cursor))
+        _, fault = driver.drain(follow_conversation(driver, server, Time(), after=cursor))
         assert fault is None or isinstance(fault, ListChangedError)
     except (TypeError, ValueError) as fault:
-        assert "after" in str(fault)  # noqa: PT017  # most values are refused, some cannot be told from right ones
+        assert "after" in str(fault)  # noqa: PT017  # some values look valid
         assert server.requests == []
     finally:
         driver.close()

@@ -1,4 +1,4 @@
-"""Lists of servers that keep no order: items without ids, other items each time, empty pages, broken checkpoints."""
+"""Lists of servers without order: items without ids, changing items, empty pages, broken checkpoints."""
 
 from __future__ import annotations
 
@@ -32,111 +32,111 @@ def message(id: object, **fields: object) -> dict[str, Any]:
 
 
 class Pages:
-    """Answers list requests, and counts them.
+    """Handles list requests and records their limits.
 
     Args:
-        page: makes the items of a page, given its cursor and its limit.
+        page: Makes the items of a page from its cursor and limit.
     """
 
     def __init__(self, page: Callable[[str | None, int], list[Any]]) -> None:
         self.page = page
-        self.asked: list[int] = []
+        self.limits: list[int] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         limit = int(request.url.params.get("limit", 100))
-        self.asked.append(limit)
+        self.limits.append(limit)
         return httpx.Response(200, content=json.dumps(self.page(request.url.params.get("after"), limit)))
 
 
-def listed(driver: ClientDriver, pages: Pages, **arguments: Any) -> Any:
+def list_pages(driver: ClientDriver, pages: Pages, **arguments: Any) -> Any:
     return driver.client(pages).conversations.messages.list(CONVERSATION, order="asc", **arguments)
 
 
-# Items without ids.
+# Items without ids
 
 
 @pytest.mark.parametrize(
     ("id", "limit"), [(None, 1), ("", 10), ([], 100), ({}, 10), (7, 10), ("\ud800", 10), ("\0", 10)]
 )
-def test_full_pages_of_items_that_cannot_be_cursors_end_with_an_error(
+def test_list_of_full_pages_without_cursors_raises_list_changed_error(
     driver: ClientDriver, id: object, limit: int
 ) -> None:
-    """A list does not look complete where no cursor leads on."""
+    """A list does not appear complete if no item can be a cursor."""
     pages = Pages(lambda after, limit: [message(id, n=n) for n in range(limit)])
-    found, fault = driver.drain(listed(driver, pages, limit=limit))
+    found, fault = driver.drain(list_pages(driver, pages, limit=limit))
     assert isinstance(fault, ListChangedError)
     assert "can be a cursor" in str(fault)
     assert len(found) >= limit
-    assert max(pages.asked) <= MAX_LIMIT
+    assert max(pages.limits) <= MAX_LIMIT
 
 
-def test_ids_that_are_too_long_for_an_address_are_not_sent(driver: ClientDriver) -> None:
-    """A cursor that no request can hold is none."""
+def test_list_with_ids_too_long_for_url_raises_list_changed_error(driver: ClientDriver) -> None:
+    """An id that no URL can hold is not used as a cursor."""
     pages = Pages(lambda after, limit: [message(f"{n:05000}") for n in range(10)])
-    assert isinstance(driver.drain(listed(driver, pages, limit=10))[1], ListChangedError)
+    assert isinstance(driver.drain(list_pages(driver, pages, limit=10))[1], ListChangedError)
 
 
 @pytest.mark.parametrize("length", [0, 1, 9])
-def test_a_short_page_of_items_without_ids_is_the_whole_list(driver: ClientDriver, length: int) -> None:
+def test_list_shorter_than_page_is_complete_without_ids(driver: ClientDriver, length: int) -> None:
     """A list that is shorter than a page ends."""
     pages = Pages(lambda after, limit: [{"message_type": "newer", "n": n} for n in range(length)])
-    assert len(driver.items(listed(driver, pages, limit=10))) == length
+    assert len(driver.items(list_pages(driver, pages, limit=10))) == length
 
 
-def test_items_without_ids_among_others_are_listed_once(driver: ClientDriver) -> None:
-    """Items that cannot be cursors do not end the list, and come once."""
+def test_list_with_some_items_without_ids_yields_each_once(driver: ClientDriver) -> None:
+    """Items that cannot be cursors do not end the list, and are yielded once."""
     items = [message(None if n % 3 else f"message-{n}", n=n) for n in range(50)]
 
     def page(after: str | None, limit: int) -> list[Any]:
         start = next((n + 1 for n, item in enumerate(items) if after is not None and item["id"] == after), 0)
         return items[start : start + limit]
 
-    found = driver.items(listed(driver, Pages(page), limit=7))
+    found = driver.items(list_pages(driver, Pages(page), limit=7))
     assert [item.extra_fields["n"] for item in found] == list(range(50))
 
 
-# Other items each time.
+# Changing items
 
 
 @pytest.mark.parametrize("limit", [1, 10, 100])
 @pytest.mark.parametrize("share", [0.0, 0.5])
-def test_other_items_each_time_are_asked_for_up_to_a_bound(driver: ClientDriver, limit: int, share: float) -> None:
-    """A server that sends other items to each request is given up, and never asked for ever more."""
+def test_list_with_changing_items_raises_after_limited_requests(driver: ClientDriver, limit: int, share: float) -> None:
+    """A server that sends other items to each request is given up after a limited number of requests."""
     numbers, chance = count(), random.Random(limit)
-    kept = [message(f"message-kept-{n}") for n in range(limit)]
+    known = [message(f"message-known-{n}") for n in range(limit)]
 
     def page(after: str | None, limit: int) -> list[Any]:
         fresh = [message(f"message-{next(numbers)}") for _ in range(limit)]
-        return [chance.choice(kept) if chance.random() < share / 2 else each for each in fresh]
+        return [chance.choice(known) if chance.random() < share / 2 else each for each in fresh]
 
     pages = Pages(page)
-    _, fault = driver.drain(listed(driver, pages, limit=limit), lambda _: sum(pages.asked) > 1_000_000)
+    _, fault = driver.drain(list_pages(driver, pages, limit=limit), lambda _: sum(pages.limits) > 1_000_000)
     assert isinstance(fault, ListChangedError)
-    assert max(pages.asked) <= 4 * MAX_LIMIT
-    assert len(pages.asked) < 60
+    assert max(pages.limits) <= 4 * MAX_LIMIT
+    assert len(pages.limits) < 60
 
 
-def test_a_list_that_shows_the_same_full_page_for_ever_ends(driver: ClientDriver) -> None:
-    """A server that repeats one page, whatever is asked, is given up."""
+def test_list_repeating_one_full_page_ends(driver: ClientDriver) -> None:
+    """A server that repeats one full page is given up."""
     pages = Pages(lambda after, limit: [message(f"message-{n}") for n in range(10)])
-    found, _ = driver.drain(listed(driver, pages, limit=10))
+    found, _ = driver.drain(list_pages(driver, pages, limit=10))
     assert len(found) == 10
-    assert max(pages.asked) <= 4 * MAX_LIMIT
+    assert max(pages.limits) <= 4 * MAX_LIMIT
 
 
-# Pages.
+# Pages
 
 
 @pytest.mark.parametrize("prefetch", [False, True])
-def test_an_empty_list_has_one_page(driver: ClientDriver, prefetch: bool) -> None:
-    """The first page of a list comes, empty or not: it holds the checkpoint."""
-    page = driver.run(listed(driver, Pages(lambda after, limit: []), prefetch=prefetch))
+def test_empty_list_has_one_page_with_checkpoint(driver: ClientDriver, prefetch: bool) -> None:
+    """The first page is yielded even if it is empty: it holds the checkpoint."""
+    page = driver.run(list_pages(driver, Pages(lambda after, limit: []), prefetch=prefetch))
     (only,) = driver.items(page.iter_pages())
     assert only.items == []
-    assert driver.run(listed_again(driver, [], only.checkpoint())).items == []
+    assert driver.run(list_from_checkpoint(driver, [], only.checkpoint())).items == []
 
 
-def listed_again(driver: ClientDriver, items: list[Any], checkpoint: Any) -> Any:
+def list_from_checkpoint(driver: ClientDriver, items: list[Any], checkpoint: Any) -> Any:
     def page(after: str | None, limit: int) -> list[Any]:
         start = next((n + 1 for n, item in enumerate(items) if item["id"] == after), 0)
         return items[start : start + limit]
@@ -146,10 +146,10 @@ def listed_again(driver: ClientDriver, items: list[Any], checkpoint: Any) -> Any
 
 
 @settings(max_examples=50, deadline=None)
-@given(nights=st.lists(st.integers(0, 12), max_size=6), limit=st.sampled_from([1, 2, 5, 10]))
-def test_a_nightly_export_has_every_item_once(nights: list[int], limit: int) -> None:
-    """Each night goes on from the last page of the night before, which may have brought nothing."""
-    driver = ClientDriver(is_async=len(nights) % 2 == 1)
+@given(exports=st.lists(st.integers(0, 12), max_size=6), limit=st.sampled_from([1, 2, 5, 10]))
+def test_exports_from_checkpoints_yield_every_item_once(exports: list[int], limit: int) -> None:
+    """Each export continues from the checkpoint of the previous one, which may have been empty."""
+    driver = ClientDriver(is_async=len(exports) % 2 == 1)
     try:
         items: list[Any] = []
         exported: list[str] = []
@@ -158,13 +158,13 @@ def test_a_nightly_export_has_every_item_once(nights: list[int], limit: int) -> 
             start = next((n + 1 for n, item in enumerate(items) if item["id"] == after), 0)
             return items[start : start + limit]
 
-        first = driver.run(listed(driver, Pages(page), limit=limit))
-        for new in [0, *nights]:
+        first = driver.run(list_pages(driver, Pages(page), limit=limit))
+        for new in [0, *exports]:
             items += [message(f"message-{len(items) + n}") for n in range(new)]
             for each in driver.items(first.iter_pages()):
                 exported += [item.id for item in each.items]
                 checkpoint = each.checkpoint()
-            first = driver.run(listed_again(driver, items, checkpoint))
+            first = driver.run(list_from_checkpoint(driver, items, checkpoint))
             if not first.items and len(exported) < len(items):
                 continue
         exported += [item.id for each in driver.items(first.iter_pages()) for item in each.items]
@@ -173,25 +173,25 @@ def test_a_nightly_export_has_every_item_once(nights: list[int], limit: int) -> 
         driver.close()
 
 
-# Arguments.
+# Arguments
 
 
 @pytest.mark.parametrize("name", ["limit", "after", "before", "order", "include_return_message_types"])
-def test_extra_query_that_replaces_the_paging_is_refused(driver: ClientDriver, name: str) -> None:
-    """A list sends these itself; twice, the server would take either."""
+def test_extra_query_with_pagination_parameter_raises_value_error(driver: ClientDriver, name: str) -> None:
+    """`extra_query` cannot repeat a pagination parameter."""
     pages = Pages(lambda after, limit: [])
     with pytest.raises(ValueError, match=f"extra_query must not hold '{name}'"):
-        driver.run(listed(driver, pages, extra_query={name: "1"}))
-    assert pages.asked == []
+        driver.run(list_pages(driver, pages, extra_query={name: "1"}))
+    assert pages.limits == []
 
 
 def checkpoints() -> list[Any]:
-    """Checkpoints of three pages."""
+    """Return checkpoints of three pages."""
     driver = ClientDriver(is_async=False)
     items = [message(f"message-{n}") for n in range(9)]
     pages = Pages(lambda after, limit: items[: limit if after is None else 0])
     found = [
-        json.loads(json.dumps(driver.run(listed(driver, pages, **more)).checkpoint()))
+        json.loads(json.dumps(driver.run(list_pages(driver, pages, **more)).checkpoint()))
         for more in ({}, {"limit": 4}, {"limit": 4, "include_return_message_types": ["user_message"]})
     ]
     driver.close()
@@ -209,10 +209,10 @@ CHECKPOINTS: Final = checkpoints()
     drop=st.booleans(),
     is_async=st.booleans(),
 )
-def test_a_broken_checkpoint_is_refused_or_taken(
+def test_checkpoint_with_changed_value_is_rejected_by_name_or_accepted(
     whole: Any, place: int, value: Any, drop: bool, is_async: bool
 ) -> None:
-    """A checkpoint with a value replaced or dropped raises TypeError or ValueError that names it, or goes on."""
+    """A checkpoint with a value replaced or dropped is rejected by name, or can be used."""
     checkpoint = copy.deepcopy(whole)
     paths = list(places(checkpoint))
     path = paths[place % len(paths)]
@@ -226,17 +226,17 @@ def test_a_broken_checkpoint_is_refused_or_taken(
         page = driver.run(driver.client(pages).conversations.messages.list(CONVERSATION, checkpoint=checkpoint))
         driver.items(page)
     except ListChangedError:
-        pass  # the cursors are those of other items
+        pass  # the cursors belong to other items
     except (TypeError, ValueError) as fault:
-        assert "checkpoint" in str(fault)  # noqa: PT017  # most values are refused, some cannot be told from right ones
-        assert pages.asked == []
+        assert "checkpoint" in str(fault)  # noqa: PT017  # some values look valid
+        assert pages.limits == []
     finally:
         driver.close()
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_a_mutated_checkpoint_raises_no_raw_error(seed: int) -> None:
-    """The odd values that servers send are no better as checkpoints."""
+def test_list_with_mutated_checkpoint_raises_no_other_error(seed: int) -> None:
+    """Mutated checkpoints raise the same errors."""
     mutator = Mutator(random.Random(seed))
     driver = ClientDriver(is_async=seed % 2 == 1)
     pages = Pages(lambda after, limit: [message(f"message-{n}") for n in range(9)][:limit])
@@ -248,6 +248,6 @@ def test_a_mutated_checkpoint_raises_no_raw_error(seed: int) -> None:
             except ListChangedError:
                 continue
             except (TypeError, ValueError) as fault:
-                assert "checkpoint" in str(fault)  # noqa: PT017  # as above
+                assert "checkpoint" in str(fault)  # noqa: PT017  # some values look valid
     finally:
         driver.close()

@@ -1,4 +1,4 @@
-"""Recorded responses, mutated and played through the public calls: every outcome is a value or a `LettaError`."""
+"""Mutated recordings through the public calls: every outcome is a value or a `LettaError`."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from letta_ext.testing import EmbeddedServer
 
 from ..stress.figures import FULL, figure
 from ..tools.turns import ClientDriver
-from .planning import planned
-from .playing import MOST_REQUESTS, Deck, Play, Time, drawn, look_at_fault
+from .planning import planned_faults
+from .playing import MAX_REQUESTS, PublicCalls, ResponseDeck, Time, draw_call, use_error
 from .serving import raw_server
 
 SEED: Final = 20_261_128
 RAW, EMBEDDED = 35_000, 15_000
-"""Cases of the full proof."""
+"""Cases of the full stress test."""
 
 FRESH: Final = 200
-"""Cases after which the embedded server is started anew: its conversation grows."""
+"""Cases after which the embedded server is restarted, because its conversation grows."""
 
-MOST_SECONDS: Final = 20
-MOST_MEMORY: Final = 300
-"""MiB that the process may grow by."""
+MAX_SECONDS: Final = 20
+MAX_MEMORY: Final = 300
+"""Growth of the process, in MiB."""
 
 
 @define
 class Outcomes:
-    """What became of the cases."""
+    """The outcomes of the cases."""
 
     name: str
     faults: list[str] = field(factory=list[str])
@@ -45,10 +45,10 @@ class Outcomes:
     longest: tuple[float, str] = (0.0, "")
     busiest: tuple[int, str] = (0, "")
     cases: int = 0
-    before: int = field(factory=lambda: resident())
+    before: int = field(factory=lambda: peak_memory())
 
     def play(self, number: int, name: str, call: Callable[[], object]) -> str:
-        """Makes one call, notes what becomes of it, and returns what the case is called."""
+        """Make one call, record its outcome, and return the name of the case."""
         case = f"{self.name} {number} {name}"
         self.cases += 1
         began = time.perf_counter()
@@ -58,22 +58,22 @@ class Outcomes:
                 self.kinds["value"] += 1
             except LettaError as fault:
                 self.kinds[type(fault).__name__] += 1
-                look_at_fault(fault)
-        except Exception as fault:  # noqa: BLE001  # the kind of error that is looked for
+                use_error(fault)
+        except Exception as fault:  # noqa: BLE001  # the error that this test detects
             self.faults.append(f"{case}: {type(fault).__name__}: {fault!s:.100}")
         self.longest = max(self.longest, (time.perf_counter() - began, case))
         return case
 
     def count(self, case: str, requests: int) -> None:
-        """Notes how many requests a case made."""
+        """Record the number of requests of a case."""
         self.busiest = max(self.busiest, (requests, case))
-        if requests > MOST_REQUESTS:
+        if requests > MAX_REQUESTS:
             self.faults.append(f"{case}: made {requests} requests")
 
     def check(self) -> None:
-        """Prints the figures, and fails where there is a raw error or no bound."""
+        """Print the figures; fail on raw errors and exceeded limits."""
         gc.collect()
-        peak = resident()
+        peak = peak_memory()
         figure(
             f"mutated responses, {self.name}",
             f"cases {self.cases}, values {self.kinds['value']},"
@@ -83,13 +83,13 @@ class Outcomes:
             f" ({self.busiest[1]})",
         )
         assert self.faults == []
-        assert self.longest[0] < MOST_SECONDS
-        assert peak - self.before < MOST_MEMORY
-        assert len(self.kinds) > 5  # the cases reach further than the first check
+        assert self.longest[0] < MAX_SECONDS
+        assert peak - self.before < MAX_MEMORY
+        assert len(self.kinds) > 5  # the cases get past the first check
 
 
-def resident() -> int:
-    """The most memory that the process has held, in MiB."""
+def peak_memory() -> int:
+    """Return the peak memory of the process in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
@@ -102,33 +102,33 @@ def drivers() -> Iterator[list[ClientDriver]]:
 
 
 def play_raw(cases: int, drivers: list[ClientDriver], virtual: Time) -> None:
-    """Plays cases against the raw socket."""
+    """Run cases against the raw-socket server."""
     found = Outcomes("raw socket")
     with raw_server() as server:
-        plays = [Play(driver, server.base_url, virtual) for driver in drivers]
+        plays = [PublicCalls(driver, server.base_url, virtual) for driver in drivers]
         for number in range(cases):
             chance = random.Random(SEED + number)
-            name, call, first = drawn(chance)
-            deck = Deck(chance, first)
+            name, call, first = draw_call(chance)
+            deck = ResponseDeck(chance, first)
             server.respond = deck.respond
             case = found.play(number, name, partial(call, plays[number % 2], chance))
             found.count(case, deck.count)
-            if name == "create at once" and deck.sends > 1 + deck.redirects:
+            if name == "create json" and deck.sends > 1 + deck.redirects:
                 found.faults.append(f"{case}: sent {deck.sends} times")
     found.check()
 
 
 def play_embedded(cases: int, drivers: list[ClientDriver], virtual: Time) -> None:
-    """Plays cases against the embedded server, whose network breaks."""
+    """Run cases against the embedded server with network faults."""
     found = Outcomes("embedded server")
     for start in range(0, cases, FRESH):
         with EmbeddedServer(check=False) as server:
-            plays = [Play(driver, server.base_url, virtual, server.conversation_id) for driver in drivers]
+            plays = [PublicCalls(driver, server.base_url, virtual, server.conversation_id) for driver in drivers]
             for number in range(start, min(cases, start + FRESH)):
                 chance = random.Random(SEED - number)
-                name, call, first = drawn(chance)
-                deck = Deck(chance, first)
-                server.faults.add(*planned(deck, first.method, first.path))
+                name, call, first = draw_call(chance)
+                deck = ResponseDeck(chance, first)
+                server.faults.add(*planned_faults(deck, first.method, first.path))
                 came = len(server.requests)
                 case = found.play(number, name, partial(call, plays[number % 2], chance))
                 found.count(case, len(server.requests) - came)
@@ -136,25 +136,31 @@ def play_embedded(cases: int, drivers: list[ClientDriver], virtual: Time) -> Non
     found.check()
 
 
-def test_mutated_responses_of_a_raw_socket_raise_no_raw_errors(drivers: list[ClientDriver], virtual_time: Time) -> None:
-    """Whatever a server sends, a call returns a value or raises a `LettaError`; a sample of the proof."""
+def test_mutated_responses_of_raw_server_give_value_or_letta_error(
+    drivers: list[ClientDriver], virtual_time: Time
+) -> None:
+    """A sample of the stress test: each call returns a value or raises `LettaError`."""
     play_raw(400, drivers, virtual_time)
 
 
-def test_mutated_responses_of_the_embedded_server_raise_no_raw_errors(
+def test_mutated_responses_and_network_faults_give_value_or_letta_error(
     drivers: list[ClientDriver], virtual_time: Time
 ) -> None:
-    """The same beside a network that breaks; a sample of the proof."""
+    """A sample of the stress test with network faults."""
     play_embedded(200, drivers, virtual_time)
 
 
 @pytest.mark.stress
-def test_mutated_responses_of_a_raw_socket_in_full(drivers: list[ClientDriver], virtual_time: Time) -> None:
-    """All cases of the raw socket."""
+def test_all_mutated_responses_of_raw_server_give_value_or_letta_error(
+    drivers: list[ClientDriver], virtual_time: Time
+) -> None:
+    """All cases of the raw-socket server."""
     play_raw(RAW if FULL else 2000, drivers, virtual_time)
 
 
 @pytest.mark.stress
-def test_mutated_responses_of_the_embedded_server_in_full(drivers: list[ClientDriver], virtual_time: Time) -> None:
+def test_all_mutated_responses_and_network_faults_give_value_or_letta_error(
+    drivers: list[ClientDriver], virtual_time: Time
+) -> None:
     """All cases of the embedded server."""
     play_embedded(EMBEDDED if FULL else 1000, drivers, virtual_time)

@@ -1,4 +1,4 @@
-"""Turns that call tools: arguments that would break after the first request, and tool calls that cannot be read."""
+"""Tool turns: arguments that would fail after the first request, and malformed tool calls."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ DONE: Final = b"data: [DONE]\n\n"
 CALL: Final = {"name": "add", "arguments": "{}", "tool_call_id": "call_1"}
 
 
-class Ran(list[str]):
-    """A tool that notes that it ran."""
+class RecordingTool(list[str]):
+    """A tool that records its calls."""
 
     def add(self) -> int:
-        """Adds."""
+        """Record the call."""
         self.append("add")
         return 1
 
 
-# Arguments.
+# Arguments
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ class Ran(list[str]):
     ],
     ids=repr,
 )
-def test_arguments_that_would_break_later_are_refused_before_anything_is_sent(
+def test_run_tools_with_invalid_argument_raises_before_sending(
     driver: ClientDriver, server: EmbeddedServer, arguments: dict[str, Any], kind: type[Exception], name: str
 ) -> None:
-    """`run_tools` refuses what it cannot use when it is called, by name."""
+    """`run_tools` rejects an unusable argument by name when it is called."""
     run_tools = driver.client(base_url=server.base_url).conversations.messages.run_tools
     with pytest.raises(kind, match=name):
         run_tools(server.conversation_id, **{"input": "hi", **arguments})
@@ -85,16 +85,16 @@ def test_arguments_that_would_break_later_are_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("id", ["", "..", "a/b", "\ud800", "x" * 5000])
-def test_an_impossible_conversation_is_refused_before_anything_is_sent(
+def test_run_tools_with_invalid_conversation_id_raises_before_sending(
     driver: ClientDriver, server: EmbeddedServer, id: str
 ) -> None:
-    """So is what cannot be an id."""
+    """An invalid id is rejected by name."""
     with pytest.raises(ValueError, match="conversation_id"):
         driver.client(base_url=server.base_url).conversations.messages.run_tools(id, input="hi")
     assert server.requests == []
 
 
-# Tool calls.
+# Tool calls
 
 WRONG: Final[tuple[Any, ...]] = (5, [], {}, ["c"], True)
 
@@ -118,14 +118,14 @@ REQUESTS: Final[dict[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("fields", REQUESTS.values(), ids=REQUESTS)
 @pytest.mark.parametrize("background", [True, False])
-def test_a_request_for_calls_that_cannot_be_read_is_an_error(
+def test_malformed_approval_request_raises_and_runs_no_tool(
     driver: ClientDriver, fields: dict[str, Any], background: bool
 ) -> None:
-    """An approval request of another form raises, and nothing of it runs."""
+    """A malformed approval request raises, and no tool of it runs."""
     request = {**message("message-2", run_id="run-1"), "message_type": "approval_request_message", "tool_call": CALL}
     request = {key: value for key, value in {**request, "tool_calls": [CALL], **fields}.items() if value is not ...}
     handler = respond_with(lambda: event_stream(sse(message("message-1", run_id="run-1"), request, STOP) + DONE))
-    ran = Ran()
+    ran = RecordingTool()
     turn = driver.client(handler, retry=NO_DELAY).conversations.messages.run_tools(
         CONVERSATION, input="hi", tools=[ran.add], max_rounds=1, background=background
     )
@@ -136,15 +136,15 @@ def test_a_request_for_calls_that_cannot_be_read_is_an_error(
     assert len(handler.requests) == 1
 
 
-def test_a_request_that_can_be_read_runs(driver: ClientDriver) -> None:
-    """The same request without a fault runs the tool."""
+def test_valid_approval_request_runs_tool(driver: ClientDriver) -> None:
+    """The same request, well-formed, runs the tool."""
     request = {**message("message-2", run_id="run-1"), "message_type": "approval_request_message", "tool_call": CALL}
     end = {**STOP, "stop_reason": "end_turn"}
     handler = respond_with(
         lambda: event_stream(sse({**request, "tool_calls": [CALL]}, STOP) + DONE),
         lambda: event_stream(sse(message("message-3", run_id="run-2"), end) + DONE),
     )
-    ran = Ran()
+    ran = RecordingTool()
     turn = driver.client(handler).conversations.messages.run_tools(CONVERSATION, input="hi", tools=[ran.add])
     assert driver.run(turn.result()).stop_reason.stop_reason == "end_turn"
     assert ran == ["add"]
@@ -154,7 +154,7 @@ ODD_USAGE: Final = (5, True, "5", [5], {"a": 5}, None, 10**30)
 
 
 @pytest.mark.parametrize(("one", "other"), [*itertools.product(ODD_USAGE, repeat=2)], ids=repr)
-def test_usage_of_any_type_is_added_up_or_kept(driver: ClientDriver, one: Any, other: Any) -> None:
+def test_usage_of_any_type_does_not_lose_turn(driver: ClientDriver, one: Any, other: Any) -> None:
     """Usage that is not a number does not lose the turn."""
     request = {**message("message-2", run_id="run-1"), "message_type": "approval_request_message", "tool_call": CALL}
     usage = {"message_type": "usage_statistics", "step_count": 1}
@@ -163,7 +163,9 @@ def test_usage_of_any_type_is_added_up_or_kept(driver: ClientDriver, one: Any, o
         lambda: event_stream(sse(request, STOP, {**usage, "total_tokens": one}) + DONE),
         lambda: event_stream(sse(end, {**usage, "total_tokens": other}) + DONE),
     )
-    turn = driver.client(handler).conversations.messages.run_tools(CONVERSATION, input="hi", tools=[Ran().add])
+    turn = driver.client(handler).conversations.messages.run_tools(
+        CONVERSATION, input="hi", tools=[RecordingTool().add]
+    )
     try:
         result = driver.run(turn.result())
     except LettaError:
@@ -176,15 +178,15 @@ def test_usage_of_any_type_is_added_up_or_kept(driver: ClientDriver, one: Any, o
 @pytest.mark.parametrize(
     "run", [None, [], {}, {"status": []}, {"status": {}}, {"status": "completed", "stop_reason": []}]
 )
-def test_a_run_that_cannot_be_read_counts_as_ended(driver: ClientDriver, run: Any, virtual_time: Time) -> None:
-    """A turn whose events are lost goes on from the list, whatever the run looks like."""
-    listed = [{**message("message-2", run_id="run-1"), "message_type": "assistant_message"}]
+def test_malformed_run_counts_as_ended(driver: ClientDriver, run: Any, virtual_time: Time) -> None:
+    """A turn whose events are lost continues from the list, for any JSON of its run."""
+    stored = [{**message("message-2", run_id="run-1"), "message_type": "assistant_message"}]
 
     def handler(request: httpx.Request) -> httpx.Response:
         if "/runs/" in request.url.path:
             return httpx.Response(200, json=run)
         if request.method == "GET":
-            return httpx.Response(200, json=listed)
+            return httpx.Response(200, json=stored)
         if request.url.path.endswith("/stream"):
             return httpx.Response(410, json={"detail": "expired"})
         return event_stream(sse(message("message-1", n=1, run_id="run-1", seq_id=1)))

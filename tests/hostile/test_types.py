@@ -1,4 +1,4 @@
-"""Wrong types in events and errors: what an accumulated stream keeps of them, and waiting for a run with an odd id."""
+"""Wrong types in events and errors: accumulated messages, and waits for a run with an odd id."""
 
 from __future__ import annotations
 
@@ -35,26 +35,28 @@ WRONG: Final[tuple[Any, ...]] = (5, True, [], ["a"], {"a": 1})
 ODD_CONTENTS: Final[tuple[Any, ...]] = (5, True, {}, [5], [None])
 
 
-def of(kind: str, **fields: Any) -> dict[str, Any]:
+def make_message(kind: str, **fields: Any) -> dict[str, Any]:
     return {**message("message-1"), "message_type": f"{kind}_message", **fields}
 
 
 EVENTS_OF_WRONG_TYPES: Final = [
-    *(of("reasoning", source="reasoner_model", reasoning=value) for value in WRONG),
-    *(of("tool_call", tool_call=CALL, tool_calls={**CALL, name: value}) for name in CALL for value in WRONG),
-    *(of("tool_call", tool_call={**CALL, name: value}) for name in CALL for value in WRONG),
-    *(of("approval_request", tool_call=CALL, tool_calls=[{**CALL, name: value}]) for name in CALL for value in WRONG),
-    *(of("assistant", content=value) for value in ODD_CONTENTS),
+    *(make_message("reasoning", source="reasoner_model", reasoning=value) for value in WRONG),
+    *(make_message("tool_call", tool_call=CALL, tool_calls={**CALL, name: value}) for name in CALL for value in WRONG),
+    *(make_message("tool_call", tool_call={**CALL, name: value}) for name in CALL for value in WRONG),
+    *(
+        make_message("approval_request", tool_call=CALL, tool_calls=[{**CALL, name: value}])
+        for name in CALL
+        for value in WRONG
+    ),
+    *(make_message("assistant", content=value) for value in ODD_CONTENTS),
 ]
 
 
 @pytest.mark.parametrize("event", EVENTS_OF_WRONG_TYPES, ids=lambda event: json.dumps(event)[110:200])
-def test_an_event_of_a_wrong_type_is_unknown_and_takes_no_other_with_it(
-    driver: ClientDriver, event: dict[str, Any]
-) -> None:
-    """A result has the messages before and behind an event that cannot be folded, and the event as it came."""
-    before, behind = message("message-0"), message("message-2")
-    handler = respond_with(lambda: event_stream(sse(before, event, behind, STOP) + DONE))
+def test_event_with_wrong_type_is_unknown_and_others_are_complete(driver: ClientDriver, event: dict[str, Any]) -> None:
+    """A result has the messages before and after a malformed event, and the event as an unknown message."""
+    before, after = message("message-0"), message("message-2")
+    handler = respond_with(lambda: event_stream(sse(before, event, after, STOP) + DONE))
     create = driver.client(handler).conversations.messages.create
     messages = driver.run(driver.run(create(CONVERSATION, input="hi")).result()).messages
     assert [getattr(each, "id", None) for each in messages] == ["message-0", None, "message-2"]
@@ -65,10 +67,10 @@ def test_an_event_of_a_wrong_type_is_unknown_and_takes_no_other_with_it(
 
 
 @pytest.mark.parametrize("value", WRONG)
-def test_a_tool_return_for_a_call_of_a_wrong_type_is_kept(driver: ClientDriver, value: Any) -> None:
-    """An id that cannot be looked up answers no call."""
-    event = of("tool_return", tool_return="x", status="success", tool_call_id=value, tool_returns=None)
-    handler = respond_with(lambda: event_stream(sse(of("tool_call", tool_call=CALL), event, STOP) + DONE))
+def test_tool_return_with_wrong_id_type_is_kept(driver: ClientDriver, value: Any) -> None:
+    """A tool return whose id matches no call is kept."""
+    event = make_message("tool_return", tool_return="x", status="success", tool_call_id=value, tool_returns=None)
+    handler = respond_with(lambda: event_stream(sse(make_message("tool_call", tool_call=CALL), event, STOP) + DONE))
     stream = driver.run(driver.client(handler).conversations.messages.create(CONVERSATION, input="hi"))
     kinds = [each.message_type for each in driver.run(stream.result()).messages]
     assert kinds == ["tool_call_message", "tool_return_message"]
@@ -76,8 +78,8 @@ def test_a_tool_return_for_a_call_of_a_wrong_type_is_kept(driver: ClientDriver, 
 
 @pytest.mark.parametrize("number", [*FIELDS["seq_id"], 1.5, 2**63, -(10**30), "x"])
 @pytest.mark.parametrize("end", [DONE, b""])
-def test_sequence_numbers_of_any_kind_end_or_interrupt_a_stream(driver: ClientDriver, number: Any, end: bytes) -> None:
-    """A number that cannot be one counts as none, and is never asked for."""
+def test_sequence_number_of_any_type_ends_or_interrupts_stream(driver: ClientDriver, number: Any, end: bytes) -> None:
+    """An invalid sequence number counts as none."""
     body = sse(message("message-1", seq_id=number, run_id="run-1")) + end
     handler = respond_with(lambda: event_stream(body))
     stream = driver.run(
@@ -88,8 +90,8 @@ def test_sequence_numbers_of_any_kind_end_or_interrupt_a_stream(driver: ClientDr
 
 
 @pytest.mark.parametrize("run_id", FIELDS["run_id"])
-def test_a_run_id_that_is_none_does_not_break_a_resumed_stream(driver: ClientDriver, run_id: Any) -> None:
-    """A run that cannot be named is found by the otid of its message."""
+def test_invalid_run_id_does_not_prevent_resume(driver: ClientDriver, run_id: Any) -> None:
+    """A run without a usable id is found by the idempotency key of its message."""
     handler = respond_with(
         lambda: event_stream(sse(message("message-1", seq_id=2, run_id=run_id))),
         lambda: event_stream(sse(message("message-1", seq_id=3, run_id="run-1"), STOP) + DONE),
@@ -100,13 +102,13 @@ def test_a_run_id_that_is_none_does_not_break_a_resumed_stream(driver: ClientDri
     assert (len(events), fault) == (3, None)
 
 
-# Waiting for another run.
+# Busy conversations
 
 
 @pytest.mark.parametrize("run_id", [*FIELDS["run_id"], "a/b", "\0", 10**30, ["run-1"], {"id": 1}])
 @pytest.mark.parametrize("form", ["flat", "nested"])
-def test_waiting_for_a_run_with_an_odd_id_ends_in_time(driver: ClientDriver, run_id: Any, form: str) -> None:
-    """A run that no address can hold is not asked for; the send itself shows whether it is its turn."""
+def test_busy_wait_with_odd_run_id_does_not_poll_it(driver: ClientDriver, run_id: Any, form: str) -> None:
+    """A run id that no URL can hold is not polled; the send itself shows when the conversation is free."""
     detail: Any = "is currently being processed"
     body = {"detail": detail, "run_id": run_id} if form == "flat" else {"detail": {"message": detail, "run_id": run_id}}
     virtual = Time()
@@ -128,8 +130,8 @@ def test_waiting_for_a_run_with_an_odd_id_ends_in_time(driver: ClientDriver, run
 
 
 @pytest.mark.parametrize("run", [None, 5, [], {}, {"status": []}, {"status": {}}, {"status": None}, {"status": 5}])
-def test_waiting_for_a_run_without_a_status_ends_in_time(driver: ClientDriver, run: Any) -> None:
-    """A run that cannot be read counts as ended; the wait is bounded all the same."""
+def test_busy_wait_with_malformed_run_ends_at_deadline(driver: ClientDriver, run: Any) -> None:
+    """A malformed run counts as ended, and the wait ends at its deadline."""
     virtual = Time()
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -148,13 +150,13 @@ def test_waiting_for_a_run_without_a_status_ends_in_time(driver: ClientDriver, r
     assert virtual.now < 20
 
 
-# Deep nesting.
+# Deep nesting
 
 
 @pytest.mark.parametrize("levels", [50, 99, 101, 480, 900, 980, 3000, 100_000])
 @pytest.mark.parametrize("status", [200, 307, 409, 422, 500])
-def test_an_error_of_a_deeply_nested_body_can_be_pickled(driver: ClientDriver, levels: int, status: int) -> None:
-    """An error goes to another process, however deep the body that it holds."""
+def test_error_with_deeply_nested_body_can_be_pickled(driver: ClientDriver, levels: int, status: int) -> None:
+    """An error can be pickled for any nesting of its body."""
     body = b'{"detail": ' + b"[" * levels + b"]" * levels + b"}"
     handler = respond_with(lambda: httpx.Response(status, content=body))
     with pytest.raises(APIError) as caught:
@@ -165,10 +167,10 @@ def test_an_error_of_a_deeply_nested_body_can_be_pickled(driver: ClientDriver, l
 
 
 @pytest.mark.parametrize("levels", [50, 300, 480, 700, 900, 980, 3000, 100_000])
-def test_a_deeply_nested_event_takes_no_other_with_it(driver: ClientDriver, levels: int) -> None:
-    """An event that is nested too deeply to be read, or to be written again, is unknown."""
+def test_deeply_nested_event_is_unknown_and_others_are_complete(driver: ClientDriver, levels: int) -> None:
+    """An event that is nested too deeply to parse or serialize is unknown."""
     nested = "[" * levels + "]" * levels
-    event = json.dumps(of("reasoning", reasoning="?")).replace('"?"', nested)
+    event = json.dumps(make_message("reasoning", reasoning="?")).replace('"?"', nested)
     handler = respond_with(lambda: event_stream(sse(message("message-0"), event, message("message-2"), STOP) + DONE))
     stream = driver.run(driver.client(handler).conversations.messages.create(CONVERSATION, input="hi"))
     messages = driver.run(stream.result()).messages
@@ -176,9 +178,9 @@ def test_a_deeply_nested_event_takes_no_other_with_it(driver: ClientDriver, leve
 
 
 @pytest.mark.parametrize("levels", [480, 700, 900, 980])
-def test_a_deeply_nested_event_that_is_logged_takes_no_other_with_it(
+def test_deeply_nested_event_is_logged_without_breaking_stream(
     driver: ClientDriver, levels: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An event that cannot be written into a log line leaves the stream as it is."""
+    """An event that cannot be logged leaves the stream unaffected."""
     with caplog.at_level(logging.DEBUG, "letta_ext"):
-        test_a_deeply_nested_event_takes_no_other_with_it(driver, levels)
+        test_deeply_nested_event_is_unknown_and_others_are_complete(driver, levels)

@@ -1,4 +1,4 @@
-"""Either client, and an environment that says nothing."""
+"""Fixtures: both clients, an embedded server, and an environment without variables of the library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..client.helpers import ClientDriver
 
 
 @pytest.fixture(autouse=True)
-def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LETTA_API_KEY", "LETTA_BASE_URL", "LETTA_LOG"):
         monkeypatch.delenv(name, raising=False)
 

@@ -1,4 +1,4 @@
-"""How much is proven in one go, and how it is told."""
+"""The extent of the stress tests, and the output of their figures."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 
 FULL: Final = os.environ.get("LETTA_STRESS") == "full"
-"""Whether to go through everything, which takes minutes, or through a sample that is the same each time."""
+"""Whether to run all variations, which takes minutes, or a sample that is the same in every run."""
 
 SEED: Final = 20_240_611
 
 
 def sample(items: Sequence[T], size: int) -> Sequence[T]:
-    """All items, or without LETTA_STRESS=full so many of them, in their order."""
+    """Return all items, or without LETTA_STRESS=full a fixed sample of this size, in order."""
     if FULL or len(items) <= size:
         return items
     return [items[index] for index in sorted(random.Random(SEED).sample(range(len(items)), size))]
@@ -30,7 +30,7 @@ def figure(name: str, value: str) -> None:
 
 
 def compare(expected: Sequence[Any], found: Sequence[Any]) -> tuple[int, int]:
-    """How many events are lost, and how many came twice or in the wrong place."""
+    """Return the number of lost events, and of repeated or misplaced ones."""
     if list(expected) == list(found):
         return 0, 0
     wanted, had = Counter(map(repr, expected)), Counter(map(repr, found))
@@ -38,18 +38,18 @@ def compare(expected: Sequence[Any], found: Sequence[Any]) -> tuple[int, int]:
     return lost, repeated or int(not lost)
 
 
-def within(seconds: float, work: Callable[[], T]) -> T:
-    """What a function returns; a failure where it takes longer, as one that waits for itself does for ever."""
+def run_within(seconds: float, work: Callable[[], T]) -> T:
+    """Return the result of a function; fail if it takes longer, as a deadlock does."""
     outcome: list[T] = []
     faults: list[BaseException] = []
 
-    def go() -> None:
+    def target() -> None:
         try:
             outcome.append(work())
-        except BaseException as fault:  # noqa: BLE001  (it is raised where it is waited for)
+        except BaseException as fault:  # noqa: BLE001  # raised in the waiting thread
             faults.append(fault)
 
-    thread = threading.Thread(target=go, daemon=True)
+    thread = threading.Thread(target=target, daemon=True)
     thread.start()
     thread.join(seconds)
     if thread.is_alive():

@@ -1,4 +1,4 @@
-"""A server that has run a recorded stream in the background, and whose connections break where they are told to."""
+"""A server that has run a recorded background stream and breaks its connections as scripted."""
 
 from __future__ import annotations
 
@@ -29,36 +29,36 @@ PHRASES: Final = {404: "Not Found", 409: "Conflict", 410: "Gone", 429: "Too Many
 
 @frozen
 class Entry:
-    """One event of a run as the server keeps it: every event has a number, though not all carry it."""
+    """One event of a run as the server stores it. Each event has a number, though not all carry it."""
 
     number: int
     text: bytes
 
 
-def entries(body: bytes) -> list[Entry]:
-    """The events of a recorded stream, each with the number that the server gave it."""
+def parse_entries(body: bytes) -> list[Entry]:
+    """Return the events of a recorded stream with their numbers."""
     blocks = [block + b"\n\n" for block in body.split(b"\n\n") if block.strip()]
     first = re.search(rb'"seq_id":(\d+)', blocks[0])
     assert first is not None
     return [Entry(number, block) for number, block in enumerate(blocks, int(first.group(1)))]
 
 
-def recorded(words: dict[str, str] | None = None) -> bytes:
-    """A recorded run in the background, with words replaced."""
+def recorded_body(words: dict[str, str] | None = None) -> bytes:
+    """Return a recorded background run, with words replaced."""
     body = (RECORDINGS / "background_pings_stream.body").read_bytes()
     for old, new in (words or {}).items():
         body = body.replace(old.encode(), new.encode())
     return body
 
 
-def whole_answer(kept: list[Entry], after: int = 0) -> bytes:
-    """The whole HTTP answer, of which a cut leaves the beginning."""
-    chunks = [b"%x\r\n%s\r\n" % (len(entry.text), entry.text) for entry in kept if entry.number > after]
+def full_response(entries: list[Entry], after: int = 0) -> bytes:
+    """Return the complete HTTP response, which a cut truncates."""
+    chunks = [b"%x\r\n%s\r\n" % (len(entry.text), entry.text) for entry in entries if entry.number > after]
     return HEAD + b"".join(chunks) + END
 
 
-def refusal(status: int, body: Any, **headers: str) -> bytes:
-    """An HTTP answer that is no success."""
+def error_response(status: int, body: Any, **headers: str) -> bytes:
+    """Return an HTTP error response."""
     content = json.dumps(body).encode()
     head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     start = f"HTTP/1.1 {status} {PHRASES[status]}\r\ncontent-type: application/json\r\n{head}"
@@ -66,40 +66,40 @@ def refusal(status: int, body: Any, **headers: str) -> bytes:
 
 
 @dataclass
-class Exchange:
-    """One request, as the server got it."""
+class ReceivedRequest:
+    """One request as the server received it."""
 
     path: str
     body: dict[str, Any]
 
     @property
     def otids(self) -> tuple[str, ...]:
-        """The otids of its messages."""
+        """The idempotency keys of its messages."""
         return tuple(message.get("otid", "") for message in self.body.get("messages") or [])
 
 
 Reply = bytes | int | None
-"""What to do to a request instead of answering it: these bytes, or the answer up to a byte, or the answer after all."""
+"""The reply to a request: these bytes, the regular response up to a byte, or the whole regular response."""
 
 
 @dataclass
-class Replay:
+class ReplayServer:
     """The server.
 
     Attributes:
-        kept: the events that it still has.
-        plan: what happens to the next requests; when it is used up, all are answered.
-        held: whether the body stays open behind its last event, until the client leaves.
-        requests: what it was asked.
-        sends: the otids of every send that began a run of its own.
-        connections: how many there were.
-        open: how many there are.
+        entries: The events that it still has.
+        plan: The replies to the next requests. When it is used up, the replies are regular.
+        keep_open: Whether the body stays open after its last event, until the client disconnects.
+        requests: The requests that it received.
+        sends: The idempotency keys of each send that began a run.
+        connections: The number of connections so far.
+        open: The number of open connections.
     """
 
-    kept: list[Entry]
+    entries: list[Entry]
     plan: deque[Reply] = field(default_factory=deque)
-    held: bool = False
-    requests: list[Exchange] = field(default_factory=list)
+    keep_open: bool = False
+    requests: list[ReceivedRequest] = field(default_factory=list)
     sends: list[tuple[str, ...]] = field(default_factory=list)
     connections: int = 0
     open: int = 0
@@ -108,7 +108,7 @@ class Replay:
     left: threading.Condition = field(default_factory=threading.Condition)
 
     def enter(self, by: int) -> None:
-        """Counts a connection in, or out."""
+        """Count an opened or closed connection."""
         with self.left:
             self.connections += max(by, 0)
             self.open += by
@@ -133,41 +133,41 @@ class Replay:
             with self.left:
                 self.connections -= 1
 
-    def answer(self, exchange: Exchange) -> tuple[bytes, int | None]:
-        """What to send, and behind which of its bytes to cut the connection."""
+    def respond(self, request: ReceivedRequest) -> tuple[bytes, int | None]:
+        """Return the response, and the byte after which to close the connection."""
         with self.lock:
-            self.requests.append(exchange)
-            told = self.plan.popleft() if self.plan else None
-            if isinstance(told, bytes):
-                return told, None
-            if exchange.path.endswith("/messages"):
-                # A send without otids is like no other.
-                named = bool(exchange.otids) and all(exchange.otids)
-                known = named and exchange.otids in self.sends and exchange.body.get("background")
+            self.requests.append(request)
+            action = self.plan.popleft() if self.plan else None
+            if isinstance(action, bytes):
+                return action, None
+            if request.path.endswith("/messages"):
+                # A send without idempotency keys always begins a run.
+                named = bool(request.otids) and all(request.otids)
+                known = named and request.otids in self.sends and request.body.get("background")
                 if not known:
-                    self.sends.append(exchange.otids)
-                return whole_answer(self.kept), told
-            otid, after = exchange.body.get("otid"), exchange.body.get("starting_after") or 0
+                    self.sends.append(request.otids)
+                return full_response(self.entries), action
+            otid, after = request.body.get("otid"), request.body.get("starting_after") or 0
             if otid is not None and not any(otid in send for send in self.sends):
-                return refusal(404, {"detail": f"No run found for otid={otid}."}), told
-            return whole_answer(self.kept, after), told
+                return error_response(404, {"detail": f"No run found for otid={otid}."}), action
+            return full_response(self.entries, after), action
 
 
 @contextmanager
-def replaying(body: bytes, *, keep: Callable[[Entry], bool] = lambda _: True) -> Iterator[Replay]:
-    """A server on loopback that has run this body, or what it keeps of it."""
-    replay = Replay([entry for entry in entries(body) if keep(entry)])
+def replay_server(body: bytes, *, keep: Callable[[Entry], bool] = lambda _: True) -> Iterator[ReplayServer]:
+    """Run a server on loopback that has run this body, or the entries that `keep` selects."""
+    replay = ReplayServer([entry for entry in parse_entries(body) if keep(entry)])
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            with suppress(ConnectionError):  # the client has left
-                while (exchange := _read(self.rfile)) is not None:
-                    answer, cut = replay.answer(exchange)
-                    if replay.held:
-                        self.request.sendall(answer.removesuffix(END))
+            with suppress(ConnectionError):  # the client has disconnected
+                while (request := _read(self.rfile)) is not None:
+                    response, cut = replay.respond(request)
+                    if replay.keep_open:
+                        self.request.sendall(response.removesuffix(END))
                         self.rfile.read()
                         return
-                    self.request.sendall(answer if cut is None else answer[:cut])
+                    self.request.sendall(response if cut is None else response[:cut])
                     if cut is not None:
                         return
 
@@ -181,7 +181,7 @@ def replaying(body: bytes, *, keep: Callable[[Entry], bool] = lambda _: True) ->
             super().process_request(request, client_address)
 
         def process_request_thread(self, request: Any, client_address: Any) -> None:
-            super().process_request_thread(request, client_address)  # closes the socket too, which is one of ours
+            super().process_request_thread(request, client_address)  # also closes the socket
             replay.enter(-1)
 
     with Server(("127.0.0.1", 0), Handler) as server:
@@ -192,7 +192,7 @@ def replaying(body: bytes, *, keep: Callable[[Entry], bool] = lambda _: True) ->
         server.shutdown()
 
 
-def _read(incoming: BufferedIOBase) -> Exchange | None:
+def _read(incoming: BufferedIOBase) -> ReceivedRequest | None:
     lines: list[bytes] = []
     while (line := incoming.readline()) not in (b"\r\n", b""):
         lines.append(line)
@@ -201,4 +201,4 @@ def _read(incoming: BufferedIOBase) -> Exchange | None:
     head = b"".join(lines)
     length = re.search(rb"(?i)content-length: *(\d+)", head)
     content = incoming.read(int(length.group(1)) if length else 0)
-    return Exchange(lines[0].split()[1].decode().partition("?")[0], json.loads(content or b"{}"))
+    return ReceivedRequest(lines[0].split()[1].decode().partition("?")[0], json.loads(content or b"{}"))

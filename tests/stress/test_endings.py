@@ -1,4 +1,4 @@
-"""The end of a stream: at once when it is there, in time when it never comes, and with the program."""
+"""Ends of streams: recognized at once, enforced by limits, and at the end of the program."""
 
 from __future__ import annotations
 
@@ -17,42 +17,45 @@ from letta_ext import RetryPolicy, StreamInterrupted, StreamLimits, StreamTimeou
 
 from ..client.helpers import DISCONNECT, ClientDriver, loopback
 from .figures import figure
-from .replay import CONVERSATION, END, HEAD, entries, recorded, replaying, whole_answer
+from .replay import CONVERSATION, END, HEAD, full_response, parse_entries, recorded_body, replay_server
 
 pytestmark = pytest.mark.stress
 
 SEND: Final[dict[str, Any]] = {"input": "hi", "background": True, "include_pings": True}
-PING: Final = entries(recorded())[0].text
-WHOLE: Final = whole_answer(entries(recorded()))
+PING: Final = parse_entries(recorded_body())[0].text
+WHOLE: Final = full_response(parse_entries(recorded_body()))
 
 
-def test_an_end_that_leaves_the_body_open_is_the_end(driver: ClientDriver) -> None:
-    with replaying(recorded()) as replay:
-        replay.held = True
+def test_terminal_event_with_open_body_ends_stream_at_once(driver: ClientDriver) -> None:
+    """`[DONE]` ends the stream although the body stays open, and the connection is closed."""
+    with replay_server(recorded_body()) as replay:
+        replay.keep_open = True
         client = driver.client(base_url=replay.base_url)
         for _ in range(2):
             stream = driver.run(client.conversations.messages.create(CONVERSATION, **SEND))
             since = time.monotonic()
-            assert len(driver.items(stream)) == len(replay.kept) - 1
-            assert time.monotonic() - since < 5  # rather than the minute that a read may take
+            assert len(driver.items(stream)) == len(replay.entries) - 1
+            assert time.monotonic() - since < 5  # far below the read timeout of a minute
             assert stream.response.is_closed
         figure("end with an open body", f"after {(time.monotonic() - since) * 1000:.0f} ms")
         assert replay.connections == 2
         assert replay.wait_open(0, 5)
 
 
-def test_a_body_that_goes_on_behind_the_end_does_not_hold_the_caller(driver: ClientDriver) -> None:
+def test_data_after_terminal_event_does_not_delay_end(driver: ClientDriver) -> None:
+    """Data after `[DONE]` does not delay the end."""
     more = b"%x\r\n%s\r\n" % (len(PING), PING)
     with loopback(WHOLE.removesuffix(END) + more * 20_000 + DISCONNECT) as server:
         client = driver.client(base_url=server.base_url)
         stream = driver.run(client.conversations.messages.create(CONVERSATION, **SEND))
         since = time.monotonic()
-        assert len(driver.items(stream)) == len(entries(recorded())) - 1
+        assert len(driver.items(stream)) == len(parse_entries(recorded_body())) - 1
         assert time.monotonic() - since < 5
 
 
-def test_a_finished_stream_gives_its_connection_back(driver: ClientDriver) -> None:
-    with replaying(recorded()) as replay:
+def test_completed_streams_reuse_one_connection(driver: ClientDriver) -> None:
+    """20 streams in a row use one connection."""
+    with replay_server(recorded_body()) as replay:
         client = driver.client(base_url=replay.base_url)
         for _ in range(20):
             driver.items(driver.run(client.conversations.messages.create(CONVERSATION, **SEND)))
@@ -60,7 +63,8 @@ def test_a_finished_stream_gives_its_connection_back(driver: ClientDriver) -> No
         assert replay.connections == 1
 
 
-def test_endless_pings_are_no_life(driver: ClientDriver) -> None:
+def test_endless_pings_raise_stream_timeout_at_idle_limit(driver: ClientDriver) -> None:
+    """Pings do not reset the idle limit."""
     clock: Iterator[int] = iter(range(0, 1_000_000, 10))
     limits = StreamLimits(idle=600, clock=clock.__next__)
     pings = b"%x\r\n%s\r\n" % (len(PING), PING)
@@ -75,12 +79,12 @@ def test_endless_pings_are_no_life(driver: ClientDriver) -> None:
 
 
 @pytest.mark.parametrize("number", [None, 5], ids=["unnumbered", "numbered"])
-def test_pings_are_no_progress(driver: ClientDriver, number: int | None) -> None:
-    """Every stream that resumes the cut one brings a ping, which is handed on, and is cut behind it."""
-    kept = entries(recorded())[:5]
+def test_resumed_streams_with_pings_only_exhaust_attempts(driver: ClientDriver, number: int | None) -> None:
+    """Each resumed stream yields a ping and breaks; the attempts are used up."""
+    kept = parse_entries(recorded_body())[:5]
     ping = b'data: {"message_type":"ping","run_id":"run-1","seq_id":%s}\n\n' % json.dumps(number).encode()
     resumed = HEAD + b"%x\r\n%s\r\n" % (len(ping), ping) + DISCONNECT
-    with loopback(whole_answer(kept).removesuffix(END) + DISCONNECT, resumed) as server:
+    with loopback(full_response(kept).removesuffix(END) + DISCONNECT, resumed) as server:
         client = driver.client(base_url=server.base_url, retry=RetryPolicy(max_retries=4, initial_delay=0))
         events, fault = driver.drain(driver.run(client.conversations.messages.create(CONVERSATION, **SEND)))
         assert len(server.requests) == 1 + 4
@@ -90,34 +94,36 @@ def test_pings_are_no_progress(driver: ClientDriver, number: int | None) -> None
     assert fault.last_seq_id == 5
 
 
-def test_a_cut_behind_a_long_silence_is_resumed(driver: ClientDriver) -> None:
-    """What the policy allows is counted from the cut, not from the last thing the agent said."""
+def test_retry_deadline_counts_from_interruption(driver: ClientDriver) -> None:
+    """The deadline of the policy starts at the interruption, not at the last event."""
     clock: Iterator[int] = iter(range(0, 1_000_000, 400))
     limits = StreamLimits(idle=None, clock=clock.__next__)
     policy = RetryPolicy(max_retries=1, initial_delay=0, deadline=300)
-    with replaying(recorded()) as replay:
+    with replay_server(recorded_body()) as replay:
         client = driver.client(base_url=replay.base_url, retry=policy, stream_limits=limits)
-        ping = len(whole_answer(replay.kept[:1])) - len(END)
+        ping = len(full_response(replay.entries[:1])) - len(END)
         replay.plan.extend([len(HEAD), ping])
         assert len(driver.items(driver.run(client.conversations.messages.create(CONVERSATION, **SEND)))) == 23
 
 
-def test_silence_without_pings_is_a_cut(driver: ClientDriver) -> None:
-    with replaying(recorded()) as replay:
-        replay.held = True
-        del replay.kept[5:]
+def test_silent_background_stream_resumes_then_raises_stream_interrupted(driver: ClientDriver) -> None:
+    """A read timeout interrupts the stream, which resumes and then raises."""
+    with replay_server(recorded_body()) as replay:
+        replay.keep_open = True
+        del replay.entries[5:]
         timeout = httpx.Timeout(5, read=0.05)
         client = driver.client(base_url=replay.base_url, timeout=timeout, retry=RetryPolicy(initial_delay=0))
         events, fault = driver.drain(driver.run(client.conversations.messages.create(CONVERSATION, **SEND)))
-        assert len(replay.requests) == 3  # the send, and two attempts that brought nothing
+        assert len(replay.requests) == 3  # the send, and two attempts without new events
     assert len(events) == 5
     assert isinstance(fault, StreamInterrupted)
     assert fault.last_seq_id == 5
 
 
-def test_what_a_cut_result_had_is_not_lost(driver: ClientDriver) -> None:
-    with replaying(recorded()) as replay:
-        replay.plan.append(len(whole_answer(replay.kept[:11])) - len(END))
+def test_interrupted_result_has_partial_messages(driver: ClientDriver) -> None:
+    """`StreamInterrupted.partial` has the messages so far."""
+    with replay_server(recorded_body()) as replay:
+        replay.plan.append(len(full_response(replay.entries[:11])) - len(END))
         stream = driver.run(
             driver.client(base_url=replay.base_url).conversations.messages.create(CONVERSATION, input="hi")
         )
@@ -127,7 +133,7 @@ def test_what_a_cut_result_had_is_not_lost(driver: ClientDriver) -> None:
     assert message.content == "".join(f"word{number} " for number in range(10))
 
 
-# The end of the program.
+# The end of the program
 
 PROGRAM: Final = """
 import asyncio, gc, sys
@@ -147,7 +153,7 @@ def cyclic_stream(address):
     class Chat:
         pass
     client = Letta(base_url=address)
-    gc.set_threshold(7)  # it runs within the connection pool too
+    gc.set_threshold(7)  # collections run inside the connection pool too
     for _ in range(200):
         chat = Chat()
         chat.self = chat
@@ -161,23 +167,24 @@ def closed_loop(address):
     del globals()["events"], globals()["kept"]
     gc.collect()
 
-surface, address = sys.argv[1:]
-if surface == "async":
+api, address = sys.argv[1:]
+if api == "async":
     asyncio.run(async_stream(address))
-elif surface == "closed loop":
+elif api == "closed loop":
     closed_loop(address)
 else:
-    globals()[surface + "_stream"](address)
+    globals()[api + "_stream"](address)
 print("left")
 """.replace("{conversation}", CONVERSATION)
 
 
-@pytest.mark.parametrize("surface", ["sync", "async", "cyclic", "closed loop"])
-def test_an_open_stream_does_not_keep_the_program(surface: str) -> None:
-    with replaying(recorded()) as replay:
-        replay.held = True
-        replay.kept.pop()
-        command = [sys.executable, "-c", PROGRAM, surface, replay.base_url]
+@pytest.mark.parametrize("api", ["sync", "async", "cyclic", "closed loop"])
+def test_program_with_open_stream_exits(api: str) -> None:
+    """A program with an open stream exits without output on stderr."""
+    with replay_server(recorded_body()) as replay:
+        replay.keep_open = True
+        replay.entries.pop()
+        command = [sys.executable, "-c", PROGRAM, api, replay.base_url]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "left\n", "")
         assert replay.wait_open(0, 5)
@@ -197,25 +204,26 @@ async def read_async(address):
         async for _ in await client.conversations.messages.create("{conversation}", input="hi", background=True):
             print("reading", flush=True)
 
-surface, address = sys.argv[1:]
-asyncio.run(read_async(address)) if surface == "async" else read(address)
+api, address = sys.argv[1:]
+asyncio.run(read_async(address)) if api == "async" else read(address)
 """.replace("{conversation}", CONVERSATION)
 
 
-@pytest.mark.parametrize("surface", ["sync", "async"])
-def test_an_interrupt_ends_a_program_that_reads(surface: str) -> None:
-    with replaying(recorded()) as replay:
-        replay.held = True
-        del replay.kept[5:]
-        command = [sys.executable, "-c", INTERRUPTED, surface, replay.base_url]
+@pytest.mark.parametrize("api", ["sync", "async"])
+def test_sigint_ends_program_reading_stream(api: str) -> None:
+    """Ctrl+C ends a program that reads a stream, and nothing is resumed."""
+    with replay_server(recorded_body()) as replay:
+        replay.keep_open = True
+        del replay.entries[5:]
+        command = [sys.executable, "-c", INTERRUPTED, api, replay.base_url]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
             assert program.stdout is not None
             for _ in range(5):
                 assert program.stdout.readline() == b"reading\n"
             since = time.monotonic()
             program.send_signal(signal.SIGINT)
-            _, told = program.communicate(timeout=10)
+            _, stderr = program.communicate(timeout=10)
             assert time.monotonic() - since < 5
-        assert told.rstrip().endswith(b"KeyboardInterrupt")
+        assert stderr.rstrip().endswith(b"KeyboardInterrupt")
         assert replay.wait_open(0, 1)
         assert len(replay.requests) == 1

@@ -1,4 +1,4 @@
-"""Events that the server no longer has are named, not passed over."""
+"""Events that the server has dropped are reported as a gap."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from letta_ext.testing import EmbeddedServer
 
 from ..client.helpers import ClientDriver
 from .figures import figure
-from .replay import CONVERSATION, END, recorded, refusal, replaying, whole_answer
+from .replay import CONVERSATION, END, error_response, full_response, recorded_body, replay_server
 
 pytestmark = pytest.mark.stress
 
 
 def long_run(driver: ClientDriver, server: EmbeddedServer, words: int) -> tuple[Any, Any]:
-    """A run of so many words, and the client that sent it."""
+    """Return the client and the stream of a run of this many words."""
     client = driver.client(base_url=server.base_url)
     create = client.conversations.messages.create
     text = f"LONG {words}"
@@ -27,7 +27,8 @@ def long_run(driver: ClientDriver, server: EmbeddedServer, words: int) -> tuple[
 
 
 @pytest.mark.parametrize("after", [1, 57, 60])
-def test_a_gap_is_an_error_that_names_it(driver: ClientDriver, server: EmbeddedServer, after: int) -> None:
+def test_resume_before_dropped_events_raises_with_gap(driver: ClientDriver, server: EmbeddedServer, after: int) -> None:
+    """A resume before the dropped events raises with their first and last number."""
     server.state.kept_events = 100
     client, run = long_run(driver, server, 160)
     first = server.state.runs[run.run_id].journal.first
@@ -40,7 +41,8 @@ def test_a_gap_is_an_error_that_names_it(driver: ClientDriver, server: EmbeddedS
     figure("gap", f"after {after} of {run.last_seq_id}, missing {fault.gap}")
 
 
-def test_what_the_server_still_has_is_no_gap(driver: ClientDriver, server: EmbeddedServer) -> None:
+def test_resume_at_first_kept_event_has_no_gap(driver: ClientDriver, server: EmbeddedServer) -> None:
+    """A resume at the first kept event yields the rest."""
     server.state.kept_events = 100
     client, run = long_run(driver, server, 160)
     first = server.state.runs[run.run_id].journal.first
@@ -49,8 +51,9 @@ def test_what_the_server_still_has_is_no_gap(driver: ClientDriver, server: Embed
 
 
 @pytest.mark.parametrize("lost", [range(1, 4), range(5, 6), range(2, 20)], ids=str)
-def test_a_gap_within_a_resumed_stream_is_one_too(driver: ClientDriver, lost: range) -> None:
-    with replaying(recorded(), keep=lambda entry: entry.number not in lost) as replay:
+def test_gap_within_stream_raises_with_gap(driver: ClientDriver, lost: range) -> None:
+    """Missing events within a stream raise with the gap."""
+    with replay_server(recorded_body(), keep=lambda entry: entry.number not in lost) as replay:
         client = driver.client(base_url=replay.base_url)
         stream = driver.run(client.conversations.messages.create(CONVERSATION, input="hi", background=True))
         events, fault = driver.drain(stream)
@@ -59,16 +62,19 @@ def test_a_gap_within_a_resumed_stream_is_one_too(driver: ClientDriver, lost: ra
     assert fault.gap == (lost.start, lost.stop - 1)
 
 
-# A run that is gone.
+# Missing runs
 
 
 @pytest.mark.parametrize(
     ("status", "words"), [(404, "No run found"), (410, "EXPIRED: Run was created more than 3 hours ago")]
 )
-def test_a_run_that_is_gone_is_an_error_that_says_so(driver: ClientDriver, status: int, words: str) -> None:
-    with replaying(recorded()) as replay:
-        behind_the_fifth = len(whole_answer(replay.kept[:5])) - len(END)
-        replay.plan.extend([behind_the_fifth, refusal(status, {"detail": words})])
+def test_resume_of_missing_run_raises_stream_interrupted_naming_it(
+    driver: ClientDriver, status: int, words: str
+) -> None:
+    """A run that the server no longer has raises `StreamInterrupted` without the remedy to resume."""
+    with replay_server(recorded_body()) as replay:
+        after_fifth_event = len(full_response(replay.entries[:5])) - len(END)
+        replay.plan.extend([after_fifth_event, error_response(status, {"detail": words})])
         client = driver.client(base_url=replay.base_url, retry=RetryPolicy(initial_delay=0))
         stream = driver.run(client.conversations.messages.create(CONVERSATION, input="hi", background=True))
         events, fault = driver.drain(stream)

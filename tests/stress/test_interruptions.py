@@ -1,4 +1,4 @@
-"""An iterator that is interrupted, anywhere, goes on or keeps failing; no item is lost or comes twice."""
+"""Interrupted iterators continue or keep raising; no item is lost or repeated."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .figures import FULL, figure, sample
 
 pytestmark = [
     pytest.mark.stress,
-    # A profile function is also called where a generator is released. No signal handler runs there, nothing is lost.
+    # A profile function is also called when a generator is released, where no signal handler runs.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-PLACES: Final = 100_000 if FULL else 25
-"""How many places of each kind are tried, without LETTA_STRESS=full a sample."""
+MAX_PLACES: Final = 100_000 if FULL else 25
+"""Places that are tried for each iterator; without LETTA_STRESS=full a sample."""
 
 TEXT: Final = "one two three four five six"
 
@@ -50,112 +50,117 @@ def turn(client: Any, conversation: str, **options: Any) -> Any:
     return client.conversations.messages.run_tools(conversation, tools=[weather], input="go", **options)
 
 
-WAYS: Final[dict[str, Callable[[Any, str], Any]]] = {
-    "background events": lambda client, at: stream(client, at, background=True),
-    "background texts": lambda client, at: ("text", stream(client, at, background=True)),
-    "background messages": lambda client, at: ("messages", stream(client, at, background=True)),
+ITERATORS: Final[dict[str, Callable[[Any, str], Any]]] = {
+    "background events": lambda client, conversation: stream(client, conversation, background=True),
+    "background texts": lambda client, conversation: ("text", stream(client, conversation, background=True)),
+    "background messages": lambda client, conversation: ("messages", stream(client, conversation, background=True)),
     "foreground events": stream,
-    "foreground messages": lambda client, at: ("messages", stream(client, at)),
-    "items": lambda client, at: client.conversations.messages.list(at, limit=2, order="asc"),
-    "pages": lambda client, at: ("iter_pages", client.conversations.messages.list(at, limit=2, order="asc")),
-    "items ahead": lambda client, at: client.conversations.messages.list(at, limit=2, order="asc", prefetch=True),
+    "foreground messages": lambda client, conversation: ("messages", stream(client, conversation)),
+    "items": lambda client, conversation: client.conversations.messages.list(conversation, limit=2, order="asc"),
+    "pages": lambda client, conversation: (
+        "iter_pages",
+        client.conversations.messages.list(conversation, limit=2, order="asc"),
+    ),
+    "items ahead": lambda client, conversation: client.conversations.messages.list(
+        conversation, limit=2, order="asc", prefetch=True
+    ),
     "follow": follow,
-    "turn": lambda client, at: turn(client, at, stream_tokens=True),
-    "turn messages": lambda client, at: ("messages", turn(client, at)),
-    "foreground turn": lambda client, at: ("messages", turn(client, at, background=False)),
+    "turn": lambda client, conversation: turn(client, conversation, stream_tokens=True),
+    "turn messages": lambda client, conversation: ("messages", turn(client, conversation)),
+    "foreground turn": lambda client, conversation: ("messages", turn(client, conversation, background=False)),
 }
-READS: Final = ("items", "pages", "items ahead", "follow")
-MAY_FAIL: Final = ("foreground events", "foreground messages", "foreground turn")
-"""What cannot be resumed: it is interrupted then, and says so again and again."""
+READ_ONLY: Final = ("items", "pages", "items ahead", "follow")
+NOT_RESUMABLE: Final = ("foreground events", "foreground messages", "foreground turn")
+"""Iterators that cannot be resumed and raise on each further `next`."""
 
 
 def prepare(server: EmbeddedServer, client: Any) -> str:
-    """Return a conversation whose agent answers the same each time."""
+    """Return a conversation whose agent responds the same each time."""
     if not server.state.script.rules:
         server.state.script.when("go", Turn(calls=[Call("weather", {"city": "Rome"})]), Turn(text=TEXT))
         server.state.script.when("hi", Turn(text=TEXT))
-    return fresh(client)
+    return new_conversation(client)
 
 
-def fresh(client: Any) -> str:
-    """Return a new conversation."""
-    made: Any = client.post("/v1/conversations/", query={"agent_id": AGENT[0]}, body={})
+def new_conversation(client: Any) -> str:
+    """Return the id of a new conversation."""
+    made: Any = client.post("/v1/conversations/", query={"agent_id": AGENT_IDS[0]}, body={})
     found: str = made["id"]
     return found
 
 
-AGENT: Final[list[str]] = []
+AGENT_IDS: Final[list[str]] = []
 
 
-def shown(item: Any) -> Any:
-    """What an item is, apart from what differs between two runs of the same script."""
+def comparable(item: Any) -> Any:
+    """Return the content of an item without the fields that differ between runs."""
     if isinstance(item, str):
         return item
     if hasattr(item, "items"):
-        return [shown(each) for each in item.items]
+        return [comparable(each) for each in item.items]
     fields = item.to_dict()
     kind = fields.get("message_type")
     kept = ("content", "reasoning", "tool_return", "stop_reason", "seq_id", "arguments")
-    # A tool that was interrupted itself is not run again.
+    # A tool that was interrupted is not run again.
     return kind, str({name: fields[name] for name in kept if name in fields and name != "tool_return"})
 
 
 def without_pings(items: list[Any]) -> list[Any]:
-    return [each for each in map(shown, items) if not (isinstance(each, tuple) and each[0] == "ping")]
+    return [each for each in map(comparable, items) if not (isinstance(each, tuple) and each[0] == "ping")]
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_sync_iterators_survive_an_exception_at_any_place(way: str, server: EmbeddedServer) -> None:
-    """They hand over the same items as without it, or those ahead of it and then fail again and again."""
-    AGENT[:] = [server.agent_id]
+@pytest.mark.parametrize("kind", ITERATORS)
+def test_sync_iterator_interrupted_anywhere_loses_no_item(kind: str, server: EmbeddedServer) -> None:
+    """A resumable iterator yields the same items; another yields those before the exception and keeps raising."""
+    AGENT_IDS[:] = [server.agent_id]
     with Letta(base_url=server.base_url) as client:
-        at = prepare(server, client)
-        if way in READS:
+        conversation = prepare(server, client)
+        if kind in READ_ONLY:
             for _ in range(3):
-                list(stream(client, at))
+                list(stream(client, conversation))
 
         def run(place: int | None) -> tuple[list[Any], BaseException | None, int]:
-            where = at if way in READS else prepare(server, client)
-            things = WAYS[way](client, where)
-            iterator = getattr(things[1], things[0])() if isinstance(things, tuple) else iter(things)
+            target = conversation if kind in READ_ONLY else prepare(server, client)
+            iterable = ITERATORS[kind](client, target)
+            iterator = getattr(iterable[1], iterable[0])() if isinstance(iterable, tuple) else iter(iterable)
             items, fault, places = interrupted(iter(iterator), place)
             return without_pings(items), fault, places
 
-        run(None)  # what is loaded on demand is loaded
+        run(None)  # loads modules on demand
         expected, _, places = run(None)
         assert expected
-        tried = sample(range(places), PLACES)
+        tried = sample(range(places), MAX_PLACES)
         failed = 0
         for place in tried:
             found, fault, _ = run(place)
             failed += fault is not None
-            if way not in MAY_FAIL:
+            if kind not in NOT_RESUMABLE:
                 assert (found, fault) == (expected, None), place
             elif fault is None:
                 assert found == expected, place
             else:
                 assert isinstance(fault, LettaError)
                 assert found == expected[: len(found)], place
-        figure(f"interrupted, sync {way}", f"{len(tried)} of {places} places, {failed} interrupted for good")
+        figure(f"interrupted, sync {kind}", f"{len(tried)} of {places} places, {failed} not resumed")
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_async_iterators_survive_cancellation_at_any_place(way: str, server: EmbeddedServer) -> None:
-    """Async version: cancelled where they wait, as `asyncio.wait_for` does."""
-    AGENT[:] = [server.agent_id]
+@pytest.mark.parametrize("kind", ITERATORS)
+def test_async_iterator_cancelled_anywhere_loses_no_item(kind: str, server: EmbeddedServer) -> None:
+    """Async version, cancelled at each await as by `asyncio.wait_for`."""
+    AGENT_IDS[:] = [server.agent_id]
     with Letta(base_url=server.base_url) as plain:
-        at = prepare(server, plain)
-        if way in READS:
+        conversation = prepare(server, plain)
+        if kind in READ_ONLY:
             for _ in range(3):
-                list(stream(plain, at))
+                list(stream(plain, conversation))
 
         async def run(client: AsyncLetta, place: int | None) -> tuple[list[Any], BaseException | None, int]:
-            where = at if way in READS else prepare(server, plain)
-            things = WAYS[way](client, where)
-            name, things = things if isinstance(things, tuple) else (None, things)
-            if hasattr(things, "__await__") and not hasattr(things, "__aiter__"):
-                things = await things
-            iterator = getattr(things, name)() if name else things
+            target = conversation if kind in READ_ONLY else prepare(server, plain)
+            iterable = ITERATORS[kind](client, target)
+            name, iterable = iterable if isinstance(iterable, tuple) else (None, iterable)
+            if hasattr(iterable, "__await__") and not hasattr(iterable, "__aiter__"):
+                iterable = await iterable
+            iterator = getattr(iterable, name)() if name else iterable
             items, fault, places = await async_interrupted(aiter(iterator), place)
             return without_pings(items), fault, places
 
@@ -164,18 +169,18 @@ def test_async_iterators_survive_cancellation_at_any_place(way: str, server: Emb
                 await run(client, None)
                 expected, _, places = await run(client, None)
                 assert expected
-                tried = sample(range(places), PLACES)
+                tried = sample(range(places), MAX_PLACES)
                 failed = 0
                 for place in tried:
                     found, fault, _ = await run(client, place)
                     failed += fault is not None
-                    if way not in MAY_FAIL:
+                    if kind not in NOT_RESUMABLE:
                         assert (found, fault) == (expected, None), place
                     elif fault is None:
                         assert found == expected, place
                     else:
                         assert isinstance(fault, LettaError)
                         assert found == expected[: len(found)], place
-                figure(f"interrupted, async {way}", f"{len(tried)} of {places} waits, {failed} interrupted for good")
+                figure(f"interrupted, async {kind}", f"{len(tried)} of {places} waits, {failed} not resumed")
 
         asyncio.run(main())

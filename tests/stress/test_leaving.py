@@ -1,4 +1,4 @@
-"""Whoever leaves a stream, by whatever way, leaves nothing behind: no socket, no memory, no lock."""
+"""Abandoned streams leak no socket, no memory and no lock."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import pytest
 
 from letta_ext import AsyncLetta, Letta
 
-from .figures import FULL, figure, within
-from .replay import CONVERSATION, Replay, entries, recorded, replaying
+from .figures import FULL, figure, run_within
+from .replay import CONVERSATION, ReplayServer, parse_entries, recorded_body, replay_server
 
 pytestmark = pytest.mark.stress
 
 COUNT: Final = 10_000 if FULL else 150
-WARM: Final = 500 if FULL else 10
-"""How many streams are left before stock is taken: what the interpreter keeps for use again is there by then."""
+WARM_UP: Final = 500 if FULL else 10
+"""Streams that are abandoned before the first measurement, so that reusable objects exist."""
 
 SEND: Final[dict[str, Any]] = {"input": "hi", "background": True, "include_pings": True}
 
@@ -31,16 +31,16 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def unfinished() -> Any:
-    """A server whose runs have begun and not ended: only who leaves gets away."""
-    return replaying(b"".join(entry.text for entry in entries(recorded())[:8]))
+def unfinished_runs() -> Any:
+    """Return a server whose runs have not ended, so that only leaving ends a stream."""
+    return replay_server(b"".join(entry.text for entry in parse_entries(recorded_body())[:8]))
 
 
 class LeftError(Exception):
     pass
 
 
-# The ways to leave a stream.
+# Ways to abandon a stream
 
 
 def by_break(client: Letta) -> None:
@@ -74,12 +74,12 @@ def by_close(client: Letta) -> None:
     client.conversations.messages.create(CONVERSATION, **SEND).close()
 
 
-def by_letting_go(client: Letta) -> None:
+def by_garbage_collection(client: Letta) -> None:
     client.conversations.messages.create(CONVERSATION, **SEND)
 
 
 class Chat:
-    """Something of a user's that refers to itself, so that only the garbage collector finds it."""
+    """An object with a reference cycle, which only the garbage collector releases."""
 
     def __init__(self, client: Letta) -> None:
         self.me = self
@@ -106,7 +106,7 @@ async def by_break_out_of_async_text(client: AsyncLetta) -> None:
         break
 
 
-async def by_async_letting_go(client: AsyncLetta) -> None:
+async def by_async_garbage_collection(client: AsyncLetta) -> None:
     await client.conversations.messages.create(CONVERSATION, **SEND)
 
 
@@ -116,14 +116,14 @@ async def by_async_with(client: AsyncLetta) -> None:
             break
 
 
-async def read_on(client: AsyncLetta, reached: Callable[[], object]) -> None:
+async def read_until(client: AsyncLetta, reached: Callable[[], object]) -> None:
     async for _ in await client.conversations.messages.create(CONVERSATION, **SEND):
         reached()
 
 
 async def by_cancellation(client: AsyncLetta) -> None:
     reading = asyncio.Event()
-    task = asyncio.create_task(read_on(client, reading.set))
+    task = asyncio.create_task(read_until(client, reading.set))
     await reading.wait()
     task.cancel()
     with suppress(asyncio.CancelledError):
@@ -146,7 +146,7 @@ async def by_cancellation_in_the_loop(client: AsyncLetta) -> None:
 
 
 async def by_cancellation_before_the_answer(client: AsyncLetta) -> None:
-    task = asyncio.create_task(read_on(client, lambda: None))
+    task = asyncio.create_task(read_until(client, lambda: None))
     for _ in range(5):
         await asyncio.sleep(0)
     task.cancel()
@@ -156,7 +156,7 @@ async def by_cancellation_before_the_answer(client: AsyncLetta) -> None:
 
 async def by_cancelled_scope(client: AsyncLetta) -> None:
     with anyio.CancelScope() as scope:
-        await read_on(client, scope.cancel)
+        await read_until(client, scope.cancel)
 
 
 async def by_cancelled_scope_around_with(client: AsyncLetta) -> None:
@@ -173,7 +173,7 @@ SYNC: Final[list[Callable[[Letta], None]]] = [
     by_with,
     by_exception_out_of_with,
     by_close,
-    by_letting_go,
+    by_garbage_collection,
     by_cycle,
 ]
 ASYNC: Final[list[Callable[[AsyncLetta], Awaitable[None]]]] = [
@@ -181,7 +181,7 @@ ASYNC: Final[list[Callable[[AsyncLetta], Awaitable[None]]]] = [
     by_async_exception,
     by_break_out_of_async_text,
     by_async_with,
-    by_async_letting_go,
+    by_async_garbage_collection,
     by_cancellation,
     by_cancellation_in_the_loop,
     by_cancellation_before_the_answer,
@@ -190,26 +190,26 @@ ASYNC: Final[list[Callable[[AsyncLetta], Awaitable[None]]]] = [
 ]
 
 
-class Balance:
-    """What is open and in use, compared with what was before."""
+class LeakCheck:
+    """Compares open files and used memory with an earlier measurement."""
 
-    def __init__(self, replay: Replay) -> None:
+    def __init__(self, replay: ReplayServer) -> None:
         self._replay = replay
         self._files = self._bytes = 0
 
-    def take(self) -> None:
-        """Takes stock."""
+    def measure(self) -> None:
+        """Measure open files and used memory."""
         gc.collect()
         assert self._replay.wait_open(0, 5)
-        self._replay.requests.clear()  # those are the server's, not the client's
+        self._replay.requests.clear()  # they belong to the server
         self._replay.sends.clear()
-        gc.collect()  # it also empties the lists of objects that the interpreter keeps for use again
+        gc.collect()  # it also clears the interpreter's free lists
         self._files, self._bytes = open_files(), tracemalloc.get_traced_memory()[0]
 
     def check(self, name: str, count: int) -> None:
-        """Fails where more is in use than was then."""
+        """Fail if more is in use than at the last measurement."""
         files, size = self._files, self._bytes
-        self.take()
+        self.measure()
         grown, more = self._bytes - size, self._files - files
         figure(f"left streams, {name}", f"{count}, sockets {more:+d}, bytes {grown:+d}")
         assert more <= 0
@@ -217,51 +217,53 @@ class Balance:
 
 
 @pytest.mark.parametrize("leave", SYNC, ids=lambda way: way.__name__)
-def test_left_streams_leave_nothing_behind(leave: Callable[[Letta], None]) -> None:
+def test_abandoned_streams_leak_no_socket_and_memory(leave: Callable[[Letta], None]) -> None:
+    """Each way to abandon a stream leaks nothing."""
     count = COUNT // len(SYNC)
 
     def work() -> None:
-        with unfinished() as replay, Letta(base_url=replay.base_url) as client:
-            replay.held = True
-            balance = Balance(replay)
-            for _ in range(WARM):
+        with unfinished_runs() as replay, Letta(base_url=replay.base_url) as client:
+            replay.keep_open = True
+            balance = LeakCheck(replay)
+            for _ in range(WARM_UP):
                 leave(client)
-            balance.take()
+            balance.measure()
             for _ in range(count):
                 leave(client)
             balance.check(f"sync {leave.__name__}", count)
 
     tracemalloc.start()
     try:
-        within(300, work)
+        run_within(300, work)
     finally:
         tracemalloc.stop()
 
 
 @pytest.mark.parametrize("leave", ASYNC, ids=lambda way: way.__name__)
-def test_left_async_streams_leave_nothing_behind(leave: Callable[[AsyncLetta], Awaitable[None]]) -> None:
+def test_abandoned_async_streams_leak_no_socket_and_memory(leave: Callable[[AsyncLetta], Awaitable[None]]) -> None:
+    """Async version: each way to abandon a stream leaks nothing."""
     count = COUNT // len(ASYNC)
 
     async def main() -> None:
-        with unfinished() as replay:
-            replay.held = True
+        with unfinished_runs() as replay:
+            replay.keep_open = True
             async with AsyncLetta(base_url=replay.base_url) as client:
-                balance = Balance(replay)
-                for _ in range(WARM):
+                balance = LeakCheck(replay)
+                for _ in range(WARM_UP):
                     await leave(client)
                 await settle()
-                balance.take()
+                balance.measure()
                 for _ in range(count):
                     await leave(client)
                 await settle()
                 balance.check(f"async {leave.__name__}", count)
 
     async def settle() -> None:
-        for _ in range(10):  # what a loop leaves is closed within its next turns
+        for _ in range(10):  # the event loop closes abandoned streams within a few iterations
             await asyncio.sleep(0)
 
     tracemalloc.start()
     try:
-        within(300, lambda: asyncio.run(main()))
+        run_within(300, lambda: asyncio.run(main()))
     finally:
         tracemalloc.stop()

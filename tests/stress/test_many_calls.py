@@ -1,4 +1,4 @@
-"""Many calls at once, many calls in a row, many cancellations: their time, their memory, their connections."""
+"""Many concurrent calls, consecutive calls and cancellations: time, memory, connections."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .figures import FULL, figure
 
 pytestmark = pytest.mark.stress
 
-AT_ONCE: Final = (1_000, 2_000, 5_000) if FULL else (200, 400)
+CONCURRENT: Final = (1_000, 2_000, 5_000) if FULL else (200, 400)
 THREADS: Final = (100, 500) if FULL else (50,)
 SENDS: Final = 10_000 if FULL else 300
 CANCELLATIONS: Final = 1_000 if FULL else 100
-SLACK: Final = 20_000
-"""Bytes that the interpreter may keep for use again."""
+ALLOWANCE: Final = 20_000
+"""Bytes that the interpreter may keep for reuse."""
 
 
 async def seconds_of_letta(server: CountingServer, count: int) -> float:
@@ -37,7 +37,7 @@ async def seconds_of_letta(server: CountingServer, count: int) -> float:
 
 
 async def seconds_of_httpx(server: CountingServer, count: int) -> float:
-    """The same requests without a limit, and without decoding their answers."""
+    """Measure the same requests with httpx, without a limit and without decoding."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
     async with httpx.AsyncClient(base_url=server.base_url, timeout=3_600, limits=limits) as client:
         since = time.perf_counter()
@@ -45,10 +45,10 @@ async def seconds_of_httpx(server: CountingServer, count: int) -> float:
         return time.perf_counter() - since
 
 
-def test_async_calls_at_once() -> None:
-    """Each call takes about as long, however many there are; httpx's own pool takes longer the more there are."""
+def test_time_per_concurrent_async_call_is_constant() -> None:
+    """The time per call is independent of their number; with httpx's pool it grows."""
     each: list[float] = []
-    for count in AT_ONCE:
+    for count in CONCURRENT:
         with counting_server() as server:
             ours = asyncio.run(seconds_of_letta(server, count))
             assert server.requests == count
@@ -59,8 +59,8 @@ def test_async_calls_at_once() -> None:
     assert each[-1] < 3 * each[0]
 
 
-def test_calls_of_threads_at_once() -> None:
-    """Each thread makes one call with one client."""
+def test_concurrent_calls_of_threads_complete() -> None:
+    """Each thread completes one call with a shared client."""
     for count in THREADS:
         with (
             counting_server() as server,
@@ -82,11 +82,11 @@ def test_calls_of_threads_at_once() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_memory_per_send(is_async: bool) -> None:
-    """Sends in a row leave nothing behind. A leak grows in each half of them; what is made once, in one of them."""
+def test_consecutive_sends_leak_no_memory(is_async: bool) -> None:
+    """A leak would grow in both halves of the sends; one-time allocations grow in one."""
     body = recording("send_json").content
-    answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
-    marks = (50, 50 + SENDS // 2, 50 + SENDS)  # what is kept for use again is there by the first
+    response = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+    marks = (50, 50 + SENDS // 2, 50 + SENDS)  # objects kept for reuse exist by the first mark
 
     async def send_async(server: CountingServer) -> list[int]:
         async with AsyncLetta(base_url=server.base_url) as client:
@@ -108,7 +108,7 @@ def test_memory_per_send(is_async: bool) -> None:
 
     tracemalloc.start()
     try:
-        with counting_server(_v1_conversations=answer) as server:
+        with counting_server(_v1_conversations=response) as server:
             used = asyncio.run(send_async(server)) if is_async else send(server)
             connections = server.connections
     finally:
@@ -118,18 +118,19 @@ def test_memory_per_send(is_async: bool) -> None:
         f"memory per send, {'async' if is_async else 'sync'}",
         f"{SENDS} sends, {grown / (SENDS // 2):+.1f} bytes each, connections {connections}",
     )
-    assert grown < SLACK + SENDS // 2
+    assert grown < ALLOWANCE + SENDS // 2
     assert connections == 1
 
 
 def in_use() -> int:
+    """Return the traced memory after a collection."""
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
 
 
 @pytest.mark.parametrize("reply", [SILENT, HALF, EVENTS, LIST], ids=["silent", "half", "events", "list"])
-def test_cancellations_leave_no_connection(reply: bytes) -> None:
-    """`cancel(); sleep(0); cancel()`, at any place of a call."""
+def test_repeated_cancellations_leak_no_connection(reply: bytes) -> None:
+    """Repeated cancellation at any place of a call leaks no connection."""
     with counting_server(_v1_steps_step=reply, _v1_conversations=reply) as server:
         asyncio.run(check_repeated_cancellation(server, reply, CANCELLATIONS))
         assert server.wait_open(0)

@@ -1,4 +1,4 @@
-"""One client for many threads and tasks; whoever is cancelled gives back what it held."""
+"""One client for many threads and tasks; cancelled calls release their resources."""
 
 from __future__ import annotations
 
@@ -18,61 +18,64 @@ from letta_ext.hooks import BusyReport
 from letta_ext.testing import EmbeddedServer
 
 from ..client.helpers import ClientDriver
-from .figures import FULL, SEED, compare, figure, within
-from .replay import CONVERSATION, HEAD, Replay, recorded, replaying, whole_answer
+from .figures import FULL, SEED, compare, figure, run_within
+from .replay import CONVERSATION, HEAD, ReplayServer, full_response, recorded_body, replay_server
 
 pytestmark = pytest.mark.stress
 
 RETRY: Final = RetryPolicy(max_retries=20, initial_delay=0)
 SEND: Final[dict[str, Any]] = {"input": "hi", "background": True, "include_pings": True}
-MANY: Final = 32
-EACH: Final = 50 if FULL else 3
+WORKERS: Final = 32
+STREAMS_EACH: Final = 50 if FULL else 3
 
 
-def cuts(replay: Replay) -> list[int]:
-    """As many cuts as there are streams; they hit whoever asks."""
-    chance, length = random.Random(SEED), len(whole_answer(replay.kept))
-    return [chance.randrange(len(HEAD), length) for _ in range(MANY * EACH)]
+def cuts(replay: ReplayServer) -> list[int]:
+    """Return one cut for each stream; any of the readers may get it."""
+    chance, length = random.Random(SEED), len(full_response(replay.entries))
+    return [chance.randrange(len(HEAD), length) for _ in range(WORKERS * STREAMS_EACH)]
 
 
-def tell(surface: str, found: list[list[Any]], replay: Replay) -> None:
+def report(api: str, found: list[list[Any]], replay: ReplayServer) -> None:
     expected = max(found, key=len)
-    assert len(expected) == len(replay.kept) - 1
+    assert len(expected) == len(replay.entries) - 1
     results = [compare(expected, events) for events in found]
     lost, repeated = (sum(column) for column in zip(*results, strict=True))
-    figure(f"one client, {MANY} {surface}", f"streams {len(found)}, lost {lost}, repeated {repeated}")
+    figure(f"one client, {WORKERS} {api}", f"streams {len(found)}, lost {lost}, repeated {repeated}")
     assert (lost, repeated) == (0, 0)
-    assert len(replay.sends) == len(found) == MANY * EACH
+    assert len(replay.sends) == len(found) == WORKERS * STREAMS_EACH
 
 
-def test_threads_share_a_client() -> None:
-    with replaying(recorded()) as replay, Letta(base_url=replay.base_url, retry=RETRY) as client:
+def test_threads_sharing_client_get_each_event_once() -> None:
+    """32 threads read interrupted streams with one client; no event is lost or repeated."""
+    with replay_server(recorded_body()) as replay, Letta(base_url=replay.base_url, retry=RETRY) as client:
         replay.plan.extend(cuts(replay))
 
         def read(_: int) -> list[list[Any]]:
-            return [list(client.conversations.messages.create(CONVERSATION, **SEND)) for _ in range(EACH)]
+            return [list(client.conversations.messages.create(CONVERSATION, **SEND)) for _ in range(STREAMS_EACH)]
 
         def work() -> list[list[Any]]:
-            with ThreadPoolExecutor(MANY) as pool:
-                return [events for streams in pool.map(read, range(MANY)) for events in streams]
+            with ThreadPoolExecutor(WORKERS) as pool:
+                return [events for streams in pool.map(read, range(WORKERS)) for events in streams]
 
-        tell("threads", within(120, work), replay)
+        report("threads", run_within(120, work), replay)
 
 
-def test_tasks_share_a_client() -> None:
+def test_tasks_sharing_client_get_each_event_once() -> None:
+    """32 tasks read interrupted streams with one client; no event is lost or repeated."""
+
     async def main() -> None:
-        with replaying(recorded()) as replay:
+        with replay_server(recorded_body()) as replay:
             replay.plan.extend(cuts(replay))
             async with AsyncLetta(base_url=replay.base_url, retry=RETRY) as client:
 
                 async def read() -> list[list[Any]]:
                     create = client.conversations.messages.create
-                    return [[e async for e in await create(CONVERSATION, **SEND)] for _ in range(EACH)]
+                    return [[e async for e in await create(CONVERSATION, **SEND)] for _ in range(STREAMS_EACH)]
 
-                found = await asyncio.gather(*(read() for _ in range(MANY)))
-            tell("tasks", [events for streams in found for events in streams], replay)
+                found = await asyncio.gather(*(read() for _ in range(WORKERS)))
+            report("tasks", [events for streams in found for events in streams], replay)
 
-    within(120, lambda: asyncio.run(main()))
+    run_within(120, lambda: asyncio.run(main()))
 
 
 FORKING: Final = f"""
@@ -97,22 +100,25 @@ os._exit(0)
 """
 
 
-def test_a_process_that_was_forked_off_has_connections_of_its_own() -> None:
-    with replaying(recorded()) as replay:
+def test_forked_process_opens_own_connections() -> None:
+    """A child process opens its own connections."""
+    with replay_server(recorded_body()) as replay:
         command = [sys.executable, "-c", FORKING, replay.base_url]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert (ended.returncode, ended.stderr) == (0, "")
         assert (len(replay.sends), replay.connections) == (100, 2)
 
 
-# Giving back.
+# Release of connections
 
 
-def test_cancelling_a_task_frees_its_connection() -> None:
+def test_cancelled_task_frees_connection() -> None:
+    """A cancelled task frees its connection within a second."""
+
     async def main() -> float:
-        with replaying(recorded()) as replay:
-            replay.held = True
-            replay.kept.pop()  # no end
+        with replay_server(recorded_body()) as replay:
+            replay.keep_open = True
+            replay.entries.pop()  # without a terminal event
             async with AsyncLetta(base_url=replay.base_url) as client:
                 reading = asyncio.Event()
 
@@ -130,13 +136,14 @@ def test_cancelling_a_task_frees_its_connection() -> None:
                 assert await asyncio.to_thread(replay.wait_open, 0, 1)
                 return time.monotonic() - since
 
-    figure("cancelled task", f"connection free after {within(30, lambda: asyncio.run(main())) * 1000:.0f} ms")
+    figure("cancelled task", f"connection free after {run_within(30, lambda: asyncio.run(main())) * 1000:.0f} ms")
 
 
-def test_leaving_a_with_block_frees_its_connection(driver: ClientDriver) -> None:
-    with replaying(recorded()) as replay:
-        replay.held = True
-        replay.kept.pop()
+def test_with_block_left_early_frees_connection(driver: ClientDriver) -> None:
+    """A `with` block that is left early frees the connection within a second."""
+    with replay_server(recorded_body()) as replay:
+        replay.keep_open = True
+        replay.entries.pop()
         client = driver.client(base_url=replay.base_url)
         stream = driver.run(client.conversations.messages.create(CONVERSATION, **SEND))
         assert replay.open == 1
@@ -154,10 +161,11 @@ async def leave(stream: Any) -> None:
             return
 
 
-# Taking turns.
+# Busy conversations
 
 
-def test_a_send_waits_for_its_turn(driver: ClientDriver, server: EmbeddedServer) -> None:
+def test_busy_policy_waits_for_active_run(driver: ClientDriver, server: EmbeddedServer) -> None:
+    """A send with a `BusyPolicy` waits for the active run, and the hook reports it."""
     server.state.delay = 0.005
     seen: list[BusyReport] = []
     client = driver.client(base_url=server.base_url, hooks=Hooks(on_busy=seen.append))
@@ -165,31 +173,33 @@ def test_a_send_waits_for_its_turn(driver: ClientDriver, server: EmbeddedServer)
     first = driver.run(create(server.conversation_id, input="LONG 40", background=True, stream_tokens=True))
     with pytest.raises(ConversationBusyError) as refused:
         driver.run(create(server.conversation_id, input="me too", background=True))
-    patience = BusyPolicy(initial_delay=0.01, max_delay=0.05)
-    second = driver.run(create(server.conversation_id, input="me too", background=True, when_busy=patience))
+    policy = BusyPolicy(initial_delay=0.01, max_delay=0.05)
+    second = driver.run(create(server.conversation_id, input="me too", background=True, when_busy=policy))
     assert len(driver.items(second)) > 0
     assert len(driver.items(first)) > 40
     assert {report.run_id for report in seen} == {refused.value.run_id} == {first.run_id}
-    assert said(server) == ["LONG 40", "me too"]
+    assert stored_inputs(server) == ["LONG 40", "me too"]
 
 
-def test_patience_ends(driver: ClientDriver, server: EmbeddedServer) -> None:
+def test_busy_policy_deadline_raises_conversation_busy_error(driver: ClientDriver, server: EmbeddedServer) -> None:
+    """The wait ends with `ConversationBusyError` at its deadline."""
     server.state.delay = 0.05
     client = driver.client(base_url=server.base_url)
     create = client.conversations.messages.create
     first = driver.run(create(server.conversation_id, input="LONG 200", background=True, stream_tokens=True))
     ticks: Callable[[], float] = iter(range(0, 10_000, 100)).__next__
-    patience = BusyPolicy(deadline=500, initial_delay=0.001, clock=ticks)
+    policy = BusyPolicy(deadline=500, initial_delay=0.001, clock=ticks)
     with pytest.raises(ConversationBusyError):
-        driver.run(create(server.conversation_id, input="me too", when_busy=patience))
+        driver.run(create(server.conversation_id, input="me too", when_busy=policy))
     driver.run(first.close())
     assert len(server.state.runs) == 1
 
 
-def test_threads_take_turns_in_a_conversation(server: EmbeddedServer) -> None:
-    count = MANY if FULL else 8
-    patience = BusyPolicy(initial_delay=0.005, max_delay=0.02)
-    with Letta(base_url=server.base_url, when_busy=patience) as client:
+def test_threads_sending_to_one_conversation_take_turns(server: EmbeddedServer) -> None:
+    """Concurrent sends to one conversation each start one run."""
+    count = WORKERS if FULL else 8
+    policy = BusyPolicy(initial_delay=0.005, max_delay=0.02)
+    with Letta(base_url=server.base_url, when_busy=policy) as client:
 
         def send(number: int) -> str:
             create = client.conversations.messages.create
@@ -199,14 +209,14 @@ def test_threads_take_turns_in_a_conversation(server: EmbeddedServer) -> None:
             with ThreadPoolExecutor(count) as pool:
                 return list(pool.map(send, range(count)))
 
-        texts = within(120, work)
+        texts = run_within(120, work)
     assert all(texts)
-    assert sorted(said(server)) == sorted(f"number {number}" for number in range(count))
+    assert sorted(stored_inputs(server)) == sorted(f"number {number}" for number in range(count))
     assert len(server.state.runs) == count
-    figure("taking turns", f"threads {count}, messages {len(said(server))}, runs {len(server.state.runs)}")
+    figure("taking turns", f"threads {count}, messages {len(stored_inputs(server))}, runs {len(server.state.runs)}")
 
 
-def said(server: EmbeddedServer) -> list[str]:
-    """What users said."""
+def stored_inputs(server: EmbeddedServer) -> list[str]:
+    """Return the user messages on the server."""
     stored = server.state.conversations[server.conversation_id].thread.stored
     return [str(placed.message.content) for placed in stored if placed.message.role == "user"]

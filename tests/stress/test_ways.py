@@ -1,4 +1,4 @@
-"""A message is there once, or its error says that it may be, whatever hook, flow or transport it is sent through."""
+"""A message is sent once, or its error states the doubt, through any hook, `auth=` flow or transport."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ pytestmark = pytest.mark.stress
 ALWAYS = {"as it is", "response hook cannot connect", "CONNECT refused", "aiohttp, answer lost"}
 
 
-def test_every_way_sends_once_or_says_that_it_may_have(server: EmbeddedServer) -> None:
+def test_every_send_path_sends_once_or_states_doubt(server: EmbeddedServer) -> None:
+    """Each path sends once, or raises an error that states that the message may have been processed."""
+
     def stored(conversation_id: str) -> int:
         placed = server.state.conversations[conversation_id].thread.stored
         return sum(each.message.role == "user" for each in placed)
@@ -25,10 +27,10 @@ def test_every_way_sends_once_or_says_that_it_may_have(server: EmbeddedServer) -
     names = ALWAYS | {*sample(list(WAYS), 8)}
     ways = {name: way for name, way in WAYS.items() if name in names}
     with warnings.catch_warnings():
-        # httpcore leaves the socket open where a SOCKS proxy refuses; aiohttp where its transport is not closed.
+        # httpcore leaks the socket of a SOCKS failure, aiohttp that of an unclosed transport.
         warnings.simplefilter("ignore", ResourceWarning)
         lines = table(server.base_url, lambda: server.conversation_id, stored, list(KINDS), ways)
         gc.collect()
-    twice = 0  # else `table` had failed
+    twice = 0  # `table` fails otherwise
     figure("ways to send", f"{len(ways)} of {len(WAYS)}, sends {len(lines) - 1}, sent twice {twice}")
     print("\n".join(lines))
