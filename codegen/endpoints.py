@@ -26,7 +26,7 @@ class EndpointView:
     body: str
     result: str
     decode: str
-    form: str
+    struct: str
     event: str
     end: str
     decode_event: str
@@ -51,7 +51,7 @@ def _values(arguments: list[Argument], operation: Operation) -> str:
     """The expression of the values of a part of the request, by the names that they have there."""
     if arguments == operation.options and all(a.wire == a.name for a in arguments):
         # The signature is the only list of them then.
-        return f"besides_ids({', '.join(['locals()', *(repr(a.name) for a in operation.at('path'))])})"
+        return f"exclude_ids({', '.join(['locals()', *(repr(a.name) for a in operation.at('path'))])})"
     return f"{{{', '.join(f'{a.wire!r}: {a.name}' for a in arguments)}}}"
 
 
@@ -104,12 +104,12 @@ def endpoint_view(operation: Operation) -> EndpointView:
         else _content(operation.at("content")),
         result=result.written if result else "",
         decode=decoded("body", result) if result else "",
-        form=printed(result.form_written) if result and result.form_written is not None else "",
+        struct=printed(result.struct_written) if result and result.struct_written is not None else "",
         event=stream.event.written if stream else "",
         end=repr(stream.terminator) if stream else "",
         decode_event=decoded("data", stream.event) if stream else "",
         event_reader=reader.name if reader else "",
-        read_event=decoded("values_of(text)", stream.event) if stream else "",
+        read_event=decoded("parse_json(text)", stream.event) if stream else "",
         call=declared,
         json_forward=", ".join([*forwarded, *([f"{condition}=False"] if condition else [])]),
         stream_forward=", ".join([*forwarded, *([f"{condition}=True"] if condition else [])]),

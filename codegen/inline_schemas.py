@@ -11,7 +11,7 @@ from typing import Any
 from codegen.document import SCHEMAS, Document, Schema, escape, ref_name, referring
 from codegen.errors import Gathering, SpecError
 from codegen.keywords import ANNOTATIONS, TYPE_WORDS, is_instant, types_of
-from codegen.names import RESERVED_CLASSES, RESERVED_UNIONS, Numbers, class_name, like_name, module_name, usable
+from codegen.names import RESERVED_CLASSES, Numbers, class_name, like_name, module_name, usable
 from codegen.types import NULL, READ
 
 NEEDS_NAME = ("properties", "allOf")
@@ -158,8 +158,10 @@ def _rename(document: Document) -> Document:
     numbers = Numbers()
     gathering = Gathering()
 
-    def free(unique: str) -> bool:
-        return taken.isdisjoint(_own_names(unique))
+    def unique(base: str, *, is_union: bool) -> str:
+        name = numbers.unique(base, lambda each: taken.isdisjoint(_own_names(each, is_union=is_union)))
+        taken.update(_own_names(name, is_union=is_union))
+        return name
 
     aliases = _aliases(document)
     schemas = {name: schema for name, schema in document.schemas.items() if name not in aliases}
@@ -172,10 +174,8 @@ def _rename(document: Document) -> Document:
                 raise SpecError(document.place(name), f"has a name that makes no Python class: {base!a:.60}")
             if base in RESERVED_CLASSES:
                 base += "Object"
-            if base in RESERVED_UNIONS and ("anyOf" in schema or "oneOf" in schema):
-                base += "Union"
-            names[name] = numbers.unique(base, free)
-            taken |= _own_names(names[name])
+            is_union = "anyOf" in schema or "oneOf" in schema
+            names[name] = unique(base, is_union=is_union)
     gathering.done()
     origins = {unique: document.place(name) for name, unique in names.items()}
     names |= {name: names[target] for name, target in aliases.items()}
@@ -212,9 +212,12 @@ def _aliases(document: Document) -> dict[str, str]:
     return {name: end for name, end in ends.items() if end}
 
 
-def _own_names(unique: str) -> set[str]:
-    """The names that a component takes in the package."""
-    return {unique, module_name(unique), f"Unknown{unique}", like_name(unique)}
+def _own_names(name: str, *, is_union: bool) -> set[str]:
+    """Return the names that a component occupies in the package."""
+    module = module_name(name)
+    # The decoders of a union are attributes of the package that has its module.
+    functions = {f"{module}_from_dict", f"{module}_from_json"} if is_union else set[str]()
+    return {name, module, f"Unknown{name}", like_name(name), *functions}
 
 
 def _retitle(node: Any, taken: set[str], numbers: Numbers, *, named: bool = False) -> None:

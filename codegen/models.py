@@ -86,7 +86,7 @@ class Union:
     description: str
     members: list[Member]
     tag: str | None
-    has_parts: bool = False
+    has_struct: bool = False
 
     @property
     def imports(self) -> set[Import]:
@@ -206,7 +206,7 @@ def _union(name: str, schema: Schema, reader: TypeReader, place: str) -> Union:
     else:
         members = _shaped(reader.members(name), reader)
         tag = None
-    return Union(name, module_name(name), described(schema), members, tag, reader.has_parts(name))
+    return Union(name, module_name(name), described(schema), members, tag, reader.has_struct(name))
 
 
 def _tagged(name: str, schema: Schema, reader: TypeReader, place: str) -> list[Member]:

@@ -1,73 +1,74 @@
-"""Python names for the document's names."""
+"""Python names for the names of the document."""
 
 from __future__ import annotations
 
 import keyword
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from openapi_python_client import strings
 
-_WORDS = (
-    "str int float bool list dict datetime Any Literal ClassVar Decoders Forms Tag ABSENT classmethod "
-    "array lazy_array mapping nullable or_text parse_instant Lazy"
+_MODEL_BODY = (
+    "str int float bool list dict datetime Any Literal ClassVar Decoders Discriminator ABSENT "
+    "array lazy_array mapping nullable or_text parse_instant"
 )
-_IN_ANNOTATIONS = frozenset(_WORDS.split())
-"""What the body of a model's class uses by its bare name: a field called `str` would hide the type."""
-
-MODEL_NAMES = _IN_ANNOTATIONS | frozenset(
-    ["to_dict", "from_dict", "to_json", "from_json", "from_parts", "fields_set", "extra_fields", "self"]
+MODEL_NAMES = frozenset(
+    [*_MODEL_BODY.split(), "to_dict", "from_dict", "to_json", "from_json", "fields_set", "extra_fields", "self"]
 )
-"""What a field of a model cannot be called: it gets a trailing underscore."""
-
-_RESERVED_CLASSES = (
-    "ABSENT AbstractAsyncContextManager AbstractContextManager Any AsyncGenerator Callable ClassVar DECODERS Decoders "
-    "FAULTS Final Forms Generator Lazy Literal MAKERS MEMBERS Mapping Model None Operation Page RAW Request Sequence "
-    "Stream TYPE_CHECKING Tag True "
-    "TypeAlias TypedDict NotRequired UNSET Unknown Unpack Unset"
-)
-RESERVED_CLASSES = frozenset(_RESERVED_CLASSES.split())
-"""What generated modules import or define by that name: a component of such a name gets another."""
-
-RESERVED_UNIONS = frozenset({"Array", "Event", "Instant", "Response"})
-"""What a union cannot be called: its functions would have the name of one that endpoint modules define or import."""
+"""Reserved field names: names that the body of a model class uses, and public attributes of models."""
 
 
-LONGEST = 120
-"""Characters of a name that becomes a file's: file systems allow 255 bytes, and names are joined."""
+def _template_names() -> Iterable[str]:
+    """Yield the names that modules with components import or define, as their templates state them."""
+    for template in ("endpoint_module", "model", "union"):
+        text = (Path(__file__).parent / "templates" / f"{template}.py.jinja").read_text(encoding="utf-8")
+        for imported in re.findall(r"^ *from \S+ import (.+)$", text, re.MULTILINE):
+            yield from imported.split(", ")
+        yield from re.findall(r"^(\w+): Final", text, re.MULTILINE)
+
+
+_TYPED_DICT_NAMES = "Any Literal Mapping NotRequired Sequence TypeAlias TypedDict TYPE_CHECKING"
+RESERVED_CLASSES = frozenset([*_template_names(), *_TYPED_DICT_NAMES.split(), "False", "None", "True"])
+"""Reserved component names: names that a generated module imports or defines."""
+
+
+MAX_NAME_BYTES = 120
+"""The largest length of a name. File systems allow 255 bytes, and file names can join two names."""
 
 
 def usable(name: str) -> bool:
-    """Whether a name can be one of Python's and of a file."""
-    return name.isidentifier() and len(name.encode()) <= LONGEST
+    """Return whether a name is valid as a Python identifier and as a file name."""
+    return name.isidentifier() and len(name.encode()) <= MAX_NAME_BYTES
 
 
 def class_name(name: str) -> str:
-    """The class for a name, as openapi-python-client spells it."""
+    """Return the class name for a name, as openapi-python-client spells it."""
     return str(strings.ClassName(unicodedata.normalize("NFKC", name), "Model"))
 
 
 def module_name(name: str) -> str:
-    """The module of a class, as openapi-python-client spells it."""
-    # Python reads a name in its normal form; a file is called as it is written.
+    """Return the module name of a class, as openapi-python-client spells it."""
+    # Python normalizes identifiers, file systems do not normalize file names.
     return str(strings.PythonIdentifier(unicodedata.normalize("NFKC", name), "field_"))
 
 
 def param_name(component: str) -> str:
-    """The TypedDict of a component."""
-    # A class that would have a keyword's name ends in an underscore, which datamodel-code-generator takes out.
+    """Return the name of a component's TypedDict."""
+    # datamodel-code-generator removes the underscore that follows a keyword.
     return f"{component.rstrip('_')}Param"
 
 
 def like_name(component: str) -> str:
-    """The alias of what a request takes for a component: its TypedDict or its model."""
+    """Return the name of the alias for a component's TypedDict or model."""
     return f"{component.rstrip('_')}Like"
 
 
 def identifiers(names: Iterable[str], reserved: frozenset[str] = MODEL_NAMES) -> dict[str, str]:
-    """A Python identifier for each wire name: the name itself wherever Python and the model allow it.
+    """Return a unique Python identifier for each wire name, equal to the wire name if possible.
 
-    Keywords and reserved names get a trailing underscore, what is no identifier a clean form; the results are unique.
+    Keywords and reserved names get a trailing underscore. Invalid characters become underscores.
     """
     cleaned = {name: _clean(name, reserved) for name in names}
     taken = {name for name, clean in cleaned.items() if clean == name}
@@ -80,10 +81,10 @@ def identifiers(names: Iterable[str], reserved: frozenset[str] = MODEL_NAMES) ->
 
 
 class Numbers:
-    """Puts numbers behind names that are taken, each from where the last search for the same name has ended.
+    """A source of unique names: a name that is taken gets a number.
 
     Args:
-        joint: What stands between a name and its number.
+        joint: The separator between a name and its number. Defaults to "".
     """
 
     def __init__(self, joint: str = "") -> None:
@@ -91,7 +92,7 @@ class Numbers:
         self.next: dict[str, int] = {}
 
     def unique(self, base: str, free: Callable[[str], bool]) -> str:
-        """Return the name itself, or with the first number that makes it free."""
+        """Return the name, with the next number that makes it free if it is taken."""
         if base not in self.next:
             self.next[base] = 2
             if free(base):

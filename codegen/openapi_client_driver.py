@@ -20,7 +20,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 RUNTIME = Path(__file__).parent / "runtime"
 """Modules that do not vary with the document."""
 
-ALWAYS = ("_lazy", "compiled_readers", "instants", "model", "operation", "structs")
+ALWAYS = ("_lazy", "compiled_decoders", "instants", "model", "operation", "structs")
 """Modules of the runtime that every package has, besides those that `Project` renders itself."""
 
 

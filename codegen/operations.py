@@ -25,7 +25,7 @@ from codegen.types import EVENTS, ID, JSON, Import, Type
 
 _RESERVED = (
     "client params body self cls request httpx Request make_path make_query make_headers make_body to_json_value UNSET "
-    "build_request besides_ids locals decode_response send send_async open_stream open_stream_async "
+    "build_request exclude_ids locals decode_response send send_async open_stream open_stream_async "
     "read_response read_event iterate_events iterate_events_async"
 )
 RESERVED = frozenset(_RESERVED.split())

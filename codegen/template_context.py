@@ -27,7 +27,7 @@ class FieldView:
     Attributes:
         key: its key in JSON, where that is not its name.
         decoder: what decodes it, where it is not taken as it is.
-        form: what a parser of text makes of it, where that is not its JSON value.
+        struct: what a parser of text makes of it, where that is not its JSON value.
     """
 
     name: str
@@ -36,7 +36,7 @@ class FieldView:
     docstring: str
     key: str
     decoder: str
-    form: str
+    struct: str
 
 
 @frozen
@@ -48,7 +48,7 @@ class ModelView:
     fields: list[FieldView]
     keys: str
     decoders: str
-    forms: str
+    struct_fields: str
     shouts: bool
     imports: list[str]
     typing_imports: list[str]
@@ -79,7 +79,7 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
     type_ = _through_modules(field.type, late)
     waits = not late.isdisjoint(type_.imports)
     annotation = type_.written if field.required or field.tag is not None else type_.optional
-    form = decoder = ""
+    struct = decoder = ""
     if field.tag is not None:
         default = f" = {field.tag!r}"
         if field.earlier or field.required:
@@ -91,8 +91,8 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
             function = template("lambda value: FUNCTION(value)", FUNCTION=function)
         decoder = printed(function) if function is not None else ""
         # Models that hold each other have no struct that could hold the other's.
-        if type_.form_written is not None and not waits:
-            form = printed(type_.form_written)
+        if type_.struct_written is not None and not waits:
+            struct = printed(type_.struct_written)
     return FieldView(
         name=field.name,
         annotation=annotation,
@@ -102,7 +102,7 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
         ),
         key=repr(field.wire) if field.wire != field.name else "",
         decoder=decoder,
-        form=form,
+        struct=struct,
     )
 
 
@@ -124,7 +124,7 @@ def model_view(model: Model, cycles: frozenset[str]) -> ModelView:
         fields=fields,
         keys=_table({f.name: f.key for f in fields}),
         decoders=_table({f.name: f.decoder for f in fields}),
-        forms=_table({f.name: f.form for f in fields}),
+        struct_fields=_table({f.name: f.struct for f in fields}),
         # An uppercase name means a constant to pyright; here the API chose it.
         shouts=any(f.name.isupper() for f in fields),
         imports=import_lines(model.imports - late, "models"),
@@ -168,7 +168,7 @@ def decoded(source: str, type_: Type) -> str:
     function = type_.callable()
     match function:
         case ast.Call(ast.Name("array"), [item]):  # a call less
-            return f"read_array({printed(item)}, {source})"
+            return f"decode_array({printed(item)}, {source})"
         case None:
             return source
         case _:
@@ -196,7 +196,7 @@ class UnionView:
     alias: str
     tag: str
     tag_text: str
-    has_parts: bool
+    has_struct: bool
     members: str
     table: list[RowView]
     imports: list[str]
@@ -230,7 +230,7 @@ def union_view(union: Union, cycles: frozenset[str]) -> UnionView:
         alias=repr(alias) if late else alias,
         tag=repr(union.tag) if union.tag is not None else "",
         tag_text=escaped(union.tag or ""),
-        has_parts=union.has_parts,
+        has_struct=union.has_struct,
         members=" | ".join(dict.fromkeys(part for m in union.members for part in m.type.parts)),
         table=rows,
         imports=import_lines(union.imports - late, "unions"),

@@ -218,7 +218,7 @@ class TypeReader:
                 found.append(Member(member, place, self.read(node, member, place)))
         return found
 
-    def has_parts(self, name: str) -> bool:
+    def has_struct(self, name: str) -> bool:
         """Return whether msgspec can tell the members of a union: by a tag, and each is a model."""
         schema = self.document.schemas[name]
         targets = [ref_name(member) for member in _alternatives(schema) if member != NULL]
@@ -235,7 +235,7 @@ class TypeReader:
                 tagged: frozenset[JsonKind] = frozenset({"object"})
                 kinds = tagged if "discriminator" in schema else self._kinds(node)
                 strings = "discriminator" not in schema and any(isinstance(each, StringProperty) for each in rest)
-                return union_type(name, kinds, strings=strings, nullable=nullable, parts=self.has_parts(name))
+                return union_type(name, kinds, strings=strings, nullable=nullable, struct=self.has_struct(name))
             case "enum":
                 return enum_type(name, nullable=None in schema["enum"])
             case _:

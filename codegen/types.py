@@ -46,12 +46,12 @@ class Type:
         parts: the alternatives of its annotation, null apart. They are never taken out of one text again: a literal
             may hold any character, a `|` or a bracket too.
         kinds: the JSON kinds a value of it can have.
-        function: an expression for a function that makes the value from its JSON form; None where both are the same.
+        function: an expression for a function that makes the value from its JSON struct; None where both are the same.
         nullable: whether null is allowed.
         imports: what the annotation and the decoding need.
         sent: the alternatives of its annotation in a request: TypedDicts, sequences, the documented literals only.
         sent_imports: what that annotation needs.
-        form: an expression for what a parser of text shall make of a value that is not null, and what makes the value
+        struct: an expression for what a parser of text shall make of a value that is not null, and what makes the value
             of that; None where that is its JSON value.
         text_reader: a function that reads the value from JSON text at once, where there is one.
         depth: how many arrays and maps stand in each other.
@@ -64,7 +64,7 @@ class Type:
     imports: frozenset[Import] = frozenset()
     sent: tuple[str, ...] = field(default=Factory(lambda self: self.parts, takes_self=True))
     sent_imports: frozenset[Import] = field(default=Factory(lambda self: self.imports, takes_self=True))
-    form: ast.expr | None = None
+    struct: ast.expr | None = None
     text_reader: Import | None = None
     depth: int = 0
 
@@ -89,9 +89,13 @@ class Type:
         return _annotation(self.sent, nullable=self.nullable)
 
     @property
-    def form_written(self) -> ast.expr | None:
+    def struct_written(self) -> ast.expr | None:
         """What a parser of text shall make of a value, with None where null is allowed."""
-        return template("or_null(FORM)", FORM=self.form) if self.form is not None and self.nullable else self.form
+        return (
+            template("or_null(STRUCT)", STRUCT=self.struct)
+            if self.struct is not None and self.nullable
+            else self.struct
+        )
 
     def callable(self) -> ast.expr | None:
         """Return the expression of a function from JSON to the value."""
@@ -102,7 +106,7 @@ class Type:
     def runtime(self) -> frozenset[Import]:
         """The imports, with the combinator that `callable` uses."""
         if self.function is not None and self.nullable:
-            return self.imports | {_decoding("nullable")}
+            return self.imports | {_model("nullable")}
         return self.imports
 
 
@@ -112,7 +116,7 @@ def _annotation(parts: tuple[str, ...], *, nullable: bool) -> str:
     return " | ".join([*parts, "None"] if nullable and "None" not in parts else parts)
 
 
-def _decoding(name: str) -> Import:
+def _model(name: str) -> Import:
     return Import("runtime", "model", name)
 
 
@@ -120,11 +124,11 @@ def _instants(name: str) -> Import:
     return Import("runtime", "instants", name)
 
 
-def _parts(name: str) -> Import:
+def _structs(name: str) -> Import:
     return Import("runtime", "structs", name)
 
 
-def _lists(name: str) -> Import:
+def _lazy_list(name: str) -> Import:
     return Import("runtime", "lazy_list", name)
 
 
@@ -193,14 +197,14 @@ def model_type(name: str) -> Type:
         (name,),
         frozenset({"object"}),
         function=template("MODEL.from_dict", MODEL=name),
-        imports=frozenset({Import("models", module_name(name), name), _parts("parts_type")}),
+        imports=frozenset({Import("models", module_name(name), name), _structs("struct_type")}),
         sent=(param,),
         sent_imports=_sent(param),
-        form=template("parts_type(MODEL)", MODEL=name),
+        struct=template("struct_type(MODEL)", MODEL=name),
     )
 
 
-def union_type(name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable: bool, parts: bool) -> Type:
+def union_type(name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable: bool, struct: bool) -> Type:
     """A component that a function of its own decodes.
 
     Args:
@@ -208,7 +212,7 @@ def union_type(name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable
         kinds: The JSON kinds that a value can have.
         strings: Whether it takes every string as it is.
         nullable: Whether it takes null.
-        parts: Whether msgspec can tell its members apart.
+        struct: Whether msgspec can tell its members apart.
     """
     module, param = module_name(name), param_name(name)
     decode = f"{module}_from_dict"
@@ -221,16 +225,16 @@ def union_type(name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable
         kinds,
         function=function,
         nullable=nullable,
-        imports=frozenset({Import("unions", module, name), Import("unions", module, decode), _decoding("or_text")}),
+        imports=frozenset({Import("unions", module, name), Import("unions", module, decode), _model("or_text")}),
         sent=(param,),
         sent_imports=_sent(param),
     )
-    if not parts:
+    if not struct:
         return type_
     return evolve(
         type_,
-        imports=type_.imports | {Import("unions", module, f"{module}_parts")},
-        form=template("PARTS()", PARTS=f"{module}_parts"),
+        imports=type_.imports | {Import("unions", module, f"{module}_struct")},
+        struct=template("STRUCT()", STRUCT=f"{module}_struct"),
         text_reader=Import("unions", module, f"{module}_from_json"),
     )
 
@@ -264,9 +268,9 @@ def array_of(item: Type) -> Type:
         return type_
     return evolve(
         type_,
-        imports=item.runtime() | {*map(_decoding, ("array", "read_array"))},
+        imports=item.runtime() | {*map(_model, ("array", "decode_array"))},
         function=template("array(ITEM)", ITEM=item.callable()),
-        form=item.form_written and template("list_of(FORM)", FORM=item.form_written),
+        struct=item.struct_written and template("list_of(STRUCT)", STRUCT=item.struct_written),
     )
 
 
@@ -281,8 +285,8 @@ def lazy_array_of(item: Type, key: str) -> Type:
     return evolve(
         array_of(item),
         function=template("lazy_array(ITEM, KEY)", ITEM=model, KEY=constant(key)),
-        imports=item.imports | {*map(_lists, ("lazy_array", "lazy_of"))},
-        form=template("lazy_of(ITEM, KEY)", ITEM=model, KEY=constant(key)),
+        imports=item.imports | {*map(_lazy_list, ("lazy_array", "lazy_of"))},
+        struct=template("lazy_of(ITEM, KEY)", ITEM=model, KEY=constant(key)),
     )
 
 
@@ -301,7 +305,7 @@ def map_of(item: Type) -> Type:
         return type_
     return evolve(
         type_,
-        imports=item.runtime() | {_decoding("mapping")},
+        imports=item.runtime() | {_model("mapping")},
         function=template("mapping(ITEM)", ITEM=item.callable()),
-        form=item.form_written and template("dict_of(FORM)", FORM=item.form_written),
+        struct=item.struct_written and template("dict_of(STRUCT)", STRUCT=item.struct_written),
     )

@@ -1,4 +1,4 @@
-"""Loads the modules of a package when a name of theirs is first asked for, so that importing the package is cheap."""
+"""Lazy imports: each module of a package is imported on first access to one of its names."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 def lazy(
     package: str, names: Mapping[str, str | None]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], tuple[str, ...]]:
-    """`__getattr__`, `__dir__` and `__all__` for a package.
+    """Return `__getattr__`, `__dir__` and `__all__` for a package.
 
     Args:
-        package: the package's `__name__`.
-        names: the module that defines each name, or None where the name is the module itself.
+        package: The package's `__name__`.
+        names: The module that defines each name, or None if the name is the module.
     """
 
-    def __getattr__(name: str) -> Any:  # noqa: N807  # it becomes the package's
+    def __getattr__(name: str) -> Any:  # noqa: N807  # assigned in the package's namespace
         if name not in names:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = names[name]

@@ -1,7 +1,7 @@
-"""Sends requests with the caller's own httpx client, whose `base_url` is the server and whose headers authenticate.
+"""Requests with the caller's httpx client.
 
-The timeouts are the client's too. httpx's default ends a request after 5 seconds in which no byte came, which is less
-than a server needs that works on an answer: give the client `LONG_TIMEOUT`.
+The client provides the server's address, the credentials and the timeouts. httpx's default read timeout is 5 seconds,
+which is too short for an agent's response: use `LONG_TIMEOUT`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .structs import loads
 from .types import Request
 
 LONG_TIMEOUT: Final = httpx.Timeout(10, read=600)
-"""For a server that works on its answers: 600 seconds without a byte of the answer, 10 for each other step."""
+"""A timeout for agent responses: 600 seconds between received bytes, 10 seconds for each other operation."""
 
 
 def _prepare(client: httpx.Client | httpx.AsyncClient, request: Request, accept: str) -> httpx.Request:
@@ -43,32 +43,32 @@ def _checked(response: httpx.Response) -> bytes:
 def _text(response: httpx.Response) -> str:
     try:
         return response.content.decode(response.charset_encoding or "utf-8", "replace")
-    except (LookupError, ValueError):  # a charset that Python does not know, or that is none
+    except (LookupError, ValueError):  # an unknown or malformed charset
         return response.content.decode("utf-8", "replace")
 
 
 def send(client: httpx.Client, request: Request) -> bytes:
-    """Sends a request and returns the text of the answer.
+    """Send a request and return the response body.
 
     Raises:
-        UnexpectedStatus: the answer is no success.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        httpx.HTTPError: If no response is received.
     """
     return _checked(client.send(_prepare(client, request, "application/json")))
 
 
 async def send_async(client: httpx.AsyncClient, request: Request) -> bytes:
-    """What `send` does, with an async client."""
+    """Async version of `send`."""
     return _checked(await client.send(_prepare(client, request, "application/json")))
 
 
 @contextmanager
 def open_stream(client: httpx.Client, request: Request) -> Generator[httpx.Response, None, None]:
-    """Sends a request and yields the answer, whose body is an event stream that has yet to be read.
+    """Send a request and yield the response before its body is read.
 
     Raises:
-        UnexpectedStatus: the answer is no success.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        httpx.HTTPError: If no response is received.
     """
     response = client.send(_prepare(client, request, "text/event-stream"), stream=True)
     try:
@@ -82,7 +82,7 @@ def open_stream(client: httpx.Client, request: Request) -> Generator[httpx.Respo
 
 @asynccontextmanager
 async def open_stream_async(client: httpx.AsyncClient, request: Request) -> AsyncGenerator[httpx.Response, None]:
-    """What `open_stream` does, with an async client."""
+    """Async version of `open_stream`."""
     response = await client.send(_prepare(client, request, "text/event-stream"), stream=True)
     try:
         if not response.is_success:

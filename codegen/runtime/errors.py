@@ -1,4 +1,4 @@
-"""What can go wrong between a request and its decoded answer."""
+"""Exceptions raised by requests and decoders."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 
 class DecodeError(ValueError):
-    """An answer is not what the document says.
+    """A response does not match the API document.
 
     Attributes:
-        path: where in the body, such as `messages[2].date`; empty for the body itself.
-        reason: what is wrong there.
+        path: The path in the body, such as `messages[2].date`, or "" for the body itself.
+        reason: The mismatch at that path.
     """
 
     def __init__(self, path: str, reason: str) -> None:
@@ -21,19 +21,19 @@ class DecodeError(ValueError):
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}" if self.path else self.reason
 
-    def below(self, step: str | int) -> DecodeError:
-        """The same error seen from one level further out: `step` is a key or an index."""
+    def prefixed(self, step: str | int) -> DecodeError:
+        """Return the error with a key or an index before its path."""
         outer = f"[{step}]" if isinstance(step, int) else step
         joint = "." if self.path and not self.path.startswith("[") else ""
         return DecodeError(f"{outer}{joint}{self.path}", self.reason)
 
 
-class UnexpectedStatus(Exception):  # noqa: N818  # its name is published
-    """The server answered with a status that is no success.
+class UnexpectedStatus(Exception):  # noqa: N818  # the published name
+    """An error response.
 
     Attributes:
-        status_code: the HTTP status.
-        body: the decoded JSON body, or its text where it is no JSON.
+        status_code: The HTTP status code.
+        body: The decoded JSON body, or the text of a body that is not JSON.
     """
 
     def __init__(self, status_code: int, body: Any) -> None:
@@ -42,14 +42,14 @@ class UnexpectedStatus(Exception):  # noqa: N818  # its name is published
         self.body = body
 
     def __str__(self) -> str:
-        return f"the server answered {self.status_code}: {self.body!r}"
+        return f"the server returned {self.status_code}: {self.body!r}"
 
 
 class IncompleteStreamError(Exception):
-    """An event stream ended before its terminator: the connection broke, or the server stopped without one.
+    """An event stream ended without its terminator.
 
     Attributes:
-        last: the last event that came, or None.
+        last: The last received event, or None.
     """
 
     def __init__(self, message: str, last: object) -> None:

@@ -1,19 +1,19 @@
-"""Instants as they are written in JSON."""
+"""Date-times in JSON."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 read_instant = datetime.fromisoformat
-"""An instant as it is written, with or without an offset."""
+"""Parse a date-time that may lack an offset."""
 
 
 def in_utc(instant: datetime) -> datetime:
-    """The instant that a time without an offset means."""
+    """Return a date-time without an offset as UTC."""
     return instant.replace(tzinfo=UTC)
 
 
 def parse_instant(value: str) -> datetime:
-    """An aware datetime; a time without an offset is in UTC."""
+    """Parse a date-time as an aware datetime; the default offset is UTC."""
     instant = read_instant(value)
     return instant if instant.tzinfo else in_utc(instant)

@@ -1,7 +1,7 @@
-"""What the models share: presence, unknown fields, the way to and from JSON.
+"""The base class of models, and the decoders and encoders of JSON values.
 
-A field that the server did not send is an empty slot. Reading it gives None (or the literal, for a tag), assigning it
-fills it, and `to_dict` leaves it out, so that a model gives back exactly what it was read from.
+An absent field is an empty slot: it reads as None, or as the constant of a discriminator, and `to_dict` omits it.
+So `to_dict` returns the decoded JSON object.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeGuard, TypeVar
 
 from attrs import NOTHING, Attribute, define, field, frozen
 
-from .compiled_readers import from_object, from_struct
+from .compiled_decoders import from_object, from_struct
 from .errors import DecodeError
 from .structs import (
     ABSENT,
+    DECODE_ERRORS,
     FALLBACK_ERRORS,
-    FAULTS,
     PARSERS,
     Decoders,
     Discriminator,
     FieldTable,
-    Forms,
     OrNull,
     OrText,
+    StructFields,
     create,
-    values_of,
+    parse_json,
 )
 
 T = TypeVar("T")
@@ -38,40 +38,40 @@ T = TypeVar("T")
 class Model:
     """A JSON object with known fields.
 
-    A model has annotations with defaults, of which `_wire` is made: a field without one is required, `ABSENT` is the
-    default of an optional one, and a text that of a literal. `_keys` has the keys that are not those names, and
-    `_decoders` decodes what is not taken as it is.
+    `_field_table` is derived from the annotations of a subclass: a field without a default is required, the default
+    `ABSENT` marks an optional field, a string marks a constant. `_keys` maps field names to JSON keys that differ, and
+    `_decoders` maps them to decoders.
     """
 
     _keys: ClassVar[dict[str, str]] = {}
     _decoders: ClassVar[Decoders] = {}
-    _wire: ClassVar[FieldTable] = {}
+    _field_table: ClassVar[FieldTable] = {}
     _required: ClassVar[tuple[str, ...]] = ()
     _absent: ClassVar[dict[str, Any]] = {}
     _extra: dict[str, Any] | None = field(default=None, init=False)
 
     def __init_subclass__(cls) -> None:
-        attributes = vars(cls).get("__attrs_attrs__")  # not there yet when attrs is still to make a class of this one
+        attributes = vars(cls).get("__attrs_attrs__")  # absent until attrs has created the slotted class
         if attributes is not None and Model in cls.__bases__:
-            wire: FieldTable = {}
+            table: FieldTable = {}
             for each in attributes:
                 if not each.inherited:
                     name: str = each.name
-                    wire[cls._keys.get(name, name)] = cls._row(each)
-            cls._wire = wire
-        cls._required = tuple(key for key, (_, required, _) in cls._wire.items() if required)
+                    table[cls._keys.get(name, name)] = cls._table_row(each)
+            cls._field_table = table
+        cls._required = tuple(key for key, (_, required, _) in cls._field_table.items() if required)
         cls._absent = {
             name: decode.value if isinstance(decode, Discriminator) else None
-            for name, required, decode in cls._wire.values()
+            for name, required, decode in cls._field_table.values()
             if not required
         }
-        for name in ("from_parts", "_from_object"):
-            # Each class has its own: what is compiled for one makes objects of that one.
+        for name in ("_from_struct", "_from_object"):
+            # Each class compiles its own.
             if (found := getattr_static(cls, name)) is vars(Model)[name] or isinstance(found, staticmethod):
                 setattr(cls, name, vars(Model)[name])
 
     @classmethod
-    def _row(cls, attribute: Attribute[Any]) -> tuple[str, bool, Callable[[Any], Any] | Discriminator | None]:
+    def _table_row(cls, attribute: Attribute[Any]) -> tuple[str, bool, Callable[[Any], Any] | Discriminator | None]:
         name, default = attribute.name, attribute.default
         decode = cls._decoders.get(name)
         if default is NOTHING or default is ABSENT:
@@ -84,7 +84,7 @@ class Model:
             if getattr(self, name) is ABSENT:
                 delattr(self, name)
 
-    if not TYPE_CHECKING:  # a checker shall still report misspelt fields
+    if not TYPE_CHECKING:  # type checkers report misspelled fields
 
         def __getattr__(self, name: str) -> Any:
             try:
@@ -94,64 +94,62 @@ class Model:
 
     @property
     def fields_set(self) -> frozenset[str]:
-        """The names of the fields that were received or assigned; the others are absent and read as None."""
+        """The names of the fields that were received or assigned. Other fields are absent and read as None."""
         return frozenset(self._present())
 
     @property
     def extra_fields(self) -> Mapping[str, Any]:
-        """What was received besides the documented fields, as it came."""
-        return {key: value for key, value in (self._extra or {}).items() if key not in self._wire}
+        """The received fields that are not documented, as JSON values."""
+        return {key: value for key, value in (self._extra or {}).items() if key not in self._field_table}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Decodes a JSON object.
+        """Decode a JSON object.
 
         Raises:
-            DecodeError: a required field is missing, or a value cannot be decoded; it names the path.
+            DecodeError: If a required field is missing or a value is malformed, with its path.
         """
         try:
             found = cls._from_object(data)
             if found is not None:
                 return found
-        except FAULTS:
-            pass  # read key by key instead, which takes absent fields and says what is wrong
-        return cls._read_by_key(data)
+        except DECODE_ERRORS:
+            pass  # decode by key, which accepts absent fields and reports errors
+        return cls._decode_by_key(data)
 
     @classmethod
     def _from_object(cls, data: Any) -> Self | None:
-        """Decodes a JSON object that has all of the fields."""
+        """Decode a JSON object with all fields, or return None."""
         read = from_object(cls)
-        cls._from_object = staticmethod(read)  # type: ignore[method-assign, assignment]  # the next call finds that
+        cls._from_object = staticmethod(read)  # type: ignore[method-assign, assignment]  # cached
         found: Self | None = read(data)
         return found
 
     @classmethod
-    def _read_by_key(cls, data: Mapping[str, Any]) -> Self:
-        """Decodes a JSON object key by key.
-
-        It takes what straight-line code cannot: absent fields, earlier spellings. It says what is wrong.
+    def _decode_by_key(cls, data: Mapping[str, Any]) -> Self:
+        """Decode a JSON object key by key: the fallback for absent fields and earlier spellings.
 
         Raises:
-            DecodeError: a required field is missing, or a value cannot be decoded; it names the path.
+            DecodeError: If a required field is missing or a value is malformed, with its path.
         """
-        if not isinstance(data, dict) and not is_mapping(data):  # a dict is known sooner
-            raise DecodeError("", f"is {_kind(data)}, not an object ({cls.__name__})")
+        if not isinstance(data, dict) and not is_mapping(data):  # the check of a dict is faster
+            raise DecodeError("", f"is {_json_type(data)}, not an object ({cls.__name__})")
         for key in cls._required:
             if key not in data:
                 raise DecodeError(key, f"is required and missing ({cls.__name__})")
         self = create(cls)
-        wire = cls._wire
+        table = cls._field_table
         extra: dict[str, Any] = {}
         for key, value in data.items():
-            if key not in wire:
+            if key not in table:
                 extra[key] = value
                 continue
-            name, _, decode = wire[key]
+            name, _, decode = table[key]
             if decode is None:
                 pass
             elif isinstance(decode, Discriminator):
                 if value in decode.earlier:
-                    extra[key] = value  # `to_dict` writes the spelling that was received
+                    extra[key] = value  # `to_dict` returns the received spelling
                 elif value != decode.value:
                     raise DecodeError(key, f"is {value!r}, not {decode.value!r}")
                 value = decode.value
@@ -159,63 +157,63 @@ class Model:
                 try:
                     value = decode(value)
                 except DecodeError as fault:
-                    raise fault.below(key) from None
-                except FAULTS as fault:
-                    raise DecodeError(key, f"cannot be read: {fault}") from fault
+                    raise fault.prefixed(key) from None
+                except DECODE_ERRORS as fault:
+                    raise DecodeError(key, f"cannot be decoded: {fault}") from fault
             setattr(self, name, value)
         self._extra = extra or None
         return self
 
     @classmethod
-    def from_parts(cls, parts: Any) -> Self:
-        """Takes over what a parser has put in the slots of a struct; see `parts.py`.
+    def _from_struct(cls, struct: Any) -> Self:
+        """Convert a struct that msgspec has filled.
 
         Raises:
-            KeyError, TypeError, ValueError, AttributeError or OverflowError: a value cannot be decoded.
+            KeyError, TypeError, ValueError, AttributeError or OverflowError: If a value is malformed.
         """
         if getattr(cls.from_dict, "__func__", None) is not vars(Model)["from_dict"].__func__:
-            raise TypeError(f"{cls.__name__} has a way of its own to read mappings, which is that of text then too")
-        make = from_struct(cls)
-        cls.from_parts = staticmethod(make)  # type: ignore[method-assign, assignment]  # the next call finds that
-        made: Self = make(parts)
-        return made
+            raise TypeError(f"{cls.__name__} overrides from_dict, which then decodes text too")
+        convert = from_struct(cls)
+        cls._from_struct = staticmethod(convert)  # type: ignore[method-assign, assignment]  # cached
+        model: Self = convert(struct)
+        return model
 
     @classmethod
-    def _forms(cls) -> Forms:
-        """What the parser makes of the fields that are models, and what is made of that, by name."""
+    def _struct_fields(cls) -> StructFields:
+        """Return the struct types of the fields that hold models."""
         return {}
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Decodes JSON text.
+        """Decode JSON text.
 
         Raises:
-            DecodeError: as `from_dict`; also where the text is no JSON.
+            DecodeError: As in `from_dict`, and if the text is not JSON.
         """
         try:
-            return cls.from_parts(PARSERS[cls](text))
+            return cls._from_struct(PARSERS[cls](text))
         except FALLBACK_ERRORS:
             pass
-        return cls.from_dict(values_of(text))
+        return cls.from_dict(parse_json(text))
 
     @classmethod
     def _unknown(cls, data: Mapping[str, Any]) -> dict[str, Any] | None:
-        return {key: value for key, value in data.items() if key not in cls._wire} or None
+        return {key: value for key, value in data.items() if key not in cls._field_table} or None
 
     def _present(self) -> dict[str, Any]:
-        """The fields whose slots are filled, by name."""
+        """Return the fields that are set, by name."""
         found: dict[str, Any] = {}
-        for name, _, _ in self._wire.values():
+        for name, _, _ in self._field_table.values():
             try:
-                found[name] = object.__getattribute__(self, name)  # an empty slot raises here
+                found[name] = object.__getattribute__(self, name)  # raises for an empty slot
             except AttributeError:
                 continue
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object: every field that is set, every unknown field as it was received."""
+        """Return the JSON object: the fields that are set, and unknown fields as received."""
         out: dict[str, Any] = {}
-        for key, (name, _, _) in self._wire.items():
+        for key, (name, _, _) in self._field_table.items():
             try:
                 out[key] = to_json_value(object.__getattribute__(self, name))
             except AttributeError:
@@ -225,25 +223,25 @@ class Model:
         return out
 
     def to_json(self) -> str:
-        """The JSON text of `to_dict`."""
+        """Return the JSON text of `to_dict`."""
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def __eq__(self, other: object) -> bool:
-        """Equal are two models of one class whose fields read alike; absent and None do."""
+        """Compare the values of all fields. Absent fields equal None."""
         if not isinstance(other, Model) or type(other) is not type(self):
             return NotImplemented
-        names = [name for name, _, _ in self._wire.values()]
+        names = [name for name, _, _ in self._field_table.values()]
         return all(getattr(self, n) == getattr(other, n) for n in names) and (self._extra or {}) == (other._extra or {})
 
-    __hash__ = None  # type: ignore[assignment]  # as for every class with __eq__ whose fields can change
+    __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
         shown = [f"{name}={_short(value)}" for name, value in self._present().items() if value is not None]
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def _repr_html_(self) -> str:
-        """A table, for notebooks."""
-        from html import escape  # only notebooks need it
+        """Return an HTML table for notebooks."""
+        from html import escape  # needed in notebooks only
 
         rows = [
             f"<tr><th>{escape(name)}</th><td>{escape(_short(value, 1000))}</td></tr>"
@@ -257,7 +255,7 @@ class Model:
 
     @classmethod
     def _restore(cls, fields: dict[str, Any], extra: dict[str, Any] | None) -> Self:
-        """Unpickles and copies: absent fields stay absent."""
+        """Create a model for `copy` and `pickle`. Absent fields stay absent."""
         self = cls.__new__(cls)
         for name, value in fields.items():
             setattr(self, name, value)
@@ -266,11 +264,11 @@ class Model:
 
 
 def _short(value: object, limit: int = 200) -> str:
-    """The repr of a value, its middle left out where it is long; of long lists only a part is made."""
+    """Return a truncated repr."""
     if isinstance(value, (str, bytes)) and len(value) > limit:
         text = f"{value[: limit // 2]!r}…{value[-limit // 4 :]!r}"
     elif is_array(value) and len(value) > limit // 8:
-        first = value.shown(limit // 40) if isinstance(value, LazyValue) else value[: limit // 40]
+        first = value.preview(limit // 40) if isinstance(value, LazyValue) else value[: limit // 40]
         text = f"[{', '.join(map(repr, first))}, … {len(value)} in all]"
     else:
         text = repr(value)
@@ -279,25 +277,25 @@ def _short(value: object, limit: int = 200) -> str:
 
 @frozen
 class Unknown:
-    """A member of a union that could not be decoded: of a kind newer than this package, or malformed.
+    """A union member that is unknown to this package, or malformed.
 
     Attributes:
-        raw: what was received, untouched.
-        reason: why it is none of the known members.
+        raw: The received JSON value.
+        reason: The reason why no known member matches.
     """
 
     raw: Any = field(repr=_short)
     reason: str
 
     def to_dict(self) -> Any:
-        """What was received."""
+        """Return the received JSON value."""
         return self.raw
 
 
-def why_unknown(data: Any, tag: str, known: Mapping[str, Any], fault: Exception) -> str:
-    """Says why a table lookup or the decoder behind it failed."""
+def unknown_reason(data: Any, tag: str, known: Mapping[str, Any], fault: Exception) -> str:
+    """Return the reason why a member was not decoded."""
     if not is_mapping(data):
-        return f"is {_kind(data)}, not an object"
+        return f"is {_json_type(data)}, not an object"
     if tag not in data:
         return f"has no {tag}"
     if not isinstance(data[tag], str) or data[tag] not in known:
@@ -306,110 +304,110 @@ def why_unknown(data: Any, tag: str, known: Mapping[str, Any], fault: Exception)
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
-    """Whether a JSON value is an object."""
+    """Return whether a JSON value is an object."""
     return isinstance(value, dict)
 
 
 def is_array(value: object) -> TypeGuard[list[Any]]:
-    """Whether a JSON value is an array."""
+    """Return whether a JSON value is an array."""
     return isinstance(value, list)
 
 
 def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Whether a value, as somebody gave it, has the form of an object."""
+    """Return whether an argument is a mapping."""
     return isinstance(value, Mapping)
 
 
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
-    """Whether a value, as somebody gave it, has the form of an array."""
+    """Return whether an argument is a sequence other than a string or bytes."""
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview))
 
 
-def each(value: Any) -> list[Any]:
-    """The array itself. Anything else that Python could iterate, a string or an object, is an error."""
-    if value.__class__ is not list and not is_array(value):  # a call less for what it nearly always is
-        raise TypeError(f"is {_kind(value)}, not an array")
+def ensure_array(value: Any) -> list[Any]:
+    """Return a JSON array, or raise TypeError for another value."""
+    if value.__class__ is not list and not is_array(value):  # avoids a call for an exact list
+        raise TypeError(f"is {_json_type(value)}, not an array")
     return value
 
 
-def entries(value: Any) -> dict[str, Any]:
-    """The object itself; anything else is an error."""
+def ensure_object(value: Any) -> dict[str, Any]:
+    """Return a JSON object, or raise TypeError for another value."""
     if not is_object(value):
-        raise TypeError(f"is {_kind(value)}, not an object")
+        raise TypeError(f"is {_json_type(value)}, not an object")
     return value
 
 
 def array(decode: Callable[[Any], T]) -> Callable[[Any], list[T]]:
-    """A decoder of arrays whose errors name the index."""
+    """Return a decoder of arrays. Its errors name the index."""
 
-    def decode_array(value: Any) -> list[T]:
-        return read_array(decode, value)
+    def decode_items(value: Any) -> list[T]:
+        return decode_array(decode, value)
 
-    return decode_array
+    return decode_items
 
 
-def read_array(decode: Callable[[Any], T], value: Any) -> list[T]:
-    """Decodes an array; an error names the index."""
-    items = each(value)
+def decode_array(decode: Callable[[Any], T], value: Any) -> list[T]:
+    """Decode an array. An error names the index."""
+    items = ensure_array(value)
     try:
         return [decode(item) for item in items]
-    except FAULTS:  # once more, to say where
-        return [at(index, decode, item) for index, item in enumerate(items)]
+    except DECODE_ERRORS:  # again, for the index in the error
+        return [decode_at(index, decode, item) for index, item in enumerate(items)]
 
 
 class LazyValue(list[T]):
-    """A list whose items may still be what they were read from, which `held` gives; `lists.py` decodes them."""
+    """The base class of lists whose items can be undecoded."""
 
     __slots__ = ()
 
-    def held(self) -> list[Any]:
-        """The items as they are, decoded or not."""
+    def raw_items(self) -> list[Any]:
+        """Return the items without decoding them."""
         return list(super().__iter__())
 
-    def shown(self, most: int) -> list[Any]:
-        """The first items, for people."""
-        return self.held()[:most]
+    def preview(self, limit: int) -> list[Any]:
+        """Return the first items for a repr."""
+        return self.raw_items()[:limit]
 
     def to_json_value(self) -> list[Any]:
-        """The JSON array."""
-        return [to_json_value(item) for item in self.held()]
+        """Return the JSON array."""
+        return [to_json_value(item) for item in self.raw_items()]
 
 
 def mapping(decode: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
-    """A decoder of objects with free keys whose errors name the key."""
+    """Return a decoder of objects with arbitrary keys. Its errors name the key."""
 
     def decode_mapping(value: Any) -> dict[str, T]:
-        items = entries(value)
+        items = ensure_object(value)
         try:
             return {key: decode(item) for key, item in items.items()}
-        except FAULTS:  # once more, to say where
-            return {key: at(key, decode, item) for key, item in items.items()}
+        except DECODE_ERRORS:  # again, for the key in the error
+            return {key: decode_at(key, decode, item) for key, item in items.items()}
 
     return decode_mapping
 
 
 def nullable(decode: Callable[[Any], T]) -> Callable[[Any], T | None]:
-    """A decoder that takes null as None."""
+    """Return a decoder that accepts null."""
     return OrNull(decode)
 
 
 def or_text(decode: Callable[[Any], T]) -> Callable[[Any], T | str]:
-    """A decoder that takes a string as it is."""
+    """Return a decoder that passes strings through."""
     return OrText(decode)
 
 
-def at(step: str | int, decode: Callable[[Any], T], value: Any) -> T:
-    """Decodes what stands under a key or an index, which an error names."""
+def decode_at(step: str | int, decode: Callable[[Any], T], value: Any) -> T:
+    """Decode the value of a key or an index. An error names the step."""
     try:
         return decode(value)
     except DecodeError as fault:
-        raise fault.below(step) from None
-    except FAULTS as fault:
-        raise DecodeError("", f"cannot be read: {fault}").below(step) from fault
+        raise fault.prefixed(step) from None
+    except DECODE_ERRORS as fault:
+        raise DecodeError("", f"cannot be decoded: {fault}").prefixed(step) from fault
 
 
 def to_json_value(value: Any) -> Any:
-    """The JSON form of a field's value."""
+    """Return the JSON form of a value."""
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, (Model, Unknown)):
@@ -425,7 +423,7 @@ def to_json_value(value: Any) -> Any:
     return value
 
 
-def _kind(value: Any) -> str:
+def _json_type(value: Any) -> str:
     name = type(value).__name__
     names = {"NoneType": "null", "str": "a string", "bool": "a boolean", "int": "a number", "float": "a number"}
     return (names | {"list": "an array", "dict": "an object"}).get(name, f"a {name}")

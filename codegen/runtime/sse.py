@@ -1,7 +1,6 @@
-"""Server-sent events: bytes in, events out. Nothing here does I/O.
+"""A decoder of server-sent events, independent of how the stream is split into chunks.
 
-True to the WHATWG rules (https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation),
-wherever the bytes happen to be cut into chunks.
+Implements https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation.
 """
 
 from __future__ import annotations
@@ -10,29 +9,29 @@ from typing import Final, NamedTuple, TypeAlias
 
 BOM = b"\xef\xbb\xbf"
 MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
-"""Bytes that one event may have, unless a decoder is told otherwise."""
-LF, CR = b"\n\r"  # numbers: `in` looks for one byte several times faster than for bytes
+"""The default of the largest size of an event."""
+LF, CR = b"\n\r"  # ints: `in` finds an int several times faster than bytes
 DATA = b"data: "
-BETWEEN = b"\n\ndata: "
-MOST = 1 << 14
-"""Bytes of an unfinished event that are looked through anew with each chunk; larger ones are held in parts."""
+SEPARATOR = b"\n\ndata: "
+MAX_RESCAN = 1 << 14
+"""The largest unfinished event that is scanned again with each chunk. A larger one is buffered in pieces."""
 MAX_RETRY_DIGITS = 18
-"""A longer time is longer than the universe is old, and Python refuses to read much longer numbers."""
+"""Longer numbers are ignored. Python refuses to parse much longer ones."""
 NUMBER_DIGITS = frozenset(b"0123456789")
 
 
 class EventTooLargeError(ValueError):
-    """An event has grown beyond the bound."""
+    """An event is larger than the limit."""
 
 
 class ServerSentEvent(NamedTuple):
-    """One dispatched event.
+    """A dispatched event.
 
     Attributes:
-        data: the data lines, joined by line feeds.
-        event: the type, `message` unless the stream names one.
-        id: the last event id, which holds until another comes.
-        retry: the reconnection time in milliseconds, where this event set it.
+        data: The data lines, joined by line feeds.
+        event: The event type. Defaults to `message`.
+        id: The last event id, which persists until the stream sends another.
+        retry: The reconnection time [ms] that this event set, or None.
     """
 
     data: str
@@ -42,32 +41,32 @@ class ServerSentEvent(NamedTuple):
 
 
 Frame: TypeAlias = bytes | ServerSentEvent | Exception
-"""An event; of one that is a line of data alone, just the data. An error stands behind those ahead of it."""
+"""An event, the data of an event that is a single data line, or an error after the events before it."""
 
 
 class SSEDecoder:
-    """Decodes one stream. Feed it every chunk in turn; what is incomplete when the stream ends is no event.
+    """A decoder of one stream. Pass every chunk to `feed`, in order. An incomplete event at the end is ignored.
 
     Args:
-        max_event_bytes: how many bytes one event may have before it is refused.
-        error: the exception for such an event, made of a message.
+        max_event_bytes: The largest size of an event. Defaults to 64 MiB.
+        error: The exception class for a larger event, created from a message.
 
     Attributes:
-        fault: the error for an event that has grown beyond the bound, also while those ahead of it are returned.
+        fault: The error of an event that is too large, or None.
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES, error: type[Exception] = EventTooLargeError) -> None:
         if max_event_bytes < 1:
-            raise ValueError(f"max_event_bytes must be positive, not {max_event_bytes}")
+            raise ValueError(f"max_event_bytes must be positive, got {max_event_bytes}")
         self._max = max_event_bytes
         self._error = error
-        self._parts: list[bytes] = []  # an unfinished line, not joined until its end is there
-        self._open = 0  # bytes of the unfinished line
-        self._held = 0  # bytes of the data lines so far
-        self._rest: bytes = b""  # while all is plain: an unfinished event from its beginning
-        self._plain = False
+        self._pieces: list[bytes] = []  # the pieces of an unfinished line
+        self._line_size = 0  # the size of the unfinished line
+        self._event_size = 0  # the size of the data lines of the unfinished event
+        self._unfinished: bytes = b""  # on the fast path: the unfinished event
+        self._fast = False
         self._at_start = True
-        self._after_cr = False  # the last chunk ended with CR: an LF that follows belongs to it
+        self._after_cr = False  # the last chunk ended with CR, so a leading LF belongs to it
         self._data: list[bytes] = []
         self._event = b""
         self._id = ""
@@ -75,10 +74,10 @@ class SSEDecoder:
         self.fault: Exception | None = None
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        """The events that this chunk completes.
+        """Return the events that a chunk completes.
 
         Raises:
-            EventTooLargeError: an event has grown beyond the bound, and none of this chunk was ahead of it.
+            EventTooLargeError: If an event is too large and the chunk completes no event before it.
         """
         return [
             ServerSentEvent(found.decode("utf-8", "replace")) if isinstance(found, bytes) else found
@@ -87,45 +86,45 @@ class SSEDecoder:
         ]
 
     def split(self, chunk: bytes) -> list[Frame]:
-        """Return the same for speed, the last event first: of one that is a line of data alone, just the data's bytes.
+        """Return the frames that a chunk completes, last first. Faster than `feed`.
 
         Raises:
-            EventTooLargeError: an event has grown beyond the bound, and none of this chunk was ahead of it.
+            EventTooLargeError: If an event is too large and the chunk completes no event before it.
         """
-        if self._plain:
-            # Where there are no other lines than of data, one to an event, splitting is all that there is to do.
-            if self._rest:
-                chunk = self._rest + chunk
+        if self._fast:
+            # Fast path: each event is a single data line, so splitting suffices.
+            if self._unfinished:
+                chunk = self._unfinished + chunk
             body = chunk.removeprefix(DATA)
             if len(body) + len(DATA) == len(chunk) <= self._max and CR not in body:
                 text = body.removesuffix(b"\n\n")
                 if LF not in text and len(text) != len(body):
-                    self._rest = b""
+                    self._unfinished = b""
                     return [text]
-                *whole, rest = body.split(BETWEEN)
+                *whole, rest = body.split(SEPARATOR)
                 lines_of_rest = rest.count(b"\n")
                 if LF not in b"".join(whole):
-                    if not lines_of_rest or (lines_of_rest == 1 and rest[-1] == LF and len(rest) <= MOST):
-                        self._rest = DATA + rest
-                        if len(rest) > MOST:
-                            # No bound to check: the whole chunk is within it.
-                            self._plain = False
-                            self._hold(self._rest)
-                            self._rest = b""
+                    if not lines_of_rest or (lines_of_rest == 1 and rest[-1] == LF and len(rest) <= MAX_RESCAN):
+                        self._unfinished = DATA + rest
+                        if len(rest) > MAX_RESCAN:
+                            # The chunk is within the limit.
+                            self._fast = False
+                            self._buffer(self._unfinished)
+                            self._unfinished = b""
                         return [*whole[::-1]]
                     if lines_of_rest == 2 and rest.endswith(b"\n\n"):
-                        self._rest = b""
+                        self._unfinished = b""
                         return [rest[:-2], *whole[::-1]]
-            self._rest, self._plain = b"", False
+            self._unfinished, self._fast = b"", False
         return self._by_lines(chunk)
 
     def _by_lines(self, chunk: bytes) -> list[Frame]:
-        """The events of a chunk, by all rules."""
+        """Return the frames that a chunk completes, by all rules of the standard."""
         if self.fault is not None:
             raise self.fault
         events: list[Frame] = []
         try:
-            self._take(chunk, events)
+            self._consume(chunk, events)
         except self._error as fault:
             self.fault = fault
             if not events:
@@ -134,8 +133,8 @@ class SSEDecoder:
         events.reverse()
         return events
 
-    def _take(self, chunk: bytes, events: list[Frame]) -> None:
-        """Take a chunk in, and append the events that it completes."""
+    def _consume(self, chunk: bytes, events: list[Frame]) -> None:
+        """Append the events that a chunk completes."""
         if self._at_start and not (chunk := self._without_bom(chunk)):
             return
         if self._after_cr and chunk:
@@ -143,12 +142,12 @@ class SSEDecoder:
             if chunk.startswith(b"\n"):
                 chunk = chunk[1:]
         if LF not in chunk and CR not in chunk:
-            self._hold(chunk)
+            self._buffer(chunk)
             return
-        if self._parts:
-            chunk = b"".join([*self._parts, chunk])
-            self._parts.clear()
-            self._open = 0
+        if self._pieces:
+            chunk = b"".join([*self._pieces, chunk])
+            self._pieces.clear()
+            self._line_size = 0
         if CR in chunk:
             self._after_cr = chunk[-1] == CR
             lines = chunk.splitlines()
@@ -160,27 +159,27 @@ class SSEDecoder:
                 self._field(line)
             elif (event := self._dispatch()) is not None:
                 events.append(event)
-        self._hold(rest)
+        self._buffer(rest)
         if not (self._data or self._event or self._id or self._after_cr or self._retry is not None):
-            # An event begins here, and nothing is known that would belong to it.
-            self._rest, self._plain = b"".join(self._parts), True
-            self._parts.clear()
-            self._open = 0
+            # A new event begins, and no field of it has been received.
+            self._unfinished, self._fast = b"".join(self._pieces), True
+            self._pieces.clear()
+            self._line_size = 0
 
     def _without_bom(self, chunk: bytes) -> bytes:
-        chunk = b"".join([*self._parts, chunk])
-        self._parts.clear()
+        chunk = b"".join([*self._pieces, chunk])
+        self._pieces.clear()
         if len(chunk) < len(BOM) and BOM.startswith(chunk):
-            self._parts.append(chunk)
+            self._pieces.append(chunk)
             return b""
         self._at_start = False
         return chunk.removeprefix(BOM)
 
-    def _hold(self, part: bytes) -> None:
+    def _buffer(self, part: bytes) -> None:
         if part:
-            self._parts.append(part)
-            self._open += len(part)
-            if self._held + self._open > self._max:
+            self._pieces.append(part)
+            self._line_size += len(part)
+            if self._event_size + self._line_size > self._max:
                 raise self._too_large()
 
     def _too_large(self) -> Exception:
@@ -189,13 +188,13 @@ class SSEDecoder:
         )
 
     def _field(self, line: bytes) -> None:
-        if self._held + len(line) > self._max:  # what `_hold` asks of its pieces: where it was cut shall not matter
+        if self._event_size + len(line) > self._max:  # as in `_buffer`, however the line was split
             raise self._too_large()
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
-            self._held += len(value) + 1
+            self._event_size += len(value) + 1
         elif name == b"event":
             self._event = value
         elif name == b"id" and b"\0" not in value:
@@ -207,7 +206,7 @@ class SSEDecoder:
         data, event, retry = b"\n".join(self._data), self._event, self._retry
         found = bool(self._data)
         self._data.clear()
-        self._event, self._retry, self._held = b"", None, 0
+        self._event, self._retry, self._event_size = b"", None, 0
         if not found:
             return None
         kind = event.decode("utf-8", "replace") if event else "message"

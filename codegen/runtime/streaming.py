@@ -1,4 +1,4 @@
-"""Event streams: from the bytes of an answer to typed events."""
+"""Iterators over the typed events of a stream."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Event = TypeVar("Event")
 EVENTS: Final = "text/event-stream"
 
 
-class _Reader(Generic[Event]):
-    """Makes typed events of the chunks of one answer. Nothing here does I/O."""
+class _EventDecoder(Generic[Event]):
+    """A decoder of one event stream."""
 
-    def __init__(self, response: httpx.Response, read: Callable[[str | bytes], Event], end: str) -> None:
-        kind = response.headers.get("Content-Type", EVENTS)
-        if kind.partition(";")[0].strip().lower() != EVENTS:
-            raise DecodeError("", f"the answer is {kind}, not {EVENTS}")
+    def __init__(self, response: httpx.Response, decode: Callable[[str | bytes], Event], terminator: str) -> None:
+        media_type = response.headers.get("Content-Type", EVENTS)
+        if media_type.partition(";")[0].strip().lower() != EVENTS:
+            raise DecodeError("", f"the response is {media_type}, not {EVENTS}")
         self._decoder = SSEDecoder()
-        self._read = read
-        self._end = end
+        self._decode = decode
+        self._terminator = terminator
         self._failed = False
         self._last: Any = None
         self.ended = False
@@ -37,11 +37,11 @@ class _Reader(Generic[Event]):
             if isinstance(frame, Exception):
                 raise frame
             text = self._text(frame)
-            if text == self._end:
+            if text == self._terminator:
                 self.ended = True
                 return
             if text.strip():
-                self._last = event = self._read(text)
+                self._last = event = self._decode(text)
                 yield event
 
     def _text(self, frame: bytes | ServerSentEvent) -> str:
@@ -51,47 +51,51 @@ class _Reader(Generic[Event]):
         return frame.data
 
     def finish(self) -> None:
-        """Check that the stream was complete. An event of the type `error` ends it as well as the terminator."""
+        """Check that the stream ended with the terminator or an event of type `error`.
+
+        Raises:
+            IncompleteStreamError: If the stream ended without either.
+        """
         if not (self.ended or self._failed):
-            raise IncompleteStreamError(f"the event stream ended without {self._end!r}", self._last)
+            raise IncompleteStreamError(f"the event stream ended without {self._terminator!r}", self._last)
 
 
 def iterate_events(
-    client: httpx.Client, request: Request, read: Callable[[str | bytes], Event], end: str
+    client: httpx.Client, request: Request, decode: Callable[[str | bytes], Event], terminator: str
 ) -> Generator[Event, None, None]:
-    """Send a request when the first event is asked for, and yield each event of the answer.
+    """Send a request and yield the events of the response. The request is sent on the first iteration.
 
     Args:
         client: The caller's client.
         request: The request.
-        read: Makes an event of its JSON text.
-        end: The data that ends the stream.
+        decode: Decodes the JSON text of an event.
+        terminator: The data of the event that ends the stream.
 
     Raises:
-        UnexpectedStatus: If the server refuses the request.
+        UnexpectedStatus: If the server returns an error response.
         IncompleteStreamError: If the stream ends without its terminator.
         EventTooLargeError: If an event is larger than 64 MiB.
-        DecodeError: If the answer is no event stream, or an event is no JSON.
-        httpx.HTTPError: If no answer comes, or the connection breaks.
+        DecodeError: If the response is not an event stream, or an event is not JSON.
+        httpx.HTTPError: If no response is received, or the connection is lost.
     """
     with open_stream(client, request) as response:
-        reader = _Reader(response, read, end)
+        events = _EventDecoder(response, decode, terminator)
         for chunk in response.iter_bytes():
-            yield from reader.feed(chunk)
-            if reader.ended:
+            yield from events.feed(chunk)
+            if events.ended:
                 return
-        reader.finish()
+        events.finish()
 
 
 async def iterate_events_async(
-    client: httpx.AsyncClient, request: Request, read: Callable[[str | bytes], Event], end: str
+    client: httpx.AsyncClient, request: Request, decode: Callable[[str | bytes], Event], terminator: str
 ) -> AsyncGenerator[Event, None]:
     """Async version of `iterate_events`."""
     async with open_stream_async(client, request) as response:
-        reader = _Reader(response, read, end)
+        events = _EventDecoder(response, decode, terminator)
         async for chunk in response.aiter_bytes():
-            for event in reader.feed(chunk):
+            for event in events.feed(chunk):
                 yield event
-            if reader.ended:
+            if events.ended:
                 return
-        reader.finish()
+        events.finish()

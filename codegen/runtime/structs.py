@@ -1,9 +1,8 @@
-"""JSON text straight into models, where msgspec is installed.
+"""The fast path: JSON text is decoded through msgspec structs if msgspec is installed.
 
-Its parser fills a struct that has a slot for each field, in C, and the model takes the slots over (`from_parts`): no
-dict is made and no key is looked up. What such a struct does not take, be it an unknown field or tag, a missing field,
-or JSON that only the standard library reads, is read once more by `from_dict`, which takes what may be taken and says
-what is wrong. So the result is the same, with msgspec and without, and only the way there differs.
+msgspec fills a struct per object in C, and `Model._from_struct` copies its slots. Input that a struct rejects falls
+back to `from_dict`: unknown fields or discriminators, missing fields, JSON that only the standard library accepts.
+The result is the same with and without msgspec.
 """
 
 from __future__ import annotations
@@ -26,20 +25,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ABSENT: Any = object()
-"""The default of an optional field: its slot stays empty."""
+"""The default of an optional field, whose slot stays empty."""
 
-FAULTS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
-"""What decoding raises on a value of the wrong shape; `DecodeError` is a ValueError."""
+DECODE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""Exceptions of decoders on malformed values. `DecodeError` is a ValueError."""
 
 
 @frozen
 class Discriminator:
-    """The literal that a field always is.
+    """The constant value of a field.
 
     Attributes:
-        value: the literal.
-        earlier: the spellings of it that the API used earlier.
-        required: whether the field has to be there.
+        value: The constant.
+        earlier: Its earlier spellings in the API.
+        required: Whether the field is required.
     """
 
     value: str
@@ -49,48 +48,48 @@ class Discriminator:
 
 @frozen
 class OrNull(Generic[T]):
-    """Takes null as None."""
+    """A decoder that accepts null."""
 
     decode: Callable[[Any], T]
 
     def __call__(self, value: Any) -> T | None:
-        """The value of its JSON form."""
+        """Return the decoded value."""
         return None if value is None else self.decode(value)
 
 
 @frozen
 class OrText(Generic[T]):
-    """Takes a string as it is."""
+    """A decoder that passes strings through."""
 
     decode: Callable[[Any], T]
 
     def __call__(self, value: Any) -> T | str:
-        """The value of its JSON form."""
+        """Return the decoded value."""
         return value if isinstance(value, str) else self.decode(value)
 
 
 FieldTable: TypeAlias = dict[str, tuple[str, bool, "Callable[[Any], Any] | Discriminator | None"]]
-"""How a model is read, by JSON key: the field's name, whether it is required, and what decodes its value."""
+"""For each JSON key of a model: the field's name, whether it is required, and its decoder."""
 
 Decoders: TypeAlias = dict[str, "Callable[[Any], Any] | Discriminator"]
-"""What decodes the fields that are not taken as they are, by name."""
+"""The decoders of fields, by field name."""
 
-Forms: TypeAlias = "dict[str, Form]"
-"""What the parser makes of the fields that are more than a JSON value, by name."""
+StructFields: TypeAlias = "dict[str, StructType]"
+"""The struct types of fields, by field name."""
 
 
 if TYPE_CHECKING:
 
     def create(cls: type[T]) -> T:
-        """An object without its fields."""
+        """Return an object without its fields."""
         ...
 
 else:
-    create = object.__new__  # which `cls.__new__` is too, but has to be looked for
+    create = object.__new__  # `cls.__new__` needs an attribute lookup
 
 
 def _installed() -> Any:
-    # By name: it is not needed, and who checks the types of a copy of this package need not have it.
+    # By name: type checkers of a vendored copy need no msgspec.
     try:
         return import_module("msgspec")
     except ImportError:
@@ -99,47 +98,47 @@ def _installed() -> Any:
 
 msgspec: Any = _installed()
 
-NO_JSON: Final[tuple[type[Exception], ...]] = (
+PARSE_ERRORS: Final[tuple[type[Exception], ...]] = (
     ValueError,
     RecursionError,
     *(() if msgspec is None else (msgspec.MsgspecError,)),  # a ValueError only since msgspec 0.21
 )
-"""What a parser raises on what it does not take."""
+"""Exceptions of JSON parsers on invalid input."""
 
-FALLBACK_ERRORS: Final[tuple[type[Exception], ...]] = (*FAULTS, *NO_JSON)
-"""What reading JSON text raises on what has to be read the long way."""
+FALLBACK_ERRORS: Final[tuple[type[Exception], ...]] = (*DECODE_ERRORS, *PARSE_ERRORS)
+"""Exceptions of the fast path that lead to the fallback."""
 
 RAW: Any = None if msgspec is None else msgspec.Raw
-"""The type of a value that is left as its text."""
+"""The msgspec type of a value that stays JSON text."""
 
 _parse: Final[Callable[[str | bytes], Any]] = json.loads if msgspec is None else msgspec.json.decode
 
 
 def loads(text: str | bytes) -> Any:
-    """Decodes JSON.
+    """Parse JSON text.
 
     Raises:
-        ValueError: it is none, or is nested too deeply.
+        ValueError: If the text is not JSON, or is nested too deeply.
     """
     try:
         return _parse(text)
-    except NO_JSON:
-        # The standard library takes more: half a surrogate pair, for one, is no reason to lose an answer.
+    except PARSE_ERRORS:
+        # The standard library accepts more, such as half a surrogate pair.
         return _loads_without_msgspec(text)
 
 
 def _loads_without_msgspec(text: str | bytes) -> Any:
     try:
-        return json.loads(text if isinstance(text, str) else bytes(text))  # which may be a `RAW`
+        return json.loads(text if isinstance(text, str) else bytes(text))  # it may be a `RAW`
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def values_of(text: str | bytes) -> Any:
-    """What `loads` gives, for whoever decodes it.
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON text for a decoder.
 
     Raises:
-        DecodeError: it is no JSON.
+        DecodeError: If the text is not JSON.
     """
     try:
         return loads(text)
@@ -147,19 +146,18 @@ def values_of(text: str | bytes) -> Any:
         raise DecodeError("", f"is not JSON: {fault}") from fault
 
 
-def texts(items: list[Any]) -> list[Any]:
-    """The items of an array that the parser has left as text.
+def checked_texts(items: list[Any]) -> list[Any]:
+    """Return raw items after the checks that msgspec skips.
 
     Raises:
-        ValueError: it has not looked into them, and one is no JSON.
+        ValueError: If an item is not UTF-8, or may have a number that Python rejects.
     """
     whole = b"".join(items)
     if not whole.isascii():
         whole.decode()
-    # `int` refuses 4,301 digits. Of such a number every four hundredth byte shows ten digits in a row; only then is it
-    # worth to look at each.
+    # `int` rejects 4,301 digits. The cheap test first: every 400th byte of such a number has ten digits in a row.
     if b"0" * 10 in whole[::400].translate(_DIGITS) and _LONG.search(whole):
-        raise ValueError("has a number that Python may refuse")
+        raise ValueError("has a number that Python may reject")
     return items
 
 
@@ -168,173 +166,176 @@ _LONG: Final = re.compile(rb"\d{4301}")
 
 
 @frozen
-class Form:
-    """What the parser makes of a value, and the code of what makes the value of that.
+class StructType:
+    """The type that msgspec parses a value to, and the conversion to the decoded value.
 
     Attributes:
-        type: the type that msgspec is given.
-        code: returns an expression. It is given the expression of what the parser has made, which can stand there more
-            than once, and a function that returns a name for an object.
+        type: The msgspec type.
+        code: Returns the source of the conversion. Its arguments are the source of the parsed value, which can be
+            repeated, and a function that returns a name for an object.
     """
 
     type: Any
     code: Callable[[str, Callable[[object], str]], str]
 
 
-def list_of(form: Form) -> Form:
-    """What a parser makes of an array."""
-    item: Any = form.type
-    return Form(list[item], lambda source, name: f"[{form.code('item', name)} for item in {source}]")
+def list_of(item: StructType) -> StructType:
+    """Return the struct type of an array."""
+    item_type: Any = item.type
+    return StructType(list[item_type], lambda source, name: f"[{item.code('item', name)} for item in {source}]")
 
 
-def dict_of(form: Form) -> Form:
-    """What a parser makes of an object with free keys."""
-    item: Any = form.type
-    return Form(
-        dict[str, item],
-        lambda source, name: f"{{key: {form.code('item', name)} for key, item in {source}.items()}}",
+def dict_of(item: StructType) -> StructType:
+    """Return the struct type of an object with arbitrary keys."""
+    item_type: Any = item.type
+    return StructType(
+        dict[str, item_type],
+        lambda source, name: f"{{key: {item.code('item', name)} for key, item in {source}.items()}}",
     )
 
 
-def or_null(form: Form) -> Form:
-    """What a parser makes of what can be null."""
-    return Form(form.type | None, lambda source, name: f"None if {source} is None else {form.code(source, name)}")
+def or_null(struct: StructType) -> StructType:
+    """Return the struct type of a nullable value."""
+    return StructType(
+        struct.type | None, lambda source, name: f"None if {source} is None else {struct.code(source, name)}"
+    )
 
 
-def parts_type(cls: type[Model]) -> Form:
-    """The struct of a model."""
-    found = _FORMS.get(cls)
+def struct_type(cls: type[Model]) -> StructType:
+    """Return the struct type of a model."""
+    found = _STRUCT_TYPES.get(cls)
     if found is None:
-        found = _FORMS[cls] = Form(_struct(cls), lambda source, name: f"{name(cls)}.from_parts({source})")
+        found = _STRUCT_TYPES[cls] = StructType(
+            _struct(cls), lambda source, name: f"{name(cls)}._from_struct({source})"
+        )
     return found
 
 
-def tagged(tag: str, members: Mapping[str, type[Model]]) -> Form:
-    """What the parser makes of a union's members: a struct for each, told by its tag. `STRUCT_DECODERS` knows them."""
+def tagged(tag: str, members: Mapping[str, type[Model]]) -> StructType:
+    """Return the struct type of a tagged union, with a struct per member. Each is registered in `STRUCT_DECODERS`."""
     structs: list[Any] = []
     for value, cls in members.items():
-        literal = cls._wire[tag][2]  # pyright: ignore[reportPrivateUsage]  # a model's other half
-        if not isinstance(literal, Discriminator) or literal.value == value:  # earlier spellings are read the long way
+        literal = cls._field_table[tag][2]  # pyright: ignore[reportPrivateUsage]  # internal to the runtime
+        if not isinstance(literal, Discriminator) or literal.value == value:  # earlier spellings use the fallback
             struct = _struct(cls, tag, value)
-            STRUCT_DECODERS[struct] = _maker(cls, struct)
+            STRUCT_DECODERS[struct] = _converter(cls, struct)
             structs.append(struct)
     if len(structs) == 1:
-        # A union of one struct would take objects without a tag; a second member that nothing matches makes msgspec
-        # insist on the tag.
-        structs.append(msgspec.defstruct("Nobody", [], tag_field=tag, tag=f"none of {[*members]}"))
-    union: Any = Union[tuple(structs)]  # noqa: UP007  # of types that are known only now
-    return Form(union, lambda source, name: f"{name(STRUCT_DECODERS)}[{source}.__class__]({source})")
+        # msgspec requires the tag only in a union of several structs, so add one that never matches.
+        structs.append(msgspec.defstruct("NoMember", [], tag_field=tag, tag=f"none of {[*members]}"))
+    union: Any = Union[tuple(structs)]  # noqa: UP007  # the types are known at run time only
+    return StructType(union, lambda source, name: f"{name(STRUCT_DECODERS)}[{source}.__class__]({source})")
 
 
-def _maker(cls: type[Model], struct: Any) -> Callable[[Any], Any]:
-    def first(parts: Any) -> Any:
-        made = cls.from_parts(parts)
-        STRUCT_DECODERS[struct] = cls.from_parts  # compiled by now
-        return made
+def _converter(cls: type[Model], struct: Any) -> Callable[[Any], Any]:
+    def first(parsed: Any) -> Any:
+        model = cls._from_struct(parsed)  # pyright: ignore[reportPrivateUsage]  # internal to the runtime
+        STRUCT_DECODERS[struct] = cls._from_struct  # pyright: ignore[reportPrivateUsage]  # compiled by the first call
+        return model
 
     return first
 
 
 def _struct(cls: type[Model], tag: str | None = None, value: str = "") -> Any:
-    forms = cls._forms()  # pyright: ignore[reportPrivateUsage]  # a model's other half
-    wire = cls._wire  # pyright: ignore[reportPrivateUsage]  # likewise
+    structs = cls._struct_fields()  # pyright: ignore[reportPrivateUsage]  # internal to the runtime
+    table = cls._field_table  # pyright: ignore[reportPrivateUsage]  # likewise
     fields: list[tuple[Any, ...]] = []
     constants: dict[str, Any] = {}
-    for key, (name, required, decode) in wire.items():
+    for key, (name, required, decode) in table.items():
         if key == tag:
             constants[name] = value
             continue
-        form = (
-            Literal[decode.value] if isinstance(decode, Discriminator) else forms[name].type if name in forms else Any
-        )
-        fields.append((name, form) if required else (name, form, ABSENT))
+        type_: Any = structs[name].type if name in structs else Any
+        if isinstance(decode, Discriminator):
+            type_ = Literal[decode.value]
+        fields.append((name, type_) if required else (name, type_, ABSENT))
     return msgspec.defstruct(
-        f"{cls.__name__}Parts",
+        f"{cls.__name__}Struct",
         fields,
         namespace=constants,
         tag_field=tag,
         tag=None if tag is None else value,
-        rename={name: key for key, (name, _, _) in wire.items() if name not in constants},
+        rename={name: key for key, (name, _, _) in table.items() if name not in constants},
         forbid_unknown_fields=True,
         kw_only=True,
-        gc=False,  # they are gone before it could matter
+        gc=False,  # structs are short-lived and acyclic
     )
 
 
 STRUCT_DECODERS: Final[dict[Any, Callable[[Any], Any]]] = {}
-"""What makes a member of a union of its parts, by their struct."""
+"""For each struct of a union member, the function that converts it to the model."""
 
-_FORMS: Final[dict[type[Model], Form]] = {}
+_STRUCT_TYPES: Final[dict[type[Model], StructType]] = {}
 
 
-def member_reader(form: Callable[[], Form], decode: Callable[[Any], T]) -> Callable[[str | bytes], T]:
-    """A function that reads JSON text as a member of a union with tags.
+def union_decoder(struct: Callable[[], StructType], decode: Callable[[Any], T]) -> Callable[[str | bytes], T]:
+    """Return a decoder of JSON text for a tagged union.
 
-    It raises what `decode` raises, and `DecodeError` where the text is no JSON.
+    It raises `DecodeError` if the text is not JSON, and the exceptions of `decode`.
 
     Args:
-        form: what the parser shall make of the text; it is asked when something is first read.
-        decode: makes the value of parsed JSON, which is the long way.
+        struct: Returns the struct type. Called on the first use of the decoder.
+        decode: The fallback, which decodes parsed JSON.
     """
-    makers = STRUCT_DECODERS
+    decoders = STRUCT_DECODERS
 
-    parse: Callable[[str | bytes], Any] = refuse  # until `first` is there, which nothing comes before
+    parse: Callable[[str | bytes], Any] = reject  # replaced by `first` below
 
     def first(text: str | bytes) -> Any:
         nonlocal parse
-        parse = parser(lambda: form().type)
+        parse = parser(lambda: struct().type)
         return parse(text)
 
     parse = first
 
-    def read(text: str | bytes) -> T:
+    def decode_text(text: str | bytes) -> T:
         try:
-            made: T = makers[(parts := parse(text)).__class__](parts)
-            return made
+            decoded: T = decoders[(parsed := parse(text)).__class__](parsed)
+            return decoded
         except FALLBACK_ERRORS:
             pass
-        return decode(values_of(text))
+        return decode(parse_json(text))
 
-    return read
+    return decode_text
 
 
 _building: Final = RLock()
-"""Held while a parser is built. msgspec 0.22 crashes where a thread parses with a type that another thread examines."""
+"""The lock of `parser`. msgspec 0.22 crashes if a thread parses with a type that another thread inspects."""
 
-_under_way: Final[list[bool]] = []
+_in_progress: Final[list[bool]] = []
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork.
     os.register_at_fork(before=_building.acquire, after_in_parent=_building.release, after_in_child=_building.release)
 
 
-def parser(form: Callable[[], Any]) -> Callable[[str | bytes], Any]:
-    """A function that makes this type of JSON text, or raises one of `FALLBACK_ERRORS`."""
+def parser(get_type: Callable[[], Any]) -> Callable[[str | bytes], Any]:
+    """Return a function that parses JSON text to a msgspec type, or raises one of `FALLBACK_ERRORS`."""
     if msgspec is None:
-        return refuse
+        return reject
     with _building:
-        if _under_way:
-            raise ValueError("is read the long way")  # in a signal handler, inside of the block below
-        _under_way.append(True)
+        if _in_progress:
+            raise ValueError("needs the fallback")  # a signal handler interrupted the block below
+        _in_progress.append(True)
         try:
-            parse: Callable[[str | bytes], Any] = msgspec.json.Decoder(form()).decode
-        except FAULTS:
-            # The parser knows no keys with a quote, a backslash or a control character. Nor will it the next time.
-            return refuse
+            parse: Callable[[str | bytes], Any] = msgspec.json.Decoder(get_type()).decode
+        except DECODE_ERRORS:
+            # msgspec rejects keys with a quote, a backslash or a control character.
+            return reject
         finally:
-            _under_way.clear()
+            _in_progress.clear()
     return parse
 
 
-def refuse(_: str | bytes) -> Any:
-    """Parse nothing."""
-    raise ValueError("is read the long way")
+def reject(_: str | bytes) -> Any:
+    """Raise an error that leads to the fallback."""
+    raise ValueError("needs the fallback")
 
 
 class _Parsers(dict[type["Model"], Callable[[str | bytes], Any]]):
     def __missing__(self, cls: type[Model]) -> Callable[[str | bytes], Any]:
-        found = self[cls] = parser(lambda: parts_type(cls).type)
+        found = self[cls] = parser(lambda: struct_type(cls).type)
         return found
 
 
 PARSERS: Final = _Parsers()
-"""What parses the text of a model, by the model's class."""
+"""The parser of each model class, created on first use."""

@@ -9,4 +9,4 @@
 """
 
 __version__ = "1.0"
-"""The version of the API document that this package was made from."""
+"""The version of the API document."""

@@ -70,7 +70,7 @@ def struct(model: Any) -> Any:
     hints = {a.name: eval(str(a.type), names) for a in attrs.fields(model)}  # noqa: S307  (our own annotations)
     fields: list[Any] = []
     options: dict[str, Any] = {}
-    for key, (name, required, decode) in model._wire.items():
+    for key, (name, required, decode) in model._field_table.items():
         if isinstance(decode, Discriminator):
             options |= {"tag_field": key, "tag": decode.value}
         elif required:

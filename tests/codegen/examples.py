@@ -96,4 +96,4 @@ def _run_model(model: Any, value: dict[str, Any]) -> None:
     assert again == decoded
     assert again.to_dict() == value
     repr(again)
-    model._read_by_key(value)
+    model._decode_by_key(value)

@@ -21,10 +21,10 @@ DATED: Schema = {"type": "string", "format": "date-time"}
 
 _AWKWARD = (
     "to_dict from_dict to_json from_json fields_set extra_fields self cls data value list str int float "
-    "bool dict datetime Any Literal ClassVar Wire Mapping Self Model Tag ABSENT FAULTS define classmethod "
-    "super len None True class def import from in is lambda async await match type _ _extra _wire _absent "
-    "__class__ __init__ __slots__ __dict__ x-y x.y x/y 1st $ref 2 print object property field Widget other "
-    "item key raw reason "
+    "bool dict datetime Any Literal ClassVar FieldTable Mapping Self Model Discriminator ABSENT DECODE_ERRORS "
+    "define classmethod super len None True class def import from in is lambda async await match type _ _extra "
+    "_field_table _absent __class__ __init__ __slots__ __dict__ x-y x.y x/y 1st $ref 2 print object property "
+    "field Widget other item key raw reason "
 )
 AWKWARD = _AWKWARD.split()
 """Names that Python, or what we generate, uses itself."""

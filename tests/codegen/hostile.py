@@ -50,8 +50,8 @@ HOSTILE = [
     "__match_args__",
     "mro",
     "from_dict",
-    "from_parts",
-    "_wire",
+    "_from_struct",
+    "_field_table",
     "сlass",  # noqa: RUF001 - Cyrillic
     "ｅｖａｌ(1)",  # noqa: RUF001 - which Python reads as eval
     "ª",

@@ -74,9 +74,11 @@ def answers_with(module: Any, value: Any) -> None:
     assert again == answer
     assert again.to_dict() == value
     assert copy.deepcopy(answer).to_dict() == value
-    assert set(answer.extra_fields) == value.keys() - type(answer)._wire.keys()
+    assert set(answer.extra_fields) == value.keys() - type(answer)._field_table.keys()
     fields = {name: getattr(answer, name) for name in answer.fields_set}
-    assert type(answer)(**fields).to_dict() == {key: each for key, each in value.items() if key in type(answer)._wire}
+    assert type(answer)(**fields).to_dict() == {
+        key: each for key, each in value.items() if key in type(answer)._field_table
+    }
 
 
 def asks_with(module: Any, arguments: list[Any], value: dict[str, Any]) -> None:

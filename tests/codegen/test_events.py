@@ -209,7 +209,7 @@ def test_answer_of_another_kind_is_a_decode_error(kind: str) -> None:
     """A page of a proxy is no empty stream."""
     events, fault = read([b"<html>"], kind=kind)
     assert events == []
-    assert str(fault) == f"the answer is {kind}, not text/event-stream"
+    assert str(fault) == f"the response is {kind}, not text/event-stream"
 
 
 @pytest.mark.parametrize("kind", ["", "text/event-stream", "Text/Event-Stream ;charset=UTF-8"])

@@ -198,7 +198,7 @@ def test_every_file_says_that_it_is_generated(feature_package: Callable[[str], P
 def test_an_attribute_is_called_as_on_the_wire_wherever_python_allows(feature_package: Callable[[str], Path]) -> None:
     package = feature_package("awkward names")
     with imported(package) as api:
-        names = {wire: name for wire, (name, _, _) in api.models.Widget._wire.items()}
+        names = {wire: name for wire, (name, _, _) in api.models.Widget._field_table.items()}
     same = ("data", "value", "type", "cls", "define", "super", "len", "key", "raw", "print", "reason", "property")
     assert [wire for wire in same if names[wire] != wire] == []
     clean = {

@@ -34,8 +34,8 @@ from tests.stress.figures import FULL
 WITHOUT = sys.modules.get("msgspec", json) is None
 ODD_TEXTS = ['a"b', "a\\b", "\n", "\x00", "é", "🦆", "", "a b", "$source$", "none", "'", "{", "null", "1"]
 USED = (
-    "parts value item cls self MAKERS RAW copy create parts_type list_of dict_of or_null texts reader tagged loads"
-    " values_of msgspec Struct Raw mro kind text read parse T"
+    "struct value item cls self STRUCT_DECODERS RAW copy create struct_type list_of dict_of or_null checked_texts"
+    " tagged loads json_decoder parse_json msgspec Struct Raw mro kind text decode parse T"
 )
 """Names that reading text uses itself."""
 
@@ -85,7 +85,7 @@ ODD: dict[str, Feature] = {
                 "Parts": obj(USED, **dict.fromkeys(USED.split(), ref("Leaf"))),
                 **{
                     name: obj("", a=ref("Parts"))
-                    for name in ("Raw", "RAW", "Struct", "Texts", "NO_JSON", "STRUCT_DECODERS")
+                    for name in ("Raw", "RAW", "Struct", "Texts", "PARSE_ERRORS", "STRUCT_DECODERS")
                 },
             }
         ),
@@ -236,8 +236,9 @@ def test_what_the_parser_cannot_take_is_tried_once(tmp_path: Path, monkeypatch: 
         assert made == 2
 
 
-@pytest.mark.parametrize("name", ["Array", "Instant"])
-def test_a_union_of_events_is_not_called_like_what_decodes(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["Array", "Event", "Instant", "Response"])
+def test_union_named_like_a_decoder_keeps_its_name(name: str, tmp_path: Path) -> None:
+    """The functions of a union do not collide with the functions of an endpoint module."""
     facts = {
         "event": f"#/components/schemas/{name}",
         "stream-condition": "stream",
@@ -264,6 +265,49 @@ def test_a_union_of_events_is_not_called_like_what_decodes(name: str, tmp_path: 
             decoding = sys.modules[f"{api.__name__}.model"]
             assert outcome(decoding, module.read_response, answer) == outcome(decoding, module.decode_response, given)
         assert module.read_event('{"kind": "a"}').kind == "a"
+        assert hasattr(api.unions, name)
+
+
+@pytest.mark.parametrize("other", ["PetFromDict", "PetFromJson", "PetStruct"])
+@pytest.mark.parametrize("first", [True, False])
+def test_union_named_like_a_decoder_of_another_union_collides_with_nothing(
+    other: str, first: bool, tmp_path: Path
+) -> None:
+    """A package of unions exports the decoders of each union, however another union is called."""
+    unions = {name: tagged("kind", a="A") for name in ([other, "Pet"] if first else ["Pet", other])}
+    package, _ = make(document({"A": obj("kind", kind=const("a")), **unions}), tmp_path)
+    with imported(package) as api:
+        names = [name for name in api.unions.__all__ if name.endswith(("_from_dict", "_from_json"))]
+        assert len(names) == 4
+        for _ in range(2):  # the second access is after the import of the modules
+            for name in names:
+                value = {"kind": "a"}
+                decoded = getattr(api.unions, name)(json.dumps(value) if name.endswith("json") else value)
+                assert decoded == api.models.A(kind="a")
+
+
+RUNTIME_NAMES = ["Discriminator", "StructFields", "StructType", "DECODE_ERRORS", "OPERATION", "WIDGETSGET", "Iterator"]
+
+
+@pytest.mark.parametrize("name", RUNTIME_NAMES)
+def test_component_named_like_a_name_of_its_module_is_decoded(name: str, tmp_path: Path) -> None:
+    """A component can have the name of anything that the generated modules import or define."""
+    key = {"type": "string", "const": "x"}
+    schemas = {
+        "Holder": obj(name, **{name: STRING, "other": ref(name), "tag": key}),
+        name: obj("kind", kind=const("a"), at=DATED),
+        "Both": tagged("kind", a=name),
+    }
+    paths = {"/x": {"get": operation("widgetsget", responses=responds(ref(name)))}}
+    package, _ = make(document(schemas, paths), tmp_path)
+    with imported(package) as api:
+        value = {name: "text", "other": {"kind": "a", "at": INSTANT}, "tag": "x"}
+        assert api.models.Holder.from_dict(value).to_dict() == value
+        assert api.models.Holder.from_json(json.dumps(value)).other.kind == "a"
+        assert type(api.unions.both_from_dict(value["other"])) is type(api.models.Holder.from_dict(value).other)
+        module = next(each for key, each in sys.modules.items() if key.endswith(".api.widgets.widgetsget"))
+        assert module.read_response(json.dumps(value["other"])).to_dict() == value["other"]
+        assert module.OPERATION.id == "widgetsget"
 
 
 @stress_in_full

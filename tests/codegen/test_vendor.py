@@ -90,7 +90,7 @@ def test_it_answers_calls(service: Path, server: str) -> None:
     done = run(service, "service.py", server, "step-1")
     assert done.stdout.splitlines() == ["step-1 success", "[]"], done.stderr
     refused = run(service, "service.py", server, "step-2")
-    assert "the server answered 404" in refused.stderr
+    assert "the server returned 404" in refused.stderr
 
 
 def test_it_needs_attrs_and_httpx_and_nothing_else(service: Path) -> None:

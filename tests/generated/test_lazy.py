@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from letta_api.lazy_list import Lazy
+from letta_api.lazy_list import LazyList
 from letta_api.errors import DecodeError
 from letta_api.models import ChoiceLogprobs, LettaResponse, TokenLogprob, TopLogprob
 
@@ -28,7 +28,7 @@ def read(*tokens: Any) -> ChoiceLogprobs:
 
 def content(*tokens: Any) -> list[TokenLogprob]:
     found = read(*tokens).content
-    assert isinstance(found, Lazy)
+    assert isinstance(found, LazyList)
     return found
 
 
@@ -117,7 +117,7 @@ def test_the_models_around_it_are_as_ever() -> None:
     model = ChoiceLogprobs.from_dict(data)
     assert model.fields_set == {"content", "refusal"}
     assert model.to_dict() == data
-    assert isinstance(model.content, Lazy)
+    assert isinstance(model.content, LazyList)
     assert raw(model.content) == THREE
     written = model.to_dict()["content"]
     written[0]["token"] = "changed"
@@ -136,7 +136,7 @@ def test_the_models_around_it_are_as_ever() -> None:
 def test_of_a_long_list_the_repr_decodes_the_beginning_only() -> None:
     model = read(*(token(n) for n in range(1000)))
     assert "… 1000 in all" in repr(model)
-    assert isinstance(model.content, Lazy)
+    assert isinstance(model.content, LazyList)
     assert all(isinstance(each, dict) for each in raw(model.content))
 
 

@@ -24,7 +24,7 @@ def test_model_lists_each_field_once(path: Path) -> None:
     (cls,) = (node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef))
     names = [ast.unparse(node.target) for node in cls.body if isinstance(node, ast.AnnAssign)]
     assert len(set(names)) == len(names)
-    assert [node.name for node in ast.walk(cls) if isinstance(node, ast.FunctionDef)] in ([], ["_forms"])
+    assert [node.name for node in ast.walk(cls) if isinstance(node, ast.FunctionDef)] in ([], ["_struct_fields"])
     assert {name for name in names if name.startswith("_")} <= {"_keys", "_decoders"}
 
 
@@ -34,7 +34,7 @@ def test_step_is_read_in_one_view() -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 150
 
 
-WHOLE = {name: None for name, _, _ in Step._wire.values()} | {"id": "step-1"}
+WHOLE = {name: None for name, _, _ in Step._field_table.values()} | {"id": "step-1"}
 PARTIAL = {"id": "step-1", "model": "m"}
 
 
@@ -89,7 +89,7 @@ def test_recorded_objects_are_read_alike_of_text_of_dicts_and_by_key() -> None:
             for each in value if isinstance(value, list) else [value]:
                 for cls in (Step, ToolReturnMessage, LettaResponse):
                     try:
-                        wanted = cls._read_by_key(each)
+                        wanted = cls._decode_by_key(each)
                     except (ValueError, TypeError):
                         continue
                     found += 1

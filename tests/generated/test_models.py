@@ -167,8 +167,8 @@ def test_an_enum_takes_values_it_does_not_know() -> None:
     ("model", "data", "path", "reason"),
     [
         (AssistantMessage, {"date": MESSAGE["date"], "content": ""}, "id", "required and missing"),
-        (AssistantMessage, {**MESSAGE, "date": "yesterday"}, "date", "cannot be read"),
-        (AssistantMessage, full(date=5), "date", "cannot be read"),
+        (AssistantMessage, {**MESSAGE, "date": "yesterday"}, "date", "cannot be decoded"),
+        (AssistantMessage, full(date=5), "date", "cannot be decoded"),
         (AssistantMessage, {**MESSAGE, "message_type": "user_message"}, "message_type", "not 'assistant_message'"),
         (
             AssistantMessage,
@@ -185,7 +185,7 @@ def test_an_enum_takes_values_it_does_not_know() -> None:
             "compaction_stats.",
             "required and missing",
         ),
-        (ToolCallMessage, {**MESSAGE, "tool_call": 1}, "tool_call", "the shape of no ToolCallOrDelta"),
+        (ToolCallMessage, {**MESSAGE, "tool_call": 1}, "tool_call", "matches no member of ToolCallOrDelta"),
         (LettaResponse, {"messages": {}, "stop_reason": {}, "usage": {}}, "messages", "an object, not an array"),
         (LettaResponse, {"messages": [], "stop_reason": {}, "usage": {}}, "stop_reason.stop_reason", "required"),
     ],

@@ -32,7 +32,7 @@ def build(operation: Operation, *ids: Any, **options: Any) -> Any:
 @pytest.mark.parametrize("operation", BY_ID, ids=lambda each: each.id)
 @pytest.mark.parametrize("value", ["", ".", ".."])
 def test_an_id_that_would_be_another_path_is_refused(operation: Operation, value: str) -> None:
-    with pytest.raises(ValueError, match="must be the id of something"):
+    with pytest.raises(ValueError, match="must be an id"):
         build(operation, value)
 
 

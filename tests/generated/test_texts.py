@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from letta_api import models, unions
 from letta_api.model import Model, Unknown
 from letta_api.errors import DecodeError
-from letta_api.lazy_list import Lazy
+from letta_api.lazy_list import LazyList
 from letta_api.models import AssistantMessage, ChoiceLogprobs
 from letta_api.structs import loads
 
@@ -323,7 +323,7 @@ class TestLists:
 
     def test_an_item_is_read_when_it_is_asked_for(self) -> None:
         content = self.read(self.ITEMS).content
-        assert isinstance(content, Lazy)
+        assert isinstance(content, LazyList)
         assert len(content) == 3
         second = content[1]
         assert content[1] is second
@@ -380,9 +380,9 @@ def test_what_a_server_of_today_sends_is_not_read_the_long_way(monkeypatch: pyte
     def refuse(_: str | bytes) -> Any:
         raise AssertionError("read the long way")
 
-    monkeypatch.setattr("letta_api.structs.values_of", refuse)
-    monkeypatch.setattr("letta_api.compiled_readers.values_of", refuse)
-    monkeypatch.setattr("letta_api.model.values_of", refuse)
+    monkeypatch.setattr("letta_api.structs.parse_json", refuse)
+    monkeypatch.setattr("letta_api.compiled_decoders.parse_json", refuse)
+    monkeypatch.setattr("letta_api.model.parse_json", refuse)
     for recording in ANSWERED:
         for value in recording.values:
             text = json.dumps(value)

@@ -9,9 +9,9 @@ from attrs import define
 from ..enums import AgentType, StopReasonType
 from ..instants import parse_instant
 from ..model import Model, array, nullable
-from ..structs import ABSENT, Decoders, Forms, list_of, or_null, parts_type
-from ..unions.model_settings import ModelSettings, model_settings_from_dict, model_settings_parts
-from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_parts
+from ..structs import ABSENT, Decoders, StructFields, list_of, or_null, struct_type
+from ..unions.model_settings import ModelSettings, model_settings_from_dict, model_settings_struct
+from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_struct
 from .agent_environment_variable import AgentEnvironmentVariable
 from .approval_request_message import ApprovalRequestMessage
 from .block import Block
@@ -138,14 +138,14 @@ class AgentState(Model):
     }
 
     @classmethod
-    def _forms(cls) -> Forms:
+    def _struct_fields(cls) -> StructFields:
         return {
-            "blocks": list_of(parts_type(Block)),
-            "tools": list_of(parts_type(Tool)),
-            "compaction_settings": or_null(parts_type(CompactionSettings)),
-            "model_settings": or_null(model_settings_parts()),
-            "pending_approval": or_null(parts_type(ApprovalRequestMessage)),
-            "response_format": or_null(response_format_parts()),
-            "secrets": or_null(list_of(parts_type(AgentEnvironmentVariable))),
-            "tool_exec_environment_variables": or_null(list_of(parts_type(AgentEnvironmentVariable))),
+            "blocks": list_of(struct_type(Block)),
+            "tools": list_of(struct_type(Tool)),
+            "compaction_settings": or_null(struct_type(CompactionSettings)),
+            "model_settings": or_null(model_settings_struct()),
+            "pending_approval": or_null(struct_type(ApprovalRequestMessage)),
+            "response_format": or_null(response_format_struct()),
+            "secrets": or_null(list_of(struct_type(AgentEnvironmentVariable))),
+            "tool_exec_environment_variables": or_null(list_of(struct_type(AgentEnvironmentVariable))),
         }

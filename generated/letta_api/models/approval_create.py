@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 from attrs import define
 
 from ..model import Model, array, nullable
-from ..structs import ABSENT, Decoders, Forms, list_of, or_null
-from ..unions.approval_result import ApprovalResult, approval_result_from_dict, approval_result_parts
+from ..structs import ABSENT, Decoders, StructFields, list_of, or_null
+from ..unions.approval_result import ApprovalResult, approval_result_from_dict, approval_result_struct
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -35,5 +35,5 @@ class ApprovalCreate(Model):
     _decoders: ClassVar[Decoders] = {"approvals": nullable(array(approval_result_from_dict))}
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"approvals": or_null(list_of(approval_result_parts()))}
+    def _struct_fields(cls) -> StructFields:
+        return {"approvals": or_null(list_of(approval_result_struct()))}

@@ -8,8 +8,8 @@ from attrs import define
 
 from ..instants import parse_instant
 from ..model import Model, array, nullable
-from ..structs import ABSENT, Decoders, Forms, list_of, or_null
-from ..unions.approval_result import ApprovalResult, approval_result_from_dict, approval_result_parts
+from ..structs import ABSENT, Decoders, StructFields, list_of, or_null
+from ..unions.approval_result import ApprovalResult, approval_result_from_dict, approval_result_struct
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -53,5 +53,5 @@ class ApprovalResponseMessage(Model):
     _decoders: ClassVar[Decoders] = {"date": parse_instant, "approvals": nullable(array(approval_result_from_dict))}
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"approvals": or_null(list_of(approval_result_parts()))}
+    def _struct_fields(cls) -> StructFields:
+        return {"approvals": or_null(list_of(approval_result_struct()))}

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 from attrs import define
 
 from ..model import Model, nullable
-from ..structs import ABSENT, Decoders, Forms, or_null
-from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_parts
+from ..structs import ABSENT, Decoders, StructFields, or_null
+from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_struct
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -28,5 +28,5 @@ class AzureModelSettings(Model):
     _decoders: ClassVar[Decoders] = {"response_format": nullable(response_format_from_dict)}
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"response_format": or_null(response_format_parts())}
+    def _struct_fields(cls) -> StructFields:
+        return {"response_format": or_null(response_format_struct())}

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from attrs import define
 
 from ..model import Model, nullable
-from ..structs import ABSENT, Decoders, Forms, or_null, parts_type
+from ..structs import ABSENT, Decoders, StructFields, or_null, struct_type
 from .chat_gpto_auth_reasoning import ChatGPTOAuthReasoning
 
 
@@ -28,5 +28,5 @@ class ChatGPTOAuthModelSettings(Model):
     _decoders: ClassVar[Decoders] = {"reasoning": nullable(ChatGPTOAuthReasoning.from_dict)}
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"reasoning": or_null(parts_type(ChatGPTOAuthReasoning))}
+    def _struct_fields(cls) -> StructFields:
+        return {"reasoning": or_null(struct_type(ChatGPTOAuthReasoning))}

@@ -7,7 +7,7 @@ from attrs import define
 
 from ..lazy_list import lazy_array, lazy_of
 from ..model import Model, nullable
-from ..structs import ABSENT, Decoders, Forms, or_null
+from ..structs import ABSENT, Decoders, StructFields, or_null
 from .token_logprob import TokenLogprob
 
 
@@ -30,7 +30,7 @@ class ChoiceLogprobs(Model):
     }
 
     @classmethod
-    def _forms(cls) -> Forms:
+    def _struct_fields(cls) -> StructFields:
         return {
             "content": or_null(lazy_of(TokenLogprob, "content")),
             "refusal": or_null(lazy_of(TokenLogprob, "refusal")),

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 from attrs import define
 
 from ..model import Model, nullable
-from ..structs import ABSENT, Decoders, Forms, or_null
-from ..unions.model_settings import ModelSettings, model_settings_from_dict, model_settings_parts
+from ..structs import ABSENT, Decoders, StructFields, or_null
+from ..unions.model_settings import ModelSettings, model_settings_from_dict, model_settings_struct
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -36,5 +36,5 @@ class CompactionSettings(Model):
     _decoders: ClassVar[Decoders] = {"model_settings": nullable(model_settings_from_dict)}
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"model_settings": or_null(model_settings_parts())}
+    def _struct_fields(cls) -> StructFields:
+        return {"model_settings": or_null(model_settings_struct())}

@@ -8,8 +8,8 @@ from attrs import define
 
 from ..instants import parse_instant
 from ..model import Model, nullable
-from ..structs import ABSENT, Decoders, Forms, or_null
-from ..unions.model_settings import ModelSettings, model_settings_from_dict, model_settings_parts
+from ..structs import ABSENT, Decoders, StructFields, or_null
+from ..unions.model_settings import ModelSettings, model_settings_from_dict, model_settings_struct
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -58,5 +58,5 @@ class Conversation(Model):
     }
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"model_settings": or_null(model_settings_parts())}
+    def _struct_fields(cls) -> StructFields:
+        return {"model_settings": or_null(model_settings_struct())}

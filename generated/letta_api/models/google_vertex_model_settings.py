@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 from attrs import define
 
 from ..model import Model, nullable
-from ..structs import ABSENT, Decoders, Forms, or_null, parts_type
-from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_parts
+from ..structs import ABSENT, Decoders, StructFields, or_null, struct_type
+from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_struct
 from .gemini_thinking_config import GeminiThinkingConfig
 
 
@@ -34,8 +34,8 @@ class GoogleVertexModelSettings(Model):
     }
 
     @classmethod
-    def _forms(cls) -> Forms:
+    def _struct_fields(cls) -> StructFields:
         return {
-            "response_schema": or_null(response_format_parts()),
-            "thinking_config": or_null(parts_type(GeminiThinkingConfig)),
+            "response_schema": or_null(response_format_struct()),
+            "thinking_config": or_null(struct_type(GeminiThinkingConfig)),
         }

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 from attrs import define
 
 from ..model import Model
-from ..structs import Decoders, Forms
-from ..unions.image_source import ImageSource, image_source_from_dict, image_source_parts
+from ..structs import Decoders, StructFields
+from ..unions.image_source import ImageSource, image_source_from_dict, image_source_struct
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -22,5 +22,5 @@ class ImageContent(Model):
     _decoders: ClassVar[Decoders] = {"source": image_source_from_dict}
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"source": image_source_parts()}
+    def _struct_fields(cls) -> StructFields:
+        return {"source": image_source_struct()}

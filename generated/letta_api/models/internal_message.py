@@ -9,12 +9,12 @@ from attrs import define
 from ..enums import MessageRole
 from ..instants import parse_instant
 from ..model import Model, array, nullable
-from ..structs import ABSENT, Decoders, Forms, list_of, or_null, parts_type
+from ..structs import ABSENT, Decoders, StructFields, list_of, or_null, struct_type
 from ..unions.internal_approval import InternalApproval, internal_approval_from_dict
 from ..unions.internal_content_part import (
     InternalContentPart,
     internal_content_part_from_dict,
-    internal_content_part_parts,
+    internal_content_part_struct,
 )
 from .internal_tool_call import InternalToolCall
 from .internal_tool_return import InternalToolReturn
@@ -87,9 +87,9 @@ class InternalMessage(Model):
     }
 
     @classmethod
-    def _forms(cls) -> Forms:
+    def _struct_fields(cls) -> StructFields:
         return {
-            "content": or_null(list_of(internal_content_part_parts())),
-            "tool_calls": or_null(list_of(parts_type(InternalToolCall))),
-            "tool_returns": or_null(list_of(parts_type(InternalToolReturn))),
+            "content": or_null(list_of(internal_content_part_struct())),
+            "tool_calls": or_null(list_of(struct_type(InternalToolCall))),
+            "tool_returns": or_null(list_of(struct_type(InternalToolReturn))),
         }

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from attrs import define
 
 from ..model import Model
-from ..structs import Decoders, Discriminator, Forms, parts_type
+from ..structs import Decoders, Discriminator, StructFields, struct_type
 from .internal_tool_call_function import InternalToolCallFunction
 
 
@@ -25,5 +25,5 @@ class InternalToolCall(Model):
     }
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"function": parts_type(InternalToolCallFunction)}
+    def _struct_fields(cls) -> StructFields:
+        return {"function": struct_type(InternalToolCallFunction)}

@@ -6,8 +6,8 @@ from typing import ClassVar
 from attrs import define
 
 from ..model import Model, array, nullable
-from ..structs import ABSENT, Decoders, Forms, list_of, or_null, parts_type
-from ..unions.message import Message, message_from_dict, message_parts
+from ..structs import ABSENT, Decoders, StructFields, list_of, or_null, struct_type
+from ..unions.message import Message, message_from_dict, message_struct
 from .choice_logprobs import ChoiceLogprobs
 from .letta_stop_reason import LettaStopReason
 from .letta_usage_statistics import LettaUsageStatistics
@@ -50,11 +50,11 @@ class LettaResponse(Model):
     }
 
     @classmethod
-    def _forms(cls) -> Forms:
+    def _struct_fields(cls) -> StructFields:
         return {
-            "messages": list_of(message_parts()),
-            "stop_reason": parts_type(LettaStopReason),
-            "usage": parts_type(LettaUsageStatistics),
-            "logprobs": or_null(parts_type(ChoiceLogprobs)),
-            "turns": or_null(list_of(parts_type(TurnTokenData))),
+            "messages": list_of(message_struct()),
+            "stop_reason": struct_type(LettaStopReason),
+            "usage": struct_type(LettaUsageStatistics),
+            "logprobs": or_null(struct_type(ChoiceLogprobs)),
+            "turns": or_null(list_of(struct_type(TurnTokenData))),
         }

@@ -6,7 +6,7 @@ from typing import ClassVar
 from attrs import define
 
 from ..model import Model
-from ..structs import Decoders, Forms, parts_type
+from ..structs import Decoders, StructFields, struct_type
 from .model_error_body import ModelErrorBody
 
 
@@ -19,5 +19,5 @@ class ModelError(Model):
     _decoders: ClassVar[Decoders] = {"error": ModelErrorBody.from_dict}
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"error": parts_type(ModelErrorBody)}
+    def _struct_fields(cls) -> StructFields:
+        return {"error": struct_type(ModelErrorBody)}

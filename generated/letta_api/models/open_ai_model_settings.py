@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 from attrs import define
 
 from ..model import Model, nullable
-from ..structs import ABSENT, Decoders, Forms, or_null, parts_type
-from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_parts
+from ..structs import ABSENT, Decoders, StructFields, or_null, struct_type
+from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_struct
 from .open_ai_reasoning import OpenAIReasoning
 
 
@@ -38,5 +38,8 @@ class OpenAIModelSettings(Model):
     }
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"reasoning": or_null(parts_type(OpenAIReasoning)), "response_format": or_null(response_format_parts())}
+    def _struct_fields(cls) -> StructFields:
+        return {
+            "reasoning": or_null(struct_type(OpenAIReasoning)),
+            "response_format": or_null(response_format_struct()),
+        }

@@ -8,7 +8,7 @@ from attrs import define
 
 from ..instants import parse_instant
 from ..model import Model, nullable
-from ..structs import ABSENT, Decoders, Forms, or_null, parts_type
+from ..structs import ABSENT, Decoders, StructFields, or_null, struct_type
 from .billing_context import BillingContext
 
 
@@ -81,5 +81,5 @@ class ProviderTrace(Model):
     }
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"billing_context": or_null(parts_type(BillingContext))}
+    def _struct_fields(cls) -> StructFields:
+        return {"billing_context": or_null(struct_type(BillingContext))}

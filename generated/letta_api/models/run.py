@@ -9,7 +9,7 @@ from attrs import define
 from ..enums import RunStatus, StopReasonType
 from ..instants import parse_instant
 from ..model import Model, nullable
-from ..structs import ABSENT, Decoders, Forms, or_null, parts_type
+from ..structs import ABSENT, Decoders, StructFields, or_null, struct_type
 from .run_request_config import RunRequestConfig
 
 
@@ -62,5 +62,5 @@ class Run(Model):
     }
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"request_config": or_null(parts_type(RunRequestConfig))}
+    def _struct_fields(cls) -> StructFields:
+        return {"request_config": or_null(struct_type(RunRequestConfig))}

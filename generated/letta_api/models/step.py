@@ -7,7 +7,7 @@ from attrs import define
 
 from ..enums import StepStatus, StopReasonType
 from ..model import Model, array, nullable
-from ..structs import ABSENT, Decoders, Forms, list_of, or_null, parts_type
+from ..structs import ABSENT, Decoders, StructFields, list_of, or_null, struct_type
 from .internal_message import InternalMessage
 
 
@@ -83,5 +83,5 @@ class Step(Model):
     _decoders: ClassVar[Decoders] = {"messages": nullable(array(InternalMessage.from_dict))}
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"messages": or_null(list_of(parts_type(InternalMessage)))}
+    def _struct_fields(cls) -> StructFields:
+        return {"messages": or_null(list_of(struct_type(InternalMessage)))}

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from attrs import define
 
 from ..model import Model, array
-from ..structs import ABSENT, Decoders, Forms, list_of, parts_type
+from ..structs import ABSENT, Decoders, StructFields, list_of, struct_type
 from .summarized_reasoning_content_part import SummarizedReasoningContentPart
 
 
@@ -26,5 +26,5 @@ class SummarizedReasoningContent(Model):
     _decoders: ClassVar[Decoders] = {"summary": array(SummarizedReasoningContentPart.from_dict)}
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"summary": list_of(parts_type(SummarizedReasoningContentPart))}
+    def _struct_fields(cls) -> StructFields:
+        return {"summary": list_of(struct_type(SummarizedReasoningContentPart))}

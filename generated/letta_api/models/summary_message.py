@@ -8,7 +8,7 @@ from attrs import define
 
 from ..instants import parse_instant
 from ..model import Model, nullable
-from ..structs import ABSENT, Decoders, Discriminator, Forms, or_null, parts_type
+from ..structs import ABSENT, Decoders, Discriminator, StructFields, or_null, struct_type
 from .compaction_stats import CompactionStats
 
 
@@ -43,5 +43,5 @@ class SummaryMessage(Model):
     }
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"compaction_stats": or_null(parts_type(CompactionStats))}
+    def _struct_fields(cls) -> StructFields:
+        return {"compaction_stats": or_null(struct_type(CompactionStats))}

@@ -6,7 +6,7 @@ from typing import ClassVar
 from attrs import define
 
 from ..model import Model, array
-from ..structs import ABSENT, Decoders, Forms, list_of, parts_type
+from ..structs import ABSENT, Decoders, StructFields, list_of, struct_type
 from .top_logprob import TopLogprob
 
 
@@ -22,5 +22,5 @@ class TokenLogprob(Model):
     _decoders: ClassVar[Decoders] = {"top_logprobs": array(TopLogprob.from_dict)}
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"top_logprobs": list_of(parts_type(TopLogprob))}
+    def _struct_fields(cls) -> StructFields:
+        return {"top_logprobs": list_of(struct_type(TopLogprob))}

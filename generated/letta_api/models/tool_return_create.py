@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from attrs import define
 
 from ..model import Model, array
-from ..structs import ABSENT, Decoders, Forms, list_of, parts_type
+from ..structs import ABSENT, Decoders, StructFields, list_of, struct_type
 from .tool_return import ToolReturn
 
 
@@ -34,5 +34,5 @@ class ToolReturnCreate(Model):
     _decoders: ClassVar[Decoders] = {"tool_returns": array(ToolReturn.from_dict)}
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"tool_returns": list_of(parts_type(ToolReturn))}
+    def _struct_fields(cls) -> StructFields:
+        return {"tool_returns": list_of(struct_type(ToolReturn))}

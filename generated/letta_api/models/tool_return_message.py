@@ -8,7 +8,7 @@ from attrs import define
 
 from ..instants import parse_instant
 from ..model import Model, array, nullable
-from ..structs import ABSENT, Decoders, Forms, list_of, or_null, parts_type
+from ..structs import ABSENT, Decoders, StructFields, list_of, or_null, struct_type
 from .tool_return import ToolReturn
 
 
@@ -63,5 +63,5 @@ class ToolReturnMessage(Model):
     _decoders: ClassVar[Decoders] = {"date": parse_instant, "tool_returns": nullable(array(ToolReturn.from_dict))}
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"tool_returns": or_null(list_of(parts_type(ToolReturn)))}
+    def _struct_fields(cls) -> StructFields:
+        return {"tool_returns": or_null(list_of(struct_type(ToolReturn)))}

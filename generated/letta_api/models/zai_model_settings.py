@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 from attrs import define
 
 from ..model import Model, nullable
-from ..structs import ABSENT, Decoders, Forms, or_null, parts_type
-from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_parts
+from ..structs import ABSENT, Decoders, StructFields, or_null, struct_type
+from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_struct
 from .zai_thinking import ZAIThinking
 
 
@@ -34,5 +34,5 @@ class ZAIModelSettings(Model):
     }
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"response_format": or_null(response_format_parts()), "thinking": or_null(parts_type(ZAIThinking))}
+    def _struct_fields(cls) -> StructFields:
+        return {"response_format": or_null(response_format_struct()), "thinking": or_null(struct_type(ZAIThinking))}

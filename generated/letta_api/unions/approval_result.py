@@ -7,15 +7,15 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..model import Unknown, why_unknown
+from ..model import Unknown, unknown_reason
 from ..models.approval_return import ApprovalReturn
 from ..models.tool_return import ToolReturn
-from ..structs import FAULTS, Form, member_reader, tagged
+from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 
 
 @frozen
 class UnknownApprovalResult(Unknown):
-    """A member of `ApprovalResult` that this package does not know, or that is malformed."""
+    """A member of `ApprovalResult` that is unknown to this package, or malformed."""
 
 
 ApprovalResult: TypeAlias = ApprovalReturn | ToolReturn | UnknownApprovalResult
@@ -24,29 +24,29 @@ MEMBERS: Final[dict[str, type[ApprovalReturn | ToolReturn]]] = {
     "approval": ApprovalReturn,
     "tool": ToolReturn,
 }
-"""The model of a member, by its `type`."""
+"""The model for each `type`."""
 
 DECODERS: Final[dict[str, Callable[[Any], ApprovalResult]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
-"""What decodes a member, by its `type`."""
+"""The decoder for each `type`."""
 
 
 def approval_result_from_dict(value: Any) -> ApprovalResult:
-    """Decodes a member by its tag. What is unknown or malformed becomes `UnknownApprovalResult`; nothing is raised."""
+    """Decode a member by its discriminator. Unknown and malformed members decode to `UnknownApprovalResult`."""
     try:
         return DECODERS[value["type"]](value)
-    except FAULTS as fault:
-        return UnknownApprovalResult(value, why_unknown(value, "type", DECODERS, fault))
+    except DECODE_ERRORS as fault:
+        return UnknownApprovalResult(value, unknown_reason(value, "type", DECODERS, fault))
 
 
 @cache
-def approval_result_parts() -> Form:
-    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
+def approval_result_struct() -> StructType:
+    """Return the struct type of a member."""
     return tagged("type", MEMBERS)
 
 
-approval_result_from_json: Final = member_reader(approval_result_parts, approval_result_from_dict)
-"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownApprovalResult`.
+approval_result_from_json: Final = union_decoder(approval_result_struct, approval_result_from_dict)
+"""Decode the JSON text of a member. Unknown and malformed members decode to `UnknownApprovalResult`.
 
 Raises:
-    DecodeError: the text is no JSON.
+    DecodeError: If the text is not JSON.
 """

@@ -10,14 +10,14 @@ ConflictDetailDetail: TypeAlias = str | PendingApprovalDetail
 
 
 def conflict_detail_detail_from_dict(value: Any) -> ConflictDetailDetail:
-    """Decodes a member, told from the others by its shape.
+    """Decode a member. The JSON type and the required properties select the member.
 
     Raises:
-        TypeError: the value has the shape of none.
-        DecodeError: it has the shape of one, and is malformed.
+        TypeError: If no member matches.
+        DecodeError: If a member matches and is malformed.
     """
     if isinstance(value, str):
         return value
     if is_object(value):
         return PendingApprovalDetail.from_dict(value)
-    raise TypeError(f"has the shape of no ConflictDetailDetail: {value!r:.100}")
+    raise TypeError(f"matches no member of ConflictDetailDetail: {value!r:.100}")

@@ -3,21 +3,21 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..model import is_array, read_array
+from ..model import decode_array, is_array
 from .internal_content_part import InternalContentPart, internal_content_part_from_dict
 
 ConversationMessageRequestInput: TypeAlias = str | list[InternalContentPart]
 
 
 def conversation_message_request_input_from_dict(value: Any) -> ConversationMessageRequestInput:
-    """Decodes a member, told from the others by its shape.
+    """Decode a member. The JSON type and the required properties select the member.
 
     Raises:
-        TypeError: the value has the shape of none.
-        DecodeError: it has the shape of one, and is malformed.
+        TypeError: If no member matches.
+        DecodeError: If a member matches and is malformed.
     """
     if isinstance(value, str):
         return value
     if is_array(value):
-        return read_array(internal_content_part_from_dict, value)
-    raise TypeError(f"has the shape of no ConversationMessageRequestInput: {value!r:.100}")
+        return decode_array(internal_content_part_from_dict, value)
+    raise TypeError(f"matches no member of ConversationMessageRequestInput: {value!r:.100}")

@@ -14,14 +14,14 @@ ErrorDetailOrModelError: TypeAlias = ModelError | ErrorDetail
 
 
 def error_detail_or_model_error_from_dict(value: Any) -> ErrorDetailOrModelError:
-    """Decodes a member, told from the others by its shape.
+    """Decode a member. The JSON type and the required properties select the member.
 
     Raises:
-        TypeError: the value has the shape of none.
-        DecodeError: it has the shape of one, and is malformed.
+        TypeError: If no member matches.
+        DecodeError: If a member matches and is malformed.
     """
     if is_object(value) and isinstance(value.get("error"), dict):
         return ModelError.from_dict(value)
     if is_object(value):
         return ErrorDetail.from_dict(value)
-    raise TypeError(f"has the shape of no ErrorDetailOrModelError: {value!r:.100}")
+    raise TypeError(f"matches no member of ErrorDetailOrModelError: {value!r:.100}")

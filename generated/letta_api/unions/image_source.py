@@ -7,16 +7,16 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..model import Unknown, why_unknown
+from ..model import Unknown, unknown_reason
 from ..models.base_64_image import Base64Image
 from ..models.letta_image import LettaImage
 from ..models.url_image import UrlImage
-from ..structs import FAULTS, Form, member_reader, tagged
+from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 
 
 @frozen
 class UnknownImageSource(Unknown):
-    """A member of `ImageSource` that this package does not know, or that is malformed."""
+    """A member of `ImageSource` that is unknown to this package, or malformed."""
 
 
 ImageSource: TypeAlias = UrlImage | Base64Image | LettaImage | UnknownImageSource
@@ -26,29 +26,29 @@ MEMBERS: Final[dict[str, type[UrlImage | Base64Image | LettaImage]]] = {
     "base64": Base64Image,
     "letta": LettaImage,
 }
-"""The model of a member, by its `type`."""
+"""The model for each `type`."""
 
 DECODERS: Final[dict[str, Callable[[Any], ImageSource]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
-"""What decodes a member, by its `type`."""
+"""The decoder for each `type`."""
 
 
 def image_source_from_dict(value: Any) -> ImageSource:
-    """Decodes a member by its tag. What is unknown or malformed becomes `UnknownImageSource`; nothing is raised."""
+    """Decode a member by its discriminator. Unknown and malformed members decode to `UnknownImageSource`."""
     try:
         return DECODERS[value["type"]](value)
-    except FAULTS as fault:
-        return UnknownImageSource(value, why_unknown(value, "type", DECODERS, fault))
+    except DECODE_ERRORS as fault:
+        return UnknownImageSource(value, unknown_reason(value, "type", DECODERS, fault))
 
 
 @cache
-def image_source_parts() -> Form:
-    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
+def image_source_struct() -> StructType:
+    """Return the struct type of a member."""
     return tagged("type", MEMBERS)
 
 
-image_source_from_json: Final = member_reader(image_source_parts, image_source_from_dict)
-"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownImageSource`.
+image_source_from_json: Final = union_decoder(image_source_struct, image_source_from_dict)
+"""Decode the JSON text of a member. Unknown and malformed members decode to `UnknownImageSource`.
 
 Raises:
-    DecodeError: the text is no JSON.
+    DecodeError: If the text is not JSON.
 """

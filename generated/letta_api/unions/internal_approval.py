@@ -14,14 +14,14 @@ InternalApproval: TypeAlias = ApprovalReturn | InternalToolReturn
 
 
 def internal_approval_from_dict(value: Any) -> InternalApproval:
-    """Decodes a member, told from the others by its shape.
+    """Decode a member. The JSON type and the required properties select the member.
 
     Raises:
-        TypeError: the value has the shape of none.
-        DecodeError: it has the shape of one, and is malformed.
+        TypeError: If no member matches.
+        DecodeError: If a member matches and is malformed.
     """
     if is_object(value) and isinstance(value.get("approve"), bool) and isinstance(value.get("tool_call_id"), str):
         return ApprovalReturn.from_dict(value)
     if is_object(value):
         return InternalToolReturn.from_dict(value)
-    raise TypeError(f"has the shape of no InternalApproval: {value!r:.100}")
+    raise TypeError(f"matches no member of InternalApproval: {value!r:.100}")

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..model import Unknown, why_unknown
+from ..model import Unknown, unknown_reason
 from ..models.image_content import ImageContent
 from ..models.omitted_reasoning_content import OmittedReasoningContent
 from ..models.reasoning_content import ReasoningContent
@@ -16,12 +16,12 @@ from ..models.summarized_reasoning_content import SummarizedReasoningContent
 from ..models.text_content import TextContent
 from ..models.tool_call_content import ToolCallContent
 from ..models.tool_return_content import ToolReturnContent
-from ..structs import FAULTS, Form, member_reader, tagged
+from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 
 
 @frozen
 class UnknownInternalContentPart(Unknown):
-    """A member of `InternalContentPart` that this package does not know, or that is malformed."""
+    """A member of `InternalContentPart` that is unknown to this package, or malformed."""
 
 
 InternalContentPart: TypeAlias = (
@@ -60,31 +60,31 @@ MEMBERS: Final[
     "omitted_reasoning": OmittedReasoningContent,
     "summarized_reasoning": SummarizedReasoningContent,
 }
-"""The model of a member, by its `type`."""
+"""The model for each `type`."""
 
 DECODERS: Final[dict[str, Callable[[Any], InternalContentPart]]] = {
     tag: model.from_dict for tag, model in MEMBERS.items()
 }
-"""What decodes a member, by its `type`."""
+"""The decoder for each `type`."""
 
 
 def internal_content_part_from_dict(value: Any) -> InternalContentPart:
-    """Decodes a member by its tag. What is unknown or malformed becomes `UnknownInternalContentPart`; nothing is raised."""
+    """Decode a member by its discriminator. Unknown and malformed members decode to `UnknownInternalContentPart`."""
     try:
         return DECODERS[value["type"]](value)
-    except FAULTS as fault:
-        return UnknownInternalContentPart(value, why_unknown(value, "type", DECODERS, fault))
+    except DECODE_ERRORS as fault:
+        return UnknownInternalContentPart(value, unknown_reason(value, "type", DECODERS, fault))
 
 
 @cache
-def internal_content_part_parts() -> Form:
-    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
+def internal_content_part_struct() -> StructType:
+    """Return the struct type of a member."""
     return tagged("type", MEMBERS)
 
 
-internal_content_part_from_json: Final = member_reader(internal_content_part_parts, internal_content_part_from_dict)
-"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownInternalContentPart`.
+internal_content_part_from_json: Final = union_decoder(internal_content_part_struct, internal_content_part_from_dict)
+"""Decode the JSON text of a member. Unknown and malformed members decode to `UnknownInternalContentPart`.
 
 Raises:
-    DecodeError: the text is no JSON.
+    DecodeError: If the text is not JSON.
 """

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..model import Unknown, why_unknown
+from ..model import Unknown, unknown_reason
 from ..models.approval_request_message import ApprovalRequestMessage
 from ..models.approval_response_message import ApprovalResponseMessage
 from ..models.assistant_message import AssistantMessage
@@ -19,12 +19,12 @@ from ..models.system_message import SystemMessage
 from ..models.tool_call_message import ToolCallMessage
 from ..models.tool_return_message import ToolReturnMessage
 from ..models.user_message import UserMessage
-from ..structs import FAULTS, Form, member_reader, tagged
+from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 
 
 @frozen
 class UnknownMessage(Unknown):
-    """A member of `Message` that this package does not know, or that is malformed."""
+    """A member of `Message` that is unknown to this package, or malformed."""
 
 
 Message: TypeAlias = (
@@ -74,29 +74,29 @@ MEMBERS: Final[
     "event_message": EventMessage,
     "event": EventMessage,
 }
-"""The model of a member, by its `message_type`."""
+"""The model for each `message_type`."""
 
 DECODERS: Final[dict[str, Callable[[Any], Message]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
-"""What decodes a member, by its `message_type`."""
+"""The decoder for each `message_type`."""
 
 
 def message_from_dict(value: Any) -> Message:
-    """Decodes a member by its tag. What is unknown or malformed becomes `UnknownMessage`; nothing is raised."""
+    """Decode a member by its discriminator. Unknown and malformed members decode to `UnknownMessage`."""
     try:
         return DECODERS[value["message_type"]](value)
-    except FAULTS as fault:
-        return UnknownMessage(value, why_unknown(value, "message_type", DECODERS, fault))
+    except DECODE_ERRORS as fault:
+        return UnknownMessage(value, unknown_reason(value, "message_type", DECODERS, fault))
 
 
 @cache
-def message_parts() -> Form:
-    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
+def message_struct() -> StructType:
+    """Return the struct type of a member."""
     return tagged("message_type", MEMBERS)
 
 
-message_from_json: Final = member_reader(message_parts, message_from_dict)
-"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownMessage`.
+message_from_json: Final = union_decoder(message_struct, message_from_dict)
+"""Decode the JSON text of a member. Unknown and malformed members decode to `UnknownMessage`.
 
 Raises:
-    DecodeError: the text is no JSON.
+    DecodeError: If the text is not JSON.
 """

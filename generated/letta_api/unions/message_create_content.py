@@ -3,21 +3,21 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..model import is_array, read_array
+from ..model import decode_array, is_array
 from .content_part import ContentPart, content_part_from_dict
 
 MessageCreateContent: TypeAlias = list[ContentPart] | str
 
 
 def message_create_content_from_dict(value: Any) -> MessageCreateContent:
-    """Decodes a member, told from the others by its shape.
+    """Decode a member. The JSON type and the required properties select the member.
 
     Raises:
-        TypeError: the value has the shape of none.
-        DecodeError: it has the shape of one, and is malformed.
+        TypeError: If no member matches.
+        DecodeError: If a member matches and is malformed.
     """
     if is_array(value):
-        return read_array(content_part_from_dict, value)
+        return decode_array(content_part_from_dict, value)
     if isinstance(value, str):
         return value
-    raise TypeError(f"has the shape of no MessageCreateContent: {value!r:.100}")
+    raise TypeError(f"matches no member of MessageCreateContent: {value!r:.100}")

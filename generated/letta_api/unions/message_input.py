@@ -7,16 +7,16 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..model import Unknown, why_unknown
+from ..model import Unknown, unknown_reason
 from ..models.approval_create import ApprovalCreate
 from ..models.message_create import MessageCreate
 from ..models.tool_return_create import ToolReturnCreate
-from ..structs import FAULTS, Form, member_reader, tagged
+from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 
 
 @frozen
 class UnknownMessageInput(Unknown):
-    """A member of `MessageInput` that this package does not know, or that is malformed."""
+    """A member of `MessageInput` that is unknown to this package, or malformed."""
 
 
 MessageInput: TypeAlias = MessageCreate | ApprovalCreate | ToolReturnCreate | UnknownMessageInput
@@ -29,29 +29,29 @@ MEMBERS: Final[dict[str, type[MessageCreate | ApprovalCreate | ToolReturnCreate]
     "approval": ApprovalCreate,
     "tool_return": ToolReturnCreate,
 }
-"""The model of a member, by its `type`."""
+"""The model for each `type`."""
 
 DECODERS: Final[dict[str, Callable[[Any], MessageInput]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
-"""What decodes a member, by its `type`."""
+"""The decoder for each `type`."""
 
 
 def message_input_from_dict(value: Any) -> MessageInput:
-    """Decodes a member by its tag. What is unknown or malformed becomes `UnknownMessageInput`; nothing is raised."""
+    """Decode a member by its discriminator. Unknown and malformed members decode to `UnknownMessageInput`."""
     try:
         return DECODERS[value["type"]](value)
-    except FAULTS as fault:
-        return UnknownMessageInput(value, why_unknown(value, "type", DECODERS, fault))
+    except DECODE_ERRORS as fault:
+        return UnknownMessageInput(value, unknown_reason(value, "type", DECODERS, fault))
 
 
 @cache
-def message_input_parts() -> Form:
-    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
+def message_input_struct() -> StructType:
+    """Return the struct type of a member."""
     return tagged("type", MEMBERS)
 
 
-message_input_from_json: Final = member_reader(message_input_parts, message_input_from_dict)
-"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownMessageInput`.
+message_input_from_json: Final = union_decoder(message_input_struct, message_input_from_dict)
+"""Decode the JSON text of a member. Unknown and malformed members decode to `UnknownMessageInput`.
 
 Raises:
-    DecodeError: the text is no JSON.
+    DecodeError: If the text is not JSON.
 """

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..model import Unknown, why_unknown
+from ..model import Unknown, unknown_reason
 from ..models.anthropic_model_settings import AnthropicModelSettings
 from ..models.azure_model_settings import AzureModelSettings
 from ..models.baseten_model_settings import BasetenModelSettings
@@ -25,12 +25,12 @@ from ..models.sg_lang_model_settings import SGLangModelSettings
 from ..models.together_model_settings import TogetherModelSettings
 from ..models.xai_model_settings import XAIModelSettings
 from ..models.zai_model_settings import ZAIModelSettings
-from ..structs import FAULTS, Form, member_reader, tagged
+from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 
 
 @frozen
 class UnknownModelSettings(Unknown):
-    """A member of `ModelSettings` that this package does not know, or that is malformed."""
+    """A member of `ModelSettings` that is unknown to this package, or malformed."""
 
 
 ModelSettings: TypeAlias = (
@@ -96,29 +96,29 @@ MEMBERS: Final[
     "openrouter": OpenRouterModelSettings,
     "chatgpt_oauth": ChatGPTOAuthModelSettings,
 }
-"""The model of a member, by its `provider_type`."""
+"""The model for each `provider_type`."""
 
 DECODERS: Final[dict[str, Callable[[Any], ModelSettings]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
-"""What decodes a member, by its `provider_type`."""
+"""The decoder for each `provider_type`."""
 
 
 def model_settings_from_dict(value: Any) -> ModelSettings:
-    """Decodes a member by its tag. What is unknown or malformed becomes `UnknownModelSettings`; nothing is raised."""
+    """Decode a member by its discriminator. Unknown and malformed members decode to `UnknownModelSettings`."""
     try:
         return DECODERS[value["provider_type"]](value)
-    except FAULTS as fault:
-        return UnknownModelSettings(value, why_unknown(value, "provider_type", DECODERS, fault))
+    except DECODE_ERRORS as fault:
+        return UnknownModelSettings(value, unknown_reason(value, "provider_type", DECODERS, fault))
 
 
 @cache
-def model_settings_parts() -> Form:
-    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
+def model_settings_struct() -> StructType:
+    """Return the struct type of a member."""
     return tagged("provider_type", MEMBERS)
 
 
-model_settings_from_json: Final = member_reader(model_settings_parts, model_settings_from_dict)
-"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownModelSettings`.
+model_settings_from_json: Final = union_decoder(model_settings_struct, model_settings_from_dict)
+"""Decode the JSON text of a member. Unknown and malformed members decode to `UnknownModelSettings`.
 
 Raises:
-    DecodeError: the text is no JSON.
+    DecodeError: If the text is not JSON.
 """

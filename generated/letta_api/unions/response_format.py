@@ -7,16 +7,16 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..model import Unknown, why_unknown
+from ..model import Unknown, unknown_reason
 from ..models.json_object_response_format import JsonObjectResponseFormat
 from ..models.json_schema_response_format import JsonSchemaResponseFormat
 from ..models.text_response_format import TextResponseFormat
-from ..structs import FAULTS, Form, member_reader, tagged
+from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 
 
 @frozen
 class UnknownResponseFormat(Unknown):
-    """A member of `ResponseFormat` that this package does not know, or that is malformed."""
+    """A member of `ResponseFormat` that is unknown to this package, or malformed."""
 
 
 ResponseFormat: TypeAlias = (
@@ -28,29 +28,29 @@ MEMBERS: Final[dict[str, type[TextResponseFormat | JsonSchemaResponseFormat | Js
     "json_schema": JsonSchemaResponseFormat,
     "json_object": JsonObjectResponseFormat,
 }
-"""The model of a member, by its `type`."""
+"""The model for each `type`."""
 
 DECODERS: Final[dict[str, Callable[[Any], ResponseFormat]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
-"""What decodes a member, by its `type`."""
+"""The decoder for each `type`."""
 
 
 def response_format_from_dict(value: Any) -> ResponseFormat:
-    """Decodes a member by its tag. What is unknown or malformed becomes `UnknownResponseFormat`; nothing is raised."""
+    """Decode a member by its discriminator. Unknown and malformed members decode to `UnknownResponseFormat`."""
     try:
         return DECODERS[value["type"]](value)
-    except FAULTS as fault:
-        return UnknownResponseFormat(value, why_unknown(value, "type", DECODERS, fault))
+    except DECODE_ERRORS as fault:
+        return UnknownResponseFormat(value, unknown_reason(value, "type", DECODERS, fault))
 
 
 @cache
-def response_format_parts() -> Form:
-    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
+def response_format_struct() -> StructType:
+    """Return the struct type of a member."""
     return tagged("type", MEMBERS)
 
 
-response_format_from_json: Final = member_reader(response_format_parts, response_format_from_dict)
-"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownResponseFormat`.
+response_format_from_json: Final = union_decoder(response_format_struct, response_format_from_dict)
+"""Decode the JSON text of a member. Unknown and malformed members decode to `UnknownResponseFormat`.
 
 Raises:
-    DecodeError: the text is no JSON.
+    DecodeError: If the text is not JSON.
 """

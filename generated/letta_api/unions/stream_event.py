@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..model import Unknown, why_unknown
+from ..model import Unknown, unknown_reason
 from ..models.approval_request_message import ApprovalRequestMessage
 from ..models.approval_response_message import ApprovalResponseMessage
 from ..models.assistant_message import AssistantMessage
@@ -23,12 +23,12 @@ from ..models.system_message import SystemMessage
 from ..models.tool_call_message import ToolCallMessage
 from ..models.tool_return_message import ToolReturnMessage
 from ..models.user_message import UserMessage
-from ..structs import FAULTS, Form, member_reader, tagged
+from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 
 
 @frozen
 class UnknownStreamEvent(Unknown):
-    """A member of `StreamEvent` that this package does not know, or that is malformed."""
+    """A member of `StreamEvent` that is unknown to this package, or malformed."""
 
 
 StreamEvent: TypeAlias = (
@@ -93,29 +93,29 @@ MEMBERS: Final[
     "stop_reason": LettaStopReason,
     "usage_statistics": LettaUsageStatistics,
 }
-"""The model of a member, by its `message_type`."""
+"""The model for each `message_type`."""
 
 DECODERS: Final[dict[str, Callable[[Any], StreamEvent]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
-"""What decodes a member, by its `message_type`."""
+"""The decoder for each `message_type`."""
 
 
 def stream_event_from_dict(value: Any) -> StreamEvent:
-    """Decodes a member by its tag. What is unknown or malformed becomes `UnknownStreamEvent`; nothing is raised."""
+    """Decode a member by its discriminator. Unknown and malformed members decode to `UnknownStreamEvent`."""
     try:
         return DECODERS[value["message_type"]](value)
-    except FAULTS as fault:
-        return UnknownStreamEvent(value, why_unknown(value, "message_type", DECODERS, fault))
+    except DECODE_ERRORS as fault:
+        return UnknownStreamEvent(value, unknown_reason(value, "message_type", DECODERS, fault))
 
 
 @cache
-def stream_event_parts() -> Form:
-    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
+def stream_event_struct() -> StructType:
+    """Return the struct type of a member."""
     return tagged("message_type", MEMBERS)
 
 
-stream_event_from_json: Final = member_reader(stream_event_parts, stream_event_from_dict)
-"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownStreamEvent`.
+stream_event_from_json: Final = union_decoder(stream_event_struct, stream_event_from_dict)
+"""Decode the JSON text of a member. Unknown and malformed members decode to `UnknownStreamEvent`.
 
 Raises:
-    DecodeError: the text is no JSON.
+    DecodeError: If the text is not JSON.
 """

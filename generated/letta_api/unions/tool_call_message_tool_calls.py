@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..model import is_array, is_object, read_array
+from ..model import decode_array, is_array, is_object
 from ..models.tool_call import ToolCall
 from ..models.tool_call_delta import ToolCallDelta
 
@@ -11,14 +11,14 @@ ToolCallMessageToolCalls: TypeAlias = list[ToolCall] | ToolCallDelta
 
 
 def tool_call_message_tool_calls_from_dict(value: Any) -> ToolCallMessageToolCalls:
-    """Decodes a member, told from the others by its shape.
+    """Decode a member. The JSON type and the required properties select the member.
 
     Raises:
-        TypeError: the value has the shape of none.
-        DecodeError: it has the shape of one, and is malformed.
+        TypeError: If no member matches.
+        DecodeError: If a member matches and is malformed.
     """
     if is_array(value):
-        return read_array(ToolCall.from_dict, value)
+        return decode_array(ToolCall.from_dict, value)
     if is_object(value):
         return ToolCallDelta.from_dict(value)
-    raise TypeError(f"has the shape of no ToolCallMessageToolCalls: {value!r:.100}")
+    raise TypeError(f"matches no member of ToolCallMessageToolCalls: {value!r:.100}")

@@ -14,11 +14,11 @@ ToolCallOrDelta: TypeAlias = ToolCall | ToolCallDelta
 
 
 def tool_call_or_delta_from_dict(value: Any) -> ToolCallOrDelta:
-    """Decodes a member, told from the others by its shape.
+    """Decode a member. The JSON type and the required properties select the member.
 
     Raises:
-        TypeError: the value has the shape of none.
-        DecodeError: it has the shape of one, and is malformed.
+        TypeError: If no member matches.
+        DecodeError: If a member matches and is malformed.
     """
     if (
         is_object(value)
@@ -29,4 +29,4 @@ def tool_call_or_delta_from_dict(value: Any) -> ToolCallOrDelta:
         return ToolCall.from_dict(value)
     if is_object(value):
         return ToolCallDelta.from_dict(value)
-    raise TypeError(f"has the shape of no ToolCallOrDelta: {value!r:.100}")
+    raise TypeError(f"matches no member of ToolCallOrDelta: {value!r:.100}")

@@ -7,15 +7,15 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..model import Unknown, why_unknown
+from ..model import Unknown, unknown_reason
 from ..models.image_content import ImageContent
 from ..models.text_content import TextContent
-from ..structs import FAULTS, Form, member_reader, tagged
+from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 
 
 @frozen
 class UnknownUserContentPart(Unknown):
-    """A member of `UserContentPart` that this package does not know, or that is malformed."""
+    """A member of `UserContentPart` that is unknown to this package, or malformed."""
 
 
 UserContentPart: TypeAlias = TextContent | ImageContent | UnknownUserContentPart
@@ -24,29 +24,29 @@ MEMBERS: Final[dict[str, type[TextContent | ImageContent]]] = {
     "text": TextContent,
     "image": ImageContent,
 }
-"""The model of a member, by its `type`."""
+"""The model for each `type`."""
 
 DECODERS: Final[dict[str, Callable[[Any], UserContentPart]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
-"""What decodes a member, by its `type`."""
+"""The decoder for each `type`."""
 
 
 def user_content_part_from_dict(value: Any) -> UserContentPart:
-    """Decodes a member by its tag. What is unknown or malformed becomes `UnknownUserContentPart`; nothing is raised."""
+    """Decode a member by its discriminator. Unknown and malformed members decode to `UnknownUserContentPart`."""
     try:
         return DECODERS[value["type"]](value)
-    except FAULTS as fault:
-        return UnknownUserContentPart(value, why_unknown(value, "type", DECODERS, fault))
+    except DECODE_ERRORS as fault:
+        return UnknownUserContentPart(value, unknown_reason(value, "type", DECODERS, fault))
 
 
 @cache
-def user_content_part_parts() -> Form:
-    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
+def user_content_part_struct() -> StructType:
+    """Return the struct type of a member."""
     return tagged("type", MEMBERS)
 
 
-user_content_part_from_json: Final = member_reader(user_content_part_parts, user_content_part_from_dict)
-"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownUserContentPart`.
+user_content_part_from_json: Final = union_decoder(user_content_part_struct, user_content_part_from_dict)
+"""Decode the JSON text of a member. Unknown and malformed members decode to `UnknownUserContentPart`.
 
 Raises:
-    DecodeError: the text is no JSON.
+    DecodeError: If the text is not JSON.
 """

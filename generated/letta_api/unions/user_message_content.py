@@ -3,21 +3,21 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..model import is_array, read_array
+from ..model import decode_array, is_array
 from .user_content_part import UserContentPart, user_content_part_from_dict
 
 UserMessageContent: TypeAlias = list[UserContentPart] | str
 
 
 def user_message_content_from_dict(value: Any) -> UserMessageContent:
-    """Decodes a member, told from the others by its shape.
+    """Decode a member. The JSON type and the required properties select the member.
 
     Raises:
-        TypeError: the value has the shape of none.
-        DecodeError: it has the shape of one, and is malformed.
+        TypeError: If no member matches.
+        DecodeError: If a member matches and is malformed.
     """
     if is_array(value):
-        return read_array(user_content_part_from_dict, value)
+        return decode_array(user_content_part_from_dict, value)
     if isinstance(value, str):
         return value
-    raise TypeError(f"has the shape of no UserMessageContent: {value!r:.100}")
+    raise TypeError(f"matches no member of UserMessageContent: {value!r:.100}")

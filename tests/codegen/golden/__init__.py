@@ -9,4 +9,4 @@
 """
 
 __version__ = "0.1"
-"""The version of the API document that this package was made from."""
+"""The version of the API document."""

@@ -8,15 +8,15 @@ from typing import Any, Final, Unpack
 
 import httpx
 
+from ... import operations
 from ...client import send, send_async
-from ...compiled_readers import reader
+from ...compiled_decoders import json_decoder
 from ...models.agent_state import AgentState
-from ...operations import AGENTS_RETRIEVE, Operation
 from ...params import AgentRelationParam, AgentsRetrieveParams
-from ...structs import parts_type
-from ...types import UNSET, Request, Unset, besides_ids, make_path, make_query
+from ...structs import struct_type
+from ...types import UNSET, Request, Unset, exclude_ids, make_path, make_query
 
-OPERATION: Final[Operation] = AGENTS_RETRIEVE
+OPERATION: Final[operations.Operation] = operations.AGENTS_RETRIEVE
 
 
 def build_request(
@@ -43,38 +43,40 @@ def build_request(
     return Request(
         "GET",
         make_path("/v1/agents/{agent_id}", agent_id=agent_id),
-        query=make_query(besides_ids(locals(), "agent_id")),
+        query=make_query(exclude_ids(locals(), "agent_id")),
     )
 
 
 def decode_response(body: Any) -> AgentState:
-    """Decodes the JSON of a successful answer.
+    """Decode the JSON of a successful response.
 
     Raises:
-        DecodeError: the body is not what the document says; it names the path.
+        DecodeError: If the response does not match the API document, with the path of the mismatch.
     """
     return AgentState.from_dict(body)
 
 
-read_response: Final[Callable[[str | bytes], AgentState]] = reader(lambda: parts_type(AgentState), decode_response)
-"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+read_response: Final[Callable[[str | bytes], AgentState]] = json_decoder(
+    lambda: struct_type(AgentState), decode_response
+)
+"""Decode the JSON text of a successful response. Faster than `decode_response` with parsed JSON.
 
 Raises:
-    DecodeError: the text is no JSON, or not what the document says; it names the path.
+    DecodeError: If the text is not JSON or does not match the API document, with the path of the mismatch.
 """
 
 
 def sync(client: httpx.Client, agent_id: str, **params: Unpack[AgentsRetrieveParams]) -> AgentState:
-    """Sends the request with the caller's client and decodes the answer.
+    """Send the request and return the decoded response.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        DecodeError: the answer is not what the document says.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        DecodeError: If the response does not match the API document.
+        httpx.HTTPError: If no response is received.
     """
     return read_response(send(client, build_request(agent_id, **params)))
 
 
 async def asyncio(client: httpx.AsyncClient, agent_id: str, **params: Unpack[AgentsRetrieveParams]) -> AgentState:
-    """What `sync` does, with an async client."""
+    """Async version of `sync`."""
     return read_response(await send_async(client, build_request(agent_id, **params)))

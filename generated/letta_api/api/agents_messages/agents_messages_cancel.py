@@ -8,13 +8,13 @@ from typing import Any, Final, Unpack
 
 import httpx
 
+from ... import operations
 from ...client import send, send_async
-from ...operations import AGENTS_MESSAGES_CANCEL, Operation
 from ...params import AgentsMessagesCancelParams
-from ...structs import values_of
-from ...types import UNSET, Request, Unset, besides_ids, make_body, make_path
+from ...structs import parse_json
+from ...types import UNSET, Request, Unset, exclude_ids, make_body, make_path
 
-OPERATION: Final[Operation] = AGENTS_MESSAGES_CANCEL
+OPERATION: Final[operations.Operation] = operations.AGENTS_MESSAGES_CANCEL
 
 
 def build_request(agent_id: str, *, run_ids: Sequence[str] | None | Unset = UNSET) -> Request:
@@ -32,36 +32,36 @@ def build_request(agent_id: str, *, run_ids: Sequence[str] | None | Unset = UNSE
     return Request(
         "POST",
         make_path("/v1/agents/{agent_id}/messages/cancel", agent_id=agent_id),
-        body=make_body(besides_ids(locals(), "agent_id")),
+        body=make_body(exclude_ids(locals(), "agent_id")),
     )
 
 
 def decode_response(body: Any) -> dict[str, Any]:
-    """Decodes the JSON of a successful answer.
+    """Decode the JSON of a successful response.
 
     Raises:
-        DecodeError: the body is not what the document says; it names the path.
+        DecodeError: If the response does not match the API document, with the path of the mismatch.
     """
-    answer: dict[str, Any] = body
-    return answer
+    response: dict[str, Any] = body
+    return response
 
 
 def read_response(text: str | bytes) -> dict[str, Any]:
-    """Decodes the JSON text of a successful answer.
+    """Decode the JSON text of a successful response.
 
     Raises:
-        DecodeError: the text is no JSON, or not what the document says; it names the path.
+        DecodeError: If the text is not JSON or does not match the API document, with the path of the mismatch.
     """
-    return decode_response(values_of(text))
+    return decode_response(parse_json(text))
 
 
 def sync(client: httpx.Client, agent_id: str, **params: Unpack[AgentsMessagesCancelParams]) -> dict[str, Any]:
-    """Sends the request with the caller's client and decodes the answer.
+    """Send the request and return the decoded response.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        DecodeError: the answer is not what the document says.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        DecodeError: If the response does not match the API document.
+        httpx.HTTPError: If no response is received.
     """
     return read_response(send(client, build_request(agent_id, **params)))
 
@@ -69,5 +69,5 @@ def sync(client: httpx.Client, agent_id: str, **params: Unpack[AgentsMessagesCan
 async def asyncio(
     client: httpx.AsyncClient, agent_id: str, **params: Unpack[AgentsMessagesCancelParams]
 ) -> dict[str, Any]:
-    """What `sync` does, with an async client."""
+    """Async version of `sync`."""
     return read_response(await send_async(client, build_request(agent_id, **params)))

@@ -7,13 +7,13 @@ from typing import Any, Final, Unpack
 
 import httpx
 
+from ... import operations
 from ...client import send, send_async
-from ...operations import CONVERSATIONS_CANCEL, Operation
 from ...params import ConversationsCancelParams
-from ...structs import values_of
-from ...types import UNSET, Request, Unset, besides_ids, make_path, make_query
+from ...structs import parse_json
+from ...types import UNSET, Request, Unset, exclude_ids, make_path, make_query
 
-OPERATION: Final[Operation] = CONVERSATIONS_CANCEL
+OPERATION: Final[operations.Operation] = operations.CONVERSATIONS_CANCEL
 
 
 def build_request(conversation_id: str, *, agent_id: str | Unset = UNSET) -> Request:
@@ -35,36 +35,36 @@ def build_request(conversation_id: str, *, agent_id: str | Unset = UNSET) -> Req
     return Request(
         "POST",
         make_path("/v1/conversations/{conversation_id}/cancel", conversation_id=conversation_id),
-        query=make_query(besides_ids(locals(), "conversation_id")),
+        query=make_query(exclude_ids(locals(), "conversation_id")),
     )
 
 
 def decode_response(body: Any) -> dict[str, Any]:
-    """Decodes the JSON of a successful answer.
+    """Decode the JSON of a successful response.
 
     Raises:
-        DecodeError: the body is not what the document says; it names the path.
+        DecodeError: If the response does not match the API document, with the path of the mismatch.
     """
-    answer: dict[str, Any] = body
-    return answer
+    response: dict[str, Any] = body
+    return response
 
 
 def read_response(text: str | bytes) -> dict[str, Any]:
-    """Decodes the JSON text of a successful answer.
+    """Decode the JSON text of a successful response.
 
     Raises:
-        DecodeError: the text is no JSON, or not what the document says; it names the path.
+        DecodeError: If the text is not JSON or does not match the API document, with the path of the mismatch.
     """
-    return decode_response(values_of(text))
+    return decode_response(parse_json(text))
 
 
 def sync(client: httpx.Client, conversation_id: str, **params: Unpack[ConversationsCancelParams]) -> dict[str, Any]:
-    """Sends the request with the caller's client and decodes the answer.
+    """Send the request and return the decoded response.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        DecodeError: the answer is not what the document says.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        DecodeError: If the response does not match the API document.
+        httpx.HTTPError: If no response is received.
     """
     return read_response(send(client, build_request(conversation_id, **params)))
 
@@ -72,5 +72,5 @@ def sync(client: httpx.Client, conversation_id: str, **params: Unpack[Conversati
 async def asyncio(
     client: httpx.AsyncClient, conversation_id: str, **params: Unpack[ConversationsCancelParams]
 ) -> dict[str, Any]:
-    """What `sync` does, with an async client."""
+    """Async version of `sync`."""
     return read_response(await send_async(client, build_request(conversation_id, **params)))

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import httpx
 
+from ... import operations
 from ...client import send, send_async
-from ...operations import CONVERSATIONS_DELETE, Operation
-from ...structs import values_of
+from ...structs import parse_json
 from ...types import Request, make_path
 
-OPERATION: Final[Operation] = CONVERSATIONS_DELETE
+OPERATION: Final[operations.Operation] = operations.CONVERSATIONS_DELETE
 
 
 def build_request(conversation_id: str) -> Request:
@@ -34,34 +34,34 @@ def build_request(conversation_id: str) -> Request:
 
 
 def decode_response(body: Any) -> Any:
-    """Decodes the JSON of a successful answer.
+    """Decode the JSON of a successful response.
 
     Raises:
-        DecodeError: the body is not what the document says; it names the path.
+        DecodeError: If the response does not match the API document, with the path of the mismatch.
     """
     return body
 
 
 def read_response(text: str | bytes) -> Any:
-    """Decodes the JSON text of a successful answer.
+    """Decode the JSON text of a successful response.
 
     Raises:
-        DecodeError: the text is no JSON, or not what the document says; it names the path.
+        DecodeError: If the text is not JSON or does not match the API document, with the path of the mismatch.
     """
-    return decode_response(values_of(text)) if text else None  # the document promises no body
+    return decode_response(parse_json(text)) if text else None  # the body is optional
 
 
 def sync(client: httpx.Client, conversation_id: str) -> Any:
-    """Sends the request with the caller's client and decodes the answer.
+    """Send the request and return the decoded response.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        DecodeError: the answer is not what the document says.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        DecodeError: If the response does not match the API document.
+        httpx.HTTPError: If no response is received.
     """
     return read_response(send(client, build_request(conversation_id)))
 
 
 async def asyncio(client: httpx.AsyncClient, conversation_id: str) -> Any:
-    """What `sync` does, with an async client."""
+    """Async version of `sync`."""
     return read_response(await send_async(client, build_request(conversation_id)))

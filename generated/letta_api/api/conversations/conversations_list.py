@@ -8,16 +8,16 @@ from typing import Any, Final, Literal, Unpack
 
 import httpx
 
+from ... import operations
 from ...client import send, send_async
-from ...compiled_readers import reader
-from ...model import read_array
+from ...compiled_decoders import json_decoder
+from ...model import decode_array
 from ...models.conversation import Conversation
-from ...operations import CONVERSATIONS_LIST, Operation
 from ...params import ConversationsListParams
-from ...structs import list_of, parts_type
-from ...types import UNSET, Request, Unset, besides_ids, make_query
+from ...structs import list_of, struct_type
+from ...types import UNSET, Request, Unset, exclude_ids, make_query
 
-OPERATION: Final[Operation] = CONVERSATIONS_LIST
+OPERATION: Final[operations.Operation] = operations.CONVERSATIONS_LIST
 
 
 def build_request(
@@ -48,40 +48,40 @@ def build_request(
     return Request(
         "GET",
         "/v1/conversations/",
-        query=make_query(besides_ids(locals())),
+        query=make_query(exclude_ids(locals())),
     )
 
 
 def decode_response(body: Any) -> list[Conversation]:
-    """Decodes the JSON of a successful answer.
+    """Decode the JSON of a successful response.
 
     Raises:
-        DecodeError: the body is not what the document says; it names the path.
+        DecodeError: If the response does not match the API document, with the path of the mismatch.
     """
-    return read_array(Conversation.from_dict, body)
+    return decode_array(Conversation.from_dict, body)
 
 
-read_response: Final[Callable[[str | bytes], list[Conversation]]] = reader(
-    lambda: list_of(parts_type(Conversation)), decode_response
+read_response: Final[Callable[[str | bytes], list[Conversation]]] = json_decoder(
+    lambda: list_of(struct_type(Conversation)), decode_response
 )
-"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+"""Decode the JSON text of a successful response. Faster than `decode_response` with parsed JSON.
 
 Raises:
-    DecodeError: the text is no JSON, or not what the document says; it names the path.
+    DecodeError: If the text is not JSON or does not match the API document, with the path of the mismatch.
 """
 
 
 def sync(client: httpx.Client, **params: Unpack[ConversationsListParams]) -> list[Conversation]:
-    """Sends the request with the caller's client and decodes the answer.
+    """Send the request and return the decoded response.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        DecodeError: the answer is not what the document says.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        DecodeError: If the response does not match the API document.
+        httpx.HTTPError: If no response is received.
     """
     return read_response(send(client, build_request(**params)))
 
 
 async def asyncio(client: httpx.AsyncClient, **params: Unpack[ConversationsListParams]) -> list[Conversation]:
-    """What `sync` does, with an async client."""
+    """Async version of `sync`."""
     return read_response(await send_async(client, build_request(**params)))

@@ -9,15 +9,15 @@ from typing import Any, Final, Unpack
 
 import httpx
 
+from ... import operations
 from ...client import send, send_async
-from ...compiled_readers import reader
+from ...compiled_decoders import json_decoder
 from ...models.conversation import Conversation
-from ...operations import CONVERSATIONS_UPDATE, Operation
 from ...params import ConversationsUpdateParams, ModelSettingsParam
-from ...structs import parts_type
-from ...types import UNSET, Request, Unset, besides_ids, make_body, make_path
+from ...structs import struct_type
+from ...types import UNSET, Request, Unset, exclude_ids, make_body, make_path
 
-OPERATION: Final[Operation] = CONVERSATIONS_UPDATE
+OPERATION: Final[operations.Operation] = operations.CONVERSATIONS_UPDATE
 
 
 def build_request(
@@ -53,34 +53,36 @@ def build_request(
     return Request(
         "PATCH",
         make_path("/v1/conversations/{conversation_id}", conversation_id=conversation_id),
-        body=make_body(besides_ids(locals(), "conversation_id")),
+        body=make_body(exclude_ids(locals(), "conversation_id")),
     )
 
 
 def decode_response(body: Any) -> Conversation:
-    """Decodes the JSON of a successful answer.
+    """Decode the JSON of a successful response.
 
     Raises:
-        DecodeError: the body is not what the document says; it names the path.
+        DecodeError: If the response does not match the API document, with the path of the mismatch.
     """
     return Conversation.from_dict(body)
 
 
-read_response: Final[Callable[[str | bytes], Conversation]] = reader(lambda: parts_type(Conversation), decode_response)
-"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+read_response: Final[Callable[[str | bytes], Conversation]] = json_decoder(
+    lambda: struct_type(Conversation), decode_response
+)
+"""Decode the JSON text of a successful response. Faster than `decode_response` with parsed JSON.
 
 Raises:
-    DecodeError: the text is no JSON, or not what the document says; it names the path.
+    DecodeError: If the text is not JSON or does not match the API document, with the path of the mismatch.
 """
 
 
 def sync(client: httpx.Client, conversation_id: str, **params: Unpack[ConversationsUpdateParams]) -> Conversation:
-    """Sends the request with the caller's client and decodes the answer.
+    """Send the request and return the decoded response.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        DecodeError: the answer is not what the document says.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        DecodeError: If the response does not match the API document.
+        httpx.HTTPError: If no response is received.
     """
     return read_response(send(client, build_request(conversation_id, **params)))
 
@@ -88,5 +90,5 @@ def sync(client: httpx.Client, conversation_id: str, **params: Unpack[Conversati
 async def asyncio(
     client: httpx.AsyncClient, conversation_id: str, **params: Unpack[ConversationsUpdateParams]
 ) -> Conversation:
-    """What `sync` does, with an async client."""
+    """Async version of `sync`."""
     return read_response(await send_async(client, build_request(conversation_id, **params)))

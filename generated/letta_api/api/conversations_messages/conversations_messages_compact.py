@@ -8,15 +8,15 @@ from typing import Any, Final, Unpack
 
 import httpx
 
+from ... import operations
 from ...client import send, send_async
-from ...compiled_readers import reader
+from ...compiled_decoders import json_decoder
 from ...models.compaction_response import CompactionResponse
-from ...operations import CONVERSATIONS_MESSAGES_COMPACT, Operation
 from ...params import CompactionSettingsLike, ConversationsMessagesCompactParams
-from ...structs import parts_type
-from ...types import UNSET, Request, Unset, besides_ids, make_body, make_path
+from ...structs import struct_type
+from ...types import UNSET, Request, Unset, exclude_ids, make_body, make_path
 
-OPERATION: Final[Operation] = CONVERSATIONS_MESSAGES_COMPACT
+OPERATION: Final[operations.Operation] = operations.CONVERSATIONS_MESSAGES_COMPACT
 
 
 def build_request(
@@ -52,38 +52,38 @@ def build_request(
     return Request(
         "POST",
         make_path("/v1/conversations/{conversation_id}/compact", conversation_id=conversation_id),
-        body=make_body(besides_ids(locals(), "conversation_id")),
+        body=make_body(exclude_ids(locals(), "conversation_id")),
     )
 
 
 def decode_response(body: Any) -> CompactionResponse:
-    """Decodes the JSON of a successful answer.
+    """Decode the JSON of a successful response.
 
     Raises:
-        DecodeError: the body is not what the document says; it names the path.
+        DecodeError: If the response does not match the API document, with the path of the mismatch.
     """
     return CompactionResponse.from_dict(body)
 
 
-read_response: Final[Callable[[str | bytes], CompactionResponse]] = reader(
-    lambda: parts_type(CompactionResponse), decode_response
+read_response: Final[Callable[[str | bytes], CompactionResponse]] = json_decoder(
+    lambda: struct_type(CompactionResponse), decode_response
 )
-"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+"""Decode the JSON text of a successful response. Faster than `decode_response` with parsed JSON.
 
 Raises:
-    DecodeError: the text is no JSON, or not what the document says; it names the path.
+    DecodeError: If the text is not JSON or does not match the API document, with the path of the mismatch.
 """
 
 
 def sync(
     client: httpx.Client, conversation_id: str, **params: Unpack[ConversationsMessagesCompactParams]
 ) -> CompactionResponse:
-    """Sends the request with the caller's client and decodes the answer.
+    """Send the request and return the decoded response.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        DecodeError: the answer is not what the document says.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        DecodeError: If the response does not match the API document.
+        httpx.HTTPError: If no response is received.
     """
     return read_response(send(client, build_request(conversation_id, **params)))
 
@@ -91,5 +91,5 @@ def sync(
 async def asyncio(
     client: httpx.AsyncClient, conversation_id: str, **params: Unpack[ConversationsMessagesCompactParams]
 ) -> CompactionResponse:
-    """What `sync` does, with an async client."""
+    """Async version of `sync`."""
     return read_response(await send_async(client, build_request(conversation_id, **params)))

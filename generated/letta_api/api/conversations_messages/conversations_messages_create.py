@@ -9,10 +9,10 @@ from typing import Any, Final, Unpack
 
 import httpx
 
+from ... import operations
 from ...client import open_stream, open_stream_async, send, send_async
-from ...compiled_readers import reader
+from ...compiled_decoders import json_decoder
 from ...models.letta_response import LettaResponse
-from ...operations import CONVERSATIONS_MESSAGES_CREATE, Operation
 from ...params import (
     ClientSkillLike,
     ClientToolLike,
@@ -22,11 +22,11 @@ from ...params import (
     MessageTypeParam,
 )
 from ...streaming import iterate_events, iterate_events_async
-from ...structs import parts_type
-from ...types import UNSET, Request, Unset, besides_ids, make_body, make_path
+from ...structs import struct_type
+from ...types import UNSET, Request, Unset, exclude_ids, make_body, make_path
 from ...unions.stream_event import StreamEvent, stream_event_from_dict, stream_event_from_json
 
-OPERATION: Final[Operation] = CONVERSATIONS_MESSAGES_CREATE
+OPERATION: Final[operations.Operation] = operations.CONVERSATIONS_MESSAGES_CREATE
 
 
 def build_request(
@@ -129,51 +129,51 @@ def build_request(
     return Request(
         "POST",
         make_path("/v1/conversations/{conversation_id}/messages", conversation_id=conversation_id),
-        body=make_body(besides_ids(locals(), "conversation_id")),
+        body=make_body(exclude_ids(locals(), "conversation_id")),
     )
 
 
 def decode_response(body: Any) -> LettaResponse:
-    """Decodes the JSON of a successful answer.
+    """Decode the JSON of a successful response.
 
     Raises:
-        DecodeError: the body is not what the document says; it names the path.
+        DecodeError: If the response does not match the API document, with the path of the mismatch.
     """
     return LettaResponse.from_dict(body)
 
 
-read_response: Final[Callable[[str | bytes], LettaResponse]] = reader(
-    lambda: parts_type(LettaResponse), decode_response
+read_response: Final[Callable[[str | bytes], LettaResponse]] = json_decoder(
+    lambda: struct_type(LettaResponse), decode_response
 )
-"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+"""Decode the JSON text of a successful response. Faster than `decode_response` with parsed JSON.
 
 Raises:
-    DecodeError: the text is no JSON, or not what the document says; it names the path.
+    DecodeError: If the text is not JSON or does not match the API document, with the path of the mismatch.
 """
 
 
 def decode_event(data: Any) -> StreamEvent:
-    """Decodes the JSON of one event of the stream; what is unknown or malformed comes back as such."""
+    """Decode the JSON of an event. Unknown and malformed events decode to an `Unknown` class."""
     return stream_event_from_dict(data)
 
 
 read_event: Final = stream_event_from_json
-"""Decodes the JSON text of one event of the stream, which is faster than parsing it first.
+"""Decode the JSON text of an event. Faster than `decode_event` with parsed JSON.
 
 Raises:
-    DecodeError: the text is no JSON.
+    DecodeError: If the text is not JSON.
 """
 
 
 def sync(
     client: httpx.Client, conversation_id: str, **params: Unpack[ConversationsMessagesCreateParams]
 ) -> LettaResponse:
-    """Sends the request with the caller's client and decodes the answer.
+    """Send the request and return the decoded response.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        DecodeError: the answer is not what the document says.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        DecodeError: If the response does not match the API document.
+        httpx.HTTPError: If no response is received.
     """
     return read_response(send(client, build_request(conversation_id, **params, streaming=False)))
 
@@ -181,18 +181,18 @@ def sync(
 async def asyncio(
     client: httpx.AsyncClient, conversation_id: str, **params: Unpack[ConversationsMessagesCreateParams]
 ) -> LettaResponse:
-    """What `sync` does, with an async client."""
+    """Async version of `sync`."""
     return read_response(await send_async(client, build_request(conversation_id, **params, streaming=False)))
 
 
 def sync_stream(
     client: httpx.Client, conversation_id: str, **params: Unpack[ConversationsMessagesCreateParams]
 ) -> AbstractContextManager[httpx.Response]:
-    """Sends the request with the caller's client and opens the event stream, for use in a `with` statement.
+    """Send the request and return a context manager of the response before its body is read.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        httpx.HTTPError: If no response is received.
     """
     return open_stream(client, build_request(conversation_id, **params, streaming=True))
 
@@ -200,25 +200,24 @@ def sync_stream(
 def asyncio_stream(
     client: httpx.AsyncClient, conversation_id: str, **params: Unpack[ConversationsMessagesCreateParams]
 ) -> AbstractAsyncContextManager[httpx.Response]:
-    """What `sync_stream` does, with an async client, for use in an `async with` statement."""
+    """Async version of `sync_stream`."""
     return open_stream_async(client, build_request(conversation_id, **params, streaming=True))
 
 
 def events(
     client: httpx.Client, conversation_id: str, **params: Unpack[ConversationsMessagesCreateParams]
 ) -> Generator[StreamEvent, None, None]:
-    """Send the request with the caller's client, and yield each event of the stream as it comes.
+    """Send the request and yield the events of the response.
 
-    The request is sent when the first event is asked for. To leave a loop early closes the connection; the server is
-    not told. An error that the stream reports is an event like any other. httpx's default timeout of 5 seconds is
-    shorter than the silence of a server that works: give the client `client.LONG_TIMEOUT`.
+    The request is sent on the first iteration. Closing the generator closes the connection. Errors that the stream
+    reports are events. httpx's default read timeout of 5 seconds is too short: use `client.LONG_TIMEOUT`.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        IncompleteStreamError: If the stream ended without its terminator.
+        UnexpectedStatus: If the server returns an error response.
+        IncompleteStreamError: If the stream ends without its terminator.
         EventTooLargeError: If an event is larger than 64 MiB.
-        DecodeError: the answer is no event stream, or an event is no JSON.
-        httpx.HTTPError: no answer came, or the connection broke.
+        DecodeError: If the response is not an event stream, or an event is not JSON.
+        httpx.HTTPError: If no response is received, or the connection is lost.
     """
     return iterate_events(client, build_request(conversation_id, **params, streaming=True), read_event, "[DONE]")
 
@@ -228,6 +227,6 @@ def async_events(
 ) -> AsyncGenerator[StreamEvent, None]:
     """Async version of `events`.
 
-    Use `contextlib.aclosing` where a loop may be left early: an async generator does not close itself.
+    Use `contextlib.aclosing` to close the connection if a loop ends early.
     """
     return iterate_events_async(client, build_request(conversation_id, **params, streaming=True), read_event, "[DONE]")

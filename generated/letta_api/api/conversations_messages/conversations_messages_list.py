@@ -8,16 +8,16 @@ from typing import Any, Final, Literal, Unpack
 
 import httpx
 
+from ... import operations
 from ...client import send, send_async
-from ...compiled_readers import reader
-from ...model import read_array
-from ...operations import CONVERSATIONS_MESSAGES_LIST, Operation
+from ...compiled_decoders import json_decoder
+from ...model import decode_array
 from ...params import ConversationsMessagesListParams, MessageTypeParam
 from ...structs import list_of
-from ...types import UNSET, Request, Unset, besides_ids, make_path, make_query
-from ...unions.message import Message, message_from_dict, message_parts
+from ...types import UNSET, Request, Unset, exclude_ids, make_path, make_query
+from ...unions.message import Message, message_from_dict, message_struct
 
-OPERATION: Final[Operation] = CONVERSATIONS_MESSAGES_LIST
+OPERATION: Final[operations.Operation] = operations.CONVERSATIONS_MESSAGES_LIST
 
 
 def build_request(
@@ -71,36 +71,38 @@ def build_request(
     return Request(
         "GET",
         make_path("/v1/conversations/{conversation_id}/messages", conversation_id=conversation_id),
-        query=make_query(besides_ids(locals(), "conversation_id")),
+        query=make_query(exclude_ids(locals(), "conversation_id")),
     )
 
 
 def decode_response(body: Any) -> list[Message]:
-    """Decodes the JSON of a successful answer.
+    """Decode the JSON of a successful response.
 
     Raises:
-        DecodeError: the body is not what the document says; it names the path.
+        DecodeError: If the response does not match the API document, with the path of the mismatch.
     """
-    return read_array(message_from_dict, body)
+    return decode_array(message_from_dict, body)
 
 
-read_response: Final[Callable[[str | bytes], list[Message]]] = reader(lambda: list_of(message_parts()), decode_response)
-"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+read_response: Final[Callable[[str | bytes], list[Message]]] = json_decoder(
+    lambda: list_of(message_struct()), decode_response
+)
+"""Decode the JSON text of a successful response. Faster than `decode_response` with parsed JSON.
 
 Raises:
-    DecodeError: the text is no JSON, or not what the document says; it names the path.
+    DecodeError: If the text is not JSON or does not match the API document, with the path of the mismatch.
 """
 
 
 def sync(
     client: httpx.Client, conversation_id: str, **params: Unpack[ConversationsMessagesListParams]
 ) -> list[Message]:
-    """Sends the request with the caller's client and decodes the answer.
+    """Send the request and return the decoded response.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        DecodeError: the answer is not what the document says.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        DecodeError: If the response does not match the API document.
+        httpx.HTTPError: If no response is received.
     """
     return read_response(send(client, build_request(conversation_id, **params)))
 
@@ -108,5 +110,5 @@ def sync(
 async def asyncio(
     client: httpx.AsyncClient, conversation_id: str, **params: Unpack[ConversationsMessagesListParams]
 ) -> list[Message]:
-    """What `sync` does, with an async client."""
+    """Async version of `sync`."""
     return read_response(await send_async(client, build_request(conversation_id, **params)))

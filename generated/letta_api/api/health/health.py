@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import httpx
 
+from ... import operations
 from ...client import send, send_async
-from ...compiled_readers import reader
+from ...compiled_decoders import json_decoder
 from ...models.health_response import HealthResponse
-from ...operations import HEALTH, Operation
-from ...structs import parts_type
+from ...structs import struct_type
 from ...types import Request
 
-OPERATION: Final[Operation] = HEALTH
+OPERATION: Final[operations.Operation] = operations.HEALTH
 
 
 def build_request() -> Request:
@@ -27,35 +27,35 @@ def build_request() -> Request:
 
 
 def decode_response(body: Any) -> HealthResponse:
-    """Decodes the JSON of a successful answer.
+    """Decode the JSON of a successful response.
 
     Raises:
-        DecodeError: the body is not what the document says; it names the path.
+        DecodeError: If the response does not match the API document, with the path of the mismatch.
     """
     return HealthResponse.from_dict(body)
 
 
-read_response: Final[Callable[[str | bytes], HealthResponse]] = reader(
-    lambda: parts_type(HealthResponse), decode_response
+read_response: Final[Callable[[str | bytes], HealthResponse]] = json_decoder(
+    lambda: struct_type(HealthResponse), decode_response
 )
-"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+"""Decode the JSON text of a successful response. Faster than `decode_response` with parsed JSON.
 
 Raises:
-    DecodeError: the text is no JSON, or not what the document says; it names the path.
+    DecodeError: If the text is not JSON or does not match the API document, with the path of the mismatch.
 """
 
 
 def sync(client: httpx.Client) -> HealthResponse:
-    """Sends the request with the caller's client and decodes the answer.
+    """Send the request and return the decoded response.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        DecodeError: the answer is not what the document says.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        DecodeError: If the response does not match the API document.
+        httpx.HTTPError: If no response is received.
     """
     return read_response(send(client, build_request()))
 
 
 async def asyncio(client: httpx.AsyncClient) -> HealthResponse:
-    """What `sync` does, with an async client."""
+    """Async version of `sync`."""
     return read_response(await send_async(client, build_request()))

@@ -8,16 +8,16 @@ from typing import Any, Final, Literal, Unpack
 
 import httpx
 
+from ... import operations
 from ...client import send, send_async
-from ...compiled_readers import reader
-from ...model import read_array
+from ...compiled_decoders import json_decoder
+from ...model import decode_array
 from ...models.step import Step
-from ...operations import RUNS_STEPS_LIST, Operation
 from ...params import RunsStepsListParams
-from ...structs import list_of, parts_type
-from ...types import UNSET, Request, Unset, besides_ids, make_path, make_query
+from ...structs import list_of, struct_type
+from ...types import UNSET, Request, Unset, exclude_ids, make_path, make_query
 
-OPERATION: Final[Operation] = RUNS_STEPS_LIST
+OPERATION: Final[operations.Operation] = operations.RUNS_STEPS_LIST
 
 
 def build_request(
@@ -49,38 +49,40 @@ def build_request(
     return Request(
         "GET",
         make_path("/v1/runs/{run_id}/steps", run_id=run_id),
-        query=make_query(besides_ids(locals(), "run_id")),
+        query=make_query(exclude_ids(locals(), "run_id")),
     )
 
 
 def decode_response(body: Any) -> list[Step]:
-    """Decodes the JSON of a successful answer.
+    """Decode the JSON of a successful response.
 
     Raises:
-        DecodeError: the body is not what the document says; it names the path.
+        DecodeError: If the response does not match the API document, with the path of the mismatch.
     """
-    return read_array(Step.from_dict, body)
+    return decode_array(Step.from_dict, body)
 
 
-read_response: Final[Callable[[str | bytes], list[Step]]] = reader(lambda: list_of(parts_type(Step)), decode_response)
-"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+read_response: Final[Callable[[str | bytes], list[Step]]] = json_decoder(
+    lambda: list_of(struct_type(Step)), decode_response
+)
+"""Decode the JSON text of a successful response. Faster than `decode_response` with parsed JSON.
 
 Raises:
-    DecodeError: the text is no JSON, or not what the document says; it names the path.
+    DecodeError: If the text is not JSON or does not match the API document, with the path of the mismatch.
 """
 
 
 def sync(client: httpx.Client, run_id: str, **params: Unpack[RunsStepsListParams]) -> list[Step]:
-    """Sends the request with the caller's client and decodes the answer.
+    """Send the request and return the decoded response.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        DecodeError: the answer is not what the document says.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        DecodeError: If the response does not match the API document.
+        httpx.HTTPError: If no response is received.
     """
     return read_response(send(client, build_request(run_id, **params)))
 
 
 async def asyncio(client: httpx.AsyncClient, run_id: str, **params: Unpack[RunsStepsListParams]) -> list[Step]:
-    """What `sync` does, with an async client."""
+    """Async version of `sync`."""
     return read_response(await send_async(client, build_request(run_id, **params)))

@@ -8,15 +8,15 @@ from typing import Any, Final, Literal, Unpack
 
 import httpx
 
+from ... import operations
 from ...client import send, send_async
-from ...compiled_readers import reader
+from ...compiled_decoders import json_decoder
 from ...models.step import Step
-from ...operations import STEPS_FEEDBACK_CREATE, Operation
 from ...params import StepsFeedbackCreateParams
-from ...structs import parts_type
-from ...types import UNSET, Request, Unset, besides_ids, make_body, make_path
+from ...structs import struct_type
+from ...types import UNSET, Request, Unset, exclude_ids, make_body, make_path
 
-OPERATION: Final[Operation] = STEPS_FEEDBACK_CREATE
+OPERATION: Final[operations.Operation] = operations.STEPS_FEEDBACK_CREATE
 
 
 def build_request(
@@ -40,38 +40,38 @@ def build_request(
     return Request(
         "PATCH",
         make_path("/v1/steps/{step_id}/feedback", step_id=step_id),
-        body=make_body(besides_ids(locals(), "step_id")),
+        body=make_body(exclude_ids(locals(), "step_id")),
     )
 
 
 def decode_response(body: Any) -> Step:
-    """Decodes the JSON of a successful answer.
+    """Decode the JSON of a successful response.
 
     Raises:
-        DecodeError: the body is not what the document says; it names the path.
+        DecodeError: If the response does not match the API document, with the path of the mismatch.
     """
     return Step.from_dict(body)
 
 
-read_response: Final[Callable[[str | bytes], Step]] = reader(lambda: parts_type(Step), decode_response)
-"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+read_response: Final[Callable[[str | bytes], Step]] = json_decoder(lambda: struct_type(Step), decode_response)
+"""Decode the JSON text of a successful response. Faster than `decode_response` with parsed JSON.
 
 Raises:
-    DecodeError: the text is no JSON, or not what the document says; it names the path.
+    DecodeError: If the text is not JSON or does not match the API document, with the path of the mismatch.
 """
 
 
 def sync(client: httpx.Client, step_id: str, **params: Unpack[StepsFeedbackCreateParams]) -> Step:
-    """Sends the request with the caller's client and decodes the answer.
+    """Send the request and return the decoded response.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        DecodeError: the answer is not what the document says.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        DecodeError: If the response does not match the API document.
+        httpx.HTTPError: If no response is received.
     """
     return read_response(send(client, build_request(step_id, **params)))
 
 
 async def asyncio(client: httpx.AsyncClient, step_id: str, **params: Unpack[StepsFeedbackCreateParams]) -> Step:
-    """What `sync` does, with an async client."""
+    """Async version of `sync`."""
     return read_response(await send_async(client, build_request(step_id, **params)))

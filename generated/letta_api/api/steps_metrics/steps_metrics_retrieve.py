@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import httpx
 
+from ... import operations
 from ...client import send, send_async
-from ...compiled_readers import reader
+from ...compiled_decoders import json_decoder
 from ...models.step_metrics import StepMetrics
-from ...operations import STEPS_METRICS_RETRIEVE, Operation
-from ...structs import parts_type
+from ...structs import struct_type
 from ...types import Request, make_path
 
-OPERATION: Final[Operation] = STEPS_METRICS_RETRIEVE
+OPERATION: Final[operations.Operation] = operations.STEPS_METRICS_RETRIEVE
 
 
 def build_request(step_id: str) -> Request:
@@ -35,33 +35,35 @@ def build_request(step_id: str) -> Request:
 
 
 def decode_response(body: Any) -> StepMetrics:
-    """Decodes the JSON of a successful answer.
+    """Decode the JSON of a successful response.
 
     Raises:
-        DecodeError: the body is not what the document says; it names the path.
+        DecodeError: If the response does not match the API document, with the path of the mismatch.
     """
     return StepMetrics.from_dict(body)
 
 
-read_response: Final[Callable[[str | bytes], StepMetrics]] = reader(lambda: parts_type(StepMetrics), decode_response)
-"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+read_response: Final[Callable[[str | bytes], StepMetrics]] = json_decoder(
+    lambda: struct_type(StepMetrics), decode_response
+)
+"""Decode the JSON text of a successful response. Faster than `decode_response` with parsed JSON.
 
 Raises:
-    DecodeError: the text is no JSON, or not what the document says; it names the path.
+    DecodeError: If the text is not JSON or does not match the API document, with the path of the mismatch.
 """
 
 
 def sync(client: httpx.Client, step_id: str) -> StepMetrics:
-    """Sends the request with the caller's client and decodes the answer.
+    """Send the request and return the decoded response.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        DecodeError: the answer is not what the document says.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        DecodeError: If the response does not match the API document.
+        httpx.HTTPError: If no response is received.
     """
     return read_response(send(client, build_request(step_id)))
 
 
 async def asyncio(client: httpx.AsyncClient, step_id: str) -> StepMetrics:
-    """What `sync` does, with an async client."""
+    """Async version of `sync`."""
     return read_response(await send_async(client, build_request(step_id)))

@@ -8,15 +8,15 @@ from typing import Any, Final
 
 import httpx
 
+from ... import operations
 from ...client import send, send_async
-from ...compiled_readers import reader
+from ...compiled_decoders import json_decoder
 from ...model import nullable
 from ...models.provider_trace import ProviderTrace
-from ...operations import STEPS_TRACE_RETRIEVE, Operation
-from ...structs import or_null, parts_type
+from ...structs import or_null, struct_type
 from ...types import Request, make_path
 
-OPERATION: Final[Operation] = STEPS_TRACE_RETRIEVE
+OPERATION: Final[operations.Operation] = operations.STEPS_TRACE_RETRIEVE
 
 
 def build_request(step_id: str) -> Request:
@@ -36,35 +36,35 @@ def build_request(step_id: str) -> Request:
 
 
 def decode_response(body: Any) -> ProviderTrace | None:
-    """Decodes the JSON of a successful answer.
+    """Decode the JSON of a successful response.
 
     Raises:
-        DecodeError: the body is not what the document says; it names the path.
+        DecodeError: If the response does not match the API document, with the path of the mismatch.
     """
     return nullable(ProviderTrace.from_dict)(body)
 
 
-read_response: Final[Callable[[str | bytes], ProviderTrace | None]] = reader(
-    lambda: or_null(parts_type(ProviderTrace)), decode_response
+read_response: Final[Callable[[str | bytes], ProviderTrace | None]] = json_decoder(
+    lambda: or_null(struct_type(ProviderTrace)), decode_response
 )
-"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+"""Decode the JSON text of a successful response. Faster than `decode_response` with parsed JSON.
 
 Raises:
-    DecodeError: the text is no JSON, or not what the document says; it names the path.
+    DecodeError: If the text is not JSON or does not match the API document, with the path of the mismatch.
 """
 
 
 def sync(client: httpx.Client, step_id: str) -> ProviderTrace | None:
-    """Sends the request with the caller's client and decodes the answer.
+    """Send the request and return the decoded response.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        DecodeError: the answer is not what the document says.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        DecodeError: If the response does not match the API document.
+        httpx.HTTPError: If no response is received.
     """
     return read_response(send(client, build_request(step_id)))
 
 
 async def asyncio(client: httpx.AsyncClient, step_id: str) -> ProviderTrace | None:
-    """What `sync` does, with an async client."""
+    """Async version of `sync`."""
     return read_response(await send_async(client, build_request(step_id)))

@@ -9,8 +9,8 @@ from attrs import define
 from ..enums import Colour
 from ..instants import parse_instant
 from ..model import Model, array, nullable, or_text
-from ..structs import ABSENT, Decoders, Forms, or_null
-from ..unions.pet import Pet, pet_from_dict, pet_parts
+from ..structs import ABSENT, Decoders, StructFields, or_null
+from ..unions.pet import Pet, pet_from_dict, pet_struct
 from ..unions.thing_label import ThingLabel, thing_label_from_dict
 
 
@@ -34,5 +34,5 @@ class Thing(Model):
     }
 
     @classmethod
-    def _forms(cls) -> Forms:
-        return {"pet": or_null(pet_parts())}
+    def _struct_fields(cls) -> StructFields:
+        return {"pet": or_null(pet_struct())}

@@ -7,15 +7,15 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..model import Unknown, why_unknown
+from ..model import Unknown, unknown_reason
 from ..models.cat import Cat
 from ..models.dog import Dog
-from ..structs import FAULTS, Form, member_reader, tagged
+from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 
 
 @frozen
 class UnknownPet(Unknown):
-    """A member of `Pet` that this package does not know, or that is malformed."""
+    """A member of `Pet` that is unknown to this package, or malformed."""
 
 
 Pet: TypeAlias = Cat | Dog | UnknownPet
@@ -26,29 +26,29 @@ MEMBERS: Final[dict[str, type[Cat | Dog]]] = {
     "dog": Dog,
     "hound": Dog,
 }
-"""The model of a member, by its `kind`."""
+"""The model for each `kind`."""
 
 DECODERS: Final[dict[str, Callable[[Any], Pet]]] = {tag: model.from_dict for tag, model in MEMBERS.items()}
-"""What decodes a member, by its `kind`."""
+"""The decoder for each `kind`."""
 
 
 def pet_from_dict(value: Any) -> Pet:
-    """Decodes a member by its tag. What is unknown or malformed becomes `UnknownPet`; nothing is raised."""
+    """Decode a member by its discriminator. Unknown and malformed members decode to `UnknownPet`."""
     try:
         return DECODERS[value["kind"]](value)
-    except FAULTS as fault:
-        return UnknownPet(value, why_unknown(value, "kind", DECODERS, fault))
+    except DECODE_ERRORS as fault:
+        return UnknownPet(value, unknown_reason(value, "kind", DECODERS, fault))
 
 
 @cache
-def pet_parts() -> Form:
-    """What a parser makes of a member; `STRUCT_DECODERS` makes the member of that."""
+def pet_struct() -> StructType:
+    """Return the struct type of a member."""
     return tagged("kind", MEMBERS)
 
 
-pet_from_json: Final = member_reader(pet_parts, pet_from_dict)
-"""Decodes the JSON text of a member by its tag. What is unknown or malformed becomes `UnknownPet`.
+pet_from_json: Final = union_decoder(pet_struct, pet_from_dict)
+"""Decode the JSON text of a member. Unknown and malformed members decode to `UnknownPet`.
 
 Raises:
-    DecodeError: the text is no JSON.
+    DecodeError: If the text is not JSON.
 """

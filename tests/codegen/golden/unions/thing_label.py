@@ -10,14 +10,14 @@ ThingLabel: TypeAlias = str | ThingLabelOption1
 
 
 def thing_label_from_dict(value: Any) -> ThingLabel:
-    """Decodes a member, told from the others by its shape.
+    """Decode a member. The JSON type and the required properties select the member.
 
     Raises:
-        TypeError: the value has the shape of none.
-        DecodeError: it has the shape of one, and is malformed.
+        TypeError: If no member matches.
+        DecodeError: If a member matches and is malformed.
     """
     if isinstance(value, str):
         return value
     if is_object(value):
         return ThingLabelOption1.from_dict(value)
-    raise TypeError(f"has the shape of no ThingLabel: {value!r:.100}")
+    raise TypeError(f"matches no member of ThingLabel: {value!r:.100}")

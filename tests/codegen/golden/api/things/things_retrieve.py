@@ -8,15 +8,15 @@ from typing import Any, Final, Unpack
 
 import httpx
 
+from ... import operations
 from ...client import send, send_async
-from ...compiled_readers import reader
+from ...compiled_decoders import json_decoder
 from ...models.thing import Thing
-from ...operations import THINGS_RETRIEVE, Operation
 from ...params import ThingsRetrieveParams
-from ...structs import parts_type
-from ...types import UNSET, Request, Unset, besides_ids, make_path, make_query
+from ...structs import struct_type
+from ...types import UNSET, Request, Unset, exclude_ids, make_path, make_query
 
-OPERATION: Final[Operation] = THINGS_RETRIEVE
+OPERATION: Final[operations.Operation] = operations.THINGS_RETRIEVE
 
 
 def build_request(thing_id: str, *, fields: Sequence[str] | Unset = UNSET) -> Request:
@@ -33,38 +33,38 @@ def build_request(thing_id: str, *, fields: Sequence[str] | Unset = UNSET) -> Re
     return Request(
         "GET",
         make_path("/things/{thing_id}", thing_id=thing_id),
-        query=make_query(besides_ids(locals(), "thing_id")),
+        query=make_query(exclude_ids(locals(), "thing_id")),
     )
 
 
 def decode_response(body: Any) -> Thing:
-    """Decodes the JSON of a successful answer.
+    """Decode the JSON of a successful response.
 
     Raises:
-        DecodeError: the body is not what the document says; it names the path.
+        DecodeError: If the response does not match the API document, with the path of the mismatch.
     """
     return Thing.from_dict(body)
 
 
-read_response: Final[Callable[[str | bytes], Thing]] = reader(lambda: parts_type(Thing), decode_response)
-"""Decodes the JSON text of a successful answer, which is faster than parsing it first.
+read_response: Final[Callable[[str | bytes], Thing]] = json_decoder(lambda: struct_type(Thing), decode_response)
+"""Decode the JSON text of a successful response. Faster than `decode_response` with parsed JSON.
 
 Raises:
-    DecodeError: the text is no JSON, or not what the document says; it names the path.
+    DecodeError: If the text is not JSON or does not match the API document, with the path of the mismatch.
 """
 
 
 def sync(client: httpx.Client, thing_id: str, **params: Unpack[ThingsRetrieveParams]) -> Thing:
-    """Sends the request with the caller's client and decodes the answer.
+    """Send the request and return the decoded response.
 
     Raises:
-        UnexpectedStatus: the server refused the request.
-        DecodeError: the answer is not what the document says.
-        httpx.HTTPError: no answer came.
+        UnexpectedStatus: If the server returns an error response.
+        DecodeError: If the response does not match the API document.
+        httpx.HTTPError: If no response is received.
     """
     return read_response(send(client, build_request(thing_id, **params)))
 
 
 async def asyncio(client: httpx.AsyncClient, thing_id: str, **params: Unpack[ThingsRetrieveParams]) -> Thing:
-    """What `sync` does, with an async client."""
+    """Async version of `sync`."""
     return read_response(await send_async(client, build_request(thing_id, **params)))

@@ -1,0 +1,152 @@
+"""Decoders of models, compiled to straight-line code on first use, as attrs compiles `__init__`.
+
+A loop over the fields takes two to three times as long. The source contains field names, which are identifiers; keys,
+constants and functions are objects in the namespace of the code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .instants import in_utc, parse_instant, read_instant
+from .structs import (
+    ABSENT,
+    FALLBACK_ERRORS,
+    Discriminator,
+    OrNull,
+    OrText,
+    StructType,
+    create,
+    parse_json,
+    parser,
+    reject,
+)
+
+if TYPE_CHECKING:
+    from .model import Model
+
+T = TypeVar("T")
+
+
+class _Code:
+    """The source of a function and its namespace."""
+
+    def __init__(self, argument: str, **names: Any) -> None:
+        self.argument = argument
+        self.lines: list[str] = []
+        self.names: dict[str, Any] = names
+
+    def name(self, value: object) -> str:
+        """Return a name for an object."""
+        name = f"object{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def decoded(self, function: Callable[[Any], Any] | None, source: str) -> str:
+        """Return the source of a call of `function` with the name `source`, inlined if possible."""
+        if function is None:
+            return source
+        if function is parse_instant:
+            return f"value if (value := {self.name(read_instant)}({source})).tzinfo else {self.name(in_utc)}(value)"
+        if isinstance(function, OrNull):
+            return f"None if {source} is None else {self.decoded(function.decode, source)}"
+        if isinstance(function, OrText):
+            return f"{source} if {source}.__class__ is str else {self.name(function.decode)}({source})"
+        return f"{self.name(function)}({source})"
+
+    def function(self) -> Callable[[Any], Any]:
+        """Return the compiled function."""
+        body = "".join(f"\n    {line}" for line in self.lines)
+        code = compile(f"def decode({self.argument}):{body}\n", f"<{__name__}>", "exec")
+        exec(code, self.names)  # noqa: S102  # the source contains identifiers only
+        found: Callable[[Any], Any] = self.names["decode"]
+        return found
+
+
+def from_struct(cls: type[Model]) -> Callable[[Any], Any]:
+    """Return a function that converts a filled struct to a model."""
+    code = _Code("struct", cls=cls, create=create, ABSENT=ABSENT)
+    code.lines = ["self = create(cls)"]
+    structs = cls._struct_fields()  # pyright: ignore[reportPrivateUsage]  # internal to the runtime
+    table = cls._field_table  # pyright: ignore[reportPrivateUsage]  # likewise
+    for name, required, decode in table.values():
+        unconverted = name not in structs and (decode is None or isinstance(decode, Discriminator))
+        if required and unconverted:
+            code.lines.append(f"self.{name} = struct.{name}")
+            continue
+        if name in structs:
+            decoded = structs[name].code("value", code.name)
+        else:
+            decoded = code.decoded(None if isinstance(decode, Discriminator) else decode, "value")
+        if required:
+            code.lines += [f"value = struct.{name}", f"self.{name} = {decoded}"]
+        else:
+            code.lines.append(f"if (value := struct.{name}) is not ABSENT: self.{name} = {decoded}")
+    code.lines += ["self._extra = None", "return self"]
+    return code.function()
+
+
+def from_object(cls: type[Model]) -> Callable[[Any], Any]:
+    """Return a function that decodes a JSON object with all fields of a model. It returns None for other objects."""
+    code = _Code("data", cls=cls, create=create)
+    table = cls._field_table  # pyright: ignore[reportPrivateUsage]  # internal to the runtime
+    targets: list[str] = []
+    after: list[str] = []
+    for name, _, decode in table.values():
+        targets.append(f"self.{name}" if decode is None else f"value{len(targets)}")
+        if isinstance(decode, Discriminator):
+            literal = code.name(decode.value)
+            after += [f"if {targets[-1]} != {literal}: return None", f"self.{name} = {literal}"]
+        elif decode is not None:
+            after.append(f"self.{name} = {code.decoded(decode, targets[-1])}")
+    take = code.name(itemgetter(*table))  # for a single key, the value instead of a tuple
+    unknown = code.name(cls._unknown)  # pyright: ignore[reportPrivateUsage]  # likewise
+    code.lines = [
+        f"if len(data) < {len(table)}: return None",
+        "self = create(cls)",
+        f"{', '.join(targets)} = {take}(data)",
+        *after,
+        f"self._extra = None if len(data) == {len(table)} else {unknown}(data)",
+        "return self",
+    ]
+    return code.function()
+
+
+def json_decoder(struct: Callable[[], StructType], decode: Callable[[Any], T]) -> Callable[[str | bytes], T]:
+    """Return a decoder of JSON text.
+
+    It raises `DecodeError` if the text is not JSON, and the exceptions of `decode`.
+
+    Args:
+        struct: Returns the struct type. Called on the first use of the decoder.
+        decode: The fallback, which decodes parsed JSON.
+    """
+    parse: Callable[[str | bytes], Any] = reject  # replaced by `first` below
+    convert: Callable[[Any], Any] = decode  # replaced by `compiled`
+
+    def compiled() -> Any:
+        nonlocal convert
+        type_, code = struct(), _Code("value")
+        code.lines = [f"return {type_.code('value', code.name)}"]
+        convert = code.function()
+        return type_.type
+
+    def first(text: str | bytes) -> Any:
+        nonlocal parse
+        parse = parser(compiled)
+        return parse(text)
+
+    parse = first
+
+    def decode_text(text: str | bytes) -> T:
+        try:
+            parsed = parse(text)
+            decoded: T = convert(parsed)
+            return decoded
+        except FALLBACK_ERRORS:
+            pass
+        return decode(parse_json(text))
+
+    return decode_text
