@@ -51,7 +51,7 @@ def tagged(tag: str, **mapping: str) -> Schema:
 
 
 def responds(schema: Schema | bool | None) -> dict[str, Any]:
-    """The responses of an operation with one JSON answer."""
+    """Return the responses of an operation with one JSON response."""
     content = {} if schema is None else {"content": {"application/json": {"schema": schema}}}
     return {"200": {"description": "ok", **content}}
 
@@ -62,7 +62,7 @@ def takes(schema: Schema) -> dict[str, Any]:
 
 
 def operation(id_: str = "widgets.get", **parts: Any) -> dict[str, Any]:
-    """An operation; without parts it answers any JSON."""
+    """Return an operation; without parts it responds with any JSON."""
     return {"operationId": id_, "tags": ["widgets"], "responses": responds({}), **parts}
 
 
@@ -99,7 +99,7 @@ def imported(package: Path) -> Iterator[ModuleType]:
 
 
 def checked(tool: str, folder: Path, *only: str) -> str:
-    """What mypy or pyright, both strict, conclude on a folder, or on some paths in it. An error is a failure."""
+    """Check a folder, or paths in it, with strict mypy or pyright; an error fails the test."""
     pytest.importorskip(tool)
     settings = {"typeCheckingMode": "strict", "pythonVersion": "3.11", "include": only or ["."]}
     (folder / "pyrightconfig.json").write_text(json.dumps(settings))

@@ -264,13 +264,13 @@ FEATURES: dict[str, Feature] = {
                 "Eel": obj("kind", kind={"type": "string", "const": "eel"}),
                 "Pet": tagged("kind", cat="Cat", dog="Dog"),
                 "Animal": tagged("kind", eel="Eel", cat="Pet", dog="Pet"),
-                "Answer": {"anyOf": [STRING, {"type": "array", "items": ref("Animal")}, ref("Animal")]},
-                "Widget": obj("a", a=ref("Answer"), b={"anyOf": [ref("Answer"), NULL]}),
+                "Reply": {"anyOf": [STRING, {"type": "array", "items": ref("Animal")}, ref("Animal")]},
+                "Widget": obj("a", a=ref("Reply"), b={"anyOf": [ref("Reply"), NULL]}),
             }
         ),
         {
             "Animal": [{"kind": "eel"}, {"kind": "cat", "name": "c"}, {"kind": "bat"}],
-            "Answer": ["text", [{"kind": "eel"}, {"kind": "dog", "bark": 1}, 5], {"kind": "cat", "name": ""}],
+            "Reply": ["text", [{"kind": "eel"}, {"kind": "dog", "bark": 1}, 5], {"kind": "cat", "name": ""}],
             "Widget": [{"a": "x"}, {"a": [], "b": None}, {"a": {"kind": "eel"}, "b": [{"kind": "eel"}]}],
         },
     ),

@@ -34,7 +34,7 @@ def _formats_values() -> list[Any]:
 
 
 def _more_than_json() -> dict[str, Any]:
-    """A body and an answer that can be something else than JSON too."""
+    """Return a body and a response with further content types beside JSON."""
     form = "application/x-www-form-urlencoded"
     send = operation(
         "widgets.send",
@@ -50,7 +50,7 @@ def _more_than_json() -> dict[str, Any]:
 
 
 def _unneeded() -> dict[str, Any]:
-    """A document that is wrong wherever a client has no use for what it says."""
+    """Return a document that is wrong only in parts that a client does not use."""
     get = operation(
         "widgets.get",
         responses={"200": {"content": {"application/json": {"schema": ref("Widget")}}}, "404": {"headers": {"x": 5}}},
@@ -72,7 +72,7 @@ def _unneeded() -> dict[str, Any]:
 
 
 def _mutual() -> dict[str, Any]:
-    """Unions of models that hold these unions, tagged and told by shape, in arrays and by themselves."""
+    """Return recursive unions of models, tagged and distinguished by shape, in arrays and alone."""
     many = {"type": "array", "items": ref("Pet")}
     schemas = {
         "Cat": obj("kind", kind={"const": "cat"}, items={"anyOf": [STRING, many]}, dated={"anyOf": [DATED, many]}),

@@ -49,9 +49,9 @@ def run(command: str, folder: Path, *, killed_at: int, renames: bool) -> list[st
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as pipe:
-        told = pipe.read()
+        printed = pipe.read()
     os.waitpid(child, 0)
-    found: list[str] | None = json.loads(told) if told else None
+    found: list[str] | None = json.loads(printed) if printed else None
     return found
 
 
@@ -74,7 +74,7 @@ def reset(command: str, folder: Path, state: str) -> None:
 
 
 def killed(command: str, folder: Path, state: str, step: int, *, renames: bool, wanted: dict[str, bytes]) -> str:
-    """What is in the place when the command was killed before a step, and again when it was run to its end."""
+    """Return the contents of the target after a kill before a step, and after a complete run."""
     reset(command, folder, state)
     before = contents(folder / "out" / PACKAGE)
     assert run(command, folder, killed_at=step, renames=renames) is None

@@ -10,7 +10,7 @@ from codegen.document import escape
 from tests.codegen.building import NULL, STRING, document, obj, operation, ref, responds, tagged, takes
 
 Position = tuple[tuple[str | int, ...], str]
-"""Where something stands, as the keys that lead there, and whether its key or its value is meant."""
+"""A position in a document: its path of keys, and whether the key or the value is meant."""
 
 DATED = {"type": "string", "format": "date-time", "title": "When", "description": "When it was."}
 
@@ -118,7 +118,7 @@ def whole_document() -> dict[str, Any]:
         responses={
             "200": {
                 "description": "streamedText",
-                "headers": {"X-Answer": {"description": "answerHeader", "schema": STRING}},
+                "headers": {"X-Reply": {"description": "replyHeader", "schema": STRING}},
                 "content": {
                     "application/json": {
                         "schema": ref("Whole"),
@@ -199,7 +199,7 @@ def named(position: Position) -> str:
 
 
 def with_text(data: dict[str, Any], position: Position, text: str) -> dict[str, Any]:
-    """The document with a text in a position, and wherever else the same name has to stand for it to mean the same."""
+    """Return the document with a text in a position, and in each reference to the same name."""
     at, what = position
     owner: Any = data
     for key in at[:-1]:

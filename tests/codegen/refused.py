@@ -44,7 +44,7 @@ FALLBACK_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
         document({"A": obj("", a=STRING), "T": obj("", a={"type": "array", "items": ref("A"), "x-letta-lazy": "yes"})}),
         "#/components/schemas/T/properties/a/x-letta-lazy",
     ),
-    "word that is none": (
+    "unknown keyword": (
         document({"T": obj("", a=STRING | {"embed": True})}),
         "#/components/schemas/T/properties/a/embed",
     ),
@@ -62,7 +62,7 @@ FALLBACK_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
         document({"T": obj("", a=STRING) | {"anyOf": [obj("", b=STRING), obj("", c=STRING)]}}),
         "#/components/schemas/T",
     ),
-    "answer that is not documented": (
+    "undocumented response": (
         document(paths={"/x": {"get": {"operationId": "x.get"}}}),
         "#/paths/~1x/get",
     ),
@@ -75,7 +75,7 @@ FALLBACK_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
         ),
         "#/components/schemas/D/oneOf/0",
     ),
-    "shared answer of another content type": (
+    "shared response of another content type": (
         shared("responses", {"description": "", "content": {"text/csv": {}}}, lambda at: {"responses": {"200": at}}),
         "#/components/responses/Shared/content/text~1csv",
     ),
@@ -192,7 +192,7 @@ FALLBACK_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
         document(paths={"/x": {"post": operation("a.b", requestBody={"content": {"multipart/form-data": {}}})}}),
         "#/paths/~1x/post/requestBody",
     ),
-    "two answers": (
+    "two responses": (
         body(ref("A"), responses=responds(STRING) | {"201": {"description": ""}}),
         "#/paths/~1x/post/responses",
     ),

@@ -111,10 +111,10 @@ def test_document_without_bounds_is_refused_with_its_place(name: str, lenient: b
         timeout=120,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
     )
-    told = done.stdout + done.stderr
-    assert done.returncode in ((0, 2) if lenient else (2,)), told[-2000:]
-    assert place in told
-    assert "Traceback" not in told
+    printed = done.stdout + done.stderr
+    assert done.returncode in ((0, 2) if lenient else (2,)), printed[-2000:]
+    assert place in printed
+    assert "Traceback" not in printed
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_document_without_bounds_is_refused_with_its_place(name: str, lenient: b
     ],
 )
 def test_document_with_many_ways_through_it_is_read_in_seconds(data: dict[str, Any]) -> None:
-    """What is shared is read once."""
+    """A shared component is read once."""
     started = time.process_time()
     read(data)
     assert time.process_time() - started < 10
@@ -184,7 +184,7 @@ def test_cost_grows_with_the_document_not_with_its_square(tmp_path: Path, monkey
 
 
 def test_key_twice_in_a_large_object_is_found_at_once() -> None:
-    """The last of 30,000 keys stands there twice."""
+    """The last of 30,000 keys is a duplicate."""
     text = "{" + ", ".join(f'"k{n}": 1' for n in range(30_000)) + ', "k29999": 2}'
     started = time.process_time()
     with pytest.raises(SpecError, match="k29999"):

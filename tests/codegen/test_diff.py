@@ -1,4 +1,4 @@
-"""Each kind of change is found and told apart by whom it hits."""
+"""Each kind of change is found, with its level and the role that it affects."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ PAIRS: dict[str, tuple[Edit, Level, str, tuple[str, ...]]] = {
     "path moved": (move_path, B, "widgets.send", (SENDER,)),
     "summary": (lambda d: call(d).update(summary="Send it"), C, "widgets.send", ()),
     "repeat": (lambda d: call(d).update({"x-letta-idempotency": "idempotent"}), A, "widgets.send", (SENDER,)),
-    "answer gone": (lambda d: call(d).update(responses=responds(None)), B, "widgets.send answer", (READER,)),
-    "answer of another type": (
+    "response removed": (lambda d: call(d).update(responses=responds(None)), B, "widgets.send answer", (READER,)),
+    "response of another type": (
         lambda d: call(d).update(responses=responds(STRING)),
         B,
         "widgets.send answer",
@@ -177,7 +177,7 @@ PAIRS: dict[str, tuple[Edit, Level, str, tuple[str, ...]]] = {
         (SENDER,),
     ),
     "sent object renamed": (rename_part, B, "Part", (SENDER, READER)),
-    # fields of the answer
+    # fields of the response
     "field added": (lambda d: widget(d)["properties"].update(x=STRING), A, "Widget.x", (READER,)),
     "field removed": (lambda d: widget(d)["properties"].pop("size"), B, "Widget.size", (READER,)),
     "field optional": (lambda d: widget(d)["required"].remove("id"), B, "Widget.id", (READER,)),
@@ -304,7 +304,7 @@ def test_what_happened_in_many_places_is_said_once() -> None:
         ("field nullable", ""),  # an optional field reads as None anyway
         ("instant to text", "`datetime | None` is `str | None`"),
         ("item of another type", "`str` is `int`"),
-        ("answer of another type", "`Widget` is `str`"),
+        ("response of another type", "`Widget` is `str`"),
         ("member removed", "it reads as `UnknownPet`"),
         ("operation removed", "no module `api.….widgets_old`"),
     ],
@@ -349,8 +349,8 @@ def test_a_document_of_other_origin_differs_in_nothing_but_what_is_really_differ
 )
 def test_events_are_compared_where_only_ours_says_how_to_read_them(schema: Any, what: str | None) -> None:
     ours, theirs = base(), base()
-    for data, told in ((ours, ref("Pet")), (theirs, schema)):
-        content = {"text/event-stream": {} if told is None else {"schema": told}}
+    for data, printed in ((ours, ref("Pet")), (theirs, schema)):
+        content = {"text/event-stream": {} if printed is None else {"schema": printed}}
         call(data)["responses"] = {"200": {"description": "", "content": content}}
     event = "#/components/schemas/Pet"
     call(ours)["x-letta-streaming"] = {"event": event, "terminator": "[DONE]", "resume-operation": "widgets.send"}
@@ -405,10 +405,10 @@ def test_a_document_of_other_origin_may_be_faulty(tmp_path: Path, capsys: pytest
     assert main(["diff", str(ours), str(theirs), "--shared"]) == 2
     assert "#/paths/~1faulty/get/responses" in capsys.readouterr().err
     assert main(["diff", str(ours), str(theirs), "--shared", "--lenient"]) == 0
-    told = capsys.readouterr()
-    assert "No difference in what was compared; 2 places were not compared." in told.out
-    assert "#/paths/~1faulty/get" in told.out
-    assert "#/paths/~1nameless/get" in told.out
+    printed = capsys.readouterr()
+    assert "No difference in what was compared; 2 places were not compared." in printed.out
+    assert "#/paths/~1faulty/get" in printed.out
+    assert "#/paths/~1nameless/get" in printed.out
 
 
 def test_revisions_that_look_like_options_are_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What `diff` prints: text of a document stays text, and what was not compared is neither gone nor new."""
+"""Output of `diff`: document text stays text, and parts that were not compared are neither removed nor added."""
 
 from __future__ import annotations
 
@@ -110,10 +110,10 @@ def test_forged_report_is_no_report(tmp_path: Path, capsys: pytest.CaptureFixtur
     for path, data in zip(paths, (before, after), strict=True):
         path.write_text(json.dumps(data))
     assert main(["diff", *map(str, paths), "--fail-on", "breaking"]) == 1
-    told = capsys.readouterr().out
-    assert is_harmless(told)
-    assert "T.gone: the field is gone" in told
-    assert "No difference" not in [line.strip()[:13] for line in told.splitlines()]
+    printed = capsys.readouterr().out
+    assert is_harmless(printed)
+    assert "T.gone: the field is gone" in printed
+    assert "No difference" not in [line.strip()[:13] for line in printed.splitlines()]
 
 
 def test_fault_of_a_document_is_printed_in_lines_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,10 +127,10 @@ def test_fault_of_a_document_is_printed_in_lines_of_ours(tmp_path: Path, capsys:
         ["diff", "--lenient", str(path), str(path)],
     ):
         main(command)
-        told = capsys.readouterr()
-        assert is_harmless(told.out)
-        assert is_harmless(told.err)
-        assert r"n\x1b[2J" in told.out + told.err
+        printed = capsys.readouterr()
+        assert is_harmless(printed.out)
+        assert is_harmless(printed.err)
+        assert r"n\x1b[2J" in printed.out + printed.err
 
 
 # What is understood in part
@@ -183,8 +183,8 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
         0, post(d)["parameters"].pop() | {"in": "cookie"}
     ),
     "a parameter's schema": lambda d: post(d)["parameters"][1].update(schema={"not": {}}),
-    "an answer": lambda d: post(d)["responses"]["200"]["content"]["application/json"].update(schema={"not": {}}),
-    "two answers": lambda d: post(d)["responses"].update({"201": {"description": "also"}}),
+    "a response": lambda d: post(d)["responses"]["200"]["content"]["application/json"].update(schema={"not": {}}),
+    "two responses": lambda d: post(d)["responses"].update({"201": {"description": "also"}}),
     "a body": lambda d: post(d).update(requestBody={"content": {"text/plain": {}}}),
     "another content type": lambda d: post(d)["responses"]["200"].update(content={"text/plain": {}}),
     "an operation without a name": lambda d: post(d).pop("operationId"),
@@ -207,18 +207,18 @@ def test_part_that_is_not_understood_is_no_difference(
     for path, data in zip(paths, documents, strict=True):
         path.write_text(json.dumps(data))
     assert main(["diff", *map(str, paths), "--lenient", "--fail-on", "additive"]) == 0
-    told = capsys.readouterr().out
-    assert "other: its documentation reads differently" in told
-    assert "0 breaking, 0 additive, 1 cosmetic" in told
-    assert re.search(r"^Not compared \(\d\)$", told, re.MULTILINE)
+    printed = capsys.readouterr().out
+    assert "other: its documentation reads differently" in printed
+    assert "0 breaking, 0 additive, 1 cosmetic" in printed
+    assert re.search(r"^Not compared \(\d\)$", printed, re.MULTILINE)
     for path, faulty in zip(paths, sides, strict=True):
-        assert (f"  {path}: " in told) == faulty
+        assert (f"  {path}: " in printed) == faulty
 
 
 def test_operation_that_moved_and_is_not_understood_is_no_difference(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An operation is the same by its path, whatever its placeholders are called, or by its name."""
+    """Operations match by path, with any placeholder names, or by operation id."""
     for move in (lambda path: path.replace("{id}", "{other}"), lambda path: f"/v2{path}"):
         before, after = base(), base()
         post(before)["responses"] = {}
@@ -230,9 +230,9 @@ def test_operation_that_moved_and_is_not_understood_is_no_difference(
         for path, data in zip(paths, (before, after), strict=True):
             path.write_text(json.dumps(data))
         main(["diff", *map(str, paths), "--lenient"])
-        told = capsys.readouterr().out
-        assert "Not compared (1)" in told
-        assert "t.send" not in told
+        printed = capsys.readouterr().out
+        assert "Not compared (1)" in printed
+        assert "t.send" not in printed
 
 
 def test_field_that_is_new_and_not_understood_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -243,7 +243,7 @@ def test_field_that_is_new_and_not_understood_is_new(tmp_path: Path, capsys: pyt
     for path, data in zip(paths, (before, after), strict=True):
         path.write_text(json.dumps(data))
     assert main(["diff", *map(str, paths), "--lenient", "--format", "markdown"]) == 0
-    told = capsys.readouterr().out
-    assert "| T.fresh | a new optional field | reader | new attribute `fresh` |" in told
-    assert "### Not compared (1)" in told
-    assert READER in told
+    printed = capsys.readouterr().out
+    assert "| T.fresh | a new optional field | reader | new attribute `fresh` |" in printed
+    assert "### Not compared (1)" in printed
+    assert READER in printed

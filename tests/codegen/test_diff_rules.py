@@ -87,7 +87,7 @@ def schema(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 def update(find: Callable[[dict[str, Any]], Any], *path: str, **values: Any) -> Edit:
-    """Changes what stands at a path; None removes a key."""
+    """Return an edit of the values at a path; None removes a key."""
 
     def edit(data: dict[str, Any]) -> None:
         node = find(data)
@@ -106,7 +106,7 @@ def body(key: str, /, **values: Any) -> Edit:
     return update(schema("Send"), "properties", key, **values)
 
 
-def answer(key: str, /, **values: Any) -> Edit:
+def response(key: str, /, **values: Any) -> Edit:
     return update(schema("Widget"), "properties", key, **values)
 
 
@@ -147,7 +147,7 @@ def rename_path_parameter(data: dict[str, Any]) -> None:
 
 
 def member(where: str, *, added: bool) -> Edit:
-    """A union of the request or of the answer gains or loses a member; the other one stays as it is."""
+    """Return an edit that adds or removes a member of a request or response union."""
 
     def edit(data: dict[str, Any]) -> None:
         schemas = data["components"]["schemas"]
@@ -160,7 +160,7 @@ def member(where: str, *, added: bool) -> Edit:
 
 
 def has_own_pets(data: dict[str, Any]) -> None:
-    """What `member` is compared with: the same names."""
+    """Return the other side of the comparison for `member`, with the same names."""
     schemas = data["components"]["schemas"]
     schemas["Eel"] = obj("kind", kind={"const": "eel"})
     schemas["Other"] = tagged("kind", cat="Cat", dog="Dog")
@@ -187,7 +187,7 @@ MUTATIONS: dict[str, tuple[Edit, str, str] | tuple[Edit, str, str, Edit]] = {
         lambda d: d["paths"].update({"/n": {"get": operation("widgets.new")}}), ADDITIVE, "endpoint-added"),
     "an operation is removed": (lambda d: d["paths"].pop("/old"), BOTH, "api-path-removed-without-deprecation"),
     "an operation is deprecated": (update(call, deprecated=True), ADDITIVE, "endpoint-deprecated"),
-    "an operation is no longer deprecated": (
+    "an operation loses its deprecation": (
         update(call, deprecated=False), COSMETIC, "endpoint-reactivated", update(call, deprecated=True)),
     "an operationId changes": (update(call, operationId="widgets.put"), BOTH, "api-operation-id-removed"),
     "the first tag changes": (update(call, tags=["others"]), BOTH, "api-tag-removed"),
@@ -242,7 +242,7 @@ MUTATIONS: dict[str, tuple[Edit, str, str] | tuple[Edit, str, str, Edit]] = {
         require("Send", "free", required=True), CALLERS, "request-property-became-required"),
     "a field of the body becomes optional": (
         require("Send", "name", required=False), ADDITIVE, "request-property-became-optional"),
-    "a field of the body is no longer nullable": (
+    "a field of the body stops being nullable": (
         replace_sent("note", STRING), CALLERS, "request-property-became-not-nullable"),
     "a field of the body becomes nullable": (
         replace_sent("free", {"anyOf": [STRING, NULL]}), ADDITIVE, "request-property-became-nullable"),
@@ -269,16 +269,18 @@ MUTATIONS: dict[str, tuple[Edit, str, str] | tuple[Edit, str, str, Edit]] = {
         member("Send", added=False), CALLERS, "request-property-one-of-removed", other_pets("Send")),
     "a member of a sent union is added": (
         member("Send", added=True), ADDITIVE, "request-property-one-of-added", other_pets("Send")),
-    # answers
+    # responses
     "the successful status changes": (
         lambda d: call(d).update(responses={"201": call(d)["responses"]["200"]}), READERS,
         "response-success-status-removed"),
     "an error status is documented": (
         lambda d: call(d)["responses"].update({"404": {"description": "no"}}), COSMETIC,
         "response-non-success-status-added"),
-    "the answer is JSON no more": (update(call, responses=responds(None)), READERS, "response-media-type-removed"),
-    "the answer's type changes": (update(call, responses=responds(STRING)), READERS, "response-body-type-changed"),
-    "the answer becomes nullable": (
+    "the response is not JSON any more": (
+        update(call, responses=responds(None)), READERS, "response-media-type-removed"
+    ),
+    "the response's type changes": (update(call, responses=responds(STRING)), READERS, "response-body-type-changed"),
+    "the response becomes nullable": (
         update(call, responses=responds({"anyOf": [ref("Widget"), NULL]})), READERS, "response-body-became-nullable"),
     "a required field is removed": (
         lambda d: (replace_read("text", None)(d), require("Widget", "text", required=False)(d)), READERS,
@@ -291,20 +293,22 @@ MUTATIONS: dict[str, tuple[Edit, str, str] | tuple[Edit, str, str, Edit]] = {
         require("Widget", "word", required=True), ADDITIVE, "response-property-became-required"),
     "a field becomes nullable": (
         replace_read("id", {"anyOf": [STRING, NULL]}), READERS, "response-property-became-nullable"),
-    "text becomes an instant": (answer("word", format="date-time"), READERS, "response-property-type-changed"),
-    "an instant becomes text": (answer("at", format=None), READERS, "response-property-type-changed"),
-    "an integer becomes a number": (answer("count", type="number"), READERS, "response-property-type-changed"),
-    "a number becomes an integer": (answer("size", type="integer"), ADDITIVE, "response-property-type-changed"),
-    "a literal is added": (answer("colour", enum=["red", "blue", "x"]), ADDITIVE, "response-property-enum-value-added"),
-    "a literal is removed": (answer("colour", enum=["red"]), COSMETIC, "response-property-enum-value-removed"),
-    "a maximum is raised": (answer("count", maximum=99), READERS, "response-property-max-increased"),
-    "a minimum is lowered": (answer("count", minimum=0), READERS, "response-property-min-decreased"),
-    "a longest length is no longer promised": (
-        answer("text", maxLength=None), READERS, "response-property-max-length-unset"),
-    "a least number of items is no longer promised": (
-        answer("rows", minItems=None), READERS, "response-property-min-items-unset"),
-    "a bound is tightened": (answer("count", maximum=5), COSMETIC, "response-property-max-decreased"),
-    "a pattern is removed": (answer("text", pattern=None), READERS, "response-property-pattern-removed"),
+    "text becomes an instant": (response("word", format="date-time"), READERS, "response-property-type-changed"),
+    "an instant becomes text": (response("at", format=None), READERS, "response-property-type-changed"),
+    "an integer becomes a number": (response("count", type="number"), READERS, "response-property-type-changed"),
+    "a number becomes an integer": (response("size", type="integer"), ADDITIVE, "response-property-type-changed"),
+    "a literal is added": (
+        response("colour", enum=["red", "blue", "x"]), ADDITIVE, "response-property-enum-value-added"
+    ),
+    "a literal is removed": (response("colour", enum=["red"]), COSMETIC, "response-property-enum-value-removed"),
+    "a maximum is raised": (response("count", maximum=99), READERS, "response-property-max-increased"),
+    "a minimum is lowered": (response("count", minimum=0), READERS, "response-property-min-decreased"),
+    "a maximum length is removed": (
+        response("text", maxLength=None), READERS, "response-property-max-length-unset"),
+    "a minimum number of items is removed": (
+        response("rows", minItems=None), READERS, "response-property-min-items-unset"),
+    "a bound is tightened": (response("count", maximum=5), COSMETIC, "response-property-max-decreased"),
+    "a pattern is removed": (response("text", pattern=None), READERS, "response-property-pattern-removed"),
     "an alternative is added": (
         replace_read("part", {"anyOf": [STRING, {"type": "integer"}, {"type": "boolean"}]}), READERS,
         "response-property-any-of-added"),
@@ -312,7 +316,7 @@ MUTATIONS: dict[str, tuple[Edit, str, str] | tuple[Edit, str, str, Edit]] = {
         member("Widget", added=True), ADDITIVE, "response-property-one-of-added", other_pets("Widget")),
     "a member of a read union is removed": (
         member("Widget", added=False), READERS, "response-property-one-of-removed", other_pets("Widget")),
-    "a default is documented": (answer("word", default="x"), COSMETIC, "response-property-default-value-added"),
+    "a default is documented": (response("word", default="x"), COSMETIC, "response-property-default-value-added"),
     "a header is promised no more": (
         lambda d: call(d)["responses"]["200"].pop("headers"), READERS, "required-response-header-removed",
         headers(**{"X-Id": HEADER})),
@@ -326,7 +330,7 @@ MUTATIONS: dict[str, tuple[Edit, str, str] | tuple[Edit, str, str, Edit]] = {
         lambda d: d["components"]["schemas"].pop("Apart"), READERS, "api-schema-removed",
         lambda d: d["components"]["schemas"].update(Apart=obj("", x=STRING))),
     "a description changes": (update(call, summary="Send."), COSMETIC, "none"),
-    "an example changes": (answer("word", examples=["x"]), NONE, "none"),
+    "an example changes": (response("word", examples=["x"]), NONE, "none"),
     "the version of the document changes": (lambda d: d["info"].update(version="2"), NONE, "none"),
 }  # fmt: skip
 

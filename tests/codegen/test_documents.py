@@ -1,4 +1,4 @@
-"""Whatever document hypothesis builds is generated, imports, and gives back its values as they came."""
+"""Random documents are generated and imported, and their values round-trip."""
 
 from __future__ import annotations
 
@@ -67,17 +67,17 @@ def _component(data: dict[str, Any], path: str) -> str:
 
 
 def answers_with(module: Any, value: Any) -> None:
-    """An answer is decoded and comes back equal; so does its copy, and what was built of its fields."""
-    answer = module.decode_response(value)
-    assert answer.to_dict() == value
-    again = type(answer).from_json(answer.to_json())
-    assert again == answer
+    """Check that a decoded value, its copy and a model built from its fields round-trip."""
+    decoded = module.decode_response(value)
+    assert decoded.to_dict() == value
+    again = type(decoded).from_json(decoded.to_json())
+    assert again == decoded
     assert again.to_dict() == value
-    assert copy.deepcopy(answer).to_dict() == value
-    assert set(answer.extra_fields) == value.keys() - type(answer)._field_table.keys()
-    fields = {name: getattr(answer, name) for name in answer.fields_set}
-    assert type(answer)(**fields).to_dict() == {
-        key: each for key, each in value.items() if key in type(answer)._field_table
+    assert copy.deepcopy(decoded).to_dict() == value
+    assert set(decoded.extra_fields) == value.keys() - type(decoded)._field_table.keys()
+    fields = {name: getattr(decoded, name) for name in decoded.fields_set}
+    assert type(decoded)(**fields).to_dict() == {
+        key: each for key, each in value.items() if key in type(decoded)._field_table
     }
 
 
@@ -90,7 +90,7 @@ def asks_with(module: Any, arguments: list[Any], value: dict[str, Any]) -> None:
 
 
 def test_tagged_union_of_one_member_with_objects_inside_is_read() -> None:
-    """The parser takes such a union for the member itself; a free object inside of it is no second model."""
+    """The parser takes such a union for the member itself; a free object inside of it is not a second model."""
     free = {"type": "array", "items": {"type": "object"}}
     schemas = {
         "Widget": obj("", some={"anyOf": [STRING, free]}, kind={"const": "widget"}),

@@ -52,15 +52,15 @@ Outcome = tuple[list[StreamEvent], Exception | None]
 
 
 def read(chunks: list[bytes], kind: str = "text/event-stream; charset=utf-8", status: int = 200) -> Outcome:
-    """The events of an answer, and the exception at its end. Sync and async have the same, and close the answer."""
+    """Return the events of a response and its final exception, equal in sync and async; both close the response."""
     outcomes: list[Outcome] = []
 
-    def answer(_: httpx.Request) -> httpx.Response:
+    def respond(_: httpx.Request) -> httpx.Response:
         return httpx.Response(status, headers={"Content-Type": kind} if kind else {}, stream=bodies[-1])
 
     def sync() -> Outcome:
         found: list[StreamEvent] = []
-        with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://x") as client:
+        with httpx.Client(transport=httpx.MockTransport(respond), base_url="http://x") as client:
             try:
                 for event in conversations_messages_create.events(client, "conv-1", input="hello"):
                     found.append(event)  # noqa: PERF402 - it may fail in between
@@ -70,7 +70,7 @@ def read(chunks: list[bytes], kind: str = "text/event-stream; charset=utf-8", st
 
     async def in_async() -> Outcome:
         found: list[StreamEvent] = []
-        async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://x") as client:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(respond), base_url="http://x") as client:
             try:
                 async for event in conversations_messages_create.async_events(client, "conv-1", input="hello"):
                     found.append(event)  # noqa: PERF401 - it may fail in between
@@ -192,7 +192,7 @@ def test_unknown_and_malformed_events_are_yielded_as_such() -> None:
     "body", [b"data: {\n\n", b"data: nonsense\n\n", b"event: error\ndata: Internal Server Error\n\n"]
 )
 def test_event_that_is_not_json_is_a_decode_error(body: bytes) -> None:
-    """What was sent before is yielded first."""
+    """Complete events before the fault are yielded first."""
     events, fault = read([framed(message("a"), end=body)])
     assert len(events) == 1
     assert isinstance(fault, DecodeError)
@@ -206,7 +206,7 @@ def test_event_without_data_is_none() -> None:
 
 @pytest.mark.parametrize("kind", ["application/json", "text/html; charset=utf-8"])
 def test_answer_of_another_kind_is_a_decode_error(kind: str) -> None:
-    """A page of a proxy is no empty stream."""
+    """An HTML page of a proxy raises an error instead of an empty stream."""
     events, fault = read([b"<html>"], kind=kind)
     assert events == []
     assert str(fault) == f"the response is {kind}, not text/event-stream"
@@ -214,7 +214,7 @@ def test_answer_of_another_kind_is_a_decode_error(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["", "text/event-stream", "Text/Event-Stream ;charset=UTF-8"])
 def test_content_type_is_compared_as_http_does(kind: str) -> None:
-    """Letters of either case, with or without parameters; none at all is no reason to refuse."""
+    """Letters of either case, with or without parameters; a missing content type is accepted."""
     assert read([framed(message("a"))], kind=kind)[1] is None
 
 
@@ -262,7 +262,7 @@ def chunked(data: bytes) -> bytes:
 
 
 def test_loop_that_is_left_closes_the_connection() -> None:
-    """The server sees the end of the connection while the client goes on."""
+    """The server sees the connection close while the client continues."""
     ended = threading.Event()
 
     def wait(connection: socket.socket) -> None:

@@ -37,7 +37,7 @@ from tests.stress.figures import FULL, figure
 
 
 def decoder(api: ModuleType, feature: Feature, component: str) -> Any:
-    """What decodes a component, whatever its class is called."""
+    """Return the decoder of a component, for any class name."""
     prepared = hoist(Document(feature.data))
     place = f"#/components/schemas/{component}"
     name = next(name for name in prepared.schemas if prepared.place(name) == place)
@@ -226,7 +226,7 @@ def test_module_of_a_package_imports_first(name: str, feature_package: Callable[
 
 
 def test_deprecated_reaches_every_docstring(tmp_path: Path) -> None:
-    """What is deprecated is documented as such: operations, arguments, models, fields, unions, enums, TypedDicts."""
+    """Deprecation is documented for operations, arguments, models, fields, unions, enums, TypedDicts."""
     old: Schema = {"deprecated": True, "description": "Old."}
     schemas = {
         "Widget": obj("", kind={"const": "widget"}, part=ref("Part"), field=STRING | old) | old,
@@ -244,7 +244,7 @@ def test_deprecated_reaches_every_docstring(tmp_path: Path) -> None:
     )
     package, _ = make(document(schemas, {"/x": {"post": send}}), tmp_path)
     texts = sources(package)
-    told = {
+    expected = {
         "api/widgets/widgets_send.py": [
             '"""Deprecated. widgets.send',
             "q: Deprecated. Old.",
@@ -256,5 +256,5 @@ def test_deprecated_reaches_every_docstring(tmp_path: Path) -> None:
         "enums.py": ['"""Deprecated. Old."""'],
         "params.py": ['class PartParam(TypedDict):\n    """Deprecated."""', 'NotRequired[str]\n    """Deprecated."""'],
     }
-    lost = [(name, part) for name, parts in told.items() for part in parts if part not in texts[name]]
+    lost = [(name, part) for name, parts in expected.items() for part in parts if part not in texts[name]]
     assert lost == []

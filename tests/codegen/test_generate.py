@@ -59,9 +59,9 @@ def test_a_file_that_is_no_document(text: str, tmp_path: Path, capsys: pytest.Ca
     spec, out = tmp_path / "openapi.yaml", tmp_path / "out"
     spec.write_text(text)
     assert main(["generate", "--spec", str(spec), "--out", str(out)]) == 2
-    told = capsys.readouterr().err
-    assert "nothing was written" in told
-    assert "Traceback" not in told
+    printed = capsys.readouterr().err
+    assert "nothing was written" in printed
+    assert "Traceback" not in printed
     assert not out.exists()
 
 
@@ -194,7 +194,7 @@ def test_a_name_of_the_parser_is_the_name_in_the_package(tmp_path: Path, monkeyp
         (True, {}, {"responses": responds(STRING) | {"409": responds(ref("A"))["200"]}}),
         (True, {"B": obj("", b=ref("A"))}, {}),
     ],
-    ids=["body alone", "answer", "error", "component"],
+    ids=["body alone", "response", "error", "component"],
 )
 def test_body_whose_properties_are_arguments_makes_no_model_unless_another_place_needs_it(
     needed: bool, schemas: dict[str, Any], parts: dict[str, Any], tmp_path: Path
@@ -250,7 +250,7 @@ def test_help_tells_the_exit_status(arguments: list[str], capsys: pytest.Capture
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 0
-    told = capsys.readouterr().out
-    assert "exit status:\n  0  " in told
-    assert "\n  2  the document, a file, a tool or the command line is at fault" in told
-    assert max(map(len, told.splitlines())) <= 110
+    printed = capsys.readouterr().out
+    assert "exit status:\n  0  " in printed
+    assert "\n  2  the document, a file, a tool or the command line is at fault" in printed
+    assert max(map(len, printed.splitlines())) <= 110

@@ -31,12 +31,12 @@ def test_it_holds_something_of_each_kind() -> None:
 
 @pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.j*")), ids=lambda path: path.name)
 def test_template_holds_only_what_varies(path: Path) -> None:
-    """What every package has alike is Python under `codegen/runtime`: a template is short."""
+    """A template has at most 150 lines; code that is equal in every package is in `codegen/runtime`."""
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 150
 
 
 def test_runtime_is_copied_as_it_is() -> None:
-    """A module of the runtime stands in the package below the header, byte for byte."""
+    """A runtime module is copied byte for byte below the header."""
     modules = [path for path in sorted(RUNTIME.glob("*.py")) if path.name != "__init__.py"]
     assert len(modules) >= 10
     for module in modules:

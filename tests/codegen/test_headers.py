@@ -123,7 +123,7 @@ def test_request_header_does_not_displace_body(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["Accept", "content-type", "AUTHORIZATION"])
 def test_header_parameter_that_openapi_ignores_is_no_argument(name: str, tmp_path: Path) -> None:
-    """The media types and the security schemes say these, whatever the document lists."""
+    """Headers of media types and security schemes are ignored as parameters."""
     paths = {"/x": {"get": operation(parameters=[TRACE | {"name": name}], responses=responds(STRING))}}
     package, _ = make(document(paths=paths), tmp_path)
     with imported(package) as api:

@@ -1,4 +1,4 @@
-"""Only the document decides what is generated, wherever and under whatever settings; and it takes seconds."""
+"""The output depends on the document alone, in any folder and with any settings, within seconds."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ AROUND: list[dict[str, str]] = [
 
 @pytest.fixture
 def hostile_folder(tmp_path: Path) -> Path:
-    """A folder whose settings, and those above it, would change whatever heeded them."""
+    """Return a folder with tool settings, in itself and above, that would change the output."""
     nest = tmp_path / "nest" / "deep"
     nest.mkdir(parents=True)
     for folder in (tmp_path, nest):

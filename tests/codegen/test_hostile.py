@@ -1,4 +1,4 @@
-"""No text of a document becomes code, and none leaves the output folder, wherever it stands."""
+"""No text of a document becomes code or a path outside of the output folder, in any position."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MODULES = {
 """All that generated code may import besides itself."""
 
 HOLDERS = {"self", "parts"}
-"""What has an attribute for each property of a model, whatever that is called."""
+"""Names with an attribute for each property of a model."""
 
 FORBIDDEN = {"__import__", "eval", "exec", "compile", "open", "builtins", "os", "pWnEd", "globals", "__globals__"}
 
@@ -74,12 +74,12 @@ def _page(word: str, text: str) -> dict[str, Any]:
 def _stream(**facts: str) -> dict[str, Any]:
     event = "#/components/schemas/A"
     content = {"text/event-stream": {"schema": {"$ref": event}}}
-    told = {"event": event, "terminator": "[DONE]", "resume-operation": "widgets.do0", **facts}
-    return {"responses": {"200": {"description": "", "content": content}}, "x-letta-streaming": told}
+    streaming = {"event": event, "terminator": "[DONE]", "resume-operation": "widgets.do0", **facts}
+    return {"responses": {"200": {"description": "", "content": content}}, "x-letta-streaming": streaming}
 
 
 def _shared(kind: str, node: Any, refer: Callable[[Any], dict[str, Any]]) -> Callable[[list[str]], Document]:
-    """Operations that refer to what stands in `components` under a name."""
+    """Return operations that refer to an entry of `components` by name."""
 
     def made(texts: list[str]) -> Document:
         refs = [{"$ref": f"#/components/{kind}/{text.replace('~', '~0').replace('/', '~1')}"} for text in texts]
@@ -141,7 +141,7 @@ PLACES: dict[str, Callable[[list[str]], Document]] = {
         lambda t: (_kind("now"), {"discriminator": {"propertyName": "kind", "mapping": {"now": "", t: ""}}})
     ),
     "key of an untagged union": _schemas(lambda t: obj("", u={"anyOf": [obj(t, **{t: STRING}), obj("", z=STRING)]})),
-    "key that tells a union": lambda texts: document(
+    "key that identifies a union": lambda texts: document(
         {
             f"U{n}": {"anyOf": [{"type": "object", "properties": {t: STRING}, "required": [t]}, obj("", z=STRING)]}
             for n, t in enumerate(texts)
@@ -187,9 +187,9 @@ PLACES: dict[str, Callable[[list[str]], Document]] = {
         lambda t: {"requestBody": takes(obj("", a=obj("", **{t: STRING, "plain": STRING})))}
     ),
     "body content type": _operations(lambda t: {"requestBody": {"content": {t: {"schema": ref("A")}}}}),
-    "answer content type": _operations(lambda t: {"responses": {"200": {"description": "", "content": {t: {}}}}}),
-    "answer description": _operations(lambda t: {"responses": {"200": {"description": t}}}),
-    "answer status": _operations(lambda t: {"responses": responds(STRING) | {t: {"description": "x"}}}),
+    "response content type": _operations(lambda t: {"responses": {"200": {"description": "", "content": {t: {}}}}}),
+    "response description": _operations(lambda t: {"responses": {"200": {"description": t}}}),
+    "response status": _operations(lambda t: {"responses": responds(STRING) | {t: {"description": "x"}}}),
     "repeat": _operations(lambda t: {"x-letta-idempotency": t}),
     **{f"page {word}": _operations(lambda t, word=word: _page(word, t)) for word in sorted(PAGE_WORDS)},  # type: ignore[misc]  # mypy infers no lambda with a default
     "stream terminator": _operations(lambda t: _stream(terminator=t)),
@@ -201,10 +201,10 @@ PLACES: dict[str, Callable[[list[str]], Document]] = {
     "reference of a mapping": _schemas(
         lambda t: {"oneOf": [ref("T0")], "discriminator": {"propertyName": "kind", "mapping": {"a": t}}}
     ),
-    "answer header": _operations(
+    "response header": _operations(
         lambda t: {"responses": {"200": {"description": "", "headers": {t: {"description": t, "schema": STRING}}}}}
     ),
-    "answer example": _operations(
+    "response example": _operations(
         lambda t: {"responses": {"200": {"description": "", "content": {"application/json": {"example": {t: t}}}}}}
     ),
     "body description": _operations(lambda t: {"requestBody": takes(ref("B")) | {"description": t}}),
@@ -213,7 +213,7 @@ PLACES: dict[str, Callable[[list[str]], Document]] = {
         paths={f"/p{n}": {"get": operation(f"a.b{n}"), "description": t, "summary": t} for n, t in enumerate(texts)}
     ),
     "name of a shared parameter": _shared("parameters", _query()["parameters"][0], lambda at: {"parameters": [at]}),
-    "name of a shared answer": _shared("responses", responds(STRING)["200"], lambda at: {"responses": {"200": at}}),
+    "name of a shared response": _shared("responses", responds(STRING)["200"], lambda at: {"responses": {"200": at}}),
     "name of a shared body": _shared("requestBodies", takes(obj("", a=STRING)), lambda at: {"requestBody": at}),
     "servers": lambda texts: document() | {"servers": [{"url": t, "description": t} for t in texts]},
     "tags": lambda texts: document() | {"tags": [{"name": t, "description": t} for t in texts]},

@@ -75,14 +75,14 @@ def test_the_smallest_piece_goes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name in FALLBACK_ERRORS if name.startswith("shared ")])
 def test_relax_shared_component_drops_only_operations_that_use_it(name: str) -> None:
-    """What is shared is given up where it is used: the rest of the document stays."""
+    """A faulty shared component is left out at each use; the rest of the document stays."""
     left, skips = relax(FALLBACK_ERRORS[name][0], read)
     assert [operation.id for operation in read(left).operations] == ["a.z"]
     assert sorted(skip.place for skip in skips) == ["#/paths/~1x/post", "#/paths/~1x/put"]
 
 
 def test_relax_unknown_word_costs_the_word_alone(tmp_path: Path) -> None:
-    """A word that is none of JSON Schema leaves the parameter and its operation as they are."""
+    """An unknown schema keyword does not remove the parameter or its operation."""
     by = {"name": "id", "in": "path", "required": True, "schema": STRING | {"embed": True}}
     data = document(paths={"/agents/{id}": {"get": operation("agents.get", parameters=[by])}})
     package, result = make(data, tmp_path, lenient=True)
@@ -93,7 +93,7 @@ def test_relax_unknown_word_costs_the_word_alone(tmp_path: Path) -> None:
 
 
 def test_relax_path_parameter_of_unknown_schema_keeps_its_operation(tmp_path: Path) -> None:
-    """Whatever its schema says, what stands in a path is a string or an integer."""
+    """A path parameter is a string or an integer for any schema."""
     by = {"name": "id", "in": "path", "required": True, "schema": {"if": {}}}
     data = document(paths={"/agents/{id}": {"get": operation("agents.get", parameters=[by])}})
     package, result = make(data, tmp_path, lenient=True)
@@ -103,7 +103,7 @@ def test_relax_path_parameter_of_unknown_schema_keeps_its_operation(tmp_path: Pa
 
 
 def test_relax_reader_that_refuses_everything_raises_its_fault() -> None:
-    """Where nothing is left that could go, the fault is raised: it ends whatever is read."""
+    """A fault that no removal can mend is raised."""
 
     def refuses(data: dict[str, Any]) -> None:
         raise SpecErrors([SpecError("#/no/such/place", "is not understood")])

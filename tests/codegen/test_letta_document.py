@@ -97,7 +97,7 @@ def test_it_is_compared_with_ours_in_the_operations_that_both_have(letta: dict[s
     entries = len(rows([change for change in changes if change.level is not Level.COSMETIC]))
     figure(
         "our document against a Letta's own",
-        f"{len(sides[0].operations)} operations, {len(changes)} changes told in {entries} entries and "
+        f"{len(sides[0].operations)} operations, {len(changes)} changes reported in {entries} entries and "
         f"{len(text.splitlines())} lines, {len(skips)} widgets passed over",
     )
     print(text)

@@ -161,7 +161,7 @@ def test_accepted_parameter_passes_strict_checker(tool: str, every: tuple[Path, 
 def test_parameter_value_is_sent_where_it_belongs(
     where: str, schema: Schema, value: Any, sent: object, tmp_path: Path
 ) -> None:
-    """What an argument's type promises is sent."""
+    """Each value of an argument's type is sent."""
     package, _ = make(document(COMPONENTS, _one(where, schema, required=True)), tmp_path)
     with imported(package) as api:
         build_request = sys.modules[f"{api.__name__}.api.widgets.widgets_one"].build_request

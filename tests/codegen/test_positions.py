@@ -43,7 +43,7 @@ def together(texts: Texts) -> dict[str, Any]:
         try:
             data = with_text(data, position, text)
         except (KeyError, IndexError):
-            continue  # the name has been changed already, from where it stands else
+            continue  # the name was already changed in another position
     return data
 
 
@@ -79,7 +79,7 @@ def test_whole_document_runs_with_plain_names(tmp_path: Path) -> None:
 @stress_in_full
 @pytest.mark.parametrize("number", ROUNDS)
 def test_hostile_text_in_any_position_neither_runs_nor_breaks(number: int, tmp_path: Path) -> None:
-    """What is taken is text: the package is harmless, and all that it reads comes back as it was."""
+    """An accepted text stays text: the package runs no code from it, and values round-trip."""
     tried = [(position, TEXTS[(n + number) % len(TEXTS)]) for n, position in enumerate(POSITIONS)]
     taken = [each for each in tried if accepted([each])]
     folders = count()
@@ -102,7 +102,7 @@ def test_hostile_text_in_any_position_neither_runs_nor_breaks(number: int, tmp_p
 
 @pytest.mark.parametrize("text", [text for text in TEXTS if "$source$" in text or ":=" in text or "str(" in text])
 def test_key_of_waiting_array_stays_a_key(text: str, tmp_path: Path) -> None:
-    """A key that looks like code, or like what stood for a value in code once, is read and written as it is."""
+    """A key that looks like code or like a placeholder round-trips unchanged."""
     lazy = next(position for position in POSITIONS if position[0][-1] == "lazyKey" and position[1] == "key")
     data = with_text(WHOLE, lazy, text)
     package, _ = make(data, tmp_path)

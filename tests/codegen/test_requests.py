@@ -1,4 +1,4 @@
-"""What the functions of a generated package make of arguments, and of answers in odd encodings, without the library."""
+"""Endpoint functions of a generated package alone: arguments, and responses in unusual encodings."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
 )
 @pytest.mark.parametrize("argument", ["q", "x_q"])
 def test_build_request_value_without_form_raises_type_error(argument: str, value: Any, api: ModuleType) -> None:
-    """What has no form in a query or a header is refused by name, never sent as its repr."""
+    """An argument without a query or header form raises an error with its name."""
     wire = {"q": "q", "x_q": "X-Q"}[argument]
     with pytest.raises(TypeError, match=f"^{wire} must be "):
         api.build_request("i", **{argument: value})
@@ -83,7 +83,7 @@ def test_build_request_value_without_form_raises_type_error(argument: str, value
 def test_build_request_value_that_cannot_be_sent_raises_value_error(
     arguments: dict[str, Any], named: str, api: ModuleType
 ) -> None:
-    """What a URL or a header cannot hold is refused before anything is sent, by name."""
+    """A value that a URL or a header cannot hold raises an error with its name before sending."""
     with pytest.raises(ValueError, match=f"^{named} must be "):
         api.build_request(**({"id": "i"} | arguments))
 
@@ -108,7 +108,7 @@ _values = st.one_of(
 @settings(max_examples=200, derandomize=True)
 @given(id_=_scalar, q=_values, header=_values)
 def test_build_request_any_value_is_sent_or_refused_by_name(api: ModuleType, id_: Any, q: Any, header: Any) -> None:
-    """Whatever is passed, httpx takes the request that was built, or a TypeError or ValueError says why not."""
+    """httpx accepts the request for any arguments, or a TypeError or ValueError is raised."""
     with httpx.Client(base_url="http://server/with/a/path") as client:
         try:
             request = api.build_request(id_, q=q, x_q=header)
@@ -133,7 +133,7 @@ def test_build_request_any_value_is_sent_or_refused_by_name(api: ModuleType, id_
 )
 @pytest.mark.parametrize("status", [200, 500])
 def test_sync_answer_of_odd_charset_raises_errors_of_the_package(charset: str, status: int, api: ModuleType) -> None:
-    """A charset that Python does not know, or that is none, changes which error comes no more than the text in it."""
+    """An unknown or invalid charset changes neither the error class nor the quoted text."""
 
     def handle(_: httpx.Request) -> httpx.Response:
         header = f"text/html; charset={charset}".encode()

@@ -1,4 +1,4 @@
-"""Of whatever document a package is made: it reads of text what it reads of parsed JSON."""
+"""A package of any document decodes JSON text and parsed JSON to equal values."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def readers(api: ModuleType, data: dict[str, Any], component: str) -> tuple[Any,
 
 
 def outcome(decoding: Any, of: Callable[[Any], Any], given: Any) -> Any:
-    """All that can be told of what a reader makes, or how it fails."""
+    """Return the decoded value in a comparable form, or the error."""
 
     def apart(value: Any) -> Any:
         if isinstance(value, decoding.Model):
@@ -212,9 +212,9 @@ def test_text_is_read_as_parsed_json_is(name: str, tmp_path: Path) -> None:
                     assert outcome(decoding, of_text, text) == outcome(decoding, of_value, value), text
 
 
-@pytest.mark.skipif(WITHOUT, reason="without msgspec there is the long way only")
+@pytest.mark.skipif(WITHOUT, reason="without msgspec only the fallback exists")
 def test_what_the_parser_cannot_take_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Making a struct takes longer than reading any answer the long way."""
+    """A struct is built once: building it takes longer than decoding a response with the fallback."""
     made = 0
 
     def count(*_: Any, **__: Any) -> Any:
@@ -260,10 +260,10 @@ def test_union_named_like_a_decoder_keeps_its_name(name: str, tmp_path: Path) ->
     package, _ = make(document(schemas, {"/send": {"post": send}}), tmp_path)
     with imported(package) as api:
         module = sys.modules[f"{api.__name__}.api.widgets.widgets_send"]
-        for answer in ("[]", f"[{json.dumps(A_LEAF)}, 5]", "5"):
-            given = json.loads(answer)
+        for text in ("[]", f"[{json.dumps(A_LEAF)}, 5]", "5"):
+            given = json.loads(text)
             decoding = sys.modules[f"{api.__name__}.model"]
-            assert outcome(decoding, module.read_response, answer) == outcome(decoding, module.decode_response, given)
+            assert outcome(decoding, module.read_response, text) == outcome(decoding, module.decode_response, given)
         assert module.read_event('{"kind": "a"}').kind == "a"
         assert hasattr(api.unions, name)
 
@@ -316,8 +316,8 @@ def test_these_too_pass_the_strict_type_checkers(tool: str, tmp_path: Path) -> N
     if not FULL:
         pytest.skip("takes long: with LETTA_STRESS=full only")
     unions = {"A": obj("kind", kind=const("a")), "One": tagged("kind", a="A")}
-    answer = {"/one": {"get": operation(responses=responds(ref("One")))}}
+    paths = {"/one": {"get": operation(responses=responds(ref("One")))}}
     instants = obj("", **{f"AT{n}": or_null(DATED) for n in range(60)}, LONG=by_key(or_null(some(or_null(DATED)))))
-    for data in (*(feature.data for feature in ODD.values()), document({**unions, "Instants": instants}, answer)):
+    for data in (*(feature.data for feature in ODD.values()), document({**unions, "Instants": instants}, paths)):
         make(data, tmp_path)
     checked(tool, tmp_path)

@@ -124,13 +124,13 @@ def test_command_on_a_tree_ends_with_its_status_and_loses_no_file(
         monkeypatch.setenv("HOME", str(tree.home(place)))
     before = snapshot(place.root)
     if tree.alone:
-        found, told = run(tree, given, place)
+        found, printed = run(tree, given, place)
     else:
         found = main(given)
-        told = "".join(capsys.readouterr())
+        printed = "".join(capsys.readouterr())
     status, message = tree.outcome(command)
-    assert (found, message in told) == (status, True), told
-    assert "Traceback" not in told
+    assert (found, message in printed) == (status, True), printed
+    assert "Traceback" not in printed
     if "check" in command or status == FALLBACK_ERRORS:
         assert snapshot(place.root) == before
     else:
@@ -144,7 +144,7 @@ def test_command_on_a_tree_ends_with_its_status_and_loses_no_file(
 
 
 def outside(found: dict[str, object]) -> dict[str, object]:
-    """What is not at the place of the package."""
+    """Return the files outside of the package."""
     return {name: held for name, held in found.items() if name.split("/")[0] not in ("tree", "elsewhere")}
 
 
@@ -175,7 +175,7 @@ def test_path_through_its_parent_is_the_folder_itself(command: str, origin: Path
     assert snapshot(place.root) == before
 
 
-@pytest.mark.skipif(not on_another_file_system(), reason="there is no second file system")
+@pytest.mark.skipif(not on_another_file_system(), reason="needs a second file system")
 @pytest.mark.parametrize("command", [GENERATE, VENDOR])
 def test_package_goes_to_another_file_system(command: str, origin: Path) -> None:
     """A package is made in one file system and put into another, over an old one."""

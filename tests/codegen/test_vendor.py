@@ -1,4 +1,4 @@
-"""A copy in another code base works there with attrs and httpx alone, checks itself, and tells when it is stale."""
+"""A vendored copy works with attrs and httpx alone, checks itself and reports when it is stale."""
 
 from __future__ import annotations
 
@@ -161,9 +161,9 @@ def test_a_stale_copy_is_named(service: Path, tmp_path: Path, capsys: pytest.Cap
     assert main(["generate", "--spec", str(spec), "--out", str(newer)]) == 0
     capsys.readouterr()
     assert main(["vendor", "--check", str(copy_of(service)), "--source", str(newer)]) == 1
-    told = capsys.readouterr().out
-    assert "stale: made from another version of the document" in told
-    assert "steps_list.py: stale: gone in this checkout" in told
+    printed = capsys.readouterr().out
+    assert "stale: made from another version of the document" in printed
+    assert "steps_list.py: stale: gone in this checkout" in printed
 
 
 def test_it_is_copied_anew_and_nothing_else_is_overwritten(service: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?
 
 
 class Recording(NamedTuple):
-    """One exchange: which operation, the status, the JSON of the answer or of each event."""
+    """A recorded exchange: the operation, the status, and the JSON of the response or of each event."""
 
     name: str
     module: ModuleType
@@ -56,7 +56,7 @@ def _read(path: Path) -> Recording:
 
 @cache
 def recordings() -> list[Recording]:
-    """Every recorded answer that has a body."""
+    """Recorded responses with a body."""
     paths = sorted(RECORDINGS.glob("*.json"))
     return [_read(path) for path in paths if path.with_suffix(".body").stat().st_size]
 

@@ -38,7 +38,7 @@ def test_a_notebook_shows_a_table_of_text() -> None:
     assert "<script" not in table
 
 
-def told(data: object) -> str:
+def narrowed(data: object) -> str:
     match message_from_dict(data):
         case AssistantMessage(content=str(text)):
             return text
@@ -52,11 +52,11 @@ def told(data: object) -> str:
 
 def test_messages_are_matched_by_their_class() -> None:
     call = {"name": "look", "arguments": "{}", "tool_call_id": "call_1"}
-    assert told(DATA) == "hi"
-    assert told({**DATA, "message_type": "tool_call_message", "tool_call": call}) == "look"
-    assert told({**DATA, "message_type": "user_message"}) == "UserMessage"
-    assert told({**DATA, "message_type": "new"}) == "message_type 'new' is not known"
-    assert told([]) == "is an array, not an object"
+    assert narrowed(DATA) == "hi"
+    assert narrowed({**DATA, "message_type": "tool_call_message", "tool_call": call}) == "look"
+    assert narrowed({**DATA, "message_type": "user_message"}) == "UserMessage"
+    assert narrowed({**DATA, "message_type": "new"}) == "message_type 'new' is not known"
+    assert narrowed([]) == "is an array, not an object"
 
 
 def test_equality_and_json() -> None:

@@ -180,9 +180,9 @@ def test_what_is_no_array_is_found_at_once(value: Any, around: dict[str, Any]) -
 
 def test_in_a_whole_answer() -> None:
     data = {**json.loads(SENT.read_text(encoding="utf-8")), "logprobs": {"content": THREE, "refusal": None}}
-    answer = LettaResponse.from_dict(data)
-    assert answer.logprobs is not None
-    assert answer.logprobs.content is not None
-    assert answer.to_dict()["logprobs"] == data["logprobs"]
+    decoded = LettaResponse.from_dict(data)
+    assert decoded.logprobs is not None
+    assert decoded.logprobs.content is not None
+    assert decoded.to_dict()["logprobs"] == data["logprobs"]
     top = token(0, top_logprobs=[{"token": "x", "logprob": -1.0, "bytes": None}])
     assert content(top)[0].top_logprobs == [TopLogprob(token="x", logprob=-1.0, bytes=None)]

@@ -1,4 +1,4 @@
-"""Of JSON text comes the same as of parsed JSON, whatever the text holds: only the way there differs."""
+"""JSON text and parsed JSON decode to equal values, for any text."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ NAMES = {name.lower(): name for name in schemas()}
 
 
 def apart(value: Any) -> Any:
-    """Everything that can be told of a value: of models the class, the fields that are set, and what is unknown."""
+    """Return a value in a comparable form: of models the class, the set fields and the unknown fields."""
     if isinstance(value, Model):
         fields = {name: apart(getattr(value, name)) for name in value.fields_set}
         return type(value), fields, value.to_dict().keys(), apart(dict(value.extra_fields))
@@ -373,12 +373,12 @@ class TestLists:
         assert [item.token for item in first] == ["t0", "t1", "t2"] * 2
 
 
-@pytest.mark.skipif(WITHOUT, reason="without msgspec there is the long way only")
+@pytest.mark.skipif(WITHOUT, reason="without msgspec only the fallback exists")
 def test_what_a_server_of_today_sends_is_not_read_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That would be slow, and nobody would notice."""
+    """Recorded responses never use the slower fallback."""
 
     def refuse(_: str | bytes) -> Any:
-        raise AssertionError("read the long way")
+        raise AssertionError("fallback used")
 
     monkeypatch.setattr("letta_api.structs.parse_json", refuse)
     monkeypatch.setattr("letta_api.compiled_decoders.parse_json", refuse)
@@ -387,7 +387,7 @@ def test_what_a_server_of_today_sends_is_not_read_the_long_way(monkeypatch: pyte
         for value in recording.values:
             text = json.dumps(value)
             (recording.module.read_event if recording.streamed else recording.module.read_response)(text)
-    with pytest.raises(AssertionError, match="the long way"):
+    with pytest.raises(AssertionError, match="fallback used"):
         AssistantMessage.from_json(MESSAGE % ', "newer": 1')
 
 

@@ -1,4 +1,4 @@
-"""A member is told by its tag, or by its shape; what is neither known nor sound becomes an `Unknown…` that says why."""
+"""Members are selected by tag or shape; unknown and malformed ones become `Unknown…` with the reason."""
 
 from __future__ import annotations
 

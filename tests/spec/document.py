@@ -29,7 +29,7 @@ _Loader.yaml_implicit_resolvers = {
 
 
 class Operation(NamedTuple):
-    """One operation, with where it stands."""
+    """An operation and its place in the document."""
 
     path: str
     method: str
@@ -104,8 +104,8 @@ def body(document: Node, operation: Operation) -> Node:
     return resolve(document, content.get("application/json", {}).get("schema", {}))
 
 
-def answer(document: Node, operation: Operation, status: str, media: str) -> Node | None:
-    """The schema of an answer as it is written, or None."""
+def response_schema(document: Node, operation: Operation, status: str, media: str) -> Node | None:
+    """Return the schema of a response as written, or None."""
     declared = operation.node["responses"].get(status)
     if declared is None:
         return None
@@ -146,7 +146,7 @@ def _with_below(schema: Any, place: str) -> Iterator[tuple[str, Node]]:
 
 
 def inline_schemas(document: Node) -> Iterator[tuple[str, Node]]:
-    """Every schema that is not a component: below one, or in a parameter, a body or an answer."""
+    """Yield each inline schema: below a component, or in a parameter, a body or a response."""
     for name, schema in schemas(document).items():
         yield from subschemas(schema, name)
     components = document["components"]

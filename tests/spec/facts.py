@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .document import Node, Operation, answer, body, lookup, operations, parameters, resolve
+from .document import Node, Operation, body, lookup, operations, parameters, resolve, response_schema
 
 IDEMPOTENCIES = {"idempotent", "idempotency-key", "none"}
 PAGE_KEYS = {
@@ -42,14 +42,14 @@ def _of_operation(document: Node, operation: Operation) -> Iterator[str]:
     known = {"x-letta-notes", "x-letta-idempotency", "x-letta-pagination", "x-letta-streaming"}
     yield from (f"{key} is not known" for key in operation.node if key.startswith("x-") and key not in known)
     yield from _idempotency(document, operation)
-    is_list = (answer(document, operation, "200", "application/json") or {}).get("type") == "array"
+    is_list = (response_schema(document, operation, "200", "application/json") or {}).get("type") == "array"
     if is_list != ("x-letta-pagination" in operation.node):
-        yield "x-letta-pagination stands where a list is answered, and there only"
+        yield "x-letta-pagination must be on operations that return a list, and only there"
     elif is_list:
         yield from _page(document, operation)
-    has_events = answer(document, operation, "200", "text/event-stream") is not None
+    has_events = response_schema(document, operation, "200", "text/event-stream") is not None
     if has_events != ("x-letta-streaming" in operation.node):
-        yield "x-letta-streaming stands where events are answered, and there only"
+        yield "x-letta-streaming must be on operations that return events, and only there"
     elif has_events:
         yield from _stream(document, operation)
 
@@ -72,7 +72,7 @@ def _page(document: Node, operation: Operation) -> Iterator[str]:
     yield from (f"{key} is {page[key]!r}" for key, allowed in PAGE_VALUES.items() if page[key] not in allowed)
     query = {name: each for name, each in parameters(document, operation).items() if each["in"] == "query"}
     names = [page[key] for key in ("after", "before", "limit", "order") if key in page] + page["post-filters"]
-    yield from (f"{name} is no query parameter" for name in names if name not in query)
+    yield from (f"{name} is not a query parameter" for name in names if name not in query)
     if query.get(page["order"], {}).get("schema", {}).get("default") != page["default-order"]:
         yield "default-order is not the default of the order"
     for item in _items(document, operation):
@@ -82,20 +82,20 @@ def _page(document: Node, operation: Operation) -> Iterator[str]:
 
 def _items(document: Node, operation: Operation) -> list[Node]:
     """What the list may hold: the item, or the members of its union."""
-    schema = answer(document, operation, "200", "application/json") or {}
+    schema = response_schema(document, operation, "200", "application/json") or {}
     item = resolve(document, schema["items"])
     return [resolve(document, each) for each in item.get("oneOf", [])] or [item]
 
 
 def _stream(document: Node, operation: Operation) -> Iterator[str]:
     stream = operation.node["x-letta-streaming"]
-    has_json = answer(document, operation, "200", "application/json") is not None
+    has_json = response_schema(document, operation, "200", "application/json") is not None
     keys = STREAM_KEYS | SWITCH_KEYS if has_json else STREAM_KEYS
     if stream.keys() != keys:
         yield f"x-letta-streaming has {sorted(stream.keys() ^ keys)} too many or too few"
         return
-    if answer(document, operation, "200", "text/event-stream") != {"$ref": stream["event"]}:
-        yield f"{stream['event']} is not what text/event-stream answers"
+    if response_schema(document, operation, "200", "text/event-stream") != {"$ref": stream["event"]}:
+        yield f"{stream['event']} is not the schema of text/event-stream"
     if has_json:
         yield from _switch(stream, body(document, operation).get("properties", {}))
     yield from _resume(document, stream["resume-operation"])
@@ -104,7 +104,7 @@ def _stream(document: Node, operation: Operation) -> Iterator[str]:
 def _switch(stream: Node, fields: Node) -> Iterator[str]:
     field: Any = fields.get(stream["stream-condition"])
     if field is None:
-        yield f"{stream['stream-condition']} is no field of the body"
+        yield f"{stream['stream-condition']} is not a field of the body"
     elif field.get("default") is not stream["default"]:
         yield f"{stream['stream-condition']} has another default"
 
@@ -112,13 +112,13 @@ def _switch(stream: Node, fields: Node) -> Iterator[str]:
 def _resume(document: Node, name: str) -> Iterator[str]:
     target = {each.id: each for each in operations(document)}.get(name)
     if target is None:
-        yield f"resume-operation: there is no operation {name}"
+        yield f"resume-operation: operation {name} does not exist"
     elif "stream-condition" in target.node.get("x-letta-streaming", {"stream-condition": None}):
         yield f"resume-operation: {name} does not only stream"
 
 
 def operation_ids(document: Node) -> list[str]:
-    """The name of an operation is where it stands on the client, once."""
+    """Yield operation ids that are not unique or do not match their place on the client."""
     found, seen = [], set()
     for operation in operations(document):
         if operation.id in seen:
@@ -127,7 +127,7 @@ def operation_ids(document: Node) -> list[str]:
         if not all(part.isidentifier() for part in operation.id.split(".")):
             found.append(f"{operation.id}: not a dotted name")
         if operation.node.get("tags") != [operation.id.rpartition(".")[0] or operation.id]:
-            found.append(f"{operation.id}: its tag is not what stands before the last dot")
+            found.append(f"{operation.id}: its tag is not the part before the last dot")
     return found
 
 

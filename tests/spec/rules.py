@@ -56,7 +56,7 @@ def references(document: Node) -> list[str]:
 
 
 def reachable(document: Node) -> list[str]:
-    """What no operation reaches is no part of the interface."""
+    """Yield components that no operation refers to."""
     seen: set[str] = set()
     todo = [node["$ref"] for _, node in walk(document["paths"]) if "$ref" in node]
     while todo:
@@ -73,7 +73,7 @@ def reachable(document: Node) -> list[str]:
 
 
 def tagged_unions(document: Node) -> list[str]:
-    """Mapping, members and tags say the same thing three times."""
+    """Yield unions whose mapping, members and tags differ."""
     found = []
     for name, schema in schemas(document).items():
         if "discriminator" in schema:
@@ -100,7 +100,7 @@ def _tagged_union(document: Node, schema: Node) -> list[str]:
     for value, ref in mapping.items():
         member = name_of(ref)
         if member not in members:
-            found.append(f"{value} leads to {member}, which is no member")
+            found.append(f"{value} leads to {member}, which is not a member")
         elif value in EARLIER_NAMES:
             found += [] if member == EARLIER_NAMES[value] else [f"{value} leads to {member}"]
         elif schemas(document)[member].get("properties", {}).get(tag, {}).get("const") != value:
@@ -124,7 +124,7 @@ def untagged_unions(document: Node) -> list[str]:
 
 
 def stream_holds_messages(document: Node) -> list[str]:
-    """Whatever can be listed can be streamed, under the same tags."""
+    """Yield message types that can be listed but not streamed under the same tag."""
     listed, streamed = (schemas(document)[name]["discriminator"]["mapping"] for name in ("Message", "StreamEvent"))
     return [f"StreamEvent: {tag} is mapped as in Message no more" for tag in listed if streamed.get(tag) != listed[tag]]
 
@@ -140,7 +140,7 @@ def message_types(document: Node) -> list[str]:
 
 
 def inline(document: Node) -> list[str]:
-    """What has fields, or is a union of what has fields, has a name."""
+    """Yield objects and unions of objects without a name."""
     found = []
     for place, schema in inline_schemas(document):
         if "properties" in schema:
@@ -164,7 +164,7 @@ def _kinds(document: Node, schema: Node) -> set[str]:
 
 
 def open_objects(document: Node) -> list[str]:
-    """Servers add fields: nothing is closed, and a free map says that it is one."""
+    """Yield closed objects, and free maps that are not declared. Servers add fields."""
     found = []
     for place, node in walk(document["paths"] | document["components"]):
         if node.get("additionalProperties") is False or node.get("unevaluatedProperties") is False:

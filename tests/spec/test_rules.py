@@ -129,7 +129,7 @@ BREAKS: dict[str, tuple[Rule, Break, str]] = {
     "mapping to a stranger": (
         rules.tagged_unions,
         lambda d: schemas(d)["ImageSource"]["oneOf"].pop(),
-        "letta leads to LettaImage, which is no member",
+        "letta leads to LettaImage, which is not a member",
     ),
     "wrong property": (
         rules.tagged_unions,
@@ -214,18 +214,18 @@ BREAKS: dict[str, tuple[Rule, Break, str]] = {
     "page by a parameter that is not there": (
         facts.facts,
         lambda d: _list(d)["x-letta-pagination"].update(after="since"),
-        "since is no query parameter",
+        "since is not a query parameter",
     ),
-    "list without paging": (facts.facts, lambda d: _list(d).pop("x-letta-pagination"), "where a list is answered"),
+    "list without paging": (facts.facts, lambda d: _list(d).pop("x-letta-pagination"), "operations that return a list"),
     "resumed by nothing": (
         facts.facts,
         lambda d: _create(d)["x-letta-streaming"].update({"resume-operation": "conversations.resume"}),
-        "there is no operation conversations.resume",
+        "operation conversations.resume does not exist",
     ),
     "switch of nothing": (
         facts.facts,
         lambda d: _create(d)["x-letta-streaming"].update({"stream-condition": "stream"}),
-        "stream is no field of the body",
+        "stream is not a field of the body",
     ),
     "name at another place": (
         facts.operation_ids,

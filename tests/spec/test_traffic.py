@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from .document import ROOT, Node, Operation, answer, body, load, operations, parameters, resolve
+from .document import ROOT, Node, Operation, body, load, operations, parameters, resolve, response_schema
 from .rules import validator
 
 RECORDINGS = ROOT / "tests" / "fixtures" / "recordings"
@@ -20,7 +20,7 @@ REDIRECTED = "/v1/steps"
 
 
 class Recording(NamedTuple):
-    """One request and its answer."""
+    """A request and its response."""
 
     name: str
     request: Node
@@ -29,7 +29,7 @@ class Recording(NamedTuple):
 
     @property
     def events(self) -> list[str]:
-        """The data of each event, without the closing `[DONE]`; empty for what is no stream."""
+        """The data of each event, without the closing `[DONE]`; empty for other content types."""
         if not self.request["headers"].get("content-type", "").startswith("text/event-stream"):
             return []
         data = [line.removeprefix("data: ") for line in self.body.splitlines() if line.startswith("data: ")]
@@ -66,7 +66,7 @@ class Traffic:
         raise LookupError(request["path"])
 
     def faults(self, schema: Node, value: Any) -> list[str]:
-        """What is invalid, and when nothing is, what has no name."""
+        """Return the invalid parts, or if there are none, the undeclared fields."""
         invalid = [error.message[:200] for error in self._validator(schema).iter_errors(value)]
         return invalid or list(self._undeclared(schema, value, ""))
 
@@ -102,9 +102,9 @@ class Traffic:
     def answer_faults(self, recording: Recording) -> list[str]:
         operation, _ = self.operation(recording.request)
         media = "text/event-stream" if recording.events else "application/json"
-        schema = answer(self.document, operation, str(recording.status), media)
+        schema = response_schema(self.document, operation, str(recording.status), media)
         if schema is None:
-            return [f"{operation.id} does not answer {recording.status} with {media}"]
+            return [f"{operation.id} does not document {recording.status} with {media}"]
         bodies = recording.events or [recording.body]
         return [fault for each in bodies for fault in self.faults(schema, json.loads(each))]
 
@@ -152,7 +152,7 @@ def test_undeclared_field_is_noticed(document: Node) -> None:
 def test_undeclared_status_is_noticed(document: Node) -> None:
     del document["paths"]["/v1/conversations/{conversation_id}/messages"]["post"]["responses"]["409"]
     faults = Traffic(document).answer_faults(_recorded("send_while_busy_409"))
-    assert faults == ["conversations.messages.create does not answer 409 with application/json"]
+    assert faults == ["conversations.messages.create does not document 409 with application/json"]
 
 
 def test_missing_event_is_noticed(document: Node) -> None:
@@ -163,7 +163,7 @@ def test_missing_event_is_noticed(document: Node) -> None:
 def test_pending_approval_in_either_form(traffic: Traffic) -> None:
     """The object form comes from a race that no recording holds."""
     create = next(each for each in operations(traffic.document) if each.id == "conversations.messages.create")
-    schema = answer(traffic.document, create, "409", "application/json")
+    schema = response_schema(traffic.document, create, "409", "application/json")
     detail = {"code": "PENDING_APPROVAL", "message": "Approve or deny first.", "pending_request_id": None}
     assert schema is not None
     assert traffic.faults(schema, {"detail": detail}) == []
