@@ -31,48 +31,49 @@ ERRORS: Final = {
     "409": "ConflictError",
     "410": "RunExpiredError",
 }
-"""The errors that a method's documentation names: those of one request rather than of every request."""
+"""The errors by status code that the docstring of a method lists, if the operation documents them."""
 
 TOP: Final = "ClientCalls"
-"""The class of the operations without a resource, which are methods of the client itself."""
+"""The class of the operations that are methods of the client itself."""
 
 TOP_MODULE: Final = "client_calls"
 """The module of that class."""
 
 TOP_DOCUMENTATION: Final = "The operations without a resource."
 
-OPTIONS: Final = "Options of the request, such as `timeout` and `extra_headers`: see `RequestOptions`."
+OPTIONS: Final = "Request options, such as `timeout` and `extra_headers`: see `RequestOptions`."
 LIST_ARGUMENTS: Final = [
     (
         "checkpoint",
-        "Where to continue: a page's `checkpoint()`, also of another process. It holds the list's arguments.",
+        "The position to continue at, as returned by a page's `checkpoint()`. It holds the arguments of the list.",
     ),
     ("prefetch", "Whether to fetch the next page while this one is used. Defaults to False."),
 ]
 ALWAYS_RAISED: Final = [
     ("APIError", "If the request fails: see `letta_ext.errors`."),
     ("TypeError", "If an argument is unknown or of the wrong type. Nothing is sent."),
-    ("ValueError", "If an argument has an impossible value. Nothing is sent."),
+    ("ValueError", "If an argument has an invalid value. Nothing is sent."),
 ]
 
 
 @frozen
 class Method:
-    """A method of a resource as the templates print it.
+    """A method of a resource, as used by the templates.
 
     Attributes:
-        name: Its name.
+        name: The name.
         constant: The operation's name in the operations table.
         endpoint: The endpoint module, as an expression.
-        declared: The ids in its signature, each with a comma behind it.
+        declared: The ids in the signature, each followed by a comma.
         ids: The ids as a tuple.
-        variable: The name of its keyword arguments.
-        arguments: The TypedDict of these.
-        result: The type of its JSON response.
-        item: The type of an item, where it is a list.
-        switch: The argument that chooses between events and JSON.
-        streams: Whether events are what it returns without that argument.
-        documentation: Its docstring.
+        variable: The name of the keyword arguments.
+        arguments: The TypedDict of the keyword arguments.
+        result: The type of the JSON response.
+        item: The type of an item if the method is a list, else empty.
+        switch: The argument that selects between a stream and JSON.
+        streams: Whether the method returns a stream by default.
+        has_stream: Whether the method can return a stream.
+        documentation: The docstring.
     """
 
     name: str
@@ -92,16 +93,16 @@ class Method:
 
 @frozen
 class Resource:
-    """A resource as the templates print it.
+    """A resource, as used by the templates.
 
     Attributes:
-        path: Where it is reached from the client, such as `steps.metrics`.
-        name: The attribute by which it is reached.
-        cls: The sync class.
-        documentation: What it holds.
+        path: The attributes that lead to it from the client, such as `steps.metrics`.
+        name: The last of these attributes.
+        cls: The name of the sync class.
+        documentation: The description.
         mixin: Whether a hand-written class adds methods.
         children: The resources below it.
-        methods: Its methods.
+        methods: The methods.
     """
 
     path: str
@@ -114,11 +115,11 @@ class Resource:
 
     @property
     def module(self) -> str:
-        """The name of the module of its mixin."""
+        """The module name of the mixin."""
         return self.path.replace(".", "_")
 
     def all(self) -> list[Resource]:
-        """Return the resources below it and itself, the lower ones first."""
+        """Return the resource and all resources below it, in postorder."""
         return [*(each for child in self.children for each in child.all()), self]
 
 
@@ -171,13 +172,13 @@ def write_resources(top: Resource, operations: Sequence[Operation], folder: Path
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  # Python is printed, and no text of the document but through `docstring`
+        autoescape=False,  # noqa: S701  # the output is Python; document text passes through `docstring`
     )
     folder.mkdir(parents=True, exist_ok=True)
 
     def write(module: str, template: str, **values: Any) -> None:
         text = env.get_template(template).render(resources=top.children, top=top, **values)
-        (folder / f"{module}.py").write_text(_both(text), encoding="utf-8", newline="\n")
+        (folder / f"{module}.py").write_text(_with_sync_classes(text), encoding="utf-8", newline="\n")
 
     write("__init__", "init.py.jinja")
     mine = [o for o in operations if "." not in o.id]
@@ -193,8 +194,8 @@ def write_resources(top: Resource, operations: Sequence[Operation], folder: Path
         write(TOP_MODULE, "module.py.jinja", root=own, found=[own], imports=_imports(mine))
 
 
-def _both(text: str) -> str:
-    """The module with the sync classes behind the async ones, which stand between two marks."""
+def _with_sync_classes(text: str) -> str:
+    """Return a module with the sync counterparts of its async classes, which are between two markers."""
     head, mark, rest = text.partition("# ASYNC\n")
     body, _, tail = rest.partition("# END\n")
     return f"{head}{body}\n\n{to_sync(body)}{tail}" if mark else text
@@ -214,7 +215,7 @@ def _imports(operations: Sequence[Operation]) -> list[str]:
 
 
 def _results(operation: Operation) -> set[Import]:
-    """The classes that the annotations of results name."""
+    """Return the imports of the return annotations."""
     return {i for i in operation.imports if i.kind in ("models", "unions", "enums") and i.name[0].isupper()}
 
 
@@ -224,24 +225,27 @@ def _model_import(item: Import) -> str:
 
 def _methods(operations: list[Operation]) -> list[Method]:
     methods = [_method(operation) for operation in operations]
-    hidden = {method.name for method in methods}
-    return [evolve(each, result=_unhidden(each.result, hidden), item=_unhidden(each.item, hidden)) for each in methods]
+    shadowed = {method.name for method in methods}
+    return [
+        evolve(each, result=_qualify_shadowed(each.result, shadowed), item=_qualify_shadowed(each.item, shadowed))
+        for each in methods
+    ]
 
 
-def _unhidden(annotation: str, hidden: set[str]) -> str:
-    """The annotation in a class whose methods hide names: where there is a method `list`, `list` is not the type."""
+def _qualify_shadowed(annotation: str, shadowed: set[str]) -> str:
+    """Qualify the builtins in an annotation that methods of the class shadow, such as `list`."""
     tree = ast.parse(annotation or "''", mode="eval")
-    if not annotation or not any(isinstance(each, ast.Name) and each.id in hidden for each in ast.walk(tree)):
+    if not annotation or not any(isinstance(each, ast.Name) and each.id in shadowed for each in ast.walk(tree)):
         return annotation
-    return ast.unparse(_Unhide(hidden).visit(tree))
+    return ast.unparse(_ShadowedBuiltins(shadowed).visit(tree))
 
 
-class _Unhide(ast.NodeTransformer):
-    def __init__(self, hidden: set[str]) -> None:
-        self.hidden = hidden
+class _ShadowedBuiltins(ast.NodeTransformer):
+    def __init__(self, shadowed: set[str]) -> None:
+        self.shadowed = shadowed
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        known = node.id in self.hidden and hasattr(builtins, node.id)
+        known = node.id in self.shadowed and hasattr(builtins, node.id)
         return ast.Attribute(ast.Name("builtins"), node.id) if known else node
 
 

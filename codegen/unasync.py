@@ -1,6 +1,7 @@
-"""Derives sync code from async code, token by token.
+"""The derivation of sync code from async code, token by token.
 
-What the two differ in besides these tokens stands in a pair of hand-written modules, which the tokens select.
+All other differences are in pairs of hand-written modules, such as `async_primitives.py` and `sync_primitives.py`. The
+substituted name of the module selects one of them.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import tokenize
 from itertools import accumulate
 from typing import Final
 
-_GONE: Final = frozenset({"async", "await"})
+_DROPPED: Final = frozenset({"async", "await"})
 
-_WRAPPERS: Final = frozenset({"Awaitable"})
-"""What annotations of async code put around the type of a result."""
+_UNWRAPPED: Final = frozenset({"Awaitable"})
+"""Generic types that are replaced by their argument."""
 
 _NAMES: Final = {
     "AsyncArrayPage": "SyncArrayPage",
@@ -43,9 +44,9 @@ _NAMES: Final = {
     "asynccontextmanager": "contextmanager",
     "handle_async_request": "handle_request",
 }
-"""Names that do not only lose their `Async` or `async_`."""
+"""Names that are replaced by more than the removal of `Async` or `async_`."""
 
-_PHRASES: Final = {
+_REPLACEMENTS: Final = {
     r"\ban (`?)(?=Async[A-Z])": r"a \1",
     r"\ban async (?=httpx)": "an ",
     r"\b([Aa])n (`?)async (?=for\b|with\b)": r"\1 \2",
@@ -56,13 +57,13 @@ _PHRASES: Final = {
     r",? async or not\b": "",
     r"# noqa: ASYNC\d+.*": "",
 }
-"""Words of comments and strings that only async code has."""
+"""Replacements in comments and strings, as regular expressions."""
 
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 
 
 def sync_name(name: str) -> str:
-    """Return the sync name for a name of async code."""
+    """Return the sync counterpart of a name."""
     if name in _NAMES:
         return _NAMES[name]
     if name.startswith("Async") and name[5:6].isupper():
@@ -71,28 +72,28 @@ def sync_name(name: str) -> str:
 
 
 def to_sync(code: str) -> str:
-    """Return the sync code for async code."""
+    """Return the sync counterpart of async code."""
     lines = code.splitlines(keepends=True)
-    begins = [0, *accumulate(map(len, lines))]
+    line_starts = [0, *accumulate(map(len, lines))]
     edits: list[tuple[int, int, str]] = []
-    unwrapping: list[int] = []  # how many brackets are open inside of each wrapper
+    open_brackets: list[int] = []  # the number of open brackets inside of each wrapper
     for token in tokenize.generate_tokens(io.StringIO(code).readline):
-        start, end = (begins[row - 1] + column for row, column in (token.start, token.end))
+        start, end = (line_starts[row - 1] + column for row, column in (token.start, token.end))
         word = token.string
-        if token.type == tokenize.NAME and word in _GONE:
+        if token.type == tokenize.NAME and word in _DROPPED:
             rest = code[end:]
             edits.append((start, end + len(rest) - len(rest.lstrip(" ")), ""))
-        elif token.type == tokenize.NAME and word in _WRAPPERS and code[end : end + 1] == "[":
+        elif token.type == tokenize.NAME and word in _UNWRAPPED and code[end : end + 1] == "[":
             edits.append((start, end + 1, ""))
-            unwrapping.append(0)
+            open_brackets.append(0)
         elif token.type == tokenize.NAME:
             edits.append((start, end, sync_name(word)))
-        elif token.type == tokenize.OP and word in "[]" and unwrapping:
-            unwrapping[-1] += 1 if word == "[" else -1
-            if unwrapping[-1] == 0:
+        elif token.type == tokenize.OP and word in "[]" and open_brackets:
+            open_brackets[-1] += 1 if word == "[" else -1
+            if open_brackets[-1] == 0:
                 edits.append((start, end, ""))
-                unwrapping.pop()
-        elif token.type in _TEXTS:
+                open_brackets.pop()
+        elif token.type in _TEXT_TOKENS:
             edits.append((start, end, _sync_text(code[start:end])))
     for start, end, text in reversed(edits):
         code = f"{code[:start]}{text}{code[end:]}"
@@ -100,14 +101,14 @@ def to_sync(code: str) -> str:
 
 
 def _sync_text(text: str) -> str:
-    for phrase, plain in _PHRASES.items():
-        text = re.sub(phrase, plain, text)
+    for pattern, replacement in _REPLACEMENTS.items():
+        text = re.sub(pattern, replacement, text)
     return _WORD.sub(lambda word: sync_name(word[0]), text)
 
 
-_TEXTS: Final = frozenset(
+_TEXT_TOKENS: Final = frozenset(
     getattr(tokenize, name)
     for name in ("STRING", "COMMENT", "FSTRING_MIDDLE", "TSTRING_MIDDLE")
     if hasattr(tokenize, name)
 )
-"""Comments and strings. An f-string is one string before Python 3.12, and its text has a type of its own since."""
+"""The token types of comments and strings. Since Python 3.12, the text of an f-string has a separate type."""

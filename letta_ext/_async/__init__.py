@@ -1,1 +1,1 @@
-"""What does I/O. The sync modules are derived from the async ones by `codegen/unasync.py`."""
+"""The modules that do I/O. The sync modules are derived from the async ones by `codegen/unasync.py`."""

@@ -1,6 +1,6 @@
-"""Calls of what this library has no method for: `client.get("/v1/agents/")` and the like.
+"""The untyped HTTP methods of a client, such as `client.get("/v1/agents/")`.
 
-What they send and how it is read is in `_response/untyped_calls.py`, which is loaded by the first of them.
+`_response/untyped_calls.py` builds their requests and decodes their responses. It is loaded by the first call.
 """
 
 from __future__ import annotations
@@ -17,116 +17,116 @@ if TYPE_CHECKING:
 
 
 class AsyncBaseClient:
-    """The verbs of a client."""
+    """The untyped HTTP methods of a client, for endpoints that have no method of their own."""
 
     _transport: AsyncTransport
 
     async def _call(self, method: Method, path: str, query: Query | None, body: Any, options: Mapping[str, Any]) -> Any:
         from .._http.requests import instrumented
-        from .._response.untyped_calls import decode_json, verb_call
+        from .._response.untyped_calls import decode_json, make_untyped_call
 
-        call = instrumented(verb_call(self._transport.config, method, path, query, body, options))
+        call = instrumented(make_untyped_call(self._transport.config, method, path, query, body, options))
         with call.instrumentation:
             return decode_json(call, await self._transport.send(call))
 
     async def get(self, path: str, *, query: Query | None = None, **options: Unpack[RequestOptions]) -> Any:
-        """Reads something that this library has no method for. It may be sent again like every read.
+        """Send a GET request to an endpoint without a method. It is retried like every GET request.
 
         Args:
-            path: the path below the server's address, such as `"/v1/agents/"`. Nothing in it is encoded or resolved.
-            query: query parameters; a list is a repeated one, and None is left out.
-            **options: see `RequestOptions`; those of streams and of waiting have no meaning here.
+            path: The path below the server's base URL, such as `"/v1/agents/"`. It is sent as it is.
+            query: Query parameters. A list becomes a repeated parameter, and None is omitted.
+            **options: See `RequestOptions`. Options of streams and of busy conversations have no effect.
 
         Returns:
-            The decoded JSON, or None where the answer has no body.
+            The decoded JSON, or None if the response has no body.
 
         Raises:
-            TypeError: an argument is of the wrong type.
-            ValueError: the path is an address of its own, or leads elsewhere.
-            APIError: see `letta_ext.errors`.
+            TypeError: If an argument is of the wrong type.
+            ValueError: If the path is not a path on this server.
+            APIError: If the request fails: see `letta_ext.errors`.
         """
         return await self._call("GET", path, query, None, options)
 
     async def post(
         self, path: str, *, query: Query | None = None, body: Any = None, **options: Unpack[RequestOptions]
     ) -> Any:
-        """Posts to something that this library has no method for. It is sent again only where it cannot have arrived.
+        """Send a POST request to an endpoint without a method. It is retried only if it cannot have been processed.
 
         Args:
-            path: the path below the server's address, such as `"/v1/agents/"`. Nothing in it is encoded or resolved.
-            query: query parameters; a list is a repeated one, and None is left out.
-            body: what is sent as JSON; models and TypedDicts in it too. None sends none.
-            **options: see `RequestOptions`; those of streams and of waiting have no meaning here.
+            path: The path below the server's base URL, such as `"/v1/agents/"`. It is sent as it is.
+            query: Query parameters. A list becomes a repeated parameter, and None is omitted.
+            body: The JSON body, which may contain models and TypedDicts. None sends no body.
+            **options: See `RequestOptions`. Options of streams and of busy conversations have no effect.
 
         Returns:
-            The decoded JSON, or None where the answer has no body.
+            The decoded JSON, or None if the response has no body.
 
         Raises:
-            TypeError: an argument is of the wrong type.
-            ValueError: the path is an address of its own, or leads elsewhere.
-            APIError: see `letta_ext.errors`.
+            TypeError: If an argument is of the wrong type.
+            ValueError: If the path is not a path on this server.
+            APIError: If the request fails: see `letta_ext.errors`.
         """
         return await self._call("POST", path, query, body, options)
 
     async def put(
         self, path: str, *, query: Query | None = None, body: Any = None, **options: Unpack[RequestOptions]
     ) -> Any:
-        """Puts something that this library has no method for. It is sent again only where it cannot have arrived.
+        """Send a PUT request to an endpoint without a method. It is retried only if it cannot have been processed.
 
         Args:
-            path: the path below the server's address, such as `"/v1/agents/"`. Nothing in it is encoded or resolved.
-            query: query parameters; a list is a repeated one, and None is left out.
-            body: what is sent as JSON; models and TypedDicts in it too. None sends none.
-            **options: see `RequestOptions`; those of streams and of waiting have no meaning here.
+            path: The path below the server's base URL, such as `"/v1/agents/"`. It is sent as it is.
+            query: Query parameters. A list becomes a repeated parameter, and None is omitted.
+            body: The JSON body, which may contain models and TypedDicts. None sends no body.
+            **options: See `RequestOptions`. Options of streams and of busy conversations have no effect.
 
         Returns:
-            The decoded JSON, or None where the answer has no body.
+            The decoded JSON, or None if the response has no body.
 
         Raises:
-            TypeError: an argument is of the wrong type.
-            ValueError: the path is an address of its own, or leads elsewhere.
-            APIError: see `letta_ext.errors`.
+            TypeError: If an argument is of the wrong type.
+            ValueError: If the path is not a path on this server.
+            APIError: If the request fails: see `letta_ext.errors`.
         """
         return await self._call("PUT", path, query, body, options)
 
     async def patch(
         self, path: str, *, query: Query | None = None, body: Any = None, **options: Unpack[RequestOptions]
     ) -> Any:
-        """Changes something that this library has no method for. It is sent again only where it cannot have arrived.
+        """Send a PATCH request to an endpoint without a method. It is retried only if it cannot have been processed.
 
         Args:
-            path: the path below the server's address, such as `"/v1/agents/"`. Nothing in it is encoded or resolved.
-            query: query parameters; a list is a repeated one, and None is left out.
-            body: what is sent as JSON; models and TypedDicts in it too. None sends none.
-            **options: see `RequestOptions`; those of streams and of waiting have no meaning here.
+            path: The path below the server's base URL, such as `"/v1/agents/"`. It is sent as it is.
+            query: Query parameters. A list becomes a repeated parameter, and None is omitted.
+            body: The JSON body, which may contain models and TypedDicts. None sends no body.
+            **options: See `RequestOptions`. Options of streams and of busy conversations have no effect.
 
         Returns:
-            The decoded JSON, or None where the answer has no body.
+            The decoded JSON, or None if the response has no body.
 
         Raises:
-            TypeError: an argument is of the wrong type.
-            ValueError: the path is an address of its own, or leads elsewhere.
-            APIError: see `letta_ext.errors`.
+            TypeError: If an argument is of the wrong type.
+            ValueError: If the path is not a path on this server.
+            APIError: If the request fails: see `letta_ext.errors`.
         """
         return await self._call("PATCH", path, query, body, options)
 
     async def delete(
         self, path: str, *, query: Query | None = None, body: Any = None, **options: Unpack[RequestOptions]
     ) -> Any:
-        """Deletes something that this library has no method for. It is sent again only where it cannot have arrived.
+        """Send a DELETE request to an endpoint without a method. It is retried only if it cannot have been processed.
 
         Args:
-            path: the path below the server's address, such as `"/v1/agents/"`. Nothing in it is encoded or resolved.
-            query: query parameters; a list is a repeated one, and None is left out.
-            body: what is sent as JSON; models and TypedDicts in it too. None sends none.
-            **options: see `RequestOptions`; those of streams and of waiting have no meaning here.
+            path: The path below the server's base URL, such as `"/v1/agents/"`. It is sent as it is.
+            query: Query parameters. A list becomes a repeated parameter, and None is omitted.
+            body: The JSON body, which may contain models and TypedDicts. None sends no body.
+            **options: See `RequestOptions`. Options of streams and of busy conversations have no effect.
 
         Returns:
-            The decoded JSON, or None where the answer has no body.
+            The decoded JSON, or None if the response has no body.
 
         Raises:
-            TypeError: an argument is of the wrong type.
-            ValueError: the path is an address of its own, or leads elsewhere.
-            APIError: see `letta_ext.errors`.
+            TypeError: If an argument is of the wrong type.
+            ValueError: If the path is not a path on this server.
+            APIError: If the request fails: see `letta_ext.errors`.
         """
         return await self._call("DELETE", path, query, body, options)

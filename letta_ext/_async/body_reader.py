@@ -1,4 +1,4 @@
-"""Reading of bodies within the bounds of `ResponseLimits`."""
+"""The reading of response bodies within `ResponseLimits`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from ..limits import ResponseLimits
 
 
 async def read_whole(response: httpx.Response, limits: ResponseLimits) -> None:
-    """Read the body of a successful response; `response.content` is it then.
+    """Read the body of a successful response into `response.content`.
 
     Raises:
         BodyTooLargeError: If the body has more than `max_bytes`.
         BodyTooSlowError: If the body takes longer than `total`.
         httpx.HTTPError: If reading failed.
-        httpx.StreamError: If the body was read in pieces, or closed, by another.
+        httpx.StreamError: If the body was read in chunks or closed before.
     """
     if response.is_stream_consumed or response.is_closed:
         check_size(await response.aread(), limits)
@@ -52,7 +52,7 @@ async def read_whole(response: httpx.Response, limits: ResponseLimits) -> None:
 
 
 async def read_error(response: httpx.Response, limits: ResponseLimits) -> None:
-    """Read the body of an error response, or of a redirect, as far as it comes within its bounds; never fail."""
+    """Read the body of an error response or redirect up to its limits. Errors are ignored."""
     if response.is_stream_consumed or response.is_closed:
         set_content(response, content_or_empty(response))
         return
@@ -72,6 +72,6 @@ async def read_error(response: httpx.Response, limits: ResponseLimits) -> None:
 
 
 def chunks_of(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Return the chunks of a body that was not read. httpx's own iterators take several times as long."""
-    response.is_stream_consumed = True  # as httpx would note itself
+    """Return the chunks of an unread body. The iterators of httpx are several times slower."""
+    response.is_stream_consumed = True  # as httpx sets it
     return chunks(cast(httpx.AsyncByteStream, response.stream))

@@ -1,7 +1,7 @@
-"""The client: settings, resources, closing.
+"""The client: settings, resources and closing.
 
-What a client is made of is loaded by the first client, and what a resource needs by the first use of it: a program that
-imports the classes starts nearly as fast as one that imports httpx.
+The first client loads the transport, and the first use of a resource loads that resource. Importing the client classes
+takes little longer than importing httpx.
 """
 
 from __future__ import annotations
@@ -32,28 +32,30 @@ class AsyncLetta(AsyncResources, AsyncBaseClient):
     """A client of a Letta server.
 
     Args:
-        api_key: the API key; without it the environment variable `LETTA_API_KEY`, and without that none is sent.
-        project: the slug of the project, sent as `X-Project`.
-        project_id: the id of the project, sent as `X-Project-Id`.
-        environment: `"cloud"` (https://api.letta.com, the default) or `"local"` (http://localhost:8283).
-        base_url: the server's address instead; without either the environment variable `LETTA_BASE_URL`.
-        timeout: seconds for each phase of a request, or an `httpx.Timeout`; 60 to read and 5 to connect by default.
-        max_retries: how often a request that may be repeated is, 2 by default; shorthand for a field of `retry`.
-        retry: when requests are repeated.
-        hooks: functions that are told of attempts, resumed streams and waits.
-        response_limits: how large a response may be, and how long reading it may take.
-        stream_limits: how long a stream may be silent, and how large one event may be.
-        when_busy: what a send does where another run holds the conversation: `"raise"`, the default, raises
-            `ConversationBusyError`; `"wait"`, or a `BusyPolicy`, waits until that run has ended.
-        default_headers: headers sent with every request.
-        default_query: query parameters sent with every request.
-        cookies: whether cookies of responses are kept, and sent with later requests with the same key. Defaults to
-            False. An httpx client that is passed keeps cookies in any case, for each key its own.
-        http_client: an async httpx client to send with. It keeps its own limits and settings, and is not closed.
+        api_key: The API key. Defaults to the environment variable `LETTA_API_KEY`, or else to no authentication.
+        project: The slug of the project, sent as `X-Project`.
+        project_id: The id of the project, sent as `X-Project-Id`.
+        environment: `"cloud"` (https://api.letta.com) or `"local"` (http://localhost:8283). Defaults to `"cloud"`.
+        base_url: The base URL of the server, instead of `environment`. If both are missing, the environment variable
+            `LETTA_BASE_URL` is used.
+        timeout: The timeout of each phase of a request [seconds], or an `httpx.Timeout`. Defaults to 60 for reading and
+            5 for connecting.
+        max_retries: The maximum number of retries of an idempotent request, as in `retry`. Defaults to 2.
+        retry: The retry policy.
+        hooks: Callbacks for attempts, resumed streams and waits.
+        response_limits: The maximum size and duration of a response.
+        stream_limits: The maximum idle time and duration of a stream, and the maximum size of an event.
+        when_busy: The behavior if another run holds the conversation: `"raise"` raises `ConversationBusyError`;
+            `"wait"`, or a `BusyPolicy`, waits until that run has ended. Defaults to `"raise"`.
+        default_headers: Headers of every request.
+        default_query: Query parameters of every request.
+        cookies: Whether to store cookies and send them with later requests of the same API key. Defaults to False. A
+            passed `http_client` always stores cookies, separately for each API key.
+        http_client: An async httpx client to send requests with. It keeps its own settings, and is not closed.
 
     Raises:
-        TypeError: an argument is of the wrong type.
-        ValueError: an argument has an impossible value.
+        TypeError: If an argument is of the wrong type.
+        ValueError: If an argument has an invalid value.
     """
 
     def __init__(
@@ -105,23 +107,23 @@ class AsyncLetta(AsyncResources, AsyncBaseClient):
 
     @property
     def base_url(self) -> str:
-        """The server's address."""
+        """The base URL of the server."""
         return self._transport.config.base_url
 
     def with_options(self, *, http_client: httpx.AsyncClient | None = None, **options: Unpack[ClientOptions]) -> Self:
-        """A client like this one, with some settings given anew. It shares the connections of this one.
+        """Return a copy of this client with changed settings. Both share the connections of this client.
 
-        ScheduledClose it closes no connection; they are this client's, and with it they close.
+        Closing the copy closes no connection. Closing this client closes the connections of both.
 
         Args:
-            http_client: an async httpx client to send with instead of this one's connections.
-            **options: any of the constructor's arguments. None leaves a setting as it is, except for `timeout`, where
-                it means no limit. `default_headers` and `default_query` are put to those that there are, and
-                `max_retries` changes the retry policy that there is. The environment is not asked again.
+            http_client: An async httpx client to send requests with, instead of the connections of this client.
+            **options: Arguments of the constructor. None keeps a setting, but means no limit for `timeout`.
+                `default_headers` and `default_query` are merged with the current ones, and `max_retries` changes the
+                current retry policy. Environment variables are not read again.
 
         Raises:
-            TypeError: an argument is unknown, or of the wrong type.
-            ValueError: an argument has an impossible value.
+            TypeError: If an argument is unknown or of the wrong type.
+            ValueError: If an argument has an invalid value.
         """
         from .transport import AsyncTransport
 
@@ -133,15 +135,15 @@ class AsyncLetta(AsyncResources, AsyncBaseClient):
         return changed
 
     copy = with_options
-    """The name that the published client has for it, too."""
+    """The other name of `with_options` in letta-client."""
 
     @property
     def is_closed(self) -> bool:
-        """Whether it can no longer be used: it, or the httpx client that it sends with, was closed."""
+        """Whether the client, or its httpx client, was closed."""
         return self._transport.closed or self._transport.http.is_closed
 
     async def close(self) -> None:
-        """Closes the connections. No call is possible afterwards. May be called again."""
+        """Close the client and its connections. Calls fail afterwards. Closing a closed client has no effect."""
         from ..async_primitives import close_http
 
         self._transport.closed = True

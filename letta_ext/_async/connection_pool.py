@@ -1,4 +1,4 @@
-"""Our own pool of connections. Which connection a request gets is decided in `_http/connection_pool.py`."""
+"""The connection pool of the library. `_http/connection_pool.py` assigns connections to requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class AsyncBody:
     """The body of a response.
 
     Attributes:
-        is_complete: Whether it was read to its end.
+        is_complete: Whether the body was read to its end.
     """
 
     def __init__(self, lease: Lease, content: Any) -> None:
@@ -37,15 +37,15 @@ class AsyncBody:
         self.is_complete = True
 
     def end(self) -> None:
-        """Note that the body was read to its end: its connection can be used again."""
+        """Mark the body as read to its end, so that its connection can be reused."""
         self.is_complete = True
 
     def abandon(self) -> None:
-        """Close the connection, from anywhere, unless it was given back."""
+        """Close the connection, from anywhere, unless it was returned to the pool."""
         self._lease.discard()
 
     async def aclose(self) -> None:
-        """Give back the connection. One with an unread rest is closed."""
+        """Return the connection to the pool, or close it if the body was not read to its end."""
         try:
             if self.is_complete:
                 await self._content.aclose()
@@ -54,10 +54,10 @@ class AsyncBody:
 
 
 class AsyncPool(BasePool):
-    """In place of the pool of an httpx transport."""
+    """A connection pool that replaces the pool of an httpx transport."""
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
-        """Send a request and return its response, whose body is unread."""
+        """Send a request, and return its response with an unread body."""
         store = self.store
         lease = Lease(store)
         try:

@@ -1,7 +1,7 @@
 """The iterator over the events of a stream.
 
-CPython runs signal handlers when a function begins, when a loop begins anew, and behind a call of a function in C.
-Assignments between two of those are not interrupted. The order of the lines below depends on it.
+CPython runs signal handlers at the start of a function, at the start of each pass of a loop, and after the call of a C
+function. Assignments in between are not interrupted. The order of the lines below depends on it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 
 class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
-    """The events of a stream. The connection is closed when the iterator ends, fails, or is released."""
+    """An iterator over the events of a stream.
+
+    The connection is closed when the iterator ends, fails or is garbage-collected.
+    """
 
     def __init__(
         self,
@@ -50,16 +53,16 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
                     del frames[-1]
                     if event is not None:
                         return event
-                    self._connection.ready = False  # this may have been the end
+                    self._connection.ready = False  # the frame may have been the terminator
         except BaseException as fault:
             await self._stop(fault)
             raise
 
     async def _read_frames(self) -> list[Frame]:
-        """Return the frames of the next chunk, the last first. There may be none.
+        """Return the frames of the next chunk, in reverse order. The list may be empty.
 
         Raises:
-            StopAsyncIteration: If the stream is over.
+            StopAsyncIteration: If the stream has ended.
         """
         connection = self._connection
         if connection.ready and connection.process == fork_safety.forks:
@@ -72,7 +75,7 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
                 self._frames = frames = self._decoder.split(chunk)
                 connection.reading = False
                 return frames
-        except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
+        except Exception as error:  # noqa: BLE001  # any class; exceptions of the caller are raised again
             fault: Exception | None = sanitize_transport_error(error, connection.response.request)
         else:
             fault = None
@@ -88,7 +91,7 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
         return []
 
     async def _prepare(self) -> None:
-        """Make the body ready to be read: at the beginning, and where something has happened."""
+        """Prepare to read the body, at the start and after an interruption."""
         connection, state = self._connection, self._state
         connection.ready = False
         if self._finished:
@@ -124,6 +127,6 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
                 self._instrumentation.on_end(fault)
 
     async def aclose(self) -> None:
-        """Close the connection, from any task. The server finishes the run all the same."""
+        """Close the connection, from any task. The run continues on the server."""
         await end_reading(self._connection, self.close_guard)
         self._instrumentation.on_end(GeneratorExit())

@@ -1,4 +1,4 @@
-"""Following a conversation: the I/O around `follow/sync_state.py`, which decides."""
+"""Following a conversation. `follow/sync_state.py` decides which requests are sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..async_primitives import sleep as sleep_for
 from ..follow.backoff import Backoff
 from ..follow.base import CONTEXT_UNAVAILABLE, STREAM_FAILED, STREAM_UNAVAILABLE, BaseFollow, FollowLoop, check_function
 from ..follow.sync_state import Fetch, FetchPage, FollowState
-from .resilient_iterators import AsyncContinuingIterator
+from .resilient_iterators import AsyncResumableIterator
 from .stream import AsyncStream
 from .transport import AsyncTransport
 
@@ -28,15 +28,15 @@ STREAM = api.conversations_messages.conversations_messages_stream
 
 
 class AsyncFollow(BaseFollow):
-    """The messages of a conversation as they appear; go over it by `async for`.
+    """The messages of a conversation, as they appear.
 
-    Leaving the loop ends the reading; another loop goes on behind the last message that was yielded.
+    Iterate it by `async for`. Another loop continues after the last message that was yielded.
 
-    Raises (while it is gone over):
-        NotFoundError: there is no such conversation.
-        ListChangedError: the message to go on behind is none of its messages.
-        APIConnectionError: the server cannot be reached; `cursor` says where to go on later.
-        APIError: see `letta_ext.errors`.
+    Raises (during iteration):
+        NotFoundError: If the conversation does not exist.
+        ListChangedError: If the message to start after is not in the conversation.
+        APIConnectionError: If the server cannot be reached. `cursor` is the position to continue at later.
+        APIError: See `letta_ext.errors`.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class AsyncFollow(BaseFollow):
         self._transport = transport
         self._sleep = sleep or sleep_for
 
-    def __aiter__(self) -> AsyncContinuingIterator[Message]:
-        """Whole messages, in the order in which the server has them."""
-        return AsyncContinuingIterator(partial(self._go, FollowLoop(self._make_backoff())))
+    def __aiter__(self) -> AsyncResumableIterator[Message]:
+        """Return an iterator over whole messages, in the order of the server."""
+        return AsyncResumableIterator(partial(self._messages, FollowLoop(self._make_backoff())))
 
-    async def _go(self, loop: FollowLoop) -> AsyncGenerator[Message, None]:
+    async def _messages(self, loop: FollowLoop) -> AsyncGenerator[Message, None]:
         if loop.last is not None and self._is_last(loop.last):
             return
-        async with aclosing(self._signals(loop.backoff)) as signals:
-            async for _ in signals:
+        async with aclosing(self._poll_times(loop.backoff)) as poll_times:
+            async for _ in poll_times:
                 await self._poll(loop.backoff)
                 while self._has_pending:
                     loop.last = message = self._take_next()
@@ -71,14 +71,14 @@ class AsyncFollow(BaseFollow):
                     if self._is_last(message):
                         return
 
-    async def _signals(self, backoff: Backoff) -> AsyncGenerator[None, None]:
-        """Says whenever it is time to look."""
+    async def _poll_times(self, backoff: Backoff) -> AsyncGenerator[None, None]:
+        """Yield whenever it is time to poll."""
         received = False
         while True:
             yield
             if backoff.remaining(self._clock()) == 0:
                 return
-            # A run that told of nothing new is not asked for again at once.
+            # After a run without new messages, the next stream is opened only after a delay.
             stream = await self._attach(backoff) if not received or backoff.found else None
             received = False
             if stream is not None:
@@ -114,10 +114,12 @@ class AsyncFollow(BaseFollow):
         if isinstance(fetch, FetchPage):
             return await transport.call(LIST, ids, {**self._arguments, **fetch.arguments})
         try:
-            conversation = await transport.ask(CONVERSATIONS_RETRIEVE, {}, conversation_id=self._conversation_id)
+            conversation = await transport.call_internal(
+                CONVERSATIONS_RETRIEVE, {}, conversation_id=self._conversation_id
+            )
             return context_message_ids(conversation)
-        except CONTEXT_UNAVAILABLE as refusal:
-            self._raise_if_missing(refusal)
+        except CONTEXT_UNAVAILABLE as error:
+            self._raise_if_missing(error)
             return None
 
     async def _attach(self, backoff: Backoff) -> AsyncStream | None:

@@ -1,6 +1,6 @@
-"""Keeps a forked process from reading the responses of its parent.
+"""The protection of responses of an `http_client` against forked processes.
 
-Our own connections refuse that themselves, in `_http/sync_sockets.py`. Those of an httpx client that was passed do not.
+The connections of the library's own pool have this protection in `_http/sync_sockets.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..async_primitives import AsyncNetworkStream
 
 
 def guard(response: httpx.Response) -> httpx.Response:
-    """Return a response whose body only this process reads, if it comes through a socket."""
+    """Return the response. If it uses a socket, its body can be read only by this process."""
     network = response.extensions.get("network_stream")
     if response.is_closed or network is None or isinstance(network, AsyncNetworkStream):
         return response
@@ -26,7 +26,7 @@ def guard(response: httpx.Response) -> httpx.Response:
 
 
 class AsyncGuardedStream(httpx.AsyncByteStream):
-    """A body that only the process which received it reads."""
+    """A body that can be read only by the process that received it."""
 
     def __init__(self, stream: httpx.AsyncByteStream) -> None:
         self._stream = stream
@@ -41,6 +41,6 @@ class AsyncGuardedStream(httpx.AsyncByteStream):
                 check_process(process)
 
     async def aclose(self) -> None:
-        """Close the body. A child does not: some transports say goodbye to the server, in the name of the parent."""
+        """Close the body, except in a forked process: some transports send a message to the server on closing."""
         if self._process == current_process():
             await self._stream.aclose()

@@ -1,7 +1,7 @@
-"""How the calls of a resource come to return HTTP answers: the resource is given something else for a transport.
+"""The methods of a resource that return HTTP responses: the resource gets another transport.
 
-The methods of a resource hand on what their transport returns. On one of these it is an answer rather than a value, so
-that no call is written twice; `async_raw` and `async_unread` say how the types change.
+A method of a resource returns the value of its transport. `AsyncRawMethods` returns a response instead, so that each
+method is written once. `async_raw` and `async_unread` change the types accordingly.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ V = TypeVar("V")
 
 
 class AsyncRawAccessor(Generic[V]):
-    """An attribute of a resource: its calls, with HTTP answers in place of values.
+    """An attribute of a resource with its methods, which return HTTP responses.
 
     Args:
-        make: Makes them of a resource.
-        unread: Whether bodies are left unread.
+        make: Makes the methods from a resource.
+        unread: Whether to leave bodies unread.
     """
 
     def __init__(self, make: Callable[[Any], V], *, unread: bool = False) -> None:
@@ -51,68 +51,68 @@ class AsyncRawAccessor(Generic[V]):
 
 
 class AsyncRawMethods:
-    """In place of an `AsyncTransport`."""
+    """A replacement of `AsyncTransport` that returns HTTP responses."""
 
     def __init__(self, transport: AsyncTransport, *, unread: bool) -> None:
-        # What only few programs use is loaded when they do.
+        # Few programs use these classes, so they are loaded on demand.
         from .raw_response import AsyncRawResponse, AsyncStreamingResponse
 
         self._transport = transport
         self._unread = unread
-        self._answer = AsyncStreamingResponse[Any] if unread else AsyncRawResponse[Any]
+        self._make_response = AsyncStreamingResponse[Any] if unread else AsyncRawResponse[Any]
 
     async def call(self, endpoint: JsonEndpoint[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
-        """Sends one call."""
+        """Send a request."""
 
         def finish(call: Call, response: httpx.Response) -> Any:
             async def parse() -> T:
                 return decode(endpoint, call, response)
 
-            return self._answer(response, parse, call.limits)
+            return self._make_response(response, parse, call.limits)
 
         return await self._transport.fetch(endpoint, ids, arguments, finish, unread=self._unread)
 
     async def page(self, endpoint: JsonEndpoint[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
-        """Sends the first call of a list."""
-        walk = make_list_iterator(endpoint, ids, arguments)
-        fetching = walk.begin()
-        first = await self.call(endpoint, ids, next(fetching))
+        """Send the first request of a list."""
+        iterator = make_list_iterator(endpoint, ids, arguments)
+        requests = iterator.begin()
+        first = await self.call(endpoint, ids, next(requests))
 
         async def fetch(arguments: Mapping[str, Any]) -> list[Any]:
             return items_of(endpoint, await self._transport.call(endpoint, ids, arguments))
 
         async def parse() -> AsyncPage[Any]:
             items = items_of(endpoint, await first.parse())
-            return AsyncPage(await run(fetching, fetch, items) or [], walk, fetch)
+            return AsyncPage(await run(requests, fetch, items) or [], iterator, fetch)
 
-        return self._answer(first.http_response, parse, first.limits)
+        return self._make_response(first.http_response, parse, first.limits)
 
     async def stream(self, endpoint: StreamEndpoint, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
-        """Sends one call that a stream answers."""
+        """Send a request whose response is a stream."""
         stream = await self._transport.stream(endpoint, ids, arguments)
 
         async def parse() -> Any:
             return stream
 
         limits = response_limits(self._transport.config, arguments)
-        return self._answer(stream.connection_response, parse, limits, stream=stream)
+        return self._make_response(stream.connection_response, parse, limits, stream=stream)
 
 
 def async_raw(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[AsyncRawResponse[T]]]:
-    """A method of a resource that stands on `AsyncRawMethods`, as what it is there."""
+    """Return a method of a resource on `AsyncRawMethods`, with its actual type."""
     returned: Callable[P, Awaitable[AsyncRawResponse[T]]] = cast(Any, method)
     return returned
 
 
 def async_unread(method: Callable[P, Awaitable[T]]) -> Callable[P, AsyncResponseContext[T]]:
-    """A method of a resource that stands on `AsyncRawMethods`, for an `async with` block."""
+    """Return a method of a resource on `AsyncRawMethods`, for an `async with` block."""
     from .raw_response import AsyncResponseContext
 
     send: Callable[P, Awaitable[AsyncStreamingResponse[T]]] = cast(Any, method)
 
     @wraps(method)
-    def later(*args: P.args, **kwargs: P.kwargs) -> AsyncResponseContext[T]:
+    def make_context(*args: P.args, **kwargs: P.kwargs) -> AsyncResponseContext[T]:
         return AsyncResponseContext(lambda: send(*args, **kwargs))
 
-    vars(later).pop("__signature__", None)  # that of the function; of the method it is without `self`
-    return later
+    vars(make_context).pop("__signature__", None)  # the one of the function, which includes `self`
+    return make_context

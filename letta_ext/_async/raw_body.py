@@ -1,4 +1,4 @@
-"""Bodies as they come. httpx's iterators take as long for a chunk as it takes to decode the event in it."""
+"""Iteration over response bodies. The iterators of httpx take as long per chunk as decoding an event."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ..async_primitives import chunks, decoded
 
 
 def iter_body(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The chunks of a body that was not read, decompressed where it is compressed.
+    """Return the decompressed chunks of a body.
 
-    Raises (while it is iterated):
-        httpx.HTTPError: reading failed.
-        httpx.StreamError: it was read before.
+    Raises (during iteration):
+        httpx.HTTPError: If reading fails.
+        httpx.StreamError: If the body was read before.
     """
-    # A body that has been read already, or closed, is httpx's to answer for.
+    # httpx raises the error for a body that was read or closed.
     was_read = response.is_stream_consumed or response.is_closed
     if was_read or not isinstance(response.stream, httpx.AsyncByteStream):
         return response.aiter_bytes()
-    response.is_stream_consumed = True  # as httpx would say itself
+    response.is_stream_consumed = True  # as httpx sets it
     decoder = content_decoder(response)
     found = chunks(response.stream)
     return found if decoder is None else decoded(found, decoder)

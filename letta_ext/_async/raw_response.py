@@ -1,8 +1,8 @@
-"""The HTTP answer of a call beside its decoded value: `with_raw_response` and `with_streaming_response`.
+"""The HTTP responses of `with_raw_response` and `with_streaming_response`.
 
-`client.steps.with_raw_response.retrieve(…)` is the same call with the same arguments. It returns an `AsyncRawResponse`,
-whose `parse()` gives what the call itself would have returned. `with_streaming_response` leaves the body unread, and is
-for an `async with` block. How a resource comes by them is in `raw_calls.py`.
+`client.steps.with_raw_response.retrieve(…)` sends the same request as `client.steps.retrieve(…)`. It returns an
+`AsyncRawResponse`, whose `parse()` returns the value. `with_streaming_response` leaves the body unread, for an
+`async with` block. `raw_accessor.py` adds both to the resources.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 from .._http.charsets import LineDecoder
-from .._response.raw_response import NOTHING, BaseResponse
+from .._response.raw_response import NOT_PARSED, BaseResponse
 from ..async_primitives import close_unread
 from .body_reader import read_whole
 from .raw_body import iter_body
-from .resilient_iterators import fails_again
+from .resilient_iterators import keeps_failing
 
 T_co = TypeVar("T_co", covariant=True)
 
 
 class _Readable(BaseResponse[T_co]):
     async def parse(self) -> T_co:
-        """What the call itself would have returned when awaited; the same object each time.
+        """Return the value that the method itself returns when awaited. Each call returns the same object.
 
         Raises:
-            APIResponseValidationError: the answer is not what the API document says.
-            APIConnectionError: the rest of the answer did not come, or not in time.
-            ResponseTooLargeError: it is larger than `response_limits` allow.
+            APIResponseValidationError: If the response does not match the API specification.
+            APIConnectionError: If the rest of the body does not arrive, or not in time.
+            ResponseTooLargeError: If the body exceeds `response_limits`.
         """
-        if self._value is NOTHING:
+        if self._value is NOT_PARSED:
             if self._stream is None:
                 await self.read()
             self._value = await self._parse()
@@ -38,80 +38,80 @@ class _Readable(BaseResponse[T_co]):
         return value
 
     async def read(self) -> bytes:
-        """Reads the body, if that was not done yet.
+        """Read the body, unless it was read before.
 
         Raises:
-            APIConnectionError: the rest of it did not come, or not in time.
-            ResponseTooLargeError: it is larger than `response_limits` allow.
+            APIConnectionError: If the rest of the body does not arrive, or not in time.
+            ResponseTooLargeError: If the body exceeds `response_limits`.
         """
         with self._translated():
             await read_whole(self._response, self.limits)
         return self._response.content
 
     async def close(self) -> None:
-        """Closes the connection, where the body was not read to its end."""
+        """Close the connection, unless the body was read to its end."""
         if self._stream is not None:
-            await (await self.parse()).close()  # type: ignore[attr-defined]  # pyright: ignore  (then it is an AsyncStream)
+            await (await self.parse()).close()  # type: ignore[attr-defined]  # pyright: ignore  # it is an AsyncStream
         await close_unread(self._response)
 
 
 class AsyncRawResponse(_Readable[T_co]):
-    """An answer that has been read, except for a stream of events, which `parse()` returns.
+    """An HTTP response that has been read. The body of a stream is read by the stream that `parse()` returns.
 
     Attributes:
-        http_response: the httpx response.
-        limits: the bounds of its body, where it is read whole.
+        http_response: The httpx response.
+        limits: The limits for reading the body.
     """
 
 
 class AsyncStreamingResponse(_Readable[T_co]):
-    """An answer whose body has not been read yet.
+    """An HTTP response whose body has not been read.
 
     Attributes:
-        http_response: the httpx response.
-        limits: the bounds of its body, where it is read whole.
+        http_response: The httpx response.
+        limits: The limits for reading the body.
     """
 
-    @fails_again
+    @keeps_failing
     async def iter_bytes(self) -> AsyncIterator[bytes]:
-        """The body in pieces, as they come.
+        """Iterate over the body in chunks, as they arrive.
 
         Raises:
-            APIConnectionError: the rest of it did not come.
+            APIConnectionError: If the rest of the body does not arrive.
         """
         with self._translated():
-            async for piece in iter_body(self._response):
-                yield piece
+            async for chunk in iter_body(self._response):
+                yield chunk
 
-    @fails_again
+    @keeps_failing
     async def iter_lines(self) -> AsyncIterator[str]:
-        """The body line by line, as they come.
+        """Iterate over the lines of the body, as they arrive.
 
         Raises:
-            APIConnectionError: the rest of it did not come.
+            APIConnectionError: If the rest of the body does not arrive.
         """
         with self._translated():
             lines = LineDecoder(self._response)
-            async for piece in iter_body(self._response):
-                for line in lines.decode(piece):
+            async for chunk in iter_body(self._response):
+                for line in lines.decode(chunk):
                     yield line
             for line in lines.flush():
                 yield line
 
 
 class AsyncResponseContext(Generic[T_co]):
-    """A call that is made when its `async with` block begins, and whose connection is closed when that ends."""
+    """A request that is sent when its `async with` block starts. The connection is closed when the block ends."""
 
     def __init__(self, send: Callable[[], Awaitable[AsyncStreamingResponse[T_co]]]) -> None:
         self._send = send
-        self._answer: AsyncStreamingResponse[T_co] | None = None
+        self._streaming_response: AsyncStreamingResponse[T_co] | None = None
 
     async def __aenter__(self) -> AsyncStreamingResponse[T_co]:
-        self._answer = await self._send()
-        return self._answer
+        self._streaming_response = await self._send()
+        return self._streaming_response
 
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
     ) -> None:
-        if self._answer is not None:
-            await self._answer.close()
+        if self._streaming_response is not None:
+            await self._streaming_response.close()

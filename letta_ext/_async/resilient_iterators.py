@@ -1,6 +1,6 @@
-"""Iterators that go on after an exception.
+"""Iterators that survive an exception.
 
-A generator is over when an exception leaves it, and then looks complete. These begin another one instead.
+A generator ends when it raises an exception, and then looks complete. These iterators start another generator instead.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class AsyncContinuingIterator(AutoClosing, AsyncIterator[T], Generic[T]):
-    """The items of a generator, and after an exception those of another one.
+class AsyncResumableIterator(AutoClosing, AsyncIterator[T], Generic[T]):
+    """An iterator over a generator that starts another generator after an exception.
 
     Args:
-        begin: Makes a generator that goes on where the last one stood. The place is kept outside of it, and moves on in
-            the assignment ahead of the `yield`: a signal handler cannot run between those two.
+        begin: Makes a generator that continues after the last item. It keeps its position outside of the generator, and
+            updates it by the assignment right before the `yield`, where no signal handler can run.
     """
 
     def __init__(self, begin: Callable[[], AsyncGenerator[T, None]]) -> None:
@@ -43,24 +43,25 @@ class AsyncContinuingIterator(AutoClosing, AsyncIterator[T], Generic[T]):
             async for item in self._items:
                 return item
         except BaseException:
-            if is_finished(self._items):  # another task may be in it
+            if is_finished(self._items):  # another task may be running it
                 self._items = None
             raise
         self._over = True
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """End the iterator, and close the connections that it has."""
+        """End the iterator, and close its connections."""
         self._over = True
         if self._items is not None:
             await self._items.aclose()
 
 
 class AsyncFailingIterator(AutoClosing, AsyncIterator[T], Generic[T]):
-    """The items of a generator that cannot go on after an exception: from then on, each call fails."""
+    """An iterator over a generator that cannot continue after an exception. All later calls fail."""
 
     def __init__(self, begin: Callable[[], AsyncGenerator[T, None]]) -> None:
-        # The collector ends the older object of a cycle first: this one ends its generator, and so is the older one.
+        # The garbage collector finalizes the older object of a cycle first. This iterator has to be older than its
+        # generator, which it closes.
         self._begin = begin
         self._items: AsyncGenerator[T, None] | None = None
         self._failure: LettaError | None = None
@@ -83,13 +84,13 @@ class AsyncFailingIterator(AutoClosing, AsyncIterator[T], Generic[T]):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """End the iterator, and close the connection that it reads."""
+        """End the iterator, and close its connection."""
         if self._items is None:
             self._items = self._begin()
         await self._items.aclose()
 
 
-def fails_again(generate: Callable[P, AsyncIterator[T]]) -> Callable[P, AsyncFailingIterator[T]]:
+def keeps_failing(generate: Callable[P, AsyncIterator[T]]) -> Callable[P, AsyncFailingIterator[T]]:
     """Make a generator function return an `AsyncFailingIterator`."""
 
     @wraps(generate)

@@ -1,4 +1,4 @@
-"""A turn that calls tools: the I/O around `tools/state_machine.py`, which decides."""
+"""The turn of an agent with client tools. `tools/state_machine.py` decides about its steps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..tools.state_machine import (
     TurnStateMachine,
 )
 from ..tools.tool import ToolRegistry, decision_from_verdict
-from .resilient_iterators import AsyncContinuingIterator
+from .resilient_iterators import AsyncResumableIterator
 from .stream import AsyncStream
 from .transport import AsyncTransport
 
@@ -35,21 +35,22 @@ LIST = api.conversations_messages.conversations_messages_list
 
 
 class AsyncToolTurn(BaseTurn):
-    """A turn of an agent whose tools run here. Nothing is sent before it is gone over.
+    """The turn of an agent with client tools. The first request is sent when it is iterated.
 
-    Go over its events by `async for`, over its whole messages by `messages()`, or read to the end by `result()`.
-    Whatever is raised on the way, what was done is kept: going over it again goes on where it stood, runs no
-    tool a second time and sends no result a second time. `result()` holds everything, also what was seen before.
+    Iterate its events by `async for`, its whole messages by `messages()`, or read it to the end by `result()`. After an
+    exception, iterating it again continues the turn: no tool is run twice and no result is sent twice. `result()` has
+    all messages, including those yielded before.
 
-    Raises (while it is gone over):
-        PendingApprovalError: a call needs approval and there is no `approve`; or the agent waited for answers already.
-        TooManyRoundsError: the agent called tools in more than `max_rounds` rounds.
-        RunError: a run failed, which ends the turn.
-        StreamInterrupted: a stream broke off and could not be resumed; going on later finds its run.
-        LettaError: what was sent may have run or not, and cannot be found any more: a foreground run of which nothing
-            was heard, or hours have passed.
-        ConversationBusyError: another run holds the conversation.
-        APIError: see `letta_ext.errors`.
+    Raises (during iteration):
+        PendingApprovalError: If a call needs approval and there is no `approve`, or if the agent already waited for
+            tool returns or approvals.
+        TooManyRoundsError: If the agent calls tools in more than `max_rounds` rounds.
+        RunError: If a run fails, which ends the turn.
+        StreamInterrupted: If a stream is interrupted and cannot be resumed. Iterating again finds its run.
+        LettaError: If it is unknown whether a request was processed: a foreground run without an event, or a request
+            that is hours old.
+        ConversationBusyError: If another run holds the conversation.
+        APIError: See `letta_ext.errors`.
     """
 
     def __init__(
@@ -66,13 +67,13 @@ class AsyncToolTurn(BaseTurn):
         self._approve = approve
         self._guard = ExclusiveIteration()
 
-    def __aiter__(self) -> AsyncContinuingIterator[Event]:
-        """The events of all rounds as they come."""
-        return AsyncContinuingIterator(self._events)
+    def __aiter__(self) -> AsyncResumableIterator[Event]:
+        """Return an iterator over the events of all rounds, as they arrive."""
+        return AsyncResumableIterator(self._events)
 
-    def messages(self) -> AsyncContinuingIterator[Message]:
-        """Whole messages of all rounds, each as soon as it is complete."""
-        return AsyncContinuingIterator(self._completed)
+    def messages(self) -> AsyncResumableIterator[Message]:
+        """Return an iterator over the whole messages of all rounds."""
+        return AsyncResumableIterator(self._completed)
 
     async def _events(self) -> AsyncGenerator[Event, None]:
         async with aclosing(self._items()) as items:
@@ -89,7 +90,7 @@ class AsyncToolTurn(BaseTurn):
                     yield message
 
     async def result(self) -> ToolResult:
-        """Goes on to the end of the turn and returns all of it."""
+        """Run the turn to its end, and return its result."""
         async with aclosing(self._items()) as items:
             async for _ in items:
                 pass
@@ -126,7 +127,9 @@ class AsyncToolTurn(BaseTurn):
                     await run_tools(self._registry, calls, machine.start_tool)
                 case PollRun(run_id, delay):
                     await sleep(delay)
-                    machine.record_run_status(await self._transport.ask(RUNS_RETRIEVE, self._options, run_id=run_id))
+                    machine.record_run_status(
+                        await self._transport.call_internal(RUNS_RETRIEVE, self._options, run_id=run_id)
+                    )
                 case FetchMessages(run_id):
                     self._listed.extend(machine.record_messages(await self._newest(run_id)))
 
@@ -135,11 +138,11 @@ class AsyncToolTurn(BaseTurn):
         machine.mark_sent()
         try:
             stream = await self._open(step)
-        except APIStatusError as refusal:
-            machine.on_error_response(refusal, resume=step.resume)
+        except APIStatusError as error:
+            machine.on_error_response(error, resume=step.resume)
             return
-        except APIConnectionError as fault:
-            machine.on_connection_error(fault)
+        except APIConnectionError as error:
+            machine.on_connection_error(error)
             raise
         async with stream, aclosing(aiter(stream)) as events:
             try:
@@ -147,11 +150,11 @@ class AsyncToolTurn(BaseTurn):
                     self._taken = event, stream
                     for item in self._take_event():
                         yield item
-            except StreamInterrupted as fault:
-                machine.on_interrupted(fault)
+            except StreamInterrupted as error:
+                machine.on_interrupted(error)
                 return
-            except (RunError, PendingApprovalError) as fault:
-                raise machine.fail(fault)  # noqa: B904  (it is the same one)
+            except (RunError, PendingApprovalError) as error:
+                raise machine.fail(error)  # noqa: B904  # it is the same exception
         machine.on_stream_end()
 
     async def _open(self, step: OpenStream) -> AsyncStream:

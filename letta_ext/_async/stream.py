@@ -1,4 +1,4 @@
-"""Streams of events: the I/O around `streams/`, where it is decided what becomes of them."""
+"""The streams of events. `_streaming/` has the state machines that decide how a stream is read and resumed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class AsyncDetachedBody(httpx.AsyncByteStream):
-    """The body of a response that its caller has taken. The connection is closed when nothing refers to either."""
+    """The body of a response that the caller holds. It keeps the connection open until both are garbage-collected."""
 
     def __init__(self, body: httpx.AsyncByteStream, close_guard: Any) -> None:
         self._body = body
@@ -36,16 +36,16 @@ class AsyncDetachedBody(httpx.AsyncByteStream):
 
 
 class AsyncStream(BaseStream):
-    """The events of a run as they come.
+    """The events of a run, as they arrive.
 
-    Go over it once, by `async for` or by one of its methods. Leaving the loop, by whatever way, closes the
-    connection, and so do an `async with` block and letting go of a stream that was not gone over; the server finishes
-    the run all the same. A background stream that is cut goes on by itself.
+    Iterate it once, by `async for` or by one of its methods. The connection is closed when the loop or the `async with`
+    block ends, or when the stream is garbage-collected. The run continues on the server. A background stream that is
+    interrupted is resumed automatically.
 
-    Raises (while it is iterated):
-        RunError: the run failed.
-        PendingApprovalError: the agent waits for tool returns or approvals first.
-        StreamInterrupted: the stream broke off before its end, and could not be resumed.
+    Raises (during iteration):
+        RunError: If the run fails.
+        PendingApprovalError: If the agent waits for tool returns or approvals.
+        StreamInterrupted: If the stream is interrupted and cannot be resumed.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class AsyncStream(BaseStream):
         owner: object = None,
     ) -> None:
         super().__init__(connected(response, owner), resume, instrumentation)
-        # Given away when the stream is iterated: the connection is closed when the loop is left, not with the stream.
+        # Handed to the loop that iterates the stream, so that the connection is closed when that loop ends.
         self._events = [AsyncEventIterator(self._connection, resume, reconnect, instrumentation)]
 
     @property
     def response(self) -> httpx.Response:
-        """The HTTP response that is being read. Taken before the stream is iterated, it outlives the stream."""
+        """The HTTP response of the current connection. Accessed before the iteration, it keeps the connection open."""
         response = self._connection.response
         if self._events and not isinstance(response.stream, AsyncDetachedBody):
             response.stream = AsyncDetachedBody(
@@ -72,42 +72,42 @@ class AsyncStream(BaseStream):
         return response
 
     def __aiter__(self) -> AsyncEventIterator:
-        """The typed events.
+        """Return an iterator over the typed events.
 
         Raises:
-            LettaError: it was gone over before.
+            LettaError: If the stream was iterated before.
         """
         self._start_iteration()
         body = self._connection.response.stream
         if isinstance(body, AsyncDetachedBody):
-            body.close_guard = None  # it is closed with the iterator, whoever refers to it
+            body.close_guard = None  # closed with the iterator, even if the caller holds the response
             reattach_response(self._connection)
         return self._events.pop()
 
     def messages(self) -> AsyncMessageIterator:
-        """Whole messages, each as soon as it is complete.
+        """Return an iterator over whole messages, each yielded as soon as it is complete.
 
         Raises:
-            LettaError: it was gone over before.
+            LettaError: If the stream was iterated before.
         """
         return AsyncMessageIterator(aiter(self))
 
     def text(self) -> AsyncTextIterator:
-        """What the agent says, piece by piece as it comes.
+        """Return an iterator over the text of the agent, in deltas.
 
         Raises:
-            LettaError: it was gone over before.
+            LettaError: If the stream was iterated before.
         """
         return AsyncTextIterator(aiter(self))
 
     async def result(self) -> LettaResponse:
-        """Reads to the end and returns what `streaming=False` would have returned.
+        """Read the stream to its end, and return the response that `streaming=False` returns.
 
-        In a token stream the server does not repeat what the caller said itself: the returns of client tools, and
-        those of calls that were denied, are then in the conversation's list, but not here.
+        In a token stream the server does not repeat the input: returns of client tools and of denied calls are in the
+        list of messages, but not in this response.
 
         Raises:
-            LettaError: it was gone over before.
+            LettaError: If the stream was iterated before.
         """
         from .._streaming.accumulator import MessageAccumulator, to_response
 
@@ -128,6 +128,6 @@ class AsyncStream(BaseStream):
         await self.close()
 
     async def close(self) -> None:
-        """Closes the connection, from any task. The server finishes the run all the same."""
+        """Close the connection, from any task. The run continues on the server."""
         await close_connection(self._connection)
         self._instrumentation.on_end(GeneratorExit())

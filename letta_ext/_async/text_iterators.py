@@ -1,6 +1,6 @@
-"""Iterators over what the events of a stream amount to: texts, and whole messages.
+"""Iterators over the texts and messages of a stream.
 
-As in `events.py`, an event is kept until all that it amounts to is handed over.
+As in `event_iterator.py`, an event is kept until all of its results are returned.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AsyncTextIterator(AsyncIterator[str]):
-    """What the agent says, piece by piece."""
+    """An iterator over the text of the agent, in deltas."""
 
     def __init__(self, events: AsyncEventIterator) -> None:
         self._events = events
@@ -39,12 +39,12 @@ class AsyncTextIterator(AsyncIterator[str]):
                 return text
 
     async def aclose(self) -> None:
-        """Close the connection, from any task. The server finishes the run all the same."""
+        """Close the connection, from any task. The run continues on the server."""
         await self._events.aclose()
 
 
 class AsyncMessageIterator(AsyncIterator["Message"]):
-    """Whole messages, each as soon as it is complete."""
+    """An iterator over whole messages, each returned as soon as it is complete."""
 
     def __init__(self, events: AsyncEventIterator) -> None:
         from .._streaming.accumulator import MessageAccumulator
@@ -78,5 +78,5 @@ class AsyncMessageIterator(AsyncIterator["Message"]):
             self._messages, self._event = messages, None
 
     async def aclose(self) -> None:
-        """Close the connection, from any task. The server finishes the run all the same."""
+        """Close the connection, from any task. The run continues on the server."""
         await self._events.aclose()

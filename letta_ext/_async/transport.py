@@ -1,9 +1,8 @@
-"""What every call goes through: sending, waiting between attempts, reading of the response.
+"""The transport of a client: sending, retries, waiting and reading of responses.
 
-Decisions are made elsewhere: `_http/requests.py` makes requests, `retry.py` says which are repeated,
-`_http/idempotency.py`
-what a send needs, `_http/busy_wait.py` how long to wait for one's turn. Resources hold a transport rather than a
-client, so that no client is part of a reference cycle.
+`_http/requests.py` builds requests, `retry.py` decides about retries, `_http/idempotency.py` makes messages idempotent,
+and `_http/busy_wait.py` computes how long to wait for another run. Resources hold a transport instead of a client, so
+that a client is not part of a reference cycle.
 """
 
 from __future__ import annotations
@@ -57,14 +56,14 @@ R = TypeVar("R")
 
 @define(eq=False)
 class AsyncTransport:
-    """Sends the calls of a client."""
+    """Sends the requests of a client."""
 
     http: httpx.AsyncClient
     config: Config
     closed: bool = False
 
     async def call(self, endpoint: JsonEndpoint[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> T:
-        """Sends one call and decodes its JSON answer."""
+        """Send a request, and return the decoded JSON response."""
         return await self.fetch(endpoint, ids, arguments, lambda call, response: decode(endpoint, call, response))
 
     async def fetch(
@@ -76,7 +75,15 @@ class AsyncTransport:
         *,
         unread: bool = False,
     ) -> R:
-        """Sends one call, and returns what is made of its answer, whose body is left unread if so wished."""
+        """Send a request, and return the result of `finish` for its response.
+
+        Args:
+            endpoint: The endpoint module.
+            ids: The ids in the path.
+            arguments: The keyword arguments of the call.
+            finish: Converts the response.
+            unread: Whether to leave the body unread. Defaults to False.
+        """
         arguments = strip_not_given(arguments)
         check_one_input(arguments)
         call = instrumented(prepare(self.config, endpoint, ids, arguments, JSON))
@@ -86,7 +93,7 @@ class AsyncTransport:
     def page(
         self, endpoint: JsonEndpoint[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]
     ) -> AsyncPaginator[Any]:
-        """Sends one call of a list and returns its pages."""
+        """Return a list. Its first request is sent when the list is awaited or iterated."""
 
         async def fetch(arguments: Mapping[str, Any]) -> list[Any]:
             return items_of(endpoint, await self.call(endpoint, ids, arguments))
@@ -94,7 +101,7 @@ class AsyncTransport:
         return open_list(lambda: make_list_iterator(endpoint, ids, arguments), fetch)
 
     async def stream(self, endpoint: StreamEndpoint, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> AsyncStream:
-        """Sends one call and returns the stream that answers it."""
+        """Send a request, and return the stream of its response."""
         arguments = strip_not_given(arguments)
         plan = make_send_plan(endpoint.OPERATION, arguments)
         call = instrumented(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.idempotency))
@@ -134,7 +141,7 @@ class AsyncTransport:
         stream: bool,
         find_existing_run: Callable[[], Awaitable[httpx.Response]] | None = None,
     ) -> httpx.Response:
-        """Sends a request; where a run holds the conversation, and it is so wished, waits until that has ended."""
+        """Send a request. If another run holds the conversation, wait for its end as `when_busy` defines."""
         busy_wait: BusyWait | None = None
         while True:
             try:
@@ -142,27 +149,27 @@ class AsyncTransport:
             except ConversationBusyError as busy:
                 busy_wait = busy_wait or make_busy_wait(call, ids)
                 await sleep(busy_wait.delay(busy))
-                # The run is on the server: there is no event to wait for, only the server to ask.
+                # The run is on the server, so its end can only be polled.
                 while is_run_id(busy.run_id) and not await self._has_ended(busy.run_id, arguments):
                     await sleep(busy_wait.delay(busy))
 
     async def _has_ended(self, run_id: str, arguments: Mapping[str, Any]) -> bool:
         try:
-            return has_ended(await self.ask(RUNS_RETRIEVE, arguments, run_id=run_id))
+            return has_ended(await self.call_internal(RUNS_RETRIEVE, arguments, run_id=run_id))
         except APIStatusError:
-            return True  # a server that does not tell: the send itself shows whether it is its turn
+            return True  # unknown to this server; the request itself shows whether the conversation is free
 
-    async def ask(self, operation: Operation, arguments: Mapping[str, Any], **ids: str) -> Any:
-        """Ask for one thing by its id, and return its JSON.
+    async def call_internal(self, operation: Operation, arguments: Mapping[str, Any], **ids: str) -> Any:
+        """Call an operation for internal use, and return its JSON.
 
         Args:
-            operation: The operation, which no method of the client stands for.
-            arguments: Arguments of another call, whose options it shares.
+            operation: The operation.
+            arguments: The arguments of the call that needs it. Its request options apply here too.
             **ids: The ids in the path of the operation.
 
         Raises:
-            APIConnectionError: If no response came.
-            APIStatusError: If the server refused.
+            APIConnectionError: If no response arrives.
+            APIStatusError: If the server responds with an error.
         """
         call = instrumented(make_internal_call(self.config, operation, arguments, **ids))
         with call.instrumentation:
@@ -175,16 +182,16 @@ class AsyncTransport:
         stream: bool = False,
         find_existing_run: Callable[[], Awaitable[httpx.Response]] | None = None,
     ) -> httpx.Response:
-        """Sends a request, as often as may be, and returns the successful answer.
+        """Send a request, with retries, and return the successful response.
 
         Args:
-            call: the call.
-            stream: whether to leave the body unread.
-            find_existing_run: Finds the response to an earlier attempt that the server is still working on.
+            call: The call.
+            stream: Whether to leave the body unread. Defaults to False.
+            find_existing_run: Returns the response to an earlier attempt that is still being processed.
 
         Raises:
-            APIConnectionError: no answer came.
-            APIStatusError: the server refused.
+            APIConnectionError: If no response arrives.
+            APIStatusError: If the server responds with an error.
         """
         request = build_httpx_request(self.http, self.config, call)
         retry_state = RetryState(call, DeliveryEvidence(self.http, request) if call.idempotency == "none" else None)
@@ -197,25 +204,25 @@ class AsyncTransport:
                 continue
             try:
                 delay = retry_state.delay_after_response(response)
-            except BaseException:  # a hook's
+            except BaseException:  # raised by a hook
                 await response.aclose()
                 raise
             if response.is_success:
                 return guard(response)
             if delay is None:
-                refusal = retry_state.response_error(response)
-                if find_existing_run is None or retry_state.attempts == 1 or not isinstance(refusal, ConflictError):
-                    raise refusal
+                error = retry_state.response_error(response)
+                if find_existing_run is None or retry_state.attempts == 1 or not isinstance(error, ConflictError):
+                    raise error
                 try:
                     return await find_existing_run()
                 except NotFoundError:
-                    raise refusal from None
+                    raise error from None
             await sleep(delay)
 
     async def _attempt(
         self, retry_state: RetryState, request: httpx.Request, *, stream: bool
     ) -> httpx.Response | Exception:
-        """Sends a request once, and returns the response, read as far as it shall be, or what came in place of it."""
+        """Send a request once, and return the response or the transport error. Leave a stream unread."""
         limits = retry_state.call.limits
         try:
             response = await self._exchange(retry_state.call, request, retry_state.evidence)
@@ -227,7 +234,7 @@ class AsyncTransport:
                 except BOUNDS as bound:
                     raise retry_state.body_limit_error(response, bound) from None
             return response
-        except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
+        except Exception as error:  # noqa: BLE001  # any class; exceptions of the caller are raised again
             return retry_state.classify_error(error)
 
     async def _exchange(self, call: Call, request: httpx.Request, evidence: DeliveryEvidence | None) -> httpx.Response:
@@ -245,5 +252,5 @@ class AsyncTransport:
         options = send_arguments(request, evidence)
         try:
             return await self.http.send(request, stream=True, follow_redirects=False, **options)
-        except httpx.HTTPStatusError as fault:
-            return response_of_status_error(fault, request)
+        except httpx.HTTPStatusError as status_error:
+            return response_of_status_error(status_error, request)

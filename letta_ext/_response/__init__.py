@@ -1,1 +1,1 @@
-"""HTTP responses beside their decoded values, and calls of paths without a method."""
+"""Raw HTTP responses, and untyped calls of endpoints without a method."""

@@ -1,4 +1,4 @@
-"""An HTTP response beside its decoded value, without I/O."""
+"""The common part of sync and async HTTP responses."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from ..limits import ResponseLimits
 
 T_co = TypeVar("T_co", covariant=True)
 
-NOTHING: Final[Any] = object()
-UNREAD: Final = "The body has not been read: go over what parse() returns, or call read() first."
+NOT_PARSED: Final[Any] = object()
+UNREAD: Final = "The body has not been read. Call read(), or iterate the stream that parse() returns."
 
 
 class BaseResponse(Generic[T_co]):
-    """What the HTTP responses of sync and async code have in common.
+    """The common part of sync and async HTTP responses.
 
     Args:
-        http_response: the httpx response.
-        parse: makes the value of it, once it was read.
-        limits: the bounds of the body, where it is read whole.
-        stream: the value, if it is a stream of events, which reads the body itself.
+        http_response: The httpx response.
+        parse: Returns the decoded value after the body was read.
+        limits: The limits for reading the body.
+        stream: The stream of events that reads the body, if there is one.
 
     Attributes:
-        limits: the bounds of the body, where it is read whole.
+        limits: The limits for reading the body.
     """
 
     def __init__(
@@ -43,17 +43,17 @@ class BaseResponse(Generic[T_co]):
         self._parse = parse
         self.limits = limits if stream is None else evolve(limits, total=None)
         self._stream = stream
-        self._value = NOTHING
+        self._value = NOT_PARSED
 
     @property
     def http_response(self) -> httpx.Response:
-        """The httpx response. That of a stream of events stays open while it, or this object, is referred to."""
+        """The httpx response. The response of a stream stays open while it or this object is referenced."""
         found: httpx.Response = self._response if self._stream is None else self._stream.response
         return found
 
     @property
     def status_code(self) -> int:
-        """The HTTP status."""
+        """The HTTP status code."""
         return self._response.status_code
 
     @property
@@ -63,7 +63,7 @@ class BaseResponse(Generic[T_co]):
 
     @property
     def request_id(self) -> str | None:
-        """The server's id of the request, where it gave one."""
+        """The request id that the server assigned, if any."""
         found: str | None = self.headers.get("x-request-id")
         return found
 
@@ -72,7 +72,7 @@ class BaseResponse(Generic[T_co]):
         """The body.
 
         Raises:
-            LettaError: it has not been read.
+            LettaError: If it has not been read.
         """
         try:
             return self._response.content
@@ -84,7 +84,7 @@ class BaseResponse(Generic[T_co]):
         """The body as text.
 
         Raises:
-            LettaError: it has not been read.
+            LettaError: If it has not been read.
         """
         return text_of(self._response, self.content)
 
@@ -93,13 +93,13 @@ class BaseResponse(Generic[T_co]):
 
     @contextmanager
     def _translated(self) -> Generator[None, None, None]:
-        """Turns what httpx raises while a body is read into an error of this library."""
+        """Convert exceptions of httpx to errors of this library while a body is read."""
         request = self._response.request
         try:
             yield
             return
         except BOUNDS as bound:
             raise body_limit_error(self.limits, self._response, bound) from None
-        except Exception as error:  # noqa: BLE001  # any class; the caller's own are raised again
+        except Exception as error:  # noqa: BLE001  # any class; exceptions of the caller are raised again
             fault = sanitize_transport_error(error, request)
         raise transport_error(request, fault) from fault

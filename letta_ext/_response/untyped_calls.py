@@ -1,7 +1,7 @@
-"""What the calls of `verbs.py` send, and how their answers are read. Nothing here does I/O.
+"""The requests and responses of the untyped HTTP methods in `_async/base_client.py`.
 
-They go where every call goes, with the same settings, errors and secrets. A path is taken for what it says: one that a
-server, a proxy or httpx could resolve to another place, or to another server, which would see the key, is refused.
+They have the settings, errors and redaction of all calls. A path that a server, a proxy or httpx could resolve to
+another path or server is rejected, since the request has the API key.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from ..config import Config, check_query, ensure_mapping
 
 Method: TypeAlias = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
 Query: TypeAlias = Mapping[str, str | int | float | bool | Sequence[str | int | float] | None]
-"""Query parameters; a list is a repeated one, and None is left out."""
+"""Query parameters. A list becomes a repeated parameter, and None is omitted."""
 
-DECODINGS: Final = 4
-"""How many layers of percent-encoding are looked through for a dot segment."""
+MAX_DECODINGS: Final = 4
+"""The number of percent-encoding layers that are decoded to find dot segments."""
 
 _SEPARATOR = re.compile(r"[/\\]")
 
 
 def check_path(path: str) -> None:
-    """Checks that a path leads to that place on this server and nowhere else.
+    """Check that a path addresses exactly that path on this server.
 
     Raises:
-        TypeError: it is no string.
-        ValueError: it does not.
+        TypeError: If it is not a string.
+        ValueError: If it could be resolved to another path or server.
     """
     if not isinstance(path, str):
         raise TypeError(f"path must be a string, not {type(path).__name__}")
@@ -46,23 +46,23 @@ def check_path(path: str) -> None:
         raise ValueError("path must be relative to the server and begin with one '/'")
     if "?" in path or "#" in path:
         raise ValueError("path must have no query and no fragment; see the argument query")
-    for _ in range(DECODINGS):
+    for _ in range(MAX_DECODINGS):
         if "\\" in path or not path.isprintable():
             raise ValueError("path must have no backslashes and no control characters")
-        # A server may take what is behind a semicolon for no part of the segment's name.
+        # Some servers strip path parameters, which start with a semicolon.
         if any(segment.partition(";")[0] in (".", "..") for segment in _SEPARATOR.split(path)):
             raise ValueError("path must have no dot segments")
         path = unquote(path, errors="replace")
 
 
-def verb_call(
+def make_untyped_call(
     config: Config, method: Method, path: str, query: Query | None, body: Any, options: Mapping[str, Any]
 ) -> Call:
-    """The call of something undocumented. Only a GET is known to change nothing, and may be repeated like every read.
+    """Return the call of an endpoint without a method. Only GET is idempotent.
 
     Raises:
-        TypeError: an argument is unknown, or of the wrong type.
-        ValueError: an argument has an impossible value.
+        TypeError: If an argument is unknown or of the wrong type.
+        ValueError: If an argument has an invalid value.
     """
     name = method.lower()
     if unknown := sorted(options.keys() - OPTIONS):
@@ -79,15 +79,15 @@ def verb_call(
 
 
 def decode_json(call: Call, response: httpx.Response) -> Any:
-    """The JSON of a successful answer that has been read; None where it has no body.
+    """Return the JSON of a successful response, or None if it has no body.
 
     Raises:
-        APIResponseValidationError: the body is no JSON.
+        APIResponseValidationError: If the body is not JSON.
     """
     if not response.content:
         return None
     try:
         return json_codec.loads(response.content)
-    except ValueError as fault:
-        reason = f"not JSON: {fault}"
+    except ValueError as error:
+        reason = f"not JSON: {error}"
     raise invalid_response_error(response, decode_body(response), reason)

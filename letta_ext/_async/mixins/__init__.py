@@ -1,1 +1,1 @@
-"""Methods of resources that no operation stands behind."""
+"""Hand-written methods of resources that do not correspond to one operation."""

@@ -1,4 +1,4 @@
-"""Methods of `client.conversations.messages` that no operation stands behind: `run_tools` and `follow`."""
+"""The hand-written methods of `client.conversations.messages`: `run_tools` and `follow`."""
 
 from __future__ import annotations
 
@@ -36,28 +36,28 @@ class AsyncConversationsMessagesMixin:
         max_rounds: int = 50,
         **arguments: Unpack[ConversationsMessagesCreateArguments],
     ) -> AsyncToolTurn:
-        """Sends messages and goes on until the agent's turn ends: runs its client tools, asks for approvals.
+        """Send messages and run the agent's turn to its end: execute client tools, and request approvals.
 
-        All calls that the agent waits for are answered by one request. An unknown tool, arguments that do not fit the
-        tool's signature, and whatever a tool raises become an error return, which the model is told of. Requests are
-        sent in the background, so that neither a result is lost nor a tool run twice where a connection breaks. With
-        `background=False` the same holds once a run has been heard of; one that was not raises.
+        One request returns the results of all calls that the agent waits for. An unknown tool, invalid arguments and an
+        exception of a tool become an error return for the model. Requests are sent in the background, so that after a
+        connection error no result is lost and no tool is run twice. With `background=False`, this holds as soon as an
+        event of the run has arrived; before, the error is raised.
 
         Args:
             conversation_id: `conv-<uuid4>`, or `"default"` together with `agent_id`.
-            tools: Python callables, async or not, or `Tool`s: see `Tool.of` for what becomes of their signatures. None
-                by default.
-            approve: is given each call of a tool that runs on the server and needs approval; returns whether it may
-                run, or that and a reason, or an awaitable of it. By default there is nobody to ask.
-            max_rounds: how often results are sent at most, 50 by default.
-            **arguments: those of `create`, without `streaming`; `background` is on by default.
+            tools: Python callables, async or not, or `Tool`s. See `Tool.from_function` for their signatures. Defaults
+                to none.
+            approve: Called with each call of a server-side tool that needs approval. Returns whether to approve it,
+                or that and a reason, or an awaitable of it. By default, such a call raises `PendingApprovalError`.
+            max_rounds: The maximum number of times that results are sent. Defaults to 50.
+            **arguments: The arguments of `create` without `streaming`. `background` defaults to True.
 
         Returns:
-            Goes over the turn: its events, its messages, its result. Nothing is sent before.
+            The turn. Iterate it for its events, or use its messages or its result. Nothing is sent before.
 
         Raises:
-            TypeError: a tool has a signature that no model can call, or an argument is of the wrong type.
-            ValueError: there is nothing to send, or two tools have one name.
+            TypeError: If a model cannot call the signature of a tool, or an argument is of the wrong type.
+            ValueError: If there is nothing to send, or two tools have the same name.
         """
         from ...tools.runner import check_approve
         from ...tools.state_machine import TurnStateMachine
@@ -83,38 +83,38 @@ class AsyncConversationsMessagesMixin:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] | None = None,
     ) -> AsyncFollow:
-        """Yields the messages of a conversation as they appear, whoever wrote them, as `tail -f` does.
+        """Return an iterator over the messages of a conversation as they appear, like `tail -f`.
 
-        Each message comes once, whole, in the order of the conversation, also where it is compacted meanwhile. While a
-        background run is active its stream says when there is something new; otherwise the server is asked.
+        Each message is yielded once, whole and in the order of the conversation, also after a compaction. While a
+        background run is active, its stream signals new messages. Otherwise the server is polled.
 
         Args:
             conversation_id: `conv-<uuid4>`, or `"default"` together with `agent_id`.
-            agent_id: the agent of the `"default"` conversation.
-            after: the id of a message, or the `cursor` of another follower, to go on behind; by default only what is
-                new from now on.
-            from_start: whether all that was said before comes first; not by default.
-            until: is given each message that was yielded; where it returns True, that was the last.
-            timeout: seconds after which the loop ends, or None, the default, for never.
-            interval: seconds between two looks at a conversation where nothing runs, 1 by default; longer and longer
-                while nothing happens.
-            max_interval: the most seconds between two looks, 15 by default.
-            clock: a monotonic clock in seconds.
-            sleep: what waits for some seconds; by default as all else here does.
+            agent_id: The agent of the `"default"` conversation.
+            after: The id of a message, or the `cursor` of another follower, to start after. Defaults to the newest
+                message.
+            from_start: Whether to yield the existing messages first. Defaults to False.
+            until: Called with each message after it was yielded. The iteration ends if it returns True.
+            timeout: The duration of the iteration [seconds]. Defaults to None, which is unlimited.
+            interval: The delay between two polls of an idle conversation [seconds]. It grows while no message arrives.
+                Defaults to 1.
+            max_interval: The maximum delay between two polls [seconds]. Defaults to 15.
+            clock: A monotonic clock [seconds]. Defaults to `time.monotonic`.
+            sleep: Waits for a number of seconds. Defaults to the sleep function of the event loop.
 
         Returns:
-            To be gone over. Nothing is sent before. Its `cursor` is where it stands.
+            The iterator. Nothing is sent before its iteration. Its `cursor` is its position.
 
         Raises:
-            TypeError: an argument is of the wrong type.
-            ValueError: an argument has an impossible value.
+            TypeError: If an argument is of the wrong type.
+            ValueError: If an argument has an invalid value.
         """
         from ...follow.backoff import Backoff
         from ...follow.base import make_follow_state
         from ..follow import AsyncFollow
 
         state = make_follow_state(conversation_id, agent_id, after, from_start)
-        Backoff(interval, max_interval, timeout, 0.0)  # refuses what is impossible now rather than later
+        Backoff(interval, max_interval, timeout, 0.0)  # raises for invalid values before the iteration
 
         def backoff() -> Backoff:
             return Backoff(interval, max_interval, timeout, clock())
