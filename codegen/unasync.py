@@ -48,7 +48,7 @@ _NAMES: Final = {
 
 _REPLACEMENTS: Final = {
     r"\ban (`?)(?=Async[A-Z])": r"a \1",
-    r"\ban async (?=httpx)": "an ",
+    r"\b([Aa])n async (?=httpx)": r"\1n ",
     r"\b([Aa])n (`?)async (?=for\b|with\b)": r"\1 \2",
     r"\basync (?=for\b|with\b)": "",
     r"\b(another|any|other) task\b": r"\1 thread",

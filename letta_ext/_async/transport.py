@@ -93,7 +93,7 @@ class AsyncTransport:
     def page(
         self, endpoint: JsonEndpoint[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]
     ) -> AsyncPaginator[Any]:
-        """Return a list. Its first request is sent when the list is awaited or iterated."""
+        """Return the list of an operation."""
 
         async def fetch(arguments: Mapping[str, Any]) -> list[Any]:
             return items_of(endpoint, await self.call(endpoint, ids, arguments))

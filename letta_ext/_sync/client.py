@@ -52,7 +52,7 @@ class Letta(Resources, BaseClient):
         default_query: Query parameters of every request.
         cookies: Whether to store cookies and send them with later requests of the same API key. Defaults to False. A
             passed `http_client` always stores cookies, separately for each API key.
-        http_client: An async httpx client to send requests with. It keeps its own settings, and is not closed.
+        http_client: An httpx client to send requests with. It keeps its own settings, and is not closed.
 
     Raises:
         TypeError: If an argument is of the wrong type.
@@ -117,7 +117,7 @@ class Letta(Resources, BaseClient):
         Closing the copy closes no connection. Closing this client closes the connections of both.
 
         Args:
-            http_client: An async httpx client to send requests with, instead of the connections of this client.
+            http_client: An httpx client to send requests with, instead of the connections of this client.
             **options: Arguments of the constructor. None keeps a setting, but means no limit for `timeout`.
                 `default_headers` and `default_query` are merged with the current ones, and `max_retries` changes the
                 current retry policy. Environment variables are not read again.

@@ -91,7 +91,7 @@ class Transport:
             return finish(call, self.send_when_not_busy(call, ids, arguments, stream=unread))
 
     def page(self, endpoint: JsonEndpoint[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> SyncPage[Any]:
-        """Return a list. Its first request is sent when the list is awaited or iterated."""
+        """Return the list of an operation."""
 
         def fetch(arguments: Mapping[str, Any]) -> list[Any]:
             return items_of(endpoint, self.call(endpoint, ids, arguments))

@@ -100,7 +100,7 @@ class AsyncConversationsMessagesMixin:
                 Defaults to 1.
             max_interval: The maximum delay between two polls [seconds]. Defaults to 15.
             clock: A monotonic clock [seconds]. Defaults to `time.monotonic`.
-            sleep: Waits for a number of seconds. Defaults to the sleep function of the event loop.
+            sleep: The function that waits between polls, which takes seconds. Defaults to a real delay.
 
         Returns:
             The iterator. Nothing is sent before its iteration. Its `cursor` is its position.
