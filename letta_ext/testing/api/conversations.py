@@ -54,6 +54,8 @@ async def _list(state: State, request: Request) -> Response:
         known = [each for each in known if text in (each.summary or "")]
 
     def key(conversation: Conversation) -> datetime | None:
+        if order_by == "last_run_completion":
+            return state.last_completion(conversation.id)
         return conversation.created_at if order_by == "created_at" else conversation.last_message_at
 
     chosen = in_order(known, key, order)

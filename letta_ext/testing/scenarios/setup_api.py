@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import get_args
 
 from letta_api.enums import AgentType
@@ -173,7 +174,7 @@ def tool_from(state: State, fields: Fields) -> Tool:
 
 def agent_from(state: State, fields: Fields) -> Agent:
     """Make the agent a request describes."""
-    name = fields.optional_text("name")
+    name = fields.text("name") if "name" in fields.values else None
     system = fields.optional_text("system")
     model = fields.optional_text("model")
     tool_ids = fields.optional_texts("tool_ids") or []
@@ -277,7 +278,7 @@ def tool_json(tool: Tool) -> Json:
         "enable_parallel_execution": False,
         "created_by_id": USER_ID,
         "last_updated_by_id": USER_ID,
-        "metadata_": {},
+        "metadata_": {"tool_hash": sha256(tool.source_code.encode()).hexdigest()},
         "project_id": None,
     }
 
@@ -394,7 +395,7 @@ def conversation_json(conversation: Conversation, *, whole: bool = True) -> Json
         "isolated_block_ids": list(conversation.isolated_block_ids),
         "model": conversation.model,
         "model_settings": conversation.model_settings,
-        "last_message_at": serializers.precise_instant(last) if last else None,
+        "last_message_at": last.isoformat().replace("+00:00", "Z") if last else None,
     }
 
 

@@ -132,6 +132,13 @@ class State:
         """Return the runs of all agents that were not deleted, oldest first."""
         return [run for run in self.runs.values() if run.agent_id in self.agents]
 
+    def last_completion(self, conversation_id: str) -> datetime | None:
+        """Return when a run of a conversation last ended, of those whose answers were streamed."""
+        ended = [
+            run.completed_at for run in self.runs.values() if run.conversation_id == conversation_id and run.tracked
+        ]
+        return max((each for each in ended if each is not None), default=None)
+
     def threads_of(self, agent_id: str) -> list[Thread]:
         """Return the threads of an agent: its default conversation, and those that were not deleted."""
         others = [known.thread for known in self.conversations.values() if known.thread.agent_id == agent_id]
