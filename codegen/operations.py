@@ -41,8 +41,8 @@ TABLE = "OPERATIONS"
 IDEMPOTENCIES = ("idempotent", "idempotency-key", "none")
 PAGE_LISTS = {"item-key", "post-filters"}
 PAGE_WORDS = PAGE_LISTS | {"cursor", "after", "limit", "order", "default-order", "cursor-order", "limit-unit"}
-PAGE_OPTIONS = {"before", "items"}
-"""The words that a list without such a cursor, or whose response is the array itself, does not have."""
+PAGE_OPTIONS = {"before", "items", "sort", "cursor-sorts"}
+"""The words that not every list has."""
 
 CURSOR_ORDERS = ("order", "chronological", "reverse")
 
@@ -96,6 +96,8 @@ class Pagination:
     cursor_order: str
     limit_unit: str
     post_filters: tuple[str, ...]
+    sort: str | None
+    cursor_sorts: tuple[str, ...]
     max_limit: int | None
     items: str | None
 
@@ -427,11 +429,14 @@ def _pagination(data: Any, parameters: list[Argument], place: str) -> Pagination
     if not isinstance(data, dict) or set(data) - PAGE_OPTIONS != PAGE_WORDS:
         words, options = ", ".join(sorted(PAGE_WORDS)), ", ".join(sorted(PAGE_OPTIONS))
         raise SpecError(place, f"needs exactly {words}, and may have {options}")
-    if not all(isinstance(data[word], str) for word in data.keys() - PAGE_LISTS):
+    if not all(isinstance(data[word], str) for word in data.keys() - PAGE_LISTS - {"cursor-sorts"}):
         raise SpecError(place, "needs strings everywhere but in item-key and post-filters")
-    if not all(isinstance(data[w], list) and all(isinstance(v, str) for v in data[w]) for w in PAGE_LISTS):
+    lists = data.keys() & {*PAGE_LISTS, "cursor-sorts"}
+    if not all(isinstance(data[w], list) and all(isinstance(v, str) for v in data[w]) for w in lists):
         raise SpecError(place, "needs lists of strings in item-key and post-filters")
-    for word in ("after", "before", "limit", "order"):
+    if ("sort" in data) != ("cursor-sorts" in data):
+        raise SpecError(place, "needs both sort and cursor-sorts, or neither")
+    for word in ("after", "before", "limit", "order", "sort"):
         if word in data and data[word] not in queries:
             raise SpecError(f"{place}/{word}", f"names {data[word]!r}, which is no query parameter")
     if data["default-order"] not in ("asc", "desc") or data["cursor-order"] not in CURSOR_ORDERS:
@@ -452,6 +457,8 @@ def _pagination(data: Any, parameters: list[Argument], place: str) -> Pagination
         cursor_order=data["cursor-order"],
         limit_unit=data["limit-unit"],
         post_filters=tuple(data["post-filters"]),
+        sort=data.get("sort"),
+        cursor_sorts=tuple(data.get("cursor-sorts", ())),
         max_limit=next(p.schema.get("maximum") for p in parameters if p.wire == data["limit"] and p.place == "query"),
         items=data.get("items"),
     )

@@ -26,6 +26,8 @@ class Pagination:
         cursor_order: Whether cursors follow the sort order, the time, or the reverse of the sort order.
         limit_unit: The unit of the limit: `items`, or `stored` messages, each of which can be any number of items.
         post_filters: The query parameters of filters that the server applies after the limit.
+        sort: The query parameter for the field to sort by, or None.
+        cursor_sorts: The values of `sort` by which cursors reach every item, among them its default.
         max_limit: The largest documented limit, or None.
         items: The response field that holds the items, or None if the response is the array itself.
     """
@@ -40,6 +42,8 @@ class Pagination:
     cursor_order: Literal["order", "chronological", "reverse"]
     limit_unit: str
     post_filters: tuple[str, ...]
+    sort: str | None = None
+    cursor_sorts: tuple[str, ...] = ()
     max_limit: int | None = None
     items: str | None = None
 

@@ -138,7 +138,10 @@ class ListIterator:
         backwards = facts.cursor_order == "reverse" or (facts.cursor_order == "chronological" and descending)
         parameters = (facts.before, facts.after) if backwards else (facts.after, facts.before)
         self.directions = list(filter(None, parameters))
-        self.seen = SeenItems(keep_all=facts.cursor_order == "chronological")
+        sort = facts.sort and arguments.get(facts.sort)
+        # By any other sort, cursors do not reach every item: Letta 0.16.8 skips those without the date it sorts by.
+        self.cursors_skip_items = bool(sort) and sort not in facts.cursor_sorts
+        self.seen = SeenItems(keep_all=facts.cursor_order == "chronological" or self.cursors_skip_items)
         self.direction_proven = False  # whether a response to directions[0] has overlapped
         self.restarted = False  # whether the server has ignored a cursor
         self.overlap = 1  # how many records before the last one the last successful cursor was
@@ -239,6 +242,8 @@ class ListIterator:
         """Return the new items that pass the filters, or None if there are no new items."""
         if not self.seen.recent:
             return (yield from self._without_cursors())
+        if self.cursors_skip_items:
+            return (yield from self._from_the_start())
         confirm_limit = self._capped(CONFIRM_LIMIT)
         size = confirm_limit if self.last_page_short else (self._limit or max(MIN_DEFAULT_LIMIT, self.seen.page)) + 1
         while True:
@@ -275,6 +280,28 @@ class ListIterator:
             f"The list cannot be continued after its first {self.largest_page} items: none of them has an"
             f" {self.facts.cursor} that can be a cursor. Pass a higher limit."
         )
+
+    def _from_the_start(self) -> PageRequests:
+        """Return the new items of a list whose cursors do not reach every item, from one page that is long enough.
+
+        Raises:
+            ListChangedError: If a checkpoint does not hold all items so far, or the server sends no page of that length.
+        """
+        if not self.seen.complete:
+            raise self._changed("cannot continue a list in this order after so many items")
+        limit = self._capped(self.seen.count + (self._limit or max(MIN_DEFAULT_LIMIT, self.seen.page)))
+        while True:
+            page = FetchedPage((yield {**self.arguments, self.facts.limit: limit}), self.facts)
+            if self.seen.unseen(page):
+                return self._accept(page, limit)
+            if page.size < limit:
+                break
+            limit = self._doubled(limit)
+        last = self.seen.recent[-1]
+        rest = FetchedPage((yield {**self.arguments, self.directions[0]: last, self.facts.limit: limit}), self.facts)
+        if self.seen.unseen(rest):
+            raise self._changed(f"sent {page.size} records of {limit}")
+        return None
 
     def _has_skipped_items(self) -> bool:
         """Return whether a cursor led past items that never came."""

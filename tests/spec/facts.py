@@ -19,8 +19,8 @@ PAGE_KEYS = {
     "limit-unit",
     "post-filters",
 }
-PAGE_OPTIONS = {"before"}
-"""A list may have no parameter of this kind."""
+PAGE_OPTIONS = {"before", "sort", "cursor-sorts"}
+"""A list may have no parameter of these kinds."""
 PAGE_VALUES = {
     "default-order": {"asc", "desc"},
     "cursor-order": {"order", "chronological", "reverse"},
