@@ -285,7 +285,7 @@ class ListIterator:
         """Return the new items of a list whose cursors do not reach every item, from one page that is long enough.
 
         Raises:
-            ListChangedError: If a checkpoint does not hold all items so far, or the server sends no page of that length.
+            ListChangedError: If a checkpoint does not hold all items so far, or the server caps its pages.
         """
         if not self.seen.complete:
             raise self._changed("cannot continue a list in this order after so many items")

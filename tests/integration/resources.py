@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from letta_api.models import AgentState, Conversation
+from letta_api.params import CreateBlockParam
 from letta_ext import AsyncLetta, BadRequestError, ConflictError, ConversationBusyError, NotFoundError
 from letta_ext import UnprocessableEntityError as InvalidError
 
@@ -56,7 +57,7 @@ async def health(client: AsyncLetta, model: str) -> None:
 async def agents(client: AsyncLetta, model: str) -> None:
     """An agent is created, retrieved, changed and deleted."""
     name = f"agent {uuid4()}"
-    blocks = [{"label": "human", "value": "Ann"}]
+    blocks: list[CreateBlockParam] = [{"label": "human", "value": "Ann"}]
     agent = await client.agents.create(name=name, model=model, include_base_tools=False, memory_blocks=blocks)
     assert (agent.name, agent.model, [block.value for block in agent.blocks]) == (name, model, ["Ann"])
     found = await client.agents.retrieve(agent.id, include=["agent.blocks"])
@@ -146,9 +147,9 @@ async def runs(client: AsyncLetta, model: str) -> None:
         assert run.created_at is not None
         for limit in (1, 2, 50):
             found = client.runs.messages.list(run.id, limit=limit)
-            assert [message.message_type async for message in found] == ["user_message", "assistant_message"]
+            assert [type(message).__name__ async for message in found] == ["UserMessage", "AssistantMessage"]
             newest = client.runs.messages.list(run.id, limit=limit, order="desc")
-            assert [message.message_type async for message in newest] == ["assistant_message", "user_message"]
+            assert [type(message).__name__ async for message in newest] == ["AssistantMessage", "UserMessage"]
             assert len(await ids(client.runs.steps.list(run.id, limit=limit))) == 1
         assert await ids(client.runs.list(agent_id=agent.id, stop_reason="end_turn")) == [run.id]
         with pytest.raises(BadRequestError):
