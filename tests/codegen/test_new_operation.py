@@ -245,7 +245,7 @@ def test_new_operations_are_methods_of_both_clients(tree: Path, address: str) ->
     )
     assert done.returncode == 0, done.stderr
     ids, events = [box["id"] for box in BOXES], ["AssistantMessage", "LettaStopReason", "LettaUsageStatistics"]
-    refused = "extra_body must be absent: the body of boxes.replace is not an object"
+    refused = "extra_body is not supported: the body of boxes.replace() is not an object. Omit it."
     resumed = [events[0], *events]  # the events of the second stream have no numbers: none is a repetition
     side = [ids, "number 3", ["new", "newer"], events, 200, "box-3", "box-3", ids, refused, "box-1", resumed]
     assert json.loads(done.stdout) == [side, side]

@@ -72,7 +72,7 @@ def calls() -> list[object]:
         refused(lambda: client.things.find()),
         shown,
         client.status(name="n").name,
-        refused(lambda: client.status(nme="n"))[:36],
+        refused(lambda: client.status(nme="n"))[:30],
         list(inspect.signature(client.status).parameters)[0],
     ]
 
@@ -89,7 +89,7 @@ async def async_calls() -> list[object]:
     try:
         await client.status(nme="n")
     except TypeError as fault:
-        unknown = str(fault)[:36]
+        unknown = str(fault)[:30]
     shown = inspect.signature(client.things.find).parameters["key"].default is inspect.Parameter.empty
     page = await (await client.things.with_raw_response.list(limit=3)).parse()
     return [
@@ -174,7 +174,7 @@ def test_calls_of_new_kinds_follow_from_the_document(tmp_path: Path) -> None:
     things = [f"thing-{number}" for number in range(7)]
     missing = "things.find() needs the argument key"
     side = [things, things[::-1], things, None, None, None, "k", missing, True, "n"]
-    side += ["status() has no argument 'nme'; it t", "name"]
+    side += ["status() has no argument 'nme'", "name"]
     assert json.loads(done.stdout) == [side, side]
 
 
