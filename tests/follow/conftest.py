@@ -1,4 +1,4 @@
-"""Both clients, an embedded server, and an environment that says nothing."""
+"""Fixtures: both clients, an embedded server, and an environment without variables of the library."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..tools.turns import ClientDriver
 
 
 @pytest.fixture(autouse=True)
-def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LETTA_API_KEY", "LETTA_BASE_URL", "LETTA_LOG"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(params=["sync", "async"])
-def side(request: pytest.FixtureRequest) -> Iterator[ClientDriver]:
-    side = ClientDriver(is_async=request.param == "async")
-    yield side
-    side.close()
+def driver(request: pytest.FixtureRequest) -> Iterator[ClientDriver]:
+    driver = ClientDriver(is_async=request.param == "async")
+    yield driver
+    driver.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A conversation in which others write while somebody follows it, in a time of its own."""
+"""A simulation of a conversation with other writers and its own clock."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ Action = Callable[["FollowSimulation"], object]
 
 
 def identity(message: Any) -> tuple[Any, Any, Any]:
-    """What makes a message the same as another."""
+    """Return the fields that identify a message."""
     return message.id, message.message_type, message.otid
 
 
 def text_of(message: Any) -> str:
-    """What a message says."""
+    """Return the text of a message."""
     return str(getattr(message, "content", "")).strip()
 
 
 class FollowSimulation:
-    """Time, and what others do in it.
+    """A conversation, a clock, and the actions of other writers.
 
-    Whenever the follower sleeps, time passes and the next thing of `plan` happens; when all has happened, time leaps to
-    the end. Things of `between` happen before the follower's requests.
+    Each sleep of the follower advances the clock and runs the next action of `plan`. After the last action the clock
+    jumps to the end. `between` is called before each request of the follower.
 
     Args:
-        server: has a `base_url`, an `agent_id` and a `conversation_id`.
-        side: the follower's client.
-        plan: what happens.
-        direct: whether it is the agent's own conversation.
-        base_url: where the follower's requests go; by default where the writer's do.
+        server: An object with a `base_url`, an `agent_id` and a `conversation_id`.
+        driver: The driver of the follower's client.
+        plan: The actions.
+        direct: Whether to use the default conversation of the agent. Defaults to False.
+        base_url: The address for the follower. Defaults to that of the server.
 
     Attributes:
-        now: seconds.
-        slept: how long the follower slept, each time.
-        requests: the follower's, their methods and paths.
+        now: The time in seconds.
+        slept: The durations of the follower's sleeps.
+        requests: The methods and paths of the follower's requests.
     """
 
     def __init__(
-        self, server: Any, side: ClientDriver, *plan: Action, direct: bool = False, base_url: str = ""
+        self, server: Any, driver: ClientDriver, *plan: Action, direct: bool = False, base_url: str = ""
     ) -> None:
         self.server = server
-        self.side = side
+        self.driver = driver
         self.plan = list(plan)
         self.between: Callable[[], object] = lambda: None
         self.now = 0.0
@@ -58,16 +58,16 @@ class FollowSimulation:
         self.requests: list[str] = []
         self.base_url = base_url or server.base_url
         self.model = "openai-proxy/gpt-4o-mini"
-        self.where: dict[str, Any] = {"agent_id": server.agent_id} if direct else {}
+        self.scope: dict[str, Any] = {"agent_id": server.agent_id} if direct else {}
         self.conversation = "default" if direct else server.conversation_id
         self.writer = Letta(base_url=server.base_url, http_client=httpx.Client(verify=NO_TLS))
 
     def close(self) -> None:
-        """Closes what the writer has open."""
+        """Close the connections of the writer."""
         self.writer._transport.http.close()
 
     def clock(self) -> float:
-        """The time."""
+        """Return the time."""
         return self.now
 
     def _pass(self, seconds: float) -> None:
@@ -79,12 +79,12 @@ class FollowSimulation:
             self.now += 1e6
 
     def attempt(self, action: Action) -> None:
-        """Lets something happen, unless the conversation is busy."""
+        """Run an action, unless the conversation is busy."""
         with suppress(ConflictError):
             action(self)
 
     def follow(self, **arguments: Any) -> Any:
-        """A new follower, of a client of its own."""
+        """Return a new follower with a new client."""
 
         async def sleep(seconds: float) -> None:
             self._pass(seconds)
@@ -92,13 +92,13 @@ class FollowSimulation:
         async def hook(request: httpx.Request) -> None:
             self._before(request)
 
-        hooks: Any = {"request": [hook if self.side.is_async else self._before]}
-        kind: Any = httpx.AsyncClient if self.side.is_async else httpx.Client
+        hooks: Any = {"request": [hook if self.driver.is_async else self._before]}
+        kind: Any = httpx.AsyncClient if self.driver.is_async else httpx.Client
         http = kind(verify=NO_TLS, event_hooks=hooks)
-        self.side._to_close.append(http)
-        client = ClientDriver.client(self.side, base_url=self.base_url, retry=RETRY, http_client=http)
-        arguments = {"timeout": 1000.0, "clock": self.clock, **self.where, **arguments}
-        arguments.setdefault("sleep", sleep if self.side.is_async else self._pass)
+        self.driver._to_close.append(http)
+        client = ClientDriver.client(self.driver, base_url=self.base_url, retry=RETRY, http_client=http)
+        arguments = {"timeout": 1000.0, "clock": self.clock, **self.scope, **arguments}
+        arguments.setdefault("sleep", sleep if self.driver.is_async else self._pass)
         return client.conversations.messages.follow(self.conversation, **arguments)
 
     def _before(self, request: httpx.Request) -> None:
@@ -106,41 +106,45 @@ class FollowSimulation:
         self.between()
 
     def settle(self) -> None:
-        """Waits until no run is active in the background."""
+        """Wait until no background run is active."""
         with suppress(BadRequestError):
             while True:
-                list(self.writer.conversations.messages.stream(self.conversation, **self.where))
+                list(self.writer.conversations.messages.stream(self.conversation, **self.scope))
 
-    def everything(self) -> list[Any]:
-        """All that the server has, in its own order."""
-        return self.writer.conversations.messages.list(self.conversation, order="asc", limit=1000, **self.where).items
+    def stored_messages(self) -> list[Any]:
+        """Return all messages of the server, in its order."""
+        return self.writer.conversations.messages.list(self.conversation, order="asc", limit=1000, **self.scope).items
 
-    def said(self) -> set[tuple[Any, Any, Any]]:
-        """The identities of all that the server has."""
-        return set(map(identity, self.everything()))
+    def stored_identities(self) -> set[tuple[Any, Any, Any]]:
+        """Return the identities of all messages of the server."""
+        return set(map(identity, self.stored_messages()))
 
 
 def write(text: str = "hi", **arguments: Any) -> Action:
-    """Somebody writes, and gets an answer."""
+    """Return an action that sends a message and reads its stream."""
 
-    def action(world: FollowSimulation) -> None:
-        stream = world.writer.conversations.messages.create(world.conversation, input=text, **world.where, **arguments)
+    def action(simulation: FollowSimulation) -> None:
+        stream = simulation.writer.conversations.messages.create(
+            simulation.conversation, input=text, **simulation.scope, **arguments
+        )
         list(stream)
 
     return action
 
 
-def write_at_once(world: FollowSimulation) -> None:
-    """Somebody writes without streaming."""
-    world.writer.conversations.messages.create(world.conversation, input="LONG 2", streaming=False, **world.where)
+def write_at_once(simulation: FollowSimulation) -> None:
+    """Send a message without streaming."""
+    simulation.writer.conversations.messages.create(
+        simulation.conversation, input="LONG 2", streaming=False, **simulation.scope
+    )
 
 
 def begin(text: str, **arguments: Any) -> Action:
-    """Somebody begins a run in the background, and hangs up."""
+    """Return an action that starts a background run and disconnects."""
 
-    def action(world: FollowSimulation) -> None:
-        with world.writer.conversations.messages.create(
-            world.conversation, input=text, background=True, **world.where, **arguments
+    def action(simulation: FollowSimulation) -> None:
+        with simulation.writer.conversations.messages.create(
+            simulation.conversation, input=text, background=True, **simulation.scope, **arguments
         ) as stream:
             next(iter(stream))
 
@@ -148,18 +152,20 @@ def begin(text: str, **arguments: Any) -> Action:
 
 
 def compact(mode: str) -> Action:
-    """Somebody compacts, if there is anything to compact."""
+    """Return an action that compacts the conversation, unless it is empty."""
 
-    def action(world: FollowSimulation) -> None:
-        settings: Any = {"mode": mode, "model": world.model}
+    def action(simulation: FollowSimulation) -> None:
+        settings: Any = {"mode": mode, "model": simulation.model}
         with suppress(BadRequestError):
-            world.writer.conversations.messages.compact(world.conversation, compaction_settings=settings, **world.where)
+            simulation.writer.conversations.messages.compact(
+                simulation.conversation, compaction_settings=settings, **simulation.scope
+            )
 
     return action
 
 
 def nothing(_: FollowSimulation) -> None:
-    """Nobody does anything."""
+    """Do nothing."""
 
 
 ACTIONS: Final[list[Action]] = [
@@ -176,13 +182,13 @@ ACTIONS: Final[list[Action]] = [
 ]
 
 
-def perhaps(action: Action) -> Action:
-    """What does something unless the conversation is busy."""
-    return lambda world: world.attempt(action)
+def unless_busy(action: Action) -> Action:
+    """Return an action that runs unless the conversation is busy."""
+    return lambda simulation: simulation.attempt(action)
 
 
 class StopAfter:
-    """Says that it is enough when so many have come, and one."""
+    """A stop condition that is True after `size` items."""
 
     def __init__(self, size: int) -> None:
         self.size = size

@@ -1,4 +1,4 @@
-"""Whatever happens, and whenever: before each request of the follower others may write, compact, begin a run."""
+"""Random interleavings: before each request of a follower, other clients write, compact or start runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from letta_ext.testing import EmbeddedServer, State, TickingClock, build
 
 from ..stress.figures import FULL
 from ..tools.turns import ClientDriver
-from .simulation import ACTIONS, FollowSimulation, StopAfter, identity, perhaps
+from .simulation import ACTIONS, FollowSimulation, StopAfter, identity, unless_busy
 
 pytestmark = pytest.mark.stress
 
@@ -22,51 +22,52 @@ TICKS: Final = [timedelta(milliseconds=1), timedelta(milliseconds=300), timedelt
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_is_lost_and_nothing_comes_twice(side: ClientDriver, seed: int) -> None:
-    chance = random.Random(seed)
-    state = State(clock=TickingClock(tick=chance.choice(TICKS)), order_relative_cursors=chance.random() < 0.2)
+def test_follower_random_interleavings_yield_each_message_once(driver: ClientDriver, seed: int) -> None:
+    """A follower yields each message once, however writes, runs and compactions interleave with its requests."""
+    rng = random.Random(seed)
+    state = State(clock=TickingClock(tick=rng.choice(TICKS)), order_relative_cursors=rng.random() < 0.2)
     with EmbeddedServer(build(state=state)) as server:
-        world = FollowSimulation(
+        simulation = FollowSimulation(
             server,
-            side,
-            *map(perhaps, chance.choices(ACTIONS, k=chance.randrange(2, 12))),
-            direct=chance.random() < 0.3,
+            driver,
+            *map(unless_busy, rng.choices(ACTIONS, k=rng.randrange(2, 12))),
+            direct=rng.random() < 0.3,
         )
-        for _ in range(chance.randrange(4)):
-            world.attempt(chance.choice(ACTIONS))
-        world.settle()
-        from_start = chance.random() < 0.5
-        before = set() if from_start else world.said()
-        left = chance.randrange(8)
+        for _ in range(rng.randrange(4)):
+            simulation.attempt(rng.choice(ACTIONS))
+        simulation.settle()
+        from_start = rng.random() < 0.5
+        before = set() if from_start else simulation.stored_identities()
+        left = rng.randrange(8)
 
         def between() -> None:
             nonlocal left
-            if left and chance.random() < 0.3:
+            if left and rng.random() < 0.3:
                 left -= 1
-                world.attempt(chance.choice(ACTIONS))
+                simulation.attempt(rng.choice(ACTIONS))
 
-        follow = world.follow(from_start=from_start)
+        follow = simulation.follow(from_start=from_start)
         if not from_start:
-            later, world.plan = world.plan, []
-            assert side.items(follow) == []  # from now on it stands at the end
-            world.plan, world.now = later, 0.0
-        world.between = between
+            later, simulation.plan = simulation.plan, []
+            assert driver.items(follow) == []  # the follower is at the end
+            simulation.plan, simulation.now = later, 0.0
+        simulation.between = between
         found: list[Any] = []
         while True:
-            some, fault = side.drain(follow, StopAfter(chance.randrange(9)))
+            some, fault = driver.drain(follow, StopAfter(rng.randrange(9)))
             assert fault is None
             found += some
-            if not some and not world.plan:
+            if not some and not simulation.plan:
                 break
-            if chance.random() < 0.5:
-                follow = world.follow(after=json.loads(json.dumps(follow.cursor)))
-        world.between = lambda: None
-        world.settle()
-        some, fault = side.drain(world.follow(after=follow.cursor))
+            if rng.random() < 0.5:
+                follow = simulation.follow(after=json.loads(json.dumps(follow.cursor)))
+        simulation.between = lambda: None
+        simulation.settle()
+        some, fault = driver.drain(simulation.follow(after=follow.cursor))
         found += some
         assert fault is None
         identities = list(map(identity, found))
         twice = len(identities) - len(set(identities))
-        said = world.said()
-        world.close()
-        assert (said - before - set(identities), twice, set(identities) - said) == (set(), 0, set())
+        stored = simulation.stored_identities()
+        simulation.close()
+        assert (stored - before - set(identities), twice, set(identities) - stored) == (set(), 0, set())

@@ -1,4 +1,4 @@
-"""Following a conversation: whole messages, each once, whoever wrote them and whatever happens meanwhile."""
+"""Followers: each message of a conversation is yielded once, in order."""
 
 from __future__ import annotations
 
@@ -22,110 +22,117 @@ from .simulation import FollowSimulation, StopAfter, begin, compact, identity, n
 
 
 @pytest.fixture
-def world(server: EmbeddedServer, side: ClientDriver) -> Iterator[FollowSimulation]:
-    made = FollowSimulation(server, side)
+def simulation(server: EmbeddedServer, driver: ClientDriver) -> Iterator[FollowSimulation]:
+    made = FollowSimulation(server, driver)
     yield made
     made.close()
 
 
 @pytest.fixture(params=[False, True], ids=["conversation", "agent"])
-def either(request: pytest.FixtureRequest, server: EmbeddedServer, side: ClientDriver) -> Iterator[FollowSimulation]:
-    """In a conversation, or in an agent's own."""
-    made = FollowSimulation(server, side, direct=request.param)
+def any_simulation(
+    request: pytest.FixtureRequest, server: EmbeddedServer, driver: ClientDriver
+) -> Iterator[FollowSimulation]:
+    """A simulation of a conversation, or of the default conversation of an agent."""
+    made = FollowSimulation(server, driver, direct=request.param)
     yield made
     made.close()
 
 
-def check(world: FollowSimulation, found: list[Any], before: set[Any] = frozenset()) -> None:  # type: ignore[assignment]  # a frozen set does for none
-    """That everything was found that was not there before, once, and in the order of time."""
+def check(simulation: FollowSimulation, found: list[Any], before: set[Any] = frozenset()) -> None:  # type: ignore[assignment]  # an empty default
+    """Check that each message that is not in `before` was found once, ordered by date."""
     identities = list(map(identity, found))
     assert len(identities) == len(set(identities))
-    assert set(identities) == world.said() - before
+    assert set(identities) == simulation.stored_identities() - before
     dates = [message.date for message in found]
     assert dates == sorted(dates)
 
 
-def test_from_the_start_and_on(either: FollowSimulation) -> None:
-    write("first")(either)
-    either.plan = [write("second"), nothing, write("third")]
-    found = either.side.items(either.follow(from_start=True))
-    check(either, found)
+def test_follow_from_start_yields_existing_and_new_messages(any_simulation: FollowSimulation) -> None:
+    """With `from_start` a follower yields the existing messages, then the new ones."""
+    write("first")(any_simulation)
+    any_simulation.plan = [write("second"), nothing, write("third")]
+    found = any_simulation.driver.items(any_simulation.follow(from_start=True))
+    check(any_simulation, found)
     texts = [text_of(message) for message in found if message.message_type == "user_message"]
     assert texts == ["first", "second", "third"]
 
 
-def test_only_what_is_new(either: FollowSimulation) -> None:
-    write("old")(either)
-    before = either.said()
-    either.plan = [nothing, write("new"), write_at_once]
-    found = either.side.items(either.follow())
-    check(either, found, before)
+def test_follow_by_default_yields_only_new_messages(any_simulation: FollowSimulation) -> None:
+    """By default a follower skips the existing messages."""
+    write("old")(any_simulation)
+    before = any_simulation.stored_identities()
+    any_simulation.plan = [nothing, write("new"), write_at_once]
+    found = any_simulation.driver.items(any_simulation.follow())
+    check(any_simulation, found, before)
     assert text_of(found[0]) == "new"
 
 
-def test_a_conversation_that_is_empty_at_first(either: FollowSimulation) -> None:
-    before = either.said()
-    either.plan = [write("hello")]
-    check(either, either.side.items(either.follow()), before)
+def test_follow_empty_conversation_yields_first_messages(any_simulation: FollowSimulation) -> None:
+    """A follower of an empty conversation yields its first messages."""
+    before = any_simulation.stored_identities()
+    any_simulation.plan = [write("hello")]
+    check(any_simulation, any_simulation.driver.items(any_simulation.follow()), before)
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-def test_behind_a_message(either: FollowSimulation, *, compacted: bool) -> None:
+def test_follow_after_message_yields_later_messages(any_simulation: FollowSimulation, *, compacted: bool) -> None:
+    """With the id of a message a follower yields the later messages, also after a compaction."""
     for text in ("a", "b", "c"):
-        write(text)(either)
-    stored = either.everything()
+        write(text)(any_simulation)
+    stored = any_simulation.stored_messages()
     if compacted:
-        compact("all")(either)
+        compact("all")(any_simulation)
     for at, message in enumerate(stored):
         if at + 1 < len(stored) and stored[at + 1].id == message.id:
             continue
-        found = either.side.items(either.follow(after=message.id))
-        behind = [m for m in found if identity(m) in set(map(identity, stored))]
-        assert list(map(identity, behind)) == list(map(identity, stored[at + 1 :]))
-        assert len(found) == len(behind) + compacted  # the summary
+        found = any_simulation.driver.items(any_simulation.follow(after=message.id))
+        later = [m for m in found if identity(m) in set(map(identity, stored))]
+        assert list(map(identity, later)) == list(map(identity, stored[at + 1 :]))
+        assert len(found) == len(later) + compacted  # the summary
 
 
-def test_until(world: FollowSimulation) -> None:
-    world.plan = [write("a"), write("stop"), write("never")]
-    found = world.side.items(world.follow(until=lambda message: text_of(message) == "stop"))
+def test_follow_until_true_ends_the_loop(simulation: FollowSimulation) -> None:
+    """The loop ends after the message for which `until` returns True."""
+    simulation.plan = [write("a"), write("stop"), write("never")]
+    found = simulation.driver.items(simulation.follow(until=lambda message: text_of(message) == "stop"))
     assert text_of(found[-1]) == "stop"
-    assert len(world.plan) == 1
+    assert len(simulation.plan) == 1
 
 
-def test_leaving_and_going_on(either: FollowSimulation) -> None:
-    """Each loop takes one message; a new loop over the same follower goes on."""
-    either.plan = [write("CALL get_time get_weather"), write("REASON LONG 2"), compact("all"), write("last")]
-    before = either.said()
-    follow = either.follow()
+def test_follow_second_loop_continues_after_the_first(any_simulation: FollowSimulation) -> None:
+    """A new loop over the same follower continues after the last yielded message."""
+    any_simulation.plan = [write("CALL get_time get_weather"), write("REASON LONG 2"), compact("all"), write("last")]
+    before = any_simulation.stored_identities()
+    follow = any_simulation.follow()
     found: list[Any] = []
     while True:
-        some, fault = either.side.drain(follow, lambda _: True)
+        some, fault = any_simulation.driver.drain(follow, lambda _: True)
         assert fault is None
         if not some:
             break
         found += some
-    check(either, found, before)
+    check(any_simulation, found, before)
 
 
-def test_going_on_from_a_cursor_behind_each_message(either: FollowSimulation) -> None:
-    """Each loop takes one message, and the next follower knows the cursor only."""
-    write("old")(either)
-    either.plan = [write("CALL get_time get_weather"), write("REASON LONG 2"), compact("all"), write("last")]
-    before = either.said()
+def test_follow_from_cursor_after_each_message_continues(any_simulation: FollowSimulation) -> None:
+    """A follower with the cursor of another one continues after the last yielded message."""
+    write("old")(any_simulation)
+    any_simulation.plan = [write("CALL get_time get_weather"), write("REASON LONG 2"), compact("all"), write("last")]
+    before = any_simulation.stored_identities()
     cursor: Any = None
     found: list[Any] = []
     while True:
-        follow = either.follow(after=cursor)
-        some, fault = either.side.drain(follow, lambda _: True)
+        follow = any_simulation.follow(after=cursor)
+        some, fault = any_simulation.driver.drain(follow, lambda _: True)
         assert fault is None
-        if not some and not either.plan:
+        if not some and not any_simulation.plan:
             break
         found += some
         cursor = json.loads(json.dumps(follow.cursor))
-    check(either, found, before)
+    check(any_simulation, found, before)
 
 
-GO_ON = """
+CONTINUE = """
 import json, sys
 from letta_ext import Letta
 base_url, conversation, cursor = sys.argv[1:]
@@ -135,60 +142,64 @@ with Letta(base_url=base_url) as client:
 """
 
 
-def test_going_on_in_another_process(world: FollowSimulation) -> None:
-    world.plan = [write("one")]
-    follow = world.follow()
-    world.side.items(follow)
-    before = world.said()
-    write("two")(world)
-    compact("all")(world)
-    write("three")(world)
+def test_follow_from_cursor_in_another_process_continues(simulation: FollowSimulation) -> None:
+    """A cursor in JSON text works in another process."""
+    simulation.plan = [write("one")]
+    follow = simulation.follow()
+    simulation.driver.items(follow)
+    before = simulation.stored_identities()
+    write("two")(simulation)
+    compact("all")(simulation)
+    write("three")(simulation)
     cursor = json.dumps(follow.cursor)
-    told = subprocess.run(
-        [sys.executable, "-c", GO_ON, world.base_url, world.conversation, cursor],
+    output = subprocess.run(
+        [sys.executable, "-c", CONTINUE, simulation.base_url, simulation.conversation, cursor],
         check=True,
         capture_output=True,
         timeout=60,
     ).stdout
-    expected = {id for id, _, _ in world.said() - before}
-    found = json.loads(told)
+    expected = {id for id, _, _ in simulation.stored_identities() - before}
+    found = json.loads(output)
     assert set(found) == expected
-    assert len(found) == len(world.said() - before)
+    assert len(found) == len(simulation.stored_identities() - before)
 
 
-def test_two_writers(either: FollowSimulation) -> None:
-    before = either.said()
-    either.plan = [
+def test_follow_several_writers_yields_each_message_once(any_simulation: FollowSimulation) -> None:
+    """Messages of foreground, background and unary sends are each yielded once."""
+    before = any_simulation.stored_identities()
+    any_simulation.plan = [
         write("foreground"),
         write("background", background=True),
         write_at_once,
         write("a", stream_tokens=True),
     ]
-    check(either, either.side.items(either.follow()), before)
+    check(any_simulation, any_simulation.driver.items(any_simulation.follow()), before)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.002])
-def test_a_run_that_is_active_at_the_start(either: FollowSimulation, delay: float) -> None:
-    either.server.state.delay = delay
-    before = either.said()
-    begin("CALL get_time get_weather", stream_tokens=True)(either)
-    found = either.side.items(
-        either.follow(until=lambda message: message.message_type == "assistant_message", from_start=True)
+def test_follow_active_run_at_start_yields_its_messages(any_simulation: FollowSimulation, delay: float) -> None:
+    """The messages of a run that is already active are yielded."""
+    any_simulation.server.state.delay = delay
+    before = any_simulation.stored_identities()
+    begin("CALL get_time get_weather", stream_tokens=True)(any_simulation)
+    found = any_simulation.driver.items(
+        any_simulation.follow(until=lambda message: message.message_type == "assistant_message", from_start=True)
     )
-    assert set(map(identity, found)) == either.said()
-    assert len(found) == len(either.said()) > len(before) + 3
+    assert set(map(identity, found)) == any_simulation.stored_identities()
+    assert len(found) == len(any_simulation.stored_identities()) > len(before) + 3
 
 
-def test_while_a_run_is_active_its_stream_is_read_instead_of_asking(world: FollowSimulation) -> None:
-    world.server.state.delay = 0.002
-    begin("LONG 60", stream_tokens=True)(world)
-    found = world.side.items(
-        world.follow(until=lambda message: message.message_type == "assistant_message", from_start=True)
+def test_follow_active_run_streams_instead_of_polling(simulation: FollowSimulation) -> None:
+    """During a run one stream is read, and the list is not polled for each token."""
+    simulation.server.state.delay = 0.002
+    begin("LONG 60", stream_tokens=True)(simulation)
+    found = simulation.driver.items(
+        simulation.follow(until=lambda message: message.message_type == "assistant_message", from_start=True)
     )
     assert text_of(found[-1]).startswith("word0")
-    assert world.requests.count("POST stream") == 1
-    assert world.slept == []
-    assert len(world.requests) < 10  # and not one for each of the 60 tokens
+    assert simulation.requests.count("POST stream") == 1
+    assert simulation.slept == []
+    assert len(simulation.requests) < 10  # fewer than the 60 tokens
 
 
 @pytest.mark.parametrize(
@@ -200,87 +211,101 @@ def test_while_a_run_is_active_its_stream_is_read_instead_of_asking(world: Follo
         [Fault(), Fault(), Fault(), Fault(response=900), Fault(response=300), LOST],
     ],
 )
-def test_connections_that_break(server: EmbeddedServer, side: ClientDriver, faults: list[Fault]) -> None:
+def test_follow_broken_connections_lose_no_message(
+    server: EmbeddedServer, driver: ClientDriver, faults: list[Fault]
+) -> None:
+    """Broken connections neither lose nor duplicate a message."""
     server.state.delay = 0.001
     with proxied(server.base_url) as proxy:
-        world = FollowSimulation(server, side, base_url=proxy.base_url)
-        before = world.said()
-        begin("CALL get_time", stream_tokens=True)(world)
-        # Where a cut keeps the follower from the run's stream, it sleeps while the run goes on.
-        world.plan = [begin("LONG 30", stream_tokens=True, when_busy="wait"), nothing, write("last", when_busy="wait")]
+        simulation = FollowSimulation(server, driver, base_url=proxy.base_url)
+        before = simulation.stored_identities()
+        begin("CALL get_time", stream_tokens=True)(simulation)
+        # A fault can prevent the follower from opening the stream of the run. It then sleeps during the run.
+        simulation.plan = [
+            begin("LONG 30", stream_tokens=True, when_busy="wait"),
+            nothing,
+            write("last", when_busy="wait"),
+        ]
         proxy.plan.extend(faults)
-        found = side.items(world.follow(from_start=True))
-        check(world, found)
+        found = driver.items(simulation.follow(from_start=True))
+        check(simulation, found)
         assert len(found) > len(before)
-        world.close()
+        simulation.close()
 
 
-def test_a_server_that_is_gone_raises_and_the_cursor_goes_on(world: FollowSimulation) -> None:
-    world.plan = [write("a")]
-    follow = world.follow()
-    world.side.items(follow)
-    before = world.said()
-    cursor, world.base_url = follow.cursor, "http://127.0.0.1:9"
+def test_follow_unreachable_server_raises_and_cursor_stays_valid(simulation: FollowSimulation) -> None:
+    """An unreachable server raises, and the cursor can be used later."""
+    simulation.plan = [write("a")]
+    follow = simulation.follow()
+    simulation.driver.items(follow)
+    before = simulation.stored_identities()
+    cursor, simulation.base_url = follow.cursor, "http://127.0.0.1:9"
     with pytest.raises(APIConnectionError):
-        world.side.items(world.follow(after=cursor))
-    world.base_url = world.server.base_url
-    write("b")(world)
-    check(world, world.side.items(world.follow(after=cursor)), before)
+        simulation.driver.items(simulation.follow(after=cursor))
+    simulation.base_url = simulation.server.base_url
+    write("b")(simulation)
+    check(simulation, simulation.driver.items(simulation.follow(after=cursor)), before)
 
 
-def test_looks_are_few_where_nothing_happens(world: FollowSimulation) -> None:
-    world.plan = [nothing] * 20
-    assert world.side.items(world.follow(interval=1.0, max_interval=15.0)) == []
-    assert world.slept[:4] == [1.0, 1.5, 2.25, 3.375]
-    assert max(world.slept) == 15.0
-    # A look is one request for the context and one for an active run.
-    assert world.requests.count("GET messages") <= 2
-    assert len(world.requests) <= 2 * (len(world.slept) + 1) + 2
+def test_follow_idle_conversation_backs_off(simulation: FollowSimulation) -> None:
+    """The poll interval of an idle conversation grows to `max_interval`."""
+    simulation.plan = [nothing] * 20
+    assert simulation.driver.items(simulation.follow(interval=1.0, max_interval=15.0)) == []
+    assert simulation.slept[:4] == [1.0, 1.5, 2.25, 3.375]
+    assert max(simulation.slept) == 15.0
+    # A poll is one request for the context and one for an active run.
+    assert simulation.requests.count("GET messages") <= 2
+    assert len(simulation.requests) <= 2 * (len(simulation.slept) + 1) + 2
 
 
-def test_looks_come_sooner_when_something_happened(world: FollowSimulation) -> None:
-    world.plan = [*[nothing] * 6, write("a"), nothing]
-    world.side.items(world.follow())
-    assert world.slept[6] > world.slept[7] == 1.0
+def test_follow_new_message_resets_backoff(simulation: FollowSimulation) -> None:
+    """A new message resets the poll interval."""
+    simulation.plan = [*[nothing] * 6, write("a"), nothing]
+    simulation.driver.items(simulation.follow())
+    assert simulation.slept[6] > simulation.slept[7] == 1.0
 
 
-def test_it_ends_in_time(world: FollowSimulation) -> None:
-    write("a")(world)
-    assert world.side.items(world.follow(timeout=0)) == []
-    assert world.slept == []
-    found = world.side.items(world.follow(timeout=0, from_start=True))
-    check(world, found)
-    world.plan = [nothing] * 100
-    begun = world.now
-    world.side.items(world.follow(timeout=60))
-    assert world.now - begun == 60
+def test_follow_timeout_ends_the_loop(simulation: FollowSimulation) -> None:
+    """The loop ends after `timeout` seconds, without a sleep beyond it."""
+    write("a")(simulation)
+    assert simulation.driver.items(simulation.follow(timeout=0)) == []
+    assert simulation.slept == []
+    found = simulation.driver.items(simulation.follow(timeout=0, from_start=True))
+    check(simulation, found)
+    simulation.plan = [nothing] * 100
+    begun = simulation.now
+    simulation.driver.items(simulation.follow(timeout=60))
+    assert simulation.now - begun == 60
 
 
-def test_a_server_that_does_not_tell_the_context(world: FollowSimulation) -> None:
-    routes = world.server.app.router.routes
+def test_follow_server_without_context_yields_each_message_once(simulation: FollowSimulation) -> None:
+    """A follower works with a server that does not provide the context window."""
+    routes = simulation.server.app.router.routes
     path = "/v1/conversations/{conversation_id}"
     routes[:] = [route for route in routes if getattr(route, "path", "") != path]
-    before = world.said()
-    world.plan = [write("a"), write("CALL get_time"), nothing, write("b")]
-    check(world, world.side.items(world.follow()), before)
+    before = simulation.stored_identities()
+    simulation.plan = [write("a"), write("CALL get_time"), nothing, write("b")]
+    check(simulation, simulation.driver.items(simulation.follow()), before)
 
 
-def test_cursors_that_follow_the_order(either: FollowSimulation) -> None:
-    either.server.state.order_relative_cursors = True
-    write("old")(either)
-    either.plan = [write("a"), compact("all"), write("b")]
-    check(either, either.side.items(either.follow(from_start=True)))
+def test_follow_order_relative_cursors_yield_each_message_once(any_simulation: FollowSimulation) -> None:
+    """A follower works with cursors that are relative to the requested order."""
+    any_simulation.server.state.order_relative_cursors = True
+    write("old")(any_simulation)
+    any_simulation.plan = [write("a"), compact("all"), write("b")]
+    check(any_simulation, any_simulation.driver.items(any_simulation.follow(from_start=True)))
 
 
-def test_a_long_history(world: FollowSimulation) -> None:
+def test_follow_long_history_yields_each_message_once(simulation: FollowSimulation) -> None:
+    """A history of several pages and a compaction is yielded completely."""
     for _ in range(70):
-        write_at_once(world)
-    compact("all")(world)
+        write_at_once(simulation)
+    compact("all")(simulation)
     for _ in range(70):
-        write_at_once(world)
-    world.plan = [write("a")]
-    found = world.side.items(world.follow(from_start=True))
-    assert sorted(map(repr, map(identity, found))) == sorted(map(repr, world.said()))
+        write_at_once(simulation)
+    simulation.plan = [write("a")]
+    found = simulation.driver.items(simulation.follow(from_start=True))
+    assert sorted(map(repr, map(identity, found))) == sorted(map(repr, simulation.stored_identities()))
 
 
 @pytest.mark.parametrize(
@@ -298,43 +323,49 @@ def test_a_long_history(world: FollowSimulation) -> None:
         ({"agent_id": 3}, TypeError, "agent_id must be a string"),
     ],
 )
-def test_what_is_refused_before_anything_is_sent(
-    world: FollowSimulation, arguments: dict[str, Any], fault: type[Exception], message: str
+def test_follow_invalid_argument_raises_before_sending(
+    simulation: FollowSimulation, arguments: dict[str, Any], fault: type[Exception], message: str
 ) -> None:
+    """An invalid argument raises before a request is sent."""
     with pytest.raises(fault, match=message):
-        world.follow(**arguments)
-    assert world.requests == []
+        simulation.follow(**arguments)
+    assert simulation.requests == []
 
 
-def test_what_is_not_there(world: FollowSimulation) -> None:
+def test_follow_unknown_message_or_conversation_raises(simulation: FollowSimulation) -> None:
+    """An unknown message raises ListChangedError, an unknown conversation NotFoundError."""
     with pytest.raises(ListChangedError, match="The conversation does not contain message-"):
-        world.side.items(world.follow(after="message-123e4567-e89b-42d3-8456-426614174000"))
-    world.conversation = CONVERSATION
+        simulation.driver.items(simulation.follow(after="message-123e4567-e89b-42d3-8456-426614174000"))
+    simulation.conversation = CONVERSATION
     with pytest.raises(NotFoundError):
-        world.side.items(world.follow(from_start=True))
+        simulation.driver.items(simulation.follow(from_start=True))
 
 
-def test_it_says_what_it_is(world: FollowSimulation) -> None:
-    assert repr(world.follow()) in (f"Follow('{world.conversation}')", f"AsyncFollow('{world.conversation}')")
+def test_follow_repr_shows_the_conversation(simulation: FollowSimulation) -> None:
+    """The repr contains the class and the conversation id."""
+    assert repr(simulation.follow()) in (
+        f"Follow('{simulation.conversation}')",
+        f"AsyncFollow('{simulation.conversation}')",
+    )
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
-def test_messages_that_a_compaction_put_out_of_order_come_in_the_order_of_time(side: ClientDriver, size: int) -> None:
-    """A cursor between two messages that left the context unseen is not later than one that still has to come."""
+def test_follow_messages_reordered_by_compaction_are_yielded_by_date(driver: ClientDriver, size: int) -> None:
+    """Messages that a compaction reordered are yielded by date, also with a cursor between two of them."""
     state = State(clock=TickingClock(tick=timedelta(seconds=2)))
     with EmbeddedServer(build(state=state)) as server:
-        world = FollowSimulation(server, side)
-        follow = world.follow(from_start=True)
-        found = side.items(follow)
+        simulation = FollowSimulation(server, driver)
+        follow = simulation.follow(from_start=True)
+        found = driver.items(follow)
         for action in (write_at_once, compact("all"), write("hi"), compact("all"), write("LONG 3", stream_tokens=True)):
-            world.attempt(action)
+            simulation.attempt(action)
         while True:
-            follow = world.follow(after=json.loads(json.dumps(follow.cursor)))
-            world.now = 0.0
-            some, fault = side.drain(follow, StopAfter(size))
+            follow = simulation.follow(after=json.loads(json.dumps(follow.cursor)))
+            simulation.now = 0.0
+            some, fault = driver.drain(follow, StopAfter(size))
             assert fault is None
             if not some:
                 break
             found += some
-        check(world, found)
-        world.close()
+        check(simulation, found)
+        simulation.close()

@@ -22,12 +22,12 @@ from ..follow.simulation import (
     compact,
     identity,
     nothing,
-    perhaps,
     text_of,
+    unless_busy,
     write,
     write_at_once,
 )
-from ..follow.test_following import GO_ON
+from ..follow.test_following import CONTINUE
 from ..stress.figures import FULL, figure
 from ..tools.turns import ClientDriver
 from .proxy import LOST, Fault, proxied, random_fault
@@ -67,12 +67,12 @@ def check(world: FollowSimulation, found: list[Any], before: set[Any]) -> None:
     """That everything was found that was not there before, once."""
     identities = list(map(identity, found))
     assert len(identities) == len(set(identities))
-    assert set(identities) == world.said() - before
+    assert set(identities) == world.stored_identities() - before
 
 
 def test_two_writers_runs_in_the_background_and_a_compaction(world: FollowSimulation) -> None:
     write("before")(world)
-    before = world.said()
+    before = world.stored_identities()
     world.plan = [
         write("a"),
         write_at_once,
@@ -82,7 +82,7 @@ def test_two_writers_runs_in_the_background_and_a_compaction(world: FollowSimula
         write("REASON b", stream_tokens=True, background=True),
         write("c"),
     ]
-    found = world.side.items(world.follow())
+    found = world.driver.items(world.follow())
     check(world, found, before)
     texts = [text_of(message) for message in found if message.message_type == "user_message"]
     assert [text for text in texts if len(text) < 20] == ["a", "LONG 2", "LONG 40", "REASON b", "c"]
@@ -90,10 +90,10 @@ def test_two_writers_runs_in_the_background_and_a_compaction(world: FollowSimula
 
 def test_a_run_that_is_active_at_the_start(world: FollowSimulation) -> None:
     begin("LONG 60", stream_tokens=True)(world)
-    found = world.side.items(
+    found = world.driver.items(
         world.follow(from_start=True, until=lambda message: message.message_type == "assistant_message")
     )
-    assert set(map(identity, found)) == world.said()
+    assert set(map(identity, found)) == world.stored_identities()
     assert text_of(found[-1]).startswith("word0 word1")
 
 
@@ -103,18 +103,18 @@ def test_a_talk_from_its_start_after_two_compactions(world: FollowSimulation) ->
         write("b")(world)
         compact("all")(world)
     world.plan = [write("c")]
-    check(world, world.side.items(world.follow(from_start=True)), set())
+    check(world, world.driver.items(world.follow(from_start=True)), set())
 
 
 def test_going_on_from_a_cursor_behind_each_message(world: FollowSimulation) -> None:
     write("old")(world)
-    before = world.said()
+    before = world.stored_identities()
     world.plan = [write("REASON a"), compact("all"), write("b"), write("c")]
     cursor: Any = None
     found: list[Any] = []
     while True:
         follow = world.follow(after=cursor)
-        some, fault = world.side.drain(follow, lambda _: True)
+        some, fault = world.driver.drain(follow, lambda _: True)
         assert fault is None
         if not some and not world.plan:
             break
@@ -128,16 +128,16 @@ def test_going_on_in_another_process(address: str, scene: Scene, own_agent: Agen
     world = FollowSimulation(Place(address, own_agent.id, scene.conversation(own_agent.id)), driver, write("one"))
     follow = world.follow()
     driver.items(follow)
-    before = world.said()
+    before = world.stored_identities()
     for action in (write("two"), compact("all"), write("three")):
         action(world)
     told = subprocess.run(
-        [sys.executable, "-c", GO_ON, address, world.conversation, json.dumps(follow.cursor)],
+        [sys.executable, "-c", CONTINUE, address, world.conversation, json.dumps(follow.cursor)],
         check=True,
         capture_output=True,
         timeout=60,
     ).stdout
-    expected = sorted(id for id, _, _ in world.said() - before)
+    expected = sorted(id for id, _, _ in world.stored_identities() - before)
     assert sorted(json.loads(told)) == expected
     world.close()
     driver.close()
@@ -158,9 +158,9 @@ def test_connections_that_break(address: str, scene: Scene, own_agent: Agent, dr
 
 def test_a_conversation_that_does_not_exist(world: FollowSimulation) -> None:
     world.conversation = "conv-123e4567-e89b-42d3-8456-426614174000"
-    world.where = {}
+    world.scope = {}
     with pytest.raises(NotFoundError):
-        world.side.items(world.follow())
+        world.driver.items(world.follow())
 
 
 @pytest.mark.stress
@@ -174,7 +174,7 @@ def test_proof_of_following(address: str, scene: Scene, agent: Agent, driver: Cl
         for _ in range(TALKS):
             place = Place(address, agent.id, scene.conversation(agent.id))
             world = FollowSimulation(
-                place, driver, *map(perhaps, chance.choices(actions, k=6)), base_url=proxy.base_url
+                place, driver, *map(unless_busy, chance.choices(actions, k=6)), base_url=proxy.base_url
             )
             world.model = model
             world.between = Sometimes(world, chance, actions)
@@ -193,7 +193,7 @@ def test_proof_of_following(address: str, scene: Scene, agent: Agent, driver: Cl
             world.between = lambda: None
             world.settle()
             found += driver.items(world.follow(after=follow.cursor))
-            identities, said = list(map(identity, found)), world.said()
+            identities, said = list(map(identity, found)), world.stored_identities()
             lost += len(said - set(identities))
             twice += len(identities) - len(set(identities))
             count += len(said)

@@ -1,4 +1,4 @@
-"""Both clients, an embedded server, and an environment that says nothing."""
+"""Fixtures: both clients, an embedded server, and an environment without variables of the library."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..client.helpers import ClientDriver
 
 
 @pytest.fixture(autouse=True)
-def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LETTA_API_KEY", "LETTA_BASE_URL", "LETTA_LOG", "LETTA_LOG_BODIES"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(params=["sync", "async"])
-def side(request: pytest.FixtureRequest) -> Iterator[ClientDriver]:
-    side = ClientDriver(is_async=request.param == "async")
-    yield side
-    side.close()
+def driver(request: pytest.FixtureRequest) -> Iterator[ClientDriver]:
+    driver = ClientDriver(is_async=request.param == "async")
+    yield driver
+    driver.close()
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def server() -> Iterator[EmbeddedServer]:
 
 @pytest.fixture(scope="session")
 def exporter() -> Any:
-    # Imported here: whatever runs before is not traced.
+    # Imported here, so that earlier tests are not traced.
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor

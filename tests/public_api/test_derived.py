@@ -1,4 +1,4 @@
-"""Sync code is derived from async code, so that no more than a few lines of it are written twice."""
+"""Sync code is derived from async code, so that few lines are written twice."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from codegen.unasync import sync_name, to_sync
 
 LIBRARY: Final = Path(letta_ext.__file__).parent
 GENERATED: Final = {"_sync", "resources", "testing"}
-"""Folders that are generated, and the server, which is async alone."""
+"""Generated packages, and the server, which has no sync version."""
 
-MOST: Final = 12
-"""Lines in a row that sync and async code may share where both are written by hand."""
+MAX_SHARED_LINES: Final = 12
+"""The maximum number of consecutive lines that handwritten sync and async code may share."""
 
 
-def written() -> list[Path]:
-    """The modules that are written by hand."""
+def handwritten_modules() -> list[Path]:
+    """Return the handwritten modules."""
     return [file for file in LIBRARY.rglob("*.py") if file.relative_to(LIBRARY).parts[0] not in GENERATED]
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of code: without indentation, empty lines, and those that open or close a docstring alone."""
+    """Return the lines of code without indentation, empty lines and lone docstring quotes."""
     return [line.strip() for line in text.splitlines() if line.strip() not in ("", '"""')]
 
 
-def shared(one: list[str], other: list[str]) -> int:
-    """The length of the longest run of lines that both have."""
+def longest_common_run(one: list[str], other: list[str]) -> int:
+    """Return the length of the longest common run of lines."""
     longest, ending = 0, [0] * (len(other) + 1)
     for line in one:
         ending = [0, *(ending[place] + 1 if line == there else 0 for place, there in enumerate(other))]
@@ -39,8 +39,8 @@ def shared(one: list[str], other: list[str]) -> int:
     return longest
 
 
-def parts(file: Path) -> Iterator[tuple[str, bool]]:
-    """The classes and functions of a module, and whether each is of async code."""
+def definitions(file: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the classes and functions of a module, and whether each is async."""
     text = file.read_text("utf-8")
     for node in ast.parse(text).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -50,16 +50,16 @@ def parts(file: Path) -> Iterator[tuple[str, bool]]:
             yield source, inside or sync_name(node.name) != node.name or file.name.startswith("async_")
 
 
-def test_sync_and_async_code_that_is_written_by_hand_shares_no_long_run_of_lines() -> None:
-    """Each async class or function, after token substitution, against each other one that is written by hand."""
-    found = [part for file in written() for part in parts(file)]
+def test_handwritten_sync_and_async_code_share_few_lines() -> None:
+    """No async definition, converted to sync, shares many consecutive lines with a handwritten sync one."""
+    found = [definition for file in handwritten_modules() for definition in definitions(file)]
     asynchronous = [(source, lines_of(to_sync(source))) for source, is_async in found if is_async]
     others = [(source, lines_of(source)) for source, is_async in found if not is_async]
     assert len(asynchronous) > 60
     assert len(others) > 300
-    runs = [(shared(one, other), source) for source, one in asynchronous for _, other in others]
+    runs = [(longest_common_run(one, other), source) for source, one in asynchronous for _, other in others]
     longest, source = max(runs)
-    assert longest <= MOST, f"{longest} lines are shared by sync code and\n{source}"
+    assert longest <= MAX_SHARED_LINES, f"{longest} lines are shared by sync code and\n{source}"
 
 
 @pytest.mark.parametrize(
@@ -78,5 +78,6 @@ def test_sync_and_async_code_that_is_written_by_hand_shares_no_long_run_of_lines
         ("asynchronous, AsyncioError = task, 1\n", "asynchronous, AsyncioError = task, 1\n"),
     ],
 )
-def test_tokens_are_substituted(code: str, derived: str) -> None:
+def test_to_sync_substitutes_tokens(code: str, derived: str) -> None:
+    """Async code becomes sync code by token substitution."""
     assert to_sync(code) == derived

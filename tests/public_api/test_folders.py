@@ -1,4 +1,4 @@
-"""The folders of the library stand on each other in the order of the map, and no two of them on one another."""
+"""The packages of the library import each other in the order of the architecture page, without cycles."""
 
 from __future__ import annotations
 
@@ -14,59 +14,63 @@ import pytest
 import letta_ext
 
 LIBRARY: Final = Path(letta_ext.__file__).parent
-MAP: Final = LIBRARY.parent / "docs" / "architecture.md"
-ORDER: Final = re.findall(r"^\| `(\w+)/` \|", MAP.read_text("utf-8"), re.MULTILINE)
-PRIMITIVES: Final = {f"{side}_{kind}" for side in ("async", "sync") for kind in ("primitives", "paginator")}
-LOOKING_DOWN: Final = {"client", "compat", "config", *PRIMITIVES}
+ARCHITECTURE: Final = LIBRARY.parent / "docs" / "architecture.md"
+ORDER: Final = re.findall(r"^\| `(\w+)/` \|", ARCHITECTURE.read_text("utf-8"), re.MULTILINE)
+PRIMITIVES: Final = {f"{prefix}_{kind}" for prefix in ("async", "sync") for kind in ("primitives", "paginator")}
+COMPOSING_MODULES: Final = {"client", "compat", "config", *PRIMITIVES}
 COMPOSED: Final = "client.py"
-"""The module of `_async` and `_sync` that puts together what is in the other folders."""
+"""The module of `_async` and `_sync` that composes the other packages."""
 
 
-def imported(file: Path) -> Iterator[str]:
-    """The folders that a file imports from while it is loaded: neither for type checkers nor inside functions."""
-    inside = file.relative_to(LIBRARY).parts[:-1]
+def imported_packages(file: Path) -> Iterator[str]:
+    """Yield the packages that a file imports at run time, outside of functions."""
+    package_parts = file.relative_to(LIBRARY).parts[:-1]
     for line in ast.parse(file.read_text("utf-8")).body:
         if isinstance(line, ast.ImportFrom) and line.level:
-            above = inside[: len(inside) - line.level + 1]
+            parent = package_parts[: len(package_parts) - line.level + 1]
             names = [line.module] if line.module else [each.name for each in line.names]
-            yield from (".".join([*above, name]).split(".")[0] for name in names)
+            yield from (".".join([*parent, name]).split(".")[0] for name in names)
 
 
-def test_the_map_has_every_folder() -> None:
+def test_architecture_table_lists_every_package() -> None:
+    """The table of the architecture page has a row for each package."""
     assert sorted(ORDER) == sorted(found.parent.name for found in LIBRARY.glob("*/__init__.py"))
 
 
-@pytest.mark.parametrize("folder", [folder for folder in ORDER if folder != "testing"])
-def test_a_folder_imports_from_those_above_it(folder: str) -> None:
-    files = (file for file in (LIBRARY / folder).rglob("*.py") if file.name != COMPOSED or folder == "resources")
-    found = {name for file in files for name in imported(file)}
-    assert found.intersection(ORDER[ORDER.index(folder) + 1 :]) == set()
+@pytest.mark.parametrize("package", [package for package in ORDER if package != "testing"])
+def test_package_imports_only_packages_above_it(package: str) -> None:
+    """A package imports only from packages above it in the table."""
+    files = (file for file in (LIBRARY / package).rglob("*.py") if file.name != COMPOSED or package == "resources")
+    imported = {name for file in files for name in imported_packages(file)}
+    assert imported.intersection(ORDER[ORDER.index(package) + 1 :]) == set()
 
 
-def test_the_top_stands_on_no_folder() -> None:
-    looking = {file.stem for file in LIBRARY.glob("*.py") if set(ORDER).intersection(imported(file))}
-    assert looking == LOOKING_DOWN
+def test_top_level_modules_import_no_package() -> None:
+    """Modules at the top level import no package, except for the composing ones."""
+    importing = {file.stem for file in LIBRARY.glob("*.py") if set(ORDER).intersection(imported_packages(file))}
+    assert importing == COMPOSING_MODULES
 
 
 def all_imports(file: Path, modules: set[str]) -> Iterator[str]:
-    """The modules of the library that a file imports anywhere: also inside functions, and for type checkers.
+    """Yield the modules that a file imports, including imports in functions and for type checkers.
 
-    An import of a module is not counted as one of the packages that it is in.
+    The import of a module does not count as an import of its packages.
     """
-    inside = ["letta_ext", *file.relative_to(LIBRARY).parts[:-1]]
+    package_parts = ["letta_ext", *file.relative_to(LIBRARY).parts[:-1]]
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names if each.name in modules)
         elif isinstance(node, ast.ImportFrom):
-            above = inside[: len(inside) - node.level + 1] if node.level else []
-            found = ".".join([*above, node.module] if node.module else above)
+            parent = package_parts[: len(package_parts) - node.level + 1] if node.level else []
+            module_name = ".".join([*parent, node.module] if node.module else parent)
             for each in node.names:
-                name = f"{found}.{each.name}"
-                if name in modules or found in modules:
-                    yield name if name in modules else found
+                name = f"{module_name}.{each.name}"
+                if name in modules or module_name in modules:
+                    yield name if name in modules else module_name
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
+def test_modules_have_no_import_cycles() -> None:
+    """There are no import cycles between modules, including local and type-checking imports."""
     files = {
         ".".join(["letta_ext", *file.relative_to(LIBRARY).with_suffix("").parts]).removesuffix(".__init__"): file
         for file in LIBRARY.rglob("*.py")

@@ -1,4 +1,4 @@
-"""The log: its lines, its levels, and that it gives nothing away."""
+"""Logging: lines, levels and the absence of secrets."""
 
 from __future__ import annotations
 
@@ -48,10 +48,11 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "letta_ext"]
 
 
-def test_a_line_for_each_attempt(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_attempt_writes_one_line(driver: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+    """Each attempt is logged with its outcome, duration and retry delay."""
     caplog.set_level(logging.INFO, "letta_ext")
     handler = respond_with(503, httpx.ReadError("cut"), make_response(200, json={"id": STEP}))
-    side.run(side.client(handler, retry=NO_DELAY).steps.retrieve(STEP))
+    driver.run(driver.client(handler, retry=NO_DELAY).steps.retrieve(STEP))
     first, second, third = lines(caplog)
     outcomes = [(first, "status=503"), (second, "error=ReadError"), (third, "status=200")]
     for number, (line, outcome) in enumerate(outcomes, start=1):
@@ -60,40 +61,43 @@ def test_a_line_for_each_attempt(side: ClientDriver, caplog: pytest.LogCaptureFi
     assert [line.endswith("retry_in=0") for line in (first, second, third)] == [True, True, False]
 
 
-def test_a_line_for_the_end_of_a_stream(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_stream_end_writes_one_line(driver: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+    """The end of a stream is logged, whether it ended or was closed early."""
     caplog.set_level(logging.INFO, "letta_ext")
     streamed = recording("send_tokens_stream")
-    client = side.client(lambda _: streamed.response())
-    events = side.items(side.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)))
+    client = driver.client(lambda _: streamed.response())
+    events = driver.items(driver.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)))
     request = f"method=POST path=/v1/conversations/{CONVERSATION}/messages duration_ms="
     assert lines(caplog)[-1].startswith(f"stream ended events={len(events)} {request}")
-    side.drain(side.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)), lambda _: True)
+    driver.drain(driver.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)), lambda _: True)
     assert lines(caplog)[-1].startswith(f"stream closed early events=1 {request}")
-    stream = side.run(client.conversations.messages.create(CONVERSATION, input=PROMPT))
-    side.run(stream.close())
+    stream = driver.run(client.conversations.messages.create(CONVERSATION, input=PROMPT))
+    driver.run(stream.close())
     assert lines(caplog)[-1].startswith(f"stream closed early events=0 {request}")
     assert len(lines(caplog)) == 6
 
 
-def test_a_line_for_what_fails(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_failure_writes_one_line(driver: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+    """A failed call and a failed stream are logged with the class of the error."""
     caplog.set_level(logging.INFO, "letta_ext")
     cut = event_stream(sse({"message_type": "ping", "run_id": "run-1"}))
-    client = side.client(respond_with(404, lambda: cut))
+    client = driver.client(respond_with(404, lambda: cut))
     with pytest.raises(LettaError):
-        side.run(client.steps.retrieve(STEP))
+        driver.run(client.steps.retrieve(STEP))
     assert lines(caplog)[-1].startswith(
         f"call failed error=NotFoundError method=GET path=/v1/steps/{STEP} duration_ms="
     )
-    side.drain(side.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)))
+    driver.drain(driver.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)))
     assert lines(caplog)[-1].startswith("stream failed events=1 error=StreamInterrupted method=POST path=")
 
 
-def test_a_line_for_a_resumption(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_interrupted_stream_writes_one_line(driver: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+    """An interrupted stream is logged with its position and the delay."""
     caplog.set_level(logging.INFO, "letta_ext")
     events = [{"message_type": "ping", "run_id": "run-1", "seq_id": 1}, {"message_type": "x", "id": "m", "seq_id": 2}]
     handler = respond_with(lambda: event_stream(sse(events[0])), lambda: event_stream(sse(events[1], "[DONE]")))
-    create = side.client(handler, retry=NO_DELAY).conversations.messages.create
-    side.items(side.run(create(CONVERSATION, input=PROMPT, background=True)))
+    create = driver.client(handler, retry=NO_DELAY).conversations.messages.create
+    driver.items(driver.run(create(CONVERSATION, input=PROMPT, background=True)))
     assert lines(caplog)[1] == (
         "stream interrupted last_seq_id=1 retry_in=0 resumption=1"
         f" method=POST path=/v1/conversations/{CONVERSATION}/messages"
@@ -101,13 +105,14 @@ def test_a_line_for_a_resumption(side: ClientDriver, caplog: pytest.LogCaptureFi
     assert lines(caplog)[-1].startswith("stream ended events=2 ")
 
 
-def test_debug_adds_headers_without_secrets(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_debug_writes_redacted_headers(driver: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+    """DEBUG logs headers and query parameters with their secrets redacted."""
     caplog.set_level(logging.DEBUG, "letta_ext")
     handler = respond_with(
         make_response(200, json=[], headers={"set-cookie": "session=abc123", "x-request-id": "req-7"})
     )
-    client = side.client(handler, default_headers={"X-My-Token": "tok-999", "Cookie": "c=secret-c", "X-A": "shown"})
-    side.run(client.get("/v1/x", query={"api_key": "key-in-query", "limit": 3}))
+    client = driver.client(handler, default_headers={"X-My-Token": "tok-999", "Cookie": "c=secret-c", "X-A": "shown"})
+    driver.run(client.get("/v1/x", query={"api_key": "key-in-query", "limit": 3}))
     text = "\n".join(lines(caplog))
     assert "x-request-id='req-7'" in text
     assert "x-a='shown'" in text.lower()
@@ -117,40 +122,46 @@ def test_debug_adds_headers_without_secrets(side: ClientDriver, caplog: pytest.L
     assert "authorization=***" in text.lower()
 
 
-def test_bodies_only_where_they_are_asked_for(
-    side: ClientDriver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_log_bodies_require_setting_and_debug(
+    driver: ClientDriver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Bodies are logged only with LETTA_LOG_BODIES and DEBUG."""
     caplog.set_level(logging.DEBUG, "letta_ext")
     streamed = recording("send_tokens_stream")
-    client = side.client(lambda r: streamed.response() if r.method == "POST" else httpx.Response(200, json=["stored"]))
+    client = driver.client(
+        lambda r: streamed.response() if r.method == "POST" else httpx.Response(200, json=["stored"])
+    )
 
-    def talk() -> str:
+    def logged_text() -> str:
         caplog.clear()
-        side.items(side.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)))
-        side.run(client.get("/v1/x"))
+        driver.items(driver.run(client.conversations.messages.create(CONVERSATION, input=PROMPT)))
+        driver.run(client.get("/v1/x"))
         return "\n".join(lines(caplog))
 
-    quiet = talk()
-    assert PROMPT not in quiet
-    assert "assistant_message" not in quiet
-    assert "stored" not in quiet
+    without_bodies = logged_text()
+    assert PROMPT not in without_bodies
+    assert "assistant_message" not in without_bodies
+    assert "stored" not in without_bodies
     monkeypatch.setenv("LETTA_LOG_BODIES", "1")
-    loud = talk()
-    assert PROMPT in loud
-    assert "assistant_message" in loud
-    assert '["stored"]' in loud
+    with_bodies = logged_text()
+    assert PROMPT in with_bodies
+    assert "assistant_message" in with_bodies
+    assert '["stored"]' in with_bodies
     caplog.set_level(logging.INFO, "letta_ext")
-    assert PROMPT not in talk()
+    assert PROMPT not in logged_text()
 
 
-def test_nothing_is_written_unless_somebody_listens(side: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
-    side.run(side.client(respond_with(make_response(200, json={"id": STEP}))).steps.retrieve(STEP))
+def test_log_disabled_writes_nothing(driver: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
+    """Without a configured level there are no log lines."""
+    caplog.set_level(logging.WARNING)  # the default level of the root logger
+    driver.run(driver.client(respond_with(make_response(200, json={"id": STEP}))).steps.retrieve(STEP))
     assert lines(caplog) == []
 
 
 @pytest.mark.usefixtures("level")
 @pytest.mark.parametrize(("value", "expected"), [("info", logging.INFO), (" DEBUG ", logging.DEBUG)])
-def test_the_setting(value: str, expected: int) -> None:
+def test_configure_valid_level_sets_level_and_one_handler(value: str, expected: int) -> None:
+    """LETTA_LOG sets the level, and adds one handler only."""
     configure({"LETTA_LOG": value})
     configure({"LETTA_LOG": value})
     assert LOG.level == expected
@@ -158,7 +169,8 @@ def test_the_setting(value: str, expected: int) -> None:
 
 
 @pytest.mark.usefixtures("level")
-def test_a_setting_that_means_nothing() -> None:
+def test_configure_invalid_level_warns() -> None:
+    """An invalid LETTA_LOG warns, and adds no handler."""
     with pytest.warns(UserWarning, match="LETTA_LOG must be info or debug, got 'loud'"):
         configure({"LETTA_LOG": "loud"})
     assert LOG.handlers == []
@@ -186,7 +198,8 @@ with letta_ext.Letta(api_key="sk-hidden-key", base_url="http://a.test", http_cli
         ("info", "logging.basicConfig(format='LOG %(name)s %(message)s')", 1),
     ],
 )
-def test_a_program_that_sets_the_variable(value: str, before: str, count: int) -> None:
+def test_log_variable_in_program_writes_to_stderr(value: str, before: str, count: int) -> None:
+    """LETTA_LOG writes to standard error unless the program has configured logging."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(before=before)],
         env={**os.environ, "LETTA_LOG": value},
@@ -198,7 +211,7 @@ def test_a_program_that_sets_the_variable(value: str, before: str, count: int) -
     assert "sk-hidden-key" not in done.stderr
 
 
-# That nothing is given away.
+# The absence of secrets.
 
 FAULTS: dict[str, Any] = {
     **{
@@ -219,15 +232,16 @@ FAULTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_key_never_appears(
-    side: ClientDriver,
+def test_api_key_is_absent_from_reprs_errors_and_logs(
+    driver: ClientDriver,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     fault: str,
 ) -> None:
+    """The API key is not in any repr, error or log line, with any fault."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("LETTA_LOG_BODIES", "1")
-    client = side.client(respond_with(FAULTS[fault]), retry=RetryPolicy(max_retries=1, initial_delay=0))
+    client = driver.client(respond_with(FAULTS[fault]), retry=RetryPolicy(max_retries=1, initial_delay=0))
     changed = client.with_options(default_headers={"X-A": "1"}, default_query={"my_key": f"{KEY}-2"})
     seen: list[object] = [client, changed, client.steps, client._transport, client._transport.config]
     calls: list[Callable[[Any], Any]] = [
@@ -241,16 +255,16 @@ def test_the_key_never_appears(
     for each in (client, changed):
         for call in calls:
             try:
-                found = side.run(call(each))
+                found = driver.run(call(each))
                 seen.append(found)
                 if hasattr(found, "result"):
-                    seen.append(side.run(found.result()))
+                    seen.append(driver.run(found.result()))
                 elif hasattr(found, "parse"):
-                    seen.append(side.run(found.parse()))
+                    seen.append(driver.run(found.parse()))
             except APIError as error:
                 seen += [error, error.args, str(error), vars(error), "".join(traceback.format_exception(error))]
                 seen += [error.__cause__, error.__context__]
-    # httpx writes addresses with their query to a logger of its own, which is the program's to mute.
+    # httpx logs addresses with their query to its own logger, which this library does not configure.
     records = [record for record in caplog.records if record.name == "letta_ext"]
     text = repr(seen) + "".join(record.getMessage() + str(vars(record)) for record in records)
     assert "method=GET path=/v1/steps" in text
@@ -262,7 +276,7 @@ import asyncio, logging, os, pickle, traceback
 import letta_ext
 from letta_ext import AsyncLetta, Letta
 
-logging.basicConfig(level="DEBUG")  # httpx and httpcore too say all that they can
+logging.basicConfig(level="DEBUG")  # includes the loggers of httpx and httpcore
 client = Letta()
 print(client, client.steps, client.conversations.messages, vars(client), client._transport)
 messages = client.conversations.messages
@@ -303,10 +317,11 @@ print("that is all")
 
 
 @pytest.mark.parametrize("bodies", ["", "1"])
-def test_a_whole_program_never_shows_the_key(server: EmbeddedServer, bodies: str) -> None:
-    hidden = "sk-let-shown-to-nobody"
+def test_api_key_is_absent_from_output_of_program(server: EmbeddedServer, bodies: str) -> None:
+    """The output of a program that prints everything does not contain the API key."""
+    hidden_key = "sk-never-to-be-shown"
     program = PROGRAM.replace("CONVERSATION", repr(server.conversation_id))
-    settings = {"LETTA_API_KEY": hidden, "LETTA_BASE_URL": server.base_url, "LETTA_LOG_BODIES": bodies}
+    settings = {"LETTA_API_KEY": hidden_key, "LETTA_BASE_URL": server.base_url, "LETTA_LOG_BODIES": bodies}
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "LETTA_LOG": "debug", **settings},
@@ -319,7 +334,7 @@ def test_a_whole_program_never_shows_the_key(server: EmbeddedServer, bodies: str
     assert shown.count("response received") > 10
     assert shown.count("Traceback") > 5
     assert "that is all" in shown
-    assert hidden not in shown
+    assert hidden_key not in shown
 
 
 @pytest.mark.parametrize(
@@ -338,14 +353,17 @@ def test_a_whole_program_never_shows_the_key(server: EmbeddedServer, bodies: str
         ("limit", False),
     ],
 )
-def test_what_is_a_secret(name: str, secret: bool) -> None:
+def test_is_secret_by_name(name: str, secret: bool) -> None:
+    """The name of a header or parameter decides whether it is secret."""
     assert is_secret(name) is secret
 
 
-def test_a_secret_is_left_out_wherever_it_stands() -> None:
+def test_redact_replaces_each_occurrence() -> None:
+    """Each occurrence of a secret is replaced, except for very short ones."""
     secrets = secrets_of([("Authorization", "Bearer sk-1234567"), ("api-key", "1"), ("x", "sk-shown")])
     assert redact("sk-1234567 1 sk-shown Bearer sk-1234567", secrets) == "*** 1 sk-shown ***"
 
 
-def test_the_logger_has_the_name_of_the_package() -> None:
+def test_logger_has_the_name_of_the_package() -> None:
+    """The logger has the name of the package."""
     assert LOG.name == letta_ext.__name__

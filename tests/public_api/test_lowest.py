@@ -1,4 +1,4 @@
-"""The lowest versions that are tested are those that pyproject.toml allows."""
+"""The tested lowest versions equal the lower bounds of pyproject.toml."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_constraints_are_the_lower_bounds_of_the_dependencies() -> None:
-    """Each dependency of the library and of the embedded server stands in constraints/lowest.txt with its bound."""
+def test_lowest_constraints_equal_the_bounds_of_pyproject() -> None:
+    """constraints/lowest.txt pins each dependency of pyproject.toml to its lower bound."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     allowed = [*project["dependencies"], *project["optional-dependencies"]["testing"]]
     bounds = {match[1]: match[2] for each in allowed if (match := re.match(r"([\w-]+)>=([\d.]+)", each))}
@@ -21,5 +21,5 @@ def test_constraints_are_the_lower_bounds_of_the_dependencies() -> None:
 
 
 def _version(text: str) -> list[int]:
-    """The numbers of a version, without zeros at the end: 4 and 4.0.0 are one."""
+    """Return the numbers of a version without trailing zeros: 4 equals 4.0.0."""
     return [int(part) for part in re.sub(r"(\.0)+$", "", text).split(".")]

@@ -1,7 +1,8 @@
-"""The two clients have the same names and signatures, and all that was promised is there."""
+"""The sync and async clients have the same members and signatures, including all promised names."""
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -24,9 +25,9 @@ from letta_ext import AsyncLetta, Letta, RequestOptions
 
 LIBRARY: Final = Path(letta_ext.__file__).parent
 CALLS_OF_RESOURCES_FILE = Path(__file__).parents[1] / "typing" / "resources.py"
-CALLS_FILE = Path(__file__).parents[1] / "typing" / "calls.py"
+TYPING: Final = Path(__file__).parents[1] / "typing"
 
-WITHOUT_TWIN: Final = {
+WITHOUT_COUNTERPART: Final = {
     "AsyncPaginator": "a sync list is its own first page",
     "AsyncChunks": "sync code reads bodies by the generators of httpx and httpcore",
     "AsyncDecodedChunks": "as above",
@@ -40,7 +41,7 @@ ONE_SIDED: Final = {
     "is_complete": "as above",
 }
 PRIMITIVES: Final = ("primitives", "paginator")
-"""The hand-written modules that have the same names for async and for sync code."""
+"""The handwritten modules that exist for both clients."""
 
 
 def modules() -> Iterator[Any]:
@@ -50,85 +51,95 @@ def modules() -> Iterator[Any]:
 
 
 def pairs() -> dict[str, tuple[type, type]]:
-    """Every public class and the one that is its twin in async code, by the name of the former."""
+    """Return each public sync class with its async counterpart, by the name of the sync class."""
     classes = {
         name: cls
         for module in modules()
         for name, cls in vars(module).items()
         if isinstance(cls, type) and cls.__module__ == module.__name__ and not name.startswith("_")
     }
-    twins = {name: cls for name, cls in classes.items() if name.startswith("Async") and name not in WITHOUT_TWIN}
-    return {sync_name(name): (classes[sync_name(name)], cls) for name, cls in twins.items()}
+    counterparts = {
+        name: cls for name, cls in classes.items() if name.startswith("Async") and name not in WITHOUT_COUNTERPART
+    }
+    return {sync_name(name): (classes[sync_name(name)], cls) for name, cls in counterparts.items()}
 
 
 PAIRS: Final = pairs()
 
 
 def members(cls: type) -> dict[str, Any]:
-    """The public attributes, and what makes it a context manager or an iterable, under the sync name."""
+    """Return the public attributes, and the methods of context managers and iterators, by their sync names."""
     special = {"__aiter__", "__anext__", "__aenter__", "__aexit__"}
     special |= {sync_name(name) for name in special}
     names = {name for name in dir(cls) if not name.startswith("_") or name in special}
     return {sync_name(name): inspect.getattr_static(cls, name) for name in names}
 
 
-def plain(annotation: object) -> str:
-    """An annotation as sync code has it."""
+def to_sync_annotation(annotation: object) -> str:
+    """Return an annotation in sync terms."""
     text = re.sub(r"Coroutine\[Any, Any, ", "Awaitable[", str(annotation)).replace("collections.abc.", "")
     return re.sub(r"^(\w*Iterator|Generator)\[(.+?)(?:, None)*\]$", r"Iterator[\2]", to_sync(text))
 
 
-def shape(function: Callable[..., Any]) -> list[tuple[str, Any, Any, str]]:
-    """The parameters of a function, and what it returns, in words common to both surfaces."""
+def sync_signature(function: Callable[..., Any]) -> list[tuple[str, Any, Any, str]]:
+    """Return the parameters and the return type of a function in sync terms."""
     signature = inspect.signature(function)
     parameters = [
-        (name, each.kind, each.default, plain(each.annotation)) for name, each in signature.parameters.items()
+        (name, each.kind, each.default, to_sync_annotation(each.annotation))
+        for name, each in signature.parameters.items()
     ]
-    return [*parameters, ("return", None, None, plain(signature.return_annotation))]
+    return [*parameters, ("return", None, None, to_sync_annotation(signature.return_annotation))]
 
 
 def sections(text: str | None) -> dict[str, str]:
-    """The parts of a docstring by their headings."""
+    """Return the sections of a docstring by heading."""
     parts = re.split(r"^(Args|Returns|Raises|Attributes):$", inspect.cleandoc(text or ""), flags=re.MULTILINE)
     return {"": parts[0]} | dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def test_there_are_pairs_to_compare() -> None:
+def test_pairs_include_the_known_classes() -> None:
+    """The comparison finds the known pairs of classes."""
     assert {"Letta", "SyncPage", "Stream", "RawResponse", "BaseClient", "Transport", "NetworkBackend"} <= PAIRS.keys()
     assert len(PAIRS) > 30
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_both_surfaces_have_the_same_signatures(name: str) -> None:
+def test_sync_and_async_classes_have_equal_signatures(name: str) -> None:
+    """A sync class and its async counterpart have the same members and signatures."""
     one, other = (members(cls) for cls in PAIRS[name])
     assert one.keys() - ONE_SIDED.keys() == other.keys() - ONE_SIDED.keys()
     for member in sorted(one.keys() & other.keys()):
         assert type(one[member]).__name__ == sync_name(type(other[member]).__name__), member
         if inspect.isfunction(one[member]):
-            assert shape(one[member]) == shape(other[member]), member
-            overloads = [[shape(each) for each in typing.get_overloads(side[member])] for side in (one, other)]
+            assert sync_signature(one[member]) == sync_signature(other[member]), member
+            overloads = [
+                [sync_signature(each) for each in typing.get_overloads(driver[member])] for driver in (one, other)
+            ]
             assert overloads[0] == overloads[1], member
 
 
 @pytest.mark.parametrize("kind", PRIMITIVES)
-def test_the_primitives_of_both_have_the_same_signatures(kind: str) -> None:
-    one, other = (importlib.import_module(f"letta_ext.{side}_{kind}") for side in ("sync", "async"))
+def test_sync_and_async_primitives_have_equal_parameters(kind: str) -> None:
+    """The handwritten sync and async primitives have the same parameters."""
+    one, other = (importlib.import_module(f"letta_ext.{driver}_{kind}") for driver in ("sync", "async"))
     own = {name: value for name, value in vars(other).items() if getattr(value, "__module__", None) == other.__name__}
     for name, there in own.items():
-        if name.startswith("_") or name in WITHOUT_TWIN or not callable(there):
+        if name.startswith("_") or name in WITHOUT_COUNTERPART or not callable(there):
             continue
         found = getattr(one, sync_name(name))
         assert list(inspect.signature(found).parameters) == list(inspect.signature(there).parameters), name
 
 
-def test_the_constructors_are_one() -> None:
-    assert shape(Letta.__init__)[:-1] == shape(AsyncLetta.__init__)[:-1]
+def test_constructors_are_equal_and_documented() -> None:
+    """Both constructors have the same parameters, all of them documented."""
+    assert sync_signature(Letta.__init__)[:-1] == sync_signature(AsyncLetta.__init__)[:-1]
     parameters = [name for name in inspect.signature(Letta.__init__).parameters if name != "self"]
     assert re.findall(r"^ {4}(\w+):", sections(Letta.__doc__)["Args"], re.MULTILINE) == parameters
 
 
 @pytest.mark.parametrize("module", list(modules()), ids=lambda module: module.__name__)
-def test_all_that_is_public_is_documented(module: Any) -> None:
+def test_public_names_have_docstrings(module: Any) -> None:
+    """Each public module, class, function and method has a docstring."""
     assert module.__doc__
     for name, value in vars(module).items():
         if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
@@ -144,7 +155,7 @@ def test_all_that_is_public_is_documented(module: Any) -> None:
                     assert function.__doc__ or inherited, f"{name}.{member}"
 
 
-# The calls of the API.
+# The methods of the operations.
 
 CALLS: Final[dict[str, Operation]] = {each.id: each for each in operations.OPERATIONS.values()}
 
@@ -160,13 +171,15 @@ def client(request: pytest.FixtureRequest) -> Any:
     return request.param(base_url="http://letta.test")
 
 
-def test_every_operation_of_the_document_is_there() -> None:
+def test_operations_equal_those_of_the_specification() -> None:
+    """The operations table has each operation of the specification."""
     document = load(SPEC)
     assert CALLS.keys() == {each["operationId"] for path in document["paths"].values() for each in path.values()}
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_call_shows_what_it_takes(client: Any, name: str) -> None:
+def test_method_signature_has_all_parameters_of_operation(client: Any, name: str) -> None:
+    """The signature of a method has all parameters of its operation, also in the raw views."""
     operation = CALLS[name]
     function = method(client, name)
     shown = inspect.signature(function).parameters
@@ -182,36 +195,51 @@ def test_a_call_shows_what_it_takes(client: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_call_documents_what_it_takes(client: Any, name: str) -> None:
+def test_method_docstring_has_all_parameters_of_operation(client: Any, name: str) -> None:
+    """The docstring of a method describes all parameters and errors of its operation."""
     operation = CALLS[name]
     text = sections(method(client, name).__doc__)
     listing = ["checkpoint", "prefetch"] if operation.pagination else []
-    told = re.findall(r"^ {4}(\w+):", text["Args"], re.MULTILINE)
-    assert sorted(told) == sorted([*operation.path_parameters, *operation.parameters, *listing])
+    documented = re.findall(r"^ {4}(\w+):", text["Args"], re.MULTILINE)
+    assert sorted(documented) == sorted([*operation.path_parameters, *operation.parameters, *listing])
     assert "RequestOptions" in text["Args"]
     assert f"`{operation.method} {operation.path}`" in " ".join(text[""].split())
     for error in ("APIError", "TypeError", "ValueError"):
         assert f"{error}:" in text["Raises"]
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_every_call_is_pinned_by_type(name: str) -> None:
-    if not name.startswith(("steps", "conversations.messages")):
-        sync, _, rest = CALLS_OF_RESOURCES_FILE.read_text().partition("async def resources_async")
-        assert f"client.{name}(" in sync
-        assert f"client.{name}(" in rest
-        return
-    source = CALLS_FILE.read_text()
-    sync, _, rest = source.partition("async def steps_async")
-    steps_async, _, rest = rest.partition("\ndef conversations(")
-    conversations, _, rest = rest.partition("async def conversations_async")
-    conversations_async = rest.partition("\ndef pages(")[0]
-    short = name.removeprefix("conversations.")
-    for part in (sync, steps_async) if name.startswith("steps") else (conversations, conversations_async):
-        assert f"{short}(" in part
+def pinned_methods(client_class: str) -> set[str]:
+    """Return the methods whose results tests/typing pins with `assert_type`, in functions that take this client."""
+    pinned: set[str] = set()
+    for file in TYPING.glob("*.py"):
+        for function in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            if client_class in {ast.unparse(each.annotation) for each in function.args.args if each.annotation}:
+                variables: dict[str, str] = {}
+                for node in ast.walk(function):
+                    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                        variables[node.targets[0].id] = called_method(node.value, variables)
+                    elif isinstance(node, ast.Call) and ast.unparse(node.func) == "assert_type":
+                        pinned.add(called_method(node.args[0], variables))
+    return pinned
 
 
-# What was promised.
+def called_method(node: ast.expr, variables: dict[str, str]) -> str:
+    """Return the dotted name of the method that an expression calls, with variables replaced by their values."""
+    node = node.value if isinstance(node, ast.Await) else node
+    node = node.func if isinstance(node, ast.Call) else node
+    first, dot, rest = ast.unparse(node).partition(".")
+    return f"{variables.get(first, first)}{dot}{rest}"
+
+
+@pytest.mark.parametrize("client_class", ["Letta", "AsyncLetta"])
+def test_each_method_has_a_pinned_type(client_class: str) -> None:
+    """The result type of each method is pinned in tests/typing, for both clients."""
+    assert {f"client.{name}" for name in CALLS} - pinned_methods(client_class) == set()
+
+
+# The promised names.
 
 CONSTRUCTOR = [
     *("api_key", "project", "project_id", "environment", "base_url", "timeout", "max_retries"),
@@ -237,14 +265,16 @@ NAMES = [
 
 
 @pytest.mark.parametrize("cls", [Letta, AsyncLetta])
-def test_what_was_promised_of_the_client(cls: Any) -> None:
+def test_client_has_promised_members(cls: Any) -> None:
+    """The clients have the promised arguments, members and methods."""
     assert set(CONSTRUCTOR) <= inspect.signature(cls).parameters.keys()
     for name in CLIENT:
         assert hasattr(cls, name), name
     assert {"run_tools", "follow"} <= set(dir(cls(base_url="http://letta.test").conversations.messages))
 
 
-def test_what_was_promised_of_pages_and_streams() -> None:
+def test_pages_and_streams_have_promised_members() -> None:
+    """Pages, streams and request options have the promised members."""
     for cls in (letta_ext.SyncPage, letta_ext.AsyncPage):
         assert set(PAGE) <= {*dir(cls), *typing.get_type_hints(cls)}
     for stream in (letta_ext.Stream, letta_ext.AsyncStream):
@@ -253,24 +283,27 @@ def test_what_was_promised_of_pages_and_streams() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_was_promised_of_the_package(name: str) -> None:
+def test_package_exports_promised_names(name: str) -> None:
+    """The package exports the promised names."""
     assert name in letta_ext.__all__
     assert getattr(letta_ext, name) is not None
 
 
-def test_the_clients_can_be_imported_from_their_module() -> None:
+def test_clients_are_importable_from_client_module() -> None:
+    """`letta_ext.client` exports both clients."""
     assert importlib.import_module("letta_ext.client").Letta is Letta
     assert importlib.import_module("letta_ext.client").AsyncLetta is AsyncLetta
 
 
 @pytest.mark.parametrize("kind", [Letta, AsyncLetta])
-def test_a_client_is_shown_by_its_kind_and_address(kind: type[Letta | AsyncLetta]) -> None:
-    """Also one of a class of the caller's."""
+def test_client_repr_shows_base_class_and_address(kind: type[Letta | AsyncLetta]) -> None:
+    """The repr has the class of the library and the address, also for a subclass."""
     own = type("Own", (kind,), {})
     assert repr(own(base_url="http://letta.test")) == f"{kind.__name__}(base_url='http://letta.test')"
 
 
-def test_all_that_is_exported_exists_and_is_sorted() -> None:
+def test_exports_exist_once() -> None:
+    """Each exported name exists, and is listed once."""
     assert len(set(letta_ext.__all__)) == len(letta_ext.__all__)
     for name in letta_ext.__all__:
         assert hasattr(letta_ext, name), name

@@ -1,4 +1,4 @@
-"""A secret, wherever a user puts it, is in no error, log line or span of this library, whatever fails."""
+"""Errors, log lines and spans contain no secret, for each place of a secret and each fault."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ PREFIX = "sk-canary-"
 EXAMPLES = 4_000 if os.environ.get("LETTA_STRESS") == "full" else 60
 ONE_MORE = RetryPolicy(max_retries=1, initial_delay=0)
 
-# How a server, a proxy or an exception may spell a secret.
-SPELLINGS: dict[str, Callable[[str], str]] = {
+# The encodings of a secret in the text of a server, a proxy or an exception.
+ENCODINGS: dict[str, Callable[[str], str]] = {
     "as it is": lambda text: text,
     "percent-encoded": lambda text: quote(text, safe=""),
     "percent-encoded in lower case": lambda text: "".join(f"%{octet:02x}" for octet in text.encode()),
@@ -43,17 +43,17 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "as the repr of bytes": lambda text: repr(text.encode()),
     "as HTML": lambda text: html.escape(html.escape(text)),
     "in base64": lambda text: base64.b64encode(text.encode()).decode(),
-    "in base64 behind a name": lambda text: base64.b64encode(f"me:{text}".encode()).decode(),
-    "in base64 behind a longer name": lambda text: base64.b64encode(f"user:{text}".encode()).decode(),
+    "in base64 after a name": lambda text: base64.b64encode(f"me:{text}".encode()).decode(),
+    "in base64 after a longer name": lambda text: base64.b64encode(f"user:{text}".encode()).decode(),
     "in base64 for URLs": lambda text: base64.urlsafe_b64encode(f"user2:{text} and more".encode()).decode(),
 }
 
 
-def spelled(secret: str) -> set[str]:
-    """All that must not be seen: what somebody could read the secret from."""
-    found = {secret, *(each(secret).strip("'\"b") for name, each in SPELLINGS.items() if "base64" not in name)}
-    # From the middle of base64: its ends depend on what stands before and behind.
-    return found | {each(secret)[10:-6] for name, each in SPELLINGS.items() if "base64" in name}
+def disclosing_texts(secret: str) -> set[str]:
+    """Return the texts that would disclose a secret."""
+    found = {secret, *(each(secret).strip("'\"b") for name, each in ENCODINGS.items() if "base64" not in name)}
+    # The middle of base64: its ends depend on the surrounding text.
+    return found | {each(secret)[10:-6] for name, each in ENCODINGS.items() if "base64" in name}
 
 
 class HeaderAuth(httpx.Auth):
@@ -65,9 +65,9 @@ class HeaderAuth(httpx.Auth):
         yield request
 
 
-# Where a user puts a secret: the settings of a client, those of its httpx client, and the options of a call.
+# The places of a secret: the settings of a client, those of its httpx client, and the options of a call.
 Settings = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
-PUT: dict[str, Callable[[str], Settings]] = {
+PLACES: dict[str, Callable[[str], Settings]] = {
     "api_key": lambda c: ({"api_key": c}, {}, {}),
     "default_headers": lambda c: ({"default_headers": {"X-Api-Key": c}}, {}, {}),
     "a bearer": lambda c: ({"default_headers": {"Authorization": f"Bearer {c}"}}, {}, {}),
@@ -83,19 +83,21 @@ PUT: dict[str, Callable[[str], Settings]] = {
 }
 
 CALLS: dict[str, Callable[[ClientDriver, Any, dict[str, Any]], Any]] = {
-    "json": lambda side, c, o: side.run(c.steps.retrieve(STEP, **o)),
-    "send": lambda side, c, o: side.run(
+    "json": lambda driver, c, o: driver.run(c.steps.retrieve(STEP, **o)),
+    "send": lambda driver, c, o: driver.run(
         c.conversations.messages.create(CONVERSATION, input="hi", streaming=False, **o)
     ),
-    "list": lambda side, c, o: side.items(c.steps.list(**o)),
-    "raw": lambda side, c, o: side.run(side.run(c.steps.with_raw_response.retrieve(STEP, **o)).parse()),
-    "verb": lambda side, c, o: side.run(c.get("/v1/agents/", query={"secret": "x"}, **o)),
-    "stream": lambda side, c, o: side.items(side.run(c.conversations.messages.create(CONVERSATION, input="hi", **o))),
-    "background stream": lambda side, c, o: side.items(
-        side.run(c.conversations.messages.create(CONVERSATION, input="hi", background=True, **o))
+    "list": lambda driver, c, o: driver.items(c.steps.list(**o)),
+    "raw": lambda driver, c, o: driver.run(driver.run(c.steps.with_raw_response.retrieve(STEP, **o)).parse()),
+    "verb": lambda driver, c, o: driver.run(c.get("/v1/agents/", query={"secret": "x"}, **o)),
+    "stream": lambda driver, c, o: driver.items(
+        driver.run(c.conversations.messages.create(CONVERSATION, input="hi", **o))
     ),
-    "result": lambda side, c, o: side.run(
-        side.run(c.conversations.messages.create(CONVERSATION, input="hi", **o)).result()
+    "background stream": lambda driver, c, o: driver.items(
+        driver.run(c.conversations.messages.create(CONVERSATION, input="hi", background=True, **o))
+    ),
+    "result": lambda driver, c, o: driver.run(
+        driver.run(c.conversations.messages.create(CONVERSATION, input="hi", **o)).result()
     ),
 }
 
@@ -117,12 +119,12 @@ def noted(text: str) -> Exception:
 
 
 def long(text: str) -> str:
-    """A text that is shortened within the secret."""
+    """Return a text that is truncated within the secret."""
     return "x" * 285 + text
 
 
-# What fails, given what the server or the transport says.
-Fails = Callable[[str], Callable[[], httpx.Response] | Exception]
+# The faults, given the text of the server or the transport.
+FaultFactory = Callable[[str], Callable[[], httpx.Response] | Exception]
 ERRORS: dict[str, Callable[[str], dict[str, Any]]] = {
     "detail": lambda text: {"json": {"detail": text}},
     "error": lambda text: {"json": {"error": {"type": text, "message": f"key {text} is wrong"}}},
@@ -132,11 +134,11 @@ ERRORS: dict[str, Callable[[str], dict[str, Any]]] = {
 }
 
 
-def responding(status: int, make: Callable[[str], dict[str, Any]]) -> Fails:
+def responding(status: int, make: Callable[[str], dict[str, Any]]) -> FaultFactory:
     return lambda text: lambda: httpx.Response(status, **make(text))
 
 
-FAILS: dict[str, Fails] = {
+FAULTS: dict[str, FaultFactory] = {
     **{
         f"{status} {name}": responding(status, make)
         for status in (400, 401, 403, 404, 409, 422, 429, 500)
@@ -162,12 +164,12 @@ FAILS: dict[str, Fails] = {
             sse({"message_type": "error_message", "detail": long(text), "error_type": text}, event="error")
         )
     ),
-    "a failed run in words": lambda text: lambda: event_stream(f"event: error\ndata: {text}\n\n".encode()),
+    "a failed run as text": lambda text: lambda: event_stream(f"event: error\ndata: {text}\n\n".encode()),
 }
 
 
 class Lines(logging.Handler):
-    """Keeps what the library logs."""
+    """A log handler that keeps the messages of the library."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -188,8 +190,8 @@ def logged() -> Iterator[Lines]:
     log.removeHandler(lines)
 
 
-def shown(error: BaseException) -> str:
-    """All that a program could show of an exception."""
+def exception_text(error: BaseException) -> str:
+    """Return all text that a program can show of an exception."""
     found: list[str] = []
     pending: list[BaseException | None] = [error]
     seen: set[int] = set()
@@ -199,7 +201,7 @@ def shown(error: BaseException) -> str:
             continue
         seen.add(id(each))
         found += [str(each), repr(each), repr(each.args), repr(getattr(each, "__notes__", ""))]
-        if isinstance(each, LettaError):  # those of httpx hold their request, which is the program's own
+        if isinstance(each, LettaError):  # httpx errors contain their request, which belongs to the program
             found.append(repr(vars(each)))
         pending += [each.__cause__, each.__context__]
     found.append("".join(traceback.format_exception(error)))
@@ -209,33 +211,33 @@ def shown(error: BaseException) -> str:
 
 
 def check(text: str, secret: str) -> None:
-    for each in spelled(secret):
+    for each in disclosing_texts(secret):
         assert each not in text, text[max(0, text.index(each) - 200) : text.index(each) + 200]
 
 
-def fails(
-    side: ClientDriver, secret: str, put: str, call: str, fail: str, text: str, logged: Lines, spans: Any
+def check_fault(
+    driver: ClientDriver, secret: str, place: str, call: str, fault: str, text: str, logged: Lines, spans: Any
 ) -> None:
     logged.lines.clear()
     spans.clear()
-    became = FAILS[fail](text)
+    outcome = FAULTS[fault](text)
 
     def handler(_: httpx.Request) -> httpx.Response:
-        if isinstance(became, Exception):
-            raise became
-        return became()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome()
 
-    ours, theirs, options = PUT[put](secret)
+    client_settings, http_settings, options = PLACES[place](secret)
     transport = httpx.MockTransport(handler)
-    kind = httpx.AsyncClient if side.is_async else httpx.Client
-    http = kind(transport=transport, **theirs)
-    side._to_close.append(http)
-    letta = side.client(**{"base_url": BASE_URL, "retry": ONE_MORE, "http_client": http, **ours})
+    kind = httpx.AsyncClient if driver.is_async else httpx.Client
+    http = kind(transport=transport, **http_settings)
+    driver._to_close.append(http)
+    letta = driver.client(**{"base_url": BASE_URL, "retry": ONE_MORE, "http_client": http, **client_settings})
     text = repr(letta) + repr(letta._transport.config) + repr(letta.with_options(max_retries=0))
     try:
-        CALLS[call](side, letta, options)
+        CALLS[call](driver, letta, options)
     except LettaError as error:
-        text += shown(error)
+        text += exception_text(error)
     text += "\n".join(logged.lines)
     text += "\n".join(span.to_json() for span in spans.get_finished_spans())
     check(text, secret)
@@ -247,51 +249,54 @@ SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_cha
 @given(
     SECRETS,
     st.booleans(),
-    st.sampled_from(sorted(PUT)),
+    st.sampled_from(sorted(PLACES)),
     st.sampled_from(sorted(CALLS)),
-    st.sampled_from(sorted(FAILS)),
-    st.sampled_from(sorted(SPELLINGS)),
+    st.sampled_from(sorted(FAULTS)),
+    st.sampled_from(sorted(ENCODINGS)),
 )
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_secret_is_never_shown(
-    logged: Lines, exporter: Any, tail: str, is_async: bool, put: str, call: str, fail: str, spelling: str
+def test_secret_random_combinations_are_redacted(
+    logged: Lines, exporter: Any, suffix: str, is_async: bool, place: str, call: str, fault: str, encoding: str
 ) -> None:
-    secret = PREFIX + tail
-    side = ClientDriver(is_async=is_async)
+    """No combination of place, call, fault and encoding discloses a secret."""
+    secret = PREFIX + suffix
+    driver = ClientDriver(is_async=is_async)
     try:
-        fails(side, secret, put, call, fail, SPELLINGS[spelling](secret), logged, exporter)
+        check_fault(driver, secret, place, call, fault, ENCODINGS[encoding](secret), logged, exporter)
     finally:
-        side.close()
+        driver.close()
 
 
-@pytest.mark.parametrize("fail", FAILS)
-def test_a_secret_is_never_shown_whatever_fails(side: ClientDriver, logged: Lines, exporter: Any, fail: str) -> None:
-    for number, put in enumerate(PUT):
-        spelling = sorted(SPELLINGS)[number % len(SPELLINGS)]
+@pytest.mark.parametrize("fault", FAULTS)
+def test_secret_with_each_fault_is_redacted(driver: ClientDriver, logged: Lines, exporter: Any, fault: str) -> None:
+    """No fault discloses a secret, wherever the program passes it."""
+    for number, place in enumerate(PLACES):
+        encoding = sorted(ENCODINGS)[number % len(ENCODINGS)]
         call = sorted(CALLS)[number % len(CALLS)]
         secret = f'{PREFIX}a/b+c="d\\{number}'
-        fails(side, secret, put, call, fail, SPELLINGS[spelling](secret), logged, exporter)
+        check_fault(driver, secret, place, call, fault, ENCODINGS[encoding](secret), logged, exporter)
 
 
-@given(SECRETS, st.sampled_from(sorted(SPELLINGS)), st.text(max_size=8), st.text(max_size=8))
+@given(SECRETS, st.sampled_from(sorted(ENCODINGS)), st.text(max_size=8), st.text(max_size=8))
 @settings(max_examples=4 * EXAMPLES, deadline=None)
-def test_a_secret_is_left_out_however_it_is_spelled(tail: str, spelling: str, before: str, behind: str) -> None:
-    secret = PREFIX + tail
-    left = redact(f"{before} {SPELLINGS[spelling](secret)} {behind}", frozenset([secret]))
-    check(left, secret)
-    assert left.startswith(before)
-    assert left.endswith(behind)
+def test_redact_secret_in_each_encoding_is_removed(suffix: str, encoding: str, before: str, after: str) -> None:
+    """`redact` removes a secret in each encoding, and keeps the surrounding text."""
+    secret = PREFIX + suffix
+    redacted = redact(f"{before} {ENCODINGS[encoding](secret)} {after}", frozenset([secret]))
+    check(redacted, secret)
+    assert redacted.startswith(before)
+    assert redacted.endswith(after)
 
 
-# Values that are refused.
+# Invalid settings.
 
 SECRET = f"{PREFIX}0123456789"
-FALLBACK_ERRORS: dict[str, Callable[[], Any]] = {
+INVALID_SETTINGS: dict[str, Callable[[], Any]] = {
     "a key with a line end": lambda: Letta(api_key=f"{SECRET}\n"),
-    "a key that is no text": lambda: Letta(api_key=SECRET.encode()),  # type: ignore[arg-type]  # the subject
+    "a key that is not a string": lambda: Letta(api_key=SECRET.encode()),  # type: ignore[arg-type]  # the subject
     "a header with a line end": lambda: Letta(default_headers={"Authorization": f"Bearer {SECRET}\r\n"}),
     "a header of another name": lambda: Letta(default_headers={"X-Mine": f"{SECRET}\r\n"}),
-    "a header that is no text": lambda: Letta(default_headers={"X-Mine": [SECRET]}),  # type: ignore[dict-item]  # as above
+    "a header that is not a string": lambda: Letta(default_headers={"X-Mine": [SECRET]}),  # type: ignore[dict-item]  # as above
     "a project with a line end": lambda: Letta(project=f"{SECRET}\n"),
     "userinfo": lambda: Letta(base_url=f"http://me:{SECRET}@letta.test"),
     "userinfo and a space": lambda: Letta(base_url=f"http://me:{SECRET}@letta.test "),
@@ -311,11 +316,12 @@ FALLBACK_ERRORS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", FALLBACK_ERRORS)
-def test_a_refused_value_is_not_shown(name: str) -> None:
+@pytest.mark.parametrize("name", INVALID_SETTINGS)
+def test_invalid_setting_error_hides_the_value(name: str) -> None:
+    """The error for an invalid setting does not contain its value."""
     with pytest.raises((TypeError, ValueError)) as caught:
-        FALLBACK_ERRORS[name]()
-    check(shown(caught.value).replace(repr(FALLBACK_ERRORS[name]), ""), SECRET)
+        INVALID_SETTINGS[name]()
+    check(exception_text(caught.value).replace(repr(INVALID_SETTINGS[name]), ""), SECRET)
 
 
 ENVIRONMENT: dict[str, tuple[dict[str, str], str]] = {
@@ -335,10 +341,11 @@ ENVIRONMENT: dict[str, tuple[dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("name", ENVIRONMENT)
-def test_a_variable_that_cannot_be_used_is_named(
-    side: ClientDriver, monkeypatch: pytest.MonkeyPatch, name: str
+def test_invalid_variable_error_names_it_and_hides_the_value(
+    driver: ClientDriver, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    variables, words = ENVIRONMENT[name]
+    """The error for an invalid environment variable contains its name, not its value."""
+    variables, message = ENVIRONMENT[name]
     for each in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(each, raising=False)
         monkeypatch.delenv(each.lower(), raising=False)
@@ -346,49 +353,52 @@ def test_a_variable_that_cannot_be_used_is_named(
         monkeypatch.setenv(variable, value)
     arguments: dict[str, Any] = {} if "LETTA_BASE_URL" in variables else {"base_url": BASE_URL}
     with pytest.raises(ValueError, match="must") as caught:
-        side.client(**arguments)
+        driver.client(**arguments)
     assert type(caught.value) is ValueError
-    assert str(caught.value).startswith(words)
-    check(shown(caught.value), SECRET)
+    assert str(caught.value).startswith(message)
+    check(exception_text(caught.value), SECRET)
 
 
-def test_a_header_that_httpx_would_quote_is_not_shown(side: ClientDriver) -> None:
+def test_invalid_header_of_http_client_is_redacted(driver: ClientDriver) -> None:
+    """The error of httpx for an invalid header is redacted."""
     http = http_client(
         Network("connect", RuntimeError, pieces(b"{}"), times=0),
-        is_async=side.is_async,
+        is_async=driver.is_async,
         headers={"Authorization": f"Bearer {SECRET}\r\n", "X-Mine": f"{SECRET}-2\n"},
     )
-    side._to_close.append(http)
+    driver._to_close.append(http)
     with pytest.raises(LettaError) as caught:
-        side.run(side.client(base_url=BASE_URL, retry=ONE_MORE, http_client=http).steps.retrieve(STEP))
-    check(shown(caught.value), SECRET)
+        driver.run(driver.client(base_url=BASE_URL, retry=ONE_MORE, http_client=http).steps.retrieve(STEP))
+    check(exception_text(caught.value), SECRET)
 
 
-def test_an_error_names_the_host_and_the_port_without_userinfo_and_query(side: ClientDriver) -> None:
+def test_connection_error_names_host_and_port_only(driver: ClientDriver) -> None:
+    """A connection error contains the host and port, without user info and query."""
     with loopback(b"") as server:
-        letta = side.client(base_url=server.base_url, retry=ONE_MORE, default_query={"q": SECRET})
+        letta = driver.client(base_url=server.base_url, retry=ONE_MORE, default_query={"q": SECRET})
         with pytest.raises(LettaError) as caught:
-            side.run(letta.steps.retrieve(STEP, timeout=0.05))
+            driver.run(letta.steps.retrieve(STEP, timeout=0.05))
     assert str(caught.value).startswith(f"GET {server.base_url}/v1/steps/{STEP} timed out while reading")
-    check(shown(caught.value), SECRET)
+    check(exception_text(caught.value), SECRET)
 
 
 CONTROL = "\x1b[31m\x07\x9b2J\u202e\ud800\r\nforged line\u2028"
 
 
-@pytest.mark.parametrize("fail", [fail for fail in FAILS if "header" not in fail and fail != "redirect"])
-def test_a_message_can_be_printed_on_any_terminal(side: ClientDriver, fail: str) -> None:
-    became = FAILS[fail](CONTROL)
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if "header" not in fault and fault != "redirect"])
+def test_error_messages_are_printable(driver: ClientDriver, fault: str) -> None:
+    """Error messages contain no control characters and can be encoded."""
+    outcome = FAULTS[fault](CONTROL)
 
     def handler(_: httpx.Request) -> httpx.Response:
-        if isinstance(became, Exception):
-            raise became
-        return became()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome()
 
     messages = []
     for call in CALLS.values():
         try:
-            call(side, side.client(handler), {})
+            call(driver, driver.client(handler), {})
         except LettaError as error:
             messages.append(str(error))
     assert messages

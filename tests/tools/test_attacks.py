@@ -1,4 +1,4 @@
-"""Tools that return, or raise, what nobody expects, and turns that are broken off in the midst of one."""
+"""Unusual results and exceptions of tools, and turns that are interrupted during a tool."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Model(pydantic.BaseModel):
 
 class Plain:
     def __str__(self) -> str:
-        return "a plain thing"
+        return "a plain object"
 
 
 SPOT = Spot(1, date(2026, 1, 2))
@@ -79,7 +79,7 @@ SPOT = Spot(1, date(2026, 1, 2))
         (UUID(int=0), "00000000-0000-0000-0000-000000000000"),
         (date(2026, 1, 2), "2026-01-02"),
         (PurePosixPath("/a"), "/a"),
-        (Plain(), "a plain thing"),
+        (Plain(), "a plain object"),
         ([], "[]"),
         (["ü", None], '["ü", null]'),
         (("a", {1}), '["a", [1]]'),
@@ -96,18 +96,20 @@ SPOT = Spot(1, date(2026, 1, 2))
         (Spot, None),
     ],
 )
-def test_whatever_a_tool_returns_is_text(value: Any, text: str | None) -> None:
+def test_to_tool_return_any_value_becomes_text(value: Any, text: str | None) -> None:
+    """Each value becomes text, JSON text if necessary."""
     assert to_tool_return(value) == (str(value) if text is None else text)
 
 
-def test_content_parts_are_left_as_they_are() -> None:
+def test_to_tool_return_content_parts_stay_parts() -> None:
+    """A list of text and image parts stays a list."""
     image: Any = ImageContent.from_dict(
         {"type": "image", "source": {"type": "base64", "data": "aGk=", "media_type": "image/png"}}
     )
     assert to_tool_return([TextContent(text="a"), image]) == [{"text": "a", "type": "text"}, image.to_dict()]
 
 
-def circle() -> list[Any]:
+def recursive_list() -> list[Any]:
     found: list[Any] = []
     found.append(found)
     return found
@@ -119,16 +121,16 @@ class UnprintableError(Exception):
 
 
 def raising(fault: BaseException) -> Callable[[str], Any]:
-    def answer(_: str) -> Any:
+    def respond(_: str) -> Any:
         raise fault
 
-    return answer
+    return respond
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("respond", "message"),
     [
-        (lambda _: circle(), "weather failed: RecursionError: "),
+        (lambda _: recursive_list(), "weather failed: RecursionError: "),
         (raising(ExceptionGroup("many", [ValueError("a"), KeyError("b")])), "weather failed: ExceptionGroup: many"),
         (raising(OSError("a\udcffb\0")), "weather failed: OSError: a?b\ufffd"),
         (raising(StopIteration(1)), "weather failed: StopIteration: 1"),
@@ -137,17 +139,20 @@ def raising(fault: BaseException) -> Callable[[str], Any]:
         (raising(TimeoutError()), "weather failed: TimeoutError"),
     ],
 )
-def test_whatever_a_tool_raises_is_an_error_return(
-    side: ClientDriver, server: EmbeddedServer, answer: Callable[[str], Any], said: str
+def test_turn_any_exception_sends_error_result(
+    driver: ClientDriver, server: EmbeddedServer, respond: Callable[[str], Any], message: str
 ) -> None:
-    found = result(side, server, [Weather(answer).weather], input="CALL weather")
+    """Each exception of a tool, and each unserializable result, becomes an error result."""
+    found = result(driver, server, [Weather(respond).weather], input="CALL weather")
     assert found.stop_reason.stop_reason == "end_turn"
-    ((status, text),) = returns(listed(side, server))
+    ((status, text),) = returns(listed(driver, server))
     assert status == "error"
-    assert text.startswith(said)
+    assert text.startswith(message)
 
 
-def test_arguments_whose_class_raises_whatever_it_likes() -> None:
+def test_run_tool_exception_in_argument_class_is_error_result() -> None:
+    """An exception in the class of an argument becomes an error result."""
+
     @dataclass
     class Fragile:
         x: int
@@ -164,19 +169,20 @@ def test_arguments_whose_class_raises_whatever_it_likes() -> None:
 
 
 @pytest.mark.parametrize("value", ["x" * 5_000_000, {"deep": [[[["x"] * 1000] * 10] * 10]}])
-def test_much_of_it(side: ClientDriver, server: EmbeddedServer, value: Any) -> None:
-    found = result(side, server, [Weather(lambda _: value).weather], input="CALL weather")
-    assert returns(listed(side, server)) == [("success", found.tool_runs[0].tool_return)]
+def test_turn_large_result_is_sent_completely(driver: ClientDriver, server: EmbeddedServer, value: Any) -> None:
+    """Results of several megabytes are sent completely."""
+    found = result(driver, server, [Weather(lambda _: value).weather], input="CALL weather")
+    assert returns(listed(driver, server)) == [("success", found.tool_runs[0].tool_return)]
 
 
-def test_a_tool_named_as_one_of_the_servers(side: ClientDriver, server: EmbeddedServer) -> None:
-    """What runs here goes before."""
+def test_turn_client_tool_overrides_server_tool(driver: ClientDriver, server: EmbeddedServer) -> None:
+    """A client-side tool takes precedence over a server-side tool of the same name."""
 
     def get_weather(city: str) -> str:
         return f"mine in {city}"
 
-    result(side, server, [get_weather], input="CALL get_weather")
-    assert returns(listed(side, server)) == [("success", "mine in Paris")]
+    result(driver, server, [get_weather], input="CALL get_weather")
+    assert returns(listed(driver, server)) == [("success", "mine in Paris")]
 
 
 class Stop(BaseException):
@@ -187,30 +193,29 @@ INTERRUPTED = "weather was interrupted and may have had an effect."
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, Stop])
-def test_breaking_off_in_a_tool_comes_out_and_the_tool_does_not_run_again(
-    server: EmbeddedServer, kind: type[BaseException]
-) -> None:
-    side = ClientDriver(is_async=False)
+def test_sync_turn_interrupted_tool_does_not_run_again(server: EmbeddedServer, kind: type[BaseException]) -> None:
+    """A BaseException in a tool is raised, and the tool never runs again."""
+    driver = ClientDriver(is_async=False)
     server.state.script.say(Turn(calls=[Call("weather", {"city": city}) for city in ("Rome", "Oslo")]))
 
-    def answer(city: str) -> str:
+    def respond(city: str) -> str:
         if city == "Rome":
             raise kind
         return city
 
-    tool = Weather(answer)
-    turn = begin(side, server, [tool.weather], input="go")
+    tool = Weather(respond)
+    turn = begin(driver, server, [tool.weather], input="go")
     with pytest.raises(kind):
         turn.result()
     assert tool.cities == ["Rome"]
     assert turn.result().rounds == 2
     assert tool.cities == ["Rome", "Oslo"]
-    assert returns(listed(side, server)) == [("error", INTERRUPTED), ("success", "Oslo")]
-    side.close()
+    assert returns(listed(driver, server)) == [("error", INTERRUPTED), ("success", "Oslo")]
+    driver.close()
 
 
-def test_breaking_off_in_an_async_tool() -> None:
-    """One fault comes out as it is, not as a group; what else ran at the same time was cancelled."""
+def test_async_turn_interrupted_tool_cancels_the_others() -> None:
+    """A BaseException is raised without an exception group, and the concurrent tools are cancelled."""
 
     async def weather(city: str) -> str:
         ran.append(city)
@@ -221,35 +226,39 @@ def test_breaking_off_in_an_async_tool() -> None:
 
     async def go(server: EmbeddedServer) -> Any:
         server.state.script.say(Turn(calls=[Call("weather", {"city": city}) for city in ("Oslo", "Rome")]))
-        turn = begin(side, server, [weather], input="go")
+        turn = begin(driver, server, [weather], input="go")
         with pytest.raises(Stop):
             await turn.result()
         return await turn.result()
 
     ran: list[str] = []
-    side = ClientDriver(is_async=True)
+    driver = ClientDriver(is_async=True)
     with EmbeddedServer() as server:
-        assert side.run(go(server)).rounds == 2
-        assert returns(listed(side, server)) == [("error", INTERRUPTED)] * 2
+        assert driver.run(go(server)).rounds == 2
+        assert returns(listed(driver, server)) == [("error", INTERRUPTED)] * 2
     assert sorted(ran) == ["Oslo", "Rome"]
-    side.close()
+    driver.close()
 
 
-def test_a_tool_that_is_cancelled_by_itself() -> None:
+def test_async_turn_tool_cancelling_itself_sends_error_result() -> None:
+    """A tool that raises CancelledError becomes an error result."""
+
     async def weather(city: str) -> str:
         other = asyncio.create_task(asyncio.sleep(10))
         other.cancel()
         await other
         return city
 
-    side = ClientDriver(is_async=True)
+    driver = ClientDriver(is_async=True)
     with EmbeddedServer() as server:
-        assert result(side, server, [weather], input="CALL weather").stop_reason.stop_reason == "end_turn"
-        assert returns(listed(side, server)) == [("error", INTERRUPTED)]
-    side.close()
+        assert result(driver, server, [weather], input="CALL weather").stop_reason.stop_reason == "end_turn"
+        assert returns(listed(driver, server)) == [("error", INTERRUPTED)]
+    driver.close()
 
 
-def test_cancelling_the_turn_in_the_midst_of_an_async_tool() -> None:
+def test_async_turn_cancelled_in_async_tool_does_not_run_it_again() -> None:
+    """Cancelling a turn cancels its async tool, which never runs again."""
+
     async def weather(city: str) -> str:
         ran.append(city)
         inside.set()
@@ -257,7 +266,7 @@ def test_cancelling_the_turn_in_the_midst_of_an_async_tool() -> None:
         return city
 
     async def go(server: EmbeddedServer) -> Any:
-        turn = begin(side, server, [weather], input="CALL weather")
+        turn = begin(driver, server, [weather], input="CALL weather")
         task = asyncio.ensure_future(turn.result())
         await inside.wait()
         task.cancel()
@@ -267,15 +276,16 @@ def test_cancelling_the_turn_in_the_midst_of_an_async_tool() -> None:
 
     ran: list[str] = []
     inside = asyncio.Event()
-    side = ClientDriver(is_async=True)
+    driver = ClientDriver(is_async=True)
     with EmbeddedServer() as server:
-        assert side.run(go(server)).rounds == 2
-        assert returns(listed(side, server)) == [("error", INTERRUPTED)]
+        assert driver.run(go(server)).rounds == 2
+        assert returns(listed(driver, server)) == [("error", INTERRUPTED)]
     assert ran == ["Paris"]
-    side.close()
+    driver.close()
 
 
-def test_cancelling_the_turn_in_the_midst_of_a_thread_loses_no_result() -> None:
+def test_async_turn_cancelled_in_thread_keeps_the_result() -> None:
+    """The result of a thread that outlives its cancelled turn is sent later."""
     inside, gate, done = asyncio.Event(), threading.Event(), threading.Event()
     loops: list[asyncio.AbstractEventLoop] = []
 
@@ -287,7 +297,7 @@ def test_cancelling_the_turn_in_the_midst_of_a_thread_loses_no_result() -> None:
 
     async def go(server: EmbeddedServer) -> Any:
         loops.append(asyncio.get_running_loop())
-        turn = begin(side, server, [weather], input="CALL weather")
+        turn = begin(driver, server, [weather], input="CALL weather")
         task = asyncio.ensure_future(turn.result())
         await inside.wait()
         task.cancel()
@@ -297,15 +307,16 @@ def test_cancelling_the_turn_in_the_midst_of_a_thread_loses_no_result() -> None:
         await loops[0].run_in_executor(None, done.wait, 10)
         return await turn.result()
 
-    side = ClientDriver(is_async=True)
+    driver = ClientDriver(is_async=True)
     with EmbeddedServer() as server:
-        found = side.run(go(server))
+        found = driver.run(go(server))
         assert [run.tool_return for run in found.tool_runs] == ["late in Paris"]
-        assert returns(listed(side, server)) == [("success", "late in Paris")]
-    side.close()
+        assert returns(listed(driver, server)) == [("success", "late in Paris")]
+    driver.close()
 
 
-def test_interrupted_while_it_is_asked_for_approval(side: ClientDriver, server: EmbeddedServer) -> None:
+def test_turn_interrupted_approval_is_requested_again(driver: ClientDriver, server: EmbeddedServer) -> None:
+    """An interrupted approval callback is called again."""
     faults: list[BaseException] = [Stop()]
 
     def approve(_: Any) -> bool:
@@ -313,29 +324,31 @@ def test_interrupted_while_it_is_asked_for_approval(side: ClientDriver, server: 
             raise faults.pop()
         return True
 
-    turn = begin(side, server, approve=approve, input="CALL guarded")
+    turn = begin(driver, server, approve=approve, input="CALL guarded")
     with pytest.raises(Stop):
-        side.run(turn.result())
-    assert side.run(turn.result()).decisions[0].approve
+        driver.run(turn.result())
+    assert driver.run(turn.result()).decisions[0].approve
 
 
-def test_a_tool_that_uses_its_own_conversation(server: EmbeddedServer) -> None:
-    """The agent waits for its answer, and takes nothing else."""
-    side = ClientDriver(is_async=False)
-    client = side.client(base_url=server.base_url)
+def test_turn_tool_sending_to_its_own_conversation_sends_error_result(server: EmbeddedServer) -> None:
+    """A send to the waiting conversation fails inside the tool only."""
+    driver = ClientDriver(is_async=False)
+    client = driver.client(base_url=server.base_url)
 
     def nested(city: str) -> str:
         client.conversations.messages.create(server.conversation_id, input=city, streaming=False)
         return "never"
 
-    found = result(side, server, [nested], input="CALL nested")
+    found = result(driver, server, [nested], input="CALL nested")
     assert found.tool_runs[0].status == "error"
     assert "waiting for approval" in str(found.tool_runs[0].tool_return)
-    assert kinds(listed(side, server)).count("user") == 1
-    side.close()
+    assert kinds(listed(driver, server)).count("user") == 1
+    driver.close()
 
 
-def test_going_over_a_turn_twice_at_once_is_refused(side: ClientDriver, server: EmbeddedServer) -> None:
+def test_turn_concurrent_iteration_raises(driver: ClientDriver, server: EmbeddedServer) -> None:
+    """A second concurrent iteration raises, and the turn can continue."""
+
     def twice(turn: Any) -> Any:
         return [turn.result() for _ in turn]
 
@@ -344,21 +357,23 @@ def test_going_over_a_turn_twice_at_once_is_refused(side: ClientDriver, server: 
             await turn.result()
 
     tool = Weather()
-    turn = begin(side, server, [tool.weather], input="CALL weather")
+    turn = begin(driver, server, [tool.weather], input="CALL weather")
     with pytest.raises(LettaError, match="is being gone over already"):
-        side.run(twice_async(turn) if side.is_async else twice(turn))
-    assert side.run(turn.result()).rounds == 2
+        driver.run(twice_async(turn) if driver.is_async else twice(turn))
+    assert driver.run(turn.result()).rounds == 2
     assert tool.cities == ["Paris"]
-    assert kinds(listed(side, server)).count("user") == 1
+    assert kinds(listed(driver, server)).count("user") == 1
 
 
-def test_going_on_at_once_where_an_async_loop_was_left() -> None:
+def test_async_turn_result_after_left_loop_continues() -> None:
+    """`result()` continues immediately after a loop was left."""
+
     async def go(turn: Any) -> Any:
         async for _ in turn:
             break
         return await turn.result()
 
-    side = ClientDriver(is_async=True)
+    driver = ClientDriver(is_async=True)
     with EmbeddedServer() as server:
-        assert side.run(go(begin(side, server, [Weather().weather], input="CALL weather"))).rounds == 2
-    side.close()
+        assert driver.run(go(begin(driver, server, [Weather().weather], input="CALL weather"))).rounds == 2
+    driver.close()

@@ -1,4 +1,4 @@
-"""A turn whose connections break, or that is left: no result is lost, no tool runs twice, nothing is sent twice."""
+"""Interrupted turns: no result is lost, no tool runs twice, and no request is processed twice."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ def proxy(server: EmbeddedServer) -> Iterator[Proxy]:
 
 
 def script(server: EmbeddedServer) -> None:
-    """Two rounds of a tool, and then words."""
+    """Script two rounds with a tool call, and a final text."""
     for city in ("Rome", "Oslo"):
         server.state.script.say(Turn(calls=[Call("weather", {"city": city})], reasoning="hm"))
     server.state.script.say(Turn(text="that is all", streamed_text="that is all "))
 
 
-def finish(side: ClientDriver, turn: Any, tries: int = 50) -> ToolResult:
-    """Goes on until it is through."""
+def finish(driver: ClientDriver, turn: Any, tries: int = 50) -> ToolResult:
+    """Repeat a turn until it succeeds."""
     for _ in range(tries):
         try:
-            found: ToolResult = side.run(turn.result())
+            found: ToolResult = driver.run(turn.result())
         except (APIConnectionError, httpx.HTTPError):
             continue
         return found
-    raise AssertionError("it never came through")
+    raise AssertionError("the turn did not succeed")
 
 
-def check(side: ClientDriver, server: EmbeddedServer, tool: Weather, found: ToolResult) -> None:
-    """That all happened, and nothing twice."""
+def check(driver: ClientDriver, server: EmbeddedServer, tool: Weather, found: ToolResult) -> None:
+    """Check that each tool ran once, and each message was stored and returned once."""
     assert tool.cities == ["Rome", "Oslo"]
-    stored = listed(side, server)
+    stored = listed(driver, server)
     assert kinds(stored).count("user") == 1
     assert returns(stored) == [("success", "sunny in Rome"), ("success", "sunny in Oslo")]
     assert len(server.state.runs) == ROUNDS
     assert found.rounds == ROUNDS
     assert found.stop_reason.stop_reason == "end_turn"
-    # A token stream does not tell what the caller said itself.
+    # A token stream does not repeat the caller's messages.
     messages: list[Any] = found.messages
     shown = {message.id for message in messages}
     left_out = [message for message in stored if message.id not in shown]
@@ -70,60 +70,66 @@ def check(side: ClientDriver, server: EmbeddedServer, tool: Weather, found: Tool
     "fault",
     [LOST, Fault(forward=0), Fault(forward=200), Fault(response=100), Fault(response=600), Fault(response=1300)],
 )
-def test_each_request_is_cut_once(
-    side: ClientDriver, server: EmbeddedServer, proxy: Proxy, which: int, fault: Fault
+def test_turn_each_request_interrupted_once_repeats_nothing(
+    driver: ClientDriver, server: EmbeddedServer, proxy: Proxy, which: int, fault: Fault
 ) -> None:
+    """A turn survives one fault in any of its requests."""
     script(server)
     proxy.plan.extend([Fault()] * which + [fault])
     tool = Weather()
-    turn = begin(side, server, [tool.weather], proxy.base_url, input="go", stream_tokens=which != 1, retry=NO_RETRIES)
-    found = finish(side, turn)
+    turn = begin(driver, server, [tool.weather], proxy.base_url, input="go", stream_tokens=which != 1, retry=NO_RETRIES)
+    found = finish(driver, turn)
     proxy.settle()
-    check(side, server, tool, found)
+    check(driver, server, tool, found)
 
 
 @pytest.mark.stress
 @pytest.mark.parametrize("seed", SEEDS)
-def test_cut_again_and_again(side: ClientDriver, server: EmbeddedServer, proxy: Proxy, seed: int) -> None:
+def test_turn_random_faults_repeat_nothing(
+    driver: ClientDriver, server: EmbeddedServer, proxy: Proxy, seed: int
+) -> None:
+    """A turn survives a random sequence of faults."""
     chance = random.Random(seed)
     script(server)
     proxy.plan.extend(random_fault(chance, 2500) for _ in range(chance.randrange(1, 12)))
     retry = RetryPolicy(max_retries=chance.randrange(3), initial_delay=0)
     tool = Weather()
     tokens = chance.random() < 0.5
-    turn = begin(side, server, [tool.weather], proxy.base_url, input="go", stream_tokens=tokens, retry=retry)
-    found = finish(side, turn)
+    turn = begin(driver, server, [tool.weather], proxy.base_url, input="go", stream_tokens=tokens, retry=retry)
+    found = finish(driver, turn)
     proxy.settle()
-    check(side, server, tool, found)
+    check(driver, server, tool, found)
 
 
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("stream_tokens", [True, False])
-def test_leaving_behind_each_event(
-    side: ClientDriver, server: EmbeddedServer, *, whole: bool, stream_tokens: bool
+def test_turn_left_after_each_event_continues(
+    driver: ClientDriver, server: EmbeddedServer, *, whole: bool, stream_tokens: bool
 ) -> None:
+    """A turn that is left after each event continues without a loss or repetition."""
     script(server)
     tool = Weather()
-    turn = begin(side, server, [tool.weather], input="go", stream_tokens=stream_tokens)
+    turn = begin(driver, server, [tool.weather], input="go", stream_tokens=stream_tokens)
     seen: list[Any] = []
     for _ in range(100):
-        items, fault = side.drain(turn.messages() if whole else turn, lambda _: True)
+        items, fault = driver.drain(turn.messages() if whole else turn, lambda _: True)
         assert fault is None
         if not items:
             break
         seen += items
-    found = side.run(turn.result())
-    check(side, server, tool, found)
+    found = driver.run(turn.result())
+    check(driver, server, tool, found)
     if whole:
         assert seen == found.messages
     else:
         reasons = [event.stop_reason for event in seen if event.message_type == "stop_reason"]
         assert reasons == ["requires_approval", "requires_approval", "end_turn"]
-        said = [event.content for event in seen if event.message_type == "assistant_message"]
-        assert "".join(said).strip() == "that is all"
+        message = [event.content for event in seen if event.message_type == "assistant_message"]
+        assert "".join(message).strip() == "that is all"
 
 
-def test_events_that_the_server_no_longer_has_are_listed(side: ClientDriver, server: EmbeddedServer) -> None:
+def test_turn_dropped_events_are_listed(driver: ClientDriver, server: EmbeddedServer) -> None:
+    """Messages whose events the server has dropped are listed."""
     server.state.kept_events = 8  # fewer than the tokens of a turn, more than its end without numbers
     server.state.script.say(
         Turn(calls=[Call("weather", {"city": "Rome"})], text=" ".join("abcdefghijklmnop"), reasoning="well now"),
@@ -131,24 +137,25 @@ def test_events_that_the_server_no_longer_has_are_listed(side: ClientDriver, ser
         "that is all",
     )
     tool = Weather()
-    turn = begin(side, server, [tool.weather], input="go", stream_tokens=True)
-    first, fault = side.drain(turn, lambda event: event.message_type == "reasoning_message")
+    turn = begin(driver, server, [tool.weather], input="go", stream_tokens=True)
+    first, fault = driver.drain(turn, lambda event: event.message_type == "reasoning_message")
     assert fault is None
     assert len(first) < 5
-    found = side.run(turn.result())
-    check(side, server, tool, found)
+    found = driver.run(turn.result())
+    check(driver, server, tool, found)
     assert set(kinds(found.messages)) == {"reasoning", "assistant", "approval_request"}
 
 
-def test_a_run_that_is_forgotten_is_listed(side: ClientDriver, server: EmbeddedServer) -> None:
+def test_turn_expired_run_is_listed(driver: ClientDriver, server: EmbeddedServer) -> None:
+    """The messages of an expired run are listed."""
     script(server)
     tool = Weather()
-    turn = begin(side, server, [tool.weather], input="go", stream_tokens=True)
-    side.drain(turn, lambda event: event.message_type == "approval_request_message")
-    side.items(side.run(side.client(base_url=server.base_url).steps.list()))
+    turn = begin(driver, server, [tool.weather], input="go", stream_tokens=True)
+    driver.drain(turn, lambda event: event.message_type == "approval_request_message")
+    driver.items(driver.run(driver.client(base_url=server.base_url).steps.list()))
     run = next(iter(server.state.runs.values()))
     run.created_at = run.created_at.replace(year=2000)
-    check(side, server, tool, side.run(turn.result()))
+    check(driver, server, tool, driver.run(turn.result()))
 
 
 # In the foreground.
@@ -156,53 +163,56 @@ def test_a_run_that_is_forgotten_is_listed(side: ClientDriver, server: EmbeddedS
 
 @pytest.mark.parametrize("which", range(ROUNDS))
 @pytest.mark.parametrize("stream_tokens", [True, False])
-def test_a_foreground_run_that_was_heard_of_is_listed(
-    side: ClientDriver, server: EmbeddedServer, proxy: Proxy, which: int, *, stream_tokens: bool
+def test_foreground_turn_interrupted_after_run_id_is_listed(
+    driver: ClientDriver, server: EmbeddedServer, proxy: Proxy, which: int, *, stream_tokens: bool
 ) -> None:
+    """An interrupted foreground run with a known id is polled and listed."""
     script(server)
-    proxy.plan.extend([Fault()] * which + [Fault(response=450)])  # behind the first event, which names the run
+    proxy.plan.extend([Fault()] * which + [Fault(response=450)])  # after the first event, which contains the run id
     tool = Weather()
     turn = begin(
-        side, server, [tool.weather], proxy.base_url, input="go", background=False, stream_tokens=stream_tokens
+        driver, server, [tool.weather], proxy.base_url, input="go", background=False, stream_tokens=stream_tokens
     )
-    found = side.run(turn.result())
+    found = driver.run(turn.result())
     proxy.settle()
-    check(side, server, tool, found)
+    check(driver, server, tool, found)
     posts = [body for path, body in proxy.requests if path.endswith("/messages") and body]
     assert [body["background"] for body in posts] == [False] * ROUNDS
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_foreground_run_that_nobody_heard_of_is_not_sent_again(
-    side: ClientDriver, server: EmbeddedServer, proxy: Proxy, which: int
+def test_foreground_turn_lost_response_is_not_sent_again(
+    driver: ClientDriver, server: EmbeddedServer, proxy: Proxy, which: int
 ) -> None:
+    """A foreground request without a response is not sent again, since it may have been processed."""
     script(server)
     proxy.plan.extend([Fault()] * which + [LOST])
     tool = Weather()
-    turn = begin(side, server, [tool.weather], proxy.base_url, input="go", background=False)
+    turn = begin(driver, server, [tool.weather], proxy.base_url, input="go", background=False)
     with pytest.raises(APIConnectionError):
-        side.run(turn.result())
+        driver.run(turn.result())
     for _ in range(2):
         with pytest.raises(LettaError, match="may have been processed"):
-            side.run(turn.result())
+            driver.run(turn.result())
     proxy.settle()
     assert len([path for path, body in proxy.requests if body]) == which + 1
 
 
-def test_a_foreground_request_that_cannot_have_left_is_sent_again(side: ClientDriver) -> None:
+def test_foreground_turn_refused_connection_is_sent_again(driver: ClientDriver) -> None:
+    """A foreground request that did not reach the server is sent again."""
     done = b'data: {"message_type": "stop_reason", "stop_reason": "end_turn"}\n\ndata: [DONE]\n\n'
     port = closed_port()
-    client = side.client(base_url=f"http://127.0.0.1:{port}", retry=NO_RETRIES)
+    client = driver.client(base_url=f"http://127.0.0.1:{port}", retry=NO_RETRIES)
     turn = client.conversations.messages.run_tools("default", agent_id="agent-1", input="hi", background=False)
     with pytest.raises(APIConnectionError):
-        side.run(turn.result())
+        driver.run(turn.result())
     reply = response(done, content_type="text/event-stream")
     with serving(lambda connection, *_: connection.sendall(reply), port) as server:
-        assert side.run(turn.result()).rounds == 1
+        assert driver.run(turn.result()).rounds == 1
         assert len(server.requests) == 1
 
 
-# The server's word is taken for nothing that it did not say.
+# Incomplete streams.
 
 
 @pytest.mark.parametrize(
@@ -215,20 +225,22 @@ def test_a_foreground_request_that_cannot_have_left_is_sent_again(side: ClientDr
         ),
     ],
 )
-def test_a_stream_that_does_not_say_enough(side: ClientDriver, server: EmbeddedServer, body: bytes, fault: str) -> None:
-    client = side.client(respond_with(lambda: event_stream(body)))
+def test_turn_incomplete_stream_raises(driver: ClientDriver, server: EmbeddedServer, body: bytes, fault: str) -> None:
+    """A stream without a run id, or without the calls that need approval, raises."""
+    client = driver.client(respond_with(lambda: event_stream(body)))
     turn = client.conversations.messages.run_tools(server.conversation_id, input="hi")
     with pytest.raises(LettaError, match=fault):
-        side.run(turn.result())
+        driver.run(turn.result())
 
 
-def test_a_background_stream_that_cannot_go_on_raises_and_goes_on_later(
-    side: ClientDriver, server: EmbeddedServer, proxy: Proxy
+def test_background_turn_exhausted_retries_raises_and_resumes_later(
+    driver: ClientDriver, server: EmbeddedServer, proxy: Proxy
 ) -> None:
+    """Exhausted retries raise StreamInterrupted, and the next attempt resumes the run."""
     script(server)
     proxy.plan.extend([Fault(response=500), LOST, LOST])
     tool = Weather()
-    turn = begin(side, server, [tool.weather], proxy.base_url, input="go", stream_tokens=True, retry=NO_RETRIES)
+    turn = begin(driver, server, [tool.weather], proxy.base_url, input="go", stream_tokens=True, retry=NO_RETRIES)
     with pytest.raises(StreamInterrupted):
-        side.run(turn.result())
-    check(side, server, tool, finish(side, turn))
+        driver.run(turn.result())
+    check(driver, server, tool, finish(driver, turn))

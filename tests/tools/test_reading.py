@@ -1,4 +1,4 @@
-"""From the arguments that a model writes to those that a tool is called with."""
+"""Decoding of the arguments of a tool call."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Even:
 
 
 @pytest.mark.parametrize(
-    ("hint", "written", "meant"),
+    ("hint", "encoded", "decoded"),
     [
         (str, "a", "a"),
         (int, 3, 3),
@@ -75,14 +75,15 @@ class Even:
         (Point | None, None, None),
     ],
 )
-def test_what_json_stands_for(hint: Any, written: Any, meant: Any) -> None:
-    read = Tool.from_function(having(hint)).decode_arguments(json.dumps({"given": written}))
-    assert read == {"given": meant}
-    assert type(read["given"]) is type(meant)
+def test_decode_arguments_valid_value_becomes_annotated_type(hint: Any, encoded: Any, decoded: Any) -> None:
+    """A valid JSON value becomes a value of the annotated type."""
+    read = Tool.from_function(having(hint)).decode_arguments(json.dumps({"given": encoded}))
+    assert read == {"given": decoded}
+    assert type(read["given"]) is type(decoded)
 
 
 @pytest.mark.parametrize(
-    ("hint", "written", "message"),
+    ("hint", "encoded", "message"),
     [
         (str, 1, "given must be a string, got 1"),
         (int, "1", "given must be an integer, got '1'"),
@@ -112,9 +113,10 @@ def test_what_json_stands_for(hint: Any, written: Any, meant: Any) -> None:
         (str, {"a": "x" * 200}, "given must be a string, got {'a': '" + "x" * 72 + "…"),
     ],
 )
-def test_what_does_not_fit_says_where(hint: Any, written: Any, message: str) -> None:
+def test_decode_arguments_invalid_value_raises_with_path(hint: Any, encoded: Any, message: str) -> None:
+    """An invalid value raises an error with its path, the expected type and the value."""
     with pytest.raises(ArgumentError) as refused:
-        Tool.from_function(having(hint)).decode_arguments(json.dumps({"given": written}))
+        Tool.from_function(having(hint)).decode_arguments(json.dumps({"given": encoded}))
     assert str(refused.value).startswith(message)
 
 
@@ -130,20 +132,23 @@ def test_what_does_not_fit_says_where(hint: Any, written: Any, message: str) -> 
         ("[" * 100_000, "the arguments are not JSON: "),
     ],
 )
-def test_what_is_no_object_of_arguments(text: str, message: str) -> None:
+def test_decode_arguments_invalid_text_raises(text: str, message: str) -> None:
+    """Text that is not a JSON object of the arguments raises."""
     with pytest.raises(ArgumentError) as refused:
         Tool.from_function(having(int)).decode_arguments(text)
     assert str(refused.value).startswith(message)
 
 
-def test_defaults_are_the_functions_own() -> None:
+def test_decode_arguments_missing_optional_is_omitted() -> None:
+    """A missing optional argument is omitted, so that the default of the function applies."""
+
     def function(a: int = 1, b: str | None = None) -> None: ...
 
     assert Tool.from_function(function).decode_arguments("") == {}
     assert Tool.from_function(function).decode_arguments('{"b": null}') == {"b": None}
 
 
-# Whatever the annotation: the schema and the reader agree, and both agree with pydantic.
+# Random annotations: the decoder agrees with its schema and with pydantic.
 
 EXAMPLES = 40
 
@@ -159,7 +164,7 @@ json_values = st.recursive(
 names = st.sampled_from("ABCDEFGH")
 
 
-def make_record(name: str, hints: list[Any], required: int) -> Any:
+def make_dataclass(name: str, hints: list[Any], required: int) -> Any:
     fields = list(zip("abc", hints, strict=False))
     return dataclasses.make_dataclass(
         name,
@@ -168,14 +173,14 @@ def make_record(name: str, hints: list[Any], required: int) -> Any:
     )
 
 
-def make_keys(name: str, hints: list[Any], required: int) -> Any:
+def make_typed_dict(name: str, hints: list[Any], required: int) -> Any:
     fields = zip("abc", hints, strict=False)
     return TypedDict(  # type: ignore[operator]  # (made as the program runs)
         name, {key: hint if at < required else NotRequired[hint] for at, (key, hint) in enumerate(fields)}
     )
 
 
-def within(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def nested_in(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     some = st.lists(inner, min_size=1, max_size=3)
     return (
         inner.map(lambda hint: list[hint])  # type: ignore[valid-type]  # (made as the program runs)
@@ -184,55 +189,57 @@ def within(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         | some.map(lambda hints: tuple[tuple(hints)])  # type: ignore[misc]  # types made at run time
         | some.map(lambda hints: Optional[hints[0]])  # noqa: UP045  (made as the program runs)
         | st.tuples(inner, inner).map(lambda pair: pair[0] | pair[1] if pair[0] is not pair[1] else pair[0])
-        | st.builds(make_record, names, some, st.integers(0, 3))
-        | st.builds(make_keys, names, some, st.integers(0, 3))
+        | st.builds(make_dataclass, names, some, st.integers(0, 3))
+        | st.builds(make_typed_dict, names, some, st.integers(0, 3))
     )
 
 
-plain_hints: st.SearchStrategy[Any] = st.sampled_from(
+simple_hints: st.SearchStrategy[Any] = st.sampled_from(
     [str, int, float, bool, type(None), Colour, Literal["a", "b"], Literal[1, "a"], Annotated[int, "a number"]]
 )
-hints = st.recursive(plain_hints, within, max_leaves=5)
+hints = st.recursive(simple_hints, nested_in, max_leaves=5)
 
 
-def tidy(value: Any) -> Any:
-    """A value without the classes of its objects, and a tuple as a list."""
+def normalize(value: Any) -> Any:
+    """Convert dataclasses to dicts and tuples to lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: tidy(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: normalize(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
-        return {key: tidy(item) for key, item in value.items()}
+        return {key: normalize(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [tidy(item) for item in value]
+        return [normalize(item) for item in value]
     return value
 
 
 def attempt(read: Callable[[], Any]) -> tuple[bool, Any]:
     try:
-        return True, tidy(read())
+        return True, normalize(read())
     except ValueError:
         return False, None
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(hints, st.lists(json_values, min_size=1, max_size=12))
-def test_the_schema_and_the_reader_agree(hint: Any, values: list[Any]) -> None:
+def test_decode_arguments_accepts_exactly_what_the_schema_accepts(hint: Any, values: list[Any]) -> None:
+    """The decoder accepts a value exactly if the JSON schema does."""
     tool = Tool.from_function(having(hint))
     Draft202012Validator.check_schema(dict(tool.parameters))
     validator = Draft202012Validator(tool.parameters)
     for value in values:
         arguments = {"given": value}
-        fits, _ = attempt(lambda arguments=arguments: tool.decode_arguments(json.dumps(arguments)))  # type: ignore[misc]  # types made at run time
-        assert fits == validator.is_valid(arguments), (tool.parameters, arguments)
+        accepted, _ = attempt(lambda arguments=arguments: tool.decode_arguments(json.dumps(arguments)))  # type: ignore[misc]  # types made at run time
+        assert accepted == validator.is_valid(arguments), (tool.parameters, arguments)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(hints, st.data())
-def test_what_the_schema_of_pydantic_lets_through_is_read_alike(hint: Any, data: st.DataObject) -> None:
+def test_decode_arguments_accepted_values_match_pydantic(hint: Any, data: st.DataObject) -> None:
+    """Pydantic accepts each accepted value, and decodes it to the same value."""
     tool, adapter = Tool.from_function(having(hint)), pydantic.TypeAdapter(hint)
-    theirs = Draft202012Validator(adapter.json_schema())
+    pydantic_validator = Draft202012Validator(adapter.json_schema())
     for value in data.draw(st.lists(json_values, min_size=1, max_size=12)):
-        fits, read = attempt(lambda value=value: tool.decode_arguments(json.dumps({"given": value}))["given"])  # type: ignore[misc]  # types made at run time
-        # Unknown keys are the one difference: pydantic passes over them, and a model should hear of its mistake.
-        if fits:
-            assert theirs.is_valid(value), (hint, value)
+        accepted, read = attempt(lambda value=value: tool.decode_arguments(json.dumps({"given": value}))["given"])  # type: ignore[misc]  # types made at run time
+        # Unknown keys are the only difference: pydantic ignores them, and the decoder reports them to the model.
+        if accepted:
+            assert pydantic_validator.is_valid(value), (hint, value)
             assert attempt(lambda value=value: adapter.validate_json(json.dumps(value))) == (True, read)  # type: ignore[misc]  # types made at run time

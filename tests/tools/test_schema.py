@@ -1,4 +1,4 @@
-"""From a callable to what the model is told of it."""
+"""Declarations of tools: schemas, descriptions and names."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ POINT = {
 
 
 def having(hint: Any) -> Callable[..., Any]:
-    """A function with one parameter of this annotation."""
+    """Return a function with one parameter of this annotation."""
 
     def function(given: Any) -> None: ...
 
@@ -175,7 +175,8 @@ def schema_of(function: Callable[..., Any]) -> dict[str, Any]:
         ),
     ],
 )
-def test_an_annotation_becomes_a_schema(hint: Any, schema: dict[str, Any]) -> None:
+def test_schema_of_each_annotation(hint: Any, schema: dict[str, Any]) -> None:
+    """Each supported annotation has this JSON schema."""
     whole = schema_of(having(hint))
     assert whole == {
         "type": "object",
@@ -185,13 +186,16 @@ def test_an_annotation_becomes_a_schema(hint: Any, schema: dict[str, Any]) -> No
     }
 
 
-def test_a_class_that_refers_to_itself_is_defined_apart() -> None:
+def test_schema_recursive_class_uses_defs() -> None:
+    """A recursive class is defined in `$defs`."""
     schema = schema_of(having(dict[str, Node]))
     assert schema["properties"]["given"] == {"type": "object", "additionalProperties": {"$ref": "#/$defs/Node"}}
     assert schema["$defs"]["Node"]["properties"]["next"] == {"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]}
 
 
-def test_classes_that_refer_to_each_other() -> None:
+def test_schema_mutually_recursive_classes_use_defs() -> None:
+    """Classes that refer to each other are described and decoded."""
+
     def function(a: Left, b: Right, c: Left) -> None: ...
 
     schema = schema_of(function)
@@ -205,7 +209,9 @@ def test_classes_that_refer_to_each_other() -> None:
     assert read == {"a": Left(Right(None)), "b": Right(None), "c": Left(None)}
 
 
-def test_two_classes_of_one_name_are_not_mixed_up() -> None:
+def test_schema_two_classes_of_one_name_raise() -> None:
+    """Two recursive classes of one name raise."""
+
     def other() -> type[Any]:
         @dataclass
         class Node:
@@ -218,7 +224,8 @@ def test_two_classes_of_one_name_are_not_mixed_up() -> None:
         Tool.from_function(having(tuple[Node, other()]))  # type: ignore[misc]  # (a type that is made as the program runs)
 
 
-def test_a_pydantic_model_describes_itself() -> None:
+def test_schema_pydantic_model_keeps_constraints() -> None:
+    """The schema of a pydantic model keeps its constraints and definitions."""
     schema = schema_of(having(Person))
     assert schema["properties"]["given"] == {"$ref": "#/$defs/Person"}
     assert schema["$defs"]["Person"]["properties"]["age"]["minimum"] == 0
@@ -227,7 +234,9 @@ def test_a_pydantic_model_describes_itself() -> None:
     }
 
 
-def test_what_the_signature_and_the_docstring_say() -> None:
+def test_declaration_contains_signature_and_docstring() -> None:
+    """The declaration contains the types, defaults and descriptions of the parameters."""
+
     def get_weather(  # type: ignore[no-untyped-def]  # (one parameter has no annotation)
         city: str,
         unit: Literal["C", "F"] = "C",
@@ -278,7 +287,8 @@ def test_what_the_signature_and_the_docstring_say() -> None:
     assert repr(tool).startswith("Tool(name='get_weather'")
 
 
-def test_a_docstring_without_sections() -> None:
+def test_parse_docstring_with_and_without_sections() -> None:
+    """The summary and the `Args:` section are parsed, and both are optional."""
     assert parse_docstring("") == ("", {})
     assert parse_docstring("One line.") == ("One line.", {})
     assert parse_docstring("Args:\n  a: first\n  b (int): second\n\n  c:") == (
@@ -288,18 +298,20 @@ def test_a_docstring_without_sections() -> None:
 
 
 class Searcher:
-    """Finds things."""
+    """Finds items."""
 
     def search(self, query: str) -> str:
-        """Finds something."""
+        """Finds an item."""
         return query
 
     def __call__(self, query: str) -> str:
-        """Finds anything."""
+        """Finds any item."""
         return query
 
 
-def test_all_kinds_of_callables() -> None:
+def test_tool_from_each_kind_of_callable() -> None:
+    """Methods, wrapped functions, classes, callable objects and partials are supported."""
+
     def base(query: str, limit: int = 5) -> str:
         """Searches."""
         return query
@@ -310,7 +322,7 @@ def test_all_kinds_of_callables() -> None:
 
     names = {"query": STRING}
     for function, description in (
-        (Searcher().search, "Finds something."),
+        (Searcher().search, "Finds an item."),
         (wrapped, "Searches."),
         (Point, None),
     ):
@@ -358,13 +370,16 @@ async def async_generator(a: int) -> Any:
         (7, "a tool must be callable, got 7"),
     ],
 )
-def test_what_no_model_could_call_is_refused(function: Any, message: str) -> None:
+def test_tool_unsupported_callable_raises_type_error(function: Any, message: str) -> None:
+    """A callable with an unsupported signature or annotation raises TypeError."""
     with pytest.raises(TypeError, match=message):
         Tool.from_function(function)
 
 
 @pytest.mark.parametrize("name", ["", "two words", "x" * 65, "<lambda>"])
-def test_a_name_that_no_provider_takes(name: str) -> None:
+def test_tool_invalid_name_raises_value_error(name: str) -> None:
+    """A name that model providers do not accept raises ValueError."""
+
     def function() -> None: ...
 
     function.__name__ = name
@@ -381,7 +396,8 @@ class Later:
         return a
 
 
-def test_a_box_of_tools() -> None:
+def test_tool_registry_rejects_duplicates_and_unsupported_tools() -> None:
+    """A registry maps names to tools, and rejects duplicate names and async tools of sync clients."""
     box = make_tool_registry(
         [Searcher().search, Tool.from_function(later), Tool.from_function(Later(), name="much_later")],
         may_be_async=True,

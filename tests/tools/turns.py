@@ -1,4 +1,4 @@
-"""What the tests of turns share: either client's turn, driven from plain code."""
+"""Helpers for tests of turns."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ..client import helpers
 from ..client.helpers import Handler
 
 NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Reading the certificates of the world takes longer than a whole turn, and loopback needs none."""
+"""A context without certificates. Loading them takes longer than a whole turn, and loopback needs none."""
 
 RETRY = RetryPolicy(max_retries=3, initial_delay=0)
 
 
 class ClientDriver(helpers.ClientDriver):
-    """A side whose clients are made in no time."""
+    """A driver whose clients load no certificates."""
 
     def client(self, handler: Handler | None = None, **settings: Any) -> Any:
         if handler is None and "http_client" not in settings:
@@ -32,35 +32,35 @@ class ClientDriver(helpers.ClientDriver):
 
 
 def begin(
-    side: ClientDriver, server: EmbeddedServer, tools: Iterable[Any] = (), base_url: str = "", **arguments: Any
+    driver: ClientDriver, server: EmbeddedServer, tools: Iterable[Any] = (), base_url: str = "", **arguments: Any
 ) -> Any:
-    """A turn in the server's conversation."""
-    client = side.client(base_url=base_url or server.base_url, retry=arguments.pop("retry", RETRY))
+    """Return a turn in the conversation of the server."""
+    client = driver.client(base_url=base_url or server.base_url, retry=arguments.pop("retry", RETRY))
     return client.conversations.messages.run_tools(server.conversation_id, tools=list(tools), **arguments)
 
 
 def result(
-    side: ClientDriver, server: EmbeddedServer, tools: Iterable[Any] = (), base_url: str = "", **arguments: Any
+    driver: ClientDriver, server: EmbeddedServer, tools: Iterable[Any] = (), base_url: str = "", **arguments: Any
 ) -> ToolResult:
-    """What a whole turn brings."""
-    turn = begin(side, server, tools, base_url, **arguments)
-    found: ToolResult = side.run(turn.result())
+    """Return the result of a turn."""
+    turn = begin(driver, server, tools, base_url, **arguments)
+    found: ToolResult = driver.run(turn.result())
     return found
 
 
-def listed(side: ClientDriver, server: EmbeddedServer) -> list[Any]:
-    """The conversation as the server has it."""
-    client = side.client(base_url=server.base_url)
-    return side.items(client.conversations.messages.list(server.conversation_id, order="asc"))
+def listed(driver: ClientDriver, server: EmbeddedServer) -> list[Any]:
+    """Return the messages of the conversation."""
+    client = driver.client(base_url=server.base_url)
+    return driver.items(client.conversations.messages.list(server.conversation_id, order="asc"))
 
 
 def kinds(messages: Iterable[Any]) -> list[str]:
-    """The types of messages."""
+    """Return the types of messages."""
     return [message.message_type.removesuffix("_message") for message in messages]
 
 
 def returns(messages: Iterable[Any]) -> list[tuple[str, Any]]:
-    """What the server noted of tools, in the order of their calls."""
+    """Return the stored tool returns, in the order of their calls."""
     noted = [
         each for message in messages if message.message_type == "tool_return_message" for each in message.tool_returns
     ]
@@ -68,11 +68,11 @@ def returns(messages: Iterable[Any]) -> list[tuple[str, Any]]:
 
 
 class Weather:
-    """A tool that counts."""
+    """A tool that records its calls."""
 
-    def __init__(self, answer: Callable[[str], Any] = lambda city: f"sunny in {city}") -> None:
+    def __init__(self, respond: Callable[[str], Any] = lambda city: f"sunny in {city}") -> None:
         self.cities: list[str] = []
-        self.answer = answer
+        self.respond = respond
 
     def weather(self, city: str) -> Any:
         """Looks up the weather.
@@ -81,4 +81,4 @@ class Weather:
             city: where
         """
         self.cities.append(city)
-        return self.answer(city)
+        return self.respond(city)
