@@ -1,25 +1,23 @@
-"""Scenarios: what a Letta server is asked and how it answers, to be played to the real one and to the embedded one.
+"""Conformance scenarios: requests to a Letta server and the shapes of its responses.
 
-One YAML file is one behaviour. Its keys:
+Both the real and the embedded server run them. One YAML file describes one behavior. Its keys:
 
-- ``about``: the behaviour, in a sentence.
-- ``agent``: what the agent has besides the three tools, as the body of ``POST /v1/agents/`` takes it.
-- ``steps``: the requests, in order.
+- ``about``: The behavior, in one sentence.
+- ``agent``: Options of the agent besides its three tools, as in the body of ``POST /v1/agents/``.
+- ``steps``: The requests, in order.
 
 The keys of a step:
 
-- ``request``: method and path. ``{conversation}``, ``{default}``, ``{agent}``, ``{weather}``, ``{time}``,
-  ``{guarded}``, ``{model}`` and what was kept stand for this server's own, here and in ``query`` and ``body``.
-- ``query``, ``body``, ``content`` (a body that is no JSON), ``headers``: what goes with it.
-- ``keep``: names for values of the answer, by their place in it: ``{run: 0.run_id}``.
-- ``meanwhile``: steps to take while this one's stream is being read, after so many of its events: ``after``, 1 by
-  default.
-- ``hang_up``: after how many events to close the connection.
-- ``patience``: seconds of silence after which to give up waiting, where the server is silent for ever.
-- ``until``: places of the answer and the values to wait for: ``{status: completed}``.
-- ``timing``: true where the number of tokens is a matter of milliseconds, so that those of one kind count as one.
-- ``unordered``: true where the order of a list is the database's choice.
+- ``request``: Method and path. ``{conversation}``, ``{default}``, ``{agent}``, ``{weather}``, ``{time}``,
+  ``{guarded}``, ``{model}`` and kept names are replaced by the values of this server, also in ``query`` and ``body``.
+- ``query``, ``body``, ``content`` (a body that is not JSON), ``headers``: Parts of the request.
+- ``keep``: Names for values of the response, by their path: ``{run: 0.run_id}``.
+- ``meanwhile``: Steps to run while the stream is read, after the number of events in ``after``. Defaults to 1.
+- ``hang_up``: Number of events after which to close the connection.
+- ``patience``: Read timeout [s], for requests on which the server stays silent.
+- ``until``: Paths in the response and the values to wait for: ``{status: completed}``.
+- ``timing``: Whether the number of tokens depends on timing, so that consecutive tokens count as one.
+- ``unordered``: Whether the order of a list is undefined.
 
-Pings are left out of transcripts but for the one that opens a stream: how many come between the events is a matter of
-how fast a server is.
+Transcripts contain only the ping that opens a stream, because the number of further pings depends on timing.
 """

@@ -1,4 +1,4 @@
-"""The shape of an answer: what must be the same on every server. Ids, dates and texts are not; their kinds are."""
+"""The shape of a response: the part that is equal on all servers. Ids, dates and texts are replaced by their type."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ ID: Final = re.compile(rf"(?:([a-z_]+)-)?{UUID}|(call)_[0-9a-f]{{12}}|(chatcmpl)
 INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?(Z|[+-]\d\d:\d\d)?")
 
 WORDS: Final = frozenset(
-    (  # noqa: SIM905 - a list of strings would be a page long
+    (  # noqa: SIM905  # a list of strings would take a page
         "approval_request_id approve code error_type feedback finish_reason has_feedback message_type method model "
         "model_handle origin provider_category provider_name role run_type seq_id source status step_count "
         "stop_reason type version"
     ).split()
 )
-"""The keys whose values are the API's own words and numbers, so that they must be equal."""
+"""Keys whose values belong to the API and must be equal."""
 
-OWN: Final = frozenset({"traceback"})
-"""The keys whose texts are a matter of the server's insides."""
+SERVER_SPECIFIC: Final = frozenset({"traceback"})
+"""Keys whose texts depend on the implementation of the server."""
 
 MEASURED: Final = frozenset({"tool_execution_ns", "llm_request_ns", "step_ns", "context_tokens"})
-"""The keys whose numbers were measured."""
+"""Keys whose numbers are measurements."""
 
 
 LATE: Final = frozenset({"total_duration_ns"})
-"""The keys that the real server fills some moment after a run has ended."""
+"""Keys that the real server sets some time after a run has ended."""
 
 UNORDERED: Final = frozenset({"tools"})
-"""The keys whose lists are in whatever order the database has them."""
+"""Keys whose lists have an undefined order."""
 
 
 class Shapes:
-    """Finds the shapes of one session's answers. Each id is numbered where it first appears, and keeps its number.
+    """Replaces the values of one session's responses. Each id gets a number at its first occurrence and keeps it.
 
     Args:
-        names: what is called differently on each server, and what to call it.
+        names: Values that differ between servers, with their placeholders.
     """
 
     def __init__(self, names: dict[str, str]) -> None:
@@ -46,7 +46,7 @@ class Shapes:
         self._counts: dict[str, int] = {}
 
     def of(self, value: Any, key: str = "") -> Any:
-        """The shape of a JSON value under a key: objects keep their keys in order, lists their length."""
+        """Return the shape of a JSON value. Objects keep the order of their keys, and lists their length."""
         if key in LATE and (value is None or isinstance(value, int)):
             return None
         if isinstance(value, dict):
@@ -56,12 +56,12 @@ class Shapes:
             return sorted(shapes, key=json.dumps) if key in UNORDERED else shapes
         if isinstance(value, str):
             return self._text(value, key)
-        if value is None or key in WORDS or (isinstance(value, bool) and key not in OWN):
+        if value is None or key in WORDS or (isinstance(value, bool) and key not in SERVER_SPECIFIC):
             return value
         return type(value).__name__
 
     def anonymous(self, value: Any) -> str:
-        """The shape of a value by itself, as text: its ids are numbered anew."""
+        """Return the shape of a single value as text, with newly numbered ids."""
         return json.dumps(Shapes(self._names).of(value))
 
     def _text(self, text: str, key: str) -> str:
@@ -78,7 +78,7 @@ class Shapes:
         return "<text>" if text else ""
 
     def sentence(self, text: str) -> str:
-        """An error's text, up to the first thing in it that is this server's own."""
+        """Return the text of an error up to the first value of this server."""
         return re.split(r"run-|conv-|agent-|step-|message-|call_|scenario-|\[|'|Traceback", text)[0].rstrip()
 
     def _id(self, id: str) -> str:
@@ -89,8 +89,8 @@ class Shapes:
         return self._numbers[id]
 
 
-def collapsed(events: list[Any]) -> list[Any]:
-    """Events of which those that only say more of the same are left out."""
+def collapse(events: list[Any]) -> list[Any]:
+    """Return the events without consecutive duplicates."""
     found: list[Any] = []
     for event in events:
         plain = json.dumps({**event, "seq_id": bool(event.get("seq_id"))} if isinstance(event, dict) else event)

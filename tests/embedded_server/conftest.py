@@ -1,4 +1,4 @@
-"""An embedded server of its own for every test, and a client that knows the few calls they make."""
+"""Fixtures: an embedded server for each test, and a client for the HTTP calls of these tests."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ import pytest
 
 from letta_ext.testing import EmbeddedServer
 
-# Made once: reading the certificates takes longer than most tests.
+# Loading the certificates takes longer than most tests.
 TLS = ssl.create_default_context()
 
 
 SAMPLED = pytest.mark.stress if "LETTA_STRESS" in os.environ else pytest.mark.slow
-"""Marks what prints a figure of the proof, and of which a sample belongs to every run of the tests."""
+"""Marks tests that print a figure. A sample of them runs by default."""
+
+
+def print_figure(request: pytest.FixtureRequest, figure: str) -> None:
+    """Print a figure of a module past the output capture."""
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print(f"\n{figure}")
 
 
 def parse_events(body: str) -> list[dict[str, Any]]:
-    """The data of a stream's events; ``[DONE]`` and the names of events are kept as entries of their own."""
+    """Return the data of a stream's events. ``[DONE]`` and event names are kept as entries."""
     events: list[dict[str, Any]] = []
     for block in body.split("\n\n"):
         if not block:
@@ -36,7 +42,7 @@ def parse_events(body: str) -> list[dict[str, Any]]:
 
 
 class ServerClient:
-    """The calls of a test, made to one server's scenario."""
+    """HTTP calls to one server's conversation."""
 
     def __init__(self, server: EmbeddedServer, http: httpx.Client) -> None:
         self.server = server
@@ -51,11 +57,11 @@ class ServerClient:
             body["input"] = text
         return self.http.post(f"{path or self.conversation}/messages", json=body)
 
-    def answer(self, text: str | None = None, **body: Any) -> dict[str, Any]:
+    def send_json(self, text: str | None = None, **body: Any) -> dict[str, Any]:
         response = self.send(text, streaming=False, **body)
         assert response.status_code == 200, response.text
-        answer: dict[str, Any] = response.json()
-        return answer
+        response_json: dict[str, Any] = response.json()
+        return response_json
 
     def stream(self, text: str | None = None, **body: Any) -> list[dict[str, Any]]:
         response = self.send(text, **body)
@@ -78,18 +84,18 @@ class ServerClient:
         return found
 
     def pending(self, text: str = "CALL guarded", **body: Any) -> list[str]:
-        calls = self.answer(text, **body)["messages"][-1]["tool_calls"]
+        calls = self.send_json(text, **body)["messages"][-1]["tool_calls"]
         return [call["tool_call_id"] for call in calls]
 
 
 @pytest.fixture
 def server(letta_server: EmbeddedServer) -> EmbeddedServer:
-    """As everybody gets it from the plugin: what a test lets it take or answer is held against the specification."""
+    """Return the server of the plugin, which validates requests and responses."""
     return letta_server
 
 
 @pytest.fixture
-def talk(server: EmbeddedServer) -> Iterator[ServerClient]:
+def api(server: EmbeddedServer) -> Iterator[ServerClient]:
     with httpx.Client(base_url=server.base_url, timeout=5, verify=TLS) as http:
         yield ServerClient(server, http)
 

@@ -1,4 +1,4 @@
-"""``python -m letta_ext.testing``: its arguments, its output, and how it ends."""
+"""``python -m letta_ext.testing``: arguments, output and exit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COMMAND = [sys.executable, "-m", "letta_ext.testing"]
 
 @contextmanager
 def running(*arguments: str, **popen: Any) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Run a server, and yield its process and its address."""
+    """Run a server, and yield its process and its URL."""
     with subprocess.Popen([*COMMAND, "--port", "0", *arguments], stdout=subprocess.PIPE, **popen) as process:
         try:
             assert process.stdout is not None
@@ -41,8 +41,8 @@ def running(*arguments: str, **popen: Any) -> Iterator[tuple[subprocess.Popen[by
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_whose_output_nobody_reads_goes_on(signal_: signal.Signals) -> None:
-    """A full pipe holds up neither the requests nor the end."""
+def test_unread_output_does_not_block_server(signal_: signal.Signals) -> None:
+    """A full pipe blocks neither the requests nor the exit."""
     with running() as (process, url), httpx.Client(base_url=url, verify=TLS, timeout=5) as http:
         for number in range(40):
             assert http.get("/v1/health/", params={"x": f"{number}{'y' * 15_000}"}).status_code == 200
@@ -52,16 +52,16 @@ def test_a_server_whose_output_nobody_reads_goes_on(signal_: signal.Signals) -> 
         assert process.wait(5) == -signal_
 
 
-def test_a_server_whose_reader_leaves_goes_on() -> None:
-    """A closed pipe is no failure of a request."""
+def test_closed_output_does_not_fail_requests() -> None:
+    """A closed pipe does not fail requests."""
     with running() as (process, url), httpx.Client(base_url=url, verify=TLS, timeout=5) as http:
         assert process.stdout is not None
         process.stdout.close()
         assert [http.get("/v1/health/").status_code for _ in range(50)] == [200] * 50
 
 
-def test_a_line_of_output_is_printed_for_each_request_and_steers_no_terminal() -> None:
-    """The output has a line for each request, without control characters."""
+def test_request_prints_one_line_without_control_characters() -> None:
+    """Each request prints one line without control characters."""
     with running() as (process, url), httpx.Client(base_url=url, verify=TLS, timeout=5) as http:
         assert process.stdout is not None
         http.get("/v1/%1b%5b31m/")
@@ -72,8 +72,8 @@ def test_a_line_of_output_is_printed_for_each_request_and_steers_no_terminal() -
         assert lines[0].startswith("GET /v1/\\x1b[31m/ 404")
 
 
-def test_lines_that_find_no_place_are_counted() -> None:
-    """Connections beyond those that wait are dropped, and counted in the next one."""
+def test_dropped_lines_are_counted() -> None:
+    """Lines beyond the limit of the queue are dropped, and the next line reports their number."""
     read, write = os.pipe()
     with os.fdopen(read, "rb") as reader, os.fdopen(write, "w", encoding="utf-8") as writer:
         console = Console(writer)
@@ -88,8 +88,8 @@ def test_lines_that_find_no_place_are_counted() -> None:
         console.close(10)
 
 
-def test_a_stream_that_is_not_a_file_is_written_to() -> None:
-    """Captured output is written through the stream's own methods; without a stream nothing is."""
+def test_console_writes_to_captured_stream() -> None:
+    """Captured output is written with the methods of the stream. Without a stream nothing is printed."""
     stream = StringIO()
     console = Console(stream)
     console.print("x" * 5_000)
@@ -124,10 +124,10 @@ def test_a_stream_that_is_not_a_file_is_written_to() -> None:
         (["--scenario", "x" * 5_000], "got 'xxx"),
     ],
 )
-def test_arguments_that_make_no_sense_are_refused(
+def test_invalid_argument_exits_with_message(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A wrong argument ends the program with a line that names it, without a traceback."""
+    """An invalid argument exits with a line that names it, without a traceback."""
     code, errors = refusal(["--port", "0", *arguments], capsys)
     assert code in (1, 2)
     assert message in errors
@@ -144,16 +144,16 @@ def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[o
     return code, errors
 
 
-def test_a_port_in_use_and_a_wrong_scene_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A port that is taken, and the line of a scenario, are told in a line."""
+def test_used_port_and_invalid_scenario_exit_with_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A used port and an invalid scenario exit with a line that names them."""
     scenario = tmp_path / "scenario.yaml"
     scenario.write_text("delay: 1\ndelay: 2\n", encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         code, errors = refusal(["--port", port], capsys)
         assert (code, errors.partition(": [")[0]) == (1, f"cannot listen on 127.0.0.1:{port}")
-    told = f"{scenario}: duplicate key 'delay' in lines 1 and 2 (line 2)\n"
-    assert refusal(["--scenario", str(scenario)], capsys) == (2, told)
+    output = f"{scenario}: duplicate key 'delay' in lines 1 and 2 (line 2)\n"
+    assert refusal(["--scenario", str(scenario)], capsys) == (2, output)
 
 
 EXAMPLES: Final = 200 if os.environ.get("LETTA_STRESS") == "full" else 8
@@ -191,8 +191,8 @@ def begun(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 @SAMPLED
 @pytest.mark.skipif(sys.platform == "win32", reason="signals end no process there as they do elsewhere")
 @pytest.mark.parametrize("signal_", SIGNALS)
-def test_a_signal_ends_it_quietly_at_any_time(signal_: signal.Signals) -> None:
-    """From its first import on, a signal ends the program with the status of that signal and without errors."""
+def test_signal_at_any_time_exits_without_output(signal_: signal.Signals) -> None:
+    """A signal ends the process with its status and without output, from the first import on."""
     chance = random.Random(1302)
     delays = [(number + chance.random()) / EXAMPLES for number in range(EXAMPLES)]
 
@@ -214,8 +214,8 @@ def test_a_signal_ends_it_quietly_at_any_time(signal_: signal.Signals) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals end no process there as they do elsewhere")
 @pytest.mark.parametrize("signal_", SIGNALS)
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_signal_ends_it_quietly_once_it_has_printed_its_line(signal_: signal.Signals, times: int) -> None:
-    """A signal that comes with the line that says where it listens ends the program quietly, and so do several."""
+def test_signals_after_start_exit_without_errors(signal_: signal.Signals, times: int) -> None:
+    """One or more signals after the first line of output end the process without errors."""
     for _ in range(1 + EXAMPLES // 10):
         with begun() as process:
             assert process.stdout is not None
@@ -229,23 +229,23 @@ def test_a_signal_ends_it_quietly_once_it_has_printed_its_line(signal_: signal.S
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals end no process there as they do elsewhere")
 @pytest.mark.parametrize("signal_", SIGNALS)
-def test_a_signal_ends_it_quietly_while_streams_are_open(signal_: signal.Signals) -> None:
-    """Streams that are read by nobody are closed at once."""
+def test_signal_closes_open_streams(signal_: signal.Signals) -> None:
+    """Unread streams are closed immediately."""
     # Without -X dev: asyncio would tell of what takes long on a loaded machine.
     arguments = ["-W", "error", "-m", "letta_ext.testing", "--port", "0", "--delay", "0.01"]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([sys.executable, *arguments], **pipes) as process, ExitStack() as lines:
         assert process.stdout is not None
-        told = process.stdout.readline().decode()
-        found = re.match(r"Letta on http://([0-9.]+):(\d+) \(agent \S+, conversation (\S+)\)", told)
+        output = process.stdout.readline().decode()
+        found = re.match(r"Letta on http://([0-9.]+):(\d+) \(agent \S+, conversation (\S+)\)", output)
         assert found is not None
         for _ in range(20):
-            line = lines.enter_context(socket.create_connection((found[1], int(found[2])), timeout=5))
+            connection = lines.enter_context(socket.create_connection((found[1], int(found[2])), timeout=5))
             head = f"POST /v1/conversations/{found[3]}/messages HTTP/1.1\r\nHost: x\r\n"
             body = '{"input": "LONG 5000", "stream_tokens": true}'
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-            line.sendall(head.encode())
-        line.recv(1)
+            connection.sendall(head.encode())
+        connection.recv(1)
         began = time.monotonic()
         process.send_signal(signal_)
         _, errors = process.communicate(timeout=10)

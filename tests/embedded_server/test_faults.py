@@ -1,4 +1,4 @@
-"""Faults: what a client sees on the wire when each of them happens, and what the server has made of the request."""
+"""Faults: what the client observes, and how the server processes the request."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from .conftest import SAMPLED, ServerClient
 CREATE = "conversations.messages.create"
 
 
-def wire(talk: ServerClient, body: dict[str, Any]) -> bytes:
-    """All that a plain socket gets in answer to a send; a reset raises."""
+def raw_response(api: ServerClient, body: dict[str, Any]) -> bytes:
+    """Return the bytes that a plain socket receives for a send. A reset raises."""
     content = json.dumps(body).encode()
-    head = f"POST {talk.conversation}/messages HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+    head = f"POST {api.conversation}/messages HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
     head += "content-type: application/json\r\n"
-    url = httpx.URL(talk.server.base_url)
+    url = httpx.URL(api.server.base_url)
     with socket.create_connection((url.host, url.port), timeout=5) as connection:
         connection.sendall(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
         received = b""
@@ -49,169 +49,181 @@ def wire(talk: ServerClient, body: dict[str, Any]) -> bytes:
         return received
 
 
-def stored(talk: ServerClient) -> int:
-    """How many messages of a user's the server has."""
-    known = talk.server.state.conversations[talk.server.conversation_id].thread.stored
+def count_user_messages(api: ServerClient) -> int:
+    """Return the number of stored user messages."""
+    known = api.server.state.conversations[api.server.conversation_id].thread.stored
     return sum(placed.message.role == "user" for placed in known)
 
 
-def runs_end(talk: ServerClient) -> None:
-    """Wait until no run goes on."""
+def wait_for_runs(api: ServerClient) -> None:
+    """Wait until all runs have ended."""
     deadline = time.monotonic() + 5
-    while any(run.active for run in talk.server.state.runs.values()):
+    while any(run.active for run in api.server.state.runs.values()):
         assert time.monotonic() < deadline
         time.sleep(0.001)
 
 
 @SAMPLED
 @pytest.mark.parametrize("body", [{"input": "x"}, {"input": "x", "streaming": False}])
-def test_a_cut_after_every_byte(talk: ServerClient, body: dict[str, Any]) -> None:
-    whole = wire(talk, body)
-    # The head's date and the ids are of one length, so that any two answers have the same.
+def test_cut_after_bytes_sends_exactly_these_bytes(api: ServerClient, body: dict[str, Any]) -> None:
+    """`Cut(bytes=n)` sends exactly n bytes, and the server processes the request."""
+    whole = raw_response(api, body)
+    # Dates and ids have constant lengths, so that all responses have the same length.
     places = range(0, len(whole), 1 if os.environ.get("LETTA_STRESS") == "full" else 37)
     for place in places:
-        talk.server.faults.add(Cut(bytes=place), on=CREATE)
-        received = wire(talk, body)
+        api.server.faults.add(Cut(bytes=place), on=CREATE)
+        received = raw_response(api, body)
         assert len(received) == place
         assert received[:15] == b"HTTP/1.1 200 OK"[:place]
-        runs_end(talk)
-    assert len(talk.server.faults) == 0
-    assert stored(talk) == 1 + len(places)
+        wait_for_runs(api)
+    assert len(api.server.faults) == 0
+    assert count_user_messages(api) == 1 + len(places)
 
 
 @pytest.mark.parametrize("events", [0, 1, 3, 5])
-def test_a_cut_after_an_event(talk: ServerClient, events: int) -> None:
-    talk.server.faults.add(Cut(events=events))
+def test_cut_after_events_sends_these_events(api: ServerClient, events: int) -> None:
+    """`Cut(events=n)` sends n events, and the run is stored."""
+    api.server.faults.add(Cut(events=events))
     read: list[str] = []
     with (
         pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"),
-        talk.http.stream("POST", f"{talk.conversation}/messages", json={"input": "x"}) as response,
+        api.http.stream("POST", f"{api.conversation}/messages", json={"input": "x"}) as response,
     ):
         read.extend(response.iter_text())
     assert "".join(read).count("\n\n") == events
-    runs_end(talk)
-    assert len(talk.messages()) == 3  # the system's, the user's and the answer
+    wait_for_runs(api)
+    assert len(api.messages()) == 3  # system, user and assistant message
 
 
-def test_a_fault_finds_its_connection_behind_a_proxy(talk: ServerClient) -> None:
-    """The connection of a request is the one that it came on, whatever its headers say."""
-    talk.server.faults.add(Cut(events=1))
+def test_fault_with_forwarding_header_acts_on_connection(api: ServerClient) -> None:
+    """A fault acts on the connection of the request, independent of its forwarding headers."""
+    api.server.faults.add(Cut(events=1))
     with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
-        talk.http.post(f"{talk.conversation}/messages", json={"input": "x"}, headers={"x-forwarded-for": "192.0.2.1"})
+        api.http.post(f"{api.conversation}/messages", json={"input": "x"}, headers={"x-forwarded-for": "192.0.2.1"})
 
 
-def test_a_client_that_leaves_while_its_request_is_lost_is_no_failure(talk: ServerClient) -> None:
-    """A connection that is closed already can be cut."""
-    talk.server.faults.add(LostRequest(), on=CREATE)
-    url = httpx.URL(talk.server.base_url)
+def test_lost_request_of_disconnected_client_does_not_fail_server(api: ServerClient) -> None:
+    """A fault on a closed connection does not fail the server."""
+    api.server.faults.add(LostRequest(), on=CREATE)
+    url = httpx.URL(api.server.base_url)
     with socket.create_connection((url.host, url.port), timeout=5) as connection:
-        head = f"POST {talk.conversation}/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 500\r\n\r\n"
+        head = f"POST {api.conversation}/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 500\r\n\r\n"
         connection.sendall(f"{head}half of it".encode())
-        while not talk.server.requests:  # the request has begun
+        while not api.server.requests:  # the request has begun
             pass
     deadline = time.monotonic() + 5
-    while talk.server.faults.unused:
+    while api.server.faults.unused:
         assert time.monotonic() < deadline
-    assert talk.http.get("/v1/health/").status_code == 200
-    assert talk.server.requests[0].problems == []
+    assert api.http.get("/v1/health/").status_code == 200
+    assert api.server.requests[0].problems == []
 
 
-def test_a_reset_is_told_from_an_end(talk: ServerClient) -> None:
-    talk.server.faults.add(Cut(events=1, how="reset"))
+def test_cut_with_reset_raises_connection_reset(api: ServerClient) -> None:
+    """`how="reset"` raises a connection reset."""
+    api.server.faults.add(Cut(events=1, how="reset"))
     with pytest.raises(httpx.ReadError):
-        talk.send("x")
-    talk.server.faults.add(Cut(bytes=0, how="reset"))
+        api.send("x")
+    api.server.faults.add(Cut(bytes=0, how="reset"))
     with pytest.raises(ConnectionResetError):
-        wire(talk, {"input": "x"})
+        raw_response(api, {"input": "x"})
 
 
-def test_a_proxy_that_ends_the_body_early(talk: ServerClient) -> None:
-    talk.server.faults.add(Cut(events=2, how="end"))
-    assert len(talk.stream("x")) == 2
-    assert len(talk.stream("x")) == 5
+def test_cut_with_end_ends_stream_early(api: ServerClient) -> None:
+    """`how="end"` ends the stream early with valid framing."""
+    api.server.faults.add(Cut(events=2, how="end"))
+    assert len(api.stream("x")) == 2
+    assert len(api.stream("x")) == 5
 
 
-def test_a_stall_that_ends(talk: ServerClient) -> None:
-    talk.server.faults.add(Stall(events=2, seconds=0.05), Stall(bytes=30, seconds=0.05))
+def test_stall_with_seconds_delays_response(api: ServerClient) -> None:
+    """`Stall(seconds=...)` delays the rest of the response."""
+    api.server.faults.add(Stall(events=2, seconds=0.05), Stall(bytes=30, seconds=0.05))
     for _ in range(2):
         started = time.monotonic()
-        assert len(talk.stream("x")) == 5
+        assert len(api.stream("x")) == 5
         assert time.monotonic() - started >= 0.05
 
 
 @pytest.mark.parametrize("fault", [Stall(events=2), Stall(bytes=400), Stall(bytes=0)])
-def test_a_stall_for_ever(talk: ServerClient, fault: Fault) -> None:
-    talk.server.faults.add(fault)
+def test_stall_without_seconds_times_out(api: ServerClient, fault: Fault) -> None:
+    """`Stall` without `seconds` causes a read timeout, and the run is finished."""
+    api.server.faults.add(fault)
     with pytest.raises(httpx.ReadTimeout):
-        talk.http.post(f"{talk.conversation}/messages", json={"input": "x"}, timeout=0.05)
-    runs_end(talk)
-    assert len(talk.stream("and again")) == 5
+        api.http.post(f"{api.conversation}/messages", json={"input": "x"}, timeout=0.05)
+    wait_for_runs(api)
+    assert len(api.stream("and again")) == 5
 
 
-def test_slow_bytes(talk: ServerClient) -> None:
-    talk.server.faults.add(Slow(size=100, pause=0.001), None)
+def test_slow_sends_complete_response_in_chunks(api: ServerClient) -> None:
+    """`Slow` pauses between chunks and sends the complete response."""
+    api.server.faults.add(Slow(size=100, pause=0.001), None)
     started = time.monotonic()
-    slow = talk.answer("x")
+    slow = api.send_json("x")
     assert time.monotonic() - started > 0.01
-    assert slow.keys() == talk.answer("x").keys()
+    assert slow.keys() == api.send_json("x").keys()
 
 
 @pytest.mark.parametrize("streaming", [True, False])
-def test_a_lost_answer_was_processed(talk: ServerClient, streaming: bool) -> None:
-    talk.server.faults.add(LostResponse())
+def test_lost_response_processes_request(api: ServerClient, streaming: bool) -> None:
+    """`LostResponse` stores the message of the request."""
+    api.server.faults.add(LostResponse())
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
-        talk.send("x", streaming=streaming)
-    runs_end(talk)
-    assert stored(talk) == 1
+        api.send("x", streaming=streaming)
+    wait_for_runs(api)
+    assert count_user_messages(api) == 1
 
 
-def test_a_lost_request_was_not(talk: ServerClient) -> None:
-    talk.server.faults.add(LostRequest())
+def test_lost_request_is_not_processed(api: ServerClient) -> None:
+    """`LostRequest` stores nothing."""
+    api.server.faults.add(LostRequest())
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
-        talk.send("x")
-    assert stored(talk) == 0
-    assert [(request.status, request.fault) for request in talk.server.requests] == [(None, LostRequest())]
+        api.send("x")
+    assert count_user_messages(api) == 0
+    assert [(request.status, request.fault) for request in api.server.requests] == [(None, LostRequest())]
 
 
-def test_a_refused_connection(talk: ServerClient) -> None:
-    talk.server.faults.add(Refuse(0.1))
+def test_refuse_rejects_connections_for_a_time(api: ServerClient) -> None:
+    """`Refuse` rejects connections for some time, then the server accepts them again."""
+    api.server.faults.add(Refuse(0.1))
     with pytest.raises(httpx.ConnectError):
-        talk.send("x")
+        api.send("x")
     deadline = time.monotonic() + 5
-    while not talk.server.requests and time.monotonic() < deadline:
+    while not api.server.requests and time.monotonic() < deadline:
         try:
-            talk.send("x")
+            api.send("x")
         except httpx.ConnectError:
             time.sleep(0.01)
-    assert stored(talk) == 1
+    assert count_user_messages(api) == 1
 
 
-def test_a_connection_that_is_refused_after_an_answer(talk: ServerClient) -> None:
+def test_refuse_applies_right_after_a_response(api: ServerClient) -> None:
+    """`Refuse` applies immediately after the previous response."""
     for _ in range(20):
-        talk.server.faults.add(None, Refuse(0.02))
-        assert talk.answer("x")  # on whichever connection there is
+        api.server.faults.add(None, Refuse(0.02))
+        assert api.send_json("x")  # on whichever connection there is
         with pytest.raises(httpx.ConnectError):
-            talk.send("x")
+            api.send("x")
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             try:
-                talk.messages()
+                api.messages()
             except httpx.ConnectError:
                 continue
             break
 
 
-def test_a_server_that_is_down_for_a_while(talk: ServerClient) -> None:
-    talk.answer("x")
+def test_down_rejects_connections_in_its_block(api: ServerClient) -> None:
+    """`server.down()` rejects connections while its block runs."""
+    api.send_json("x")
     for _ in range(3):
-        with talk.server.down():
+        with api.server.down():
             for _ in range(3):
                 with pytest.raises(httpx.ConnectError):
-                    talk.send("y")
-        assert talk.answer("z")
-    with talk.server.down():
+                    api.send("y")
+        assert api.send_json("z")
+    with api.server.down():
         pass
-    assert talk.answer("z")
+    assert api.send_json("z")
 
 
 @pytest.mark.parametrize(
@@ -223,103 +235,113 @@ def test_a_server_that_is_down_for_a_while(talk: ServerClient) -> None:
         (Respond(502, {"error": 1}, headers={"content-type": "application/problem+json"}), 502, None, '{"error": 1}'),
     ],
 )
-def test_somebody_else_answers(
-    talk: ServerClient, fault: Respond, status: int, retry_after: str | None, text: str | None
+def test_respond_replaces_the_response(
+    api: ServerClient, fault: Respond, status: int, retry_after: str | None, text: str | None
 ) -> None:
-    talk.server.faults.add(fault)
-    response = talk.send("x")
+    """`Respond` sends its status, headers and body, and the request is not processed."""
+    api.server.faults.add(fault)
+    response = api.send("x")
     assert (response.status_code, response.headers.get("retry-after")) == (status, retry_after)
     assert response.text == (text or fault.body)
     assert response.headers["content-type"] == fault.headers.get(
         "content-type", "text/plain; charset=utf-8" if text is None else "application/json"
     )
-    assert stored(talk) == 0
+    assert count_user_messages(api) == 0
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_request(talk: ServerClient) -> None:
-    url = httpx.URL(talk.server.base_url)
+def test_incomplete_request_is_not_processed(api: ServerClient) -> None:
+    """An incomplete request body is rejected, and nothing is stored."""
+    url = httpx.URL(api.server.base_url)
     with socket.create_connection((url.host, url.port), timeout=5) as connection:
-        head = f"POST {talk.conversation}/messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        head = f"POST {api.conversation}/messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
         connection.sendall(f'{head}content-length: 50\r\n\r\n{{"input":'.encode())
     deadline = time.monotonic() + 5
-    while not (talk.server.requests and talk.server.requests[0].status) and time.monotonic() < deadline:
+    while not (api.server.requests and api.server.requests[0].status) and time.monotonic() < deadline:
         time.sleep(0.001)
-    assert stored(talk) == 0  # and at the end nothing is held against the server
+    assert count_user_messages(api) == 0  # and at the end nothing is held against the server
 
 
-def test_a_redirect(talk: ServerClient) -> None:
-    talk.server.faults.add(Redirect("https://elsewhere.test/v1", 301), Redirect())
-    response = talk.send("x")
+def test_redirect_sends_status_and_location(api: ServerClient) -> None:
+    """`Redirect` sends its status and location."""
+    api.server.faults.add(Redirect("https://elsewhere.test/v1", 301), Redirect())
+    response = api.send("x")
     assert (response.status_code, response.headers["location"]) == (301, "https://elsewhere.test/v1")
-    response = talk.send("x")
-    assert (response.status_code, response.headers["location"]) == (307, f"{talk.conversation}/messages")
+    response = api.send("x")
+    assert (response.status_code, response.headers["location"]) == (307, f"{api.conversation}/messages")
 
 
-def test_malformed_json(talk: ServerClient) -> None:
-    talk.server.faults.add(Malformed(), Malformed(events=1))
-    response = talk.send("x", streaming=False)
+def test_malformed_truncates_json(api: ServerClient) -> None:
+    """`Malformed` truncates JSON in a complete response."""
+    api.server.faults.add(Malformed(), Malformed(events=1))
+    response = api.send("x", streaming=False)
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
     with pytest.raises(ValueError, match=r"Unterminated|Expecting|delimiter"):
         response.json()
-    blocks = talk.send("x").text.split("\n\n")
+    blocks = api.send("x").text.split("\n\n")
     json.loads(blocks[0].removeprefix("data: "))
     with pytest.raises(ValueError, match=r"Unterminated|Expecting|delimiter"):
         json.loads(blocks[1].removeprefix("data: "))
     assert blocks[-2] == "data: [DONE]"
 
 
-def test_an_unknown_message(talk: ServerClient) -> None:
+def test_unknown_message_is_inserted(api: ServerClient) -> None:
+    """`UnknownMessage` inserts a message into streams, responses and lists."""
     for _ in range(3):
-        talk.server.faults.add(UnknownMessage("hologram_message", events=1))
-    kinds = [event.get("message_type") for event in talk.stream("x")]
+        api.server.faults.add(UnknownMessage("hologram_message", events=1))
+    kinds = [event.get("message_type") for event in api.stream("x")]
     assert kinds == ["ping", "hologram_message", "assistant_message", "stop_reason", "usage_statistics", None]
-    assert [message["message_type"] for message in talk.answer("x")["messages"]][1] == "hologram_message"
-    assert [message["message_type"] for message in talk.messages()][1] == "hologram_message"
+    assert [message["message_type"] for message in api.send_json("x")["messages"]][1] == "hologram_message"
+    assert [message["message_type"] for message in api.messages()][1] == "hologram_message"
 
 
-def test_extra_fields(talk: ServerClient) -> None:
+def test_extra_fields_are_added(api: ServerClient) -> None:
+    """`ExtraFields` adds fields to events, messages and list items."""
     for _ in range(4):
-        talk.server.faults.add(ExtraFields({"colour": "green"}))
-    assert [event.get("colour") for event in talk.stream("x")] == ["green"] * 4 + [None]
-    answer = talk.answer("x")
-    assert (answer["colour"], answer["messages"][0]["colour"]) == ("green", "green")
-    assert {message["colour"] for message in talk.messages()} == {"green"}
-    assert {step["colour"] for step in talk.steps()} == {"green"}
+        api.server.faults.add(ExtraFields({"colour": "green"}))
+    assert [event.get("colour") for event in api.stream("x")] == ["green"] * 4 + [None]
+    response = api.send_json("x")
+    assert (response["colour"], response["messages"][0]["colour"]) == ("green", "green")
+    assert {message["colour"] for message in api.messages()} == {"green"}
+    assert {step["colour"] for step in api.steps()} == {"green"}
 
 
 @pytest.mark.parametrize("streaming", [True, False])
-def test_a_wrong_content_type(talk: ServerClient, streaming: bool) -> None:
-    talk.server.faults.add(WrongType())
-    response = talk.send("x", streaming=streaming)
+def test_wrong_type_replaces_content_type(api: ServerClient, streaming: bool) -> None:
+    """`WrongType` replaces only the content type."""
+    api.server.faults.add(WrongType())
+    response = api.send("x", streaming=streaming)
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert "assistant_message" in response.text
 
 
 @pytest.mark.parametrize("streaming", [True, False])
-def test_garbage_for_a_chunk(talk: ServerClient, streaming: bool) -> None:
-    talk.server.faults.add(BadChunk(events=0 if not streaming else 2))
+def test_bad_chunk_breaks_framing(api: ServerClient, streaming: bool) -> None:
+    """`BadChunk` breaks the chunked encoding."""
+    api.server.faults.add(BadChunk(events=0 if not streaming else 2))
     with pytest.raises(httpx.RemoteProtocolError, match="illegal chunk header"):
-        talk.send("x", streaming=streaming)
+        api.send("x", streaming=streaming)
 
 
-def test_a_trimmed_run(talk: ServerClient) -> None:
-    events = talk.stream("x", background=True)
-    talk.server.faults.add(Trim(keep=2), on="conversations.messages.stream")
-    assert len(talk.messages()) == 3  # is none of that fault's requests
-    assert talk.resume(run_id=events[0]["run_id"], starting_after=1) == events[-2:]
+def test_trim_drops_oldest_events(api: ServerClient) -> None:
+    """`Trim` drops the oldest events of a run, for requests of its operation only."""
+    events = api.stream("x", background=True)
+    api.server.faults.add(Trim(keep=2), on="conversations.messages.stream")
+    assert len(api.messages()) == 3  # is none of that fault's requests
+    assert api.resume(run_id=events[0]["run_id"], starting_after=1) == events[-2:]
 
 
-def test_faults_are_for_whom_they_are_meant(talk: ServerClient) -> None:
-    faults = talk.server.faults
+def test_faults_apply_to_selected_requests(api: ServerClient) -> None:
+    """Faults apply to the requests that `on` selects, as often as `times`."""
+    faults = api.server.faults
     faults.add(Respond(503), on="steps.list", times=2)
     faults.add(Respond(500), on="GET /v1/steps/step-*", times=None)
     faults.add(None, Respond(429))
     step = "/v1/steps/step-00000000-0000-4000-8000-000000000000"
-    got = [talk.http.get(path).status_code for path in ["/v1/steps/"] * 4 + [step, step, "/v1/steps/"]]
+    got = [api.http.get(path).status_code for path in ["/v1/steps/"] * 4 + [step, step, "/v1/steps/"]]
     assert got == [503, 503, 200, 429, 500, 500, 200]
     assert len(faults) == 1
     faults.clear()
-    assert talk.http.get(step).status_code == 404
+    assert api.http.get(step).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -341,13 +363,14 @@ def test_faults_are_for_whom_they_are_meant(talk: ServerClient) -> None:
         (lambda _: Trim(-1), "keep must be at least 0, got -1"),
     ],
 )
-def test_what_makes_no_sense_is_refused(make: Any, message: str) -> None:
+def test_invalid_fault_is_rejected(make: Any, message: str) -> None:
+    """Invalid faults and plans raise `ValueError`."""
     with pytest.raises(ValueError, match=message):
         make(EmbeddedServer())
 
 
-def test_a_json_body_that_ends_early_ends_properly() -> None:
-    """`Cut(how="end")` cuts a response that is not a stream in a way that HTTP takes for whole."""
+def test_cut_with_end_truncates_json_response() -> None:
+    """`Cut(how="end")` ends a JSON response early with valid framing."""
     with EmbeddedServer() as server:
         server.faults.add(Cut(events=0, how="end"))
         assert httpx.get(f"{server.base_url}/v1/steps/").content == b""

@@ -1,4 +1,4 @@
-"""Whatever bytes a client sends, the embedded server answers in bounded time and memory, and goes on."""
+"""The embedded server responds to arbitrary bytes in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from .conftest import TLS
 
 DRAWN: Final = 50_000 if os.environ.get("LETTA_STRESS") == "full" else 2_000
 NINES: Final = "9" * 5_000
-NOT_READ: Final = {"detail": "There was an error parsing the body"}
+PARSE_ERROR: Final = {"detail": "There was an error parsing the body"}
 TYPE: Final = {"content-type": "application/json"}
 
-# Letta 0.16.8 itself answers 500 to a limit beyond the integers of its database, and to a batch of less than one.
-LETTAS_OWN: Final = (b'{"detail":"A database error occurred."}', b"")
+# Letta 0.16.8 also responds with 500 to a limit beyond 64 bits and to a batch size below one.
+LETTA_ERRORS: Final = (b'{"detail":"A database error occurred."}', b"")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,9 @@ def server() -> Iterator[EmbeddedServer]:
     running = EmbeddedServer("docs").start()
     yield running
     running.stop()
-    failed = [line for request in running.requests for line in request.problems if "server error" in line]
+    failed = [
+        connection for request in running.requests for connection in request.problems if "server error" in connection
+    ]
     assert failed + running.state.failures == []
 
 
@@ -46,15 +48,15 @@ def http(server: EmbeddedServer) -> Iterator[httpx.Client]:
         assert client.get("/v1/health/").status_code == 200
 
 
-def ask(server: EmbeddedServer, request: bytes, patience: float = 5) -> tuple[int | None, bytes]:
-    """Send bytes, and return the status and body of the response; None if none comes."""
+def send_raw(server: EmbeddedServer, request: bytes, timeout: float = 5) -> tuple[int | None, bytes]:
+    """Send bytes, and return the status and body of the response. The status is None without a response."""
     _, _, address = server.base_url.rpartition("/")
     host, _, port = address.partition(":")
-    with socket.create_connection((host, int(port)), timeout=patience) as line:
+    with socket.create_connection((host, int(port)), timeout=timeout) as connection:
         received = b""
         try:
-            line.sendall(request)
-            while part := line.recv(65536):
+            connection.sendall(request)
+            while part := connection.recv(65536):
                 received += part
         except (TimeoutError, ConnectionError):
             pass
@@ -66,8 +68,8 @@ def ask(server: EmbeddedServer, request: bytes, patience: float = 5) -> tuple[in
 @pytest.mark.parametrize(
     ("body", "status", "detail"),
     [
-        (f'{{"input": "x", "max_steps": {NINES}}}', 400, NOT_READ["detail"]),
-        (f'{{"input": [{NINES}]}}', 400, NOT_READ["detail"]),
+        (f'{{"input": "x", "max_steps": {NINES}}}', 400, PARSE_ERROR["detail"]),
+        (f'{{"input": [{NINES}]}}', 400, PARSE_ERROR["detail"]),
         (
             f'{{"input": "x", "max_steps": "{NINES}"}}',
             422,
@@ -76,16 +78,16 @@ def ask(server: EmbeddedServer, request: bytes, patience: float = 5) -> tuple[in
         ('{"input": "x", "max_steps": 1e400}', 422, "[{'type': 'finite_number', 'loc': ('body', 'max_steps')"),
         ('{"input": "x", "max_steps": NaN}', 422, "[{'type': 'finite_number', 'loc': ('body', 'max_steps')"),
         ('{"input": "x", "max_steps": "\u0661"}', 422, "[{'type': 'int_parsing', 'loc': ('body', 'max_steps')"),
-        ("[" * 300 + "]" * 300, 400, NOT_READ["detail"]),
-        ('{"a":' * 5_000 + "1" + "}" * 5_000, 400, NOT_READ["detail"]),
+        ("[" * 300 + "]" * 300, 400, PARSE_ERROR["detail"]),
+        ('{"a":' * 5_000 + "1" + "}" * 5_000, 400, PARSE_ERROR["detail"]),
     ],
     ids=["number", "number in a list", "text of digits", "infinite", "no number", "Arabic", "deep", "deep objects"],
 )
-def test_bodies_get_the_status_of_the_real_server(http: httpx.Client, body: str, status: int, detail: str) -> None:
-    """Numbers that are too long and bodies that are nested too deeply are refused as Letta 0.16.8 refuses them."""
-    refused = http.post("/v1/conversations/default/messages", content=body.encode(), headers=TYPE)
-    assert refused.status_code == status
-    assert refused.json()["detail"].startswith(detail)
+def test_unparsable_body_gets_status_of_letta(http: httpx.Client, body: str, status: int, detail: str) -> None:
+    """Oversized numbers and deeply nested bodies are rejected as in Letta 0.16.8."""
+    rejected = http.post("/v1/conversations/default/messages", content=body.encode(), headers=TYPE)
+    assert rejected.status_code == status
+    assert rejected.json()["detail"].startswith(detail)
 
 
 @pytest.mark.parametrize(
@@ -109,14 +111,12 @@ def test_bodies_get_the_status_of_the_real_server(http: httpx.Client, body: str,
         ("-1", 500),
     ],
 )
-def test_numbers_in_queries_are_read_as_by_the_real_server(
-    http: httpx.Client, path: str, value: str, status: int
-) -> None:
-    """Each of these was sent to Letta 0.16.8."""
-    answered = http.get(path, params={"limit": value})
-    assert answered.status_code == status
+def test_query_number_is_parsed_as_in_letta(http: httpx.Client, path: str, value: str, status: int) -> None:
+    """Numbers in queries are parsed as in Letta 0.16.8, which was sent each of these."""
+    response = http.get(path, params={"limit": value})
+    assert response.status_code == status
     if status == 500:
-        assert answered.content in LETTAS_OWN
+        assert response.content in LETTA_ERRORS
 
 
 @pytest.mark.parametrize(
@@ -131,11 +131,11 @@ def test_numbers_in_queries_are_read_as_by_the_real_server(
     ],
     ids=["nested", "signs", "digits", "lines", "NUL", "surrogate"],
 )
-def test_the_source_of_a_tool_may_be_anything(http: httpx.Client, source: str) -> None:
-    """A source that cannot be parsed is refused, in bounded time."""
+def test_tool_source_is_parsed_or_rejected_in_bounded_time(http: httpx.Client, source: str) -> None:
+    """The source of a tool is parsed or rejected in bounded time."""
     began = time.monotonic()
-    answered = http.post("/v1/tools/", content=json.dumps({"source_code": source}), headers=TYPE)
-    assert answered.status_code in (200, 400, 409)
+    response = http.post("/v1/tools/", content=json.dumps({"source_code": source}), headers=TYPE)
+    assert response.status_code in (200, 400, 409)
     assert time.monotonic() - began < 5
 
 
@@ -181,36 +181,38 @@ SENT: Final = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\
         (b"\x00" * 100_000, {400}),
     ],
 )
-def test_http_that_is_hardly_any(server: EmbeddedServer, http: httpx.Client, request_: bytes, statuses: Any) -> None:
-    """Requests that are not HTTP, or barely, get a 4xx of the HTTP layer; a body that never comes gets nothing."""
-    status, _ = ask(server, request_, 0.3 if None in statuses or b"h2c" in request_ else 5)
+def test_invalid_http_gets_client_error(
+    server: EmbeddedServer, http: httpx.Client, request_: bytes, statuses: Any
+) -> None:
+    """Invalid HTTP gets a 4xx. An incomplete body gets no response."""
+    status, _ = send_raw(server, request_, 0.3 if None in statuses or b"h2c" in request_ else 5)
     assert status in statuses
     assert http.get("/v1/health/").status_code == 200
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 @pytest.mark.parametrize("behind", [b"x", BODY, b"GET /v1/health/ HTTP/1.1\r\nHost: x\r\n\r\n", b"\x00" * 50_000])
-def test_bytes_behind_the_last_request_do_not_harm_its_response(version: bytes, behind: bytes) -> None:
-    """The rest of a connection is ignored where `Connection: close` or HTTP/1.0 ends it, whenever it comes."""
+def test_bytes_after_last_request_are_ignored(version: bytes, behind: bytes) -> None:
+    """Bytes after a request with `Connection: close` or HTTP/1.0 are ignored, at any time."""
     with EmbeddedServer(delay=0.01) as slow:
         host, _, port = slow.base_url.removeprefix("http://").partition(":")
         body = b'{"input": "LONG 20", "stream_tokens": true}'
         head = SENT.replace(b"default", slow.conversation_id.encode()).replace(b"HTTP/1.1", b"HTTP/" + version)
-        with socket.create_connection((host, int(port)), timeout=5) as line:
-            line.sendall(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-            received = line.recv(65536)  # the response has begun
-            line.sendall(behind)
-            while part := line.recv(65536):
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+            received = connection.recv(65536)  # the response has begun
+            connection.sendall(behind)
+            while part := connection.recv(65536):
                 received += part
     assert received.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"data: [DONE]\n\n" in received
 
 
-def test_pipelined_requests_are_answered_in_order(server: EmbeddedServer) -> None:
-    """Requests that are sent without waiting get their responses one after the other."""
+def test_pipelined_requests_get_responses_in_order(server: EmbeddedServer) -> None:
+    """Pipelined requests get their responses in order."""
     one = b"GET /v1/steps/%s HTTP/1.1\r\nHost: x\r\n\r\n" % DOCUMENTED_STEP.encode()
     last = b"GET /v1/health/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    status, rest = ask(server, one * 50 + last)
+    status, rest = send_raw(server, one * 50 + last)
     assert status == 200
     assert rest.count(b"HTTP/1.1 200 OK") == 50
     assert rest.endswith(b'{"version":"0.16.8","status":"ok"}')
@@ -335,8 +337,8 @@ CALLS: Final = [
 ]
 
 
-class Drawing:
-    """Draws requests: calls that exist, with fields that mean something and values that mean nothing."""
+class RequestGenerator:
+    """Draws requests with known paths and field names and random values."""
 
     def __init__(self, seed: int, server: EmbeddedServer) -> None:
         self.chance = random.Random(seed)
@@ -354,12 +356,12 @@ class Drawing:
         return {name: self.value(depth) for name in self.chance.sample(FIELDS, self.chance.randint(0, 5))}
 
     def sensible(self) -> dict[str, Any]:
-        """A body of which at most one part is wrong."""
-        answers = [{"type": "approval", "tool_call_id": "x", "approve": True}]
+        """Return a body with at most one invalid part."""
+        approvals = [{"type": "approval", "tool_call_id": "x", "approve": True}]
         bodies: list[dict[str, Any]] = [
             {"input": "hello", "streaming": False},
             {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}], "background": True},
-            {"messages": [{"type": "approval", "approvals": answers}], "stream_tokens": True},
+            {"messages": [{"type": "approval", "approvals": approvals}], "stream_tokens": True},
             {"input": "CALL get_weather", "client_tools": [{"name": "x", "parameters": {}}], "streaming": False},
             {"starting_after": 1},
             {"compaction_settings": {"mode": "all"}},
@@ -415,21 +417,21 @@ class Drawing:
         return path, head.encode("latin-1") + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
-def test_drawn_requests_never_make_the_server_fail(
+def test_random_requests_never_fail_the_server(
     server: EmbeddedServer, http: httpx.Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No request makes the server fail, stay silent or grow, whatever its path, query, headers and body."""
-    drawing, statuses, slowest = Drawing(1220, server), Counter[int | None](), 0.0
+    """Random requests never cause a failure, a missing response or growing memory."""
+    drawing, statuses, slowest = RequestGenerator(1220, server), Counter[int | None](), 0.0
     for _ in range(DRAWN):
         path, request = drawing.request()
         began = time.monotonic()
         # A stream that is resumed behind its end is silent, as Letta's is.
-        status, body = ask(server, request, 0.2 if path.endswith("/stream") else 10)
+        status, body = send_raw(server, request, 0.2 if path.endswith("/stream") else 10)
         statuses[status] += 1
         slowest = max(slowest, time.monotonic() - began)
         # A request whose body is not read is answered, and its connection closed while the body is being sent.
         assert status is not None or path.endswith("/stream") or len(request) > 60_000, request[:2000]
-        assert status != 500 or body in LETTAS_OWN or b'"llm_error"' in body, request[:2000]
+        assert status != 500 or body in LETTA_ERRORS or b'"llm_error"' in body, request[:2000]
     counts = ", ".join(f"{status or 'silent'}: {count}" for status, count in sorted(statuses.items(), key=str))
     with capsys.disabled():
         print(f"\nREQUESTS drawn {DRAWN} ({counts}), the slowest {slowest:.2f} s")
@@ -437,14 +439,14 @@ def test_drawn_requests_never_make_the_server_fail(
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_without_end_is_refused(http: httpx.Client, chunked: bool) -> None:
-    """A body of more than 16 MiB gets 413, and is not kept."""
+def test_oversized_body_is_rejected(http: httpx.Client, chunked: bool) -> None:
+    """A body of more than 16 MiB gets a 413 and is not kept."""
     part = b" " * 2**20
     parts = (part for _ in range(64))
     tracemalloc.start()
     try:
-        refused = http.post("/v1/agents/", content=parts if chunked else part * 17, headers=TYPE)
-        assert refused.status_code == 413
+        rejected = http.post("/v1/agents/", content=parts if chunked else part * 17, headers=TYPE)
+        assert rejected.status_code == 413
         peak = tracemalloc.get_traced_memory()[1]
     except httpx.TransportError:  # the connection is closed while the rest is still being sent
         peak = tracemalloc.get_traced_memory()[1]
@@ -463,16 +465,16 @@ def test_a_body_without_end_is_refused(http: httpx.Client, chunked: bool) -> Non
     ],
     ids=["numbers", "messages", "parts", "tools"],
 )
-def test_a_body_of_very_many_wrong_items_is_refused_in_bounded_time(http: httpx.Client, body: bytes) -> None:
-    """The problems of a request are told up to a number."""
+def test_many_invalid_items_are_rejected_in_bounded_time(http: httpx.Client, body: bytes) -> None:
+    """A response reports a limited number of problems."""
     began = time.process_time()
-    refused = http.post("/v1/conversations/default/messages", content=body, headers=TYPE)
-    assert refused.status_code == 422
-    assert len(refused.content) < 5 * 2**20
+    rejected = http.post("/v1/conversations/default/messages", content=body, headers=TYPE)
+    assert rejected.status_code == 422
+    assert len(rejected.content) < 5 * 2**20
     assert time.process_time() - began < 10
 
 
-def test_the_log_of_requests_is_bounded_in_bytes(http: httpx.Client, server: EmbeddedServer) -> None:
+def test_request_log_is_limited_in_size(http: httpx.Client, server: EmbeddedServer) -> None:
     """`server.requests` keeps at most 64 MiB of bodies."""
     body = b'{"input": "' + b"x" * 2**20 + b'"}'
     for _ in range(80):

@@ -1,4 +1,4 @@
-"""A conversation of thousands of messages takes memory and time in proportion to its length."""
+"""The memory and time of a send do not depend on the length of the conversation."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ pytestmark = SAMPLED
 @pytest.mark.parametrize(
     "body", [{"streaming": False}, {"stream_tokens": True}, {"background": True}], ids=["json", "tokens", "background"]
 )
-def test_the_last_sends_take_as_much_as_the_first(
-    talk: ServerClient, body: dict[str, Any], capsys: pytest.CaptureFixture[str]
+def test_memory_per_send_is_constant(
+    api: ServerClient, body: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The memory that a send leaves behind does not grow with the messages before it."""
+    """The memory that a send retains does not grow with the number of previous messages."""
     used: list[int] = []
     took: list[float] = []
     tracemalloc.start()
@@ -32,7 +32,7 @@ def test_the_last_sends_take_as_much_as_the_first(
         for _ in range(10):
             before, began = tracemalloc.get_traced_memory()[0], time.process_time()
             for _ in range(SENDS // 10):
-                assert talk.send("hello", **body).status_code == 200
+                assert api.send("hello", **body).status_code == 200
             gc.collect()
             used.append(tracemalloc.get_traced_memory()[0] - before)
             took.append(time.process_time() - began)
@@ -46,6 +46,6 @@ def test_the_last_sends_take_as_much_as_the_first(
         )
     assert each[-1] < 1.5 * each[1] + 1
     # The trace of a step is as complete as before.
-    step = talk.steps(limit=1)[0]
-    request = talk.http.get(f"/v1/steps/{step['id']}/trace").json()["request_json"]
+    step = api.steps(limit=1)[0]
+    request = api.http.get(f"/v1/steps/{step['id']}/trace").json()["request_json"]
     assert len(request["messages"]) == 2 * SENDS

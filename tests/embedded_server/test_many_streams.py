@@ -1,6 +1,6 @@
-"""Many streams at once from one process: none loses an event, and the server's memory stays bounded.
+"""Many concurrent streams lose no event, and the memory of the server is limited.
 
-200 streams of 1,000 events each with LETTA_STRESS=full; a sample of them otherwise.
+200 streams of 1,000 events each with LETTA_STRESS=full, a sample otherwise.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from typing import Final, NamedTuple
 import httpx
 import pytest
 
-from .test_scenes import command
+from .test_builtin_scenarios import command
 
 FULL: Final = os.environ.get("LETTA_STRESS") == "full"
 STREAMS: Final = 200 if FULL else 20
 EVENTS: Final = 1000 if FULL else 100
 WORDS: Final = EVENTS - 4
-"""Besides the words a stream has a ping, a stop reason, the usage and the end."""
+"""Number of words. A stream also has a ping, a stop reason, the usage and the terminal event."""
 
-MIB_A_STREAM: Final = 0.5
-"""How much more memory the server may take for each stream. All that a stream sends is about 0.3 MiB."""
+MIB_PER_STREAM: Final = 0.5
+"""Maximum additional memory per stream [MiB]. The events of one stream take about 0.3 MiB."""
 
 
 class Read(NamedTuple):
-    """What came of one stream."""
+    """The events and words of one stream."""
 
     events: int
     words: list[int]
 
 
 async def read(host: str, port: int, path: str) -> Read:
-    """Read one stream from a plain socket, so that the reading takes as little as it can."""
+    """Read one stream from a plain socket, at low cost."""
     body = f'{{"input": "LONG {WORDS}", "stream_tokens": true}}'
     reader, writer = await asyncio.open_connection(host, port)
     writer.write(
@@ -58,7 +58,7 @@ async def read_all(host: str, port: int, paths: list[str]) -> list[Read]:
 
 
 def peak(process: subprocess.Popen[str]) -> float:
-    """The most memory that a process has had, in MiB."""
+    """Return the peak memory of a process [MiB]."""
     status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found is not None
@@ -67,7 +67,8 @@ def peak(process: subprocess.Popen[str]) -> float:
 
 @pytest.mark.stress
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_no_event_of_many_streams_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
+def test_concurrent_streams_lose_no_event(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every stream contains all its events, within the memory limit."""
     with command() as process:
         assert process.stdout is not None
         url = httpx.URL(process.stdout.readline().split()[2])
@@ -90,4 +91,4 @@ def test_no_event_of_many_streams_is_lost(capsys: pytest.CaptureFixture[str]) ->
         )
     assert lost == 0
     assert all(each.words == list(range(WORDS)) for each in found)
-    assert grown < MIB_A_STREAM * STREAMS
+    assert grown < MIB_PER_STREAM * STREAMS

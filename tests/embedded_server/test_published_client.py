@@ -1,4 +1,4 @@
-"""The published client, letta-client, at home on the embedded server: its own calls for the ten operations."""
+"""The published client, letta-client, works with the embedded server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from letta_client import APIStatusError, AsyncLetta, ConflictError, Letta, NotFo
 
 from letta_ext.testing import EmbeddedServer, Fault, Respond
 
-NOBODY = "step-00000000-0000-4000-8000-000000000000"
+UNKNOWN_STEP = "step-00000000-0000-4000-8000-000000000000"
 OPERATIONS = {
     ("POST", "/v1/conversations/{conversation}/messages"),
     ("POST", "/v1/conversations/{conversation}/stream"),
@@ -26,8 +26,8 @@ OPERATIONS = {
 }
 
 
-def asked(server: EmbeddedServer, step_id: str) -> set[tuple[str, str]]:
-    """What the server was asked, with names for ids."""
+def requested_operations(server: EmbeddedServer, step_id: str) -> set[tuple[str, str]]:
+    """Return the requested operations, with placeholders for ids."""
     named = {server.conversation_id: "{conversation}", step_id: "{step}"}
 
     def path(given: str) -> str:
@@ -44,7 +44,8 @@ def client(letta_server: EmbeddedServer) -> Iterator[Letta]:
         yield client
 
 
-def test_its_calls_for_the_ten_operations(letta_server: EmbeddedServer, client: Letta) -> None:
+def test_sync_methods_reach_all_operations(letta_server: EmbeddedServer, client: Letta) -> None:
+    """letta-client's methods work for all ten operations."""
     conversation = letta_server.conversation_id
     messages = client.conversations.messages
 
@@ -67,19 +68,21 @@ def test_its_calls_for_the_ten_operations(letta_server: EmbeddedServer, client: 
     assert trace is not None
     assert trace.step_id == step_id
     assert client.steps.feedback.create(step_id, feedback="positive").feedback == "positive"
-    said = client.steps.messages.list(step_id, order="asc").items
-    assert [message.message_type for message in said] == ["user_message", "reasoning_message"]
+    step_messages = client.steps.messages.list(step_id, order="asc").items
+    assert [message.message_type for message in step_messages] == ["user_message", "reasoning_message"]
 
     compaction = messages.compact(conversation, compaction_settings={"mode": "all", "model": "openai/gpt-4o-mini"})
     assert (compaction.num_messages_before, compaction.num_messages_after) == (3, 2)
-    assert asked(letta_server, step_id) == OPERATIONS
+    assert requested_operations(letta_server, step_id) == OPERATIONS
 
 
-def test_the_same_in_async_code(letta_server: EmbeddedServer) -> None:
+def test_async_methods_reach_all_operations(letta_server: EmbeddedServer) -> None:
+    """Async version of the previous test."""
+
     async def collected(items: AsyncIterable[Any]) -> list[Any]:
         return [item async for item in items]
 
-    async def talk() -> str:
+    async def use_all_operations() -> str:
         conversation = letta_server.conversation_id
         async with AsyncLetta(base_url=letta_server.base_url, api_key="k") as client:
             messages = client.conversations.messages
@@ -98,13 +101,13 @@ def test_the_same_in_async_code(letta_server: EmbeddedServer) -> None:
             assert (await messages.compact(conversation, compaction_settings=settings)).num_messages_after == 2  # type: ignore[arg-type]  # a plain dict will do
             return step_id
 
-    assert asked(letta_server, asyncio.run(talk())) == OPERATIONS
+    assert requested_operations(letta_server, asyncio.run(use_all_operations())) == OPERATIONS
 
 
 @pytest.mark.parametrize(
     ("call", "error", "faults"),
     [
-        (lambda client, _: client.steps.retrieve(NOBODY), NotFoundError, {}),
+        (lambda client, _: client.steps.retrieve(UNKNOWN_STEP), NotFoundError, {}),
         (
             lambda client, whom: list(client.conversations.messages.create(whom, input="x")),
             ConflictError,
@@ -113,12 +116,13 @@ def test_the_same_in_async_code(letta_server: EmbeddedServer) -> None:
         (lambda client, _: client.steps.list(), APIStatusError, {"steps.list": Respond(503)}),
     ],
 )
-def test_it_raises_its_own_errors(
+def test_error_response_raises_error_of_client(
     letta_server: EmbeddedServer,
     call: Callable[[Letta, str], object],
     error: type[APIStatusError],
     faults: dict[str, Fault],
 ) -> None:
+    """Error responses raise letta-client's exceptions."""
     for operation, fault in faults.items():
         letta_server.faults.add(fault, on=operation)
     with Letta(base_url=letta_server.base_url, api_key="k", max_retries=0) as client, pytest.raises(error):

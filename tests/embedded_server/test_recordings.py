@@ -1,7 +1,7 @@
-"""The whole recorded session, replayed: every answer must equal the real server's but for ids, dates and durations.
+"""A replay of a recorded session: responses equal those of Letta except for ids, dates and durations.
 
-The recordings are one session with one agent. Its requests are made again, in the same order, to an embedded server;
-ids in later requests are the embedded server's own, learnt by comparing the earlier answers.
+The session has one agent. Its requests are sent to an embedded server in the same order. Ids in later requests are
+those of the embedded server, taken from the earlier responses.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ ID = re.compile(rf"([a-z_]+-)?{UUID}|call_[0-9a-f]{{12}}|chatcmpl-[0-9a-f]{{32}}
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?(\+00:00|Z)")
 SPOKEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [AP]M")
 
-# What is a matter of the machine, or of this server's freedom.
-FREE = {"llm_request_ns", "step_ns", "tool_execution_ns", "traceback", "model_endpoint", "location"}
+# Fields that depend on the machine, or on the embedded server.
+IGNORED_FIELDS = {"llm_request_ns", "step_ns", "tool_execution_ns", "traceback", "model_endpoint", "location"}
 
 BEFORE_LISTS = [
     "send_steps_stream",
@@ -112,10 +112,10 @@ class Replay:
         self.known = known
 
     def run(self, name: str) -> None:
-        """Make a recorded request, and compare the answer."""
+        """Send a recorded request, and compare the response."""
         request = json.loads((RECORDINGS / f"{name}.json").read_text())
         recorded = (RECORDINGS / f"{name}.body").read_text()
-        ours = self.translated(request)
+        ours = self.translate_ids(request)
         response = self.http.request(
             ours["method"], ours["path"], params=ours["params"], json=ours["body"] if ours["body"] is not None else None
         )
@@ -128,53 +128,53 @@ class Replay:
         elif recorded:
             self.compare(json.loads(recorded), response.json(), name)
 
-    def translated(self, recorded: Any) -> Any:
-        """A recorded request with our ids."""
+    def translate_ids(self, recorded: Any) -> Any:
+        """Return a recorded request with the ids of the embedded server."""
         text = json.dumps(recorded)
         return json.loads(ID.sub(lambda match: self.known.get(match.group(), match.group()), text))
 
     def compare_streams(self, recorded: str, ours: str, name: str) -> None:
-        """Compare event by event; a cancelled stream stops where it is cancelled."""
+        """Compare event by event. A cancelled stream ends where it was cancelled."""
         expected, actual = recorded.split("\n\n"), ours.split("\n\n")
         if name == "resume_cancelled_stream":
             length = min(len(expected), len(actual))
             expected, actual = (blocks[: length - 3] + blocks[-3:] for blocks in (expected, actual))
         assert len(actual) == len(expected), f"{name}: {ours}"
-        for number, (theirs, mine) in enumerate(zip(expected, actual, strict=True)):
+        for number, (expected_value, actual_value) in enumerate(zip(expected, actual, strict=True)):
             place = f"{name}[{number}]"
-            head, _, data = theirs.partition("data: ")
-            our_head, _, our_data = mine.partition("data: ")
+            head, _, data = expected_value.partition("data: ")
+            our_head, _, our_data = actual_value.partition("data: ")
             assert our_head == head, place
             if data.startswith("{"):
                 self.compare(json.loads(data), json.loads(our_data), place)
-                # Also the spaces between the keys are the server's.
+                # The whitespace after the brace must match as well.
                 assert our_data.startswith(data[:3]), place
             else:
                 assert our_data == data, place
 
     def compare_lists(self, recorded: list[Any], ours: list[Any], name: str) -> None:
-        """Compare lists whose order the database left open: after a compaction two messages have one place."""
+        """Compare lists whose order is undefined: after a compaction messages can share a position."""
 
         def shown(messages: list[Any]) -> list[str]:
-            return sorted(plain(json.dumps(message)) for message in messages)
+            return sorted(normalize(json.dumps(message)) for message in messages)
 
         assert shown(ours) == shown(recorded), name
 
     def compare(self, recorded: Any, ours: Any, place: str) -> None:
-        """Compare two JSON values, keys in order."""
+        """Compare two JSON values with ordered keys."""
         if isinstance(recorded, dict):
             assert isinstance(ours, dict), place
             assert list(ours) == list(recorded), place
             for key in recorded:
-                if key not in FREE:
+                if key not in IGNORED_FIELDS:
                     self.compare(recorded[key], ours[key], f"{place}.{key}")
                 else:
                     assert (ours[key] is None) == (recorded[key] is None), f"{place}.{key}"
         elif isinstance(recorded, list):
             assert isinstance(ours, list), place
             assert len(ours) == len(recorded), f"{place}: {ours}"
-            for number, (theirs, mine) in enumerate(zip(recorded, ours, strict=True)):
-                self.compare(theirs, mine, f"{place}[{number}]")
+            for number, (expected_value, actual_value) in enumerate(zip(recorded, ours, strict=True)):
+                self.compare(expected_value, actual_value, f"{place}[{number}]")
         elif isinstance(recorded, str):
             assert isinstance(ours, str), f"{place}: {ours}"
             self.compare_texts(recorded, ours, place)
@@ -182,21 +182,21 @@ class Replay:
             assert ours == recorded, place
 
     def compare_texts(self, recorded: str, ours: str, place: str) -> None:
-        """Compare two texts; the ids in them must correspond one to one throughout the session."""
-        theirs = list(ID.finditer(recorded))
-        mine = list(ID.finditer(ours))
-        assert len(mine) == len(theirs), f"{place}: {ours}"
-        for their_id, my_id in zip(theirs, mine, strict=True):
+        """Compare two texts. Their ids must correspond one to one throughout the session."""
+        expected_value = list(ID.finditer(recorded))
+        actual_value = list(ID.finditer(ours))
+        assert len(actual_value) == len(expected_value), f"{place}: {ours}"
+        for their_id, my_id in zip(expected_value, actual_value, strict=True):
             assert my_id.group(1) == their_id.group(1), place
             assert self.known.setdefault(their_id.group(), my_id.group()) == my_id.group(), place
         if place.startswith("step_trace_failed.response_json"):
-            # Where exactly a cancelled stream is cut is a matter of milliseconds.
+            # The number of words before a cancellation depends on timing.
             ours = re.sub(r"(word46 )(word\d+ )*", r"\1", ours)
-        assert plain(ours) == plain(recorded), place
+        assert normalize(ours) == normalize(recorded), place
 
 
-def plain(text: str) -> str:
-    """A text without ids, dates and counts of messages elsewhere."""
+def normalize(text: str) -> str:
+    """Replace ids, dates and message counts by placeholders."""
     text = INSTANT.sub(lambda match: "<instant>" + (match.group(2) if not match.group(1) else "micro"), text)
     text = SPOKEN.sub("<spoken>", ID.sub("<id>", text))
     text = re.sub(r"datetime\.datetime\([^)]*\)\)", "<datetime>", text)
@@ -229,7 +229,8 @@ def replay() -> Iterator[tuple[EmbeddedServer, Replay]]:
         yield server, Replay(http, {AGENT: agent, CONVERSATION: conversation})
 
 
-def test_the_recorded_session_gets_the_recorded_answers(replay: tuple[EmbeddedServer, Replay]) -> None:
+def test_recorded_session_gets_recorded_responses(replay: tuple[EmbeddedServer, Replay]) -> None:
+    """Each recorded request gets the recorded response."""
     server, session = replay
     for name in BEFORE_LISTS:
         session.run(name)
@@ -253,7 +254,8 @@ def test_the_recorded_session_gets_the_recorded_answers(replay: tuple[EmbeddedSe
         session.run(name)
 
 
-def test_every_recording_is_replayed() -> None:
+def test_all_recordings_are_replayed() -> None:
+    """The replay uses every recording."""
     assert sorted(BEFORE_LISTS + WHILE_BUSY + AFTER_CANCEL) == sorted(path.stem for path in RECORDINGS.glob("*.json"))
 
 

@@ -1,4 +1,4 @@
-"""Requests that do not fit, answered in the real server's words; each was compared with what it said."""
+"""Invalid requests get Letta's error responses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from .conftest import ServerClient
 
-NOBODY = "00000000-0000-4000-8000-000000000000"
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 TYPES = (
     "'system_message', 'user_message', 'assistant_message', 'reasoning_message', 'hidden_reasoning_message', "
     "'tool_call_message', 'tool_return_message', 'approval_request_message', 'approval_response_message', "
@@ -47,17 +47,19 @@ TYPES = (
         ),
     ],
 )
-def test_bodies_that_do_not_fit(talk: ServerClient, body: Any, detail: str) -> None:
-    refused = talk.http.post(f"{talk.conversation}/messages", json=body)
-    assert refused.status_code == 422
-    assert refused.json() == {"trace_id": "", "detail": detail}
+def test_invalid_body_is_rejected(api: ServerClient, body: Any, detail: str) -> None:
+    """An invalid body gets a 422 with pydantic's errors."""
+    rejected = api.http.post(f"{api.conversation}/messages", json=body)
+    assert rejected.status_code == 422
+    assert rejected.json() == {"trace_id": "", "detail": detail}
 
 
-def test_what_is_no_json(talk: ServerClient) -> None:
-    refused = talk.http.post(
-        f"{talk.conversation}/messages", content=b"{nope", headers={"content-type": "application/json"}
+def test_malformed_json_is_rejected(api: ServerClient) -> None:
+    """Malformed JSON gets a 422 with the position."""
+    rejected = api.http.post(
+        f"{api.conversation}/messages", content=b"{nope", headers={"content-type": "application/json"}
     )
-    assert refused.json()["detail"] == (
+    assert rejected.json()["detail"] == (
         "[{'type': 'json_invalid', 'loc': ('body', 1), 'msg': 'JSON decode error', 'input': {}, "
         "'ctx': {'error': 'Expecting property name enclosed in double quotes'}}]"
     )
@@ -74,34 +76,38 @@ def test_what_is_no_json(talk: ServerClient) -> None:
     ],
     ids=["no text", "half a text", "too deep", "not a number", "byte order mark"],
 )
-def test_bodies_that_are_hardly_json(talk: ServerClient, content: bytes, status: int, detail: str) -> None:
+def test_undecodable_body_is_rejected(api: ServerClient, content: bytes, status: int, detail: str) -> None:
+    """An undecodable body gets a 400, and JSON with odd values a 422."""
     headers = {"content-type": "application/json"}
-    refused = talk.http.post(f"{talk.conversation}/messages", content=content, headers=headers)
-    assert refused.status_code == status
-    assert refused.json()["detail"].startswith(detail)
+    rejected = api.http.post(f"{api.conversation}/messages", content=content, headers=headers)
+    assert rejected.status_code == status
+    assert rejected.json()["detail"].startswith(detail)
 
 
-def test_what_no_database_stores_is_left_out(talk: ServerClient) -> None:
-    talk.http.post(
-        f"{talk.conversation}/messages",
+def test_unstorable_characters_are_removed(api: ServerClient) -> None:
+    """NUL and lone surrogates are removed from stored text."""
+    api.http.post(
+        f"{api.conversation}/messages",
         content=b'{"input": "x\\ud800y\\u0000z\\ud83d\\ude00", "streaming": false}',
         headers={"content-type": "application/json"},
     )
-    assert talk.messages()[1]["content"] == "xyz\U0001f600"
+    assert api.messages()[1]["content"] == "xyz\U0001f600"
 
 
-def test_queries_that_do_not_fit(talk: ServerClient) -> None:
+def test_invalid_query_is_rejected(api: ServerClient) -> None:
+    """An invalid query gets a 422 that names all parameters."""
     query = {"order": "q", "limit": "z", "has_feedback": "perhaps", "feedback": "meh"}
-    refused = talk.http.get("/v1/steps/", params=query)
-    assert refused.status_code == 422
-    names = [part.partition("'")[0] for part in refused.json()["detail"].split("('query', '")[1:]]
+    rejected = api.http.get("/v1/steps/", params=query)
+    assert rejected.status_code == 422
+    names = [part.partition("'")[0] for part in rejected.json()["detail"].split("('query', '")[1:]]
     assert names == ["limit", "order", "feedback", "has_feedback"]
 
 
 @pytest.mark.parametrize("path", ["/v1/steps/", "/v1/conversations/{id}/messages"])
-def test_a_negative_limit_breaks_the_database(talk: ServerClient, path: str) -> None:
-    refused = talk.http.get(path.format(id=talk.server.conversation_id), params={"limit": -1})
-    assert (refused.status_code, refused.json()) == (500, {"detail": "A database error occurred."})
+def test_negative_limit_gets_database_error(api: ServerClient, path: str) -> None:
+    """A negative limit gets a 500, as in Letta."""
+    rejected = api.http.get(path.format(id=api.server.conversation_id), params={"limit": -1})
+    assert (rejected.status_code, rejected.json()) == (500, {"detail": "A database error occurred."})
 
 
 @pytest.mark.parametrize(
@@ -111,33 +117,41 @@ def test_a_negative_limit_breaks_the_database(talk: ServerClient, path: str) -> 
         ("POST", "/v1/conversations/default/compact", 404, "Conversation not found with id='['default']'"),
         ("POST", "/v1/conversations/default/cancel", 404, "Conversation not found with id='['default']'"),
         ("POST", "/v1/conversations/default/stream", 400, "INVALID_ARGUMENT: No active runs found"),
-        ("POST", f"/v1/conversations/conv-{NOBODY}/messages", 404, "Conversation not found"),
-        ("POST", f"/v1/conversations/agent-{NOBODY}/messages", 404, f"Agent with ID agent-{NOBODY} not found"),
+        ("POST", f"/v1/conversations/conv-{UNKNOWN_ID}/messages", 404, "Conversation not found"),
+        (
+            "POST",
+            f"/v1/conversations/agent-{UNKNOWN_ID}/messages",
+            404,
+            f"Agent with ID agent-{UNKNOWN_ID} not found",
+        ),
         ("POST", "/v1/conversations/", 422, "[{'type': 'missing', 'loc': ('query', 'agent_id')"),
-        ("POST", f"/v1/conversations/?agent_id=agent-{NOBODY}", 404, "Agent not found"),
-        ("GET", f"/v1/conversations/default/messages?agent_id=agent-{NOBODY}", 404, "Agent not found"),
+        ("POST", f"/v1/conversations/?agent_id=agent-{UNKNOWN_ID}", 404, "Agent not found"),
+        ("GET", f"/v1/conversations/default/messages?agent_id=agent-{UNKNOWN_ID}", 404, "Agent not found"),
         ("GET", "/v1/nothing", 404, "Not Found"),
         ("DELETE", "/v1/steps/", 405, "Method Not Allowed"),
     ],
 )
-def test_whom_nobody_knows(talk: ServerClient, method: str, path: str, status: int, detail: str) -> None:
-    refused = talk.http.request(method, path, json={"input": "x"} if method == "POST" else None)
-    assert refused.status_code == status
-    assert refused.json()["detail"].startswith(detail)
+def test_unknown_object_is_rejected(api: ServerClient, method: str, path: str, status: int, detail: str) -> None:
+    """Unknown objects and paths get Letta's error texts."""
+    rejected = api.http.request(method, path, json={"input": "x"} if method == "POST" else None)
+    assert rejected.status_code == status
+    assert rejected.json()["detail"].startswith(detail)
 
 
-@pytest.mark.parametrize("conversation", ["default", f"conv-{NOBODY}"])
-def test_the_messages_of_a_conversation_that_is_not_there(talk: ServerClient, conversation: str) -> None:
-    assert talk.messages(f"/v1/conversations/{conversation}") == []
+@pytest.mark.parametrize("conversation", ["default", f"conv-{UNKNOWN_ID}"])
+def test_unknown_conversation_has_no_messages(api: ServerClient, conversation: str) -> None:
+    """The messages of an unknown conversation are an empty list, as in Letta."""
+    assert api.messages(f"/v1/conversations/{conversation}") == []
 
 
-def test_a_message_of_no_kind_is_told_why_it_is_none_of_the_three(talk: ServerClient) -> None:
-    answers = [{"type": "approval", "tool_call_id": "x"}, {"type": "tool", "tool_call_id": "x", "tool_return": "y"}]
-    message = {"type": "approval", "approvals": answers}
-    refused = talk.http.post(f"{talk.conversation}/messages", json={"messages": [message]})
-    assert refused.status_code == 422
-    told = refused.json()["detail"]
-    for wanted in (
+def test_invalid_message_gets_problems_of_all_types(api: ServerClient) -> None:
+    """A message of no valid type gets the problems of all three types."""
+    approvals = [{"type": "approval", "tool_call_id": "x"}, {"type": "tool", "tool_call_id": "x", "tool_return": "y"}]
+    message = {"type": "approval", "approvals": approvals}
+    rejected = api.http.post(f"{api.conversation}/messages", json={"messages": [message]})
+    assert rejected.status_code == 422
+    detail_text = rejected.json()["detail"]
+    for expected in (
         "MessageCreate]', 'type')",
         "MessageCreate]', 'role')",
         "MessageCreate]', 'content')",
@@ -146,18 +160,24 @@ def test_a_message_of_no_kind_is_told_why_it_is_none_of_the_three(talk: ServerCl
         "ToolReturnCreate]', 'type')",
         "ToolReturnCreate]', 'tool_returns')",
     ):
-        assert wanted in told
+        assert expected in detail_text
 
 
-def test_what_is_no_message_at_all(talk: ServerClient) -> None:
-    refused = talk.http.post(f"{talk.conversation}/messages", json={"messages": ["x"]})
-    assert refused.json()["detail"].count("Input should be a valid dictionary or object to extract fields from") == 3
+def test_message_that_is_not_an_object_is_rejected(api: ServerClient) -> None:
+    """A message that is not an object gets one problem per type."""
+    rejected = api.http.post(f"{api.conversation}/messages", json={"messages": ["x"]})
+    assert rejected.json()["detail"].count("Input should be a valid dictionary or object to extract fields from") == 3
 
 
-def test_an_answer_without_answers(talk: ServerClient) -> None:
-    talk.pending()
-    refused = talk.send(messages=[{"type": "approval", "approvals": []}], streaming=False)
-    assert refused.status_code == 400
-    assert refused.json()["detail"].startswith("Invalid approval response.")
-    old = {"approve": False, "approval_request_id": talk.messages()[0]["tool_call"]["tool_call_id"], "reason": "no"}
-    assert talk.answer(messages=[old])["messages"][0]["status"] == "error"
+def test_empty_approvals_are_rejected(api: ServerClient) -> None:
+    """An empty list of approvals is rejected, and the deprecated form is accepted."""
+    api.pending()
+    rejected = api.send(messages=[{"type": "approval", "approvals": []}], streaming=False)
+    assert rejected.status_code == 400
+    assert rejected.json()["detail"].startswith("Invalid approval response.")
+    deprecated = {
+        "approve": False,
+        "approval_request_id": api.messages()[0]["tool_call"]["tool_call_id"],
+        "reason": "no",
+    }
+    assert api.send_json(messages=[deprecated])["messages"][0]["status"] == "error"

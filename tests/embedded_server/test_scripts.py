@@ -1,4 +1,4 @@
-"""Scripts: which answer a message gets, in code and from a scenario file."""
+"""Scripts: the responses to messages, in code and in scenario files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from letta_ext.testing import Call, EmbeddedServer, Script, ToolResult, Turn, Us
 from .conftest import ServerClient
 
 
-def said(talk: ServerClient, text: str) -> str:
-    return str(talk.answer(text)["messages"][-1]["content"])
+def said(api: ServerClient, text: str) -> str:
+    return str(api.send_json(text)["messages"][-1]["content"])
 
 
-def test_a_rule_answers_each_message_that_fits_from_its_beginning(talk: ServerClient) -> None:
-    talk.server.script.when("weather", Turn(calls=[Call("get_weather", {"city": "Rome"})]), "It is sunny.")
+def test_rule_applies_to_each_matching_message(api: ServerClient) -> None:
+    """A rule applies to each matching message, from its first response on."""
+    api.server.script.when("weather", Turn(calls=[Call("get_weather", {"city": "Rome"})]), "It is sunny.")
     for _ in range(2):
-        messages = talk.answer("How is the WEATHER?")["messages"]
+        messages = api.send_json("How is the WEATHER?")["messages"]
         assert [message["message_type"] for message in messages] == [
             "tool_call_message",
             "tool_return_message",
@@ -29,62 +30,68 @@ def test_a_rule_answers_each_message_that_fits_from_its_beginning(talk: ServerCl
         ]
         assert messages[1]["tool_return"] == "sunny in Rome"
         assert messages[2]["content"] == "It is sunny."
-    assert said(talk, "something else") == "word0 word1 word2 word3 word4 word5"
+    assert said(api, "something else") == "word0 word1 word2 word3 word4 word5"
 
 
-def test_a_rule_goes_on_after_an_approval(talk: ServerClient) -> None:
+def test_rule_continues_after_approval(api: ServerClient) -> None:
+    """A rule continues after an approval."""
     both = [Call("get_time"), Call("guarded")]
-    talk.server.script.when("open", Turn(calls=both), Turn(calls=[Call("get_weather")]), "done")
-    [call_id] = talk.pending("open it")
+    api.server.script.when("open", Turn(calls=both), Turn(calls=[Call("get_weather")]), "done")
+    [call_id] = api.pending("open it")
     approval = {"type": "approval", "tool_call_id": call_id, "approve": True}
-    answer = talk.answer(messages=[{"type": "approval", "approvals": [approval]}])
-    kinds = [message["message_type"] for message in answer["messages"]]
+    response = api.send_json(messages=[{"type": "approval", "approvals": [approval]}])
+    kinds = [message["message_type"] for message in response["messages"]]
     assert kinds == ["tool_return_message", "tool_call_message", "tool_return_message", "assistant_message"]
-    assert answer["messages"][-1]["content"] == "done"
+    assert response["messages"][-1]["content"] == "done"
 
 
-def test_the_order_in_which_answers_are_looked_for(talk: ServerClient) -> None:
-    script = talk.server.script
+def test_response_sources_apply_in_order(api: ServerClient) -> None:
+    """Queued responses precede rules, `otherwise` and the commands in the message."""
+    script = api.server.script
     script.say("first")
     script.when(re.compile(r"^h\w+$"), lambda text: f"a rule for {text}")
     script.when("h", "too late")
-    assert [said(talk, "hello") for _ in range(2)] == ["first", "a rule for hello"]
+    assert [said(api, "hello") for _ in range(2)] == ["first", "a rule for hello"]
     script.otherwise = lambda text: Turn(text=f"otherwise {text}")
-    assert [said(talk, text) for text in ("x", "oh")] == ["otherwise x", "too late"]
+    assert [said(api, text) for text in ("x", "oh")] == ["otherwise x", "too late"]
 
 
-def test_usage_is_told_wherever_it_is_told(talk: ServerClient) -> None:
-    usage = Usage(prompt=900, completion=60, cached=400, reasoning=48)
-    talk.server.script.say(Turn(text="42", usage=usage), Turn(text="42", usage=usage))
-    for told in (talk.answer("x")["usage"], talk.stream("x", stream_tokens=True)[-2]):
-        assert (told["prompt_tokens"], told["completion_tokens"], told["total_tokens"]) == (900, 60, 960)
-        assert (told["cached_input_tokens"], told["reasoning_tokens"], told["context_tokens"]) == (400, 48, 960)
-    for step in talk.steps():
+def test_usage_is_reported_everywhere(api: ServerClient) -> None:
+    """The usage of a turn is reported in responses, streams, steps and traces."""
+    scripted = Usage(prompt=900, completion=60, cached=400, reasoning=48)
+    api.server.script.say(Turn(text="42", usage=scripted), Turn(text="42", usage=scripted))
+    for usage in (api.send_json("x")["usage"], api.stream("x", stream_tokens=True)[-2]):
+        assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (900, 60, 960)
+        assert (usage["cached_input_tokens"], usage["reasoning_tokens"], usage["context_tokens"]) == (400, 48, 960)
+    for step in api.steps():
         assert (step["prompt_tokens"], step["completion_tokens"], step["total_tokens"]) == (900, 60, 960)
         assert step["prompt_tokens_details"]["cached_tokens"] == 400
         assert step["completion_tokens_details"] == {"reasoning_tokens": 48}
-        trace = talk.http.get(f"/v1/steps/{step['id']}/trace").json()
+        trace = api.http.get(f"/v1/steps/{step['id']}/trace").json()
         assert trace["response_json"]["usage"]["total_tokens"] == 960
 
 
-def test_delays_are_waited_for(talk: ServerClient) -> None:
-    talk.server.script.say(Turn(text="a b c", delay=0.05, token_delay=0.02), Turn(text="a", delay=0.05))
+def test_delays_are_applied(api: ServerClient) -> None:
+    """Delays of a turn and of its tokens are applied."""
+    api.server.script.say(Turn(text="a b c", delay=0.05, token_delay=0.02), Turn(text="a", delay=0.05))
     for least in (0.11, 0.05):
         started = time.monotonic()
-        talk.stream("x", stream_tokens=True)
+        api.stream("x", stream_tokens=True)
         assert time.monotonic() - started >= least
 
 
-def test_tools_answer_as_they_are_told(talk: ServerClient) -> None:
+def test_scripted_tools_return_results(api: ServerClient) -> None:
+    """Scripted tools return texts, results and errors."""
+
     def weather(arguments: dict[str, object]) -> str:
         return f"rain in {arguments['town']}"
 
-    tools = talk.server.script.tools
+    tools = api.server.script.tools
     tools |= {"get_weather": weather, "get_time": ToolResult("late", "error", stdout=["tick\n"])}
-    talk.server.script.say(
+    api.server.script.say(
         Turn(calls=[Call("get_weather", {"town": "Bath"}), Call("get_weather"), Call("get_time")]), "ok"
     )
-    returns = talk.answer("x")["messages"][-2]["tool_returns"]
+    returns = api.send_json("x")["messages"][-2]["tool_returns"]
     assert [(each["status"], each["tool_return"]) for each in returns] == [
         ("success", "rain in Bath"),
         ("error", "Error executing function get_weather: KeyError: 'town'"),
@@ -93,7 +100,8 @@ def test_tools_answer_as_they_are_told(talk: ServerClient) -> None:
     assert returns[2]["stdout"] == ["tick\n"]
 
 
-def test_a_rule_needs_an_answer() -> None:
+def test_rule_without_responses_is_rejected() -> None:
+    """A rule without responses is rejected."""
     with pytest.raises(ValueError, match="at least one response"):
         Script().when("x")
 
@@ -128,25 +136,26 @@ def scenario(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_scene_file(scenario: Path) -> None:
+def test_scenario_file_sets_scenario(scenario: Path) -> None:
+    """A scenario file sets the agent, tools, responses, faults and settings."""
     import httpx
 
     with EmbeddedServer(scenario) as server, httpx.Client(base_url=server.base_url) as http:
-        talk = ServerClient(server, http)
-        assert said(talk, "hello") == "Good morning!"
-        assert said(talk, "hello") == "I only know about the weather."
-        answer = talk.answer("The weather?")
-        assert [message["message_type"] for message in answer["messages"]] == [
+        api = ServerClient(server, http)
+        assert said(api, "hello") == "Good morning!"
+        assert said(api, "hello") == "I only know about the weather."
+        response = api.send_json("The weather?")
+        assert [message["message_type"] for message in response["messages"]] == [
             "tool_call_message",
             "tool_return_message",
             "reasoning_message",
             "assistant_message",
         ]
-        assert answer["messages"][1]["tool_return"] == "sunny"
-        assert answer["usage"]["prompt_tokens"] == 300
-        assert talk.answer("The window?")["stop_reason"]["stop_reason"] == "requires_approval"
-        refused = http.get("/v1/steps/")
-        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert response["messages"][1]["tool_return"] == "sunny"
+        assert response["usage"]["prompt_tokens"] == 300
+        assert api.send_json("The window?")["stop_reason"]["stop_reason"] == "requires_approval"
+        rejected = http.get("/v1/steps/")
+        assert (rejected.status_code, rejected.headers["retry-after"]) == (503, "1")
         assert len(server.faults) == 1
         state = server.state
         assert (state.delay, state.kept_events, state.order_relative_cursors) == (0.001, 50, True)
@@ -176,6 +185,7 @@ def test_a_scene_file(scenario: Path) -> None:
     ],
 )
 def test_invalid_scenario_file_is_rejected(tmp_path: Path, text: str, problem: str) -> None:
+    """An invalid scenario file raises an error with its path and location."""
     path = tmp_path / "scenario.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=re.escape(problem)) as caught:
@@ -183,7 +193,8 @@ def test_invalid_scenario_file_is_rejected(tmp_path: Path, text: str, problem: s
     assert str(caught.value).startswith(f"{path}: ")
 
 
-def test_json_is_a_scene_too_and_an_empty_file_the_usual_one(tmp_path: Path) -> None:
+def test_json_and_empty_scenario_files_are_read(tmp_path: Path) -> None:
+    """A scenario file can be JSON, and an empty file is the default scenario."""
     import json
 
     path = tmp_path / "scenario.json"

@@ -1,4 +1,4 @@
-"""Sending: the three ways of answering, tools, approvals, failures and locks."""
+"""Sends: response modes, tools, approvals, failures and locks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def types(messages: list[dict[str, Any]]) -> list[str]:
     return [message.get("message_type", "[DONE]") for message in messages]
 
 
-def approve(*call_ids: str, yes: bool = True) -> dict[str, Any]:
-    answers = [{"type": "approval", "tool_call_id": each, "approve": yes} for each in call_ids]
-    return {"messages": [{"type": "approval", "approvals": answers}]}
+def approve(*call_ids: str, approved: bool = True) -> dict[str, Any]:
+    approvals = [{"type": "approval", "tool_call_id": each, "approve": approved} for each in call_ids]
+    return {"messages": [{"type": "approval", "approvals": approvals}]}
 
 
 def returned(*call_ids: str) -> dict[str, Any]:
@@ -30,19 +30,21 @@ def returned(*call_ids: str) -> dict[str, Any]:
 CLIENT_TOOLS = [{"name": "local", "description": "ours", "parameters": {"type": "object", "properties": {}}}]
 
 
-def test_the_three_ways_of_answering_say_the_same(talk: ServerClient) -> None:
-    whole = talk.answer("hello")["messages"][0]["content"]
-    steps = talk.stream("hello")[1]["content"]
-    tokens = [event["content"] for event in talk.stream("hello", stream_tokens=True) if "content" in event]
-    assert whole == steps == WORDS
+def test_response_modes_contain_equal_text(api: ServerClient) -> None:
+    """JSON, message and token responses contain the same text."""
+    json_text = api.send_json("hello")["messages"][0]["content"]
+    steps = api.stream("hello")[1]["content"]
+    tokens = [event["content"] for event in api.stream("hello", stream_tokens=True) if "content" in event]
+    assert json_text == steps == WORDS
     assert tokens == [f"word{number} " for number in range(6)]
-    # What was streamed is stored as it was streamed.
-    stored = [each["content"] for each in talk.messages() if each["message_type"] == "assistant_message"]
+    # Streamed text is stored as it was streamed.
+    stored = [each["content"] for each in api.messages() if each["message_type"] == "assistant_message"]
     assert stored == [f"{WORDS} ", WORDS, WORDS]
 
 
-def test_pings_can_be_left_out(talk: ServerClient) -> None:
-    assert types(talk.stream("hello", include_pings=False)) == [
+def test_include_pings_false_omits_ping(api: ServerClient) -> None:
+    """`include_pings=false` omits the first ping."""
+    assert types(api.stream("hello", include_pings=False)) == [
         "assistant_message",
         "stop_reason",
         "usage_statistics",
@@ -50,36 +52,40 @@ def test_pings_can_be_left_out(talk: ServerClient) -> None:
     ]
 
 
-def test_parallel_calls_share_a_message_and_a_return(talk: ServerClient) -> None:
-    answer = talk.answer("CALL get_weather get_time")
-    call, back, said = answer["messages"]
+def test_parallel_calls_share_messages(api: ServerClient) -> None:
+    """Parallel calls share one call message and one return message."""
+    response = api.send_json("CALL get_weather get_time")
+    call, tool_return, text_message = response["messages"]
     assert [each["name"] for each in call["tool_calls"]] == ["get_weather", "get_time"]
-    assert [each["tool_call_id"] for each in back["tool_returns"]] == [
+    assert [each["tool_call_id"] for each in tool_return["tool_returns"]] == [
         each["tool_call_id"] for each in call["tool_calls"]
     ]
-    assert said["message_type"] == "assistant_message"
-    assert answer["usage"]["step_count"] == 2
+    assert text_message["message_type"] == "assistant_message"
+    assert response["usage"]["step_count"] == 2
 
 
-def test_a_model_that_may_not_call_in_parallel_has_its_later_calls_dropped(talk: ServerClient) -> None:
-    talk.server.state.agent(talk.server.agent_id).parallel_tool_calls = False
-    assert len(talk.answer("CALL get_weather get_time")["messages"][0]["tool_calls"]) == 1
+def test_parallel_calls_not_allowed_keeps_first_call(api: ServerClient) -> None:
+    """Without parallel tool calls, only the first call is kept."""
+    api.server.state.agent(api.server.agent_id).parallel_tool_calls = False
+    assert len(api.send_json("CALL get_weather get_time")["messages"][0]["tool_calls"]) == 1
 
 
-@pytest.mark.letta(check=False)  # the specification does not allow what is sent
-def test_steps_are_limited(talk: ServerClient) -> None:
-    answer = talk.answer("CALL get_weather", max_steps=1)
-    assert answer["stop_reason"]["stop_reason"] == "max_steps"
-    assert types(answer["messages"]) == ["tool_call_message", "tool_return_message"]
-    nothing = talk.answer("hello", max_steps=0)
+@pytest.mark.letta(check=False)  # outside the specification
+def test_max_steps_limits_run(api: ServerClient) -> None:
+    """`max_steps` limits the steps of a run."""
+    response = api.send_json("CALL get_weather", max_steps=1)
+    assert response["stop_reason"]["stop_reason"] == "max_steps"
+    assert types(response["messages"]) == ["tool_call_message", "tool_return_message"]
+    nothing = api.send_json("hello", max_steps=0)
     assert nothing["messages"] == []
     assert nothing["usage"]["context_tokens"] is None
 
 
 @pytest.mark.parametrize("tokens", [False, True])
-def test_only_the_wanted_types_are_sent(talk: ServerClient, tokens: bool) -> None:
+def test_type_filter_keeps_final_events(api: ServerClient, tokens: bool) -> None:
+    """The type filter keeps the final events of a stream."""
     wanted = {"include_return_message_types": ["tool_return_message"], "stream_tokens": tokens}
-    assert types(talk.stream("CALL get_weather", **wanted)) == [
+    assert types(api.stream("CALL get_weather", **wanted)) == [
         "ping",
         "tool_return_message",
         "stop_reason",
@@ -88,14 +94,15 @@ def test_only_the_wanted_types_are_sent(talk: ServerClient, tokens: bool) -> Non
     ]
 
 
-def test_client_tools_are_left_to_the_client(talk: ServerClient) -> None:
-    (call_id,) = talk.pending("CALL local", client_tools=CLIENT_TOOLS)
-    answer = talk.answer(**returned(call_id), client_tools=CLIENT_TOOLS)
-    back, said = answer["messages"]
-    assert back["tool_return"] == f"done {call_id}"
-    assert back["name"] is None
-    assert said["content"] == WORDS
-    assert types(talk.messages(order="asc"))[1:] == [
+def test_client_tool_waits_for_return(api: ServerClient) -> None:
+    """A client tool waits for the client's return."""
+    (call_id,) = api.pending("CALL local", client_tools=CLIENT_TOOLS)
+    response = api.send_json(**returned(call_id), client_tools=CLIENT_TOOLS)
+    tool_return, text_message = response["messages"]
+    assert tool_return["tool_return"] == f"done {call_id}"
+    assert tool_return["name"] is None
+    assert text_message["content"] == WORDS
+    assert types(api.messages(order="asc"))[1:] == [
         "user_message",
         "approval_request_message",
         "approval_response_message",
@@ -104,90 +111,98 @@ def test_client_tools_are_left_to_the_client(talk: ServerClient) -> None:
     ]
 
 
-def test_a_token_stream_does_not_repeat_what_the_client_returned(talk: ServerClient) -> None:
-    (call_id,) = talk.pending("CALL local", client_tools=CLIENT_TOOLS)
-    assert "tool_return_message" not in types(talk.stream(**returned(call_id), stream_tokens=True))
-    (call_id,) = talk.pending()
-    assert "tool_return_message" in types(talk.stream(**approve(call_id), stream_tokens=True))
+def test_token_stream_omits_client_returns(api: ServerClient) -> None:
+    """A token stream contains only returns of the server's own tools."""
+    (call_id,) = api.pending("CALL local", client_tools=CLIENT_TOOLS)
+    assert "tool_return_message" not in types(api.stream(**returned(call_id), stream_tokens=True))
+    (call_id,) = api.pending()
+    assert "tool_return_message" in types(api.stream(**approve(call_id), stream_tokens=True))
 
 
-def test_an_approved_client_tool_fails(talk: ServerClient) -> None:
-    (call_id,) = talk.pending("CALL local", client_tools=CLIENT_TOOLS)
-    back = talk.answer(**approve(call_id))["messages"][0]
-    assert (back["tool_return"], back["status"]) == ("Tool not found", "error")
+def test_approved_client_tool_returns_error(api: ServerClient) -> None:
+    """An approved client tool returns an error."""
+    (call_id,) = api.pending("CALL local", client_tools=CLIENT_TOOLS)
+    tool_return = api.send_json(**approve(call_id))["messages"][0]
+    assert (tool_return["tool_return"], tool_return["status"]) == ("Tool not found", "error")
 
 
-def test_calls_that_need_no_approval_wait_with_those_that_do(talk: ServerClient) -> None:
-    answer = talk.answer("CALL guarded get_weather")
-    free, request = answer["messages"]
+def test_calls_without_approval_are_deferred(api: ServerClient) -> None:
+    """Calls without approval are deferred until the other calls of the turn are approved."""
+    response = api.send_json("CALL guarded get_weather")
+    free, request = response["messages"]
     assert types([free, request]) == ["tool_call_message", "approval_request_message"]
-    back = talk.answer(**approve(request["tool_call"]["tool_call_id"]))["messages"][0]
-    assert [each["tool_call_id"] for each in back["tool_returns"]] == [
+    tool_return = api.send_json(**approve(request["tool_call"]["tool_call_id"]))["messages"][0]
+    assert [each["tool_call_id"] for each in tool_return["tool_returns"]] == [
         request["tool_call"]["tool_call_id"],
         free["tool_call"]["tool_call_id"],
     ]
 
 
-def test_a_partial_answer_is_refused_and_leaves_all_pending(talk: ServerClient) -> None:
-    first, second = talk.pending("CALL guarded local", client_tools=CLIENT_TOOLS)
-    refused = talk.send(**approve(first), streaming=False)
-    assert refused.status_code == 400
-    assert refused.json() == {
+def test_partial_approval_is_rejected(api: ServerClient) -> None:
+    """A partial approval is rejected, and all calls stay pending."""
+    first, second = api.pending("CALL guarded local", client_tools=CLIENT_TOOLS)
+    rejected = api.send(**approve(first), streaming=False)
+    assert rejected.status_code == 400
+    assert rejected.json() == {
         "detail": f"Invalid tool call IDs. Expected '['{first}', '{second}']', but received '['{first}']'."
     }
-    failed = talk.stream(**approve(first))
+    failed = api.stream(**approve(first))
     assert failed[-2]["error_type"] == "internal_error"
     assert "Invalid tool call IDs" in failed[-2]["detail"]
     both = [
         {"type": "approval", "tool_call_id": first, "approve": False, "reason": "no"},
         {"type": "tool", "tool_call_id": second, "tool_return": "ok", "status": "success"},
     ]
-    back = talk.answer(messages=[{"type": "approval", "approvals": both}])["messages"][0]
-    assert [each["tool_return"] for each in back["tool_returns"]] == [
+    tool_return = api.send_json(messages=[{"type": "approval", "approvals": both}])["messages"][0]
+    assert [each["tool_return"] for each in tool_return["tool_returns"]] == [
         "ok",
         "Error: request to call tool denied. User reason: no",
     ]
 
 
-def test_an_answer_given_twice_makes_the_agent_take_another_turn(talk: ServerClient) -> None:
-    (call_id,) = talk.pending("CALL local", client_tools=CLIENT_TOOLS)
-    talk.answer(**returned(call_id))
-    again = talk.answer(**returned(call_id))
+def test_repeated_tool_return_starts_another_turn(api: ServerClient) -> None:
+    """A repeated tool return starts another turn."""
+    (call_id,) = api.pending("CALL local", client_tools=CLIENT_TOOLS)
+    api.send_json(**returned(call_id))
+    again = api.send_json(**returned(call_id))
     assert types(again["messages"]) == ["assistant_message"]
-    assert "keep-alive ping" in talk.messages(limit=2)[1]["content"]
+    assert "keep-alive ping" in api.messages(limit=2)[1]["content"]
 
 
-def test_an_answer_to_nothing_is_refused(talk: ServerClient) -> None:
-    refused = talk.send(**approve("call_of_nobody"), streaming=False)
-    assert refused.status_code == 400
-    assert "No tool call is currently awaiting approval" in refused.json()["detail"]
+def test_approval_without_pending_call_is_rejected(api: ServerClient) -> None:
+    """An approval without a pending call is rejected."""
+    rejected = api.send(**approve("call_of_nobody"), streaming=False)
+    assert rejected.status_code == 400
+    assert "No tool call is currently awaiting approval" in rejected.json()["detail"]
 
 
-def test_what_follows_an_approval_is_said_after_it(talk: ServerClient) -> None:
-    (call_id,) = talk.pending()
+def test_message_after_approval_is_processed_after_it(api: ServerClient) -> None:
+    """A message after an approval is processed after it."""
+    (call_id,) = api.pending()
     request = approve(call_id)
     request["messages"].append({"role": "user", "content": "LONG 2"})
-    assert talk.answer(**request)["messages"][-1]["content"] == "word0 word1"
-    assert types(talk.messages(limit=3)) == ["assistant_message", "user_message", "tool_return_message"]
+    assert api.send_json(**request)["messages"][-1]["content"] == "word0 word1"
+    assert types(api.messages(limit=3)) == ["assistant_message", "user_message", "tool_return_message"]
 
 
 @pytest.mark.parametrize("background", [False, True])
-def test_a_pending_approval_is_a_409_or_an_error_in_the_stream(talk: ServerClient, background: bool) -> None:
-    talk.pending()
-    refused = talk.send("hello", streaming=False)
-    assert refused.status_code == 409
-    assert refused.json()["detail"].startswith("CONFLICT: Cannot send a new message: The agent is waiting")
-    events = talk.stream("hello", background=background)
+def test_send_while_approval_pending_fails(api: ServerClient, background: bool) -> None:
+    """A send during a pending approval gets a 409, or an error in the stream."""
+    api.pending()
+    rejected = api.send("hello", streaming=False)
+    assert rejected.status_code == 409
+    assert rejected.json()["detail"].startswith("CONFLICT: Cannot send a new message: The agent is waiting")
+    events = api.stream("hello", background=background)
     assert types(events) == ["ping", "stop_reason", "error_message", *([] if background else ["[DONE]"])]
     assert events[1]["stop_reason"] == "error"
     assert events[2]["event"] == "event: error"
     assert events[2]["error_type"] == "internal_error"
-    assert events[2]["detail"] == events[2]["message"] == refused.json()["detail"]
+    assert events[2]["detail"] == events[2]["message"] == rejected.json()["detail"]
     assert events[2]["seq_id"] == (3 if background else None)
 
 
 @pytest.mark.parametrize(
-    ("status", "answered", "kind"),
+    ("status", "response_status", "kind"),
     [
         (400, 400, "llm_bad_request"),
         (401, 401, "llm_authentication"),
@@ -198,99 +213,113 @@ def test_a_pending_approval_is_a_409_or_an_error_in_the_stream(talk: ServerClien
         (503, 500, "llm_error"),
     ],
 )
-def test_a_failing_model(talk: ServerClient, status: int, answered: int, kind: str) -> None:
-    refused = talk.send(f"FAIL {status}", streaming=False)
-    assert refused.status_code == answered
-    assert refused.json()["error"]["type"] == kind
-    events = talk.stream(f"FAIL {status}")
+def test_model_failure_has_equal_error_in_json_and_stream(
+    api: ServerClient, status: int, response_status: int, kind: str
+) -> None:
+    """A failure of the model has the same error in JSON and in the stream."""
+    rejected = api.send(f"FAIL {status}", streaming=False)
+    assert rejected.status_code == response_status
+    assert rejected.json()["error"]["type"] == kind
+    events = api.stream(f"FAIL {status}")
     assert types(events) == ["ping", "stop_reason", "error_message", "[DONE]"]
     assert events[2]["error_type"] == kind.replace("bad_request", "error")
-    assert events[2]["detail"] == refused.json()["error"]["detail"]
-    # Nothing is stored of what failed, but its step.
-    assert types(talk.messages()) == ["system_message"]
-    assert [(step["status"], step["stop_reason"]) for step in talk.steps()] == [("failed", "llm_api_error")] * 2
+    assert events[2]["detail"] == rejected.json()["error"]["detail"]
+    # A failed run stores only its step.
+    assert types(api.messages()) == ["system_message"]
+    assert [(step["status"], step["stop_reason"]) for step in api.steps()] == [("failed", "llm_api_error")] * 2
 
 
-def test_a_model_that_fails_in_the_middle_ends_the_stream_without_done(talk: ServerClient) -> None:
-    talk.server.state.script.say(Turn(text="I was about", fail=500))
-    events = talk.stream("hello", stream_tokens=True)
+def test_model_failure_after_tokens_ends_stream_without_done(api: ServerClient) -> None:
+    """A failure after the first token ends the stream without [DONE]."""
+    api.server.state.script.say(Turn(text="I was about", fail=500))
+    events = api.stream("hello", stream_tokens=True)
     assert types(events) == ["ping", *["assistant_message"] * 3, "stop_reason", "error_message"]
     assert events[-1]["message"] == "An error occurred during agent execution."
 
 
-def test_a_script_goes_before_what_the_user_asks_for(talk: ServerClient) -> None:
-    script = talk.server.state.script
+def test_script_precedes_commands_in_message(api: ServerClient) -> None:
+    """Scripted responses precede the commands in the message."""
+    script = api.server.state.script
     script.say(Turn(reasoning="hm", calls=[Call("get_time", {"zone": "UTC"})]), "It is noon. ")
     script.tools["get_time"] = ToolResult("12:00", stdout=("tick",))
-    answer = talk.answer("FAIL 500")
-    assert types(answer["messages"]) == [
+    response = api.send_json("FAIL 500")
+    assert types(response["messages"]) == [
         "reasoning_message",
         "tool_call_message",
         "tool_return_message",
         "assistant_message",
     ]
-    assert answer["messages"][1]["tool_call"]["arguments"] == '{"zone": "UTC"}'
-    assert answer["messages"][2]["stdout"] == ["tick"]
-    assert answer["messages"][3]["content"] == "It is noon. "
+    assert response["messages"][1]["tool_call"]["arguments"] == '{"zone": "UTC"}'
+    assert response["messages"][2]["stdout"] == ["tick"]
+    assert response["messages"][3]["content"] == "It is noon. "
     script.say("It is noon. ")
-    assert [event["content"] for event in talk.stream("when", stream_tokens=True) if "content" in event] == [
+    assert [event["content"] for event in api.stream("when", stream_tokens=True) if "content" in event] == [
         "It ",
         "is ",
         "noon. ",
     ]
 
 
-def test_a_tool_that_fails(talk: ServerClient) -> None:
-    talk.server.state.script.tools["get_weather"] = ToolResult("no network", status="error", stderr=("trace",))
-    back = talk.answer("CALL get_weather")["messages"][1]
-    assert (back["status"], back["tool_return"], back["stderr"]) == ("error", "no network", ["trace"])
+def test_failing_tool_returns_error(api: ServerClient) -> None:
+    """A failing tool returns its status and output."""
+    api.server.state.script.tools["get_weather"] = ToolResult("no network", status="error", stderr=("trace",))
+    tool_return = api.send_json("CALL get_weather")["messages"][1]
+    assert (tool_return["status"], tool_return["tool_return"], tool_return["stderr"]) == (
+        "error",
+        "no network",
+        ["trace"],
+    )
 
 
-def test_a_conversation_answers_one_stream_at_a_time(talk: ServerClient) -> None:
-    talk.server.state.delay = 0.01
+def test_streaming_conversation_rejects_streams(api: ServerClient) -> None:
+    """A conversation that is streaming rejects further streams with a 409."""
+    api.server.state.delay = 0.01
     body = {"input": "LONG 20", "stream_tokens": True}
-    with talk.http.stream("POST", f"{talk.conversation}/messages", json=body) as first:
+    with api.http.stream("POST", f"{api.conversation}/messages", json=body) as first:
         run_id = parse_events(next(first.iter_text()))[0]["run_id"]
-        refused = talk.send("me too")
-        assert refused.status_code == 409
-        assert refused.json()["run_id"] == run_id
-        assert f"(run_id={run_id})" in refused.json()["detail"]
-        # Without streaming, the real server does not look.
-        assert talk.send("me too", streaming=False).status_code == 200
-    # The client hung up, and the run goes on.
-    assert talk.send("me too").status_code == 409
+        rejected = api.send("me too")
+        assert rejected.status_code == 409
+        assert rejected.json()["run_id"] == run_id
+        assert f"(run_id={run_id})" in rejected.json()["detail"]
+        # Letta does not lock conversations without streaming.
+        assert api.send("me too", streaming=False).status_code == 200
+    # The client has disconnected, and the run continues.
+    assert api.send("me too").status_code == 409
 
 
-def test_an_agents_default_conversation_locks_the_agent_whatever_the_way_of_answering(talk: ServerClient) -> None:
-    talk.server.state.delay = 0.01
-    agent = talk.server.agent_id
+def test_default_conversation_locks_agent(api: ServerClient) -> None:
+    """A default conversation locks the agent for streams and JSON."""
+    api.server.state.delay = 0.01
+    agent = api.server.agent_id
     body = {"input": "LONG 20", "stream_tokens": True, "agent_id": agent}
-    with talk.http.stream("POST", "/v1/conversations/default/messages", json=body) as first:
+    with api.http.stream("POST", "/v1/conversations/default/messages", json=body) as first:
         next(first.iter_text())
         for path in ("/v1/conversations/default", f"/v1/conversations/{agent}"):
-            assert talk.send("me too", path=path, agent_id=agent, streaming=False).status_code == 409
-    assert talk.send("me too", streaming=False).status_code == 200
+            assert api.send("me too", path=path, agent_id=agent, streaming=False).status_code == 409
+    assert api.send("me too", streaming=False).status_code == 200
 
 
-def test_a_run_whose_client_hung_up_is_finished_and_stored(talk: ServerClient) -> None:
+def test_disconnected_run_is_stored(api: ServerClient) -> None:
+    """A run whose client disconnects is finished and stored."""
     body = {"input": "LONG 2000", "stream_tokens": True}
-    with talk.http.stream("POST", f"{talk.conversation}/messages", json=body) as response:
+    with api.http.stream("POST", f"{api.conversation}/messages", json=body) as response:
         next(response.iter_text())
-    while len(found := talk.messages()) < 3:
+    while len(found := api.messages()) < 3:
         pass
     assert found[0]["content"].endswith("word1999 ")
 
 
-def test_a_full_context_is_compacted_by_the_run(talk: ServerClient) -> None:
-    agent = talk.server.state.agent(talk.server.agent_id)
+def test_full_context_is_compacted(api: ServerClient) -> None:
+    """A run compacts a full context and returns the summary."""
+    agent = api.server.state.agent(api.server.agent_id)
     agent.context_window, agent.compaction_mode = 120, "all"
-    said, summary = talk.answer("hello")["messages"]
-    assert said["message_type"] == "assistant_message"
+    text_message, summary = api.send_json("hello")["messages"]
+    assert text_message["message_type"] == "assistant_message"
     assert summary["message_type"] == "user_message"
     assert "post_step_context_check" in summary["content"]
     assert summary["otid"]
-    # Asked for, they look the same, but for the otid: that is what this release does.
-    assert talk.answer("hello", include_compaction_messages=True)["messages"][1]["otid"] is None
-    events = talk.stream("hello", include_compaction_messages=True)
+    # In this release, include_compaction_messages only omits the otid.
+    assert api.send_json("hello", include_compaction_messages=True)["messages"][1]["otid"] is None
+    events = api.stream("hello", include_compaction_messages=True)
     assert types(events)[1:3] == ["assistant_message", "user_message"]
     assert events[2]["otid"]

@@ -1,4 +1,4 @@
-"""Starting and stopping the embedded server, from wherever, in bounded time."""
+"""Starting and stopping the embedded server in bounded time, from threads, event loops and forked processes."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from letta_ext.testing import EmbeddedServer, SpecificationError, Stall, Turn
 from .conftest import TLS, ServerClient
 
 
-def answers(url: str) -> bool:
-    """Tell whether a server answers at an address."""
+def is_responding(url: str) -> bool:
+    """Return whether a server responds at a URL."""
     try:
         return httpx.get(f"{url}/v1/health/", verify=TLS, timeout=2).status_code == 200
     except httpx.TransportError:
         return False
 
 
-def test_a_port_in_use_is_refused_and_the_server_can_start_later() -> None:
-    """A start that fails leaves nothing behind."""
+def test_start_on_used_port_fails_and_can_be_repeated() -> None:
+    """A failed start releases everything, and the server can start later."""
     with EmbeddedServer() as first:
         port = int(first.base_url.rpartition(":")[2])
         second = EmbeddedServer(port=port)
@@ -42,11 +42,11 @@ def test_a_port_in_use_is_refused_and_the_server_can_start_later() -> None:
             _ = second.base_url
         second.stop()
     with second:
-        assert answers(second.base_url)
+        assert is_responding(second.base_url)
 
 
-def test_starting_and_stopping_twice() -> None:
-    """A second start is refused, a second stop does nothing, and a stopped server starts again."""
+def test_second_start_raises_and_second_stop_has_no_effect() -> None:
+    """A second start raises, a second stop has no effect, and a stopped server starts again."""
     server = EmbeddedServer()
     server.stop()
     for _ in range(3):
@@ -54,14 +54,14 @@ def test_starting_and_stopping_twice() -> None:
         with pytest.raises(RuntimeError, match="is already running"):
             server.start()
         url = server.base_url
-        assert answers(url)
+        assert is_responding(url)
         server.stop()
         server.stop()
-        assert not answers(url)
+        assert not is_responding(url)
 
 
-def test_a_run_that_was_cut_by_a_stop_does_not_block_the_conversation() -> None:
-    """A server that starts again finds no conversation busy."""
+def test_restart_releases_locks() -> None:
+    """After a restart no conversation is busy."""
     server = EmbeddedServer(delay=0.05)
     for _ in range(2):
         with server, httpx.Client(base_url=server.base_url, verify=TLS) as http:
@@ -73,10 +73,10 @@ def test_a_run_that_was_cut_by_a_stop_does_not_block_the_conversation() -> None:
 
 @pytest.mark.parametrize("background", [False, True])
 @pytest.mark.parametrize("stalled", [False, True])
-def test_a_block_is_left_at_once_with_streams_open(background: bool, stalled: bool) -> None:
-    """Streams that are read by nobody, or that stall, do not hold up the end."""
+def test_stop_with_open_streams_is_immediate(background: bool, stalled: bool) -> None:
+    """Unread and stalled streams do not delay the stop."""
     server = EmbeddedServer(delay=0.01)
-    lines: list[socket.socket] = []
+    connections: list[socket.socket] = []
     body = b'{"input": "LONG 5000", "stream_tokens": true, "background": %s}' % str(background).lower().encode()
     with server, httpx.Client(base_url=server.base_url, verify=TLS) as http:
         if stalled:
@@ -85,20 +85,20 @@ def test_a_block_is_left_at_once_with_streams_open(background: bool, stalled: bo
         for _ in range(20):
             made = http.post("/v1/conversations/", params={"agent_id": server.agent_id}) if not stalled else None
             conversation = made.json()["id"] if made else server.conversation_id
-            line = socket.create_connection((host, int(port)))
+            connection = socket.create_connection((host, int(port)))
             head = f"POST /v1/conversations/{conversation}/messages HTTP/1.1\r\nHost: x\r\n"
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-            line.sendall(head.encode() + body)
-            lines.append(line)
-        lines[0].recv(1) if not stalled else time.sleep(0)
+            connection.sendall(head.encode() + body)
+            connections.append(connection)
+        connections[0].recv(1) if not stalled else time.sleep(0)
         began = time.monotonic()
-    assert time.monotonic() - began < 3  # a stream goes on for 50 s
-    for line in lines:
-        line.close()
+    assert time.monotonic() - began < 3  # the stream would last 50 s
+    for connection in connections:
+        connection.close()
 
 
-def test_it_starts_and_stops_within_a_running_event_loop() -> None:
-    """A server can be used from a coroutine, and from a thread with a loop of its own."""
+def test_server_works_in_running_event_loop() -> None:
+    """A server can be used in a coroutine, and in threads with event loops."""
 
     async def use() -> bool:
         with EmbeddedServer() as server:
@@ -110,8 +110,8 @@ def test_it_starts_and_stops_within_a_running_event_loop() -> None:
         assert all(pool.map(lambda _: asyncio.run(use()), range(8)))
 
 
-def test_many_threads_start_and_stop_one_server() -> None:
-    """However threads race, exactly one start succeeds, and a stop ends it."""
+def test_concurrent_starts_succeed_once() -> None:
+    """Of concurrent starts exactly one succeeds, and a stop ends the server."""
     server = EmbeddedServer()
 
     def start(_: int) -> bool:
@@ -124,30 +124,30 @@ def test_many_threads_start_and_stop_one_server() -> None:
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(start, range(16))) == 1
         url = server.base_url
-        assert answers(url)
+        assert is_responding(url)
         list(pool.map(lambda _: server.stop(), range(16)))
-    assert not answers(url)
+    assert not is_responding(url)
     assert not [thread for thread in threading.enumerate() if thread.name == "letta-embedded-server"]
 
 
-def test_threads_read_requests_while_others_make_them(talk: ServerClient) -> None:
-    """`requests`, `faults` and `script` can be used from any thread while the server runs."""
+def test_requests_are_readable_from_threads(api: ServerClient) -> None:
+    """`requests`, `faults` and `script` are thread-safe while the server runs."""
     done = threading.Event()
 
-    def look() -> int:
-        looked = 0
+    def read_all() -> int:
+        reads = 0
         while not done.is_set():
-            looked += len(talk.server.requests)
-            talk.server.assert_conforming()
-            looked += len(talk.server.faults)
-        return looked
+            reads += len(api.server.requests)
+            api.server.assert_conforming()
+            reads += len(api.server.faults)
+        return reads
 
     with ThreadPoolExecutor(4) as pool:
-        looking = [pool.submit(look) for _ in range(3)]
+        readers = [pool.submit(read_all) for _ in range(3)]
         for _ in range(50):
-            assert talk.http.get("/v1/health/").status_code == 200
+            assert api.http.get("/v1/health/").status_code == 200
         done.set()
-        assert all(each.result() > 0 for each in looking)
+        assert all(each.result() > 0 for each in readers)
 
 
 INTERRUPTED = """
@@ -169,14 +169,14 @@ print("nothing left")
 """
 
 
-def test_an_interrupt_while_it_starts_leaves_nothing_behind() -> None:
-    """Ctrl-C during the start stops the thread."""
+def test_interrupted_start_ends_thread() -> None:
+    """An interrupt during the start ends the thread."""
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "nothing left\n", done.stderr
 
 
-def test_a_function_of_the_script_may_stop_the_server() -> None:
-    """A stop in the thread of the server does not wait for itself."""
+def test_script_function_can_stop_server() -> None:
+    """A stop in the server's own thread does not wait for itself."""
     server = EmbeddedServer().start()
 
     def stop(_: str) -> str:
@@ -185,33 +185,33 @@ def test_a_function_of_the_script_may_stop_the_server() -> None:
 
     server.script.otherwise = stop
     url = server.base_url
-    with suppress(httpx.TransportError):  # the response may be cut
+    with suppress(httpx.TransportError):  # the stop may cut the response
         httpx.post(f"{url}/v1/conversations/{server.conversation_id}/messages", json={"input": "x"}, verify=TLS)
     server.stop()
     deadline = time.monotonic() + 5
-    while answers(url) and time.monotonic() < deadline:
+    while is_responding(url) and time.monotonic() < deadline:
         pass
-    assert not answers(url)
+    assert not is_responding(url)
 
 
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [lambda _: 1 / 0, lambda _: None, lambda said: Turn(text=said.count), lambda _: "\ud800"],
     ids=["raises", "none", "wrong", "text"],
 )
-def test_a_function_of_the_script_that_fails_is_reported(answer: Any, streaming: bool) -> None:
-    """The run fails, the conversation goes on, and the exception is reported at the end."""
+def test_failing_script_function_is_reported(response: Any, streaming: bool) -> None:
+    """An exception of a script function fails the run and is reported at the end."""
     server = EmbeddedServer()
     server.start()
     with httpx.Client(base_url=server.base_url, verify=TLS, timeout=5) as http:
-        talk = ServerClient(server, http)
-        server.script.otherwise = answer
-        failed = talk.send("hello", streaming=streaming)
+        api = ServerClient(server, http)
+        server.script.otherwise = response
+        failed = api.send("hello", streaming=streaming)
         assert failed.status_code == (200 if streaming else 500)
         assert not streaming or '"error_message"' in failed.text
         server.script.otherwise = "fine"
-        assert talk.answer("hello")["messages"][-1]["content"] == "fine"
+        assert api.send_json("hello")["messages"][-1]["content"] == "fine"
     server.stop()
     with pytest.raises(SpecificationError, match="a script function raised"):
         server.assert_conforming()
@@ -219,20 +219,20 @@ def test_a_function_of_the_script_that_fails_is_reported(answer: Any, streaming:
 
 def in_child(server: EmbeddedServer, result: Any) -> None:
     url = server.base_url
-    alive = answers(url)
+    alive = is_responding(url)
     began = time.monotonic()
     server.stop()
     with pytest.raises(RuntimeError, match="is not running"), server.down():
         pass
     with server:
-        own = answers(server.base_url) and server.base_url != url
+        own = is_responding(server.base_url) and server.base_url != url
     result.put((alive, own, time.monotonic() - began < 5))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.skipif(sys.platform == "win32", reason="requires fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_a_process_that_is_forked_stops_its_copy_only() -> None:
-    """A child's stop neither waits for a thread that it does not have nor ends the server of its parent."""
+def test_forked_child_stops_only_its_copy() -> None:
+    """A stop in a forked child neither blocks nor stops the server of the parent."""
     forking = multiprocessing.get_context("fork")
     result = forking.Queue()
     with EmbeddedServer() as server:
@@ -240,13 +240,13 @@ def test_a_process_that_is_forked_stops_its_copy_only() -> None:
         child.start()
         assert result.get(timeout=20) == (True, True, True)
         child.join(10)
-        assert answers(server.base_url)
+        assert is_responding(server.base_url)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.skipif(sys.platform == "win32", reason="requires fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_a_child_that_lives_on_does_not_keep_the_port_open() -> None:
-    """Connections are refused once the server has stopped, also while a forked child holds its sockets."""
+def test_forked_child_does_not_keep_port_open() -> None:
+    """A stopped server rejects connections while a forked child still holds its sockets."""
     with EmbeddedServer() as server:
         url = server.base_url
         child = os.fork()
@@ -256,7 +256,7 @@ def test_a_child_that_lives_on_does_not_keep_the_port_open() -> None:
         try:
             with server.down(), pytest.raises(httpx.ConnectError):
                 httpx.get(url, verify=TLS, timeout=2)
-            assert answers(url)
+            assert is_responding(url)
             server.stop()
             with pytest.raises(httpx.ConnectError):
                 httpx.get(url, verify=TLS, timeout=2)
@@ -286,9 +286,7 @@ def test_a_child_that_lives_on_does_not_keep_the_port_open() -> None:
         ({"scenario": b"docs"}, TypeError, "scenario must be a name, a path or a Scenario"),
     ],
 )
-def test_arguments_that_make_no_sense_are_refused(
-    arguments: dict[str, Any], error: type[Exception], message: str
-) -> None:
-    """A wrong argument is refused when the server is made."""
+def test_invalid_argument_is_rejected(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+    """An invalid argument raises in the constructor."""
     with pytest.raises(error, match=message):
         EmbeddedServer(**arguments)

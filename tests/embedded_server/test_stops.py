@@ -1,4 +1,4 @@
-"""A stop closes everything: whatever its connections are at, and however the server is stopped."""
+"""A stop closes everything, in every state of the connections and from every caller."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ from letta_ext.testing import Cut, EmbeddedServer, LostRequest, LostResponse, Sl
 from .conftest import SAMPLED, TLS
 
 EXAMPLES: Final = 1_000 if os.environ.get("LETTA_STRESS") == "full" else 20
-BOUND: Final = 3.0  # seconds; the longest stream goes on for 50
+BOUND: Final = 3.0  # [s] the longest stream would last 50
 RESET: Final = struct.pack("ii", 1, 0)
 
 
 class Client:
-    """A connection to a server, in bytes."""
+    """A raw connection to a server."""
 
     def __init__(self, server: EmbeddedServer, conversation: str) -> None:
         host, _, port = server.base_url.removeprefix("http://").partition(":")
-        self.line = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self.line.setblocking(False)
-        self.line.connect_ex((host, int(port)))
+        self.connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.connection.setblocking(False)
+        self.connection.connect_ex((host, int(port)))
         self.path = f"/v1/conversations/{conversation}/messages"
 
-    def ask(self, text: str, *, upto: int | None = None, times: int = 1, **body: bool) -> None:
+    def request(self, text: str, *, size: int | None = None, times: int = 1, **body: bool) -> None:
         """Send a request for a response, or the first bytes of one."""
         fields = "".join(f', "{name}": {str(value).lower()}' for name, value in body.items())
         content = f'{{"input": "{text}"{fields}}}'
         head = f"POST {self.path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         request = f"{head}Content-Length: {len(content)}\r\n\r\n{content}".encode() * times
-        self.line.sendall(request[:upto])
+        self.connection.sendall(request[:size])
 
     def get(self, times: int = 1) -> None:
-        self.line.sendall(b"GET /v1/health/ HTTP/1.1\r\nHost: x\r\n\r\n" * times)
+        self.connection.sendall(b"GET /v1/health/ HTTP/1.1\r\nHost: x\r\n\r\n" * times)
 
     def is_ended(self) -> bool:
-        """Read to the end; tell whether there is one."""
+        """Return whether the connection ends."""
         try:
-            while self.line.recv(2**20):
+            while self.connection.recv(2**20):
                 pass
         except TimeoutError:
             return False
@@ -63,11 +63,11 @@ class Client:
 
 
 def long(client: Client, **body: bool) -> None:
-    client.ask("LONG 5000", stream_tokens=True, **body)
+    client.request("LONG 5000", stream_tokens=True, **body)
 
 
 def read(client: Client) -> None:
-    client.line.recv(1)
+    client.connection.recv(1)
 
 
 def idle(client: Client) -> None:
@@ -77,27 +77,27 @@ def idle(client: Client) -> None:
 
 STATES: Final[dict[str, list[Callable[[Client], object]]]] = {
     "connecting": [],
-    "half a line": [lambda client: client.ask("x", upto=20)],
-    "half a head": [lambda client: client.ask("x", upto=100)],
-    "half a body": [lambda client: client.ask("x" * 500, upto=400)],
+    "half a line": [lambda client: client.request("x", size=20)],
+    "half a head": [lambda client: client.request("x", size=100)],
+    "half a body": [lambda client: client.request("x" * 500, size=400)],
     "asked": [long],
     "asked in the background": [lambda client: long(client, background=True)],
-    "asked for JSON": [lambda client: client.ask("LONG 5000", streaming=False)],
+    "asked for JSON": [lambda client: client.request("LONG 5000", streaming=False)],
     "in the middle": [long, read],
     "in the middle, in the background": [lambda client: long(client, background=True), read],
-    "pipelined": [lambda client: client.ask("LONG 5000", stream_tokens=True, times=5)],
+    "pipelined": [lambda client: client.request("LONG 5000", stream_tokens=True, times=5)],
     "keepalive": [idle],
     "keepalive, many": [lambda client: client.get(50)],
-    "half-closed": [lambda client: client.line.shutdown(socket.SHUT_WR)],
-    "asked, half-closed": [long, lambda client: client.line.shutdown(socket.SHUT_WR)],
-    "keepalive, half-closed": [idle, lambda client: client.line.shutdown(socket.SHUT_WR)],
-    "not HTTP": [lambda client: client.line.sendall(b"\x00" * 5_000)],
-    "closed": [lambda client: client.line.close()],
-    "asked, closed": [long, lambda client: client.line.close()],
-    "in the middle, closed": [long, read, lambda client: client.line.close()],
+    "half-closed": [lambda client: client.connection.shutdown(socket.SHUT_WR)],
+    "asked, half-closed": [long, lambda client: client.connection.shutdown(socket.SHUT_WR)],
+    "keepalive, half-closed": [idle, lambda client: client.connection.shutdown(socket.SHUT_WR)],
+    "not HTTP": [lambda client: client.connection.sendall(b"\x00" * 5_000)],
+    "closed": [lambda client: client.connection.close()],
+    "asked, closed": [long, lambda client: client.connection.close()],
+    "in the middle, closed": [long, read, lambda client: client.connection.close()],
     "reset": [
-        lambda client: client.line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET),
-        lambda client: client.line.close(),
+        lambda client: client.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET),
+        lambda client: client.connection.close(),
     ],
 }
 
@@ -114,7 +114,7 @@ FAULTS: Final = [
 
 
 class LeftError(Exception):
-    """Leaves a block."""
+    """Raised to leave a block."""
 
 
 def by_block(server: EmbeddedServer, use: Callable[[], None]) -> None:
@@ -157,7 +157,7 @@ def by_its_own_thread(server: EmbeddedServer, use: Callable[[], None]) -> None:
     with suppress(httpx.TransportError):
         body = {"input": "stop", "agent_id": server.agent_id, "streaming": False}
         httpx.post(url, json=body, verify=TLS, timeout=0.2)
-    server.stop()  # a fault may have had that request
+    server.stop()  # a fault may have affected the request
     thread.join(BOUND)
 
 
@@ -191,7 +191,7 @@ class Logged(logging.Handler):
 
 
 @contextmanager
-def nothing_left() -> Iterator[None]:
+def no_leaks() -> Iterator[None]:
     """Fail if the block leaves a descriptor open, or a thread, or if asyncio or the garbage collector complains."""
     gc.collect()
     logged = Logged(logging.ERROR)
@@ -199,7 +199,7 @@ def nothing_left() -> Iterator[None]:
     before = descriptors()
     unraisable: list[Any] = []
     hook, sys.unraisablehook = sys.unraisablehook, unraisable.append
-    gc.disable()  # what is left open stays open until it is counted
+    gc.disable()  # leaked objects must stay open until they are counted
     try:
         yield
         assert descriptors() == before
@@ -217,7 +217,7 @@ def descriptors() -> set[str]:
     """Return what is open: each descriptor with the file or socket that it is."""
     found = set[str]()
     for descriptor in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
-        with suppress(OSError):  # the one that lists
+        with suppress(OSError):  # the descriptor of the listing itself
             found.add(f"{descriptor} {os.readlink(f'/proc/self/fd/{descriptor}')}")
     return found
 
@@ -231,8 +231,8 @@ def descriptors() -> set[str]:
     delay=st.sampled_from([0.0, 0.01]),
     pause=st.sampled_from([0.0, 0.0, 0.001, 0.01]),
 )
-def test_a_stop_leaves_nothing_open(way: Any, states: list[str], fault: Any, delay: float, pause: float) -> None:
-    """No socket, transport or event loop outlives the server, and each client is told at once."""
+def test_stop_closes_everything(way: Any, states: list[str], fault: Any, delay: float, pause: float) -> None:
+    """No socket, transport or event loop outlives the server, and every client observes the end."""
     server = EmbeddedServer(delay=delay, check=False)
     clients: list[Client] = []
     times: list[float] = []
@@ -247,21 +247,21 @@ def test_a_stop_leaves_nothing_open(way: Any, states: list[str], fault: Any, del
             client = Client(server, conversation["id"])
             clients.append(client)
             for step in STATES[state]:
-                client.line.settimeout(0.05)  # a fault may keep what it waits for
+                client.connection.settimeout(0.05)  # a fault may withhold the end
                 with suppress(TimeoutError, ConnectionError):
                     step(client)
         time.sleep(pause)
         times.append(time.monotonic())
 
-    with nothing_left():
+    with no_leaks():
         way(server, use)
         assert time.monotonic() - times[-1] < BOUND
         for client in clients:
-            if client.line.fileno() >= 0:
-                client.line.settimeout(BOUND)
+            if client.connection.fileno() >= 0:
+                client.connection.settimeout(BOUND)
                 assert client.is_ended()
-                client.line.close()
+                client.connection.close()
         with server, httpx.Client(base_url=server.base_url, verify=TLS) as http:
             server.faults.clear()
             path = f"/v1/conversations/{server.conversation_id}/messages"
-            assert http.post(path, json={"input": "hello"}).status_code == 200  # it is not busy
+            assert http.post(path, json={"input": "hello"}).status_code == 200  # the conversation is not busy

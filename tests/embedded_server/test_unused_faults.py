@@ -1,4 +1,4 @@
-"""PlannedFault faults that do not happen are reported: by the server, and by the pytest plugin."""
+"""Planned faults that do not happen are reported by the server and by the pytest plugin."""
 
 from __future__ import annotations
 
@@ -58,19 +58,19 @@ EVERY_FAULT: list[Fault] = [
 
 
 @pytest.mark.parametrize("fault", EVERY_FAULT, ids=str)
-def test_a_fault_that_happened_is_used_and_one_that_did_not_is_named(talk: ServerClient, fault: Fault) -> None:
-    """Each fault counts as used once a request has met it, and is named until then."""
-    faults = talk.server.faults
-    if not isinstance(fault, Refuse):  # it happens at once
+def test_fault_is_unused_until_injected(api: ServerClient, fault: Fault) -> None:
+    """A fault is listed as unused until it is injected into a request."""
+    faults = api.server.faults
+    if not isinstance(fault, Refuse):  # Refuse is injected immediately
         faults.add(fault)
         with pytest.raises(UnusedFaultError, match=f"^{re.escape(str(fault))} never happened$"):
-            talk.server.assert_faults_happened()
+            api.server.assert_faults_happened()
         faults.clear()
         assert faults.unused == []
     faults.add(fault)
     with suppress(httpx.HTTPError):
-        talk.send("hello", stream_tokens=True)
-    talk.server.assert_faults_happened()
+        api.send("hello", stream_tokens=True)
+    api.server.assert_faults_happened()
 
 
 @pytest.mark.parametrize(
@@ -87,39 +87,41 @@ def test_a_fault_that_happened_is_used_and_one_that_did_not_is_named(talk: Serve
     ],
     ids=str,
 )
-def test_a_fault_behind_the_end_of_a_response_did_not_happen(talk: ServerClient, fault: Fault) -> None:
-    """A fault whose place the response never reaches is unused, although a request has got it."""
-    talk.server.faults.add(fault)
-    assert talk.send("hello").status_code == 200
-    [line] = talk.server.faults.unused
+def test_fault_beyond_response_is_unused(api: ServerClient, fault: Fault) -> None:
+    """A fault beyond the end of the response is unused."""
+    api.server.faults.add(fault)
+    assert api.send("hello").status_code == 200
+    [line] = api.server.faults.unused
     assert line.startswith(f"{fault} never happened; 1 request got it")
-    talk.server.faults.clear()
+    api.server.faults.clear()
 
 
-@pytest.mark.parametrize("fault", [UnknownMessage(), ExtraFields()], ids=str)
-def test_a_fault_without_a_place_in_the_response_did_not_happen(talk: ServerClient, fault: Fault) -> None:
-    """A fault that adds to messages is unused on a response that has none."""
-    talk.server.faults.add(fault)
-    assert talk.http.get("/v1/runs/" if isinstance(fault, ExtraFields) else "/v1/health/").status_code in (200, 404)
-    assert len(talk.server.faults.unused) == (0 if isinstance(fault, ExtraFields) else 1)
-    talk.server.faults.clear()
+@pytest.mark.parametrize(
+    ("fault", "path"), [(UnknownMessage(), "/v1/health/"), (ExtraFields(), "/v1/runs/")], ids=["message", "fields"]
+)
+def test_fault_in_response_without_messages_is_unused(api: ServerClient, fault: Fault, path: str) -> None:
+    """A fault in messages or objects is unused on a response without them."""
+    api.server.faults.add(fault)
+    assert api.http.get(path).status_code == 200
+    assert len(api.server.faults.unused) == 1
+    api.server.faults.clear()
 
 
 @pytest.mark.parametrize(
     ("requests", "times", "unused"),
     [(0, 1, "never happened"), (0, None, "never happened"), (1, 3, "happened 1 of 3 times"), (1, None, ""), (3, 3, "")],
 )
-def test_how_often_a_fault_happened(talk: ServerClient, requests: int, times: int | None, unused: str) -> None:
-    """A fault is used if it happened as often as planned; one for every time, if it happened at all."""
-    talk.server.faults.add(Respond(503), on="steps.list", times=times)
+def test_fault_times_counts_injections(api: ServerClient, requests: int, times: int | None, unused: str) -> None:
+    """A fault is used if it happened as often as planned, or once with `times=None`."""
+    api.server.faults.add(Respond(503), on="steps.list", times=times)
     for _ in range(requests):
-        assert talk.http.get("/v1/steps/").status_code == 503
-    assert [line.partition(" on steps.list ")[2] for line in talk.server.faults.unused] == [unused] * bool(unused)
-    talk.server.faults.clear()
+        assert api.http.get("/v1/steps/").status_code == 503
+    assert [line.partition(" on steps.list ")[2] for line in api.server.faults.unused] == [unused] * bool(unused)
+    api.server.faults.clear()
 
 
-def test_the_server_reports_unused_faults_when_asked_to() -> None:
-    """Leaving the ``with`` block raises with ``check_faults=True`` only, and never over another exception."""
+def test_check_faults_raises_for_unused_faults() -> None:
+    """The ``with`` block raises only with ``check_faults=True``, and does not replace another exception."""
     with EmbeddedServer() as server:
         server.faults.add(Respond(503))
     with pytest.raises(UnusedFaultError, match="never happened"), EmbeddedServer(check_faults=True) as server:
@@ -128,14 +130,14 @@ def test_the_server_reports_unused_faults_when_asked_to() -> None:
         server.faults.add(Respond(503), Respond(1 // len(server.requests)))
 
 
-def test_requests_that_are_left_alone_are_no_fault(talk: ServerClient) -> None:
+def test_none_in_plan_may_stay_unused(api: ServerClient) -> None:
     """None in a plan may stay unused."""
-    talk.server.faults.add(None, Respond(503), None)
-    assert [talk.http.get("/v1/health/").status_code for _ in range(2)] == [200, 503]
-    talk.server.assert_faults_happened()
+    api.server.faults.add(None, Respond(503), None)
+    assert [api.http.get("/v1/health/").status_code for _ in range(2)] == [200, 503]
+    api.server.assert_faults_happened()
 
 
-PLANNED = """
+PLUGIN_TESTS = """
 import pytest
 from letta_ext.testing import Respond
 
@@ -152,7 +154,7 @@ def test_used(letta_server, letta_client):
 
 def test_that_fails_itself(letta_server):
     letta_server.faults.add(Respond(503), on="steps.list")
-    assert False, "the test's own"
+    assert False, "failure of the test"
 """
 
 
@@ -163,13 +165,11 @@ def test_that_fails_itself(letta_server):
         (True, "false", {"errors": ["test_marked"]}),
     ],
 )
-def test_the_plugin_fails_a_test_whose_faults_did_not_happen(
-    tmp_path: Path, marker: bool, setting: str | None, outcome: Any
-) -> None:
-    """A test with an unused fault fails, unless the marker or the setting says otherwise."""
+def test_plugin_fails_test_with_unused_faults(tmp_path: Path, marker: bool, setting: str | None, outcome: Any) -> None:
+    """A test with an unused fault fails, unless the marker or the setting turns the check off."""
     if setting is not None:
         (tmp_path / "pytest.ini").write_text(f"[pytest]\nletta_check_faults = {setting}\n", encoding="utf-8")
-    done = run(tmp_path, PLANNED.format(marker=marker), "--strict-markers", "--strict-config")
+    done = run(tmp_path, PLUGIN_TESTS.format(marker=marker), "--strict-markers", "--strict-config")
     errors = re.findall(r"^ERROR test_it\.py::(\w+)", done.stdout, re.MULTILINE)
     assert errors == outcome["errors"], done.stdout
     assert re.findall(r"^FAILED test_it\.py::(\w+)", done.stdout, re.MULTILINE) == ["test_that_fails_itself"]

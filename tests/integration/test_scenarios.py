@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from letta_ext.testing import EmbeddedServer
-from tests.conformance.runner import RECORDED, SCENARIOS, ScenarioRunner, difference, read, shown
+from tests.conformance.runner import RECORDED, SCENARIOS, ScenarioRunner, difference, read, to_text
 from tests.stress.figures import sample
 
 pytestmark = pytest.mark.stress
@@ -26,9 +26,9 @@ EQUAL: list[str] = []
 def real(address: str, model: str) -> Iterator[ScenarioRunner]:
     # A connection on which the server failed is closed at some moment later, and must not be used again.
     with httpx.Client(base_url=address, limits=httpx.Limits(max_keepalive_connections=0)) as http:
-        theatre = ScenarioRunner(http, model)
-        yield theatre
-        theatre.close()
+        runner = ScenarioRunner(http, model)
+        yield runner
+        runner.close()
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,10 @@ def embedded(model: str) -> Iterator[ScenarioRunner]:
 @pytest.mark.parametrize("path", PLAYED, ids=lambda path: path.stem)
 def test_both_servers_answer_alike(path: Path, real: ScenarioRunner, embedded: ScenarioRunner) -> None:
     scenario = read(path)
-    expected = shown(real.play(scenario))
+    expected = to_text(real.play(scenario))
     if os.environ.get("LETTA_RECORD"):
         (RECORDED / f"{path.stem}.json").write_text(expected, encoding="utf-8")
-    assert not difference(expected, shown(embedded.play(scenario)))
+    assert not difference(expected, to_text(embedded.play(scenario)))
     EQUAL.append(path.stem)
 
 

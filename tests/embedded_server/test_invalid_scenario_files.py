@@ -1,4 +1,4 @@
-"""Scenario files that are wrong are refused when they are loaded, with the file, the line and the key."""
+"""Invalid scenario files are rejected when they are loaded, with the file, the line and the key."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ DOCUMENTED: Final = re.findall(r"^```yaml[^\n]*\n(.*?)^```", PAGE, re.MULTILINE 
 DRAWN: Final = 3_000 if os.environ.get("LETTA_STRESS") == "full" else 400
 
 
-def refused(path: Path, text: str | bytes) -> str:
-    """Return why a file is refused."""
+def load_error(path: Path, text: str | bytes) -> str:
+    """Return the error message of a file."""
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # the caller looks at the message
         create_app(path)
@@ -122,18 +122,18 @@ def refused(path: Path, text: str | bytes) -> str:
         ("just a text", "expected a mapping, got 'just a text'", 1),
     ],
 )
-def test_a_wrong_file_is_refused_with_its_line(tmp_path: Path, text: str, problem: str, line: int) -> None:
-    """The message names the file, the line and the key."""
-    message = refused(tmp_path / "scenario.yaml", text)
+def test_invalid_file_error_has_line_and_key(tmp_path: Path, text: str, problem: str, line: int) -> None:
+    """The error names the file, the line and the key."""
+    message = load_error(tmp_path / "scenario.yaml", text)
     assert problem in message
     if line:
         assert re.search(rf"\bline {line}\b", message), message
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"say: [\xe9]", b"\x80" * 100], ids=["UTF-16", "Latin-1", "no text"])
-def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path, content: bytes) -> None:
-    """A file of another encoding is refused in words."""
-    assert "not UTF-8" in refused(tmp_path / "scenario.yaml", content)
+def test_file_not_in_utf8_is_rejected(tmp_path: Path, content: bytes) -> None:
+    """A file in another encoding is rejected."""
+    assert "not UTF-8" in load_error(tmp_path / "scenario.yaml", content)
 
 
 def bomb(levels: int) -> str:
@@ -143,12 +143,12 @@ def bomb(levels: int) -> str:
 
 
 @pytest.mark.parametrize("levels", [8, 40])
-def test_an_alias_bomb_is_refused_in_little_memory_and_time(tmp_path: Path, levels: int) -> None:
-    """Aliases that expand to millions of values are refused before they do."""
+def test_alias_bomb_is_rejected_cheaply(tmp_path: Path, levels: int) -> None:
+    """Aliases that expand to millions of values are rejected before they expand."""
     path, began = tmp_path / "scenario.yaml", time.monotonic()
     tracemalloc.start()
     try:
-        message = refused(path, bomb(levels))
+        message = load_error(path, bomb(levels))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -157,11 +157,11 @@ def test_an_alias_bomb_is_refused_in_little_memory_and_time(tmp_path: Path, leve
     assert peak < 20 * 2**20
 
 
-def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
-    """A file of more than 4 MiB is refused, however large it is."""
+def test_oversized_file_is_rejected_unread(tmp_path: Path) -> None:
+    """A file of more than 4 MiB is rejected without reading it completely."""
     path = tmp_path / "scenario.yaml"
     with path.open("wb") as file:
-        file.truncate(2**32)  # takes no space
+        file.truncate(2**32)  # a sparse file
     with pytest.raises(ValueError, match="the file must have at most 4194304 bytes"):
         create_app(path)
 
@@ -171,14 +171,14 @@ def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
     ["missing.yaml", "", ".", "/", "a\0b", "x" * 5000, "/dev/zero", "\ud800"],
     ids=["missing", "empty", "folder", "root", "NUL", "long", "device", "surrogate"],
 )
-def test_a_path_without_a_file_is_refused(scenario: str) -> None:
-    """Paths that no file has, and devices, are refused as unknown scenarios."""
+def test_path_without_file_is_rejected(scenario: str) -> None:
+    """Paths without a regular file are rejected as unknown scenarios."""
     with pytest.raises(ValueError, match="scenario must be one of default, docs, or the path of a file"):
         EmbeddedServer(scenario)
 
 
-def test_aliases_and_merges_that_end_are_read(tmp_path: Path) -> None:
-    """Anchors, aliases and merge keys mean what they mean in YAML."""
+def test_aliases_and_merge_keys_are_expanded(tmp_path: Path) -> None:
+    """Anchors, aliases and merge keys have their YAML meaning."""
     path = tmp_path / "scenario.yaml"
     path.write_text(
         "say: [&hi hello, *hi]\n"
@@ -192,15 +192,15 @@ def test_aliases_and_merges_that_end_are_read(tmp_path: Path) -> None:
     assert script.tools["two"] == script.tools["one"]
 
 
-def test_a_json_scene_may_escape_characters(tmp_path: Path) -> None:
-    """JSON writes a character beyond U+FFFF as two escapes."""
+def test_json_surrogate_pairs_are_decoded(tmp_path: Path) -> None:
+    """Surrogate pairs in JSON are decoded."""
     path = tmp_path / "scenario.json"
     path.write_text(json.dumps({"otherwise": "\U0001f600 \\ud83d\\ude00"}), encoding="utf-8")
     assert EmbeddedServer(path).script.otherwise == "\U0001f600 \\ud83d\\ude00"
 
 
-def test_a_tool_of_the_agent_can_be_guarded(tmp_path: Path) -> None:
-    """`requires_approval` applies to the agent's own tools too."""
+def test_default_tool_can_require_approval(tmp_path: Path) -> None:
+    """`requires_approval` applies to the agent's default tools."""
     path = tmp_path / "scenario.yaml"
     path.write_text("tools: [{name: get_weather, requires_approval: true}]", encoding="utf-8")
     server = EmbeddedServer(path)
@@ -240,7 +240,7 @@ ODD: Final[list[Any]] = [
 
 
 def mutated(chance: random.Random, value: Any) -> Any:
-    """Return a scenario with one place changed."""
+    """Return a scenario with one changed value."""
     if isinstance(value, dict) and value and chance.random() < 0.85:
         name = chance.choice(list(value))
         changed = {**value, name: mutated(chance, value[name])}
@@ -254,7 +254,7 @@ def mutated(chance: random.Random, value: Any) -> Any:
 
 
 def mangled(chance: random.Random, text: str) -> str:
-    """Return a text with a few characters changed, lines doubled or cut."""
+    """Return a text with a few changed characters, duplicated or truncated lines."""
     lines = text.split("\n")
     for _ in range(chance.randint(1, 3)):
         at = chance.randrange(len(lines))
@@ -272,21 +272,21 @@ def mangled(chance: random.Random, text: str) -> str:
     return "\n".join(lines)
 
 
-def made_or_refused(path: Path) -> EmbeddedServer | str:
-    """Return the server of a scenario file, or why the file is refused."""
+def load_or_error(path: Path) -> EmbeddedServer | str:
+    """Return the server of a file, or the error message."""
     try:
         return EmbeddedServer(path)
     except ValueError as error:
         return str(error)
 
 
-def test_drawn_files_are_scenes_or_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever a file holds, it is read and then works, or it is refused with the file and the line."""
+def test_random_file_loads_or_is_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A random file loads and works, or is rejected with its path and line."""
     chance, path = random.Random(20), tmp_path / "scenario.yaml"
     texts = [FILE_TEXT, *DOCUMENTED]
     assert DOCUMENTED
-    lined = 0
-    taken = 0
+    with_line = 0
+    valid = 0
     for number in range(DRAWN):
         text = chance.choice(texts)
         if number % 2:
@@ -295,18 +295,18 @@ def test_drawn_files_are_scenes_or_refused(tmp_path: Path, capsys: pytest.Captur
         else:
             text = mangled(chance, text)
         path.write_text(text, encoding="utf-8")
-        made = made_or_refused(path)
-        if isinstance(made, str):
-            lined += "line " in made
-            assert made.startswith(f"{path}: "), text
-            assert re.search("line |unacceptable character|position", made), text
-            assert made.isprintable(), ascii(made)
+        loaded = load_or_error(path)
+        if isinstance(loaded, str):
+            with_line += "line " in loaded
+            assert loaded.startswith(f"{path}: "), text
+            assert re.search("line |unacceptable character|position", loaded), text
+            assert loaded.isprintable(), ascii(loaded)
             continue
-        taken += 1
-        for answer in [*made.script.turns, made.script.otherwise, *made.script.tools.values()]:
-            json.dumps(getattr(answer, "text", answer)).encode()
-        assert made.state.delay >= 0
+        valid += 1
+        for response in [*loaded.script.turns, loaded.script.otherwise, *loaded.script.tools.values()]:
+            json.dumps(getattr(response, "text", response)).encode()
+        assert loaded.state.delay >= 0
     with capsys.disabled():
-        print(f"\nSCENARIO FILES drawn {DRAWN}, refused {DRAWN - taken} ({lined} with a line), taken {taken}")
-    assert taken > 0
-    assert lined > DRAWN / 3
+        print(f"\nSCENARIO FILES drawn {DRAWN}, refused {DRAWN - valid} ({with_line} with a line), taken {valid}")
+    assert valid > 0
+    assert with_line > DRAWN / 3

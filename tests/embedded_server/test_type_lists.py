@@ -1,4 +1,4 @@
-"""Lists of types that the embedded server repeats are those of the specification."""
+"""The lists of types in the embedded server match the specification."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def schemas() -> dict[str, Any]:
     return found
 
 
-def test_each_message_type_of_the_specification_can_be_asked_for(talk: ServerClient) -> None:
-    """A type that is added to the specification is taken by the embedded server without another edit."""
+def test_message_type_filter_accepts_all_types_of_specification(api: ServerClient) -> None:
+    """The server accepts every message type of the specification as a filter."""
     types = schemas()["MessageType"]["enum"]
     assert list(get_args(MessageType)) == types
-    assert talk.messages(include_return_message_types=types)
-    refused = talk.http.get(f"{talk.conversation}/messages", params={"include_return_message_types": "letter"})
-    told = refused.json()["detail"]
-    assert all(f"'{each}'" in told for each in types)
+    assert api.messages(include_return_message_types=types)
+    rejected = api.http.get(f"{api.conversation}/messages", params={"include_return_message_types": "letter"})
+    detail = rejected.json()["detail"]
+    assert all(f"'{each}'" in detail for each in types)
 
 
-def test_content_parts_and_modes_are_those_of_the_specification() -> None:
-    """A member that is added to a union of the specification fails this test until the server reads it."""
+def test_content_parts_and_compaction_modes_match_specification() -> None:
+    """Content parts, image sources and compaction modes match the unions of the specification."""
     unions = [
         set(schema["discriminator"]["mapping"])
         for schema in schemas().values()

@@ -1,4 +1,4 @@
-"""Scenes, the command line, and the ways of starting a server."""
+"""Built-in scenarios, the setup API, and the ways to start a server."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ from .conftest import ServerClient, parse_events
 DEFAULT = "/v1/conversations/default"
 
 
-def test_two_servers_are_the_same_to_the_byte() -> None:
-    answers = []
+def test_two_servers_return_identical_bytes() -> None:
+    """Two servers return identical bytes."""
+    results = []
     for _ in range(2):
         with EmbeddedServer() as server, httpx.Client(base_url=server.base_url) as http:
             path = f"/v1/conversations/{server.conversation_id}/messages"
             sent = http.post(path, json={"input": "CALL get_weather", "stream_tokens": True})
-            answers.append((server.agent_id, sent.content, http.get(path).content, http.get("/v1/steps/").content))
-    assert answers[0] == answers[1]
+            results.append((server.agent_id, sent.content, http.get(path).content, http.get("/v1/steps/").content))
+    assert results[0] == results[1]
 
 
-def test_setting_a_scene_over_http(talk: ServerClient) -> None:
+def test_setup_api_creates_tools_agents_and_conversations(api: ServerClient) -> None:
+    """Tools, agents and conversations can be created over HTTP."""
     source = 'def look(at: str, times: int = 1) -> str:\n    """Look.\n\n    Args:\n        at (str): where\n    """\n'
-    tool = talk.post("/v1/tools/", source_code=source, default_requires_approval=True).json()
+    tool = api.post("/v1/tools/", source_code=source, default_requires_approval=True).json()
     assert (tool["name"], tool["description"], tool["default_requires_approval"]) == ("look", "Look.", True)
     assert tool["json_schema"]["parameters"] == {
         "type": "object",
@@ -41,25 +43,27 @@ def test_setting_a_scene_over_http(talk: ServerClient) -> None:
         },
         "required": ["at"],
     }
-    assert talk.post("/v1/tools/", source_code=source).status_code == 409
-    assert talk.post("/v1/tools/", source_code="x = 1").status_code == 400
-    assert talk.post("/v1/tools/", source_code="def broken(").status_code == 400
-    agent = talk.post("/v1/agents/", system="Be brief.", memory_blocks=[], tool_ids=[tool["id"]]).json()
+    assert api.post("/v1/tools/", source_code=source).status_code == 409
+    assert api.post("/v1/tools/", source_code="x = 1").status_code == 400
+    assert api.post("/v1/tools/", source_code="def broken(").status_code == 400
+    agent = api.post("/v1/agents/", system="Be brief.", memory_blocks=[], tool_ids=[tool["id"]]).json()
     assert agent["tool_rules"] == [{"tool_name": "look", "type": "requires_approval", "prompt_template": None}]
-    assert [each["id"] for each in talk.http.get("/v1/agents/", params={"limit": 1}).json()] == [agent["id"]]
+    assert [each["id"] for each in api.http.get("/v1/agents/", params={"limit": 1}).json()] == [agent["id"]]
     query = {"agent_id": agent["id"]}
-    made = [talk.http.post("/v1/conversations/", params=query).json()["id"] for _ in range(2)]
-    assert [each["id"] for each in talk.http.get("/v1/conversations/", params=query).json()] == made[::-1]
-    answer = talk.send("CALL look", path=f"/v1/conversations/{made[0]}", streaming=False).json()
-    assert answer["stop_reason"]["stop_reason"] == "requires_approval"
-    assert talk.http.get(f"/v1/conversations/{made[0]}").json()["last_message_at"]
+    made = [api.http.post("/v1/conversations/", params=query).json()["id"] for _ in range(2)]
+    assert [each["id"] for each in api.http.get("/v1/conversations/", params=query).json()] == made[::-1]
+    response = api.send("CALL look", path=f"/v1/conversations/{made[0]}", streaming=False).json()
+    assert response["stop_reason"]["stop_reason"] == "requires_approval"
+    assert api.http.get(f"/v1/conversations/{made[0]}").json()["last_message_at"]
 
 
-def test_health(talk: ServerClient) -> None:
-    assert talk.http.get("/v1/health/").json() == {"version": "0.16.8", "status": "ok"}
+def test_health_reports_version(api: ServerClient) -> None:
+    """The health check reports the version."""
+    assert api.http.get("/v1/health/").json() == {"version": "0.16.8", "status": "ok"}
 
 
-def test_the_documentations_calls_as_they_stand(docs: ServerClient) -> None:
+def test_docs_scenario_accepts_documented_calls(docs: ServerClient) -> None:
+    """The docs scenario accepts the unchanged examples of Letta's documentation."""
     step = f"/v1/steps/{DOCUMENTED_STEP}"
     assert docs.steps()[0]["id"] == DOCUMENTED_STEP
     assert docs.http.get(step).json()["id"] == DOCUMENTED_STEP
@@ -78,7 +82,8 @@ def test_the_documentations_calls_as_they_stand(docs: ServerClient) -> None:
             assert docs.http.post(f"{DEFAULT}/compact", json=body).json()["num_messages_after"] > 0
 
 
-def test_a_scene_can_be_prepared_and_shared() -> None:
+def test_prepared_scenario_is_shared() -> None:
+    """A prepared scenario is used by the application and the server, and an unknown name is rejected."""
     scenario = build("default", State(delay=0.0))
     assert isinstance(scenario, Scenario)
     app = create_app(scenario)
@@ -87,7 +92,7 @@ def test_a_scene_can_be_prepared_and_shared() -> None:
         assert server.state is scenario.state
         assert server.agent_id == scenario.agent_id
     with pytest.raises(ValueError, match="scenario must be one of default, docs, got 'none'"):
-        build("none")  # type: ignore[arg-type]  # what somebody without a type checker may write
+        build("none")  # type: ignore[arg-type]  # a call without a type checker
 
 
 async def _get(path: str) -> httpx.Response:
@@ -96,21 +101,24 @@ async def _get(path: str) -> httpx.Response:
         return await http.get(path)
 
 
-def test_the_application_needs_no_socket() -> None:
+def test_application_works_without_socket() -> None:
+    """`create_app` works without a socket."""
     import asyncio
 
     assert asyncio.run(_get("/v1/steps/")).json() == []
     assert asyncio.run(_get("/v1/steps?limit=1")).headers["location"] == "http://letta/v1/steps/?limit=1"
 
 
-def test_a_server_that_does_not_run_has_no_url() -> None:
+def test_stopped_server_has_no_url() -> None:
+    """A server that is not running has no URL."""
     server = EmbeddedServer()
     server.stop()
     with pytest.raises(RuntimeError, match="not running"):
         _ = server.base_url
 
 
-def test_a_server_stops_at_once_and_cuts_what_it_is_sending() -> None:
+def test_stop_cuts_open_streams() -> None:
+    """A stop cuts open streams immediately."""
     server = EmbeddedServer(delay=0.01).start()
     with httpx.Client(base_url=server.base_url) as http:
         path = f"/v1/conversations/{server.conversation_id}/messages"
@@ -136,7 +144,8 @@ def command(*arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_line(by: signal.Signals) -> None:
+def test_command_line_serves_until_signal(by: signal.Signals) -> None:
+    """The command line serves a scenario until a signal."""
     with command("--scenario", "docs") as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -150,7 +159,8 @@ def test_the_command_line(by: signal.Signals) -> None:
         assert process.stderr.read() == ""
 
 
-def test_a_port_that_is_taken_is_named(server: EmbeddedServer) -> None:
+def test_used_port_exits_with_message(server: EmbeddedServer) -> None:
+    """A used port exits with a message."""
     port = server.base_url.rpartition(":")[2]
     with command("--port", port) as process:
         assert process.stderr is not None
@@ -158,7 +168,8 @@ def test_a_port_that_is_taken_is_named(server: EmbeddedServer) -> None:
         assert f"cannot listen on 127.0.0.1:{port}" in process.stderr.read()
 
 
-def test_without_the_extra_the_error_names_it() -> None:
+def test_missing_extra_is_named_in_error() -> None:
+    """Without the extra, the import error names the package and the remedy."""
     program = "import sys; sys.modules['starlette'] = None; import letta_ext.testing"
     found = subprocess.run(
         [sys.executable, "-c", program],
