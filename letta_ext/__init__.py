@@ -1,4 +1,4 @@
-"""A Python client for Letta agents: typed, sync and async, streaming, and careful with every answer.
+"""A typed sync and async client for the Letta API, with streaming, retries and pagination.
 
 ```python
 from letta_ext import Letta
@@ -142,8 +142,8 @@ __all__ = [
     "omit",
 ]
 
-# Where the names are. Each module is loaded when a name of its is first asked for: who imports the package for its
-# errors alone need not wait for the client.
+# The module of each public name. A module is imported at the first access to one of its names, which keeps
+# `import letta_ext` fast.
 _NAMES = {
     "_async.client": "AsyncLetta",
     "_async.pagination": "AsyncArrayPage AsyncPage",
@@ -174,7 +174,7 @@ _NAMES = {
     "_http.requests": "RequestOptions",
     "retry": "Attempt RetryPolicy",
 }
-if not TYPE_CHECKING:  # a type checker would take any name for one that is here
+if not TYPE_CHECKING:  # `__getattr__` would make type checkers accept any name
     __getattr__, __dir__, _ = _lazy(
         __name__,
         {**dict.fromkeys(_NAMES), **{name: module for module, names in _NAMES.items() for name in names.split()}},

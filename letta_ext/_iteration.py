@@ -1,4 +1,4 @@
-"""How iterators over generators fail again, and how async ones end without an event loop."""
+"""Errors of iterators that are iterated again, and closing of async iterators without an event loop."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from typing import Any, Final
 
 from .errors import APIConnectionError, LettaError
 
-ALREADY_ITERATED: Final = "This turn is being gone over already. Leave that loop first."
+ALREADY_ITERATED: Final = "The turn is already being iterated. End that loop first."
 
 _can_wait: Final[ContextVar[bool]] = ContextVar("letta_ext_can_wait", default=True)
 
 
 def can_wait() -> bool:
-    """Return whether async code that closes a connection may wait. Where `finish` runs it, it may not."""
+    """Return whether code that closes a connection may await. Code run by `run_without_event_loop` may not."""
     return _can_wait.get()
 
 
-def finish(closing: Any) -> None:
-    """Run async code to its end that closes something, without an event loop. An `await` that would wait fails.
+def run_without_event_loop(coroutine: Any) -> None:
+    """Run a coroutine without an event loop. It is ended at the first `await` that suspends.
 
     Args:
-        closing: A coroutine, or the result of `aclose()` of an async generator.
+        coroutine: A coroutine, or the result of `aclose()` of an async generator.
     """
     before = _can_wait.set(False)
     try:
-        with suppress(Exception, GeneratorExit):  # no caller is left to be told
-            closing.send(None)
-            closing.throw(GeneratorExit)
+        with suppress(Exception, GeneratorExit):  # no caller is left to receive the error
+            coroutine.send(None)
+            coroutine.throw(GeneratorExit)
     finally:
         _can_wait.reset(before)
 
 
 def error_to_repeat(error: BaseException) -> LettaError:
-    """Return the error that is raised again where this one has ended a generator."""
+    """Return the error to raise when an iterator is used again after this error ended it."""
     if isinstance(error, LettaError):
-        return copy.copy(error)  # without its traceback, which would grow
+        return copy.copy(error)  # without its traceback, which each raise extends
     kind = type(error).__name__
-    return APIConnectionError(f"The body was not read to its end: {kind} was raised meanwhile. Make the request again.")
+    return APIConnectionError(f"The body was not read to its end: reading raised {kind}. Send the request again.")

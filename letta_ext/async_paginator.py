@@ -1,4 +1,4 @@
-"""How the call of a list begins in async code. `sync_paginator.py` has the same names for sync code."""
+"""The result of an async list call. `sync_paginator.py` has the same names for sync code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class AsyncPaginator(Generic[T]):
-    """A list that was asked for: `await` it for its first page, or go over all items with `async for`."""
+    """A list. `await` returns the first page, `async for` iterates all items."""
 
     def __init__(self, start: Callable[[], ListIterator], fetch: Fetch[T]) -> None:
         self._start = start
@@ -25,7 +25,7 @@ class AsyncPaginator(Generic[T]):
         return self._first().__await__()
 
     def iter_pages(self) -> AsyncPageIterator[T]:
-        """All pages."""
+        """Return an iterator over all pages."""
         return AsyncPageIterator(self._first)
 
     def __aiter__(self) -> AsyncItemIterator[T]:
@@ -33,5 +33,5 @@ class AsyncPaginator(Generic[T]):
 
 
 def open_list(start: Callable[[], ListIterator], fetch: Fetch[T]) -> AsyncPaginator[T]:
-    """Return a list that is fetched when it is awaited or iterated."""
+    """Return a list, which is fetched when it is awaited or iterated."""
     return AsyncPaginator(start, fetch)

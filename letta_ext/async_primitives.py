@@ -1,4 +1,4 @@
-"""What the async modules do otherwise than the sync ones. `sync_primitives.py` has the same names for sync code."""
+"""The differences of async code from sync code. `sync_primitives.py` has the same names for sync code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._http.concurrency import async_acquire_slot
 from ._http.content_encoding import ContentDecoder
 from ._http.event_loops import check_event_loop
 from ._http.transport_errors import suppress_transport_errors
-from ._iteration import ALREADY_ITERATED, finish
+from ._iteration import ALREADY_ITERATED, run_without_event_loop
 from ._streaming.call_options import check_open
 from ._streaming.chunks import async_chunks
 from ._streaming.cleanup import DRAIN_TIMEOUT, AsyncGuard, async_close
@@ -36,42 +36,42 @@ if TYPE_CHECKING:
 IS_ASYNC: Final = True
 
 RELEASED: Final = (GeneratorExit,)
-"""What is raised in code that is released before its end. A coroutine cannot await any more then."""
+"""Exceptions raised in a coroutine that is closed before its end. It cannot await afterwards."""
 
 acquire_slot = async_acquire_slot
 
-PATIENCE: Final = 1.0
-"""Seconds to wait for another loop that was left."""
+EXIT_TIMEOUT: Final = 1.0
+"""Seconds to wait for the end of another iteration."""
 
 T = TypeVar("T")
 
 
 def is_finished(items: Any) -> bool:
-    """Return whether a generator has ended. `inspect` tells it of async generators from Python 3.12 on."""
+    """Return whether a generator has ended. `inspect.getasyncgenstate` requires Python 3.12."""
     ended: bool = items.ag_frame is None
     return ended
 
 
 class AutoClosing:
-    """An iterator that ends its generator when nothing refers to it any more.
+    """An iterator that closes its generator when it is garbage-collected.
 
-    Python would hand the generator to its event loop, which may be closed before it ends it: Python 3.13 warns of that.
+    Python would schedule `aclose()` in the event loop of the generator. Python 3.13 warns if that loop closes first.
     """
 
     _items: AsyncGenerator[Any, None] | None
 
     def __del__(self) -> None:
         if self._items is not None and not is_finished(self._items) and not sys.is_finalizing():
-            finish(self._items.aclose())
+            run_without_event_loop(self._items.aclose())
 
 
 class AsyncBackgroundWork(Generic[T]):
-    """Work that another task does meanwhile. Other event loops than asyncio's do it when its result is wanted."""
+    """A coroutine that runs in another task. Without asyncio it runs when its result is requested."""
 
     def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self._work: Callable[[], Awaitable[T]] = work
         self._task: asyncio.Task[T] | None = None
-        if "asyncio" not in sys.modules:  # its loop cannot run then
+        if "asyncio" not in sys.modules:  # without the module, no loop is running
             return
         import asyncio
 
@@ -84,76 +84,76 @@ class AsyncBackgroundWork(Generic[T]):
 
     @property
     def is_running(self) -> bool:
-        """Whether the work goes on after `result` was interrupted. A task that is cancelled has cancelled it too."""
+        """Whether the coroutine still runs after `result` was interrupted. Cancelling `result` cancels it too."""
         return False
 
     async def result(self) -> T:
-        """Wait for the work, and return or raise what came of it."""
+        """Wait for the coroutine, and return its result or raise its exception."""
         return await (self._work() if self._task is None else self._task)
 
-    def leave(self) -> None:
-        """End the work, if it is not done."""
+    def cancel(self) -> None:
+        """Cancel the coroutine, unless it is done."""
         if self._task is not None:
             self._task.cancel()
 
     def __del__(self) -> None:
         if self._task is not None and not self._task.done():
-            with suppress(RuntimeError):  # its loop is closed, and has ended it
+            with suppress(RuntimeError):  # the loop is closed, which cancelled the task
                 self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
-    # asyncio logs an exception that is never retrieved.
+    # asyncio logs exceptions that are never retrieved.
     if not task.cancelled():
         task.exception()
 
 
 async def sleep(seconds: float) -> None:
-    """Wait."""
+    """Sleep for some seconds."""
     await anyio.sleep(seconds)
 
 
 async def maybe_await(value: Any) -> Any:
-    """Return the value of what a function returned that may be async."""
+    """Return the result of a function that is sync or async."""
     return await value if isawaitable(value) else value
 
 
 class ExclusiveIteration:
-    """Lets one loop at a time go over an object."""
+    """A guard that permits one iteration of an object at a time."""
 
     def __init__(self) -> None:
-        self._left: anyio.Event | None = None
+        self._exited: anyio.Event | None = None
 
     async def enter(self) -> None:
-        """Begin a loop.
+        """Begin an iteration.
 
         Raises:
-            LettaError: If another one has begun and was not left.
+            LettaError: If another iteration has not ended.
         """
-        if self._left is not None:
-            # A loop that was just left is closed in one of the event loop's next turns.
-            with anyio.move_on_after(PATIENCE):
-                await self._left.wait()
-        if self._left is not None:
+        if self._exited is not None:
+            # The event loop closes an abandoned iteration within its next cycles.
+            with anyio.move_on_after(EXIT_TIMEOUT):
+                await self._exited.wait()
+        if self._exited is not None:
             raise LettaError(ALREADY_ITERATED)
-        self._left = anyio.Event()
+        self._exited = anyio.Event()
 
     def leave(self) -> None:
-        """End the loop."""
-        left, self._left = self._left, None
-        if left is not None:
-            left.set()
+        """End the iteration."""
+        exited, self._exited = self._exited, None
+        if exited is not None:
+            exited.set()
 
 
 async def run_tools(
     box: ToolRegistry, calls: Sequence[ToolCall], starting: Callable[[ToolCall], Callable[[ToolRun], object]]
 ) -> None:
-    """Run the tools of some calls at the same time.
+    """Run the tools of some calls concurrently.
 
     Args:
         box: The tools.
-        calls: The calls.
-        starting: Is told that a call begins; returns a function that is given what became of it.
+        calls: The tool calls.
+        starting: A callback for the start of a call. It returns a callback for the result.
     """
     from .tools.tool import run_tool_async
 
@@ -165,20 +165,20 @@ async def run_tools(
             for call in calls:
                 group.start_soon(run, call)
     except BaseExceptionGroup as faults:
-        raise faults.exceptions[0] from None  # as in sync code; only what is no `Exception` gets here
+        raise faults.exceptions[0] from None  # as in sync code; tools raise only `BaseException` here
 
 
 def event_loop_library() -> object:
-    """Return what tells the library of the running event loop.
+    """Return an object that identifies the library of the running event loop: asyncio or trio.
 
-    A connection is used by any event loop of the library under which it was opened, one at a time: httpcore's locks are
-    those of the library that runs when they are first used.
+    Event loops of the same library can share a connection, one at a time. httpcore binds the locks of a connection to
+    the library that uses them first.
     """
     return anyio.get_cancelled_exc_class()
 
 
 def check_usable(http: httpx.AsyncClient, *, closed: bool) -> None:
-    """Check that a request can be sent from here.
+    """Check that a request can be sent from the running event loop.
 
     Raises:
         LettaError: If the client is closed, or has connections of another event loop.
@@ -188,7 +188,7 @@ def check_usable(http: httpx.AsyncClient, *, closed: bool) -> None:
 
 
 async def close_http(http: httpx.AsyncClient) -> None:
-    """Close an httpx client. Its streams end with their connections."""
+    """Close an httpx client and its streams."""
     await http.aclose()
 
 
@@ -203,15 +203,15 @@ def chunks(stream: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
 
 
 class AsyncDecodedChunks(AsyncIterator[bytes]):
-    """Chunks, decompressed.
+    """An iterator over decompressed chunks.
 
     Args:
-        found: The chunks as they come.
-        decoder: Decompresses them.
+        raw_chunks: The chunks of the body.
+        decoder: The decoder of the body.
     """
 
-    def __init__(self, found: AsyncIterator[bytes], decoder: ContentDecoder) -> None:
-        self._chunks = found
+    def __init__(self, raw_chunks: AsyncIterator[bytes], decoder: ContentDecoder) -> None:
+        self._chunks = raw_chunks
         self._decoder = decoder
         self._pieces: Iterator[bytes] = iter(())
         self._flushed = False
@@ -233,18 +233,18 @@ class AsyncDecodedChunks(AsyncIterator[bytes]):
                 self._pieces = iter(self._decoder.flush())
 
 
-def decoded(found: AsyncIterator[bytes], decoder: ContentDecoder) -> AsyncIterator[bytes]:
-    """Return chunks, decompressed. They are not read by an async generator, which would be handed to the event loop."""
-    return AsyncDecodedChunks(found, decoder)
+def decoded(raw_chunks: AsyncIterator[bytes], decoder: ContentDecoder) -> AsyncIterator[bytes]:
+    """Return the decompressed chunks. An async generator would depend on its event loop for closing."""
+    return AsyncDecodedChunks(raw_chunks, decoder)
 
 
 def connected(response: httpx.Response, owner: object) -> Connection:
-    """Return the connection of a stream, which the running event loop closes if no other can."""
+    """Return the connection of a stream. The running event loop closes it if required."""
     return Connection(response, owner, schedule_close=close_scheduler(response))
 
 
 def guard(connection: Connection) -> AsyncGuard:
-    """Return an object that closes the connection when it is closed, or when nothing refers to it."""
+    """Return an object that closes the connection when it is closed or garbage-collected."""
     return AsyncGuard(connection)
 
 
@@ -263,7 +263,7 @@ async def close_connection(connection: Connection) -> None:
 
 
 async def close_interrupted(connection: Connection) -> None:
-    """Close a connection that was lost while it was read. The stream may go on with another one."""
+    """Close an interrupted connection. The stream may resume on another one."""
     await async_close(connection)
 
 
@@ -274,10 +274,10 @@ async def end_reading(connection: Connection, close_guard: AsyncGuard) -> None:
 
 
 async def release(connection: Connection) -> None:
-    """Read what is left behind the end of a stream, so that its connection can be used again.
+    """Read the rest of the body after the terminal event, so that the connection can be reused.
 
-    That is a few bytes which mostly are there already. A server that keeps the body open costs the connection, not
-    the caller's time.
+    The rest is a few bytes, usually received already. If the server keeps the body open, the connection is closed after
+    `DRAIN_TIMEOUT` seconds.
     """
     if connection.response.http_version == HTTP2:
         return

@@ -1,4 +1,4 @@
-"""`Letta` and `AsyncLetta`."""
+"""The client classes."""
 
 from ._async.client import AsyncLetta as AsyncLetta
 from ._sync.client import Letta as Letta

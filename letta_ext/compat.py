@@ -1,4 +1,4 @@
-"""The names of the published `letta-client` that mean something here, for programs that come from there."""
+"""Aliases for names of `letta-client`."""
 
 from __future__ import annotations
 
@@ -29,22 +29,24 @@ AsyncAPIResponse = AsyncRawResponse
 
 
 class DefaultHttpxClient(httpx.Client):
-    """An httpx client with the limits and timeouts that a `Letta` has by itself; what is passed comes before them.
+    """An httpx client with the default connection limits and timeout of `Letta`.
 
-    Redirects are none of its business: they are followed where they keep method, body and origin.
+    Args:
+        **settings: Arguments of `httpx.Client`, which override the defaults. `follow_redirects` has no effect: `Letta`
+            follows redirects that keep method, body and origin.
     """
 
     def __init__(self, **settings: Any) -> None:
-        ours: dict[str, Any] = {"limits": DEFAULT_LIMITS, "timeout": DEFAULT_TIMEOUT}
-        super().__init__(**ours | settings)
+        defaults: dict[str, Any] = {"limits": DEFAULT_LIMITS, "timeout": DEFAULT_TIMEOUT}
+        super().__init__(**defaults | settings)
 
 
 class DefaultAsyncHttpxClient(httpx.AsyncClient):
-    """What `DefaultHttpxClient` is, for async code."""
+    """Async version of `DefaultHttpxClient`."""
 
     def __init__(self, **settings: Any) -> None:
-        ours: dict[str, Any] = {"limits": DEFAULT_LIMITS, "timeout": DEFAULT_TIMEOUT}
-        super().__init__(**ours | settings)
+        defaults: dict[str, Any] = {"limits": DEFAULT_LIMITS, "timeout": DEFAULT_TIMEOUT}
+        super().__init__(**defaults | settings)
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""How the call of a list begins in sync code. `async_paginator.py` has the same names for async code."""
+"""The result of a sync list call. `async_paginator.py` has the same names for async code."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ T = TypeVar("T")
 
 
 def open_list(start: Callable[[], ListIterator], fetch: Fetch[T]) -> SyncPage[T]:
-    """Fetch the first page of a list."""
+    """Fetch and return the first page of a list."""
     return first_page(start(), fetch)

@@ -1,4 +1,4 @@
-"""What the sync modules do otherwise than the async ones. `async_primitives.py` has the same names for async code."""
+"""The differences of sync code from async code. `async_primitives.py` has the same names for async code."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 IS_ASYNC: Final = False
 
 RELEASED: Final[tuple[type[BaseException], ...]] = ()
-"""What is raised in code that is released before its end: a function always comes to its end."""
+"""Exceptions raised in code that is closed before its end. Functions always run to their end."""
 
 LONGEST_WAIT: Final = 1.0
-"""Seconds after which a thread that waits looks again whether there is anything to wait for."""
+"""Seconds after which a waiting thread checks its condition again."""
 
 check_usable = check_open
 
@@ -52,79 +52,79 @@ def is_finished(items: Any) -> bool:
 
 
 class AutoClosing:
-    """An iterator whose generator ends when nothing refers to it any more, as all sync generators do."""
+    """An iterator whose generator is closed when it is garbage-collected, as for all sync generators."""
 
 
 class BackgroundWork(Generic[T]):
-    """Work that another thread does meanwhile. It does not keep the program from ending.
+    """A function that runs in a daemon thread.
 
-    `threading.Thread` waits for its beginning under a lock, and raises RuntimeError if a signal handler raises then.
+    `threading.Thread` waits for its start under a lock, and raises RuntimeError if a signal handler raises meanwhile.
     """
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
         self._value: list[T] = []
         self._fault: BaseException | None = None
-        self._over = False
+        self._done = False
         self._running = _thread.allocate_lock()
         self._running.acquire()
-        _thread.start_new_thread(copy_context().run, (self._do,))
+        _thread.start_new_thread(copy_context().run, (self._run,))
 
-    def _do(self) -> None:
+    def _run(self) -> None:
         try:
             self._value.append(self._work())
-        except BaseException as fault:  # noqa: BLE001  # raised where the result is wanted
+        except BaseException as fault:  # noqa: BLE001  # raised by `result`
             self._fault = fault
         finally:
-            self._over = True
+            self._done = True
             self._running.release()
 
     @property
     def is_running(self) -> bool:
-        """Whether the work goes on after `result` was interrupted."""
-        return not self._over
+        """Whether the function still runs after `result` was interrupted."""
+        return not self._done
 
     def result(self) -> T:
-        """Wait for the work, and return or raise what came of it. May be called again after an interruption."""
-        while not self._over:  # the lock may stay taken where a signal handler raised in another thread's call
+        """Wait for the function, and return its result or raise its exception. May be called again if interrupted."""
+        while not self._done:  # a signal handler that raises in another call can leave the lock taken
             if self._running.acquire(timeout=LONGEST_WAIT):
                 self._running.release()
         if self._fault is not None:
             raise self._fault
         return self._value[0]
 
-    def leave(self) -> None:
-        """Do not wait for the work: a thread cannot be ended."""
+    def cancel(self) -> None:
+        """Do nothing: a thread cannot be cancelled."""
 
 
 def sleep(seconds: float) -> None:
-    """Wait."""
+    """Sleep for some seconds."""
     time.sleep(seconds)
 
 
 def maybe_await(value: Any) -> Any:
-    """Return what a function returned."""
+    """Return the result of a function."""
     return value
 
 
 class ExclusiveIteration:
-    """Lets one loop at a time go over an object."""
+    """A guard that permits one iteration of an object at a time."""
 
     def __init__(self) -> None:
         self._entered = False
 
     def enter(self) -> None:
-        """Begin a loop.
+        """Begin an iteration.
 
         Raises:
-            LettaError: If another one has begun and was not left.
+            LettaError: If another iteration has not ended.
         """
         if self._entered:
             raise LettaError(ALREADY_ITERATED)
         self._entered = True
 
     def leave(self) -> None:
-        """End the loop."""
+        """End the iteration."""
         self._entered = False
 
 
@@ -135,8 +135,8 @@ def run_tools(
 
     Args:
         box: The tools.
-        calls: The calls.
-        starting: Is told that a call begins; returns a function that is given what became of it.
+        calls: The tool calls.
+        starting: A callback for the start of a call. It returns a callback for the result.
     """
     from .tools.tool import run_tool
 
@@ -146,7 +146,7 @@ def run_tools(
 
 
 def event_loop_library() -> object:
-    """Return None: there is no event loop."""
+    """Return None: sync code has one kind of connection."""
     return None
 
 
@@ -157,7 +157,7 @@ def close_http(http: httpx.Client) -> None:
 
 
 def close_unread(response: httpx.Response) -> None:
-    """Close the response of a call, from anywhere."""
+    """Close the response of a call, from any thread."""
     close_outside_transport(response.close)
 
 
@@ -166,9 +166,9 @@ def chunks(stream: httpx.SyncByteStream) -> Iterator[bytes]:
     return iter(stream)
 
 
-def decoded(found: Iterator[bytes], decoder: ContentDecoder) -> Iterator[bytes]:
-    """Return chunks, decompressed."""
-    for chunk in found:
+def decoded(raw_chunks: Iterator[bytes], decoder: ContentDecoder) -> Iterator[bytes]:
+    """Yield the decompressed chunks."""
+    for chunk in raw_chunks:
         yield from decoder.decode(chunk)
     yield from decoder.flush()
 
@@ -179,27 +179,27 @@ def connected(response: httpx.Response, owner: object) -> Connection:
 
 
 def close_interrupted(connection: Connection) -> None:
-    """Close a connection that was lost while it was read. The stream may go on with another one."""
+    """Close an interrupted connection. The stream may resume on another one."""
     close_outside_transport(partial(close_response, connection.response))
 
 
 def end_reading(connection: Connection, close_guard: Generator[None, None, None]) -> None:
-    """Close the connection that an iterator reads, from any thread. Another one that reads may use the guard."""
+    """Close the connection that an iterator reads, from any thread. Another iterator may use the guard."""
     close_connection(connection)
 
 
 def release(connection: Connection) -> None:
-    """Read what is left behind the end of a stream, so that its connection can be used again.
+    """Read the rest of the body after the terminal event, so that the connection can be reused.
 
-    That is a few bytes which mostly are there already. A server that keeps the body open costs the connection, not
-    the caller's time.
+    The rest is a few bytes, usually received already. If the server keeps the body open, the connection is closed after
+    `DRAIN_TIMEOUT` seconds.
     """
     response = connection.response
     if response.is_closed or response.http_version == HTTP2:
-        return  # where a hook of the caller has read the body, the connection may answer another request by now
+        return  # if a hook has read the body, another request may use the connection
     since = time.monotonic()
     extensions = response.request.extensions
-    # httpx reads the timeout when iterating begins: the stream is iterated anew so that DRAIN_TIMEOUT counts.
+    # httpx reads the timeout at the start of an iteration, so a new iteration applies DRAIN_TIMEOUT.
     extensions["timeout"] = {**extensions.get("timeout", {}), "read": DRAIN_TIMEOUT}
     with suppress_transport_errors(response.request):
         for _ in cast(httpx.SyncByteStream, response.stream):

@@ -1,7 +1,4 @@
-"""Unions of messages and stream events: decode them, and recognize unknown members.
-
-The decoders are generated; this module is their public address.
-"""
+"""The unions of messages and stream events, with their decoders."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from letta_api.unions import (
 )
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeIs  # type checkers include it; `typing` has it since Python 3.13
+    from typing_extensions import TypeIs  # part of `typing` since Python 3.13
 
 __all__ = [
     "Message",
@@ -37,5 +34,5 @@ __all__ = [
 
 
 def is_unknown(value: object) -> TypeIs[Unknown]:
-    """Return whether a decoded value has a type that this version does not know, or is malformed."""
+    """Return whether a decoded value is malformed or of a type that this version does not support."""
     return isinstance(value, Unknown)

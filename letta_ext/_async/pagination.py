@@ -122,7 +122,7 @@ class AsyncPageIterator(AsyncIterator["AsyncPage[T]"], Generic[T]):
     async def aclose(self) -> None:
         """End the iterator."""
         if self._ahead is not None:
-            self._ahead.leave()
+            self._ahead.cancel()
         self._over = True
         self._last = self._next = self._ahead = None
 

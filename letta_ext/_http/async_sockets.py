@@ -1,8 +1,8 @@
-"""Sockets of async clients, for any event loop and from any thread.
+"""Sockets of async clients, usable from any event loop and thread.
 
-A connection of asyncio's own streams belongs to one event loop: under another one it raises or hangs, and without one
-it cannot be closed, which Python warns of. A socket belongs to no event loop. Closing it takes no `await`, which a
-second cancellation could interrupt. The event loop only waits until a socket can be read or written.
+The streams of asyncio belong to one event loop. Under another loop they raise or hang, and without one they cannot be
+closed. These sockets belong to no event loop, which only waits until a socket is readable or writable. Closing them
+requires no `await`, which a second cancellation could interrupt.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from .fork_safety import check_process, current_process
 from .sync_sockets import CLOSED, wake
 
 ATTEMPT_DELAY: Final = 0.25
-"""Seconds after which the next address is tried besides: what RFC 8305 ("Happy Eyeballs") recommends."""
+"""Seconds before a connection to the next address is attempted in parallel (RFC 8305, "Happy Eyeballs")."""
 
 IN_PROGRESS: Final = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN})
 
 BROKEN: Final = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError, ValueError)
-"""What a broken connection raises; `ValueError` is of the event loop, for a socket that was closed meanwhile."""
+"""Errors of broken connections. Event loops raise `ValueError` for a socket that was closed meanwhile."""
 
 
 class SocketStream(ByteStream):
-    """A connected socket as anyio's TLS needs it.
+    """A connected socket with the interface of an anyio stream.
 
     Args:
-        connected: A socket that does not block.
+        connected: A non-blocking socket.
     """
 
     def __init__(self, connected: socket.socket) -> None:
@@ -50,11 +50,11 @@ class SocketStream(ByteStream):
         self._interrupted = False
 
     async def receive(self, max_bytes: int = 65_536) -> bytes:
-        """Read some bytes.
+        """Read up to `max_bytes` bytes.
 
         Raises:
-            anyio.EndOfStream: If there are no more.
-            anyio.ClosedResourceError: If there are no more because the client was closed.
+            anyio.EndOfStream: At the end of the stream.
+            anyio.ClosedResourceError: If the client was closed.
             LettaError: If another process opened the connection.
         """
         check_process(self._process)
@@ -63,8 +63,8 @@ class SocketStream(ByteStream):
         except BlockingIOError:
             data = await self._receive_later(max_bytes)
         else:
-            await checkpoint()  # a fast server must not keep other tasks from running
-        if not data and self._interrupted:  # a body may end with its connection, but not with the client
+            await checkpoint()  # other tasks run even if the server sends without pause
+        if not data and self._interrupted:  # the end of the connection may be a valid end of the body
             raise anyio.ClosedResourceError(CLOSED)
         if not data:
             raise anyio.EndOfStream
@@ -79,7 +79,7 @@ class SocketStream(ByteStream):
                 continue
 
     async def send(self, item: bytes) -> None:
-        """Write all of some bytes.
+        """Write all bytes.
 
         Raises:
             LettaError: If another process opened the connection.
@@ -102,7 +102,7 @@ class SocketStream(ByteStream):
                 self._socket.close()
 
     async def send_eof(self) -> None:
-        """Say that nothing more is written."""
+        """Shut down the sending direction."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
@@ -111,7 +111,7 @@ class SocketStream(ByteStream):
         self.close()
 
     def close(self) -> None:
-        """Close the socket, or wake the tasks that wait for it, the last of which then closes it."""
+        """Close the socket. If tasks wait for it, wake them; the last one closes it."""
         self._closed = True
         if self._waiting:
             wake(self._socket)
@@ -119,17 +119,17 @@ class SocketStream(ByteStream):
             self._socket.close()
 
     def interrupt(self) -> None:
-        """End the waits for the socket."""
+        """Wake the tasks that wait for the socket."""
         self._interrupted = True
         wake(self._socket)
 
     def close_after_fork(self) -> None:
-        """Close the socket in a child process, without any effect on the parent."""
+        """Close the socket in a child process without affecting the parent."""
         self._socket.close()
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
-        """What anyio can be asked about the connection."""
+        """The typed attributes of the connection for anyio."""
         return {
             SocketAttribute.raw_socket: lambda: self._socket,
             SocketAttribute.local_address: self._socket.getsockname,
@@ -138,16 +138,16 @@ class SocketStream(ByteStream):
 
 
 class AsyncNetworkStream(httpcore.AsyncNetworkStream):
-    """A stream of bytes, encrypted or not."""
+    """A plain or TLS byte stream for httpcore."""
 
     def __init__(self, stream: SocketStream | TLSStream) -> None:
         self._stream = stream
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  # httpcore's
-        """Read some bytes; none at the end.
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  # the signature of httpcore
+        """Read up to `max_bytes` bytes, or none at the end.
 
         Raises:
-            httpcore.ReadTimeout: If none came within `timeout` seconds.
+            httpcore.ReadTimeout: If no bytes arrive within `timeout` seconds.
             httpcore.ReadError: If the connection is broken, or the client was closed.
             LettaError: If another process opened the connection.
         """
@@ -161,11 +161,11 @@ class AsyncNetworkStream(httpcore.AsyncNetworkStream):
         except BROKEN as fault:
             raise httpcore.ReadError(_reason(fault)) from fault
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  # httpcore's
-        """Write all of some bytes.
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  # the signature of httpcore
+        """Write all bytes.
 
         Raises:
-            httpcore.WriteTimeout: If that took longer than `timeout` seconds.
+            httpcore.WriteTimeout: If the operation takes longer than `timeout` seconds.
             httpcore.WriteError: If the connection is broken.
             LettaError: If another process opened the connection.
         """
@@ -180,7 +180,7 @@ class AsyncNetworkStream(httpcore.AsyncNetworkStream):
             raise httpcore.WriteError(_reason(fault)) from fault
 
     async def aclose(self) -> None:
-        """Close the socket. A TLS connection is not said goodbye to: nobody waits for the answer."""
+        """Close the socket without a TLS closing handshake."""
         stream = self._stream.transport_stream if isinstance(self._stream, TLSStream) else self._stream
         await stream.aclose()
 
@@ -188,13 +188,13 @@ class AsyncNetworkStream(httpcore.AsyncNetworkStream):
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's own signature
+        timeout: float | None = None,  # noqa: ASYNC109  # the signature of httpcore
     ) -> httpcore.AsyncNetworkStream:
-        """Encrypt what is sent from here on.
+        """Start TLS on the connection.
 
         Raises:
-            httpcore.ConnectTimeout: If that took longer than `timeout` seconds.
-            httpcore.ConnectError: If the server's certificate is not accepted, or the connection is broken.
+            httpcore.ConnectTimeout: If the operation takes longer than `timeout` seconds.
+            httpcore.ConnectError: If the certificate of the server is invalid, or the connection is broken.
         """
         try:
             with anyio.fail_after(timeout):
@@ -208,10 +208,10 @@ class AsyncNetworkStream(httpcore.AsyncNetworkStream):
         return AsyncNetworkStream(encrypted)
 
     def get_extra_info(self, info: str) -> Any:
-        """Return a fact about the connection."""
+        """Return information about the connection."""
         if info == "ssl_object":
-            return self._stream.extra(TLSAttribute.ssl_object, None)  # noqa: S610  # anyio's, not Django's
-        connected = self._stream.extra(SocketAttribute.raw_socket)  # noqa: S610  # anyio's, not Django's
+            return self._stream.extra(TLSAttribute.ssl_object, None)  # noqa: S610  # a method of anyio, not of Django
+        connected = self._stream.extra(SocketAttribute.raw_socket)  # noqa: S610  # a method of anyio, not of Django
         if info == "socket":
             return connected
         if info == "client_addr":
@@ -238,7 +238,7 @@ class AsyncNetworkBackend(httpcore.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's own signature
+        timeout: float | None = None,  # noqa: ASYNC109  # the signature of httpcore
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
@@ -262,7 +262,7 @@ class AsyncNetworkBackend(httpcore.AsyncNetworkBackend):
         return AsyncNetworkStream(self._stream)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Sleep for some seconds."""
         await anyio.sleep(seconds)
 
     def close(self) -> None:
@@ -272,20 +272,20 @@ class AsyncNetworkBackend(httpcore.AsyncNetworkBackend):
             self._stream.close()
 
     def interrupt(self) -> None:
-        """End what tasks do with the connection, which they close then."""
+        """Wake the tasks that use the connection. They close it."""
         self._closed = True
         if self._stream is not None:
             self._stream.interrupt()
 
     def close_after_fork(self) -> None:
-        """Close the socket in a child process, without any effect on the parent."""
+        """Close the socket in a child process without affecting the parent."""
         self._closed = True
         if self._stream is not None:
             self._stream.close_after_fork()
 
 
 async def _connect(host: str, port: int, local_address: str | None) -> socket.socket:
-    """Connect to the first address of a host that answers; a slow address does not hold up the next one."""
+    """Connect to the first reachable address of a host, with overlapping attempts."""
     addresses = await _addresses(host, port)
     if len(addresses) == 1:
         return await _connect_to(*addresses[0], local_address)
@@ -320,7 +320,7 @@ async def _connect(host: str, port: int, local_address: str | None) -> socket.so
 
 
 async def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
-    """Return the addresses of a host; those of IPv6 and IPv4 alternate."""
+    """Return the addresses of a host, alternating between IPv6 and IPv4."""
     try:
         family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
     except ValueError:
@@ -352,7 +352,7 @@ async def _connect_to(family: int, address: Any, local_address: str | None) -> s
 
 
 def _with_scope(address: Any) -> Any:
-    """Return an address whose zone, as in `fe80::1%eth0`, is a number: a socket takes no other."""
+    """Return an address with a numeric scope id, which sockets require in place of `fe80::1%eth0`."""
     host, _, zone = address[0].partition("%")
     if not zone:
         return address
@@ -360,7 +360,7 @@ def _with_scope(address: Any) -> Any:
 
 
 def _is_readable(connected: socket.socket) -> bool:
-    """Return whether something came on an idle connection, which can only be its end."""
+    """Return whether an idle connection is readable, which means that the server closed it."""
     try:
         connected.recv(1, socket.MSG_PEEK)
     except BlockingIOError:

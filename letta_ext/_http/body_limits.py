@@ -1,4 +1,4 @@
-"""The bounds of `ResponseLimits` for bodies that are read whole, and what becomes of the response. No I/O."""
+"""Enforcement of `ResponseLimits` while a body is read."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from .content_encoding import BodyTooLargeError, content_decoder
 
 
 class BodyTooSlowError(Exception):
-    """A body did not end in time."""
+    """A body exceeds its time limit."""
 
 
 BOUNDS: Final = (BodyTooLargeError, BodyTooSlowError)
-"""What reading a body raises beside what httpx raises: it has left its bounds."""
+"""The errors of bodies that exceed their bounds."""
 
 
 class BoundedBody:
-    """Collects one body as it comes.
+    """A buffer for one body with bounds on size and time.
 
     Args:
-        response: The response.
-        limits: The clock.
-        max_bytes: The most decoded bytes that it may have.
-        seconds: How long it may take from now on.
+        response: The response, which determines the content encoding.
+        limits: The limits, of which only the clock is used.
+        max_bytes: The maximum size of the decoded body [bytes].
+        seconds: The time limit from now on [s], or None.
     """
 
     def __init__(self, response: httpx.Response, limits: ResponseLimits, max_bytes: int, seconds: float | None) -> None:
@@ -38,11 +38,11 @@ class BoundedBody:
         self._pieces: list[bytes] = []
 
     def add(self, chunk: bytes) -> None:
-        """Add a chunk as it came.
+        """Add a chunk before decoding.
 
         Raises:
-            BodyTooLargeError: If the body has too many bytes.
-            BodyTooSlowError: If the body takes too long.
+            BodyTooLargeError: If the body exceeds `max_bytes`.
+            BodyTooSlowError: If the body exceeds its time limit.
         """
         if self._decoder is None:
             self._append(chunk)
@@ -53,14 +53,14 @@ class BoundedBody:
             raise BodyTooSlowError
 
     def is_late(self) -> bool:
-        """Return whether the time is over."""
+        """Return whether the time limit has passed."""
         return self._clock() >= self._deadline
 
     def end(self) -> bytes:
-        """Return the whole body.
+        """Return the complete body.
 
         Raises:
-            BodyTooLargeError: If the body has too many bytes.
+            BodyTooLargeError: If the body exceeds `max_bytes`.
         """
         if self._decoder is not None:
             for piece in self._decoder.flush():
@@ -68,7 +68,7 @@ class BoundedBody:
         return self.content()
 
     def content(self) -> bytes:
-        """Return what came until now, at most `max_bytes`."""
+        """Return the content received so far, at most `max_bytes`."""
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
     def _append(self, piece: bytes) -> None:
@@ -80,13 +80,13 @@ class BoundedBody:
 
 
 def set_content(response: httpx.Response, content: bytes) -> None:
-    """Make content that was read and decoded here the content of the response."""
-    # httpx has no public way to this; its own `read()` does the same.
+    """Set the decoded content of a response."""
+    # httpx has no public API for it. `httpx.Response.read` sets the same attribute.
     response._content = content  # pyright: ignore[reportPrivateUsage]  # see above
 
 
 def content_or_empty(response: httpx.Response) -> bytes:
-    """Return what another has read, such as a hook; nothing where it was closed unread."""
+    """Return the content that a hook has read, or empty bytes if the response was closed unread."""
     try:
         return response.content
     except httpx.ResponseNotRead:
@@ -94,27 +94,27 @@ def content_or_empty(response: httpx.Response) -> bytes:
 
 
 def check_size(content: bytes, limits: ResponseLimits) -> None:
-    """Check that a body that another has read is within its bounds.
+    """Check the size of a body that a hook has read.
 
     Raises:
-        BodyTooLargeError: If the body has more than `max_bytes`.
+        BodyTooLargeError: If the body exceeds `max_bytes`.
     """
     if len(content) > limits.max_bytes:
         raise BodyTooLargeError
 
 
 def shorten_read_timeout(response: httpx.Response, seconds: float | None) -> dict[str, Any] | None:
-    """Wait for no chunk longer than for the whole body, and return the timeouts to restore."""
+    """Reduce the read timeout to the time limit of the body, and return the timeouts to restore."""
     extensions: dict[str, Any] = response.request.extensions
     timeouts: dict[str, Any] = extensions.get("timeout") or {}
     read = timeouts.get("read")
     if seconds is None or seconds >= (MAX_WAIT if read is None else read):
         return None
-    extensions["timeout"] = {**timeouts, "read": seconds}  # httpx reads it when iterating begins
+    extensions["timeout"] = {**timeouts, "read": seconds}  # httpx reads it when iteration begins
     return timeouts
 
 
 def restore_timeouts(response: httpx.Response, timeouts: dict[str, Any] | None) -> None:
-    """Put back the timeouts that `shorten_read_timeout` returned."""
+    """Restore the timeouts that `shorten_read_timeout` returned."""
     if timeouts is not None:
         response.request.extensions["timeout"] = timeouts  # the request may be sent again

@@ -1,4 +1,4 @@
-"""The text of a response body, whatever charset its headers name. Nothing here does I/O."""
+"""Decoding of response bodies to text."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from typing import Final
 import httpx
 
 NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"})
-"""Codecs that Python counts as text encodings, and that are escapes or fail by design."""
+"""Python text codecs that are escape formats or always fail."""
 
 
 def charset_of(response: httpx.Response) -> str:
-    """Return the charset that a response names, or UTF-8 if it names none that is a text encoding of Python's."""
+    """Return the charset of a response, or UTF-8 if it is missing or not a text codec of Python."""
     name = response.charset_encoding
     if name is None or _normalized(name) in NO_CHARSETS:
         return "utf-8"
     try:
-        b"a".decode(name, "replace")  # raises LookupError for a codec that does not decode to text, such as hex
+        b"a".decode(name, "replace")  # LookupError for codecs that do not decode to text, such as hex
     except (LookupError, ValueError):
         return "utf-8"
     return name
 
 
 def text_of(response: httpx.Response, content: bytes) -> str:
-    """Return content as text; a byte that the charset does not have becomes U+FFFD."""
+    """Return content as text, with undecodable bytes replaced by U+FFFD."""
     try:
         return content.decode(charset_of(response), "replace")
-    except UnicodeError:  # of a codec that replaces nothing
+    except UnicodeError:  # from codecs that ignore "replace"
         return content.decode("utf-8", "replace")
 
 
 class LineDecoder:
-    """Splits the text of a body into lines as it comes.
+    """An incremental decoder of a body to lines of text.
 
     Args:
-        response: The response, which names the charset.
+        response: The response, which determines the charset.
     """
 
     def __init__(self, response: httpx.Response) -> None:
@@ -44,20 +44,20 @@ class LineDecoder:
         self._cr = ""
 
     def decode(self, piece: bytes) -> list[str]:
-        """Return the lines that this piece completes, without their ends."""
+        """Return the lines that this piece completes, without line ends."""
         text = self._cr + self._decode(piece)
-        self._cr = "\r" if text.endswith("\r") else ""  # an LF that follows belongs to it
+        self._cr = "\r" if text.endswith("\r") else ""  # may be the first half of CRLF
         return self._lines(text.removesuffix("\r"))
 
     def flush(self) -> list[str]:
-        """Return what is left at the end of the body."""
+        """Return the remaining lines at the end of the body."""
         lines = self._lines(self._cr + self._decode(b"", final=True))
         return [*lines, "".join(self._pieces)] if self._pieces else lines
 
     def _decode(self, piece: bytes, *, final: bool = False) -> str:
         try:
             return self._decoder.decode(piece, final)
-        except UnicodeError:  # UTF-16 without a byte order mark, for one
+        except UnicodeError:  # such as UTF-16 without a byte order mark
             self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
             return self._decoder.decode(piece, final)
 

@@ -1,10 +1,10 @@
-"""Limits how many requests are in flight at once; further requests wait in the order in which they came.
+"""A limit on the number of concurrent requests, with a first-in, first-out queue.
 
-httpcore's pool does this itself, and goes over all waiting requests and all connections for each request: its time
-grows with the square of their number (1,300 requests at once took 57 s). Here each step takes constant time.
+The pool of httpcore scans all waiting requests and all connections for each request, which takes quadratic time: 1,300
+concurrent requests took 57 s. Here each step takes constant time.
 
-A limiter has no lock: every step is one atomic operation of a deque. So it may be left from any thread, any event loop,
-and from the garbage collector in the middle of any other step.
+The limiter has no lock: each step is one atomic operation of a deque. A slot can be released from any thread, any event
+loop, and the garbage collector during any other step.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ T = TypeVar("T")
 
 
 class Waiter:
-    """A request that waits for its turn.
+    """A request in the queue.
 
     Args:
-        wake: A function that ends the wait, from any thread.
+        wake: A function that ends the wait, callable from any thread.
     """
 
     def __init__(self, wake: Callable[[], object]) -> None:
         self._wake = wake
-        self._claim = [True]  # popped once: by the limiter that admits, or by the request that stops waiting
+        self._claim = [True]  # popped once, on admission or on cancellation
 
     def admit(self) -> bool:
-        """End the wait. Returns whether the request was still waiting."""
+        """End the wait, and return whether the request was still waiting."""
         if not self.claim():
             return False
         try:
             self._wake()
-        except RuntimeError:  # its event loop is closed
+        except RuntimeError:  # the event loop is closed
             return False
         return True
 
     def claim(self) -> bool:
-        """Return whether this is the first call."""
+        """Return True on the first call, and False afterwards."""
         try:
             return self._claim.pop()
         except IndexError:
@@ -53,10 +53,10 @@ class Waiter:
 
 
 class RequestLimiter:
-    """Admits a number of requests at once.
+    """A semaphore for requests.
 
     Args:
-        limit: The number, or None for no limit.
+        limit: The maximum number of concurrent requests, or None for no limit.
     """
 
     def __init__(self, limit: int | None) -> None:
@@ -65,23 +65,23 @@ class RequestLimiter:
         self._waiting: deque[Waiter] = deque()
 
     def try_acquire(self, slot: list[bool]) -> bool:
-        """Return whether a request is admitted at once. Its slot is put into a list."""
+        """Move a free slot to the list `slot`, and return whether there was one."""
         return not self._limited or (not self._waiting and move(self._free, slot))
 
     def enqueue(self, wake: Callable[[], object]) -> Waiter:
-        """Join the queue."""
+        """Add a request to the queue."""
         waiter = Waiter(wake)
         self._waiting.append(waiter)
-        self._admit()  # a request may have left since `enter`
+        self._admit()  # a slot may have become free since `try_acquire`
         return waiter
 
     def release(self, slot: list[bool]) -> None:
-        """Make room for the next request, unless that was done."""
+        """Release the slot, if the list still contains it."""
         if move(slot, self._free):
             self._admit()
 
     def cancel(self, waiter: Waiter) -> None:
-        """Leave the queue, or the limiter if the request was admitted in the meantime."""
+        """Remove a request from the queue, or release its slot if it was admitted meanwhile."""
         if waiter.claim():
             with suppress(ValueError):
                 self._waiting.remove(waiter)
@@ -103,7 +103,7 @@ class RequestLimiter:
 
 
 def move(source: deque[T] | list[T], target: deque[T] | list[T]) -> bool:
-    """Move the last item in one step, in which no signal handler runs. Returns whether there was one."""
+    """Move the last item in one step that no signal handler interrupts, and return whether there was one."""
     pop: Callable[[object], T] = type(source).pop  # type: ignore[assignment]  # mypy joins the two classes
     try:
         target.extend(map(pop, (source,)))
@@ -113,15 +113,15 @@ def move(source: deque[T] | list[T], target: deque[T] | list[T]) -> bool:
 
 
 def acquire_slot(limiter: RequestLimiter, slot: list[bool], timeout: float | None) -> None:
-    """Wait until a request is admitted.
+    """Wait for a slot.
 
     Args:
         limiter: The limiter.
-        slot: What the slot of the request is put into, for `leave`.
-        timeout: The most seconds to wait, or None.
+        slot: The list to which the slot is added, for `release`.
+        timeout: The maximum waiting time [s], or None.
 
     Raises:
-        httpcore.PoolTimeout: If it is not admitted in time.
+        httpcore.PoolTimeout: If no slot becomes free in time.
     """
     if limiter.try_acquire(slot):
         return
@@ -130,19 +130,19 @@ def acquire_slot(limiter: RequestLimiter, slot: list[bool], timeout: float | Non
     waiter = limiter.enqueue(turn.release)
     try:
         admitted = turn.acquire(timeout=-1 if timeout is None else timeout)
-    except BaseException:  # of a signal handler
+    except BaseException:  # raised by a signal handler
         limiter.cancel(waiter)
         raise
     if not admitted:
         limiter.cancel(waiter)
         raise httpcore.PoolTimeout(_timed_out(timeout))
-    slot.append(True)  # no signal handler runs ahead of it
+    slot.append(True)  # no signal handler runs between `acquire` and this statement
 
 
 async def async_acquire_slot(
     limiter: RequestLimiter,
     slot: list[bool],
-    timeout: float | None,  # noqa: ASYNC109  # httpcore's own signature
+    timeout: float | None,  # noqa: ASYNC109  # the signature of httpcore
 ) -> None:
     """Async version of `acquire_slot`."""
     if limiter.try_acquire(slot):
@@ -171,4 +171,4 @@ def _setter(event: anyio.Event) -> Callable[[], object]:
 
 
 def _timed_out(timeout: float | None) -> str:
-    return f"no connection became free within {timeout:g} s: as many requests are in flight as the client allows"
+    return f"no connection became free within {timeout:g} s: the maximum number of requests is in flight"

@@ -1,11 +1,11 @@
-"""Connection pools of our own httpx clients, for many threads, event loops and processes at once.
+"""Connection pools for concurrent use by threads, event loops and forked processes.
 
-httpcore makes the connections and speaks HTTP on them. Which connection a request gets is decided here, because
-httpcore's pool takes a lock that the garbage collector may need in the same thread, binds connections to one event
-loop, loses them when a task is cancelled twice, and takes quadratic time.
+httpcore creates the connections and implements HTTP. This module assigns connections to requests. It replaces the pool
+of httpcore, which can deadlock in the garbage collector, binds connections to one event loop, leaks them if a task is
+cancelled twice, and takes quadratic time.
 
-A connection is either held by one request (a `Lease`) or idle. It changes hands by atomic operations, and giving one
-back takes no lock and no `await`: it cannot be interrupted, and may happen wherever the garbage collector runs.
+A connection is either held by one request (a `Lease`) or idle. It is transferred by atomic operations. Returning it
+requires no lock and no `await`, so it cannot be interrupted and is safe in the garbage collector.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Connection:
     """A connection to a server.
 
     Attributes:
-        http: What speaks HTTP on it.
-        network: What opened its socket.
-        key: Which requests it can be used for.
+        http: The httpcore connection.
+        network: The network backend, which owns the socket.
+        key: The scheme, host, port and event loop library that requests must match.
     """
 
     http: Any  # an `httpcore.ConnectionInterface`, or the async one
@@ -46,7 +46,7 @@ class Connection:
 
     @property
     def is_stale(self) -> bool:
-        """Whether it was idle for too long, or the server closed it."""
+        """Whether the connection exceeded the keepalive expiry or was closed by the server."""
         return bool(self.http.has_expired())
 
 
@@ -54,7 +54,7 @@ class ConnectionStore:
     """The connections of a client.
 
     Args:
-        limits: How many requests may be in flight, and how many connections to a server are kept, and how long.
+        limits: The limits on concurrent requests and on idle connections per server.
     """
 
     def __init__(self, limits: httpx.Limits) -> None:
@@ -64,15 +64,15 @@ class ConnectionStore:
         self._idle: dict[Hashable, deque[Connection]] = {}
         self._open: set[NetworkBackend | AsyncNetworkBackend] = set()
         self.body_refs: set[weakref.ref[Any]] = set()
-        # Closes the sockets of a client that was dropped, and of all clients when the interpreter exits.
+        # Closes the sockets when the client is garbage-collected or the interpreter exits.
         weakref.finalize(self, _close_all, self._open)
 
     def is_closed(self) -> bool:
-        """Return whether no connection is kept any more."""
+        """Return whether the store is closed."""
         return self._closed
 
     def take(self, key: Hashable, held: list[Connection]) -> Connection | None:
-        """Put the idle connection that was used last into a list, and return it, if there is one."""
+        """Move the most recently used idle connection to the list `held`, and return it, or None."""
         idle = self._idle.get(key)
         while idle and move(idle, held):
             if not held[-1].is_stale:
@@ -82,22 +82,22 @@ class ConnectionStore:
         return None
 
     def register(self, network: NetworkBackend | AsyncNetworkBackend) -> None:
-        """Remember that a connection is opened, and close those that have been idle for too long."""
+        """Register a new connection, and close expired idle ones."""
         self._open.add(network)
-        if self.is_closed():  # while the request waited for its turn
+        if self.is_closed():  # while the request waited for a slot
             network.close()
         for idle in list(self._idle.values()):
             self._trim(idle)
 
     def give_back(self, connection: Connection) -> None:
-        """Keep a connection for the next request, or close it if it cannot be used again."""
+        """Make a connection idle, or close it if it cannot be reused."""
         if self.is_closed() or not connection.http.is_idle():
             self.close(connection)
             return
         idle = self._idle.setdefault(connection.key, deque())
         idle.append(connection)
         self._trim(idle)
-        if self.is_closed():  # meanwhile
+        if self.is_closed():  # by another thread since the first check
             self._close_idle()
 
     def close(self, connection: Connection) -> None:
@@ -106,14 +106,14 @@ class ConnectionStore:
         self._open.discard(connection.network)
 
     def close_all(self) -> None:
-        """Close all connections; those in use are closed by their requests, which fail."""
+        """Close all connections. Requests in flight fail and close theirs."""
         self._closed = True
         self._close_idle()
         for network in list(self._open):
             network.interrupt()
 
     def close_after_fork(self) -> None:
-        """Close the sockets in a child process: the parent goes on with its own."""
+        """Close the sockets in a child process without affecting the parent."""
         self._closed = True
         for network in list(self._open):
             network.close_after_fork()
@@ -129,7 +129,7 @@ class ConnectionStore:
                     break
 
     def _trim(self, idle: deque[Connection]) -> None:
-        # A connection stays in the deque while it is judged: one that was out of it would not be counted by the others.
+        # A connection stays in the deque during the check, so that other threads count it.
         while idle:
             try:
                 oldest = idle[0]
@@ -148,11 +148,11 @@ def _close_all(networks: set[NetworkBackend | AsyncNetworkBackend]) -> None:
 
 
 class Lease:
-    """What one request holds: a slot in the limiter, and a connection. It is given back once, by whoever is first.
+    """The slot and the connection of one request. Only the first release has an effect.
 
     Attributes:
-        slot: The slot in the limiter, once there is one.
-        held: The connection, once there is one.
+        slot: A list with the slot in the limiter, or empty.
+        held: A list with the connection, or empty.
     """
 
     def __init__(self, store: ConnectionStore) -> None:
@@ -160,33 +160,33 @@ class Lease:
         self._limiter = store.limiter
         self.slot: list[bool] = []
         self.held: list[Connection] = []
-        self._watch: weakref.ref[Any] | None = None
+        self._body_ref: weakref.ref[Any] | None = None
 
     def bind_to(self, body: object) -> None:
-        """Close the connection if a body is dropped, maybe inside a reference cycle.
+        """Close the connection when the body is garbage-collected.
 
-        A response is always part of one. So `__del__` would run in the garbage collector for each response, where an
-        exception of a signal handler is lost. Of this reference nothing runs once the body was closed.
+        Responses are always part of a reference cycle. `__del__` would run in the garbage collector for each of them,
+        where exceptions of signal handlers are lost. The callback of a weak reference does not run for closed bodies.
         """
         if self._store is not None:
-            watch = weakref.ref(body, lambda _: self.discard())
-            self._store.body_refs.add(watch)
-            self._watch = watch  # added first: the hash of a dead reference is that of the living one, if it was asked
+            reference = weakref.ref(body, lambda _: self.discard())
+            self._store.body_refs.add(reference)
+            self._body_ref = reference  # added first: a dead reference has a hash only if it was computed before
 
     def release_slot(self) -> None:
-        """Make room for another request. The connection is still used."""
+        """Release the slot but keep the connection."""
         self._limiter.release(self.slot)
 
     def release(self) -> None:
-        """Give back the connection, for the next request if this one is complete."""
+        """Release the slot, and return the connection to the store."""
         self._end(ConnectionStore.give_back)
 
     def discard(self) -> None:
-        """Close the connection."""
+        """Release the slot, and close the connection."""
         self._end(ConnectionStore.close)
 
     def close_connection(self) -> None:
-        """Close the connection, to use another one."""
+        """Close the connection before another one is used."""
         if self._store is not None and (connection := _pop(self.held)):
             self._store.close(connection)
 
@@ -197,14 +197,14 @@ class Lease:
         if connection := _pop(self.held):
             try:
                 finish(store, connection)
-            except BaseException:  # of a signal handler
+            except BaseException:  # raised by a signal handler
                 store.close(connection)
                 self.release_slot()
                 raise
         self.release_slot()
-        if self._watch is not None:
-            store.body_refs.discard(self._watch)
-        self._watch = self._store = None  # a response, which is part of a reference cycle, must not keep a client
+        if self._body_ref is not None:
+            store.body_refs.discard(self._body_ref)
+        self._body_ref = self._store = None  # a response in a reference cycle must not keep the client alive
 
 
 def _pop(holder: list[Any]) -> Any:
@@ -215,27 +215,27 @@ def _pop(holder: list[Any]) -> Any:
 
 
 def pool_timeout(request: httpcore.Request) -> float | None:
-    """Return for how many seconds a request may wait for its turn."""
-    extensions = cast(Mapping[str, Any], request.extensions)  # pyright: ignore[reportUnknownMemberType]  # httpcore's
+    """Return the pool timeout of a request [s]."""
+    extensions = cast(Mapping[str, Any], request.extensions)  # pyright: ignore[reportUnknownMemberType]  # httpcore is untyped here
     return cast("float | None", extensions.get("timeout", {}).get("pool"))
 
 
 def release_slot_of_stream(lease: Lease, response: httpcore.Response) -> None:
-    """Do not count an open stream: it stays as long as its run, and must not hold up short requests."""
+    """Release the slot of an event stream, whose duration must not delay short requests."""
     if any(name.lower() == b"content-type" and EVENTS in value.lower() for name, value in response.headers):
         lease.release_slot()
 
 
 class BasePool:
-    """In place of the pool of an httpx transport.
+    """A replacement for the pool of an httpx transport.
 
     Args:
-        made: The pool that the transport made, which knows proxies and certificates.
+        original: The pool of the transport, which has its proxy and TLS settings.
         limits: The limits of the pool.
     """
 
-    def __init__(self, made: httpcore.ConnectionPool | httpcore.AsyncConnectionPool, limits: httpx.Limits) -> None:
-        self._made = made
+    def __init__(self, original: httpcore.ConnectionPool | httpcore.AsyncConnectionPool, limits: httpx.Limits) -> None:
+        self._original = original
         self._limits = limits
         self.store = ConnectionStore(limits)
         _pools.add(self)
@@ -247,31 +247,31 @@ class BasePool:
         origin: httpcore.Origin,
         held: list[Connection],
     ) -> Connection:
-        """Put a new connection into a list, and return it. Its socket is opened when it is used.
+        """Add a new connection to the list `held`, and return it. Its socket is opened at the first use.
 
         Args:
-            network: What opens its socket.
-            key: Which requests it can be used for.
+            network: The network backend of the connection.
+            key: The scheme, host, port and event loop library that requests must match.
             origin: The server.
-            held: The list.
+            held: The list for the connection.
         """
-        # A pool like the one of the transport, whose connections open their sockets through a network of their own.
-        changed: Any = copy(self._made)
-        changed._network_backend = network
-        connection = Connection(changed.create_connection(origin), network, key)
+        # A copy of the original pool creates connections with this network backend.
+        pool: Any = copy(self._original)
+        pool._network_backend = network
+        connection = Connection(pool.create_connection(origin), network, key)
         held.append(connection)
         self.store.register(network)
         return connection
 
     def reset(self) -> None:
-        """Begin anew in a child process."""
+        """Replace the store in a child process."""
         self.store.close_after_fork()
         self.store = ConnectionStore(self._limits)
 
 
-def _begin_anew() -> None:
+def _reset_pools() -> None:
     for pool in list(_pools):
         pool.reset()
 
 
-after_fork(_begin_anew)
+after_fork(_reset_pools)

@@ -1,7 +1,7 @@
-"""Content encodings, undone in small steps. Nothing here does I/O.
+"""Decompression of response bodies with bounded memory.
 
-httpx decodes each chunk that arrives in one step: 64 KiB of gzip can become 64 MiB, and of zstd 2 GiB. These decoders
-take the encodings that httpx offers to servers, and return pieces of bounded size.
+httpx decompresses each chunk in one step: 64 KiB of gzip can expand to 64 MiB, and of zstd to 2 GiB. These decoders
+support the encodings in the `Accept-Encoding` header of httpx, and yield pieces of bounded size.
 """
 
 from __future__ import annotations
@@ -13,39 +13,39 @@ from typing import Any, Final, Protocol
 import httpx
 
 PIECE: Final = 65_536
-"""Bytes of decoded content in one step, about; brotli and zstd add the rest of a block."""
+"""Approximate bytes of decoded content per step. brotli and zstd add the rest of a block."""
 
 MAX_LAYERS: Final = 5
-"""Encodings of one body."""
+"""Maximum number of encodings of one body."""
 
 ZSTD_STEP: Final = 256
-"""Bytes of zstd that are decoded at once. A block takes 4 bytes or more and holds up to 128 KiB."""
+"""Bytes of zstd per step. A block has at least 4 bytes and expands to at most 128 KiB."""
 
 ZSTD_WINDOW: Final = 8 * 1024 * 1024
-"""Bytes of memory that a zstd frame may require (RFC 9659)."""
+"""Maximum window of a zstd frame [bytes] (RFC 9659)."""
 
 BROTLI_STEP: Final = 16
-"""Bytes of brotli that are decoded at once by versions without a limit on their output."""
+"""Bytes of brotli per step for versions without an output limit."""
 
 
 class BodyTooLargeError(Exception):
-    """A body has more decoded bytes than it may have."""
+    """A decoded body exceeds its size limit."""
 
 
 class Decoder(Protocol):
-    """One encoding."""
+    """A decoder of one encoding."""
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        """Yield what this data decodes to."""
+        """Yield the decoded data in pieces."""
         ...
 
     def flush(self) -> bytes:
-        """Return what is left at the end."""
+        """Return the remaining data at the end."""
         ...
 
 
 class _Zlib:
-    """gzip and deflate."""
+    """A decoder of gzip and deflate."""
 
     def __init__(self, bits: int) -> None:
         self._bits = bits
@@ -67,7 +67,7 @@ class _Zlib:
                 return
 
     def _without_header(self, data: bytes) -> bytes:
-        """Return deflate data; servers send it with the header of zlib, as they should, or without."""
+        """Choose between zlib and raw deflate data by the first two bytes. Servers send both as "deflate"."""
         data = self._begin + data
         if len(data) < 2:
             self._begin = data
@@ -79,7 +79,7 @@ class _Zlib:
         return data
 
     def flush(self) -> bytes:
-        return b""  # `decode` leaves nothing
+        return b""  # `decode` yields all data
 
 
 class _Brotli:
@@ -163,15 +163,15 @@ DECODERS: Final[dict[str, Callable[[], Decoder | None]]] = {
     "br": _brotli,
     "zstd": _zstd,
 }
-"""Makes the decoder of an encoding; None if a library that httpx uses for it is not installed."""
+"""Factories of decoders. They return None if the optional library is not installed."""
 
 
 class ContentDecoder:
-    """Undoes the content encodings of one body.
+    """A decoder of all content encodings of one body.
 
     Args:
-        encodings: The encodings in the order in which they were applied. Unknown ones are ignored, as httpx does.
-        limit: The most bytes that any of them may decode to. None for no limit.
+        encodings: The encodings in the order of application. Unknown ones are ignored, as by httpx.
+        limit: The maximum output of each encoding [bytes], or None for no limit.
     """
 
     def __init__(self, encodings: Sequence[str], limit: int | None = None) -> None:
@@ -183,22 +183,22 @@ class ContentDecoder:
         self._decoded = [0] * len(self._decoders)
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        """Yield what a chunk decodes to, in pieces.
+        """Yield the decoded chunk in pieces.
 
         Raises:
-            httpx.DecodingError: If the data is not what the encodings allow, or these are too many.
-            BodyTooLargeError: If there is more than the limit.
+            httpx.DecodingError: If the data is invalid, or there are too many encodings.
+            BodyTooLargeError: If the output exceeds the limit.
         """
         if self._applied > MAX_LAYERS:
             raise httpx.DecodingError(f"{self._applied} content encodings")
         return self._decode_from(0, data)
 
     def flush(self) -> Iterator[bytes]:
-        """Yield what is left at the end of the body.
+        """Yield the remaining data at the end of the body.
 
         Raises:
             httpx.DecodingError: If the data is incomplete.
-            BodyTooLargeError: If there is more than the limit.
+            BodyTooLargeError: If the output exceeds the limit.
         """
         for number, layer in enumerate(self._decoders):
             yield from self._decode_from(number + 1, layer.flush())
@@ -216,7 +216,7 @@ class ContentDecoder:
 
 
 def content_decoder(response: httpx.Response, limit: int | None = None) -> ContentDecoder | None:
-    """Return the decoder of a body; None for one that is not encoded."""
+    """Return the decoder of a body, or None if the body is not encoded."""
     if response.headers.get("content-encoding", "identity") == "identity":
         return None
     return ContentDecoder(response.headers.get_list("content-encoding", split_commas=True), limit)

@@ -1,6 +1,6 @@
-"""Keeps the cookies that a server set for one API key from being sent with another one.
+"""Separation of cookies by API key.
 
-Our own clients keep no cookies unless they are told to. An httpx client that was passed keeps its own.
+By default, clients ignore cookies. An httpx client passed as `http_client` stores its own.
 """
 
 from __future__ import annotations
@@ -14,41 +14,41 @@ import httpx
 
 
 class NoCookies(CookieJar):
-    """A cookie jar that takes no cookies."""
+    """A cookie jar that stores no cookies."""
 
     def extract_cookies(self, response: Any, request: Any) -> None:
         """Ignore the cookies of a response."""
 
     def add_cookie_header(self, request: Any) -> None:
-        """Send no cookies."""
+        """Ignore the request."""
 
 
 class CookiesByKey(CookieJar):
-    """A cookie jar with the cookies of one key, which has a jar for each other key.
+    """A cookie jar for one API key, with further jars for other keys.
 
     Args:
-        jar: The cookies so far, which are those of the first key.
+        jar: The current cookies, which belong to the first key.
         first: The `Authorization` header of the first key.
-        given: The cookies that no server set: they are sent with every key.
+        initial: The cookies of the caller, which are sent with every key.
     """
 
-    def __init__(self, jar: CookieJar, first: str, given: tuple[Cookie, ...]) -> None:
+    def __init__(self, jar: CookieJar, first: str, initial: tuple[Cookie, ...]) -> None:
         super().__init__(policy=vars(jar).get("_policy"))
         self.first = first
-        self._given = given
+        self._initial = initial
         self._others: dict[str, CookieJar] = {}
         for cookie in jar:
             self.set_cookie(cookie)
 
     def extract_cookies(self, response: Any, request: Any) -> None:
-        """Keep the cookies of a response for the key of its request."""
+        """Store the cookies of a response for the key of its request."""
         if other := self._other(request):
             other[0].extract_cookies(response, request)
         else:
             super().extract_cookies(response, request)
 
     def add_cookie_header(self, request: Any) -> None:
-        """Send the cookies of the key of a request."""
+        """Add the cookies for the key of a request."""
         if other := self._other(request):
             other[0].add_cookie_header(request)
         else:
@@ -61,7 +61,7 @@ class CookiesByKey(CookieJar):
         jar = self._others.get(key)
         if jar is None:
             jar = self._others[key] = CookieJar(policy=vars(self).get("_policy"))
-            for cookie in self._given:
+            for cookie in self._initial:
                 jar.set_cookie(cookie)
         return (jar,)  # an empty jar is falsy
 
@@ -69,18 +69,18 @@ class CookiesByKey(CookieJar):
 _first_use: Final[WeakKeyDictionary[httpx.Client | httpx.AsyncClient, tuple[str, tuple[Cookie, ...]]]] = (
     WeakKeyDictionary()
 )
-"""The first key that each client sent, and the cookies that it had then."""
+"""The first key that each client sent, with its cookies at that time."""
 
 
 def separate_cookies(
     http: httpx.Client | httpx.AsyncClient, request: httpx.Request, given: Mapping[str, str]
 ) -> httpx.Request:
-    """Return a request with the cookies of its own key.
+    """Return the request with the cookies for its API key.
 
     Args:
-        http: The client that made the request, with the cookies of the first key that it sent.
+        http: The client that built the request with its current cookies.
         request: The request.
-        given: The headers that it was made with. A `Cookie` header among them stays as it is.
+        given: The explicit headers of the request. A `Cookie` header among them is kept.
     """
     jar: CookieJar = http.cookies.jar
     if isinstance(jar, NoCookies):

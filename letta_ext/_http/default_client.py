@@ -1,4 +1,4 @@
-"""Makes the httpx clients that `Letta` and `AsyncLetta` send with, unless they are passed one."""
+"""Construction of the default httpx clients of `Letta` and `AsyncLetta`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
 
 def make_http_client(kind: type[H], pool: type[BasePool], *, cookies: bool) -> H:
-    """Return an httpx client with connections from our own pool.
+    """Return an httpx client with pools of the given class.
 
     Args:
         kind: The class of the client.
         pool: The class of its pools.
-        cookies: Whether it keeps the cookies of responses, and sends them with later requests.
+        cookies: Whether to store the cookies of responses and send them with later requests.
 
     Raises:
         TypeError: If `cookies` is not a bool.
-        ValueError: If a variable of the environment that httpx reads has a value that it cannot use.
+        ValueError: If an environment variable that httpx reads has an invalid value.
     """
     ensure_instance("cookies", cookies, bool)
     http = build_httpx_client(kind, os.environ, limits=DEFAULT_LIMITS, cookies=None if cookies else NoCookies())
@@ -34,7 +34,7 @@ def make_http_client(kind: type[H], pool: type[BasePool], *, cookies: bool) -> H
 
 
 def replace_pools(http: httpx.Client | httpx.AsyncClient, pool: type[BasePool], limits: httpx.Limits) -> None:
-    """Replace the pools of a new httpx client: httpx has no argument for them, nor for what opens their sockets."""
+    """Replace the pools of a new httpx client. httpx has no public API for its pools and network backends."""
     transports: list[Any] = [http._transport, *http._mounts.values()]  # pyright: ignore[reportPrivateUsage]  # as above
     for transport in transports:
         if isinstance(transport, httpx.HTTPTransport | httpx.AsyncHTTPTransport):

@@ -1,9 +1,8 @@
-"""DeliveryEvidence that a request did not reach the server. Nothing here does I/O.
+"""Detection of requests that did not reach the server.
 
-The class of an exception proves nothing: a hook, an `auth=` flow or a transport may raise `httpx.ConnectError` after
-the request was sent. httpx's own transport reports each step of each request to the `trace` extension of that
-request. A request counts as unsent only if the failure is one of these steps and no byte of the request was written
-before it.
+The class of an exception proves nothing: a hook, an `auth=` flow or a custom transport may raise `httpx.ConnectError`
+after the request was sent. The transport of httpx reports each step to the `trace` extension of the request. A request
+counts as unsent only if one of these steps failed before any byte of the request was written.
 """
 
 from __future__ import annotations
@@ -17,24 +16,24 @@ import httpx
 CONNECTING: Final = frozenset(
     {"connect_tcp", "connect_unix_socket", "start_tls", "setup_socks5_connection", "send_connection_init", "retry"}
 )
-"""The steps that come before a request is written."""
+"""The steps before a request is written."""
 
 CLOSING: Final = "response_closed"
-"""The step that follows a failure of any other."""
+"""The step after a failed step."""
 
 UNREPORTED: Final = (httpcore.PoolTimeout, httpcore.ProxyError, httpcore.UnsupportedProtocol)
-"""Failures before a request is written that are not failures of a step: no connection was free, or a proxy refused."""
+"""Failures before a request is written that `trace` does not report."""
 
 
 class DeliveryEvidence:
-    """Collects the steps of the attempts of one request.
+    """A recorder of the steps of one request.
 
     Args:
         http: The client that sends the request.
-        request: The request. Its own `trace` extension, if it has one, is called too.
+        request: The request. An existing `trace` extension is still called.
 
     Attributes:
-        auth: The `auth=` flow of the client, watched; None if it has none.
+        auth: The traced `auth=` flow of the client, or None.
     """
 
     def __init__(self, http: httpx.Client | httpx.AsyncClient, request: httpx.Request) -> None:
@@ -48,21 +47,21 @@ class DeliveryEvidence:
         self.auth = None if http.auth is None else _TracedAuth(http.auth, self)
 
     def begin(self, request: httpx.Request) -> None:
-        """Begin an attempt, or the request that a redirect asks for: the server did not process the one before."""
+        """Begin an attempt or a redirect. The server did not process the previous request."""
         self._request = request
         self._written, self._tunneling = 0, False
         self._failures.clear()
         request.extensions["trace"] = self._trace
 
     def trace_auth_request(self, request: httpx.Request) -> None:
-        """Watch a request of an `auth=` flow, if it is the watched request or a copy of it."""
+        """Trace a request of an `auth=` flow if it is the traced request or a copy of it."""
         if (request.method, request.url.path) == (self._request.method, self._request.url.path):
             request.extensions.setdefault("trace", self._trace)
 
     def unsent(self, fault: BaseException) -> bool:
-        """Return whether an attempt that ended with this exception surely sent nothing."""
+        """Return whether an attempt that ended with this exception certainly sent no data."""
         failures = list(self._failures)
-        self._failures.clear()  # they refer to frames, and these to the request
+        self._failures.clear()  # tracebacks would keep the request alive
         if self._written or not _is_plain_httpx(self._http, self._request.url):
             return False
         causes = list(_causes(fault))
@@ -94,15 +93,15 @@ class DeliveryEvidence:
                 self._written += 1
         elif state == "failed":
             fault = info.get("exception")
-            refused = step == "send_request_headers" and isinstance(fault, httpcore.LocalProtocolError)
-            if refused and protocol == "http11" and not self._tunneling:
-                self._written -= 1  # h11 checks the headers before it writes them
+            is_invalid = step == "send_request_headers" and isinstance(fault, httpcore.LocalProtocolError)
+            if is_invalid and protocol == "http11" and not self._tunneling:
+                self._written -= 1  # h11 validates the headers before writing
             if fault is not None:
                 self._failures.append(fault)
 
 
 class _TracedAuth(httpx.Auth):
-    """An `auth=` flow whose requests are watched."""
+    """An `auth=` flow whose requests are traced."""
 
     def __init__(self, auth: httpx.Auth, evidence: DeliveryEvidence) -> None:
         self._auth = auth
@@ -138,12 +137,12 @@ class _TracedAuth(httpx.Auth):
 
 
 def _is_plain_httpx(http: httpx.Client | httpx.AsyncClient, url: httpx.URL) -> bool:
-    """Return whether the client and its transport are httpx's own: others may send requests that they do not report."""
-    # They are looked up anew each time: instrumentation may have replaced them, with functions that call them once.
+    """Return whether client and transport are from httpx. Others may send requests without reporting them."""
+    # Looked up at each call: instrumentation may replace the methods with wrappers that call them once.
     if type(http).send not in (httpx.Client.send, httpx.AsyncClient.send):
         return False
     own_transports = (httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request)
-    # httpx has no public way to the transport of an address.
+    # httpx has no public API for the transport of a URL.
     transport: Any = http._transport_for_url(url)  # pyright: ignore[reportPrivateUsage]  # see above
     kind: Any = transport.__class__
     found = getattr(kind, "handle_request", None), getattr(kind, "handle_async_request", None)
@@ -151,10 +150,10 @@ def _is_plain_httpx(http: httpx.Client | httpx.AsyncClient, url: httpx.URL) -> b
 
 
 def _trace_of(fault: BaseException) -> Any:
-    """Return the `trace` extension of the request that httpx attaches to what its transport raises."""
+    """Return the `trace` extension of the request that httpx attached to an exception, or None."""
     try:
         return fault.request.extensions.get("trace") if isinstance(fault, httpx.RequestError) else None
-    except RuntimeError:  # no request is attached: a hook raised it
+    except RuntimeError:  # no request is attached: a hook raised the exception
         return None
 
 

@@ -1,7 +1,7 @@
-"""Refuses an httpx client of the caller's whose connections belong to another event loop.
+"""Detection of httpx clients whose connections belong to another event loop.
 
-Under another event loop such a connection raises or hangs after the request was sent. The connections of our own
-clients serve any event loop.
+Such a connection raises or hangs after the request was sent. The connections of default clients work with any event
+loop.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ import httpx
 from ..errors import LettaError
 
 OTHER_LOOP: Final = (
-    "The httpx client that was passed as http_client has connections of another event loop, and cannot send from this "
-    "one. Nothing was sent. Pass an httpx client for each event loop, or none: the connections of AsyncLetta itself "
-    "serve any event loop."
+    "http_client cannot send from this event loop: its connections belong to another one. Nothing was sent. Use one "
+    "httpx client per event loop, or omit http_client: the default client works with any event loop."
 )
 
 _last_used: Final[WeakKeyDictionary[httpx.AsyncClient, ref[Any]]] = WeakKeyDictionary()
-"""The event loop that each client sent from last."""
+"""The event loop from which each client last sent."""
 
 
 def check_event_loop(http: httpx.AsyncClient) -> None:
-    """Refuse to send from another event loop than the one that the connections of a client belong to.
+    """Check that the connections of a client belong to the running event loop.
 
     Raises:
         LettaError: If the client has connections of another event loop.
@@ -48,9 +47,9 @@ def _running_loop() -> Any:
 
 
 def _connections(http: httpx.AsyncClient) -> Iterator[Any]:
-    """The connections of httpx's own transports; any other transport is taken to serve every event loop."""
+    """Yield the connections of httpx transports. Other transports are assumed to work with any event loop."""
     transports: list[Any] = [
-        http._transport,  # pyright: ignore[reportPrivateUsage]  # httpx does not show what it sends with
+        http._transport,  # pyright: ignore[reportPrivateUsage]  # httpx has no public API for its transports
         *http._mounts.values(),  # pyright: ignore[reportPrivateUsage]  # as above
     ]
     for transport in transports:

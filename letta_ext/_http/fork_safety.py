@@ -1,11 +1,11 @@
-"""Keeps forked processes from harming each other.
+"""Safety of connections and imports across forks.
 
-A child shares the sockets of its parent, and two processes that read one connection get parts of each other's
-responses. So a connection is used only by the process that opened it.
+A child process shares the sockets of its parent. Two processes that read one connection receive parts of each other's
+responses. So only the process that opened a connection uses it.
 
-A lock that another thread of the parent holds during the fork is never released in the child. Python holds one for
-each module that is being imported, and the library imports most of its modules when they are first needed. So all of
-them are imported before a process with threads forks.
+A lock that another thread holds during the fork is never released in the child. Python holds a lock for each module
+during its import, and the library imports most modules lazily. So all modules are imported before a process with
+threads forks.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from typing import Final
 from ..errors import LettaError
 
 FORKED: Final = (
-    "This response belongs to the parent process: it was opened before the fork, and reading it here would take bytes "
-    "from the parent. Nothing was read. Make the request in this process instead."
+    "The response cannot be read: the parent process opened its connection before the fork. Nothing was read. Send the "
+    "request in this process."
 )
 
 PACKAGES: Final = ("letta_ext", "letta_api")
 TESTING: Final = "letta_ext.testing"
-"""A package that no call imports. It would import a web server."""
+"""A package that calls do not import. It imports a web server."""
 TRANSPORTS: Final = frozenset({"letta_ext._async.transport", "letta_ext._sync.transport"})
-"""The modules one of which is imported by each client."""
+"""Modules that show whether a client exists: each client imports one of them."""
 IMPORTED_BY_CALLS: Final = ("anyio._backends._asyncio", "anyio._core._sockets", "encodings.idna")
-"""What httpx, anyio and sockets import when they are first used."""
+"""Modules that httpx, anyio and sockets import lazily."""
 
 _after_fork: Final[list[Callable[[], object]]] = []
 _imported = False
 forks: int = 0
-"""How many forks made this process: it differs between a process and the processes that it was forked off from.
+"""The number of forks between the first process and this one, which differs between a process and its parents.
 
-What is checked for each chunk compares it without a call. Import the module for that, not the number.
+Checks for each chunk compare it without a function call. Access it as an attribute of the module.
 """
 
 
@@ -50,25 +50,25 @@ def current_process() -> int:
 
 
 def check_process(process: int) -> None:
-    """Refuse to use what another process opened.
+    """Check that this process opened a connection.
 
     Args:
-        process: `current_process()` when it was opened.
+        process: The value of `current_process()` when the connection was opened.
 
     Raises:
-        LettaError: If this process was forked off since.
+        LettaError: If the process was forked since.
     """
     if process != forks:
         raise LettaError(FORKED)
 
 
 def after_fork(callback: Callable[[], object]) -> None:
-    """Call a function in each child process before anything else runs there."""
+    """Register a function to run first in each child process."""
     _after_fork.append(callback)
 
 
 def _modules() -> Iterator[str]:
-    """The names of all modules that calls may import."""
+    """Yield the names of all modules that calls may import."""
     yield from IMPORTED_BY_CALLS
     packages: list[str] = list(PACKAGES)
     while packages:
@@ -82,20 +82,20 @@ def _modules() -> Iterator[str]:
 
 
 def _import_all() -> None:
-    """Import all modules, if another thread may be importing one and a client was made."""
-    global _imported  # the work is done once
-    # `threading` does not count the threads that C code and `_thread` start.
-    threads = len(sys._current_frames())  # pyright: ignore[reportPrivateUsage]  # documented, in spite of its name
+    """Import all modules if a client exists and another thread may be importing one."""
+    global _imported  # imports run once
+    # `threading` does not count threads of C code and `_thread`.
+    threads = len(sys._current_frames())  # pyright: ignore[reportPrivateUsage]  # documented in spite of its name
     if _imported or threads == 1 or TRANSPORTS.isdisjoint(sys.modules):
         return
     for name in _modules():
-        with suppress(ImportError):  # of something optional, which no call imports then
+        with suppress(ImportError):  # of an optional dependency
             import_module(name)
     _imported = True
 
 
 def _renew_locks() -> None:
-    """Replace the locks of cached properties, which Python 3.11 has: a thread of the parent may hold one."""
+    """Replace the locks of cached properties in Python 3.11, which a thread of the parent may hold."""
     for name, module in list(sys.modules.items()):
         if name.startswith("letta_ext"):
             for kind in list(vars(module).values()):
@@ -106,7 +106,7 @@ def _renew_locks() -> None:
 
 
 def _run_after_fork() -> None:
-    global forks  # reading a module's global is the cheapest check there is
+    global forks  # a module attribute is the cheapest check
     forks += 1
     _renew_locks()
     for callback in _after_fork:

@@ -1,6 +1,6 @@
 """Sockets of sync clients.
 
-A `NetworkBackend` opens the socket of one connection and can close it from anywhere, without a lock.
+A `NetworkBackend` opens the socket of one connection. Any thread can close it without a lock.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ CLOSED: Final = "the client was closed"
 
 
 def wake(connected: socket.socket) -> None:
-    """End the waits for a socket in any thread and event loop: closing it would leave them waiting."""
-    with suppress(OSError):  # it is closed already, or was never connected
-        socket.socket.shutdown(connected, socket.SHUT_RDWR)  # that of an SSLSocket sends a message first
+    """Wake all threads and event loops that wait for a socket. Closing it would leave them waiting."""
+    with suppress(OSError):  # closed already, or never connected
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)  # `SSLSocket.shutdown` discards the TLS state
 
 
 class NetworkStream(httpcore.NetworkStream):
-    """A stream of bytes that only the process which opened it reads and writes."""
+    """A byte stream that only the process that opened it can use."""
 
     def __init__(self, stream: httpcore.NetworkStream, network: NetworkBackend) -> None:
         self._stream = stream
@@ -34,24 +34,24 @@ class NetworkStream(httpcore.NetworkStream):
         network.opened(stream.get_extra_info("socket"))
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read some bytes; none at the end.
+        """Read up to `max_bytes` bytes, or none at the end.
 
         Raises:
-            httpcore.ReadTimeout: If none came within `timeout` seconds.
+            httpcore.ReadTimeout: If no bytes arrive within `timeout` seconds.
             httpcore.ReadError: If the connection is broken, or the client was closed.
             LettaError: If another process opened the connection.
         """
         check_process(self._process)
         data = self._stream.read(max_bytes, timeout)
-        if not data and self._network.is_closed():  # a body may end with its connection, but not with the client
+        if not data and self._network.is_closed():  # the end of the connection may be a valid end of the body
             raise httpcore.ReadError(CLOSED)
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all of some bytes.
+        """Write all bytes.
 
         Raises:
-            httpcore.WriteTimeout: If that took longer than `timeout` seconds.
+            httpcore.WriteTimeout: If the operation takes longer than `timeout` seconds.
             httpcore.WriteError: If the connection is broken.
             LettaError: If another process opened the connection.
         """
@@ -65,21 +65,21 @@ class NetworkStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        """Encrypt what is sent from here on.
+        """Start TLS on the connection.
 
         Raises:
-            httpcore.ConnectTimeout: If that took longer than `timeout` seconds.
-            httpcore.ConnectError: If the server's certificate is not accepted, or the connection is broken.
+            httpcore.ConnectTimeout: If the operation takes longer than `timeout` seconds.
+            httpcore.ConnectError: If the certificate of the server is invalid, or the connection is broken.
         """
         return NetworkStream(self._stream.start_tls(ssl_context, server_hostname, timeout), self._network)
 
     def get_extra_info(self, info: str) -> Any:
-        """Return a fact about the connection."""
+        """Return information about the connection."""
         return self._stream.get_extra_info(info)
 
 
 class NetworkBackend(httpcore.SyncBackend):
-    """Opens the socket of one connection."""
+    """The network backend of one connection."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
@@ -100,15 +100,15 @@ class NetworkBackend(httpcore.SyncBackend):
         """Connect to a server.
 
         Raises:
-            httpcore.ConnectTimeout: If that took longer than `timeout` seconds.
-            httpcore.ConnectError: If that failed, or the client was closed meanwhile.
+            httpcore.ConnectTimeout: If the operation takes longer than `timeout` seconds.
+            httpcore.ConnectError: If connecting fails, or the client was closed meanwhile.
         """
         if self.is_closed():
             raise httpcore.ConnectError(CLOSED)
         return NetworkStream(super().connect_tcp(host, port, timeout, local_address, socket_options), self)
 
     def opened(self, connected: socket.socket) -> None:
-        """Remember the socket of the connection.
+        """Store the socket of the connection.
 
         Raises:
             httpcore.ConnectError: If the client was closed meanwhile.
@@ -125,11 +125,11 @@ class NetworkBackend(httpcore.SyncBackend):
             self._socket.close()
 
     def interrupt(self) -> None:
-        """End what other threads do with the connection, which they close then."""
+        """Wake the threads that use the connection. They close it."""
         self._closed = True
         if self._socket is not None:
             wake(self._socket)
 
     def close_after_fork(self) -> None:
-        """Close the socket in a child process, without any effect on the parent."""
+        """Close the socket in a child process without affecting the parent."""
         self.close()

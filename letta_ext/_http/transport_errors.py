@@ -22,31 +22,31 @@ from ..errors import LettaError
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
 TRANSPORT: Final = frozenset({"handle_request", "handle_async_request", "_send_single_request"})
-"""Functions whose callees belong to the transport: the API of httpx's transports, and its only caller."""
+"""Functions whose callees belong to the transport: the transport API of httpx and its caller."""
 HOOKS: Final = frozenset({"_send_handling_redirects"})
-"""Functions of httpx that call event hooks; everything else that they call belongs to httpx."""
+"""Functions of httpx that call event hooks. Their other callees belong to httpx."""
 AUTH: Final = frozenset({"_send_handling_auth", "auth_flow", "sync_auth_flow", "async_auth_flow"})
-"""Functions of httpx that call the auth flow of the caller."""
+"""Functions of httpx that call the `auth=` flow of the caller."""
 OWN_SEND: Final = "send"
-"""The method of httpx clients that a caller may override."""
+"""The method of httpx clients that callers may override."""
 
 CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
 def sanitize_transport_error(error: Exception, request: httpx.Request) -> Exception:
-    """Return an exception that sending a request or reading its response raised, without the secrets of the request.
+    """Return a transport error without the secrets of the request.
 
-    An exception whose text, or that of its causes, quotes a secret is replaced by one without causes. Raise the error
-    of the caller outside of the `except` clause: as its `__context__`, Python would keep the original.
+    An exception is replaced by one without causes if its text or that of its causes contains a secret. Raise the
+    resulting error outside of the `except` clause, because `__context__` would keep the original.
 
     Args:
         error: The exception, caught from httpx.
         request: The request.
 
     Raises:
-        Exception: If `error` is the caller's own: raised by an event hook, an auth flow, an overridden `send` or a
-            signal handler. Also if it is a `LettaError`.
+        Exception: If the caller's own code raised `error`: an event hook, an auth flow, an overridden `send` or a
+            signal handler. Also if `error` is a `LettaError`.
     """
     own = error if isinstance(error, LettaError) else _callers_own(error, request)
     if own is error:
@@ -59,8 +59,8 @@ def sanitize_transport_error(error: Exception, request: httpx.Request) -> Except
     return _substitute(error, redact(_text(error), secrets))
 
 
-class suppress_transport_errors:  # noqa: N801  # it is used as a function, as `contextlib.suppress` is
-    """Ignore what a transport raises where its outcome no longer matters; the caller's own exceptions pass.
+class suppress_transport_errors:  # noqa: N801  # used like `contextlib.suppress`
+    """A context manager that suppresses transport errors, but not exceptions of the caller's own code.
 
     Args:
         request: The request whose response is read or closed.
@@ -75,19 +75,19 @@ class suppress_transport_errors:  # noqa: N801  # it is used as a function, as `
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
         if not isinstance(error, Exception):
             return False
-        sanitize_transport_error(error, self._request)  # raises the caller's own
+        sanitize_transport_error(error, self._request)  # raises errors of the caller's code
         return True
 
 
 def is_timeout(fault: Exception) -> bool:
-    """Return whether a fault is a limit of time that was exceeded, whatever layer raised it."""
+    """Return whether an error of any layer is a timeout."""
     httpcore = sys.modules.get("httpcore")
     kinds = (httpx.TimeoutException, TimeoutError, *((httpcore.TimeoutException,) if httpcore else ()))
     return isinstance(fault, kinds)
 
 
 def describe_cause(fault: BaseException) -> str:
-    """Return the text of a fault, with the name of its class if the text alone may not explain it."""
+    """Return the text of an error, with the name of its class unless it is an error of httpx."""
     while inner := _members(fault):
         fault = inner[0]
     name, text = type(fault).__name__, " ".join(_text(fault).split()).rstrip(".")
@@ -97,7 +97,7 @@ def describe_cause(fault: BaseException) -> str:
 
 
 def describe_request(request: httpx.Request) -> str:
-    """Return the method, scheme, host, port and path of a request: neither credentials nor query."""
+    """Return the method and the URL of a request without credentials and query."""
     return f"{request.method} {url_without_query(request.url)}"
 
 
@@ -111,12 +111,11 @@ def build_httpx_client(kind: type[H], environ: Mapping[str, str], **settings: An
     """Return an httpx client of this class.
 
     Raises:
-        ValueError: If a variable of the environment that httpx reads has a value that it cannot use; the message names
-            the variable.
+        ValueError: If an environment variable that httpx reads has an invalid value. The message names it.
     """
     try:
         return kind(**settings)
-    except Exception as fault:  # noqa: BLE001  # OpenSSL, the file system and httpx raise a dozen classes
+    except Exception as fault:  # noqa: BLE001  # OpenSSL, the file system and httpx raise many classes
         message = _environment_message(fault, environ)
     raise ValueError(message)
 
@@ -130,9 +129,9 @@ def _environment_message(fault: Exception, environ: Mapping[str, str]) -> str:
         secrets |= secrets_of_url(environ.get(name, ""))
     reason = redact(describe_cause(fault), frozenset(secrets))
     if tls:
-        expected = "must name readable certificates in PEM format"
+        expected = "must be the path of readable certificates in PEM format"
     else:
-        expected = "must hold addresses of proxies, and NO_PROXY host names"
+        expected = "must contain proxy URLs, and NO_PROXY host names"
     if isinstance(fault, httpx.InvalidURL) and "NO_PROXY" in found:
         expected += ", IPv6 addresses without brackets or masks"
     return f"{' or '.join(found) or 'the environment'} {expected}: {reason}. Correct or unset it."
@@ -149,14 +148,14 @@ def _frames(traceback: TracebackType | None) -> Iterator[FrameType]:
 
 
 def _callers_own(error: Exception, request: httpx.Request) -> BaseException | None:
-    """Return the exception of the caller's own code that `error` is, or was made of."""
+    """Return the exception of the caller's own code that `error` is or was caused by, or None."""
     handlers = _signal_handlers()
     each: BaseException | None = error
     seen: set[int] = set()
     while handlers and each is not None and id(each) not in seen:
         seen.add(id(each))
         if any(frame.f_code in handlers for frame in _frames(each.__traceback__)):
-            return each  # httpcore takes a TimeoutError of a signal handler for a timeout of the socket
+            return each  # httpcore converts a TimeoutError of a signal handler to a socket timeout
         each = each.__cause__
     return error if _from_callback(error) and not _is_about(error, request) else None
 
@@ -166,7 +165,7 @@ def _signal_handlers() -> frozenset[CodeType]:
     found: set[CodeType] = set()
     for number in signal.valid_signals():
         handler: Any = signal.getsignal(number)
-        if not callable(handler):  # a default, or None for one that Python did not install
+        if not callable(handler):  # a default action, or None for a handler that Python did not install
             continue
         handler = getattr(handler, "func", handler)
         handler = getattr(handler, "__func__", handler)
@@ -177,17 +176,17 @@ def _signal_handlers() -> frozenset[CodeType]:
 
 
 def _is_about(error: Exception, request: httpx.Request) -> bool:
-    """Return whether httpx itself says that the transport failed this request: a hook may read its response."""
+    """Return whether httpx attributes the error to this request, as when a hook reads its response."""
     try:
         return isinstance(error, httpx.RequestError) and error.request is request
-    except RuntimeError:  # none is set
+    except RuntimeError:  # no request is set
         return False
 
 
 def _from_callback(error: Exception) -> bool:
-    """Return whether an event hook, an auth flow or an overridden `send` raised an exception, judged by its traceback.
+    """Return whether an event hook, an auth flow or an overridden `send` raised an exception.
 
-    Each of them is the first function outside of httpx that a known function of httpx calls.
+    In the traceback, each of them is the first function outside of httpx after a known function of httpx.
     """
     calling: str | None = None
     outermost: str | None = None
@@ -208,7 +207,7 @@ def _from_callback(error: Exception) -> bool:
 
 
 def _members(fault: BaseException) -> tuple[BaseException, ...]:
-    """Return the exceptions of a group; none for an exception that is not a group."""
+    """Return the exceptions of a group, or an empty tuple for other exceptions."""
     if not isinstance(fault, BaseExceptionGroup):
         return ()
     return cast("BaseExceptionGroup[BaseException]", fault).exceptions
@@ -217,12 +216,12 @@ def _members(fault: BaseException) -> tuple[BaseException, ...]:
 def _text(fault: BaseException) -> str:
     try:
         return str(fault)
-    except Exception:  # noqa: BLE001  # an exception class can have any `__str__`
+    except Exception:  # noqa: BLE001  # `__str__` of custom exceptions can raise any class
         return ""
 
 
 def _texts(fault: BaseException) -> Iterator[str]:
-    """Yield all texts that a traceback of an exception shows."""
+    """Yield all texts in the traceback of an exception."""
     pending: list[BaseException | None] = [fault]
     seen: set[int] = set()
     while pending:

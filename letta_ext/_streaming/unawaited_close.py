@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import httpx
 
-from .._iteration import can_wait, finish
+from .._iteration import can_wait, run_without_event_loop
 from .chunks import own_body
 from .http2_reset import async_reset
 
@@ -42,7 +42,7 @@ def close_abandoned(connection: Connection) -> None:
     body = own_body(connection.response)
     if body is not None:
         body.abandon()
-        finish(connection.response.aclose())  # does not wait
+        run_without_event_loop(connection.response.aclose())  # does not wait
     elif not connection.response.is_closed and connection.schedule_close is not None:
         with suppress(RuntimeError):  # the event loop is closed
             connection.schedule_close(ScheduledClose(connection.response))

@@ -123,7 +123,7 @@ class PageIterator(Iterator["SyncPage[T]"], Generic[T]):
     def close(self) -> None:
         """End the iterator."""
         if self._ahead is not None:
-            self._ahead.leave()
+            self._ahead.cancel()
         self._over = True
         self._last = self._next = self._ahead = None
 

@@ -90,7 +90,7 @@ def test_child_reading_parent_stream_raises_and_parent_gets_all_events(
     command = [sys.executable, "-c", READING, slow_server.base_url, slow_server.conversation_id, kind, way]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("This response belongs to the parent process")
+    assert done.stdout.startswith("The response cannot be read: the parent process")
     assert done.stdout.count("\n") == 1
 
 

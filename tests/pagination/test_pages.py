@@ -216,7 +216,7 @@ def test_async_prefetch_without_asyncio_fetches_on_demand() -> None:
     prefetch = AsyncBackgroundWork(work)  # as under another event loop
     assert done == []
     assert asyncio.run(prefetch.result()) == 7
-    prefetch.leave()
+    prefetch.cancel()
 
 
 class PlannedError(Exception):

@@ -325,18 +325,27 @@ def test_invalid_setting_error_hides_the_value(name: str) -> None:
 
 
 ENVIRONMENT: dict[str, tuple[dict[str, str], str]] = {
-    "no file of certificates": ({"SSL_CERT_FILE": "/nowhere/ca.pem"}, "SSL_CERT_FILE must name readable certificates"),
-    "a folder": ({"SSL_CERT_FILE": "/"}, "SSL_CERT_FILE must name readable certificates"),
-    "no certificates": ({"SSL_CERT_FILE": __file__}, "SSL_CERT_FILE must name readable certificates"),
+    "no file of certificates": (
+        {"SSL_CERT_FILE": "/nowhere/ca.pem"},
+        "SSL_CERT_FILE must be the path of readable cert",
+    ),
+    "a folder": ({"SSL_CERT_FILE": "/"}, "SSL_CERT_FILE must be the path of readable cert"),
+    "no certificates": ({"SSL_CERT_FILE": __file__}, "SSL_CERT_FILE must be the path of readable cert"),
     "an address in brackets": (
         {"NO_PROXY": "localhost,[::1]"},
-        "NO_PROXY must hold addresses of proxies, and NO_PR",
+        "NO_PROXY must contain proxy URLs, and NO_PROXY ho",
     ),
-    "a mask": ({"no_proxy": "fd00::/8"}, "NO_PROXY must hold"),
-    "a proxy of another kind": ({"HTTPS_PROXY": f"ftp://me:{SECRET}@proxy.test"}, "HTTPS_PROXY must hold addresses"),
-    "a proxy without a port": ({"ALL_PROXY": f"http://me:{SECRET}@proxy.test:x"}, "ALL_PROXY must hold addresses"),
+    "a mask": ({"no_proxy": "fd00::/8"}, "NO_PROXY must contain"),
+    "a proxy of another kind": (
+        {"HTTPS_PROXY": f"ftp://me:{SECRET}@proxy.test"},
+        "HTTPS_PROXY must contain proxy URLs",
+    ),
+    "a proxy without a port": ({"ALL_PROXY": f"http://me:{SECRET}@proxy.test:x"}, "ALL_PROXY must contain proxy URLs"),
     "a key with a line within": ({"LETTA_API_KEY": f"{SECRET}\nx"}, "api_key must be printable ASCII"),
-    "an address with a password": ({"LETTA_BASE_URL": f"http://me:{SECRET}@letta.test"}, "LETTA_BASE_URL must hold no"),
+    "an address with a password": (
+        {"LETTA_BASE_URL": f"http://me:{SECRET}@letta.test"},
+        "LETTA_BASE_URL must not contain",
+    ),
 }
 
 

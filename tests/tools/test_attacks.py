@@ -358,7 +358,7 @@ def test_turn_concurrent_iteration_raises(driver: ClientDriver, server: Embedded
 
     tool = Weather()
     turn = begin(driver, server, [tool.weather], input="CALL weather")
-    with pytest.raises(LettaError, match="is being gone over already"):
+    with pytest.raises(LettaError, match="is already being iterated"):
         driver.run(twice_async(turn) if driver.is_async else twice(turn))
     assert driver.run(turn.result()).rounds == 2
     assert tool.cities == ["Paris"]
