@@ -166,7 +166,7 @@ class ListIterator:
             self.ended = True
             return items
         if not items and self.facts.limit_unit == "stored" and (limit or MIN_DEFAULT_LIMIT) < CONFIRM_LIMIT:
-            # Every record of the page may be hidden. Without an item there is no cursor for the next page.
+            # Every record of the page may be hidden. Without an item, no cursor leads to the next page.
             limit = self._capped(CONFIRM_LIMIT)
             items = yield {**self.arguments, self.facts.limit: limit}
         page = FetchedPage(items, self.facts)
@@ -239,7 +239,7 @@ class ListIterator:
         return newest.cursors[:1] == page.cursors[-1:]
 
     def _advance(self) -> PageRequests:
-        """Return the new items that pass the filters, or None if there are no new items."""
+        """Return the new items that pass the filters, or None without new items."""
         if not self.seen.recent:
             return (yield from self._without_cursors())
         if self.cursors_skip_items:
@@ -305,7 +305,7 @@ class ListIterator:
 
     def _has_skipped_items(self) -> bool:
         """Return whether a cursor led past items that never came."""
-        # If the call has a cursor of its own, the other direction may lead to items outside of the list.
+        # If the call has a cursor, the other direction may lead to items outside of the list.
         bounded = any(name in self.arguments for name in self.directions)
         directions = self.directions[:1] if self.direction_proven or bounded else self.directions
         return any(key not in self.seen for name in directions for key in self.skipped[name])

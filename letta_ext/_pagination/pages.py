@@ -44,7 +44,7 @@ class BasePage(Generic[T]):
         return bool(self.items) and not self._ended
 
     def next_page_info(self) -> dict[str, Any] | None:
-        """Return the cursor of the next page by the name of its parameter. None if there is no next page."""
+        """Return the cursor of the next page by the name of its parameter. None after the last page."""
         if not self.has_next_page() or not self._position.cursors:
             return None
         return {self._position.forward: self._position.cursors[-1]}
@@ -117,7 +117,7 @@ def make_list_iterator(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapp
         check_checkpoint(endpoint, iterator)
         iterator.arguments |= arguments
     else:
-        # Letta 0.16.8 sends the messages of an agent's default conversation in ascending order, whatever the order.
+        # Letta 0.16.8 sends the messages of an agent's default conversation in ascending order for either `order`.
         direct = bool(ids) and (ids[0] == "default" or str(ids[0]).startswith("agent-"))
         for name in cursors:
             if isinstance(cursor := arguments.get(name), str):

@@ -63,7 +63,7 @@ def close_outside_transport(close: Callable[[], object]) -> None:
 
 
 def _close_quietly(close: Callable[[], object]) -> None:
-    with suppress(Exception):  # there is no caller to report to
+    with suppress(Exception):  # without a caller to report to
         close()
 
 

@@ -14,7 +14,7 @@ import httpx
 
 HTTP2: Final = "HTTP/2"
 CANCEL: Final = 8
-"""The HTTP/2 error code of a stream that is no longer needed."""
+"""The HTTP/2 error code of a stream that the client abandons."""
 
 INNER: Final = ("_body", "_stream", "_httpcore_stream", "_connection")
 """The attributes that lead from the body of a response to its connection, in httpx 0.27 and httpcore 1."""

@@ -74,7 +74,7 @@ class ScheduledClose:
     async def close(self) -> None:
         """Close the response. Cancellation does not stop it."""
         self._begun = True
-        with suppress(Exception), anyio.CancelScope(shield=True):  # there is no caller to report to
+        with suppress(Exception), anyio.CancelScope(shield=True):  # without a caller to report to
             await async_reset(self._response)
             await self._response.aclose()
 

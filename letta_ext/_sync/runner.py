@@ -43,7 +43,7 @@ class ToolTurn(BaseTurn):
     all messages, including those yielded before.
 
     Raises (during iteration):
-        PendingApprovalError: If a call needs approval and there is no `approve`, or if the agent already waited for
+        PendingApprovalError: If a call needs approval and `approve` is None, or if the agent already waited for
             tool returns or approvals.
         TooManyRoundsError: If the agent calls tools in more than `max_rounds` rounds.
         RunError: If a run fails, which ends the turn.
