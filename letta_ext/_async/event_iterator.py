@@ -54,8 +54,8 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
                     if event is not None:
                         return event
                     self._connection.ready = False  # the frame may have been the terminator
-        except BaseException as fault:
-            await self._stop(fault)
+        except BaseException as error:
+            await self._stop(error)
             raise
 
     async def _read_frames(self) -> list[Frame]:
@@ -76,16 +76,16 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
                 connection.reading = False
                 return frames
         except Exception as error:  # noqa: BLE001  # any class; exceptions of the caller are raised again
-            fault: Exception | None = sanitize_transport_error(error, connection.response.request)
+            cause: Exception | None = sanitize_transport_error(error, connection.response.request)
         else:
-            fault = None
+            cause = None
         if self._state.may_end:
             self._finished = True
             raise StopAsyncIteration
         self._check_open()
         self._state.check_timeouts()
         await connection.response.aclose()
-        delay, arguments = self._resume.after_disconnect(fault)
+        delay, arguments = self._resume.after_disconnect(cause)
         await sleep(delay)
         await self._open(arguments)
         return []
@@ -115,16 +115,16 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
             raise self._resume.failed(error) from error
         self._reset_body()
 
-    async def _stop(self, fault: BaseException) -> None:
-        if isinstance(fault, StopAsyncIteration) or self._finished:
+    async def _stop(self, error: BaseException) -> None:
+        if isinstance(error, StopAsyncIteration) or self._finished:
             await self.close_guard.aclose()
             self._instrumentation.on_end()
-        elif self._record_error(fault) and not isinstance(fault, RELEASED):
+        elif self._record_error(error) and not isinstance(error, RELEASED):
             if self._failure is None:
                 await close_interrupted(self._connection)
             else:
                 await self.close_guard.aclose()
-                self._instrumentation.on_end(fault)
+                self._instrumentation.on_end(error)
 
     async def aclose(self) -> None:
         """Close the connection, from any task. The run continues on the server."""

@@ -116,8 +116,8 @@ class AsyncStream(BaseStream):
         try:
             async for event in self:
                 messages += accumulator.add(event)
-        except StreamInterrupted as fault:
-            fault.partial = (*messages, *accumulator.finish())
+        except StreamInterrupted as error:
+            error.partial = (*messages, *accumulator.finish())
             raise
         return require_result(to_response(messages + accumulator.finish(), accumulator))
 

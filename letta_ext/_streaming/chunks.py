@@ -103,10 +103,10 @@ class AsyncChunks(AsyncIterator[bytes]):
         except BaseException as error:
             self._over = True
             await self._fail(error)
-            fault = _substitute(error)
-            if fault is None:
+            substitute = _substitute(error)
+            if substitute is None:
                 raise
-            raise fault from error
+            raise substitute from error
         if self._is_own:
             self._body.end()
         raise StopAsyncIteration

@@ -62,18 +62,18 @@ class BaseEventIterator:
         self._read_error = None
         self._connection.ready = False
 
-    def _record_error(self, fault: BaseException) -> bool:
+    def _record_error(self, error: BaseException) -> bool:
         """Record an exception, and return whether to close the connection."""
         connection = self._connection
         reading, connection.reading = connection.reading, False
         connection.ready = False
-        if isinstance(fault, LettaError):
+        if isinstance(error, LettaError):
             if self._failure is None:
-                self._failure = copy.copy(fault)
+                self._failure = copy.copy(error)
             return True
         if reading:
             # Only text is kept: the traceback would keep this iterator and the caller's frames alive.
-            self._read_error = f"{type(fault).__name__} was raised while it was read"
+            self._read_error = f"{type(error).__name__} was raised while it was read"
             self._state.pause_wait()
         return reading
 

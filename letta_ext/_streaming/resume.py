@@ -40,19 +40,19 @@ class Resume:
         self._progress: int = 0
         self._since = 0.0
 
-    def after_disconnect(self, fault: Exception | None) -> tuple[float, dict[str, Any]]:
+    def after_disconnect(self, error: Exception | None) -> tuple[float, dict[str, Any]]:
         """Return the delay in seconds and the arguments of the request that resumes the stream.
 
         Args:
-            fault: The transport error, or None if the server closed the connection.
+            error: The transport error, or None if the server closed the connection.
 
         Raises:
             StreamInterrupted: If the stream cannot be resumed, or the attempts are exhausted.
         """
         state = self.state
-        why = "the connection was closed" if fault is None else one_line(describe_cause(fault))
+        why = "the connection was closed" if error is None else one_line(describe_cause(error))
         if self._lookup is None:
-            raise state.disconnected(why) from fault
+            raise state.disconnected(why) from error
         now = state.limits.clock()
         if self._attempt == 0 or state.progress != self._progress:
             # The time is measured from the interruption, not from the last event: the agent may have been silent.
@@ -63,8 +63,8 @@ class Resume:
         if delay is None:
             raise state.disconnected(
                 f"{why}, and {self._attempt - 1} attempts to resume it received no new event"
-            ) from fault
-        self._instrumentation.on_resume(ResumeReport(state.run_id, state.last_seq_id, self._attempt, delay, fault))
+            ) from error
+        self._instrumentation.on_resume(ResumeReport(state.run_id, state.last_seq_id, self._attempt, delay, error))
         state.rewind()
         return delay, self._arguments()
 

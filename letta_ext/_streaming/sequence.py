@@ -97,10 +97,10 @@ class StreamState:
             return None
         try:
             event: Any = self._read(frame)
-        except (TypeError, ValueError, RecursionError) as fault:
+        except (TypeError, ValueError, RecursionError) as error:
             # A frame with an event name is a tuple, for which the decoder raises TypeError. Plain frames, which are the
             # rule, need no isinstance check.
-            return self._receive_irregular(frame, fault)
+            return self._receive_irregular(frame, error)
         try:  # nearly every event has both: the exception costs less than a check of each
             kind, number = event.message_type, event.seq_id
         except AttributeError:
@@ -113,7 +113,7 @@ class StreamState:
         found: StreamEvent = event
         return found
 
-    def _receive_irregular(self, frame: Frame, fault: Exception) -> StreamEvent | None:
+    def _receive_irregular(self, frame: Frame, error: Exception) -> StreamEvent | None:
         """Return the event of a frame that is not plain JSON."""
         if isinstance(frame, Exception):
             raise copy.copy(frame)
@@ -128,7 +128,7 @@ class StreamState:
             return None
         from letta_api.unions import UnknownStreamEvent  # rare, and models are loaded on demand
 
-        return self._record(UnknownStreamEvent(data, str(fault)), "", None)
+        return self._record(UnknownStreamEvent(data, str(error)), "", None)
 
     def _record(self, event: Any, kind: str, number: Any) -> StreamEvent | None:
         """Update the state from an event, and return the event, or None if it is repeated.

@@ -55,8 +55,8 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
                     if event is not None:
                         return event
                     self._connection.ready = False  # the frame may have been the terminator
-        except BaseException as fault:
-            self._stop(fault)
+        except BaseException as error:
+            self._stop(error)
             raise
 
     def _read_frames(self) -> list[Frame]:
@@ -77,16 +77,16 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
                 connection.reading = False
                 return frames
         except Exception as error:  # noqa: BLE001  # any class; exceptions of the caller are raised again
-            fault: Exception | None = sanitize_transport_error(error, connection.response.request)
+            cause: Exception | None = sanitize_transport_error(error, connection.response.request)
         else:
-            fault = None
+            cause = None
         if self._state.may_end:
             self._finished = True
             raise StopIteration
         self._check_open()
         self._state.check_timeouts()
         connection.response.close()
-        delay, arguments = self._resume.after_disconnect(fault)
+        delay, arguments = self._resume.after_disconnect(cause)
         sleep(delay)
         self._open(arguments)
         return []
@@ -116,16 +116,16 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
             raise self._resume.failed(error) from error
         self._reset_body()
 
-    def _stop(self, fault: BaseException) -> None:
-        if isinstance(fault, StopIteration) or self._finished:
+    def _stop(self, error: BaseException) -> None:
+        if isinstance(error, StopIteration) or self._finished:
             self.close_guard.close()
             self._instrumentation.on_end()
-        elif self._record_error(fault) and not isinstance(fault, RELEASED):
+        elif self._record_error(error) and not isinstance(error, RELEASED):
             if self._failure is None:
                 close_interrupted(self._connection)
             else:
                 self.close_guard.close()
-                self._instrumentation.on_end(fault)
+                self._instrumentation.on_end(error)
 
     def close(self) -> None:
         """Close the connection, from any thread. The run continues on the server."""
