@@ -19,7 +19,7 @@ class Backoff:
 
     Args:
         interval: The seconds between two polls.
-        max_interval: The maximum interval in seconds. The interval grows while there are no new messages.
+        max_interval: The maximum interval in seconds. The interval grows until a poll finds new messages.
         timeout: The seconds after which the loop ends, or None.
         now: The start time in seconds of a monotonic clock.
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .._streaming.accumulator import MessageAccumulator
 
 STREAM_UNAVAILABLE: Final = (BadRequestError, NotFoundError, RunExpiredError, ConflictError, APIConnectionError)
-"""The errors of a request for the stream of the active run if there is no such stream."""
+"""The errors of a request for the stream of the active run if it does not exist or is unavailable."""
 
 STREAM_FAILED: Final = (RunError, PendingApprovalError, APIConnectionError)
 """The errors of that stream. The list contains the messages of the run in any case."""

@@ -293,7 +293,7 @@ class FollowState:
     def _last_position(self, ids: Sequence[str]) -> int:
         """Return the index of the last yielded message in the context window.
 
-        It is 0, the index of the system message, if the message left the context window, and -1 if there is none.
+        It is 0, the index of the system message, if the message left the context window, and -1 if nothing was yielded.
         """
         return max((index for index, id in enumerate(ids) if id in self._recent), default=0 if self._anchor else -1)
 

@@ -162,7 +162,7 @@ class TurnStateMachine:
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If there is no input, or an argument is given twice.
+        ValueError: If the input is missing, or an argument is given twice.
     """
 
     def __init__(
@@ -206,7 +206,7 @@ class TurnStateMachine:
         """Return the next step, or None if the turn has ended.
 
         Raises:
-            PendingApprovalError: If a call needs approval and there is no approval callback.
+            PendingApprovalError: If a call needs approval without an approval callback.
             TooManyRoundsError: If the agent called tools in more than `max_rounds` rounds.
             LettaError: If the run has failed. Each call raises the same error.
         """

@@ -336,8 +336,8 @@ async def run_tool_async(registry: ToolRegistry, call: ToolCall, record: Callabl
     Args:
         registry: The tools by name.
         call: The call.
-        record: Is called with the run, in the thread of the tool. A thread outlives the cancellation of its task, so
-            the run is recorded even if it is no longer awaited.
+        record: Is called with the run, in the thread of the tool. A thread outlives the cancellation of its task,
+            and still records its run.
     """
     if call.name in registry and not registry[call.name].is_async:
         awaitable = await anyio.to_thread.run_sync(_run_in_thread, registry, call, record)

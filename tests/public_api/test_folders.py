@@ -70,7 +70,7 @@ def all_imports(file: Path, modules: set[str]) -> Iterator[str]:
 
 
 def test_modules_have_no_import_cycles() -> None:
-    """There are no import cycles between modules, including local and type-checking imports."""
+    """Modules do not import each other in cycles, including local and type-checking imports."""
     files = {
         ".".join(["letta_ext", *file.relative_to(LIBRARY).with_suffix("").parts]).removesuffix(".__init__"): file
         for file in LIBRARY.rglob("*.py")

@@ -152,7 +152,7 @@ def test_log_bodies_require_setting_and_debug(
 
 
 def test_log_disabled_writes_nothing(driver: ClientDriver, caplog: pytest.LogCaptureFixture) -> None:
-    """Without a configured level there are no log lines."""
+    """Without a configured level nothing is logged."""
     caplog.set_level(logging.WARNING)  # the default level of the root logger
     driver.run(driver.client(respond_with(make_response(200, json={"id": STEP}))).steps.retrieve(STEP))
     assert lines(caplog) == []

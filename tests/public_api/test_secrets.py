@@ -269,7 +269,7 @@ def test_secret_random_combinations_are_redacted(
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_secret_with_each_fault_is_redacted(driver: ClientDriver, logged: Lines, exporter: Any, fault: str) -> None:
-    """No fault discloses a secret, wherever the program passes it."""
+    """No fault discloses a secret, for each place in which the program passes it."""
     for number, place in enumerate(PLACES):
         encoding = sorted(ENCODINGS)[number % len(ENCODINGS)]
         call = sorted(CALLS)[number % len(CALLS)]
