@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from letta_api.models import TextContent
-from letta_ext import ConversationBusyError, LettaError, NotFoundError, PendingApprovalError, RunError
+from letta_ext import ConversationBusyError, NotFoundError, PendingApprovalError, RunError
 from letta_ext.errors import TooManyRoundsError
 from letta_ext.testing import EmbeddedServer, ToolResult, Turn
 from letta_ext.testing.engine.agent import Call
@@ -102,7 +102,7 @@ def test_turn_duplicate_call_ids_in_one_round_raise(driver: ClientDriver, server
     """Two calls with one id in a round raise, and no tool runs."""
     server.state.script.say(Turn(calls=[Call("weather", id="call_0"), Call("weather", {"city": "Oslo"}, id="call_0")]))
     tool = Weather()
-    with pytest.raises(LettaError):
+    with pytest.raises(PendingApprovalError, match=r"weatherweather \(call_0\)"):
         result(driver, server, [tool.weather], input="go")
     assert tool.cities == []
 
