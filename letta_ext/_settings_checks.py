@@ -9,13 +9,13 @@ MAX_WAIT: Final = 10_000_000
 """Maximum timeout and delay [s]. System calls reject much longer ones."""
 
 
-def check_seconds(name: str, value: object, wanted: str, *, zero: bool) -> None:
+def check_seconds(name: str, value: object, requirement: str, *, zero: bool) -> None:
     """Check a number of seconds, which may be infinite.
 
     Args:
         name: The name of the setting.
         value: The value of the setting.
-        wanted: The requirement for the error message, such as "must not be negative".
+        requirement: The requirement for the error message, such as "must not be negative".
         zero: Whether 0 is valid.
 
     Raises:
@@ -29,20 +29,20 @@ def check_seconds(name: str, value: object, wanted: str, *, zero: bool) -> None:
     except OverflowError:
         raise ValueError(f"{name} must fit into a float. Pass float('inf') for no bound.") from None
     if isnan(number) or number < 0 or (number == 0 and not zero):
-        raise ValueError(f"{name} {wanted}, got {value!r}")
+        raise ValueError(f"{name} {requirement}, got {value!r}")
 
 
-def check_count(name: str, value: object, least: int) -> None:
+def check_count(name: str, value: object, minimum: int) -> None:
     """Check an integer.
 
     Raises:
         TypeError: If the value is not an integer.
-        ValueError: If the value is less than `least`.
+        ValueError: If the value is less than `minimum`.
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, got {value!r:.80}")
-    if value < least:
-        raise ValueError(f"{name} must be {least} or more, got {value}")
+    if value < minimum:
+        raise ValueError(f"{name} must be {minimum} or more, got {value}")
 
 
 def check_function(name: str, value: object) -> None:

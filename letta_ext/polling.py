@@ -18,17 +18,17 @@ class PollSchedule:
 
     Args:
         initial: The first delay [s]. Defaults to 0.2.
-        most: The maximum delay [s]. Defaults to 5.
+        maximum: The maximum delay [s]. Defaults to 5.
     """
 
     initial: float = 0.2
-    most: float = 5.0
+    maximum: float = 5.0
     _polls: int = field(init=False, default=0)
 
     @property
     def delay(self) -> float:
         """The delay before the next poll [s]."""
-        return backoff(self.initial, GROWTH, self._polls, self.most)
+        return backoff(self.initial, GROWTH, self._polls, self.maximum)
 
     def advance(self) -> None:
         """Increase the delay after a poll without new data."""

@@ -89,15 +89,15 @@ class RetryPolicy:
         return wait if attempt.elapsed + wait <= self.deadline else None
 
 
-def backoff(initial: float, multiplier: float, times: int, most: float) -> float:
-    """Return the delay after `times` multiplications, at most `most` and `MAX_WAIT` seconds."""
+def backoff(initial: float, multiplier: float, times: int, maximum: float) -> float:
+    """Return the delay after `times` multiplications, at most `maximum` and `MAX_WAIT` seconds."""
     if not initial:
         return 0.0  # 0 times infinity would be NaN
     try:
         delay = min(initial, MAX_WAIT) * multiplier**times
     except OverflowError:
         delay = MAX_WAIT
-    return min(delay, most, MAX_WAIT)
+    return min(delay, maximum, MAX_WAIT)
 
 
 def _may_retry(attempt: Attempt, idempotency: Idempotency) -> bool:

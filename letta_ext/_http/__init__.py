@@ -1,1 +1,1 @@
-"""HTTP requests, responses and connections, without I/O except for the socket modules."""
+"""HTTP requests, responses and connections."""

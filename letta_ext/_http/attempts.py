@@ -58,9 +58,9 @@ class RetryState:
         self._unsent = self.evidence is not None and self.evidence.unsent(error)
         try:
             return sanitize_transport_error(error, self._request)
-        except Exception as own:
-            if self._in_doubt and not isinstance(own, LettaError):
-                own.add_note(f"{describe_request(self._request)}: {MAY_HAVE_BEEN_PROCESSED}")
+        except Exception as caller_error:
+            if self._in_doubt and not isinstance(caller_error, LettaError):
+                caller_error.add_note(f"{describe_request(self._request)}: {MAY_HAVE_BEEN_PROCESSED}")
             raise
 
     def delay_after_error(self, fault: Exception) -> float:
@@ -69,7 +69,7 @@ class RetryState:
         Raises:
             APIConnectionError: If the request is not retried.
         """
-        delay = self._after(Attempt(self.attempts, self._elapsed, unsent=self._unsent), fault)
+        delay = self._end_attempt(Attempt(self.attempts, self._elapsed, unsent=self._unsent), fault)
         if delay is None:
             error = transport_error(self._request, fault, in_doubt=self._in_doubt)
             error.may_have_been_processed = not self._unsent
@@ -84,22 +84,22 @@ class RetryState:
         """Return the seconds until the next attempt after a response, or None to stop."""
         requested = None if response.is_success else retry_after(response.headers, self.now)
         attempt = Attempt(self.attempts, self._elapsed, status=response.status_code, retry_after=requested)
-        return self._after(attempt, response)
+        return self._end_attempt(attempt, response)
 
     def body_limit_error(self, response: httpx.Response, fault: Exception) -> APIError:
         """Return the error for a successful response whose body exceeds its bounds. It is not retried."""
-        self._after(Attempt(self.attempts, self._elapsed, status=response.status_code), response)
+        self._end_attempt(Attempt(self.attempts, self._elapsed, status=response.status_code), response)
         return body_limit_error(self.call.limits, response, fault)
 
     @property
     def _elapsed(self) -> float:
         return self.clock() - self._started
 
-    def _after(self, attempt: Attempt, became: Outcome) -> float | None:
+    def _end_attempt(self, attempt: Attempt, outcome: Outcome) -> float | None:
         success = attempt.status is not None and 200 <= attempt.status < 300
         delay = None if success else self.call.retry.delay(attempt, self.call.idempotency)
         self.call.instrumentation.on_attempt_end(
-            self.call.operation, attempt, self.clock() - self._began, delay, became
+            self.call.operation, attempt, self.clock() - self._began, delay, outcome
         )
         return delay
 

@@ -85,9 +85,8 @@ def _parse_error_body(body: Any) -> tuple[str | None, str | None, str | None, st
         return _text(detail), _text(nested.get("type")), _text(nested.get("run_id") or run_id), None
     detail = body.get("detail", body.get("message"))
     if is_mapping(detail):
-        words = _text(detail.get("message")) or str(dict(detail))
         return (
-            words,
+            _text(detail.get("message")) or str(dict(detail)),
             _text(detail.get("code")),
             _text(detail.get("run_id") or run_id),
             _text(detail.get("pending_request_id")),
@@ -99,22 +98,22 @@ def _text(value: Any) -> str | None:
     return None if value is None else value if isinstance(value, str) else str(value)
 
 
-def as_sentence(words: str | None) -> str:
+def as_sentence(text: str | None) -> str:
     """Return the server's description as a sentence on one line."""
-    line = one_line(_readable_detail(words or "")) or NO_REASON
+    line = one_line(_readable_detail(text or "")) or NO_REASON
     return line if line.endswith((".", "!", "?", "…")) else f"{line}."
 
 
-def _readable_detail(words: str) -> str:
+def _readable_detail(detail: str) -> str:
     """Return `field: message` for each error of a pydantic error list, which servers send as a Python literal."""
-    if not words.startswith("[{"):
-        return words
+    if not detail.startswith("[{"):
+        return detail
     try:
-        errors = ast.literal_eval(words)
-        found = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in errors]
+        errors = ast.literal_eval(detail)
+        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in errors]
     except (ValueError, TypeError, KeyError, SyntaxError, MemoryError, RecursionError):
-        return words
-    return "; ".join(found)
+        return detail
+    return "; ".join(lines)
 
 
 def _request_id(headers: Mapping[str, str], body: Any) -> str | None:
@@ -166,20 +165,20 @@ def run_error(event: Any) -> APIError:
     """Return the exception for an error event, given as JSON."""
     data: Mapping[str, Any] = event if is_mapping(event) else {}
     detail, error_type, run_id = _text(data.get("detail")), _text(data.get("error_type")), _text(data.get("run_id"))
-    words = detail or _text(data.get("message")) or (_text(event) if data is not event else None)
-    words = words or NO_REASON
-    if WAITING in words:
+    reason = detail or _text(data.get("message")) or (_text(event) if data is not event else None)
+    reason = reason or NO_REASON
+    if WAITING in reason:
         return PendingApprovalError(
-            f"The run was rejected: {as_sentence(words)} {RETURN_TOOLS}",
+            f"The run was rejected: {as_sentence(reason)} {RETURN_TOOLS}",
             status_code=STREAM_STATUS,
             body=event,
             run_id=run_id,
             error_type=error_type,
-            detail=words,
+            detail=reason,
         )
     kind = error_type or "unknown error"
-    message = f"The run failed ({kind}): {as_sentence(words)} Call steps.retrieve for the stored result."
-    return RunError(message, status_code=STREAM_STATUS, body=event, run_id=run_id, error_type=error_type, detail=words)
+    message = f"The run failed ({kind}): {as_sentence(reason)} Call steps.retrieve for the stored result."
+    return RunError(message, status_code=STREAM_STATUS, body=event, run_id=run_id, error_type=error_type, detail=reason)
 
 
 def transport_error(request: httpx.Request, fault: Exception, *, in_doubt: bool = False) -> APIConnectionError:
@@ -190,15 +189,15 @@ def transport_error(request: httpx.Request, fault: Exception, *, in_doubt: bool 
         fault: The result of `sanitize_transport_error`.
         in_doubt: Whether the request is not idempotent and may have been processed.
     """
-    what = one_line(describe_cause(fault))
+    cause = one_line(describe_cause(fault))
     if is_timeout(fault):
         stage = STAGES.get(type(fault), "waiting for a connection" if isinstance(fault, httpx.PoolTimeout) else "")
         return APITimeoutError(
-            f"{describe_request(request)} timed out{f' while {stage}' if stage else ''} ({what})."
+            f"{describe_request(request)} timed out{f' while {stage}' if stage else ''} ({cause})."
             f" {MAY_HAVE_BEEN_PROCESSED if in_doubt else 'Increase timeout, or check the server.'}"
         )
     remedy = MAY_HAVE_BEEN_PROCESSED if in_doubt else "Check base_url, and that the server is running."
-    return APIConnectionError(f"{describe_request(request)} failed: {what}. {remedy}")
+    return APIConnectionError(f"{describe_request(request)} failed: {cause}. {remedy}")
 
 
 def too_large(response: httpx.Response, limit: int) -> ResponseTooLargeError:
@@ -214,8 +213,8 @@ def too_slow(response: httpx.Response, limit: float | None) -> APITimeoutError:
 
 
 def _body_limit_error(cls: type[E], response: httpx.Response, reason: str) -> E:
-    found = {name.lower(): value for name, value in response.headers.items()}
-    headers, _ = redact_response(response.request, found, None)
+    lower_headers = {name.lower(): value for name, value in response.headers.items()}
+    headers, _ = redact_response(response.request, lower_headers, None)
     return cls(
         f"The body of the {response.status_code} response to {describe_request(response.request)} {reason}",
         status_code=response.status_code,
@@ -226,8 +225,8 @@ def _body_limit_error(cls: type[E], response: httpx.Response, reason: str) -> E:
 
 def invalid_response_error(response: httpx.Response, body: Any, reason: str) -> APIError:
     """Return the error for a successful response that cannot be decoded."""
-    request, found = response.request, {name.lower(): value for name, value in response.headers.items()}
-    headers, (body, reason) = redact_response(request, found, [body, reason])
+    request, lower_headers = response.request, {name.lower(): value for name, value in response.headers.items()}
+    headers, (body, reason) = redact_response(request, lower_headers, [body, reason])
     return APIResponseValidationError(
         f"{response.status_code} from {describe_request(request)} does not match the API document: {one_line(reason)}",
         status_code=response.status_code,

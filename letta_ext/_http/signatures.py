@@ -28,11 +28,11 @@ def with_signature(operation: Operation) -> Callable[[F], F]:
     keywords = [Parameter(name, Parameter.KEYWORD_ONLY) for name in sorted(operation.required)]
     keywords += [Parameter(name, Parameter.KEYWORD_ONLY, default=NOT_GIVEN) for name in names]
 
-    def show(method: F) -> F:
-        found = signature(method)
-        positional = [each for each in found.parameters.values() if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
-        shown = Signature([*positional, *keywords], return_annotation=found.return_annotation)
-        method.__signature__ = shown  # type: ignore[attr-defined]  # pyright: ignore  (`inspect` looks for it)
+    def decorate(method: F) -> F:
+        original = signature(method)
+        positional = [each for each in original.parameters.values() if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
+        replaced = Signature([*positional, *keywords], return_annotation=original.return_annotation)
+        method.__signature__ = replaced  # type: ignore[attr-defined]  # pyright: ignore  # read by `inspect`
         return method
 
-    return show
+    return decorate

@@ -44,12 +44,12 @@ def check_bounds(bounds: Mapping[str, tuple[float | None, float | None]], given:
         ValueError: If a number is out of bounds.
     """
     for name in bounds.keys() & given.keys():
-        least, greatest = bounds[name]
+        minimum, maximum = bounds[name]
         value = given[name]
         if not isinstance(value, (int, float)):
             continue
-        if (least is not None and value < least) or (greatest is not None and value > greatest) or value != value:
-            allowed = f"{least} or more" if greatest is None else f"from {least} to {greatest}"
+        if (minimum is not None and value < minimum) or (maximum is not None and value > maximum) or value != value:
+            allowed = f"{minimum} or more" if maximum is None else f"from {minimum} to {maximum}"
             raise ValueError(f"{name} must be {allowed}, got {_short_repr(value)}")
 
 
@@ -123,8 +123,8 @@ def _short_repr(value: Any) -> str:
 
 
 def _join_or(options: Iterable[str]) -> str:
-    *most, last = dict.fromkeys(options)
-    return f"{', '.join(most)} or {last}" if most else last
+    *others, last = dict.fromkeys(options)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _message(check: Check, value: Any, path: str) -> str:
