@@ -108,7 +108,7 @@ def test_with_options_ignores_later_environment(
     [
         ({"colour": "red"}, TypeError, "with_options() has no argument 'colour'"),
         ({"timeout": -1}, ValueError, "timeout must be"),
-        ({"base_url": "x", "environment": "cloud"}, ValueError, "give base_url or environment"),
+        ({"base_url": "x", "environment": "cloud"}, ValueError, "base_url and environment are mutually exclusive"),
         ({"http_client": object()}, TypeError, "http_client must be an httpx."),
     ],
 )
