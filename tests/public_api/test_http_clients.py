@@ -157,5 +157,5 @@ def test_default_http_client_has_library_limits(driver: ClientDriver) -> None:
     driver._to_close.append(made)
     assert made.timeout == httpx.Timeout(7)
     assert made.headers["x-mine"] == "1"
-    pool: Any = getattr(made._transport, "_pool")  # noqa: B009  (neither httpx nor this library shows it)
+    pool: Any = getattr(made._transport, "_pool")  # noqa: B009  # not available through a public attribute
     assert pool._max_connections == 1000

@@ -293,10 +293,10 @@ def test_redact_secret_in_each_encoding_is_removed(suffix: str, encoding: str, b
 SECRET = f"{PREFIX}0123456789"
 INVALID_SETTINGS: dict[str, Callable[[], Any]] = {
     "a key with a line end": lambda: Letta(api_key=f"{SECRET}\n"),
-    "a key that is not a string": lambda: Letta(api_key=SECRET.encode()),  # type: ignore[arg-type]  # the subject
+    "a key that is not a string": lambda: Letta(api_key=SECRET.encode()),  # type: ignore[arg-type]  # an invalid argument is the subject
     "a header with a line end": lambda: Letta(default_headers={"Authorization": f"Bearer {SECRET}\r\n"}),
     "a header of another name": lambda: Letta(default_headers={"X-Mine": f"{SECRET}\r\n"}),
-    "a header that is not a string": lambda: Letta(default_headers={"X-Mine": [SECRET]}),  # type: ignore[dict-item]  # as above
+    "a header that is not a string": lambda: Letta(default_headers={"X-Mine": [SECRET]}),  # type: ignore[dict-item]  # an invalid argument is the subject
     "a project with a line end": lambda: Letta(project=f"{SECRET}\n"),
     "userinfo": lambda: Letta(base_url=f"http://me:{SECRET}@letta.test"),
     "userinfo and a space": lambda: Letta(base_url=f"http://me:{SECRET}@letta.test "),

@@ -48,7 +48,7 @@ class Even:
         (bool, True, True),
         (None, None, None),
         (Any, {"a": [1]}, {"a": [1]}),
-        (Optional[int], None, None),  # noqa: UP045  (the old form too)
+        (Optional[int], None, None),  # noqa: UP045  # the older form of a union
         (int | str, "3", "3"),
         (Literal["a", 1], 1, 1),
         (Colour, "red", Colour.RED),
@@ -66,7 +66,7 @@ class Even:
         (time, "03:04", time(3, 4)),
         (UUID, ID, UUID(ID)),
         (Decimal, "0.1", Decimal("0.1")),
-        (Path, "/tmp/x", Path("/tmp/x")),  # noqa: S108  (nothing is opened)
+        (Path, "/tmp/x", Path("/tmp/x")),  # noqa: S108  # the path is not opened
         (Place, {"city": "Paris"}, {"city": "Paris"}),
         (Point, {"x": 1, "tags": ["a"]}, Point(1.0, tags=["a"])),
         (Box, {"size": 1, "colour": "blue"}, Box(1, Colour.BLUE)),
@@ -175,7 +175,7 @@ def make_dataclass(name: str, hints: list[Any], required: int) -> Any:
 
 def make_typed_dict(name: str, hints: list[Any], required: int) -> Any:
     fields = zip("abc", hints, strict=False)
-    return TypedDict(  # type: ignore[operator]  # (made as the program runs)
+    return TypedDict(  # type: ignore[operator]  # a type made at run time
         name, {key: hint if at < required else NotRequired[hint] for at, (key, hint) in enumerate(fields)}
     )
 
@@ -183,11 +183,11 @@ def make_typed_dict(name: str, hints: list[Any], required: int) -> Any:
 def nested_in(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     some = st.lists(inner, min_size=1, max_size=3)
     return (
-        inner.map(lambda hint: list[hint])  # type: ignore[valid-type]  # (made as the program runs)
-        | inner.map(lambda hint: dict[str, hint])  # type: ignore[valid-type]  # types made at run time
-        | inner.map(lambda hint: tuple[hint, ...])  # type: ignore[valid-type]  # types made at run time
-        | some.map(lambda hints: tuple[tuple(hints)])  # type: ignore[misc]  # types made at run time
-        | some.map(lambda hints: Optional[hints[0]])  # noqa: UP045  (made as the program runs)
+        inner.map(lambda hint: list[hint])  # type: ignore[valid-type]  # a type made at run time
+        | inner.map(lambda hint: dict[str, hint])  # type: ignore[valid-type]  # a type made at run time
+        | inner.map(lambda hint: tuple[hint, ...])  # type: ignore[valid-type]  # a type made at run time
+        | some.map(lambda hints: tuple[tuple(hints)])  # type: ignore[misc]  # a type made at run time
+        | some.map(lambda hints: Optional[hints[0]])  # noqa: UP045  # a type made at run time
         | st.tuples(inner, inner).map(lambda pair: pair[0] | pair[1] if pair[0] is not pair[1] else pair[0])
         | st.builds(make_dataclass, names, some, st.integers(0, 3))
         | st.builds(make_typed_dict, names, some, st.integers(0, 3))
@@ -227,7 +227,7 @@ def test_decode_arguments_accepts_exactly_what_the_schema_accepts(hint: Any, val
     validator = Draft202012Validator(tool.parameters)
     for value in values:
         arguments = {"given": value}
-        accepted, _ = attempt(lambda arguments=arguments: tool.decode_arguments(json.dumps(arguments)))  # type: ignore[misc]  # types made at run time
+        accepted, _ = attempt(lambda arguments=arguments: tool.decode_arguments(json.dumps(arguments)))  # type: ignore[misc]  # a type made at run time
         assert accepted == validator.is_valid(arguments), (tool.parameters, arguments)
 
 
@@ -238,8 +238,8 @@ def test_decode_arguments_accepted_values_match_pydantic(hint: Any, data: st.Dat
     tool, adapter = Tool.from_function(having(hint)), pydantic.TypeAdapter(hint)
     pydantic_validator = Draft202012Validator(adapter.json_schema())
     for value in data.draw(st.lists(json_values, min_size=1, max_size=12)):
-        accepted, read = attempt(lambda value=value: tool.decode_arguments(json.dumps({"given": value}))["given"])  # type: ignore[misc]  # types made at run time
+        accepted, read = attempt(lambda value=value: tool.decode_arguments(json.dumps({"given": value}))["given"])  # type: ignore[misc]  # a type made at run time
         # Unknown keys are the only difference: pydantic ignores them, and the decoder reports them to the model.
         if accepted:
             assert pydantic_validator.is_valid(value), (hint, value)
-            assert attempt(lambda value=value: adapter.validate_json(json.dumps(value))) == (True, read)  # type: ignore[misc]  # types made at run time
+            assert attempt(lambda value=value: adapter.validate_json(json.dumps(value))) == (True, read)  # type: ignore[misc]  # a type made at run time

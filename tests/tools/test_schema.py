@@ -119,7 +119,7 @@ def schema_of(function: Callable[..., Any]) -> dict[str, Any]:
         (Any, {}),
         (object, {}),
         (Name, STRING),
-        (Optional[str], {"anyOf": [STRING, {"type": "null"}]}),  # noqa: UP045  (the old form too)
+        (Optional[str], {"anyOf": [STRING, {"type": "null"}]}),  # noqa: UP045  # the older form of a union
         (int | str, {"anyOf": [{"type": "integer"}, STRING]}),
         (Literal["a", "b"], {"type": "string", "enum": ["a", "b"]}),
         (Literal[1, "b"], {"enum": [1, "b"]}),
@@ -217,11 +217,11 @@ def test_schema_two_classes_of_one_name_raise() -> None:
         class Node:
             next: Any = None
 
-        Node.__annotations__["next"] = Optional[Node]  # noqa: UP045  (looked up as the program runs)
+        Node.__annotations__["next"] = Optional[Node]  # noqa: UP045  # resolved at run time
         return Node
 
     with pytest.raises(TypeError, match="two classes in the arguments of a tool are named Node"):
-        Tool.from_function(having(tuple[Node, other()]))  # type: ignore[misc]  # (a type that is made as the program runs)
+        Tool.from_function(having(tuple[Node, other()]))  # type: ignore[misc]  # a type made at run time
 
 
 def test_schema_pydantic_model_keeps_constraints() -> None:
@@ -237,7 +237,7 @@ def test_schema_pydantic_model_keeps_constraints() -> None:
 def test_declaration_contains_signature_and_docstring() -> None:
     """The declaration contains the types, defaults and descriptions of the parameters."""
 
-    def get_weather(  # type: ignore[no-untyped-def]  # (one parameter has no annotation)
+    def get_weather(  # type: ignore[no-untyped-def]  # one parameter has no annotation
         city: str,
         unit: Literal["C", "F"] = "C",
         *,
@@ -341,7 +341,7 @@ def options(**kwargs: int) -> None: ...
 def bytes_of(a: bytes) -> None: ...
 def by_number(a: dict[int, str]) -> None: ...
 def a_function(a: Callable[[], None]) -> None: ...
-def unknown_name(a: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821  (that is the fault)
+def unknown_name(a: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821  # an undefined name is the subject
 def bad_literal(a: Literal[b"x"]) -> None: ...
 def generator(a: int) -> Any:
     yield a
@@ -411,4 +411,4 @@ def test_tool_registry_rejects_duplicates_and_unsupported_tools() -> None:
     with pytest.raises(TypeError, match="later must not be async in a sync client"):
         make_tool_registry([later], may_be_async=False)
     with pytest.raises(TypeError, match="tools must be a list of functions, got <function"):
-        make_tool_registry(later, may_be_async=True)  # type: ignore[arg-type]  # (what is refused)
+        make_tool_registry(later, may_be_async=True)  # type: ignore[arg-type]  # an invalid argument is the subject
