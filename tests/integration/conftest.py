@@ -1,4 +1,4 @@
-"""The server, what the tests need on it, and the client: every test runs with the sync one and with the async one."""
+"""Fixtures: the real server, its resources, and the client. Each test runs with both clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from letta_ext import AsyncLetta, Letta
 
 from .driver import awaited
-from .scene import Agent, Scene
+from .scene import Agent, ServerResources
 
 
 @pytest.fixture(scope="session")
@@ -22,43 +22,43 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def address() -> str:
-    """Where the server is."""
+    """The base URL of the server."""
     found = os.environ.get("LETTA_LIVE_BASE_URL")
     if not found:
-        pytest.skip("LETTA_LIVE_BASE_URL does not say where a Letta server is")
+        pytest.skip("LETTA_LIVE_BASE_URL is not set")
     return found
 
 
 @pytest.fixture(scope="session")
 def model() -> str:
-    """The handle of the model that the agents use, which must do what the user messages say."""
+    """The handle of the model of the agents, which follows the instructions in user messages."""
     return os.environ.get("LETTA_LIVE_MODEL", "openai-proxy/gpt-4o-mini")
 
 
 @pytest.fixture(scope="session")
-def scene(address: str, model: str) -> Iterator[Scene]:
+def resources(address: str, model: str) -> Iterator[ServerResources]:
     with httpx.Client(base_url=address, timeout=60) as http:
-        scene = Scene(http, model)
-        yield scene
-        scene.leave()
+        resources = ServerResources(http, model)
+        yield resources
+        resources.delete_all()
 
 
 @pytest.fixture(scope="session")
-def agent(scene: Scene) -> Agent:
-    """An agent that tests share, each in a conversation of its own."""
-    return scene.agent()
+def agent(resources: ServerResources) -> Agent:
+    """An agent that tests share, each in a separate conversation."""
+    return resources.agent()
 
 
 @pytest.fixture
-def own_agent(scene: Scene) -> Agent:
-    """An agent for one test: those of agent-direct mode have but one conversation, and list their steps."""
-    return scene.agent()
+def own_agent(resources: ServerResources) -> Agent:
+    """An agent for one test: agent-direct mode has one conversation, and step lists cover the agent."""
+    return resources.agent()
 
 
 @pytest.fixture
-def conversation(scene: Scene, agent: Agent) -> str:
+def conversation(resources: ServerResources, agent: Agent) -> str:
     """The id of a new conversation with the shared agent."""
-    return scene.conversation(agent.id)
+    return resources.conversation(agent.id)
 
 
 @pytest.fixture(params=["sync", "async"])

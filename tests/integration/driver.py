@@ -1,7 +1,7 @@
-"""One way to write a scenario for both clients.
+"""One way to write a test for both clients.
 
-A test is written against `AsyncLetta`, as its users write. `awaited` lends the same face to a sync client: what it
-does, it does in the sync surface's own code, at the moment the test awaits or iterates it.
+Tests are written against `AsyncLetta`. `awaited` gives a sync client the same interface: the sync code runs when the
+test awaits or iterates.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Any, Final, Self, cast
 from letta_ext import AsyncLetta, Letta
 
 WITHOUT_IO: Final = frozenset({"has_next_page", "next_page_info", "checkpoint"})
-"""What is a plain method of the async classes too, because it asks nobody."""
+"""Methods that the async classes do not await either, because they make no request."""
 
 
 def awaited(client: Letta) -> AsyncLetta:
-    """The sync client, to be used as if it were the async one."""
-    return cast(AsyncLetta, _Face(client))
+    """Return a sync client with the interface of the async one."""
+    return cast(AsyncLetta, _Wrapper(client))
 
 
-def _face(value: Any) -> Any:
-    """A thing of the library gets a face of its own; a value, such as a message, is what it is."""
-    return _Face(value) if type(value).__module__.startswith("letta_ext.") else value
+def _wrap(value: Any) -> Any:
+    """Wrap an object of the library; return other values unchanged."""
+    return _Wrapper(value) if type(value).__module__.startswith("letta_ext.") else value
 
 
-class _Face:
+class _Wrapper:
     """A sync object whose methods can be awaited."""
 
     def __init__(self, target: Any) -> None:
@@ -35,7 +35,7 @@ class _Face:
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._target, name)
         if not callable(value) or name in WITHOUT_IO:
-            return _face(value)
+            return _wrap(value)
         return partial(_Call, value)
 
     def __len__(self) -> int:
@@ -53,23 +53,23 @@ class _Face:
 
 
 class _Call:
-    """A call that is made when it is awaited, or iterated, as a coroutine's or a paginator's is."""
+    """A call that is made when it is awaited or iterated."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         self._make = partial(function, *arguments, **options)
 
     def __await__(self) -> Generator[Any, None, Any]:
-        return self._outcome().__await__()
+        return self._result().__await__()
 
-    async def _outcome(self) -> Any:
-        return _face(self._make())
+    async def _result(self) -> Any:
+        return _wrap(self._make())
 
     def __aiter__(self) -> _Items:
         return _Items(iter(self._make()))
 
 
 class _Items:
-    # No async generator: leaving a loop must let go of the sync iterator at once, as it does in sync code.
+    # Not an async generator: `break` must release the sync iterator at once, as in sync code.
     def __init__(self, items: Iterator[Any]) -> None:
         self._items = items
 
@@ -78,6 +78,6 @@ class _Items:
 
     async def __anext__(self) -> Any:
         try:
-            return _face(next(self._items))
+            return _wrap(next(self._items))
         except StopIteration:
             raise StopAsyncIteration from None

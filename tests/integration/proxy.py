@@ -1,4 +1,4 @@
-"""A TCP proxy before a real server, which harms one request after the other as it is told."""
+"""A TCP proxy in front of a real server that injects scripted faults into requests."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-PATIENCE: Final = 120.0
+SERVER_TIMEOUT: Final = 120.0
 """Seconds to wait for the server."""
 
 
 @frozen
 class Fault:
-    """What happens to one request.
+    """The fault of one request.
 
     Attributes:
-        forward: how many bytes of the request reach the server; None for all.
-        late: seconds after which they do, counted from when the client was hung up on; None for before.
-        response: how many bytes of the answer reach the client; None for all.
-        slow: seconds before the answer is passed on.
-        gone: whether the server learns that the client has left, or goes on answering nobody.
+        forward: Bytes of the request that reach the server. None for all.
+        late: Seconds from the disconnect of the client to the forwarding. None to forward before the disconnect.
+        response: Bytes of the response that reach the client. None for all.
+        slow: Seconds before each part of the response is forwarded.
+        gone: Whether the server sees the disconnect of the client, or finishes its response.
     """
 
     forward: int | None = None
@@ -43,11 +43,11 @@ class Fault:
 
 
 LOST: Final = Fault(response=0)
-"""The server has begun to answer, and the client never hears of it."""
+"""The server has started its response, and the client receives nothing."""
 
 
 def random_fault(chance: random.Random, length: int) -> Fault:
-    """A fault of any kind; answers are cut within so many bytes."""
+    """Return a random fault; responses are cut within `length` bytes."""
     kind, gone = chance.randrange(8), chance.random() < 0.5
     if kind == 0:
         return Fault(forward=chance.randrange(400))
@@ -65,8 +65,8 @@ class Proxy:
     """The proxy.
 
     Attributes:
-        plan: what happens to the next requests; when it is used up, they pass.
-        requests: the paths and bodies of the requests that came.
+        plan: The faults of the next requests. Later requests pass.
+        requests: The paths and bodies of the requests.
     """
 
     upstream: tuple[str, int]
@@ -78,18 +78,18 @@ class Proxy:
     idle: threading.Condition = field(default_factory=threading.Condition)
 
     def settle(self) -> None:
-        """Waits until every request is through, those too whose client has long gone."""
+        """Wait until each request is finished, including those whose client has disconnected."""
         with self.idle:
-            assert self.idle.wait_for(lambda: self.busy == 0, PATIENCE)
+            assert self.idle.wait_for(lambda: self.busy == 0, SERVER_TIMEOUT)
 
     def enter(self, by: int) -> None:
-        """Counts a request in, or out."""
+        """Count a started or finished request."""
         with self.idle:
             self.busy += by
             self.idle.notify_all()
 
-    def harm(self, path: str, body: bytes) -> Fault:
-        """What happens to this request."""
+    def next_fault(self, path: str, body: bytes) -> Fault:
+        """Record a request and return its fault."""
         with self.lock:
             self.requests.append((path, json.loads(body or b"null")))
             return self.plan.popleft() if self.plan else Fault()
@@ -97,18 +97,18 @@ class Proxy:
 
 @contextmanager
 def proxied(address: str) -> Iterator[Proxy]:
-    """A proxy on loopback before the server at this address."""
+    """Run a loopback proxy in front of the server at this URL."""
     parts = urlsplit(address)
     proxy = Proxy((parts.hostname or "", parts.port or 80))
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             with suppress(ConnectionError, TimeoutError):
-                # One request a connection: the server is asked to close it behind the answer, and says so.
+                # One request per connection: the server is told to close it.
                 if (request := _read(self.rfile)) is not None:
                     proxy.enter(1)
                     try:
-                        _pass_on(proxy, self.request, *request)
+                        _forward(proxy, self.request, *request)
                     finally:
                         proxy.enter(-1)
 
@@ -124,13 +124,13 @@ def proxied(address: str) -> Iterator[Proxy]:
         server.shutdown()
 
 
-def _pass_on(proxy: Proxy, client: socket.socket, head: bytes, body: bytes) -> None:
-    fault = proxy.harm(head.split()[1].decode().partition("?")[0], body)
+def _forward(proxy: Proxy, client: socket.socket, head: bytes, body: bytes) -> None:
+    fault = proxy.next_fault(head.split()[1].decode().partition("?")[0], body)
     request = head.removesuffix(b"\r\n") + b"connection: close\r\n\r\n" + body
     if fault.late is not None:
-        _hang_up(client)
+        _disconnect(client)
         time.sleep(fault.late)
-    with socket.create_connection(proxy.upstream, timeout=PATIENCE) as server:
+    with socket.create_connection(proxy.upstream, timeout=SERVER_TIMEOUT) as server:
         server.sendall(request[: fault.forward])
         if fault.forward is not None:
             return
@@ -142,21 +142,21 @@ def _pass_on(proxy: Proxy, client: socket.socket, head: bytes, body: bytes) -> N
             left = None if left is None else left - len(piece)
         if left == 0:
             if fault.response == 0:
-                server.recv(1)  # the server has begun to answer: it did get the request
+                server.recv(1)  # the server has started its response, so it has the request
             if fault.late is None:
-                _hang_up(client)
+                _disconnect(client)
             while not fault.gone and server.recv(65536):
                 pass
 
 
-def _hang_up(client: socket.socket) -> None:
+def _disconnect(client: socket.socket) -> None:
     client.shutdown(socket.SHUT_RDWR)
 
 
 def _read(incoming: BufferedIOBase) -> tuple[bytes, bytes] | None:
     head = b""
     while (line := incoming.readline()) not in (b"\r\n", b""):
-        # Its answer ends the connection, whatever the client would like.
+        # The response ends the connection, so the client's header is dropped.
         head += b"" if line.lower().startswith(b"connection:") else line
     if not head:
         return None

@@ -1,4 +1,4 @@
-"""What tests ask of messages and events."""
+"""Functions that select and summarize messages and events."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from letta_api.models import (
 T = TypeVar("T")
 
 SIX_WORDS: Final = "word0 word1 word2 word3 word4 word5"
-"""What the model answers unless it is told otherwise."""
+"""The default output of the model."""
 
 
 def words(count: int) -> str:
-    """What the model answers to `LONG count`, token by token."""
+    """Return the output of the model for `LONG count`."""
     return "".join(f"word{index} " for index in range(count))
 
 
 async def collect(items: AsyncIterable[T]) -> list[T]:
-    """Everything that can be iterated."""
+    """Return all items."""
     return [item async for item in items]
 
 
 async def take(items: AsyncIterable[T], enough: Callable[[T], bool]) -> list[T]:
-    """What comes up to the first item that is enough; the loop is left there."""
+    """Return the items up to the first for which `enough` is true, and leave the loop."""
     taken: list[T] = []
     async for item in items:
         taken.append(item)
@@ -43,12 +43,12 @@ async def take(items: AsyncIterable[T], enough: Callable[[T], bool]) -> list[T]:
 
 
 def only(items: Iterable[object], kind: type[T]) -> list[T]:
-    """Those of one class, in their order."""
+    """Return the items of one class, in order."""
     return [item for item in items if isinstance(item, kind)]
 
 
 def kinds(items: Iterable[Any]) -> list[str]:
-    """The types of messages or events; what repeats, as the tokens of one message do, is named once."""
+    """Return the types of messages or events, with consecutive duplicates merged."""
     found: list[str] = []
     for item in items:
         if not found or found[-1] != item.message_type:
@@ -56,34 +56,34 @@ def kinds(items: Iterable[Any]) -> list[str]:
     return found
 
 
-def said(items: Iterable[object]) -> str:
-    """What the agent answered, whole or in tokens."""
+def assistant_text(items: Iterable[object]) -> str:
+    """Return the text of the agent, whole or joined from tokens."""
     return "".join(str(message.content) for message in only(items, AssistantMessage))
 
 
-def thought(items: Iterable[object]) -> str:
-    """What the agent reasoned, whole or in tokens."""
+def reasoning_text(items: Iterable[object]) -> str:
+    """Return the reasoning of the agent, whole or joined from tokens."""
     return "".join(message.reasoning for message in only(items, ReasoningMessage))
 
 
-def asked(items: Iterable[object]) -> list[str]:
-    """What users said."""
+def user_texts(items: Iterable[object]) -> list[str]:
+    """Return the texts of the user messages."""
     return [str(message.content) for message in only(items, UserMessage)]
 
 
 def without_pings(items: Iterable[T]) -> list[T]:
-    """Events that say something."""
+    """Return the events except pings."""
     return [item for item in items if not isinstance(item, LettaPing)]
 
 
 def stop_reason(events: Iterable[object]) -> str:
-    """Why the one turn of a stream ended."""
+    """Return the stop reason of the only turn of a stream."""
     (event,) = only(events, LettaStopReason)
     return event.stop_reason
 
 
 def tool_calls(messages: Iterable[object]) -> list[ToolCall]:
-    """The calls of messages that were not sent in tokens."""
+    """Return the tool calls of complete messages."""
     calls: list[ToolCall] = []
     for message in messages:
         if isinstance(message, (ToolCallMessage, ApprovalRequestMessage)) and isinstance(message.tool_calls, list):
@@ -91,6 +91,6 @@ def tool_calls(messages: Iterable[object]) -> list[ToolCall]:
     return calls
 
 
-def plain(items: Iterable[Any]) -> list[dict[str, Any]]:
-    """As JSON, to be compared."""
+def to_dicts(items: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return the JSON of items, for comparison."""
     return [item.to_dict() for item in items]

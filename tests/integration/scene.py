@@ -1,4 +1,4 @@
-"""Setting a scene: the agents, tools and conversations that a test talks to, made by plain HTTP."""
+"""The agents, tools and conversations of the tests, created by plain HTTP."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Agent:
 
 
 @define
-class Scene:
-    """Makes things on the server, and takes away at the end what would stay."""
+class ServerResources:
+    """Creates resources on the server and deletes them at the end."""
 
     http: httpx.Client
     model: str
@@ -42,14 +42,14 @@ class Scene:
     tools: list[tuple[str, str]] = field(factory=list)
 
     def tool(self, stem: str, answer: str, *, guarded: bool = False) -> tuple[str, str]:
-        """A tool that the server runs; its id and its name, which is nobody else's."""
+        """Create a server-side tool; return its id and its unique name."""
         name = f"{stem}_{uuid4().hex[:8]}"
         source = TOOL.format(name=name, answer=answer)
         tool = self._make("tools", {"source_code": source, "default_requires_approval": guarded})
         return tool["id"], name
 
     def agent(self, *, parallel_tool_calls: bool = True) -> Agent:
-        """An agent with a tool that tells the weather, one that tells the time, and one that asks before it runs."""
+        """Create an agent with a weather tool, a time tool, and a tool that requires approval."""
         if not self.tools:
             self.tools = [
                 self.tool("weather", "sunny"),
@@ -59,24 +59,24 @@ class Scene:
         id = self._agent(tool_ids=[id for id, _ in self.tools], parallel_tool_calls=parallel_tool_calls)
         return Agent(id, *(name for _, name in self.tools))
 
-    def forgetful_agent(self, context_window: int) -> str:
-        """An agent without tools and with a small context window, in tokens; its id."""
+    def agent_with_context_window(self, context_window: int) -> str:
+        """Create an agent without tools and with a context window of this many tokens; return its id."""
         settings = {"mode": "all", "model": self.model}
         return self._agent(context_window_limit=context_window, compaction_settings=settings)
 
     def conversation(self, agent_id: str) -> str:
-        """A conversation without messages; its id."""
+        """Create an empty conversation; return its id."""
         response = self.http.post("/v1/conversations/", params={"agent_id": agent_id})
         response.raise_for_status()
         id: str = response.json()["id"]
         return id
 
     def cancel(self, conversation_id: str) -> None:
-        """Cancels what runs in a conversation."""
+        """Cancel the active run of a conversation."""
         self.http.post(f"/v1/conversations/{conversation_id}/cancel").raise_for_status()
 
-    def leave(self) -> None:
-        """Deletes what was made, agents with their conversations before their tools."""
+    def delete_all(self) -> None:
+        """Delete the created resources, agents before their tools."""
         for path in reversed(self.made):
             self.http.delete(path)
 
@@ -95,6 +95,6 @@ class Scene:
     def _make(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
         response = self.http.post(f"/v1/{kind}/", json=body)
         response.raise_for_status()
-        thing: dict[str, Any] = response.json()
-        self.made.append(f"/v1/{kind}/{thing['id']}")
-        return thing
+        resource: dict[str, Any] = response.json()
+        self.made.append(f"/v1/{kind}/{resource['id']}")
+        return resource

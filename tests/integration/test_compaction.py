@@ -1,4 +1,4 @@
-"""`conversations.messages.compact`, and what the server compacts by itself."""
+"""`conversations.messages.compact`, and compactions by the server itself."""
 
 from __future__ import annotations
 
@@ -7,72 +7,81 @@ import pytest
 from letta_api.models import AssistantMessage
 from letta_ext import AsyncLetta, BadRequestError, RunError
 
-from .reading import asked, collect, only, said, words
-from .scene import Agent, Scene
-from .talking import LENGTH, TEXTS, compact, messages, talk
+from .reading import assistant_text, collect, only, user_texts, words
+from .scene import Agent, ServerResources
+from .talking import LENGTH, TEXTS, compact, messages, send_texts
 
 pytestmark = pytest.mark.anyio
 
-FULL = 120
-"""A context window, in tokens, that holds the system prompt and that one turn of the model fills, which says it is of
-112 tokens."""
+SMALL_WINDOW = 120
+"""A context window, in tokens, that holds the system prompt and that one turn of 112 tokens fills."""
 
 TOO_SMALL = 60
-"""One that does not hold the system prompt."""
+"""A context window that does not hold the system prompt."""
 
 
-async def test_a_compaction_summarizes(client: AsyncLetta, conversation: str, model: str) -> None:
-    await talk(client, conversation)
+async def test_compact_returns_summary_and_keeps_messages(client: AsyncLetta, conversation: str, model: str) -> None:
+    """A compaction returns a summary and deletes no message."""
+    await send_texts(client, conversation)
 
     compaction = await compact(client, conversation, model)
 
     assert compaction.summary.startswith("word0")
     assert (compaction.num_messages_before, compaction.num_messages_after) == (LENGTH, 2)
-    # Nothing is deleted: the summary is a message besides, which the server lists as one of the user's.
-    listed = asked(await messages(client, conversation))
+    # Nothing is deleted: the summary is an additional message, listed as a user message.
+    listed = user_texts(await messages(client, conversation))
     assert [text for text in listed if text in TEXTS] == TEXTS
     assert [compaction.summary in text for text in listed if text not in TEXTS] == [True]
 
 
-async def test_a_second_compaction_has_nothing_to_do(client: AsyncLetta, conversation: str, model: str) -> None:
-    await talk(client, conversation)
+async def test_second_compact_raises_bad_request_error(client: AsyncLetta, conversation: str, model: str) -> None:
+    """A second compaction has nothing to summarize."""
+    await send_texts(client, conversation)
     await compact(client, conversation, model)
 
     with pytest.raises(BadRequestError, match="failed to reduce the number of messages"):
         await compact(client, conversation, model)
 
 
-async def test_the_servers_own_settings_will_do(client: AsyncLetta, scene: Scene) -> None:
-    conversation = scene.conversation(scene.forgetful_agent(100_000))
-    await talk(client, conversation)
+async def test_compact_without_settings_uses_settings_of_agent(client: AsyncLetta, resources: ServerResources) -> None:
+    """Without settings, the server uses those of the agent."""
+    conversation = resources.conversation(resources.agent_with_context_window(100_000))
+    await send_texts(client, conversation)
 
     compaction = await client.conversations.messages.compact(conversation)
 
     assert compaction.num_messages_after < compaction.num_messages_before == LENGTH
 
 
-async def test_the_agents_own_conversation(client: AsyncLetta, own_agent: Agent, model: str) -> None:
-    await talk(client, "default", agent_id=own_agent.id)
+async def test_compact_of_agent_direct_conversation_returns_counts(
+    client: AsyncLetta, own_agent: Agent, model: str
+) -> None:
+    """A compaction works in agent-direct mode."""
+    await send_texts(client, "default", agent_id=own_agent.id)
 
     compaction = await compact(client, "default", model, agent_id=own_agent.id)
 
     assert (compaction.num_messages_before, compaction.num_messages_after) == (LENGTH, 2)
 
 
-async def test_a_talk_goes_on_after_a_compaction(client: AsyncLetta, conversation: str, model: str) -> None:
-    await talk(client, conversation)
+async def test_send_after_compaction_gets_reply(client: AsyncLetta, conversation: str, model: str) -> None:
+    """A conversation continues after a compaction."""
+    await send_texts(client, conversation)
     await compact(client, conversation, model)
 
     answer = await client.conversations.messages.create(
         conversation, input="LONG 2", streaming=False, include_compaction_messages=True
     )
 
-    assert said(answer.messages) == "word0 word1"
+    assert assistant_text(answer.messages) == "word0 word1"
     assert len(only(await messages(client, conversation), AssistantMessage)) == len(TEXTS) + 1
 
 
-async def test_a_compaction_in_the_midst_of_a_turn(client: AsyncLetta, scene: Scene) -> None:
-    conversation = scene.conversation(scene.forgetful_agent(FULL))
+async def test_compaction_during_turn_is_reported_as_user_message(
+    client: AsyncLetta, resources: ServerResources
+) -> None:
+    """A compaction during a turn is reported in the response and in the stream."""
+    conversation = resources.conversation(resources.agent_with_context_window(SMALL_WINDOW))
 
     answer = await client.conversations.messages.create(
         conversation, input="LONG 1", streaming=False, include_compaction_messages=True
@@ -82,19 +91,20 @@ async def test_a_compaction_in_the_midst_of_a_turn(client: AsyncLetta, scene: Sc
     ) as stream:
         events = await collect(stream)
 
-    # 0.16.8 reports it as a message of the user, whatever the documents say of summaries and events.
-    for items, spoken in ((answer.messages, "word0"), (events, words(3))):
-        assert said(items) == spoken
-        (report,) = asked(items)
+    # Letta 0.16.8 reports it as a user message, unlike its documentation of summaries and events.
+    for items, expected in ((answer.messages, "word0"), (events, words(3))):
+        assert assistant_text(items) == expected
+        (report,) = user_texts(items)
         assert "post_step_context_check" in report
 
 
-async def test_a_context_window_that_is_too_small_for_the_agent(client: AsyncLetta, scene: Scene) -> None:
-    conversation = scene.conversation(scene.forgetful_agent(TOO_SMALL))
+async def test_send_exceeding_context_window_raises(client: AsyncLetta, resources: ServerResources) -> None:
+    """A context window that is too small raises `BadRequestError`, streamed `RunError`."""
+    conversation = resources.conversation(resources.agent_with_context_window(TOO_SMALL))
 
     with pytest.raises(BadRequestError, match="CONTEXT_WINDOW_EXCEEDED"):
         await client.conversations.messages.create(conversation, input="LONG 1", streaming=False)
-    # In the foreground too the body may end behind the error, without the sign that ends other streams.
+    # A foreground body may end after the error event without the terminal event.
     async with await client.conversations.messages.create(conversation, input="LONG 1") as stream:
         with pytest.raises(RunError, match="CONTEXT_WINDOW_EXCEEDED") as failed:
             await collect(stream)

@@ -1,4 +1,4 @@
-"""Every refusal and failure that the server is known for, under its own name."""
+"""The documented error responses and failed runs of the server, and their error classes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from letta_ext import (
     UnprocessableEntityError,
 )
 
-from .reading import asked, collect, said, words
-from .scene import Agent, Scene
-from .talking import eventually, messages
+from .reading import assistant_text, collect, user_texts, words
+from .scene import Agent, ServerResources
+from .talking import messages, wait_for_messages
 
 pytestmark = pytest.mark.anyio
 
@@ -37,15 +37,15 @@ NO_STEP: Final = "step-00000000-0000-4000-8000-000000000000"
 NO_CONVERSATION: Final = "conv-00000000-0000-4000-8000-000000000000"
 NO_RUN: Final = "run-00000000-0000-4000-8000-000000000000"
 
-Deed: TypeAlias = Callable[[AsyncLetta, str], Awaitable[object]]
+Operation: TypeAlias = Callable[[AsyncLetta, str], Awaitable[object]]
 
 
-def sending(streaming: bool = False, **arguments: Any) -> Deed:
+def sender(streaming: bool = False, **arguments: Any) -> Operation:
     return lambda client, where: client.conversations.messages.create(where, streaming=streaming, **arguments)
 
 
 # fmt: off
-REFUSALS: Final[dict[str, tuple[Deed, type[APIStatusError], str]]] = {
+ERROR_RESPONSES: Final[dict[str, tuple[Operation, type[APIStatusError], str]]] = {
     "send to a bad id": (
         lambda client, _: client.conversations.messages.create("nonsense", input="x"),
         UnprocessableEntityError, "conversation_id"),
@@ -57,17 +57,17 @@ REFUSALS: Final[dict[str, tuple[Deed, type[APIStatusError], str]]] = {
         UnprocessableEntityError, "conversation_id"),
     "step with a bad id": (
         lambda client, _: client.steps.retrieve("abc"), UnprocessableEntityError, "step_id"),
-    # In `extra_body`, for the client refuses these by itself.
+    # In `extra_body`, because the client rejects these itself.
     "send with a bad role": (
-        sending(extra_body={"messages": [{"role": "alien", "content": "x"}]}), UnprocessableEntityError, "alien"),
+        sender(extra_body={"messages": [{"role": "alien", "content": "x"}]}), UnprocessableEntityError, "alien"),
     "compact in a bad mode": (
         lambda client, where: client.conversations.messages.compact(
             where, extra_body={"compaction_settings": {"mode": "sideways"}}),
         UnprocessableEntityError, "sideways"),
     "send nothing": (
-        sending(extra_body={"messages": []}), UnprocessableEntityError, "Messages must not be empty"),
+        sender(extra_body={"messages": []}), UnprocessableEntityError, "Messages must not be empty"),
     "stream nothing": (
-        sending(True, extra_body={"messages": []}), UnprocessableEntityError, "Messages must not be empty"),
+        sender(True, extra_body={"messages": []}), UnprocessableEntityError, "Messages must not be empty"),
     "send to nowhere": (
         lambda client, _: client.conversations.messages.create(NO_CONVERSATION, input="x", streaming=False),
         NotFoundError, NO_CONVERSATION),
@@ -88,22 +88,23 @@ REFUSALS: Final[dict[str, tuple[Deed, type[APIStatusError], str]]] = {
         lambda client, where: client.conversations.messages.stream(where, run_id=NO_RUN), NotFoundError, NO_RUN),
     "resume where nothing runs": (
         lambda client, where: client.conversations.messages.stream(where), BadRequestError, "No active runs found"),
-    "the model knows nobody": (sending(input="FAIL 401"), AuthenticationError, "asked to fail"),
+    "model rejects credentials": (sender(input="FAIL 401"), AuthenticationError, "user_texts to fail"),
 }
 # fmt: on
 
 
-@pytest.mark.parametrize("what", REFUSALS)
-async def test_a_refusal(client: AsyncLetta, conversation: str, what: str) -> None:
-    deed, kind, words_of_the_server = REFUSALS[what]
+@pytest.mark.parametrize("case", ERROR_RESPONSES)
+async def test_error_response_has_documented_class(client: AsyncLetta, conversation: str, case: str) -> None:
+    """Each error response has its class, detail, body and a one-line message."""
+    operation, kind, detail = ERROR_RESPONSES[case]
 
     with pytest.raises(kind) as caught:
-        await deed(client, conversation)
+        await operation(client, conversation)
 
     fault = caught.value
     assert type(fault) is kind
     assert isinstance(fault, (APIError, LettaError))
-    assert words_of_the_server in (fault.detail or "")
+    assert detail in (fault.detail or "")
     assert isinstance(fault.body, dict)
     assert "\n" not in str(fault)
     assert str(fault.status_code) in str(fault)
@@ -117,10 +118,11 @@ async def test_a_refusal(client: AsyncLetta, conversation: str, what: str) -> No
         (500, InternalServerError, "llm_error"),
     ],
 )
-async def test_a_model_that_fails(
+async def test_failed_model_call_raises_class_of_status(
     client: AsyncLetta, conversation: str, status: int, kind: type[APIStatusError], error_type: str
 ) -> None:
-    with pytest.raises(kind, match="asked to fail") as caught:
+    """A failed model call raises the class of its status, which can be pickled."""
+    with pytest.raises(kind, match="user_texts to fail") as caught:
         await client.conversations.messages.create(conversation, input=f"FAIL {status}", streaming=False)
 
     fault = caught.value
@@ -131,24 +133,30 @@ async def test_a_model_that_fails(
 
 
 @pytest.mark.parametrize(("status", "background"), [(400, False), (400, True), (429, True), (500, False)])
-async def test_a_streamed_run_that_fails(client: AsyncLetta, conversation: str, status: int, background: bool) -> None:
+async def test_failed_streamed_run_raises_run_error_and_frees_conversation(
+    client: AsyncLetta, conversation: str, status: int, background: bool
+) -> None:
+    """A failed run raises `RunError`, and the conversation takes the next message."""
     async with await client.conversations.messages.create(
         conversation, input=f"FAIL {status}", stream_tokens=True, background=background
     ) as stream:
-        with pytest.raises(RunError, match="asked to fail") as caught:
+        with pytest.raises(RunError, match="user_texts to fail") as caught:
             await collect(stream)
 
     fault = caught.value
     assert fault.run_id == stream.run_id is not None
     assert fault.error_type in ("llm_error", "llm_rate_limit")
     assert f"Error code: {status}" in (fault.detail or "")
-    # What has failed is over: the conversation takes the next message.
+    # The failed run has ended: the conversation takes the next message.
     answer = await client.conversations.messages.create(conversation, input="LONG 1", streaming=False)
-    assert said(answer.messages) == "word0"
+    assert assistant_text(answer.messages) == "word0"
 
 
 @pytest.mark.parametrize("background", [False, True])
-async def test_a_busy_conversation(client: AsyncLetta, conversation: str, scene: Scene, background: bool) -> None:
+async def test_send_to_busy_conversation_raises_with_run_id(
+    client: AsyncLetta, conversation: str, resources: ServerResources, background: bool
+) -> None:
+    """A busy conversation raises `ConversationBusyError` with the active run."""
     async with await client.conversations.messages.create(
         conversation, input="LONG 500", stream_tokens=True, background=True
     ) as stream:
@@ -156,27 +164,29 @@ async def test_a_busy_conversation(client: AsyncLetta, conversation: str, scene:
             break
         with pytest.raises(ConversationBusyError) as caught:
             await client.conversations.messages.create(conversation, input="me too", background=background)
-        scene.cancel(conversation)
+        resources.cancel(conversation)
 
     assert isinstance(caught.value, ConflictError)
     assert caught.value.run_id == stream.run_id is not None
     assert caught.value.status_code == 409
-    assert "me too" not in asked(await messages(client, conversation))
+    assert "me too" not in user_texts(await messages(client, conversation))
 
 
-async def test_an_answer_at_once_waits_for_nobody(client: AsyncLetta, conversation: str) -> None:
-    # A fact of 0.16.8 to know about: without streaming it answers in the midst of another run, and refuses nothing.
+async def test_json_send_during_other_run_is_processed(client: AsyncLetta, conversation: str) -> None:
+    """Without streaming, the server processes a send during another run."""
+    # Letta 0.16.8 does not lock the conversation for sends without streaming.
     async with await client.conversations.messages.create(
         conversation, input="LONG 20", stream_tokens=True, background=True
     ) as stream:
         answer = await client.conversations.messages.create(conversation, input="LONG 2", streaming=False)
         events = await collect(stream)
 
-    assert said(answer.messages) == words(2).strip()
-    assert said(events) == words(20)
+    assert assistant_text(answer.messages) == words(2).strip()
+    assert assistant_text(events) == words(20)
 
 
-async def test_waiting_until_a_conversation_is_free(client: AsyncLetta, conversation: str) -> None:
+async def test_send_with_when_busy_wait_is_sent_after_active_run(client: AsyncLetta, conversation: str) -> None:
+    """`when_busy="wait"` sends after the active run."""
     async with await client.conversations.messages.create(
         conversation, input="LONG 20", stream_tokens=True, background=True
     ) as stream:
@@ -184,12 +194,15 @@ async def test_waiting_until_a_conversation_is_free(client: AsyncLetta, conversa
             break
 
     async with await client.conversations.messages.create(conversation, input="LONG 2", when_busy="wait") as stream:
-        assert said(await collect(stream)).split() == words(2).split()
+        assert assistant_text(await collect(stream)).split() == words(2).split()
 
-    assert asked(await messages(client, conversation)) == ["LONG 20", "LONG 2"]
+    assert user_texts(await messages(client, conversation)) == ["LONG 20", "LONG 2"]
 
 
-async def test_a_pending_approval(client: AsyncLetta, conversation: str, agent: Agent) -> None:
+async def test_send_with_pending_approval_raises_pending_approval_error(
+    client: AsyncLetta, conversation: str, agent: Agent
+) -> None:
+    """A pending approval raises the same error with and without streaming."""
     answer = await client.conversations.messages.create(conversation, input=f"CALL {agent.guarded}", streaming=False)
     assert answer.stop_reason.stop_reason == "requires_approval"
 
@@ -197,7 +210,7 @@ async def test_a_pending_approval(client: AsyncLetta, conversation: str, agent: 
         await client.conversations.messages.create(conversation, input="hello?", streaming=False)
     assert refused.value.status_code == 409
 
-    # Streamed, the same refusal is an event behind a status of 200.
+    # Streamed, the same error is an event with status 200.
     for background in (False, True):
         async with await client.conversations.messages.create(
             conversation, input="hello?", background=background
@@ -209,18 +222,20 @@ async def test_a_pending_approval(client: AsyncLetta, conversation: str, agent: 
         assert "waiting for approval" in (streamed.value.detail or "")
 
 
-async def test_an_answer_that_comes_too_late_is_not_asked_for_again(client: AsyncLetta, conversation: str) -> None:
+async def test_read_timeout_of_send_is_not_retried(client: AsyncLetta, conversation: str) -> None:
+    """A read timeout is not retried; the server processes the message once."""
     with pytest.raises(APITimeoutError):
         await client.conversations.messages.create(
             conversation, input="LONG 2", streaming=False, timeout=httpx.Timeout(10, read=0.01)
         )
 
-    # The server was not told that nobody waits: it answers once, to one message.
-    found = await eventually(client, conversation, lambda found: bool(said(found)))
-    assert (asked(found), said(found)) == (["LONG 2"], "word0 word1")
+    # The server finishes its response although the client has disconnected.
+    found = await wait_for_messages(client, conversation, lambda found: bool(assistant_text(found)))
+    assert (user_texts(found), assistant_text(found)) == (["LONG 2"], "word0 word1")
 
 
-async def test_the_client_refuses_what_it_knows_to_be_wrong(client: AsyncLetta, conversation: str) -> None:
+async def test_invalid_arguments_raise_before_sending(client: AsyncLetta, conversation: str) -> None:
+    """The client rejects invalid arguments, and the server receives nothing."""
     alien: dict[str, Any] = {"messages": [{"role": "alien", "content": "x"}]}
     with pytest.raises(ValueError, match="role"):
         await client.conversations.messages.create(conversation, **alien)
@@ -228,4 +243,4 @@ async def test_the_client_refuses_what_it_knows_to_be_wrong(client: AsyncLetta, 
         await client.steps.retrieve("..")
 
     assert await messages(client, conversation) != []
-    assert asked(await messages(client, conversation)) == []
+    assert user_texts(await messages(client, conversation)) == []

@@ -1,4 +1,4 @@
-"""One async client under several event loops, against the real server."""
+"""One async client under several event loops on the real server."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from letta_ext import AsyncLetta, Letta
 LOOPS: Final = 10
 
 
-def sent(address: str, conversation: str) -> list[str]:
-    """The messages of the user that the server has."""
+def stored_inputs(address: str, conversation: str) -> list[str]:
+    """Return the user messages on the server."""
     with Letta(base_url=address) as client:
         listed = client.conversations.messages.list(conversation, order="asc")
         return [str(each.content) for each in listed if isinstance(each, UserMessage)]
 
 
-def test_one_client_under_ten_event_loops_sends_each_message_once(address: str, conversation: str) -> None:
-    """`asyncio.run` once for each message."""
+def test_client_used_by_ten_consecutive_event_loops_sends_each_message_once(address: str, conversation: str) -> None:
+    """One `asyncio.run` per message sends each message once."""
     client = AsyncLetta(base_url=address)
 
     async def send(number: int) -> Any:
@@ -30,12 +30,12 @@ def test_one_client_under_ten_event_loops_sends_each_message_once(address: str, 
         return await create(conversation, input=f"no. {number}", streaming=False)
 
     assert all(asyncio.run(send(number)).messages for number in range(LOOPS))
-    said = sent(address, conversation)
-    assert [text for text in said if "no. " in text] == [f"no. {number}" for number in range(LOOPS)]
+    assistant_text = stored_inputs(address, conversation)
+    assert [text for text in assistant_text if "no. " in text] == [f"no. {number}" for number in range(LOOPS)]
 
 
-def test_event_loops_in_threads_share_a_client(address: str) -> None:
-    """Four event loops in four threads, five calls at once in each, four times."""
+def test_client_shared_by_event_loops_in_threads_completes_all_calls(address: str) -> None:
+    """Four event loops in threads complete 20 calls each, five of them concurrent."""
     client = AsyncLetta(base_url=address)
     found: list[int] = []
 
@@ -52,8 +52,8 @@ def test_event_loops_in_threads_share_a_client(address: str) -> None:
     assert found == [5] * 16
 
 
-def test_a_client_goes_from_asyncio_to_trio_and_back(address: str, conversation: str) -> None:
-    """A stream under each of them."""
+def test_client_moved_between_asyncio_and_trio_streams(address: str, conversation: str) -> None:
+    """A client streams under asyncio and trio in turn."""
     client = AsyncLetta(base_url=address)
 
     async def read() -> int:

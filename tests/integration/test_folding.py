@@ -1,4 +1,4 @@
-"""What a stream makes of its events: `messages()`, `text()`, `result()`."""
+"""The accumulated views of a stream: `messages()`, `text()` and `result()`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from letta_api.models import AssistantMessage
 from letta_ext import AsyncLetta
 
-from .reading import SIX_WORDS, collect, kinds, plain, said, thought, tool_calls, words
+from .reading import SIX_WORDS, assistant_text, collect, kinds, reasoning_text, to_dicts, tool_calls, words
 from .talking import CLIENT_TOOLS, messages
 
 pytestmark = pytest.mark.anyio
@@ -19,29 +19,31 @@ MODES: Final[list[dict[str, Any]]] = [
     {"stream_tokens": True, "background": False},
     {"stream_tokens": True, "background": True},
 ]
-"""The ways to stream: in steps, in tokens, and in tokens from a run in the background."""
+"""Streaming modes: steps, tokens, and tokens of a background run."""
 
 modes = pytest.mark.parametrize("mode", MODES, ids=["steps", "tokens", "background"])
 
-FLEETING: Final = {"seq_id", "run_id", "date"}
-"""What differs between a message that was listed and one that was streamed, or between two turns."""
+VARYING: Final = {"seq_id", "run_id", "date"}
+"""Fields that differ between a listed and a streamed message, or between two turns."""
 
 
-def lasting(items: list[Any]) -> list[dict[str, Any]]:
-    return [{key: value for key, value in item.items() if key not in FLEETING} for item in plain(items)]
+def stable_fields(items: list[Any]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in item.items() if key not in VARYING} for item in to_dicts(items)]
 
 
 @modes
-async def test_whole_messages(client: AsyncLetta, conversation: str, mode: dict[str, Any]) -> None:
+async def test_messages_yields_listed_messages(client: AsyncLetta, conversation: str, mode: dict[str, Any]) -> None:
+    """`messages()` yields the messages that the server lists."""
     async with await client.conversations.messages.create(conversation, input="REASON", **mode) as stream:
         whole = await collect(stream.messages())
 
     assert kinds(whole) == ["reasoning_message", "assistant_message"]
-    assert lasting(whole) == lasting((await messages(client, conversation))[-2:])
+    assert stable_fields(whole) == stable_fields((await messages(client, conversation))[-2:])
 
 
 @modes
-async def test_text_alone(client: AsyncLetta, conversation: str, mode: dict[str, Any]) -> None:
+async def test_text_yields_text_pieces(client: AsyncLetta, conversation: str, mode: dict[str, Any]) -> None:
+    """`text()` yields the text, without reasoning."""
     async with await client.conversations.messages.create(conversation, input="REASON LONG 7", **mode) as stream:
         pieces = await collect(stream.text())
 
@@ -50,23 +52,25 @@ async def test_text_alone(client: AsyncLetta, conversation: str, mode: dict[str,
 
 
 @modes
-async def test_a_result_is_what_comes_without_streaming(
-    client: AsyncLetta, conversation: str, mode: dict[str, Any]
-) -> None:
+async def test_result_equals_json_response(client: AsyncLetta, conversation: str, mode: dict[str, Any]) -> None:
+    """`result()` equals the response without streaming."""
     at_once = await client.conversations.messages.create(conversation, input="REASON", streaming=False)
     async with await client.conversations.messages.create(conversation, input="REASON", **mode) as stream:
         result = await stream.result()
 
     assert kinds(result.messages) == kinds(at_once.messages)
-    assert thought(result.messages).split() == thought(at_once.messages).split()
-    assert said(result.messages).split() == SIX_WORDS.split()
+    assert reasoning_text(result.messages).split() == reasoning_text(at_once.messages).split()
+    assert assistant_text(result.messages).split() == SIX_WORDS.split()
     assert result.stop_reason == at_once.stop_reason
     assert result.usage.total_tokens == at_once.usage.total_tokens == 112
-    assert lasting(result.messages) == lasting((await messages(client, conversation))[-2:])
+    assert stable_fields(result.messages) == stable_fields((await messages(client, conversation))[-2:])
 
 
 @modes
-async def test_parallel_calls_of_client_tools(client: AsyncLetta, conversation: str, mode: dict[str, Any]) -> None:
+async def test_result_has_parallel_client_tool_calls(
+    client: AsyncLetta, conversation: str, mode: dict[str, Any]
+) -> None:
+    """`result()` has the parallel tool calls as stored."""
     async with await client.conversations.messages.create(
         conversation, input="CALL local_weather local_time", client_tools=CLIENT_TOOLS, **mode
     ) as stream:
@@ -74,10 +78,11 @@ async def test_parallel_calls_of_client_tools(client: AsyncLetta, conversation: 
 
     assert result.stop_reason.stop_reason == "requires_approval"
     assert [call.name for call in tool_calls(result.messages)] == ["local_weather", "local_time"]
-    assert plain(tool_calls(result.messages)) == plain(tool_calls(await messages(client, conversation)))
+    assert to_dicts(tool_calls(result.messages)) == to_dicts(tool_calls(await messages(client, conversation)))
 
 
-async def test_the_rest_of_a_run(client: AsyncLetta, conversation: str) -> None:
+async def test_result_of_partial_stream_has_rest_of_message(client: AsyncLetta, conversation: str) -> None:
+    """`result()` of a resumed stream has the rest of the message."""
     async with await client.conversations.messages.create(
         conversation, input="LONG 9", stream_tokens=True, background=True
     ) as stream:

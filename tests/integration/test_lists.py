@@ -1,4 +1,4 @@
-"""`conversations.messages.list`: orders, limits, filters, pages, and what a compaction does to them."""
+"""`conversations.messages.list`: orders, limits, filters, pages, and compactions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from letta_api.models import UserMessage
 from letta_ext import AsyncLetta
 
-from .reading import asked, collect, kinds, only, plain
-from .scene import Agent, Scene
-from .talking import LENGTH, TEXTS, compact, messages, talk, walk
+from .reading import collect, kinds, only, to_dicts, user_texts
+from .scene import Agent, ServerResources
+from .talking import LENGTH, TEXTS, compact, list_all, messages, send_texts
 
 pytestmark = pytest.mark.anyio
 
@@ -21,177 +21,191 @@ pytestmark = pytest.mark.anyio
 ORDERS: Final[tuple[Literal["asc"], Literal["desc"]]] = ("asc", "desc")
 
 
-def identities(found: Iterable[Any]) -> list[tuple[str, str, str | None]]:
+def message_keys(found: Iterable[Any]) -> list[tuple[str, str, str | None]]:
     return [(message.id, message.message_type, message.otid) for message in found]
 
 
-async def test_a_walk_finds_every_message_once_and_in_order(client: AsyncLetta, conversation: str) -> None:
-    await talk(client, conversation)
-    expected = identities(await messages(client, conversation))
+async def test_list_yields_every_message_once_in_order(client: AsyncLetta, conversation: str) -> None:
+    """Each limit and order yields each message once, in order."""
+    await send_texts(client, conversation)
+    expected = message_keys(await messages(client, conversation))
     assert len(expected) == LENGTH
 
     for limit in (1, 2, 3, 7, 8):
-        assert identities(await walk(client, conversation, "asc", limit=limit)) == expected, limit
-        assert identities(await walk(client, conversation, "desc", limit=limit)) == expected[::-1], limit
+        assert message_keys(await list_all(client, conversation, "asc", limit=limit)) == expected, limit
+        assert message_keys(await list_all(client, conversation, "desc", limit=limit)) == expected[::-1], limit
 
 
-async def test_newest_first_is_the_default(client: AsyncLetta, conversation: str) -> None:
-    await talk(client, conversation)
+async def test_list_order_defaults_to_newest_first(client: AsyncLetta, conversation: str) -> None:
+    """The default order is newest first."""
+    await send_texts(client, conversation)
 
-    walked = await collect(client.conversations.messages.list(conversation, limit=2))
+    listed = await collect(client.conversations.messages.list(conversation, limit=2))
 
-    assert asked(walked) == TEXTS[::-1]
-    assert kinds(walked)[-1] == "system_message"
+    assert user_texts(listed) == TEXTS[::-1]
+    assert kinds(listed)[-1] == "system_message"
 
 
-async def test_parts_of_one_message_stay_together(client: AsyncLetta, conversation: str) -> None:
+async def test_list_limit_of_one_keeps_parts_of_stored_message(client: AsyncLetta, conversation: str) -> None:
+    """Reasoning and reply of one stored message are both listed."""
     for _ in range(2):
         await client.conversations.messages.create(conversation, input="REASON", streaming=False)
-    expected = identities(await messages(client, conversation))
+    expected = message_keys(await messages(client, conversation))
     assert len(expected) == 1 + 2 * 3
 
-    # The server counts stored messages: reasoning and answer are one of them, and two items.
-    assert identities(await walk(client, conversation, "asc", limit=1)) == expected
-    assert sorted(identities(await walk(client, conversation, "desc", limit=1))) == sorted(expected)
+    # The server counts stored messages: reasoning and reply are one of them, and two items.
+    assert message_keys(await list_all(client, conversation, "asc", limit=1)) == expected
+    assert sorted(message_keys(await list_all(client, conversation, "desc", limit=1))) == sorted(expected)
 
 
-async def test_a_filter_loses_nothing(client: AsyncLetta, conversation: str) -> None:
-    await talk(client, conversation)
+async def test_list_filter_yields_all_matching_messages(client: AsyncLetta, conversation: str) -> None:
+    """A filter by type yields all matching messages."""
+    await send_texts(client, conversation)
 
-    # The server filters what is on a page already, so that a page with nothing on it is not the last.
+    # The server filters each page after it is cut, so an empty page is not the last one.
     for limit in (1, 2, 100):
         wanted: dict[str, Any] = {"limit": limit, "include_return_message_types": ["user_message"]}
-        oldest_first = await walk(client, conversation, "asc", **wanted)
-        newest_first = await walk(client, conversation, "desc", **wanted)
+        oldest_first = await list_all(client, conversation, "asc", **wanted)
+        newest_first = await list_all(client, conversation, "desc", **wanted)
 
-        assert asked(oldest_first) == TEXTS, limit
-        assert plain(newest_first) == plain(oldest_first[::-1]), limit
+        assert user_texts(oldest_first) == TEXTS, limit
+        assert to_dicts(newest_first) == to_dicts(oldest_first[::-1]), limit
         assert len(only(oldest_first, UserMessage)) == len(oldest_first), limit
 
 
-async def test_a_filter_of_several_types(client: AsyncLetta, conversation: str) -> None:
+async def test_list_filter_accepts_several_types(client: AsyncLetta, conversation: str) -> None:
+    """A filter accepts several types."""
     await client.conversations.messages.create(conversation, input="REASON", streaming=False)
 
-    walked = await collect(
+    listed = await collect(
         client.conversations.messages.list(
             conversation, order="asc", include_return_message_types=["user_message", "reasoning_message"]
         )
     )
 
-    assert kinds(walked) == ["user_message", "reasoning_message"]
+    assert kinds(listed) == ["user_message", "reasoning_message"]
 
 
-async def test_pages_one_by_one(client: AsyncLetta, conversation: str) -> None:
-    await talk(client, conversation)
-    expected = identities(await messages(client, conversation))
+async def test_get_next_page_and_iter_pages_yield_same_pages(client: AsyncLetta, conversation: str) -> None:
+    """`get_next_page` and `iter_pages` return the same pages."""
+    await send_texts(client, conversation)
+    expected = message_keys(await messages(client, conversation))
 
     page = await client.conversations.messages.list(conversation, order="asc", limit=4)
     rest = await page.get_next_page()
 
-    assert identities(page.items) == expected[:4]
+    assert message_keys(page.items) == expected[:4]
     assert page.has_next_page()
     assert (page.next_page_info() or {})["after"] == expected[3][0]
-    assert identities(rest.items) == expected[4:]
-    assert [identities(one.items) for one in await collect(page.iter_pages())] == [expected[:4], expected[4:]]
+    assert message_keys(rest.items) == expected[4:]
+    assert [message_keys(one.items) for one in await collect(page.iter_pages())] == [expected[:4], expected[4:]]
 
 
-async def test_from_a_message_on(client: AsyncLetta, conversation: str) -> None:
-    await talk(client, conversation)
+async def test_list_after_message_yields_later_messages(client: AsyncLetta, conversation: str) -> None:
+    """`after` starts after a message."""
+    await send_texts(client, conversation)
     expected = await messages(client, conversation)
 
     later = await collect(
         client.conversations.messages.list(conversation, order="asc", limit=2, after=expected[2].to_dict()["id"])
     )
 
-    assert plain(later) == plain(expected[3:])
+    assert to_dicts(later) == to_dicts(expected[3:])
 
 
-async def test_agent_direct(client: AsyncLetta, own_agent: Agent) -> None:
+async def test_agent_direct_list_is_in_requested_order(client: AsyncLetta, own_agent: Agent) -> None:
+    """Agent-direct lists are in the requested order."""
     direct: dict[str, Any] = {"agent_id": own_agent.id}
-    await talk(client, "default", **direct)
+    await send_texts(client, "default", **direct)
 
-    # The server hands out newest-first pages with the oldest on top; the walk is in the order asked for.
+    # The server returns newest-first pages with the oldest on top; the client restores the requested order.
     for limit in (2, 100):
-        oldest_first = await walk(client, "default", "asc", limit=limit, **direct)
-        newest_first = await walk(client, "default", "desc", limit=limit, **direct)
+        oldest_first = await list_all(client, "default", "asc", limit=limit, **direct)
+        newest_first = await list_all(client, "default", "desc", limit=limit, **direct)
 
-        assert asked(oldest_first) == TEXTS, limit
-        assert plain(newest_first) == plain(oldest_first[::-1]), limit
+        assert user_texts(oldest_first) == TEXTS, limit
+        assert to_dicts(newest_first) == to_dicts(oldest_first[::-1]), limit
         assert len(oldest_first) == LENGTH, limit
 
 
-async def test_a_walk_after_two_runs_at_once_finds_every_message_once(client: AsyncLetta, conversation: str) -> None:
+async def test_list_after_concurrent_runs_yields_every_message_once(client: AsyncLetta, conversation: str) -> None:
+    """Concurrent runs give equal positions; each message is listed once."""
     async with await client.conversations.messages.create(
         conversation, input="LONG 20", stream_tokens=True, background=True
     ) as stream:
         await client.conversations.messages.create(conversation, input="LONG 2", streaming=False)
         await collect(stream)
-    expected = identities(await messages(client, conversation))
+    expected = message_keys(await messages(client, conversation))
     assert len(expected) == 5
 
-    # Positions repeat here too: neither run knew of the other's messages.
+    # Positions repeat: neither run saw the messages of the other.
     for limit in (1, 3, 100):
         for order in ORDERS:
-            walked = identities(await walk(client, conversation, order, limit=limit))
-            assert sorted(walked, key=str) == sorted(expected, key=str), (order, limit)
+            listed = message_keys(await list_all(client, conversation, order, limit=limit))
+            assert sorted(listed, key=str) == sorted(expected, key=str), (order, limit)
 
 
-async def test_a_conversation_that_is_not_there_has_no_messages(client: AsyncLetta) -> None:
+async def test_list_of_missing_conversation_is_empty(client: AsyncLetta) -> None:
+    """The list of a missing conversation is empty."""
     page = await client.conversations.messages.list("conv-00000000-0000-4000-8000-000000000000")
 
     assert page.items == []
     assert not page.has_next_page()
 
 
-async def test_a_walk_after_a_compaction_finds_every_message_once(
+async def test_list_after_compaction_yields_every_message_once(
     client: AsyncLetta, conversation: str, model: str
 ) -> None:
-    await talk(client, conversation)
+    """A compaction repeats positions; each message is listed once."""
+    await send_texts(client, conversation)
     await compact(client, conversation, model)
-    await talk(client, conversation)
-    expected = identities(await messages(client, conversation))
+    await send_texts(client, conversation)
+    expected = message_keys(await messages(client, conversation))
     assert len(expected) == LENGTH + 1 + 2 * len(TEXTS)
 
-    # Positions repeat after a compaction, so that the server itself has no order to keep.
+    # Positions repeat after a compaction, so the server has no defined order.
     for limit in (1, 3, 100):
         for order in ORDERS:
-            walked = identities(await walk(client, conversation, order, limit=limit))
-            assert sorted(walked, key=str) == sorted(expected, key=str), (order, limit)
+            listed = message_keys(await list_all(client, conversation, order, limit=limit))
+            assert sorted(listed, key=str) == sorted(expected, key=str), (order, limit)
 
 
-async def test_messages_that_arrive_during_a_walk(client: AsyncLetta, conversation: str) -> None:
-    await talk(client, conversation)
-    before = identities(await messages(client, conversation))
+async def test_list_during_new_messages_is_consistent(client: AsyncLetta, conversation: str) -> None:
+    """New messages appear in an oldest-first list only."""
+    await send_texts(client, conversation)
+    before = message_keys(await messages(client, conversation))
 
     newest_first, oldest_first = [
         await client.conversations.messages.list(conversation, order=order, limit=2) for order in ("desc", "asc")
     ]
     await client.conversations.messages.create(conversation, input="LONG 4", streaming=False)
 
-    assert identities(await collect(newest_first)) == before[::-1]
-    after = identities(await collect(oldest_first))
-    assert after == identities(await messages(client, conversation))
+    assert message_keys(await collect(newest_first)) == before[::-1]
+    after = message_keys(await collect(oldest_first))
+    assert after == message_keys(await messages(client, conversation))
     assert after[: len(before)] == before
     assert len(after) == len(before) + 2
 
 
-async def test_a_walk_goes_on_from_a_checkpoint(client: AsyncLetta, conversation: str) -> None:
-    await talk(client, conversation)
+async def test_list_from_checkpoint_yields_rest(client: AsyncLetta, conversation: str) -> None:
+    """A checkpoint continues the list in either order."""
+    await send_texts(client, conversation)
 
     for order in ORDERS:
         page = await client.conversations.messages.list(conversation, order=order, limit=2)
         checkpoint = json.loads(json.dumps(page.checkpoint()))
         rest = await collect(client.conversations.messages.list(conversation, checkpoint=checkpoint, prefetch=True))
-        assert identities([*page.items, *rest]) == identities(await walk(client, conversation, order)), order
+        assert message_keys([*page.items, *rest]) == message_keys(await list_all(client, conversation, order)), order
 
 
-async def test_a_checkpoint_of_another_conversation_is_refused(
-    client: AsyncLetta, conversation: str, scene: Scene, agent: Agent
+async def test_list_with_checkpoint_of_other_conversation_raises_value_error(
+    client: AsyncLetta, conversation: str, resources: ServerResources, agent: Agent
 ) -> None:
-    await talk(client, conversation)
+    """A checkpoint belongs to one list."""
+    await send_texts(client, conversation)
     page = await client.conversations.messages.list(conversation, order="asc", limit=2)
-    other = scene.conversation(agent.id)
-    await talk(client, other)
+    other = resources.conversation(agent.id)
+    await send_texts(client, other)
 
     with pytest.raises(ValueError, match="checkpoint must be of the list"):
         await client.conversations.messages.list(other, checkpoint=page.checkpoint())

@@ -1,4 +1,4 @@
-"""`run_tools` on a real server: whole turns, broken connections, client tools beside those that need approval."""
+"""`run_tools` on a real server: complete turns, broken connections, client tools beside those that need approval."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ..stress.figures import FULL, figure
 from ..tools.turns import ClientDriver, Weather, kinds, returns
 from .proxy import LOST, Fault, Proxy, proxied, random_fault
 from .reading import SIX_WORDS
-from .scene import Agent, Scene
+from .scene import Agent, ServerResources
 
-CUTS: Final = 60 if FULL else 4
-"""How many turns are cut, each again and again."""
+INTERRUPTED_TURNS: Final = 60 if FULL else 4
+"""Turns that are interrupted repeatedly."""
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -42,27 +42,28 @@ def begin(driver: ClientDriver, base_url: str, conversation: str, *tools: Any, *
     return client.conversations.messages.run_tools(conversation, tools=tools, **arguments)
 
 
-def listed(driver: ClientDriver, base_url: str, conversation: str) -> list[Any]:
+def stored_messages(driver: ClientDriver, base_url: str, conversation: str) -> list[Any]:
     client = driver.client(base_url=base_url)
     return driver.items(client.conversations.messages.list(conversation, order="asc", limit=100))
 
 
-def finish(driver: ClientDriver, turn: Any, tries: int = 50) -> ToolResult:
-    """Goes on until it is through."""
-    for _ in range(tries):
+def finish(driver: ClientDriver, turn: Any, attempts: int = 50) -> ToolResult:
+    """Run a turn until it completes."""
+    for _ in range(attempts):
         try:
             found: ToolResult = driver.run(turn.result())
         except (APIConnectionError, httpx.HTTPError):
             continue
         return found
-    raise AssertionError("it never came through")
+    raise AssertionError("the turn did not complete")
 
 
 @pytest.mark.parametrize("background", [True, False])
 @pytest.mark.parametrize("stream_tokens", [True, False])
-def test_a_turn(
+def test_run_tools_completes_turn_with_parallel_tools(
     driver: ClientDriver, address: str, conversation: str, *, background: bool, stream_tokens: bool
 ) -> None:
+    """A turn runs parallel tools and stores their results."""
     tool = Weather()
 
     def local_time(city: str) -> dict[str, Any]:
@@ -85,35 +86,41 @@ def test_a_turn(
     assert tool.cities == ["Paris"]
     assert (found.rounds, found.stop_reason.stop_reason) == (2, "end_turn")
     assert str(found.messages[-1].content).strip() == SIX_WORDS
-    stored = listed(driver, address, conversation)
+    stored = stored_messages(driver, address, conversation)
     assert returns(stored) == [("success", "sunny in Paris"), ("success", '{"city": "Paris", "noon": true}')]
     assert kinds(stored).count("user") == 1
 
 
 @pytest.mark.parametrize("answer", ["", "a\0b\ud800c", b"bytes", None, {"deep": [[{"a": {"b": None}}]]}], ids=repr)
-def test_whatever_a_tool_returns(address: str, conversation: str, answer: Any) -> None:
+def test_run_tools_stores_any_tool_result_as_text(address: str, conversation: str, answer: Any) -> None:
+    """Any return value is stored as its text form."""
     driver = ClientDriver(is_async=False)
     found = driver.run(
         begin(driver, address, conversation, Weather(lambda _: answer).weather, input="CALL weather").result()
     )
     assert found.stop_reason.stop_reason == "end_turn"
-    ((status, text),) = returns(listed(driver, address, conversation))
+    ((status, text),) = returns(stored_messages(driver, address, conversation))
     assert (status, text) == ("success", found.tool_runs[0].tool_return)
     driver.close()
 
 
-def test_a_tool_that_fails(driver: ClientDriver, address: str, conversation: str) -> None:
+def test_run_tools_stores_tool_exception_as_error(driver: ClientDriver, address: str, conversation: str) -> None:
+    """An exception of a tool is stored as an error result."""
+
     def answer(_: str) -> str:
         raise OSError("the sky fell\0")
 
     driver.run(begin(driver, address, conversation, Weather(answer).weather, input="CALL weather").result())
-    assert returns(listed(driver, address, conversation)) == [("error", "weather failed: OSError: the sky fell\ufffd")]
+    assert returns(stored_messages(driver, address, conversation)) == [
+        ("error", "weather failed: OSError: the sky fell\ufffd")
+    ]
 
 
 @pytest.mark.parametrize("stream_tokens", [True, False])
-def test_client_tools_beside_those_that_need_approval(
+def test_run_tools_with_denied_approval_runs_client_tool_only(
     driver: ClientDriver, address: str, conversation: str, agent: Agent, *, stream_tokens: bool
 ) -> None:
+    """A denied server tool and a client tool in one request both get results."""
     tool = Weather()
     found = driver.run(
         begin(
@@ -127,13 +134,14 @@ def test_client_tools_beside_those_that_need_approval(
         ).result()
     )
     assert (found.rounds, tool.cities, len(found.decisions)) == (2, ["Paris"], 1)
-    noted = sorted(returns(listed(driver, address, conversation)))
+    noted = sorted(returns(stored_messages(driver, address, conversation)))
     assert [status for status, _ in noted] == ["error", "success"]
     assert "not today" in noted[0][1]
     assert noted[1][1] == "sunny in Paris"
 
 
-def test_a_tool_that_was_approved(address: str, conversation: str, agent: Agent) -> None:
+def test_run_tools_with_approval_runs_server_tool(address: str, conversation: str, agent: Agent) -> None:
+    """An approved server tool runs."""
     driver = ClientDriver(is_async=True)
 
     async def approve(call: Any) -> bool:
@@ -141,22 +149,25 @@ def test_a_tool_that_was_approved(address: str, conversation: str, agent: Agent)
 
     found = driver.run(begin(driver, address, conversation, approve=approve, input=f"CALL {agent.guarded}").result())
     assert [decision.approve for decision in found.decisions] == [True]
-    assert returns(listed(driver, address, conversation)) == [("success", "allowed in Paris")]
+    assert returns(stored_messages(driver, address, conversation)) == [("success", "allowed in Paris")]
     driver.close()
 
 
-def test_nobody_decides(driver: ClientDriver, address: str, conversation: str, agent: Agent) -> None:
+def test_run_tools_without_approve_raises_pending_approval_error(
+    driver: ClientDriver, address: str, conversation: str, agent: Agent
+) -> None:
+    """Without `approve`, a tool that requires approval raises."""
     turn = begin(driver, address, conversation, Weather().weather, input=f"CALL weather {agent.guarded}")
     with pytest.raises(PendingApprovalError, match=agent.guarded) as refused:
         driver.run(turn.result())
-    assert refused.value.pending_request_id == listed(driver, address, conversation)[-1].id
+    assert refused.value.pending_request_id == stored_messages(driver, address, conversation)[-1].id
     with pytest.raises(PendingApprovalError):
         driver.run(begin(driver, address, conversation, input="another").result())
 
 
 def check(driver: ClientDriver, address: str, conversation: str, tool: Weather, found: ToolResult) -> None:
     assert tool.cities == ["Paris"]
-    stored = listed(driver, address, conversation)
+    stored = stored_messages(driver, address, conversation)
     assert kinds(stored).count("user") == 1
     assert kinds(stored).count("approval_response") == 1
     assert returns(stored) == [("success", "sunny in Paris")]
@@ -166,9 +177,10 @@ def check(driver: ClientDriver, address: str, conversation: str, tool: Weather, 
 
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("fault", [LOST, Fault(forward=300), Fault(response=500), Fault(response=1200)])
-def test_a_cut_loses_no_result_and_runs_nothing_twice(
+def test_interrupted_background_turn_runs_tool_once_and_keeps_result(
     driver: ClientDriver, address: str, conversation: str, proxy: Proxy, which: int, fault: Fault
 ) -> None:
+    """A broken connection neither loses the result nor repeats the tool."""
     proxy.plan.extend([Fault()] * which + [fault])
     tool = Weather()
     arguments = {"input": "CALL weather", "stream_tokens": True, "retry": NO_RETRIES}
@@ -178,10 +190,11 @@ def test_a_cut_loses_no_result_and_runs_nothing_twice(
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_cut_in_the_foreground(
+def test_interrupted_foreground_turn_completes(
     driver: ClientDriver, address: str, conversation: str, proxy: Proxy, which: int
 ) -> None:
-    proxy.plan.extend([Fault()] * which + [Fault(response=450)])  # behind the first event, which names the run
+    """A foreground turn that is interrupted after its first event completes."""
+    proxy.plan.extend([Fault()] * which + [Fault(response=450)])  # after the first event, which has the run id
     tool = Weather()
     arguments = {"input": "CALL weather", "background": False, "retry": NO_RETRIES}
     found = driver.run(begin(driver, proxy.base_url, conversation, tool.weather, **arguments).result())
@@ -189,9 +202,10 @@ def test_a_cut_in_the_foreground(
     check(driver, address, conversation, tool, found)
 
 
-def test_a_cut_in_the_foreground_before_anything_was_heard(
+def test_foreground_turn_interrupted_before_first_event_raises(
     driver: ClientDriver, address: str, conversation: str, proxy: Proxy
 ) -> None:
+    """A foreground turn without a run id raises, and again on each further call."""
     proxy.plan.extend([Fault(), LOST])
     tool = Weather()
     turn = begin(driver, proxy.base_url, conversation, tool.weather, input="CALL weather", background=False)
@@ -200,16 +214,19 @@ def test_a_cut_in_the_foreground_before_anything_was_heard(
     with pytest.raises(LettaError, match="may have been processed"):
         driver.run(turn.result())
     proxy.settle()
-    assert returns(listed(driver, address, conversation)) == [("success", "sunny in Paris")]
+    assert returns(stored_messages(driver, address, conversation)) == [("success", "sunny in Paris")]
     assert tool.cities == ["Paris"]
 
 
 @pytest.mark.stress
-def test_proof_of_cut_turns(driver: ClientDriver, address: str, scene: Scene, agent: Agent, proxy: Proxy) -> None:
+def test_randomly_interrupted_turns_run_tool_once_and_keep_result(
+    driver: ClientDriver, address: str, resources: ServerResources, agent: Agent, proxy: Proxy
+) -> None:
+    """Random faults neither lose a result nor repeat a tool or a message."""
     chance = random.Random(20_240_611)
     cut = 0
-    for _ in range(CUTS):
-        conversation, tool = scene.conversation(agent.id), Weather()
+    for _ in range(INTERRUPTED_TURNS):
+        conversation, tool = resources.conversation(agent.id), Weather()
         proxy.plan.extend(random_fault(chance, 2500) for _ in range(chance.randrange(1, 9)))
         planned = len(proxy.plan)
         retry = RetryPolicy(max_retries=chance.randrange(3), initial_delay=0.02)
@@ -222,4 +239,7 @@ def test_proof_of_cut_turns(driver: ClientDriver, address: str, scene: Scene, ag
         proxy.plan.clear()
         proxy.settle()
         check(driver, address, conversation, tool, found)
-    figure("turns with tools, cut", f"turns {CUTS}, faults {cut}, results lost 0, tools run twice 0, sent twice 0")
+    figure(
+        "turns with tools, interrupted",
+        f"turns {INTERRUPTED_TURNS}, faults {cut}, results lost 0, tools run twice 0, sent twice 0",
+    )

@@ -1,6 +1,6 @@
-"""The embedded server against the real one: every scenario, played to both, gets answers of the same shapes.
+"""Conformance of the embedded server: each scenario gives responses of the same shapes on the real server.
 
-The scenarios and the way to write one are in tests/conformance.
+The scenarios are in tests/conformance.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EQUAL: list[str] = []
 
 @pytest.fixture(scope="module")
 def real(address: str, model: str) -> Iterator[ScenarioRunner]:
-    # A connection on which the server failed is closed at some moment later, and must not be used again.
+    # The server closes a connection some time after a failure, so it must not be reused.
     with httpx.Client(base_url=address, limits=httpx.Limits(max_keepalive_connections=0)) as http:
         runner = ScenarioRunner(http, model)
         yield runner
@@ -33,13 +33,16 @@ def real(address: str, model: str) -> Iterator[ScenarioRunner]:
 
 @pytest.fixture(scope="module")
 def embedded(model: str) -> Iterator[ScenarioRunner]:
-    # Slow enough that what happens in the middle of a stream happens in the middle of it.
+    # Slow enough for actions in the middle of a stream.
     with EmbeddedServer(delay=0.005, check=False) as server, httpx.Client(base_url=server.base_url) as http:
         yield ScenarioRunner(http, model)
 
 
 @pytest.mark.parametrize("path", PLAYED, ids=lambda path: path.stem)
-def test_both_servers_answer_alike(path: Path, real: ScenarioRunner, embedded: ScenarioRunner) -> None:
+def test_scenario_gives_same_responses_on_both_servers(
+    path: Path, real: ScenarioRunner, embedded: ScenarioRunner
+) -> None:
+    """A scenario gives responses of the same shapes on both servers."""
     scenario = read(path)
     expected = to_text(real.play(scenario))
     if os.environ.get("LETTA_RECORD"):

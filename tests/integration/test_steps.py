@@ -1,4 +1,4 @@
-"""Steps: the list and its filters, one step, and its metrics, trace, feedback and messages."""
+"""Steps: list, filters, retrieval, metrics, trace, feedback and messages."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from letta_api.models import ReasoningMessage, Step
 from letta_ext import AsyncLetta, NotFoundError, RunError
 
-from .reading import SIX_WORDS, asked, collect, kinds, plain
+from .reading import SIX_WORDS, collect, kinds, to_dicts, user_texts
 from .scene import Agent
-from .talking import TEXTS, messages, talk
+from .talking import TEXTS, messages, send_texts
 
 pytestmark = pytest.mark.anyio
 
@@ -20,8 +20,8 @@ NO_STEP = "step-00000000-0000-4000-8000-000000000000"
 
 
 async def newest_step(client: AsyncLetta, conversation: str) -> str:
-    """The step that brought the last message of a conversation."""
-    step_id: str = plain(await messages(client, conversation))[-1]["step_id"]
+    """Return the id of the step of the newest message."""
+    step_id: str = to_dicts(await messages(client, conversation))[-1]["step_id"]
     return step_id
 
 
@@ -35,7 +35,8 @@ async def ids(client: AsyncLetta, agent: Agent, **filters: Any) -> list[str]:
     return [step.id for step in steps]
 
 
-async def test_a_step(client: AsyncLetta, conversation: str, agent: Agent) -> None:
+async def test_retrieve_step_returns_usage_and_status(client: AsyncLetta, conversation: str, agent: Agent) -> None:
+    """A step has its status, stop reason and usage."""
     step_id = await step_of_a_turn(client, conversation)
 
     step = await client.steps.retrieve(step_id)
@@ -43,11 +44,12 @@ async def test_a_step(client: AsyncLetta, conversation: str, agent: Agent) -> No
     assert (step.id, step.agent_id) == (step_id, agent.id)
     assert (step.status, step.stop_reason, step.error_type) == ("success", "end_turn", None)
     assert (step.prompt_tokens, step.completion_tokens, step.total_tokens) == (100, 12, 112)
-    # The server adds this field to the documented ones.
+    # The document does not have this field.
     assert (step.organization_id or "").startswith("org-")
 
 
-async def test_a_failed_step(client: AsyncLetta, own_agent: Agent) -> None:
+async def test_failed_run_creates_failed_step(client: AsyncLetta, own_agent: Agent) -> None:
+    """The step of a failed run has its error."""
     async with await client.conversations.messages.create("default", agent_id=own_agent.id, input="FAIL 400") as stream:
         with pytest.raises(RunError):
             await collect(stream)
@@ -56,11 +58,12 @@ async def test_a_failed_step(client: AsyncLetta, own_agent: Agent) -> None:
 
     assert (step.status, step.stop_reason, step.run_id) == ("failed", "llm_api_error", stream.run_id)
     assert step.error_type == "LLMBadRequestError"
-    assert "asked to fail" in (step.error_data or {})["message"]
+    assert "user_texts to fail" in (step.error_data or {})["message"]
     assert await client.steps.trace.retrieve(step.id) is not None
 
 
-async def test_metrics(client: AsyncLetta, conversation: str, agent: Agent) -> None:
+async def test_step_metrics_have_durations(client: AsyncLetta, conversation: str, agent: Agent) -> None:
+    """The metrics of a step have its durations."""
     step_id = await step_of_a_turn(client, conversation)
 
     metrics = await client.steps.metrics.retrieve(step_id)
@@ -70,7 +73,8 @@ async def test_metrics(client: AsyncLetta, conversation: str, agent: Agent) -> N
     assert metrics.tool_execution_ns is None
 
 
-async def test_a_trace(client: AsyncLetta, conversation: str) -> None:
+async def test_step_trace_has_model_request_and_response(client: AsyncLetta, conversation: str) -> None:
+    """The trace has the request to the model and its response."""
     await client.conversations.messages.create(
         conversation, input="hello", streaming=False, override_system="Be somebody else."
     )
@@ -87,11 +91,13 @@ async def test_a_trace(client: AsyncLetta, conversation: str) -> None:
     assert trace.created_at.tzinfo is not None
 
 
-async def test_a_step_that_is_not_there_has_no_trace(client: AsyncLetta) -> None:
+async def test_trace_of_missing_step_is_none(client: AsyncLetta) -> None:
+    """The trace of a missing step is None."""
     assert await client.steps.trace.retrieve(NO_STEP) is None
 
 
-async def test_feedback_is_set_and_cleared(client: AsyncLetta, conversation: str) -> None:
+async def test_feedback_can_be_set_and_cleared(client: AsyncLetta, conversation: str) -> None:
+    """Feedback can be set, changed and cleared."""
     step_id = await step_of_a_turn(client, conversation)
 
     praised = await client.steps.feedback.create(step_id, feedback="positive", tags=["a", "b"])
@@ -106,7 +112,8 @@ async def test_feedback_is_set_and_cleared(client: AsyncLetta, conversation: str
     assert (await client.steps.retrieve(step_id)).feedback is None
 
 
-async def test_tags_alone_clear_the_feedback(client: AsyncLetta, conversation: str) -> None:
+async def test_feedback_with_tags_only_clears_feedback(client: AsyncLetta, conversation: str) -> None:
+    """A call with tags only clears the feedback."""
     step_id = await step_of_a_turn(client, conversation)
     await client.steps.feedback.create(step_id, feedback="positive")
 
@@ -115,46 +122,52 @@ async def test_tags_alone_clear_the_feedback(client: AsyncLetta, conversation: s
     assert (tagged.feedback, tagged.tags) == (None, ["a"])
 
 
-async def test_messages_of_a_step(client: AsyncLetta, conversation: str) -> None:
+async def test_step_messages_are_those_of_its_turn(client: AsyncLetta, conversation: str) -> None:
+    """The messages of a step are those of its turn."""
     step_id = await step_of_a_turn(client, conversation)
 
     page = await client.steps.messages.list(step_id)
 
-    # The answer shows as reasoning here, under the id that it has in the conversation.
-    assert asked(page.items) == ["hello"]
-    question, answer = page.items
-    assert isinstance(answer, ReasoningMessage)
-    assert answer.reasoning == SIX_WORDS
-    assert [item["id"] for item in plain([question, answer])] == [
-        item["id"] for item in plain(await messages(client, conversation))[-2:]
+    # The server lists the reply as reasoning here, under its id in the conversation.
+    assert user_texts(page.items) == ["hello"]
+    question, reply = page.items
+    assert isinstance(reply, ReasoningMessage)
+    assert reply.reasoning == SIX_WORDS
+    assert [item["id"] for item in to_dicts([question, reply])] == [
+        item["id"] for item in to_dicts(await messages(client, conversation))[-2:]
     ]
-    assert {item["step_id"] for item in plain(page.items)} == {step_id}
+    assert {item["step_id"] for item in to_dicts(page.items)} == {step_id}
 
 
-async def test_walks_over_the_messages_of_a_step(client: AsyncLetta, conversation: str) -> None:
+async def test_step_messages_are_complete_for_each_limit_and_order(client: AsyncLetta, conversation: str) -> None:
+    """Each limit and order lists all messages of a step."""
     await client.conversations.messages.create(conversation, input="REASON", streaming=False)
     step_id = await newest_step(client, conversation)
-    expected = plain((await client.steps.messages.list(step_id)).items)
+    expected = to_dicts((await client.steps.messages.list(step_id)).items)
     assert len(expected) == 3
 
     for limit in (1, 2, 100):
         oldest_first = await collect(client.steps.messages.list(step_id, order="asc", limit=limit))
         newest_first = await collect(client.steps.messages.list(step_id, order="desc", limit=limit))
-        assert plain(oldest_first) == expected, limit
+        assert to_dicts(oldest_first) == expected, limit
         assert kinds(newest_first)[-1] == "user_message", limit
-        assert sorted(item["otid"] for item in plain(newest_first)) == sorted(item["otid"] for item in expected), limit
+        assert sorted(item["otid"] for item in to_dicts(newest_first)) == sorted(item["otid"] for item in expected), (
+            limit
+        )
 
 
-async def test_a_step_that_is_not_there_has_no_messages(client: AsyncLetta) -> None:
+async def test_messages_of_missing_step_are_empty(client: AsyncLetta) -> None:
+    """A missing step has an empty list."""
     assert (await client.steps.messages.list(NO_STEP)).items == []
 
 
-async def test_walks_over_the_steps_of_an_agent(client: AsyncLetta, own_agent: Agent) -> None:
-    await talk(client, "default", agent_id=own_agent.id)
+async def test_step_list_is_complete_for_each_limit_and_order(client: AsyncLetta, own_agent: Agent) -> None:
+    """Each limit and order lists all steps, in order of creation."""
+    await send_texts(client, "default", agent_id=own_agent.id)
     newest_first = [step.id for step in (await client.steps.list(agent_id=own_agent.id)).items]
     assert len(set(newest_first)) == len(TEXTS)
-    # The order is the one in which they were made.
-    listed = plain(await messages(client, "default", agent_id=own_agent.id))
+    # The order is that of creation.
+    listed = to_dicts(await messages(client, "default", agent_id=own_agent.id))
     assert newest_first[::-1] == [item["step_id"] for item in listed if item["message_type"] == "assistant_message"]
 
     for limit in (1, 2, 3, 4):
@@ -164,8 +177,9 @@ async def test_walks_over_the_steps_of_an_agent(client: AsyncLetta, own_agent: A
     assert await ids(client, own_agent, order="asc", limit=1, after=newest_first[1]) == newest_first[:1]
 
 
-async def test_filters_of_steps(client: AsyncLetta, own_agent: Agent) -> None:
-    await talk(client, "default", agent_id=own_agent.id)
+async def test_step_filters_select_matching_steps(client: AsyncLetta, own_agent: Agent) -> None:
+    """Filters by feedback, model, dates and traces select the matching steps."""
+    await send_texts(client, "default", agent_id=own_agent.id)
     third, second, first = await ids(client, own_agent)
     await client.steps.feedback.create(first, feedback="positive")
     await client.steps.feedback.create(second, feedback="negative")
@@ -178,9 +192,10 @@ async def test_filters_of_steps(client: AsyncLetta, own_agent: Agent) -> None:
     assert await ids(client, own_agent, model="no-such-model") == []
     assert await ids(client, own_agent, end_date=tomorrow, limit=2) == [third, second, first]
     assert await ids(client, own_agent, start_date=tomorrow) == []
-    assert await ids(client, own_agent, trace_ids=["of", "nobody"]) == []
+    assert await ids(client, own_agent, trace_ids=["unknown", "missing"]) == []
 
 
-async def test_a_walk_from_an_unknown_step(client: AsyncLetta, own_agent: Agent) -> None:
+async def test_step_list_after_unknown_step_raises_not_found_error(client: AsyncLetta, own_agent: Agent) -> None:
+    """An unknown cursor raises `NotFoundError`."""
     with pytest.raises(NotFoundError, match=NO_STEP):
         await ids(client, own_agent, after=NO_STEP)

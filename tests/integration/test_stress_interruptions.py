@@ -1,4 +1,4 @@
-"""Iterators that are interrupted on the real server: nothing is lost, and nothing comes twice."""
+"""Interrupted iterators on the real server: no item is lost or repeated."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.stress
 TRIES: Final = 40 if FULL else 5
 
 
-def told(events: list[Any]) -> list[Any]:
-    """What the events say, without pings, which come when time passes."""
+def without_pings(events: list[Any]) -> list[Any]:
+    """Return the JSON of the events without pings, which depend on time."""
     return [each.to_dict() for each in events if each.to_dict().get("message_type") != "ping"]
 
 
-def test_background_streams_survive_an_exception_at_any_place(address: str, conversation: str) -> None:
-    """Each event that the run has comes once."""
+def test_background_stream_interrupted_anywhere_yields_each_event_once(address: str, conversation: str) -> None:
+    """Each event of the run is yielded once."""
     chance, places = random.Random(SEED), 0
     with Letta(base_url=address, timeout=60) as client:
         messages = client.conversations.messages
@@ -33,16 +33,16 @@ def test_background_streams_survive_an_exception_at_any_place(address: str, conv
             places = max(places, seen)
             assert fault is None
             assert stream.run_id is not None
-            assert told(found) == told(list(messages.stream(conversation, run_id=stream.run_id)))
-        figure("interrupted, live, sync background events", f"{TRIES} of {places} places")
+            assert without_pings(found) == without_pings(list(messages.stream(conversation, run_id=stream.run_id)))
+        figure("interrupted, real server, sync background events", f"{TRIES} of {places} places")
 
 
-def test_async_background_streams_survive_time_limits(address: str, conversation: str) -> None:
-    """Async version: time limits of all lengths are passed while it waits."""
-    chance, beats = random.Random(SEED), 0
+def test_async_background_stream_with_time_limits_yields_each_event_once(address: str, conversation: str) -> None:
+    """Async version, with expired time limits of many lengths."""
+    chance, timeouts = random.Random(SEED), 0
 
     async def main() -> None:
-        nonlocal beats
+        nonlocal timeouts
         async with AsyncLetta(base_url=address, timeout=60) as client:
             messages = client.conversations.messages
             for _ in range(TRIES):
@@ -53,20 +53,20 @@ def test_async_background_streams_survive_time_limits(address: str, conversation
                     try:
                         found.append(await asyncio.wait_for(anext(events), chance.uniform(0, limit)))
                     except TimeoutError:
-                        beats += 1
-                        limit *= 1.3  # the server takes its time, and shall come to answer
+                        timeouts += 1
+                        limit *= 1.3  # long enough for the server to respond eventually
                     except StopAsyncIteration:
                         break
                 assert stream.run_id is not None
                 whole = [event async for event in await messages.stream(conversation, run_id=stream.run_id)]
-                assert told(found) == told(whole)
-        figure("interrupted, live, async background events", f"{TRIES} streams, {beats} time limits passed")
+                assert without_pings(found) == without_pings(whole)
+        figure("interrupted, real server, async background events", f"{TRIES} streams, {timeouts} time limits passed")
 
     asyncio.run(main())
 
 
-def test_lists_survive_an_exception_at_any_place(address: str, conversation: str) -> None:
-    """Each item comes once."""
+def test_list_interrupted_anywhere_yields_each_item_once(address: str, conversation: str) -> None:
+    """Each item is yielded once."""
     chance = random.Random(SEED)
     with Letta(base_url=address, timeout=60) as client:
         messages = client.conversations.messages
@@ -78,4 +78,4 @@ def test_lists_survive_an_exception_at_any_place(address: str, conversation: str
             found, fault, _ = interrupted(iter(listed), chance.randrange(places))
             assert fault is None
             assert [each.to_dict() for each in found] == [each.to_dict() for each in whole]
-        figure("interrupted, live, sync items", f"{TRIES} of {places} places")
+        figure("interrupted, real server, sync items", f"{TRIES} of {places} places")
