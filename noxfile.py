@@ -1,4 +1,4 @@
-"""Every task a person runs: `nox -l` lists them, `nox -s NAME` runs one."""
+"""Tasks of development: `nox -l` lists them, `nox -s NAME` runs one."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TEST_PATHS = SETTINGS["pytest"]["ini_options"]["testpaths"]
 
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"
-nox.options.error_on_missing_interpreters = False  # the tests run on every Python that is there
+nox.options.error_on_missing_interpreters = False  # the tests run on each installed Python
 nox.options.sessions = ["tests", "lint", "types", "lowest", "check_generated"]
 
 
 def offer_every_pyenv_version() -> None:
-    """Lets `python3.12` and the like be found where pyenv has them: by itself it offers the selected version only."""
+    """Make each installed pyenv version available: pyenv offers only the selected one."""
     pyenv = shutil.which("pyenv")
     if pyenv is None or "PYENV_VERSION" in os.environ:
         return
@@ -40,13 +40,13 @@ offer_every_pyenv_version()
 
 
 def install(session: nox.Session, extras: str, *more: str) -> None:
-    """Installs this project as a user would have it, but from the files that lie here."""
+    """Install this project with extras from the checkout."""
     session.install("-q", "-e", f".[{extras}]", *more)
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """The main job: regenerates the package, starts an embedded server, has a streamed talk with its agent."""
+    """Run the demo: regenerate the package, start an embedded server, stream a response of its agent."""
     install(session, "testing,codegen")
     session.run("python", "-m", "codegen", "generate")
     session.run("python", "examples/tour.py", *session.posargs)
@@ -54,10 +54,10 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests on each Python that is installed. They need no network and start the servers that they need.
+    """Run the tests on each installed Python. They start the servers that they need.
 
-    The lowest Python runs all of them. The others leave out the slow ones, and of those of the generator run the ones
-    that show that it writes the same text on each; what it writes runs in `tests/generated`.
+    The lowest Python runs all tests. The others skip the slow ones, and of tests/codegen run the golden package only:
+    its output is equal on each Python, and `tests/generated` runs it.
     """
     install(session, "test")
     part = ["-m", "not stress"]
@@ -69,11 +69,11 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def lowest(session: nox.Session) -> None:
-    """The tests of the library on the lowest versions of its dependencies that are allowed."""
+    """Test the library with the lowest supported versions of its dependencies."""
     # httpx 0.27.0 has no extra for zstd.
     tools = ["pytest", "pytest-xdist", "hypothesis", "trio", "trustme", "httpx[brotli,http2,socks]", "zstandard"]
     session.install("-q", "-e", ".[testing]", "-c", "constraints/lowest.txt", *tools)
-    # Not what needs more to test with.
+    # Without tests that need more packages.
     aside = [f"--ignore=tests/embedded_server/test_{name}.py" for name in ("published_client", "schemathesis")]
     part = [
         "-n",
@@ -90,15 +90,17 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, of all that people write."""
+    """Check style, words and names of hand-written files."""
     install(session, "codegen")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("python", "-m", "tests.prose")
+    session.run("python", "-m", "tests.names")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Strict mypy and strict pyright, on all that ships and on what uses it."""
+    """Check types with strict mypy and strict pyright."""
     install(session, "lint")
     session.run("mypy", "letta_ext", "letta_ext_pytest.py", "codegen", "tests", "noxfile.py", "examples")
     session.run("mypy", "generated/letta_api")
@@ -107,38 +109,37 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def generate(session: nox.Session) -> None:
-    """Makes generated/letta_api from spec/openapi.yaml."""
+    """Generate generated/letta_api from spec/openapi.yaml."""
     install(session, "codegen")
     session.run("python", "-m", "codegen", "generate", *session.posargs)
 
 
 @nox.session
 def check_generated(session: nox.Session) -> None:
-    """Fails where generated/letta_api is not what the generator makes of spec/openapi.yaml."""
+    """Check that generated code matches spec/openapi.yaml."""
     install(session, "codegen")
     session.run("python", "-m", "codegen", "check", *session.posargs)
 
 
 @nox.session
 def diff(session: nox.Session) -> None:
-    """Says what differs between two documents: `nox -s diff -- OLD [NEW]`; without arguments, from HEAD to the file."""
+    """Compare two documents: `nox -s diff -- OLD [NEW]`. Compares HEAD with the file by default."""
     install(session, "codegen")
     session.run("python", "-m", "codegen", "diff", *(session.posargs or ["HEAD"]))
 
 
 @nox.session
 def vendor(session: nox.Session) -> None:
-    """Copies the package into another code base: `nox -s vendor -- DEST --package a.b.c`; `--check` checks a copy."""
+    """Copy the package into another code base: `nox -s vendor -- DEST --package a.b.c`; `--check` checks a copy."""
     install(session, "codegen")
     session.run("python", "-m", "codegen", "vendor", *session.posargs)
 
 
 @nox.session
 def stress(session: nox.Session) -> None:
-    """The long figures: every cut, every walk, every leave. `-- PATH` runs those of a path.
+    """Run the stress tests, which print figures. `-- PATH` selects tests.
 
-    LETTA_STRESS=sample takes a sample of each, the same each time. Those of a real server come too where
-    LETTA_LIVE_BASE_URL is set.
+    LETTA_STRESS=sample runs a fixed sample of each. Tests of a real server run if LETTA_LIVE_BASE_URL is set.
     """
     # With the type checkers, which whole generated packages have to pass, and what docs/reliability.md compares with.
     install(session, "lint", "letta-client==1.12.1")
@@ -150,14 +151,14 @@ def stress(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Speed and memory against other clients; writes tables and plots into docs/. `-- --quick` takes a sample."""
+    """Measure speed and memory against other clients; write tables and plots to docs/. `-- --quick` takes a sample."""
     install(session, "bench")
     session.run("python", "-m", "tests.bench", *(session.posargs or ["--write"]))
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
-    """The tests against a real Letta server, whose address is in LETTA_LIVE_BASE_URL."""
+    """Run the tests against the real Letta server at LETTA_LIVE_BASE_URL."""
     if not os.environ.get("LETTA_LIVE_BASE_URL"):
         session.skip("LETTA_LIVE_BASE_URL is not set: it names the real Letta server to test against")
     install(session, "test")

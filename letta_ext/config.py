@@ -175,18 +175,18 @@ class Config:
         """
         if unknown := sorted(changes.keys() - ClientOptions.__annotations__.keys()):
             raise TypeError(f"with_options() has no argument {unknown[0]!r}")
-        given: dict[str, Any] = {
+        changed: dict[str, Any] = {
             name: value
             for name, value in changes.items()
             if not isinstance(value, NotGiven) and (value is not None or name == "timeout")
         }
-        options: dict[str, Any] = {**self.options, **given}
-        if "environment" in given and "base_url" not in given:
+        options: dict[str, Any] = {**self.options, **changed}
+        if "environment" in changed and "base_url" not in changed:
             del options["base_url"]
         options["default_headers"] = merge_headers(
-            self.options.get("default_headers") or {}, given.get("default_headers", {})
+            self.options.get("default_headers") or {}, changed.get("default_headers", {})
         )
-        options["default_query"] = {**self.query, **given.get("default_query", {})}
+        options["default_query"] = {**self.query, **changed.get("default_query", {})}
         return self.resolve({}, cast(ClientOptions, options))
 
 

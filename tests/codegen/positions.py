@@ -172,7 +172,6 @@ def whole_document() -> dict[str, Any]:
         "servers": [{"url": "serverAddress", "variables": {"serverVariable": {"default": "serverDefault"}}}],
         "tags": [{"name": "tagName", "description": "tagText"}],
         "webhooks": {"webhookName": {"post": {"description": "webhookText"}}},
-        "x-letta-asks": {"asked.one": "/asked/{askedId}"},
         "x-all": ["allText"],
     }
 
@@ -229,7 +228,6 @@ _MAPS = (
     "requestBodies",
     "mapping",
     "securitySchemes",
-    "x-letta-asks",
 )
 
 

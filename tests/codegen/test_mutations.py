@@ -37,7 +37,7 @@ JUNK: list[Any] = [
 WORDS = (
     "type format enum const items properties additionalProperties anyOf oneOf allOf discriminator $ref required not if "
     "parameters schema content deprecated description default tags operationId requestBody responses in name style "
-    "x-letta-lazy x-letta-streaming x-letta-pagination x-letta-asks"
+    "x-letta-lazy x-letta-streaming x-letta-pagination x-letta-idempotency"
 )
 
 MUTATIONS = 20_000 if FULL else 400

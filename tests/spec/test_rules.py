@@ -198,8 +198,8 @@ BREAKS: dict[str, tuple[Rule, Break, str]] = {
     ),
     "misspelt fact": (
         facts.facts,
-        lambda d: _create(d).update({"x-letta-stream": True}),
-        "x-letta-stream is not known",
+        lambda d: _create(d).update({"x-letta-steaming": True}),
+        "x-letta-steaming is not known",
     ),
     "fact of no operation": (
         facts.facts,
