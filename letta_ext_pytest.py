@@ -79,6 +79,18 @@ def async_letta_client(letta_server: EmbeddedServer) -> AsyncLetta:
     return AsyncLetta(base_url=letta_server.base_url, api_key="test")
 
 
+@pytest.fixture
+def letta_agent_id(letta_server: EmbeddedServer) -> str:
+    """Return the id of the agent of the embedded server."""
+    return letta_server.agent_id
+
+
+@pytest.fixture
+def letta_conversation_id(letta_server: EmbeddedServer) -> str:
+    """Return the id of a conversation with the agent of the embedded server."""
+    return letta_server.conversation_id
+
+
 def _server_options(request: pytest.FixtureRequest) -> dict[str, Any]:
     options: dict[str, Any] = {
         "scenario": _resolve_scenario(request.config.getini("letta_scenario"), request.config.rootpath),

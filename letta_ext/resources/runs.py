@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from letta_api import api, operations
 
+from .._async.mixins.runs import AsyncRunsMixin
 from .._async.raw_accessor import AsyncRawAccessor, async_raw, async_unread
 from .._async.transport import AsyncTransport
 from .._http.signatures import with_signature
+from .._sync.mixins.runs import RunsMixin
 from .._sync.raw_accessor import RawAccessor, raw, unread
 from .._sync.transport import Transport
 
@@ -131,7 +133,7 @@ class AsyncRunsSteps:
         return self._transport.page(api.runs_steps.runs_steps_list, (run_id,), arguments)
 
 
-class AsyncRuns:
+class AsyncRuns(AsyncRunsMixin):
     """`client.runs`: The work of agents: a run is what one request started."""
 
     with_raw_response: AsyncRawAccessor[AsyncRunsWithRawResponse] = AsyncRawAccessor(
@@ -385,7 +387,7 @@ class RunsSteps:
         return self._transport.page(api.runs_steps.runs_steps_list, (run_id,), arguments)
 
 
-class Runs:
+class Runs(RunsMixin):
     """`client.runs`: The work of agents: a run is what one request started."""
 
     with_raw_response: RawAccessor[RunsWithRawResponse] = RawAccessor(lambda resource: RunsWithRawResponse(resource))

@@ -44,3 +44,11 @@ def test_example_runs_a_whole_round() -> None:
         lines = run_example(server.base_url, "openai/gpt-4o-mini")
     assert lines[2] == "completed with 2 messages"
     assert lines[3].startswith("cancelled with")
+
+
+def test_fixtures_give_an_agent_and_its_conversation(
+    letta_client: Letta, letta_agent_id: str, letta_conversation_id: str
+) -> None:
+    """Both exist on the embedded server, and belong together."""
+    assert letta_client.agents.retrieve(letta_agent_id).id == letta_agent_id
+    assert letta_client.conversations.retrieve(letta_conversation_id).agent_id == letta_agent_id

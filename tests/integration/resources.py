@@ -174,20 +174,25 @@ async def run_lists(client: AsyncLetta, model: str) -> None:
 
 
 async def cancellation(client: AsyncLetta, model: str) -> None:
-    """Runs are canceled by their conversation, and by their ids."""
+    """Runs are canceled by their conversation, by their ids with their agent, and each by its id."""
     async with new_agent(client, model) as agent:
         conversation = await client.conversations.create(agent_id=agent.id)
         with pytest.raises(ConflictError, match="No active runs") as caught:
             await client.conversations.cancel(conversation.id)
         assert not isinstance(caught.value, ConversationBusyError)
-        for by_id in (False, True):
+        with pytest.raises(NotFoundError):
+            await client.runs.cancel(f"run-{uuid4()}")
+        for way in ("conversation", "agent", "run"):
             create = client.conversations.messages.create
             stream = await create(conversation.id, input="LONG 2000", stream_tokens=True, background=True)
             async for _ in stream:
-                if by_id:
-                    found = await client.agents.messages.cancel(agent.id, run_ids=[str(stream.run_id)])
-                else:
-                    found = await client.conversations.cancel(conversation.id)
+                match way:
+                    case "conversation":
+                        found = await client.conversations.cancel(conversation.id)
+                    case "agent":
+                        found = await client.agents.messages.cancel(agent.id, run_ids=[str(stream.run_id)])
+                    case _:
+                        found = await client.runs.cancel(str(stream.run_id), timeout=30)
                 break
             assert found == {stream.run_id: "cancelled"}
             await stream.close()

@@ -52,6 +52,7 @@ def resources(client: Letta) -> None:
 
     assert_type(client.runs.list(conversation_id=conversation.id, statuses=["completed"]), SyncPage[Run])
     assert_type(client.runs.retrieve("run-1"), Run)
+    assert_type(client.runs.cancel("run-1", timeout=5), dict[str, Any])
     assert_type(client.runs.messages.list("run-1", order="desc"), SyncPage[Message])
     assert_type(client.runs.steps.list("run-1", limit=1), SyncPage[Step])
     assert_type(client.runs.with_raw_response.retrieve("run-1"), RawResponse[Run])
@@ -80,6 +81,7 @@ async def resources_async(client: AsyncLetta) -> None:
 
     assert_type(client.runs.list(active=True), AsyncPaginator[Run])
     assert_type(await client.runs.retrieve("run-1"), Run)
+    assert_type(await client.runs.cancel("run-1"), dict[str, Any])
     assert_type(client.runs.messages.list("run-1"), AsyncPaginator[Message])
     assert_type(client.runs.steps.list("run-1"), AsyncPaginator[Step])
     assert_type(await client.runs.with_raw_response.retrieve("run-1"), AsyncRawResponse[Run])
