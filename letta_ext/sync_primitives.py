@@ -73,8 +73,8 @@ class BackgroundWork(Generic[T]):
     def _run(self) -> None:
         try:
             self._value.append(self._work())
-        except BaseException as fault:  # noqa: BLE001  # raised by `result`
-            self._fault = fault
+        except BaseException as error:  # noqa: BLE001  # raised by `result`
+            self._fault = error
         finally:
             self._done = True
             self._running.release()

@@ -156,10 +156,10 @@ class AsyncNetworkStream(httpcore.AsyncNetworkStream):
                 return await self._stream.receive(max_bytes)
         except anyio.EndOfStream:
             return b""
-        except TimeoutError as fault:
-            raise httpcore.ReadTimeout(_reason(fault)) from fault
-        except BROKEN as fault:
-            raise httpcore.ReadError(_reason(fault)) from fault
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(_reason(error)) from error
+        except BROKEN as error:
+            raise httpcore.ReadError(_reason(error)) from error
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  # the signature of httpcore
         """Write all bytes.
@@ -174,10 +174,10 @@ class AsyncNetworkStream(httpcore.AsyncNetworkStream):
         try:
             with anyio.fail_after(timeout):
                 await self._stream.send(buffer)
-        except TimeoutError as fault:
-            raise httpcore.WriteTimeout(_reason(fault)) from fault
-        except BROKEN as fault:
-            raise httpcore.WriteError(_reason(fault)) from fault
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(_reason(error)) from error
+        except BROKEN as error:
+            raise httpcore.WriteError(_reason(error)) from error
 
     async def aclose(self) -> None:
         """Close the socket without a TLS closing handshake."""
@@ -201,10 +201,10 @@ class AsyncNetworkStream(httpcore.AsyncNetworkStream):
                 encrypted = await TLSStream.wrap(
                     self._stream, ssl_context=ssl_context, hostname=server_hostname, standard_compatible=False
                 )
-        except TimeoutError as fault:
-            raise httpcore.ConnectTimeout(_reason(fault)) from fault
-        except (anyio.EndOfStream, *BROKEN) as fault:
-            raise httpcore.ConnectError(_reason(fault)) from fault
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(_reason(error)) from error
+        except (anyio.EndOfStream, *BROKEN) as error:
+            raise httpcore.ConnectError(_reason(error)) from error
         return AsyncNetworkStream(encrypted)
 
     def get_extra_info(self, info: str) -> Any:
@@ -248,10 +248,10 @@ class AsyncNetworkBackend(httpcore.AsyncNetworkBackend):
         try:
             with anyio.fail_after(timeout):
                 connected = await _connect(host, port, local_address)
-        except TimeoutError as fault:
-            raise httpcore.ConnectTimeout(_reason(fault)) from fault
-        except OSError as fault:
-            raise httpcore.ConnectError(_reason(fault)) from fault
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(_reason(error)) from error
+        except OSError as error:
+            raise httpcore.ConnectError(_reason(error)) from error
         self._stream = SocketStream(connected)
         if self.is_closed():
             connected.close()
@@ -290,14 +290,14 @@ async def _connect(host: str, port: int, local_address: str | None) -> socket.so
     if len(addresses) == 1:
         return await _connect_to(*addresses[0], local_address)
     connected: list[socket.socket] = []
-    faults: list[OSError] = []
+    errors: list[OSError] = []
 
     async def attempt(family: int, address: Any, done: anyio.Event) -> None:
         try:
             connected.append(await _connect_to(family, address, local_address))
             attempts.cancel_scope.cancel()
-        except OSError as fault:
-            faults.append(fault)
+        except OSError as error:
+            errors.append(error)
         finally:
             done.set()
 
@@ -313,7 +313,7 @@ async def _connect(host: str, port: int, local_address: str | None) -> socket.so
             each.close()
         raise
     if not connected:
-        raise faults[-1]
+        raise errors[-1]
     for each in connected[1:]:
         each.close()
     return connected[0]
@@ -370,5 +370,5 @@ def _is_readable(connected: socket.socket) -> bool:
     return True
 
 
-def _reason(fault: BaseException) -> str:
-    return str(fault) or type(fault).__name__
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -63,17 +63,17 @@ class RetryState:
                 caller_error.add_note(f"{describe_request(self._request)}: {MAY_HAVE_BEEN_PROCESSED}")
             raise
 
-    def delay_after_error(self, fault: Exception) -> float:
+    def delay_after_error(self, error: Exception) -> float:
         """Return the seconds until the next attempt after a transport error.
 
         Raises:
             APIConnectionError: If the request is not retried.
         """
-        delay = self._end_attempt(Attempt(self.attempts, self._elapsed, unsent=self._unsent), fault)
+        delay = self._end_attempt(Attempt(self.attempts, self._elapsed, unsent=self._unsent), error)
         if delay is None:
-            error = transport_error(self._request, fault, in_doubt=self._in_doubt)
-            error.may_have_been_processed = not self._unsent
-            raise error from fault
+            api_error = transport_error(self._request, error, in_doubt=self._in_doubt)
+            api_error.may_have_been_processed = not self._unsent
+            raise api_error from error
         return delay
 
     @property
@@ -86,10 +86,10 @@ class RetryState:
         attempt = Attempt(self.attempts, self._elapsed, status=response.status_code, retry_after=requested)
         return self._end_attempt(attempt, response)
 
-    def body_limit_error(self, response: httpx.Response, fault: Exception) -> APIError:
+    def body_limit_error(self, response: httpx.Response, error: Exception) -> APIError:
         """Return the error for a successful response whose body exceeds its bounds. It is not retried."""
         self._end_attempt(Attempt(self.attempts, self._elapsed, status=response.status_code), response)
-        return body_limit_error(self.call.limits, response, fault)
+        return body_limit_error(self.call.limits, response, error)
 
     @property
     def _elapsed(self) -> float:
@@ -118,7 +118,7 @@ def body_limit_error(limits: ResponseLimits, response: httpx.Response, bound: Ex
     return too_slow(response, limits.total)
 
 
-def response_of_status_error(fault: httpx.HTTPStatusError, request: httpx.Request) -> httpx.Response:
+def response_of_status_error(error: httpx.HTTPStatusError, request: httpx.Request) -> httpx.Response:
     """Return the error response for which a hook or an `auth=` flow called `raise_for_status`.
 
     httpx has closed the response, so its body is empty unless the hook has read it.
@@ -126,11 +126,11 @@ def response_of_status_error(fault: httpx.HTTPStatusError, request: httpx.Reques
     Raises:
         httpx.HTTPStatusError: If the response belongs to another request or is successful.
     """
-    response = fault.response
+    response = error.response
     is_own = response.request is request or (response.request.method, response.request.url) == (
         request.method,
         request.url,
     )
     if not is_own or response.is_success:
-        raise fault
+        raise error
     return response

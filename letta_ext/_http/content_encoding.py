@@ -58,8 +58,8 @@ class _Zlib:
         while not self._inflate.eof:
             try:
                 piece = self._inflate.decompress(data, PIECE)
-            except zlib.error as fault:
-                raise httpx.DecodingError(str(fault)) from fault
+            except zlib.error as error:
+                raise httpx.DecodingError(str(error)) from error
             data = self._inflate.unconsumed_tail
             if piece:
                 yield piece
@@ -103,8 +103,8 @@ class _Brotli:
                 if self._decompressor.is_finished():
                     return
                 piece = self._step(b"", output_buffer_limit=PIECE)
-        except self._error as fault:
-            raise httpx.DecodingError(str(fault)) from fault
+        except self._error as error:
+            raise httpx.DecodingError(str(error)) from error
 
     def flush(self) -> bytes:
         return b""
@@ -126,8 +126,8 @@ class _Zstd:
                 self._begun = True
                 try:
                     piece = self._decompressor.decompress(step)
-                except self._error as fault:
-                    raise httpx.DecodingError(str(fault)) from fault
+                except self._error as error:
+                    raise httpx.DecodingError(str(error)) from error
                 step = self._decompressor.unused_data if self._decompressor.eof else b""
                 yield piece
 

@@ -58,16 +58,16 @@ class DeliveryEvidence:
         if (request.method, request.url.path) == (self._request.method, self._request.url.path):
             request.extensions.setdefault("trace", self._trace)
 
-    def unsent(self, fault: BaseException) -> bool:
+    def unsent(self, error: BaseException) -> bool:
         """Return whether an attempt that ended with this exception certainly sent no data."""
         failures = list(self._failures)
         self._failures.clear()  # tracebacks would keep the request alive
         if self._written or not _is_plain_httpx(self._http, self._request.url):
             return False
-        causes = list(_causes(fault))
+        causes = list(_causes(error))
         if any(cause is failure for cause in causes for failure in failures):
             return True
-        return self._trace is _trace_of(fault) and any(isinstance(cause, UNREPORTED) for cause in causes)
+        return self._trace is _trace_of(error) and any(isinstance(cause, UNREPORTED) for cause in causes)
 
     def _report(self, name: str, info: dict[str, Any]) -> None:
         self._add(name, info)
@@ -92,12 +92,12 @@ class DeliveryEvidence:
             if step not in CONNECTING and not self._tunneling:
                 self._written += 1
         elif state == "failed":
-            fault = info.get("exception")
-            is_invalid = step == "send_request_headers" and isinstance(fault, httpcore.LocalProtocolError)
+            error = info.get("exception")
+            is_invalid = step == "send_request_headers" and isinstance(error, httpcore.LocalProtocolError)
             if is_invalid and protocol == "http11" and not self._tunneling:
                 self._written -= 1  # h11 validates the headers before writing
-            if fault is not None:
-                self._failures.append(fault)
+            if error is not None:
+                self._failures.append(error)
 
 
 class _TracedAuth(httpx.Auth):
@@ -149,17 +149,17 @@ def _is_plain_httpx(http: httpx.Client | httpx.AsyncClient, url: httpx.URL) -> b
     return any(function in own_transports for function in found)
 
 
-def _trace_of(fault: BaseException) -> Any:
+def _trace_of(error: BaseException) -> Any:
     """Return the `trace` extension of the request that httpx attached to an exception, or None."""
     try:
-        return fault.request.extensions.get("trace") if isinstance(fault, httpx.RequestError) else None
+        return error.request.extensions.get("trace") if isinstance(error, httpx.RequestError) else None
     except RuntimeError:  # no request is attached: a hook raised the exception
         return None
 
 
-def _causes(fault: BaseException | None) -> Iterator[BaseException]:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     seen: list[BaseException] = []
-    while fault is not None and not any(fault is each for each in seen):
-        seen.append(fault)
-        yield fault
-        fault = fault.__cause__
+    while error is not None and not any(error is each for each in seen):
+        seen.append(error)
+        yield error
+        error = error.__cause__

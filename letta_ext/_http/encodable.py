@@ -64,7 +64,7 @@ def _short(name: str) -> str:
     return name if len(name) <= 120 else f"{name[:80]}…{name[-39:]}"
 
 
-def body_error(call: str, body: Any, fault: Exception) -> Exception:
+def body_error(call: str, body: Any, error: Exception) -> Exception:
     """Return the error for a body that cannot be encoded, with the name of the invalid argument."""
     try:
         if is_mapping(body):
@@ -74,8 +74,8 @@ def body_error(call: str, body: Any, fault: Exception) -> Exception:
             check_json("body", body)
     except (TypeError, ValueError) as found:
         return found
-    kind = TypeError if isinstance(fault, TypeError) else ValueError
-    return kind(f"{call}() failed to encode an argument in JSON: {type(fault).__name__}")
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"{call}() failed to encode an argument in JSON: {type(error).__name__}")
 
 
 def url_error(call: str, path: str, query: Iterable[tuple[str, Any]]) -> ValueError | None:

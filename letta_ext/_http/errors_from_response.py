@@ -181,17 +181,17 @@ def run_error(event: Any) -> APIError:
     return RunError(message, status_code=STREAM_STATUS, body=event, run_id=run_id, error_type=error_type, detail=reason)
 
 
-def transport_error(request: httpx.Request, fault: Exception, *, in_doubt: bool = False) -> APIConnectionError:
+def transport_error(request: httpx.Request, error: Exception, *, in_doubt: bool = False) -> APIConnectionError:
     """Return the exception for a request without a complete response.
 
     Args:
         request: The request. The message contains its URL without the query.
-        fault: The result of `sanitize_transport_error`.
+        error: The result of `sanitize_transport_error`.
         in_doubt: Whether the request is not idempotent and may have been processed.
     """
-    cause = one_line(describe_cause(fault))
-    if is_timeout(fault):
-        stage = STAGES.get(type(fault), "waiting for a connection" if isinstance(fault, httpx.PoolTimeout) else "")
+    cause = one_line(describe_cause(error))
+    if is_timeout(error):
+        stage = STAGES.get(type(error), "waiting for a connection" if isinstance(error, httpx.PoolTimeout) else "")
         return APITimeoutError(
             f"{describe_request(request)} timed out{f' while {stage}' if stage else ''} ({cause})."
             f" {MAY_HAVE_BEEN_PROCESSED if in_doubt else 'Increase timeout, or check the server.'}"

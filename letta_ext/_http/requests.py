@@ -276,20 +276,20 @@ def build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config, 
         LettaError: If the httpx client contains a cookie or a query parameter that cannot be encoded.
     """
     try:
-        return _to_httpx(http, config, call)
+        return _build_httpx_request(http, config, call)
     except (httpx.InvalidURL, UnicodeError):
         if type(http).build_request not in BUILDERS:
             raise  # from the caller's subclass
     raise url_error(call.operation.id, call.request.path, call.request.query) or LettaError(UNSENDABLE)
 
 
-def _to_httpx(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call) -> httpx.Request:
+def _build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config, call: Call) -> httpx.Request:
     request, own, content = call.request, {"Accept": call.accept}, None
     if request.body is not None:
         try:
             content = json_codec.dumps(request.body)
-        except (TypeError, ValueError, RecursionError) as fault:
-            raise body_error(call.operation.id, request.body, fault) from None
+        except (TypeError, ValueError, RecursionError) as error:
+            raise body_error(call.operation.id, request.body, error) from None
         own["Content-Type"] = JSON
     url, query = config.url(request.path), request.query or None
     if http.params or http.cookies or type(http).build_request not in BUILDERS:
@@ -352,8 +352,8 @@ def decode(endpoint: JsonEndpoint[T], call: Call, response: httpx.Response) -> T
     """
     try:
         return endpoint.read_response(response.content)
-    except (DecodeError, TypeError, ValueError) as fault:
-        reason = str(fault) if isinstance(fault, DecodeError) else f"not JSON with the documented schema: {fault}"
+    except (DecodeError, TypeError, ValueError) as error:
+        reason = str(error) if isinstance(error, DecodeError) else f"not JSON with the documented schema: {error}"
     raise invalid_response_error(response, decode_body(response), reason)
 
 
