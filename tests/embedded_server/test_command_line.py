@@ -198,7 +198,7 @@ def test_signal_at_any_time_exits_without_output(signal_: signal.Signals) -> Non
 
     def end(delay: float) -> bool:
         with begun() as process:
-            time.sleep(delay)  # the signal comes at a time of its own
+            time.sleep(delay)  # the time of the signal is the parameter
             process.send_signal(signal_)
             output, errors = process.communicate(timeout=10)
         assert (errors, process.returncode) == (b"", -signal_), delay

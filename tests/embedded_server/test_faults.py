@@ -326,7 +326,7 @@ def test_trim_drops_oldest_events(api: ServerClient) -> None:
     """`Trim` drops the oldest events of a run, for requests of its operation only."""
     events = api.stream("x", background=True)
     api.server.faults.add(Trim(keep=2), on="conversations.messages.stream")
-    assert len(api.messages()) == 3  # is none of that fault's requests
+    assert len(api.messages()) == 3  # the fault applies to another operation
     assert api.resume(run_id=events[0]["run_id"], starting_after=1) == events[-2:]
 
 

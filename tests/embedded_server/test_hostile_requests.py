@@ -191,8 +191,8 @@ def test_invalid_http_gets_client_error(
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
-@pytest.mark.parametrize("behind", [b"x", BODY, b"GET /v1/health/ HTTP/1.1\r\nHost: x\r\n\r\n", b"\x00" * 50_000])
-def test_bytes_after_last_request_are_ignored(version: bytes, behind: bytes) -> None:
+@pytest.mark.parametrize("rest", [b"x", BODY, b"GET /v1/health/ HTTP/1.1\r\nHost: x\r\n\r\n", b"\x00" * 50_000])
+def test_bytes_after_last_request_are_ignored(version: bytes, rest: bytes) -> None:
     """Bytes after a request with `Connection: close` or HTTP/1.0 are ignored, at any time."""
     with EmbeddedServer(delay=0.01) as slow:
         host, _, port = slow.base_url.removeprefix("http://").partition(":")
@@ -201,7 +201,7 @@ def test_bytes_after_last_request_are_ignored(version: bytes, behind: bytes) -> 
         with socket.create_connection((host, int(port)), timeout=5) as connection:
             connection.sendall(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
             received = connection.recv(65536)  # the response has begun
-            connection.sendall(behind)
+            connection.sendall(rest)
             while part := connection.recv(65536):
                 received += part
     assert received.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -425,7 +425,7 @@ def test_random_requests_never_fail_the_server(
     for _ in range(DRAWN):
         path, request = drawing.request()
         began = time.monotonic()
-        # A stream that is resumed behind its end is silent, as Letta's is.
+        # A stream resumed beyond its end is silent, as in Letta.
         status, body = send_raw(server, request, 0.2 if path.endswith("/stream") else 10)
         statuses[status] += 1
         slowest = max(slowest, time.monotonic() - began)

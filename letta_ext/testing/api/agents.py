@@ -1,4 +1,4 @@
-"""The agents of the embedded server: creating, finding, changing and deleting them, and cancelling their runs."""
+"""The agents of the embedded server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLOUD_FILTERS: Final = (
     *("project_id", "template_id", "base_template_id", "identity_id", "created_by_id"),
     "identifier_keys",
 )
-"""Filters by what no agent of this server has."""
+"""Filters by properties that no agent of this server has."""
 
 
 async def _create(state: State, request: Request) -> Response:
@@ -33,7 +33,7 @@ async def _create(state: State, request: Request) -> Response:
 
 async def _list(state: State, request: Request) -> Response:
     fields = query_of(request, Problems())
-    name, wanted = fields.optional_text("name"), fields.optional_text("query_text")
+    name, query_text = fields.optional_text("name"), fields.optional_text("query_text")
     tags, match_all = fields.optional_texts("tags"), fields.boolean("match_all_tags", default=False)
     before, after = fields.optional_text("before"), fields.optional_text("after")
     limit = fields.optional_integer("limit", 50)
@@ -50,7 +50,7 @@ async def _list(state: State, request: Request) -> Response:
         has = agent.tags.__contains__
         return (
             (not name or agent.name == name)
-            and (not wanted or wanted.lower() in agent.name.lower())
+            and (not query_text or query_text.lower() in agent.name.lower())
             and (not tags or (all if match_all else any)(map(has, tags)))
             and (stop_reason is None or agent.last_stop_reason == stop_reason)
             and not any(cloud)
@@ -59,12 +59,12 @@ async def _list(state: State, request: Request) -> Response:
     def key(agent: Agent) -> datetime | None:
         return {"created_at": agent.created_at, "updated_at": agent.updated_at}.get(order_by)
 
-    chosen = in_order([agent for agent in state.agents.values() if matches(agent)], key, order)
-    # A cursor that names no agent is ignored; 0 is no limit.
-    ids = [agent.id for agent in chosen]
+    selected = in_order([agent for agent in state.agents.values() if matches(agent)], key, order)
+    # A cursor without an agent is ignored. A limit of 0 means no limit.
+    ids = [agent.id for agent in selected]
     start = ids.index(after) + 1 if after in ids else 0
     end = ids.index(before) if before in ids else None
-    return CompactJSON([setup_api.agent_json(agent) for agent in chosen[start:end][: limit or None]])
+    return CompactJSON([setup_api.agent_json(agent) for agent in selected[start:end][: limit or None]])
 
 
 async def _retrieve(state: State, request: Request) -> Response:
@@ -102,7 +102,7 @@ async def _cancel(state: State, request: Request) -> Response:
 
 
 def _runs_of(state: State, agent_id: str) -> Sequence[str]:
-    """Return the active runs of an agent, or else its latest run, as the real server does."""
+    """Return the active runs of an agent, or its latest run, as in Letta."""
     runs = [run.id for run in state.active_runs(None, agent_id)]
     runs = runs or [run.id for run in reversed(state.runs_of_agents()) if run.agent_id == agent_id][:1]
     if not runs:

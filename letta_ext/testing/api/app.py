@@ -1,4 +1,4 @@
-"""The HTTP surface: which path does what. Every decision is made elsewhere."""
+"""The ASGI application: routes and handlers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .responses import CompactJSON, EventStream, Handler
 from .validation import Problems
 
 VERSION = "0.16.8"
-"""The release of the real server whose behaviour this is."""
+"""The release of Letta whose behavior the server reproduces."""
 
 
 def create_app(scenario: BuiltinScenario | Scenario | Path | str = "default") -> Starlette:
@@ -71,7 +71,8 @@ def create_app(scenario: BuiltinScenario | Scenario | Path | str = "default") ->
     ]
     routes = [Route(path, bind(handler), methods=[method]) for method, path, handler in table]
     for route in routes:
-        route.methods = (route.methods or set()) - {"HEAD"}  # Starlette adds it to GET, and Letta answers it with 405
+        # Starlette adds HEAD to GET, and Letta responds to it with 405.
+        route.methods = (route.methods or set()) - {"HEAD"}
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
     app.state.scenario = selected
     return app
@@ -105,10 +106,10 @@ async def _list_messages(state: State, request: Request) -> Response:
     fields.optional_boolean("include_err")
     problems.raise_if_any()
     if fields.get("group_id"):
-        return CompactJSON([])  # groups of agents, of which this server has none
+        return CompactJSON([])  # groups of agents do not exist on this server
     direct = state.direct_agent_id(conversation_id, agent_id)
     if direct is None and conversation_id not in state.conversations:
-        # The real server does not look whether there is such a conversation.
+        # Letta does not check that the conversation exists.
         return CompactJSON([])
     if direct is not None and direct not in state.agents:
         raise errors.agent_not_found()
@@ -121,51 +122,51 @@ async def _send(state: State, request: Request) -> Response:
     problems = Problems()
     conversation_id = conversation_id_of(request, problems)
     fields = await body_of(request, problems, required=state.documented is None)
-    wanted = requests.send(fields, state.ids, allow_empty=state.documented is not None)
-    thread = state.thread(conversation_id, wanted.agent_id)
-    if wanted.override_model and wanted.override_model not in state.models:
-        raise errors.plain(404, f"NOT_FOUND: Handle {wanted.override_model} not found, must be one of")
+    options = requests.send(fields, state.ids, allow_empty=state.documented is not None)
+    thread = state.thread(conversation_id, options.agent_id)
+    if options.override_model and options.override_model not in state.models:
+        raise errors.plain(404, f"NOT_FOUND: Handle {options.override_model} not found, must be one of")
     if not thread.is_default:
         state.conversation(conversation_id).last_message_at = state.clock.now()
-    if not wanted.streaming:
-        return CompactJSON(await message_service.send_json(state, thread, wanted))
-    return EventStream(message_service.send_stream(state, thread, wanted))
+    if not options.streaming:
+        return CompactJSON(await message_service.send_json(state, thread, options))
+    return EventStream(message_service.send_stream(state, thread, options))
 
 
 async def _resume(state: State, request: Request) -> Response:
     problems = Problems()
     conversation_id = conversation_id_of(request, problems)
-    wanted = requests.resume(await body_of(request, problems, required=False))
-    run = message_service.resumed_run(state, conversation_id, wanted)
-    if wanted.batch_size is not None and wanted.batch_size < 1:
-        # The real server fails before the first event, and says no more than this.
+    options = requests.resume(await body_of(request, problems, required=False))
+    run = message_service.resumed_run(state, conversation_id, options)
+    if options.batch_size is not None and options.batch_size < 1:
+        # Letta fails before the first event, without a body.
         return Response(status_code=500, media_type="text/event-stream")
-    return EventStream(message_service.resume_stream(state, run, wanted))
+    return EventStream(message_service.resume_stream(state, run, options))
 
 
 async def _compact(state: State, request: Request) -> Response:
     problems = Problems()
     conversation_id = conversation_id_of(request, problems)
-    wanted = requests.compact(await body_of(request, problems, required=False))
-    thread = state.thread(conversation_id, wanted.agent_id)
+    options = requests.compact(await body_of(request, problems, required=False))
+    thread = state.thread(conversation_id, options.agent_id)
     try:
-        return CompactJSON(compaction.compact(state, state.agent(thread.agent_id), thread, wanted.mode))
+        return CompactJSON(compaction.compact(state, state.agent(thread.agent_id), thread, options.mode))
     except errors.ApiError:
         raise
-    except Exception as error:  # a function of the script may raise any exception
+    except Exception as error:  # a script function may raise any exception
         raise state.record_failure(error).as_response() from error
 
 
 async def _list_steps(state: State, request: Request) -> Response:
     fields = query_of(request, Problems())
     page = requests.page(fields, default_order="desc", default_limit=50)
-    wanted = requests.step_filter(fields)
+    options = requests.step_filter(fields)
     fields.problems.raise_if_any()
-    if wanted.agent_id is not None and not is_id("agent", wanted.agent_id):
+    if options.agent_id is not None and not is_id("agent", options.agent_id):
         expected = "Expected format: 'agent-<uuid4>'"
-        raise errors.invalid_argument(f"Invalid agent ID format: {wanted.agent_id}. {expected}")
-    found = lists.steps(state.steps_of_agents(), wanted, page)
-    return CompactJSON([serializers.step(step) for step in found])
+        raise errors.invalid_argument(f"Invalid agent ID format: {options.agent_id}. {expected}")
+    page_of_steps = lists.steps(state.steps_of_agents(), options, page)
+    return CompactJSON([serializers.step(step) for step in page_of_steps])
 
 
 async def _retrieve_step(state: State, request: Request) -> Response:
@@ -192,9 +193,9 @@ async def _step_messages(state: State, request: Request) -> Response:
 
 async def _step_feedback(state: State, request: Request) -> Response:
     step_id = step_id_of(request)
-    wanted = requests.feedback(await body_of(request, Problems()))
+    options = requests.feedback(await body_of(request, Problems()))
     step = state.step(step_id)
-    step.feedback = wanted.feedback
-    if wanted.tags is not None:
-        step.tags = list(wanted.tags)
+    step.feedback = options.feedback
+    if options.tags is not None:
+        step.tags = list(options.tags)
     return CompactJSON(serializers.step(step))

@@ -1,4 +1,4 @@
-"""The conversations of the embedded server: creating, finding, changing, cancelling and deleting them."""
+"""The conversations of the embedded server."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ async def _create(state: State, request: Request) -> Response:
     body.problems.raise_if_any()
     if agent_id not in state.agents:
         raise errors.agent_not_found()
-    known = [block.label for block in state.agents[agent_id].blocks]
-    if missing := [label for label in labels or () if label not in known]:
+    existing = [block.label for block in state.agents[agent_id].blocks]
+    if missing := [label for label in labels or () if label not in existing]:
         raise errors.invalid_argument(f"Block with label '{missing[0]}' not found on agent '{agent_id}'")
     conversation = setup_api.create_conversation(state, agent_id, summary)
     conversation.model, conversation.model_settings = model, settings
     conversation.isolated_block_ids = [state.ids.new("block") for _ in labels or ()]
-    return CompactJSON(setup_api.conversation_json(conversation, whole=False))
+    return CompactJSON(setup_api.conversation_json(conversation, with_messages=False))
 
 
 async def _list(state: State, request: Request) -> Response:
@@ -49,30 +49,30 @@ async def _list(state: State, request: Request) -> Response:
     order = fields.choice("order", "desc", ("asc", "desc"))
     order_by = fields.choice("order_by", "created_at", ORDERS)
     fields.problems.raise_if_any()
-    known = [each for each in state.conversations.values() if agent_id in (None, each.thread.agent_id)]
+    conversations = [each for each in state.conversations.values() if agent_id in (None, each.thread.agent_id)]
     if text:
-        known = [each for each in known if text in (each.summary or "")]
+        conversations = [each for each in conversations if text in (each.summary or "")]
 
     def key(conversation: Conversation) -> datetime | None:
         if order_by == "last_run_completion":
             return state.last_completion(conversation.id)
         return conversation.created_at if order_by == "created_at" else conversation.last_message_at
 
-    chosen = in_order(known, key, order)
+    selected = in_order(conversations, key, order)
     if after:
         last = key(state.conversation(after))
         if last is None:
-            # Those without a date stand behind those that have one, and are in the order of their ids.
-            ids = [each.id for each in chosen]
-            chosen = chosen[ids.index(after) + 1 :] if after in ids else []
+            # Conversations without a date follow the others, in the order of their ids.
+            ids = [each.id for each in selected]
+            selected = selected[ids.index(after) + 1 :] if after in ids else []
         else:
-            chosen = [each for each in chosen if _is_behind(each, key(each), after, last, order)]
+            selected = [each for each in selected if _is_after(each, key(each), after, last, order)]
     check_limit(limit)
-    return CompactJSON([setup_api.conversation_json(each, whole=False) for each in chosen[:limit]])
+    return CompactJSON([setup_api.conversation_json(each, with_messages=False) for each in selected[:limit]])
 
 
-def _is_behind(conversation: Conversation, value: datetime | None, after: str, last: datetime, order: str) -> bool:
-    """Whether a conversation stands behind a cursor. A comparison with no date is true in descending order only."""
+def _is_after(conversation: Conversation, value: datetime | None, after: str, last: datetime, order: str) -> bool:
+    """Return whether a conversation follows a cursor. Without a date it does in descending order only."""
     if value is None:
         return order == "desc"
     return (value, conversation.id) > (last, after) if order == "asc" else (value, conversation.id) < (last, after)
@@ -93,7 +93,7 @@ async def _update(state: State, request: Request) -> Response:
     conversation.model_settings = conversation.model_settings if settings is None else settings
     conversation.last_message_at = date or conversation.last_message_at
     conversation.updated_at = state.clock.now()
-    return CompactJSON(setup_api.conversation_json(conversation, whole=False))
+    return CompactJSON(setup_api.conversation_json(conversation, with_messages=False))
 
 
 def _date(fields: Fields, name: str) -> datetime | None:
@@ -102,8 +102,8 @@ def _date(fields: Fields, name: str) -> datetime | None:
         return datetime.fromisoformat(text) if text else None
     except ValueError:
         message = "Input should be a valid datetime or date, input is too short"
-        place = (*fields.location, name)
-        fields.problems.add("datetime_from_date_parsing", place, message, text, error="input is too short")
+        location = (*fields.location, name)
+        fields.problems.add("datetime_from_date_parsing", location, message, text, error="input is too short")
         return None
 
 

@@ -1,4 +1,4 @@
-"""The body, the query and the ids of a request, read for the handlers."""
+"""Reads the body, the query and the ids of a request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import errors, requests
 from .validation import NOT_AN_OBJECT, Fields, Problems, is_object, sanitize
 
 MAX_BODY_SIZE = 16 * 2**20
-"""How many bytes a request's body may have."""
+"""Maximum size of the body of a request [B]."""
 
 _UNREADABLE = "There was an error parsing the body"
 _LISTS = (
@@ -24,11 +24,11 @@ async def body_of(request: Request, problems: Problems, *, required: bool = True
     """Return the fields of a JSON body.
 
     Raises:
-        errors.ApiError: If it is not a JSON object.
+        errors.ApiError: If the body is not a JSON object.
     """
     raw = await _read(request)
     value: object = None
-    if raw and not _says_json(request.headers.get("content-type", "")):
+    if raw and not _is_json(request.headers.get("content-type", "")):
         value = raw
     elif raw:
         try:
@@ -61,9 +61,9 @@ async def _read(request: Request) -> bytes:
     return bytes(raw)
 
 
-def _says_json(content_type: str) -> bool:
-    kind = content_type.partition(";")[0].strip().lower()
-    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+def _is_json(content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
 
 
 def query_of(request: Request, problems: Problems) -> Fields:
@@ -76,19 +76,19 @@ def query_of(request: Request, problems: Problems) -> Fields:
 
 
 def conversation_id_of(request: Request, problems: Problems) -> str:
-    """Return the id of a conversation, which can be `default` or an agent's."""
+    """Return the id of a conversation, which can be `default` or the id of an agent."""
     conversation_id = str(request.path_params["conversation_id"])
     requests.check_conversation_path(conversation_id, problems)
     return conversation_id
 
 
 def own_conversation_id_of(request: Request) -> str:
-    """Return the id of a conversation, and of nothing else.
+    """Return the id of a conversation. Other ids are invalid.
 
     Raises:
         errors.ApiError: If it is malformed.
     """
-    conversation_id, place, problems = (
+    conversation_id, location, problems = (
         str(request.path_params["conversation_id"]),
         ("path", "conversation_id"),
         Problems(),
@@ -96,12 +96,12 @@ def own_conversation_id_of(request: Request) -> str:
     length, pattern = 41, f"^conv-{UUID4}$"
     if len(conversation_id) < length:
         message = f"String should have at least {length} characters"
-        problems.add("string_too_short", place, message, conversation_id, min_length=length)
+        problems.add("string_too_short", location, message, conversation_id, min_length=length)
     elif len(conversation_id) > length:
         message = f"String should have at most {length} characters"
-        problems.add("string_too_long", place, message, conversation_id, max_length=length)
+        problems.add("string_too_long", location, message, conversation_id, max_length=length)
     else:
-        problems.pattern(place, conversation_id, pattern, f"String should match pattern '{pattern}'")
+        problems.pattern(location, conversation_id, pattern, f"String should match pattern '{pattern}'")
     problems.raise_if_any()
     return conversation_id
 

@@ -12,6 +12,8 @@ from .requests import Page, StepFilter
 
 
 class _Named(Protocol):
+    """An object with an id."""
+
     @property
     def id(self) -> str: ...
 
@@ -26,41 +28,41 @@ def check_limit(limit: int) -> None:
 
 
 def in_order(items: Sequence[T], key: Callable[[T], datetime | None], order: str) -> list[T]:
-    """Return items in the order of a date, then of their ids; those without one are the last in either order."""
-    dated = [(when, item.id, item) for item in items if (when := key(item)) is not None]
+    """Return items ordered by date and id. Items without a date are last in both orders."""
+    dated = [(date, item.id, item) for item in items if (date := key(item)) is not None]
     undated = [item for item in items if key(item) is None]
     newest_first = order == "desc"
-    dated.sort(key=lambda each: each[:2], reverse=newest_first)
-    undated.sort(key=lambda each: each.id, reverse=newest_first)
+    dated.sort(key=lambda entry: entry[:2], reverse=newest_first)
+    undated.sort(key=lambda entry: entry.id, reverse=newest_first)
     return [*(item for _, _, item in dated), *undated]
 
 
 def run_steps(stored: Sequence[Step], run_id: str, page: Page) -> list[Step]:
-    """Return a page of the steps of a run. Cursors follow the sort order, and may be steps of other runs."""
+    """Return a page of the steps of a run. Cursors follow the sort order, and can be steps of other runs."""
     before, after = (_known(stored, cursor, "Step") for cursor in (page.before, page.after))
     check_limit(page.limit)
-    chosen = sorted((step for step in stored if step.run_id == run_id), key=_step_key)
+    selected = sorted((step for step in stored if step.run_id == run_id), key=_step_key)
     if page.order == "desc":
-        chosen.reverse()
-    return _between(chosen, before, after, page)
+        selected.reverse()
+    return _between(selected, before, after, page)
 
 
 def run_messages(threads: Sequence[Thread], run_id: str, page: Page) -> list[Json]:
-    """Return a page of the messages of a run. Cursors mean the time, whatever the order; parts are sorted too."""
-    stored = [each for thread in threads for each in thread.stored]
-    known = {each.message.id: each.position for each in stored}
+    """Return a page of the messages of a run. Cursors refer to time in both orders, and parts are ordered as well."""
+    stored = [entry for thread in threads for entry in thread.stored]
+    positions = {entry.message.id: entry.position for entry in stored}
     for cursor in (page.before, page.after):
-        if cursor and cursor not in known:
+        if cursor and cursor not in positions:
             raise errors.plain(404, f"No message found with id '{cursor}' for agent 'None'.")
     check_limit(page.limit)
-    chosen = sorted((each for each in stored if each.message.run_id == run_id), key=lambda each: each.position)
+    selected = sorted((entry for entry in stored if entry.message.run_id == run_id), key=lambda entry: entry.position)
     if page.before:
-        chosen = [each for each in chosen if each.position < known[page.before]]
+        selected = [entry for entry in selected if entry.position < positions[page.before]]
     if page.after:
-        chosen = [each for each in chosen if each.position > known[page.after]]
+        selected = [entry for entry in selected if entry.position > positions[page.after]]
     if page.order == "desc":
-        chosen.reverse()
-    rendered = [serializers.render(each.message) for each in chosen[: page.limit]]
+        selected.reverse()
+    rendered = [serializers.render(entry.message) for entry in selected[: page.limit]]
     return [part for parts in rendered for part in (reversed(parts) if page.order == "desc" else parts)]
 
 

@@ -16,7 +16,7 @@ from ..store.state import State
 from . import serializers
 
 Handler: TypeAlias = Callable[[State, Request], Awaitable[Response]]
-"""Makes the response to one request."""
+"""Returns the response to one request."""
 
 
 class CompactJSON(JSONResponse):

@@ -1,4 +1,4 @@
-"""The runs of the embedded server: finding them, and what they did."""
+"""The runs of the embedded server."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .incoming import query_of, run_id_of
 from .responses import CompactJSON, Handler
 from .validation import Problems
 
-LARGEST: Final = 1000
-"""The greatest limit of the list of runs."""
+MAX_LIMIT: Final = 1000
+"""Maximum limit of the list of runs."""
 
 
 async def _list(state: State, request: Request) -> Response:
@@ -31,7 +31,7 @@ async def _list(state: State, request: Request) -> Response:
     before, after = fields.optional_text("before"), fields.optional_text("after")
     limit = fields.integer("limit", 100)
     if "limit" in fields.values and not any(each["loc"] == ("query", "limit") for each in fields.problems.found):
-        fields.problems.bounds(("query", "limit"), fields.values["limit"], limit, minimum=1, maximum=LARGEST)
+        fields.problems.bounds(("query", "limit"), fields.values["limit"], limit, minimum=1, maximum=MAX_LIMIT)
     order = fields.choice("order", "desc", ("asc", "desc"))
     fields.choice("order_by", "created_at", ("created_at",))
     active, ascending = fields.boolean("active", default=False), fields.boolean("ascending", default=False)
@@ -42,22 +42,24 @@ async def _list(state: State, request: Request) -> Response:
     statuses = statuses or (["created", "running"] if active else None)
 
     def matches(run: Run) -> bool:
-        shown = setup_api.run_json(run)
+        json_run = setup_api.run_json(run)
         return (
             (not agents or run.agent_id in agents)
             and (not conversation_id or run.conversation_id == conversation_id)
-            and (not statuses or shown["status"] in statuses)
+            and (not statuses or json_run["status"] in statuses)
             and (background is None or run.background == background)
-            and (stop_reason is None or shown["stop_reason"] == stop_reason)
+            and (stop_reason is None or json_run["stop_reason"] == stop_reason)
         )
 
     order = "asc" if ascending else order
-    chosen = lists.in_order([run for run in state.runs_of_agents() if matches(run)], lambda run: run.created_at, order)
-    # `after` leads to what stands ahead, `before` to what stands behind; a cursor that names no run is ignored.
-    ids = [run.id for run in chosen]
+    selected = lists.in_order(
+        [run for run in state.runs_of_agents() if matches(run)], lambda run: run.created_at, order
+    )
+    # `after` selects the runs before the cursor, `before` those after it. A cursor without a run is ignored.
+    ids = [run.id for run in selected]
     end = ids.index(after) if after in ids else None
     start = ids.index(before) + 1 if before in ids else 0
-    return CompactJSON([setup_api.run_json(run) for run in chosen[start:end][:limit]])
+    return CompactJSON([setup_api.run_json(run) for run in selected[start:end][:limit]])
 
 
 async def _retrieve(state: State, request: Request) -> Response:

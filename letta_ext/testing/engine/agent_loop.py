@@ -18,7 +18,7 @@ from .deltas import deltas
 from .runs import Run
 
 Mode = Literal["tokens", "steps", "json"]
-"""How the response is sent: token by token, message by message, or as one JSON object."""
+"""Form of the response: token by token, message by message, or one JSON object."""
 
 KEEP_ALIVE = (
     "<system-alert>Automated keep-alive ping. Ignore this message and continue from where you stopped.</system-alert>"

@@ -12,7 +12,7 @@ from ..api import serializers
 from ..store.models import Json
 
 RUN_RETENTION = timedelta(hours=3)
-"""How long a run can be resumed, and an otid refers to its first run."""
+"""Time during which a run can be resumed, and an otid refers to its first run."""
 
 MAX_EVENTS = 10_000
 """Number of events of a background run that the server keeps."""
@@ -166,7 +166,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Keepalive:
-    """How a silent stream is kept open.
+    """The pings in a silent stream.
 
     Attributes:
         interval: Silence before a ping [s].

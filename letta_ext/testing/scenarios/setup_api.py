@@ -1,4 +1,4 @@
-"""What sets a scenario: tools, agents and conversations, as they are made and as they are shown."""
+"""Creates tools, agents and conversations, and renders them and runs as JSON."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ _BLOCK_DESCRIPTIONS = {
 
 
 def create_tool(state: State, source_code: str, *, requires_approval: bool) -> Tool:
-    """Make a tool from its source, which is read for the function's name and never run.
+    """Create a tool from its source, which is parsed and never run.
 
     Raises:
-        errors.ApiError: there is no function in the source, or another tool has its name.
+        errors.ApiError: If the source contains no function, or another tool has its name.
     """
     try:
         functions = [node for node in ast.parse(source_code).body if isinstance(node, ast.FunctionDef)]
         schemas = [_parameters(node, ast.get_docstring(node) or "") for node in functions[-1:]]
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two if it is nested too deeply
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two for deeply nested sources
         raise errors.plain(400, f"Failed to parse source code: {error}") from None
     if not functions:
         raise errors.plain(400, "No functions found in source code")
@@ -70,7 +70,7 @@ def create_tool(state: State, source_code: str, *, requires_approval: bool) -> T
 
 
 def _parameters(function: ast.FunctionDef, docstring: str) -> Json:
-    """Return the schema of a function's parameters, with the descriptions that its docstring gives them."""
+    """Return the JSON schema of a function's parameters, with descriptions from its docstring."""
     properties: Json = {}
     for argument in function.args.args:
         annotation = ast.unparse(argument.annotation) if argument.annotation else "str"
@@ -96,7 +96,7 @@ def create_agent(
     compaction_mode: str = "sliding_window",
     agent_type: str = "letta_v1_agent",
 ) -> Agent:
-    """Make an agent, and begin its default conversation."""
+    """Create an agent with its default conversation."""
     agent_id, now = state.ids.new("agent"), state.clock.now()
     agent = Agent(
         id=agent_id,
@@ -122,7 +122,7 @@ def create_agent(
 
 
 def create_conversation(state: State, agent_id: str, summary: str | None = None) -> Conversation:
-    """Make a conversation with an agent."""
+    """Create a conversation with an agent."""
     if agent_id not in state.agents:
         raise errors.agent_not_found()
     agent = state.agents[agent_id]
@@ -140,7 +140,7 @@ def create_conversation(state: State, agent_id: str, summary: str | None = None)
 
 
 def _begin(state: State, agent: Agent, thread: Thread) -> None:
-    """Begin a thread with its system message: what the agent is told, its memory, and where it is."""
+    """Store the system message of a thread: the system prompt, the memory blocks and metadata."""
     now = state.clock.now()
     lines = [agent.system, ""]
     if agent.blocks:
@@ -149,7 +149,7 @@ def _begin(state: State, agent: Agent, thread: Thread) -> None:
         lines += [f"<{block.label}>", "<description>", block.description or "", "</description>", "<metadata>"]
         lines += [f"- chars_current={len(block.value)}", "- chars_limit=100000", "</metadata>"]
         lines += ["<value>", block.value, "</value>", f"</{block.label}>", ""]
-    # The real server counts the agent's messages elsewhere, and this one's forerunner.
+    # Letta counts the agent's messages in other conversations.
     count = 0 if thread.is_default else state.count_messages(agent.id)
     lines += [
         "</memory_blocks>" if agent.blocks else "",
@@ -165,7 +165,7 @@ def _begin(state: State, agent: Agent, thread: Thread) -> None:
 
 
 def tool_from(state: State, fields: Fields) -> Tool:
-    """Make the tool a request describes."""
+    """Create the tool of a request."""
     source_code = fields.text("source_code")
     requires_approval = fields.optional_boolean("default_requires_approval") or False
     fields.problems.raise_if_any()
@@ -173,7 +173,7 @@ def tool_from(state: State, fields: Fields) -> Tool:
 
 
 def agent_from(state: State, fields: Fields) -> Agent:
-    """Make the agent a request describes."""
+    """Create the agent of a request."""
     name = fields.text("name") if "name" in fields.values else None
     system = fields.optional_text("system")
     model = fields.optional_text("model")
@@ -221,7 +221,7 @@ _FLAGS = ("message_buffer_autoclear", "enable_sleeptime")
 
 
 def _plain_changes(fields: Fields) -> Callable[[Agent], None]:
-    """Read the fields of an agent that are only kept; the function keeps those that are not null."""
+    """Return a function that stores the fields without further effect, unless they are null."""
     settings: Json = {name: fields.optional_text(name) for name in _TEXTS}
     settings |= {name: fields.optional_integer(name) for name in _NUMBERS}
     settings |= {name: fields.optional_boolean(name) for name in _FLAGS}
@@ -236,7 +236,7 @@ def _plain_changes(fields: Fields) -> Callable[[Agent], None]:
 
 
 def agent_changes(state: State, fields: Fields) -> Callable[[Agent], None]:
-    """Read what to change of an agent; a field that is null or absent keeps its value."""
+    """Return a function that updates an agent. Null and absent fields are unchanged."""
     keep = _plain_changes(fields)
     name, system, model = (fields.optional_text(each) for each in ("name", "system", "model"))
     tool_ids, window = fields.optional_texts("tool_ids"), fields.optional_integer("context_window_limit")
@@ -260,7 +260,7 @@ def _check_tools(state: State, tool_ids: Sequence[str]) -> None:
 
 
 def tool_json(tool: Tool) -> Json:
-    """Show a tool."""
+    """Return the JSON of a tool."""
     return {
         "id": tool.id,
         "tool_type": "custom",
@@ -308,7 +308,7 @@ def _block_json(block: Block) -> Json:
 
 
 def agent_json(agent: Agent) -> Json:
-    """Show an agent."""
+    """Return the JSON of an agent."""
     blocks = [_block_json(block) for block in agent.blocks]
     return {
         **serializers.audit(agent.created_at, agent.updated_at),
@@ -383,15 +383,15 @@ def agent_json(agent: Agent) -> Json:
     }
 
 
-def conversation_json(conversation: Conversation, *, whole: bool = True) -> Json:
-    """Show a conversation; one just made, and those in a list, without their messages."""
+def conversation_json(conversation: Conversation, *, with_messages: bool = True) -> Json:
+    """Return the JSON of a conversation. New conversations and lists omit the message ids."""
     last = conversation.last_message_at
     return {
         **serializers.audit(conversation.created_at, conversation.updated_at),
         "id": conversation.id,
         "agent_id": conversation.thread.agent_id,
         "summary": conversation.summary,
-        "in_context_message_ids": [message.id for message in conversation.thread.context] if whole else [],
+        "in_context_message_ids": [message.id for message in conversation.thread.context] if with_messages else [],
         "isolated_block_ids": list(conversation.isolated_block_ids),
         "model": conversation.model,
         "model_settings": conversation.model_settings,
@@ -400,17 +400,17 @@ def conversation_json(conversation: Conversation, *, whole: bool = True) -> Json
 
 
 def run_json(run: Run) -> Json:
-    """Show a run. What was asked for without streaming stays as it was created, whatever became of it."""
-    told = run.tracked or run.cancelled
+    """Return the JSON of a run. Without streaming, Letta does not update it after its creation."""
+    updated = run.tracked or run.cancelled
     metadata: Json = {"run_type": run.kind}
-    if run.error is not None and told:
+    if run.error is not None and updated:
         metadata["error"] = run.error
-    ended = run.completed_at if told else None
+    ended = run.completed_at if updated else None
     return {
         "id": run.id,
-        "status": run.status if told else "created",
+        "status": run.status if updated else "created",
         "created_at": serializers.precise_instant(run.created_at),
-        # The real server forgets the time zone here.
+        # Letta omits the time zone.
         "completed_at": ended.replace(tzinfo=None).isoformat(timespec="microseconds") if ended else None,
         "agent_id": run.agent_id,
         "conversation_id": run.conversation_id,
@@ -423,7 +423,7 @@ def run_json(run: Run) -> Json:
             "assistant_message_tool_kwarg": "message",
             "include_return_message_types": list(run.types) if run.types is not None else None,
         },
-        "stop_reason": run.stop_reason if told else None,
+        "stop_reason": run.stop_reason if updated else None,
         "callback_url": None,
         "callback_sent_at": None,
         "callback_status_code": None,

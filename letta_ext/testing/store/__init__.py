@@ -1,1 +1,1 @@
-"""What a server knows: records, identifiers and time."""
+"""The state of a server: records, ids and time."""

@@ -113,39 +113,39 @@ class State:
         return step
 
     def find_step(self, step_id: str) -> Step | None:
-        """Return a step of an agent that was not deleted, if there is such a step."""
+        """Return a step of an existing agent, or None."""
         step = self.steps.get(step_id)
         return step if step is not None and step.agent_id in self.agents else None
 
     def steps_of_agents(self) -> list[Step]:
-        """Return the steps of all agents that were not deleted, oldest first."""
+        """Return the steps of all existing agents, oldest first."""
         return [step for step in self.steps.values() if step.agent_id in self.agents]
 
     def run(self, run_id: str) -> Run:
-        """Return a run of an agent that was not deleted, or raise its 404."""
+        """Return a run of an existing agent, or raise a 404."""
         run = self.runs.get(run_id)
         if run is None or run.agent_id not in self.agents:
             raise errors.not_found("Run", run_id)
         return run
 
     def runs_of_agents(self) -> list[Run]:
-        """Return the runs of all agents that were not deleted, oldest first."""
+        """Return the runs of all existing agents, oldest first."""
         return [run for run in self.runs.values() if run.agent_id in self.agents]
 
     def last_completion(self, conversation_id: str) -> datetime | None:
-        """Return when a run of a conversation last ended, of those whose answers were streamed."""
+        """Return the time at which the last streamed run of a conversation ended."""
         ended = [
             run.completed_at for run in self.runs.values() if run.conversation_id == conversation_id and run.tracked
         ]
         return max((each for each in ended if each is not None), default=None)
 
     def threads_of(self, agent_id: str) -> list[Thread]:
-        """Return the threads of an agent: its default conversation, and those that were not deleted."""
+        """Return the threads of an agent: its default conversation and its other ones."""
         others = [known.thread for known in self.conversations.values() if known.thread.agent_id == agent_id]
         return [self.agents[agent_id].thread, *others]
 
     def delete_agent(self, agent_id: str) -> None:
-        """Delete an agent with its conversations. Its runs and steps are hidden: one may still be active."""
+        """Delete an agent with its conversations. Its runs and steps are hidden, because one can be active."""
         del self.agents[agent_id]
         for known in [known for known in self.conversations.values() if known.thread.agent_id == agent_id]:
             del self.conversations[known.id]
