@@ -347,5 +347,5 @@ def test_event_too_large_error_is_letta_error() -> None:
 @pytest.mark.parametrize("bound", [0, -1])
 def test_non_positive_limit_raises_value_error(bound: int) -> None:
     """A limit that is not positive raises `ValueError`."""
-    with pytest.raises(ValueError, match=f"max_event_bytes must be positive, not {bound}"):
+    with pytest.raises(ValueError, match=f"max_event_bytes must be positive, got {bound}"):
         SSEDecoder(bound)
