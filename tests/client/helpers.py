@@ -169,12 +169,16 @@ class ClientDriver:
         self._runner = asyncio.Runner()
         self._to_close: list[Any] = []
 
+    def httpx_client(self, **settings: Any) -> Any:
+        """Return an httpx client of the driver's kind, closed with the driver."""
+        made = httpx.AsyncClient(**settings) if self.is_async else httpx.Client(**settings)
+        self._to_close.append(made)
+        return made
+
     def client(self, handler: Handler | None = None, **settings: Any) -> Any:
         """Return a client; with a handler, its requests go to that handler."""
         if handler is not None:
-            transport = httpx.MockTransport(handler)
-            http = httpx.AsyncClient(transport=transport) if self.is_async else httpx.Client(transport=transport)
-            self._to_close.append(http)
+            http = self.httpx_client(transport=httpx.MockTransport(handler))
             settings = {"base_url": BASE_URL, "api_key": KEY, "retry": NO_RETRIES, "http_client": http, **settings}
         made = AsyncLetta(**settings) if self.is_async else Letta(**settings)
         self._to_close.append(made)

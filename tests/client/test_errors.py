@@ -343,8 +343,8 @@ def test_call_on_closed_client_raises_before_sending(driver: ClientDriver) -> No
 
 def test_call_with_closed_httpx_client_raises_letta_error(driver: ClientDriver) -> None:
     """A closed httpx client raises `LettaError`."""
-    client = driver.client(respond_with(200))
-    http = client._transport.http
+    http = driver.httpx_client()
+    client = driver.client(base_url=BASE_URL, http_client=http)
     driver.run(http.aclose() if driver.is_async else http.close())
     with pytest.raises(LettaError):
         driver.run(client.steps.retrieve(STEP))

@@ -25,6 +25,7 @@ from letta_ext import (
 from letta_ext.retry import retry_after
 
 from .helpers import (
+    BASE_URL,
     CONVERSATION,
     DISCONNECT,
     NO_DELAY,
@@ -378,8 +379,8 @@ def test_cross_origin_redirect_is_not_followed(driver: ClientDriver, status: int
 def test_follow_redirects_of_httpx_client_is_ignored(driver: ClientDriver) -> None:
     """`follow_redirects` of the httpx client does not apply."""
     handler = respond_with(make_response(307, headers={"location": "http://evil.test/"}), OK)
-    client = driver.client(handler)
-    client._transport.http.follow_redirects = True
+    http = driver.httpx_client(transport=httpx.MockTransport(handler), follow_redirects=True)
+    client = driver.client(base_url=BASE_URL, http_client=http)
     with pytest.raises(APIStatusError):
         driver.run(client.steps.retrieve(STEP))
     assert len(handler.requests) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from letta_ext import AsyncLetta, Letta, LettaError
 
-from .helpers import CONVERSATION, KEY, STEP, ClientDriver, make_response, respond_with
+from .helpers import BASE_URL, CONVERSATION, KEY, STEP, ClientDriver, make_response, respond_with
 from .test_bad_input import ALL, Call, create
 
 # Options of a call
@@ -263,8 +263,9 @@ def test_http_client_of_other_kind_raises_type_error() -> None:
 
 def test_close_leaves_passed_http_client_open(driver: ClientDriver) -> None:
     """Closing the client leaves a passed httpx client open."""
-    client = driver.client(respond_with(make_response(200, json=[])))
+    http = driver.httpx_client(transport=httpx.MockTransport(respond_with(make_response(200, json=[]))))
+    client = driver.client(base_url=BASE_URL, http_client=http)
     driver.run(client.steps.list())
     driver.run(client.close())
     assert client.is_closed
-    assert not client._transport.http.is_closed
+    assert not http.is_closed

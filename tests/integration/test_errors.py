@@ -88,7 +88,7 @@ ERROR_RESPONSES: Final[dict[str, tuple[Operation, type[APIStatusError], str]]] =
         lambda client, where: client.conversations.messages.stream(where, run_id=NO_RUN), NotFoundError, NO_RUN),
     "resume where nothing runs": (
         lambda client, where: client.conversations.messages.stream(where), BadRequestError, "No active runs found"),
-    "model rejects credentials": (sender(input="FAIL 401"), AuthenticationError, "user_texts to fail"),
+    "model rejects credentials": (sender(input="FAIL 401"), AuthenticationError, "asked to fail"),
 }
 # fmt: on
 
@@ -122,7 +122,7 @@ async def test_failed_model_call_raises_class_of_status(
     client: AsyncLetta, conversation: str, status: int, kind: type[APIStatusError], error_type: str
 ) -> None:
     """A failed model call raises the class of its status, which can be pickled."""
-    with pytest.raises(kind, match="user_texts to fail") as caught:
+    with pytest.raises(kind, match="asked to fail") as caught:
         await client.conversations.messages.create(conversation, input=f"FAIL {status}", streaming=False)
 
     fault = caught.value
@@ -140,7 +140,7 @@ async def test_failed_streamed_run_raises_run_error_and_frees_conversation(
     async with await client.conversations.messages.create(
         conversation, input=f"FAIL {status}", stream_tokens=True, background=background
     ) as stream:
-        with pytest.raises(RunError, match="user_texts to fail") as caught:
+        with pytest.raises(RunError, match="asked to fail") as caught:
             await collect(stream)
 
     fault = caught.value

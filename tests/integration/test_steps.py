@@ -58,7 +58,7 @@ async def test_failed_run_creates_failed_step(client: AsyncLetta, own_agent: Age
 
     assert (step.status, step.stop_reason, step.run_id) == ("failed", "llm_api_error", stream.run_id)
     assert step.error_type == "LLMBadRequestError"
-    assert "user_texts to fail" in (step.error_data or {})["message"]
+    assert "asked to fail" in (step.error_data or {})["message"]
     assert await client.steps.trace.retrieve(step.id) is not None
 
 

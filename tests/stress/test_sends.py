@@ -100,7 +100,7 @@ def test_retried_send_without_run_raises_conversation_busy_error(driver: ClientD
         replay.plan.extend([error_response(503, {"detail": "not now"}), busy_response("run-of-another")])
         with pytest.raises(ConversationBusyError) as caught:
             driver.run(messages.create(CONVERSATION, **SEND))
-        assert [exchange.path.rpartition("/")[2] for exchange in replay.requests] == ["messages", "messages", "stream"]
+        assert [request.path.rpartition("/")[2] for request in replay.requests] == ["messages", "messages", "stream"]
         assert replay.sends == []
     assert caught.value.run_id == "run-of-another"
 
@@ -197,7 +197,7 @@ def test_attempt_hook_reports_every_attempt(driver: ClientDriver) -> None:
         client = driver.client(base_url=replay.base_url, retry=RETRY, hooks=Hooks(on_attempt=reports.append))
         replay.plan.extend([0, error_response(503, {"detail": "not now"})])
         driver.items(driver.run(client.conversations.messages.create(CONVERSATION, **SEND)))
-        otids = {exchange.otids for exchange in replay.requests}
+        otids = {request.otids for request in replay.requests}
     assert [(report.attempt.number, report.attempt.status) for report in reports] == [(1, None), (2, 503), (3, 200)]
     assert isinstance(reports[0].error, Exception)
     assert len(otids) == 1
@@ -216,8 +216,7 @@ def test_exception_of_hook_closes_connection(driver: ClientDriver) -> None:
         client = driver.client(base_url=replay.base_url, retry=RETRY, hooks=Hooks(on_attempt=stop))
         with pytest.raises(StopError):
             driver.run(client.conversations.messages.create(CONVERSATION, **SEND))
-        pool = client._transport.http._transport._pool
-        assert not pool.store._open
+        assert replay.wait_open(0, 5)
 
 
 def test_retried_send_with_empty_run_raises_stream_interrupted(driver: ClientDriver) -> None:
