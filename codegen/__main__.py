@@ -31,42 +31,42 @@ CLEAN, DIFFERENT, FAILED = 0, 1, 2
 
 EPILOG = """\
 examples:
-  python -m codegen generate                        after the document or a template was edited
-  python -m codegen diff HEAD                       what the edit of the document means for users
-  python -m codegen diff v1.0 --format markdown     the same since a tag, for a pull request
+  python -m codegen generate                        after an edit of the document or a template
+  python -m codegen diff HEAD                       the effect of an edit of the document on users
+  python -m codegen diff v1.0 --format markdown     changes since a tag, for a pull request
   python -m codegen vendor ../service/src --package acme.clients.letta
 
 exit status:
-  0  done, or nothing differs
-  1  something differs that was asked about; each command's --help says what
-  2  the document, a file, a tool or the command line is at fault; nothing was written
+  0  done, or no difference
+  1  a difference, as the --help of each command describes
+  2  the document, a file, a tool or the command line is invalid; nothing was written
 
-`python -m codegen COMMAND --help` tells more. codegen/README.md tells how it all works.
+See `python -m codegen COMMAND --help` and codegen/README.md.
 """
 
-FAULTY = "2  the document, a file, a tool or the command line is at fault; nothing was written"
+FAULTY = "2  the document, a file, a tool or the command line is invalid; nothing was written"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status, which `--help` explains."""
+    """Run a command and return its exit status, which `--help` explains."""
     given = make_parser().parse_args(arguments)
     try:
         return int(given.run(given))
     except SpecError as fault:
         faults = fault.faults if isinstance(fault, SpecErrors) else [fault]
-        # A place in the document is one line, whatever its keys hold; what is said of a file may have several.
+        # Places in the document are one line; messages about files can have several.
         return _failed(*(printable(str(each)) if each.place.startswith("#") else str(each) for each in faults))
     except ImportError as fault:
         return _failed(f"{fault}\n{INSTALL}")
     except (GeneratorFailure, InstallationError, OccupiedError, VendorError, OSError) as fault:
         return _failed(str(fault))
-    except Exception:  # noqa: BLE001 - status 1, with which Python would end, means that something differs
+    except Exception:  # noqa: BLE001  # Python's own exit status 1 means a difference here
         traceback.print_exc()
-        return _failed("this is a fault of the generator")
+        return _failed("internal error of the generator")
 
 
 def _failed(*faults: str) -> int:
-    """Print why nothing was done, each fault in lines of its own, and return the exit status."""
+    """Print why the command failed, and return the exit status."""
     for fault in faults:
         first, *more = printable_lines(fault)
         print("\n".join([f"codegen: {first}", *(f"    {line}" for line in more)]), file=sys.stderr)
@@ -75,10 +75,10 @@ def _failed(*faults: str) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Reads the command line. What it returns has the command's function as `run`."""
+    """Return the parser of the command line. Its result has the command's function as `run`."""
     parser = argparse.ArgumentParser(
         prog="python -m codegen",
-        description="Makes the package letta_api from the OpenAPI document, and looks after it.",
+        description="Generates the package letta_api from the OpenAPI document, compares documents, and vendors it.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -94,32 +94,32 @@ def make_parser() -> argparse.ArgumentParser:
 
     made = command(
         "generate",
-        "make the package anew and put it in place in one step",
+        "generate the package and replace it in one step",
         _generate,
-        "Everything is made in a temporary folder first: where anything fails, the package stays as it was.",
+        "The package is generated in a temporary folder: if anything fails, the package stays unchanged.",
         "0  done",
     )
     _document(made)
-    made.add_argument("--force", action="store_true", help="replace the package although files in it were edited")
+    made.add_argument("--force", action="store_true", help="replace the package even if files in it were edited")
 
     checked = command(
         "check",
-        "compare the package in place with what the document makes, byte for byte",
+        "compare the package with the output of the document, byte for byte",
         _check,
-        "Nothing is written. Each file that differs, is missing or should not be there is named.",
+        "Nothing is written. Each file that differs, is missing or is unexpected is listed.",
         "0  nothing differs",
-        "1  the package is not what the document makes",
+        "1  the package differs from the output of the document",
     )
     _document(checked)
 
     compared = command(
         "diff",
-        "say what differs between two documents, whom it hits, and the version it calls for",
+        "list the differences between two documents, whom they affect, and the version bump",
         _diff,
-        "A change is breaking, additive or cosmetic, for those who send requests or those who read answers;\n"
-        "behind the dash stands what it does to the generated package.",
-        "0  compared, whatever was found",
-        "1  there is a change as --fail-on names it, or a graver one",
+        "A change is breaking, additive or cosmetic, for senders of requests or readers of responses;\n"
+        "its effect on the generated package follows the dash.",
+        "0  compared",
+        "1  there is a change of the level of --fail-on or above",
     )
     compared.add_argument("old", metavar="OLD", help="a file, a git revision, or REVISION:PATH")
     compared.add_argument(
@@ -131,29 +131,29 @@ def make_parser() -> argparse.ArgumentParser:
     compared.add_argument(
         "--shared",
         action="store_true",
-        help="for a document of other origin: look only at operations that both have, whatever they are called",
+        help="compare documents of different origin: only operations in both, matched by path",
     )
-    compared.add_argument("--lenient", action="store_true", help="pass over what is not understood, and list it")
+    compared.add_argument("--lenient", action="store_true", help="skip unsupported parts, and list them")
     compared.add_argument(
-        "--fail-on", choices=("breaking", "additive"), help="exit with 1 on such a change, or a graver"
+        "--fail-on", choices=("breaking", "additive"), help="exit with 1 on a change of this level or above"
     )
 
     copied = command(
         "vendor",
-        "copy the package into another code base, or check such a copy",
+        "copy the package into another code base, or check a copy",
         _vendor,
-        "The copy imports and works there with attrs and httpx alone, and checks itself with the standard library:\n"
-        "`python -m A.B.C --check` names the files that were edited.",
-        "0  copied; or, with --check, the copy is sound and up to date",
-        "1  with --check: the copy was edited, or this checkout makes it otherwise by now",
+        "The copy needs attrs and httpx only, and checks itself with the standard library:\n"
+        "`python -m A.B.C --check` lists edited files.",
+        "0  copied; or, with --check, the copy is unchanged and up to date",
+        "1  with --check: the copy was edited, or is out of date",
     )
-    copied.add_argument("dest", metavar="DEST", type=Path, help="the folder that the other code base imports from")
+    copied.add_argument("dest", metavar="DEST", type=Path, help="the import root of the other code base")
     copied.add_argument("--package", metavar="A.B.C", help="the name of the copy there (default: letta_api)")
     copied.add_argument(
-        "--spec", type=Path, metavar="FILE", help="the document of DIR, compared with what DIR was made from"
+        "--spec", type=Path, metavar="FILE", help="the document, to check that DIR was generated from it"
     )
-    copied.add_argument("--force", action="store_true", help="replace the copy although files in it were edited")
-    copied.add_argument("--check", action="store_true", help="copy nothing: say what was edited, and what is stale")
+    copied.add_argument("--force", action="store_true", help="replace the copy even if files in it were edited")
+    copied.add_argument("--check", action="store_true", help="copy nothing: list edited and out-of-date files")
     copied.add_argument(
         "--source", type=Path, default=OUT, metavar="DIR", help="the package (default: generated/letta_api)"
     )
@@ -170,11 +170,11 @@ def _document(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--client", type=Path, metavar="DIR", help="the resource classes (default: letta_ext/resources, without --out)"
     )
-    command.add_argument("--lenient", action="store_true", help="leave out what is not understood, and list it")
+    command.add_argument("--lenient", action="store_true", help="skip unsupported parts, and list them")
 
 
 class _Progress:
-    """Tells a terminal what is going on and how long it took; a log gets nothing until the end."""
+    """A progress display for terminals. It prints nothing to a file."""
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
@@ -198,7 +198,7 @@ def _generate(given: argparse.Namespace) -> int:
     made = generate(given.spec, given.out, given.client, lenient=given.lenient, force=given.force, say=progress)
     _list(made.skips)
     counts = [(made.operations, "operation"), (made.models, "model"), (made.unions, "union"), (made.enums, "enum")]
-    left = f"; {counted(len(made.skips), 'thing')} not taken whole" if given.lenient else ""
+    left = f"; {counted(len(made.skips), 'part')} skipped" if given.lenient else ""
     _print(
         f"made {counted(made.files, 'file')} in {given.out} in {progress.seconds:.1f} s: "
         f"{', '.join(counted(*each) for each in counts)}{left}"
@@ -207,12 +207,12 @@ def _generate(given: argparse.Namespace) -> int:
 
 
 def _print(line: str) -> None:
-    """Print one line, in which nothing of a document can be taken for anything but text."""
+    """Print a line, with control characters of the document escaped."""
     print(printable(line))
 
 
 def counted(number: int, word: str) -> str:
-    """A number of things, such as `1 file`."""
+    """Return a number with a noun, such as `1 file`."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
@@ -226,7 +226,7 @@ def _check(given: argparse.Namespace) -> int:
         _print(line)
     _print(f"checked in {progress.seconds:.1f} s: {counted(len(differences), 'difference')}")
     if differences:
-        _print("run `python -m codegen generate`, and commit what it writes; --force drops edits of the package")
+        _print("run `python -m codegen generate` and commit its output; --force discards edits of the package")
     return DIFFERENT if differences else CLEAN
 
 
@@ -256,7 +256,7 @@ def _diff(given: argparse.Namespace) -> int:
 
 
 def _list(skips: Sequence[Skip]) -> None:
-    """Prints what was given up, each with its place, below what became of it and why."""
+    """Print skipped parts, grouped by reason."""
     grouped: dict[tuple[str, str], list[Skip]] = {}
     for skip in skips:
         grouped.setdefault((skip.what, skip.cause), []).append(skip)
@@ -268,24 +268,24 @@ def _list(skips: Sequence[Skip]) -> None:
 
 
 def _vendor(given: argparse.Namespace) -> int:
-    # Needs none of the tools: a package that was generated can be copied wherever there is a checkout.
+    # Needs no tools: a generated package can be copied in any checkout.
     from codegen.vendor import check_vendored, vendor
 
     spec = given.spec or (SPEC if given.source.resolve() == OUT.resolve() else None)
     if not given.check:
         package = given.package or given.source.name
         place = vendor(given.source, given.dest, package, spec=spec, force=given.force)
-        _print(f"copied to {place}; there, `python -m {package} --check` checks it")
+        _print(f"copied to {place}; check it there with `python -m {package} --check`")
         return CLEAN
     wrong = check_vendored(given.source, given.dest, given.package, spec=spec)
     for line in wrong:
         _print(line)
-    _print(counted(len(wrong), "difference") if wrong else "the copy is sound and up to date")
+    _print(counted(len(wrong), "difference") if wrong else "the copy is unchanged and up to date")
     return DIFFERENT if wrong else CLEAN
 
 
 def _run() -> int:
-    """Run as a program: what a terminal cannot show is escaped, where Python would stop."""
+    """Run as a program. Characters that a terminal cannot show are escaped."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

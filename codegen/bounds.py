@@ -1,7 +1,7 @@
-"""Bounds of a prepared document, checked before openapi-python-client parses it.
+"""Size limits of a prepared document, checked before openapi-python-client parses it.
 
-Its parser, and the types that are read from its nodes, write out what unions, arrays and maps stand for: without a
-bound, components that refer to each other twice take exponential time, and long chains of them the whole stack.
+The parser and the type reader expand unions, arrays and maps. Without limits, components that refer to each other twice
+take exponential time, and long chains of components overflow the stack.
 """
 
 from __future__ import annotations
@@ -12,41 +12,40 @@ from typing import Any, Final
 from attrs import frozen
 
 from codegen.document import Document, escape, ref_name
-from codegen.errors import Gathering, SpecError
-from codegen.types import DEEPEST_TYPE
+from codegen.errors import ErrorCollector, SpecError
+from codegen.types import MAX_TYPE_DEPTH
 
-WIDEST_TYPE: Final = 10_000
-"""Alternatives of a schema, those of what it refers to included. Objects with properties are one."""
+MAX_ALTERNATIVES: Final = 10_000
+"""The largest number of alternatives of a schema, including those of referenced schemas."""
 
-MOST_PROPERTIES: Final = 10_000
-"""Properties of an object, inherited ones included. The parser compares each with each: 10,000 take 17 seconds."""
+MAX_PROPERTIES: Final = 10_000
+"""The largest number of properties, including inherited ones. The parser compares all pairs: 10,000 take 17 seconds."""
 
-LEVELS: Final = 150
-"""Schemas in each other, through references too, none of them an object with properties."""
+MAX_SCHEMA_DEPTH: Final = 150
+"""The largest nesting of schemas without properties, including references."""
 
 
 def check_bounds(document: Document) -> None:
-    """Refuse schemas that stand for too much.
+    """Check that schemas are small enough to be expanded.
 
     Raises:
-        SpecErrors: If schemas are too deep, too wide, refer to components that do not exist, or are aliases of
-            themselves. Each error has its place.
+        SpecErrors: If schemas are too deep or too wide, refer to missing components, or to themselves.
     """
-    measure, gathering = _Measure(document), Gathering()
+    measure, errors = _Measure(document), ErrorCollector()
     for name, schema in document.schemas.items():
-        with gathering.block():
+        with errors.block():
             _check_alias(name, document)
             measure.component(name, 0)
-            if measure.properties(schema) > MOST_PROPERTIES:
-                raise SpecError(document.place(name), f"has more than {MOST_PROPERTIES:,} properties")
+            if measure.properties(schema) > MAX_PROPERTIES:
+                raise SpecError(document.place(name), f"has more than {MAX_PROPERTIES:,} properties. Split it")
         for each, place in _properties(schema, document.place(name)):
-            with gathering.block():
+            with errors.block():
                 measure.schema(each, place, 0)
-    gathering.done()
+    errors.raise_all()
 
 
 def _properties(schema: Any, place: str) -> Iterator[tuple[Any, str]]:
-    """Each property of an object, and of the parts of its `allOf`, with its place."""
+    """Yield each property of an object and its `allOf`, with its place."""
     if isinstance(schema, dict):
         for wire, each in schema.get("properties", {}).items():
             yield each, f"{place}/properties/{escape(wire)}"
@@ -58,20 +57,20 @@ def _check_alias(name: str, document: Document) -> None:
     seen, target = [name], ref_name(document.schemas[name])
     while target is not None and target in document.schemas:
         if target in seen:
-            raise SpecError(document.place(name), "is defined by itself; give the recursion an object to pass")
+            raise SpecError(document.place(name), "refers to itself. Put an object between")
         seen.append(target)
         target = ref_name(document.schemas[target])
 
 
 @frozen
 class _Extent:
-    """What a schema stands for.
+    """The extent of an expanded schema.
 
     Attributes:
-        alternatives: Its alternatives, each of which has a number.
-        size: How many there are, with those inside of arrays and maps.
-        depth: How many arrays and maps are in each other.
-        hops: How many components are passed on the way to an object with properties or a scalar.
+        alternatives: The numbers of its alternatives.
+        size: The number of alternatives, including those in arrays and maps.
+        depth: The nesting of arrays and maps.
+        hops: The number of components before an object with properties or a scalar.
     """
 
     alternatives: frozenset[int]
@@ -81,7 +80,7 @@ class _Extent:
 
 
 class _Measure:
-    """Measures schemas, each component once."""
+    """A cache of the extents of components."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -92,7 +91,7 @@ class _Measure:
         self.sizes: list[int] = []
 
     def properties(self, schema: Any) -> int:
-        """Return the number of properties of an object, those of the parts of its `allOf` included."""
+        """Return the number of properties of an object, including its `allOf`."""
         if not isinstance(schema, dict):
             return 0
         count = len(schema.get("properties", ()))
@@ -118,14 +117,14 @@ class _Measure:
             return self.known[name]
         schema, place = self.document.schemas[name], self.document.place(name)
         if name in self.within or "properties" in schema or len(schema.get("allOf", ())) > 1:
-            return self._one(("component", name))  # the parser refers to an object, and refuses a recursion without one
+            return self._one(("component", name))  # the parser refers to objects and reports other recursions
         self.within.add(name)
         try:
             inside = self.schema(schema, place, level)
         finally:
             self.within.discard(name)
-        if inside.hops >= DEEPEST_TYPE:
-            raise SpecError(place, f"is defined through more than {DEEPEST_TYPE} components that are not objects")
+        if inside.hops >= MAX_TYPE_DEPTH:
+            raise SpecError(place, f"refers through more than {MAX_TYPE_DEPTH} components without properties")
         self.known[name] = _Extent(inside.alternatives, inside.size, inside.depth, inside.hops + 1)
         return self.known[name]
 
@@ -133,15 +132,17 @@ class _Measure:
         """Return the extent of a schema.
 
         Raises:
-            SpecError: If it is too large, or refers to nothing.
+            SpecError: If it is too large, or refers to a missing component.
         """
-        if level > LEVELS:
-            raise SpecError(place, f"is inside of more than {LEVELS} schemas that are not objects")
+        if level > MAX_SCHEMA_DEPTH:
+            raise SpecError(
+                place, f"is nested in more than {MAX_SCHEMA_DEPTH} schemas without properties. Use components"
+            )
         if not isinstance(schema, dict):
             return self._one("any")
         if (name := ref_name(schema)) is not None:
             if name not in self.document.schemas:
-                raise SpecError(place, f"$ref {str(schema['$ref'])!a:.200} points at nothing")
+                raise SpecError(place, f"$ref {str(schema['$ref'])!a:.200} does not exist. Add it to the components")
             return self.component(name, level + 1)
         if "properties" in schema:
             return self._one(id(schema))
@@ -155,10 +156,12 @@ class _Measure:
             if isinstance(schema.get(word), dict)
         ]
         found = self._either(inside) if inside else self._one(id(schema))
-        if found.depth > DEEPEST_TYPE:
-            raise SpecError(place, f"has more than {DEEPEST_TYPE} arrays and maps in each other")
-        if found.size > WIDEST_TYPE:
-            raise SpecError(place, f"stands for more than {WIDEST_TYPE:,} alternatives, with those that it refers to")
+        if found.depth > MAX_TYPE_DEPTH:
+            raise SpecError(place, f"nests more than {MAX_TYPE_DEPTH} arrays and maps. Use an object with properties")
+        if found.size > MAX_ALTERNATIVES:
+            raise SpecError(
+                place, f"has more than {MAX_ALTERNATIVES:,} alternatives, including referenced ones. Split it"
+            )
         return found
 
     def _one(self, key: object, size: int = 1) -> _Extent:

@@ -1,4 +1,4 @@
-"""Documentation as it stands in generated code: wrapped text that is safe inside a docstring, whatever it says."""
+"""Docstrings of generated code: wrapped and escaped text."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 WIDTH = 100
-"""Columns of wrapped documentation."""
+"""The width of wrapped text."""
 
 DEPRECATED = "Deprecated."
-"""How the documentation of what is deprecated begins, where it does not say so itself."""
+"""The first line of the documentation of deprecated items."""
 
 Section = tuple[str, list[tuple[str, str]]]
-"""A title, such as `Args`, and what is listed under it: a name and what it means."""
+"""A section: a title, such as `Args`, and its entries, each a name and a description."""
 
 _LISTED = re.compile(r"[-*] |\d+[.)] |[\w.]+ \([^()]*\): |\w+: \(")
 
 
-def noted(text: str, *, deprecated: bool) -> str:
-    """Return documentation that says of what is deprecated that it is, where it does not say so itself."""
+def with_deprecation(text: str, *, deprecated: bool) -> str:
+    """Return the documentation, with a deprecation notice if it is deprecated and does not mention that."""
     return f"{DEPRECATED} {text}".strip() if deprecated and "deprecated" not in text.lower() else text
 
 
 def docstring(text: str, indent: int = 4, sections: Iterable[Section] = ()) -> str:
-    """A triple-quoted string literal that reads as `text`, wrapped, with sections in Google's style behind it."""
+    """Return a docstring literal: wrapped text and Google-style sections."""
     width, pad = WIDTH - indent, " " * indent
     lines = list(_wrapped(text, width)) or [""]
     for title, items in sections:
@@ -48,13 +48,13 @@ def docstring(text: str, indent: int = 4, sections: Iterable[Section] = ()) -> s
 
 
 def escaped(line: str) -> str:
-    """One line of text for the inside of a docstring. It comes after wrapping, so that no escape is cut in two."""
+    """Return a line escaped for a docstring. Lines are escaped after wrapping, so that no escape is split."""
     line = line.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _wrapped(text: str, width: int) -> Iterator[str]:
-    """The lines of a text. A paragraph flows; what is indented, or an item of a list, keeps its own line."""
+    """Yield the lines of a text. Paragraphs are wrapped; indented lines and list items stay separate."""
     for line in _joined(text):
         bare = line.lstrip()
         pad = " " * min(len(line) - len(bare), 12)

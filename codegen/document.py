@@ -1,4 +1,4 @@
-"""The OpenAPI document as plain data: loading it, following its references, naming places in it."""
+"""The OpenAPI document as plain data: loading, references and places."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 
-from codegen.errors import Gathering, SpecError
+from codegen.errors import ErrorCollector, SpecError
 
 Schema = dict[str, Any]
-"""A JSON Schema as it stands in the document."""
+"""A JSON Schema of the document."""
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 SCHEMAS = "#/components/schemas/"
 
-DEEPEST = 100
-"""Levels of a document. What is deeper has no use, and no tool would get through it."""
+MAX_DEPTH = 100
+"""The largest nesting of a document."""
 
-TOO_DEEP = f"is nested more than {DEEPEST} levels deep"
+TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep. Use components"
 
-ALIASED = 100_000
-"""Values that YAML aliases may add to a document."""
+MAX_ALIASED_VALUES = 100_000
+"""The largest number of values that YAML aliases can add."""
 
 
 class _Constructor(SafeConstructor):
-    """YAML 1.2 without timestamps: a date in the document is a string, as it would be in JSON."""
+    """A YAML 1.2 constructor without timestamps: dates are strings, as in JSON."""
 
 
 _Constructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Reads a YAML or JSON document.
+    """Load a YAML or JSON document.
 
     Raises:
-        SpecError: it cannot be read, is not YAML, repeats a key, or is not an OpenAPI 3.1 document.
+        SpecError: If the file cannot be read, is not YAML, repeats a key, or is not an OpenAPI 3.1 document.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -53,23 +53,27 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def parse(text: str, name: str) -> dict[str, Any]:
-    """Reads the text of a YAML or JSON document; `name` says in errors which.
+    """Parse the text of a YAML or JSON document.
+
+    Args:
+        text: The text.
+        name: The name of the document in errors.
 
     Raises:
-        SpecError: as `load`.
+        SpecError: As in `load`.
     """
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
     try:
-        # JSON is YAML too, but its own parser is a hundred times as fast.
+        # The JSON parser is a hundred times as fast as the YAML parser.
         data: Any = json.loads(text, object_pairs_hook=_unique) if text.lstrip().startswith("{") else yaml.load(text)
     except RecursionError as fault:
         raise SpecError(_deepest(text, name), TOO_DEEP) from fault
     except (YAMLError, ValueError) as fault:
-        raise SpecError(name, f"is neither valid YAML nor valid JSON: {fault}") from fault
+        raise SpecError(name, f"is not valid YAML or JSON: {fault}") from fault
     if not isinstance(data, dict) or not str(data.get("openapi", "")).startswith("3.1"):
-        raise SpecError(name, "is not an OpenAPI 3.1 document (it needs `openapi: 3.1.0` at the top)")
-    plain: dict[str, Any] = _Plain(len(text) + ALIASED).tree(data, "#", frozenset())
+        raise SpecError(name, "is not an OpenAPI 3.1 document. Put `openapi: 3.1.0` at the top")
+    plain: dict[str, Any] = _Plain(len(text) + MAX_ALIASED_VALUES).tree(data, "#", frozenset())
     return plain
 
 
@@ -77,16 +81,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the key {twice!a:.60} is there twice")
+        raise ValueError(f"the key {twice!a:.60} is repeated")
     return found
 
 
 def _deepest(text: str, name: str) -> str:
-    """Return where a text is nested too deeply for its parser, as its name and the line."""
+    """Return the name and line at which a text is nested too deeply for its parser."""
     depth = 0
     for match in _BRACKETS.finditer(text):
         depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match[0], 0)
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             return f"{name}:{text.count(chr(10), 0, match.start()) + 1}"
     return name
 
@@ -95,10 +99,10 @@ _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
 class _Plain:
-    """Copies a tree with string keys only: YAML reads the status code 200 as a number, JSON cannot.
+    """A copier of trees with string keys: YAML parses the status code 200 as a number.
 
     Args:
-        most: How many values the copy may have. Each takes a character of the text, unless an alias repeats it.
+        most: The largest number of values in the copy. Only aliases add values that are not in the text.
     """
 
     def __init__(self, most: int) -> None:
@@ -107,13 +111,11 @@ class _Plain:
     def tree(self, node: Any, place: str, within: frozenset[int]) -> Any:
         self.left -= 1
         if self.left < 0:
-            raise SpecError(
-                place, f"is reached by YAML aliases that make more than {ALIASED:,} values of a few; use $ref"
-            )
+            raise SpecError(place, f"has YAML aliases that add more than {MAX_ALIASED_VALUES:,} values. Use $ref")
         if isinstance(node, dict | list):
             if id(node) in within:
-                raise SpecError(place, "contains itself, through a YAML alias; use $ref")
-            if len(within) >= DEEPEST:
+                raise SpecError(place, "contains itself through a YAML alias. Use $ref")
+            if len(within) >= MAX_DEPTH:
                 raise SpecError(place, TOO_DEEP)
             within |= {id(node)}
         if isinstance(node, dict):
@@ -121,7 +123,7 @@ class _Plain:
             for key, value in node.items():
                 word = _text(_key(key), place)
                 if word in out:
-                    raise SpecError(f"{place}/{escape(word)}", "is there twice, as text and as a number or a boolean")
+                    raise SpecError(f"{place}/{escape(word)}", "is repeated, as text and as a number or a boolean")
                 out[word] = self.tree(value, f"{place}/{escape(word)}", within)
             return out
         if isinstance(node, list):
@@ -130,7 +132,7 @@ class _Plain:
             return _text(node, place)
         if node is None or isinstance(node, bool | int) or (isinstance(node, float) and math.isfinite(node)):
             return node
-        raise SpecError(place, f"is {node!r}, which JSON cannot hold")
+        raise SpecError(place, f"must be a JSON value, got {node!r}")
 
 
 def _key(key: Any) -> str:
@@ -139,22 +141,22 @@ def _key(key: Any) -> str:
 
 def _text(text: str, place: str) -> str:
     if any("\ud800" <= c <= "\udfff" for c in text):
-        raise SpecError(place, f"holds half a character: {text!a:.60}")
+        raise SpecError(place, f"must not contain lone surrogates, got {text!a:.60}")
     return text
 
 
 def escape(part: str) -> str:
-    """One segment of a JSON pointer."""
+    """Return a key as a segment of a JSON pointer."""
     return part.replace("~", "~0").replace("/", "~1")
 
 
 def unescape(part: str) -> str:
-    """The key that a segment of a JSON pointer means."""
+    """Return the key of a segment of a JSON pointer."""
     return part.replace("~1", "/").replace("~0", "~")
 
 
 def find(node: Any, parts: list[str]) -> Any:
-    """What stands behind the segments of a JSON pointer, or None."""
+    """Return the value at the segments of a JSON pointer, or None."""
     for part in parts:
         key = unescape(part)
         if isinstance(node, list) and key.isdigit() and int(key) < len(node):
@@ -167,11 +169,11 @@ def find(node: Any, parts: list[str]) -> Any:
 
 
 IGNORED_HEADERS = frozenset({"accept", "authorization", "content-type"})
-"""Header parameters that have no effect, as OpenAPI has it: the media types and the security schemes say these."""
+"""Header parameters without effect in OpenAPI: media types and security schemes replace them."""
 
 
 def is_ignored(parameter: dict[str, Any] | None) -> bool:
-    """Return whether a parameter is a header that has no effect, or null: the lenient mode has dropped it."""
+    """Return whether a parameter is a header without effect, or null, as lenient mode leaves it."""
     if parameter is None:
         return True
     return parameter["in"] == "header" and parameter["name"].lower() in IGNORED_HEADERS
@@ -179,7 +181,7 @@ def is_ignored(parameter: dict[str, Any] | None) -> bool:
 
 @frozen
 class Parameter:
-    """One parameter of an operation, with the place where it is written."""
+    """A parameter of an operation and its place."""
 
     data: dict[str, Any]
     place: str
@@ -187,7 +189,7 @@ class Parameter:
 
 @frozen
 class Operation:
-    """One method of one path, as it stands in the document."""
+    """An operation in the document: a method of a path."""
 
     path: str
     method: str
@@ -197,7 +199,7 @@ class Operation:
 
     @property
     def id(self) -> str:
-        """Its `operationId`, which is also its dotted name on the client."""
+        """The `operationId`, which is the dotted name on the client."""
         return str(self.data["operationId"])
 
 
@@ -206,8 +208,8 @@ class Document:
     """A loaded document.
 
     Attributes:
-        data: the whole tree; nothing here changes it.
-        origins: where components were written that got their names from us, as JSON pointers.
+        data: The tree, which is never modified.
+        origins: The places of renamed components in the original document, by name.
     """
 
     data: dict[str, Any]
@@ -215,18 +217,18 @@ class Document:
 
     @property
     def schemas(self) -> dict[str, Schema]:
-        """The component schemas by name."""
+        """The component schemas, by name."""
         found: dict[str, Schema] = self.data.get("components", {}).get("schemas", {})
         return found
 
     def place(self, component: str) -> str:
-        """Where a component schema is written, as a JSON pointer."""
+        """Return the place of a component schema."""
         return self.origins.get(component, SCHEMAS + escape(component))
 
     def follow(self, ref: str, place: str) -> Any:
-        """What a local `$ref` points at."""
+        """Return the target of a local `$ref`."""
         if not ref.startswith("#/"):
-            raise SpecError(place, f"$ref {ref!a:.200} leaves the document; put the schema into components")
+            raise SpecError(place, f"$ref {ref!a:.200} is outside of the document. Move the schema into components")
         node: Any = self.data
         for part in ref[2:].split("/"):
             key = unescape(part)
@@ -235,41 +237,41 @@ class Document:
             elif isinstance(node, list) and key.isdecimal() and int(key) < len(node):
                 node = node[int(key)]
             else:
-                raise SpecError(place, f"$ref {ref!a:.200} points at nothing")
+                raise SpecError(place, f"$ref {ref!a:.200} does not exist. Add it to the components")
         return node
 
     def locate(self, node: Any, place: str) -> tuple[Any, str]:
-        """`node` itself or what it refers to, however many references lie between, and where that is written."""
+        """Return `node` or the target of its references, and its place."""
         seen: set[str] = set()
         while isinstance(node, dict) and "$ref" in node:
             ref = str(node["$ref"])
             if ref in seen:
-                raise SpecError(place, f"$ref {ref!a:.200} leads back to itself")
+                raise SpecError(place, f"$ref {ref!a:.200} refers to itself. Remove the cycle")
             seen.add(ref)
             if not ref.startswith(("#/components/", "#/paths/")):
-                raise SpecError(place, f"$ref {ref!a:.200} points at what is neither a component nor in a path")
+                raise SpecError(place, f"$ref {ref!a:.200} must refer to a component or into a path")
             node, place = self.follow(ref, place), ref
         return node, place
 
     def deref(self, node: Any, place: str) -> Any:
-        """`node` itself, or what it refers to."""
+        """Return `node` or the target of its references."""
         return self.locate(node, place)[0]
 
     def operations(self) -> list[Operation]:
-        """Every operation, in document order, with the parameters of its path item."""
+        """Return the operations in document order, with the parameters of their paths."""
         found: list[Operation] = []
         seen: dict[str, str] = {}
-        gathering = Gathering()
+        errors = ErrorCollector()
         for path, item in self.data.get("paths", {}).items():
             at = f"#/paths/{escape(path)}"
-            with gathering.block():
+            with errors.block():
                 if "$ref" in item:
-                    raise SpecError(at, "refers to a path elsewhere; write its methods here")
+                    raise SpecError(at, "refers to another path. Move its methods here")
                 for method in METHODS:
                     if method in item:
-                        with gathering.block():
+                        with errors.block():
                             found.append(self._operation(path, method, seen))
-        gathering.done()
+        errors.raise_all()
         return found
 
     def _operation(self, path: str, method: str, seen: dict[str, str]) -> Operation:
@@ -277,11 +279,11 @@ class Document:
         item = self.data["paths"][path]
         place, data = f"{at}/{method}", item[method]
         if not (name := data.get("operationId")):
-            raise SpecError(place, "has no operationId, which names it on the client")
+            raise SpecError(place, "has no operationId. Add one, it is the name on the client")
         if other := seen.get(name):
-            raise SpecError(place, f"has the operationId {name!a:.60} of {other}")
+            raise SpecError(place, f"has the operationId {name!a:.60} of {other}. Rename one of them")
         seen[name] = place
-        # Of the same name and place, an operation's own replaces that of the path.
+        # A parameter of the operation overrides that of the path.
         given = [*self._parameters(item, at), *self._parameters(data, place)]
         parameters = {(each.data["in"], each.data["name"]): each for each in given}
         return Operation(path, method, data, list(parameters.values()), place)
@@ -295,12 +297,12 @@ class Document:
         return found
 
     def copy(self) -> Document:
-        """A copy that may be changed."""
+        """Return a copy that can be modified."""
         return Document(copy.deepcopy(self.data), dict(self.origins))
 
 
 def ref_name(schema: Any) -> str | None:
-    """The component name that a schema refers to, or None."""
+    """Return the component that a schema refers to, or None."""
     if isinstance(schema, dict):
         ref = schema.get("$ref")
         if isinstance(ref, str) and ref.startswith(SCHEMAS):
@@ -309,7 +311,7 @@ def ref_name(schema: Any) -> str | None:
 
 
 def reachable(roots: list[Any], schemas: dict[str, Schema]) -> list[str]:
-    """The components that schemas refer to, and those that these refer to. Those that do not exist are left out."""
+    """Return the components that schemas refer to, directly or indirectly. Missing components are omitted."""
     reached: dict[str, None] = {}
     todo = list(reversed(roots))
     while todo:
@@ -326,7 +328,7 @@ def reachable(roots: list[Any], schemas: dict[str, Schema]) -> list[str]:
 
 
 def referring(node: Any, names: dict[str, str]) -> Any:
-    """The same tree with references to the new names: in `$ref`, and in a discriminator's mapping."""
+    """Return a tree with renamed components in `$ref` and in discriminator mappings."""
     if isinstance(node, list):
         return [referring(item, names) for item in node]
     if not isinstance(node, dict):
@@ -343,6 +345,6 @@ def referring(node: Any, names: dict[str, str]) -> Any:
 
 
 def _new_ref(ref: Any, names: dict[str, str]) -> Any:
-    # A mapping may hold a bare component name instead of a reference.
+    # A mapping can contain component names instead of references.
     name = ref_name({"$ref": ref}) or ref
     return SCHEMAS + escape(names[name]) if isinstance(name, str) and name in names else ref

@@ -1,10 +1,10 @@
-"""What the templates of the endpoints and of the operations table print: strings of code and documentation."""
+"""The context of the templates of endpoints and of the operations table."""
 
 from __future__ import annotations
 
 from attrs import fields, frozen
 
-from codegen.docstrings import Section, docstring, noted
+from codegen.docstrings import Section, docstring, with_deprecation
 from codegen.expressions import printed
 from codegen.operations import Argument, Operation, Pagination
 from codegen.template_context import decoded, import_lines
@@ -13,7 +13,7 @@ from codegen.types import Import
 
 @frozen
 class EndpointView:
-    """An operation as the endpoint template prints it."""
+    """An operation for the endpoint template."""
 
     constant: str
     module_docstring: str
@@ -48,15 +48,15 @@ def _argument(argument: Argument) -> str:
 
 
 def _values(arguments: list[Argument], operation: Operation) -> str:
-    """The expression of the values of a part of the request, by the names that they have there."""
+    """Return the source of a dict of the arguments in one location."""
     if arguments == operation.options and all(a.wire == a.name for a in arguments):
-        # The signature is the only list of them then.
+        # The signature lists them already.
         return f"exclude_ids({', '.join(['locals()', *(repr(a.name) for a in operation.at('path'))])})"
     return f"{{{', '.join(f'{a.wire!r}: {a.name}' for a in arguments)}}}"
 
 
 def _content(arguments: list[Argument]) -> str:
-    """The expression of a body that is one argument, or "" where there is none."""
+    """Return the source of a body that is one argument, or "" if there is none."""
     for argument in arguments:
         code = f"to_json_value({argument.name})"
         return code if argument.required else f"None if {argument.name} is UNSET else {code}"
@@ -64,7 +64,7 @@ def _content(arguments: list[Argument]) -> str:
 
 
 def _call(operation: Operation) -> tuple[str, str]:
-    """The arguments of `sync` behind the client, and how they are handed on."""
+    """Return the parameters of `sync` after the client, and the arguments that it passes on."""
     ids = operation.at("path")
     declared = "".join(f", {a.name}: {a.type.sent_written}" for a in ids)
     handed = [a.name for a in ids]
@@ -75,7 +75,7 @@ def _call(operation: Operation) -> tuple[str, str]:
 
 
 def endpoint_view(operation: Operation) -> EndpointView:
-    """An operation for its template."""
+    """Return an operation for its template."""
     ids, query, headers, body = (operation.at(place) for place in ("path", "query", "header", "body"))
     arguments = [_argument(a) for a in ids]
     if operation.options:
@@ -85,7 +85,7 @@ def endpoint_view(operation: Operation) -> EndpointView:
     needed = operation.imports.union(*(a.type.sent_imports for a in operation.arguments))
     if operation.keywords:
         needed |= {Import("params", "params", operation.params)}
-    reader = stream.event.text_reader if stream else None
+    reader = stream.event.text_decoder if stream else None
     needed |= {reader} if reader else set()
     forwarded, condition = [handed] if handed else [], operation.stream_condition
     return EndpointView(
@@ -126,17 +126,17 @@ def _request_docstring(operation: Operation) -> str:
             (
                 "Raises",
                 [
-                    ("TypeError", "an id is neither a string nor an integer."),
-                    ("ValueError", "an id is empty or a dot segment."),
+                    ("TypeError", "If an id is not a string or an integer."),
+                    ("ValueError", "If an id is empty or a dot segment."),
                 ],
             )
         )
-    text = noted(operation.description or operation.summary or operation.id, deprecated=operation.deprecated)
+    text = with_deprecation(operation.description or operation.summary or operation.id, deprecated=operation.deprecated)
     return docstring(text, 4, sections)
 
 
 def operation_code(operation: Operation) -> str:
-    """The row of the operations table."""
+    """Return the row of the operations table."""
     parts = [
         repr(operation.id),
         f"method={operation.method!r}",
@@ -162,7 +162,7 @@ def operation_code(operation: Operation) -> str:
 
 
 def _bounds(argument: Argument) -> tuple[float | None, float | None]:
-    """The least and the greatest value that the document allows."""
+    """Return the documented minimum and maximum."""
     schema = argument.schema if isinstance(argument.schema, dict) else {}
     return schema.get("minimum"), schema.get("maximum")
 

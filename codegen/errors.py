@@ -1,4 +1,4 @@
-"""What can be wrong: the document, or one of the two generators."""
+"""Exceptions of the generator."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 
 class SpecError(Exception):
-    """The document says something that the generator does not fully understand, or that contradicts itself.
+    """The document is invalid or uses an unsupported feature.
 
     Attributes:
-        place: where in the document, as a JSON pointer such as `#/components/schemas/Step/properties/id`.
-        reason: what is wrong there, and what to write instead where that is known.
+        place: The JSON pointer of the place, such as `#/components/schemas/Step/properties/id`.
+        reason: The problem at that place, and its remedy.
     """
 
     def __init__(self, place: str, reason: str) -> None:
@@ -20,8 +20,8 @@ class SpecError(Exception):
         self.reason = reason
 
 
-class SpecErrors(SpecError):  # noqa: N818 - they are errors
-    """Several of them; `place` and `reason` are those of the first."""
+class SpecErrors(SpecError):  # noqa: N818  # plural of an error
+    """Several errors. `place` and `reason` are those of the first."""
 
     def __init__(self, faults: list[SpecError]) -> None:
         super().__init__(faults[0].place, faults[0].reason)
@@ -31,15 +31,15 @@ class SpecErrors(SpecError):  # noqa: N818 - they are errors
         return "\n".join(map(str, self.faults))
 
 
-class Gathering:
-    """Gathers the faults of many blocks, each of which ends at its first, and raises them together."""
+class ErrorCollector:
+    """A collector of errors: each block ends at its first error, and all are raised together."""
 
     def __init__(self) -> None:
         self.faults: dict[str, SpecError] = {}
 
     @contextmanager
     def block(self) -> Generator[None, None, None]:
-        """Keeps the faults of a block, one for each place."""
+        """Return a context manager that collects the errors of a block, one per place."""
         try:
             yield
         except SpecErrors as several:
@@ -48,23 +48,23 @@ class Gathering:
         except SpecError as fault:
             self.faults.setdefault(fault.place, fault)
 
-    def done(self) -> None:
-        """Raises what was gathered, if anything was."""
+    def raise_all(self) -> None:
+        """Raise the collected errors, if any."""
         if self.faults:
             raise SpecErrors(list(self.faults.values()))
 
 
-class GeneratorFailure(Exception):  # noqa: N818 - it is no error of ours
-    """One of the two generators reported an error or a warning; either stops the run."""
+class GeneratorFailure(Exception):  # noqa: N818  # a failure of another generator
+    """openapi-python-client or datamodel-code-generator reported an error or a warning."""
 
 
 class VendorError(Exception):
-    """A copy cannot be made, or cannot be found."""
+    """A copy cannot be made or checked."""
 
 
 class InstallationError(Exception):
-    """A tool that the output depends on is missing, or has another version than the pinned one."""
+    """A required tool is missing or has another version."""
 
 
 class OccupiedError(Exception):
-    """A package cannot be put in its place without the loss of files that the generator did not make."""
+    """A package cannot be replaced without losing files that were not generated."""

@@ -1,4 +1,4 @@
-"""Exchange two folders in one step, with the call that Linux and macOS have for that."""
+"""Exchanges two folders with one system call on Linux and macOS."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import os
 import sys
 from pathlib import Path
 
-RENAME_EXCHANGE = 2  # the same number in Linux's renameat2 and, as RENAME_SWAP, in macOS's renamex_np
+RENAME_EXCHANGE = 2  # the same value in Linux's renameat2 and, as RENAME_SWAP, in macOS's renamex_np
 AT_FDCWD = -100
 UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM})
-"""How a kernel, a file system or a sandbox refuses the call itself, rather than these two folders."""
+"""Error numbers of kernels, file systems and sandboxes that do not support the call."""
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders of one file system: a reader sees either both before or both after.
+    """Exchange two folders of one file system atomically.
 
     Returns:
-        False if the system cannot do that. Nothing has changed then.
+        Whether the system supports that. If not, the folders are unchanged.
 
     Raises:
-        OSError: If the file system refuses these folders.
+        OSError: If the exchange fails.
     """
     names = os.fsencode(one), os.fsencode(other)
     if sys.platform == "win32":

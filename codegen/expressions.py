@@ -1,7 +1,6 @@
-"""Python expressions as syntax trees, which are printed when they are complete.
+"""Python expressions as syntax trees.
 
-Text of the document enters a tree as a constant only, so that no text is ever searched or replaced: whatever a key or a
-literal holds, it cannot become code, and code is not found in it.
+Text of the document enters a tree as a constant only, so it cannot become code.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from typing import Any
 
 
 def template(text: str, **parts: ast.expr | str | None) -> ast.expr:
-    """Return one of our own expressions with other expressions in place of its names.
+    """Return an expression with names replaced by other expressions.
 
     Args:
-        text: Python code. It is a constant of the generator, never made of the document.
-        parts: What stands in place of each name: an expression, or the name of a class or a function.
+        text: Python source, a constant of the generator.
+        parts: The replacement of each name: an expression, or an identifier.
     """
     trees = {name: part if isinstance(part, ast.expr) else _identifier(part) for name, part in parts.items()}
     return _replaced(ast.parse(text, mode="eval").body, lambda node: trees.get(node.id, node))
@@ -29,16 +28,16 @@ def _identifier(name: object) -> ast.Name:
 
 
 def constant(value: str | int | bool) -> ast.Constant:
-    """Return the expression of a literal, whatever text it is."""
+    """Return the expression of a constant."""
     return ast.Constant(value)
 
 
 def qualified(code: ast.expr, modules: Mapping[str, str]) -> ast.expr:
-    """Return `code` with names reached through modules.
+    """Return an expression whose names are attributes of modules.
 
     Args:
         code: An expression.
-        modules: The module for each name.
+        modules: The module of each name.
     """
 
     def through(node: ast.Name) -> ast.expr:
@@ -48,12 +47,12 @@ def qualified(code: ast.expr, modules: Mapping[str, str]) -> ast.expr:
 
 
 def printed(code: ast.expr) -> str:
-    """Return the text of a complete expression."""
+    """Return the source of an expression."""
     return ast.unparse(code)
 
 
 def _replaced(code: ast.expr, replace: Callable[[ast.Name], ast.expr]) -> ast.expr:
-    """Return a copy with other expressions in place of names. What is put in is not looked at again."""
+    """Return a copy with names replaced. Replacements are not searched."""
     if isinstance(code, ast.Name):
         return replace(code)
     fields: dict[str, Any] = {

@@ -1,12 +1,12 @@
-"""Modules that need each other."""
+"""Import cycles between modules."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 
-def mutual(needs: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
-    """For each module, those that it needs and that need it in turn, itself included where it does so directly."""
+def cyclic_imports(needs: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
+    """Return for each module the modules that it imports and that import it in turn."""
     found: dict[str, frozenset[str]] = {}
     for group in _groups(needs):
         if len(group) > 1 or group[0] in needs.get(group[0], set()):
@@ -15,7 +15,7 @@ def mutual(needs: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
 
 
 def _groups(needs: Mapping[str, set[str]]) -> list[list[str]]:
-    """The strongly connected components of a graph, by Tarjan's algorithm without recursion."""
+    """Return the strongly connected components of a graph, by Tarjan's algorithm without recursion."""
     groups: list[list[str]] = []
     number: dict[str, int] = {}
     lowest: dict[str, int] = {}

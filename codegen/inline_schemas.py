@@ -1,7 +1,7 @@
-"""Gives every inline object, enum and union of shapes a name of its own, so that what follows sees components only.
+"""Moves inline objects, enums and unions into components, so that later steps see components only.
 
-openapi-python-client names inline schemas by its own rules and drops two that end up alike; here the rule is one:
-a schema inside `Parent.field` is called `ParentField`, with a number where that is taken.
+openapi-python-client names inline schemas by several rules and drops one of two equal names. Here, a schema inside
+`Parent.field` is named `ParentField`, with a number if that name is taken.
 """
 
 from __future__ import annotations
@@ -9,26 +9,26 @@ from __future__ import annotations
 from typing import Any
 
 from codegen.document import SCHEMAS, Document, Schema, escape, ref_name, referring
-from codegen.errors import Gathering, SpecError
-from codegen.keywords import ANNOTATIONS, TYPE_WORDS, is_instant, types_of
+from codegen.errors import ErrorCollector, SpecError
+from codegen.keywords import ANNOTATIONS, TYPE_KEYWORDS, is_datetime, types_of
 from codegen.names import RESERVED_CLASSES, Numbers, class_name, like_name, module_name, usable
 from codegen.types import NULL, READ
 
 NEEDS_NAME = ("properties", "allOf")
 
 APART = ANNOTATIONS | {"type", "format", "enum", "const"}
-"""What a scalar is made of, which can stand in an `allOf` beside the rest of it."""
+"""Keywords of scalars, which can be next to `allOf`."""
 
 
-def hoist(document: Document) -> Document:
-    """A copy of the document in which every model, and every union that has to be decoded, is a component."""
+def extract_inline_schemas(document: Document) -> Document:
+    """Return a copy of the document in which every model and every decoded union is a component."""
     out = document.copy()
     out.data.setdefault("components", {}).setdefault("schemas", {})
-    _Hoister(out).run()
+    _Extractor(out).run()
     return _rename(out)
 
 
-class _Hoister:
+class _Extractor:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.schemas = document.schemas
@@ -37,7 +37,7 @@ class _Hoister:
     def run(self) -> None:
         for name in list(self.schemas):
             if isinstance(self.schemas[name], bool) and self.schemas[name]:
-                self.schemas[name] = {}  # any JSON
+                self.schemas[name] = {}  # any value
             self.inside(self.schemas[name], name, self.document.place(name))
         for operation in self.document.operations():
             stem = class_name(operation.id)
@@ -57,7 +57,7 @@ class _Hoister:
                 data["schema"] = self.visit(data["schema"], name, f"{place}/content/{escape(media)}/schema")
 
     def inside(self, schema: Any, name: str, place: str) -> None:
-        """Hoists what lies below a schema that has a name already."""
+        """Move the inline schemas of a named schema."""
         if not isinstance(schema, dict):
             return
         _simplify(schema)
@@ -69,14 +69,14 @@ class _Hoister:
         for word in ("anyOf", "oneOf"):
             members = schema.get(word, [])
             for n, member in enumerate(members):
-                # A union of its own name: an array member stays in it, since the union's decoder reads it.
+                # The decoder of a union decodes its array members, so they stay inline.
                 if isinstance(member, dict) and member.get("type") == "array":
                     self.inside(member, name, f"{place}/{word}/{n}")
                 else:
                     members[n] = self.visit(member, f"{name}Option{n}", f"{place}/{word}/{n}")
 
     def visit(self, schema: Any, name: str, place: str) -> Any:
-        """The schema, or a reference to the component that it became."""
+        """Return the schema, or a reference to the component that replaces it."""
         if not isinstance(schema, dict) or "$ref" in schema:
             return schema
         _simplify(schema)
@@ -84,7 +84,7 @@ class _Hoister:
         members = schema.get(word, [])
         others = [m for m in members if m != NULL]
         if len(others) == 1 and "discriminator" not in schema:
-            # Only nullability: the one member is what may need a name.
+            # A nullable schema: its only other member can need a name.
             schema[word] = [
                 m if m == NULL else self.visit(m, name, f"{place}/{word}/{n}") for n, m in enumerate(members)
             ]
@@ -113,9 +113,9 @@ class _Hoister:
 
 
 def _simplify(schema: Schema) -> None:
-    """Takes out of a schema what changes nothing of how its values are read, and takes in a type that stands apart."""
+    """Remove keywords that do not affect decoding, and merge a separate type."""
     if schema.get("additionalProperties") is False:
-        del schema["additionalProperties"]  # a newer server adds fields, which are kept
+        del schema["additionalProperties"]  # models keep unknown fields
     if "properties" in schema:
         for word in ("anyOf", "oneOf", "allOf"):
             if word in schema and all(_only_constrains(member) for member in schema[word]):
@@ -132,12 +132,12 @@ def _only_constrains(schema: Any) -> bool:
 
 
 def _plain(schema: Any) -> bool:
-    """Whether a union member reads as it stands: a scalar, a free map, an array of such."""
+    """Return whether a union member needs no decoder: scalars, maps and arrays of scalars."""
     if not isinstance(schema, dict):
         return True
     if any(word in schema for word in ("$ref", "properties", "allOf", "anyOf", "oneOf")):
         return False
-    if is_instant(schema):
+    if is_datetime(schema):
         return False
     return _plain(schema.get("items", True)) and _plain(schema.get("additionalProperties", True))
 
@@ -148,15 +148,14 @@ def _single_ref(schema: Schema) -> bool:
 
 
 def _rename(document: Document) -> Document:
-    """The document with each component under the name of its class, which is also its title.
+    """Return the document with components renamed to unique class names, which are also their titles.
 
-    Names are made unique here, and clear of the names around them: of two components that end up alike one would be
-    lost, and one called `Mapping` would hide what its module imports.
+    The parser drops one of two components with equal names, and a component called `Mapping` would hide an import.
     """
     taken: set[str] = set()
     names: dict[str, str] = {}
     numbers = Numbers()
-    gathering = Gathering()
+    errors = ErrorCollector()
 
     def unique(base: str, *, is_union: bool) -> str:
         name = numbers.unique(base, lambda each: taken.isdisjoint(_own_names(each, is_union=is_union)))
@@ -167,16 +166,16 @@ def _rename(document: Document) -> Document:
     schemas = {name: schema for name, schema in document.schemas.items() if name not in aliases}
     for name, schema in schemas.items():
         base = class_name(name)
-        with gathering.block():
+        with errors.block():
             if not isinstance(schema, dict):
-                raise SpecError(document.place(name), "is the schema `false`, which no value is valid by")
+                raise SpecError(document.place(name), "is the schema `false`, which no value matches. Remove it")
             if not usable(base):
-                raise SpecError(document.place(name), f"has a name that makes no Python class: {base!a:.60}")
+                raise SpecError(document.place(name), f"name must make a Python class name, got {base!a:.60}")
             if base in RESERVED_CLASSES:
                 base += "Object"
             is_union = "anyOf" in schema or "oneOf" in schema
             names[name] = unique(base, is_union=is_union)
-    gathering.done()
+    errors.raise_all()
     origins = {unique: document.place(name) for name, unique in names.items()}
     names |= {name: names[target] for name, target in aliases.items()}
     data = referring(document.data, names)
@@ -191,14 +190,14 @@ def _rename(document: Document) -> Document:
 
 
 def _aliases(document: Document) -> dict[str, str]:
-    """The components that are others by another name, with those that they are in the end.
+    """Return the components that are aliases, with the components that they refer to in the end.
 
-    What leads nowhere, or back to itself, is none: it is read as a component, which says what is wrong.
+    References to missing components and circular references are left to the type reader, which reports them.
     """
     targets = {
         name: ref_name(schema) or ""
         for name, schema in document.schemas.items()
-        if ref_name(schema) and schema.keys() & TYPE_WORDS == {"$ref"}
+        if ref_name(schema) and schema.keys() & TYPE_KEYWORDS == {"$ref"}
     }
     ends: dict[str, str] = {}
     for name in targets:
@@ -215,16 +214,15 @@ def _aliases(document: Document) -> dict[str, str]:
 def _own_names(name: str, *, is_union: bool) -> set[str]:
     """Return the names that a component occupies in the package."""
     module = module_name(name)
-    # The decoders of a union are attributes of the package that has its module.
+    # The decoders of a union are attributes of the package that contains its module.
     functions = {f"{module}_from_dict", f"{module}_from_json"} if is_union else set[str]()
     return {name, module, f"Unknown{name}", like_name(name), *functions}
 
 
 def _retitle(node: Any, taken: set[str], numbers: Numbers, *, named: bool = False) -> None:
-    """Give each inline schema a title of its own.
+    """Give each inline schema a unique title.
 
-    The parser makes classes of inline objects and enums and names these by title: two of one name, which FastAPI makes
-    of every `args` and `metadata`, are an error.
+    The parser names the classes of inline schemas by title and rejects duplicates, such as FastAPI's `Args`.
     """
     if isinstance(node, list):
         for item in node:
@@ -242,4 +240,4 @@ def _retitle(node: Any, taken: set[str], numbers: Numbers, *, named: bool = Fals
 
 
 _VALUES = frozenset({"default", "example", "examples", "enum", "const"})
-"""Keywords whose values are no schemas."""
+"""Keywords whose values are not schemas."""

@@ -1,4 +1,4 @@
-"""The keywords of a schema: which are understood, which change nothing, and what can be said without its types."""
+"""The keywords of schemas: supported, ignored and rejected."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ _ANNOTATIONS = (
     "contentEncoding contentMediaType contentSchema $schema $anchor $defs definitions"
 )
 ANNOTATIONS = frozenset(_ANNOTATIONS.split())
-"""Keywords that change no type. The server enforces the bounds; a client that knew them would refuse a newer server."""
+"""Keywords that do not affect types. The server enforces bounds; a client that did would reject newer servers."""
 
 _TYPE_WORDS = "type format enum const items properties additionalProperties anyOf oneOf allOf discriminator $ref"
-TYPE_WORDS = frozenset(_TYPE_WORDS.split())
-"""Keywords that say what a value is."""
+TYPE_KEYWORDS = frozenset(_TYPE_WORDS.split())
+"""Keywords that describe types."""
 
 _OTHER_TYPES = "not if then else dependentSchemas patternProperties prefixItems nullable $id $dynamicRef $recursiveRef"
 OTHER_TYPES = frozenset(_OTHER_TYPES.split())
-"""Keywords that may say something about a type, which is not understood."""
+"""Keywords that affect types and are not supported."""
 
-KNOWN = ANNOTATIONS | TYPE_WORDS | OTHER_TYPES | {"required"}
-"""All keywords that mean anything."""
+KNOWN = ANNOTATIONS | TYPE_KEYWORDS | OTHER_TYPES | {"required"}
+"""All known keywords."""
 
 LAZY = "x-letta-lazy"
-"""Says of a property that is an array of models: decode an item when it is asked for."""
+"""The extension of an array of models whose items are decoded on first access."""
 
 
-def check_words(schema: Schema, place: str) -> None:
-    """Refuses a schema that says something which would be passed over.
+def check_keywords(schema: Schema, place: str) -> None:
+    """Check that all keywords of a schema are supported.
 
     Raises:
-        SpecError: it uses a word that is not understood, or words together that are understood apart only.
+        SpecError: If a keyword or a combination of keywords is not supported.
     """
     if unknown := sorted(OTHER_TYPES & schema.keys()):
-        remedy = "; write `null` among the types" if "nullable" in unknown else ""
-        raise SpecError(place, f"uses {', '.join(unknown)}, which the generator does not understand{remedy}")
+        remedy = ". Add `null` to the types" if "nullable" in unknown else ". Remove it"
+        raise SpecError(place, f"uses {', '.join(unknown)}, which is not supported{remedy}")
     for word in schema:
         if word not in KNOWN and not word.startswith("x-"):
-            raise SpecError(f"{place}/{escape(word)}", "is no word of JSON Schema; one of your own begins with `x-`")
+            raise SpecError(f"{place}/{escape(word)}", "is not a JSON Schema keyword. Extensions begin with `x-`")
     if LAZY in schema:
-        raise SpecError(f"{place}/{LAZY}", "stands at what is no property of a component")
+        raise SpecError(f"{place}/{LAZY}", "must be on a property of a component")
     if "discriminator" in schema and "anyOf" not in schema and "oneOf" not in schema:
-        raise SpecError(place, "has a discriminator and no members; list them in a oneOf")
+        raise SpecError(place, "has a discriminator without members. Add a oneOf")
     for word, beside in _ALONE.items():
-        others = sorted((schema.keys() & TYPE_WORDS) - {word} - beside)
+        others = sorted((schema.keys() & TYPE_KEYWORDS) - {word} - beside)
         if word in schema and others:
-            raise SpecError(place, f"has {', '.join(others)} beside {word}; write out what they mean together")
+            raise SpecError(place, f"has {', '.join(others)} next to {word}. Merge them into one schema")
 
 
 _ALONE = {
@@ -58,18 +58,15 @@ _ALONE = {
     "anyOf": frozenset({"type", "discriminator", "additionalProperties"}),
     "oneOf": frozenset({"type", "discriminator", "additionalProperties"}),
 }
-"""Words that say alone what a value is, and what may stand beside them and says the same."""
+"""Keywords that describe a whole type, and keywords that can be next to them."""
 
 
-def is_instant(schema: Schema) -> bool:
-    """Return whether a schema is one of strings that are instants.
-
-    Every other `format` is documentation, as JSON Schema has it.
-    """
+def is_datetime(schema: Schema) -> bool:
+    """Return whether a schema is a date-time string. Other formats are documentation."""
     return schema.get("format") == "date-time" and "string" in types_of(schema)
 
 
 def types_of(schema: Schema) -> list[str]:
-    """Return the types that a schema names."""
+    """Return the types of a schema."""
     types = schema.get("type", [])
     return [types] if isinstance(types, str) else list(types)

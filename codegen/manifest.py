@@ -1,4 +1,4 @@
-"""The manifest beside the output: what it was made from, with what, and the hash of every file."""
+"""The manifest of a package: the hashes of the document and of every file, and the versions of the tools."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOOLS = ("openapi-python-client", "datamodel-code-generator", "ruff")
 
 
 def write_manifest(folder: Path, spec_hash: str, api_version: str) -> None:
-    """Writes the manifest of a finished output."""
+    """Write the manifest of a finished package."""
     content = {
         "api_version": api_version,
         "spec_sha256": spec_hash,
@@ -26,7 +26,7 @@ def write_manifest(folder: Path, spec_hash: str, api_version: str) -> None:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """The hash of every file below a folder, by its path there; caches and the manifest left out."""
+    """Return the hash of every file of a folder by relative path, except caches and the manifest."""
     files = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return {
         name.as_posix(): digest(path)
@@ -36,8 +36,8 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a text file."""
-    # A checkout may have changed line ends; the text is what counts.
+    """Return the SHA-256 of a text file."""
+    # A checkout can change line endings.
     return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
@@ -45,20 +45,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a generated package.
 
     Raises:
-        VendorError: If there is none, or it is not one of this generator.
+        VendorError: If the manifest is missing or invalid.
     """
     try:
         manifest = json.loads((folder / NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as fault:
-        raise VendorError(f"{folder} holds no manifest that can be read: {fault}") from fault
+        raise VendorError(f"{folder} has no readable manifest: {fault}") from fault
     if not isinstance(manifest, dict) or not {"files", "spec_sha256", "api_version"} <= manifest.keys():
         raise VendorError(f"{folder / NAME} is not the manifest of a generated package")
     if not isinstance(manifest["files"], dict) or not all(map(_is_entry, manifest["files"].items())):
-        raise VendorError(f"{folder / NAME} does not list files and their hashes")
+        raise VendorError(f"{folder / NAME} has no files with hashes")
     return manifest
 
 
 def _is_entry(entry: tuple[str, object]) -> bool:
-    """Whether an entry of a manifest is the hash of a file below the package."""
+    """Return whether an entry of a manifest is a file of the package with its hash."""
     name, value = entry
     return isinstance(value, str) and not {"", ".", ".."} & set(name.split("/")) and "\\" not in name

@@ -1,4 +1,4 @@
-"""The models, unions and enums that the document's components become."""
+"""Models, unions and enums of the document's components."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 from attrs import field, frozen
 from openapi_python_client.parser.properties.const import ConstProperty
 
-from codegen.docstrings import noted
+from codegen.docstrings import with_deprecation
 from codegen.document import Document, Schema, ref_name
-from codegen.errors import Gathering, SpecError
-from codegen.keywords import LAZY, check_words
+from codegen.errors import ErrorCollector, SpecError
+from codegen.keywords import LAZY, check_keywords
 from codegen.names import MODEL_NAMES, identifiers, module_name
 from codegen.parser import Node
 from codegen.type_reader import Member as Read
@@ -20,15 +20,15 @@ from codegen.types import Import, JsonKind, Type
 
 @frozen
 class Field:
-    """One property of a model.
+    """A property of a model.
 
     Attributes:
-        wire: its name in JSON.
-        name: its name in Python, the same wherever possible.
-        tag: the literal that it always is, where it is a `const` string; else None.
-        earlier: other spellings of that literal, which the API used before.
-        schema: the schema of the property, as it is written.
-        lazy: whether it is an array whose items are decoded when they are asked for.
+        wire: The JSON key.
+        name: The Python name, equal to the key if possible.
+        tag: The constant of a `const` string, or None.
+        earlier: Earlier spellings of that constant.
+        schema: The schema of the property in the document.
+        lazy: Whether the items of the array are decoded on first access.
     """
 
     wire: str
@@ -45,7 +45,7 @@ class Field:
 
 @frozen
 class Model:
-    """A component with properties: an attrs class."""
+    """A component with properties, which becomes an attrs class."""
 
     name: str
     module: str
@@ -54,22 +54,22 @@ class Model:
 
     @property
     def tag(self) -> Field | None:
-        """The first literal field, which decides what a mapping is; or None."""
+        """The first constant field, or None."""
         return next((f for f in self.fields if f.tag is not None), None)
 
     @property
     def imports(self) -> set[Import]:
-        """What the fields need."""
+        """The imports of the fields."""
         return {i for f in self.fields for i in f.type.runtime()}
 
 
 @frozen
 class Member:
-    """One alternative of a union.
+    """A member of a union.
 
     Attributes:
-        tags: the values of the union's tag that mean this member; empty where the union has none.
-        test: a condition over `value` that holds for this member only; "" where nothing needs to be asked.
+        tags: The discriminator values of this member, or () without a discriminator.
+        test: The source of a condition on `value` that selects this member, or "".
     """
 
     type: Type
@@ -79,7 +79,7 @@ class Member:
 
 @frozen
 class Union:
-    """A component that is one of several things: an alias and a function that decodes it."""
+    """A union component, which becomes a type alias and its decoders."""
 
     name: str
     module: str
@@ -90,13 +90,13 @@ class Union:
 
     @property
     def imports(self) -> set[Import]:
-        """What the members need."""
+        """The imports of the members."""
         return {i for m in self.members for i in m.type.imports}
 
 
 @frozen
 class Enum:
-    """A component of string literals: an alias."""
+    """A string enum, which becomes a type alias."""
 
     name: str
     values: list[str]
@@ -105,7 +105,7 @@ class Enum:
 
 @frozen
 class Library:
-    """Everything that the components become, by component name."""
+    """The components of a document, by name."""
 
     models: dict[str, Model] = field(factory=dict)
     unions: dict[str, Union] = field(factory=dict)
@@ -113,44 +113,44 @@ class Library:
 
 
 def read_library(document: Document, reader: TypeReader) -> Library:
-    """Reads all components of a document that `hoist` has prepared.
+    """Return the components of a prepared document.
 
     Raises:
-        SpecErrors: components are not understood.
+        SpecErrors: If components are not supported.
     """
     library = Library()
     earlier = _earlier_tags(document)
-    gathering = Gathering()
+    errors = ErrorCollector()
     for name, schema in document.schemas.items():
-        with gathering.block():
+        with errors.block():
             _read(name, schema, library, reader, earlier.get(name, {}))
-    gathering.done()
+    errors.raise_all()
     return library
 
 
-def described(schema: Schema) -> str:
+def documented(schema: Schema) -> str:
     """Return the documentation of a component."""
-    return noted(schema.get("description", ""), deprecated=schema.get("deprecated") is True)
+    return with_deprecation(schema.get("description", ""), deprecated=schema.get("deprecated") is True)
 
 
 def _read(name: str, schema: Schema, library: Library, reader: TypeReader, earlier: dict[str, set[str]]) -> None:
     place = reader.document.place(name)
     kind = reader.kind(name)
-    # What an object must not be decides which member of a union it is valid as, and nothing about how it is read.
-    check_words({word: value for word, value in schema.items() if kind != "model" or word != "not"}, place)
+    # `not` in an object affects validation only.
+    check_keywords({word: value for word, value in schema.items() if kind != "model" or word != "not"}, place)
     if kind == "model":
         library.models[name] = _model(name, schema, reader, earlier, place)
     elif kind == "union":
         library.unions[name] = _union(name, schema, reader, place)
     elif kind == "enum":
         values = list(dict.fromkeys(v for v in schema["enum"] if v is not None))
-        library.enums[name] = Enum(name, values, described(schema))
+        library.enums[name] = Enum(name, values, documented(schema))
     else:
         reader.read(reader.parsed.components[name], schema, place)
 
 
 def _earlier_tags(document: Document) -> dict[str, dict[str, set[str]]]:
-    """For each component, the tag values besides its own that a mapping sends to it: property → values."""
+    """Return additional discriminator values of components: {component: {property: values}}."""
     found: dict[str, dict[str, set[str]]] = {}
     for schema in document.schemas.values():
         discriminator = schema.get("discriminator", {})
@@ -164,12 +164,12 @@ def _earlier_tags(document: Document) -> dict[str, dict[str, set[str]]]:
 def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[str]], place: str) -> Model:
     nodes = reader.properties(name)
     if missing := set(schema.get("required", [])) - nodes.keys():
-        raise SpecError(f"{place}/required", f"names {sorted(missing)!r}, which is no property")
+        raise SpecError(f"{place}/required", f"names {sorted(missing)!r}, which are not properties. Add or remove them")
     written = {wire: reader.declared(name, wire) for wire in nodes}
     types = {wire: reader.property(node, *written[wire]) for wire, node in nodes.items()}
-    # A field that is called like the class of another would hide it.
+    # In a class body, a field hides a class or a decoder of the same name.
     classes = {i.name for t in types.values() for i in t.imports if i.kind in ("models", "unions", "enums")}
-    # In the order of the document, so that whether a property is required does not decide its name.
+    # In document order, so that names do not depend on which properties are required.
     order = [*(wire for wire in schema.get("properties", {}) if wire in nodes), *nodes]
     names = identifiers(order, MODEL_NAMES | classes)
     fields = []
@@ -190,11 +190,11 @@ def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[st
                 lazy=bool(data.get(LAZY)),
             )
         )
-    return Model(name, module_name(name), described(schema), fields)
+    return Model(name, module_name(name), documented(schema), fields)
 
 
 def literal(node: Node) -> str | None:
-    """Return the one string that a property is always, or None."""
+    """Return the constant of a string property, or None."""
     value = node.value.raw_value if isinstance(node, ConstProperty) else None
     return value if isinstance(value, str) else None
 
@@ -204,16 +204,16 @@ def _union(name: str, schema: Schema, reader: TypeReader, place: str) -> Union:
         members = _tagged(name, schema, reader, place)
         tag = str(schema["discriminator"]["propertyName"])
     else:
-        members = _shaped(reader.members(name), reader)
+        members = _untagged(reader.members(name), reader)
         tag = None
-    return Union(name, module_name(name), described(schema), members, tag, reader.has_struct(name))
+    return Union(name, module_name(name), documented(schema), members, tag, reader.has_struct(name))
 
 
 def _tagged(name: str, schema: Schema, reader: TypeReader, place: str) -> list[Member]:
     discriminator = schema["discriminator"]
     property_name, mapping = discriminator.get("propertyName"), discriminator.get("mapping")
     if not isinstance(property_name, str) or not isinstance(mapping, dict):
-        raise SpecError(f"{place}/discriminator", "needs a propertyName and an explicit mapping")
+        raise SpecError(f"{place}/discriminator", "must have a propertyName and a mapping")
     by_member: dict[str, list[str]] = {}
     for value, ref in mapping.items():
         target = ref_name({"$ref": ref}) or str(ref)
@@ -222,24 +222,24 @@ def _tagged(name: str, schema: Schema, reader: TypeReader, place: str) -> list[M
     for member in reader.members(name):
         target = ref_name(member.schema) or ""
         if target not in by_member:
-            raise SpecError(member.place, "is not in the discriminator's mapping")
+            raise SpecError(member.place, "is missing in the discriminator's mapping. Add it")
         tags = tuple(by_member.pop(target))
         members.append(Member(member.type, tags))
         _check_tag(target, property_name, tags, reader, member.place)
     if by_member:
-        raise SpecError(f"{place}/discriminator/mapping", f"names {sorted(by_member)!r}, which is no member")
+        raise SpecError(f"{place}/discriminator/mapping", f"names {sorted(by_member)!r}, which are not members")
     return members
 
 
 def _check_tag(component: str, tag: str, tags: tuple[str, ...], reader: TypeReader, place: str) -> None:
     if reader.document.schemas[component].get("discriminator", {}).get("propertyName") == tag:
-        return  # a union within the union, which looks at the same tag again
+        return  # a nested union, which dispatches on the same property
     nodes = reader.properties(component)
     if tag not in nodes:
-        raise SpecError(place, f"has no property {tag!r}, which the discriminator asks for")
+        raise SpecError(place, f"has no property {tag!r}, which is the discriminator. Add it")
     found = literal(nodes[tag]) or tags[0]
     if found not in tags:
-        raise SpecError(place, f"has the {tag} {found!r}, which the discriminator's mapping sends elsewhere")
+        raise SpecError(place, f"has the {tag} {found!r}, which the discriminator maps to another member")
 
 
 _IS: dict[JsonKind, str] = {
@@ -252,13 +252,13 @@ _IS: dict[JsonKind, str] = {
 }
 
 
-def _shaped(members: list[Read], reader: TypeReader) -> list[Member]:
-    """Members told apart by shape: by JSON kind, and objects by the required properties that they hold."""
-    tags = _literals_apart([ref_name(m.schema) for m in members if m.type.kinds == {"object"}], reader)
+def _untagged(members: list[Read], reader: TypeReader) -> list[Member]:
+    """Return members without a discriminator, selected by JSON type or by required properties."""
+    tags = _distinguishing_literals([ref_name(m.schema) for m in members if m.type.kinds == {"object"}], reader)
     found: list[Member] = []
     for number, member in enumerate(members):
         if len(member.type.kinds) != 1 or not member.type.kinds <= _IS.keys():
-            raise SpecError(member.place, "has no single JSON kind to be told apart by")
+            raise SpecError(member.place, "has several JSON types. Add a discriminator to the union")
         (kind,) = member.type.kinds
         if test := tags.get(ref_name(member.schema) or ""):
             found.append(Member(member.type, test=f"{_IS[kind]} and {test}"))
@@ -269,13 +269,13 @@ def _shaped(members: list[Read], reader: TypeReader) -> list[Member]:
                 continue
             tests = [_IS[kind], *_shape(ref_name(member.schema), reader)]
             if kind != "object" or set(tests) <= {_IS[kind], *_shape(ref_name(rival.schema), reader)}:
-                raise SpecError(member.place, "cannot be told from a later member, which has all that it requires")
+                raise SpecError(member.place, "cannot be distinguished from a later member. Add a discriminator")
         found.append(Member(member.type, test=" and ".join(tests)))
     return found
 
 
-def _literals_apart(members: list[str | None], reader: TypeReader) -> dict[str, str]:
-    """A test for each object of a union that has no discriminator, where one literal tells all of them apart."""
+def _distinguishing_literals(members: list[str | None], reader: TypeReader) -> dict[str, str]:
+    """Return a test for each object of a union, if one constant property distinguishes all of them."""
     if len(members) < 2 or None in members:
         return {}
     names = [name for name in members if name is not None]
@@ -301,7 +301,7 @@ _FIELD_IS = {
 
 
 def _shape(component: str | None, reader: TypeReader) -> list[str]:
-    """What holds of the object whatever its values: a test for each required property of a component."""
+    """Return tests of the required properties of a component."""
     if component is None:
         return []
     tests = []

@@ -1,4 +1,4 @@
-"""Renders the package with openapi-python-client's `Project` and our templates."""
+"""Renders the package with openapi-python-client's `Project` and the templates of this generator."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from codegen.parser import Parsed
 
 TEMPLATES = Path(__file__).parent / "templates"
 RUNTIME = Path(__file__).parent / "runtime"
-"""Modules that do not vary with the document."""
+"""The runtime modules, which do not depend on the document."""
 
 ALWAYS = ("_lazy", "compiled_decoders", "instants", "model", "operation", "structs")
-"""Modules of the runtime that every package has, besides those that `Project` renders itself."""
+"""Runtime modules of every package that `Project` does not write."""
 
 
 def open_project(parsed: Parsed, out: Path) -> Project:
@@ -30,12 +30,12 @@ def open_project(parsed: Parsed, out: Path) -> Project:
 
 
 def build(project: Project, view: PackageView) -> None:
-    """Write the package: what `Project.build` writes through our templates, then the files that it knows nothing of.
+    """Write the package: the files of `Project.build`, then the additional files.
 
     Raises:
-        GeneratorFailure: If openapi-python-client reports anything.
+        GeneratorFailure: If openapi-python-client reports an error or a warning.
     """
-    # Inline objects without properties are dicts here, and enums are aliases in one module.
+    # Inline objects without properties are dicts, and enums are aliases in one module.
     project.openapi.models = [m for m in project.openapi.models if str(m.class_info.name) in view.models]
     project.openapi.enums = []
     project.env.undefined = StrictUndefined
@@ -73,5 +73,5 @@ def _write_ours(project: Project, view: PackageView) -> None:
 
 
 def _runtime(module: str) -> str:
-    """The text of a module of the runtime."""
+    """Return the source of a runtime module."""
     return (RUNTIME / f"{module}.py").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the document says about each operation: its request, its answer, and the `x-letta-*` facts."""
+"""Operations: their arguments, responses and `x-letta-*` facts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from openapi_python_client.parser.properties.union import UnionProperty
 from openapi_python_client.parser.responses import Response
 from openapi_python_client.schema.untrusted_string import UntrustedString
 
-from codegen.docstrings import noted
+from codegen.docstrings import with_deprecation
 from codegen.document import Document, Parameter, escape, ref_name
 from codegen.document import Operation as Source
-from codegen.errors import Gathering, SpecError
+from codegen.errors import ErrorCollector, SpecError
 from codegen.names import class_name, identifiers, module_name, usable
 from codegen.parser import Node, Parsed
 from codegen.type_reader import TypeReader, without_null
@@ -29,35 +29,43 @@ _RESERVED = (
     "read_response read_event iterate_events iterate_events_async"
 )
 RESERVED = frozenset(_RESERVED.split())
-"""Names that the endpoint functions use themselves."""
+"""Names that the endpoint functions use, which arguments cannot have."""
 
 PATH = re.compile(r"/|(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2}|\{[^{}/]+\})+)+/?")
 STATUS = re.compile(r"[1-5](\d\d|XX)|default")
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 TABLE = "OPERATIONS"
-"""What the table of operations is called, so that no operation is."""
+"""The name of the operations table, which no operation can have."""
 
 IDEMPOTENCIES = ("idempotent", "idempotency-key", "none")
-PAGE_LISTS = {"item-key", "post-filters"}
-PAGE_WORDS = PAGE_LISTS | {"cursor", "after", "limit", "order", "default-order", "cursor-order", "limit-unit"}
-PAGE_OPTIONS = {"before", "items", "sort", "cursor-sorts"}
-"""The words that not every list has."""
+PAGINATION_LIST_KEYS = {"item-key", "post-filters"}
+PAGINATION_KEYS = PAGINATION_LIST_KEYS | {
+    "cursor",
+    "after",
+    "limit",
+    "order",
+    "default-order",
+    "cursor-order",
+    "limit-unit",
+}
+PAGINATION_OPTIONAL_KEYS = {"before", "items", "sort", "cursor-sorts"}
+"""Keys that not every list has."""
 
 CURSOR_ORDERS = ("order", "chronological", "reverse")
 
 Place: TypeAlias = Literal["path", "query", "header", "body", "content"]
-"""Where an argument goes: `content` is the whole body, where that is not one object."""
+"""The location of an argument: `content` is the whole body, if the body is not an object with properties."""
 
 
 @frozen
 class Argument:
-    """One argument of a call: a parameter in the path, the query or a header, a field of the body, or the whole body.
+    """An argument of a call: a path, query or header parameter, a body field, or the whole body.
 
     Attributes:
-        wire: its name in the request.
-        name: its name in Python.
-        place: Where it goes.
+        wire: The name in the request.
+        name: The name in Python.
+        place: The location in the request.
     """
 
     wire: str
@@ -72,19 +80,19 @@ class Argument:
 
     @property
     def documentation(self) -> str:
-        """What it means, in one paragraph, with what was measured and the server's default."""
+        """The documentation in one paragraph, with the notes and the server's default."""
         text = " ".join(f"{self.description} {self.notes}".split())
-        text = noted(text, deprecated=self.deprecated)
+        text = with_deprecation(text, deprecated=self.deprecated)
         default = self.schema.get("default") if isinstance(self.schema, dict) else None
         if default is None:
             return text
-        told = f"The server's default is {default!r}."
-        return f"{text.rstrip('.')}. {told}" if text else told
+        default_text = f"The server's default is {default!r}."
+        return f"{text.rstrip('.')}. {default_text}" if text else default_text
 
 
 @frozen
 class Pagination:
-    """The fact `x-letta-pagination`: how a list operation pages."""
+    """The extension `x-letta-pagination`."""
 
     cursor: str
     item_key: tuple[str, ...]
@@ -104,7 +112,7 @@ class Pagination:
 
 @frozen
 class Streaming:
-    """The fact `x-letta-streaming`: that, and how, an operation streams."""
+    """The extension `x-letta-streaming`."""
 
     event: Type
     schema: str
@@ -116,16 +124,16 @@ class Streaming:
 
 @frozen
 class Operation:
-    """One operation, ready for the templates.
+    """An operation for the templates.
 
     Attributes:
-        tag: The name of the package that its endpoint module is in.
-        template: the path with its placeholders under the names that the arguments have in Python.
-        result: the type of the JSON answer, or None where there is none.
-        items: The type of the items of all pages together, where it is a list.
-        answer: its schema.
-        responses: The description of each documented response, by its status.
-        body: The component whose properties are arguments, or None where it sends no such body.
+        tag: The package of the endpoint module.
+        template: The path, with Python names in its placeholders.
+        result: The type of the JSON response, or None.
+        items: The type of the array of items, or None if the operation is not a list.
+        answer: The schema of the JSON response.
+        responses: The descriptions of the documented responses, by status.
+        body: The component whose properties are arguments, or None.
     """
 
     id: str
@@ -149,74 +157,74 @@ class Operation:
     deprecated: bool
 
     def at(self, place: str) -> list[Argument]:
-        """The arguments that go into one part of the request."""
+        """Return the arguments in one location of the request."""
         return [a for a in self.arguments if a.place == place]
 
     @property
     def options(self) -> list[Argument]:
-        """The arguments given by keyword."""
+        """The keyword arguments."""
         return [a for a in self.arguments if a.place != "path"]
 
     @property
     def keywords(self) -> list[Argument]:
-        """The options of its TypedDict: all but the one that chooses between JSON and events."""
+        """The keyword arguments in the TypedDict: all except `stream_condition`."""
         return [a for a in self.options if a.name != self.stream_condition]
 
     @property
     def stream_condition(self) -> str | None:
-        """The name of the argument that chooses between JSON and events, or None where there is no choice."""
+        """The name of the argument that selects events or JSON, or None."""
         return next(
             (a.name for a in self.at("body") if self.streaming and a.wire == self.streaming.stream_condition), None
         )
 
     @property
     def params(self) -> str:
-        """The name of the TypedDict of its keyword arguments."""
+        """The name of the TypedDict of the keyword arguments."""
         return class_name(self.id) + "Params"
 
     @property
     def module(self) -> str:
-        """The name of its module."""
+        """The name of the endpoint module."""
         return module_name(self.id)
 
     @property
     def endpoint(self) -> str:
-        """The path of its module below the package of the endpoints."""
+        """The path of the endpoint module in the package `api`."""
         return f"{self.tag}.{self.module}"
 
     @property
     def constant(self) -> str:
-        """Its name in the operations table."""
+        """The name in the operations table."""
         return self.module.upper()
 
     @property
     def imports(self) -> set[Import]:
-        """What the answer needs."""
+        """The imports of the response types."""
         types = [self.result, self.items, self.streaming.event if self.streaming else None]
         return {i for t in types if t is not None for i in t.imports}
 
 
 def read_operations(document: Document, parsed: Parsed, reader: TypeReader) -> list[Operation]:
-    """Every operation of the document.
+    """Return the operations of a document.
 
     Raises:
-        SpecErrors: operations, or facts about them, are not understood.
+        SpecErrors: If operations or their extensions are not supported.
     """
     sources = document.operations()
     ids = {s.id for s in sources}
     found: list[Operation] = []
-    gathering = Gathering()
+    errors = ErrorCollector()
     for source in sources:
-        with gathering.block():
+        with errors.block():
             found.append(_operation(source, parsed.endpoints[source.path, source.method], document, reader, ids))
-    gathering.done()
+    errors.raise_all()
     taken = {TABLE: "the table of operations"}
     for operation in found:
         for name in {operation.constant, operation.params}:
             if not usable(name) or module_name(operation.module) != operation.module:
-                raise SpecError(operation.place, f"has an operationId that makes no Python name: {operation.id!a:.60}")
+                raise SpecError(operation.place, f"operationId must make a Python name, got {operation.id!a:.60}")
             if other := taken.get(name):
-                raise SpecError(operation.place, f"has the name of {other} in Python: {name}")
+                raise SpecError(operation.place, f"has the same Python name as {other}: {name}. Rename one of them")
             taken[name] = operation.place
     return found
 
@@ -229,19 +237,19 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
         parameter = written.pop((location.value, node.name.get_untrusted_value()))
         parameters.append(_parameter(node, parameter, reader))
     for parameter in written.values():
-        raise SpecError(parameter.place, "has no schema")
+        raise SpecError(parameter.place, "has no schema. Add one")
     sent = _sent(endpoint, f"{source.place}/requestBody")
     component = _body_component(sent, reader)
     body = _body(component, reader) if component is not None else []
     if sent is not None and component is None:
         body = [_content(sent, source, document, reader)]
-    # A header is called like its field in Python: `X-Request-Id` is `x_request_id`.
+    # The Python name of the header `X-Request-Id` is `x_request_id`.
     if any(not usable(module_name(tag)) for tag in data.get("tags", [])[:1]):
-        raise SpecError(f"{place}/tags", f"has a tag that makes no Python name: {data['tags'][0]!a:.60}")
+        raise SpecError(f"{place}/tags", f"the first tag must make a Python name, got {data['tags'][0]!a:.60}")
     drafts = [evolve(a, name=a.wire.lower()) if a.place == "header" else a for a in (*parameters, *body)]
     taken: set[str] = set()
     for number, draft in enumerate(drafts):
-        while drafts[number].name in taken:  # by an argument in another part of the request
+        while drafts[number].name in taken:  # by an argument in another location
             drafts[number] = evolve(draft, name=f"{drafts[number].name}_{draft.place}")
         taken.add(drafts[number].name)
     names = identifiers((a.name for a in drafts), RESERVED)
@@ -274,9 +282,9 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
 
 def _template(path: str, arguments: list[Argument], place: str) -> str:
     if not PATH.fullmatch(path):
-        raise SpecError(place, "is no path of segments and {placeholders}, with everything else percent-encoded")
+        raise SpecError(place, "must be a path of segments and {placeholders}, percent-encoded")
     if not {".", "..", "%2e", "%2e%2e", ".%2e", "%2e."}.isdisjoint(path.lower().split("/")):
-        raise SpecError(place, "has a dot segment, which leads elsewhere")
+        raise SpecError(place, "has a dot segment. Remove it")
     ids = {a.wire: a.name for a in arguments if a.place == "path"}
     placeholders = re.findall(r"\{([^{}]+)\}", path)
     if sorted(placeholders) != sorted(ids):
@@ -291,57 +299,57 @@ def _parameter(node: Node, parameter: Parameter, reader: TypeReader) -> Argument
     data, place = parameter.data, parameter.place
     name, where = node.name.get_untrusted_value(), data["in"]
     if where not in _STYLES:
-        raise SpecError(place, f"is a {where} parameter; only path, query and header parameters are understood")
+        raise SpecError(place, f"is a {where} parameter, which is not supported. Use path, query or header")
     if data.get("style", _STYLES[where]) != _STYLES[where] or (where == "query" and data.get("explode") is False):
-        raise SpecError(place, "has a style that is not understood; arrays are sent as repeated keys")
+        raise SpecError(place, "has a style that is not supported. Remove it: arrays are sent as repeated keys")
     if where == "header" and not HEADER.fullmatch(name):
-        raise SpecError(place, f"has a name that no header can have: {name!a}")
+        raise SpecError(place, f"name must be a header name, got {name!a}")
     type_ = reader.read(node, data["schema"], f"{place}/schema")
     if type_.kinds & {"object"}:
-        raise SpecError(place, f"is an object, which has no form in a {where}")
+        raise SpecError(place, f"is an object, which is not supported in a {where}. Use scalars")
     if where == "path" and type_.kinds == {"any"}:
         type_ = ID
     if where == "path" and not type_.kinds <= {"string", "integer"}:
-        raise SpecError(place, "is neither a string nor an integer, and stands in the path")
+        raise SpecError(place, "must be a string or an integer in the path")
     if where == "header" and "array" in type_.kinds:
-        raise SpecError(place, "is a list, which has no form in a header here")
+        raise SpecError(place, "is an array, which is not supported in a header. Use a scalar")
     if not _scalars(node):
-        raise SpecError(place, f"is a list of lists or of objects, which has no form in a {where}")
+        raise SpecError(place, f"is an array of arrays or objects, which is not supported in a {where}. Use scalars")
     return _argument(node, where, type_, data["schema"], data, place)
 
 
 def _argument(node: Node, where: Place, type_: Type, schema: Any, written: Any, place: str) -> Argument:
-    """An argument with what the parser drops of a parameter, a property or a body: it is `written` at a place."""
-    told = written if isinstance(written, dict) else {}
+    """Return an argument, with the keywords at its place in the document that the parser drops."""
+    keywords = written if isinstance(written, dict) else {}
     return Argument(
         wire=node.name.get_untrusted_value(),
         name=node.name.get_untrusted_value(),
         place=where,
         type=type_,
         required=node.required,
-        description=told.get("description", ""),
-        deprecated=told.get("deprecated") is True,
+        description=keywords.get("description", ""),
+        deprecated=keywords.get("deprecated") is True,
         schema=schema,
         notes=_notes(written, place),
     )
 
 
 def _description(response: Response) -> str:
-    """What a response means, which the parser has dereferenced."""
+    """Return the description of a response."""
     text: object = getattr(response.data, "description", "")
     return text.get_untrusted_value() if isinstance(text, UntrustedString) else str(text)
 
 
 def _notes(data: Any, place: str) -> str:
-    """What was measured, beside what is documented."""
+    """Return the notes of an operation, a parameter or a property."""
     notes = data.get("x-letta-notes", "") if isinstance(data, dict) else ""
     if not isinstance(notes, str):
-        raise SpecError(f"{place}/x-letta-notes", "is not text")
+        raise SpecError(f"{place}/x-letta-notes", "must be text")
     return notes
 
 
 def _scalars(node: Node, *, inside: bool = False) -> bool:
-    """Whether a schema is one of scalars and of lists of scalars."""
+    """Return whether a schema consists of scalars and arrays of scalars."""
     match node:
         case ModelProperty():
             return False
@@ -354,25 +362,25 @@ def _scalars(node: Node, *, inside: bool = False) -> bool:
 
 
 def _sent(endpoint: Endpoint, place: str) -> Body | None:
-    """The JSON body of an operation, or None where it sends none."""
+    """Return the JSON body of an operation, or None if it has no body."""
     if not endpoint.bodies:
         return None
     body = next((each for each in endpoint.bodies if each.body_type is BodyType.JSON), None)
     if body is None:
         kinds = ", ".join(sorted(each.content_type.get_untrusted_value() for each in endpoint.bodies))
-        raise SpecError(place, f"takes {kinds}; only {JSON} is understood")
+        raise SpecError(place, f"takes {kinds}, which is not supported. Add {JSON}")
     return body
 
 
 def _body_component(body: Body | None, reader: TypeReader) -> str | None:
-    """The component whose properties are arguments of the call, or None where the body is not one object."""
+    """Return the component whose properties are arguments, or None if the body is not an object with properties."""
     rest = without_null(body.prop)[0] if body is not None else []
     name = str(rest[0].class_info.name) if len(rest) == 1 and isinstance(rest[0], ModelProperty) else ""
     return name if name in reader.document.schemas and reader.kind(name) == "model" else None
 
 
 def _content(body: Body, source: Source, document: Document, reader: TypeReader) -> Argument:
-    """The argument that is the whole body."""
+    """Return the argument that is the whole body."""
     data, place = document.locate(source.data["requestBody"], f"{source.place}/requestBody")
     schema = data["content"][JSON].get("schema", True)
     type_ = reader.read(body.prop, schema, f"{place}/content/{escape(JSON)}/schema")
@@ -389,26 +397,26 @@ def _body(component: str, reader: TypeReader) -> list[Argument]:
 
 
 def _success(source: Source, endpoint: Endpoint, document: Document) -> tuple[Response, dict[str, Any], str]:
-    """The successful response, its content as it is written, with event streams, and where that is."""
+    """Return the successful response, its content in the document, and the place of the content."""
     place = f"{source.place}/responses"
     for code in (each.status_code.pattern for each in endpoint.responses):
         if not STATUS.fullmatch(code):
-            raise SpecError(f"{place}/{escape(code)}", "is neither a status, nor a class such as 4XX, nor `default`")
+            raise SpecError(f"{place}/{escape(code)}", "must be a status code, a class such as 4XX, or `default`")
     successful = [each for each in endpoint.responses if each.status_code.pattern.startswith("2")]
     if len(successful) != 1:
         at = place if "responses" in source.data else source.place
-        raise SpecError(at, f"has {len(successful)} successful answers; one is understood")
+        raise SpecError(at, f"must have one successful response, got {len(successful)}")
     code = successful[0].status_code.pattern
     data, at = document.locate(source.data["responses"][code], f"{place}/{escape(code)}")
     return successful[0], data.get("content", {}), f"{at}/content"
 
 
 def _result(response: Response, content: dict[str, Any], place: str, reader: TypeReader) -> tuple[Type | None, Any]:
-    """The type of the JSON response and its schema."""
+    """Return the type of the JSON response and its schema."""
     unknown = sorted(set(content) - {JSON, EVENTS})
     if unknown and len(unknown) == len(content):
-        # Where there is JSON or events besides, a client asks for that.
-        raise SpecError(f"{place}/{escape(unknown[0])}", "is a content type that is not understood")
+        # Other content types are ignored if the operation also has JSON or events.
+        raise SpecError(f"{place}/{escape(unknown[0])}", f"is not a supported content type. Use {JSON} or {EVENTS}")
     if response.source["return_type"] == "None":
         return None, None
     schema = content[JSON]["schema"]
@@ -418,7 +426,8 @@ def _result(response: Response, content: dict[str, Any], place: str, reader: Typ
 def _idempotency(data: dict[str, Any], place: str) -> str:
     idempotency = data.get("x-letta-idempotency", "none")
     if idempotency not in IDEMPOTENCIES:
-        raise SpecError(f"{place}/x-letta-idempotency", f"is {idempotency!r}, not one of {', '.join(IDEMPOTENCIES)}")
+        allowed = ", ".join(IDEMPOTENCIES)
+        raise SpecError(f"{place}/x-letta-idempotency", f"must be one of {allowed}, got {idempotency!r}")
     return str(idempotency)
 
 
@@ -426,26 +435,24 @@ def _pagination(data: Any, parameters: list[Argument], place: str) -> Pagination
     if data is None:
         return None
     queries = {p.wire for p in parameters if p.place == "query"}
-    if not isinstance(data, dict) or set(data) - PAGE_OPTIONS != PAGE_WORDS:
-        words, options = ", ".join(sorted(PAGE_WORDS)), ", ".join(sorted(PAGE_OPTIONS))
-        raise SpecError(place, f"needs exactly {words}, and may have {options}")
-    if not all(isinstance(data[word], str) for word in data.keys() - PAGE_LISTS - {"cursor-sorts"}):
-        raise SpecError(place, "needs strings everywhere but in item-key and post-filters")
-    lists = data.keys() & {*PAGE_LISTS, "cursor-sorts"}
+    if not isinstance(data, dict) or set(data) - PAGINATION_OPTIONAL_KEYS != PAGINATION_KEYS:
+        words, options = ", ".join(sorted(PAGINATION_KEYS)), ", ".join(sorted(PAGINATION_OPTIONAL_KEYS))
+        raise SpecError(place, f"must have the keys {words}, and can have {options}")
+    if not all(isinstance(data[word], str) for word in data.keys() - PAGINATION_LIST_KEYS - {"cursor-sorts"}):
+        raise SpecError(place, "values must be strings, except for item-key, post-filters and cursor-sorts")
+    lists = data.keys() & {*PAGINATION_LIST_KEYS, "cursor-sorts"}
     if not all(isinstance(data[w], list) and all(isinstance(v, str) for v in data[w]) for w in lists):
-        raise SpecError(place, "needs lists of strings in item-key and post-filters")
+        raise SpecError(place, "item-key, post-filters and cursor-sorts must be lists of strings")
     if ("sort" in data) != ("cursor-sorts" in data):
-        raise SpecError(place, "needs both sort and cursor-sorts, or neither")
+        raise SpecError(place, "must have both sort and cursor-sorts, or neither")
     for word in ("after", "before", "limit", "order", "sort"):
         if word in data and data[word] not in queries:
-            raise SpecError(f"{place}/{word}", f"names {data[word]!r}, which is no query parameter")
+            raise SpecError(f"{place}/{word}", f"must be the name of a query parameter, got {data[word]!r}")
     if data["default-order"] not in ("asc", "desc") or data["cursor-order"] not in CURSOR_ORDERS:
         orders = ", ".join(CURSOR_ORDERS)
-        raise SpecError(place, f"has a default-order other than asc, desc or a cursor-order other than {orders}")
+        raise SpecError(place, f"default-order must be asc or desc, and cursor-order one of {orders}")
     if "before" not in data and data["cursor-order"] != "order":
-        raise SpecError(
-            place, f"has no before, by which a list with the cursor-order {data['cursor-order']!r} continues"
-        )
+        raise SpecError(place, f"has no before, which the cursor-order {data['cursor-order']!r} needs. Add it")
     return Pagination(
         cursor=data["cursor"],
         item_key=tuple(data["item-key"]),
@@ -465,17 +472,17 @@ def _pagination(data: Any, parameters: list[Argument], place: str) -> Pagination
 
 
 def _items(pagination: Pagination, result: Type | None, answer: Any, reader: TypeReader, place: str) -> Type:
-    """The type of the array of items, which is the response, or the field of it that `items` names."""
+    """Return the type of the array of items: the response, or its field `items`."""
     if pagination.items is None:
         found = result
     else:
         component = ref_name(answer) or ""
         nodes = {n.name.get_untrusted_value(): n for n in reader.fields(reader.parsed.components[component])}
         if pagination.items not in nodes:
-            raise SpecError(place, f"names {pagination.items!r}, which is no field of the response")
+            raise SpecError(place, f"must be a field of the response, got {pagination.items!r}")
         found = reader.property(nodes[pagination.items], *reader.declared(component, pagination.items))
     if found is None or not found.written.startswith("list["):
-        raise SpecError(place, "is no array, which always comes")
+        raise SpecError(place, "must be a required array")
     return found
 
 
@@ -486,24 +493,22 @@ def _streaming(
     place = f"{source.place}/x-letta-streaming"
     if data is None:
         if EVENTS in content:
-            raise SpecError(
-                f"{at}/{escape(EVENTS)}", "is an event stream, and no x-letta-streaming says how to read it"
-            )
+            raise SpecError(f"{at}/{escape(EVENTS)}", "is an event stream. Add x-letta-streaming to the operation")
         return None
     if not isinstance(data, dict) or not all(
         isinstance(data.get(word), str) for word in ("event", "terminator", "resume-operation")
     ):
-        raise SpecError(place, "needs event, terminator and resume-operation, all of them strings")
+        raise SpecError(place, "must have event, terminator and resume-operation, which are strings")
     if content.get(EVENTS, {}).get("schema") != {"$ref": data["event"]}:
-        raise SpecError(place, f"names the event {data['event']!r}, which is not the schema of the {EVENTS} answer")
+        raise SpecError(place, f"event must be the schema of the {EVENTS} response, got {data['event']!r}")
     condition = data.get("stream-condition")
     if condition is not None and condition not in [a.wire for a in body]:
-        raise SpecError(place, f"has the stream-condition {condition!a:.60}, which is no field of the body")
+        raise SpecError(place, f"stream-condition must be a field of the body, got {condition!a:.60}")
     if data["resume-operation"] not in ids:
-        raise SpecError(place, f"resumes with {data['resume']!r}, which is no operation")
+        raise SpecError(place, f"resume-operation must be an operationId, got {data['resume-operation']!r}")
     name = ref_name({"$ref": data["event"]})
     if name is None or name not in reader.parsed.components:
-        raise SpecError(place, f"names the event {data['event']!r}, which is no component")
+        raise SpecError(place, f"event must refer to a component, got {data['event']!r}")
     event = reader.read(reader.parsed.components[name], {"$ref": data["event"]}, place)
     streams = data.get("default", True) is True
     return Streaming(event, data["event"], condition, streams, data["terminator"], data["resume-operation"])

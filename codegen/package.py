@@ -1,4 +1,4 @@
-"""Everything that the templates print, in one object."""
+"""The context of all templates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from attrs import frozen
 from codegen.docstrings import docstring
 from codegen.document import Document
 from codegen.endpoints import EndpointView, endpoint_view, operation_code
-from codegen.import_cycles import mutual
+from codegen.import_cycles import cyclic_imports
 from codegen.models import Library
 from codegen.operations import Operation
 from codegen.template_context import LibraryView, ModelView, UnionView, library_view, model_view, union_view
@@ -18,7 +18,7 @@ from codegen.types import Import
 
 @frozen
 class OperationView:
-    """A row of the operations table."""
+    """A row of the operations table for its template."""
 
     constant: str
     code: str
@@ -26,13 +26,13 @@ class OperationView:
 
 @frozen
 class PackageView:
-    """A whole package.
+    """A package for its templates.
 
     Attributes:
-        streams: whether any operation answers with events.
-        models: by class name.
-        endpoints: by module.
-        unions: by module.
+        streams: Whether an operation returns events.
+        models: The models by class name.
+        endpoints: The endpoints by module.
+        unions: The unions by module.
     """
 
     docstring: str
@@ -46,9 +46,9 @@ class PackageView:
 
 
 def package_view(document: Document, library: Library, operations: Sequence[Operation]) -> PackageView:
-    """A package for its templates."""
+    """Return a package for its templates."""
     info = document.data.get("info", {})
-    cycles = mutual(_modules(library))
+    cycles = cyclic_imports(_modules(library))
     return PackageView(
         docstring=_package_docstring(str(info.get("title", ""))),
         version=repr(str(info.get("version", ""))),
@@ -65,18 +65,18 @@ def package_view(document: Document, library: Library, operations: Sequence[Oper
 
 def _package_docstring(title: str) -> str:
     return docstring(
-        f"Models and endpoints of the {title} API, made from its OpenAPI document.\n\n"
-        "- `api`: a function pair for each operation, which takes the caller's httpx client.\n"
-        "- `models`: the objects.\n"
-        "- `unions`: what is one of several objects, and its decoders.\n"
-        "- `params`: TypedDicts of what requests take.\n"
-        "- `operations`: the operations as a table.",
+        f"Models and endpoints of the {title} API, generated from its OpenAPI document.\n\n"
+        "- `api`: sync and async functions for each operation, which use the caller's httpx client.\n"
+        "- `models`: classes for JSON objects.\n"
+        "- `unions`: type aliases and decoders of unions.\n"
+        "- `params`: TypedDicts of request arguments.\n"
+        "- `operations`: the operations table.",
         0,
     )
 
 
 def _modules(library: Library) -> dict[str, set[str]]:
-    """Which module needs which: `models.step` and the like."""
+    """Return the imports between the modules of models and unions."""
 
     def needs(imports: set[Import]) -> set[str]:
         return {f"{i.kind}.{i.module}" for i in imports if i.kind in ("models", "unions")}

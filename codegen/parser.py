@@ -1,8 +1,7 @@
-"""Parses a prepared document with openapi-python-client: components, operations and names come from its parser.
+"""Parses a prepared document with openapi-python-client, which provides components, operations and names.
 
-The parser reads the document itself, without the parts that it would only validate or report (`Preparation`): event
-streams, defaults that are objects or arrays, enums of several types, callbacks, examples, links, security. Component
-titles equal component names (`hoist.py`), so it gives classes the names that the package prints.
+`Preparation` removes the parts that the parser would only validate or reject: event streams, non-scalar defaults, mixed
+enums, callbacks, examples, links, security. Titles equal component names, so its class names are those of the package.
 """
 
 from __future__ import annotations
@@ -43,25 +42,25 @@ from codegen.names import class_name, module_name
 from codegen.types import EVENTS, JSON
 
 Node: TypeAlias = PropertyProtocol
-"""A schema as the parser has understood it."""
+"""A parsed schema."""
 
 _OPERATION: Final = ("operationId", "tags", "summary", "description", "deprecated")
 _PARAMETER: Final = ("name", "in", "required", "description", "deprecated", "style", "explode", "$ref")
 _SCHEMA: Final = frozenset(
     ["$ref", "title", "description", "deprecated", "type", "format", "enum", "const", "nullable", "default", "required"]
 )
-"""Keywords of a schema that are passed on as they are."""
+"""Keywords of schemas that are passed on unchanged."""
 
 
 @frozen
 class Parsed:
-    """A document as openapi-python-client has understood it.
+    """A parsed document.
 
     Attributes:
-        data: what its `Project` renders.
-        config: its settings.
-        components: each component schema, by its name.
-        endpoints: each operation, by path and method.
+        data: The input of openapi-python-client's `Project`.
+        config: The settings.
+        components: The component schemas, by name.
+        endpoints: The operations, by path and method.
     """
 
     data: GeneratorData
@@ -72,20 +71,20 @@ class Parsed:
     _schemas: Schemas
 
     def member(self, component: str, word: str, index: int) -> Node:
-        """Return one member of a union component: the parser keeps the members of nested unions only.
+        """Return a member of a union component. The parser keeps the members of nested unions only.
 
         Raises:
-            SpecError: If the parser does not understand it.
+            SpecError: If the parser rejects it.
         """
         schemas = (self._openapi.components or Components()).schemas or {}
         member = getattr(schemas[UntrustedString(component)], word)[index]
         return self._node(member, f"{SCHEMAS}{escape(component)}/{word}/{index}")
 
     def node(self, schema: Any, place: str) -> Node:
-        """Return the parser's node for any schema of the document.
+        """Return the node of a schema anywhere in the document.
 
         Raises:
-            SpecError: If the parser does not understand it.
+            SpecError: If the parser rejects it.
         """
         written = Preparation(Document({"components": {"schemas": {"Value": schema}}})).data
         data = oai.OpenAPI.model_validate(written).components
@@ -101,7 +100,7 @@ class Parsed:
                 parent_name="",
                 config=self.config,
             )
-        except Exception as fault:  # the parser raises exceptions of any kind on odd documents
+        except Exception as fault:  # the parser raises arbitrary exceptions on unusual documents
             raise SpecError(place, _failed(fault)) from fault
         if isinstance(node, ParseError):
             raise SpecError(place, _explained(node))
@@ -109,11 +108,11 @@ class Parsed:
 
 
 def parse(document: Document) -> Parsed:
-    """Parse a document that `hoist` has prepared.
+    """Parse a prepared document.
 
     Raises:
-        SpecErrors: If schemas are too deep or too wide for the parser, or if it fails or reports errors or warnings.
-        GeneratorFailure: If it drops a component or an operation without reporting it.
+        SpecErrors: If schemas are too deep or too wide, or the parser fails or reports errors or warnings.
+        GeneratorFailure: If the parser drops a component or an operation without a report.
     """
     check_bounds(document)
     config = Config.from_sources(
@@ -145,7 +144,7 @@ def _parse(document: Document, preparation: Preparation, openapi: oai.OpenAPI, c
     for name in document.schemas:
         node = schemas.classes_by_reference.get(ReferencePath(UntrustedString(f"/components/schemas/{name}")))
         if isinstance(node, ModelProperty) and str(node.class_info.name) == class_name(name):
-            # Copies share the class. The parser spells some names, such as `Größe`, otherwise each time.
+            # Copies share the class. The parser can spell names such as `Größe` differently each time.
             node.class_info.name, node.class_info.module_name = _class(name)
     errors = [(error, _component_place(error)) for error in [*schemas.errors, *parameters.errors]]
     tags: dict[Any, EndpointCollection] = {}
@@ -155,7 +154,7 @@ def _parse(document: Document, preparation: Preparation, openapi: oai.OpenAPI, c
         for method in METHODS:
             if getattr(item, method) is None:
                 continue
-            # One operation at a time, so that an error and an endpoint are known to be of this operation.
+            # One operation at a time, which attributes errors and endpoints to it.
             alone = item.model_copy(update={other: None for other in METHODS if other != method})
             place = f"#/paths/{escape(path.get_untrusted_value())}/{method}"
             try:
@@ -167,14 +166,14 @@ def _parse(document: Document, preparation: Preparation, openapi: oai.OpenAPI, c
                     responses=components.responses or {},
                     config=config,
                 )
-            except Exception as fault:  # noqa: BLE001  # the parser raises exceptions of any kind on odd documents
+            except Exception as fault:  # noqa: BLE001  # the parser raises arbitrary exceptions on unusual documents
                 failed.append(SpecError(place, _failed(fault)))
                 continue
             for tag, collection in found.items():
                 errors += [(error, _operation_place(error, place, document)) for error in collection.parse_errors]
                 tags.setdefault(tag, EndpointCollection(tag=collection.tag)).endpoints.extend(collection.endpoints)
                 for endpoint in collection.endpoints:
-                    # In its normal form, in which Python reads a name: a file is called as it is written.
+                    # Python normalizes identifiers, file systems do not normalize file names.
                     given = getattr(item, method).operationId.get_untrusted_value()
                     endpoint.name = cast("PythonIdentifier", module_name(given))
                     endpoints[path.get_untrusted_value(), method] = endpoint
@@ -188,7 +187,7 @@ def _parse(document: Document, preparation: Preparation, openapi: oai.OpenAPI, c
     lost = [name for name in document.schemas if name not in nodes]
     lost += [source.id for source in document.operations() if (source.path, source.method) not in endpoints]
     if lost:
-        raise GeneratorFailure(f"openapi-python-client has dropped {', '.join(lost)} and reported nothing")
+        raise GeneratorFailure(f"openapi-python-client dropped {', '.join(lost)} without a report")
     classes = schemas.classes_by_name.values()
     data = GeneratorData(
         title=openapi.info.title,
@@ -206,7 +205,7 @@ def _build_schemas(document: Document, components: dict[UntrustedString, Any], c
     """Parse the components, or find those on which the parser fails.
 
     Raises:
-        SpecErrors: If the parser raises any exception.
+        SpecErrors: If the parser raises an exception.
     """
     try:
         return build_schemas(components=components, schemas=Schemas(), config=config)
@@ -214,7 +213,7 @@ def _build_schemas(document: Document, components: dict[UntrustedString, Any], c
         found: dict[str, SpecError] = {}
         reached = {name: {name, *reachable([schema], document.schemas)} for name, schema in document.schemas.items()}
         for name in sorted(reached, key=lambda each: len(reached[each])):
-            if found.keys().isdisjoint(reached[name]):  # what refers to a component that fails also fails
+            if found.keys().isdisjoint(reached[name]):  # references to a failing component fail too
                 part = {key: each for key, each in components.items() if key.get_untrusted_value() in reached[name]}
                 try:
                     build_schemas(components=part, schemas=Schemas(), config=config)
@@ -226,38 +225,37 @@ def _build_schemas(document: Document, components: dict[UntrustedString, Any], c
 
 
 def _class(name: str) -> tuple[ClassName, PythonIdentifier]:
-    """A component's class and module as these types: making one anew could spell it otherwise."""
+    """Return the class and module name of a component. Creating them again could change the spelling."""
     return cast("ClassName", name), cast("PythonIdentifier", module_name(name))
 
 
 @contextmanager
 def _without_checks() -> Generator[None]:
-    """Keep the parser from refusing what is understood here.
+    """Disable two checks of the parser in a block.
 
-    It refuses names that are alike in snake_case: attributes and arguments are called as on the wire here
-    (`names.identifiers`), which tells such names apart. It refuses dates, literals and untyped values in headers, of
-    which `operations.py` refuses those that have no form there.
+    It rejects names that are equal in snake_case, which `names.identifiers` makes unique. It rejects dates, constants
+    and untyped values in headers, which `operations.py` checks.
     """
     conflict, check = model_property._resolve_naming_conflict, Endpoint._check_parameters_for_conflicts
     locations = PropertyProtocol._allowed_locations
     model_property._resolve_naming_conflict = lambda first, second, config: None
-    Endpoint._check_parameters_for_conflicts = lambda self, **_: self  # type: ignore[method-assign]  # as the docstring says
+    Endpoint._check_parameters_for_conflicts = lambda self, **_: self  # type: ignore[method-assign]  # restored below
     PropertyProtocol._allowed_locations = locations | {oai.ParameterLocation.HEADER}
     try:
         yield
     finally:
         model_property._resolve_naming_conflict = conflict
-        Endpoint._check_parameters_for_conflicts = check  # type: ignore[method-assign]  # put back
+        Endpoint._check_parameters_for_conflicts = check  # type: ignore[method-assign]  # restores the original
         PropertyProtocol._allowed_locations = locations
 
 
 class Preparation:
-    """The parts of a document that say what requests and responses hold, as the parser takes them.
+    """The parts of a document that describe requests and responses, in the form that the parser accepts.
 
     Attributes:
         data: The prepared document.
-        places: Where inline objects are written that have become components, by their names. The parser makes a class
-            of an inline object each time it reads a model again, and refuses the second.
+        places: The places of inline objects that became components, by name. The parser would create their classes
+            again each time it parses a model again, and reject the second.
     """
 
     def __init__(self, document: Document) -> None:
@@ -308,7 +306,7 @@ class Preparation:
         return found | {"parameters": self._parameters(data, place)}
 
     def _parameters(self, owner: dict[str, Any], place: str) -> list[dict[str, Any]]:
-        # What is left out keeps its number, so that errors have their places: without a schema it is passed over.
+        # Removed parameters keep their index, so that errors have correct places.
         return [
             {"name": "ignored", "in": "query"}
             if is_ignored(self.document.locate(each, place)[0])
@@ -321,13 +319,13 @@ class Preparation:
         return found | ({"schema": self._schema(data["schema"], f"{place}/schema")} if "schema" in data else {})
 
     def _content(self, data: dict[str, Any], place: str) -> dict[str, Any]:
-        """A request body or a response without content types besides JSON, and without its event stream."""
+        """Return a request body or a response with its JSON content only."""
         if "$ref" in data:
             return {"$ref": data["$ref"]}
         content: dict[str, Any] = {}
         given = data.get("content", {})
         for media, each in given.items():
-            # Of several content types JSON is what a client sends and asks for.
+            # JSON is the only content type that is sent.
             if media == JSON or (media != EVENTS and JSON not in given and EVENTS not in given):
                 at = f"{place}/content/{escape(media)}/schema"
                 content[media] = {"schema": self._schema(each["schema"], at)} if "schema" in each else {}
@@ -335,7 +333,7 @@ class Preparation:
 
     def _schema(self, data: Any, place: str) -> dict[str, Any]:
         if not isinstance(data, dict):
-            return {}  # true: any JSON
+            return {}  # true: any value
         found = self._keywords(data, place)
         title = data.get("title")
         if isinstance(title, str) and "enum" not in data and "$ref" not in data:
@@ -349,9 +347,9 @@ class Preparation:
         for word, value in data.items() if isinstance(data, dict) else ():
             at = f"{place}/{escape(word)}"
             if word == "default" and isinstance(value, dict | list):
-                continue  # the parser refuses it, and nothing here sends a default
+                continue  # the parser rejects it, and defaults are not sent
             if word in ("enum", "type") and is_mixed(data.get("enum")):
-                continue  # it refuses these literals; they are read of the schema
+                continue  # the parser rejects these constants; the type reader uses the schema
             if word in _SCHEMA:
                 found[word] = value
             elif word == "properties":
@@ -359,8 +357,8 @@ class Preparation:
             elif word in ("anyOf", "oneOf", "allOf", "prefixItems"):
                 found[word] = [self._schema(each, f"{at}/{number}") for number, each in enumerate(value)]
                 if word != "allOf" and len(value) == 1 and "discriminator" in data:
-                    # It takes a union of one reference for the component itself, and then reads that twice: models
-                    # inside of it have the names of others the second time.
+                    # The parser replaces a union of one reference with the component and parses it twice, which
+                    # renames its models.
                     found[word] *= 2
             elif word == "items":
                 found[word] = self._schema(value, at)
@@ -370,7 +368,7 @@ class Preparation:
 
 
 def is_mixed(values: Any) -> bool:
-    """Return whether literals are of several types, or of one that the parser does not take."""
+    """Return whether constants have several types, or a type that the parser rejects."""
     types = {type(value) for value in values or () if value is not None}
     return len(types) > 1 or not types <= {str, int}
 
@@ -380,16 +378,16 @@ def _failed(fault: Exception) -> str:
 
 
 def _explained(error: ParseError) -> str:
-    """What the parser says, on one line, without the components that it removes in consequence."""
+    """Return the parser's error on one line, without the components that it removes in consequence."""
     text = (error.detail or error.header).partition("\n\nFailure to process schema")[0]
-    text = re.sub(r"<openapi_python_client\S* object at \w+>", "…", text)  # text of the document, which it never shows
-    return f"is not understood by openapi-python-client: {' '.join(text.split()) or 'no reason given'}"
+    text = re.sub(r"<openapi_python_client\S* object at \w+>", "…", text)  # the repr of untrusted text
+    return f"is rejected by openapi-python-client: {' '.join(text.split()) or 'no reason given'}"
 
 
 def _operation_place(error: ParseError, place: str, document: Document) -> str:
     if error.detail not in _BODY_ERRORS:
         return place
-    # The parser gives these the header of every operation that it drops, and the details of their media types.
+    # The parser's errors of bodies have the header of the operation.
     return document.locate(document.follow(f"{place}/requestBody", place), f"{place}/requestBody")[1]
 
 
@@ -402,7 +400,7 @@ def _component_place(error: ParseError) -> str:
 
 
 def _places(node: Any, place: str, found: dict[int, str]) -> dict[int, str]:
-    """Where each object of the parser's own tree is written, by its identity."""
+    """Return the place of each object of the parser's tree, by its id."""
     if isinstance(node, BaseModel):
         found.setdefault(id(node), place)
         for name, field in type(node).model_fields.items():
@@ -418,7 +416,7 @@ def _places(node: Any, place: str, found: dict[int, str]) -> dict[int, str]:
 
 
 def _original(document: Document, places: Mapping[str, str], place: str) -> str:
-    """The place in the document as it was written, before inline schemas became components."""
+    """Return a place in the original document, in which inline schemas are not components."""
     if not place.startswith(SCHEMAS):
         return place
     name, slash, rest = place.removeprefix(SCHEMAS).partition("/")
@@ -426,16 +424,16 @@ def _original(document: Document, places: Mapping[str, str], place: str) -> str:
 
 
 def _invalid(document: Document, preparation: Preparation, fault: ValidationError) -> list[SpecError]:
-    """What does not have the form of an OpenAPI document, each at its place."""
+    """Return the places that are not valid OpenAPI, each with the parser's message."""
     found: dict[str, SpecError] = {}
     for error in fault.errors():
         place = "#"
         node: Any = preparation.data
         for step in error["loc"]:
-            # The names of pydantic's alternatives stand between the keys.
+            # Between the keys are the names of pydantic's alternatives.
             inside = isinstance(node, dict) and step in node
             if inside or (isinstance(node, list) and isinstance(step, int) and step < len(node)):
                 place, node = f"{place}/{escape(str(step))}", node[step]
         place = _original(document, preparation.places, place)
-        found.setdefault(place, SpecError(place, f"is not understood by openapi-python-client: {error['msg']}"))
+        found.setdefault(place, SpecError(place, f"is rejected by openapi-python-client: {error['msg']}"))
     return list(found.values())

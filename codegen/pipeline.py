@@ -1,4 +1,4 @@
-"""From the document to the package, step by step."""
+"""The pipeline from the document to the package."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from attrs import evolve, frozen
 
 from codegen import openapi_client_driver, parser
-from codegen.atomic_replace import TEMPORARY, check_target, remove_abandoned, swap
+from codegen.atomic_replace import TEMPORARY, check_target, remove_abandoned, replace_package
 from codegen.derive_sync import derive
 from codegen.document import Document, load, reachable
 from codegen.formatting import format_package
-from codegen.inline_schemas import hoist
+from codegen.inline_schemas import extract_inline_schemas
 from codegen.manifest import digest, read_manifest, write_manifest
 from codegen.models import Library, read_library
 from codegen.operations import Operation, read_operations
@@ -28,22 +28,22 @@ from codegen.prune import Skip, relax
 from codegen.resources import read_resources, write_resources
 from codegen.type_reader import TypeReader
 from codegen.typed_dicts import write_typed_dicts
-from codegen.validate import check_shape
+from codegen.validate import validate
 
 PACKAGE, RESOURCES, SYNC, ASYNC = "letta_api", "resources", "_sync", "_async"
-"""What the folders are called that are made, and the one that the sync modules are derived from."""
+"""The names of the generated folders, and of the source of the sync modules."""
 
 Say = Callable[[str], object]
-"""Is told what the generator turns to next."""
+"""A callback that receives the name of each step."""
 
 
 def quiet(step: str) -> None:
-    """Tells nobody."""
+    """Ignore the name of a step."""
 
 
 @frozen
 class Parsed:
-    """A document as it was understood."""
+    """A parsed document."""
 
     document: Document
     source: parser.Parsed
@@ -53,7 +53,7 @@ class Parsed:
 
 @frozen
 class Result:
-    """What was made: how many files, operations, models, unions and enums, and what was left out."""
+    """The numbers of files, operations, models, unions and enums, and the skipped parts."""
 
     files: int
     operations: int
@@ -72,36 +72,36 @@ def generate(
     force: bool = False,
     say: Say = quiet,
 ) -> Result:
-    """Makes the package from the document and puts it in place of `out`.
+    """Generate the package and replace `out` with it.
 
-    Everything is made elsewhere first: where anything fails, `out` stays as it was.
+    The package is generated in a temporary folder: if anything fails, `out` stays unchanged.
 
     Args:
-        spec: the document.
-        out: the folder of the package.
-        client: The folder of the resource classes. Defaults to `client_of(out)`. The sync modules are derived beside
-            it, in `_sync`, if it has a neighbor `_async`.
-        lenient: leave out what is not understood, and list it in the result, rather than fail.
-        force: replace `out` although files in it were edited or added.
-        say: is told of each step.
+        spec: The document.
+        out: The folder of the package.
+        client: The folder of the resource classes. Defaults to `client_of(out)`. The sync modules are derived into the
+            neighboring `_sync`, if there is a neighboring `_async`.
+        lenient: Skip unsupported parts and list them in the result, instead of failing. Defaults to False.
+        force: Replace `out` even if files in it were edited or added. Defaults to False.
+        say: Receives the name of each step.
 
     Raises:
-        SpecError: the document is not fully understood.
-        GeneratorFailure: one of the generators reported something.
+        SpecError: If the document is not fully supported.
+        GeneratorFailure: If a generator reports an error or a warning.
         OccupiedError: If `out` is not a generated package, or files in it were edited or added.
-        OSError: If the file system refuses a step.
+        OSError: If a file operation fails.
     """
     targets = _targets(out, client)
     for target in targets.values():
-        check_target(target, force=force)  # before the work is done; `swap` checks again
+        check_target(target, force=force)  # early; `replace_package` checks again
     with built(spec, targets, lenient=lenient, say=say) as (folder, result):
         for name, target in targets.items():
-            swap(folder / name, target, force=force)
+            replace_package(folder / name, target, force=force)
     return result
 
 
 def _targets(out: Path, client: Path | None) -> dict[str, Path]:
-    """Where the folders go that are made, by their names."""
+    """Return the targets of the generated folders, by name."""
     client = client or client_of(out)
     if client is None:
         return {PACKAGE: out}
@@ -112,11 +112,11 @@ def _targets(out: Path, client: Path | None) -> dict[str, Path]:
 def drift(
     spec: Path = SPEC, out: Path = OUT, client: Path | None = None, *, lenient: bool = False, say: Say = quiet
 ) -> list[str]:
-    """Makes the package elsewhere and names the files of `out` that differ, are missing, or should not be there.
+    """Generate the package in a temporary folder and return the files of `out` that differ, are missing or unexpected.
 
     Raises:
-        FileNotFoundError: If there is no package at `out`.
-        SpecError: If the document is not fully understood.
+        FileNotFoundError: If `out` does not exist.
+        SpecError: If the document is not fully supported.
     """
     targets = _targets(out, client)
     for target in targets.values():
@@ -137,7 +137,7 @@ def drift(
 def built(
     spec: Path, targets: Mapping[str, Path], *, lenient: bool = False, say: Say = quiet
 ) -> Generator[tuple[Path, Result], None, None]:
-    """The finished package, and what else goes to the targets, in a temporary folder."""
+    """Yield the generated folders in a temporary folder."""
     remove_abandoned(TEMPORARY)
     with tempfile.TemporaryDirectory(prefix=TEMPORARY) as name:
         folder = Path(name)
@@ -161,12 +161,12 @@ def write_package(
     lenient: bool = False,
     say: Say = quiet,
 ) -> Result:
-    """Write the package of a loaded document, and its resource classes, into folders that do not exist."""
+    """Write the package of a loaded document, and its resource classes, into new folders."""
     skips: list[Skip] = []
     if lenient:
-        say("look for what is not understood")
+        say("find unsupported parts")
         data, skips = relax(data, read)
-    say("parse it with openapi-python-client")
+    say("parse with openapi-python-client")
     parsed = read(data)
     say("write models, unions and operations")
     view = package_view(parsed.document, parsed.library, parsed.operations)
@@ -187,13 +187,13 @@ def write_package(
 
 
 def read(data: dict[str, Any]) -> Parsed:
-    """Everything that a document says, in our terms.
+    """Parse a document.
 
     Raises:
-        SpecError: it is not fully understood.
+        SpecError: If the document is not fully supported.
     """
-    check_shape(data)
-    document = hoist(Document(data))
+    validate(data)
+    document = extract_inline_schemas(Document(data))
     source = parser.parse(document)
     reader = TypeReader(document, source)
     library, operations = read_library(document, reader), read_operations(document, source, reader)
@@ -203,7 +203,7 @@ def read(data: dict[str, Any]) -> Parsed:
 
 
 def _bodies(document: Document, operations: list[Operation]) -> set[str]:
-    """Return the components whose properties are arguments and that only request bodies refer to: no code uses them."""
+    """Return the components whose properties are arguments and that only request bodies refer to. They are not used."""
     bodies = {operation.body for operation in operations if operation.body is not None}
     elsewhere = [schema for name, schema in document.schemas.items() if name not in bodies]
     arguments = [argument.schema for operation in operations for argument in operation.arguments]

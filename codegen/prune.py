@@ -1,7 +1,7 @@
-"""Makes do with a document that is not understood in full, and says what was left out, where and why.
+"""Removes unsupported parts of a document, and reports their places and the reasons.
 
-Each fault costs the smallest piece that can go: a schema becomes any JSON, an optional parameter or one of several
-content types is dropped, an operation is. What remains is a document that the strict generator takes.
+The smallest possible part is removed: a schema becomes any value, and an optional parameter, a content type or an
+operation is dropped. The strict generator accepts the rest.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _INTO_SCHEMA = re.compile(r"(/(properties/[^/]*|items|additionalProperties|(anyO
 
 @frozen
 class Skip:
-    """Something that was given up.
+    """A skipped part of a document.
 
     Attributes:
-        place: where it stands, as a JSON pointer.
-        what: what became of it.
-        cause: what is not understood.
-        at: where that is, at the place or inside of it.
+        place: The JSON pointer of the part.
+        what: The effect.
+        cause: The reason.
+        at: The place of the reason, in the part.
     """
 
     place: str
@@ -43,10 +43,10 @@ class Skip:
 
 
 def relax(data: dict[str, Any], read: Callable[[dict[str, Any]], object]) -> tuple[dict[str, Any], list[Skip]]:
-    """The part of a document that `read` takes, and what had to go for that.
+    """Return the part of a document that `read` accepts, and the skipped parts.
 
     Raises:
-        SpecError: something is at fault that cannot go.
+        SpecError: If an unsupported part cannot be removed.
     """
     data = Document(data).copy().data
     skips: list[Skip] = []
@@ -61,7 +61,7 @@ def relax(data: dict[str, Any], read: Callable[[dict[str, Any]], object]) -> tup
             return data, skips
         gone: list[Skip] = []
         for each in faults:
-            # What went with something around it is not given up again.
+            # Parts in a skipped part are not skipped again.
             if not any(_within(each.place, skip.place) for skip in gone):
                 gone += _give_up(data, each)
         skips += gone
@@ -72,7 +72,7 @@ def _within(place: str, other: str) -> bool:
 
 
 def _give_up(data: dict[str, Any], fault: SpecError) -> list[Skip]:
-    """Takes the smallest piece around a fault out of the document; of what is shared, wherever it is used."""
+    """Remove the smallest part around an error. A part of a component is removed at each use of the component."""
     if skip := _give_up_at(data, fault.place, fault):
         return [skip]
     if not (shared := _SHARED.match(fault.place)):
@@ -84,7 +84,7 @@ def _give_up(data: dict[str, Any], fault: SpecError) -> list[Skip]:
             raise fault
         skips.append(skip)
     _, kind, name = shared[0].split("/")[1:]
-    data["components"].get(kind, {}).pop(unescape(name), None)  # one that does not exist is referred to all the same
+    data["components"].get(kind, {}).pop(unescape(name), None)  # references to it can be dangling
     return skips or [Skip(shared[0], "the component is left out", fault.reason, fault.place)]
 
 
@@ -105,7 +105,7 @@ def _give_up_at(data: dict[str, Any], start: str, fault: SpecError) -> Skip | No
 
 
 def _uses(data: dict[str, Any], shared: str) -> list[str]:
-    """The operations' places that refer to something shared, through others too."""
+    """Return the places of operations that refer to a component, directly or indirectly."""
     uses: list[str] = []
     refs, todo = {shared}, [shared]
     while todo:
@@ -136,7 +136,7 @@ def _references(data: dict[str, Any], ref: str) -> list[str]:
 
 
 def _give_up_item(data: dict[str, Any], owner: list[Any], index: int, place: str) -> str | None:
-    # A member of a union is not given up alone: with one that is any JSON, so is the whole.
+    # A union is skipped as a whole: with one member that is any value, it is any value.
     if not place.endswith(f"/parameters/{index}"):
         return None
     try:
@@ -144,7 +144,7 @@ def _give_up_item(data: dict[str, Any], owner: list[Any], index: int, place: str
     except SpecError:
         return None
     if isinstance(parameter, dict) and not parameter.get("required"):
-        owner[index] = None  # it keeps its place, so that the others keep theirs; `Document` passes over it
+        owner[index] = None  # a placeholder, which keeps the indexes of the others
         return "the parameter is left out"
     return None
 
@@ -154,11 +154,11 @@ def _give_up_entry(owner: dict[str, Any], key: str, place: str) -> str | None:
         if owner[key] == {}:
             return None
         owner[key] = {}
-        return "read as any JSON"
+        return "decoded as any JSON value"
     parts = place.split("/")
     if is_schema("/".join(parts[:-1])) and key not in KNOWN:
         del owner[key]
-        return "the word is left out"
+        return "the keyword is left out"
     if parts[-2] == "content" and len(owner) > 1:
         what = "the content type is left out"
     elif parts[1] == "paths" and len(parts) == 4 and key in METHODS:
@@ -174,6 +174,6 @@ def _give_up_entry(owner: dict[str, Any], key: str, place: str) -> str | None:
 
 
 def is_schema(place: str) -> bool:
-    """Whether a schema stands at a place."""
+    """Return whether a place is that of a schema."""
     start = _SCHEMA.match(place)
     return start is not None and _INTO_SCHEMA.fullmatch(place, start.end()) is not None

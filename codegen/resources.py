@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from codegen.docstrings import Section, docstring
 from codegen.document import Document
-from codegen.errors import Gathering, SpecError
+from codegen.errors import ErrorCollector, SpecError
 from codegen.names import class_name
 from codegen.operations import Operation
 from codegen.types import Import
@@ -149,12 +149,12 @@ def read_resources(document: Document, operations: Sequence[Operation], mixins: 
             methods=_methods([o for o in operations if o.id.rpartition(".")[0] == path]),
         )
 
-    gathering = Gathering()
+    errors = ErrorCollector()
     for operation in operations:
-        with gathering.block():
+        with errors.block():
             if "." not in operation.id and (operation.pagination or operation.streaming):
                 raise SpecError(operation.place, f"is a list or a stream without a resource: {operation.id!a:.60}")
-    gathering.done()
+    errors.raise_all()
     return make("")
 
 

@@ -1,4 +1,4 @@
-"""What the templates of models, unions and enums print: strings of code and documentation."""
+"""The context of the templates of models, unions and enums."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from codegen.docstrings import docstring, escaped, noted
+from codegen.docstrings import docstring, escaped, with_deprecation
 from codegen.expressions import printed, qualified, template
 from codegen.models import Field, Library, Model, Union
 from codegen.types import Import, Type
 
-WAITS = (
-    "The items are decoded when they are first asked for: one that is malformed raises `DecodeError` then, which names"
-    " its path from this model on."
+LAZY_NOTE = (
+    "The items are decoded on first access. Access to a malformed item raises `DecodeError` with the path of the item"
+    " in this model."
 )
-"""What the documentation of a field says whose items wait."""
+"""The documentation of a lazy array."""
 
 
 @frozen
 class FieldView:
-    """A field as a model's template prints it.
+    """A field for a model's template.
 
     Attributes:
-        key: its key in JSON, where that is not its name.
-        decoder: what decodes it, where it is not taken as it is.
-        struct: what a parser of text makes of it, where that is not its JSON value.
+        key: The JSON key, or "" if it equals the name.
+        decoder: The source of the decoder, or "".
+        struct: The source of the struct type, or "" for a JSON value.
     """
 
     name: str
@@ -41,7 +41,7 @@ class FieldView:
 
 @frozen
 class ModelView:
-    """A model as its template prints it."""
+    """A model for its template."""
 
     name: str
     docstring: str
@@ -49,14 +49,14 @@ class ModelView:
     keys: str
     decoders: str
     struct_fields: str
-    shouts: bool
+    has_uppercase_names: bool
     imports: list[str]
     typing_imports: list[str]
     late_imports: list[str]
 
 
 def _import_line(item: Import, here: str, dots: str) -> str:
-    """The import statement for one name, or "" where it is defined or imported in every module anyway."""
+    """Return the import statement of a name."""
     match item.kind:
         case "models" | "unions" if item.kind == here:
             return f"from .{item.module} import {item.name}"
@@ -71,12 +71,12 @@ def _import_line(item: Import, here: str, dots: str) -> str:
 
 
 def import_lines(items: Iterable[Import], here: str = "", dots: str = "..") -> list[str]:
-    """Import statements, sorted; `ruff` merges them."""
+    """Return sorted import statements, which ruff merges."""
     return sorted({_import_line(item, here, dots) for item in items})
 
 
 def _field(field: Field, late: frozenset[Import]) -> FieldView:
-    type_ = _through_modules(field.type, late)
+    type_ = _with_module_access(field.type, late)
     waits = not late.isdisjoint(type_.imports)
     annotation = type_.written if field.required or field.tag is not None else type_.optional
     struct = decoder = ""
@@ -90,7 +90,7 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
         if function is not None and waits:
             function = template("lambda value: FUNCTION(value)", FUNCTION=function)
         decoder = printed(function) if function is not None else ""
-        # Models that hold each other have no struct that could hold the other's.
+        # Models that refer to each other cannot have structs that contain each other.
         if type_.struct_written is not None and not waits:
             struct = printed(type_.struct_written)
     return FieldView(
@@ -98,7 +98,8 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
         annotation=annotation,
         default=default,
         docstring=_documented(
-            f"{field.description}\n\n{WAITS}".strip() if field.lazy else field.description, deprecated=field.deprecated
+            f"{field.description}\n\n{LAZY_NOTE}".strip() if field.lazy else field.description,
+            deprecated=field.deprecated,
         ),
         key=repr(field.wire) if field.wire != field.name else "",
         decoder=decoder,
@@ -107,12 +108,12 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
 
 
 def _documented(text: str, *, deprecated: bool = False) -> str:
-    text = noted(text, deprecated=deprecated)
+    text = with_deprecation(text, deprecated=deprecated)
     return docstring(text) if text else ""
 
 
 def model_view(model: Model, cycles: frozenset[str]) -> ModelView:
-    """A model for its template. `cycles` names the modules that need this one in turn: they are imported late."""
+    """Return a model for its template. The modules in `cycles` import this one, so they are imported last."""
     late = frozenset(i for i in model.imports if i.kind in ("models", "unions") and f"{i.kind}.{i.module}" in cycles)
     classes = {i for i in late if i.kind == "models" and i.module != model.module}
     unions = {i for i in late if i.kind == "unions"}
@@ -125,20 +126,19 @@ def model_view(model: Model, cycles: frozenset[str]) -> ModelView:
         keys=_table({f.name: f.key for f in fields}),
         decoders=_table({f.name: f.decoder for f in fields}),
         struct_fields=_table({f.name: f.struct for f in fields}),
-        # An uppercase name means a constant to pyright; here the API chose it.
-        shouts=any(f.name.isupper() for f in fields),
+        # pyright takes an uppercase name for a constant.
+        has_uppercase_names=any(f.name.isupper() for f in fields),
         imports=import_lines(model.imports - late, "models"),
         typing_imports=import_lines((i for i in unions if i.name != _decoder(i)), "models"),
-        # The names are needed when something is decoded, by then both modules are loaded.
+        # Decoders use these names after both modules are imported.
         late_imports=[
-            f"{line}  # noqa: E402  (that module needs this one)"
-            for line in [*import_lines(classes, "models"), *sorted(modules)]
+            f"{line}  # noqa: E402  (circular import)" for line in [*import_lines(classes, "models"), *sorted(modules)]
         ],
     )
 
 
 def _table(rows: Mapping[str, str]) -> str:
-    """The code of a dict of those names that have a row, or ""."""
+    """Return the source of a dict of the non-empty rows, or "" if all are empty."""
     written = ", ".join(f"{name!r}: {code}" for name, code in rows.items() if code)
     return f"{{{written}}}" if written else ""
 
@@ -151,11 +151,10 @@ def _union_module(item: Import) -> str:
     return f"{item.module}_union"
 
 
-def _through_modules(type_: Type, late: frozenset[Import]) -> Type:
-    """The type with decoders of unions reached through their modules.
+def _with_module_access(type_: Type, late: frozenset[Import]) -> Type:
+    """Return the type with decoders of unions accessed through their modules.
 
-    A union's module imports the models of its members, and may be at that when one of them imports it in turn: then
-    the module is there, its decoder is not yet.
+    In a circular import, the module of a union exists before its decoder.
     """
     modules = {i.name: _union_module(i) for i in late if i.kind == "unions" and i.name == _decoder(i)}
     if type_.function is None:
@@ -164,10 +163,10 @@ def _through_modules(type_: Type, late: frozenset[Import]) -> Type:
 
 
 def decoded(source: str, type_: Type) -> str:
-    """Return code that decodes a whole answer, or a whole member of a union, which stands under the name `source`."""
+    """Return the source that decodes the value of the name `source`."""
     function = type_.callable()
     match function:
-        case ast.Call(ast.Name("array"), [item]):  # a call less
+        case ast.Call(ast.Name("array"), [item]):  # saves a call
             return f"decode_array({printed(item)}, {source})"
         case None:
             return source
@@ -177,7 +176,7 @@ def decoded(source: str, type_: Type) -> str:
 
 @frozen
 class RowView:
-    """One member of a union as its template prints it."""
+    """A union member for its template."""
 
     tag: str
     decoder: str
@@ -188,7 +187,7 @@ class RowView:
 
 @frozen
 class UnionView:
-    """A union as its template prints it."""
+    """A union for its template."""
 
     name: str
     module: str
@@ -205,14 +204,14 @@ class UnionView:
 
 
 def union_view(union: Union, cycles: frozenset[str]) -> UnionView:
-    """A union for its template. `cycles` names the modules that need this one: of them unions are imported late."""
+    """Return a union for its template. The modules in `cycles` import this one, so unions of them are imported last."""
     late = frozenset(i for i in union.imports if i.kind == "unions" and f"unions.{i.module}" in cycles)
-    members = [evolve(m, type=_through_modules(m.type, late)) for m in union.members]
+    members = [evolve(m, type=_with_module_access(m.type, late)) for m in union.members]
 
     def decoder(type_: Type) -> str:
         if type_.function is None:
             return ""
-        waits = not late.isdisjoint(type_.imports)  # for a module that is not there when this one is imported
+        waits = not late.isdisjoint(type_.imports)  # the decoder is not importable yet
         return printed(template("lambda value: FUNCTION(value)", FUNCTION=type_.function) if waits else type_.function)
 
     names = [part for m in members for part in m.type.parts]
@@ -226,7 +225,7 @@ def union_view(union: Union, cycles: frozenset[str]) -> UnionView:
         name=union.name,
         module=union.module,
         docstring=docstring(union.description, 0) if union.description else "",
-        # A name that is there for checkers alone cannot be evaluated.
+        # A name that is imported for type checkers only cannot be evaluated.
         alias=repr(alias) if late else alias,
         tag=repr(union.tag) if union.tag is not None else "",
         tag_text=escaped(union.tag or ""),
@@ -236,7 +235,7 @@ def union_view(union: Union, cycles: frozenset[str]) -> UnionView:
         imports=import_lines(union.imports - late, "unions"),
         typing_imports=import_lines((i for i in late if i.name != _decoder(i)), "unions"),
         late_imports=[
-            f"{line}  # noqa: E402  (that module needs this one)"
+            f"{line}  # noqa: E402  (circular import)"
             for line in sorted({f"from . import {i.module} as {_union_module(i)}" for i in late})
         ],
     )
@@ -244,7 +243,7 @@ def union_view(union: Union, cycles: frozenset[str]) -> UnionView:
 
 @frozen
 class LibraryView:
-    """All components, for the templates of the packages."""
+    """The components for the templates of packages."""
 
     models: list[Any]
     unions: list[Any]
@@ -254,7 +253,7 @@ class LibraryView:
 
 @frozen
 class ModuleExports:
-    """The names that a module of a package defines."""
+    """The public names of a module."""
 
     module: str
     exports: list[str]
@@ -262,7 +261,7 @@ class ModuleExports:
 
 @frozen
 class EnumView:
-    """An enum as its template prints it."""
+    """An enum for its template."""
 
     name: str
     values: str
@@ -270,7 +269,7 @@ class EnumView:
 
 
 def library_view(library: Library) -> LibraryView:
-    """The components for the templates of the packages, each sorted by name."""
+    """Return the components for the templates of packages, sorted by name."""
     unions = [
         ModuleExports(
             u.module,

@@ -1,4 +1,4 @@
-"""The tools that the output depends on: whether the pinned versions of them are installed."""
+"""The pinned versions of the tools that affect the output."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a schema becomes in Python, from the parser's node for it and the schema as it is written.
+"""The Python types of schemas, from the parser's nodes and the schemas in the document.
 
-The node decides: scalars, literals, arrays, maps, models. The schema adds what the parser drops: which union component
-it refers to (the parser flattens unions), the order of an enum's values, `x-letta-lazy`.
+A node determines scalars, constants, arrays, maps and models. The schema adds what the parser drops: references to
+unions, which it flattens, the order of enum values, and `x-letta-lazy`.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from openapi_python_client.parser.properties.uuid import UuidProperty
 
 from codegen.document import Document, Schema, escape, ref_name
 from codegen.errors import SpecError
-from codegen.keywords import LAZY, check_words
+from codegen.keywords import LAZY, check_keywords
 from codegen.parser import Node, Parsed, is_mixed
 from codegen.types import (
     ANY,
-    DEEPEST_TYPE,
-    LONGEST_TYPE,
+    MAX_ANNOTATION,
+    MAX_TYPE_DEPTH,
     NOTHING,
     NULL,
     JsonKind,
     Type,
     array_of,
-    either,
+    datetime_type,
     enum_type,
-    instant_type,
     lazy_array_of,
     literal_type,
     map_of,
     model_type,
     scalar_type,
+    union_of,
     union_type,
 )
 
@@ -65,12 +65,12 @@ _SCALARS: dict[type[Node], JsonKind] = {
 
 @frozen
 class Member:
-    """One member of a union component, null apart.
+    """A member of a union component, except null.
 
     Attributes:
-        schema: its schema.
-        place: where that is written.
-        type: what it becomes.
+        schema: The schema.
+        place: The place of the schema.
+        type: The Python type.
     """
 
     schema: Any
@@ -79,11 +79,11 @@ class Member:
 
 
 class TypeReader:
-    """Turns the parser's nodes into types.
+    """A converter of the parser's nodes to types.
 
     Args:
         document: The prepared document.
-        parsed: The parser's view of it.
+        parsed: The parsed document.
     """
 
     def __init__(self, document: Document, parsed: Parsed) -> None:
@@ -94,7 +94,7 @@ class TypeReader:
         self._asked: set[str] = set()
 
     def kind(self, name: str) -> Kind:
-        """Return what a component becomes: a model class, a union with a decoder, an enum alias, or an alias."""
+        """Return the kind of a component: a model, a union, an enum, or an alias."""
         node = self.parsed.components[name]
         schema = self.document.schemas[name]
         if "discriminator" in schema or (isinstance(node, UnionProperty) and self._is_decoded(node)):
@@ -117,13 +117,13 @@ class TypeReader:
         return {node.name.get_untrusted_value(): node for node in self.fields(self.parsed.components[component])}
 
     def resolve(self, node: Node) -> Node:
-        """Return the component behind a reference: the parser copies it before its properties are known."""
+        """Return the referenced component. The parser copies references before their properties are parsed."""
         if isinstance(node, ModelProperty):
             return self.parsed.components.get(str(node.class_info.name), node)
         return node
 
     def declared(self, component: str, wire: str) -> tuple[Any, str]:
-        """Return the schema of a property as it is written, in a component or a part of its `allOf`, and its place."""
+        """Return the schema of a property in a component or its `allOf`, and the place of the schema."""
         return next(self._declared(self.document.schemas[component], wire, self.document.place(component)), ({}, ""))
 
     def _declared(self, schema: Any, wire: str, place: str) -> Iterator[tuple[Any, str]]:
@@ -137,20 +137,20 @@ class TypeReader:
             yield from self._declared(part, wire, f"{place}/allOf/{number}")
 
     def property(self, node: Node, schema: Any, place: str) -> Type:
-        """Return the type of a property, which can be an array whose items are decoded lazily.
+        """Return the type of a property, which can be a lazy array.
 
         Raises:
-            SpecError: As `read`; also if `x-letta-lazy` is not at an array of models.
+            SpecError: As in `read`, and if `x-letta-lazy` is not on an array of models.
         """
         if not isinstance(schema, dict) or LAZY not in schema:
             return self.read(node, schema, place)
         at = f"{place}/{LAZY}"
         if schema[LAZY] is not True:
-            raise SpecError(at, f"is {schema[LAZY]!r}; it is true, or not there")
+            raise SpecError(at, f"must be true, got {schema[LAZY]!r}")
         rest, nullable = without_null(node)
         item = rest[0].inner_property if len(rest) == 1 and isinstance(rest[0], ListProperty) else None
         if item is None or not self.fields(item) or ref_name(schema.get("items")) is None:
-            raise SpecError(at, "stands at what is no array of a component with properties")
+            raise SpecError(at, "must be on an array of a component with properties")
         wire = node.name.get_untrusted_value()
         return evolve(lazy_array_of(self.read(item, schema["items"], f"{place}/items"), wire), nullable=nullable)
 
@@ -158,22 +158,22 @@ class TypeReader:
         """Return the type of a schema.
 
         Args:
-            node: The parser's node for it.
-            schema: The schema as it is written.
-            place: Where that is.
+            node: The parser's node.
+            schema: The schema in the document.
+            place: The place of the schema.
 
         Raises:
-            SpecError: If it uses a keyword or a combination that is not understood.
+            SpecError: If a keyword or a combination of keywords is not supported.
         """
         entered = len(self._within)
         try:
             type_ = self._read(node, schema, place)
         finally:
             del self._within[entered:]
-        if type_.depth > DEEPEST_TYPE:
-            raise SpecError(place, f"has more than {DEEPEST_TYPE} arrays and maps in each other")
-        if sum(map(len, type_.parts)) > LONGEST_TYPE:
-            raise SpecError(place, f"has an annotation of more than {LONGEST_TYPE:,} characters")
+        if type_.depth > MAX_TYPE_DEPTH:
+            raise SpecError(place, f"nests more than {MAX_TYPE_DEPTH} arrays and maps. Use an object with properties")
+        if sum(map(len, type_.parts)) > MAX_ANNOTATION:
+            raise SpecError(place, f"has an annotation of more than {MAX_ANNOTATION:,} characters. Use components")
         return type_
 
     def _read(self, node: Node, schema: Any, place: str) -> Type:
@@ -193,20 +193,20 @@ class TypeReader:
                 self._core(member, f"{place}/{'anyOf' if 'anyOf' in schema else 'oneOf'}/{number}")
             read = [self._one(each, {}, place) for each in rest]
             if any(each.function for each in read):
-                raise SpecError(place, "is a union that needs a name of its own")
-            type_ = ANY if ANY in read else either(read)
+                raise SpecError(place, "is a union that needs a name. Make it a component")
+            type_ = ANY if ANY in read else union_of(read)
         return evolve(type_, nullable=nullable or type_.nullable)
 
     def read_schema(self, schema: Any, place: str) -> Type:
-        """Return the type of a schema that stands anywhere in the document.
+        """Return the type of a schema anywhere in the document.
 
         Raises:
-            SpecError: As `read`; also if the parser does not understand it.
+            SpecError: As in `read`, and if the parser does not support the schema.
         """
         return self.read(self.parsed.node(schema, place), schema, place)
 
     def members(self, name: str) -> list[Member]:
-        """Return the members of a union component, null apart."""
+        """Return the members of a union component, except null."""
         schema = self.document.schemas[name]
         word = "anyOf" if "anyOf" in schema else "oneOf"
         found = []
@@ -219,13 +219,13 @@ class TypeReader:
         return found
 
     def has_struct(self, name: str) -> bool:
-        """Return whether msgspec can tell the members of a union: by a tag, and each is a model."""
+        """Return whether msgspec can decode a union: it has a discriminator, and its members are models."""
         schema = self.document.schemas[name]
         targets = [ref_name(member) for member in _alternatives(schema) if member != NULL]
         return "discriminator" in schema and all(target and self.kind(target) == "model" for target in targets)
 
     def _component(self, name: str) -> Type:
-        """The type of a reference to a component that has a name in Python."""
+        """Return the type of a reference to a component."""
         node, schema = self.parsed.components[name], self.document.schemas[name]
         match self.kind(name):
             case "model":
@@ -239,23 +239,21 @@ class TypeReader:
             case "enum":
                 return enum_type(name, nullable=None in schema["enum"])
             case _:
-                raise AssertionError(f"{name} is an alias")  # `_core` has followed it
+                raise AssertionError(f"{name} is an alias")  # resolved by `_core`
 
     def _core(self, schema: Any, place: str) -> tuple[Any, str, bool]:
-        """The schema behind aliases and wrappers of one member, where that is written, and whether null is allowed."""
+        """Return the schema after aliases and unions of one member, its place, and whether it is nullable."""
         nullable = False
         while isinstance(schema, dict):
-            check_words(schema, place)
+            check_keywords(schema, place)
             name = ref_name(schema)
             if name is not None:
                 if self.kind(name) != "alias":
                     break
                 if name in self._within:
-                    raise SpecError(place, f"{name} is defined by itself; give the recursion an object to go through")
-                if len(self._within) >= DEEPEST_TYPE:
-                    raise SpecError(
-                        place, f"is defined through more than {DEEPEST_TYPE} components that are not objects"
-                    )
+                    raise SpecError(place, f"{name} refers to itself. Put an object between")
+                if len(self._within) >= MAX_TYPE_DEPTH:
+                    raise SpecError(place, f"refers through more than {MAX_TYPE_DEPTH} components without properties")
                 self._within.append(name)
                 schema, place = self.document.schemas[name], self.document.place(name)
                 continue
@@ -267,24 +265,22 @@ class TypeReader:
             number, schema = others[0]
             place = f"{place}/{word}/{number}"
         if schema is False:
-            raise SpecError(place, "is the schema `false`, which no value is valid by")
+            raise SpecError(place, "is the schema `false`, which no value matches. Remove it")
         return schema, place, nullable
 
     def _one(self, node: Node, schema: Any, place: str) -> Type:
-        """The type of a node that is neither null nor one of several."""
+        """Return the type of a node that is not null and not a union."""
         schema = schema if isinstance(schema, dict) else {}
         match node:
             case DateTimeProperty():
-                return instant_type()
+                return datetime_type()
             case ConstProperty():
                 value = node.value.raw_value
                 if not isinstance(value, str | int | bool):
-                    raise SpecError(
-                        place, f"has the literal value {value!r}; only strings, integers and booleans are understood"
-                    )
+                    raise SpecError(place, f"constant must be a string, an integer or a boolean, got {value!r}")
                 return literal_type([value], closed=True)
             case LiteralEnumProperty():
-                # The parser keeps a set: the order is the document's.
+                # The parser keeps a set, so the order is taken from the document.
                 written = [value for value in schema.get("enum", ()) if value in node.values]
                 return literal_type(written or sorted(node.values, key=str), closed=False)
             case ListProperty():
@@ -295,12 +291,12 @@ class TypeReader:
                     name = str(node.class_info.name)
                     if name in self.parsed.components:
                         return self._component(name)
-                    raise SpecError(place, "is an object with properties that has no name")
+                    raise SpecError(place, "is an object with properties and without a name. Make it a component")
                 values, name = getattr(model, "additional_properties", None), str(node.class_info.name)
                 if values is None:
                     return map_of(ANY)
                 if name in self._maps:
-                    raise SpecError(place, "is a map of itself; give the recursion an object to go through")
+                    raise SpecError(place, "is a map of itself. Put an object with properties between")
                 self._maps.add(name)
                 try:
                     item = self.read(values, *_inside(schema, "additionalProperties", place))
@@ -313,7 +309,7 @@ class TypeReader:
                 return scalar_type(_SCALARS[type(node)])
 
     def _is_decoded(self, node: UnionProperty) -> bool:
-        """Whether a function has to tell the members apart, because one of them is decoded in a way of its own."""
+        """Return whether a union needs a decoder, because a member needs one."""
         rest, _ = without_null(node)
         return len(rest) > 1 and any(map(self._needs_decoding, rest))
 
@@ -329,7 +325,7 @@ class TypeReader:
                 model, name = self.resolve(node), str(node.class_info.name)
                 values = getattr(model, "additional_properties", None)
                 if self.fields(model) or values is None or name in self._asked:
-                    return bool(self.fields(model))  # a map of itself is decoded if anything else in it is
+                    return bool(self.fields(model))  # a map of itself needs a decoder if another member does
                 self._asked.add(name)
                 try:
                     return self._needs_decoding(values)
@@ -343,7 +339,7 @@ class TypeReader:
         return len(rest) == 1 and isinstance(rest[0], LiteralEnumProperty) and rest[0].value_type is str
 
     def _kinds(self, node: Node) -> frozenset[JsonKind]:
-        """The JSON kinds that a value can have, null apart."""
+        """Return the JSON types of a value, except null."""
         match node:
             case UnionProperty():
                 rest, _ = without_null(node)
@@ -359,17 +355,17 @@ class TypeReader:
 def _mixed_literals(values: list[Any], place: str) -> Type:
     some = [value for value in values if value is not None]
     if not all(isinstance(value, str | int | bool) for value in some):
-        raise SpecError(place, f"has the literals {values!a:.200}; only strings, integers and booleans are understood")
+        raise SpecError(place, f"constants must be strings, integers or booleans, got {values!a:.200}")
     return evolve(literal_type(some, closed=False), nullable=len(some) != len(values))
 
 
 def _wraps(schema: Schema) -> bool:
-    """Whether a schema stands for its only member."""
+    """Return whether a schema is equivalent to its only member."""
     return any(len(schema.get(word, ())) == 1 for word in ("allOf", "anyOf", "oneOf")) and "properties" not in schema
 
 
 def _inside(schema: Schema, word: str, place: str) -> tuple[Any, str]:
-    """The schema under a word and its place, which is that of a union where only the parser tells its members."""
+    """Return the schema of a keyword and its place, or the union and its place if the keyword is a list."""
     return (schema[word], f"{place}/{word}") if word in schema else (True, place)
 
 
@@ -378,7 +374,7 @@ def _alternatives(schema: Any) -> list[Any]:
 
 
 def without_null(node: Node) -> tuple[list[Node], bool]:
-    """Return what a node can be besides null, and whether it can be null."""
+    """Return the alternatives of a node except null, and whether it is nullable."""
     found = list(node.inner_properties) if isinstance(node, UnionProperty) else [node]
     rest = [each for each in found if not isinstance(each, NoneProperty)]
     return rest, len(rest) != len(found)

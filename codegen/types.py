@@ -1,4 +1,4 @@
-"""What a schema is in Python: the annotation, the expression that decodes it, and what both need imported."""
+"""Python types of schemas: the annotation, the source of the decoder, and their imports."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ JsonKind = Literal["string", "integer", "number", "boolean", "array", "object", 
 JSON = "application/json"
 EVENTS = "text/event-stream"
 READ = (JSON, EVENTS)
-"""The content types that a client sends and asks for."""
+"""The supported content types."""
 
-DEEPEST_TYPE = 40
-"""Levels of arrays and maps in a type. Python's own parser takes no more than 200 brackets in each other."""
+MAX_TYPE_DEPTH = 40
+"""The largest nesting of arrays and maps in a type. Python's parser accepts 200 nested brackets."""
 
-LONGEST_TYPE = 1_000_000
-"""Characters of an annotation."""
+MAX_ANNOTATION = 1_000_000
+"""The largest length of an annotation."""
 
 NULL = {"type": "null"}
 
@@ -31,7 +31,7 @@ SCALARS: dict[str, str] = {"string": "str", "integer": "int", "number": "float",
 
 @frozen(order=True)
 class Import:
-    """A name that generated code needs: from one of its models or unions, its enums, or the runtime."""
+    """An import of generated code: a model, a union, an enum, or a name of the runtime."""
 
     kind: Literal["models", "unions", "enums", "params", "runtime", "typing", "datetime"]
     module: str
@@ -40,21 +40,20 @@ class Import:
 
 @frozen
 class Type:
-    """A schema in Python's terms.
+    """The Python type of a schema.
 
     Attributes:
-        parts: the alternatives of its annotation, null apart. They are never taken out of one text again: a literal
-            may hold any character, a `|` or a bracket too.
-        kinds: the JSON kinds a value of it can have.
-        function: an expression for a function that makes the value from its JSON struct; None where both are the same.
-        nullable: whether null is allowed.
-        imports: what the annotation and the decoding need.
-        sent: the alternatives of its annotation in a request: TypedDicts, sequences, the documented literals only.
-        sent_imports: what that annotation needs.
-        struct: an expression for what a parser of text shall make of a value that is not null, and what makes the value
-            of that; None where that is its JSON value.
-        text_reader: a function that reads the value from JSON text at once, where there is one.
-        depth: how many arrays and maps stand in each other.
+        parts: The alternatives of the annotation, except None. They are never split from text, because a constant can
+            contain `|` or brackets.
+        kinds: The JSON types of its values.
+        function: The source of the decoder, or None if the JSON value is the value.
+        nullable: Whether null is allowed.
+        imports: The imports of the annotation and the decoder.
+        sent: The alternatives of the annotation in requests: TypedDicts, sequences, documented constants.
+        sent_imports: The imports of that annotation.
+        struct: The source of the struct type without null, or None for a JSON value.
+        text_decoder: A decoder of JSON text, or None.
+        depth: The nesting of arrays and maps.
     """
 
     parts: tuple[str, ...]
@@ -65,32 +64,32 @@ class Type:
     sent: tuple[str, ...] = field(default=Factory(lambda self: self.parts, takes_self=True))
     sent_imports: frozenset[Import] = field(default=Factory(lambda self: self.imports, takes_self=True))
     struct: ast.expr | None = None
-    text_reader: Import | None = None
+    text_decoder: Import | None = None
     depth: int = 0
 
     @property
     def annotation(self) -> str:
-        """The annotation of a value that is not null."""
+        """The annotation without None."""
         return " | ".join(self.parts)
 
     @property
     def written(self) -> str:
-        """The annotation, with None where null is allowed."""
+        """The annotation, with None if null is allowed."""
         return _annotation(self.parts, nullable=self.nullable)
 
     @property
     def optional(self) -> str:
-        """The annotation of a field that can be absent."""
+        """The annotation of an optional field."""
         return _annotation(self.parts, nullable=True)
 
     @property
     def sent_written(self) -> str:
-        """The annotation in a request, with None where null is allowed."""
+        """The annotation in requests, with None if null is allowed."""
         return _annotation(self.sent, nullable=self.nullable)
 
     @property
     def struct_written(self) -> ast.expr | None:
-        """What a parser of text shall make of a value, with None where null is allowed."""
+        """The source of the struct type, nullable if null is allowed."""
         return (
             template("or_null(STRUCT)", STRUCT=self.struct)
             if self.struct is not None and self.nullable
@@ -98,13 +97,13 @@ class Type:
         )
 
     def callable(self) -> ast.expr | None:
-        """Return the expression of a function from JSON to the value."""
+        """Return the source of the decoder."""
         if self.function is None:
             return None
         return template("nullable(FUNCTION)", FUNCTION=self.function) if self.nullable else self.function
 
     def runtime(self) -> frozenset[Import]:
-        """The imports, with the combinator that `callable` uses."""
+        """Return the imports, with those of `callable`."""
         if self.function is not None and self.nullable:
             return self.imports | {_model("nullable")}
         return self.imports
@@ -136,8 +135,8 @@ def _sent(name: str) -> frozenset[Import]:
     return frozenset({Import("params", "params", name)})
 
 
-def either(types: Sequence[Type]) -> Type:
-    """What is one of several types, none of which is decoded."""
+def union_of(types: Sequence[Type]) -> Type:
+    """Return the union of types without decoders."""
     return Type(
         tuple(dict.fromkeys(part for t in types for part in t.parts)),
         frozenset().union(*(t.kinds for t in types)),
@@ -154,16 +153,16 @@ ANY = Type(("Any",), frozenset({"any"}), nullable=True, imports=frozenset({Impor
 
 
 ID = Type(("str", "int"), frozenset({"string", "integer"}))
-"""What can stand in a path."""
+"""The type of an untyped path parameter."""
 
 
 def scalar_type(kind: JsonKind) -> Type:
-    """A string, a number, a boolean."""
+    """Return the type of a string, a number or a boolean."""
     return Type((SCALARS[kind],), frozenset({kind}))
 
 
 def literal_type(values: Sequence[str | int | bool], *, closed: bool) -> Type:
-    """One of several literals; of an open set, a value that the document does not know is taken as it is."""
+    """Return the type of constants. An open set accepts other values."""
     kinds: set[JsonKind] = {
         "boolean" if isinstance(v, bool) else "integer" if isinstance(v, int) else "string" for v in values
     }
@@ -177,8 +176,8 @@ def literal_type(values: Sequence[str | int | bool], *, closed: bool) -> Type:
     )
 
 
-def instant_type() -> Type:
-    """An aware datetime."""
+def datetime_type() -> Type:
+    """Return the type of an aware datetime."""
     instant = Import("datetime", "datetime", "datetime")
     return Type(
         ("datetime",),
@@ -191,7 +190,7 @@ def instant_type() -> Type:
 
 
 def model_type(name: str) -> Type:
-    """A component with properties; a request takes its TypedDict too."""
+    """Return the type of a component with properties. Requests accept its TypedDict too."""
     param = like_name(name)
     return Type(
         (name,),
@@ -205,20 +204,20 @@ def model_type(name: str) -> Type:
 
 
 def union_type(name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable: bool, struct: bool) -> Type:
-    """A component that a function of its own decodes.
+    """Return the type of a component with a decoder function.
 
     Args:
         name: The component.
-        kinds: The JSON kinds that a value can have.
-        strings: Whether it takes every string as it is.
-        nullable: Whether it takes null.
-        struct: Whether msgspec can tell its members apart.
+        kinds: The JSON types of its values.
+        strings: Whether it accepts any string.
+        nullable: Whether it accepts null.
+        struct: Whether msgspec can decode it.
     """
     module, param = module_name(name), param_name(name)
     decode = f"{module}_from_dict"
     function = template(decode)
     if strings:
-        # What a union of a string and something else mostly is; a call less for every piece of a stream.
+        # Strings are the usual case in such a union, and skip a call.
         function = template("or_text(DECODE)", DECODE=decode)
     type_ = Type(
         (name,),
@@ -235,12 +234,12 @@ def union_type(name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable
         type_,
         imports=type_.imports | {Import("unions", module, f"{module}_struct")},
         struct=template("STRUCT()", STRUCT=f"{module}_struct"),
-        text_reader=Import("unions", module, f"{module}_from_json"),
+        text_decoder=Import("unions", module, f"{module}_from_json"),
     )
 
 
 def enum_type(name: str, *, nullable: bool) -> Type:
-    """A component of string literals; a value that the document does not know stays a string."""
+    """Return the type of a string enum. Undocumented values decode to strings."""
     param = param_name(name)
     found = frozenset({Import("enums", "enums", name)})
     return Type(
@@ -254,7 +253,7 @@ def enum_type(name: str, *, nullable: bool) -> Type:
 
 
 def array_of(item: Type) -> Type:
-    """An array."""
+    """Return the type of an array."""
     parts, sent = (f"list[{item.written}]",), (f"Sequence[{item.sent_written}]",)
     type_ = Type(
         parts,
@@ -275,11 +274,11 @@ def array_of(item: Type) -> Type:
 
 
 def lazy_array_of(item: Type, key: str) -> Type:
-    """An array of models that are decoded when they are asked for.
+    """Return the type of a lazy array of models.
 
     Args:
         item: The model.
-        key: The name of the property, for errors.
+        key: The property, for error paths.
     """
     (model,) = item.parts
     return evolve(
@@ -291,7 +290,7 @@ def lazy_array_of(item: Type, key: str) -> Type:
 
 
 def map_of(item: Type) -> Type:
-    """An object with free keys."""
+    """Return the type of an object with arbitrary keys."""
     parts, sent = (f"dict[str, {item.written}]",), (f"Mapping[str, {item.sent_written}]",)
     type_ = Type(
         parts,

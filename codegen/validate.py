@@ -1,7 +1,4 @@
-"""Whether a document has the form of one: what should be an object is an object, what should be text is text.
-
-Everything after this takes the form for granted and asks only what the document means.
-"""
+"""Validates the JSON structure of a document, which later steps rely on."""
 
 from __future__ import annotations
 
@@ -9,25 +6,25 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from codegen.document import METHODS, Document, escape
-from codegen.errors import Gathering, SpecError
+from codegen.errors import ErrorCollector, SpecError
 
 _TEXT = ("title", "description", "format", "$ref", "operationId", "summary", "propertyName", "style")
 _FLAGS = ("deprecated", "explode")
 _NUMBERS = ("minimum", "maximum")
 
 
-def check_shape(data: dict[str, Any]) -> None:
-    """Goes over a whole document.
+def validate(data: dict[str, Any]) -> None:
+    """Check the JSON structure of a document.
 
     Raises:
-        SpecErrors: something in it has the wrong form; the errors name the places.
+        SpecErrors: If values have the wrong JSON type, with their places.
     """
-    gathering = Gathering()
-    with gathering.block():
+    errors = ErrorCollector()
+    with errors.block():
         _objects(data, ("info", "paths", "components"), "#")
         components = data.get("components", {})
         _objects(components, ("schemas", "parameters", "responses", "requestBodies"), "#/components")
-    gathering.done()
+    errors.raise_all()
     checks: list[tuple[str, Callable[[Any, str], None]]] = [
         ("schemas", _schema),
         ("parameters", _parameter),
@@ -36,21 +33,21 @@ def check_shape(data: dict[str, Any]) -> None:
     ]
     for kind, check in checks:
         for name, node in components.get(kind, {}).items():
-            with gathering.block():
+            with errors.block():
                 check(node, f"#/components/{kind}/{escape(name)}")
     document = Document(data)
     for path, item in data.get("paths", {}).items():
-        with gathering.block():
-            _path(item, f"#/paths/{escape(path)}", document, gathering)
-    gathering.done()
+        with errors.block():
+            _path(item, f"#/paths/{escape(path)}", document, errors)
+    errors.raise_all()
 
 
-def _path(item: Any, place: str, document: Document, gathering: Gathering) -> None:
+def _path(item: Any, place: str, document: Document, errors: ErrorCollector) -> None:
     _object(item, place)
     _parameters(item, place, document)
     for method in METHODS:
         if method in item:
-            with gathering.block():
+            with errors.block():
                 _operation(item[method], f"{place}/{method}", document)
 
 
@@ -60,7 +57,7 @@ def _operation(node: Any, place: str, document: Document) -> None:
     _parameters(operation, place, document)
     tags = operation.get("tags", [])
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise SpecError(f"{place}/tags", "is not a list of strings")
+        raise SpecError(f"{place}/tags", "must be a list of strings")
     if "requestBody" in operation:
         _followed(operation["requestBody"], f"{place}/requestBody", document, _content)
     for code, response in _objects(operation, ("responses",), place):
@@ -68,7 +65,7 @@ def _operation(node: Any, place: str, document: Document) -> None:
 
 
 def _followed(node: Any, place: str, document: Document, check: Callable[[Any, str], None]) -> None:
-    """Checks what stands at a place, and what it refers to, which can stand anywhere."""
+    """Check a value and the target of its references."""
     check(node, place)
     found, at = document.locate(node, place)
     if found is not node:
@@ -77,7 +74,7 @@ def _followed(node: Any, place: str, document: Document, check: Callable[[Any, s
 
 def _parameters(owner: dict[str, Any], place: str, document: Document) -> None:
     for n, parameter in enumerate(_list(owner.get("parameters", []), f"{place}/parameters")):
-        if parameter is not None:  # see lenient.py
+        if parameter is not None:  # a placeholder of `prune`
             _followed(parameter, f"{place}/parameters/{n}", document, _parameter)
 
 
@@ -87,13 +84,13 @@ def _parameter(node: Any, place: str) -> None:
     if "$ref" not in parameter and not (
         isinstance(parameter.get("name"), str) and isinstance(parameter.get("in"), str)
     ):
-        raise SpecError(place, "is no parameter with a name and an `in`")
+        raise SpecError(place, "must be a parameter with a name and an `in`")
     if "schema" in parameter:
         _schema(parameter["schema"], f"{place}/schema")
 
 
 def _content(node: Any, place: str) -> None:
-    """A request body or an answer."""
+    """Check a request body or a response."""
     _words(_object(node, place), place)
     for media, data in _objects(node, ("content",), place):
         at = f"{place}/content/{escape(media)}"
@@ -114,9 +111,9 @@ def _schema(node: Any, place: str) -> None:
     for word in ("anyOf", "oneOf", "allOf", "enum", "required"):
         values = _list(schema.get(word, []), f"{place}/{word}")
         if word in schema and not values and word != "required":
-            raise SpecError(f"{place}/{word}", "is empty")
+            raise SpecError(f"{place}/{word}", "must not be empty")
         if word == "required" and not all(isinstance(value, str) for value in values):
-            raise SpecError(f"{place}/{word}", "is not a list of strings")
+            raise SpecError(f"{place}/{word}", "must be a list of strings")
         if word.endswith("Of"):
             for n, value in enumerate(values):
                 _schema(value, f"{place}/{word}/{n}")
@@ -124,7 +121,7 @@ def _schema(node: Any, place: str) -> None:
     if not isinstance(types, str) and not all(
         isinstance(word, str) for word in _list(types, f"{place}/type") or [None]
     ):
-        raise SpecError(f"{place}/type", "is neither a type nor a list of types")
+        raise SpecError(f"{place}/type", "must be a type or a list of types")
     if "discriminator" in schema:
         _discriminator(schema["discriminator"], f"{place}/discriminator")
 
@@ -133,33 +130,33 @@ def _discriminator(node: Any, place: str) -> None:
     _words(_object(node, place), place)
     for value, ref in _objects(node, ("mapping",), place):
         if not isinstance(ref, str):
-            raise SpecError(f"{place}/mapping/{escape(value)}", "is not a reference")
+            raise SpecError(f"{place}/mapping/{escape(value)}", "must be a reference")
 
 
 def _words(node: dict[str, Any], place: str) -> None:
     for word in _TEXT:
         if word in node and not isinstance(node[word], str):
-            raise SpecError(f"{place}/{word}", f"is not text but {node[word]!r:.60}")
+            raise SpecError(f"{place}/{word}", f"must be text, got {node[word]!r:.60}")
     for word in _FLAGS:
         if word in node and not isinstance(node[word], bool):
-            raise SpecError(f"{place}/{word}", f"is neither true nor false but {node[word]!r:.60}")
+            raise SpecError(f"{place}/{word}", f"must be true or false, got {node[word]!r:.60}")
     for word in _NUMBERS:
         if word in node and (isinstance(node[word], bool) or not isinstance(node[word], int | float)):
-            raise SpecError(f"{place}/{word}", f"is no number but {node[word]!r:.60}")
+            raise SpecError(f"{place}/{word}", f"must be a number, got {node[word]!r:.60}")
 
 
 def _object(node: Any, place: str) -> dict[str, Any]:
     if not isinstance(node, dict):
-        raise SpecError(place, f"is not an object but {node!r:.60}")
+        raise SpecError(place, f"must be an object, got {node!r:.60}")
     return node
 
 
 def _objects(node: dict[str, Any], words: tuple[str, ...], place: str) -> Iterator[tuple[str, Any]]:
-    """The entries of what stands under these words, each of which is an object if it is there."""
+    """Yield the entries of keywords whose values are objects of objects, with their places."""
     return iter([entry for word in words for entry in _object(node.get(word, {}), f"{place}/{word}").items()])
 
 
 def _list(node: Any, place: str) -> list[Any]:
     if not isinstance(node, list):
-        raise SpecError(place, f"is not a list but {node!r:.60}")
+        raise SpecError(place, f"must be a list, got {node!r:.60}")
     return node

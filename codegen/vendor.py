@@ -1,4 +1,4 @@
-"""Copies the package into another code base, and says later whether the copy is sound and up to date."""
+"""Copies the package into another code base, and checks such copies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tempfile
 import unicodedata
 from pathlib import Path
 
-from codegen.atomic_replace import TEMPORARY, check_target, remove_abandoned, swap
+from codegen.atomic_replace import TEMPORARY, check_target, remove_abandoned, replace_package
 from codegen.errors import VendorError
 from codegen.manifest import NAME, digest, hashes, read_manifest
 from codegen.vendored_main import faults
@@ -20,31 +20,31 @@ MAIN = Path(__file__).with_name("vendored_main.py")
 
 
 def vendor(source: Path, dest: Path, package: str, *, spec: Path | None = None, force: bool = False) -> Path:
-    """Copies a generated package below a source folder of another code base, under a name of its own.
+    """Copy a generated package below an import root of another code base.
 
-    The copy imports itself relatively and needs attrs and httpx. It holds a manifest with the hash of the document,
-    the tools and every file, and `__main__.py`, with which it checks itself.
+    The copy uses relative imports and needs attrs and httpx. Its manifest has the hashes of the document and of every
+    file, and its `__main__.py` checks them.
 
     Args:
-        source: the package that `generate` made.
-        dest: the folder that the other code base imports from.
-        package: the dotted name there, such as `acme.clients.letta_api`.
-        spec: the document of the source, which must not have changed since; None leaves that open.
-        force: replace a copy in which files were edited or added.
+        source: The generated package.
+        dest: The import root.
+        package: The dotted name of the copy, such as `acme.clients.letta_api`.
+        spec: The document that the source must have been generated from. Defaults to None, which skips the check.
+        force: Replace a copy even if files in it were edited or added. Defaults to False.
 
     Raises:
-        VendorError: the source is not as the generator made it or not of the present document, or the name is none.
-        OccupiedError: If there is another folder in the place, or a copy in which files were edited or added.
-        OSError: If the file system refuses a step.
+        VendorError: If the source was edited or is out of date, or the name is invalid.
+        OccupiedError: If the target is another folder, or a copy in which files were edited or added.
+        OSError: If a file operation fails.
     """
     place = _place(dest, package)
     manifest = read_manifest(source)
     if wrong := faults(source):
-        raise VendorError(f"{source} is not as the generator made it: {wrong[0]}")
+        raise VendorError(f"{source} was edited: {wrong[0]}. Run `python -m codegen generate --force` first.")
     if spec is not None and (stale := _changed_since(manifest["spec_sha256"], source, spec)):
         raise VendorError(f"{stale}. Run `python -m codegen generate` first.")
     if place.with_suffix(".py").exists():
-        raise VendorError(f"{place.with_suffix('.py')} is a module of the name {package}. Give another name.")
+        raise VendorError(f"{place.with_suffix('.py')} is a module called {package}. Give another name.")
     real = check_target(place, force=force)
     if real == source.resolve() or real in source.resolve().parents:
         raise VendorError(f"{place} is or contains the package to copy. Give another folder or name.")
@@ -58,21 +58,21 @@ def vendor(source: Path, dest: Path, package: str, *, spec: Path | None = None, 
         shutil.copyfile(MAIN, copy / "__main__.py")
         manifest |= {"package": package, "files": hashes(copy)}
         (copy / NAME).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8", newline="\n")
-        swap(copy, place, force=force)
+        replace_package(copy, place, force=force)
     return place
 
 
 def check_vendored(source: Path, dest: Path, package: str | None, *, spec: Path | None = None) -> list[str]:
-    """What is wrong with a copy: files that were edited, and what the checkout has made otherwise since.
+    """Return the problems of a copy: files that were edited, and files that the checkout generates differently.
 
     Args:
-        source: the package of the checkout.
-        dest: the folder that was vendored into, or the copy itself.
-        package: its dotted name; without one it is looked for.
-        spec: the document of the source: if it has changed since, source and copy are stale. None leaves that open.
+        source: The package of the checkout.
+        dest: The import root, or the copy.
+        package: The dotted name of the copy. Defaults to None, which searches for it.
+        spec: The document of the source, to detect an outdated source. Defaults to None, which skips the check.
 
     Raises:
-        VendorError: there is no copy, or more than one.
+        VendorError: If there is no copy, or several.
     """
     place = _place(dest, package) if package else _find(dest)
     theirs, ours = read_manifest(place), read_manifest(source)
@@ -90,12 +90,12 @@ def check_vendored(source: Path, dest: Path, package: str | None, *, spec: Path 
 
 
 def _changed_since(known: str, source: Path, spec: Path) -> str:
-    """What to say if the document is not the one that the source was made from, or ""."""
+    """Return a message if the source was not generated from the document, or ""."""
     return "" if digest(spec) == known else f"{spec} has changed since {source} was generated"
 
 
 def _place(dest: Path, package: str) -> Path:
-    """The folder of a dotted name.
+    """Return the folder of a dotted name.
 
     Raises:
         VendorError: If the name cannot be imported.
@@ -103,10 +103,10 @@ def _place(dest: Path, package: str) -> Path:
     parts = package.split(".")
     for part in parts:
         if not part.isidentifier() or keyword.iskeyword(part) or re.fullmatch("__.*__", part):
-            raise VendorError(f"{package!r} is no dotted package name: {part!r} cannot be imported")
-        # Python looks for the normal form of a name, and file systems allow 255 bytes.
+            raise VendorError(f"package must be a dotted name, got {package!r}: {part!r} cannot be imported")
+        # Python normalizes identifiers, and file systems allow 255 bytes.
         if unicodedata.normalize("NFKC", part) != part or len(os.fsencode(part)) > 100:
-            raise VendorError(f"{package!r} is no dotted package name: {part!r} is no file name of that form")
+            raise VendorError(f"package must be a dotted name, got {package!r}: {part!r} is not a valid file name")
     return dest.joinpath(*parts)
 
 
@@ -115,5 +115,5 @@ def _find(dest: Path) -> Path:
         return dest
     found = [path.parent for path in sorted(dest.rglob(NAME)) if (path.parent / "__main__.py").exists()]
     if len(found) != 1:
-        raise VendorError(f"{dest} holds {len(found)} copies; say which with --package")
+        raise VendorError(f"{dest} has {len(found)} copies. Select one with --package.")
     return found[0]

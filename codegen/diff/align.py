@@ -10,7 +10,7 @@ from codegen.document import METHODS, SCHEMAS, Document, Operation, ref_name
 from codegen.errors import SpecError
 from codegen.names import class_name
 from codegen.types import EVENTS
-from codegen.validate import check_shape
+from codegen.validate import validate
 
 Route = tuple[str, str]
 
@@ -50,7 +50,7 @@ def legible(data: dict[str, Any]) -> list[Operation]:
     Raises:
         SpecError: it has not, or an operation is not named.
     """
-    check_shape(data)
+    validate(data)
     return Document(data).operations()
 
 

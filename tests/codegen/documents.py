@@ -13,7 +13,7 @@ from tests.codegen.features import AWKWARD, DATED, UNICODE
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
-DEEPEST = 3
+MAX_DEPTH = 3
 """Levels of objects in a value; what is deeper is left out, empty or null."""
 
 COMPONENTS = ["Widget", "widget", "Model", "Any", "naïve_part", "x-y.z", "List", "None", "1st", "Unset"]
@@ -93,14 +93,14 @@ def value_of(draw: Draw, schema: Schema, schemas: dict[str, Schema], depth: int 
             return draw(st.sampled_from([{"kind": "newer"}, {}, {"kind": None}, 5, "text", [], None]))
         return value_of(draw, draw(st.sampled_from(schema["oneOf"])), schemas, depth)
     if "anyOf" in schema:
-        return value_of(draw, schema["anyOf"][draw(st.integers(0, 1)) if depth < DEEPEST else 1], schemas, depth)
+        return value_of(draw, schema["anyOf"][draw(st.integers(0, 1)) if depth < MAX_DEPTH else 1], schemas, depth)
     if "enum" in schema:
         return draw(st.sampled_from([*schema["enum"], "newer"]))
     if "const" in schema:
         return schema["const"]
     if "properties" in schema:
         return _object(draw, schema, schemas, depth + 1)
-    size = 0 if depth >= DEEPEST else draw(st.integers(0, 2))
+    size = 0 if depth >= MAX_DEPTH else draw(st.integers(0, 2))
     match schema.get("type"):
         case "array":
             return [value_of(draw, schema["items"], schemas, depth) for _ in range(size)]
@@ -114,7 +114,7 @@ def _object(draw: Draw, schema: Schema, schemas: dict[str, Schema], depth: int) 
     value = {
         name: value_of(draw, inner, schemas, depth)
         for name, inner in schema["properties"].items()
-        if name in schema["required"] or (depth < DEEPEST and draw(st.booleans()))
+        if name in schema["required"] or (depth < MAX_DEPTH and draw(st.booleans()))
     }
     if "kind" not in value:
         value["kind"] = schema["properties"]["kind"]["const"]

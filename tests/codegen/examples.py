@@ -7,12 +7,12 @@ from types import ModuleType
 from typing import Any
 
 from codegen.document import Document, ref_name
-from codegen.inline_schemas import hoist
+from codegen.inline_schemas import extract_inline_schemas
 from codegen.names import module_name
 from codegen.pipeline import read
 
 INSTANT = "2026-11-23T07:47:30+00:00"
-DEEPEST = 3
+MAX_DEPTH = 3
 
 
 def example(schema: Any, schemas: dict[str, Any], depth: int = 0) -> Any:
@@ -24,7 +24,7 @@ def example(schema: Any, schemas: dict[str, Any], depth: int = 0) -> Any:
     for word in ("anyOf", "oneOf", "allOf"):
         if word in schema:
             members = schema[word]
-            null = {"type": "null"} in members and depth > DEEPEST
+            null = {"type": "null"} in members and depth > MAX_DEPTH
             return None if null else example(members[0], schemas, depth)
     if "const" in schema:
         return schema["const"]
@@ -36,13 +36,13 @@ def example(schema: Any, schemas: dict[str, Any], depth: int = 0) -> Any:
         kind = "object" if "additionalProperties" in schema else "array" if "items" in schema else None
     if "properties" in schema:
         required = schema.get("required", [])
-        wanted = schema["properties"] if depth <= DEEPEST else required
+        wanted = schema["properties"] if depth <= MAX_DEPTH else required
         return {key: example(schema["properties"][key], schemas, depth + 1) for key in wanted}
     if kind == "array":
-        return [] if depth > DEEPEST else [example(schema.get("items"), schemas, depth + 1)]
+        return [] if depth > MAX_DEPTH else [example(schema.get("items"), schemas, depth + 1)]
     if kind == "object":
         values = schema.get("additionalProperties", True)
-        return {} if depth > DEEPEST else {"any key": example(values, schemas, depth + 1)}
+        return {} if depth > MAX_DEPTH else {"any key": example(values, schemas, depth + 1)}
     if kind == "string":
         return INSTANT if schema.get("format") == "date-time" else "text"
     return {"integer": 7, "number": 0.5, "boolean": True, "null": None}.get(str(kind), "anything")
@@ -53,7 +53,7 @@ def run_everything(data: dict[str, Any], api: ModuleType) -> int:
 
     What was read must come back as it was.
     """
-    prepared = hoist(Document(data))
+    prepared = extract_inline_schemas(Document(data))
     package, schemas, done = api.__name__, prepared.schemas, 0
     to_json_value = sys.modules[f"{package}.model"].to_json_value
     for name, schema in schemas.items():

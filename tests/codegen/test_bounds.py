@@ -153,7 +153,7 @@ def test_cost_grows_with_the_document_not_with_its_square(tmp_path: Path, monkey
     """Many keys, alike in Python and apart, take time in proportion.
 
     What openapi-python-client takes to compare each property with each is set apart: it is a reason of
-    `MOST_PROPERTIES`, not of this package.
+    `MAX_PROPERTIES`, not of this package.
     """
     sizes = (800, 3_200) if FULL else (500, 2_000)
     seconds: list[float] = []

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from codegen.document import Document
-from codegen.inline_schemas import hoist
+from codegen.inline_schemas import extract_inline_schemas
 from codegen.names import module_name
 from tests.codegen.building import (
     STRING,
@@ -38,7 +38,7 @@ from tests.stress.figures import FULL, figure
 
 def decoder(api: ModuleType, feature: Feature, component: str) -> Any:
     """Return the decoder of a component, for any class name."""
-    prepared = hoist(Document(feature.data))
+    prepared = extract_inline_schemas(Document(feature.data))
     place = f"#/components/schemas/{component}"
     name = next(name for name in prepared.schemas if prepared.place(name) == place)
     module = module_name(name)

@@ -80,7 +80,7 @@ def test_a_fault_leaves_the_package_as_it_was(tmp_path: Path, capsys: pytest.Cap
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.py").write_text("x = 1")
     assert main(["generate", "--spec", str(GOLDEN), "--out", str(tmp_path)]) == 2
-    assert "did not make" in capsys.readouterr().err
+    assert "were not generated" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
 
 
@@ -120,7 +120,7 @@ def test_a_warning_of_the_parser_fails_the_run(tmp_path: Path, monkeypatch: pyte
         return found, schemas, parameters
 
     monkeypatch.setattr(EndpointCollection, "from_data", warns)
-    with pytest.raises(SpecError, match="#/paths/~1x/get: is not understood by openapi-python-client: dubious"):
+    with pytest.raises(SpecError, match="#/paths/~1x/get: is rejected by openapi-python-client: dubious"):
         make(document(paths={"/x": {"get": operation()}}), tmp_path)
 
 
@@ -162,7 +162,7 @@ def test_without_the_parser_there_is_no_package(tmp_path: Path, monkeypatch: pyt
     data = document({"A": obj("", a=STRING)}, {"/x": {"get": operation(responses=responds(ref("A")))}})
     with monkeypatch.context() as patch:
         patch.setattr(EndpointCollection, "from_data", lambda **arguments: ({}, arguments["schemas"], Parameters()))
-        with pytest.raises(GeneratorFailure, match=r"has dropped widgets\.get"):
+        with pytest.raises(GeneratorFailure, match=r"dropped widgets\.get"):
             make(data, tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(parser, "build_schemas", lambda **_: Schemas())
@@ -252,5 +252,5 @@ def test_help_tells_the_exit_status(arguments: list[str], capsys: pytest.Capture
     assert caught.value.code == 0
     printed = capsys.readouterr().out
     assert "exit status:\n  0  " in printed
-    assert "\n  2  the document, a file, a tool or the command line is at fault" in printed
+    assert "\n  2  the document, a file, a tool or the command line is invalid" in printed
     assert max(map(len, printed.splitlines())) <= 110

@@ -16,7 +16,7 @@ from codegen.document import load
 from codegen.errors import SpecError
 from codegen.names import module_name
 from codegen.openapi_client_driver import RUNTIME
-from codegen.operations import PAGE_LISTS, PAGE_WORDS
+from codegen.operations import PAGINATION_KEYS, PAGINATION_LIST_KEYS
 from codegen.pipeline import read
 from tests.codegen.building import (
     STRING,
@@ -65,9 +65,9 @@ def _query(**parts: Any) -> dict[str, Any]:
 
 
 def _page(word: str, text: str) -> dict[str, Any]:
-    facts: dict[str, Any] = dict.fromkeys(PAGE_WORDS, "q") | {"default-order": "asc", "cursor-order": "order"}
-    facts |= {name: ["id"] for name in PAGE_LISTS}
-    facts[word] = [text] if word in PAGE_LISTS else text
+    facts: dict[str, Any] = dict.fromkeys(PAGINATION_KEYS, "q") | {"default-order": "asc", "cursor-order": "order"}
+    facts |= {name: ["id"] for name in PAGINATION_LIST_KEYS}
+    facts[word] = [text] if word in PAGINATION_LIST_KEYS else text
     return {**_query(), "x-letta-pagination": facts}
 
 
@@ -191,7 +191,7 @@ PLACES: dict[str, Callable[[list[str]], Document]] = {
     "response description": _operations(lambda t: {"responses": {"200": {"description": t}}}),
     "response status": _operations(lambda t: {"responses": responds(STRING) | {t: {"description": "x"}}}),
     "repeat": _operations(lambda t: {"x-letta-idempotency": t}),
-    **{f"page {word}": _operations(lambda t, word=word: _page(word, t)) for word in sorted(PAGE_WORDS)},  # type: ignore[misc]  # mypy infers no lambda with a default
+    **{f"page {word}": _operations(lambda t, word=word: _page(word, t)) for word in sorted(PAGINATION_KEYS)},  # type: ignore[misc]  # mypy infers no lambda with a default
     "stream terminator": _operations(lambda t: _stream(terminator=t)),
     "stream event": _operations(lambda t: _stream(event=t)),
     "stream resume": _operations(lambda t: _stream(**{"resume-operation": t})),

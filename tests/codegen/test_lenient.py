@@ -33,7 +33,7 @@ def test_parameter_behind_one_that_has_no_effect_is_left_out_by_its_own_number()
     """The operation and the other parameters stay."""
     data, place = FALLBACK_ERRORS["behind a header that has no effect"]
     left, skips = relax(data, read)
-    assert [(skip.place, skip.what) for skip in skips] == [(place, "read as any JSON")]
+    assert [(skip.place, skip.what) for skip in skips] == [(place, "decoded as any JSON value")]
     assert [argument.name for argument in read(left).operations[0].arguments] == ["q"]
 
 
@@ -60,10 +60,10 @@ def test_the_smallest_piece_goes(tmp_path: Path) -> None:
     )
     package, result = make(data, tmp_path, lenient=True)
     assert sorted((skip.place, skip.what) for skip in result.skips) == [
-        ("#/components/schemas/T/properties/list/items", "read as any JSON"),
-        ("#/components/schemas/T/properties/odd", "read as any JSON"),
+        ("#/components/schemas/T/properties/list/items", "decoded as any JSON value"),
+        ("#/components/schemas/T/properties/odd", "decoded as any JSON value"),
         ("#/paths/~1a/get/parameters/0", "the parameter is left out"),
-        ("#/paths/~1a/get/parameters/1/schema", "read as any JSON"),
+        ("#/paths/~1a/get/parameters/1/schema", "decoded as any JSON value"),
         ("#/paths/~1b/post", "the operation is left out"),
     ]
     with imported(package) as api:
@@ -87,7 +87,7 @@ def test_relax_unknown_word_costs_the_word_alone(tmp_path: Path) -> None:
     data = document(paths={"/agents/{id}": {"get": operation("agents.get", parameters=[by])}})
     package, result = make(data, tmp_path, lenient=True)
     place = "#/paths/~1agents~1{id}/get/parameters/0/schema/embed"
-    assert [(skip.place, skip.what) for skip in result.skips] == [(place, "the word is left out")]
+    assert [(skip.place, skip.what) for skip in result.skips] == [(place, "the keyword is left out")]
     with imported(package) as api:
         assert sys.modules[f"{api.__name__}.api.widgets.agents_get"].build_request("x").path == "/agents/x"
 
@@ -97,7 +97,7 @@ def test_relax_path_parameter_of_unknown_schema_keeps_its_operation(tmp_path: Pa
     by = {"name": "id", "in": "path", "required": True, "schema": {"if": {}}}
     data = document(paths={"/agents/{id}": {"get": operation("agents.get", parameters=[by])}})
     package, result = make(data, tmp_path, lenient=True)
-    assert [skip.what for skip in result.skips] == ["read as any JSON"]
+    assert [skip.what for skip in result.skips] == ["decoded as any JSON value"]
     with imported(package) as api:
         assert sys.modules[f"{api.__name__}.api.widgets.agents_get"].build_request(7).path == "/agents/7"
 
@@ -119,7 +119,7 @@ def test_the_command_lists_them(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["generate", "--spec", str(spec), "--out", str(out)]) == 2
     assert main(["generate", "--spec", str(spec), "--out", str(out), "--lenient"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("read as any JSON, because it uses if")
+    assert lines[0].startswith("decoded as any JSON value, because it uses if")
     assert lines[1].strip() == "#/components/schemas/T/properties/a"
 
 

@@ -16,7 +16,7 @@ from codegen.diff.change import Level
 from codegen.diff.compare import compare
 from codegen.diff.report import as_text, rows
 from codegen.document import SCHEMAS, Document, load, parse
-from codegen.inline_schemas import hoist
+from codegen.inline_schemas import extract_inline_schemas
 from codegen.pipeline import SPEC, Result, read
 from codegen.prune import Skip, relax
 from tests.codegen.building import checked, imported, make
@@ -69,7 +69,7 @@ def test_every_component_has_a_class_of_its_own(letta: dict[str, Any], made: tup
     package, _ = made
     titles = Counter(str(schema.get("title")) for schema in letta["components"]["schemas"].values())
     twice = {title for title, n in titles.items() if n > 1}
-    prepared = hoist(Document(letta))
+    prepared = extract_inline_schemas(Document(letta))
     names = {prepared.place(name): name for name in prepared.schemas}
     objects = [name for name, schema in letta["components"]["schemas"].items() if schema.get("properties")]
     with imported(package) as api:

@@ -206,7 +206,7 @@ def test_package_name_that_cannot_be_imported_is_refused(
     """Keywords, names of Python's own, and names whose file Python would not look for make no package."""
     given = ["vendor", str(tmp_path / "x"), "--source", str(origin / "made"), "--package", name]
     assert main(given) == FALLBACK_ERRORS
-    assert "is no dotted package name" in capsys.readouterr().err
+    assert "must be a dotted name" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -265,7 +265,7 @@ def test_fault_of_the_generator_itself_is_no_difference(
     monkeypatch.setattr("codegen.pipeline.drift", lambda *_, **__: 1 // 0)
     place = prepared(TREES["as it was made"], CHECK, origin, tmp_path)
     assert main(arguments(CHECK, place)) == FALLBACK_ERRORS
-    assert "this is a fault of the generator" in capsys.readouterr().err
+    assert "internal error of the generator" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("given", [["nonsense"], ["check", "--nonsense"], ["vendor"], []])

@@ -114,7 +114,7 @@ def test_it_passes_the_type_checker_there(service: Path) -> None:
 def test_it_checks_itself_with_the_standard_library_alone(service: Path) -> None:
     # -S: nothing that was installed can be imported.
     done = run(service, "-S", "-m", PACKAGE, "--check")
-    assert (done.returncode, done.stdout) == (0, "all files are as they were copied\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "all files are unchanged\n"), done.stderr
     assert run(service, "-S", "-m", PACKAGE).returncode == 2
 
 
@@ -176,14 +176,14 @@ def test_it_is_copied_anew_and_nothing_else_is_overwritten(service: Path, capsys
     mine.mkdir()
     (mine / "x.py").write_text("")
     assert main(["vendor", str(service), "--package", "acme.mine"]) == 2
-    assert "did not make" in capsys.readouterr().err
+    assert "were not generated" in capsys.readouterr().err
     assert [path.name for path in mine.iterdir()] == ["x.py"]
 
 
 @pytest.mark.parametrize("name", ["", "a..b", "../x", "a/b", "a-b", "1a", ".a"])
 def test_a_name_that_is_none(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["vendor", str(tmp_path / "x"), "--package", name]) == (2 if name else 0)
-    assert ("no dotted package name" in capsys.readouterr().err) == bool(name)
+    assert ("must be a dotted name" in capsys.readouterr().err) == bool(name)
     assert not (tmp_path / "x").exists() or not name
 
 

@@ -258,14 +258,14 @@ TREES: dict[str, Tree] = {
     "another folder": Tree(
         of_somebody_else,
         refused(
-            "holds files that the generator did not make",
+            "has files that were not generated",
             checks=((DIFFERS, "notes.txt: not made by the generator"), (FALLBACK_ERRORS, "holds 0 copies")),
         ),
     ),
     "a manifest of another tool": Tree(
         of_another_tool,
         refused(
-            "holds files that the generator did not make",
+            "has files that were not generated",
             checks=(
                 (DIFFERS, "notes.txt: not made by the generator"),
                 (FALLBACK_ERRORS, "is not the manifest of a generated package"),

@@ -16,12 +16,12 @@ class ChoiceLogprobs(Model):
     """`ChoiceLogprobs` of the API."""
 
     content: list[TokenLogprob] | None = ABSENT
-    """The items are decoded when they are first asked for: one that is malformed raises `DecodeError`
-    then, which names its path from this model on.
+    """The items are decoded on first access. Access to a malformed item raises `DecodeError` with the
+    path of the item in this model.
     """
     refusal: list[TokenLogprob] | None = ABSENT
-    """The items are decoded when they are first asked for: one that is malformed raises `DecodeError`
-    then, which names its path from this model on.
+    """The items are decoded on first access. Access to a malformed item raises `DecodeError` with the
+    path of the item in this model.
     """
 
     _decoders: ClassVar[Decoders] = {

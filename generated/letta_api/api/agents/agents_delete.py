@@ -22,8 +22,8 @@ def build_request(agent_id: str) -> Request:
         agent_id: The ID of the agent in the format 'agent-<uuid4>'
 
     Raises:
-        TypeError: an id is neither a string nor an integer.
-        ValueError: an id is empty or a dot segment.
+        TypeError: If an id is not a string or an integer.
+        ValueError: If an id is empty or a dot segment.
     """
     return Request(
         "DELETE",

@@ -37,8 +37,8 @@ def build_request(
             This is a legacy parameter, and no longer supported after 1.0.0 SDK versions.
 
     Raises:
-        TypeError: an id is neither a string nor an integer.
-        ValueError: an id is empty or a dot segment.
+        TypeError: If an id is not a string or an integer.
+        ValueError: If an id is empty or a dot segment.
     """
     return Request(
         "GET",

@@ -119,8 +119,8 @@ def build_request(
         tool_rules: The tool rules governing the agent.
 
     Raises:
-        TypeError: an id is neither a string nor an integer.
-        ValueError: an id is empty or a dot segment.
+        TypeError: If an id is not a string or an integer.
+        ValueError: If an id is empty or a dot segment.
     """
     return Request(
         "PATCH",

@@ -26,8 +26,8 @@ def build_request(agent_id: str, *, run_ids: Sequence[str] | None | Unset = UNSE
         run_ids: Optional list of run IDs to cancel
 
     Raises:
-        TypeError: an id is neither a string nor an integer.
-        ValueError: an id is empty or a dot segment.
+        TypeError: If an id is not a string or an integer.
+        ValueError: If an id is empty or a dot segment.
     """
     return Request(
         "POST",

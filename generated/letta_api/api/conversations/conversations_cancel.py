@@ -29,8 +29,8 @@ def build_request(conversation_id: str, *, agent_id: str | Unset = UNSET) -> Req
         agent_id: Agent ID for agent-direct mode with 'default' conversation
 
     Raises:
-        TypeError: an id is neither a string nor an integer.
-        ValueError: an id is empty or a dot segment.
+        TypeError: If an id is not a string or an integer.
+        ValueError: If an id is empty or a dot segment.
     """
     return Request(
         "POST",

@@ -24,8 +24,8 @@ def build_request(conversation_id: str) -> Request:
         conversation_id: The ID of the conv in the format 'conv-<uuid4>'
 
     Raises:
-        TypeError: an id is neither a string nor an integer.
-        ValueError: an id is empty or a dot segment.
+        TypeError: If an id is not a string or an integer.
+        ValueError: If an id is empty or a dot segment.
     """
     return Request(
         "DELETE",

@@ -123,8 +123,8 @@ def build_request(
             but deprecated for letta_v1_agent onward. The server's default is True.
 
     Raises:
-        TypeError: an id is neither a string nor an integer.
-        ValueError: an id is empty or a dot segment.
+        TypeError: If an id is not a string or an integer.
+        ValueError: If an id is empty or a dot segment.
     """
     return Request(
         "POST",

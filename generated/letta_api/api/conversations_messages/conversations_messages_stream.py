@@ -65,8 +65,8 @@ def build_request(
             server's default is 0.
 
     Raises:
-        TypeError: an id is neither a string nor an integer.
-        ValueError: an id is empty or a dot segment.
+        TypeError: If an id is not a string or an integer.
+        ValueError: If an id is empty or a dot segment.
     """
     return Request(
         "POST",

@@ -45,8 +45,8 @@ def build_request(
         order_by: Sort by field. The server's default is 'created_at'.
 
     Raises:
-        TypeError: an id is neither a string nor an integer.
-        ValueError: an id is empty or a dot segment.
+        TypeError: If an id is not a string or an integer.
+        ValueError: If an id is empty or a dot segment.
     """
     return Request(
         "GET",

@@ -34,8 +34,8 @@ def build_request(
         tags: Feedback tags to add to the step Without this value the step keeps its tags.
 
     Raises:
-        TypeError: an id is neither a string nor an integer.
-        ValueError: an id is empty or a dot segment.
+        TypeError: If an id is not a string or an integer.
+        ValueError: If an id is empty or a dot segment.
     """
     return Request(
         "PATCH",

@@ -27,8 +27,8 @@ def build_request(thing_id: str, *, fields: Sequence[str] | Unset = UNSET) -> Re
         fields
 
     Raises:
-        TypeError: an id is neither a string nor an integer.
-        ValueError: an id is empty or a dot segment.
+        TypeError: If an id is not a string or an integer.
+        ValueError: If an id is empty or a dot segment.
     """
     return Request(
         "GET",
