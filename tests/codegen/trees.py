@@ -252,7 +252,7 @@ TREES: dict[str, Tree] = {
         refused(
             "--force replaces them",
             forced=True,
-            checks=((DIFFERS, "manifest.json: differs"), (FALLBACK_ERRORS, "holds no manifest that can be read")),
+            checks=((DIFFERS, "manifest.json: differs"), (FALLBACK_ERRORS, "has no readable manifest")),
         ),
     ),
     "another folder": Tree(
@@ -278,12 +278,12 @@ TREES: dict[str, Tree] = {
     ),
     "a file above it": Tree(
         file_above,
-        refused("would be below it", checks=((FALLBACK_ERRORS, "no package at"), (FALLBACK_ERRORS, "0 copies"))),
+        refused("cannot be created", checks=((FALLBACK_ERRORS, "no package at"), (FALLBACK_ERRORS, "0 copies"))),
     ),
     "behind a link": Tree(behind_link, {}),
     "behind a dangling link": Tree(dangling, ABSENT),
     "behind a link to itself": Tree(
-        circular, refused("leads to itself", checks=((FALLBACK_ERRORS, "no package at"), (FALLBACK_ERRORS, "0 copies")))
+        circular, refused("is a link to itself", checks=((FALLBACK_ERRORS, "no package at"), (FALLBACK_ERRORS, "0 copies")))
     ),
     "inside another package": Tree(
         inside_another,
