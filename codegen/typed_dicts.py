@@ -1,9 +1,8 @@
-"""`params.py` of the output: TypedDicts of what requests take, written by datamodel-code-generator.
+"""Writes the TypedDicts of requests with datamodel-code-generator.
 
-It reads a document of its own: the components that requests reach, and for every operation an object of its keyword
-arguments, which the methods of the client unpack. A component that is also a model is called `ThingLike` there, so
-every reference reads so, and the template of a class writes both the TypedDict `ThingParam` and the alias `ThingLike`,
-which takes either. Documentation reaches the templates beside the document: no text passes through the generator.
+Its input is a document of the components that requests use, and of an object with the keyword arguments of each
+operation. A component that is a model is called `WidgetLike` there. The templates write the TypedDict `WidgetParam`
+and the alias `WidgetLike` of both. Documentation is passed to the templates directly.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
 _KEYWORDS: Final = frozenset(
     ["type", "items", "properties", "required", "additionalProperties", "anyOf", "oneOf", "allOf"]
 )
-"""Keywords that are passed on. Formats are not: most would become types that have no JSON form here."""
+"""Keywords that are passed on. Most formats would become types without a JSON form."""
 
 
 def write_typed_dicts(document: Document, library: Library, operations: list[Operation], path: Path) -> None:
@@ -111,10 +110,10 @@ class _Listener(logging.Handler):
 
 
 class _Writer:
-    """Makes the document that datamodel-code-generator reads.
+    """A builder of the document for datamodel-code-generator.
 
     Attributes:
-        template_data: What the templates print of a class besides its fields, by its name.
+        template_data: Additional context of the templates, by class name.
     """
 
     def __init__(self, document: Document, library: Library) -> None:
@@ -123,7 +122,7 @@ class _Writer:
         self.template_data: defaultdict[str, dict[str, Any]] = defaultdict(dict)
 
     def schemas(self, operations: list[Operation]) -> dict[str, Any]:
-        """Return the components of that document."""
+        """Return the components of the document."""
         found: dict[str, Any] = {}
         for operation in operations:
             if operation.keywords:
@@ -167,7 +166,7 @@ class _Writer:
         return {"type": "object", "properties": properties, "required": required}
 
     def _schema(self, node: Any) -> Any:
-        """A schema with references to the names of that document, without what says nothing about requests."""
+        """Return a schema with references to the components of the document, and the supported keywords only."""
         if not isinstance(node, dict):
             return node
         if (name := ref_name(node)) is not None:
@@ -192,7 +191,7 @@ class _Writer:
 
 
 def _literals(node: dict[str, Any]) -> dict[str, Any]:
-    """The literals of a schema, null apart, which datamodel-code-generator would take for another value."""
+    """Return the constants of a schema, except null, which datamodel-code-generator cannot represent."""
     values = [node["const"]] if "const" in node else node["enum"]
     some = [value for value in values if value is not None]
     if not some:

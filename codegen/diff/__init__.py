@@ -1,6 +1,5 @@
-"""Compares two documents in the API's own terms: what changed, for whom, and which version that calls for.
+"""Compares two documents: the changes, whom they affect, and the version bump.
 
-`alternatives.py` says what a schema allows, `compare.py` walks over two documents side by side, `change.py` is what it
-finds, `report.py` prints it, `revisions.py` gets documents from files and from git, `origins.py` makes one of other
-origin comparable with ours.
+`variants.py` expands schemas, `compare.py` compares two documents, `change.py` describes a change, `report.py` prints
+changes, `revisions.py` loads documents from files and git, `align.py` aligns documents of different origin.
 """

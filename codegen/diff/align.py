@@ -1,4 +1,4 @@
-"""Makes a document of other origin comparable with ours: a server's own says more, and less, than we need."""
+"""Aligns a document of other origin with ours."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Route = tuple[str, str]
 
 
 def comparable(data: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """The part of a document that is about the operations of another one.
+    """Return the part of a document that describes the operations of another document.
 
-    Other operations are left out, with the components that only they reach. Where the other document says how a stream
-    is read, and this one has such a stream without a word about it, the other's word is taken: OpenAPI has none.
+    Components that only other operations use are removed. `x-letta-streaming` is copied from the other document to
+    streams that lack it.
 
     Raises:
-        SpecError: either does not have the form of a document.
+        SpecError: If a document is not valid.
     """
     out = Document(data).copy()
     theirs = {route(o.method, o.path): o for o in legible(other)}
@@ -45,17 +45,17 @@ def comparable(data: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def legible(data: dict[str, Any]) -> list[Operation]:
-    """The operations of a document, if it has the form of one.
+    """Return the operations of a valid document.
 
     Raises:
-        SpecError: it has not, or an operation is not named.
+        SpecError: If the document is not valid, or an operation has no operationId.
     """
     validate(data)
     return Document(data).operations()
 
 
 def route(method: str, path: str) -> Route:
-    """What makes an operation the same whatever it is called: what a placeholder is called is nobody's business."""
+    """Return the key of an operation: its method, and its path without the names of placeholders."""
     return method.lower(), re.sub(r"\{[^}]*\}", "{}", path)
 
 
@@ -86,7 +86,7 @@ def _reach(node: Any, document: Document, reached: set[str]) -> None:
         ref = node.get("$ref")
         if isinstance(ref, str) and ref not in reached:
             reached.add(ref)
-            with suppress(SpecError):  # what points at nothing is named when the document is read
+            with suppress(SpecError):  # missing targets are reported when the document is read
                 _reach(document.follow(ref, "#"), document, reached)
         for item in node.values():
             _reach(item, document, reached)

@@ -1,4 +1,4 @@
-"""One difference between two documents."""
+"""A difference between two documents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from attrs import frozen
 
 
 class Level(IntEnum):
-    """How much a change matters to those who use the package."""
+    """The severity of a change for users of the package."""
 
     COSMETIC = 0
     ADDITIVE = 1
@@ -16,7 +16,7 @@ class Level(IntEnum):
 
     @property
     def bump(self) -> str:
-        """The version bump that it calls for."""
+        """The required version bump."""
         return {"COSMETIC": "patch", "ADDITIVE": "minor", "BREAKING": "major"}[self.name]
 
 
@@ -26,13 +26,13 @@ BOTH = (SENDER, READER)
 
 @frozen
 class Change:
-    """One difference.
+    """A difference.
 
     Attributes:
-        place: what changed, in the API's terms, such as `Step.status` or `steps.list(limit)`.
-        what: what happened to it.
-        hits: who notices: those who send requests, those who read answers, or both.
-        surface: what it does to the generated package, or "".
+        place: The name of the changed item, such as `Step.status` or `steps.list(limit)`.
+        what: The change.
+        hits: The affected users: senders of requests, readers of responses, or both.
+        surface: The effect on the generated package, or "".
     """
 
     level: Level

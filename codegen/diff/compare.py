@@ -1,4 +1,4 @@
-"""Walks over two documents side by side, operation by operation, and what they reach type by type."""
+"""Compares two documents: their operations, and the types that these use."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ ADDITIVE, BREAKING, COSMETIC = Level.ADDITIVE, Level.BREAKING, Level.COSMETIC
 
 
 def compare(old: Parsed, new: Parsed, *, shared: bool = False) -> list[Change]:
-    """Every difference, the ones that matter most first.
+    """Return every difference, most severe first.
 
     Args:
-        old: the document as it was.
-        new: the document as it is.
-        shared: look only at the operations that both have and at what they reach, and not at what either calls it:
-            for documents of different origin.
+        old: The old document.
+        new: The new document.
+        shared: Compare only operations in both documents and the types that these use, independent of names. For
+            documents of different origin.
     """
     walk = _Walk(old, new, shared=shared)
     walk.operations()
@@ -43,7 +43,7 @@ class _Walk:
     def __init__(self, old: Parsed, new: Parsed, *, shared: bool) -> None:
         self.old, self.new, self.shared = old, new, shared
         self.readers = TypeReader(old.document, old.source), TypeReader(new.document, new.source)
-        # A document of other origin knows nothing of our facts, which is no difference.
+        # Documents of other origin have no extensions.
         self.facts = not shared or all(any(o.idempotency != "none" for o in side.operations) for side in (old, new))
         self.sources = tuple({o.place: o for o in side.document.operations()} for side in (old, new))
         self.found: list[Change] = []
@@ -128,7 +128,7 @@ class _Walk:
             self.say(level, place, f"is now {word}", (SENDER,), f"{word} keyword `{new.name}`")
         self.texts(asdict(old, recurse=False), asdict(new, recurse=False), place)
         self.default(old.schema, new.schema, place, SENDER)
-        # Only in a body does null differ from what is not sent.
+        # Null differs from an absent value in bodies only.
         self.types(
             old.schema, new.schema, place, SENDER, null=not {"body", "content"}.isdisjoint((old.place, new.place))
         )
@@ -154,15 +154,15 @@ class _Walk:
         required: tuple[bool, bool] = (True, True),
         null: bool = True,
     ) -> None:
-        """Compares what two schemas allow, as `role` sees it.
+        """Compare two schemas for senders or readers.
 
         Args:
-            old: the schema as it was.
-            new: the schema as it is.
-            place: what it is the schema of.
-            role: the sender or the reader.
-            required: whether what has the schema was and is always there.
-            null: whether it matters that null is allowed.
+            old: The old schema.
+            new: The new schema.
+            place: The name of the item.
+            role: The sender or the reader.
+            required: Whether the old and the new item are required.
+            null: Whether a change of nullability counts.
         """
         olds, news = alternatives(old, self.old.document), alternatives(new, self.new.document)
         olds, news = opened(olds, news, self.old.document), opened(news, olds, self.new.document)
@@ -175,7 +175,7 @@ class _Walk:
         come = [a for a in news if a not in olds]
         named = [a for a in gone + come if a.endswith((" (object)", " (union)"))]
         if len(gone) == len(come) == 1 and len(named) == 2:
-            return  # one component under another name: `pairs` has said so
+            return  # a renamed component, which `pairs` reports
         if not gone and not come:
             if self.scalars_break(old, new, role):
                 surface = self.annotations(old, new, role, required)
@@ -194,13 +194,13 @@ class _Walk:
         self.say(level, place, what, (role,), surface)
 
     def scalars_break(self, old: Any, new: Any, role: str) -> bool:
-        """Whether code that reads or sends a single value meets another Python type, such as `datetime` for `str`."""
+        """Return whether the Python type of a scalar changes, such as from `str` to `datetime`."""
         found: list[set[str]] = []
         for reader, schema in zip(self.readers, (old, new), strict=True):
             try:
                 type_ = reader.read_schema(schema, "#")
             except SpecError:
-                return False  # it is understood only under a name, where it is compared
+                return False  # a component, which is compared separately
             parts = set(type_.parts if role == READER else type_.sent)
             found.append(
                 {"Any"} if "Any" in parts else {part for part in parts if part.isidentifier() and part.islower()}
@@ -208,17 +208,17 @@ class _Walk:
         given, taken = found if role == SENDER else reversed(found)
         if "Any" in taken or not (given and taken):
             return False
-        # A float is annotated where an integer may be.
+        # The annotation `float` includes integers.
         return not given <= (taken | {"int"} if "float" in taken else taken)
 
     def annotations(self, old: Any, new: Any, role: str, required: tuple[bool, bool]) -> str:
-        """What a change of type does to an annotation in the generated package, or "" where it does nothing."""
+        """Return the change of the annotation in the generated package, or ""."""
         written = []
         for reader, schema, always in zip(self.readers, (old, new), required, strict=True):
             try:
                 type_ = reader.read_schema(schema, "#")
             except SpecError:
-                return ""  # it is understood only under a name, which says itself what became of it
+                return ""  # a component, which is compared separately
             if role == READER:
                 written.append(type_.written if always else type_.optional)
             else:
@@ -232,7 +232,7 @@ class _Walk:
         return f"{_code(written[0])} is {_code(written[1])}"
 
     def pairs(self, olds: dict[str, Any], news: dict[str, Any], place: str, role: str) -> None:
-        """Goes on into what both sides have: items, values, components of one name, or the only one on each side."""
+        """Compare the items, the values and the components of both sides."""
         for word, suffix in ((LIST, "[]"), (MAP, "{}")):
             if word in olds and word in news:
                 self.types(olds[word], news[word], place + suffix, role)
@@ -309,7 +309,7 @@ class _Walk:
         said = any("default" in side for side in (old, new) if isinstance(side, dict))
         olds, news = (_default(side) for side in (old, new))
         if said and olds != news:
-            # What a caller sends is the same; what the server makes of silence is not.
+            # Only requests that omit the argument change.
             level = BREAKING if role == SENDER else COSMETIC
             self.say(level, place, f"its default was {olds!r} and is {news!r}", (role,))
 
@@ -332,12 +332,12 @@ class _Walk:
 
 
 def _code(text: str) -> str:
-    """Text of a document as code, which it does not end."""
+    """Return text of a document as inline code."""
     return f"`{text.replace('`', chr(39))}`"
 
 
 def _default(schema: Any) -> Any:
-    # A literal is its own default, said or not.
+    # A constant is its own default.
     return schema.get("default", schema.get("const")) if isinstance(schema, dict) else None
 
 
@@ -354,7 +354,7 @@ def _module(operation: Operation) -> str:
 
 
 def _key(argument: Argument, operation: Operation) -> tuple[str, str]:
-    """What makes an argument the same: its name, or its place in the path, where the name is nobody's business."""
+    """Return the key of an argument: its name, or its position in the path."""
     if argument.place != "path":
         return "option", argument.wire
     return "path", str(re.findall(r"{([^}]*)}", operation.path).index(argument.wire))
@@ -363,19 +363,19 @@ def _key(argument: Argument, operation: Operation) -> tuple[str, str]:
 def _level(
     role: str, olds: dict[str, Any], news: dict[str, Any], gone: list[str], come: list[str], *, literals: bool
 ) -> Level:
-    """How much a change of type matters: a sender misses what is gone, a reader meets what has come."""
+    """Return the severity of a change of type: removed values affect senders, added values affect readers."""
     if role == SENDER:
         return BREAKING if gone and not _wider(gone, news) else ADDITIVE
     if literals and len(olds) == len(news) == 1:
-        return BREAKING  # a tag, which is asked for
+        return BREAKING  # a required discriminator
     if literals:
-        return ADDITIVE if come else COSMETIC  # readers take any value: what is documented is all that changes
+        return ADDITIVE if come else COSMETIC  # readers accept any value
     if gone and all(is_literal(a) for a in gone) and set(come) <= {"string", "integer"}:
         return ADDITIVE
     return BREAKING if come and not _wider(come, olds) else ADDITIVE
 
 
 def _wider(some: list[str], others: dict[str, Any]) -> bool:
-    """Whether each alternative is a special case of one on the other side."""
+    """Return whether each alternative is a special case of an alternative of the other side."""
     kinds = {"'": "string", '"': "string", "integer": "number", "instant": "string"}
     return "any JSON" in others or all((kinds.get(a) or kinds.get(a[:1])) in others for a in some)

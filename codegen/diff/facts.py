@@ -1,4 +1,4 @@
-"""Compare what a document states of an operation as a whole: its tag, its status codes, who may call it."""
+"""Compares the tags, status codes, headers and credentials of operations."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Alternative = frozenset[str]
 def compare_facts(
     old: Operation, new: Operation, documents: tuple[Document, Document], place: str, *, shared: bool
 ) -> Iterator[Change]:
-    """Yield each difference of two operations that is none of an argument, an answer or an event.
+    """Yield the differences of two operations, except those of arguments, responses and events.
 
     Args:
-        old: The operation as it was.
-        new: The operation as it is.
-        documents: The documents that they stand in.
-        place: What to call the operation.
-        shared: The documents have different origins: tags, credentials and status codes are each document's own way.
+        old: The old operation.
+        new: The new operation.
+        documents: The documents of the operations.
+        place: The name of the operation.
+        shared: Whether the documents have different origins, so that tags, credentials and status codes are ignored.
     """
     yield from _deprecation(old.data, new.data, place)
     if shared:
@@ -62,14 +62,14 @@ def _credentials(old: Operation, new: Operation, documents: tuple[Document, Docu
     before, after = (_alternatives(o, side) for side, o in _pairs(documents, old, new))
     if before == after:
         return
-    # Whoever sent the credentials of one alternative has to send no others than those.
+    # A sender of one set of credentials must not need others.
     suffices = all(any(needed <= had for needed in after) for had in before)
     level = Level.ADDITIVE if suffices else Level.BREAKING
     yield Change(level, place, f"takes {_told(after)}, and took {_told(before)}", (SENDER,))
 
 
 def _alternatives(operation: Operation, document: Document) -> set[Alternative]:
-    """Return the sets of credentials of which a caller sends one."""
+    """Return the alternative sets of credentials."""
     found = operation.data.get("security", document.data.get("security"))
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         return {frozenset()}
@@ -112,7 +112,7 @@ def _statuses(old: dict[str, Any], new: dict[str, Any], place: str) -> Iterator[
 
 
 def _success(document: Document, operation: Operation) -> dict[str, Any]:
-    """Return the headers of the successful answer."""
+    """Return the headers of the successful response."""
     for code, response in operation.data.get("responses", {}).items():
         if code.startswith("2"):
             found = document.deref(response, operation.place).get("headers", {})

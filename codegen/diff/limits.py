@@ -1,4 +1,4 @@
-"""Compare the limits of values: lengths, bounds, patterns, formats."""
+"""Compares the limits of values: lengths, bounds, patterns and formats."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ ANYTHING = frozenset({".*", "^.*$", ".*$", "^.*", ""})
 """Patterns that every string matches."""
 
 Limits = dict[str, dict[str, Any]]
-"""By the kind of a value, its limits."""
+"""The limits for each JSON type."""
 
 
 def compare_limits(old: Limits, new: Limits, place: str, role: str) -> Iterator[Change]:
-    """Yield each limit that differs, for kinds that both sides allow.
+    """Yield the limits that differ, for JSON types on both sides.
 
-    A sender is hurt by a limit that is tightened; a reader by one that is loosened, as values come that could not come
-    before.
+    A tightened limit affects senders, a loosened limit affects readers.
     """
     for kind in old.keys() & new.keys():
         for word in KINDS[kind]:
             before, after = (side[kind].get(word) for side in (old, new))
-            if before == after or "date-time" in (before, after):  # `alternatives` tells instants from text
+            if before == after or "date-time" in (before, after):  # `variants` distinguishes date-times
                 continue
             tighter, looser = _direction(word, before, after)
             hurts = tighter if role == SENDER else looser
@@ -48,7 +47,7 @@ def compare_limits(old: Limits, new: Limits, place: str, role: str) -> Iterator[
 
 
 def _direction(word: str, before: Any, after: Any) -> tuple[bool, bool]:
-    """Whether some values are excluded that were allowed, and whether some are allowed that were excluded."""
+    """Return whether values are excluded that were allowed, and whether values are allowed that were excluded."""
     if word == "pattern":
         before, after = (None if side in ANYTHING else side for side in (before, after))
     if word == "uniqueItems":
@@ -65,7 +64,7 @@ def _direction(word: str, before: Any, after: Any) -> tuple[bool, bool]:
 
 
 def limits(schema: Any, document: Document) -> Limits:
-    """Return the limits of a schema of a prepared document, by kind. What only some alternatives have is left out."""
+    """Return the limits of a schema, by JSON type. Limits of only some alternatives are omitted."""
     found: dict[str, list[dict[str, Any]]] = {}
     for kind, leaf in _leaves(schema, document, frozenset()):
         some = {word: leaf[word] for word in KINDS[kind] if _is_limit(word, leaf.get(word))}
@@ -94,7 +93,7 @@ def _leaves(schema: Any, document: Document, seen: frozenset[str]) -> Iterator[t
         for member in schema.get(word, []):
             yield from _leaves(member, document, seen)
     if "enum" in schema or "const" in schema:
-        return  # literals are compared one by one
+        return  # constants are compared separately
     types = schema.get("type", [])
     for type_ in [types] if isinstance(types, str) else types:
         kind = "number" if type_ == "integer" else type_

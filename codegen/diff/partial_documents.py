@@ -1,4 +1,4 @@
-"""Two documents that are understood in part, made comparable: what one side has lost, the other side loses too."""
+"""Makes two partially supported documents comparable, by removing the unsupported parts of one from the other."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Data = dict[str, Any]
 def understood(
     names: Sequence[str], sides: Sequence[Data], read: Callable[[Data], object], left: list[tuple[str, Skip]]
 ) -> list[Data]:
-    """Return the parts of two documents that are understood in both.
+    """Return the parts of two documents that are supported in both.
 
-    What is left out of one document only would look as if it had been added or removed.
+    A part that is removed from one document only would count as added or removed.
 
     Args:
-        names: What to call the documents.
+        names: The names of the documents.
         sides: The documents.
-        read: Raises `SpecError` for what it does not understand.
-        left: Takes what is not compared, with the name of the document in which it is not understood.
+        read: A function that raises `SpecError` for an unsupported part.
+        left: Receives the skipped parts, with the name of the document that has them.
     """
     out = list(sides)
     lost: list[list[Skip]] = [[], []]
@@ -33,7 +33,7 @@ def understood(
         left += [(names[side], skip) for skip in lost[side]]
     pending = [lost[1], lost[0]]
     while any(pending):
-        # What a loss makes incomprehensible is a loss of the other side in its turn; each shrinks a document.
+        # A removed part can make others unsupported. Each round shrinks a document, so the loop ends.
         found: list[list[Skip]] = [[], []]
         for side in (0, 1):
             out[side], found[side] = _without(out[side], sides[1 - side], pending[side], read)
@@ -47,7 +47,7 @@ def _new(found: Sequence[Skip], asked: Sequence[Skip]) -> list[Skip]:
 
 
 def _without(data: Data, other: Data, skips: Sequence[Skip], read: Callable[[Data], object]) -> tuple[Data, list[Skip]]:
-    """Return a document without the places that the other one has lost, and all that it lost for that."""
+    """Return a document without the parts that the other one lost, and the parts that it lost for that."""
     waiting = {place: skip for skip in skips if (place := _counterpart(skip.place, other, data)) is not None}
 
     def understood_without(data: Data) -> None:
@@ -61,7 +61,7 @@ def _without(data: Data, other: Data, skips: Sequence[Skip], read: Callable[[Dat
 
 
 def _counterpart(place: str, theirs: Data, ours: Data) -> str | None:
-    """Return the place in our document that corresponds to one in theirs, or None if ours has none."""
+    """Return the place in our document that corresponds to a place in theirs, or None."""
     parts = place.split("/")
     if parts[1] == "paths":
         path = _path(parts, theirs, ours)
@@ -75,8 +75,8 @@ def _counterpart(place: str, theirs: Data, ours: Data) -> str | None:
             return None
         parts[at + 1] = number
     while not _at(ours, "/".join(parts)):
-        # An alternative has a number, under which another one may stand here: all of them are left out. Whatever else
-        # is not there was added or removed, which is a difference.
+        # The index of a union member can differ between the documents, so the whole union is removed. Another missing
+        # place was added or removed, which is a difference.
         if parts[-2] not in ("anyOf", "oneOf", "allOf"):
             return None
         del parts[-2:]
@@ -84,7 +84,7 @@ def _counterpart(place: str, theirs: Data, ours: Data) -> str | None:
 
 
 def _path(parts: list[str], theirs: Data, ours: Data) -> list[str] | None:
-    """Return path and method of an operation in our document: by its path, or else by its name."""
+    """Return the path and method of an operation in our document, matched by path or by operationId."""
     wanted, method = unescape(parts[2]), parts[3] if len(parts) > 3 else ""
     paths = ours.get("paths", {})
     for path in sorted(paths, key=lambda path: bool(path != wanted)):
@@ -99,10 +99,7 @@ def _path(parts: list[str], theirs: Data, ours: Data) -> list[str] | None:
 
 
 def _parameter(owner: str, parameter: Any, ours: Data) -> str | None:
-    """Return the number of a parameter in our list, in which it may have another one.
-
-    It is the one of its name and kind, or else of its name: its kind may be what is not understood.
-    """
+    """Return the index of a parameter in our list, matched by name and location, or by name."""
 
     def key(node: Any, *words: str) -> Any:
         return [node.get(word) for word in words] if isinstance(node, dict) else None
@@ -116,5 +113,5 @@ def _parameter(owner: str, parameter: Any, ours: Data) -> str | None:
 
 
 def _at(data: Data, place: str) -> Any:
-    """Return what stands at a place, or None."""
+    """Return the value at a place, or None."""
     return find(data, place.split("/")[1:])

@@ -1,4 +1,4 @@
-"""Prints changes: as text for a terminal, as Markdown for a pull request. What happened in many places is said once."""
+"""Prints changes as text or as Markdown. Equal changes in several places are grouped."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from codegen.prune import Skip
 TITLES = {Level.BREAKING: "Breaking", Level.ADDITIVE: "Additive", Level.COSMETIC: "Cosmetic"}
 
 WIDTH = 110
-"""Columns of text."""
+"""The width of text."""
 
 
 @frozen
 class Row:
-    """A change, and all the places where it happened."""
+    """A change with all its places."""
 
     places: list[str]
     what: str
@@ -29,16 +29,16 @@ class Row:
 
 
 def bump(changes: Sequence[Change]) -> str:
-    """The version bump that all of them together call for."""
+    """Return the version bump of all changes."""
     return max((c.level for c in changes), default=Level.COSMETIC).bump if changes else "none"
 
 
 def as_text(changes: Sequence[Change], left: Sequence[tuple[str, Skip]] = ()) -> str:
-    """One line for each change, below the name of its level.
+    """Return a line per change, grouped by severity.
 
     Args:
-        changes: What differs.
-        left: What was not compared, with the name of the document in which it is not understood.
+        changes: The changes.
+        left: The skipped parts, with the name of the document that has them.
     """
     lines: list[str] = []
     for level, title in TITLES.items():
@@ -52,7 +52,7 @@ def as_text(changes: Sequence[Change], left: Sequence[tuple[str, Skip]] = ()) ->
 
 
 def as_markdown(changes: Sequence[Change], left: Sequence[tuple[str, Skip]] = ()) -> str:
-    """A table for each level; what is cosmetic is folded away. The arguments are those of `as_text`."""
+    """Return a Markdown table per severity, with cosmetic changes folded. For the arguments, see `as_text`."""
     lines = [f"**{_conclusion(changes, left)}**", ""]
     for level, title in TITLES.items():
         some = [c for c in changes if c.level is level]
@@ -71,7 +71,7 @@ def as_markdown(changes: Sequence[Change], left: Sequence[tuple[str, Skip]] = ()
 
 
 def _losses(left: Sequence[tuple[str, Skip]]) -> dict[str, list[str]]:
-    """What was not compared: the places by what became of them, and why."""
+    """Return the places of skipped parts, by effect and reason."""
     found: dict[str, list[str]] = {}
     for name, skip in left:
         inside = f" (at {skip.at.removeprefix(skip.place)})" if skip.at != skip.place else ""
@@ -80,7 +80,7 @@ def _losses(left: Sequence[tuple[str, Skip]]) -> dict[str, list[str]]:
 
 
 def rows(changes: Iterable[Change]) -> list[Row]:
-    """The changes, those that say the same of different places in one."""
+    """Return the changes, with equal changes grouped."""
     grouped: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
     for change in changes:
         grouped.setdefault((change.what, change.hits, change.surface), []).append(change.place)
@@ -88,7 +88,7 @@ def rows(changes: Iterable[Change]) -> list[Row]:
 
 
 def _gathered(places: Sequence[str]) -> list[str]:
-    """Places by their owners: `A.x`, `A.y`, `B.x`, `B.y` are `x, y of A, B`."""
+    """Return places grouped by owner: `A.x`, `A.y`, `B.x`, `B.y` become `x, y of A, B`."""
     by_owner: dict[str, list[str]] = {}
     for owner, member in map(_split, places):
         if member:
@@ -107,12 +107,12 @@ def _gathered(places: Sequence[str]) -> list[str]:
 
 
 def _split(place: str) -> tuple[str, str]:
-    """`steps.list(limit)` is `steps.list` and `(limit)`, `Step.id` is `Step` and `id`, `Step` is itself."""
+    """Split a place into owner and item: `steps.list(limit)` into `steps.list` and `(limit)`."""
     head, bracket, tail = place.partition("(")
     if bracket:
         return head, bracket + tail
     owner, _, member = place.rpartition(".")
-    # The name of an operation has dots of its own; a component's begins with a capital.
+    # Names of operations contain dots; names of components begin with a capital.
     return (owner, member) if owner and owner[:1].isupper() else (place, "")
 
 
@@ -141,7 +141,7 @@ def _lines(row: Row) -> list[str]:
 
 
 def _indented(head: str, below: Sequence[str]) -> list[str]:
-    """A line, and text below it, wrapped. Nothing in either can end a line or command a terminal or a CI system."""
+    """Yield a line and wrapped text below it, with control characters escaped."""
     lines = [printable(f"  {head}:")]
     for text in below:
         lines += textwrap.wrap(
@@ -156,9 +156,9 @@ def _row(row: Row) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text of a document in a table's cell: it ends neither the cell nor the row, and is no markup."""
+    """Return text escaped for a cell of a Markdown table."""
     text = printable(" ".join(text.split())).replace("|", "\\|")
-    # Between backticks nothing is markup, and a backslash would be seen.
+    # Code spans need no escapes, and would show them.
     parts = text.split("`")
     if len(parts) % 2 == 0:
         parts = ["'".join(parts)]

@@ -1,4 +1,4 @@
-"""Gets a document from a file, or as it was in a git revision."""
+"""Loads a document from a file or a git revision."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from codegen.errors import SpecError
 
 
 def load_revision(what: str, *, default: Path, root: Path) -> dict[str, Any]:
-    """The document that `what` names: a file, a revision (`HEAD~1`), or one with a path (`HEAD~1:spec/openapi.yaml`).
+    """Load a document: a file, a revision (`HEAD~1`), or a revision with a path (`HEAD~1:spec/openapi.yaml`).
 
     Args:
-        what: as the user gave it. A file is preferred where one is there.
-        default: the file of a revision without a path.
-        root: the checkout whose git is asked.
+        what: The user's input. Files take precedence.
+        default: The path for a revision without a path.
+        root: The checkout.
 
     Raises:
-        SpecError: there is no such file and no such revision, or it holds no document.
+        SpecError: If there is no such file or revision, or it is not a document.
     """
     if Path(what).is_file():
         return load(Path(what))
     revision, _, path = what.partition(":")
     path = path or default.relative_to(root).as_posix()
-    # `--end-of-options`: a revision that looks like an option is none.
+    # `--end-of-options`: the input may look like an option.
     command = ["git", "-C", str(root), "show", "--end-of-options", f"{revision}:{path}"]
     try:
-        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - git, with our own arguments
+        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # git with validated arguments
     except OSError as fault:
         raise SpecError(what, f"is no file, and git cannot be asked: {fault}") from fault
     if done.returncode:

@@ -1,4 +1,4 @@
-"""What a schema allows, as a set of alternatives that can be compared: unions are opened, references followed."""
+"""Expands schemas to sets of alternatives: unions are opened, and references resolved."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 from codegen.document import Document, ref_name
 
 Alternatives = dict[str, Any]
-"""By a name of each alternative, such as `string`, `"asc"` or `an object`, what it holds: a component or a schema."""
+"""The component or schema of each alternative, by a name such as `string`, `"asc"` or `an object`."""
 
 LIST, MAP = "array", "map"
 
 
 def alternatives(schema: Any, document: Document, seen: frozenset[str] = frozenset()) -> Alternatives:
-    """The alternatives of a schema of a prepared document."""
+    """Return the alternatives of a schema."""
     if schema is True or schema == {}:
         return {"any JSON": None}
     name = ref_name(schema)
@@ -53,7 +53,7 @@ def _component(name: str, document: Document, seen: frozenset[str]) -> Alternati
 
 
 def opened(some: Alternatives, others: Alternatives, document: Document) -> Alternatives:
-    """The alternatives with the members of tagged unions in place of them, where the other side has objects alone."""
+    """Return the alternatives with tagged unions expanded, if the other side has objects only."""
     if not any(a.endswith(" (object)") for a in others) or any(a.endswith(" (union)") for a in others):
         return dict(some)
     found: Alternatives = {}
@@ -72,5 +72,5 @@ def _literal(value: Any) -> str:
 
 
 def is_literal(alternative: str) -> bool:
-    """Whether an alternative is a literal value."""
+    """Return whether an alternative is a constant."""
     return alternative[:1] in "'\"0123456789-" or alternative in ("True", "False")

@@ -283,7 +283,7 @@ TREES: dict[str, Tree] = {
     "behind a link": Tree(behind_link, {}),
     "behind a dangling link": Tree(dangling, ABSENT),
     "behind a link to itself": Tree(
-        circular, refused("is a link to itself", checks=((FALLBACK_ERRORS, "no package at"), (FALLBACK_ERRORS, "0 copies")))
+        circular, refused("link to itself", checks=((FALLBACK_ERRORS, "no package at"), (FALLBACK_ERRORS, "0 copies")))
     ),
     "inside another package": Tree(
         inside_another,
