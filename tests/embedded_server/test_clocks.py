@@ -63,16 +63,16 @@ def test_default_clock_gives_equal_dates_in_every_run() -> None:
     ],
     ids=["system", "ticking", "ticking elsewhere", "custom"],
 )
-@pytest.mark.parametrize("scenario", ["default", "docs", "stage", "file"])
+@pytest.mark.parametrize("scenario", ["default", "docs", "prepared", "file"])
 def test_clock_argument_replaces_scenario_clock(clock: Any, scenario: str, tmp_path: Any) -> None:
     """`clock` replaces the clock of every kind of scenario."""
     (tmp_path / "scenario.yaml").write_text("otherwise: yes\n", encoding="utf-8")
-    given: Any = {"stage": build(), "file": tmp_path / "scenario.yaml"}.get(scenario, scenario)
+    given: Any = {"prepared": build(), "file": tmp_path / "scenario.yaml"}.get(scenario, scenario)
     with EmbeddedServer(given, clock=clock) as server:
         assert server.state.clock is clock
         before = clock.now()
         assert abs(date_of_new_message(server) - before) < timedelta(seconds=2)
-        if scenario != "stage":
+        if scenario != "prepared":
             assert server.state.conversations[server.conversation_id].created_at <= before
 
 

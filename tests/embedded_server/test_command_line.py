@@ -134,7 +134,7 @@ def test_invalid_argument_exits_with_message(
 
 
 def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[object, str]:
-    """Return the exit code and the errors of a program that refuses its arguments."""
+    """Return the exit status and the error output for invalid arguments."""
     try:
         code: object = main(arguments)
     except SystemExit as exit_:  # as argparse ends a program
@@ -231,7 +231,7 @@ def test_signals_after_start_exit_without_errors(signal_: signal.Signals, times:
 @pytest.mark.parametrize("signal_", SIGNALS)
 def test_signal_closes_open_streams(signal_: signal.Signals) -> None:
     """Unread streams are closed immediately."""
-    # Without -X dev: asyncio would tell of what takes long on a loaded machine.
+    # Without -X dev: asyncio would log slow callbacks on a loaded machine.
     arguments = ["-W", "error", "-m", "letta_ext.testing", "--port", "0", "--delay", "0.01"]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([sys.executable, *arguments], **pipes) as process, ExitStack() as lines:

@@ -76,7 +76,7 @@ def test_concurrent_streams_lose_no_event(capsys: pytest.CaptureFixture[str]) ->
             agent = http.get("/v1/agents/").json()[0]["id"]
             made = [http.post("/v1/conversations/", params={"agent_id": agent}).json() for _ in range(STREAMS)]
         paths = [f"/v1/conversations/{conversation['id']}" for conversation in made]
-        # One to begin with, so that what is loaded once is not taken for what a stream needs.
+        # Run one stream first, so that modules loaded once do not count as memory of the streams.
         asyncio.run(read_all(url.host, url.port or 0, paths[:1]))
         before, started = peak(process), time.monotonic()
         found = asyncio.run(read_all(url.host, url.port or 0, paths))

@@ -14,7 +14,7 @@ from letta_ext.testing import Call, EmbeddedServer, Script, ToolResult, Turn, Us
 from .conftest import ServerClient
 
 
-def said(api: ServerClient, text: str) -> str:
+def response_text(api: ServerClient, text: str) -> str:
     return str(api.send_json(text)["messages"][-1]["content"])
 
 
@@ -30,7 +30,7 @@ def test_rule_applies_to_each_matching_message(api: ServerClient) -> None:
         ]
         assert messages[1]["tool_return"] == "sunny in Rome"
         assert messages[2]["content"] == "It is sunny."
-    assert said(api, "something else") == "word0 word1 word2 word3 word4 word5"
+    assert response_text(api, "something else") == "word0 word1 word2 word3 word4 word5"
 
 
 def test_rule_continues_after_approval(api: ServerClient) -> None:
@@ -51,9 +51,9 @@ def test_response_sources_apply_in_order(api: ServerClient) -> None:
     script.say("first")
     script.when(re.compile(r"^h\w+$"), lambda text: f"a rule for {text}")
     script.when("h", "too late")
-    assert [said(api, "hello") for _ in range(2)] == ["first", "a rule for hello"]
+    assert [response_text(api, "hello") for _ in range(2)] == ["first", "a rule for hello"]
     script.otherwise = lambda text: Turn(text=f"otherwise {text}")
-    assert [said(api, text) for text in ("x", "oh")] == ["otherwise x", "too late"]
+    assert [response_text(api, text) for text in ("x", "oh")] == ["otherwise x", "too late"]
 
 
 def test_usage_is_reported_everywhere(api: ServerClient) -> None:
@@ -142,8 +142,8 @@ def test_scenario_file_sets_scenario(scenario: Path) -> None:
 
     with EmbeddedServer(scenario) as server, httpx.Client(base_url=server.base_url) as http:
         api = ServerClient(server, http)
-        assert said(api, "hello") == "Good morning!"
-        assert said(api, "hello") == "I only know about the weather."
+        assert response_text(api, "hello") == "Good morning!"
+        assert response_text(api, "hello") == "I only know about the weather."
         response = api.send_json("The weather?")
         assert [message["message_type"] for message in response["messages"]] == [
             "tool_call_message",

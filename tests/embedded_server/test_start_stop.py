@@ -197,7 +197,7 @@ def test_script_function_can_stop_server() -> None:
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize(
     "response",
-    [lambda _: 1 / 0, lambda _: None, lambda said: Turn(text=said.count), lambda _: "\ud800"],
+    [lambda _: 1 / 0, lambda _: None, lambda message: Turn(text=message.count), lambda _: "\ud800"],
     ids=["raises", "none", "wrong", "text"],
 )
 def test_failing_script_function_is_reported(response: Any, streaming: bool) -> None:

@@ -180,7 +180,7 @@ WAYS: Final = [by_block, by_exception, in_coroutine, by_threads, by_its_own_thre
 
 
 class Logged(logging.Handler):
-    """Keeps what is logged."""
+    """Collects log messages."""
 
     def __init__(self, level: int) -> None:
         super().__init__(level)
@@ -214,7 +214,7 @@ def no_leaks() -> Iterator[None]:
 
 
 def descriptors() -> set[str]:
-    """Return what is open: each descriptor with the file or socket that it is."""
+    """Return the open descriptors with their files or sockets."""
     found = set[str]()
     for descriptor in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
         with suppress(OSError):  # the descriptor of the listing itself

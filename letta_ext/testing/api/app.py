@@ -37,7 +37,7 @@ def create_app(scenario: BuiltinScenario | Scenario | Path | str = "default") ->
             :func:`letta_ext.testing.build`. Defaults to ``default``.
 
     Raises:
-        ValueError: If there is no such scenario, or its file is invalid.
+        ValueError: If the scenario does not exist, or its file is invalid.
     """
     selected = select_scenario(scenario)
     state = selected.state

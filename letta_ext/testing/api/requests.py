@@ -185,9 +185,9 @@ def send(fields: Fields, ids: IdSource, *, allow_empty: bool) -> Send:
     background = fields.boolean("background", False)
     if not fields.problems.found:
         if messages is not None and text is not None:
-            fields.refuse("Cannot specify both 'input' and 'messages'. Use one or the other.")
+            fields.add_value_error("Cannot specify both 'input' and 'messages'. Use one or the other.")
         elif messages is None and text is None and not allow_empty:
-            fields.refuse("Must specify either 'input' or 'messages'.")
+            fields.add_value_error("Must specify either 'input' or 'messages'.")
     fields.problems.raise_if_any()
     if messages is None:
         messages = [text or InputMessage("user", "hello", ids.uuid())]

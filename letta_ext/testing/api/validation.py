@@ -129,7 +129,7 @@ class Fields:
         """Return a field unchanged, or None if it is absent or null."""
         return self.values.get(name)
 
-    def refuse(self, message: str) -> None:
+    def add_value_error(self, message: str) -> None:
         """Record that the fields contradict each other."""
         self.problems.add(
             "value_error", self.location, f"Value error, {message}", dict(self.values), error=ValueError(message)

@@ -107,7 +107,7 @@ class Script:
 
         Raises:
             TypeError: If an argument has another type.
-            ValueError: If there are no responses, or a text contains NUL or lone surrogates.
+            ValueError: If responses are missing, or a text contains NUL or lone surrogates.
         """
         self.rules.append(Rule(message, responses))
 

@@ -58,7 +58,7 @@ def build(scenario: BuiltinScenario = "default", state: State | None = None) -> 
         state: The state to add it to. Defaults to a new one.
 
     Raises:
-        ValueError: If there is no such scenario.
+        ValueError: If the scenario does not exist.
     """
     if not isinstance(scenario, str) or scenario not in SCENARIOS:
         raise ValueError(f"scenario must be one of {', '.join(SCENARIOS)}, got {arguments.short_repr(scenario)}")

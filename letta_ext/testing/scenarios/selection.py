@@ -20,7 +20,7 @@ def select_scenario(scenario: BuiltinScenario | Scenario | Path | str, clock: Cl
 
     Raises:
         TypeError: If the argument has another type.
-        ValueError: If there is no such scenario, or the file is invalid.
+        ValueError: If the scenario does not exist, or the file is invalid.
         OSError: If the file cannot be read.
     """
     if isinstance(scenario, Scenario):
