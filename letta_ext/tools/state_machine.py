@@ -364,9 +364,7 @@ class TurnStateMachine:
         current.finished = current.accumulator.stop_reason is not None
         current.events_lost = not current.finished and current.run_id is not None
         if not current.finished and not current.events_lost:
-            raise APIResponseValidationError(
-                "The stream contained neither a stop reason nor a run id. List the messages."
-            )
+            raise APIResponseValidationError("The stream has neither a stop reason nor a run id. List the messages.")
 
     def on_interrupted(self, error: StreamInterrupted) -> None:
         """Record an interrupted stream. If its events are lost, the messages are listed instead.
@@ -453,15 +451,12 @@ class TurnStateMachine:
                 fresh.append(message)
         messages = self._collect(fresh)
         if current.calls or current.unreadable is not None:
-            self._require_approval()
+            from letta_api.models import LettaStopReason
+
+            current.accumulator.stop_reason = LettaStopReason(stop_reason="requires_approval")
         current.completed += fresh
         current.finished = True
         return messages
-
-    def _require_approval(self) -> None:
-        from letta_api.models import LettaStopReason
-
-        self._round.accumulator.stop_reason = LettaStopReason(stop_reason="requires_approval")
 
     @property
     def stop_reason(self) -> LettaStopReason:
