@@ -131,7 +131,7 @@ class Operation:
         template: The path, with Python names in its placeholders.
         result: The type of the JSON response, or None.
         items: The type of the array of items, or None if the operation is not a list.
-        answer: The schema of the JSON response.
+        response_schema: The schema of the JSON response.
         responses: The descriptions of the documented responses, by status.
         body: The component whose properties are arguments, or None.
     """
@@ -146,7 +146,7 @@ class Operation:
     notes: str
     arguments: list[Argument]
     result: Type | None
-    answer: Any
+    response_schema: Any
     items: Type | None
     responses: dict[str, str]
     idempotency: str
@@ -268,7 +268,7 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
         notes=_notes(data, place),
         arguments=arguments,
         result=result,
-        answer=schema,
+        response_schema=schema,
         responses={each.status_code.pattern: _description(each) for each in endpoint.responses},
         items=_items(pagination, result, schema, reader, f"{place}/x-letta-pagination/items") if pagination else None,
         idempotency=_idempotency(data, place),
@@ -471,12 +471,12 @@ def _pagination(data: Any, parameters: list[Argument], place: str) -> Pagination
     )
 
 
-def _items(pagination: Pagination, result: Type | None, answer: Any, reader: TypeReader, place: str) -> Type:
+def _items(pagination: Pagination, result: Type | None, response_schema: Any, reader: TypeReader, place: str) -> Type:
     """Return the type of the array of items: the response, or its field `items`."""
     if pagination.items is None:
         found = result
     else:
-        component = ref_name(answer) or ""
+        component = ref_name(response_schema) or ""
         nodes = {n.name.get_untrusted_value(): n for n in reader.fields(reader.parsed.components[component])}
         if pagination.items not in nodes:
             raise SpecError(place, f"must be a field of the response, got {pagination.items!r}")

@@ -207,9 +207,9 @@ def _bodies(document: Document, operations: list[Operation]) -> set[str]:
     bodies = {operation.body for operation in operations if operation.body is not None}
     elsewhere = [schema for name, schema in document.schemas.items() if name not in bodies]
     arguments = [argument.schema for operation in operations for argument in operation.arguments]
-    answers = [source.data.get("responses") for source in document.operations()]
+    responses = [source.data.get("responses") for source in document.operations()]
     shared = document.data["components"].get("responses")
-    return bodies.difference(reachable([*elsewhere, *arguments, *answers, shared], document.schemas))
+    return bodies.difference(reachable([*elsewhere, *arguments, *responses, shared], document.schemas))
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

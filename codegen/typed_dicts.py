@@ -132,7 +132,7 @@ class _Writer:
                     {a.name: (a.schema, a.documentation) for a in operation.keywords},
                     [a.name for a in operation.keywords if a.required],
                 )
-        # What stands in the path, and what chooses between events and JSON, are arguments too.
+        # Path arguments and stream conditions are arguments too.
         sent = [argument.schema for operation in operations for argument in operation.arguments]
         for name in reachable(sent, self.document.schemas):
             schema, called = self.document.schemas[name], self._called(name)

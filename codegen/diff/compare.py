@@ -88,7 +88,7 @@ class _Walk:
             self.met.add((old.body, new.body, SENDER))
         self.streams(old, new)
         self.arguments(old, new)
-        self.answer(old, new)
+        self.response(old, new)
 
     def streams(self, old: Operation, new: Operation) -> None:
         if old.streaming and not new.streaming:
@@ -133,14 +133,14 @@ class _Walk:
             old.schema, new.schema, place, SENDER, null=not {"body", "content"}.isdisjoint((old.place, new.place))
         )
 
-    def answer(self, old: Operation, new: Operation) -> None:
+    def response(self, old: Operation, new: Operation) -> None:
         place = f"{old.id} answer"
-        if old.answer is None and new.answer is not None:
+        if old.response_schema is None and new.response_schema is not None:
             self.say(ADDITIVE, place, "is JSON now", (READER,), f"new `{_module(new)}.decode_response`")
-        elif old.answer is not None and new.answer is None:
+        elif old.response_schema is not None and new.response_schema is None:
             self.say(BREAKING, place, "is no JSON any more", (READER,), f"no `{_module(old)}.decode_response`")
-        elif old.answer is not None:
-            self.types(old.answer, new.answer, place, READER)
+        elif old.response_schema is not None:
+            self.types(old.response_schema, new.response_schema, place, READER)
 
     # Types
 

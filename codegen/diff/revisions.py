@@ -30,8 +30,8 @@ def load_revision(what: str, *, default: Path, root: Path) -> dict[str, Any]:
     try:
         done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # git with validated arguments
     except OSError as fault:
-        raise SpecError(what, f"is no file, and git cannot be asked: {fault}") from fault
+        raise SpecError(what, f"is not a file, and git cannot be run: {fault}") from fault
     if done.returncode:
-        reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["git does not know it"]
+        reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["unknown revision"]
         raise SpecError(what, f"is neither a file nor a revision: {reason[0]}")
     return parse(done.stdout.decode("utf-8", errors="replace"), what)

@@ -77,8 +77,8 @@ def run_everything(data: dict[str, Any], api: ModuleType) -> int:
             assert to_json_value(request.body) == {a.wire: given[a.name] for a in operation.at("body")}
         for argument in operation.at("content"):
             assert to_json_value(request.body) == given[argument.name]
-        if operation.answer is not None:
-            value = example(operation.answer, schemas)
+        if operation.response_schema is not None:
+            value = example(operation.response_schema, schemas)
             assert to_json_value(module.decode_response(value)) == value
         done += 1
     return done

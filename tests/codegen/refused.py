@@ -208,6 +208,28 @@ FALLBACK_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "placeholder without parameter": (document(paths={"/x/{id}": {"get": operation()}}), "#/paths/~1x~1{id}/get"),
     "dot segment": (document(paths={"/x/../y": {"get": operation()}}), "#/paths/~1x~1..~1y"),
+    "unknown resume-operation": (
+        document(
+            {"A": obj("", a=STRING)},
+            {
+                "/x": {
+                    "get": operation(
+                        responses={
+                            "200": {"description": "", "content": {"text/event-stream": {"schema": ref("A")}}},
+                        },
+                    )
+                    | {
+                        "x-letta-streaming": {
+                            "event": "#/components/schemas/A",
+                            "terminator": "[DONE]",
+                            "resume-operation": "none",
+                        }
+                    }
+                }
+            },
+        ),
+        "#/paths/~1x/get/x-letta-streaming",
+    ),
     "unknown repeat": (
         document(paths={"/x": {"get": operation(**{"x-letta-idempotency": "often"})}}),
         "#/paths/~1x/get/x-letta-idempotency",
