@@ -1,1 +1,1 @@
-"""Speed and memory, measured side by side with what others do: `python -m tests.bench`, read in docs/benchmarks.md."""
+"""Speed and memory, measured side by side with other implementations: `python -m tests.bench`."""

@@ -1,4 +1,4 @@
-"""What is decoded: recorded answers of a real server, and large ones made after their pattern."""
+"""Decoded data: recorded responses of a real server, and large ones of the same form."""
 
 from __future__ import annotations
 
@@ -13,52 +13,52 @@ TOKENS: Final = 20_000
 
 @cache
 def recorded(name: str) -> bytes:
-    """The body of a recorded answer."""
+    """Return the body of a recorded response."""
     return (RECORDINGS / f"{name}.body").read_bytes()
 
 
 @cache
 def events(name: str) -> tuple[bytes, ...]:
-    """The data of each event of a recorded stream, its end apart."""
+    """Return the data of each event of a recorded stream, without the terminal event."""
     lines = recorded(name).split(b"\n")
     return tuple(line[6:] for line in lines if line.startswith(b"data: {"))
 
 
 def delta(number: int = 2) -> bytes:
-    """One event of a token stream: a piece of what the agent says."""
+    """Return one event of a token stream."""
     return events("send_tokens_stream")[number]
 
 
 @cache
 def stream(count: int, name: str = "send_tokens_stream") -> bytes:
-    """A stream of `count` token events, with its opening and its end."""
+    """Return a stream of `count` token events with its first and last events."""
     frames = recorded(name).split(b"\n\n")
     opening, pieces, closing = frames[:1], frames[1:5], [f for f in frames if b"assistant_message" not in f][1:]
     return b"\n\n".join([*opening, *(pieces[n % len(pieces)] for n in range(count)), *closing])
 
 
 def in_chunks(body: bytes, size: int = 1400) -> list[bytes]:
-    """A body as a network might deliver it."""
+    """Return a body in chunks as a network may deliver it."""
     return [body[at : at + size] for at in range(0, len(body), size)]
 
 
 def frame_by_frame(body: bytes) -> list[bytes]:
-    """A body as a server writes it: each event in a chunk of its own."""
+    """Return a body with each event in a separate chunk."""
     return [frame + b"\n\n" for frame in body.split(b"\n\n") if frame]
 
 
 @cache
 def response_with_logprobs(tokens: int = TOKENS, likely: int = 0) -> bytes:
-    """The JSON answer of a send that asked for log-probabilities, `likely` alternatives each."""
-    answer: dict[str, Any] = json.loads(recorded("send_json"))
+    """Return the JSON response of a send with log-probabilities, `likely` alternatives each."""
+    response: dict[str, Any] = json.loads(recorded("send_json"))
 
     def token(n: int) -> dict[str, Any]:
         text = f"word{n} "
         others = [{"token": f"w{n}{m}", "logprob": -1.5 - m, "bytes": None} for m in range(likely)]
         return {"token": text, "bytes": list(text.encode()), "logprob": -0.0001 * n, "top_logprobs": others}
 
-    answer["logprobs"] = {"content": [token(n) for n in range(tokens)], "refusal": None}
-    return json.dumps(answer, separators=(",", ":")).encode()
+    response["logprobs"] = {"content": [token(n) for n in range(tokens)], "refusal": None}
+    return json.dumps(response, separators=(",", ":")).encode()
 
 
 @cache
@@ -69,7 +69,7 @@ def _step_around_its_id() -> tuple[bytes, bytes]:
 
 
 def steps_after(after: str | None, limit: int, total: int) -> bytes:
-    """What a list of `total` steps has behind a cursor: at most `limit` of them, each with an id of its own."""
+    """Return at most `limit` of `total` steps after a cursor, each with a unique id."""
     front, back = _step_around_its_id()
     first = 0 if after is None else int(after[5:13], 16) + 1
     ids = (b"step-%08x-0000-4000-8000-000000000000" % n for n in range(first, min(first + limit, total)))
@@ -78,7 +78,7 @@ def steps_after(after: str | None, limit: int, total: int) -> bytes:
 
 @cache
 def page_of_messages(count: int) -> bytes:
-    """A page of messages, of the kinds a conversation holds."""
+    """Return a page of messages of each type."""
     kinds = json.loads(recorded("list_asc"))
     page = [{**kinds[n % len(kinds)], "id": f"message-{n:08x}-0000-4000-8000-000000000000"} for n in range(count)]
     return json.dumps(page, separators=(",", ":")).encode()

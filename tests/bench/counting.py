@@ -1,4 +1,4 @@
-"""Cost without a clock: the instructions that the interpreter carries out, the same on every run and every machine."""
+"""Cost without a clock: the executed bytecode instructions, the same in every run and on every machine."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 
 def instructions(work: Callable[[], object]) -> int:
-    """How many bytecode instructions a call takes, in all that it calls. What is written in C counts for one."""
-    work()  # caches are filled, modules loaded
+    """Return the bytecode instructions of a call and its callees. Code in C counts as one."""
+    work()  # fills caches and loads modules
     return _monitored(work) if sys.version_info >= (3, 12) else _traced(work)
 
 
@@ -54,9 +54,9 @@ def _monitored(work: Callable[[], object]) -> int:
 
 
 def copier(like: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], object]:
-    """The least that a decoder of such objects can do: an object with a slot for each key, filled in straight lines.
+    """Return the cheapest decoder of such objects: it fills an object with a slot for each key.
 
-    It checks nothing, converts nothing, and forgets what it does not know.
+    It does not check or convert values, and it drops unknown keys.
     """
     names = [f"f{number}" for number in range(len(like))]
     kind = type("Copy", (), {"__slots__": names})
@@ -68,7 +68,7 @@ def copier(like: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], object]:
 
 
 class CallCounter:
-    """Counts the Python functions that are called between `start` and `stop`, and each time a generator goes on.
+    """Counts calls of Python functions and resumptions of generators between `start` and `stop`.
 
     Attributes:
         count: The calls so far.
@@ -79,13 +79,13 @@ class CallCounter:
         self._before: Any = None
 
     def start(self) -> None:
-        """Begin anew."""
+        """Start counting from zero."""
         self.count = 0
         self._before = sys.getprofile()
         sys.setprofile(self._profile)
 
     def stop(self) -> None:
-        """End the counting; does nothing where it has not begun."""
+        """Stop counting; do nothing if it is not started."""
         if sys.getprofile() == self._profile:
             sys.setprofile(self._before)
 

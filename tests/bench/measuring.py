@@ -60,7 +60,7 @@ class Result:
         reach: the figure to reach, or None where none is set.
         sense: whether more is better ("faster") or less ("overhead").
         note: what else must be known.
-        taken: every value of each side, in seconds, bytes, or whatever the side counts.
+        taken: Every value of each side, in its unit.
     """
 
     group: str
@@ -89,7 +89,7 @@ class Row:
     Attributes:
         work: makes the sides when the row's turn comes.
         clock: what a side is timed with.
-        each: how many things one call of a side deals with; the values are those of one.
+        each: The items per call of a side. The values are per item.
         long: whether it takes too long for a quick sample.
     """
 
@@ -157,7 +157,7 @@ def measure(sides: Mapping[str, Work], pairs: int, clock: Clock = cpu) -> dict[s
     repeats = {name: _repeats(work, clock) for name, work in sides.items()}
     taken: dict[str, list[float]] = {name: [] for name in sides}
     gc.collect()
-    gc.freeze()  # what this program holds itself is no cost of theirs
+    gc.freeze()  # excludes objects of this program from the measurement
     try:
         for _ in range(pairs):
             for name, work in sides.items():

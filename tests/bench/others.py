@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 @cache
 def construct() -> Any:
-    """`construct_type` of letta-client: what it calls on the JSON of every answer and every event."""
+    """Return `construct_type` of letta-client, which it calls on the JSON of each response and event."""
     return import_module("letta_client._models").construct_type
 
 

@@ -74,7 +74,9 @@ def first_decode() -> Mapping[str, Callable[[], float]]:
     """Importing the package, and what loads when the first event is decoded."""
     text = bodies.delta()
     return {
-        OURS: starting(f"import letta_ext\nfrom letta_ext.types import stream_event_from_json\nread_event({text!r})"),
+        OURS: starting(
+            f"import letta_ext\nfrom letta_ext.types import stream_event_from_json\nstream_event_from_json({text!r})"
+        ),
         PUBLISHED: starting(
             "import letta_client, json\nfrom letta_client._models import construct_type\n"
             "from letta_client.types.agents.letta_streaming_response import LettaStreamingResponse as T\n"
@@ -220,11 +222,11 @@ def to_hands() -> Mapping[str, Callable[[], float]]:
     def http() -> tuple[httpx.Client, list[_Stamped]]:
         made: list[_Stamped] = []
 
-        def answer(request: httpx.Request) -> httpx.Response:
+        def respond(request: httpx.Request) -> httpx.Response:
             made[:] = [_Stamped(chunks)]
             return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=made[0], request=request)
 
-        return httpx.Client(transport=httpx.MockTransport(answer)), made
+        return httpx.Client(transport=httpx.MockTransport(respond)), made
 
     def side(make: Callable[[httpx.Client], Any]) -> Callable[[], float]:
         sending, made = http()

@@ -40,7 +40,7 @@ def event(text: bytes) -> Mapping[str, Work]:
 
 
 def newer_event() -> Mapping[str, Work]:
-    """An event of a server that is newer than the document: it has a field more, and is read the long way."""
+    """Decode an event with an unknown field, which uses the fallback."""
     return event(bodies.delta()[:-1] + b',"a_newer_field":null}')
 
 
@@ -69,11 +69,11 @@ def page(text: bytes) -> Mapping[str, Work]:
     floor = others.floor_decoder(list[Message])
     parse = others.stock("api.conversations_messages.conversations_messages_list", "_parse_response")
     client = others.stock("client", "Client")(base_url="http://letta.test")
-    answer = httpx.Response(200, content=text)
+    response = httpx.Response(200, content=text)
     return {
         OURS: lambda: conversations_messages_list.read_response(text),
         PUBLISHED: lambda: published(text),
-        STOCK: lambda: parse(client=client, response=answer),
+        STOCK: lambda: parse(client=client, response=response),
         FLOOR: lambda: floor(text),
     }
 
@@ -125,12 +125,12 @@ class Body(httpx.SyncByteStream):
 
 
 def answering(body: list[bytes], kind: str = "text/event-stream") -> httpx.Client:
-    """A client whose every request gets this answer."""
+    """Return an httpx client that gets this response to every request."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, headers={"content-type": kind}, stream=Body(body), request=request)
 
-    return httpx.Client(transport=httpx.MockTransport(answer))
+    return httpx.Client(transport=httpx.MockTransport(respond))
 
 
 def published_client(http: httpx.Client, base_url: str = "http://letta.test") -> Any:

@@ -86,11 +86,11 @@ def _watched(iterating: Generator[object, None, None], count: int) -> None:
 
 
 def _events(count: int) -> Generator[object, None, None]:
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         head = {"content-type": "text/event-stream"}
         return httpx.Response(200, headers=head, stream=_Endless(count), request=request)
 
-    http = httpx.Client(transport=httpx.MockTransport(answer))
+    http = httpx.Client(transport=httpx.MockTransport(respond))
     client = Letta(api_key="key", base_url="http://letta.test", http_client=http)
     yield from client.conversations.messages.create(CONVERSATION, input="hello")
 
@@ -98,12 +98,12 @@ def _events(count: int) -> Generator[object, None, None]:
 def listing_steps(total: int) -> Letta:
     """A client of a server that has so many steps, whose pages are made when they are asked for."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         query = request.url.params
         page = bodies.steps_after(query.get("after"), int(query["limit"]), total)
         return httpx.Response(200, content=page, headers={"content-type": "application/json"}, request=request)
 
-    http = httpx.Client(transport=httpx.MockTransport(answer))
+    http = httpx.Client(transport=httpx.MockTransport(respond))
     return Letta(api_key="key", base_url="http://letta.test", http_client=http)
 
 

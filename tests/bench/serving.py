@@ -33,10 +33,13 @@ def serving(kind: str) -> Generator[str, None, None]:
 
 
 class Fixed(asyncio.Protocol):
-    """Answers every GET with one step and every POST with one stream: the least work that a server can have."""
+    """A server with minimal work: each GET gets one step, each POST one stream."""
 
     step = bodies.recorded("step_retrieve")
-    answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(step), step)
+    step_response = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+        len(step),
+        step,
+    )
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     frames = bodies.frame_by_frame(bodies.stream(ROUNDS * TOGETHER))
 
@@ -51,7 +54,7 @@ class Fixed(asyncio.Protocol):
             return
         self.received = b""
         if head.startswith(b"GET"):
-            self._write(self.answer)
+            self._write(self.step_response)
         else:
             self._write(self.head)
             self.task = asyncio.get_running_loop().create_task(self._stream())

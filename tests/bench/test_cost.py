@@ -1,7 +1,7 @@
-"""What things cost, in instructions against those of the least that could do it: no clock, so no machine is too busy.
+"""Budgets of cost, as a ratio of instructions to those of the cheapest equivalent. Timing does not affect them.
 
-Each bound is below one and a half times the figure: what costs half as much again fails, and what has become cheaper
-asks for a lower bound.
+Each budget is below 1.5 times the figure: a cost that grows by half fails, and one that has fallen needs a lower
+budget.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SLACK = 1.5
 
 
 def body(text: bytes) -> dict[str, Any]:
-    """An object of a recording."""
+    """Return an object of a recording."""
     found: dict[str, Any] = json.loads(text)
     return found
 
@@ -43,25 +43,25 @@ PIECE_TEXT = next(text for text in bodies.events("send_tool_tokens_stream") if b
 STEP_TEXT, PAGE_TEXT = bodies.recorded("step_retrieve"), bodies.recorded("list_asc")
 EVENT, PIECE, STEP = body(EVENT_TEXT), body(PIECE_TEXT), body(STEP_TEXT)
 STEPS = (f"step-{number}" for number in count())
-"""Ids, each of which is asked for once."""
+"""Ids, each used once."""
 PAGE: list[dict[str, Any]] = json.loads(PAGE_TEXT)
 read_page = conversations_messages_list.read_response
 
 
 def least(*objects: Mapping[str, Any]) -> int:
-    """The least that decoding these objects can take."""
+    """Return the instructions of the cheapest decoding of these objects."""
     return sum(instructions(partial(copier(each), each)) for each in objects)
 
 
 def check(figure: float, bound: float) -> None:
-    """Holds a figure to its bound, and the bound to the figure."""
+    """Check a figure against its budget, and the budget against the figure."""
     assert figure <= bound, f"costs {figure:.2f} times the least, of which {bound} are allowed"
     assert bound < SLACK * figure, f"costs only {figure:.2f} times the least: lower the bound of {bound}"
 
 
 @pytest.fixture(autouse=True)
-def _nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another test of the same process may have loaded what makes spans, and calls are watched from then on."""
+def _without_instrumentation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Disable spans, which another test of the same process may have enabled."""
     monkeypatch.delitem(sys.modules, "opentelemetry.trace", raising=False)
 
 
@@ -76,19 +76,21 @@ def _nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(lambda: [message_from_dict(each) for each in PAGE], PAGE, 2.9, id="a page, parsed already"),
     ],
 )
-def test_decoding_costs_little_more_than_copying(
+def test_decoding_cost_is_within_budget(
     work: Callable[[], object], objects: list[dict[str, Any]], bound: float
 ) -> None:
+    """Decoding stays within its budget relative to copying."""
     check(instructions(work) / least(*objects), bound)
 
 
-def test_an_array_that_waits_costs_nothing_for_each_item() -> None:
+def test_lazy_array_cost_is_independent_of_length() -> None:
+    """An array that is not accessed costs the same for any length."""
     short, long = (instructions(partial(LettaResponse.from_json, bodies.response_with_logprobs(n))) for n in (10, 200))
     assert short == long
 
 
 def draining(count: int) -> Callable[[], None]:
-    """A call that is answered with a stream of so many events, each in a chunk of its own."""
+    """Return a call that reads a stream of `count` events, each in a separate chunk."""
     http = answering(bodies.frame_by_frame(bodies.stream(count)))
     client = Letta(api_key="key", base_url="http://letta.test", http_client=http)
 
@@ -99,32 +101,37 @@ def draining(count: int) -> Callable[[], None]:
     return drain
 
 
-def test_an_event_goes_through_a_stream_for_little_more_than_its_decoding() -> None:
+def test_stream_cost_per_event_is_within_budget() -> None:
+    """A stream event stays within its budget relative to its decoding."""
     one_event = (instructions(draining(220)) - instructions(draining(20))) / 200
     check(one_event / least(EVENT), 6.2)
 
 
-def walking(steps: int, page: int) -> Callable[[], int]:
-    """A walk over a list."""
+def listing(steps: int, page: int) -> Callable[[], int]:
+    """Return a call that iterates over a list."""
     client = listing_steps(steps)
     return lambda: sum(1 for _ in client.steps.list(limit=page))
 
 
-def test_an_item_is_walked_over_for_a_few_times_its_decoding() -> None:
-    one_item = (instructions(walking(300, 100)) - instructions(walking(100, 100))) / 200
+def test_list_cost_per_item_is_within_budget() -> None:
+    """A list item stays within its budget relative to its decoding."""
+    one_item = (instructions(listing(300, 100)) - instructions(listing(100, 100))) / 200
     check(one_item / least(STEP), 4.8)
 
 
-def test_a_page_costs_in_proportion_to_its_size() -> None:
-    assert instructions(walking(400, 400)) < 2.2 * instructions(walking(200, 200))
+def test_page_cost_is_linear() -> None:
+    """The cost of a page is linear in its size."""
+    assert instructions(listing(400, 400)) < 2.2 * instructions(listing(200, 200))
 
 
-def test_a_call_costs_little_more_than_httpx_alone() -> None:
-    def answer() -> Any:
+def test_call_cost_is_within_budget_of_httpx() -> None:
+    """A call stays within its budget relative to httpx."""
+
+    def respond() -> Any:
         return answering([bodies.recorded("step_retrieve")], "application/json")
 
-    client = Letta(api_key="key", base_url="http://letta.test", http_client=answer())
-    bare = answer()
+    client = Letta(api_key="key", base_url="http://letta.test", http_client=respond())
+    bare = respond()
     ours = instructions(lambda: client.steps.retrieve(next(STEPS)))
     check(ours / instructions(lambda: bare.get(f"http://letta.test/v1/steps/{next(STEPS)}").json()), 1.3)
 
@@ -139,19 +146,17 @@ def test_a_call_costs_little_more_than_httpx_alone() -> None:
         pytest.param(lambda client: client.steps.list(limit=10), 188, id="list with a query"),
     ],
 )
-def test_second_call_of_a_client_makes_few_python_calls_before_its_first_byte(
-    call: Callable[[Letta], object], bound: int
-) -> None:
+def test_second_call_sends_first_byte_within_call_budget(call: Callable[[Letta], object], bound: int) -> None:
     """A warm client reaches its transport within a bounded number of Python calls, those of httpx included."""
     counter = CallCounter()
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         counter.stop()
         if request.method == "POST":
             return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=b"data: [DONE]\n\n")
         return httpx.Response(200, content=b"[]" if request.url.path.endswith("/") else STEP_TEXT)
 
-    http = httpx.Client(transport=httpx.MockTransport(answer))
+    http = httpx.Client(transport=httpx.MockTransport(respond))
     client = Letta(api_key="key", base_url="http://letta.test", http_client=http)
     call(client)
     counter.start()
@@ -162,37 +167,40 @@ def test_second_call_of_a_client_makes_few_python_calls_before_its_first_byte(
     assert counter.count <= bound < SLACK * counter.count
 
 
-def test_a_message_holds_less_than_its_json_does() -> None:
+def test_decoded_message_uses_less_memory_than_its_json() -> None:
+    """A decoded message uses less memory than its parsed JSON."""
     text = bodies.page_of_messages(500)
     ours = held(lambda: read_page(text))
     assert ours < 0.9 * held(lambda: json.loads(text))
 
 
 def held_after(iterating: Iterator[object], *counts: int) -> list[int]:
-    """The bytes that are held after so many items, without what waits for the garbage collector."""
+    """Return the used bytes after so many items, without garbage."""
     found: list[int] = []
     tracemalloc.start()
     try:
         for number, _ in enumerate(iterating, 1):
             if number in counts:
-                gc.collect()  # httpx's responses are reference cycles, and hold their bodies
+                gc.collect()  # httpx's responses are reference cycles that hold their bodies
                 found.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
     return found
 
 
-def test_going_over_a_stream_or_a_list_holds_nothing() -> None:
+def test_iteration_of_stream_and_list_uses_constant_memory() -> None:
+    """Iteration keeps no memory per item."""
     http = answering(bodies.frame_by_frame(bodies.stream(5_000)))
     client = Letta(api_key="key", base_url="http://letta.test", http_client=http)
     events = iter(client.conversations.messages.create(CONVERSATION, input="hello"))
     steps = iter(listing_steps(5_000).steps.list(limit=100))
     for iterating in (events, steps):
         early, late = held_after(iterating, 2_000, 5_000)
-        assert late - early < 3_000 * 12  # 12 bytes an item are less than holding anything of it would take
+        assert late - early < 3_000 * 12  # any object per item would take more than 12 bytes
 
 
-def test_models_are_loaded_when_they_are_needed() -> None:
+def test_import_of_package_does_not_import_models() -> None:
+    """`import letta_ext` imports no model."""
     code = "import sys, letta_ext; print(*(m for m in sys.modules if 'letta_api' in m))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert [name for name in done.stdout.split() if ".models." in name or ".unions." in name] == []

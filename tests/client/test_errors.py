@@ -191,14 +191,14 @@ def test_error_message_of_every_status_ends_with_remedy(driver: ClientDriver, st
 
 def test_pending_approval_in_structured_or_text_form_raises_pending_approval_error(driver: ClientDriver) -> None:
     """Both forms of the 409 raise `PendingApprovalError`."""
-    detail = {"code": "PENDING_APPROVAL", "message": "Answer first.", "pending_request_id": "message-7"}
+    detail = {"code": "PENDING_APPROVAL", "message": "Decide first.", "pending_request_id": "message-7"}
     with pytest.raises(PendingApprovalError) as caught:
         driver.run(driver.client(respond_with(make_response(409, json={"detail": detail}))).steps.retrieve(STEP))
     error = caught.value
     assert (error.pending_request_id, error.error_type, error.detail) == (
         "message-7",
         "PENDING_APPROVAL",
-        "Answer first.",
+        "Decide first.",
     )
     assert (
         recorded_error(driver, recording("send_while_pending_409")).status_code == 409

@@ -44,7 +44,7 @@ from .helpers import (
 DONE = b"data: [DONE]\n\n"
 STOP = {"message_type": "stop_reason", "stop_reason": "end_turn"}
 NOT_EVENT_STREAMS = {
-    "json": (b'{"detail": "no such thing"}', "application/json", {"detail": "no such thing"}),
+    "json": (b'{"detail": "not found"}', "application/json", {"detail": "not found"}),
     "page": (b"<h1>Welcome to the proxy</h1>", "text/html; charset=utf-8", "<h1>Welcome to the proxy</h1>"),
     "no utf-8": (b"\xff", "text/plain", "\ufffd"),
     "empty": (b"", "text/html", ""),

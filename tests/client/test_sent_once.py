@@ -32,7 +32,7 @@ from .servers import closed_port, response, serving
 def test_transport_error_raised_by_response_hook_is_not_retried(
     driver: ClientDriver, cls: type[httpx.TransportError], call: str
 ) -> None:
-    """A transport error that a response hook raises is no proof; the message is sent once."""
+    """A transport error that a response hook raises is not a proof; the message is sent once."""
 
     def fail(_: httpx.Response) -> None:
         raise cls("elsewhere")
@@ -46,7 +46,7 @@ def test_transport_error_raised_by_response_hook_is_not_retried(
 
 @pytest.mark.parametrize("call", CALLS)
 def test_refused_request_of_response_hook_is_not_retried(driver: ClientDriver, call: str) -> None:
-    """A failed request that a response hook makes is no proof."""
+    """A failed request that a response hook makes is not a proof."""
     elsewhere = f"http://127.0.0.1:{closed_port()}/audit"
 
     def audit(_: httpx.Response) -> None:
@@ -60,7 +60,7 @@ def test_refused_request_of_response_hook_is_not_retried(driver: ClientDriver, c
 
 
 def test_pool_timeout_of_response_hook_is_not_retried(driver: ClientDriver) -> None:
-    """A pool timeout of a request that a response hook makes is no proof."""
+    """A pool timeout of a request that a response hook makes is not a proof."""
     limits, timeout = httpx.Limits(max_connections=1), httpx.Timeout(5, pool=0.02)
 
     def audit(_: httpx.Response) -> None:
@@ -169,7 +169,7 @@ def test_auth_flow_failing_after_sending_may_have_been_processed(
 
 
 def test_auth_flow_failing_before_sending_is_not_retried(driver: ClientDriver) -> None:
-    """A flow that raises before it sends raises its own exception, and there is no retry."""
+    """A flow that raises before it sends raises its own exception, without a retry."""
     with serving(respond_ok) as server:
         check_note_on_callers_error(*attempt(driver, server.base_url, http_client(driver, auth=Flow(0, raising))))
         assert server.requests == []
@@ -239,7 +239,7 @@ def post_and_lose(request: httpx.Request) -> None:
 def test_custom_transport_failure_may_have_been_processed(
     driver: ClientDriver, deliver: Callable[[httpx.Request], None], call: str
 ) -> None:
-    """A connection failure of a custom transport is no proof."""
+    """A connection failure of a custom transport is not a proof."""
     with serving(respond_ok) as server:
         http = http_client(driver, transport=delivering(driver, deliver))
         check_may_have_been_processed(*attempt(driver, server.base_url, http, call))
@@ -247,7 +247,7 @@ def test_custom_transport_failure_may_have_been_processed(
 
 
 def test_aiohttp_transport_failure_may_have_been_processed() -> None:
-    """`httpx_aiohttp` maps a lost response to a connect timeout, which is no proof."""
+    """`httpx_aiohttp` maps a lost response to a connect timeout, which is not a proof."""
     httpx_aiohttp = pytest.importorskip("httpx_aiohttp")
     driver = ClientDriver(is_async=True)
     try:
@@ -262,7 +262,7 @@ def test_aiohttp_transport_failure_may_have_been_processed() -> None:
 
 
 def test_client_with_overridden_send_may_have_been_processed(driver: ClientDriver) -> None:
-    """The failure of an overridden `send` is no proof."""
+    """The failure of an overridden `send` is not a proof."""
 
     def send(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
         post_copy(request)

@@ -104,7 +104,7 @@ def proxied(address: str) -> Iterator[Proxy]:
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             with suppress(ConnectionError, TimeoutError):
-                # One request per connection: the server is told to close it.
+                # One request per connection: the server closes it after the response.
                 if (request := _read(self.rfile)) is not None:
                     proxy.enter(1)
                     try:

@@ -18,7 +18,7 @@ def {name}(city: str) -> str:
         city (str): where
     """
     print("looking up", city)
-    return "{answer} in " + city
+    return "{result} in " + city
 '''
 
 
@@ -41,10 +41,10 @@ class ServerResources:
     made: list[str] = field(factory=list)
     tools: list[tuple[str, str]] = field(factory=list)
 
-    def tool(self, stem: str, answer: str, *, guarded: bool = False) -> tuple[str, str]:
+    def tool(self, stem: str, result: str, *, guarded: bool = False) -> tuple[str, str]:
         """Create a server-side tool; return its id and its unique name."""
         name = f"{stem}_{uuid4().hex[:8]}"
-        source = TOOL.format(name=name, answer=answer)
+        source = TOOL.format(name=name, result=result)
         tool = self._make("tools", {"source_code": source, "default_requires_approval": guarded})
         return tool["id"], name
 

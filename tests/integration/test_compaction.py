@@ -69,11 +69,11 @@ async def test_send_after_compaction_gets_reply(client: AsyncLetta, conversation
     await send_texts(client, conversation)
     await compact(client, conversation, model)
 
-    answer = await client.conversations.messages.create(
+    response = await client.conversations.messages.create(
         conversation, input="LONG 2", streaming=False, include_compaction_messages=True
     )
 
-    assert assistant_text(answer.messages) == "word0 word1"
+    assert assistant_text(response.messages) == "word0 word1"
     assert len(only(await messages(client, conversation), AssistantMessage)) == len(TEXTS) + 1
 
 
@@ -83,7 +83,7 @@ async def test_compaction_during_turn_is_reported_as_user_message(
     """A compaction during a turn is reported in the response and in the stream."""
     conversation = resources.conversation(resources.agent_with_context_window(SMALL_WINDOW))
 
-    answer = await client.conversations.messages.create(
+    response = await client.conversations.messages.create(
         conversation, input="LONG 1", streaming=False, include_compaction_messages=True
     )
     async with await client.conversations.messages.create(
@@ -92,7 +92,7 @@ async def test_compaction_during_turn_is_reported_as_user_message(
         events = await collect(stream)
 
     # Letta 0.16.8 reports it as a user message, unlike its documentation of summaries and events.
-    for items, expected in ((answer.messages, "word0"), (events, words(3))):
+    for items, expected in ((response.messages, "word0"), (events, words(3))):
         assert assistant_text(items) == expected
         (report,) = user_texts(items)
         assert "post_step_context_check" in report

@@ -148,8 +148,8 @@ async def test_failed_streamed_run_raises_run_error_and_frees_conversation(
     assert fault.error_type in ("llm_error", "llm_rate_limit")
     assert f"Error code: {status}" in (fault.detail or "")
     # The failed run has ended: the conversation takes the next message.
-    answer = await client.conversations.messages.create(conversation, input="LONG 1", streaming=False)
-    assert assistant_text(answer.messages) == "word0"
+    response = await client.conversations.messages.create(conversation, input="LONG 1", streaming=False)
+    assert assistant_text(response.messages) == "word0"
 
 
 @pytest.mark.parametrize("background", [False, True])
@@ -178,10 +178,10 @@ async def test_json_send_during_other_run_is_processed(client: AsyncLetta, conve
     async with await client.conversations.messages.create(
         conversation, input="LONG 20", stream_tokens=True, background=True
     ) as stream:
-        answer = await client.conversations.messages.create(conversation, input="LONG 2", streaming=False)
+        response = await client.conversations.messages.create(conversation, input="LONG 2", streaming=False)
         events = await collect(stream)
 
-    assert assistant_text(answer.messages) == words(2).strip()
+    assert assistant_text(response.messages) == words(2).strip()
     assert assistant_text(events) == words(20)
 
 
@@ -203,8 +203,8 @@ async def test_send_with_pending_approval_raises_pending_approval_error(
     client: AsyncLetta, conversation: str, agent: Agent
 ) -> None:
     """A pending approval raises the same error with and without streaming."""
-    answer = await client.conversations.messages.create(conversation, input=f"CALL {agent.guarded}", streaming=False)
-    assert answer.stop_reason.stop_reason == "requires_approval"
+    response = await client.conversations.messages.create(conversation, input=f"CALL {agent.guarded}", streaming=False)
+    assert response.stop_reason.stop_reason == "requires_approval"
 
     with pytest.raises(PendingApprovalError) as refused:
         await client.conversations.messages.create(conversation, input="hello?", streaming=False)

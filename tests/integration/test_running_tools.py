@@ -67,7 +67,7 @@ def test_run_tools_completes_turn_with_parallel_tools(
     tool = Weather()
 
     def local_time(city: str) -> dict[str, Any]:
-        """Tells the time."""
+        """Return the time."""
         return {"city": city, "noon": True}
 
     found = driver.run(
@@ -91,12 +91,12 @@ def test_run_tools_completes_turn_with_parallel_tools(
     assert kinds(stored).count("user") == 1
 
 
-@pytest.mark.parametrize("answer", ["", "a\0b\ud800c", b"bytes", None, {"deep": [[{"a": {"b": None}}]]}], ids=repr)
-def test_run_tools_stores_any_tool_result_as_text(address: str, conversation: str, answer: Any) -> None:
+@pytest.mark.parametrize("value", ["", "a\0b\ud800c", b"bytes", None, {"deep": [[{"a": {"b": None}}]]}], ids=repr)
+def test_run_tools_stores_any_tool_result_as_text(address: str, conversation: str, value: Any) -> None:
     """Any return value is stored as its text form."""
     driver = ClientDriver(is_async=False)
     found = driver.run(
-        begin(driver, address, conversation, Weather(lambda _: answer).weather, input="CALL weather").result()
+        begin(driver, address, conversation, Weather(lambda _: value).weather, input="CALL weather").result()
     )
     assert found.stop_reason.stop_reason == "end_turn"
     ((status, text),) = returns(stored_messages(driver, address, conversation))
@@ -107,10 +107,10 @@ def test_run_tools_stores_any_tool_result_as_text(address: str, conversation: st
 def test_run_tools_stores_tool_exception_as_error(driver: ClientDriver, address: str, conversation: str) -> None:
     """An exception of a tool is stored as an error result."""
 
-    def answer(_: str) -> str:
+    def fail(_: str) -> str:
         raise OSError("the sky fell\0")
 
-    driver.run(begin(driver, address, conversation, Weather(answer).weather, input="CALL weather").result())
+    driver.run(begin(driver, address, conversation, Weather(fail).weather, input="CALL weather").result())
     assert returns(stored_messages(driver, address, conversation)) == [
         ("error", "weather failed: OSError: the sky fell\ufffd")
     ]

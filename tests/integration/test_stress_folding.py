@@ -50,11 +50,11 @@ def tool_returns_for(calls: list[str]) -> list[dict[str, Any]]:
 
 
 def decide(approve: bool) -> Callable[[list[str]], list[dict[str, Any]]]:
-    def answer(calls: list[str]) -> list[dict[str, Any]]:
+    def response(calls: list[str]) -> list[dict[str, Any]]:
         approvals = [{"type": "approval", "tool_call_id": call, "approve": approve, "reason": "so"} for call in calls]
         return [{"type": "approval", "approvals": approvals}]
 
-    return answer
+    return response
 
 
 def client_tools(names: str) -> list[dict[str, Any]]:
@@ -119,14 +119,14 @@ async def run_scenario(
     client: AsyncLetta, conversation: str, turns: list[dict[str, Any]], **mode: Any
 ) -> tuple[list[LettaResponse], list[str]]:
     """Run a scenario; return its responses and the ids of the tool calls."""
-    answers: list[LettaResponse] = []
+    responses: list[LettaResponse] = []
     calls: list[str] = []
     for turn in turns:
         given = {name: value(calls) if callable(value) else value for name, value in turn.items()}
         made = await client.conversations.messages.create(conversation, **given, **mode, timeout=SERVER_TIMEOUT)
-        answers.append(made if mode.get("streaming") is False else await made.result())
-        calls.extend(call.tool_call_id for call in tool_calls(answers[-1].messages) if call.tool_call_id not in calls)
-    return answers, calls
+        responses.append(made if mode.get("streaming") is False else await made.result())
+        calls.extend(call.tool_call_id for call in tool_calls(responses[-1].messages) if call.tool_call_id not in calls)
+    return responses, calls
 
 
 @pytest.mark.parametrize(
@@ -140,15 +140,15 @@ async def test_accumulated_stream_equals_json_response_and_stored_messages(
     of = agent if parallel else serial_agent
     turns = SCENARIOS[scenario](of)
     json_responses, calls = await run_scenario(client, resources.conversation(of.id), turns, streaming=False)
-    expected = [number_calls(comparable(answer.messages, OF_A_TURN), calls) for answer in json_responses]
+    expected = [number_calls(comparable(response.messages, OF_A_TURN), calls) for response in json_responses]
     differences: list[str] = []
     not_comparable = (scenario, "parallel" if parallel else "serial") in NOT_COMPARABLE
     modes = {name: mode for name, mode in MODES.items() if not (not_comparable and mode["stream_tokens"])}
     for name, mode in modes.items():
         conversation = resources.conversation(of.id)
         streamed, calls = await run_scenario(client, conversation, turns, **mode)
-        found = [number_calls(comparable(answer.messages, OF_A_TURN), calls) for answer in streamed]
-        expected_stream = [expected[0], *(answer[1:] for answer in expected[1:])]
+        found = [number_calls(comparable(response.messages, OF_A_TURN), calls) for response in streamed]
+        expected_stream = [expected[0], *(response[1:] for response in expected[1:])]
         if found != (expected_stream if scenario in NOT_REPEATED and mode["stream_tokens"] else expected):
             differences.append(f"{name}: streamed {found}, at once {expected}")
         if [a.stop_reason for a in streamed] != [a.stop_reason for a in json_responses]:
@@ -158,8 +158,8 @@ async def test_accumulated_stream_equals_json_response_and_stored_messages(
         listed = {m["id"] + m["message_type"]: m for m in comparable(await messages(client, conversation), OF_EVENTS)}
         differences.extend(
             f"{name}: streamed {message}, listed {list(listed.values())}"
-            for answer in streamed
-            for message in comparable(answer.messages, OF_EVENTS)
+            for response in streamed
+            for message in comparable(response.messages, OF_EVENTS)
             if listed.get(message["id"] + message["message_type"]) != message
         )
     print(f"\nFIGURE accumulated streams, real server: {scenario}, modes {len(modes)}, differences {len(differences)}")

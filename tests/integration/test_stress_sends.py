@@ -135,9 +135,9 @@ def has_user_message(listed: list[Message]) -> bool:
 
 
 async def outcome(client: AsyncLetta, conversation: str, given: dict[str, Any]) -> None:
-    answer = await client.conversations.messages.create(conversation, **given)
+    response = await client.conversations.messages.create(conversation, **given)
     if given["streaming"]:
-        await answer.result()
+        await response.result()
 
 
 def test_every_send_path_sends_once_or_states_doubt(resources: ServerResources, agent: Agent, address: str) -> None:
@@ -148,7 +148,7 @@ def test_every_send_path_sends_once_or_states_doubt(resources: ServerResources, 
         listed = resources.http.get(path, params={"limit": 50}).raise_for_status().json()
         return sum(message["message_type"] == "user_message" for message in listed)
 
-    names = list(WAYS) if FULL else ["as it is", "response hook cannot connect", "CONNECT refused", "answer lost"]
+    names = list(WAYS) if FULL else ["as it is", "response hook cannot connect", "CONNECT refused", "response lost"]
     with warnings.catch_warnings():
         # httpcore leaks the socket of a SOCKS failure, aiohttp that of an unclosed transport.
         warnings.simplefilter("ignore", ResourceWarning)

@@ -161,8 +161,8 @@ FAULTS: Final = (
 
 WAYS: Final[dict[str, SendPath]] = {
     "as it is": SendPath(lambda place: place.http()),
-    "answer lost": SendPath(lambda place: place.http(), plan=[LOST]),
-    "answer cut in its headers": SendPath(lambda place: place.http(), plan=[Fault(response=30)]),
+    "response lost": SendPath(lambda place: place.http(), plan=[LOST]),
+    "response cut in its headers": SendPath(lambda place: place.http(), plan=[Fault(response=30)]),
     **{
         f"response hook raises {cls.__name__}": SendPath(
             lambda place, cls=cls: place.http(hooks={"response": _raise(cls("elsewhere"))})  # type: ignore[misc]  # inferred from SendPath
@@ -184,13 +184,13 @@ WAYS: Final[dict[str, SendPath]] = {
         lambda place: place.http(transport=_AsyncDelivering() if place.driver.is_async else _Delivering())
     ),
     "aiohttp": SendPath(_aiohttp, asynchronous=True),
-    "aiohttp, answer lost": SendPath(_aiohttp, plan=[LOST], asynchronous=True),
+    "aiohttp, response lost": SendPath(_aiohttp, plan=[LOST], asynchronous=True),
     "retries of the transport": SendPath(lambda place: place.http(transport=_transport(place, retries=2))),
-    "retries of the transport, answer lost": SendPath(
+    "retries of the transport, response lost": SendPath(
         lambda place: place.http(transport=_transport(place, retries=2)), plan=[LOST]
     ),
     "SOCKS": SendPath(lambda place: _socks(place, place.port)),
-    "SOCKS, answer lost": SendPath(lambda place: _socks(place, place.port), plan=[LOST]),
+    "SOCKS, response lost": SendPath(lambda place: _socks(place, place.port), plan=[LOST]),
     "HTTP proxy that is not there": SendPath(
         lambda place: place.http(proxy=f"http://127.0.0.1:{closed_port()}"), unsent=True
     ),

@@ -111,7 +111,7 @@ def test_stream_resumes_as_long_as_it_makes_progress(driver: ClientDriver) -> No
     reports: list[ResumeReport] = []
     with replay_server(recorded_body()) as replay:
         cut = CutStreams(
-            driver, replay, "cuts of every answer behind its first event", hooks=Hooks(on_resume=reports.append)
+            driver, replay, "cuts of every response after its first event", hooks=Hooks(on_resume=reports.append)
         )
         first = len(full_response(replay.entries[:2])) - 5
         cut(*[first] * 30)

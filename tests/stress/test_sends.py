@@ -45,8 +45,8 @@ def count_stored(server: EmbeddedServer) -> tuple[int, int]:
 
 
 FAULTS: dict[str, list[Fault]] = {
-    "lost answer": [LOST],
-    "two lost answers": [LOST, LOST],
+    "lost response": [LOST],
+    "two lost responses": [LOST, LOST],
     "client gone first": [Fault(late=0.0, response=0)],
     "overtaken by the resend": [Fault(late=0.05, response=0)],
     "nothing sent": [Fault(forward=0)],
@@ -57,7 +57,7 @@ FAULTS: dict[str, list[Fault]] = {
     "cut, and resumed with losses": [Fault(response=1000), LOST, LOST, Fault(response=900), LOST],
 }
 LOSSES = {
-    "lost answer": LOST,
+    "lost response": LOST,
     "client gone first": Fault(late=0.0, response=0),
     "cut in the headers": Fault(response=40),
     "cut in the body": Fault(response=250),

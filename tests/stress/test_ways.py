@@ -14,7 +14,7 @@ from .figures import figure, sample
 
 pytestmark = pytest.mark.stress
 
-ALWAYS = {"as it is", "response hook cannot connect", "CONNECT refused", "aiohttp, answer lost"}
+ALWAYS = {"as it is", "response hook cannot connect", "CONNECT refused", "aiohttp, response lost"}
 
 
 def test_every_send_path_sends_once_or_states_doubt(server: EmbeddedServer) -> None:

@@ -101,10 +101,10 @@ async def calls_async(client: AsyncLetta, id: str) -> None:
     await messages.compact(id, compaction_settings=SETTINGS)
 
 
-def sent_back(client: Letta, id: str, answer: LettaResponse, tools: list[ClientToolParam]) -> None:
-    """What came in an answer is no argument, but for the parts of the same name."""
+def sent_back(client: Letta, id: str, response: LettaResponse, tools: list[ClientToolParam]) -> None:
+    """Models of a response are not arguments, except for nested models of the same name."""
     messages = client.conversations.messages
-    messages.create(id, messages=answer.messages)  # type: ignore[arg-type]
+    messages.create(id, messages=response.messages)  # type: ignore[arg-type]
     messages.create(id, messages=[MESSAGE], client_tools=tools)
 
 
