@@ -46,7 +46,8 @@ def test_setup_api_creates_tools_agents_and_conversations(api: ServerClient) -> 
     assert api.post("/v1/tools/", source_code=source).status_code == 409
     assert api.post("/v1/tools/", source_code="x = 1").status_code == 400
     assert api.post("/v1/tools/", source_code="def broken(").status_code == 400
-    agent = api.post("/v1/agents/", system="Be brief.", memory_blocks=[], tool_ids=[tool["id"]]).json()
+    fields = {"system": "Be brief.", "model": "openai-proxy/gpt-4o-mini", "memory_blocks": [], "tool_ids": [tool["id"]]}
+    agent = api.post("/v1/agents/", **fields).json()
     assert agent["tool_rules"] == [{"tool_name": "look", "type": "requires_approval", "prompt_template": None}]
     assert [each["id"] for each in api.http.get("/v1/agents/", params={"limit": 1}).json()] == [agent["id"]]
     query = {"agent_id": agent["id"]}
