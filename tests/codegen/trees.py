@@ -73,7 +73,7 @@ def refused(message: str, *, forced: bool = False, checks: tuple[Outcome, Outcom
 
 ABSENT: dict[str, Outcome] = {
     CHECK: (FALLBACK_ERRORS, "there is no package at"),
-    VENDOR_CHECK: (FALLBACK_ERRORS, "holds 0 copies"),
+    VENDOR_CHECK: (FALLBACK_ERRORS, "has 0 copies"),
 }
 
 
@@ -259,7 +259,7 @@ TREES: dict[str, Tree] = {
         of_somebody_else,
         refused(
             "has files that were not generated",
-            checks=((DIFFERS, "notes.txt: not made by the generator"), (FALLBACK_ERRORS, "holds 0 copies")),
+            checks=((DIFFERS, "notes.txt: not made by the generator"), (FALLBACK_ERRORS, "has 0 copies")),
         ),
     ),
     "a manifest of another tool": Tree(
