@@ -1,8 +1,8 @@
-"""Writes the TypedDicts of requests with datamodel-code-generator.
+"""Write the TypedDicts of requests with datamodel-code-generator.
 
 Its input is a document of the components that requests use, and of an object with the keyword arguments of each
 operation. A component that is a model is called `WidgetLike` there. The templates write the TypedDict `WidgetParam`
-and the alias `WidgetLike` of both. Documentation is passed to the templates directly.
+and the alias `WidgetLike`: the TypedDict or the model. Documentation is passed to the templates directly.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ def secrets_of_request(request: httpx.Request, *, all_values: bool = False) -> f
 
     Args:
         request: The request as it was sent, with the headers, credentials and cookies of its HTTP client.
-        all_values: Whether to include the values of all names. Use it for exceptions of the transport, which need not
-            quote any value. An error response can name the project of a request, for example. Defaults to False.
+        all_values: Whether to include the values of all names. Pass True for exceptions of the transport, which
+            never need a value. Error responses need some, such as the project's name. Defaults to False.
     """
     pairs: list[tuple[str, str]] = [
         (name, value) for name, value in request.headers.multi_items() if name not in PUBLIC_HEADERS

@@ -5,7 +5,7 @@ must be the first one of the response. That proves that the server continued exa
 since the limit is raised by one. If the last record is not in the response, there are three possible causes:
 
 - The cursor has the other direction. Some servers apply cursors to the sort order, others always to the time.
-- Both records share a position, as they do after a compaction, and the server skips every record at the position of the
+- Both records have the same sort key, as after a compaction, and the server skips every record with the sort key of the
   cursor. An older cursor helps, and finally a request without a cursor.
 - The server does not know the cursor and restarted the list.
 
@@ -41,7 +41,7 @@ CONFIRM_LIMIT: Final = 1000
 """The limit of the request that confirms the end of a list after a short page."""
 
 RECENT_CURSORS: Final = 256
-"""The number of cursors that are remembered, for requests that start before records at a shared position."""
+"""The number of cursors that are remembered, for requests that start before records with equal sort keys."""
 
 CHECKPOINT_CURSORS: Final = 64
 """The number of cursors in a checkpoint."""
@@ -251,7 +251,7 @@ class ListIterator:
             if self.seen.unseen(page):
                 return self._accept(page, limit)
             if page.size >= limit:
-                size = self._doubled(limit)  # all records of the page share one position
+                size = self._doubled(limit)  # all records of the page have the same sort key
             elif size < confirm_limit:
                 size = confirm_limit
             elif self.restarted or self._has_skipped_items():

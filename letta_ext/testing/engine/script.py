@@ -188,5 +188,5 @@ def turn_from_message(user_message: str, tools: Sequence[str], *, after_tool: bo
             return Turn(reasoning=reasoning, calls=[Call(name) for name in wanted])
     match = re.search(r"LONG ([0-9]{1,9})", user_message)
     words = " ".join(f"word{number}" for number in range(min(int(match.group(1)), MAX_WORDS) if match else 6))
-    # Letta's model server streams each word with a space and omits the last one without streaming.
+    # A streamed text of Letta's model server ends with a space, a text that is not streamed does not.
     return Turn(text=words, reasoning=reasoning, streamed_text=f"{words} ")
