@@ -38,18 +38,18 @@ _servers = ExitStack()
 
 @cache
 def server(kind: str) -> str:
-    """The address of a server that lives until `stop`."""
+    """Return the base URL of a server that runs until `stop`."""
     return _servers.enter_context(serving.serving(kind))
 
 
 def stop() -> None:
-    """Stops the servers."""
+    """Stop the servers."""
     _servers.close()
     server.cache_clear()
 
 
 def starting(code: str) -> Callable[[], float]:
-    """What measures the CPU seconds that code takes in a new interpreter, whose own start is not counted."""
+    """Return a function that measures the CPU seconds of code in a new interpreter, without its startup."""
     # Without `click` httpx imports as it does where its command line is not installed, which is nearly everywhere.
     start = "import sys, time\nsys.modules['click'] = None\nt = time.process_time()"
     text = f"{start}\n{code}\nprint(time.process_time() - t)"
@@ -62,7 +62,7 @@ def starting(code: str) -> Callable[[], float]:
 
 
 def importing(code: str) -> Mapping[str, Callable[[], float]]:
-    """Importing the package, or its client."""
+    """Import the package, or its client."""
     return {
         OURS: starting(code.format("letta_ext")),
         PUBLISHED: starting(code.format("letta_client")),
@@ -71,7 +71,7 @@ def importing(code: str) -> Mapping[str, Callable[[], float]]:
 
 
 def first_decode() -> Mapping[str, Callable[[], float]]:
-    """Importing the package, and what loads when the first event is decoded."""
+    """Import the package and decode the first event."""
     text = bodies.delta()
     return {
         OURS: starting(
@@ -87,7 +87,7 @@ def first_decode() -> Mapping[str, Callable[[], float]]:
 
 
 def first_call() -> Mapping[str, Callable[[], float]]:
-    """Importing the client, making one, and its first call, without a network: all that a short program waits for."""
+    """Import the client, make one, and make its first call, without a network."""
     made = (
         f"import httpx\nbody = {bodies.recorded('step_retrieve')!r}\n"
         "http = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, content=body)))\n"
@@ -110,7 +110,7 @@ def _bare_call(http: httpx.Client, base_url: str, ids: Iterator[str]) -> Work:
 
 
 def mock_call() -> Mapping[str, Work]:
-    """One small call, with no network at all. Each asks for another step: nothing of it is known from the last."""
+    """Make a small call without a network. Each call retrieves another step."""
     ids = (f"{STEP[:-12]}{number:012}" for number in count())
 
     def http() -> httpx.Client:
@@ -126,7 +126,7 @@ def mock_call() -> Mapping[str, Work]:
 
 
 def loopback_call(kind: str) -> Mapping[str, Work]:
-    """One small call to a server on loopback."""
+    """Make a small call to a server on loopback."""
     url = server(kind)
     ours, published = Letta(api_key="key", base_url=url), published_client(httpx.Client(), url)
     return {
@@ -245,7 +245,7 @@ def to_hands() -> Mapping[str, Callable[[], float]]:
 
 
 def generator(command: str) -> Mapping[str, Callable[[], float]]:
-    """Running the generator."""
+    """Run the generator."""
 
     def run() -> float:
         with tempfile.TemporaryDirectory() as directory:
@@ -263,7 +263,7 @@ def generator(command: str) -> Mapping[str, Callable[[], float]]:
 
 
 def rows() -> list[Row | Sampled]:
-    """The rows."""
+    """Return the rows."""
     small: dict[str, Any] = {"versus": BARE, "sense": "overhead"}
     return [
         Sampled(STARTING, "import the package", lambda: importing("import {}"), BARE, 1.4, "overhead", "ms", 1e3),

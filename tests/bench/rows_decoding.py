@@ -27,7 +27,7 @@ def _constructing(kind: Any) -> Callable[[bytes], Any]:
 
 
 def event(text: bytes) -> Mapping[str, Work]:
-    """One event of a stream, from its JSON text."""
+    """Decode one event of a stream from its JSON text."""
     published = _constructing(others.published("agents.letta_streaming_response", "LettaStreamingResponse"))
     stock = others.stock("models.assistant_message", "AssistantMessage").from_dict
     floor = others.floor_decoder(StreamEvent)
@@ -64,7 +64,7 @@ def parsed_event() -> Mapping[str, Work]:
 
 
 def page(text: bytes) -> Mapping[str, Work]:
-    """A page of a conversation."""
+    """Decode a page of a conversation."""
     published = _constructing(list[others.published("agents.message", "Message")])  # type: ignore[misc]  # at run time
     floor = others.floor_decoder(list[Message])
     parse = others.stock("api.conversations_messages.conversations_messages_list", "_parse_response")
@@ -79,7 +79,7 @@ def page(text: bytes) -> Mapping[str, Work]:
 
 
 def step(text: bytes) -> Mapping[str, Work]:
-    """A step."""
+    """Decode a step."""
     published = _constructing(others.published("step", "Step"))
     stock, floor = others.stock("models.step", "Step").from_dict, others.floor_decoder(Step)
     return {
@@ -164,7 +164,7 @@ def whole_stream(chunks: list[bytes]) -> Mapping[str, Work]:
 
 
 def rows() -> list[Row]:
-    """The rows."""
+    """Return the rows."""
     stream = bodies.stream(EVENTS)
     messages = len(json.loads(bodies.recorded("list_asc")))
     tool = next(text for text in bodies.events("send_tool_tokens_stream") if b'"tool_call_message"' in text)

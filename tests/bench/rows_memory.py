@@ -125,7 +125,7 @@ def iterating(what: str) -> Mapping[str, Callable[[], float]]:
 
 
 def rows() -> list[Sampled]:
-    """The rows."""
+    """Return the rows."""
     flat: dict[str, Any] = {"sense": "overhead", "unit": "MB", "scale": 1e-6, "most": 2, "long": True}
     return [
         Sampled(MEMORY, "a decoded message of a page", a_message, unit="bytes", scale=1, most=3),

@@ -21,7 +21,7 @@ PAUSE = 0.3
 
 @contextmanager
 def serving(kind: str) -> Generator[str, None, None]:
-    """The address of a server, `fixed` or `embedded`, that lives as long as the block."""
+    """Run a server, `fixed` or `embedded`, and yield its base URL."""
     command = [sys.executable, "-m", "tests.bench.serving", kind]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         if process.stdout is None or process.stdin is None:

@@ -42,7 +42,7 @@ def by_function(work: Callable[[], object]) -> Counter[str]:
 
 
 def main() -> None:
-    """Prints a table for each row."""
+    """Print a table for each row."""
     stream, messages = bodies.stream(EVENTS), bodies.page_of_messages(EVENTS)
     rows = {
         "a stream event": (event(bodies.delta())[OURS], 1),

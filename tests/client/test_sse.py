@@ -133,7 +133,7 @@ def test_trailing_cr_dispatches_event_at_once() -> None:
 
 @pytest.mark.parametrize("cut", [0, 1, 2, 3])
 def test_leading_bom_is_skipped_across_chunks(cut: int) -> None:
-    """A leading BOM is skipped, wherever it is split."""
+    """A leading BOM is skipped, at any split."""
     stream = BOM + b"data: a\n\n"
     assert data(stream[:cut], stream[cut:]) == ["a"]
 

@@ -22,7 +22,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def address() -> str:
-    """The base URL of the server."""
+    """Return the base URL of the server."""
     found = os.environ.get("LETTA_LIVE_BASE_URL")
     if not found:
         pytest.skip("LETTA_LIVE_BASE_URL is not set")
@@ -31,7 +31,7 @@ def address() -> str:
 
 @pytest.fixture(scope="session")
 def model() -> str:
-    """The handle of the model of the agents, which follows the instructions in user messages."""
+    """Return the handle of the model of the agents, which follows the instructions in user messages."""
     return os.environ.get("LETTA_LIVE_MODEL", "openai-proxy/gpt-4o-mini")
 
 
@@ -45,19 +45,19 @@ def resources(address: str, model: str) -> Iterator[ServerResources]:
 
 @pytest.fixture(scope="session")
 def agent(resources: ServerResources) -> Agent:
-    """An agent that tests share, each in a separate conversation."""
+    """Return an agent that tests share, each in a separate conversation."""
     return resources.agent()
 
 
 @pytest.fixture
 def own_agent(resources: ServerResources) -> Agent:
-    """An agent for one test: agent-direct mode has one conversation, and step lists cover the agent."""
+    """Return an agent for one test: agent-direct mode has one conversation, and step lists cover the agent."""
     return resources.agent()
 
 
 @pytest.fixture
 def conversation(resources: ServerResources, agent: Agent) -> str:
-    """The id of a new conversation with the shared agent."""
+    """Return the id of a new conversation with the shared agent."""
     return resources.conversation(agent.id)
 
 

@@ -57,7 +57,7 @@ def driver(request: pytest.FixtureRequest) -> Iterator[ClientDriver]:
 def simulation(
     address: str, resources: ServerResources, own_agent: Agent, driver: ClientDriver, model: str
 ) -> Iterator[FollowSimulation]:
-    """A simulation in a conversation for sync code, in an agent-direct conversation for async code."""
+    """Return a simulation in a conversation for sync code, in an agent-direct conversation for async code."""
     place = ConversationLocation(address, own_agent.id, resources.conversation(own_agent.id))
     made = FollowSimulation(place, driver, direct=driver.is_async)
     made.model = model

@@ -94,7 +94,7 @@ client-side calls are not, and the accumulated message has all of them."""
 
 @pytest.fixture(scope="session")
 def serial_agent(resources: ServerResources, agent: Agent) -> Agent:
-    """An agent that calls one tool at a time."""
+    """Return an agent that calls one tool at a time."""
     return resources.agent(parallel_tool_calls=False)
 
 

@@ -1,4 +1,4 @@
-"""A sent message is processed once, whatever happens to its response."""
+"""A sent message is processed once, for any fault of its request or response."""
 
 from __future__ import annotations
 

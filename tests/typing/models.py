@@ -1,4 +1,4 @@
-"""Models wherever a call takes a TypedDict, at every depth. Nothing here runs: both checkers read it.
+"""Models in place of each TypedDict argument, at every depth. Nothing here runs: both checkers read it.
 
 A file of its own: `tests/client/test_models_as_arguments.py` holds that the requests are the same.
 """
