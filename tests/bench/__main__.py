@@ -16,14 +16,14 @@ QUICK_SIZES = (100, 300, 1_000, 3_000)
 
 
 def chosen(only: str, *, quick: bool) -> list[Row | Sampled]:
-    """The rows to measure: those whose group and name match, without the long ones where it must be quick."""
+    """Return the rows whose group and name match, without the long ones if `quick` is set."""
     wanted = re.compile(only, re.IGNORECASE)
     rows = [*rows_decoding.rows(), *rows_calls.rows(), *rows_memory.rows()]
     return [row for row in rows if wanted.search(f"{row.group}: {row.name}") and not (quick and row.long)]
 
 
 def measured(rows: list[Row | Sampled], pairs: int) -> list[Result]:
-    """The rows' results, in the order of their groups."""
+    """Measure the rows; return their results in the order of their groups."""
     results: list[Result] = []
     try:
         for row in rows:

@@ -65,7 +65,7 @@ def _drain(body: bytes) -> Callable[[], object]:
 
 
 def _walk(count: int) -> Callable[[], object]:
-    """A walk over so many steps, page by page."""
+    """Return a call that lists so many steps, page by page."""
     client = listing_steps(count)
 
     def walk() -> None:
@@ -101,7 +101,7 @@ def measure_lines(sizes: Sequence[int] = SIZES) -> list[Line]:
 
 
 def text(lines: Sequence[Line]) -> str:
-    """The lines for a terminal."""
+    """Return the lines for a terminal."""
     least, most = lines[0].points[0][0], lines[0].points[-1][0]
     rows = [f"{'growth':32}{'exponent':>10}  {f'at {least:,}':20}  at {most:,}"]
     for line in lines:

@@ -41,7 +41,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """The spread of at least two values."""
+        """Return the spread of at least two values."""
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
         return cls(median, low, high)
 
@@ -140,7 +140,7 @@ class Sampled:
 
 
 def result(row: Row | Sampled, taken: Mapping[str, Sequence[float]], unit: str, scale: float) -> Result:
-    """The row's result: the ratio of each pair, and the median of each side."""
+    """Return the result of a row: the ratio of each pair, and the median of each side."""
     over, under = (row.versus, OURS) if row.sense == "faster" else (OURS, row.versus)
     ratios = [a / b for a, b in zip(taken[over], taken[under], strict=True)]
     sides = {name: statistics.median(values) * scale for name, values in taken.items()}

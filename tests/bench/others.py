@@ -30,13 +30,13 @@ def construct() -> Any:
 
 @cache
 def published(module: str, name: str) -> Any:
-    """A type of letta-client."""
+    """Return a type of letta-client."""
     return getattr(import_module(f"letta_client.types.{module}"), name)
 
 
 @cache
 def _stock_package() -> tempfile.TemporaryDirectory[str]:
-    """The stock output for our document, in a directory that is on the import path."""
+    """Generate the stock output for our document in a directory on the import path."""
     directory = tempfile.TemporaryDirectory(prefix="stock-")
     config = Path(directory.name) / "config.yaml"
     config.write_text("post_hooks: []\n", encoding="utf-8")
@@ -52,7 +52,7 @@ def _stock_package() -> tempfile.TemporaryDirectory[str]:
 
 
 def stock(module: str, name: str) -> Any:
-    """A name of the stock output."""
+    """Return a name of the stock output."""
     _stock_package()
     return getattr(import_module(f"stock_api.{module}"), name)
 
@@ -64,7 +64,7 @@ def _msgspec() -> Any:
 
 @cache
 def struct(model: Any) -> Any:
-    """The msgspec Struct with the fields of a model: tagged by the same literal, absent as None, unknown dropped."""
+    """Return the msgspec Struct with the fields of a model: tagged by its literal, absent as None, unknown dropped."""
     names = vars(sys.modules[model.__module__])
     # Not get_type_hints: the hints of class variables need names that the module does not have.
     hints = {a.name: eval(str(a.type), names) for a in attrs.fields(model)}  # noqa: S307  (our own annotations)
@@ -81,7 +81,7 @@ def struct(model: Any) -> Any:
 
 
 def _floor(hint: Any) -> Any:
-    """A hint in msgspec's terms; Any where it cannot tell members apart, for it then does less."""
+    """Return a hint in msgspec's terms, or Any if msgspec cannot discriminate its members."""
     if isinstance(hint, type) and issubclass(hint, Model):
         subclass: Any = hint  # the hash that `Model` lacks is its instances', which mypy takes for its own
         return struct(subclass)

@@ -28,7 +28,7 @@ def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") 
 
 
 def bars(results: Sequence[Result]) -> str:
-    """A bar for each side of each row, on a logarithmic scale of multiples of ours."""
+    """Draw a bar for each side of each row, on a logarithmic scale of multiples of ours."""
     rows = [r for r in results if r.sides.keys() & {PUBLISHED, STOCK, FLOOR, BARE}]
     left, unit, y = 330, 180, 44
     parts = [_text(16, 24, "Cost against ours, which is 1 (shorter is better; logarithmic)", "t")]

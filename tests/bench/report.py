@@ -22,13 +22,13 @@ MARKS = {True: "reached", False: "MISSED", None: ""}
 
 
 def machine() -> str:
-    """What the figures were measured on."""
+    """Return the interpreter and machine of the measurement."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return f"{python}, {platform.machine()}, {os.cpu_count()} cores"
 
 
 def versions() -> dict[str, str]:
-    """The versions of what was measured."""
+    """Return the versions of the measured packages."""
     found = {}
     for name in PACKAGES:
         try:
@@ -39,17 +39,17 @@ def versions() -> dict[str, str]:
 
 
 def heading(pairs: int) -> str:
-    """What was measured, where, and how often."""
+    """Return the machine, versions and number of pairs."""
     return f"{machine()}; {', '.join(f'{n} {v}' for n, v in versions().items())}. Medians of up to {pairs} pairs."
 
 
 def ratio(value: float) -> str:
-    """A ratio in three digits."""
+    """Format a ratio in three digits."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def amount(value: float) -> str:
-    """A measured value in three digits."""
+    """Format a measured value in three digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
@@ -70,7 +70,7 @@ HEADS = ["what", "figure", "quartiles", "reach", "", "ours", "others"]
 
 
 def text(results: Iterable[Result]) -> str:
-    """The table for a terminal."""
+    """Return the table for a terminal."""
     rows = [(r.group, cells(r)) for r in results]
     widths = [max([len(head), *(len(row[at]) for _, row in rows)]) for at, head in enumerate(HEADS)]
 
@@ -84,18 +84,18 @@ def text(results: Iterable[Result]) -> str:
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table for a page."""
+    """Return a table in Markdown."""
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def markdown(results: Iterable[Result]) -> str:
-    """The results for a page."""
+    """Return the results in Markdown."""
     return markdown_table(HEADS, map(cells, results))
 
 
 def as_json(results: Sequence[Result], lines: Sequence[Line], pairs: int) -> str:
-    """The figures, and every value that they come from."""
+    """Return the figures and the values that they derive from, as JSON."""
     rows = [{**asdict(r), "reached": r.reached} for r in results]
     grown = [{**asdict(line), "exponent": line.slope} for line in lines]
     found = {"machine": machine(), "versions": versions(), "pairs": pairs, "rows": rows, "growth": grown}
@@ -103,7 +103,7 @@ def as_json(results: Sequence[Result], lines: Sequence[Line], pairs: int) -> str
 
 
 def as_pyperf(results: Sequence[Result], file: Path) -> None:
-    """Writes every value in the form of pyperf, whose commands then show, check and compare them."""
+    """Write each value in the format of pyperf."""
     pyperf: Any = import_module("pyperf")  # by name: only who runs the benchmark has it
     units = {"us": "second", "ms": "second", "s": "second", "bytes": "byte", "MB": "byte"}
     found = [
@@ -125,7 +125,7 @@ def _rounded(value: Any) -> Any:
 
 
 def write(directory: Path, results: Sequence[Result], lines: Sequence[Line], pairs: int) -> None:
-    """Writes `speed.json`, and the tables into `benchmarks.md`, between the comments that name them.
+    """Write `speed.json`, and the tables into `benchmarks.md` between their marker comments.
 
     Raises:
         ValueError: the page does not have these comments.

@@ -45,14 +45,14 @@ def newer_event() -> Mapping[str, Work]:
 
 
 def event_without_msgspec() -> Mapping[str, Work]:
-    """An event where msgspec is not installed: the standard library parses it."""
+    """Decode an event without msgspec: the standard library parses it."""
     text = bodies.delta()
     sides = event(text)
     return {OURS: lambda: stream_event_from_dict(json.loads(text)), PUBLISHED: sides[PUBLISHED], STOCK: sides[STOCK]}
 
 
 def parsed_event() -> Mapping[str, Work]:
-    """The same from parsed JSON: what the decoders alone take."""
+    """Decode an event from parsed JSON."""
     value = json.loads(bodies.delta())
     kind = others.published("agents.letta_streaming_response", "LettaStreamingResponse")
     construct, stock = others.construct(), others.stock("models.assistant_message", "AssistantMessage").from_dict
@@ -134,14 +134,14 @@ def answering(body: list[bytes], kind: str = "text/event-stream") -> httpx.Clien
 
 
 def published_client(http: httpx.Client, base_url: str = "http://letta.test") -> Any:
-    """The published client on an httpx client."""
+    """Return a letta-client client on an httpx client."""
     from importlib import import_module
 
     return import_module("letta_client").Letta(api_key="key", base_url=base_url, http_client=http)
 
 
 def whole_stream(chunks: list[bytes]) -> Mapping[str, Work]:
-    """A call and its whole stream, bytes to typed events, through the client that a caller uses."""
+    """Make a call and read its whole stream, from bytes to typed events."""
     client = Letta(api_key="key", base_url="http://letta.test", http_client=answering(chunks))
     published = published_client(answering(chunks))
     bare = answering(chunks)

@@ -75,7 +75,7 @@ def _peak() -> int:
 
 
 def _watched(iterating: Generator[object, None, None], count: int) -> None:
-    """Prints the peak memory of this process after a tenth of the items, and at the end."""
+    """Print the peak memory of this process after a tenth of the items, and at the end."""
     seen = 0
     for seen, _ in enumerate(iterating, 1):
         if seen == count // 10:
@@ -96,7 +96,7 @@ def _events(count: int) -> Generator[object, None, None]:
 
 
 def listing_steps(total: int) -> Letta:
-    """A client of a server that has so many steps, whose pages are made when they are asked for."""
+    """Return a client of a server with so many steps, whose pages are made on demand."""
 
     def respond(request: httpx.Request) -> httpx.Response:
         query = request.url.params
@@ -112,7 +112,7 @@ def _items(count: int) -> Generator[object, None, None]:
 
 
 def iterating(what: str) -> Mapping[str, Callable[[], float]]:
-    """The peak memory of a process that iterates, at its end and after a tenth of the way."""
+    """Measure the peak memory of a process that iterates, at its end and after a tenth."""
     found: list[float] = []
 
     def run() -> float:

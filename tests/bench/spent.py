@@ -21,7 +21,7 @@ SHOWN = 8
 
 
 def by_function(work: Callable[[], object]) -> Counter[str]:
-    """The instructions that a call takes, by the function that has them. Complete on Python 3.11 only."""
+    """Count the instructions of a call by function. Complete on Python 3.11 only."""
     work()  # caches are filled, modules loaded
     found: Counter[str] = Counter()
 
