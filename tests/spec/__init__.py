@@ -1,1 +1,1 @@
-"""What holds spec/openapi.yaml to its rules: see spec/README.md."""
+"""Tests of `spec/openapi.yaml` against the rules in `spec/README.md`."""

@@ -1,4 +1,4 @@
-"""The specification, for every test in this directory."""
+"""Fixtures of the specification tests."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from .document import Node, load
 
 @pytest.fixture
 def document() -> Node:
-    """A fresh copy, which a test may change."""
+    """Return a copy of the specification that a test may change."""
     return load()

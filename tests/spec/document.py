@@ -1,4 +1,4 @@
-"""The specification as data: loading it, following references, walking over it."""
+"""Load the specification, resolve its references and iterate its schemas."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Node: TypeAlias = dict[str, Any]
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as JSON has it: what looks like an instant stays a string."""
+    """A YAML loader that keeps timestamps as strings, as in JSON."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -48,7 +48,7 @@ def _loaded() -> Node:
 
 
 def load() -> Node:
-    """A copy of the specification that the caller may change."""
+    """Return a copy of the specification that the caller may change."""
     return deepcopy(_loaded())
 
 
@@ -63,10 +63,10 @@ def name_of(ref: str) -> str:
 
 
 def lookup(document: Node, ref: str) -> Any:
-    """What a reference points at.
+    """Return the target of a reference.
 
     Raises:
-        KeyError: nothing is there.
+        KeyError: If the target does not exist.
     """
     if not ref.startswith("#/"):
         raise KeyError(ref)
@@ -77,7 +77,7 @@ def lookup(document: Node, ref: str) -> Any:
 
 
 def resolve(document: Node, node: Node) -> Node:
-    """The node itself, or the one that its `$ref` leads to."""
+    """Return the node, or the target of its `$ref`."""
     while "$ref" in node:
         node = lookup(document, node["$ref"])
     return node
@@ -93,13 +93,13 @@ def operations(document: Node) -> list[Operation]:
 
 
 def parameters(document: Node, operation: Operation) -> dict[str, Node]:
-    """An operation's parameters by name."""
+    """Return the parameters of an operation by name."""
     found = [resolve(document, each) for each in operation.node.get("parameters", [])]
     return {each["name"]: each for each in found}
 
 
 def body(document: Node, operation: Operation) -> Node:
-    """The schema of an operation's JSON body, empty without one."""
+    """Return the schema of the JSON request body, or an empty schema."""
     content = operation.node.get("requestBody", {}).get("content", {})
     return resolve(document, content.get("application/json", {}).get("schema", {}))
 
@@ -116,7 +116,7 @@ def response_schema(document: Node, operation: Operation, status: str, media: st
 
 
 def walk(node: Any, place: str = "#") -> Iterator[tuple[str, Node]]:
-    """Every mapping of a document, with its place."""
+    """Yield every mapping of a document with its place."""
     if isinstance(node, dict):
         yield place, node
         for key, value in node.items():
@@ -127,19 +127,19 @@ def walk(node: Any, place: str = "#") -> Iterator[tuple[str, Node]]:
 
 
 def subschemas(schema: Any, place: str) -> Iterator[tuple[str, Node]]:
-    """The schemas below a schema, each with its place; references are not followed."""
+    """Yield the schemas below a schema with their places, without following references."""
     if not isinstance(schema, dict):
         return
     for name, each in schema.get("properties", {}).items():
-        yield from _with_below(each, f"{place}.{name}")
+        yield from _schema_and_subschemas(each, f"{place}.{name}")
     for word in ("items", "additionalProperties"):
-        yield from _with_below(schema.get(word), f"{place}[]")
+        yield from _schema_and_subschemas(schema.get(word), f"{place}[]")
     for word in ("oneOf", "anyOf", "allOf"):
         for index, each in enumerate(schema.get(word, [])):
-            yield from _with_below(each, f"{place}|{index}")
+            yield from _schema_and_subschemas(each, f"{place}|{index}")
 
 
-def _with_below(schema: Any, place: str) -> Iterator[tuple[str, Node]]:
+def _schema_and_subschemas(schema: Any, place: str) -> Iterator[tuple[str, Node]]:
     if isinstance(schema, dict):
         yield place, schema
         yield from subschemas(schema, place)
@@ -152,4 +152,4 @@ def inline_schemas(document: Node) -> Iterator[tuple[str, Node]]:
     components = document["components"]
     for place, node in walk([document["paths"], components["parameters"], components["responses"]]):
         if isinstance(node.get("schema"), dict):
-            yield from _with_below(node["schema"], place)
+            yield from _schema_and_subschemas(node["schema"], place)

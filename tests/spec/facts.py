@@ -1,4 +1,4 @@
-"""The rules of the `x-letta-*` facts, which the generator turns into the table of operations."""
+"""Rules of the `x-letta-*` extensions, from which the generator emits the operation table."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ PAGE_KEYS = {
     "post-filters",
 }
 PAGE_OPTIONS = {"before", "sort", "cursor-sorts"}
-"""A list may have no parameter of these kinds."""
+"""Keys that a list may omit."""
 PAGE_VALUES = {
     "default-order": {"asc", "desc"},
     "cursor-order": {"order", "chronological", "reverse"},
     "limit-unit": {"items", "stored"},
 }
 STREAM_KEYS = {"event", "terminator", "resume-operation"}
-SWITCH_KEYS = {"stream-condition", "default"}
+STREAM_CONDITION_KEYS = {"stream-condition", "default"}
 
 
 def facts(document: Node) -> list[str]:
-    """Every operation says all that a client must know of it, and nothing that is not so."""
+    """Return operations with missing, unknown or wrong `x-letta-*` extensions."""
     found = [f"{key} is not known" for key in document if key.startswith("x-")]
     for operation in operations(document):
-        found += [f"{operation.id}: {fault}" for fault in _of_operation(document, operation)]
+        found += [f"{operation.id}: {fault}" for fault in _operation_faults(document, operation)]
     return found
 
 
-def _of_operation(document: Node, operation: Operation) -> Iterator[str]:
+def _operation_faults(document: Node, operation: Operation) -> Iterator[str]:
     known = {"x-letta-notes", "x-letta-idempotency", "x-letta-pagination", "x-letta-streaming"}
     yield from (f"{key} is not known" for key in operation.node if key.startswith("x-") and key not in known)
     yield from _idempotency(document, operation)
@@ -81,7 +81,7 @@ def _page(document: Node, operation: Operation) -> Iterator[str]:
 
 
 def _items(document: Node, operation: Operation) -> list[Node]:
-    """What the list may hold: the item, or the members of its union."""
+    """Return the schema of the items, or the members of their union."""
     schema = response_schema(document, operation, "200", "application/json") or {}
     item = resolve(document, schema["items"])
     return [resolve(document, each) for each in item.get("oneOf", [])] or [item]
@@ -90,18 +90,18 @@ def _items(document: Node, operation: Operation) -> list[Node]:
 def _stream(document: Node, operation: Operation) -> Iterator[str]:
     stream = operation.node["x-letta-streaming"]
     has_json = response_schema(document, operation, "200", "application/json") is not None
-    keys = STREAM_KEYS | SWITCH_KEYS if has_json else STREAM_KEYS
+    keys = STREAM_KEYS | STREAM_CONDITION_KEYS if has_json else STREAM_KEYS
     if stream.keys() != keys:
         yield f"x-letta-streaming has {sorted(stream.keys() ^ keys)} too many or too few"
         return
     if response_schema(document, operation, "200", "text/event-stream") != {"$ref": stream["event"]}:
         yield f"{stream['event']} is not the schema of text/event-stream"
     if has_json:
-        yield from _switch(stream, body(document, operation).get("properties", {}))
+        yield from _stream_condition(stream, body(document, operation).get("properties", {}))
     yield from _resume(document, stream["resume-operation"])
 
 
-def _switch(stream: Node, fields: Node) -> Iterator[str]:
+def _stream_condition(stream: Node, fields: Node) -> Iterator[str]:
     field: Any = fields.get(stream["stream-condition"])
     if field is None:
         yield f"{stream['stream-condition']} is not a field of the body"
@@ -118,7 +118,7 @@ def _resume(document: Node, name: str) -> Iterator[str]:
 
 
 def operation_ids(document: Node) -> list[str]:
-    """Yield operation ids that are not unique or do not match their place on the client."""
+    """Return operation ids that are not unique or do not match their place on the client."""
     found, seen = [], set()
     for operation in operations(document):
         if operation.id in seen:
@@ -132,7 +132,7 @@ def operation_ids(document: Node) -> list[str]:
 
 
 def path_parameters(document: Node) -> list[str]:
-    """Ids in paths are bounded, and written once."""
+    """Return path parameters that are inline, unbounded or inconsistent with the path."""
     found = []
     for operation in operations(document):
         written_out = [each for each in operation.node.get("parameters", []) if each.get("in") == "path"]
@@ -140,7 +140,7 @@ def path_parameters(document: Node) -> list[str]:
         wanted = {part[1:-1] for part in operation.path.split("/") if part.startswith("{")}
         given = {name for name, each in parameters(document, operation).items() if each["in"] == "path"}
         if wanted != given:
-            found.append(f"{operation.id}: the path asks for {sorted(wanted)}, the parameters are {sorted(given)}")
+            found.append(f"{operation.id}: the path names {sorted(wanted)}, the parameters are {sorted(given)}")
     for name in document["components"]["parameters"]:
         schema = lookup(document, f"#/components/parameters/{name}")["schema"]
         if not {"minLength", "maxLength", "pattern"} <= schema.keys():

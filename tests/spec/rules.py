@@ -1,4 +1,4 @@
-"""The rules of the specification, each a function from a document to what breaks the rule."""
+"""Rules of the specification. Each is a function that returns the violations in a document."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .document import Node, inline_schemas, lookup, name_of, operations, paramet
 Rule: TypeAlias = Callable[[Node], list[str]]
 
 EARLIER_NAMES = {"summary": "SummaryMessage", "event": "EventMessage"}
-"""Tag values of before, and what bears them: the only mapping keys that are not the member's `const`."""
+"""Earlier tag values and their components: the only mapping keys that differ from the `const` of the member."""
 
 REQUIRED_TAGS = {
     "EventMessage.event_type",
@@ -27,11 +27,11 @@ REQUIRED_QUERIES = {"conversations.create agent_id"}
 """The query parameters without which the server responds with 422."""
 
 UNTAGGED_UNIONS = {"ErrorDetailOrModelError", "InternalApproval", "ToolCallOrDelta"}
-"""Unions of objects without a tag: each new one costs a reader a guess, so it is named here."""
+"""Unions of objects without a tag. Readers decode them by shape, so each is listed here."""
 
 
 def titles(document: Node) -> list[str]:
-    """A generator names classes by title and drops one of two that are alike, without a word."""
+    """Return components whose title differs from their name, because generators name classes by title."""
     found = []
     for name, schema in schemas(document).items():
         if schema.get("title") != name:
@@ -41,7 +41,7 @@ def titles(document: Node) -> list[str]:
 
 
 def references(document: Node) -> list[str]:
-    """Every reference leads somewhere."""
+    """Return references without a target."""
     found = []
     for place, node in walk(document):
         targets = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
@@ -51,12 +51,12 @@ def references(document: Node) -> list[str]:
             try:
                 lookup(document, target)
             except (KeyError, TypeError):
-                found.append(f"{place}: {target} leads nowhere")
+                found.append(f"{place}: {target} does not exist")
     return found
 
 
 def reachable(document: Node) -> list[str]:
-    """Yield components that no operation refers to."""
+    """Return components that no operation refers to."""
     seen: set[str] = set()
     todo = [node["$ref"] for _, node in walk(document["paths"]) if "$ref" in node]
     while todo:
@@ -73,7 +73,7 @@ def reachable(document: Node) -> list[str]:
 
 
 def tagged_unions(document: Node) -> list[str]:
-    """Yield unions whose mapping, members and tags differ."""
+    """Return unions whose mapping, members and tags differ."""
     found = []
     for name, schema in schemas(document).items():
         if "discriminator" in schema:
@@ -112,7 +112,7 @@ def _tagged_union(document: Node, schema: Node) -> list[str]:
 
 
 def untagged_unions(document: Node) -> list[str]:
-    """Members are tried in order, so one that asks for more keys must come first."""
+    """Return members that a more general one precedes, since members are tried in order."""
     found = []
     for name in UNTAGGED_UNIONS & schemas(document).keys():
         members = [name_of(each["$ref"]) for each in schemas(document)[name]["anyOf"]]
@@ -124,13 +124,13 @@ def untagged_unions(document: Node) -> list[str]:
 
 
 def stream_holds_messages(document: Node) -> list[str]:
-    """Yield message types that can be listed but not streamed under the same tag."""
+    """Return message types that can be listed but not streamed under the same tag."""
     listed, streamed = (schemas(document)[name]["discriminator"]["mapping"] for name in ("Message", "StreamEvent"))
-    return [f"StreamEvent: {tag} is mapped as in Message no more" for tag in listed if streamed.get(tag) != listed[tag]]
+    return [f"StreamEvent: {tag} is not mapped as in Message" for tag in listed if streamed.get(tag) != listed[tag]]
 
 
 def message_types(document: Node) -> list[str]:
-    """A filter takes the tag of each message: a new member of the union is a new literal of the enum."""
+    """Return differences between the tags of `Message` and the literals of `MessageType`."""
     tags = [tag for tag in schemas(document)["Message"]["discriminator"]["mapping"] if tag not in EARLIER_NAMES]
     literals = schemas(document)["MessageType"]["enum"]
     return [
@@ -140,7 +140,7 @@ def message_types(document: Node) -> list[str]:
 
 
 def inline(document: Node) -> list[str]:
-    """Yield objects and unions of objects without a name."""
+    """Return objects and unions of objects without a name."""
     found = []
     for place, schema in inline_schemas(document):
         if "properties" in schema:
@@ -164,7 +164,7 @@ def _kinds(document: Node, schema: Node) -> set[str]:
 
 
 def open_objects(document: Node) -> list[str]:
-    """Yield closed objects, and free maps that are not declared. Servers add fields."""
+    """Return closed objects, and free maps that are not declared. Servers add fields."""
     found = []
     for place, node in walk(document["paths"] | document["components"]):
         if node.get("additionalProperties") is False or node.get("unevaluatedProperties") is False:
@@ -172,12 +172,12 @@ def open_objects(document: Node) -> list[str]:
         declared = node.get("type")
         is_object = declared == "object" or (isinstance(declared, list) and "object" in declared)
         if is_object and "properties" not in node and not node.get("additionalProperties"):
-            found.append(f"{place}: an object of unknown fields that does not say so")
+            found.append(f"{place}: an object of unknown fields without additionalProperties")
     return found
 
 
 def optional_tags(document: Node) -> list[str]:
-    """A `const` is required where the documentation says so and nowhere else."""
+    """Return tags that are required and not in `REQUIRED_TAGS`, or the reverse."""
     required = {
         f"{name}.{key}"
         for name, schema in schemas(document).items()
@@ -188,7 +188,7 @@ def optional_tags(document: Node) -> list[str]:
 
 
 def defaults(document: Node) -> list[str]:
-    """A default is a value of its own schema."""
+    """Return defaults that are invalid by their schema."""
     validate = validator(document)
     found = []
     for place, schema in inline_schemas(document):
@@ -198,7 +198,7 @@ def defaults(document: Node) -> list[str]:
 
 
 def query_parameters(document: Node) -> list[str]:
-    """An absent query parameter is the only null there is, and arrays are repeated keys."""
+    """Return query parameters that are required, nullable or not sent as repeated keys."""
     found = []
     for operation in operations(document):
         for name, parameter in parameters(document, operation).items():
@@ -214,11 +214,11 @@ def query_parameters(document: Node) -> list[str]:
 
 
 def validator(document: Node) -> Callable[[Any], Validator]:
-    """Makes validators of schemas of this document."""
-    # Made of the whole document, so that the references of what it evolves into are looked up there.
+    """Return a factory of validators for schemas of the document."""
+    # Built from the whole document, so that evolved validators resolve references in it.
     whole = Draft202012Validator(document, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
-    def of(schema: Any) -> Validator:
+    def for_schema(schema: Any) -> Validator:
         return whole.evolve(schema=schema)
 
-    return of
+    return for_schema

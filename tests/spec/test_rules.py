@@ -1,4 +1,4 @@
-"""The specification keeps its rules, and each rule notices when it is broken."""
+"""The specification follows its rules, and each rule reports a violation."""
 
 from __future__ import annotations
 
@@ -32,15 +32,17 @@ RULES: list[Rule] = [
 
 REF = "#/components/schemas/"
 
-Break: TypeAlias = Callable[[Node], object]
+Violate: TypeAlias = Callable[[Node], object]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_document_keeps(rule: Rule, document: Node) -> None:
+def test_specification_follows_rule(rule: Rule, document: Node) -> None:
+    """The specification does not violate the rule."""
     assert rule(document) == []
 
 
-def test_document_is_openapi(document: Node) -> None:
+def test_specification_is_valid_openapi(document: Node) -> None:
+    """The specification is a valid OpenAPI 3.1 document."""
     assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
 
 
@@ -74,22 +76,22 @@ def _create(document: Node) -> Node:
     return _operation(document, "/v1/conversations/{conversation_id}/messages", "post")
 
 
-BREAKS: dict[str, tuple[Rule, Break, str]] = {
-    "doubled title": (
+VIOLATIONS: dict[str, tuple[Rule, Violate, str]] = {
+    "duplicate title": (
         rules.titles,
         lambda d: schemas(d)["ToolReturn"].update(title="ToolCall"),
         "ToolCall: 2 components",
     ),
     "no title": (rules.titles, lambda d: schemas(d)["Step"].pop("title"), "Step: its title is None"),
-    "reference to nothing": (
+    "reference without target": (
         rules.references,
         lambda d: _field(d, "Step", "messages")["items"].update({"$ref": REF + "Nothing"}),
-        "Nothing leads nowhere",
+        "Nothing does not exist",
     ),
-    "mapping to nothing": (
+    "mapping without target": (
         rules.references,
         lambda d: _mapping(d, "Message").update(nothing=REF + "Nothing"),
-        "Nothing leads nowhere",
+        "Nothing does not exist",
     ),
     "unused component": (
         rules.reachable,
@@ -101,22 +103,22 @@ BREAKS: dict[str, tuple[Rule, Break, str]] = {
         lambda d: _swap(_mapping(d, "StreamEvent"), "user_message", "system_message"),
         "StreamEvent: user_message leads to SystemMessage",
     ),
-    "swapped earlier names": (
+    "swapped earlier tags": (
         rules.tagged_unions,
         lambda d: _swap(_mapping(d, "Message"), "summary", "event"),
         "Message: summary leads to EventMessage",
     ),
-    "message that no filter takes": (
+    "message missing in filter": (
         rules.message_types,
         lambda d: schemas(d)["MessageType"]["enum"].remove("event_message"),
         "MessageType: event_message is a tag of Message",
     ),
-    "filter of no message": (
+    "filter without message": (
         rules.message_types,
         lambda d: schemas(d)["MessageType"]["enum"].append("summary"),
         "MessageType: summary is not a tag",
     ),
-    "forgotten earlier name": (
+    "missing earlier tag": (
         rules.tagged_unions,
         lambda d: _mapping(d, "Message").pop("event"),
         "the earlier name event",
@@ -126,7 +128,7 @@ BREAKS: dict[str, tuple[Rule, Break, str]] = {
         lambda d: _mapping(d, "ImageSource").pop("letta"),
         "letta does not lead to LettaImage",
     ),
-    "mapping to a stranger": (
+    "mapping to non-member": (
         rules.tagged_unions,
         lambda d: schemas(d)["ImageSource"]["oneOf"].pop(),
         "letta leads to LettaImage, which is not a member",
@@ -171,7 +173,7 @@ BREAKS: dict[str, tuple[Rule, Break, str]] = {
         lambda d: schemas(d)["Step"].update(additionalProperties=False),
         "Step: closed",
     ),
-    "silent free map": (
+    "undeclared free map": (
         rules.open_objects,
         lambda d: _field(d, "ClientTool", "parameters").pop("additionalProperties"),
         "parameters: an object of unknown fields",
@@ -191,57 +193,62 @@ BREAKS: dict[str, tuple[Rule, Break, str]] = {
         lambda d: _list(d)["parameters"][1]["schema"].update(type=["string", "null"]),
         "after: nullable",
     ),
-    "unknown repetition": (
+    "unknown idempotency": (
         facts.facts,
         lambda d: _create(d).update({"x-letta-idempotency": "sometimes"}),
         "x-letta-idempotency is 'sometimes'",
     ),
-    "misspelt fact": (
+    "misspelled extension": (
         facts.facts,
         lambda d: _create(d).update({"x-letta-steaming": True}),
         "x-letta-steaming is not known",
     ),
-    "fact of no operation": (
+    "extension of the document": (
         facts.facts,
         lambda d: d.update({"x-letta-ask": {}}),
         "x-letta-ask is not known",
     ),
-    "cursor of nothing": (
+    "cursor that items lack": (
         facts.facts,
         lambda d: _list(d)["x-letta-pagination"].update(cursor="key"),
         "UserMessage has no key",
     ),
-    "page by a parameter that is not there": (
+    "undeclared page parameter": (
         facts.facts,
         lambda d: _list(d)["x-letta-pagination"].update(after="since"),
         "since is not a query parameter",
     ),
-    "list without paging": (facts.facts, lambda d: _list(d).pop("x-letta-pagination"), "operations that return a list"),
-    "resumed by nothing": (
+    "list without pagination": (
+        facts.facts,
+        lambda d: _list(d).pop("x-letta-pagination"),
+        "operations that return a list",
+    ),
+    "unknown resume operation": (
         facts.facts,
         lambda d: _create(d)["x-letta-streaming"].update({"resume-operation": "conversations.resume"}),
         "operation conversations.resume does not exist",
     ),
-    "switch of nothing": (
+    "unknown stream condition": (
         facts.facts,
         lambda d: _create(d)["x-letta-streaming"].update({"stream-condition": "stream"}),
         "stream is not a field of the body",
     ),
-    "name at another place": (
+    "name that differs from tag": (
         facts.operation_ids,
         lambda d: _create(d).update(operationId="messages.create"),
         "messages.create: its tag",
     ),
-    "path parameter written out": (
+    "inline path parameter": (
         facts.path_parameters,
         lambda d: _list(d)["parameters"].pop(0),
-        "the path asks for ['conversation_id']",
+        "the path names ['conversation_id']",
     ),
 }
 
 
-@pytest.mark.parametrize("case", BREAKS)
-def test_rule_notices(case: str, document: Node) -> None:
-    rule, break_it, expected = BREAKS[case]
-    break_it(document)
+@pytest.mark.parametrize("case", VIOLATIONS)
+def test_rule_reports_violation(case: str, document: Node) -> None:
+    """Each rule reports a document that was changed to violate it."""
+    rule, violate, expected = VIOLATIONS[case]
+    violate(document)
     assert any(expected in fault for fault in rule(document)), rule(document)

@@ -1,4 +1,4 @@
-"""The specification against recorded traffic: what the server took and gave is valid, and every field has a name."""
+"""Recorded requests and responses are valid by the specification, which declares every field."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from .document import ROOT, Node, Operation, body, load, operations, parameters, resolve, response_schema
 from .rules import validator
 
-RECORDINGS = ROOT / "tests" / "fixtures" / "recordings"
+FOLDER = ROOT / "tests" / "fixtures" / "recordings"
 
 REDIRECTED = "/v1/steps"
-"""A path that the server only redirects, to the one with the slash."""
+"""A path that the server redirects to the one with a trailing slash."""
 
 
 class Recording(NamedTuple):
@@ -29,7 +29,7 @@ class Recording(NamedTuple):
 
     @property
     def events(self) -> list[str]:
-        """The data of each event, without the closing `[DONE]`; empty for other content types."""
+        """Return the data of each event except `[DONE]`, or an empty list for other content types."""
         if not self.request["headers"].get("content-type", "").startswith("text/event-stream"):
             return []
         data = [line.removeprefix("data: ") for line in self.body.splitlines() if line.startswith("data: ")]
@@ -41,14 +41,14 @@ def _read(path: Path) -> Recording:
     return Recording(path.stem, request, request["status"], path.with_suffix(".body").read_text(encoding="utf-8"))
 
 
-RECORDED = [_read(path) for path in sorted(RECORDINGS.glob("*.json"))]
-ANSWERED = [each for each in RECORDED if each.request["path"] != REDIRECTED]
-ACCEPTED = [each for each in ANSWERED if each.status < 400]
-FALLBACK_ERRORS = [each for each in ANSWERED if each.status == 422]
+RECORDINGS = [_read(path) for path in sorted(FOLDER.glob("*.json"))]
+RESPONSES = [each for each in RECORDINGS if each.request["path"] != REDIRECTED]
+ACCEPTED = [each for each in RESPONSES if each.status < 400]
+REJECTED = [each for each in RESPONSES if each.status == 422]
 
 
 class Traffic:
-    """A document, ready to be compared with what was recorded."""
+    """A document to compare recorded traffic with."""
 
     def __init__(self, document: Node) -> None:
         self.document = document
@@ -58,7 +58,7 @@ class Traffic:
         ]
 
     def operation(self, request: Node) -> tuple[Operation, dict[str, str]]:
-        """The operation of a request, and what its path gives."""
+        """Return the operation of a request and its path parameters."""
         for pattern, operation in self._operations:
             found = pattern.fullmatch(request["path"])
             if found and operation.method == request["method"].lower():
@@ -66,7 +66,7 @@ class Traffic:
         raise LookupError(request["path"])
 
     def faults(self, schema: Node, value: Any) -> list[str]:
-        """Return the invalid parts, or if there are none, the undeclared fields."""
+        """Return the invalid parts, or the undeclared fields if all parts are valid."""
         invalid = [error.message[:200] for error in self._validator(schema).iter_errors(value)]
         return invalid or list(self._undeclared(schema, value, ""))
 
@@ -99,7 +99,7 @@ class Traffic:
             found.append("the body is required")
         return found
 
-    def answer_faults(self, recording: Recording) -> list[str]:
+    def response_faults(self, recording: Recording) -> list[str]:
         operation, _ = self.operation(recording.request)
         media = "text/event-stream" if recording.events else "application/json"
         schema = response_schema(self.document, operation, str(recording.status), media)
@@ -114,54 +114,61 @@ def traffic() -> Traffic:
     return Traffic(load())
 
 
-def test_there_is_traffic() -> None:
-    assert len(ANSWERED) > 50
-    assert sum(len(each.events) for each in RECORDED) > 300
+def test_recordings_cover_enough_traffic() -> None:
+    """The recordings hold more than 50 exchanges and 300 events."""
+    assert len(RESPONSES) > 50
+    assert sum(len(each.events) for each in RECORDINGS) > 300
 
 
 @pytest.mark.parametrize("recording", ACCEPTED, ids=lambda each: each.name)
-def test_accepted_request(recording: Recording, traffic: Traffic) -> None:
+def test_accepted_request_is_valid(recording: Recording, traffic: Traffic) -> None:
+    """A request that the server accepted is valid by the specification."""
     assert traffic.request_faults(recording.request) == []
 
 
-@pytest.mark.parametrize("recording", FALLBACK_ERRORS, ids=lambda each: each.name)
-def test_refused_request(recording: Recording, traffic: Traffic) -> None:
+@pytest.mark.parametrize("recording", REJECTED, ids=lambda each: each.name)
+def test_rejected_request_is_invalid(recording: Recording, traffic: Traffic) -> None:
+    """A request that the server rejected with 422 is invalid by the specification."""
     assert traffic.request_faults(recording.request) != []
 
 
-@pytest.mark.parametrize("recording", ANSWERED, ids=lambda each: each.name)
-def test_answer(recording: Recording, traffic: Traffic) -> None:
-    assert traffic.answer_faults(recording) == []
+@pytest.mark.parametrize("recording", RESPONSES, ids=lambda each: each.name)
+def test_recorded_response_is_valid(recording: Recording, traffic: Traffic) -> None:
+    """A recorded response is valid and has only declared fields."""
+    assert traffic.response_faults(recording) == []
 
 
-def test_instants_are_checked(traffic: Traffic) -> None:
-    """Without the package rfc3339-validator every string would pass for an instant."""
+def test_malformed_date_time_is_invalid(traffic: Traffic) -> None:
+    """A malformed `date-time` is invalid; without rfc3339-validator every string would be valid."""
     assert traffic.faults({"type": "string", "format": "date-time"}, "2025-01-29 15:01") != []
 
 
-def _recorded(name: str) -> Recording:
-    return next(each for each in RECORDED if each.name == name)
+def _recording(name: str) -> Recording:
+    return next(each for each in RECORDINGS if each.name == name)
 
 
-def test_undeclared_field_is_noticed(document: Node) -> None:
+def test_undeclared_field_is_reported(document: Node) -> None:
+    """A response field without a declaration is reported with its place."""
     del document["components"]["schemas"]["Step"]["properties"]["organization_id"]
-    faults = Traffic(document).answer_faults(_recorded("steps_list"))
+    faults = Traffic(document).response_faults(_recording("steps_list"))
     assert "[].organization_id is not declared" in faults
 
 
-def test_undeclared_status_is_noticed(document: Node) -> None:
+def test_undeclared_status_is_reported(document: Node) -> None:
+    """A status code that the operation does not declare is reported."""
     del document["paths"]["/v1/conversations/{conversation_id}/messages"]["post"]["responses"]["409"]
-    faults = Traffic(document).answer_faults(_recorded("send_while_busy_409"))
+    faults = Traffic(document).response_faults(_recording("send_while_busy_409"))
     assert faults == ["conversations.messages.create does not document 409 with application/json"]
 
 
-def test_missing_event_is_noticed(document: Node) -> None:
+def test_undeclared_event_is_reported(document: Node) -> None:
+    """An event that is not a member of the union is reported."""
     document["components"]["schemas"]["StreamEvent"]["oneOf"] = [{"$ref": "#/components/schemas/LettaPing"}]
-    assert Traffic(document).answer_faults(_recorded("send_steps_stream"))
+    assert Traffic(document).response_faults(_recording("send_steps_stream"))
 
 
-def test_pending_approval_in_either_form(traffic: Traffic) -> None:
-    """The object form comes from a race that no recording holds."""
+def test_pending_approval_detail_accepts_string_and_object(traffic: Traffic) -> None:
+    """The 409 detail is a string or an object; the recordings hold only the string."""
     create = next(each for each in operations(traffic.document) if each.id == "conversations.messages.create")
     schema = response_schema(traffic.document, create, "409", "application/json")
     detail = {"code": "PENDING_APPROVAL", "message": "Approve or deny first.", "pending_request_id": None}
