@@ -1,4 +1,4 @@
-"""Property-based tests keep what they remember out of the checkout."""
+"""Hypothesis settings. The example database is outside the checkout."""
 
 from __future__ import annotations
 

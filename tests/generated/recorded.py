@@ -1,4 +1,4 @@
-"""What a real server said, ready to be decoded."""
+"""Recorded responses of a real server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Recording(NamedTuple):
 
 
 def endpoint(operation_id: str) -> ModuleType:
-    """The generated module of an operation."""
+    """Return the generated module of an operation."""
     tag = operation_id.rpartition(".")[0] or operation_id
     return import_module(f"letta_api.api.{tag.replace('.', '_')}.{operation_id.replace('.', '_')}")
 
@@ -56,13 +56,13 @@ def _read(path: Path) -> Recording:
 
 @cache
 def recordings() -> list[Recording]:
-    """Recorded responses with a body."""
+    """Return the recorded responses that have a body."""
     paths = sorted(RECORDINGS.glob("*.json"))
     return [_read(path) for path in paths if path.with_suffix(".body").stat().st_size]
 
 
 def spelt_alike(value: Any) -> Any:
-    """The same JSON with every instant in one spelling: `Z` and `+00:00` are the same."""
+    """Return the JSON with every timestamp in one form, since `Z` and `+00:00` are equal."""
     if isinstance(value, dict):
         return {key: spelt_alike(item) for key, item in value.items()}
     if isinstance(value, list):

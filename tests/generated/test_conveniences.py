@@ -1,4 +1,4 @@
-"""Reading models: short, in a notebook, in a match statement."""
+"""Models in a repr, in a notebook and in a match statement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ DATA = {"id": "message-1", "message_type": "assistant_message", "date": "2026-01
 DATE = "datetime.datetime(2026, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)"
 
 
-def test_a_repr_shows_what_is_there() -> None:
+def test_repr_omits_absent_fields() -> None:
+    """The repr shows the fields that are present."""
     assert repr(TextContent(text="hi")) == "TextContent(text='hi', type='text')"
     assert repr(message_from_dict(DATA)) == (
         f"AssistantMessage(id='message-1', content='hi', date={DATE}, message_type='assistant_message')"
@@ -21,7 +22,8 @@ def test_a_repr_shows_what_is_there() -> None:
 
 
 @pytest.mark.parametrize("content", ["x" * 100_000, [{"type": "text", "text": "y" * 300}] * 5000])
-def test_a_repr_is_short(content: object) -> None:
+def test_repr_of_large_model_is_short(content: object) -> None:
+    """The repr of a large model has less than 1000 characters; its JSON is complete."""
     message = message_from_dict({**DATA, "content": content})
     assert isinstance(message, AssistantMessage)
     assert len(repr(message)) < 1000
@@ -29,7 +31,8 @@ def test_a_repr_is_short(content: object) -> None:
     assert len(repr(message_from_dict({"message_type": "new", "content": content}))) < 1000
 
 
-def test_a_notebook_shows_a_table_of_text() -> None:
+def test_repr_html_escapes_values() -> None:
+    """The HTML repr is a table with escaped values."""
     message = message_from_dict({**DATA, "content": "<script>"})
     assert isinstance(message, AssistantMessage)
     table = message._repr_html_()
@@ -50,7 +53,8 @@ def narrowed(data: object) -> str:
             return type(other).__name__
 
 
-def test_messages_are_matched_by_their_class() -> None:
+def test_match_statement_narrows_union_members() -> None:
+    """A match statement selects union members by class and fields."""
     call = {"name": "look", "arguments": "{}", "tool_call_id": "call_1"}
     assert narrowed(DATA) == "hi"
     assert narrowed({**DATA, "message_type": "tool_call_message", "tool_call": call}) == "look"
@@ -59,7 +63,8 @@ def test_messages_are_matched_by_their_class() -> None:
     assert narrowed([]) == "is an array, not an object"
 
 
-def test_equality_and_json() -> None:
+def test_equality_compares_class_and_fields() -> None:
+    """Models are equal if their classes and fields are; JSON round-trips."""
     one, two = message_from_dict(DATA), message_from_dict(json.loads(json.dumps(DATA)))
     assert isinstance(one, AssistantMessage)
     assert one == two

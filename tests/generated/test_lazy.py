@@ -1,4 +1,4 @@
-"""Arrays whose items are decoded when they are asked for: to their users, lists of models like any other."""
+"""Lazy lists decode items on access and behave like plain lists."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def content(*tokens: Any) -> list[TokenLogprob]:
 
 
 def raw(items: list[TokenLogprob]) -> list[Any]:
-    """What the list holds, past its methods."""
+    """Return the stored items without decoding."""
     return list(list.__iter__(items))
 
 
@@ -41,7 +41,8 @@ THREE = [token(n) for n in range(3)]
 DECODED = [TokenLogprob.from_dict(each) for each in THREE]
 
 
-def test_one_item_is_decoded_once_and_the_others_are_not() -> None:
+def test_lazy_list_index_decodes_one_item_once() -> None:
+    """An index decodes one item once and leaves the others raw."""
     items = content(*THREE)
     assert len(items) == 3
     assert items
@@ -56,7 +57,8 @@ def test_one_item_is_decoded_once_and_the_others_are_not() -> None:
     assert items[1] is second
 
 
-def test_a_slice_decodes_what_it_holds() -> None:
+def test_lazy_list_slice_decodes_its_items() -> None:
+    """A slice decodes its items."""
     items = content(*THREE)
     assert items[:2] == DECODED[:2]
     assert items[::-2] == [DECODED[2], DECODED[0]]
@@ -96,7 +98,8 @@ USES: list[Callable[[Any], Any]] = [
 
 
 @pytest.mark.parametrize("use", USES)
-def test_every_use_is_that_of_a_list(use: Callable[[Any], Any]) -> None:
+def test_lazy_list_operation_matches_list(use: Callable[[Any], Any]) -> None:
+    """Each operation has the result that a plain list has."""
     plain = use([TokenLogprob.from_dict(each) for each in THREE])
     assert use(content(*THREE)) == plain
     partly = content(*THREE)
@@ -104,15 +107,17 @@ def test_every_use_is_that_of_a_list(use: Callable[[Any], Any]) -> None:
     assert use(partly) == plain
 
 
-def test_an_index_beyond_the_end() -> None:
+def test_lazy_list_invalid_index_raises() -> None:
+    """An index out of range raises IndexError, and a string raises TypeError."""
     for index in (3, -4):
         with pytest.raises(IndexError):
             content(*THREE)[index]
     with pytest.raises(TypeError):
-        content(*THREE)["1"]  # type: ignore[call-overload]  # what is refused
+        content(*THREE)["1"]  # type: ignore[call-overload]  # invalid on purpose
 
 
-def test_the_models_around_it_are_as_ever() -> None:
+def test_model_with_lazy_list_behaves_like_any_model() -> None:
+    """A model with a lazy list compares, copies, prints and changes like any other."""
     data = {"content": THREE, "refusal": None}
     model = ChoiceLogprobs.from_dict(data)
     assert model.fields_set == {"content", "refusal"}
@@ -133,7 +138,8 @@ def test_the_models_around_it_are_as_ever() -> None:
     assert model.content is None
 
 
-def test_of_a_long_list_the_repr_decodes_the_beginning_only() -> None:
+def test_lazy_list_repr_does_not_decode_items() -> None:
+    """The repr of a long list leaves its items raw."""
     model = read(*(token(n) for n in range(1000)))
     assert "… 1000 in all" in repr(model)
     assert isinstance(model.content, LazyList)
@@ -150,7 +156,8 @@ def test_of_a_long_list_the_repr_decodes_the_beginning_only() -> None:
         ("t1", "content[1]"),
     ],
 )
-def test_a_malformed_item_is_found_when_it_is_asked_for(bad: Any, path: str) -> None:
+def test_lazy_list_malformed_item_raises_on_access(bad: Any, path: str) -> None:
+    """Access to a malformed item raises DecodeError with its path; other items decode."""
     data = {"content": [THREE[0], bad, THREE[2]], "refusal": None}
     model = ChoiceLogprobs.from_dict(data)
     assert model.content is not None
@@ -172,13 +179,15 @@ def test_a_malformed_item_is_found_when_it_is_asked_for(bad: Any, path: str) -> 
 
 @pytest.mark.parametrize("value", ["text", {"a": 1}, 1, True])
 @pytest.mark.parametrize("around", [{}, {"refusal": None}, {"refusal": None, "more": 1}])
-def test_what_is_no_array_is_found_at_once(value: Any, around: dict[str, Any]) -> None:
+def test_lazy_list_non_array_raises_on_decode(value: Any, around: dict[str, Any]) -> None:
+    """A value that is not an array raises DecodeError when the model is decoded."""
     with pytest.raises(DecodeError, match="not an array") as raised:
         ChoiceLogprobs.from_dict({"content": value, **around})
     assert raised.value.path == "content"
 
 
-def test_in_a_whole_answer() -> None:
+def test_lazy_list_in_response_round_trips() -> None:
+    """A lazy list inside a response decodes and round-trips."""
     data = {**json.loads(SENT.read_text(encoding="utf-8")), "logprobs": {"content": THREE, "refusal": None}}
     decoded = LettaResponse.from_dict(data)
     assert decoded.logprobs is not None

@@ -1,4 +1,4 @@
-"""What a model consists of: each field once, with what it means."""
+"""A model module lists each field once, with its description."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_model_lists_each_field_once(path: Path) -> None:
     assert {name for name in names if name.startswith("_")} <= {"_keys", "_decoders"}
 
 
-def test_step_is_read_in_one_view() -> None:
-    """31 fields and what they mean are fewer than 150 lines."""
+def test_step_module_is_short() -> None:
+    """The module of a model with 31 fields has fewer than 150 lines."""
     (path,) = (path for path in MODELS if path.stem == "step")
     assert len(path.read_text(encoding="utf-8").splitlines()) < 150
 
@@ -39,26 +39,26 @@ PARTIAL = {"id": "step-1", "model": "m"}
 
 
 class Plain(Step):
-    """A subclass that adds nothing to how it is read."""
+    """A subclass without changes."""
 
 
 class Own(Step):
-    """A subclass with a way of its own to read mappings."""
+    """A subclass that overrides from_dict."""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Reads another model into the step."""
+        """Decode the mapping with another model name."""
         return super().from_dict({**data, "model": "own"})
 
 
 class Below(Own):
-    """Inherits that."""
+    """A subclass that inherits the override."""
 
 
 @pytest.mark.parametrize("cls", [Step, Plain, Own, Below])
 @pytest.mark.parametrize("data", [WHOLE, PARTIAL])
-def test_subclass_is_read_as_itself_of_text_and_of_a_dict(cls: type[Step], data: dict[str, Any]) -> None:
-    """What was compiled for a class does not make objects of that class for those that inherit from it."""
+def test_subclass_decodes_to_itself(cls: type[Step], data: dict[str, Any]) -> None:
+    """Text and mappings decode to the subclass, with its own from_dict."""
     for known in (Step, cls):
         for _ in range(2):
             known.from_json(json.dumps(data)), known.from_dict(data)
@@ -72,8 +72,8 @@ def test_subclass_is_read_as_itself_of_text_and_of_a_dict(cls: type[Step], data:
 
 
 @pytest.mark.parametrize("first", ["text", "dict"])
-def test_literal_of_another_model_is_refused_by_both_ways(first: str) -> None:
-    """A tag is compared however an object is read, first or later."""
+def test_wrong_literal_raises_in_both_decoders(first: str) -> None:
+    """A wrong tag raises DecodeError from text and mappings, on first and later use."""
     given = {"type": "image", "text": "a"}
     read = {"text": lambda: TextContent.from_json(json.dumps(given)), "dict": lambda: TextContent.from_dict(given)}
     for name in [first, *read] * 2:
@@ -81,8 +81,8 @@ def test_literal_of_another_model_is_refused_by_both_ways(first: str) -> None:
             read[name]()
 
 
-def test_recorded_objects_are_read_alike_of_text_of_dicts_and_by_key() -> None:
-    """The three ways to a model give the same, with the same fields set."""
+def test_recorded_objects_decode_equally_in_all_decoders() -> None:
+    """Text, mappings and the decoder by key give equal models."""
     found = 0
     for recording in recordings():
         for value in recording.values:

@@ -1,4 +1,4 @@
-"""Everything the server was seen to send decodes to the right classes, and is given back as it came."""
+"""Recorded values decode to the right classes and round-trip."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from letta_api.unions import error_detail_or_model_error_from_dict, stream_event
 
 from .recorded import Recording, recordings, spelt_alike
 
-ANSWERED = [each for each in recordings() if each.status == 200]
-STREAMED = [each for each in ANSWERED if each.streamed]
-FALLBACK_ERRORS = [each for each in recordings() if each.status >= 400]
+RESPONSES = [each for each in recordings() if each.status == 200]
+STREAMED = [each for each in RESPONSES if each.streamed]
+REJECTED = [each for each in recordings() if each.status >= 400]
 
 CLASSES = {
     "ping": "LettaPing",
@@ -29,48 +29,54 @@ def decoded(recording: Recording) -> list[Any]:
     return [decode(value) for value in recording.values]
 
 
-def inside(value: Any) -> list[Any]:
-    """The value and everything in it, models opened."""
+def nested_values(value: Any) -> list[Any]:
+    """Return the value and all nested values, including those of models."""
     if isinstance(value, Model):
-        return [value, *(part for name in value.fields_set for part in inside(getattr(value, name)))]
+        return [value, *(part for name in value.fields_set for part in nested_values(getattr(value, name)))]
     if isinstance(value, list):
-        return [value, *(part for item in value for part in inside(item))]
+        return [value, *(part for item in value for part in nested_values(item))]
     if isinstance(value, dict):
-        return [value, *(part for item in value.values() for part in inside(item))]
+        return [value, *(part for item in value.values() for part in nested_values(item))]
     return [value]
 
 
-@pytest.mark.parametrize("recording", ANSWERED, ids=lambda each: each.name)
-def test_what_was_received_is_given_back(recording: Recording) -> None:
+@pytest.mark.parametrize("recording", RESPONSES, ids=lambda each: each.name)
+def test_recorded_value_round_trips(recording: Recording) -> None:
+    """A recorded value round-trips unchanged."""
     for value, model in zip(recording.values, decoded(recording), strict=True):
         assert spelt_alike(to_json_value(model)) == spelt_alike(value)
 
 
-@pytest.mark.parametrize("recording", ANSWERED, ids=lambda each: each.name)
-def test_nothing_known_comes_out_unknown(recording: Recording) -> None:
-    assert [part for part in inside(decoded(recording)) if isinstance(part, Unknown)] == []
+@pytest.mark.parametrize("recording", RESPONSES, ids=lambda each: each.name)
+def test_recorded_value_has_no_unknown_members(recording: Recording) -> None:
+    """No recorded value decodes to an Unknown member."""
+    assert [part for part in nested_values(decoded(recording)) if isinstance(part, Unknown)] == []
 
 
 @pytest.mark.parametrize("recording", STREAMED, ids=lambda each: each.name)
-def test_each_event_has_the_class_of_its_tag(recording: Recording) -> None:
+def test_recorded_event_decodes_by_tag(recording: Recording) -> None:
+    """Each recorded event decodes to the class of its tag."""
     for value, event in zip(recording.values, decoded(recording), strict=True):
         tag = value["message_type"]
         assert type(event).__name__ == CLASSES.get(tag, "".join(word.capitalize() for word in tag.split("_")))
 
 
-def test_the_recordings_hold_most_kinds_of_events() -> None:
+def test_recordings_cover_event_types() -> None:
+    """The recordings cover at least nine event types."""
     tags = Counter(value["message_type"] for each in STREAMED for value in each.values)
     assert len(tags) >= 9, tags
 
 
-@pytest.mark.parametrize("recording", FALLBACK_ERRORS, ids=lambda each: each.name)
-def test_what_was_refused_is_given_back(recording: Recording) -> None:
+@pytest.mark.parametrize("recording", REJECTED, ids=lambda each: each.name)
+def test_recorded_error_body_round_trips(recording: Recording) -> None:
+    """A recorded error body round-trips unchanged."""
     for value in recording.values:
         if recording.status == 409:
-            continue  # its two forms have a model of their own
+            continue  # its two forms have a separate model
         assert to_json_value(error_detail_or_model_error_from_dict(value)) == value
 
 
-def test_a_streamed_event_is_decoded_by_one_function() -> None:
+def test_stream_event_from_dict_round_trips() -> None:
+    """stream_event_from_dict decodes a recorded event that round-trips."""
     event = next(v for each in STREAMED for v in each.values if v["message_type"] == "assistant_message")
     assert spelt_alike(to_json_value(stream_event_from_dict(event))) == spelt_alike(event)

@@ -1,4 +1,4 @@
-"""Requests: what is sent is what was given, and an id cannot lead elsewhere."""
+"""Requests have exactly the given arguments, and ids stay in their path segment."""
 
 from __future__ import annotations
 
@@ -31,14 +31,16 @@ def build(operation: Operation, *ids: Any, **options: Any) -> Any:
 
 @pytest.mark.parametrize("operation", BY_ID, ids=lambda each: each.id)
 @pytest.mark.parametrize("value", ["", ".", ".."])
-def test_an_id_that_would_be_another_path_is_refused(operation: Operation, value: str) -> None:
+def test_id_with_path_meaning_raises_value_error(operation: Operation, value: str) -> None:
+    """An empty id or a dot segment raises ValueError."""
     with pytest.raises(ValueError, match="must be an id"):
         build(operation, value)
 
 
 @pytest.mark.parametrize("operation", BY_ID, ids=lambda each: each.id)
 @pytest.mark.parametrize("value", [None, b"step-1", ["step-1"], True, UNSET])
-def test_an_id_that_is_no_id_is_refused(operation: Operation, value: Any) -> None:
+def test_id_of_wrong_type_raises_type_error(operation: Operation, value: Any) -> None:
+    """An id that is not a string raises TypeError."""
     with pytest.raises(TypeError, match="must be a string"):
         build(operation, value)
 
@@ -60,12 +62,14 @@ def test_an_id_that_is_no_id_is_refused(operation: Operation, value: Any) -> Non
         (7, "7"),
     ],
 )
-def test_an_id_is_one_segment(value: Any, segment: str) -> None:
+def test_id_is_encoded_as_one_segment(value: Any, segment: str) -> None:
+    """An id is percent-encoded as one path segment."""
     assert build(OPERATIONS["steps.retrieve"], value).path == f"/v1/steps/{segment}"
 
 
 @given(st.text(min_size=1).filter(lambda text: text not in (".", "..")))
-def test_no_id_leaves_its_segment(value: str) -> None:
+def test_any_id_stays_in_its_segment(value: str) -> None:
+    """No id changes the other segments, the query or the path length."""
     try:
         path = make_path("/v1/steps/{step_id}/trace", step_id=value)
     except UnicodeEncodeError:
@@ -78,7 +82,8 @@ def test_no_id_leaves_its_segment(value: str) -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda each: each.id)
-def test_what_was_not_given_is_not_sent(operation: Operation) -> None:
+def test_omitted_arguments_are_not_sent(operation: Operation) -> None:
+    """A request has only the given arguments."""
     needed = dict.fromkeys(operation.required, "given")
     request = build(operation, *["id-1"] * len(operation.path_parameters), **needed)
     assert request.method == operation.method
@@ -86,17 +91,20 @@ def test_what_was_not_given_is_not_sent(operation: Operation) -> None:
     assert request.path == re.sub(r"\{\w+\}", "id-1", operation.path)
 
 
-def test_null_is_sent_in_a_body_and_not_in_a_query() -> None:
+def test_none_is_sent_in_body_only() -> None:
+    """None is sent as null in a body and omitted from a query."""
     assert build(OPERATIONS["steps.feedback.create"], "s", feedback=None).body == {"feedback": None}
     assert build(OPERATIONS["steps.list"], limit=None, after="step-1").query == [("after", "step-1")]
 
 
-def test_lists_are_repeated_keys() -> None:
+def test_query_list_repeats_key() -> None:
+    """A list in a query is sent as repeated keys."""
     request = build(OPERATIONS["steps.list"], tags=["a", "b"], has_feedback=True, limit=0)
     assert request.query == [("has_feedback", "true"), ("limit", "0"), ("tags", "a"), ("tags", "b")]
 
 
-def test_instants_and_numbers_in_a_query() -> None:
+def test_query_values_are_encoded_by_type() -> None:
+    """Datetimes, numbers and booleans have one query encoding each."""
     instant = datetime(2026, 1, 2, 3, tzinfo=UTC)
     assert make_query({"a": instant, "b": 1.5, "c": False, "d": ["x", None], "e": UNSET}) == [
         ("a", "2026-01-02T03:00:00+00:00"),
@@ -106,7 +114,8 @@ def test_instants_and_numbers_in_a_query() -> None:
     ]
 
 
-def test_models_and_mappings_make_the_same_body() -> None:
+def test_models_and_mappings_build_equal_bodies() -> None:
+    """Models and mappings build equal bodies."""
     create = OPERATIONS["conversations.messages.create"]
     plain = [{"role": "user", "content": "hi"}]
     assert build(create, "c", messages=plain).body == {"messages": plain}
@@ -116,7 +125,8 @@ def test_models_and_mappings_make_the_same_body() -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda each: each.id)
-def test_the_table_and_the_function_agree(operation: Operation) -> None:
+def test_operation_table_matches_function_signature(operation: Operation) -> None:
+    """The operation table matches the signature of the function."""
     parameters = inspect.signature(endpoint(operation.id).build_request).parameters
     by_place = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     assert tuple(by_place) == operation.path_parameters
@@ -124,7 +134,7 @@ def test_the_table_and_the_function_agree(operation: Operation) -> None:
     assert endpoint(operation.id).OPERATION is operation
 
 
-def answering(status: int, body: Any, seen: list[httpx.Request]) -> httpx.MockTransport:
+def responding(status: int, body: Any, seen: list[httpx.Request]) -> httpx.MockTransport:
     def handle(request: httpx.Request) -> httpx.Response:
         seen.append(request)
         return httpx.Response(status, json=body)
@@ -132,9 +142,10 @@ def answering(status: int, body: Any, seen: list[httpx.Request]) -> httpx.MockTr
     return httpx.MockTransport(handle)
 
 
-def test_a_call_with_the_callers_client() -> None:
+def test_sync_sends_with_given_client() -> None:
+    """A call uses the given httpx client and decodes the response."""
     seen: list[httpx.Request] = []
-    with httpx.Client(base_url="http://server", transport=answering(200, STEP, seen)) as client:
+    with httpx.Client(base_url="http://server", transport=responding(200, STEP, seen)) as client:
         step = endpoint("steps.retrieve").sync(client, STEP["id"])
     assert isinstance(step, Step)
     assert step.id == STEP["id"]
@@ -143,18 +154,20 @@ def test_a_call_with_the_callers_client() -> None:
 
 
 @pytest.mark.parametrize(("body", "path"), [({}, "id"), ([], ""), ("x", "")])
-def test_an_answer_of_the_wrong_shape(body: Any, path: str) -> None:
+def test_sync_malformed_response_raises_decode_error(body: Any, path: str) -> None:
+    """A malformed response raises DecodeError with its path."""
     with (
-        httpx.Client(base_url="http://server", transport=answering(200, body, [])) as client,
+        httpx.Client(base_url="http://server", transport=responding(200, body, [])) as client,
         pytest.raises(DecodeError) as caught,
     ):
         endpoint("steps.retrieve").sync(client, "step-1")
     assert caught.value.path == path
 
 
-def test_a_refusal_keeps_status_and_body() -> None:
+def test_sync_error_response_keeps_status_and_body() -> None:
+    """UnexpectedStatus has the status code and body."""
     with (
-        httpx.Client(base_url="http://server", transport=answering(404, {"detail": "no"}, [])) as client,
+        httpx.Client(base_url="http://server", transport=responding(404, {"detail": "no"}, [])) as client,
         pytest.raises(UnexpectedStatus) as caught,
     ):
         endpoint("steps.list").sync(client, limit=1)
@@ -162,10 +175,11 @@ def test_a_refusal_keeps_status_and_body() -> None:
     assert "404" in str(caught.value)
 
 
-def test_the_switch_is_the_functions_own_business() -> None:
+def test_stream_condition_is_set_by_function() -> None:
+    """sync_stream and sync set the streaming field and the Accept header."""
     create = endpoint("conversations.messages.create")
     seen: list[httpx.Request] = []
-    with httpx.Client(base_url="http://server", transport=answering(200, {}, seen)) as client:
+    with httpx.Client(base_url="http://server", transport=responding(200, {}, seen)) as client:
         with create.sync_stream(client, "conv-1", input="hi"):
             assert json.loads(seen[0].content) == {"input": "hi", "streaming": True}
             assert seen[0].headers["accept"] == "text/event-stream"

@@ -27,7 +27,7 @@ from letta_api.structs import loads
 
 from .recorded import Recording, recordings
 
-ANSWERED = [each for each in recordings() if each.status == 200]
+RESPONSES = [each for each in recordings() if each.status == 200]
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
@@ -36,7 +36,7 @@ ANY = st.recursive(
 Draw = Callable[..., Any]
 DEEPEST = 3
 INSTANTS = ["2026-11-23T07:47:29+00:00", "2026-11-23T07:47:29.123456Z", "2026-11-23T07:47:29", "2026-11-23", "x", ""]
-WITHOUT = sys.modules.get("msgspec", json) is None
+NO_MSGSPEC = sys.modules.get("msgspec", json) is None
 
 
 @cache
@@ -52,46 +52,46 @@ UNIONS = sorted(name.removesuffix("_from_json") for name in dir(unions) if name.
 NAMES = {name.lower(): name for name in schemas()}
 
 
-def apart(value: Any) -> Any:
+def comparable(value: Any) -> Any:
     """Return a value in a comparable form: of models the class, the set fields and the unknown fields."""
     if isinstance(value, Model):
-        fields = {name: apart(getattr(value, name)) for name in value.fields_set}
-        return type(value), fields, value.to_dict().keys(), apart(dict(value.extra_fields))
+        fields = {name: comparable(getattr(value, name)) for name in value.fields_set}
+        return type(value), fields, value.to_dict().keys(), comparable(dict(value.extra_fields))
     if isinstance(value, Unknown):
-        return type(value), apart(value.raw), value.reason
+        return type(value), comparable(value.raw), value.reason
     if isinstance(value, list):
-        return [apart(each) for each in value]
+        return [comparable(each) for each in value]
     if isinstance(value, dict):
-        return {key: apart(each) for key, each in value.items()}
+        return {key: comparable(each) for key, each in value.items()}
     return type(value), value.isoformat() if isinstance(value, datetime) else repr(value)
 
 
 def outcome(read: Callable[[Any], Any], given: Any) -> Any:
-    """What a reader gives, taken apart, or how it fails."""
+    """Return the comparable form of the decoded value, or of the error."""
     try:
-        return apart(read(given))
+        return comparable(read(given))
     except (DecodeError, TypeError) as fault:
         return type(fault), str(fault)
 
 
-def made(draw: Draw, schema: Any, depth: int = 0) -> Any:
-    """A value that is mostly valid by a schema of the document."""
+def drawn(draw: Draw, schema: Any, depth: int = 0) -> Any:
+    """Draw a value that is mostly valid by a schema of the document."""
     if draw(st.integers(0, 12)) == 0 or not isinstance(schema, dict):
         return draw(ANY)
     if "$ref" in schema:
-        return made(draw, schemas()[schema["$ref"].rpartition("/")[2]], depth)
+        return drawn(draw, schemas()[schema["$ref"].rpartition("/")[2]], depth)
     for word in ("anyOf", "oneOf", "allOf"):
         if word in schema:
-            return made(draw, draw(st.sampled_from(schema[word])), depth)
+            return drawn(draw, draw(st.sampled_from(schema[word])), depth)
     if "const" in schema or "enum" in schema:
         return draw(st.sampled_from([*schema.get("enum", [schema.get("const")]), "newer"]))
     if "properties" in schema:
-        return an_object(draw, schema, depth + 1)
+        return drawn_object(draw, schema, depth + 1)
     kinds = schema.get("type", "object")
     match draw(st.sampled_from(kinds)) if isinstance(kinds, list) else kinds:
         case "array":
             size = draw(st.integers(0, 2)) if depth < DEEPEST else 0
-            return [made(draw, schema.get("items", True), depth) for _ in range(size)]
+            return [drawn(draw, schema.get("items", True), depth) for _ in range(size)]
         case "string" if schema.get("format") == "date-time":
             return draw(st.sampled_from(INSTANTS))
         case "string":
@@ -106,7 +106,7 @@ def made(draw: Draw, schema: Any, depth: int = 0) -> Any:
             return draw(ANY)
 
 
-def an_object(draw: Draw, schema: dict[str, Any], depth: int) -> dict[str, Any]:
+def drawn_object(draw: Draw, schema: dict[str, Any], depth: int) -> dict[str, Any]:
     needed = set(schema.get("required", [])) if draw(st.integers(0, 9)) else set()
     keys = [key for key in schema["properties"] if key in needed or (depth < DEEPEST and draw(st.integers(0, 3)))]
     if draw(st.booleans()):
@@ -114,40 +114,43 @@ def an_object(draw: Draw, schema: dict[str, Any], depth: int) -> dict[str, Any]:
     for key, data in schema["properties"].items():
         if key not in keys and isinstance(data, dict) and "const" in data and draw(st.integers(0, 5)):
             keys.append(key)
-    value = {key: made(draw, schema["properties"][key], depth) for key in keys}
+    value = {key: drawn(draw, schema["properties"][key], depth) for key in keys}
     if draw(st.integers(0, 7)) == 0:
         value[draw(st.text(max_size=5))] = draw(ANY)
     return value
 
 
 def text_of(draw: Draw, value: Any) -> bytes:
-    """JSON text of a value, spelt in one of the ways there are."""
+    """Draw one of the JSON texts of a value."""
     spaces, plain = draw(st.booleans()), draw(st.booleans())
     return json.dumps(value, ensure_ascii=plain, indent=1 if spaces else None).encode("utf-8", "surrogatepass")
 
 
 @settings(max_examples=600)
 @given(st.data())
-def test_a_model_reads_of_text_what_it_reads_of_a_mapping(data: st.DataObject) -> None:
+def test_model_decodes_text_like_mapping(data: st.DataObject) -> None:
+    """A model decodes text like the parsed mapping."""
     name = data.draw(st.sampled_from(MODELS))
     model = getattr(models, name)
-    text = text_of(data.draw, made(data.draw, schemas()[name]))
+    text = text_of(data.draw, drawn(data.draw, schemas()[name]))
     assert outcome(model.from_json, text) == outcome(model.from_dict, json.loads(text))
 
 
 @settings(max_examples=400)
 @given(st.data())
-def test_a_union_reads_of_text_what_it_reads_of_a_mapping(data: st.DataObject) -> None:
+def test_union_decodes_text_like_mapping(data: st.DataObject) -> None:
+    """A union decodes text like the parsed mapping."""
     name = data.draw(st.sampled_from(UNIONS))
     of_text, of_value = (getattr(unions, f"{name}_from_{source}") for source in ("json", "dict"))
-    text = text_of(data.draw, made(data.draw, schemas()[NAMES[name.replace("_", "")]]))
+    text = text_of(data.draw, drawn(data.draw, schemas()[NAMES[name.replace("_", "")]]))
     assert outcome(of_text, text) == outcome(of_value, json.loads(text))
 
 
 @settings(max_examples=150)
 @given(st.data())
-def test_an_answer_reads_of_text_what_it_reads_of_parsed_json(data: st.DataObject) -> None:
-    recording = data.draw(st.sampled_from([each for each in ANSWERED if not each.streamed]))
+def test_response_decodes_text_like_parsed_json(data: st.DataObject) -> None:
+    """A response decodes text like parsed JSON, also with random changes."""
+    recording = data.draw(st.sampled_from([each for each in RESPONSES if not each.streamed]))
     value = changed(data.draw, recording.values[0])
     text = text_of(data.draw, value)
     of_text, of_value = recording.module.read_response, recording.module.decode_response
@@ -155,7 +158,7 @@ def test_an_answer_reads_of_text_what_it_reads_of_parsed_json(data: st.DataObjec
 
 
 def changed(draw: Draw, value: Any) -> Any:
-    """A value with now and then another in a place of it."""
+    """Draw a copy of a value with a few random replacements."""
     if draw(st.integers(0, 60)) == 0:
         return draw(ANY)
     if isinstance(value, list):
@@ -166,13 +169,14 @@ def changed(draw: Draw, value: Any) -> Any:
     return value
 
 
-@pytest.mark.parametrize("recording", ANSWERED, ids=lambda each: each.name)
-def test_what_was_recorded_reads_alike(recording: Recording) -> None:
+@pytest.mark.parametrize("recording", RESPONSES, ids=lambda each: each.name)
+def test_recorded_text_decodes_like_parsed_json(recording: Recording) -> None:
+    """Recorded text and bytes decode like parsed JSON."""
     kind = "event" if recording.streamed else "response"
     of_text, of_value = (getattr(recording.module, f"{verb}_{kind}") for verb in ("read", "decode"))
     for value in recording.values:
         text = json.dumps(value)
-        assert apart(of_text(text)) == apart(of_text(text.encode())) == apart(of_value(value))
+        assert comparable(of_text(text)) == comparable(of_text(text.encode())) == comparable(of_value(value))
 
 
 MESSAGE = '{"id": "m", "date": "2026-11-23T07:47:29Z", "content": "hi", "message_type": "assistant_message"%s}'
@@ -201,7 +205,8 @@ ODD = {
 
 
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD)
-def test_odd_text_reads_alike(text: str) -> None:
+def test_unusual_text_decodes_like_parsed_json(text: str) -> None:
+    """Unusual text decodes or fails like parsed JSON."""
     value = json.loads(text)
     pairs: list[tuple[Callable[[str | bytes], Any], Callable[[Any], Any]]] = [
         (AssistantMessage.from_json, AssistantMessage.from_dict),
@@ -212,13 +217,15 @@ def test_odd_text_reads_alike(text: str) -> None:
         assert outcome(of_text, text) == outcome(of_text, text.encode()) == outcome(of_value, value)
 
 
-def test_a_byte_order_mark_is_passed_over() -> None:
+def test_byte_order_mark_is_ignored() -> None:
+    """A byte order mark before the JSON text is ignored."""
     text = MESSAGE % ""
     assert AssistantMessage.from_json(b"\xef\xbb\xbf" + text.encode()) == AssistantMessage.from_json(text)
 
 
 @pytest.mark.parametrize("text", ["", "{", "nothing", '{"id": "m"} {}', b"\xff", b'{"id": "\xff"}', "[" * 200_000])
-def test_what_is_no_json_is_an_error_that_says_so(text: str | bytes) -> None:
+def test_invalid_json_raises_decode_error(text: str | bytes) -> None:
+    """Text that is not JSON raises DecodeError."""
     for of_text in (AssistantMessage.from_json, unions.message_from_json, unions.stream_event_from_json):
         with pytest.raises(DecodeError, match="is not JSON"):
             of_text(text)
@@ -226,7 +233,9 @@ def test_what_is_no_json_is_an_error_that_says_so(text: str | bytes) -> None:
         loads(text)
 
 
-def test_a_subclass_reads_itself() -> None:
+def test_subclass_decodes_text_to_itself() -> None:
+    """A subclass decodes text to its own class."""
+
     class Mine(AssistantMessage):
         pass
 
@@ -236,7 +245,9 @@ def test_a_subclass_reads_itself() -> None:
     assert type(AssistantMessage.from_json(text)) is AssistantMessage
 
 
-def test_a_subclass_that_reads_mappings_in_its_own_way_reads_text_so() -> None:
+def test_overridden_from_dict_applies_to_text() -> None:
+    """An overridden from_dict also decodes text."""
+
     class Loud:
         @classmethod
         def from_dict(cls, data: dict[str, Any]) -> Any:
@@ -259,8 +270,8 @@ def test_a_subclass_that_reads_mappings_in_its_own_way_reads_text_so() -> None:
     assert AssistantMessage.from_json(text).name is None
 
 
-def test_a_parser_whose_errors_are_no_value_errors() -> None:
-    """Those of msgspec before 0.21 are not, and who copies the generated package has any."""
+def test_parser_without_value_errors_falls_back() -> None:
+    """A msgspec whose errors are not ValueErrors decodes equally."""
     code = "\n".join(
         [
             "import sys, types, json",
@@ -284,8 +295,8 @@ def test_a_parser_whose_errors_are_no_value_errors() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_threads_that_begin_at_once_read_alike() -> None:
-    """Parsers are made when something is first read."""
+def test_concurrent_first_use_decodes_equally() -> None:
+    """Threads that build the decoders at the same time decode equal values."""
     code = "\n".join(
         [
             "import threading",
@@ -312,7 +323,7 @@ def raw(items: list[Any]) -> list[Any]:
 
 
 class TestLists:
-    """Arrays whose items wait are text until they are asked for."""
+    """Lazy lists hold JSON text until an item is accessed."""
 
     ITEMS: ClassVar[list[dict[str, Any]]] = [
         {"token": f"t{n}", "logprob": -0.5 * n, "top_logprobs": [], "bytes": [n]} for n in range(3)
@@ -321,7 +332,8 @@ class TestLists:
     def read(self, items: Any) -> ChoiceLogprobs:
         return ChoiceLogprobs.from_json(json.dumps({"content": items, "refusal": None}))
 
-    def test_an_item_is_read_when_it_is_asked_for(self) -> None:
+    def test_lazy_list_from_text_decodes_item_on_access(self) -> None:
+        """An item is decoded on access only."""
         content = self.read(self.ITEMS).content
         assert isinstance(content, LazyList)
         assert len(content) == 3
@@ -330,14 +342,16 @@ class TestLists:
         assert [type(item) is type(second) for item in raw(content)] == [False, True, False]
         assert content == [type(second).from_dict(item) for item in self.ITEMS]
 
-    def test_its_json_and_its_copies_are_what_came(self) -> None:
+    def test_lazy_list_from_text_round_trips(self) -> None:
+        """The JSON and the copies of a lazy list are unchanged."""
         model = self.read(self.ITEMS)
         assert model.to_dict()["content"] == self.ITEMS
         for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):  # noqa: S301  (its own)
             assert copied.to_dict() == model.to_dict()
             assert copied == model
 
-    def test_a_malformed_item_is_found_where_it_is_asked_for(self) -> None:
+    def test_lazy_list_from_text_malformed_item_raises_on_access(self) -> None:
+        """Access to a malformed item raises DecodeError with its path."""
         content = self.read([self.ITEMS[0], {"token": 5}, "no object"]).content
         assert content is not None
         assert content[0].token == "t0"  # noqa: S105  (a piece of text)
@@ -351,19 +365,21 @@ class TestLists:
         [b'"\xff"', b'"\xc3"', b"1" * 5000, b"[-" + b"1" * 4301 + b"]", b'{"a": ' + b"9" * 6000 + b"}"],
         ids=["no UTF-8", "half a character", "a long number", "one in an array", "one in an object"],
     )
-    def test_what_is_no_json_is_found_at_once(self, token: bytes) -> None:
-        """The parser does not look into what it leaves as text; nothing that was read may be found to be no JSON."""
+    def test_lazy_list_from_text_invalid_json_raises_on_decode(self, token: bytes) -> None:
+        """Invalid JSON inside a lazy item raises DecodeError when the model is decoded."""
         text = b'{"content": [{"token": "a"}, {"token": %s}, {"token": "b"}]}' % token
         with pytest.raises(DecodeError, match="is not JSON"):
             ChoiceLogprobs.from_json(text)
 
-    def test_digits_that_are_no_long_number_are_read(self) -> None:
+    def test_lazy_list_from_text_accepts_long_digit_string(self) -> None:
+        """A string of 5000 digits is not mistaken for a number."""
         token = "1" * 5000
         content = self.read([{**self.ITEMS[0], "token": token}, *self.ITEMS] * 2).content
         assert content is not None
         assert [item.token for item in content][::4] == [token, token]
 
-    def test_two_lists_that_wait_are_compared(self) -> None:
+    def test_lazy_lists_from_text_compare_and_extend(self) -> None:
+        """Lazy lists compare and extend each other."""
         assert self.read(self.ITEMS) == self.read(self.ITEMS)
         assert self.read(self.ITEMS) != self.read(self.ITEMS[:2])
         first, second = self.read(self.ITEMS).content, self.read(self.ITEMS).content
@@ -373,8 +389,8 @@ class TestLists:
         assert [item.token for item in first] == ["t0", "t1", "t2"] * 2
 
 
-@pytest.mark.skipif(WITHOUT, reason="without msgspec only the fallback exists")
-def test_what_a_server_of_today_sends_is_not_read_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(NO_MSGSPEC, reason="without msgspec only the fallback exists")
+def test_recorded_response_uses_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Recorded responses never use the slower fallback."""
 
     def refuse(_: str | bytes) -> Any:
@@ -383,7 +399,7 @@ def test_what_a_server_of_today_sends_is_not_read_the_long_way(monkeypatch: pyte
     monkeypatch.setattr("letta_api.structs.parse_json", refuse)
     monkeypatch.setattr("letta_api.compiled_decoders.parse_json", refuse)
     monkeypatch.setattr("letta_api.model.parse_json", refuse)
-    for recording in ANSWERED:
+    for recording in RESPONSES:
         for value in recording.values:
             text = json.dumps(value)
             (recording.module.read_event if recording.streamed else recording.module.read_response)(text)
@@ -392,9 +408,9 @@ def test_what_a_server_of_today_sends_is_not_read_the_long_way(monkeypatch: pyte
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(WITHOUT, reason="this is the run without")
-def test_all_of_this_holds_without_msgspec() -> None:
-    """Vendored copies and other interpreters have none."""
+@pytest.mark.skipif(NO_MSGSPEC, reason="this is the run without")
+def test_suite_passes_without_msgspec() -> None:
+    """The tests pass without msgspec, as in vendored copies."""
     run = (
         "import sys; sys.modules['msgspec'] = None; import pytest;"
         "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', sys.argv[1], sys.argv[2]]))"

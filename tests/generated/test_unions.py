@@ -71,7 +71,10 @@ JSON = st.recursive(
 @pytest.mark.parametrize(
     ("decode", "unknown"), [(message_from_dict, UnknownMessage), (stream_event_from_dict, UnknownStreamEvent)]
 )
-def test_what_is_unknown_or_malformed(decode: Any, unknown: type[Unknown], value: Any, reason: str) -> None:
+def test_unknown_or_malformed_member_decodes_to_unknown(
+    decode: Any, unknown: type[Unknown], value: Any, reason: str
+) -> None:
+    """An unknown or malformed member decodes to Unknown with the raw value and a reason."""
     found = decode(value)
     assert type(found) is unknown
     assert found.raw is value
@@ -79,13 +82,15 @@ def test_what_is_unknown_or_malformed(decode: Any, unknown: type[Unknown], value
     assert found.to_dict() == value
 
 
-def test_an_unknown_member_pickles_and_copies() -> None:
+def test_unknown_member_pickles_and_copies() -> None:
+    """An unknown member survives pickling and copying."""
     found = message_from_dict({"message_type": "hologram", "x": [1]})
     assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
     assert copy.deepcopy(found) == found
 
 
-def test_one_bad_message_does_not_take_the_others_with_it() -> None:
+def test_unknown_message_does_not_affect_others() -> None:
+    """An unknown message does not affect the other messages of a response."""
     data = {
         "messages": [SOUND, {"message_type": "hologram"}, {**SOUND, "message_type": "user_message"}, 5],
         "stop_reason": {"message_type": "stop_reason", "stop_reason": "end_turn"},
@@ -97,7 +102,8 @@ def test_one_bad_message_does_not_take_the_others_with_it() -> None:
 
 
 @pytest.mark.parametrize(("tag", "model"), [("summary", SummaryMessage), ("event", EventMessage)])
-def test_earlier_tags_mean_the_same(tag: str, model: type[Model]) -> None:
+def test_earlier_tag_selects_same_member(tag: str, model: type[Model]) -> None:
+    """An earlier tag selects the same member and round-trips."""
     value = {**SOUND, "message_type": tag, "summary": "s", "event_type": "compaction", "event_data": {}}
     for decode in (message_from_dict, stream_event_from_dict):
         found = decode(value)
@@ -116,13 +122,15 @@ def test_earlier_tags_mean_the_same(tag: str, model: type[Model]) -> None:
         ({}, ToolCallDelta),
     ],
 )
-def test_a_whole_tool_call_has_all_three_of_its_strings(value: dict[str, Any], model: type[Model]) -> None:
+def test_tool_call_without_all_strings_is_delta(value: dict[str, Any], model: type[Model]) -> None:
+    """A tool call without all three strings decodes to ToolCallDelta."""
     found = tool_call_or_delta_from_dict(value)
     assert type(found) is model
     assert found.to_dict() == value
 
 
-def test_text_or_parts() -> None:
+def test_content_decodes_text_or_parts() -> None:
+    """Content is text or a list of parts; an invalid part raises with its path."""
     assert assistant_message_content_from_dict("hi") == "hi"
     parts = assistant_message_content_from_dict([{"type": "text", "text": "hi"}])
     assert [type(part) for part in parts] == [TextContent]
@@ -133,7 +141,8 @@ def test_text_or_parts() -> None:
         assistant_message_content_from_dict(5)
 
 
-def test_a_fault_among_many_names_its_index() -> None:
+def test_malformed_array_item_is_named_by_index() -> None:
+    """The error of a malformed array item names its index."""
     calls = [{"name": "f", "arguments": "", "tool_call_id": "c"}, "no call"]
     with pytest.raises(DecodeError) as caught:
         tool_call_message_tool_calls_from_dict(calls)
@@ -144,13 +153,15 @@ def test_a_fault_among_many_names_its_index() -> None:
     assert found.reason.startswith("tool_calls[1]: is a string, not an object")
 
 
-def test_each_union_of_parts_has_its_own_unknown() -> None:
+def test_each_union_has_unknown_class() -> None:
+    """Each union has a separate Unknown class."""
     assert type(unions.content_part_from_dict({"type": "smell"})) is UnknownContentPart
     assert type(unions.image_source_from_dict({"type": "smell"})) is unions.UnknownImageSource
 
 
 @given(JSON)
-def test_a_tagged_union_never_raises_and_never_loses(value: Any) -> None:
+def test_tagged_union_accepts_any_json(value: Any) -> None:
+    """A tagged union keeps any JSON value and never raises."""
     for decode in (message_from_dict, stream_event_from_dict, unions.content_part_from_dict):
         found = decode(value)
         assert isinstance(found, Unknown)
@@ -161,14 +172,16 @@ def test_a_tagged_union_never_raises_and_never_loses(value: Any) -> None:
     tag=st.sampled_from(sorted(unions.stream_event_from_dict.__globals__["DECODERS"])),
     rest=st.dictionaries(st.text(), JSON, max_size=5),
 )
-def test_a_known_tag_with_anything_behind_it_never_raises_and_never_loses(tag: str, rest: dict[str, Any]) -> None:
+def test_tagged_union_with_known_tag_accepts_any_fields(tag: str, rest: dict[str, Any]) -> None:
+    """A known tag with any fields never raises and round-trips."""
     value = {**SOUND, **rest, "message_type": tag}
     found = stream_event_from_dict(value)
     assert json.dumps(spelt_alike(found.to_dict())) is not None
     assert spelt_alike(found.to_dict()) == spelt_alike(value)
 
 
-def test_every_tag_of_the_document_is_in_the_table() -> None:
+def test_decoder_tables_have_every_tag() -> None:
+    """The stream events add four tags to those of messages."""
     module = Path(str(unions.__file__)).parent
     assert {path.stem for path in module.glob("*.py")} >= {"message", "stream_event", "content_part"}
     tables = {
