@@ -56,7 +56,7 @@ def _values(arguments: list[Argument], operation: Operation) -> str:
 
 
 def _content(arguments: list[Argument]) -> str:
-    """Return the source of a body that is one argument, or "" if there is none."""
+    """Return the source of a body that is one argument, or an empty string."""
     for argument in arguments:
         code = f"to_json_value({argument.name})"
         return code if argument.required else f"None if {argument.name} is UNSET else {code}"

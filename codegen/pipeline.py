@@ -121,7 +121,7 @@ def drift(
     targets = _targets(out, client)
     for target in targets.values():
         if not target.is_dir():
-            raise FileNotFoundError(f"there is no package at {target}")
+            raise FileNotFoundError(f"found no package at {target}")
     found: list[str] = []
     with built(spec, targets, lenient=lenient, say=say) as (folder, _):
         for name, target in targets.items():

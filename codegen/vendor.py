@@ -72,7 +72,7 @@ def check_vendored(source: Path, dest: Path, package: str | None, *, spec: Path 
         spec: The document of the source, to detect an outdated source. Defaults to None, which skips the check.
 
     Raises:
-        VendorError: If there is no copy, or several.
+        VendorError: If the folder contains no copy, or several.
     """
     place = _place(dest, package) if package else _find(dest)
     theirs, ours = read_manifest(place), read_manifest(source)

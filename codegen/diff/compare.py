@@ -92,9 +92,9 @@ class _Walk:
 
     def streams(self, old: Operation, new: Operation) -> None:
         if old.streaming and not new.streaming:
-            self.say(BREAKING, old.id, "answers no events any more", (READER,), f"no `{_module(old)}.sync_stream`")
+            self.say(BREAKING, old.id, "does not return events any more", (READER,), f"no `{_module(old)}.sync_stream`")
         elif new.streaming and not old.streaming:
-            self.say(ADDITIVE, old.id, "answers events", (READER,), f"new `{_module(old)}.sync_stream`")
+            self.say(ADDITIVE, old.id, "returns events", (READER,), f"new `{_module(old)}.sync_stream`")
         elif old.streaming and new.streaming:
             facts = [
                 (s.stream_condition, s.default, s.terminator, s.resume_operation)
@@ -134,11 +134,11 @@ class _Walk:
         )
 
     def response(self, old: Operation, new: Operation) -> None:
-        place = f"{old.id} answer"
+        place = f"{old.id} response"
         if old.response_schema is None and new.response_schema is not None:
             self.say(ADDITIVE, place, "is JSON now", (READER,), f"new `{_module(new)}.decode_response`")
         elif old.response_schema is not None and new.response_schema is None:
-            self.say(BREAKING, place, "is no JSON any more", (READER,), f"no `{_module(old)}.decode_response`")
+            self.say(BREAKING, place, "is not JSON any more", (READER,), f"no `{_module(old)}.decode_response`")
         elif old.response_schema is not None:
             self.types(old.response_schema, new.response_schema, place, READER)
 
@@ -261,7 +261,7 @@ class _Walk:
     def union(self, name: str, old: dict[str, Any], new: dict[str, Any], role: str) -> None:
         before, after = old["discriminator"], new["discriminator"]
         if before["propertyName"] != after["propertyName"]:
-            what = f"is told by {after['propertyName']}, no longer by {before['propertyName']}"
+            what = f"is discriminated by {after['propertyName']}, no longer by {before['propertyName']}"
             self.say(BREAKING, name, what, BOTH, f"`unions.decode_{module_name(name)}`")
         olds, news = before["mapping"], after["mapping"]
         gone, come = f"it reads as `Unknown{name}`", f"it read as `Unknown{name}` before"
@@ -302,7 +302,7 @@ class _Walk:
         if old.get("description", "").split() != new.get("description", "").split():
             self.say(COSMETIC, place, "its documentation reads differently")
         if bool(old.get("deprecated")) != bool(new.get("deprecated")):
-            what = "is deprecated" if new.get("deprecated") else "is no longer deprecated"
+            what = "is deprecated" if new.get("deprecated") else "is not deprecated any more"
             self.say(ADDITIVE if new.get("deprecated") else COSMETIC, place, what)
 
     def default(self, old: Any, new: Any, place: str, role: str) -> None:

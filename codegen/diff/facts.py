@@ -45,7 +45,7 @@ def _deprecation(old: dict[str, Any], new: dict[str, Any], place: str) -> Iterat
         if new.get("deprecated"):
             yield Change(Level.ADDITIVE, place, "is deprecated")
         else:
-            yield Change(Level.COSMETIC, place, "is no longer deprecated")
+            yield Change(Level.COSMETIC, place, "is not deprecated any more")
 
 
 def _tags(old: Operation, new: Operation, place: str) -> Iterator[Change]:
@@ -106,7 +106,7 @@ def _statuses(old: dict[str, Any], new: dict[str, Any], place: str) -> Iterator[
     olds, news = (side.get("responses", {}) for side in (old, new))
     for code in [*(c for c in olds if c not in news), *(c for c in news if c not in olds)]:
         gone, success = code in olds, code.startswith("2")
-        what = f"no longer answers {code}" if gone else f"also answers {code}"
+        what = f"no longer returns {code}" if gone else f"also returns {code}"
         level = Level.COSMETIC if not success else Level.BREAKING if gone else Level.ADDITIVE
         yield Change(level, place, what, (READER,) if success else ())
 
@@ -123,7 +123,7 @@ def _success(document: Document, operation: Operation) -> dict[str, Any]:
 def _headers(old: dict[str, Any], new: dict[str, Any], place: str) -> Iterator[Change]:
     for name in old.keys() | new.keys():
         before, after = (_is_promised(side.get(name)) for side in (old, new))
-        at = f"{place} answer header {name}"
+        at = f"{place} response header {name}"
         if name not in new:
             yield Change(Level.BREAKING, at, "is gone", (READER,))
         elif name not in old:

@@ -39,7 +39,7 @@ def compare_limits(old: Limits, new: Limits, place: str, role: str) -> Iterator[
             what = (
                 f"its {word} is now {after!r}"
                 if before is None
-                else f"its {word} was {before!r}, and there is none any more"
+                else f"its {word} was {before!r}, and it has none any more"
                 if after is None
                 else f"its {word} was {before!r} and is {after!r}"
             )

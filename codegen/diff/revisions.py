@@ -19,7 +19,7 @@ def load_revision(what: str, *, default: Path, root: Path) -> dict[str, Any]:
         root: The checkout.
 
     Raises:
-        SpecError: If there is no such file or revision, or it is not a document.
+        SpecError: If the file or revision does not exist, or is not a document.
     """
     if Path(what).is_file():
         return load(Path(what))

@@ -76,7 +76,7 @@ class Result:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the median is at its figure; None where there is none."""
+        """Whether the median reaches its target; None without a target."""
         if self.reach is None:
             return None
         return self.figure.median >= self.reach if self.sense == "faster" else self.figure.median <= self.reach

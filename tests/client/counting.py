@@ -95,7 +95,7 @@ class CountingServer:
 
 @contextmanager
 def counting_server(**replies: bytes) -> Iterator[CountingServer]:
-    """Run a server; in keyword names, `_` stands for `/`."""
+    """Run a server; in keyword names, `_` replaces `/`."""
     server = CountingServer({path.replace("_", "/"): reply for path, reply in replies.items()})
     ready, loop = threading.Event(), asyncio.new_event_loop()
 

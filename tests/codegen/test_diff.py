@@ -115,11 +115,11 @@ PAIRS: dict[str, tuple[Edit, Level, str, tuple[str, ...]]] = {
     "path moved": (move_path, B, "widgets.send", (SENDER,)),
     "summary": (lambda d: call(d).update(summary="Send it"), C, "widgets.send", ()),
     "repeat": (lambda d: call(d).update({"x-letta-idempotency": "idempotent"}), A, "widgets.send", (SENDER,)),
-    "response removed": (lambda d: call(d).update(responses=responds(None)), B, "widgets.send answer", (READER,)),
+    "response removed": (lambda d: call(d).update(responses=responds(None)), B, "widgets.send response", (READER,)),
     "response of another type": (
         lambda d: call(d).update(responses=responds(STRING)),
         B,
-        "widgets.send answer",
+        "widgets.send response",
         (READER,),
     ),
     # parameters

@@ -93,7 +93,7 @@ def test_it_is_compared_with_ours_in_the_operations_that_both_have(letta: dict[s
     assert [len(side.operations) for side in sides] == [len(Document(ours).operations())] * 2
     changes = compare(*sides, shared=True)
     text = as_text(changes)
-    assert "x-letta" not in text  # which no other document has, so that its absence is no difference
+    assert "x-letta" not in text  # only this document has it: its absence is not a difference
     entries = len(rows([change for change in changes if change.level is not Level.COSMETIC]))
     figure(
         "our document against a Letta's own",

@@ -72,7 +72,7 @@ def refused(message: str, *, forced: bool = False, checks: tuple[Outcome, Outcom
 
 
 ABSENT: dict[str, Outcome] = {
-    CHECK: (FALLBACK_ERRORS, "there is no package at"),
+    CHECK: (FALLBACK_ERRORS, "found no package at"),
     VENDOR_CHECK: (FALLBACK_ERRORS, "has 0 copies"),
 }
 

@@ -70,7 +70,7 @@ class RecordingTool(list[str]):
         ({"input": 5}, TypeError, "content"),
         ({"input": None, "messages": []}, ValueError, "messages"),
         ({"input": None, "messages": 5}, ValueError, "messages"),
-        ({"input": None, "messages": [{"role": "nobody", "content": "x"}]}, ValueError, "messages"),
+        ({"input": None, "messages": [{"role": "unknown", "content": "x"}]}, ValueError, "messages"),
     ],
     ids=repr,
 )

@@ -47,7 +47,7 @@ async def send(client: AsyncLetta, conversation: Conversation, text: str = "hell
 
 
 async def health(client: AsyncLetta, model: str) -> None:
-    """The server tells its version, also unread and with the response."""
+    """`health` returns the version of the server, also through the raw variants."""
     found = await client.health()
     assert (found.status, bool(found.version)) == ("ok", True)
     raw = await client.with_raw_response.health()
@@ -139,7 +139,7 @@ async def conversation_lists(client: AsyncLetta, model: str) -> None:
 
 
 async def runs(client: AsyncLetta, model: str) -> None:
-    """A run tells its status, its messages and its steps."""
+    """A run has its status, messages and steps."""
     async with new_agent(client, model) as agent:
         conversation = await client.conversations.create(agent_id=agent.id)
         run = await client.runs.retrieve(await send(client, conversation))

@@ -76,7 +76,7 @@ async def test_step_metrics_have_durations(client: AsyncLetta, conversation: str
 async def test_step_trace_has_model_request_and_response(client: AsyncLetta, conversation: str) -> None:
     """The trace has the request to the model and its response."""
     await client.conversations.messages.create(
-        conversation, input="hello", streaming=False, override_system="Be somebody else."
+        conversation, input="hello", streaming=False, override_system="Be another agent."
     )
     step_id = await newest_step(client, conversation)
 
@@ -85,7 +85,7 @@ async def test_step_trace_has_model_request_and_response(client: AsyncLetta, con
     assert trace is not None
     assert trace.step_id == step_id
     sent = [(message["role"], message["content"]) for message in trace.request_json["messages"]]
-    assert sent == [("system", "Be somebody else."), ("user", "hello")]
+    assert sent == [("system", "Be another agent."), ("user", "hello")]
     assert trace.response_json["choices"][0]["message"]["content"] == SIX_WORDS
     assert trace.created_at is not None
     assert trace.created_at.tzinfo is not None

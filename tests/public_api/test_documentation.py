@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import logging
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from inspect import Parameter, signature
 from pathlib import Path
@@ -66,6 +67,17 @@ def write_files(page: str, folder: Path) -> None:
     for _, title, code, _ in fences(page):
         if re.fullmatch(r"[\w-]+\.\w+", title):
             (folder / title).write_text(code, encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_restored() -> Iterator[None]:
+    """Restore the levels and handlers of loggers, which an example may configure."""
+    loggers = [logging.getLogger(name) for name in (None, "httpx", "letta_ext")]
+    saved = [(logger.level, [*logger.handlers]) for logger in loggers]
+    yield
+    for logger, (level, handlers) in zip(loggers, saved, strict=True):
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 @pytest.mark.parametrize(("page", "line", "code", "output"), SCRIPTS)

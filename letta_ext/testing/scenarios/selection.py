@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .. import arguments
-from ..scene_file import load
+from ..scenario_file import load
 from ..store.clock import Clock
 from ..store.state import State
 from .builtin import SCENARIOS, BuiltinScenario, Scenario, build
