@@ -43,6 +43,8 @@ FILES: Final = {
     "letta_ext/testing/scenarios/reading.py": "letta_ext/testing/scenarios/dataclass_reader.py",
     "letta_ext/testing/scenarios/scenery.py": "letta_ext/testing/scenarios/setup_api.py",
     "letta_ext/testing/scenarios/scenes.py": "letta_ext/testing/scenarios/builtin.py",
+    "letta_ext/testing/scene_file.py": "letta_ext/testing/scenario_file.py",
+    "tests/integration/scene.py": "tests/integration/server_resources.py",
     "codegen/hoist.py": "codegen/inline_schemas.py",
     "codegen/asked.py": "removed",
     "codegen/likes.py": "codegen/typed_dicts.py",

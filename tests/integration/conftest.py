@@ -12,7 +12,7 @@ import pytest
 from letta_ext import AsyncLetta, Letta
 
 from .driver import awaited
-from .scene import Agent, ServerResources
+from .server_resources import Agent, ServerResources
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from letta_api.models import AssistantMessage, LettaPing, UserMessage
 from letta_ext import AsyncLetta, RunError
 
 from .reading import assistant_text, collect, kinds, only, stop_reason, take, to_dicts, without_pings, words
-from .scene import Agent, ServerResources
+from .server_resources import Agent, ServerResources
 from .talking import messages
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from letta_api.models import AssistantMessage
 from letta_ext import AsyncLetta, BadRequestError, RunError
 
 from .reading import assistant_text, collect, only, user_texts, words
-from .scene import Agent, ServerResources
+from .server_resources import Agent, ServerResources
 from .talking import LENGTH, TEXTS, compact, messages, send_texts
 
 pytestmark = pytest.mark.anyio

@@ -28,7 +28,7 @@ from letta_ext import (
 )
 
 from .reading import assistant_text, collect, user_texts, words
-from .scene import Agent, ServerResources
+from .server_resources import Agent, ServerResources
 from .talking import messages, wait_for_messages
 
 pytestmark = pytest.mark.anyio

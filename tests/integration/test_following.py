@@ -31,7 +31,7 @@ from ..follow.test_following import CONTINUE
 from ..stress.figures import FULL, figure
 from ..tools.turns import ClientDriver
 from .proxy import LOST, Fault, proxied, random_fault
-from .scene import Agent, ServerResources
+from .server_resources import Agent, ServerResources
 
 CONVERSATIONS: Final = 40 if FULL else 2
 """Followed conversations with random events."""

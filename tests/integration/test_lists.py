@@ -12,7 +12,7 @@ from letta_api.models import UserMessage
 from letta_ext import AsyncLetta
 
 from .reading import collect, kinds, only, to_dicts, user_texts
-from .scene import Agent, ServerResources
+from .server_resources import Agent, ServerResources
 from .talking import LENGTH, TEXTS, compact, list_all, messages, send_texts
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ from ..stress.figures import FULL, figure
 from ..tools.turns import ClientDriver, Weather, kinds, returns
 from .proxy import LOST, Fault, Proxy, proxied, random_fault
 from .reading import SIX_WORDS
-from .scene import Agent, ServerResources
+from .server_resources import Agent, ServerResources
 
 INTERRUPTED_TURNS: Final = 60 if FULL else 4
 """Turns that are interrupted repeatedly."""

@@ -30,7 +30,7 @@ from .reading import (
     without_pings,
     words,
 )
-from .scene import Agent, ServerResources
+from .server_resources import Agent, ServerResources
 from .talking import messages, wait_for_messages
 
 pytestmark = pytest.mark.anyio

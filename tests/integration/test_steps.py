@@ -11,7 +11,7 @@ from letta_api.models import ReasoningMessage, Step
 from letta_ext import AsyncLetta, NotFoundError, RunError
 
 from .reading import SIX_WORDS, collect, kinds, to_dicts, user_texts
-from .scene import Agent
+from .server_resources import Agent
 from .talking import TEXTS, messages, send_texts
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from letta_api.models import LettaResponse
 from letta_ext import AsyncLetta
 
 from .reading import to_dicts, tool_calls
-from .scene import Agent, ServerResources
+from .server_resources import Agent, ServerResources
 from .talking import CLIENT_TOOLS, messages
 
 pytestmark = [pytest.mark.anyio, pytest.mark.stress]

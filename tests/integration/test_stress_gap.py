@@ -9,7 +9,7 @@ import pytest
 
 from letta_ext import Letta, StreamInterrupted
 
-from .scene import Agent, ServerResources
+from .server_resources import Agent, ServerResources
 
 FULL: Final = os.environ.get("LETTA_STRESS") == "full"
 WORDS: Final = 10_600

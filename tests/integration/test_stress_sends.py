@@ -18,7 +18,7 @@ from letta_ext.types import Message
 from .driver import awaited
 from .proxy import LOST, Fault, proxied, random_fault
 from .reading import assistant_text, user_texts, words
-from .scene import Agent, ServerResources
+from .server_resources import Agent, ServerResources
 from .talking import messages, wait_for_messages
 from .ways import WAYS, table
 

@@ -19,7 +19,7 @@ from letta_api.models import (
 from letta_ext import AsyncLetta, BadRequestError, RunError
 
 from .reading import SIX_WORDS, assistant_text, collect, kinds, only, stop_reason, tool_calls
-from .scene import Agent
+from .server_resources import Agent
 from .talking import CLIENT_TOOLS, messages
 
 pytestmark = pytest.mark.anyio
