@@ -1,4 +1,4 @@
-"""Small documents, and the packages that the generator makes of them."""
+"""Small documents, and packages generated from them."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ Schema = dict[str, Any]
 _numbers = count(1)
 
 stress_in_full = pytest.mark.stress if FULL else pytest.mark.slow
-"""Marks a test whose sample is part of every run, and which goes through everything in the full proof."""
+"""Marks a test that runs a sample by default and every case with LETTA_STRESS=full."""
 
 STRING: Schema = {"type": "string"}
 NULL: Schema = {"type": "null"}
 
 
 def ref(name: str) -> Schema:
-    """A reference to a component."""
+    """Return a reference to a component."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def obj(required: str = "", **properties: Any) -> Schema:
-    """An object schema; `required` names its required properties."""
+    """Return an object schema; `required` lists its required properties."""
     return {"type": "object", "properties": properties, "required": required.split()}
 
 
 def tagged(tag: str, **mapping: str) -> Schema:
-    """A tagged union of components, by the values of the tag."""
+    """Return a tagged union of components by tag value."""
     return {
         "oneOf": [ref(name) for name in dict.fromkeys(mapping.values())],
         "discriminator": {
@@ -57,7 +57,7 @@ def responds(schema: Schema | bool | None) -> dict[str, Any]:
 
 
 def takes(schema: Schema) -> dict[str, Any]:
-    """A JSON request body."""
+    """Return a JSON request body."""
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
@@ -67,7 +67,7 @@ def operation(id_: str = "widgets.get", **parts: Any) -> dict[str, Any]:
 
 
 def document(schemas: dict[str, Any] | None = None, paths: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A whole document."""
+    """Return a complete document."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "T", "version": "1"},
@@ -77,14 +77,14 @@ def document(schemas: dict[str, Any] | None = None, paths: dict[str, Any] | None
 
 
 def make(data: dict[str, Any], folder: Path, *, lenient: bool = False) -> tuple[Path, Result]:
-    """Generates a package of a name that no other has."""
+    """Generate a package with a unique name."""
     package = folder / f"api{next(_numbers)}"
     return package, write_package(data, package, "0" * 64, lenient=lenient)
 
 
 @contextmanager
 def imported(package: Path) -> Iterator[ModuleType]:
-    """The package, imported with all of its modules."""
+    """Import a package with all of its modules."""
     sys.path.insert(0, str(package.parent))
     try:
         module = importlib.import_module(package.name)
@@ -114,11 +114,11 @@ def checked(tool: str, folder: Path, *only: str) -> str:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder by its path there, caches left out."""
+    """Return every file below a folder by relative path, without caches."""
     files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def sources(package: Path) -> dict[str, str]:
-    """Every Python file of a package by its path there."""
+    """Return every Python file of a package by relative path."""
     return {p.relative_to(package).as_posix(): p.read_text(encoding="utf-8") for p in sorted(package.rglob("*.py"))}

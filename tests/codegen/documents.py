@@ -1,4 +1,4 @@
-"""Documents that hypothesis builds, and JSON values that are valid by them."""
+"""Hypothesis strategies for documents and for JSON values that are valid by them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.codegen.features import AWKWARD, DATED, UNICODE
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 MAX_DEPTH = 3
-"""Levels of objects in a value; what is deeper is left out, empty or null."""
+"""The maximum nesting of objects in a value; deeper values are omitted, empty or null."""
 
 COMPONENTS = ["Widget", "widget", "Model", "Any", "naïve_part", "x-y.z", "List", "None", "1st", "Unset"]
 PLAIN = ["id", "name", "type", "input", "size", "created_at", "data", "items"]
@@ -34,7 +34,7 @@ _free = st.recursive(
 
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, Any]:
-    """A document of objects that refer to each other, tagged unions of them, and an operation for each."""
+    """Draw a document of objects that refer to each other, tagged unions and operations."""
     names = draw(st.lists(st.sampled_from(COMPONENTS), min_size=1, max_size=4, unique=True))
     unions = {f"Any{name}Of": draw(st.lists(st.sampled_from(names), min_size=1, unique=True)) for name in names[:1]}
     schemas: dict[str, Schema] = {}
@@ -85,7 +85,7 @@ def _schemas(draw: st.DrawFn, targets: list[str]) -> Schema:
 
 
 def value_of(draw: Draw, schema: Schema, schemas: dict[str, Schema], depth: int = 0) -> Any:
-    """A JSON value that is valid by a schema, with fields and literals now and then that only a newer server knows."""
+    """Draw a JSON value that is valid by a schema, with occasional unknown fields and literals."""
     if "$ref" in schema:
         return value_of(draw, schemas[schema["$ref"].rsplit("/", 1)[-1]], schemas, depth)
     if "discriminator" in schema:

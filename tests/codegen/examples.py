@@ -1,4 +1,4 @@
-"""One value for each schema, which is enough to run all the code that a package has for it."""
+"""One value for each schema, which covers the generated code for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_DEPTH = 3
 
 
 def example(schema: Any, schemas: dict[str, Any], depth: int = 0) -> Any:
-    """A value that is valid by a schema, with all fields as far as it is not too deep."""
+    """Return a value that is valid by a schema, with all fields up to the maximum depth."""
     if not isinstance(schema, dict):
         return 5
     if name := ref_name(schema):

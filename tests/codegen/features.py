@@ -1,4 +1,4 @@
-"""One small document for each widget that a document can say, with values that must come back as they went in."""
+"""One small document for each OpenAPI feature, with values that must round-trip."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.codegen.building import NULL, STRING, Schema, document, obj, operatio
 
 
 class Feature(NamedTuple):
-    """A document, and JSON values of its components."""
+    """A document with JSON values of its components."""
 
     data: dict[str, Any]
     values: dict[str, list[Any]]
@@ -27,7 +27,7 @@ _AWKWARD = (
     "field Widget other item key raw reason "
 )
 AWKWARD = _AWKWARD.split()
-"""Names that Python, or what we generate, uses itself."""
+"""Names that Python or the generated code uses."""
 
 UNICODE = ["naïve", "größe", "名前", "имя", "ﬁeld", "e\u0301", "²", "٣", "🦆", "a b", "日本-語"]
 
@@ -74,7 +74,7 @@ def _every_parameter() -> dict[str, Any]:
 
 
 def _sent_models() -> dict[str, Any]:
-    """A request that takes models in each place where one can stand, under names that could be taken."""
+    """Return a request with models in every place, under names that may collide."""
     awkward = {"x-y": ref("Cat"), "class": {"type": "array", "items": ref("Pet")}}
     schemas: dict[str, Any] = {
         "Cat": CAT,

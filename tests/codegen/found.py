@@ -1,4 +1,4 @@
-"""Features that documents of others have: what they say too much, in other words, or wrong where it does not matter."""
+"""Features of third-party documents: redundant, alternative or harmlessly wrong parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMATS = {
     "integer": ["int32", "int64", "uint32", "unix-time", "date-time", "not-known"],
     "number": ["float", "double", "decimal", "date-time", "time", "time-delta", "unixtime", "not-known"],
 }
-"""Formats by type. All but `date-time` of a string are documentation, known or not."""
+"""Formats by type. All except `date-time` are documentation only."""
 
 
 def _formats() -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _mutual() -> dict[str, Any]:
 
 
 def _bodies() -> dict[str, Any]:
-    """Bodies that are not one object, each of which is one argument."""
+    """Return bodies that are not objects, each of which is one argument."""
     bodies: dict[str, Any] = {
         "array": {"type": "array", "items": ref("Widget")},
         "string": STRING,
@@ -119,7 +119,7 @@ def _bodies() -> dict[str, Any]:
 
 
 def _one_name() -> dict[str, Any]:
-    """Arguments of one name in all parts of a request."""
+    """Return arguments with equal names in all parts of a request."""
     places = {"path": STRING, "query": {"type": "integer"}, "header": {"type": "boolean"}}
     parameters = [{"name": "p", "in": at, "required": True, "schema": each} for at, each in places.items()]
     send = operation("widgets.send", parameters=parameters, requestBody=takes(obj("p", p={"type": "number"})))

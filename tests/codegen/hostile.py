@@ -1,4 +1,4 @@
-"""Text made to break out of strings, docstrings, comments, templates, type expressions and the output folder."""
+"""Texts that try to break out of strings, docstrings, comments, templates, type expressions and the output folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kills the generator before each of its steps in the file system. A program, started by `test_kills.py`.
+"""Kill the generator before each file system operation. `test_kills.py` starts this program.
 
 It forks once for each step, as it has no threads: what takes a process a second to import is imported once.
 """
@@ -19,7 +19,7 @@ from codegen.vendor import vendor
 
 PACKAGE = "acme"
 EVENTS = ("open", "os.", "shutil.", "tempfile.", "ctypes.call", "subprocess.")
-"""What Python reports before it touches the file system."""
+"""The audit events of file system operations."""
 
 _seen: list[str] = []
 _killed_at = -1
@@ -34,7 +34,7 @@ def watch(event: str, args: tuple[Any, ...]) -> None:
 
 
 def run(command: str, folder: Path, *, killed_at: int, renames: bool) -> list[str] | None:
-    """Runs a command in a process of its own, killed before a step, or never for 0. Returns the steps if it ended."""
+    """Run a command in a new process that is killed before a step. Return the steps if it ended."""
     global _killed_at
     reading, writing = os.pipe()
     if not (child := os.fork()):
@@ -66,7 +66,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def reset(command: str, folder: Path, state: str) -> None:
-    """Puts the old package in its place, or nothing."""
+    """Restore the old package, or remove it."""
     shutil.rmtree(folder / "out", ignore_errors=True)
     (folder / "out").mkdir()
     if state == "old":
@@ -93,7 +93,7 @@ def killed(command: str, folder: Path, state: str, step: int, *, renames: bool, 
 
 
 def work(command: str, folder: Path, state: str, most: int, *, renames: bool) -> dict[str, Any]:
-    """Kills one command before so many steps, and counts what was found."""
+    """Kill one command before each step, and count the resulting states."""
     reset(command, folder, state)
     steps = run(command, folder, killed_at=0, renames=renames)
     assert steps, "the command failed"

@@ -1,4 +1,4 @@
-"""Every position of a document in which a text can stand, and the document with another text there."""
+"""Every text position of a document, and the document with another text there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from codegen.document import escape
 from tests.codegen.building import NULL, STRING, document, obj, operation, ref, responds, tagged, takes
 
 Position = tuple[tuple[str | int, ...], str]
-"""A position in a document: its path of keys, and whether the key or the value is meant."""
+"""A position in a document: its path of keys, and whether it is the key or the value."""
 
 DATED = {"type": "string", "format": "date-time", "title": "When", "description": "When it was."}
 
@@ -19,11 +19,11 @@ _WORDS = (
     "application/json text/event-stream"
 )
 VOCABULARY = frozenset(_WORDS.split())
-"""Values that mean something by themselves, so that each place of one is a position of its own."""
+"""Values with a meaning in OpenAPI, so that each occurrence is a separate position."""
 
 
 def whole_document() -> dict[str, Any]:
-    """A document that says everything that one can say, with a name of its own for each widget."""
+    """Return a document that uses every feature, with distinct names."""
     leaf = obj("leafKey", leafKey=STRING | {"const": "leafConst"}, leafAt=DATED)
     everything = {
         "textKey": STRING
@@ -177,7 +177,7 @@ def whole_document() -> dict[str, Any]:
 
 
 def positions(data: dict[str, Any]) -> list[Position]:
-    """Every key and every scalar value of a document."""
+    """Return every key and scalar value of a document."""
     return list(_positions(data, ()))
 
 
@@ -192,7 +192,7 @@ def _positions(node: Any, at: tuple[str | int, ...]) -> Iterator[Position]:
 
 
 def named(position: Position) -> str:
-    """A position as the tests list it."""
+    """Return a position as a test id."""
     at, what = position
     return f"{what} #/{'/'.join(escape(str(part)) for part in at)}"
 
@@ -232,7 +232,7 @@ _MAPS = (
 
 
 def _is_name(data: dict[str, Any], at: tuple[str | int, ...]) -> bool:
-    """Whether a key is a name that the document gives, rather than a word of OpenAPI."""
+    """Return whether a key is a name in the document rather than an OpenAPI keyword."""
     return len(at) > 1 and at[-2] in _MAPS
 
 

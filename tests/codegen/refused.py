@@ -1,4 +1,4 @@
-"""Documents that are not understood, one fault each, with the place that the error must name."""
+"""Unsupported documents with one error each, and the place of that error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def query(**parts: Any) -> dict[str, Any]:
 
 
 def shared(kind: str, node: Any, refer: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-    """Two operations that refer to the same component, and one that does not."""
+    """Return two operations that refer to a component, and one that does not."""
     parts = refer({"$ref": f"#/components/{kind}/Shared"})
     data = document(
         paths={"/x": {"post": operation("a.x", **parts), "put": operation("a.y", **parts), "get": operation("a.z")}}
@@ -28,7 +28,7 @@ def shared(kind: str, node: Any, refer: Callable[[Any], dict[str, Any]]) -> dict
     return data
 
 
-FALLBACK_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
+UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown word": (document({"T": obj("", a={"if": STRING})}), "#/components/schemas/T/properties/a"),
     "unknown word of a component": (document({"T": obj("", a=STRING) | {"if": STRING}}), "#/components/schemas/T"),
     "no such type": (document({"T": obj("", a={"type": "strin"})}), "#/components/schemas/T/properties/a/type"),

@@ -1,4 +1,4 @@
-"""Deriving the sync modules of a client: what is written, and what the drift check names."""
+"""Derivation of the sync modules and their drift check."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def read(response: httpx.Response, done: Callable[[], int]) -> Iterator[bytes]:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """The files below a folder."""
+    """Return the files below a folder by relative path."""
     found = (path for path in folder.rglob("*") if path.suffix in (".py", ".json"))  # no compiled ones
     return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in found}
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a client of one async module, and what is made beside it."""
+    """Return a folder with a client of one async module and its derived modules."""
     folder = tmp_path_factory.mktemp("made")
     (folder / "client" / "_async").mkdir(parents=True)
     (folder / "client" / "_async" / "raw_body.py").write_text(MODULE, "utf-8")
@@ -60,25 +60,27 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def client(made: Path, tmp_path: Path) -> Path:
-    """A copy of that client, which a test may edit."""
+    """Return a copy of the client that a test may edit."""
     return shutil.copytree(made, tmp_path / "made") / "client"
 
 
-def test_the_sync_modules_of_the_client_are_those_of_its_async_modules(tmp_path: Path) -> None:
+def test_derive_library_matches_sync_modules(tmp_path: Path) -> None:
+    """The sync modules of the library equal those derived from its async modules."""
     count = derive(ROOT / "letta_ext" / "_async", tmp_path / "_sync", read_manifest(OUT))
     found, there = contents(tmp_path / "_sync"), contents(ROOT / "letta_ext" / "_sync")
     assert len(found) == count > 15
     assert found == {name: text for name, text in there.items() if "__pycache__" not in name}
 
 
-def test_async_code_becomes_sync_code_with_a_header(client: Path) -> None:
+def test_derive_async_module_emits_sync_module(client: Path) -> None:
+    """Async code becomes sync code below a header that names its source."""
     header, _, code = (client / "_sync" / "raw_body.py").read_text("utf-8").partition("\n")
     assert "Do not edit: change `letta_ext/_async/raw_body.py` instead." in header
     assert code == SYNC
 
 
-def test_the_drift_check_names_sync_modules(client: Path) -> None:
-    """One that was edited, one that is missing, and one that has no async module."""
+def test_drift_of_sync_modules_is_reported(client: Path) -> None:
+    """Edited, missing and foreign sync modules are reported."""
     out, resources = client.parent / "api", client / "resources"
     (client / "_async" / "lists.py").write_text('"""Lists."""\n', "utf-8")
     (client / "_sync" / "raw_body.py").write_text(SYNC, "utf-8")
@@ -90,7 +92,8 @@ def test_the_drift_check_names_sync_modules(client: Path) -> None:
     ]
 
 
-def test_edited_sync_modules_are_not_replaced_without_force(client: Path) -> None:
+def test_generate_edited_sync_module_is_kept(client: Path) -> None:
+    """An edited sync module is not replaced without --force."""
     (client / "_sync" / "raw_body.py").write_text(SYNC, "utf-8")
     with pytest.raises(OccupiedError, match=r"raw_body\.py: edited"):
         generate(SPEC, client.parent / "api", client / "resources")

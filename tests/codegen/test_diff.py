@@ -1,4 +1,4 @@
-"""Each kind of change is found, with its level and the role that it affects."""
+"""Each kind of change is reported with its level and the roles it affects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Edit = Callable[[dict[str, Any]], Any]
 
 
 def base() -> dict[str, Any]:
-    """One operation that sends and reads, and everything that can change about it."""
+    """Return a document with one operation and every kind of part that can change."""
     schemas = {
         "Widget": obj(
             "id kind",
@@ -226,7 +226,8 @@ def changes(edit: Edit) -> list[Change]:
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_each_change_is_found_and_classified(name: str) -> None:
+def test_compare_change_reports_level_and_roles(name: str) -> None:
+    """Each change is reported with its level and the roles it affects."""
     edit, level, place, hits = PAIRS[name]
     found = changes(edit)
     at = [change for change in found if change.place == place]
@@ -234,17 +235,21 @@ def test_each_change_is_found_and_classified(name: str) -> None:
     assert max(c.level for c in found) is level, found
 
 
-def test_there_are_enough_pairs() -> None:
+def test_pairs_cover_at_least_thirty_changes() -> None:
+    """At least 30 kinds of change are tested."""
     assert len(PAIRS) >= 30
 
 
-def test_no_change_is_none() -> None:
+def test_compare_equal_documents_reports_none() -> None:
+    """Equal documents have no changes."""
     assert changes(lambda _: None) == []
     assert bump([]) == "none"
     assert "No difference" in as_text([])
 
 
-def test_the_order_of_widgets_is_no_change() -> None:
+def test_compare_reordered_document_reports_none() -> None:
+    """The order of schemas, properties and parameters is not a change."""
+
     def shuffle(data: dict[str, Any]) -> None:
         schemas = data["components"]["schemas"]
         data["components"]["schemas"] = dict(reversed(schemas.items()))
@@ -257,14 +262,17 @@ def test_the_order_of_widgets_is_no_change() -> None:
 @pytest.mark.parametrize(
     ("name", "version"), [("member removed", "major"), ("literal added", "minor"), ("summary", "patch")]
 )
-def test_the_version_that_it_calls_for(name: str, version: str) -> None:
+def test_bump_follows_highest_level(name: str, version: str) -> None:
+    """The recommended version follows from the highest level."""
     found = changes(PAIRS[name][0])
     assert bump(found) == version
     assert f"calls for a {version} version" in as_text(found)
     assert f"calls for a {version} version" in as_markdown(found)
 
 
-def test_what_happened_in_many_places_is_said_once() -> None:
+def test_report_groups_equal_changes() -> None:
+    """Equal changes in several places are one entry of the report."""
+
     def edit(data: dict[str, Any]) -> None:
         for name in ("Widget", "Send"):
             data["components"]["schemas"][name]["properties"]["size"]["description"] = "How big."
@@ -309,13 +317,14 @@ def test_what_happened_in_many_places_is_said_once() -> None:
         ("operation removed", "no module `api.….widgets_old`"),
     ],
 )
-def test_what_a_change_does_to_the_package(name: str, surface: str) -> None:
+def test_compare_change_names_package_surface(name: str, surface: str) -> None:
+    """A change names the part of the package that it affects."""
     edit, _, place, _ = PAIRS[name]
     assert [change.surface for change in changes(edit) if change.place == place] == [surface]
 
 
 def foreign() -> dict[str, Any]:
-    """What a server might say of itself: other names, more operations, events without facts, null in a query."""
+    """Return a foreign document: other names, more operations, events without extensions, a nullable query."""
     data = base()
     call(data)["operationId"] = "send_widget_widgets__id__post"
     limit(data)["schema"] = {"anyOf": [INTEGER, NULL], "default": 50}
@@ -326,7 +335,8 @@ def foreign() -> dict[str, Any]:
     return data
 
 
-def test_a_document_of_other_origin_differs_in_nothing_but_what_is_really_different() -> None:
+def test_compare_foreign_document_reports_real_changes_only() -> None:
+    """Naming and layout of a foreign document are not changes."""
     ours, theirs = base(), foreign()
     call(ours)["x-letta-idempotency"] = "idempotent"
     ours["paths"]["/old"]["get"]["operationId"] = "widgets.elsewhere"
@@ -347,7 +357,8 @@ def test_a_document_of_other_origin_differs_in_nothing_but_what_is_really_differ
         (None, "was Pet (union), is any JSON"),
     ],
 )
-def test_events_are_compared_where_only_ours_says_how_to_read_them(schema: Any, what: str | None) -> None:
+def test_compare_foreign_events_uses_our_event_schema(schema: Any, what: str | None) -> None:
+    """Events compare if only our document has the streaming extension."""
     ours, theirs = base(), base()
     for data, printed in ((ours, ref("Pet")), (theirs, schema)):
         content = {"text/event-stream": {} if printed is None else {"schema": printed}}
@@ -359,7 +370,8 @@ def test_events_are_compared_where_only_ours_says_how_to_read_them(schema: Any, 
     assert [change.what for change in found] == ([what] if what else [])
 
 
-def test_markdown_is_not_broken_by_a_document() -> None:
+def test_markdown_escapes_cells() -> None:
+    """Pipes, HTML and mentions in a change are escaped."""
     text = as_markdown([Change(B, "a|b\n| c |", "<script>`[x](javascript:1)` @everyone", (SENDER,))])
     rows = [line for line in text.splitlines() if line.startswith("| a")]
     assert len(rows) == 1
@@ -368,7 +380,8 @@ def test_markdown_is_not_broken_by_a_document() -> None:
     assert "@everyone" not in text
 
 
-def test_no_text_of_a_document_breaks_a_table() -> None:
+def test_markdown_hostile_text_keeps_table_columns() -> None:
+    """Hostile text in a document does not add columns or markup to the table."""
     ours, theirs = base(), base()
     for n, text in enumerate(HOSTILE):
         send(ours)["properties"][f"f{n}"] = {"enum": [text]}
@@ -380,7 +393,8 @@ def test_no_text_of_a_document_breaks_a_table() -> None:
     assert not any("<" in line or "@" in line.replace("@\u200b", "") for line in cells if "`" not in line)
 
 
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_diff_command_exit_status_follows_fail_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The diff command prints changes and its exit status follows --fail-on."""
 
     old, new = tmp_path / "old.json", tmp_path / "new.json"
     data = base()
@@ -395,7 +409,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "neither a file nor a revision" in capsys.readouterr().err
 
 
-def test_a_document_of_other_origin_may_be_faulty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_diff_command_invalid_foreign_document_needs_lenient(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An invalid foreign document ends with status 2, unless --lenient is given."""
     ours, theirs = tmp_path / "ours.json", tmp_path / "theirs.json"
     ours.write_text(json.dumps(base()))
     data = foreign()
@@ -411,6 +428,7 @@ def test_a_document_of_other_origin_may_be_faulty(tmp_path: Path, capsys: pytest
     assert "#/paths/~1nameless/get" in printed.out
 
 
-def test_revisions_that_look_like_options_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_diff_command_option_like_revision_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A revision that looks like a git option is refused."""
     assert main(["diff", "--", "--output=/tmp/pwned", "HEAD"]) == 2
     assert "neither a file nor a revision" in capsys.readouterr().err

@@ -35,13 +35,13 @@ TEXTS = [FORGED, *COMMANDS, *HOSTILE, "\x9b2J", "\u202egnp", "a\u200bb", "\x00",
 
 
 def is_harmless(printed: str) -> bool:
-    """Whether a terminal shows all of it, and no CI system finds a command in it."""
+    """Return whether a text has no control characters and no CI commands."""
     lines = printed.split("\n")
     return all(line.isprintable() for line in lines) and "::" not in printed and "##" not in printed.replace("###", "")
 
 
 def named(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Two documents that differ in all that can be named: a field, a literal, a tag of a union, a description."""
+    """Return two documents that differ in a field, a literal, a tag and a description."""
     before = document(
         {
             "T": obj("", a=STRING, mode={"enum": ["x"]}),
@@ -60,8 +60,8 @@ def named(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_text_of_a_document_is_printed_in_lines_of_ours(text: str) -> None:
-    """No name ends a line, moves a cursor, or begins a command of a CI system."""
+def test_output_hostile_name_stays_in_its_line(text: str) -> None:
+    """A name cannot end a line, move the cursor or start a CI command."""
     before, after = named(text)
     changes = compare(read(before), read(after))
     plain = compare(*map(read, named("harmless")))
@@ -75,8 +75,8 @@ def test_text_of_a_document_is_printed_in_lines_of_ours(text: str) -> None:
 
 @settings(max_examples=200)
 @given(st.text(max_size=60))
-def test_any_text_is_printed_in_one_line(text: str) -> None:
-    """All text is shown, in one line, and different texts that hold no backslash differ."""
+def test_printable_any_text_is_one_line(text: str) -> None:
+    """Any text prints in one line; different texts without backslash stay different."""
     assert is_harmless(printable(text))
     change = Change(Level.BREAKING, f"T.{text}", text, BOTH, f"`{text}`")
     left = [("new.json", Skip(f"#/{text}", text, text, f"#/{text}/x"))]
@@ -94,13 +94,13 @@ def test_any_text_is_printed_in_one_line(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"), [("a\nb", r"a\nb"), ("\x1b[0m", r"\x1b[0m"), ("é", "é"), ("::x", r":\x3ax")]
 )
-def test_printable_escapes_as_python_does(text: str, shown: str) -> None:
-    """Control characters are escaped; letters of all scripts are shown."""
+def test_printable_control_characters_are_escaped(text: str, shown: str) -> None:
+    """Control characters are escaped as in Python; letters of all scripts are kept."""
     assert printable(text) == shown
 
 
-def test_forged_report_is_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A property whose name is a report shows the real one, and a command of a CI system commands nothing."""
+def test_output_forged_report_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A property name that imitates a report or a CI command is escaped."""
     before = document(
         {"T": obj("", id=STRING, gone=STRING)}, {"/x": {"get": operation("t.x", responses=responds(ref("T")))}}
     )
@@ -116,7 +116,7 @@ def test_forged_report_is_no_report(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "No difference" not in [line.strip()[:13] for line in printed.splitlines()]
 
 
-def test_fault_of_a_document_is_printed_in_lines_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_output_hostile_place_stays_in_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Places in a document are escaped on every channel."""
     path = tmp_path / "a.json"
     path.write_text(json.dumps(document({"T": obj("", **{FORGED: {"not": {}}})})))
@@ -194,10 +194,10 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 @pytest.mark.parametrize("sides", [(True, False), (False, True), (True, True)], ids=["old", "new", "both"])
 @pytest.mark.parametrize("name", FAULTS)
-def test_part_that_is_not_understood_is_no_difference(
+def test_diff_unsupported_part_is_not_a_change(
     name: str, sides: tuple[bool, bool], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A part that is not understood is neither gone, new nor changed: that it was not compared is printed."""
+    """An unsupported part is reported as not compared, not as a change."""
     documents = [base(), base()]
     for data, faulty in zip(documents, sides, strict=True):
         if faulty:
@@ -215,9 +215,7 @@ def test_part_that_is_not_understood_is_no_difference(
         assert (f"  {path}: " in printed) == faulty
 
 
-def test_operation_that_moved_and_is_not_understood_is_no_difference(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_diff_moved_unsupported_operation_is_not_a_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Operations match by path, with any placeholder names, or by operation id."""
     for move in (lambda path: path.replace("{id}", "{other}"), lambda path: f"/v2{path}"):
         before, after = base(), base()
@@ -235,8 +233,8 @@ def test_operation_that_moved_and_is_not_understood_is_no_difference(
         assert "t.send" not in printed
 
 
-def test_field_that_is_new_and_not_understood_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """That it is there is understood, and what it is was not compared."""
+def test_diff_new_unsupported_field_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A new unsupported field is reported as new; its schema is not compared."""
     before, after = base(), base()
     properties(after, "T")["fresh"] = {"not": {}}
     paths = [tmp_path / "old.json", tmp_path / "new.json"]

@@ -31,7 +31,7 @@ LIMITED = {
 
 
 def base() -> dict[str, Any]:
-    """An operation that sends and reads a bit of everything."""
+    """Return a document with an operation that covers every rule."""
     schemas = {
         "Widget": obj(
             "id text",
@@ -336,7 +336,7 @@ MUTATIONS: dict[str, tuple[Edit, str, str] | tuple[Edit, str, str, Edit]] = {
 
 
 def verdict(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """Whom the differences of two documents hit."""
+    """Return the roles that the differences of two documents affect."""
     found = compare(read(before), read(after))
     if not found:
         return NONE
@@ -348,8 +348,8 @@ def verdict(before: dict[str, Any], after: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_mutation_gets_its_verdict(name: str) -> None:
-    """Each mutation is seen, and hits whom it hits."""
+def test_compare_mutation_reports_expected_verdict(name: str) -> None:
+    """Each mutation is reported with the roles that it affects."""
     edit, wanted, _, *first = MUTATIONS[name]
     before = base()
     for prepare in first:
@@ -360,8 +360,8 @@ def test_mutation_gets_its_verdict(name: str) -> None:
     assert verdict(before, after) == wanted
 
 
-def test_mutations_cover_the_rules() -> None:
-    """There are as many mutations and rules as the documentation states."""
+def test_mutations_cover_documented_rules() -> None:
+    """The number of mutations and rules is the documented one."""
     rules = {mutation[2] for mutation in MUTATIONS.values()} - {"none"}
     assert len(MUTATIONS) >= 60
     assert len(rules) >= 60

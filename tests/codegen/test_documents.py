@@ -32,7 +32,8 @@ VALUES = 8
 
 
 @stress_in_full
-def test_documents_and_values_of_every_form() -> None:
+def test_random_document_package_round_trips_values() -> None:
+    """The package of a random document decodes, encodes and sends valid values."""
     counted = {"documents": 0, "values": 0, "requests": 0}
 
     @settings(max_examples=EXAMPLES, derandomize=not FULL, suppress_health_check=list(HealthCheck))
@@ -48,8 +49,8 @@ def test_documents_and_values_of_every_form() -> None:
                     module = sys.modules[f"{api.__name__}.api.widgets.{operation.module}"]
                     for _ in range(VALUES):
                         value = value_of(more.draw, {"$ref": f"#/{_component(data, operation.path)}"}, _schemas(data))
-                        answers_with(module, value)
-                        asks_with(module, operation.arguments, value)
+                        check_value_round_trip(module, value)
+                        check_request(module, operation.arguments, value)
                         counted["values"] += 1
 
     check()
@@ -66,7 +67,7 @@ def _component(data: dict[str, Any], path: str) -> str:
     return str(schema["$ref"]).rsplit("/", 1)[-1]
 
 
-def answers_with(module: Any, value: Any) -> None:
+def check_value_round_trip(module: Any, value: Any) -> None:
     """Check that a decoded value, its copy and a model built from its fields round-trip."""
     decoded = module.decode_response(value)
     assert decoded.to_dict() == value
@@ -81,16 +82,16 @@ def answers_with(module: Any, value: Any) -> None:
     }
 
 
-def asks_with(module: Any, arguments: list[Any], value: dict[str, Any]) -> None:
-    """A request sends what it is given, under the names of the wire, and nothing else."""
+def check_request(module: Any, arguments: list[Any], value: dict[str, Any]) -> None:
+    """Check that a request has exactly the given values under their wire names."""
     names = {argument.wire: argument.name for argument in arguments}
     sent = {wire: value[wire] for wire in names if wire in value}
     request = module.build_request(**{names[wire]: each for wire, each in sent.items()})
     assert (request.method, request.body) == ("POST", sent)
 
 
-def test_tagged_union_of_one_member_with_objects_inside_is_read() -> None:
-    """The parser takes such a union for the member itself; a free object inside of it is not a second model."""
+def test_tagged_union_of_one_member_is_read() -> None:
+    """A tagged union of one member with a nested free object is read."""
     free = {"type": "array", "items": {"type": "object"}}
     schemas = {
         "Widget": obj("", some={"anyOf": [STRING, free]}, kind={"const": "widget"}),

@@ -1,4 +1,4 @@
-"""Typed events from a vendored copy: any stream, however it is cut, and every way in which it can end."""
+"""Typed events from a vendored copy: framing, errors and the end of a stream."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from letta_api.unions import StreamEvent, UnknownStreamEvent
 
 
 class Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that comes in just these chunks."""
+    """A response body with given chunks."""
 
     def __init__(self, chunks: list[bytes]) -> None:
         self.chunks = chunks
@@ -111,7 +111,7 @@ NOISE = st.sampled_from([b": keepalive", b":", b"id: 7", b"retry: 10", b"event: 
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[bytes]]:
-    """Events, and the chunks of a stream that holds them, in any form that the standard allows."""
+    """Draw events and the chunks of their stream in any framing that the standard allows."""
     events = [message(text, number) for number, text in enumerate(draw(st.lists(TEXTS, max_size=4)))]
     line_end = draw(ENDINGS)
     lines: list[bytes] = []
@@ -130,8 +130,8 @@ def streams(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[bytes]]:
 
 
 @given(streams())
-def test_events_of_any_stream_are_those_that_were_sent(given: tuple[list[dict[str, Any]], list[bytes]]) -> None:
-    """Line ends, comments, several lines of data, other fields, separators in a text, and cuts change no event."""
+def test_stream_any_framing_yields_sent_events(given: tuple[list[dict[str, Any]], list[bytes]]) -> None:
+    """Line endings, comments, other fields and chunk boundaries do not change the events."""
     events, chunks = given
     found, fault = read(chunks)
     assert fault is None
@@ -140,8 +140,8 @@ def test_events_of_any_stream_are_those_that_were_sent(given: tuple[list[dict[st
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\u0085"])
-def test_separator_of_unicode_is_text(separator: str) -> None:
-    """`str.splitlines`, and with it httpx's `iter_lines`, would cut an event here."""
+def test_stream_unicode_separator_stays_text(separator: str) -> None:
+    """A Unicode line separator is text; `str.splitlines` would split the event there."""
     body = f"data: {json.dumps(message(f'a{separator}b'), ensure_ascii=False)}\n\ndata: [DONE]\n\n"
     assert len(httpx.Response(200, content=body.encode()).text.splitlines()) > 4
     ((event,), fault) = read([body.encode()])
@@ -153,8 +153,8 @@ def test_separator_of_unicode_is_text(separator: str) -> None:
 # Endings
 
 
-def test_end_without_terminator_is_incomplete() -> None:
-    """Neither an empty body nor half an event is a complete stream, and the last event is known."""
+def test_stream_without_terminator_raises_incomplete() -> None:
+    """A stream without terminator raises an error that has the last event."""
     for end in (b"", b"data: [DON", b"data: [DONE]", b": [DONE]\n\n", b'data: "[DONE]"\n\n'):
         events, fault = read([framed(message("a"), end=end)])
         assert isinstance(fault, IncompleteStreamError), end
@@ -166,8 +166,8 @@ def test_end_without_terminator_is_incomplete() -> None:
 
 
 @pytest.mark.parametrize("end", [b"", b"data: [DONE]\n\n"])
-def test_error_event_is_yielded_and_ends_the_stream(end: bytes) -> None:
-    """A server that failed says so in an event, after which it may omit the terminator."""
+def test_stream_error_event_is_terminal(end: bytes) -> None:
+    """An error event is yielded, and the terminator may be missing after it."""
     error = {"message_type": "error_message", "run_id": "r", "error_type": "internal_error", "message": "no"}
     body = framed(message("a"), end=b"") + b"event: error\ndata: " + json.dumps(error).encode() + b"\n\n" + end
     events, fault = read([body])
@@ -176,8 +176,8 @@ def test_error_event_is_yielded_and_ends_the_stream(end: bytes) -> None:
     assert events[-1].message == "no"
 
 
-def test_unknown_and_malformed_events_are_yielded_as_such() -> None:
-    """An event of a newer server ends nothing."""
+def test_stream_unknown_event_is_yielded() -> None:
+    """An unknown or malformed event is yielded and the stream continues."""
     events, fault = read([framed({"message_type": "newer"}, {"a": 1}, 7, message("a"))])
     assert fault is None
     assert [type(event) for event in events] == [
@@ -191,21 +191,21 @@ def test_unknown_and_malformed_events_are_yielded_as_such() -> None:
 @pytest.mark.parametrize(
     "body", [b"data: {\n\n", b"data: nonsense\n\n", b"event: error\ndata: Internal Server Error\n\n"]
 )
-def test_event_that_is_not_json_is_a_decode_error(body: bytes) -> None:
-    """Complete events before the fault are yielded first."""
+def test_stream_invalid_json_raises_decode_error(body: bytes) -> None:
+    """Invalid JSON raises DecodeError after the complete events before it."""
     events, fault = read([framed(message("a"), end=body)])
     assert len(events) == 1
     assert isinstance(fault, DecodeError)
 
 
-def test_event_without_data_is_none() -> None:
-    """An empty line of data dispatches no event."""
+def test_stream_empty_data_dispatches_no_event() -> None:
+    """An empty data line dispatches no event."""
     events, fault = read([b"data:\n\ndata:  \n\n" + framed(message("a"))])
     assert (len(events), fault) == (1, None)
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/html; charset=utf-8"])
-def test_answer_of_another_kind_is_a_decode_error(kind: str) -> None:
+def test_stream_other_content_type_raises_decode_error(kind: str) -> None:
     """An HTML page of a proxy raises an error instead of an empty stream."""
     events, fault = read([b"<html>"], kind=kind)
     assert events == []
@@ -213,21 +213,21 @@ def test_answer_of_another_kind_is_a_decode_error(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "text/event-stream", "Text/Event-Stream ;charset=UTF-8"])
-def test_content_type_is_compared_as_http_does(kind: str) -> None:
-    """Letters of either case, with or without parameters; a missing content type is accepted."""
+def test_stream_content_type_ignores_case_and_parameters(kind: str) -> None:
+    """Case and parameters of the content type are ignored; a missing one is accepted."""
     assert read([framed(message("a"))], kind=kind)[1] is None
 
 
-def test_refused_request_is_an_unexpected_status() -> None:
-    """The status is checked before anything is taken for a stream."""
+def test_stream_error_response_raises_unexpected_status() -> None:
+    """The status code is checked before the body is read as a stream."""
     events, fault = read([b'{"detail": "busy"}'], kind="application/json", status=409)
     assert events == []
     assert isinstance(fault, UnexpectedStatus)
     assert (fault.status_code, fault.body) == (409, {"detail": "busy"})
 
 
-def test_event_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Events ahead of it are yielded."""
+def test_stream_oversized_event_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An oversized event raises an error after the events before it."""
     monkeypatch.setattr("letta_api.sse.SSEDecoder.__init__.__defaults__", (100, EventTooLargeError))
     events, fault = read([framed({"a": 1}, end=b"data: " + b"x" * 200)])
     assert len(events) == 1
@@ -239,7 +239,7 @@ def test_event_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 @contextmanager
 def serving(work: Callable[[socket.socket], object]) -> Iterator[str]:
-    """A server for one connection."""
+    """Serve one connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -261,8 +261,8 @@ def chunked(data: bytes) -> bytes:
     return f"{len(data):x}\r\n".encode() + data + b"\r\n"
 
 
-def test_loop_that_is_left_closes_the_connection() -> None:
-    """The server sees the connection close while the client continues."""
+def test_stream_break_closes_connection() -> None:
+    """The connection closes when the loop ends early, while the client stays open."""
     ended = threading.Event()
 
     def wait(connection: socket.socket) -> None:
@@ -292,8 +292,8 @@ def test_loop_that_is_left_closes_the_connection() -> None:
         asyncio.run(leave(server))
 
 
-def test_silence_of_the_server_ends_with_the_timeout_of_the_client() -> None:
-    """httpx's default is 5 seconds, an agent may need minutes: `LONG_TIMEOUT` has 600."""
+def test_stream_idle_server_raises_read_timeout() -> None:
+    """An idle server raises the client's read timeout; `LONG_TIMEOUT` allows 600 seconds."""
     assert LONG_TIMEOUT.read == 600
 
     def wait(connection: socket.socket) -> None:
@@ -308,8 +308,8 @@ def test_silence_of_the_server_ends_with_the_timeout_of_the_client() -> None:
             next(events)
 
 
-def test_nothing_is_sent_before_the_first_event_is_asked_for() -> None:
-    """Bad arguments are refused at the call, and the request goes out with the first step of the loop."""
+def test_stream_sends_on_first_iteration() -> None:
+    """Invalid arguments raise at the call; the request is sent on the first iteration."""
     with httpx.Client(base_url="http://127.0.0.1:1") as client:
         with pytest.raises(ValueError, match="conversation_id"):
             conversations_messages_stream.events(client, "..")

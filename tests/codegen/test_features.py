@@ -1,4 +1,4 @@
-"""Each feature of a document: generated, imported, type-checked, and its values given back as they came."""
+"""Each OpenAPI feature is generated, imported and type-checked, and its values round-trip."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def decoder(api: ModuleType, feature: Feature, component: str) -> Any:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_values_come_back_as_they_went_in(name: str, feature_package: Callable[[str], Path]) -> None:
+def test_feature_values_round_trip(name: str, feature_package: Callable[[str], Path]) -> None:
+    """Each value of a feature round-trips unchanged."""
     feature = ALL[name]
     with imported(feature_package(name)) as api:
         to_json_value = sys.modules[f"{api.__name__}.model"].to_json_value
@@ -59,7 +60,8 @@ def test_values_come_back_as_they_went_in(name: str, feature_package: Callable[[
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_what_requests_take_resolves_at_run_time(name: str, feature_package: Callable[[str], Path]) -> None:
+def test_request_annotations_resolve_at_run_time(name: str, feature_package: Callable[[str], Path]) -> None:
+    """The annotations of TypedDicts and build_request resolve at run time."""
     with imported(feature_package(name)) as api:
         params = vars(sys.modules[f"{api.__name__}.params"])
         for each in filter(is_typeddict, params.values()):
@@ -69,7 +71,8 @@ def test_what_requests_take_resolves_at_run_time(name: str, feature_package: Cal
                 get_type_hints(module.build_request)
 
 
-def test_a_model_stands_for_its_typed_dict_at_any_depth(feature_package: Callable[[str], Path]) -> None:
+def test_request_accepts_models_at_any_depth(feature_package: Callable[[str], Path]) -> None:
+    """A request accepts a model in place of its TypedDict at any depth."""
     with imported(feature_package("models that are sent")) as api:
         models, params = (sys.modules[f"{api.__name__}.{name}"] for name in ("models", "params"))
         assert params.CatLike is params.CatParam
@@ -83,7 +86,8 @@ def test_a_model_stands_for_its_typed_dict_at_any_depth(feature_package: Callabl
 
 @stress_in_full
 @pytest.mark.parametrize("tool", ["mypy", "pyright"])
-def test_every_feature_passes_the_strict_type_checkers(tool: str, feature_package: Callable[[str], Path]) -> None:
+def test_feature_packages_pass_strict_checkers(tool: str, feature_package: Callable[[str], Path]) -> None:
+    """The packages of all features pass strict mypy and pyright."""
     if not FULL:
         pytest.skip("takes long: with LETTA_STRESS=full only")
     folders = {feature_package(name).parent for name in ALL}
@@ -91,7 +95,8 @@ def test_every_feature_passes_the_strict_type_checkers(tool: str, feature_packag
     figure(f"{tool}, strict, on {len(ALL)} features", checked(tool, folder))
 
 
-def test_parameters_of_every_kind_are_sent_where_they_belong(feature_package: Callable[[str], Path]) -> None:
+def test_parameter_is_sent_in_its_location(feature_package: Callable[[str], Path]) -> None:
+    """Each kind of parameter is sent in its declared location."""
     package = feature_package("parameters")
     seen: list[httpx.Request] = []
 
@@ -121,8 +126,8 @@ def test_parameters_of_every_kind_are_sent_where_they_belong(feature_package: Ca
             module.build_request("a", 1)
 
 
-def test_body_that_is_not_one_object_is_one_argument(feature_package: Callable[[str], Path]) -> None:
-    """Such a body is sent as it is given, models in it as their JSON; without the argument nothing is sent."""
+def test_body_that_is_not_an_object_is_one_argument(feature_package: Callable[[str], Path]) -> None:
+    """A body that is not an object is one argument; without it nothing is sent."""
     with imported(feature_package("bodies that are not one object")) as api:
         models = sys.modules[f"{api.__name__}.models"]
         build = {
@@ -141,8 +146,8 @@ def test_body_that_is_not_one_object_is_one_argument(feature_package: Callable[[
             build["array"]()
 
 
-def test_arguments_of_one_name_are_told_apart_by_their_places(feature_package: Callable[[str], Path]) -> None:
-    """The first has the name, the others the part of the request behind it."""
+def test_equal_argument_names_get_location_suffix(feature_package: Callable[[str], Path]) -> None:
+    """The first of equal argument names keeps it; the others end with their location."""
     with imported(feature_package("arguments of one name")) as api:
         build_request = sys.modules[f"{api.__name__}.api.widgets.widgets_send"].build_request
         request = build_request("a", p_query=7, p_header=True, p_body=0.5)
@@ -154,7 +159,8 @@ def test_arguments_of_one_name_are_told_apart_by_their_places(feature_package: C
     )
 
 
-def test_answers_of_every_kind(feature_package: Callable[[str], Path]) -> None:
+def test_response_of_each_kind_is_decoded(feature_package: Callable[[str], Path]) -> None:
+    """Empty, scalar, array, nullable, map and free responses are decoded."""
     package = feature_package("responses")
     with imported(package) as api:
         names = ("none", "text", "many", "maybe", "map", "any")
@@ -176,7 +182,8 @@ def test_answers_of_every_kind(feature_package: Callable[[str], Path]) -> None:
         assert caught.value.path == "k"
 
 
-def test_events_are_decoded_and_the_switch_is_set(feature_package: Callable[[str], Path]) -> None:
+def test_streaming_operation_decodes_events_and_sets_condition(feature_package: Callable[[str], Path]) -> None:
+    """A streaming operation decodes events and sets its stream condition."""
     package = feature_package("event streams")
     with imported(package) as api:
         send = sys.modules[f"{api.__name__}.api.widgets.widgets_send"]
@@ -189,13 +196,15 @@ def test_events_are_decoded_and_the_switch_is_set(feature_package: Callable[[str
         assert hasattr(send, "sync")
 
 
-def test_every_file_says_that_it_is_generated(feature_package: Callable[[str], Path]) -> None:
+def test_generated_file_starts_with_marker(feature_package: Callable[[str], Path]) -> None:
+    """Each generated file starts with the @generated marker."""
     package = feature_package("responses")
     for name, text in sources(package).items():
         assert text.startswith("# @generated by `python -m codegen generate`."), name
 
 
-def test_an_attribute_is_called_as_on_the_wire_wherever_python_allows(feature_package: Callable[[str], Path]) -> None:
+def test_attribute_keeps_wire_name_if_valid(feature_package: Callable[[str], Path]) -> None:
+    """An attribute has its wire name unless Python or the model reserves it."""
     package = feature_package("awkward names")
     with imported(package) as api:
         names = {wire: name for wire, (name, _, _) in api.models.Widget._field_table.items()}
@@ -214,8 +223,8 @@ def test_an_attribute_is_called_as_on_the_wire_wherever_python_allows(feature_pa
 
 
 @pytest.mark.parametrize("name", ["unions that hold each other", "responses", "nested union"])
-def test_module_of_a_package_imports_first(name: str, feature_package: Callable[[str], Path]) -> None:
-    """Each module can be the first that is imported, whichever need each other."""
+def test_each_module_can_be_imported_first(name: str, feature_package: Callable[[str], Path]) -> None:
+    """Each module can be the first import of the package."""
     package = feature_package(name)
     modules = [path.relative_to(package.parent).with_suffix("").parts for path in sorted(package.rglob("*.py"))]
     with imported(package):

@@ -1,4 +1,4 @@
-"""The command: what it writes, what it leaves alone, what it refuses."""
+"""The generate and check commands: output, errors and untouched files."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ from codegen.__main__ import main
 from codegen.errors import GeneratorFailure, SpecError, SpecErrors
 from codegen.pipeline import OUT, SPEC, drift, generate, read
 from tests.codegen.building import STRING, contents, document, make, obj, operation, ref, responds
-from tests.codegen.refused import FALLBACK_ERRORS, body
+from tests.codegen.refused import UNSUPPORTED, body
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden.yaml"
 
 
-@pytest.mark.parametrize("name", FALLBACK_ERRORS)
-def test_what_is_not_understood_is_named_with_its_place(name: str) -> None:
-    data, place = FALLBACK_ERRORS[name]
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_read_unsupported_document_reports_place(name: str) -> None:
+    """A document with an unsupported part is refused with its place."""
+    data, place = UNSUPPORTED[name]
     with pytest.raises(SpecError) as caught:
         read(data)
     assert caught.value.place == place, str(caught.value)
 
 
-def test_all_faults_are_named_at_once() -> None:
+def test_read_reports_all_errors_at_once() -> None:
+    """All errors of a document are reported together."""
     with pytest.raises(SpecErrors) as caught:
         read(document({"A": obj("", a={"if": {}}), "B": obj("", b={"not": {}})}))
     assert [fault.place for fault in caught.value.faults] == [
@@ -55,7 +57,8 @@ def test_all_faults_are_named_at_once() -> None:
         "x: !!python/object/apply:os.system [ls]",
     ],
 )
-def test_a_file_that_is_no_document(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_generate_invalid_file_writes_nothing(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is not an OpenAPI document ends with status 2 and no output."""
     spec, out = tmp_path / "openapi.yaml", tmp_path / "out"
     spec.write_text(text)
     assert main(["generate", "--spec", str(spec), "--out", str(out)]) == 2
@@ -65,7 +68,8 @@ def test_a_file_that_is_no_document(text: str, tmp_path: Path, capsys: pytest.Ca
     assert not out.exists()
 
 
-def test_a_fault_leaves_the_package_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_generate_invalid_document_keeps_package(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An invalid document leaves the existing package unchanged."""
     out = tmp_path / "api"
     generate(GOLDEN, out)
     before = contents(out)
@@ -77,14 +81,16 @@ def test_a_fault_leaves_the_package_as_it_was(tmp_path: Path, capsys: pytest.Cap
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_generate_foreign_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder with files of another origin is refused and unchanged."""
     (tmp_path / "mine.py").write_text("x = 1")
     assert main(["generate", "--spec", str(GOLDEN), "--out", str(tmp_path)]) == 2
     assert "were not generated" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
 
 
-def test_check_names_each_file_that_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_reports_each_different_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The check command reports each missing, foreign and different file."""
     out = tmp_path / "api"
     generate(GOLDEN, out)
     assert main(["check", "--spec", str(GOLDEN), "--out", str(out)]) == 0
@@ -97,7 +103,8 @@ def test_check_names_each_file_that_differs(tmp_path: Path, capsys: pytest.Captu
     assert lines[:3] == ["errors.py: missing", "mine.py: not made by the generator", "types.py: differs"]
 
 
-def test_windows_line_ends_change_nothing(tmp_path: Path) -> None:
+def test_generate_windows_line_endings_are_ignored(tmp_path: Path) -> None:
+    """CRLF line endings in the document or the package are not a difference."""
     spec, out = tmp_path / "openapi.yaml", tmp_path / "api"
     spec.write_bytes(GOLDEN.read_bytes().replace(b"\n", b"\r\n"))
     generate(GOLDEN, out)
@@ -109,7 +116,7 @@ def test_windows_line_ends_change_nothing(tmp_path: Path) -> None:
     assert not any(b"\r" in text for text in contents(out).values())
 
 
-def test_a_warning_of_the_parser_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generate_parser_warning_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A warning of openapi-python-client names its place and stops the run."""
     real = EndpointCollection.from_data
 
@@ -124,8 +131,8 @@ def test_a_warning_of_the_parser_fails_the_run(tmp_path: Path, monkeypatch: pyte
         make(document(paths={"/x": {"get": operation()}}), tmp_path)
 
 
-def test_failure_of_the_parser_has_the_place_of_an_operation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception that openapi-python-client raises on an operation is a fault of that operation."""
+def test_read_parser_exception_reports_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that openapi-python-client raises on an operation is reported at that operation."""
     real = EndpointCollection.from_data
 
     def fails(**arguments: Any) -> Any:
@@ -140,8 +147,8 @@ def test_failure_of_the_parser_has_the_place_of_an_operation(monkeypatch: pytest
     assert [fault.place for fault in caught.value.faults] == ["#/paths/~1y/get"]
 
 
-def test_failure_of_the_parser_has_the_places_of_components(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of components on which openapi-python-client raises an exception, those are named that it is about."""
+def test_read_parser_exception_reports_components(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception of openapi-python-client is reported at the components that cause it."""
     real = build_schemas
 
     def fails(*, components: Any, **arguments: Any) -> Any:
@@ -157,8 +164,8 @@ def test_failure_of_the_parser_has_the_places_of_components(monkeypatch: pytest.
     assert "#/components/schemas/C" not in {fault.place for fault in caught.value.faults}
 
 
-def test_without_the_parser_there_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Operations and components come from openapi-python-client: without one of them generation fails."""
+def test_generate_dropped_operation_or_component_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Generation fails if openapi-python-client drops operations or components."""
     data = document({"A": obj("", a=STRING)}, {"/x": {"get": operation(responses=responds(ref("A")))}})
     with monkeypatch.context() as patch:
         patch.setattr(EndpointCollection, "from_data", lambda **arguments: ({}, arguments["schemas"], Parameters()))
@@ -170,8 +177,8 @@ def test_without_the_parser_there_is_no_package(tmp_path: Path, monkeypatch: pyt
             make(data, tmp_path)
 
 
-def test_a_name_of_the_parser_is_the_name_in_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A property that openapi-python-client calls otherwise is called so in the model and in the arguments."""
+def test_generate_uses_parser_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models and arguments use the property names of openapi-python-client."""
     real = model_property._process_properties
 
     def renames(**arguments: Any) -> Any:
@@ -196,10 +203,10 @@ def test_a_name_of_the_parser_is_the_name_in_the_package(tmp_path: Path, monkeyp
     ],
     ids=["body alone", "response", "error", "component"],
 )
-def test_body_whose_properties_are_arguments_makes_no_model_unless_another_place_needs_it(
+def test_generate_body_model_only_if_referenced(
     needed: bool, schemas: dict[str, Any], parts: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Its arguments are the same either way, and objects inside of it have models."""
+    """A body whose properties are arguments has a model only if another schema refers to it."""
     data = body(ref("A"), **parts)
     data["components"]["schemas"] |= {"A": obj("", a=ref("Inner")), "Inner": obj("", x=STRING), **schemas}
     package, _ = make(data, tmp_path)
@@ -209,9 +216,8 @@ def test_body_whose_properties_are_arguments_makes_no_model_unless_another_place
 
 
 @pytest.mark.parametrize("how", ["warn", "log", "raise"])
-def test_a_warning_of_the_second_generator_fails_the_run(
-    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_generate_typed_dict_generator_warning_fails(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning, log line or exception of datamodel-code-generator fails the run."""
     import logging
     import warnings
 
@@ -231,11 +237,13 @@ def test_a_warning_of_the_second_generator_fails_the_run(
         make(body(ref("A")), tmp_path)
 
 
-def test_the_package_in_the_checkout_is_what_the_document_makes() -> None:
+def test_drift_of_checkout_is_empty() -> None:
+    """The package in the checkout equals the generated one."""
     assert drift(SPEC, OUT) == []
 
 
-def test_the_manifest_names_everything(tmp_path: Path) -> None:
+def test_manifest_lists_all_files_and_tools(tmp_path: Path) -> None:
+    """The manifest lists all files and the tool versions."""
     out = tmp_path / "api"
     generate(GOLDEN, out)
     manifest = json.loads((out / "manifest.json").read_text())
@@ -246,7 +254,8 @@ def test_the_manifest_names_everything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["generate", "--help"], ["check", "--help"], ["diff", "--help"], ["vendor", "--help"]]
 )
-def test_help_tells_the_exit_status(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_documents_exit_status(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of each command documents the exit status."""
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 0

@@ -1,4 +1,4 @@
-"""One small project, byte for byte.
+"""The golden package is compared byte for byte.
 
 After a wanted change: `LETTA_WRITE_GOLDEN=1 pytest tests/codegen/test_golden.py`.
 """
@@ -18,24 +18,26 @@ HERE = Path(__file__).parent
 SPEC, GOLDEN = HERE / "golden.yaml", HERE / "golden"
 
 
-def test_it_is_what_it_was() -> None:
+def test_golden_package_is_unchanged() -> None:
+    """The package of the golden document is unchanged byte for byte."""
     if os.environ.get("LETTA_WRITE_GOLDEN"):
         main(["generate", "--spec", str(SPEC), "--out", str(GOLDEN), "--force"])
     assert drift(SPEC, GOLDEN) == []
 
 
-def test_it_holds_something_of_each_kind() -> None:
+def test_golden_package_covers_each_module_kind() -> None:
+    """The golden package has a module of each kind."""
     names = {path.relative_to(GOLDEN).as_posix() for path in GOLDEN.rglob("*.py")}
     assert {"models/thing.py", "unions/pet.py", "api/things/things_create.py", "params.py", "enums.py"} <= names
 
 
 @pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.j*")), ids=lambda path: path.name)
-def test_template_holds_only_what_varies(path: Path) -> None:
+def test_template_is_short(path: Path) -> None:
     """A template has at most 150 lines; code that is equal in every package is in `codegen/runtime`."""
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 150
 
 
-def test_runtime_is_copied_as_it_is() -> None:
+def test_runtime_module_is_copied_unchanged() -> None:
     """A runtime module is copied byte for byte below the header."""
     modules = [path for path in sorted(RUNTIME.glob("*.py")) if path.name != "__init__.py"]
     assert len(modules) >= 10

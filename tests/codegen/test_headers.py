@@ -73,7 +73,7 @@ print(json.dumps([seen, refused]))
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], list[str]]:
-    """What the client of the library sends and refuses, over a package whose document has a header parameter."""
+    """Return the requests and errors of a library whose document has a header parameter."""
     data = load(SPEC)
     path = next(path for path in data["paths"] if path.endswith("/feedback"))
     data["paths"][path]["patch"].setdefault("parameters", []).append(TRACE)
@@ -94,8 +94,8 @@ def test_client_header_parameter_is_sent_with_the_body(library: tuple[list[Any],
     assert seen == [[values, body] for values in expected for _ in range(2)]
 
 
-def test_client_header_parameter_that_no_header_can_hold_is_refused(library: tuple[list[Any], list[str]]) -> None:
-    """Nothing is sent; the error names the argument."""
+def test_client_invalid_header_parameter_raises(library: tuple[list[Any], list[str]]) -> None:
+    """An invalid header value raises an error with the argument's name before sending."""
     _, refused = library
     assert [line.split(":")[0] for line in refused] == ["ValueError"] * 4 + ["TypeError"] * 2
     assert all("x-trace" in line.lower() or "x_trace" in line for line in refused)
@@ -122,7 +122,7 @@ def test_request_header_does_not_displace_body(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["Accept", "content-type", "AUTHORIZATION"])
-def test_header_parameter_that_openapi_ignores_is_no_argument(name: str, tmp_path: Path) -> None:
+def test_ignored_header_parameter_is_not_an_argument(name: str, tmp_path: Path) -> None:
     """Headers of media types and security schemes are ignored as parameters."""
     paths = {"/x": {"get": operation(parameters=[TRACE | {"name": name}], responses=responds(STRING))}}
     package, _ = make(document(paths=paths), tmp_path)

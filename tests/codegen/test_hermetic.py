@@ -18,7 +18,7 @@ from tests.stress.figures import FULL, figure
 HERE = Path(__file__).parent
 
 LONGEST = 5
-"""Seconds that a run may take."""
+"""The time limit of a run in seconds."""
 
 HOSTILE_PYPROJECT = """\
 [tool.ruff]
@@ -59,8 +59,8 @@ def hostile_folder(tmp_path: Path) -> Path:
 
 
 @stress_in_full
-def test_only_the_document_decides(hostile_folder: Path) -> None:
-    """Not the hash seed, the locale, the time zone, the working directory, nor a pyproject.toml above it."""
+def test_generate_environment_does_not_change_output(hostile_folder: Path) -> None:
+    """Hash seed, locale, time zone, working directory and tool settings do not change the output."""
     spec, expected = (SPEC, contents(OUT)) if FULL else (HERE / "golden.yaml", contents(HERE / "golden"))
     around = AROUND if FULL else AROUND[:1]
     for n, environment in enumerate(around):
@@ -74,7 +74,8 @@ def test_only_the_document_decides(hostile_folder: Path) -> None:
 
 @stress_in_full
 @pytest.mark.parametrize("command", ["check", "generate"])
-def test_it_takes_less_than_five_seconds(command: str, tmp_path: Path) -> None:
+def test_command_takes_less_than_five_seconds(command: str, tmp_path: Path) -> None:
+    """The check and generate commands take less than five seconds."""
     if command == "generate" and not FULL:
         pytest.skip("does what check does, and a little more: with LETTA_STRESS=full only")
     out = OUT

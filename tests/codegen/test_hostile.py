@@ -41,7 +41,7 @@ MODULES = {
     "__future__", "attrs", "collections.abc", "contextlib", "datetime", "enum", "functools", "html", "httpx",
     "importlib", "json", "math", "re", "sys", "types", "typing", "urllib.parse",
 }  # fmt: skip
-"""All that generated code may import besides itself."""
+"""The modules that generated code may import."""
 
 HOLDERS = {"self", "parts"}
 """Names with an attribute for each property of a model."""
@@ -221,7 +221,7 @@ PLACES: dict[str, Callable[[list[str]], Document]] = {
 
 
 def accepted(place: Callable[[list[str]], Document], text: str) -> bool:
-    """Whether the reader takes a text in a place; what it does not take is named and goes no further."""
+    """Return whether a text is accepted in a place; a refusal must name the place."""
     try:
         read(place([text]))
     except SpecError:
@@ -256,12 +256,13 @@ def judge(name: str, text: str) -> None:
             assert node.attr not in FORBIDDEN, name
 
 
-def test_there_are_enough_of_them() -> None:
+def test_hostile_texts_are_at_least_hundred() -> None:
+    """At least 100 hostile texts are tested."""
     assert len(set(HOSTILE)) >= 100
 
 
-def some(offset: int, size: int) -> list[str]:
-    """All texts in the full proof, else so many of them: others for each offset, so that places share all of them."""
+def sample_texts(offset: int, size: int) -> list[str]:
+    """Return all texts with LETTA_STRESS=full, else a sample that depends on the offset."""
     texts = list(dict.fromkeys(HOSTILE))
     step = 1 if FULL else len(texts) // size
     return texts[offset % step :: step]
@@ -277,9 +278,10 @@ def check_each(documents: list[Document], folder: Path) -> None:
 
 @stress_in_full
 @pytest.mark.parametrize("name", PLACES)
-def test_no_text_becomes_code(name: str, tmp_path: Path) -> None:
+def test_generate_hostile_text_is_not_code(name: str, tmp_path: Path) -> None:
+    """A hostile text in any place does not become code."""
     place = PLACES[name]
-    tried = some(list(PLACES).index(name), 12)
+    tried = sample_texts(list(PLACES).index(name), 12)
     texts = [text for text in tried if accepted(place, text)]
     try:
         package, _ = make(place(texts), tmp_path)
@@ -294,7 +296,8 @@ def test_no_text_becomes_code(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_docstring_says_what_it_is_given(text: str) -> None:
+def test_docstring_hostile_text_is_kept(text: str) -> None:
+    """A docstring contains the given text and does not become code."""
     for indent in (0, 4):
         for given in (text, f"first line\n\n{text}", f"{text}\n\nlast line"):
             written = "    " * (indent // 4) + docstring(given, indent, [("Args", [("x", text)])] if indent else [])
@@ -309,13 +312,15 @@ def test_a_docstring_says_what_it_is_given(text: str) -> None:
 
 @stress_in_full
 @pytest.mark.parametrize("word", ["title", "version", "description"])
-def test_no_text_about_the_api_becomes_code(word: str, tmp_path: Path) -> None:
-    tried = some(len(word), 4)
+def test_generate_hostile_api_info_is_not_code(word: str, tmp_path: Path) -> None:
+    """A hostile text in the API's info does not become code."""
+    tried = sample_texts(len(word), 4)
     check_each([document() | {"info": {"title": "T", "version": "1", word: text}} for text in tried], tmp_path)
     figure(f"hostile texts as the API's {word}", f"{len(tried)} tried, all taken as text; none is code")
 
 
-def test_half_a_character_is_named(tmp_path: Path) -> None:
+def test_load_lone_surrogate_reports_place(tmp_path: Path) -> None:
+    """A lone surrogate is refused with its place."""
     path = tmp_path / "a.json"
     path.write_text('{"openapi": "3.1.0", "info": {"title": "\\ud800"}}')
     with pytest.raises(SpecError) as caught:

@@ -1,4 +1,4 @@
-"""`kill -9` at each step: the old package or the new one is in its place, and the next run cleans up."""
+"""A kill at any step leaves a complete package, and the next run cleans up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes canno
 
 
 def kill(folder: Path, command: str, state: str, most: int, *, renames: bool) -> dict[str, dict[str, int]]:
-    """What was found after each kill."""
+    """Return the states found after each kill."""
     for name, version in (("old", "1"), ("new", "2")):
         data = document({"T": obj("", a=STRING)} if name == "old" else {"U": obj("", b=STRING)})
         data["info"]["version"] = version
@@ -41,22 +41,22 @@ def kill(folder: Path, command: str, state: str, most: int, *, renames: bool) ->
 
 @pytest.mark.parametrize("state", ["absent", "old"])
 @stress_in_full
-def test_vendor_killed_at_any_step_leaves_the_old_copy_or_the_new_one(state: str, tmp_path: Path) -> None:
-    """A copy is replaced in one step."""
+def test_vendor_killed_at_any_step_leaves_complete_copy(state: str, tmp_path: Path) -> None:
+    """A killed run leaves the old copy or the new one."""
     found = kill(tmp_path, "vendor", state, 10_000 if FULL else 8, renames=False)["found"]
     assert set(found) == {"old", "new"}
 
 
 @stress_in_full
-def test_generate_killed_at_any_step_leaves_the_old_package_or_the_new_one(tmp_path: Path) -> None:
-    """The package is replaced in one step."""
+def test_generate_killed_at_any_step_leaves_complete_package(tmp_path: Path) -> None:
+    """A killed run leaves the old package or the new one."""
     found = kill(tmp_path, "generate", "old", 300 if FULL else 2, renames=False)["found"]
     assert set(found) <= {"old", "new"}
 
 
 @stress_in_full
-def test_kill_between_two_renames_is_repaired_by_the_next_run(tmp_path: Path) -> None:
-    """Where folders cannot be exchanged, the old copy is put back; it is never removed before the new one is there."""
+def test_kill_between_renames_is_repaired_by_next_run(tmp_path: Path) -> None:
+    """Where folders cannot be exchanged, the next run restores the old copy."""
     found = kill(tmp_path, "vendor", "old", 10_000 if FULL else 8, renames=True)["found"]
     assert set(found) == {"old", "new", "set aside"}
     assert found["set aside"] <= 2

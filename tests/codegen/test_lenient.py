@@ -1,4 +1,4 @@
-"""A document that is not understood in full: what is left out is listed with its place, the rest is generated."""
+"""Lenient mode skips unsupported parts, lists their places and generates the rest."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from codegen.errors import SpecError, SpecErrors
 from codegen.pipeline import read
 from codegen.prune import is_schema, relax
 from tests.codegen.building import STRING, document, imported, make, obj, operation, ref, responds
-from tests.codegen.refused import FALLBACK_ERRORS
+from tests.codegen.refused import UNSUPPORTED
 
 SCHEMA_FREE = {"no operationId", "operationId twice", "operationIds alike", "properties that are a list"}
 
 
-@pytest.mark.parametrize("name", [name for name in FALLBACK_ERRORS if name not in SCHEMA_FREE])
-def test_what_is_refused_can_be_left_out(name: str) -> None:
-    data, place = FALLBACK_ERRORS[name]
+@pytest.mark.parametrize("name", [name for name in UNSUPPORTED if name not in SCHEMA_FREE])
+def test_relax_unsupported_part_is_skipped(name: str) -> None:
+    """An unsupported part is skipped with its place and the document is not changed."""
+    data, place = UNSUPPORTED[name]
     before = json.dumps(data)
     left, skips = relax(data, read)
     read(left)
@@ -29,15 +30,16 @@ def test_what_is_refused_can_be_left_out(name: str) -> None:
     assert json.dumps(data) == before
 
 
-def test_parameter_behind_one_that_has_no_effect_is_left_out_by_its_own_number() -> None:
-    """The operation and the other parameters stay."""
-    data, place = FALLBACK_ERRORS["behind a header that has no effect"]
+def test_relax_parameter_after_ignored_one_is_skipped_by_index() -> None:
+    """The right parameter is skipped; the operation and the other parameters stay."""
+    data, place = UNSUPPORTED["behind a header that has no effect"]
     left, skips = relax(data, read)
     assert [(skip.place, skip.what) for skip in skips] == [(place, "decoded as any JSON value")]
     assert [argument.name for argument in read(left).operations[0].arguments] == ["q"]
 
 
-def test_the_smallest_piece_goes(tmp_path: Path) -> None:
+def test_relax_skips_smallest_part(tmp_path: Path) -> None:
+    """Only the smallest unsupported part is skipped."""
     data = document(
         {
             "T": obj("id", id=STRING, odd={"not": {}}, list={"type": "array", "items": {"if": {}}}),
@@ -73,15 +75,15 @@ def test_the_smallest_piece_goes(tmp_path: Path) -> None:
         assert found.t.odd == [1]
 
 
-@pytest.mark.parametrize("name", [name for name in FALLBACK_ERRORS if name.startswith("shared ")])
+@pytest.mark.parametrize("name", [name for name in UNSUPPORTED if name.startswith("shared ")])
 def test_relax_shared_component_drops_only_operations_that_use_it(name: str) -> None:
-    """A faulty shared component is left out at each use; the rest of the document stays."""
-    left, skips = relax(FALLBACK_ERRORS[name][0], read)
+    """An invalid shared component is skipped at each use; the rest of the document stays."""
+    left, skips = relax(UNSUPPORTED[name][0], read)
     assert [operation.id for operation in read(left).operations] == ["a.z"]
     assert sorted(skip.place for skip in skips) == ["#/paths/~1x/post", "#/paths/~1x/put"]
 
 
-def test_relax_unknown_word_costs_the_word_alone(tmp_path: Path) -> None:
+def test_relax_unknown_keyword_removes_only_keyword(tmp_path: Path) -> None:
     """An unknown schema keyword does not remove the parameter or its operation."""
     by = {"name": "id", "in": "path", "required": True, "schema": STRING | {"embed": True}}
     data = document(paths={"/agents/{id}": {"get": operation("agents.get", parameters=[by])}})
@@ -102,19 +104,20 @@ def test_relax_path_parameter_of_unknown_schema_keeps_its_operation(tmp_path: Pa
         assert sys.modules[f"{api.__name__}.api.widgets.agents_get"].build_request(7).path == "/agents/7"
 
 
-def test_relax_reader_that_refuses_everything_raises_its_fault() -> None:
-    """A fault that no removal can mend is raised."""
+def test_relax_unrecoverable_error_is_raised() -> None:
+    """An error that no removal resolves is raised."""
 
     def refuses(data: dict[str, Any]) -> None:
         raise SpecErrors([SpecError("#/no/such/place", "is not understood")])
 
     with pytest.raises(SpecError, match="#/no/such/place"):
-        relax(FALLBACK_ERRORS["unknown word"][0], refuses)
+        relax(UNSUPPORTED["unknown word"][0], refuses)
 
 
-def test_the_command_lists_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_generate_lenient_lists_skipped_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The generate command with --lenient lists the skipped parts."""
     spec = tmp_path / "openapi.json"
-    spec.write_text(json.dumps(FALLBACK_ERRORS["unknown word"][0]))
+    spec.write_text(json.dumps(UNSUPPORTED["unknown word"][0]))
     out = tmp_path / "api"
     assert main(["generate", "--spec", str(spec), "--out", str(out)]) == 2
     assert main(["generate", "--spec", str(spec), "--out", str(out), "--lenient"]) == 0
@@ -136,5 +139,6 @@ def test_the_command_lists_them(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("#/paths/~1x/get", False),
     ],
 )
-def test_where_schemas_stand(place: str, schema: bool) -> None:
+def test_is_schema_by_place(place: str, schema: bool) -> None:
+    """A place is a schema by the keys that lead to it."""
     assert is_schema(place) is schema

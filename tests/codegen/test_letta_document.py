@@ -1,4 +1,4 @@
-"""A whole Letta document, from the file LETTA_OPENAPI or the server LETTA_LIVE_BASE_URL: all of it is generated."""
+"""A package is generated from a whole Letta document (LETTA_OPENAPI or LETTA_LIVE_BASE_URL)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def made(letta: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tup
 
 
 @pytest.mark.stress
-def test_nothing_is_lost_without_a_word(letta: dict[str, Any], made: tuple[Path, Result]) -> None:
+def test_letta_document_losses_are_reported(letta: dict[str, Any], made: tuple[Path, Result]) -> None:
+    """Each operation is generated or reported as skipped with place and cause."""
     _, result = made
     routes = Document(letta).operations()
     gone = [skip for skip in result.skips if skip.what in ("the operation is left out", "the path is left out")]
@@ -64,8 +65,8 @@ def _kinds(skips: list[Skip]) -> list[tuple[str, int]]:
 
 
 @pytest.mark.stress
-def test_every_component_has_a_class_of_its_own(letta: dict[str, Any], made: tuple[Path, Result]) -> None:
-    """Two components of one title cost the stock generator one of them."""
+def test_letta_document_components_have_distinct_classes(letta: dict[str, Any], made: tuple[Path, Result]) -> None:
+    """Components with equal titles have distinct classes."""
     package, _ = made
     titles = Counter(str(schema.get("title")) for schema in letta["components"]["schemas"].values())
     twice = {title for title, n in titles.items() if n > 1}
@@ -80,13 +81,15 @@ def test_every_component_has_a_class_of_its_own(letta: dict[str, Any], made: tup
 
 @pytest.mark.stress
 @pytest.mark.parametrize("tool", ["mypy", "pyright"])
-def test_it_passes_the_strict_type_checkers(tool: str, made: tuple[Path, Result]) -> None:
+def test_letta_document_package_passes_strict_checkers(tool: str, made: tuple[Path, Result]) -> None:
+    """The package of a whole Letta document passes strict mypy and pyright."""
     package, _ = made
     figure(f"{tool}, strict, on a whole Letta document", checked(tool, package.parent))
 
 
 @pytest.mark.stress
-def test_it_is_compared_with_ours_in_the_operations_that_both_have(letta: dict[str, Any]) -> None:
+def test_letta_document_compares_in_shared_operations(letta: dict[str, Any]) -> None:
+    """A whole Letta document compares with ours in the shared operations."""
     ours = load(SPEC)
     data, skips = relax(comparable(letta, ours), read)
     sides = read(comparable(ours, letta)), read(data)

@@ -1,4 +1,4 @@
-"""Documents with something changed somewhere: each is understood, or refused with places that are in it."""
+"""Mutated documents are read, or refused with a place that exists."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.codegen.building import imported, make, stress_in_full
 from tests.codegen.examples import run_everything
 from tests.codegen.found import ALL
 from tests.codegen.positions import whole_document
-from tests.codegen.refused import FALLBACK_ERRORS
+from tests.codegen.refused import UNSUPPORTED
 from tests.stress.figures import FULL, SEED, figure
 
 DOCUMENTS = [
     whole_document(),
     *(feature.data for feature in ALL.values()),
-    *(data for data, _ in FALLBACK_ERRORS.values()),
+    *(data for data, _ in UNSUPPORTED.values()),
 ]
 JUNK: list[Any] = [
     None, True, False, 0, -1, 1.5, 10**30, "", "x", "#", "#/info", "#/nowhere", "#/components/schemas/Widget", "object",
@@ -45,7 +45,7 @@ WRITTEN = 400 if FULL else 12
 
 
 def mutated(lots: random.Random) -> dict[str, Any]:
-    """One of the documents with one to three changes."""
+    """Return one of the documents with one to three changes."""
     data: dict[str, Any] = copy.deepcopy(lots.choice(DOCUMENTS))
     for _ in range(lots.choice([1, 1, 1, 2, 3])):
         places = [at for at in _places(data, ()) if at]
@@ -71,7 +71,7 @@ def _places(node: Any, at: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
 
 
 def there(data: Any, place: str) -> bool:
-    """Whether a place is one in a document."""
+    """Return whether a place exists in a document."""
     node = data
     for part in place.split("/")[1:]:
         key = unescape(part)
@@ -95,8 +95,8 @@ def faults_of(data: dict[str, Any]) -> list[SpecError]:
 
 
 @stress_in_full
-def test_mutated_document_is_read_or_refused_with_places_in_it() -> None:
-    """Nothing but SpecError is raised, with places of the document. relax ends, and what it leaves is read."""
+def test_mutated_document_is_read_or_refused_with_place() -> None:
+    """Only SpecError with a place in the document is raised, and relax terminates."""
     lots = random.Random(SEED)
     taken = relaxed = refused = 0
     for _ in range(MUTATIONS):
@@ -127,8 +127,8 @@ def test_mutated_document_is_read_or_refused_with_places_in_it() -> None:
 
 
 @stress_in_full
-def test_mutated_document_makes_a_package_that_runs() -> None:
-    """Status 0 means that the package imports, decodes and sends, with all that was taken of the document."""
+def test_mutated_document_package_runs() -> None:
+    """A package that was generated imports, decodes and sends."""
     lots = random.Random(SEED + 1)
     made = 0
     while made < WRITTEN:
@@ -145,8 +145,8 @@ def test_mutated_document_makes_a_package_that_runs() -> None:
 
 
 @pytest.mark.parametrize("place", ["#", "#/components/schemas", "#/paths/~1x~1{id}/get/parameters/0"])
-def test_there_knows_a_place(place: str) -> None:
-    """The judge of places finds what is there, and only that."""
+def test_there_finds_only_existing_places(place: str) -> None:
+    """The helper that judges places finds only existing ones."""
     data = {"components": {"schemas": {}}, "paths": {"/x/{id}": {"get": {"parameters": [{}]}}}}
     assert there(data, place)
     assert not there(data, place + "/1")

@@ -29,7 +29,7 @@ EVENTS: Final[list[dict[str, Any]]] = [
 ]
 
 CALLS: Final = '''\
-"""Calls of a resource that no hand-written line of the library knows."""
+"""Calls of a resource that only the edited document defines."""
 
 import asyncio
 import json
@@ -222,7 +222,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both packages, of which only what is generated differs from the checkout."""
+    """Return a copy of both packages with regenerated modules."""
     folder = tmp_path_factory.mktemp("tree")
     skip = shutil.ignore_patterns("__pycache__", "resources")
     shutil.copytree(ROOT / "letta_ext", folder / "letta_ext", ignore=skip)

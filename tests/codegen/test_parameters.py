@@ -1,4 +1,4 @@
-"""Parameters of every kind of schema, in every part of a request: what is generated imports, type-checks and sends."""
+"""Parameters of every schema in every location: the package imports, type-checks and sends."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _one(where: str, schema: Schema, *, required: bool, id_: str = "widgets.one"
 
 
 def combinations() -> dict[str, dict[str, Any]]:
-    """Every schema in every part of a request that the reader takes, as the path of an operation of its own."""
+    """Return one operation for each accepted combination of schema and location."""
     taken: dict[str, dict[str, Any]] = {}
     for where in PLACES:
         for form, wrap in WRAPPED.items():
@@ -110,14 +110,14 @@ def combinations() -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def every(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, Any]]]:
-    """One package of all combinations."""
+    """Return one package of all combinations."""
     taken = combinations()
     data = document(COMPONENTS, {path: item for paths in taken.values() for path, item in paths.items()})
     return make(data, tmp_path_factory.mktemp("parameters"))[0], taken
 
 
 def test_accepted_parameter_resolves_every_annotation(every: tuple[Path, dict[str, dict[str, Any]]]) -> None:
-    """Status 0 means that the package imports, with everything that its annotations name."""
+    """The package imports, and its annotations resolve."""
     package, taken = every
     with imported(package) as api:
         found = 0
@@ -158,7 +158,7 @@ def test_accepted_parameter_passes_strict_checker(tool: str, every: tuple[Path, 
         ("body", {"type": "string", "format": "uuid"}, "0-0", {"p": "0-0"}),
     ],
 )
-def test_parameter_value_is_sent_where_it_belongs(
+def test_parameter_value_is_sent_in_its_location(
     where: str, schema: Schema, value: Any, sent: object, tmp_path: Path
 ) -> None:
     """Each value of an argument's type is sent."""

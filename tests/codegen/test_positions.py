@@ -1,4 +1,4 @@
-"""No text becomes code or breaks a package, in any position of a document that says everything."""
+"""Hostile text in any position of a document does not become code or break the package."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WHOLE = whole_document()
 POSITIONS = positions(WHOLE)
 TEXTS = list(dict.fromkeys(HOSTILE))
 ROUNDS = range(0, len(TEXTS), 6 if FULL else len(TEXTS) // 2)
-"""In each round every position has another text."""
+"""The number of rounds; each puts another text into every position."""
 
 
 def accepted(texts: Texts) -> bool:
@@ -37,7 +37,7 @@ def accepted(texts: Texts) -> bool:
 
 
 def together(texts: Texts) -> dict[str, Any]:
-    """The document with a text in each of several positions, the innermost first: the others stay where they are."""
+    """Return the document with texts in several positions, replaced from the innermost out."""
     data = WHOLE
     for position, text in sorted(texts, key=lambda each: (-len(each[0][0]), each[0][1] == "key")):
         try:
@@ -48,15 +48,15 @@ def together(texts: Texts) -> dict[str, Any]:
 
 
 def apart(texts: Texts) -> list[Texts]:
-    """Texts in groups that the reader takes together: two names can end up alike."""
+    """Return groups of texts that are accepted together, since two names can collide."""
     if len(texts) < 2 or accepted(texts):
         return [texts] if texts else []
     middle = len(texts) // 2
     return apart(texts[:middle]) + apart(texts[middle:])
 
 
-def test_positions_are_all_of_them() -> None:
-    """Each key and each value of the whole document is one, and every kind of place that a document has is there."""
+def test_positions_cover_whole_document() -> None:
+    """Every key and value is a position, and every kind of place occurs."""
     listed = [named(position) for position in POSITIONS]
     assert len(listed) == len(set(listed)) > 600
     words = (
@@ -69,8 +69,8 @@ def test_positions_are_all_of_them() -> None:
     assert [word for word in f"{words} {more}".split() if f"/{word}" not in there] == []
 
 
-def test_whole_document_runs_with_plain_names(tmp_path: Path) -> None:
-    """Everything that the document says can be read, written and sent."""
+def test_whole_document_package_runs(tmp_path: Path) -> None:
+    """The package of the whole document decodes, encodes and sends."""
     package, _ = make(WHOLE, tmp_path)
     with imported(package) as api:
         assert run_everything(WHOLE, api) >= 15
@@ -78,7 +78,7 @@ def test_whole_document_runs_with_plain_names(tmp_path: Path) -> None:
 
 @stress_in_full
 @pytest.mark.parametrize("number", ROUNDS)
-def test_hostile_text_in_any_position_neither_runs_nor_breaks(number: int, tmp_path: Path) -> None:
+def test_hostile_text_in_any_position_stays_text(number: int, tmp_path: Path) -> None:
     """An accepted text stays text: the package runs no code from it, and values round-trip."""
     tried = [(position, TEXTS[(n + number) % len(TEXTS)]) for n, position in enumerate(POSITIONS)]
     taken = [each for each in tried if accepted([each])]
@@ -101,7 +101,7 @@ def test_hostile_text_in_any_position_neither_runs_nor_breaks(number: int, tmp_p
 
 
 @pytest.mark.parametrize("text", [text for text in TEXTS if "$source$" in text or ":=" in text or "str(" in text])
-def test_key_of_waiting_array_stays_a_key(text: str, tmp_path: Path) -> None:
+def test_key_of_lazy_array_round_trips(text: str, tmp_path: Path) -> None:
     """A key that looks like code or like a placeholder round-trips unchanged."""
     lazy = next(position for position in POSITIONS if position[0][-1] == "lazyKey" and position[1] == "key")
     data = with_text(WHOLE, lazy, text)

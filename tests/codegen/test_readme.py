@@ -1,4 +1,4 @@
-"""The excerpts in codegen/README.md are what is really emitted, its commands exist, and its examples run."""
+"""The excerpts in codegen/README.md equal the output, its commands exist and its examples run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def lines_below(folder: Path) -> int:
 
 
 def count_errors(tool: str, folder: Path) -> int:
-    """What strict mypy or pyright finds on a package that has errors."""
+    """Return the number of errors that strict mypy or pyright reports."""
     pytest.importorskip(tool)
     (folder.parent / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "pythonVersion": "3.11"}')
     options = {
@@ -45,7 +45,8 @@ def count_errors(tool: str, folder: Path) -> int:
     return int(found[1])
 
 
-def test_our_excerpts_are_what_is_generated() -> None:
+def test_readme_excerpts_match_generated_code() -> None:
+    """The excerpts of our package equal the generated code."""
     text = README.read_text(encoding="utf-8")
     ours = {title: code for title, code in BLOCK.findall(text) if not title.startswith(("stock", "service"))}
     assert len(ours) == 2
@@ -64,7 +65,8 @@ def test_our_excerpts_are_what_is_generated() -> None:
 
 
 @stress_in_full
-def test_stock_excerpts_are_what_the_stock_generator_emits(tmp_path: Path) -> None:
+def test_readme_stock_excerpts_match_stock_generator(tmp_path: Path) -> None:
+    """The excerpts of the stock generator equal its output."""
     if not FULL:
         pytest.skip("runs the stock generator: with LETTA_STRESS=full only")
     text = README.read_text(encoding="utf-8")
@@ -95,7 +97,8 @@ def test_stock_excerpts_are_what_the_stock_generator_emits(tmp_path: Path) -> No
     figure("lines of Python, stock and ours", f"{counted[1]} and {counted[2]}; {removed} schemas dropped by stock")
 
 
-def test_its_commands_can_be_given() -> None:
+def test_readme_commands_are_valid() -> None:
+    """The parser accepts the documented commands."""
     given = re.findall(r"^\$ python -m codegen (.*?)(?:  +#.*)?$", README.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(given) >= 5
     for arguments in given:
@@ -104,7 +107,7 @@ def test_its_commands_can_be_given() -> None:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A service that has vendored the package, with the examples of the documentation."""
+    """Return a service with a vendored package and the documented examples."""
     folder = tmp_path_factory.mktemp("service")
     assert main(["vendor", str(folder), "--package", PACKAGE]) == 0
     for name, code in EXAMPLE.findall(README.read_text(encoding="utf-8")):
@@ -113,7 +116,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["events.py", "async_events.py"])
-def test_service_reads_events_in_four_lines(name: str, service: Path) -> None:
+def test_readme_service_reads_events(name: str, service: Path) -> None:
     """The documented example runs against a server, and its function has four lines."""
     code = (service / name).read_text(encoding="utf-8")
     body = re.search(r"def send\(.*\n((?:    .*\n)+)", code)
@@ -128,7 +131,7 @@ def test_service_reads_events_in_four_lines(name: str, service: Path) -> None:
 
 @stress_in_full
 @pytest.mark.parametrize("tool", ["mypy", "pyright"])
-def test_service_passes_strict_type_checkers(tool: str, service: Path) -> None:
+def test_readme_service_passes_strict_checkers(tool: str, service: Path) -> None:
     """The type of an event is known without an annotation."""
     pytest.importorskip(tool)
     (service / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "pythonVersion": "3.11"}')

@@ -27,7 +27,7 @@ class Level(int, enum.Enum):
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
-    """A package of one operation, which takes anything."""
+    """Import a package of one operation with arguments of any type."""
     parameters: list[dict[str, Any]] = [
         {"name": "id", "in": "path", "required": True, "schema": STRING},
         {"name": "q", "in": "query", "schema": {}},
@@ -132,7 +132,7 @@ def test_build_request_any_value_is_sent_or_refused_by_name(api: ModuleType, id_
     "charset", ["no-such", "undefined", "base64", "rot13", "idna", "unicode_escape", "utf-16", "\x00", "", "latin-1"]
 )
 @pytest.mark.parametrize("status", [200, 500])
-def test_sync_answer_of_odd_charset_raises_errors_of_the_package(charset: str, status: int, api: ModuleType) -> None:
+def test_sync_response_with_invalid_charset_raises_package_errors(charset: str, status: int, api: ModuleType) -> None:
     """An unknown or invalid charset changes neither the error class nor the quoted text."""
 
     def handle(_: httpx.Request) -> httpx.Response:

@@ -37,18 +37,18 @@ USED = (
     "struct value item cls self STRUCT_DECODERS RAW copy create struct_type list_of dict_of or_null checked_texts"
     " tagged loads json_decoder parse_json msgspec Struct Raw mro kind text decode parse T"
 )
-"""Names that reading text uses itself."""
+"""Names that the text decoders use."""
 
 
 def const(value: str) -> Schema:
     return {"type": "string", "const": value}
 
 
-def some(schema: Schema, **more: Any) -> Schema:
+def array_of(schema: Schema, **more: Any) -> Schema:
     return {"type": "array", "items": schema, **more}
 
 
-def by_key(schema: Schema) -> Schema:
+def map_of(schema: Schema) -> Schema:
     return {"type": "object", "additionalProperties": schema}
 
 
@@ -99,7 +99,7 @@ ODD: dict[str, Feature] = {
                 "One": tagged("kind", a="A"),
                 "Old": tagged("kind", a="A", old="A", **{"none of ['a']": "A"}),
                 "Free": tagged("kind", f="F", g="F"),
-                "Holder": obj("", one=or_null(ref("One")), old=by_key(or_null(ref("Old"))), free=some(ref("Free"))),
+                "Holder": obj("", one=or_null(ref("One")), old=map_of(or_null(ref("Old"))), free=array_of(ref("Free"))),
             }
         ),
         {
@@ -113,10 +113,10 @@ ODD: dict[str, Feature] = {
         document(
             {
                 "Leaf": LEAF,
-                "Inner": obj("", leaves=some(ref("Leaf"), **{"x-letta-lazy": True}), leaf=ref("Leaf")),
+                "Inner": obj("", leaves=array_of(ref("Leaf"), **{"x-letta-lazy": True}), leaf=ref("Leaf")),
                 "Outer": obj(
                     "items",
-                    items=some(ref("Inner"), **{"x-letta-lazy": True}),
+                    items=array_of(ref("Inner"), **{"x-letta-lazy": True}),
                     maybe={"type": ["array", "null"], "items": ref("Outer"), "x-letta-lazy": True},
                 ),
             }
@@ -129,10 +129,10 @@ ODD: dict[str, Feature] = {
                 "Leaf": LEAF,
                 "Widget": obj(
                     "a",
-                    a=by_key(or_null(ref("Leaf"))),
-                    b=some(or_null(some(ref("Leaf")))),
-                    c=or_null(by_key(or_null(some(or_null(DATED))))),
-                    d=or_null(some(by_key(ref("One")))),
+                    a=map_of(or_null(ref("Leaf"))),
+                    b=array_of(or_null(array_of(ref("Leaf")))),
+                    c=or_null(map_of(or_null(array_of(or_null(DATED))))),
+                    d=or_null(array_of(map_of(ref("One")))),
                 ),
                 "A": obj("", kind=const("a"), leaf=ref("Leaf")),
                 "One": {**tagged("kind", a="A"), "oneOf": [ref("A"), NULL]},
@@ -147,11 +147,11 @@ ODD: dict[str, Feature] = {
         },
     ),
 }
-"""Documents that are hard to read the text of, with values of their components."""
+"""Documents with unusual text, and values of their components."""
 
 
 def changes(value: Any) -> Iterator[Any]:
-    """A value, and values that differ from it in one place."""
+    """Yield a value and variants that differ in one place."""
     yield value
     yield from (None, [], {}, "x", 5)
     if isinstance(value, dict):
@@ -167,7 +167,7 @@ def changes(value: Any) -> Iterator[Any]:
 
 
 def readers(api: ModuleType, data: dict[str, Any], component: str) -> tuple[Any, Any]:
-    """What reads a component of text, and of parsed JSON."""
+    """Return the decoders of a component for text and for parsed JSON."""
     library = read(data).library
     if component in library.models:
         model = getattr(sys.modules[f"{api.__name__}.models.{library.models[component].module}"], component)
@@ -196,7 +196,8 @@ def outcome(decoding: Any, of: Callable[[Any], Any], given: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", [*ODD, *ALL])
-def test_text_is_read_as_parsed_json_is(name: str, tmp_path: Path) -> None:
+def test_text_decodes_like_parsed_json(name: str, tmp_path: Path) -> None:
+    """Text decodes like parsed JSON for each feature."""
     feature = ODD.get(name) or ALL[name]
     package, _ = make(feature.data, tmp_path)
     with imported(package) as api:
@@ -213,7 +214,7 @@ def test_text_is_read_as_parsed_json_is(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(WITHOUT, reason="without msgspec only the fallback exists")
-def test_what_the_parser_cannot_take_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsupported_struct_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A struct is built once: building it takes longer than decoding a response with the fallback."""
     made = 0
 
@@ -224,7 +225,7 @@ def test_what_the_parser_cannot_take_is_tried_once(tmp_path: Path, monkeypatch: 
 
     key = {"type": "object", "properties": {'a"b': STRING}}
     package, _ = make(
-        document({"Widget": key}, {"/t": {"get": operation(responses=responds(some(ref("Widget"))))}}), tmp_path
+        document({"Widget": key}, {"/t": {"get": operation(responses=responds(array_of(ref("Widget"))))}}), tmp_path
     )
     with imported(package) as api:
         monkeypatch.setattr(sys.modules[f"{api.__name__}.structs"].msgspec, "defstruct", count)
@@ -237,7 +238,7 @@ def test_what_the_parser_cannot_take_is_tried_once(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("name", ["Array", "Event", "Instant", "Response"])
-def test_union_named_like_a_decoder_keeps_its_name(name: str, tmp_path: Path) -> None:
+def test_union_named_like_decoder_keeps_name(name: str, tmp_path: Path) -> None:
     """The functions of a union do not collide with the functions of an endpoint module."""
     facts = {
         "event": f"#/components/schemas/{name}",
@@ -246,7 +247,7 @@ def test_union_named_like_a_decoder_keeps_its_name(name: str, tmp_path: Path) ->
         "terminator": "[DONE]",
     }
     content = {
-        "application/json": {"schema": some(ref("Leaf"))},
+        "application/json": {"schema": array_of(ref("Leaf"))},
         "text/event-stream": {"schema": ref(name)},
     }
     body = {"content": {"application/json": {"schema": obj("", stream={"type": "boolean"})}}}
@@ -270,10 +271,8 @@ def test_union_named_like_a_decoder_keeps_its_name(name: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("other", ["PetFromDict", "PetFromJson", "PetStruct"])
 @pytest.mark.parametrize("first", [True, False])
-def test_union_named_like_a_decoder_of_another_union_collides_with_nothing(
-    other: str, first: bool, tmp_path: Path
-) -> None:
-    """A package of unions exports the decoders of each union, however another union is called."""
+def test_union_named_like_decoder_of_other_union_is_exported(other: str, first: bool, tmp_path: Path) -> None:
+    """The package exports the decoders of each union, for any union name."""
     unions = {name: tagged("kind", a="A") for name in ([other, "Pet"] if first else ["Pet", other])}
     package, _ = make(document({"A": obj("kind", kind=const("a")), **unions}), tmp_path)
     with imported(package) as api:
@@ -290,7 +289,7 @@ RUNTIME_NAMES = ["Discriminator", "StructFields", "StructType", "DECODE_ERRORS",
 
 
 @pytest.mark.parametrize("name", RUNTIME_NAMES)
-def test_component_named_like_a_name_of_its_module_is_decoded(name: str, tmp_path: Path) -> None:
+def test_component_named_like_module_name_is_decoded(name: str, tmp_path: Path) -> None:
     """A component can have the name of anything that the generated modules import or define."""
     key = {"type": "string", "const": "x"}
     schemas = {
@@ -312,12 +311,13 @@ def test_component_named_like_a_name_of_its_module_is_decoded(name: str, tmp_pat
 
 @stress_in_full
 @pytest.mark.parametrize("tool", ["mypy", "pyright"])
-def test_these_too_pass_the_strict_type_checkers(tool: str, tmp_path: Path) -> None:
+def test_unusual_documents_pass_strict_checkers(tool: str, tmp_path: Path) -> None:
+    """The packages of unusual documents pass strict mypy and pyright."""
     if not FULL:
         pytest.skip("takes long: with LETTA_STRESS=full only")
     unions = {"A": obj("kind", kind=const("a")), "One": tagged("kind", a="A")}
     paths = {"/one": {"get": operation(responses=responds(ref("One")))}}
-    instants = obj("", **{f"AT{n}": or_null(DATED) for n in range(60)}, LONG=by_key(or_null(some(or_null(DATED)))))
+    instants = obj("", **{f"AT{n}": or_null(DATED) for n in range(60)}, LONG=map_of(or_null(array_of(or_null(DATED)))))
     for data in (*(feature.data for feature in ODD.values()), document({**unions, "Instants": instants}, paths)):
         make(data, tmp_path)
     checked(tool, tmp_path)

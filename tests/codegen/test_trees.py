@@ -1,4 +1,4 @@
-"""Each command on each state of a tree: its exit status and message, and that no file is lost."""
+"""Each command on each state of a tree: exit status, message and kept files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.codegen.trees import (
     COMMANDS,
     DIFFERS,
     DONE,
-    FALLBACK_ERRORS,
+    FAILED,
     GENERATE,
     OTHER_FILE_SYSTEM,
     TREES,
@@ -32,8 +32,8 @@ from tests.codegen.trees import (
     VENDOR_CHECK,
     Place,
     Tree,
-    as_nobody,
     on_another_file_system,
+    without_root,
 )
 
 README = ROOT / "codegen" / "README.md"
@@ -41,7 +41,7 @@ README = ROOT / "codegen" / "README.md"
 
 @pytest.fixture(scope="session")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A document, the package that it makes, and a copy of that package."""
+    """Return a folder with a document, its package and a vendored copy."""
     folder = tmp_path_factory.mktemp("origin")
     (folder / "openapi.json").write_text(json.dumps(document({"T": obj("", a=STRING)})))
     generate(folder / "openapi.json", folder / "made")
@@ -54,7 +54,7 @@ def is_vendoring(command: str) -> bool:
 
 
 def prepared(tree: Tree, command: str, origin: Path, root: Path) -> Place:
-    """The state, with a package or with a copy of one."""
+    """Prepare a state with a package or a vendored copy."""
     place = Place(root, root / "tree" / "acme", root / "openapi.json")
     shutil.copyfile(origin / "openapi.json", place.spec)
     shutil.copytree(origin / ("copies/acme" if is_vendoring(command) else "made"), place.package)
@@ -74,7 +74,7 @@ def arguments(command: str, place: Place) -> list[str]:
 
 
 def snapshot(root: Path) -> dict[str, object]:
-    """Every folder, file, link and pipe below a folder, with what it holds."""
+    """Return every folder, file, link and pipe below a folder with its contents."""
     return {
         path.relative_to(root).as_posix(): str(path.readlink())
         if path.is_symlink()
@@ -87,7 +87,7 @@ def snapshot(root: Path) -> dict[str, object]:
 
 
 def run(tree: Tree, given: list[str], place: Place) -> tuple[int, str]:
-    """The exit status and what was printed, from a process of its own."""
+    """Run a command in a new process and return its exit status and output."""
     extra = tree.env(place) if tree.env else {}
     flags = extra.pop("CODEGEN_TEST_FLAGS", "").split()
     paths = [str(ROOT), str(ROOT / "generated")]
@@ -104,7 +104,7 @@ def run(tree: Tree, given: list[str], place: Place) -> tuple[int, str]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("name", TREES)
-def test_command_on_a_tree_ends_with_its_status_and_loses_no_file(
+def test_command_on_tree_has_expected_status_and_keeps_files(
     name: str,
     command: str,
     origin: Path,
@@ -112,7 +112,7 @@ def test_command_on_a_tree_ends_with_its_status_and_loses_no_file(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Status, message, and the whole tree afterwards are as the table says."""
+    """Status, message and resulting tree are as in the table."""
     tree = TREES[name]
     place = prepared(tree, command, origin, root)
     given = arguments(command, place)
@@ -131,7 +131,7 @@ def test_command_on_a_tree_ends_with_its_status_and_loses_no_file(
     status, message = tree.outcome(command)
     assert (found, message in printed) == (status, True), printed
     assert "Traceback" not in printed
-    if "check" in command or status == FALLBACK_ERRORS:
+    if "check" in command or status == FAILED:
         assert snapshot(place.root) == before
     else:
         assert sorted(path.name for path in place.package.parent.iterdir()) == ["acme"]
@@ -150,13 +150,13 @@ def outside(found: dict[str, object]) -> dict[str, object]:
 
 @pytest.fixture
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A folder for the state. pytest's own are its user's alone, and another user has to look into this one."""
-    if TREES[request.getfixturevalue("name")].wrapper is not as_nobody:
+    """Yield a folder that other users can read, unlike those of pytest."""
+    if TREES[request.getfixturevalue("name")].wrapper is not without_root:
         yield tmp_path
         return
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        command = [*as_nobody(), sys.executable, "-c", "import attrs"]
+        command = [*without_root(), sys.executable, "-c", "import attrs"]
         if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode:
             pytest.skip("another user cannot run this Python")
         yield Path(folder)
@@ -166,7 +166,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("command", [GENERATE, VENDOR])
-def test_path_through_its_parent_is_the_folder_itself(command: str, origin: Path, tmp_path: Path) -> None:
+def test_path_through_parent_is_normalized(command: str, origin: Path, tmp_path: Path) -> None:
     """`pkg/../pkg` is `pkg`, which is replaced and not lost."""
     place = prepared(TREES["as it was made"], command, origin, tmp_path)
     before = snapshot(place.root)
@@ -177,7 +177,7 @@ def test_path_through_its_parent_is_the_folder_itself(command: str, origin: Path
 
 @pytest.mark.skipif(not on_another_file_system(), reason="needs a second file system")
 @pytest.mark.parametrize("command", [GENERATE, VENDOR])
-def test_package_goes_to_another_file_system(command: str, origin: Path) -> None:
+def test_package_is_written_to_other_file_system(command: str, origin: Path) -> None:
     """A package is made in one file system and put into another, over an old one."""
     with tempfile.TemporaryDirectory(dir=OTHER_FILE_SYSTEM) as folder:
         place = prepared(TREES["a file missing"], command, origin, Path(folder))
@@ -195,7 +195,7 @@ def test_folder_that_must_not_be_replaced_is_refused(
     """Neither the root, home and current folders nor the checkout are ever replaced."""
     spec = tmp_path / "openapi.json"
     spec.write_text(json.dumps(document()))
-    assert main(arguments(command, Place(tmp_path, place, spec))) == FALLBACK_ERRORS
+    assert main(arguments(command, Place(tmp_path, place, spec))) == FAILED
     assert "Give another folder" in capsys.readouterr().err
 
 
@@ -205,7 +205,7 @@ def test_package_name_that_cannot_be_imported_is_refused(
 ) -> None:
     """Keywords, names of Python's own, and names whose file Python would not look for make no package."""
     given = ["vendor", str(tmp_path / "x"), "--source", str(origin / "made"), "--package", name]
-    assert main(given) == FALLBACK_ERRORS
+    assert main(given) == FAILED
     assert "must be a dotted name" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -213,41 +213,39 @@ def test_package_name_that_cannot_be_imported_is_refused(
 def test_package_beside_a_module_of_its_name_is_refused(origin: Path, tmp_path: Path) -> None:
     """A folder `x` would hide the module `x.py`."""
     (tmp_path / "x.py").write_text("")
-    assert main(["vendor", str(tmp_path), "--source", str(origin / "made"), "--package", "x"]) == FALLBACK_ERRORS
+    assert main(["vendor", str(tmp_path), "--source", str(origin / "made"), "--package", "x"]) == FAILED
 
 
-def test_package_is_not_copied_over_itself_or_into_itself(origin: Path, tmp_path: Path) -> None:
-    """The source stays as it is."""
+def test_vendor_into_source_is_refused(origin: Path, tmp_path: Path) -> None:
+    """A package is not copied into itself, and the source is unchanged."""
     shutil.copytree(origin / "made", tmp_path / "made")
     before = snapshot(tmp_path)
     for dest, package in ((tmp_path / "made", "x"), (tmp_path, "made")):
-        assert main(["vendor", str(dest), "--source", str(tmp_path / "made"), "--package", package]) == FALLBACK_ERRORS
+        assert main(["vendor", str(dest), "--source", str(tmp_path / "made"), "--package", package]) == FAILED
         assert snapshot(tmp_path) == before
 
 
-def test_manifest_that_names_files_elsewhere_is_refused(origin: Path, tmp_path: Path) -> None:
-    """A source can name no file outside of itself."""
+def test_manifest_with_outside_path_is_refused(origin: Path, tmp_path: Path) -> None:
+    """A manifest cannot name files outside of its package."""
     shutil.copytree(origin / "made", tmp_path / "made")
     for name in ("../secret", "/etc/passwd", "a/../../b"):
         manifest = json.loads((tmp_path / "made" / "manifest.json").read_text())
         manifest["files"][name] = "0" * 64
         (tmp_path / "made" / "manifest.json").write_text(json.dumps(manifest))
-        assert main(["vendor", str(tmp_path / "x"), "--source", str(tmp_path / "made")]) == FALLBACK_ERRORS
+        assert main(["vendor", str(tmp_path / "x"), "--source", str(tmp_path / "made")]) == FAILED
     assert not (tmp_path / "x").exists()
 
 
-def test_folders_made_for_nothing_are_removed(origin: Path, tmp_path: Path) -> None:
-    """A run that fails leaves none of the folders that it made above the place."""
+def test_failed_run_removes_created_folders(origin: Path, tmp_path: Path) -> None:
+    """A failed run removes the parent folders that it created."""
     place = Place(tmp_path, tmp_path / "a" / "b" / "api", origin / "openapi.json")
     tree = TREES["a full disk"]
-    assert run(tree, arguments(GENERATE, place), place)[0] == FALLBACK_ERRORS
+    assert run(tree, arguments(GENERATE, place), place)[0] == FAILED
     assert list(tmp_path.iterdir()) == []
 
 
-def test_temporary_folder_of_a_killed_run_is_removed(
-    origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One that is older than any run lasts is removed; a younger one may be in use, and other folders are not ours."""
+def test_stale_temporary_folder_is_removed(origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old temporary folders are removed; recent and foreign ones are kept."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     old, young, other = (tmp_path / name for name in (f"{TEMPORARY}old", f"{TEMPORARY}young", "other"))
     for folder in (old, young, other):
@@ -258,38 +256,38 @@ def test_temporary_folder_of_a_killed_run_is_removed(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([young.name, other.name])
 
 
-def test_fault_of_the_generator_itself_is_no_difference(
+def test_generator_exception_ends_with_status_two(
     origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Status 1 means that files differ; Python's own status of an exception would say the same."""
+    """An exception in the generator ends with status 2, because status 1 means a difference."""
     monkeypatch.setattr("codegen.pipeline.drift", lambda *_, **__: 1 // 0)
     place = prepared(TREES["as it was made"], CHECK, origin, tmp_path)
-    assert main(arguments(CHECK, place)) == FALLBACK_ERRORS
+    assert main(arguments(CHECK, place)) == FAILED
     assert "internal error of the generator" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("given", [["nonsense"], ["check", "--nonsense"], ["vendor"], []])
-def test_wrong_command_line_is_no_difference(given: list[str]) -> None:
+def test_usage_error_ends_with_status_two(given: list[str]) -> None:
     """Usage errors end with status 2."""
     with pytest.raises(SystemExit) as caught:
         main(given)
-    assert caught.value.code == FALLBACK_ERRORS
+    assert caught.value.code == FAILED
 
 
-def test_check_takes_what_generate_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_lenient_accepts_lenient_package(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A package that was made with --lenient is checked with --lenient."""
     spec = tmp_path / "openapi.json"
     spec.write_text(json.dumps(document({"T": obj("", a={"not": {}})})))
     place = Place(tmp_path, tmp_path / "api", spec)
     assert main([*arguments(GENERATE, place), "--lenient"]) == DONE
     assert main([*arguments(CHECK, place), "--lenient"]) == DONE
-    assert main(arguments(CHECK, place)) == FALLBACK_ERRORS
+    assert main(arguments(CHECK, place)) == FAILED
     (place.package / "types.py").write_text("")
     assert main([*arguments(CHECK, place), "--lenient"]) == DIFFERS
 
 
 def table() -> str:
-    """The table of the README: for each state and command the status, and words of the message."""
+    """Return the README table: the status and message of each state and command."""
 
     def cell(tree: Tree, command: str) -> str:
         status, message = tree.outcome(command)
@@ -300,8 +298,8 @@ def table() -> str:
     return "\n".join([head, "|---" * (len(COMMANDS) + 1) + "|", *rows]) + "\n"
 
 
-def test_table_in_the_readme_is_this_table() -> None:
-    """The documentation states what is tested."""
+def test_readme_table_matches_trees() -> None:
+    """The table of the README equals the tested table."""
     text = README.read_text(encoding="utf-8")
     found = re.search(r"\| the place \|.*?\n(?!\|)", text, re.DOTALL)
     assert found is not None

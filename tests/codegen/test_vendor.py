@@ -56,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -86,14 +86,16 @@ def run(service: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=service, capture_output=True, text=True, check=False)
 
 
-def test_it_answers_calls(service: Path, server: str) -> None:
+def test_vendored_client_sends_requests(service: Path, server: str) -> None:
+    """A vendored client decodes responses and raises error responses."""
     done = run(service, "service.py", server, "step-1")
     assert done.stdout.splitlines() == ["step-1 success", "[]"], done.stderr
     refused = run(service, "service.py", server, "step-2")
     assert "the server returned 404" in refused.stderr
 
 
-def test_it_needs_attrs_and_httpx_and_nothing_else(service: Path) -> None:
+def test_vendored_copy_imports_only_attrs_and_httpx(service: Path) -> None:
+    """A vendored copy imports only attrs, httpx and the standard library."""
     needed = set()
     for path in copy_of(service).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -105,13 +107,15 @@ def test_it_needs_attrs_and_httpx_and_nothing_else(service: Path) -> None:
 
 
 @stress_in_full
-def test_it_passes_the_type_checker_there(service: Path) -> None:
+def test_vendored_copy_passes_strict_mypy(service: Path) -> None:
+    """A vendored copy passes strict mypy."""
     pytest.importorskip("mypy")
     done = run(service, "-m", "mypy", "--strict", "--no-incremental", "--explicit-package-bases", "--config-file=", ".")
     assert done.returncode == 0, done.stdout
 
 
-def test_it_checks_itself_with_the_standard_library_alone(service: Path) -> None:
+def test_vendored_copy_checks_itself_without_dependencies(service: Path) -> None:
+    """A vendored copy checks itself with only the standard library."""
     # -S: nothing that was installed can be imported.
     done = run(service, "-S", "-m", PACKAGE, "--check")
     assert (done.returncode, done.stdout) == (0, "all files are unchanged\n"), done.stderr
@@ -119,7 +123,8 @@ def test_it_checks_itself_with_the_standard_library_alone(service: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["types.py", "models/step.py", "__main__.py", "py.typed", "api/steps/__init__.py"])
-def test_one_changed_byte_is_named(service: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_vendor_check_reports_edited_file(service: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file with one changed byte is reported as edited."""
     path = copy_of(service) / name
     path.write_bytes(path.read_bytes() + b" ")
     done = run(service, "-S", "-m", PACKAGE, "--check")
@@ -130,7 +135,8 @@ def test_one_changed_byte_is_named(service: Path, name: str, capsys: pytest.Capt
     assert f"{name}: edited" in capsys.readouterr().out
 
 
-def test_missing_and_foreign_files_are_named(service: Path) -> None:
+def test_vendor_check_reports_missing_and_foreign_files(service: Path) -> None:
+    """Missing and foreign files are reported."""
     (copy_of(service) / "errors.py").unlink()
     (copy_of(service) / "models" / "mine.py").write_text("")
     done = run(service, "-S", "-m", PACKAGE, "--check")
@@ -138,14 +144,16 @@ def test_missing_and_foreign_files_are_named(service: Path) -> None:
     assert "models/mine.py: not part of the copy" in done.stdout
 
 
-def test_other_line_ends_are_the_same_text(service: Path) -> None:
+def test_vendor_check_ignores_line_endings(service: Path) -> None:
+    """CRLF line endings are not a difference."""
     for path in copy_of(service).rglob("*.py"):
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert run(service, "-S", "-m", PACKAGE, "--check").returncode == 0
     assert main(["vendor", "--check", str(service)]) == 0
 
 
-def test_a_manifest_that_is_none(service: Path) -> None:
+def test_vendor_check_invalid_manifest_ends_with_status_two(service: Path) -> None:
+    """An invalid manifest ends with status 2."""
     (copy_of(service) / "manifest.json").write_text("{")
     done = run(service, "-S", "-m", PACKAGE, "--check")
     assert done.returncode == 2
@@ -153,7 +161,8 @@ def test_a_manifest_that_is_none(service: Path) -> None:
     assert main(["vendor", "--check", str(service), "--package", PACKAGE]) == 2
 
 
-def test_a_stale_copy_is_named(service: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_vendor_check_reports_stale_copy(service: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A copy of an older package is reported as stale."""
     assert main(["vendor", "--check", str(service)]) == 0
     newer = tmp_path / "newer" / "letta_api"
     spec = tmp_path / "openapi.json"
@@ -166,7 +175,8 @@ def test_a_stale_copy_is_named(service: Path, tmp_path: Path, capsys: pytest.Cap
     assert "steps_list.py: stale: gone in this checkout" in printed
 
 
-def test_it_is_copied_anew_and_nothing_else_is_overwritten(service: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_vendor_force_replaces_only_copies(service: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--force replaces an edited copy and never a foreign folder."""
     (copy_of(service) / "types.py").write_text("edited")
     assert main(["vendor", str(service), "--package", PACKAGE]) == 2
     assert (copy_of(service) / "types.py").read_text() == "edited"
@@ -181,13 +191,15 @@ def test_it_is_copied_anew_and_nothing_else_is_overwritten(service: Path, capsys
 
 
 @pytest.mark.parametrize("name", ["", "a..b", "../x", "a/b", "a-b", "1a", ".a"])
-def test_a_name_that_is_none(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_vendor_invalid_package_name_is_refused(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An invalid package name is refused."""
     assert main(["vendor", str(tmp_path / "x"), "--package", name]) == (2 if name else 0)
     assert ("must be a dotted name" in capsys.readouterr().err) == bool(name)
     assert not (tmp_path / "x").exists() or not name
 
 
-def test_an_edited_package_is_not_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_vendor_edited_source_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An edited source package is not copied."""
     source = tmp_path / "letta_api"
     shutil.copytree(OUT, source)
     (source / "types.py").write_text("edited")

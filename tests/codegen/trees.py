@@ -1,4 +1,4 @@
-"""States of a folder in which the generator finds, or puts, a package; what each command makes of each."""
+"""States of an output folder, and the outcome of each command on each state."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ GENERATE, GENERATE_FORCE, CHECK = "generate", "generate --force", "check"
 VENDOR, VENDOR_FORCE, VENDOR_CHECK = "vendor", "vendor --force", "vendor --check"
 COMMANDS = (GENERATE, GENERATE_FORCE, CHECK, VENDOR, VENDOR_FORCE, VENDOR_CHECK)
 
-DONE, DIFFERS, FALLBACK_ERRORS = 0, 1, 2
+DONE, DIFFERS, FAILED = 0, 1, 2
 Outcome = tuple[int, str]
-"""The exit status of a command, and words of its message."""
+"""The exit status of a command, and a part of its message."""
 
 
 @frozen
 class Place:
-    """A folder of its own for one test.
+    """A folder for one test.
 
     Attributes:
         root: That folder. All of it is compared before and after.
@@ -40,7 +40,7 @@ class Place:
 
 @frozen
 class Tree:
-    """A state, and its outcome by command. `all` outcomes hold for each command without one of its own."""
+    """A state and its outcome by command. `all` applies to commands without an outcome."""
 
     prepare: Callable[[Place], object]
     outcomes: dict[str, Outcome]
@@ -52,7 +52,7 @@ class Tree:
 
     @property
     def alone(self) -> bool:
-        """Whether it needs a process of its own."""
+        """Return whether the state needs a new process."""
         return bool(self.env or self.wrapper)
 
     def outcome(self, command: str) -> Outcome:
@@ -60,25 +60,25 @@ class Tree:
 
 
 def refused(message: str, *, forced: bool = False, checks: tuple[Outcome, Outcome]) -> dict[str, Outcome]:
-    """A state in which files would be lost; `forced` says whether --force allows that."""
+    """Return the outcomes of a state that would lose files; `forced` if --force allows that."""
     return {
-        GENERATE: (FALLBACK_ERRORS, message),
-        GENERATE_FORCE: (DONE, "made") if forced else (FALLBACK_ERRORS, message),
+        GENERATE: (FAILED, message),
+        GENERATE_FORCE: (DONE, "made") if forced else (FAILED, message),
         CHECK: checks[0],
-        VENDOR: (FALLBACK_ERRORS, message),
-        VENDOR_FORCE: (DONE, "copied") if forced else (FALLBACK_ERRORS, message),
+        VENDOR: (FAILED, message),
+        VENDOR_FORCE: (DONE, "copied") if forced else (FAILED, message),
         VENDOR_CHECK: checks[1],
     }
 
 
 ABSENT: dict[str, Outcome] = {
-    CHECK: (FALLBACK_ERRORS, "found no package at"),
-    VENDOR_CHECK: (FALLBACK_ERRORS, "has 0 copies"),
+    CHECK: (FAILED, "found no package at"),
+    VENDOR_CHECK: (FAILED, "has 0 copies"),
 }
 
 
-def nothing(place: Place) -> None:
-    """Leaves the package as it is."""
+def unchanged(place: Place) -> None:
+    """Leave the package unchanged."""
 
 
 def remove(place: Place) -> None:
@@ -99,7 +99,7 @@ def add_others(place: Place) -> None:
     os.mkfifo(place.package / "pipe")
 
 
-def lose(place: Place) -> None:
+def remove_file(place: Place) -> None:
     (place.package / "errors.py").unlink()
 
 
@@ -109,18 +109,18 @@ def change_document(place: Place) -> None:
     place.spec.write_text(json.dumps(data))
 
 
-def damage(place: Place) -> None:
+def damage_manifest(place: Place) -> None:
     (place.package / "manifest.json").write_text("<<<<<<< ours\n{}\n=======\n")
 
 
-def of_somebody_else(place: Place) -> None:
+def foreign_files(place: Place) -> None:
     remove(place)
     place.package.mkdir()
     (place.package / "notes.txt").write_text("mine")
 
 
 def of_another_tool(place: Place) -> None:
-    of_somebody_else(place)
+    foreign_files(place)
     (place.package / "manifest.json").write_text('{"name": "A web application", "icons": []}')
 
 
@@ -157,14 +157,14 @@ def inside_another(place: Place) -> None:
 
 
 def left_over(place: Place) -> None:
-    """What a run leaves that was killed before the exchange, or after it."""
+    """Create the leftovers of a run that was killed before or after the exchange."""
     beside = place.package.parent / f".{place.package.name}.codegen-abc"
     shutil.copytree(place.package, beside / "new")
     (beside / "new" / "types.py").unlink()
 
 
 def between(place: Place) -> None:
-    """What a run leaves that was killed between two renames, where folders cannot be exchanged."""
+    """Create the leftovers of a run that was killed between two renames."""
     beside = place.package.parent / f".{place.package.name}.codegen-abc"
     beside.mkdir()
     place.package.rename(beside / "old")
@@ -175,8 +175,8 @@ def read_only(place: Place) -> None:
         folder.chmod(0o555)
 
 
-def as_nobody() -> list[str]:
-    """Runs what follows as a user who may not write there: root may write everywhere."""
+def without_root() -> list[str]:
+    """Return a command prefix that drops root, which may write everywhere."""
     if os.getuid():
         return []
     code = "import os, sys; os.setgid(65534); os.setuid(65534); os.execv(sys.argv[1], sys.argv[1:])"
@@ -184,14 +184,14 @@ def as_nobody() -> list[str]:
 
 
 def without_space() -> list[str]:
-    """Runs what follows with files of at most 2000 bytes, which fail as on a full disk."""
+    """Return a command prefix that limits files to 2000 bytes, as a full disk would."""
     code = "import os, resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
     code += "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); os.execv(sys.argv[1], sys.argv[1:])"
     return [sys.executable, "-c", code]
 
 
 def other_version(place: Place) -> dict[str, str]:
-    """Another version of a tool comes first in the search path, as importlib.metadata finds it."""
+    """Put another version of a tool first in the search path."""
     info = place.root / "site" / "openapi_python_client-9.9.9.dist-info"
     info.mkdir(parents=True, exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: openapi-python-client\nVersion: 9.9.9\n")
@@ -199,7 +199,7 @@ def other_version(place: Place) -> dict[str, str]:
 
 
 def without_extra(place: Place) -> dict[str, str]:
-    """Nothing is installed but what the package itself needs; the interpreter is started with -S."""
+    """Provide only the dependencies of the package; the interpreter starts with -S."""
     site = place.root / "site"
     site.mkdir(exist_ok=True)
     for name in ("attr", "attrs"):
@@ -215,7 +215,7 @@ NO_TOOL = f"{PINNED} is required and is not installed"
 EDITED = (DIFFERS, "types.py: edited")
 TREES: dict[str, Tree] = {
     "absent": Tree(remove, ABSENT),
-    "as it was made": Tree(nothing, {}),
+    "as it was made": Tree(unchanged, {}),
     "a file edited": Tree(
         edit, refused("types.py: edited", forced=True, checks=((DIFFERS, "types.py: differs"), EDITED))
     ),
@@ -236,30 +236,30 @@ TREES: dict[str, Tree] = {
         ),
     ),
     "a file missing": Tree(
-        lose, {CHECK: (DIFFERS, "errors.py: missing"), VENDOR_CHECK: (DIFFERS, "errors.py: missing")}
+        remove_file, {CHECK: (DIFFERS, "errors.py: missing"), VENDOR_CHECK: (DIFFERS, "errors.py: missing")}
     ),
     "the document changed since": Tree(
         change_document,
         {
             CHECK: (DIFFERS, "models/more.py: missing"),
-            VENDOR: (FALLBACK_ERRORS, "has changed since"),
-            VENDOR_FORCE: (FALLBACK_ERRORS, "has changed since"),
+            VENDOR: (FAILED, "has changed since"),
+            VENDOR_FORCE: (FAILED, "has changed since"),
             VENDOR_CHECK: (DIFFERS, "has changed since"),
         },
     ),
     "a manifest in conflict": Tree(
-        damage,
+        damage_manifest,
         refused(
             "--force replaces them",
             forced=True,
-            checks=((DIFFERS, "manifest.json: differs"), (FALLBACK_ERRORS, "has no readable manifest")),
+            checks=((DIFFERS, "manifest.json: differs"), (FAILED, "has no readable manifest")),
         ),
     ),
     "another folder": Tree(
-        of_somebody_else,
+        foreign_files,
         refused(
             "has files that were not generated",
-            checks=((DIFFERS, "notes.txt: not made by the generator"), (FALLBACK_ERRORS, "has 0 copies")),
+            checks=((DIFFERS, "notes.txt: not made by the generator"), (FAILED, "has 0 copies")),
         ),
     ),
     "a manifest of another tool": Tree(
@@ -268,63 +268,65 @@ TREES: dict[str, Tree] = {
             "has files that were not generated",
             checks=(
                 (DIFFERS, "notes.txt: not made by the generator"),
-                (FALLBACK_ERRORS, "is not the manifest of a generated package"),
+                (FAILED, "is not the manifest of a generated package"),
             ),
         ),
     ),
     "a file in its place": Tree(
         file_there,
-        refused("is a file. Give a folder", checks=((FALLBACK_ERRORS, "no package at"), (FALLBACK_ERRORS, "0 copies"))),
+        refused("is a file. Give a folder", checks=((FAILED, "no package at"), (FAILED, "0 copies"))),
     ),
     "a file above it": Tree(
         file_above,
-        refused("cannot be created", checks=((FALLBACK_ERRORS, "no package at"), (FALLBACK_ERRORS, "0 copies"))),
+        refused("cannot be created", checks=((FAILED, "no package at"), (FAILED, "0 copies"))),
     ),
     "behind a link": Tree(behind_link, {}),
     "behind a dangling link": Tree(dangling, ABSENT),
     "behind a link to itself": Tree(
-        circular, refused("link to itself", checks=((FALLBACK_ERRORS, "no package at"), (FALLBACK_ERRORS, "0 copies")))
+        circular, refused("link to itself", checks=((FAILED, "no package at"), (FAILED, "0 copies")))
     ),
     "inside another package": Tree(
         inside_another,
         refused(
             "is inside the generated package",
-            checks=((FALLBACK_ERRORS, "no package at"), (FALLBACK_ERRORS, "0 copies")),
+            checks=((FAILED, "no package at"), (FAILED, "0 copies")),
         ),
     ),
     "the current folder": Tree(
-        nothing, refused("is or contains the current folder", checks=((DONE, ""), (DONE, ""))), cwd=lambda p: p.package
+        unchanged,
+        refused("is or contains the current folder", checks=((DONE, ""), (DONE, ""))),
+        cwd=lambda p: p.package,
     ),
     "around the current folder": Tree(
-        nothing,
+        unchanged,
         refused("is or contains the current folder", checks=((DONE, ""), (DONE, ""))),
         cwd=lambda p: p.package / "models",
     ),
     "the home folder": Tree(
-        nothing,
+        unchanged,
         refused("is or contains the home folder", checks=((DONE, ""), (DONE, ""))),
         home=lambda p: p.package,
     ),
-    "read-only": Tree(read_only, refused("is read-only", checks=((DONE, ""), (DONE, ""))), wrapper=as_nobody),
+    "read-only": Tree(read_only, refused("is read-only", checks=((DONE, ""), (DONE, ""))), wrapper=without_root),
     "a full disk": Tree(
-        nothing,
-        refused("File too large", checks=((FALLBACK_ERRORS, "File too large"), (DONE, ""))),
+        unchanged,
+        refused("File too large", checks=((FAILED, "File too large"), (DONE, ""))),
         wrapper=without_space,
     ),
     "a killed run beside it": Tree(left_over, {}),
     "a run killed between two renames": Tree(between, ABSENT),
     "another version of a tool": Tree(
-        nothing, dict.fromkeys((GENERATE, GENERATE_FORCE, CHECK), (FALLBACK_ERRORS, WRONG_TOOL)), env=other_version
+        unchanged, dict.fromkeys((GENERATE, GENERATE_FORCE, CHECK), (FAILED, WRONG_TOOL)), env=other_version
     ),
     "the tools not installed": Tree(
-        nothing, dict.fromkeys((GENERATE, GENERATE_FORCE, CHECK), (FALLBACK_ERRORS, NO_TOOL)), env=without_extra
+        unchanged, dict.fromkeys((GENERATE, GENERATE_FORCE, CHECK), (FAILED, NO_TOOL)), env=without_extra
     ),
 }
 
-OTHER_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108 - a file system in memory, where there is one
+OTHER_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108  # a file system in memory, where there is one
 
 
 def on_another_file_system() -> bool:
-    """Whether there is one to test with."""
+    """Return whether a second file system exists."""
     here = Path(tempfile.gettempdir())
     return OTHER_FILE_SYSTEM.is_dir() and OTHER_FILE_SYSTEM.stat().st_dev != here.stat().st_dev
