@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from letta_api.lazy_list import LazyList
 from letta_api.errors import DecodeError
+from letta_api.lazy_list import LazyList
 from letta_api.models import ChoiceLogprobs, LettaResponse, TokenLogprob, TopLogprob
 
 SENT = Path(__file__).parents[1] / "fixtures" / "recordings" / "send_json.body"
@@ -71,8 +71,8 @@ USES: list[Callable[[Any], Any]] = [
     lambda items: sorted(items, key=lambda each: each.token),
     lambda items: [*items],
     lambda items: list(reversed(items)),
-    lambda items: items + [],
-    lambda items: [] + items,
+    lambda items: items + [],  # noqa: RUF005  # the operator is tested
+    lambda items: [] + items,  # noqa: RUF005  # the operator is tested
     lambda items: items * 2,
     lambda items: 2 * items,
     lambda items: items.copy(),
@@ -90,7 +90,7 @@ USES: list[Callable[[Any], Any]] = [
     lambda items: (items.clear(), list(items)),
     lambda items: (items.__setitem__(0, DECODED[2]), list(items)),
     lambda items: (items.__delitem__(0), list(items)),
-    lambda items: (items == DECODED, DECODED == items, items != DECODED, items == DECODED[:2]),
+    lambda items: (items == DECODED, DECODED == items, items != DECODED, items == DECODED[:2]),  # noqa: SIM300  # both sides
     repr,
     str,
     bool,

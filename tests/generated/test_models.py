@@ -119,7 +119,7 @@ def test_earlier_tag_decodes_and_round_trips(model: Any, earlier: str, now: str)
 
 
 @pytest.mark.parametrize("data", [MESSAGE, full(), full(x=[1]), {**MESSAGE, "otid": None}])
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])  # noqa: S301
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
 def test_copy_is_equal_and_independent(data: dict[str, Any], duplicate: Any) -> None:
     """A copy is equal, has the same fields set and is independent."""
     message = AssistantMessage.from_dict(data)
@@ -212,7 +212,7 @@ def test_decode_error_names_path_and_reason(model: Any, data: Any, path: str, re
     assert (caught.value.path == "") == (path == "")
     assert reason in caught.value.reason
     assert str(caught.value) == (f"{caught.value.path}: {caught.value.reason}" if path else caught.value.reason)
-    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
+    again = pickle.loads(pickle.dumps(caught.value))
     assert (again.path, again.reason) == (caught.value.path, caught.value.reason)
 
 

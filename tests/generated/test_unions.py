@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from letta_api import unions
-from letta_api.model import Model, Unknown
 from letta_api.errors import DecodeError
+from letta_api.model import Model, Unknown
 from letta_api.models import (
     AssistantMessage,
     EventMessage,
@@ -85,7 +85,7 @@ def test_unknown_or_malformed_member_decodes_to_unknown(
 def test_unknown_member_pickles_and_copies() -> None:
     """An unknown member survives pickling and copying."""
     found = message_from_dict({"message_type": "hologram", "x": [1]})
-    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
+    assert pickle.loads(pickle.dumps(found)) == found
     assert copy.deepcopy(found) == found
 
 
