@@ -16,6 +16,9 @@ from .._types import is_mapping, is_sequence
 
 REDACTED: Final = "***"
 
+MAX_HEAD: Final = 64
+"""The number of characters of a secret that a regular expression matches; the rest is compared one by one."""
+
 MIN_LENGTH: Final = 6
 """The minimum length of a secret, in characters. Redacting every `1` of a log line would make it unreadable."""
 
@@ -107,21 +110,59 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     known = secrets if isinstance(secrets, frozenset) else frozenset(secrets)
     if not known:
         return text
-    text = _pattern(known).sub(REDACTED, text)
+    text = _redact_forms(text, known)
     if ELLIPSIS in text:
         for secret in known:
-            for length in range(len(secret) - 1, MIN_LENGTH - 1, -1):
+            for length in range(min(len(secret) - 1, MAX_HEAD), MIN_LENGTH - 1, -1):
                 text = text.replace(secret[:length] + ELLIPSIS, REDACTED + ELLIPSIS)
     return text
 
 
+def _redact_forms(text: str, secrets: frozenset[str]) -> str:
+    """Redact all encodings of secrets in a text."""
+    pattern = _pattern(secrets)
+    long = [secret for secret in secrets if len(secret) > MAX_HEAD]
+    parts: list[str] = []
+    done = 0
+    while (found := pattern.search(text, done)) is not None:
+        parts += text[done : found.start()], REDACTED
+        done = max([found.end(), *(_end_of_secret(text, found.start(), secret) for secret in long)])
+    return "".join(parts) + text[done:]
+
+
+def _end_of_secret(text: str, start: int, secret: str) -> int:
+    """Return the end of a long secret, or of the part of it, that starts at an index of a text. Return 0 without it."""
+    found = _head_pattern(secret[:MAX_HEAD]).match(text, start)
+    if found is None:
+        return 0
+    end = found.end()
+    for character in secret[MAX_HEAD:]:
+        following = _compiled_character(character).match(text, end)
+        if following is None:
+            break
+        end = following.end()
+    return end
+
+
 @lru_cache(maxsize=8)
 def _pattern(secrets: frozenset[str]) -> re.Pattern[str]:
-    """Return a pattern for all encodings of secrets. Longer secrets come first, since they can contain others."""
+    """Return a pattern for all encodings of secrets. Longer secrets come first, since they can contain others.
+
+    It contains only the head of a long secret, since compiling takes about 1 ms for each character.
+    """
     longest = sorted(secrets, key=len, reverse=True)
-    return re.compile(
-        "|".join([*map(_text_pattern, longest), *(form for each in longest for form in _base64_patterns(each))])
-    )
+    texts = dict.fromkeys(_text_pattern(secret[:MAX_HEAD]) for secret in longest)
+    return re.compile("|".join([*texts, *(form for each in longest for form in _base64_patterns(each))]))
+
+
+@lru_cache(maxsize=32)
+def _head_pattern(head: str) -> re.Pattern[str]:
+    return re.compile(_text_pattern(head))
+
+
+@lru_cache(maxsize=512)
+def _compiled_character(character: str) -> re.Pattern[str]:
+    return re.compile(_character_pattern(character))
 
 
 def _text_pattern(secret: str) -> str:

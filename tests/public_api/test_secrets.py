@@ -9,6 +9,7 @@ import logging
 import os
 import pickle
 import ssl
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from letta_ext import Letta, LettaError, RetryPolicy
+from letta_ext import BadRequestError, Letta, LettaError, RetryPolicy
 from letta_ext._instrumentation.redaction import redact
 
 from ..client.helpers import BASE_URL, CONVERSATION, STEP, ClientDriver, event_stream, loopback, sse
@@ -286,6 +287,29 @@ def test_redact_secret_in_each_encoding_is_removed(suffix: str, encoding: str, b
     check(redacted, secret)
     assert redacted.startswith(before)
     assert redacted.endswith(after)
+
+
+@given(SECRETS, st.integers(3, 20), st.sampled_from(sorted(ENCODINGS)), st.text(max_size=8))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_redact_long_secret_in_each_encoding_is_removed(suffix: str, times: int, encoding: str, after: str) -> None:
+    """A secret of hundreds of characters is removed to its end, and so is its beginning before an ellipsis."""
+    secret = PREFIX + suffix * times
+    text = ENCODINGS[encoding](secret)
+    assert redact(f"before {text} {after}", frozenset([secret])) == f"before {redact(text, [secret])} {after}"
+    check(redact(f"{text} {text}", frozenset([secret, PREFIX + suffix])), secret)
+    assert suffix[:8] not in redact(f"{secret[:-3]}…", frozenset([secret]))
+
+
+def test_failed_call_with_long_query_is_redacted_in_time() -> None:
+    """A failed call with a query of 16,000 characters raises within 2 seconds of processor time."""
+    query = {"api_key": SECRET * 800}
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(400, text=str(query)))) as http:
+        client = Letta(base_url=BASE_URL, http_client=http)
+        started = time.process_time()
+        with pytest.raises(BadRequestError) as caught:
+            client.steps.list(extra_query=query)
+    assert time.process_time() - started < 2
+    assert SECRET not in exception_text(caught.value)
 
 
 # Invalid settings.
