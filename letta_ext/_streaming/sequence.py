@@ -242,7 +242,7 @@ class StreamState:
         if self.last_seq_id is None:
             return self.interrupted(
                 f"The stream was interrupted: {why}. The run continues on the server: list the messages before you"
-                " send replays."
+                " send again."
             )
         return self.interrupted(
             f"The stream of {self.run_id} was interrupted after event {self.last_seq_id}: {why}. Resume it with"

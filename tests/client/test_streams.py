@@ -12,7 +12,6 @@ import pytest
 from letta_ext import (
     APIError,
     APIStatusError,
-    LettaError,
     PendingApprovalError,
     RunError,
     StreamInterrupted,
@@ -23,10 +22,8 @@ from letta_ext.types import UnknownStreamEvent, is_unknown, stream_event_from_di
 from .helpers import (
     CONVERSATION,
     DISCONNECT,
-    Body,
     ClientDriver,
     Recording,
-    ResponseQueue,
     event_stream,
     loopback,
     parse_timestamps,
@@ -159,9 +156,10 @@ def test_connection_error_after_terminal_event_is_ignored(driver: ClientDriver) 
 
 
 def test_empty_body_raises_stream_interrupted(driver: ClientDriver) -> None:
-    """An empty body raises `StreamInterrupted`."""
+    """An empty body raises `StreamInterrupted`, whose message names the remedy."""
     events, fault = interrupted(driver, open_stream(driver, b""))
     assert events == []
+    assert str(fault).endswith("The run continues on the server: list the messages before you send again.")
     assert (fault.run_id, fault.last_seq_id, fault.gap) == (None, None, None)
 
 
@@ -343,110 +341,6 @@ def test_error_response_to_streamed_send_raises_api_status_error(driver: ClientD
     with pytest.raises(APIStatusError) as caught:
         recorded.call(driver, driver.client(lambda _: recorded.response()))
     assert caught.value.body == json.loads(recorded.content)
-
-
-# Closing
-
-LONG = [sse(message(str(number))) for number in range(10)]
-
-
-def open_body(driver: ClientDriver) -> tuple[Any, Body]:
-    body = Body([*LONG, DONE])
-    handler = ResponseQueue([lambda: httpx.Response(200, stream=body)])
-    return driver.run(driver.client(handler).conversations.messages.create(CONVERSATION, input="hi")), body
-
-
-def test_exhausted_stream_closes_response(driver: ClientDriver) -> None:
-    """An exhausted stream closes its response."""
-    stream, body = open_body(driver)
-    assert not stream.response.is_closed
-    assert len(driver.items(stream)) == 10
-    assert stream.response.is_closed
-    assert body.closed
-
-
-def test_break_closes_response(driver: ClientDriver) -> None:
-    """`break` closes the response."""
-    stream, body = open_body(driver)
-    events, fault = driver.drain(stream, stop=lambda event: event.content == "2")
-    assert (len(events), fault) == (3, None)
-    assert stream.response.is_closed
-    assert body.closed
-
-
-def test_exception_in_loop_closes_response(driver: ClientDriver) -> None:
-    """An exception in the loop closes the response."""
-    stream, body = open_body(driver)
-    _, fault = driver.drain(stream, stop=lambda _: 1 // 0 > 0)
-    assert isinstance(fault, ZeroDivisionError)
-    del fault  # its traceback references the frame of the loop
-    driver.drain(open_body(driver)[0])  # the event loop closes the async response within a few iterations
-    assert stream.response.is_closed
-    assert body.closed
-
-
-def test_close_closes_response_and_is_idempotent(driver: ClientDriver) -> None:
-    """`close()` closes the response and can be called again."""
-    stream, body = open_body(driver)
-    for _ in range(2):
-        driver.run(stream.close())
-        assert stream.response.is_closed
-        assert body.closed
-
-
-def test_with_block_closes_response(driver: ClientDriver) -> None:
-    """A `with` block closes the response."""
-    stream, body = open_body(driver)
-
-    async def within() -> None:
-        async with stream as entered:
-            assert entered is stream
-            assert not body.closed
-
-    if driver.is_async:
-        driver.run(within())
-    else:
-        with stream as entered:
-            assert entered is stream
-            assert not body.closed
-    assert stream.response.is_closed
-    assert body.closed
-
-
-def test_with_block_left_by_exception_closes_response(driver: ClientDriver) -> None:
-    """A `with` block left by an exception closes the response."""
-    stream, body = open_body(driver)
-
-    async def within_async() -> None:
-        async with stream:
-            async for _ in stream:
-                raise KeyError
-
-    def within() -> Any:
-        with stream:
-            for _ in stream:
-                raise KeyError
-
-    with pytest.raises(KeyError):
-        driver.run(within_async() if driver.is_async else within())
-    assert body.closed
-
-
-def test_iterating_stream_twice_raises(driver: ClientDriver) -> None:
-    """A stream can be iterated only once."""
-    stream, _ = open_body(driver)
-    driver.items(stream)
-    for _ in range(2):
-        with pytest.raises(LettaError, match="can be iterated only once"):
-            driver.items(stream)
-
-
-def test_iterating_stream_after_break_raises(driver: ClientDriver) -> None:
-    """A stream left by `break` cannot be iterated again."""
-    stream, _ = open_body(driver)
-    driver.drain(stream, stop=lambda _: True)
-    with pytest.raises(LettaError, match="can be iterated only once"):
-        driver.items(stream)
 
 
 # Real connections
