@@ -6,7 +6,8 @@ from attrs import fields, frozen
 
 from codegen.docstrings import Section, docstring, with_deprecation
 from codegen.expressions import printed
-from codegen.operations import Argument, Operation, Pagination
+from codegen.extensions import Pagination
+from codegen.operations import Argument, Operation
 from codegen.template_context import decoded, import_lines
 from codegen.types import Import
 

@@ -1,4 +1,4 @@
-"""Operations: their arguments, responses and `x-letta-*` facts."""
+"""Operations: their arguments and responses. `extensions.py` reads the `x-letta-*` facts."""
 
 from __future__ import annotations
 
@@ -15,9 +15,18 @@ from openapi_python_client.parser.responses import Response
 from openapi_python_client.schema.untrusted_string import UntrustedString
 
 from codegen.docstrings import with_deprecation
-from codegen.document import Document, Parameter, escape, ref_name
+from codegen.document import Document, Parameter, escape
 from codegen.document import Operation as Source
 from codegen.errors import ErrorCollector, SpecError
+from codegen.extensions import (
+    Pagination,
+    Streaming,
+    paginated_items,
+    read_idempotency,
+    read_notes,
+    read_pagination,
+    read_streaming,
+)
 from codegen.names import class_name, identifiers, module_name, usable
 from codegen.parser import Node, Parsed
 from codegen.type_reader import TypeReader, without_null
@@ -37,22 +46,6 @@ HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 TABLE = "OPERATIONS"
 """The name of the operations table, which no operation can have."""
-
-IDEMPOTENCIES = ("idempotent", "idempotency-key", "none")
-PAGINATION_LIST_KEYS = {"item-key", "post-filters"}
-PAGINATION_KEYS = PAGINATION_LIST_KEYS | {
-    "cursor",
-    "after",
-    "limit",
-    "order",
-    "default-order",
-    "cursor-order",
-    "limit-unit",
-}
-PAGINATION_OPTIONAL_KEYS = {"before", "items", "sort", "cursor-sorts"}
-"""Keys that not every list has."""
-
-CURSOR_ORDERS = ("order", "chronological", "reverse")
 
 Place: TypeAlias = Literal["path", "query", "header", "body", "content"]
 """The location of an argument: `content` is the whole body, if the body is not an object with properties."""
@@ -88,38 +81,6 @@ class Argument:
             return text
         default_text = f"The server's default is {default!r}."
         return f"{text.rstrip('.')}. {default_text}" if text else default_text
-
-
-@frozen
-class Pagination:
-    """The extension `x-letta-pagination`."""
-
-    cursor: str
-    item_key: tuple[str, ...]
-    after: str
-    before: str | None
-    limit: str
-    order: str
-    default_order: str
-    cursor_order: str
-    limit_unit: str
-    post_filters: tuple[str, ...]
-    sort: str | None
-    cursor_sorts: tuple[str, ...]
-    max_limit: int | None
-    items: str | None
-
-
-@frozen
-class Streaming:
-    """The extension `x-letta-streaming`."""
-
-    event: Type
-    schema: str
-    stream_condition: str | None
-    default: bool
-    terminator: str
-    resume_operation: str
 
 
 @frozen
@@ -256,7 +217,8 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
     arguments = [evolve(a, name="body" if a.place == "content" else names[a.name]) for a in drafts]
     response, content, at = _success(source, endpoint, document)
     result, schema = _result(response, content, at, reader)
-    pagination = _pagination(data.get("x-letta-pagination"), parameters, f"{place}/x-letta-pagination")
+    queries = {argument.wire: argument.schema for argument in parameters if argument.place == "query"}
+    pagination = read_pagination(data.get("x-letta-pagination"), queries, f"{place}/x-letta-pagination")
     return Operation(
         id=source.id,
         tag=module_name(str((data.get("tags") or ["default"])[0])),
@@ -265,15 +227,17 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
         template=_template(source.path, arguments, f"#/paths/{escape(source.path)}"),
         summary=endpoint.summary.get_untrusted_value(),
         description=endpoint.description.get_untrusted_value(),
-        notes=_notes(data, place),
+        notes=read_notes(data, place),
         arguments=arguments,
         result=result,
         response_schema=schema,
         responses={each.status_code.pattern: _description(each) for each in endpoint.responses},
-        items=_items(pagination, result, schema, reader, f"{place}/x-letta-pagination/items") if pagination else None,
-        idempotency=_idempotency(data, place),
+        items=paginated_items(pagination, result, schema, reader, f"{place}/x-letta-pagination/items")
+        if pagination
+        else None,
+        idempotency=read_idempotency(data, place),
         pagination=pagination,
-        streaming=_streaming(source, content, at, reader, body, ids),
+        streaming=read_streaming(source, content, at, reader, [argument.wire for argument in body], ids),
         body=component,
         place=place,
         deprecated=data.get("deprecated") is True,
@@ -330,7 +294,7 @@ def _argument(node: Node, where: Place, type_: Type, schema: Any, written: Any, 
         description=keywords.get("description", ""),
         deprecated=keywords.get("deprecated") is True,
         schema=schema,
-        notes=_notes(written, place),
+        notes=read_notes(written, place),
     )
 
 
@@ -338,14 +302,6 @@ def _description(response: Response) -> str:
     """Return the description of a response."""
     text: object = getattr(response.data, "description", "")
     return text.get_untrusted_value() if isinstance(text, UntrustedString) else str(text)
-
-
-def _notes(data: Any, place: str) -> str:
-    """Return the notes of an operation, a parameter or a property."""
-    notes = data.get("x-letta-notes", "") if isinstance(data, dict) else ""
-    if not isinstance(notes, str):
-        raise SpecError(f"{place}/x-letta-notes", "must be text")
-    return notes
 
 
 def _scalars(node: Node, *, inside: bool = False) -> bool:
@@ -421,94 +377,3 @@ def _result(response: Response, content: dict[str, Any], place: str, reader: Typ
         return None, None
     schema = content[JSON]["schema"]
     return reader.read(response.prop, schema, f"{place}/{escape(JSON)}/schema"), schema
-
-
-def _idempotency(data: dict[str, Any], place: str) -> str:
-    idempotency = data.get("x-letta-idempotency", "none")
-    if idempotency not in IDEMPOTENCIES:
-        allowed = ", ".join(IDEMPOTENCIES)
-        raise SpecError(f"{place}/x-letta-idempotency", f"must be one of {allowed}, got {idempotency!r}")
-    return str(idempotency)
-
-
-def _pagination(data: Any, parameters: list[Argument], place: str) -> Pagination | None:
-    if data is None:
-        return None
-    queries = {p.wire for p in parameters if p.place == "query"}
-    if not isinstance(data, dict) or set(data) - PAGINATION_OPTIONAL_KEYS != PAGINATION_KEYS:
-        words, options = ", ".join(sorted(PAGINATION_KEYS)), ", ".join(sorted(PAGINATION_OPTIONAL_KEYS))
-        raise SpecError(place, f"must have the keys {words}, and can have {options}")
-    if not all(isinstance(data[word], str) for word in data.keys() - PAGINATION_LIST_KEYS - {"cursor-sorts"}):
-        raise SpecError(place, "values must be strings, except for item-key, post-filters and cursor-sorts")
-    lists = data.keys() & {*PAGINATION_LIST_KEYS, "cursor-sorts"}
-    if not all(isinstance(data[w], list) and all(isinstance(v, str) for v in data[w]) for w in lists):
-        raise SpecError(place, "item-key, post-filters and cursor-sorts must be lists of strings")
-    if ("sort" in data) != ("cursor-sorts" in data):
-        raise SpecError(place, "must have both sort and cursor-sorts, or neither")
-    for word in ("after", "before", "limit", "order", "sort"):
-        if word in data and data[word] not in queries:
-            raise SpecError(f"{place}/{word}", f"must be the name of a query parameter, got {data[word]!r}")
-    if data["default-order"] not in ("asc", "desc") or data["cursor-order"] not in CURSOR_ORDERS:
-        orders = ", ".join(CURSOR_ORDERS)
-        raise SpecError(place, f"default-order must be asc or desc, and cursor-order one of {orders}")
-    if "before" not in data and data["cursor-order"] != "order":
-        raise SpecError(place, f"has no before, which the cursor-order {data['cursor-order']!r} needs. Add it")
-    return Pagination(
-        cursor=data["cursor"],
-        item_key=tuple(data["item-key"]),
-        after=data["after"],
-        before=data.get("before"),
-        limit=data["limit"],
-        order=data["order"],
-        default_order=data["default-order"],
-        cursor_order=data["cursor-order"],
-        limit_unit=data["limit-unit"],
-        post_filters=tuple(data["post-filters"]),
-        sort=data.get("sort"),
-        cursor_sorts=tuple(data.get("cursor-sorts", ())),
-        max_limit=next(p.schema.get("maximum") for p in parameters if p.wire == data["limit"] and p.place == "query"),
-        items=data.get("items"),
-    )
-
-
-def _items(pagination: Pagination, result: Type | None, response_schema: Any, reader: TypeReader, place: str) -> Type:
-    """Return the type of the array of items: the response, or its field `items`."""
-    if pagination.items is None:
-        found = result
-    else:
-        component = ref_name(response_schema) or ""
-        nodes = {n.name.get_untrusted_value(): n for n in reader.fields(reader.parsed.components[component])}
-        if pagination.items not in nodes:
-            raise SpecError(place, f"must be a field of the response, got {pagination.items!r}")
-        found = reader.property(nodes[pagination.items], *reader.declared(component, pagination.items))
-    if found is None or not found.written.startswith("list["):
-        raise SpecError(place, "must be a required array")
-    return found
-
-
-def _streaming(
-    source: Source, content: dict[str, Any], at: str, reader: TypeReader, body: list[Argument], ids: set[str]
-) -> Streaming | None:
-    data = source.data.get("x-letta-streaming")
-    place = f"{source.place}/x-letta-streaming"
-    if data is None:
-        if EVENTS in content:
-            raise SpecError(f"{at}/{escape(EVENTS)}", "is an event stream. Add x-letta-streaming to the operation")
-        return None
-    if not isinstance(data, dict) or not all(
-        isinstance(data.get(word), str) for word in ("event", "terminator", "resume-operation")
-    ):
-        raise SpecError(place, "must have event, terminator and resume-operation, which are strings")
-    if content.get(EVENTS, {}).get("schema") != {"$ref": data["event"]}:
-        raise SpecError(place, f"event must be the schema of the {EVENTS} response, got {data['event']!r}")
-    condition = data.get("stream-condition")
-    if condition is not None and condition not in [a.wire for a in body]:
-        raise SpecError(place, f"stream-condition must be a field of the body, got {condition!a:.60}")
-    if data["resume-operation"] not in ids:
-        raise SpecError(place, f"resume-operation must be an operationId, got {data['resume-operation']!r}")
-    name = ref_name({"$ref": data["event"]})
-    if name is None or name not in reader.parsed.components:
-        raise SpecError(place, f"event must refer to a component, got {data['event']!r}")
-    event = reader.read(reader.parsed.components[name], {"$ref": data["event"]}, place)
-    streams = data.get("default", True) is True
-    return Streaming(event, data["event"], condition, streams, data["terminator"], data["resume-operation"])

@@ -76,7 +76,7 @@ def test_generate_invalid_document_keeps_package(tmp_path: Path, capsys: pytest.
     broken = tmp_path / "broken.yaml"
     broken.write_text(GOLDEN.read_text().replace("{type: string, description: Unique.}", "{type: strin}"))
     assert main(["generate", "--spec", str(broken), "--out", str(out)]) == 2
-    assert "#/components/schemas/Thing/properties/id/type: " in capsys.readouterr().err
+    assert "#/components/schemas/Gadget/properties/id/type: " in capsys.readouterr().err
     assert contents(out) == before
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 

@@ -28,7 +28,7 @@ def test_golden_package_is_unchanged() -> None:
 def test_golden_package_covers_each_module_kind() -> None:
     """The golden package has a module of each kind."""
     names = {path.relative_to(GOLDEN).as_posix() for path in GOLDEN.rglob("*.py")}
-    assert {"models/thing.py", "unions/pet.py", "api/things/things_create.py", "params.py", "enums.py"} <= names
+    assert {"models/gadget.py", "unions/pet.py", "api/gadgets/gadgets_create.py", "params.py", "enums.py"} <= names
 
 
 @pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.j*")), ids=lambda path: path.name)

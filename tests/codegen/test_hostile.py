@@ -14,9 +14,9 @@ import pytest
 from codegen.docstrings import docstring
 from codegen.document import load
 from codegen.errors import SpecError
+from codegen.extensions import PAGINATION_KEYS, PAGINATION_LIST_KEYS
 from codegen.names import module_name
 from codegen.openapi_client_driver import RUNTIME
-from codegen.operations import PAGINATION_KEYS, PAGINATION_LIST_KEYS
 from codegen.pipeline import read
 from tests.codegen.building import (
     STRING,

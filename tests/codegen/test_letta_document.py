@@ -104,6 +104,6 @@ def test_letta_document_compares_in_shared_operations(letta: dict[str, Any]) -> 
     figure(
         "our document against a Letta's own",
         f"{len(sides[0].operations)} operations, {len(changes)} changes reported in {entries} entries and "
-        f"{len(text.splitlines())} lines, {len(skips)} widgets passed over",
+        f"{len(text.splitlines())} lines, {len(skips)} parts skipped",
     )
     print(text)

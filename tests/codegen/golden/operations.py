@@ -11,35 +11,35 @@ from .operation import Operation as Operation
 from .operation import Pagination as Pagination
 from .operation import Streaming as Streaming
 
-THINGS_RETRIEVE: Final = Operation(
-    "things.retrieve",
+GADGETS_RETRIEVE: Final = Operation(
+    "gadgets.retrieve",
     method="GET",
-    path="/things/{thing_id}",
-    path_parameters=("thing_id",),
+    path="/gadgets/{gadget_id}",
+    path_parameters=("gadget_id",),
     parameters=frozenset(["fields"]),
     idempotency="idempotent",
-    module="things.things_retrieve",
+    module="gadgets.gadgets_retrieve",
 )
-THINGS_CREATE: Final = Operation(
-    "things.create",
+GADGETS_CREATE: Final = Operation(
+    "gadgets.create",
     method="POST",
-    path="/things/",
+    path="/gadgets/",
     path_parameters=(),
     parameters=frozenset(["name", "streaming", "pets"]),
     idempotency="none",
     streaming=Streaming(
-        stream_condition="streaming", default=True, terminator="[DONE]", resume_operation="things.create"
+        stream_condition="streaming", default=True, terminator="[DONE]", resume_operation="gadgets.create"
     ),
     required=frozenset(["name"]),
-    module="things.things_create",
+    module="gadgets.gadgets_create",
 )
 
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
     {
         operation.id: operation
         for operation in [
-            THINGS_RETRIEVE,
-            THINGS_CREATE,
+            GADGETS_RETRIEVE,
+            GADGETS_CREATE,
         ]
     }
 )

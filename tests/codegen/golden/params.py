@@ -38,19 +38,19 @@ else:
     DogLike = DogParam
 
 
-PetParam: TypeAlias = CatLike | DogLike
-"""An animal of the house."""
-
-
-class ThingsCreateParams(TypedDict):
-    """The keyword arguments of `things.create`."""
+class GadgetsCreateParams(TypedDict):
+    """The keyword arguments of `gadgets.create`."""
 
     name: str
     """What it is called."""
     pets: NotRequired[Sequence[PetParam]]
 
 
-class ThingsRetrieveParams(TypedDict):
-    """The keyword arguments of `things.retrieve`."""
+class GadgetsRetrieveParams(TypedDict):
+    """The keyword arguments of `gadgets.retrieve`."""
 
     fields: NotRequired[Sequence[str]]
+
+
+PetParam: TypeAlias = CatLike | DogLike
+"""An animal of the house."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from .._lazy import lazy
 
 if TYPE_CHECKING:
-    from . import things as things
+    from . import gadgets as gadgets
 else:
     __getattr__, __dir__, __all__ = lazy(
         __name__,
         {
-            "things": None,
+            "gadgets": None,
         },
     )

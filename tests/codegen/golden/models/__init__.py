@@ -10,15 +10,15 @@ from .._lazy import lazy
 if TYPE_CHECKING:
     from .cat import Cat as Cat
     from .dog import Dog as Dog
-    from .thing import Thing as Thing
-    from .thing_label_option_1 import ThingLabelOption1 as ThingLabelOption1
+    from .gadget import Gadget as Gadget
+    from .gadget_label_option_1 import GadgetLabelOption1 as GadgetLabelOption1
 else:
     __getattr__, __dir__, __all__ = lazy(
         __name__,
         {
             "Cat": "cat",
             "Dog": "dog",
-            "Thing": "thing",
-            "ThingLabelOption1": "thing_label_option_1",
+            "Gadget": "gadget",
+            "GadgetLabelOption1": "gadget_label_option_1",
         },
     )

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 from .._lazy import lazy
 
 if TYPE_CHECKING:
+    from .gadget_label import GadgetLabel as GadgetLabel
+    from .gadget_label import gadget_label_from_dict as gadget_label_from_dict
     from .pet import Pet as Pet
     from .pet import UnknownPet as UnknownPet
     from .pet import pet_from_dict as pet_from_dict
     from .pet import pet_from_json as pet_from_json
-    from .thing_label import ThingLabel as ThingLabel
-    from .thing_label import thing_label_from_dict as thing_label_from_dict
 else:
     __getattr__, __dir__, __all__ = lazy(
         __name__,
         {
+            "GadgetLabel": "gadget_label",
+            "gadget_label_from_dict": "gadget_label",
             "Pet": "pet",
             "pet_from_dict": "pet",
             "UnknownPet": "pet",
             "pet_from_json": "pet",
-            "ThingLabel": "thing_label",
-            "thing_label_from_dict": "thing_label",
         },
     )

@@ -10,27 +10,27 @@ from ..enums import Colour
 from ..instants import parse_instant
 from ..model import Model, array, nullable, or_text
 from ..structs import ABSENT, Decoders, StructFields, or_null
+from ..unions.gadget_label import GadgetLabel, gadget_label_from_dict
 from ..unions.pet import Pet, pet_from_dict, pet_struct
-from ..unions.thing_label import ThingLabel, thing_label_from_dict
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
-class Thing(Model):
-    """A thing that was made."""
+class Gadget(Model):
+    """A gadget that was made."""
 
     id: str
     """Unique."""
     created_at: datetime
     colour: Colour | str | None = ABSENT
     pet: Pet | None = ABSENT
-    parts: list[Thing] | None = ABSENT
-    label: ThingLabel | None = ABSENT
+    parts: list[Gadget] | None = ABSENT
+    label: GadgetLabel | None = ABSENT
 
     _decoders: ClassVar[Decoders] = {
         "created_at": parse_instant,
         "pet": nullable(pet_from_dict),
-        "parts": lambda value: array(Thing.from_dict)(value),
-        "label": or_text(thing_label_from_dict),
+        "parts": lambda value: array(Gadget.from_dict)(value),
+        "label": or_text(gadget_label_from_dict),
     }
 
     @classmethod

@@ -7,7 +7,7 @@ from ..model import Model
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
-class ThingLabelOption1(Model):
-    """`ThingLabelOption1` of the API."""
+class GadgetLabelOption1(Model):
+    """`GadgetLabelOption1` of the API."""
 
     text: str

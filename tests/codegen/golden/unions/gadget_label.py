@@ -4,12 +4,12 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from ..model import is_object
-from ..models.thing_label_option_1 import ThingLabelOption1
+from ..models.gadget_label_option_1 import GadgetLabelOption1
 
-ThingLabel: TypeAlias = str | ThingLabelOption1
+GadgetLabel: TypeAlias = str | GadgetLabelOption1
 
 
-def thing_label_from_dict(value: Any) -> ThingLabel:
+def gadget_label_from_dict(value: Any) -> GadgetLabel:
     """Decode a member. The JSON type and the required properties select the member.
 
     Raises:
@@ -19,5 +19,5 @@ def thing_label_from_dict(value: Any) -> ThingLabel:
     if isinstance(value, str):
         return value
     if is_object(value):
-        return ThingLabelOption1.from_dict(value)
-    raise TypeError(f"matches no member of ThingLabel: {value!r:.100}")
+        return GadgetLabelOption1.from_dict(value)
+    raise TypeError(f"matches no member of GadgetLabel: {value!r:.100}")
