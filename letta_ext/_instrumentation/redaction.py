@@ -29,7 +29,12 @@ PUBLIC_HEADERS: Final = frozenset({"accept", "accept-encoding", "connection", "c
 """Headers that never contain a secret."""
 
 _SECRET = re.compile(r"auth|cookie|key|token|secret|passw|credential|signature|session", re.IGNORECASE)
-_BASE64 = r"[A-Za-z0-9+/_=-]*"
+_BASE64 = {  # each non-alphanumeric character of base64, also for URLs, percent-encoded or escaped in JSON
+    "+": r"(?:[+\-]|%(?:25)*2[Bb])",
+    "/": r"(?:\\*[/_]|%(?:25)*2[Ff])",
+    "=": r"(?:=|%(?:25)*3[Dd])",
+}
+_BASE64_REST = f"(?:[A-Za-z0-9]|{'|'.join(_BASE64.values())})*"
 
 
 def is_secret(name: str) -> bool:
@@ -197,8 +202,8 @@ def _base64_patterns(secret: str) -> list[str]:
         text = base64.b64encode(b"\0" * offset + encoded).decode().rstrip("=")
         complete = text[-(-8 * offset // 6) : len(text) - (0 if (offset + len(encoded)) % 3 == 0 else 1)]
         if len(complete) >= MIN_LENGTH:
-            core = re.escape(complete).replace(r"\+", r"[+\-]").replace("/", "[/_]")
-            found.append(f"{core}{_BASE64}")
+            core = "".join(_BASE64.get(character, character) for character in complete)
+            found.append(f"{core}{_BASE64_REST}")
     return found
 
 

@@ -46,6 +46,8 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "in base64": lambda text: base64.b64encode(text.encode()).decode(),
     "in base64 after a name": lambda text: base64.b64encode(f"me:{text}".encode()).decode(),
     "in base64 after a longer name": lambda text: base64.b64encode(f"user:{text}".encode()).decode(),
+    "in percent-encoded base64": lambda text: quote(base64.b64encode(f"{text}\U0001f600>?".encode()).decode(), safe=""),
+    "in base64 in JSON": lambda text: base64.b64encode(f"{text}\U0001f600>?".encode()).decode().replace("/", "\\/"),
     "in base64 for URLs": lambda text: base64.urlsafe_b64encode(f"user2:{text} and more".encode()).decode(),
 }
 
