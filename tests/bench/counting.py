@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -11,7 +14,21 @@ from typing import Any
 def instructions(work: Callable[[], object]) -> int:
     """Return the bytecode instructions of a call and its callees. Code in C counts as one."""
     work()  # fills caches and loads modules
-    return _monitored(work) if sys.version_info >= (3, 12) else _traced(work)
+    with _without_collections():
+        return _monitored(work) if sys.version_info >= (3, 12) else _traced(work)
+
+
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """Keep out the finalizers of objects that other tests left: they run as Python code in any thread."""
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _traced(work: Callable[[], object]) -> int:
@@ -34,11 +51,11 @@ def _traced(work: Callable[[], object]) -> int:
 
 
 def _monitored(work: Callable[[], object]) -> int:
-    count = 0
+    count, thread = 0, threading.get_ident()
 
     def instruction(*_: object) -> None:
         nonlocal count
-        count += 1
+        count += threading.get_ident() == thread  # events of every thread arrive here
 
     monitoring: Any = vars(sys)["monitoring"]  # there from 3.12 on, where tracing does not tell all
     tool, kind = monitoring.PROFILER_ID, monitoring.events.INSTRUCTION
@@ -68,7 +85,7 @@ def copier(like: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], object]:
 
 
 class CallCounter:
-    """Counts calls of Python functions and resumptions of generators between `start` and `stop`.
+    """Counts calls of Python functions and resumptions of generators in one thread.
 
     Attributes:
         count: The calls so far.
@@ -76,18 +93,21 @@ class CallCounter:
 
     def __init__(self) -> None:
         self.count = 0
-        self._before: Any = None
 
-    def start(self) -> None:
-        """Start counting from zero."""
-        self.count = 0
-        self._before = sys.getprofile()
-        sys.setprofile(self._profile)
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count from zero until the block or `stop` ends it, without garbage collections."""
+        self.count, before = 0, sys.getprofile()
+        with _without_collections():
+            sys.setprofile(self._profile)
+            try:
+                yield
+            finally:
+                sys.setprofile(before)
 
     def stop(self) -> None:
-        """Stop counting; do nothing if it is not started."""
-        if sys.getprofile() == self._profile:
-            sys.setprofile(self._before)
+        """End the count within the block."""
+        sys.setprofile(None)
 
     def _profile(self, frame: FrameType, event: str, _: Any) -> None:
         self.count += event == "call"

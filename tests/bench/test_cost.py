@@ -159,11 +159,8 @@ def test_second_call_sends_first_byte_within_call_budget(call: Callable[[Letta],
     http = httpx.Client(transport=httpx.MockTransport(respond))
     client = Letta(api_key="key", base_url="http://letta.test", http_client=http)
     call(client)
-    counter.start()
-    try:
+    with counter.counting():
         call(client)
-    finally:
-        counter.stop()
     assert counter.count <= bound < SLACK * counter.count
 
 
