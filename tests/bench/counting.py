@@ -12,10 +12,14 @@ from typing import Any
 
 
 def instructions(work: Callable[[], object]) -> int:
-    """Return the bytecode instructions of a call and its callees. Code in C counts as one."""
+    """Return the bytecode instructions of a call and its callees. Code in C counts as one.
+
+    It is the lower of two counts: a cache that another test has invalidated is filled in one of them only.
+    """
     work()  # fills caches and loads modules
+    measured = _monitored if sys.version_info >= (3, 12) else _traced
     with _without_collections():
-        return _monitored(work) if sys.version_info >= (3, 12) else _traced(work)
+        return min(measured(work) for _ in range(2))
 
 
 @contextlib.contextmanager

@@ -159,9 +159,12 @@ def test_second_call_sends_first_byte_within_call_budget(call: Callable[[Letta],
     http = httpx.Client(transport=httpx.MockTransport(respond))
     client = Letta(api_key="key", base_url="http://letta.test", http_client=http)
     call(client)
-    with counter.counting():
-        call(client)
-    assert counter.count <= bound < SLACK * counter.count
+    counts: list[int] = []
+    for _ in range(3):  # the lowest counts: a cache that another test has invalidated is filled in one call only
+        with counter.counting():
+            call(client)
+        counts.append(counter.count)
+    assert min(counts) <= bound < SLACK * min(counts)
 
 
 def test_decoded_message_uses_less_memory_than_its_json() -> None:
