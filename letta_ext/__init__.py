@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ._async.pagination import AsyncArrayPage, AsyncPage
     from ._async.raw_response import AsyncRawResponse, AsyncResponseContext, AsyncStreamingResponse
     from ._async.stream import AsyncStream
+    from ._http.aiohttp_client import DefaultAioHttpClient
     from ._http.requests import RequestOptions
     from ._pagination.iterator import Checkpoint
     from ._sync.client import Letta
@@ -105,6 +106,7 @@ __all__ = [
     "Client",
     "ConflictError",
     "ConversationBusyError",
+    "DefaultAioHttpClient",
     "DefaultAsyncHttpxClient",
     "DefaultHttpxClient",
     "EventTooLargeError",
@@ -171,6 +173,7 @@ _NAMES = {
     "hooks": "Hooks",
     "limits": "ResponseLimits StreamLimits",
     "_pagination.iterator": "Checkpoint",
+    "_http.aiohttp_client": "DefaultAioHttpClient",
     "_http.requests": "RequestOptions",
     "retry": "Attempt RetryPolicy",
 }

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Self, TypeAlias, TypedDict, cast
 import httpx
 from attrs import evolve, field, frozen
 
-from ._instrumentation.redaction import merge_headers
+from ._instrumentation.redaction import merge_headers, separate_omitted
 from ._settings_checks import MAX_WAIT
 from ._types import NOT_GIVEN as NOT_GIVEN
 from ._types import NotGiven as NotGiven
@@ -35,6 +35,8 @@ MAX_URL: Final = 65_536
 MAX_HOST_LABEL: Final = 63
 MAX_HOST: Final = 253
 MAX_PORT: Final = 65_535
+FRAMING_HEADERS: Final = frozenset({"host", "content-length", "transfer-encoding"})
+"""The headers without which a request cannot be sent."""
 VERSION_PREFIX: Final = "/v1"
 """The prefix of all API paths."""
 
@@ -61,8 +63,15 @@ class ClientOptions(TypedDict, total=False):
     response_limits: ResponseLimits | None
     stream_limits: StreamLimits | None
     when_busy: WhenBusy | None
-    default_headers: Mapping[str, str] | None
+    default_headers: Mapping[str, str | NotGiven] | None
     default_query: Mapping[str, Any] | None
+
+
+class CopyOptions(ClientOptions, total=False):
+    """The arguments of `Letta.with_options`, which documents them."""
+
+    set_default_headers: Mapping[str, str | NotGiven] | None
+    set_default_query: Mapping[str, Any] | None
 
 
 @frozen
@@ -73,6 +82,7 @@ class Config:
         base_url: The URL of the server, without a trailing slash.
         api_key: The API key, or None if the server requires none. Not part of the repr.
         headers: Headers of every request. Not part of the repr.
+        omitted_headers: The names of headers that no request has, in lower case.
         query: Query parameters of every request. Not part of the repr.
         timeout: The timeout of each phase of a request [s].
         retry: The retry policy.
@@ -80,12 +90,15 @@ class Config:
         response_limits: The bounds of response bodies.
         stream_limits: The bounds of streams.
         when_busy: The behavior if another run is active in the conversation.
+        default_timeout: The timeout if the constructor arguments have none.
+        former_keys: Earlier API keys, which are still redacted. Not part of the repr.
         options: Constructor arguments that yield the same settings without the environment. Not part of the repr.
     """
 
     base_url: str
     api_key: str | None = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
+    omitted_headers: frozenset[str]
     query: Mapping[str, Any] = field(repr=False)
     timeout: httpx.Timeout
     retry: RetryPolicy
@@ -93,6 +106,8 @@ class Config:
     response_limits: ResponseLimits
     stream_limits: StreamLimits
     when_busy: WhenBusy
+    default_timeout: httpx.Timeout
+    former_keys: frozenset[str] = field(repr=False)
     options: ClientOptions = field(repr=False)
 
     def url(self, path: str) -> str:
@@ -106,12 +121,21 @@ class Config:
         return self.base_url + path
 
     @classmethod
-    def resolve(cls, environ: Mapping[str, str], options: ClientOptions) -> Self:
+    def resolve(
+        cls,
+        environ: Mapping[str, str],
+        options: ClientOptions,
+        *,
+        default_timeout: httpx.Timeout = DEFAULT_TIMEOUT,
+        former_keys: frozenset[str] = frozenset(),
+    ) -> Self:
         """Build the settings from constructor arguments and, for arguments not given, the environment.
 
         Args:
             environ: The environment variables.
             options: The constructor arguments.
+            default_timeout: The timeout if the arguments have none. Defaults to `DEFAULT_TIMEOUT`.
+            former_keys: Earlier API keys, which are still redacted. Defaults to none.
 
         Raises:
             TypeError: If an argument has the wrong type.
@@ -128,7 +152,7 @@ class Config:
         retry = _retry_policy(options.get("retry") or RetryPolicy(), options.get("max_retries"))
         base_url = _base_url(environ, options.get("base_url"), options.get("environment"))
         timeout = options.get("timeout", NOT_GIVEN)
-        timeouts = DEFAULT_TIMEOUT if isinstance(timeout, NotGiven) else parse_timeout(timeout)
+        timeouts = default_timeout if isinstance(timeout, NotGiven) else parse_timeout(timeout)
         hooks = options.get("hooks") or NO_HOOKS
         ensure_instance("hooks", hooks, Hooks)
         response_limits = options.get("response_limits") or ResponseLimits()
@@ -140,7 +164,7 @@ class Config:
             project=options.get("project"),
             project_id=options.get("project_id"),
             base_url=base_url,
-            timeout=timeouts,
+            timeout=timeout,
             retry=retry,
             hooks=hooks,
             response_limits=response_limits,
@@ -149,10 +173,12 @@ class Config:
             default_headers=default_headers,
             default_query=default_query,
         )
+        sent_headers, omitted_headers = separate_omitted(merge_headers(headers, default_headers))
         return cls(
             base_url,
             key,
-            merge_headers(headers, default_headers),
+            sent_headers,
+            omitted_headers,
             default_query,
             timeouts,
             retry,
@@ -160,20 +186,27 @@ class Config:
             response_limits,
             stream_limits,
             when_busy,
+            default_timeout,
+            former_keys,
             resolved,
         )
 
-    def with_changes(self, changes: ClientOptions) -> Self:
+    def with_changes(self, changes: CopyOptions, default_timeout: httpx.Timeout | None = None) -> Self:
         """Return a copy with some settings replaced, without reading the environment.
 
         None keeps the current value, except for `timeout`, where it disables the timeout. Headers and query parameters
-        are merged with the current ones. `max_retries` replaces that field of the current retry policy.
+        are merged with the current ones, unless they are replaced by `set_default_headers` and `set_default_query`.
+        `max_retries` replaces that field of the current retry policy.
+
+        Args:
+            changes: The settings to replace.
+            default_timeout: The timeout if the arguments never had one. Defaults to the current one.
 
         Raises:
             TypeError: If a setting is unknown or has the wrong type.
             ValueError: If a setting has an invalid value.
         """
-        if unknown := sorted(changes.keys() - ClientOptions.__annotations__.keys()):
+        if unknown := sorted(changes.keys() - CopyOptions.__annotations__.keys()):
             raise TypeError(f"with_options() has no argument {unknown[0]!r}")
         changed: dict[str, Any] = {
             name: value
@@ -183,11 +216,40 @@ class Config:
         options: dict[str, Any] = {**self.options, **changed}
         if "environment" in changed and "base_url" not in changed:
             del options["base_url"]
-        options["default_headers"] = merge_headers(
-            self.options.get("default_headers") or {}, changed.get("default_headers", {})
+        for name in ("default_headers", "default_query"):
+            replacement = options.pop(f"set_{name}", None)
+            if replacement is not None:
+                if name in changed:
+                    raise ValueError(f"{name} and set_{name} are mutually exclusive. Pass one of them.")
+                options[name] = ensure_mapping(f"set_{name}", replacement)
+                continue
+            added = ensure_mapping(name, changed.get(name))
+            held = cast(Mapping[str, Any], self.options.get(name) or {})
+            options[name] = merge_headers(held, added) if name == "default_headers" else {**held, **added}
+        return self._resolved(options, self.default_timeout if default_timeout is None else default_timeout)
+
+    def assigned(self, name: str, value: Any) -> Self:
+        """Return a copy with one setting replaced, as by an assignment to an attribute of the client.
+
+        None removes an API key, a project and a timeout. `NOT_GIVEN` restores the default timeout.
+
+        Raises:
+            TypeError: If the value has the wrong type.
+            ValueError: If the value is invalid.
+        """
+        if value is None and name in ("base_url", "max_retries"):
+            raise TypeError(f"{name} must not be None")
+        return self._resolved({**self.options, name: value}, self.default_timeout)
+
+    def _resolved(self, options: Mapping[str, Any], default_timeout: httpx.Timeout) -> Self:
+        key = options.get("api_key")
+        replaced = {self.api_key} if self.api_key is not None and key != self.api_key else set[str]()
+        return self.resolve(
+            {},
+            cast(ClientOptions, options),
+            default_timeout=default_timeout,
+            former_keys=self.former_keys | replaced,
         )
-        options["default_query"] = {**self.query, **changed.get("default_query", {})}
-        return self.resolve({}, cast(ClientOptions, options))
 
 
 def _identity(environ: Mapping[str, str], options: ClientOptions) -> tuple[str | None, dict[str, str]]:
@@ -267,8 +329,12 @@ def _checked_address(name: str, address: str) -> str:
     return base_url
 
 
-def parse_timeout(timeout: TimeLimit) -> httpx.Timeout:
+def parse_timeout(timeout: TimeLimit, name: str = "timeout") -> httpx.Timeout:
     """Return the timeout of each phase of a request.
+
+    Args:
+        timeout: The timeout.
+        name: The name of the timeout in messages. Defaults to `timeout`.
 
     Raises:
         TypeError: If the timeout is not a number, an `httpx.Timeout` or None.
@@ -277,15 +343,15 @@ def parse_timeout(timeout: TimeLimit) -> httpx.Timeout:
     if isinstance(timeout, httpx.Timeout):
         for phase, seconds in timeout.as_dict().items():
             if seconds is not None and not 0 <= seconds <= MAX_WAIT:
-                raise ValueError(f"timeout must be from 0 to {MAX_WAIT} seconds, got {phase}={seconds!r}")
+                raise ValueError(f"{name} must be from 0 to {MAX_WAIT} seconds, got {phase}={seconds!r}")
         return timeout
     if timeout is None:
         return httpx.Timeout(None)
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"timeout must be a number of seconds, an httpx.Timeout or None, got {timeout!r}")
+        raise TypeError(f"{name} must be a number of seconds, an httpx.Timeout or None, got {timeout!r}")
     if not 0 < timeout <= MAX_WAIT:
         bounds = f"a positive number of seconds up to {MAX_WAIT}"
-        raise ValueError(f"timeout must be {bounds}, got {timeout!r}. Pass None to disable it.")
+        raise ValueError(f"{name} must be {bounds}, got {timeout!r}. Pass None to disable it.")
     return httpx.Timeout(timeout)
 
 
@@ -363,16 +429,21 @@ def check_query(name: str, query: Mapping[str, Any]) -> None:
                 raise TypeError(f"{name}[{key!r}] must be {allowed}, got {type(each).__name__}")
 
 
-def check_headers(headers: Mapping[str, str]) -> None:
+def check_headers(headers: Mapping[str, str | NotGiven]) -> None:
     """Check the names and values of headers.
 
     Raises:
-        TypeError: If a value is not a string.
-        ValueError: If a name is not an HTTP token, or a value is not printable ASCII.
+        TypeError: If a value is neither a string nor `omit`.
+        ValueError: If a name is not an HTTP token, or a value is not printable ASCII. Also if `omit` removes a header
+            without which HTTP cannot send a request.
     """
     for name, value in headers.items():
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):
             raise ValueError(f"a header name must be an HTTP token, got {name!r}")
+        if isinstance(value, NotGiven):
+            if name.lower() in FRAMING_HEADERS:
+                raise ValueError(f"header {name} must not be omitted: HTTP requires it")
+            continue
         _header_text(f"header {name}", value)
 
 

@@ -17,8 +17,8 @@ from letta_api.operations import OPERATIONS, Operation
 from letta_api.types import QueryPair, Request
 
 from .._instrumentation.dispatch import NOOP, Instrumentation, make_instrumentation
-from .._instrumentation.redaction import merge_headers
-from .._types import is_mapping, is_sequence
+from .._instrumentation.redaction import FORMER_KEYS, merge_headers, separate_omitted
+from .._types import NotGiven, is_mapping, is_sequence
 from ..busy import WhenBusy, parse_when_busy
 from ..config import Config, TimeLimit, check_headers, check_query, ensure_instance, ensure_mapping, parse_timeout
 from ..errors import APIError, LettaError
@@ -56,7 +56,8 @@ class RequestOptions(TypedDict, total=False):
     """Options of every call. They override the settings of the client.
 
     Attributes:
-        extra_headers: Additional headers. They replace headers of the client with the same name.
+        extra_headers: Additional headers. They replace headers of the client with the same name. `omit` removes a
+            header of the client, of its httpx client or of the library.
         extra_query: Additional query parameters.
         extra_body: Additional fields of the JSON body, such as fields that the library does not support yet.
         timeout: Seconds for each phase of the request, an `httpx.Timeout`, or None to disable timeouts.
@@ -67,7 +68,7 @@ class RequestOptions(TypedDict, total=False):
         when_busy: The behavior if another run is active in the conversation.
     """
 
-    extra_headers: Mapping[str, str]
+    extra_headers: Mapping[str, str | NotGiven]
     extra_query: Mapping[str, Any]
     extra_body: Mapping[str, Any]
     timeout: TimeLimit
@@ -141,6 +142,8 @@ class Call:
         request: The request without the settings of the client.
         accept: The expected content type.
         headers: The headers of client and call.
+        omitted_headers: The names of headers that are not sent, in lower case.
+        former_keys: Earlier API keys of the client, which are redacted too.
         timeout: The timeout of each phase of the request.
         retry: The retry policy.
         idempotency: Whether the request may be retried after it may have been processed.
@@ -162,6 +165,8 @@ class Call:
     limits: ResponseLimits
     stream_limits: StreamLimits
     when_busy: WhenBusy
+    omitted_headers: frozenset[str]
+    former_keys: frozenset[str] = field(repr=False)
     instrumentation: Instrumentation = NOOP
 
 
@@ -210,7 +215,7 @@ def make_call(
         TypeError: If an option has the wrong type.
         ValueError: If an option has an invalid value.
     """
-    headers = config.headers
+    headers, omitted = config.headers, config.omitted_headers
     if request.headers:
         check_headers(request.headers)
         headers = merge_headers(headers, request.headers)
@@ -224,7 +229,10 @@ def make_call(
             raise TypeError(f"extra_body is not supported: the body of {operation.id}() is not an object. Omit it.")
         request = evolve(request, body={**(request.body or {}), **to_json_value(extra_body)})
     if extra_headers := options.get("extra_headers"):
-        headers = merge_headers(headers, extra_headers)
+        own, omitted_here = separate_omitted(extra_headers)
+        headers = {name: value for name, value in headers.items() if name.lower() not in omitted_here}
+        headers = merge_headers(headers, own)
+        omitted = omitted.difference(map(str.lower, own)) | omitted_here
     timeout = parse_timeout(options["timeout"]) if "timeout" in options else config.timeout
     stream_limits = options.get("stream_limits", config.stream_limits)
     return Call(
@@ -239,6 +247,8 @@ def make_call(
         options.get("response_limits", config.response_limits),
         stream_limits,
         options.get("when_busy", config.when_busy),
+        omitted,
+        config.former_keys,
     )
 
 
@@ -297,7 +307,9 @@ def _build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config,
         built = http.build_request(
             request.method, url, params=query, content=content, headers=together, timeout=call.timeout
         )
-        return separate_cookies(http, built, together)
+        if call.former_keys:
+            built.extensions[FORMER_KEYS] = call.former_keys
+        return _without(call.omitted_headers, separate_cookies(http, built, together))
     # Equivalent to `http.build_request` in half the time: httpx merges and checks constant headers for each request.
     method = request.method if content is None else WITH_LENGTH
     headers = _constant_headers(
@@ -310,10 +322,20 @@ def _build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config,
         stream=httpx.ByteStream(content or b""),
         extensions={"timeout": call.timeout.as_dict()},
     )
+    if call.former_keys:
+        built.extensions[FORMER_KEYS] = call.former_keys
     if content is not None:
         built.headers.setdefault("Content-Length", str(len(content)))
     built.read()  # makes `request.content` available
-    return separate_cookies(http, built, headers)
+    built = separate_cookies(http, built, headers)
+    return _without(call.omitted_headers, built) if call.omitted_headers else built
+
+
+def _without(names: frozenset[str], request: httpx.Request) -> httpx.Request:
+    """Remove headers from a request, which httpx or its client may have added, and return the request."""
+    for name in names:
+        request.headers.pop(name, None)
+    return request
 
 
 @lru_cache(maxsize=128)
@@ -393,4 +415,5 @@ def redirect_request(
     built = http.build_request(
         request.method, target, content=request.content or None, headers=headers, extensions=dict(request.extensions)
     )
-    return separate_cookies(http, built, headers)
+    omitted = frozenset(name for name in http.headers if name not in request.headers)
+    return separate_cookies(http, _without(omitted, built), headers)

@@ -7,12 +7,14 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import unquote
 
 import httpx
 
-from .._types import is_mapping, is_sequence
+from .._types import NotGiven, is_mapping, is_sequence
+
+V = TypeVar("V")
 
 REDACTED: Final = "***"
 
@@ -21,6 +23,9 @@ MAX_HEAD: Final = 64
 
 MIN_LENGTH: Final = 6
 """The minimum length of a secret, in characters. Redacting every `1` of a log line would make it unreadable."""
+
+FORMER_KEYS: Final = "letta_ext.former_keys"
+"""The extension of a request with earlier API keys of its client, which a server may still send back."""
 
 ELLIPSIS: Final = "…"
 """The end of a truncated text, which can end within a secret."""
@@ -68,7 +73,7 @@ def secrets_of_request(request: httpx.Request, *, all_values: bool = False) -> f
         (name, value) for name, value in request.headers.multi_items() if name not in PUBLIC_HEADERS
     ]
     pairs += request.url.params.multi_items()
-    found: set[str] = set()
+    found: set[str] = set(request.extensions.get(FORMER_KEYS, ()))
     for name, value in pairs:
         if value and (all_values or is_secret(name)):
             found |= _secret_forms(value)
@@ -243,10 +248,16 @@ def _redact_strings(value: Any, secrets: frozenset[str]) -> Any:
     return value
 
 
-def merge_headers(*headers: Mapping[str, str]) -> dict[str, str]:
+def merge_headers(*headers: Mapping[str, V]) -> dict[str, V]:
     """Merge headers case-insensitively. Later sources take precedence."""
-    found: dict[str, tuple[str, str]] = {}
+    found: dict[str, tuple[str, V]] = {}
     for source in headers:
         for name, value in source.items():
             found[name.lower()] = (name, value)
     return dict(found.values())
+
+
+def separate_omitted(headers: Mapping[str, str | NotGiven]) -> tuple[dict[str, str], frozenset[str]]:
+    """Return the headers that have a value, and the lowercase names of those that are `omit`."""
+    given = {name: value for name, value in headers.items() if not isinstance(value, NotGiven)}
+    return given, frozenset(name.lower() for name, value in headers.items() if isinstance(value, NotGiven))

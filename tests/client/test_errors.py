@@ -335,7 +335,7 @@ def test_call_on_closed_client_raises_before_sending(driver: ClientDriver) -> No
     handler = respond_with(200)
     client = driver.client(handler)
     driver.run(client.close())
-    assert client.is_closed
+    assert client.is_closed()
     with pytest.raises(LettaError, match="The client has been closed"):
         driver.run(client.steps.retrieve(STEP))
     assert handler.requests == []

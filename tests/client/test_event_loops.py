@@ -81,7 +81,7 @@ def test_client_moved_between_asyncio_and_trio_sends_each_message_once(seed: int
         sent += work is not call
     chance.choice([run_trio, run_asyncio])(close)
     assert len(server.state.runs) == sent
-    assert client.is_closed
+    assert client.is_closed()
 
 
 @pytest.mark.parametrize("run", [run_asyncio, run_trio])

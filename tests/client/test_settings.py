@@ -267,5 +267,5 @@ def test_close_leaves_passed_http_client_open(driver: ClientDriver) -> None:
     client = driver.client(base_url=BASE_URL, http_client=http)
     driver.run(client.steps.list())
     driver.run(client.close())
-    assert client.is_closed
+    assert client.is_closed()
     assert not http.is_closed

@@ -127,8 +127,8 @@ def test_with_options_copy_shares_connections(driver: ClientDriver, handler: Res
     changed = client.with_options(max_retries=0)
     assert changed._transport.http is client._transport.http
     driver.run(changed.close())
-    assert changed.is_closed
-    assert not client.is_closed
+    assert changed.is_closed()
+    assert not client.is_closed()
     sent_request(driver, client, handler)
 
 
@@ -137,7 +137,7 @@ def test_with_options_copy_of_closed_client_raises(driver: ClientDriver) -> None
     client = driver.client(base_url="http://letta.test")
     changed = client.with_options(max_retries=0)
     driver.run(client.close())
-    assert changed.is_closed
+    assert changed.is_closed()
     with pytest.raises(LettaError, match="httpx client passed as http_client is closed"):
         driver.run(changed.steps.retrieve(STEP))
     with pytest.raises(LettaError, match="The client has been closed"):
@@ -152,7 +152,7 @@ def test_closed_http_client_raises_before_sending(driver: ClientDriver, handler:
     for call in (client.steps.retrieve, client.steps.messages.list, client.conversations.messages.compact):
         with pytest.raises(LettaError, match=r"is closed\. Pass an open one"):
             driver.run(call(STEP))
-    assert client.is_closed
+    assert client.is_closed()
     assert handler.requests == []
 
 

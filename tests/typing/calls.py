@@ -64,7 +64,7 @@ def make() -> Letta:
         http_client=httpx.Client(),
     )
     assert_type(client.base_url, str)
-    assert_type(client.is_closed, bool)
+    assert_type(client.is_closed(), bool)
     assert_type(client.close(), None)
     with Letta(environment="local", timeout=None) as entered:
         assert_type(entered, Letta)
@@ -75,7 +75,7 @@ def make() -> Letta:
 async def make_async() -> AsyncLetta:
     client = AsyncLetta(environment="cloud", timeout=7.5, http_client=httpx.AsyncClient())
     assert_type(client.base_url, str)
-    assert_type(client.is_closed, bool)
+    assert_type(client.is_closed(), bool)
     assert_type(await client.close(), None)
     async with AsyncLetta() as entered:
         assert_type(entered, AsyncLetta)
