@@ -15,6 +15,7 @@ from codegen.atomic_replace import TEMPORARY, check_target, remove_abandoned, re
 from codegen.derive_sync import derive
 from codegen.document import Document, load, reachable
 from codegen.formatting import format_package
+from codegen.import_paths import OWN_TYPES, read_import_paths, write_import_paths
 from codegen.inline_schemas import extract_inline_schemas
 from codegen.manifest import digest, read_manifest, write_manifest
 from codegen.models import Library, read_library
@@ -30,7 +31,7 @@ from codegen.type_reader import TypeReader
 from codegen.typed_dicts import write_typed_dicts
 from codegen.validate import validate
 
-PACKAGE, RESOURCES, SYNC, ASYNC = "letta_api", "resources", "_sync", "_async"
+PACKAGE, RESOURCES, TYPES, SYNC, ASYNC = "letta_api", "resources", "types", "_sync", "_async"
 """The names of the generated folders, and of the source of the sync modules."""
 
 Say = Callable[[str], object]
@@ -79,8 +80,8 @@ def generate(
     Args:
         spec: The document.
         out: The folder of the package.
-        client: The folder of the resource classes. Defaults to `client_of(out)`. The sync modules are derived into the
-            neighboring `_sync`, if there is a neighboring `_async`.
+        client: The folder of the resource classes. Defaults to `client_of(out)`. If there is a neighboring `_async`,
+            the sync modules are derived into the neighboring `_sync`, and the public types are written into `types`.
         lenient: Skip unsupported parts and list them in the result, instead of failing. Defaults to False.
         force: Replace `out` even if files in it were edited or added. Defaults to False.
         say: Receives the name of each step.
@@ -105,8 +106,8 @@ def _targets(out: Path, client: Path | None) -> dict[str, Path]:
     client = client or client_of(out)
     if client is None:
         return {PACKAGE: out}
-    derived = {SYNC: client.with_name(SYNC)} if client.with_name(ASYNC).is_dir() else {}
-    return {PACKAGE: out, RESOURCES: client, **derived}
+    derived = [TYPES, SYNC] if client.with_name(ASYNC).is_dir() else []
+    return {PACKAGE: out, RESOURCES: client, **{name: client.with_name(name) for name in derived}}
 
 
 def drift(
@@ -143,8 +144,9 @@ def built(
         folder = Path(name)
         say(f"read {spec}")
         data = load(spec)
-        client = folder / RESOURCES if RESOURCES in targets else None
-        result = write_package(data, folder / PACKAGE, digest(spec), client, lenient=lenient, say=say)
+        clients = {name: folder / name for name in (RESOURCES, TYPES) if name in targets}
+        own = targets[TYPES].with_name(OWN_TYPES) if TYPES in targets else None
+        result = write_package(data, folder / PACKAGE, digest(spec), clients, own, lenient=lenient, say=say)
         if SYNC in targets:
             say("derive sync modules")
             derived = derive(targets[SYNC].with_name(ASYNC), folder / SYNC, read_manifest(folder / PACKAGE))
@@ -156,12 +158,24 @@ def write_package(
     data: dict[str, Any],
     package: Path,
     spec_hash: str,
-    client: Path | None = None,
+    client: Mapping[str, Path] | None = None,
+    own: Path | None = None,
     *,
     lenient: bool = False,
     say: Say = quiet,
 ) -> Result:
-    """Write the package of a loaded document, and its resource classes, into new folders."""
+    """Write the package of a loaded document, its resource classes and its public types into new folders.
+
+    Args:
+        data: The document.
+        package: The folder of the package.
+        spec_hash: The hash of the document.
+        client: The folders of the resource classes and of the types, by name. Defaults to none.
+        own: The module of the client with hand-written types. Defaults to none.
+        lenient: Skip unsupported parts. Defaults to False.
+        say: Receives the name of each step.
+    """
+    client = client or {}
     skips: list[Skip] = []
     if lenient:
         say("find unsupported parts")
@@ -173,11 +187,16 @@ def write_package(
     openapi_client_driver.build(openapi_client_driver.open_project(parsed.source, package), view)
     say("write TypedDicts with datamodel-code-generator")
     write_typed_dicts(parsed.document, parsed.library, parsed.operations, package / "params.py")
-    if client is not None:
+    if RESOURCES in client:
         say("write resource classes")
-        write_resources(read_resources(parsed.document, parsed.operations, MIXINS), parsed.operations, client)
+        resources = read_resources(parsed.document, parsed.operations, MIXINS)
+        write_resources(resources, parsed.operations, client[RESOURCES])
+    if TYPES in client:
+        say("write public types")
+        paths = read_import_paths(parsed.document, parsed.library, parsed.operations, lenient=lenient)
+        write_import_paths(paths, client[TYPES], own)
     say("format with ruff")
-    folders = [package] if client is None else [package, client]
+    folders = [package, *client.values()]
     for folder in folders:
         format_package(folder)
         write_manifest(folder, spec_hash, str(data.get("info", {}).get("version", "")))

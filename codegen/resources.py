@@ -158,6 +158,18 @@ def read_resources(document: Document, operations: Sequence[Operation], mixins: 
     return make("")
 
 
+def client_templates() -> Environment:
+    """Return the environment of the client's templates."""
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  # the output is Python; document text passes through `docstring`
+    )
+
+
 def write_resources(top: Resource, operations: Sequence[Operation], folder: Path) -> None:
     """Write the modules of the resource classes into a folder.
 
@@ -166,14 +178,7 @@ def write_resources(top: Resource, operations: Sequence[Operation], folder: Path
         operations: The operations of the document.
         folder: The folder, which is made if it does not exist.
     """
-    env = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  # the output is Python; document text passes through `docstring`
-    )
+    env = client_templates()
     folder.mkdir(parents=True, exist_ok=True)
 
     def write(module: str, template: str, **values: Any) -> None:

@@ -11,6 +11,7 @@ import json
 import logging
 import warnings
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,6 +49,13 @@ _KEYWORDS: Final = frozenset(
     ["type", "items", "properties", "required", "additionalProperties", "anyOf", "oneOf", "allOf"]
 )
 """Keywords that are passed on. Most formats would become types without a JSON form."""
+
+
+def sent_components(document: Document, operations: Sequence[Operation]) -> list[str]:
+    """Return the components that requests use."""
+    # Path arguments and stream conditions are arguments too.
+    sent = [argument.schema for operation in operations for argument in operation.arguments]
+    return reachable(sent, document.schemas)
 
 
 def write_typed_dicts(document: Document, library: Library, operations: list[Operation], path: Path) -> None:
@@ -132,9 +140,7 @@ class _Writer:
                     {a.name: (a.schema, a.documentation) for a in operation.keywords},
                     [a.name for a in operation.keywords if a.required],
                 )
-        # Path arguments and stream conditions are arguments too.
-        sent = [argument.schema for operation in operations for argument in operation.arguments]
-        for name in reachable(sent, self.document.schemas):
+        for name in sent_components(self.document, operations):
             schema, called = self.document.schemas[name], self._called(name)
             if name in self.library.models:
                 model = self.library.models[name]

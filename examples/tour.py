@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 
-from letta_api.models import AssistantMessage, LettaStopReason
 from letta_ext import Letta
 from letta_ext.testing import EmbeddedServer
+from letta_ext.types import AssistantMessage, LettaStopReason
 
 
 def main(text: str) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from letta_api._lazy import lazy as _lazy
 
 if TYPE_CHECKING:
+    from . import types as types
     from ._async.client import AsyncLetta
     from ._async.pagination import AsyncArrayPage, AsyncPage
     from ._async.raw_response import AsyncRawResponse, AsyncResponseContext, AsyncStreamingResponse
@@ -142,6 +143,7 @@ __all__ = [
     "__version__",
     "not_given",
     "omit",
+    "types",
 ]
 
 # The module of each public name. A module is imported at the first access to one of its names, which keeps
@@ -176,6 +178,7 @@ _NAMES = {
     "_http.aiohttp_client": "DefaultAioHttpClient",
     "_http.requests": "RequestOptions",
     "retry": "Attempt RetryPolicy",
+    "types": "",
 }
 if not TYPE_CHECKING:  # `__getattr__` would make type checkers accept any name
     __getattr__, __dir__, _ = _lazy(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, cast
 
 import httpx
 
 from .._instrumentation.dispatch import NOOP, Instrumentation
-from .._streaming.base_stream import BaseStream, require_result
+from .._streaming.base_stream import BaseStream, EventT_co, require_result
 from .._streaming.resume import Resume
 from ..async_primitives import close_connection, connected, detach_response, reattach_response
 from ..errors import StreamInterrupted
@@ -35,12 +35,12 @@ class AsyncDetachedBody(httpx.AsyncByteStream):
         await self._body.aclose()
 
 
-class AsyncStream(BaseStream):
+class AsyncStream(BaseStream, Generic[EventT_co]):
     """The events of a run, as they arrive.
 
     Iterate it once, by `async for` or by one of its methods. The connection is closed when the loop or the `async with`
     block ends, or when the stream is garbage-collected. The run continues on the server. A background stream that is
-    interrupted is resumed automatically.
+    interrupted is resumed automatically. Annotations may name the events, as in `AsyncStream[StreamEvent]`.
 
     Raises (during iteration):
         RunError: If the run fails.

@@ -16,7 +16,16 @@ from .connection import Connection
 from .resume import Resume
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # with defaults, part of `typing` since Python 3.13
+
     from letta_api.models import LettaResponse
+    from letta_api.unions import StreamEvent
+
+    EventT_co = TypeVar("EventT_co", bound=StreamEvent, default=StreamEvent, covariant=True)
+else:
+    from typing import TypeVar
+
+    EventT_co = TypeVar("EventT_co", covariant=True)
 
 ALREADY_ITERATED: Final = "A stream can be iterated only once. Collect the events in a list to reuse them."
 NO_STOP_REASON: Final = "The stream ended without a stop reason. List the messages of the conversation instead."

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, cast
 
 import httpx
 
 from .._instrumentation.dispatch import NOOP, Instrumentation
-from .._streaming.base_stream import BaseStream, require_result
+from .._streaming.base_stream import BaseStream, EventT_co, require_result
 from .._streaming.resume import Resume
 from ..errors import StreamInterrupted
 from ..sync_primitives import close_connection, connected, detach_response, reattach_response
@@ -36,12 +36,12 @@ class DetachedBody(httpx.SyncByteStream):
         self._body.close()
 
 
-class Stream(BaseStream):
+class Stream(BaseStream, Generic[EventT_co]):
     """The events of a run, as they arrive.
 
     Iterate it once, by `for` or by one of its methods. The connection is closed when the loop or the `with`
     block ends, or when the stream is garbage-collected. The run continues on the server. A background stream that is
-    interrupted is resumed automatically.
+    interrupted is resumed automatically. Annotations may name the events, as in `Stream[StreamEvent]`.
 
     Raises (during iteration):
         RunError: If the run fails.
