@@ -13,7 +13,18 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
-PATHS: Final = ("*.py", "*.md", "*.jinja", ":!generated", ":!tests/codegen/golden", ":!spec", ":!tests/prose.py")
+PATHS: Final = (
+    "*.py",
+    "*.md",
+    "*.jinja",
+    "*.toml",
+    "*.txt",
+    ".ci",
+    ":!generated",
+    ":!tests/codegen/golden",
+    ":!spec/openapi.yaml",
+    ":!tests/prose.py",
+)
 
 DISCOURAGED: Final = {
     r"\b(go|goes|going|gone) over\b": "iterate",
