@@ -1,17 +1,24 @@
 """The exceptions of the library, all derived from `LettaError`.
 
 Classes that `letta-client` also has keep their names and meanings, so `except` clauses work with either package. Errors
-of httpx, JSON and Unicode are converted to these classes. An error stores headers and body rather than the
-`httpx.Response`, whose request contains the API key and cannot be pickled.
+of httpx, JSON and Unicode are converted to these classes. `request` and `response` of an error are copies without
+secrets, since those of httpx contain the API key. Errors can be pickled, copied and built by tests.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast
 
+from ._exchange import RequestCopy, response_copy
 from ._types import truncate_nesting
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    import httpx
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, line separators, bidirectional controls and lone surrogates."""
@@ -29,8 +36,30 @@ class LettaError(Exception):
         super().__init__(printable(message))
 
 
+class _NoRequestError(LettaError, AttributeError):
+    """The error of `request` for an error that was built without one. `getattr` with a default returns the default."""
+
+
+class ErrorDetails(TypedDict, total=False):
+    """Keyword arguments of all errors about a request. They are the attributes of `APIError`."""
+
+    status_code: int | None
+    headers: Mapping[str, str] | None
+    request_id: str | None
+    run_id: str | None
+    error_type: str | None
+    detail: str | None
+
+
 class APIError(LettaError):
     """Base class of errors about a request.
+
+    Args:
+        message: The cause and a remedy.
+        request: The request. Defaults to that of `response`.
+        response: The response. Its status code and headers are the defaults of `status_code` and `headers`.
+        body: The decoded response body.
+        **details: Further attributes.
 
     Attributes:
         message: The cause and a remedy, on one line.
@@ -51,32 +80,70 @@ class APIError(LettaError):
     error_type: str | None
     detail: str | None
 
+    default_status: ClassVar[int | None] = None
+    """The status code of an error that is built without one."""
+
     def __init__(
         self,
-        message: str,
+        message: str = "",
+        request: httpx.Request | None = None,
         *,
-        status_code: int | None = None,
+        response: httpx.Response | None = None,
         body: Any = None,
-        headers: Mapping[str, str] | None = None,
-        request_id: str | None = None,
-        run_id: str | None = None,
-        error_type: str | None = None,
-        detail: str | None = None,
+        **details: Unpack[ErrorDetails],
     ) -> None:
         super().__init__(message)
         self.message = str(self)
-        self._status_code = status_code
         self.body = truncate_nesting(body)  # pickle fails on deeply nested values
-        self.headers = dict(headers or {})
-        self.request_id = request_id
-        self.run_id = run_id
-        self.error_type = error_type
-        self.detail = detail
+        self._request: httpx.Request | RequestCopy | None = request
+        self._response = response
+        self._text: str | None = None
+        status, headers = details.get("status_code"), details.get("headers")
+        if response is not None:
+            status = response.status_code if status is None else status
+            headers = response.headers if headers is None else headers
+        self._status_code = status if isinstance(status, int) else self.default_status
+        lower = {str(name).lower(): value for name, value in headers.items()} if isinstance(headers, Mapping) else {}
+        self.headers = lower
+        self.request_id = details.get("request_id") or lower.get("x-request-id")
+        self.run_id = details.get("run_id")
+        self.error_type = details.get("error_type")
+        self.detail = details.get("detail")
 
     @property
     def status_code(self) -> int | None:
         """The HTTP status code, or None without a response."""
         return self._status_code
+
+    @property
+    def request(self) -> httpx.Request:
+        """The request: its method, URL and headers, with secrets redacted and without the body.
+
+        Raises:
+            LettaError: If the error was built without a request. It is an AttributeError too.
+        """
+        request = self._request
+        if isinstance(request, RequestCopy):
+            request = request.to_httpx()
+        if request is None and self._response is not None:
+            with suppress(RuntimeError):  # httpx raises it for a response without a request
+                request = self._response.request
+        if request is None:
+            raise _NoRequestError(f"The {type(self).__name__} has no request. Pass request=… to build it with one.")
+        self._request = request
+        return request
+
+    @property
+    def response(self) -> httpx.Response | None:
+        """The response with its text and headers, with secrets redacted. None if no response arrived."""
+        if self._response is None and self._status_code is not None:
+            request = getattr(self, "request", None)
+            self._response = response_copy(self._status_code, self.headers, self._text, self.body, request)
+        return self._response
+
+    def add_exchange(self, request: RequestCopy, text: str | None = None) -> None:
+        """Add a request and the text of its response, of both of which secrets are removed."""
+        self._request, self._text = request, text
 
     def __reduce__(self) -> tuple[Callable[..., APIError], tuple[type[APIError], dict[str, Any]]]:
         return _restore, (type(self), dict(self.__dict__))
@@ -100,22 +167,83 @@ class APIConnectionError(APIError):
 
     may_have_been_processed: bool = True
 
+    def __init__(
+        self,
+        message: str = "Connection error.",
+        request: httpx.Request | None = None,
+        *,
+        response: httpx.Response | None = None,
+        body: Any = None,
+        **details: Unpack[ErrorDetails],
+    ) -> None:
+        super().__init__(message, request, response=response, body=body, **details)
+
 
 class APITimeoutError(APIConnectionError):
-    """The response did not arrive in time."""
+    """The response did not arrive in time.
+
+    Args:
+        request: The request, as in letta-client, or the message.
+        message: The message. Defaults to `Request timed out.`
+        response: The response, if its body is late.
+        body: The decoded response body.
+        **details: Further attributes.
+    """
+
+    def __init__(
+        self,
+        request: httpx.Request | str | None = None,
+        *,
+        message: str = "Request timed out.",
+        response: httpx.Response | None = None,
+        body: Any = None,
+        **details: Unpack[ErrorDetails],
+    ) -> None:
+        if isinstance(request, str):
+            message, request = request, None
+        super().__init__(message, request, response=response, body=body, **details)
 
 
 class APIResponseValidationError(APIError):
-    """The response does not match the API document. `detail` names the path in the body."""
+    """The response does not match the API document. `detail` names the path in the body.
+
+    Args:
+        response: The response, as in letta-client, or the message.
+        body: The decoded response body.
+        message: The message.
+        request: The request. Defaults to that of `response`.
+        **details: Further attributes.
+    """
+
+    def __init__(
+        self,
+        response: httpx.Response | str | None = None,
+        body: Any = None,
+        *,
+        message: str | None = None,
+        request: httpx.Request | None = None,
+        **details: Unpack[ErrorDetails],
+    ) -> None:
+        if isinstance(response, str):
+            message, response = response, None
+        message = "Data returned by API invalid for expected schema." if message is None else message
+        super().__init__(message, request, response=response, body=body, **details)
 
 
 class APIStatusError(APIError):
     """The server returned an error response."""
 
+    default_status = 500
+
     @property
     def status_code(self) -> int:
         """The HTTP status code."""
-        return self._status_code or 0
+        return self._status_code or 500
+
+    @property
+    def response(self) -> httpx.Response:
+        """The response with its text and headers, with secrets redacted. Without one, it is made from `body`."""
+        return cast("httpx.Response", super().response)  # there is always a status
 
 
 class BadRequestError(APIStatusError):
@@ -171,8 +299,11 @@ class InternalServerError(APIStatusError):
 class RunError(APIStatusError):
     """A streamed run failed, and the server sent an error event with `error_type` and `detail`.
 
-    `status_code` is 200, the status of the stream. `letta-client` raises `APIStatusError` in this case.
+    `status_code` is 502, so that a program that passes it on does not report success: the stream itself has 200.
+    `response` contains the event. `letta-client` raises `APIStatusError` with status 200 in this case.
     """
+
+    default_status = 502
 
 
 class StreamInterrupted(APIConnectionError):  # noqa: N818  # describes an event, and the name is public
@@ -224,3 +355,5 @@ STATUS_ERRORS: Mapping[int, type[APIStatusError]] = {
     422: UnprocessableEntityError,
     429: RateLimitError,
 }
+for _status, _class in STATUS_ERRORS.items():
+    _class.default_status = _status

@@ -119,7 +119,8 @@ class AsyncStream(BaseStream, Generic[EventT_co]):
         except StreamInterrupted as error:
             error.partial = (*messages, *accumulator.finish())
             raise
-        return require_result(to_response(messages + accumulator.finish(), accumulator))
+        found = to_response(messages + accumulator.finish(), accumulator)
+        return require_result(found, self._connection.response.request)
 
     async def __aenter__(self) -> Self:
         return self

@@ -124,7 +124,7 @@ class AsyncTransport:
             await self._check_events(call, response)
             call.instrumentation.on_stream_open()
             resume = make_resume(endpoint, plan, arguments, call)
-            resume.state.redact = make_redactor(response.request)
+            resume.state.redact, resume.state.request = make_redactor(response.request), response.request
             return AsyncStream(response, resume, reconnect, call.instrumentation, self.http)
 
     async def _check_events(self, call: Call, response: httpx.Response) -> None:

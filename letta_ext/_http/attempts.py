@@ -13,6 +13,7 @@ from .._instrumentation.observer import Outcome
 from ..errors import APIError, LettaError
 from ..limits import ResponseLimits
 from ..retry import Attempt, retry_after
+from .charsets import text_of
 from .content_encoding import BodyTooLargeError
 from .delivery_evidence import DeliveryEvidence
 from .errors_from_response import MAY_HAVE_BEEN_PROCESSED, status_error, too_large, too_slow, transport_error
@@ -108,7 +109,8 @@ class RetryState:
         headers = {name.lower(): value for name, value in response.headers.items()}
         status, body = response.status_code, decode_body(response)
         in_doubt = self.call.idempotency == "none" and status >= 500
-        return status_error(response.request, status, headers, body, in_doubt=in_doubt)
+        text = text_of(response, response.content)
+        return status_error(response.request, status, headers, body, text=text, in_doubt=in_doubt)
 
 
 def body_limit_error(limits: ResponseLimits, response: httpx.Response, bound: Exception) -> APIError:

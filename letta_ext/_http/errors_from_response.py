@@ -9,7 +9,17 @@ from typing import Any, TypeVar
 
 import httpx
 
-from .._instrumentation.redaction import redact_json, secrets_of_request
+from letta_api.types import QueryPair
+
+from .._exchange import RequestCopy
+from .._instrumentation.redaction import (
+    PUBLIC_HEADERS,
+    REDACTED,
+    is_secret,
+    redact,
+    redact_json,
+    secrets_of_request,
+)
 from .._types import is_mapping
 from ..errors import (
     STATUS_ERRORS,
@@ -24,7 +34,8 @@ from ..errors import (
     ResponseTooLargeError,
     RunError,
 )
-from .transport_errors import describe_cause, describe_request, is_timeout
+from .charsets import text_of
+from .transport_errors import describe_cause, describe_request, is_timeout, url_without_query
 
 E = TypeVar("E", bound=APIError)
 
@@ -38,8 +49,6 @@ BUSY = "currently being processed"
 NO_REASON = "the server gave no reason"
 RETURN_TOOLS = "Send the returns of all pending tool calls first."
 PHRASES: Mapping[int, str] = {status.value: status.phrase for status in HTTPStatus}
-STREAM_STATUS = 200
-"""The status code of responses whose errors are events."""
 MAX_DETAIL_CHARS = 300
 """Characters of the server's description in a message. `detail` contains all of it."""
 
@@ -122,7 +131,13 @@ def _request_id(headers: Mapping[str, str], body: Any) -> str | None:
 
 
 def status_error(
-    request: httpx.Request, status: int, headers: Mapping[str, str], body: Any, *, in_doubt: bool = False
+    request: httpx.Request,
+    status: int,
+    headers: Mapping[str, str],
+    body: Any,
+    *,
+    text: str | None = None,
+    in_doubt: bool = False,
 ) -> APIStatusError:
     """Return the exception for an error response.
 
@@ -131,8 +146,10 @@ def status_error(
         status: The status code of the response.
         headers: The response headers, with lowercase names.
         body: The decoded body, or its text if it is not JSON.
+        text: The text of the body. None makes it from `body`.
         in_doubt: Whether the request is not idempotent and may have been processed.
     """
+    text = _redacted_text(request, text)
     headers, body = redact_response(request, headers, body)
     detail, error_type, run_id, pending = _parse_error_body(body)
     cls = STATUS_ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
@@ -158,11 +175,50 @@ def status_error(
     )
     if isinstance(error, PendingApprovalError):
         error.pending_request_id = pending
+    error.add_exchange(copy_of_request(request), text)
     return error
 
 
-def run_error(event: Any) -> APIError:
-    """Return the exception for an error event, given as JSON."""
+def copy_of_request(request: httpx.Request, *, all_values: bool = False) -> RequestCopy:
+    """Return a copy of a request without secrets and body.
+
+    Args:
+        request: The request.
+        all_values: Whether to redact the values of all query parameters and headers, except for headers that never
+            contain a secret. Pass True for errors of the transport. Defaults to False.
+    """
+    secrets = secrets_of_request(request, all_values=all_values)
+
+    def shown(name: str, value: str) -> str:
+        return REDACTED if all_values or is_secret(name) else redact(value, secrets)
+
+    query: list[QueryPair] = [(name, shown(name, value)) for name, value in request.url.params.multi_items()]
+    headers = tuple(
+        (name, value if name in PUBLIC_HEADERS else shown(name, value)) for name, value in request.headers.multi_items()
+    )
+    url = redact(url_without_query(request.url), secrets)
+    return RequestCopy(request.method, f"{url}?{httpx.QueryParams(query)}" if query else url, headers)
+
+
+def _redacted_text(request: httpx.Request, text: str | None) -> str | None:
+    """Return the text of a body, or None if it contains a secret: the text is made from the redacted body then."""
+    return text if text is not None and redact(text, secrets_of_request(request)) == text else None
+
+
+def run_error(event: Any, request: httpx.Request | None = None) -> APIError:
+    """Return the exception for an error event.
+
+    Args:
+        event: The event, as JSON without secrets.
+        request: The request of the stream, if it is known.
+    """
+    error = _run_error(event)
+    if request is not None:
+        error.add_exchange(copy_of_request(request))
+    return error
+
+
+def _run_error(event: Any) -> APIError:
     data: Mapping[str, Any] = event if is_mapping(event) else {}
     detail, error_type, run_id = _text(data.get("detail")), _text(data.get("error_type")), _text(data.get("run_id"))
     reason = detail or _text(data.get("message")) or (_text(event) if data is not event else None)
@@ -170,7 +226,6 @@ def run_error(event: Any) -> APIError:
     if WAITING in reason:
         return PendingApprovalError(
             f"The run was rejected: {as_sentence(reason)} {RETURN_TOOLS}",
-            status_code=STREAM_STATUS,
             body=event,
             run_id=run_id,
             error_type=error_type,
@@ -178,7 +233,7 @@ def run_error(event: Any) -> APIError:
         )
     kind = error_type or "unknown error"
     message = f"The run failed ({kind}): {as_sentence(reason)} Call steps.retrieve for the stored result."
-    return RunError(message, status_code=STREAM_STATUS, body=event, run_id=run_id, error_type=error_type, detail=reason)
+    return RunError(message, body=event, run_id=run_id, error_type=error_type, detail=reason)
 
 
 def transport_error(request: httpx.Request, error: Exception, *, in_doubt: bool = False) -> APIConnectionError:
@@ -190,14 +245,18 @@ def transport_error(request: httpx.Request, error: Exception, *, in_doubt: bool 
         in_doubt: Whether the request is not idempotent and may have been processed.
     """
     cause = one_line(describe_cause(error))
+    found: APIConnectionError
     if is_timeout(error):
         stage = STAGES.get(type(error), "waiting for a connection" if isinstance(error, httpx.PoolTimeout) else "")
-        return APITimeoutError(
+        found = APITimeoutError(
             f"{describe_request(request)} timed out{f' while {stage}' if stage else ''} ({cause})."
             f" {MAY_HAVE_BEEN_PROCESSED if in_doubt else 'Increase timeout, or check the server.'}"
         )
-    remedy = MAY_HAVE_BEEN_PROCESSED if in_doubt else "Check base_url, and that the server is running."
-    return APIConnectionError(f"{describe_request(request)} failed: {cause}. {remedy}")
+    else:
+        remedy = MAY_HAVE_BEEN_PROCESSED if in_doubt else "Check base_url, and that the server is running."
+        found = APIConnectionError(f"{describe_request(request)} failed: {cause}. {remedy}")
+    found.add_exchange(copy_of_request(request, all_values=True))
+    return found
 
 
 def too_large(response: httpx.Response, limit: int) -> ResponseTooLargeError:
@@ -215,19 +274,21 @@ def too_slow(response: httpx.Response, limit: float | None) -> APITimeoutError:
 def _body_limit_error(cls: type[E], response: httpx.Response, reason: str) -> E:
     lower_headers = {name.lower(): value for name, value in response.headers.items()}
     headers, _ = redact_response(response.request, lower_headers, None)
-    return cls(
+    error = cls(
         f"The body of the {response.status_code} response to {describe_request(response.request)} {reason}",
         status_code=response.status_code,
         headers=headers,
         request_id=_request_id(headers, None),
     )
+    error.add_exchange(copy_of_request(response.request))
+    return error
 
 
 def invalid_response_error(response: httpx.Response, body: Any, reason: str) -> APIError:
     """Return the error for a successful response that cannot be decoded."""
     request, lower_headers = response.request, {name.lower(): value for name, value in response.headers.items()}
     headers, (body, reason) = redact_response(request, lower_headers, [body, reason])
-    return APIResponseValidationError(
+    error = APIResponseValidationError(
         f"{response.status_code} from {describe_request(request)} does not match the API document: {one_line(reason)}",
         status_code=response.status_code,
         body=body,
@@ -235,6 +296,8 @@ def invalid_response_error(response: httpx.Response, body: Any, reason: str) -> 
         request_id=_request_id(headers, body),
         detail=reason,
     )
+    error.add_exchange(copy_of_request(request), _redacted_text(request, text_of(response, response.content)))
+    return error
 
 
 def redact_response(request: httpx.Request, headers: Mapping[str, str], body: Any) -> tuple[Mapping[str, str], Any]:

@@ -119,7 +119,8 @@ class SpanObserver(Observer):
             self._span.set_attributes({"letta.stream.events": events, "letta.stream.closed_early": closed_early})
         if error is not None and not closed_early:
             status = getattr(error, "status_code", None) or 0
-            self._span.set_attribute("error.type", str(status) if status >= 400 else type(error).__name__)
+            has_status = status >= 400 and events is None  # the status of an error event is not that of a response
+            self._span.set_attribute("error.type", str(status) if has_status else type(error).__name__)
             # Without the message and the traceback, which can quote the conversation.
             cls = type(error)
             self._span.add_event("exception", {"exception.type": f"{cls.__module__}.{cls.__qualname__}"})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
+from .._http.errors_from_response import copy_of_request
 from .._instrumentation.dispatch import Instrumentation
 from ..errors import APIResponseValidationError, LettaError
 from .connection import Connection
@@ -61,12 +62,18 @@ class BaseStream:
         return self._resume.state.last_seq_id
 
 
-def require_result(result: LettaResponse | None) -> LettaResponse:
+def require_result(result: LettaResponse | None, request: httpx.Request) -> LettaResponse:
     """Return the result of a stream.
+
+    Args:
+        result: The result, if the stream had a stop reason.
+        request: The request of the stream.
 
     Raises:
         APIResponseValidationError: If the stream had no stop reason.
     """
     if result is None:
-        raise APIResponseValidationError(NO_STOP_REASON)
+        error = APIResponseValidationError(NO_STOP_REASON)
+        error.add_exchange(copy_of_request(request))
+        raise error
     return result

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from letta_api.structs import loads
 
-from .._http.errors_from_response import run_error
+from .._http.errors_from_response import copy_of_request, run_error
 from .._types import is_id, is_mapping
-from ..errors import StreamInterrupted, StreamTimeoutError
+from ..errors import APIError, StreamInterrupted, StreamTimeoutError
 from ..limits import StreamLimits
 from .sse import Frame
 
 if TYPE_CHECKING:
+    import httpx
+
     from letta_api.unions import StreamEvent
 STATE_EVENTS: Final = frozenset({"ping", "stop_reason", "error_message"})
 """The types of events that change the state of the stream."""
@@ -50,6 +52,7 @@ class StreamState:
         last_seq_id: The last sequence number seen.
         ended: Whether the terminator was received.
         redact: Removes secrets from the JSON of an error event.
+        request: The request of the stream, of which errors have a copy without secrets.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class StreamState:
         self.last_seq_id: int | None = after
         self.ended = False
         self.redact: Callable[[Any], Any] = lambda value: value
+        self.request: httpx.Request | None = None
 
     def receive(self, frame: Frame) -> StreamEvent | None:
         """Return the event of a frame. Return None for the terminator, an empty frame or a repeated event.
@@ -116,10 +120,13 @@ class StreamState:
     def _receive_irregular(self, frame: Frame, error: Exception) -> StreamEvent | None:
         """Return the event of a frame that is not plain JSON."""
         if isinstance(frame, Exception):
-            raise copy.copy(frame)
+            error = copy.copy(frame)
+            if self.request is not None and isinstance(error, APIError):
+                error.add_exchange(copy_of_request(self.request))
+            raise error
         if not isinstance(frame, bytes):
             if frame.event == "error" and frame.data.strip() and frame.data != self._end_text:
-                raise run_error(self.redact(_json_or_detail(frame.data)))
+                raise run_error(self.redact(_json_or_detail(frame.data)), self.request)
             return self.receive(frame.data.encode())
         data = frame.decode("utf-8", "replace")
         if (text := data.encode()) != frame:
@@ -137,7 +144,7 @@ class StreamState:
         before all assignments or after them.
         """
         if kind == "error_message":
-            raise run_error(self.redact(event.to_dict()))
+            raise run_error(self.redact(event.to_dict()), self.request)
         if self.run_id is None:
             self.run_id = _run_id_of(event)
         is_ping = kind == "ping"
@@ -231,6 +238,8 @@ class StreamState:
 
     def _with_position(self, error: StreamInterrupted, gap: tuple[int, int] | None = None) -> StreamInterrupted:
         error.run_id, error.last_seq_id, error.gap = self.run_id, self.last_seq_id, gap
+        if self.request is not None:
+            error.add_exchange(copy_of_request(self.request, all_values=True))
         return error
 
     def interrupted(self, message: str, gap: tuple[int, int] | None = None) -> StreamInterrupted:

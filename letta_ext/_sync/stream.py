@@ -118,7 +118,8 @@ class Stream(BaseStream, Generic[EventT_co]):
         except StreamInterrupted as error:
             error.partial = (*messages, *accumulator.finish())
             raise
-        return require_result(to_response(messages + accumulator.finish(), accumulator))
+        found = to_response(messages + accumulator.finish(), accumulator)
+        return require_result(found, self._connection.response.request)
 
     def __enter__(self) -> Self:
         return self

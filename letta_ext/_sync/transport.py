@@ -122,7 +122,7 @@ class Transport:
             self._check_events(call, response)
             call.instrumentation.on_stream_open()
             resume = make_resume(endpoint, plan, arguments, call)
-            resume.state.redact = make_redactor(response.request)
+            resume.state.redact, resume.state.request = make_redactor(response.request), response.request
             return Stream(response, resume, reconnect, call.instrumentation, self.http)
 
     def _check_events(self, call: Call, response: httpx.Response) -> None:

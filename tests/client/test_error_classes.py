@@ -78,9 +78,13 @@ def test_status_maps_to_same_class_as_in_letta_client(body: Any) -> None:
         assert error.status_code == status
 
 
-def test_streamed_error_is_api_status_error_with_status_200() -> None:
-    """A streamed error is an `APIStatusError` with status 200, as in `letta-client`."""
-    for words in ("it broke", "The agent is waiting for approval on a tool call."):
-        error = run_error({"message_type": "error_message", "detail": words})
-        assert isinstance(error, APIStatusError)
-        assert error.status_code == 200
+@pytest.mark.parametrize(
+    ("words", "status"), [("it broke", 502), ("The agent is waiting for approval on a tool call.", 409)]
+)
+def test_streamed_error_is_api_status_error_with_error_status(words: str, status: int) -> None:
+    """A streamed error is an `APIStatusError`, whose status reports no success when a program passes it on."""
+    event = {"message_type": "error_message", "detail": words}
+    error = run_error(event, httpx.Request("POST", "http://x/v1/x"))
+    assert isinstance(error, APIStatusError)
+    assert (error.status_code, error.response.status_code, error.response.json()) == (status, status, event)
+    assert (error.request.method, str(error.request.url)) == ("POST", "http://x/v1/x")

@@ -193,6 +193,18 @@ def logged() -> Iterator[Lines]:
     log.removeHandler(lines)
 
 
+def exchange_texts(error: BaseException) -> list[str]:
+    """Return all text in the request and the response of an error."""
+    found: list[str] = []
+    request: Any = getattr(error, "request", None)
+    response: Any = getattr(error, "response", None)
+    if isinstance(error, LettaError) and request is not None:
+        found += [str(request.url), repr(request.headers.raw), repr(request.content), repr(request.extensions)]
+    if isinstance(error, LettaError) and response is not None:
+        found += [response.text, repr(response.headers.raw), str(response.url), repr(response.request.headers.raw)]
+    return found
+
+
 def exception_text(error: BaseException) -> str:
     """Return all text that a program can show of an exception."""
     found: list[str] = []
@@ -206,10 +218,11 @@ def exception_text(error: BaseException) -> str:
         found += [str(each), repr(each), repr(each.args), repr(getattr(each, "__notes__", ""))]
         if isinstance(each, LettaError):  # httpx errors contain their request, which belongs to the program
             found.append(repr(vars(each)))
+            found += exchange_texts(each)
         pending += [each.__cause__, each.__context__]
     found.append("".join(traceback.format_exception(error)))
     restored = pickle.loads(pickle.dumps(error))
-    found += [repr(pickle.dumps(error)), repr(vars(restored)), str(restored)]
+    found += [repr(pickle.dumps(error)), repr(vars(restored)), str(restored), *exchange_texts(restored)]
     return "\n".join(found)
 
 
