@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from .._pagination.iterator import ListIterator, PageRequests
@@ -132,20 +132,17 @@ class AsyncItemIterator(AsyncIterator[T], Generic[T]):
 
     def __init__(self, pages: AsyncPageIterator[T]) -> None:
         self._pages = pages
-        self._items: list[T] = []
-        self._index = 0
+        self._items: Iterator[T] = iter(())
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
         while True:
-            items = self._items
-            if self._index < len(items):
-                self._index += 1
-                return items[self._index - 1]
+            for item in self._items:
+                return item
             async for page in self._pages:
-                self._items, self._index = page.items, 0
+                self._items = iter(page.items)
                 break
             else:
                 raise StopAsyncIteration
@@ -153,4 +150,4 @@ class AsyncItemIterator(AsyncIterator[T], Generic[T]):
     async def aclose(self) -> None:
         """End the iterator."""
         await self._pages.aclose()
-        self._items = []
+        self._items = iter(())

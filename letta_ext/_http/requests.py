@@ -43,6 +43,8 @@ EVENTS: Final = "text/event-stream"
 MAX_REDIRECTS: Final = 5
 WITH_LENGTH: Final = "GET"
 """A method for which httpx adds no `Content-Length`. Requests with a body set their own, outside the cache."""
+MAX_CACHED_LENGTH: Final = 32
+"""Characters of the longest query parameter whose URL is cached. Cursors are longer."""
 BUILDERS: Final = (httpx.Client.build_request, httpx.AsyncClient.build_request)
 """The unmodified `build_request` methods of httpx."""
 
@@ -317,7 +319,7 @@ def _build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config,
     )
     built = httpx.Request(
         request.method,
-        httpx.URL(url, params=query) if query else _parsed(url),
+        _with_query(url, query) if query else _parsed(url, ()),
         headers=headers,
         stream=httpx.ByteStream(content or b""),
         extensions={"timeout": call.timeout.as_dict()},
@@ -338,10 +340,19 @@ def _without(names: frozenset[str], request: httpx.Request) -> httpx.Request:
     return request
 
 
+def _with_query(url: str, query: list[QueryPair]) -> httpx.URL:
+    """Return a URL with query parameters."""
+    for _, value in query:
+        # Equal numbers of different types, such as 1 and True, would share a place in the cache.
+        if type(value) is not str or len(value) > MAX_CACHED_LENGTH:
+            return httpx.URL(url, params=query)
+    return _parsed(url, tuple(query))
+
+
 @lru_cache(maxsize=128)
-def _parsed(url: str) -> httpx.URL:
-    """Return a URL. The cache serves conversations and runs that are requested many times."""
-    return httpx.URL(url)
+def _parsed(url: str, query: tuple[QueryPair, ...]) -> httpx.URL:
+    """Return a URL. The cache serves conversations, runs and first pages that are requested many times."""
+    return httpx.URL(url, params=query) if query else httpx.URL(url)
 
 
 @lru_cache(maxsize=32)

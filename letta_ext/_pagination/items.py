@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, Final, TypeGuard
+from itertools import chain
+from types import NoneType
+from typing import Any, Final, TypeAlias, TypeGuard
 
 from letta_api.model import Model, Unknown
 from letta_api.operations import Pagination
@@ -15,6 +17,9 @@ from .._types import is_mapping
 
 MAX_CURSOR_LENGTH: Final = 1000
 """Characters of the longest cursor that is sent. Servers and proxies bound the length of a URL."""
+
+TEXTS: Final = frozenset({str, NoneType})
+"""The types of fields that identify an item without further checks."""
 
 
 def field_of(item: Any, name: str) -> Any:
@@ -46,6 +51,10 @@ def date_of(message: Any) -> datetime | None:
     return found if isinstance(found, datetime) and found.tzinfo is not None else None
 
 
+Identity: TypeAlias = tuple[Any, ...] | int
+"""What identifies an item: its identifying fields, or fields, a description and a number. In a checkpoint, its key."""
+
+
 def item_key(fields: Sequence[Any]) -> int:
     """Return a hash of the fields that identify an item. 60 bits fit into a Python integer of 32 bytes."""
     try:
@@ -53,6 +62,16 @@ def item_key(fields: Sequence[Any]) -> int:
     except RecursionError:  # the JSON parser accepts deeper nesting than str() does
         text = "\0".join(each if isinstance(each, str) else type(each).__name__ for each in fields)
     return int.from_bytes(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "big") >> 4
+
+
+def stable_key(identity: Identity) -> int:
+    """Return the key of an item in checkpoints, which is the same in every process."""
+    if isinstance(identity, int):
+        return identity
+    if isinstance(identity[0], tuple):
+        fields, *rest = identity
+        return item_key([*fields, *rest])
+    return item_key([*identity, describe([*identity]), 0] if None in identity else identity)
 
 
 def describe(item: Any) -> str:
@@ -71,38 +90,83 @@ def cursors_of(items: Sequence[Any], facts: Pagination) -> list[str]:
     return list(dict.fromkeys(cursor for cursor in found if is_cursor(cursor)))
 
 
+class ItemFields:
+    """The fields that identify items, as received: the caller may modify the items later.
+
+    Attributes:
+        cursors: The field that is the cursor, of each item.
+        identities: The identifying fields of each item.
+    """
+
+    def __init__(self, items: Sequence[Any], facts: Pagination) -> None:
+        unknown = any(issubclass(kind, Unknown) for kind in set(map(type, items)))
+        columns: dict[str, list[Any]] = {}
+        for name in (facts.cursor, *facts.item_key):
+            if name not in columns:
+                columns[name] = [field_of(item, name) if unknown else getattr(item, name, None) for item in items]
+        self.cursors = columns[facts.cursor]
+        self.identities: list[tuple[Any, ...]] = list(zip(*(columns[name] for name in facts.item_key), strict=True))
+
+    def are_distinct(self) -> bool:
+        """Return whether each item has a cursor and differs from the others in an identifying field."""
+        try:
+            return None not in self.cursors and len(set(self.identities)) == len(self.identities)
+        except TypeError:  # arrays and objects cannot be hashed
+            return False
+
+    def are_usable(self) -> bool:
+        """Return whether each item has a valid cursor, and its other fields are strings or missing."""
+        try:
+            cursors = "".join(self.cursors)
+        except TypeError:
+            return False
+        return (
+            cursors.isprintable()
+            and all(0 < length <= MAX_CURSOR_LENGTH for length in set(map(len, self.cursors)))
+            and TEXTS.issuperset(map(type, chain.from_iterable(self.identities)))
+        )
+
+
 class FetchedPage:
     """The items of one response.
 
     Attributes:
         items: The items.
         item_cursors: The cursor of each item. None for an item without one.
-        keys: The identity of each item.
+        identities: The identity of each item. Those of two responses can be compared.
+        keys: The hash of each identity, which `SeenItems` computes. None before.
         cursors: The distinct cursors, in order. The items of one stored record share a cursor.
         size: The number of stored records. An item without a cursor counts as one.
     """
 
-    def __init__(self, items: list[Any], facts: Pagination) -> None:
+    def __init__(self, items: list[Any], facts: Pagination, fields: ItemFields | None = None) -> None:
+        fields = fields or ItemFields(items, facts)
         self.items = items
-        self.item_cursors: list[str | None] = []
-        self.keys: list[int] = []
-        names = [facts.cursor, *facts.item_key]
-        occurrences: Counter[str] = Counter()
-        for item in items:
-            cursor, *fields = [field_of(item, name) for name in names]
-            # Inlines `is_cursor`, which would cost a call per item.
-            fits = cursor.__class__ is str and 0 < len(cursor) <= MAX_CURSOR_LENGTH and cursor.isprintable()
-            cursor = cursor if fits else None
-            self.item_cursors.append(cursor)
-            if None in fields:
-                # Without all identifying fields, an item is identified by its position among items with the same ones.
-                # The items of a record arrive together, so that position is stable.
-                description = describe(fields) if cursor is not None else describe(item)
-                fields += [description, occurrences[description]]
-                occurrences[description] += 1
-            self.keys.append(item_key(fields))
-        self.cursors = list(dict.fromkeys(cursor for cursor in self.item_cursors if cursor is not None))
+        self.item_cursors: list[str | None] = fields.cursors
+        self.identities: list[tuple[Any, ...]] = fields.identities
+        self.keys: list[int] | None = None
+        if not (fields.are_usable() and fields.are_distinct()):
+            self.item_cursors = [cursor if is_cursor(cursor) else None for cursor in fields.cursors]
+            self.identities = [*self._numbered(fields.identities)]
+        distinct: dict[Any, None] = dict.fromkeys(self.item_cursors)
+        distinct.pop(None, None)
+        self.cursors: list[str] = list(distinct)
         self.size = len(self.cursors) + self.item_cursors.count(None)
+
+    def _numbered(self, identities: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        """Yield identities of items of which some are malformed or have the same fields."""
+        occurrences: Counter[str] = Counter()
+        for item, cursor, raw in zip(self.items, self.item_cursors, identities, strict=True):
+            fields = tuple(_text_or_none(field) for field in raw)
+            if None not in fields:
+                yield fields
+                continue
+            # Without all identifying fields, an item is identified by its position among items with the same ones.
+            # The items of a record arrive together, so that position is stable.
+            description = describe([*fields]) if cursor is not None else describe(item)
+            number = occurrences[description]
+            occurrences[description] += 1
+            yield fields if number == 0 and cursor is not None else (fields, description, number)
 
     def in_reverse(self) -> FetchedPage:
         """Return the page with its records in reverse order. The items of each record keep their order."""
@@ -113,7 +177,18 @@ class FetchedPage:
         page = FetchedPage.__new__(FetchedPage)
         page.items = [self.items[index] for index in order]
         page.item_cursors = [self.item_cursors[index] for index in order]
-        page.keys = [self.keys[index] for index in order]
+        page.identities = [self.identities[index] for index in order]
+        page.keys = None
         page.cursors = self.cursors[::-1]
         page.size = self.size
         return page
+
+
+def _text_or_none(value: Any) -> str | None:
+    """Return a field of any JSON type as text, which can be hashed."""
+    if value is None or isinstance(value, str):
+        return value
+    try:
+        return str(value)
+    except RecursionError:  # the JSON parser accepts deeper nesting than str() does
+        return type(value).__name__

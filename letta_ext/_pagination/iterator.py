@@ -18,7 +18,8 @@ after the limit would hide the overlapping record, so they are applied here.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import count, takewhile
 from threading import Lock
 from types import NoneType
@@ -32,16 +33,14 @@ from .._http.errors_from_response import one_line
 from .._http.requests import OPTIONS
 from .._types import is_mapping, is_sequence
 from ..errors import ListChangedError
-from .items import FetchedPage, date_of, field_of, is_cursor
+from .items import FetchedPage, ItemFields, date_of, field_of, is_cursor, stable_key
+from .seen_items import LastRecords, SeenItems
 
 FILTER_FIELD: Final = "message_type"
 """The field that the filters of `post_filters` compare."""
 
 CONFIRM_LIMIT: Final = 1000
 """The limit of the request that confirms the end of a list after a short page."""
-
-RECENT_CURSORS: Final = 256
-"""The number of cursors that are remembered, for requests that start before records with equal sort keys."""
 
 CHECKPOINT_CURSORS: Final = 64
 """The number of cursors in a checkpoint."""
@@ -70,25 +69,54 @@ class Position:
 
     list_id: tuple[str, ...]
     arguments: Mapping[str, Any]
-    cursors: tuple[str, ...]
-    keys: tuple[tuple[int, ...], ...]
     forward: str
     reversed: bool | None
-    complete: bool
+    last_records: Callable[[], LastRecords]
+
+    @property
+    def cursor(self) -> str | None:
+        """The cursor of the last record."""
+        records = self.last_records().newest_first
+        return records[0][0] if records else None
 
     def checkpoint(self) -> Checkpoint:
         """Return the position as a JSON value."""
+        last = self.last_records()
         return {
             "version": CHECKPOINT_VERSION,
             "of": list(self.list_id),
             "arguments": {name: value for name, value in self.arguments.items() if name not in OPTIONS},
-            "cursors": list(self.cursors),
+            "cursors": [cursor for cursor, _ in reversed(last.newest_first)],
             # As text: JavaScript, for one, rounds integers of this size.
-            "seen": [f"{key:x}" for key in sorted({key for keys in self.keys for key in keys})],
+            "seen": [
+                f"{key:x}"
+                for key in sorted({stable_key(each) for _, identities in last.newest_first for each in identities})
+            ],
             "leading": self.forward,
             "reversed": self.reversed,
-            "whole": self.complete,
+            "whole": last.complete,
         }
+
+
+class FirstPage:
+    """The first page of a list whose items all differ, recorded as seen when the second page is requested."""
+
+    def __init__(self, items: list[Any], fields: ItemFields, facts: Pagination, limit: int | None) -> None:
+        self._items = [*items]  # the caller owns the list of the page
+        self._fields = fields
+        self._facts = facts
+        self.limit = limit
+
+    @cached_property
+    def fetched(self) -> FetchedPage:
+        """The page."""
+        return FetchedPage(self._items, self._facts, self._fields)
+
+    def last_records(self) -> LastRecords:
+        """Return the last records of the page, for its checkpoint."""
+        seen = SeenItems(keep_all=False)
+        seen.add(self.fetched)
+        return seen.last(CHECKPOINT_CURSORS)
 
 
 def _is_checkpoint(value: Mapping[str, Any]) -> bool:
@@ -154,6 +182,7 @@ class ListIterator:
         self.has_undelivered = False
         self.lock = Lock()
         self.prefetch = False
+        self._first_page: FirstPage | None = None
 
     def begin(self) -> PageRequests:
         """Return the requests for the first page of this iteration, which may follow a checkpoint."""
@@ -169,13 +198,22 @@ class ListIterator:
             # Every record of the page may be hidden. Without an item, no cursor leads to the next page.
             limit = self._capped(CONFIRM_LIMIT)
             items = yield {**self.arguments, self.facts.limit: limit}
-        page = FetchedPage(items, self.facts)
-        if self.reversed is None and len(page.cursors) > 1:
-            self.reversed = yield from self._is_ascending(page)
-        new = self._accept(page, limit)
+        fields = ItemFields(items, self.facts)
+        if self.reversed is False and fields.are_distinct():
+            self.has_undelivered = True
+            self._first_page = FirstPage(items, fields, self.facts, limit)
+            new = self._filtered(items)
+        else:
+            new = yield from self._accept_first(FetchedPage(items, self.facts, fields), limit)
         if not new and items:  # no item passed the filters
             return (yield from self.next()) or []
         return new
+
+    def _accept_first(self, page: FetchedPage, limit: int | None) -> Generator[dict[str, Any], list[Any], list[Any]]:
+        """Record the items of the first page, and return those that are new and pass the filters, in list order."""
+        if self.reversed is None and len(page.cursors) > 1:
+            self.reversed = yield from self._is_ascending(page)
+        return self._accept(page, limit)
 
     def next(self) -> PageRequests:
         """Return the requests for the next page.
@@ -183,6 +221,9 @@ class ListIterator:
         Raises:
             ListChangedError: If the server does not continue after the last item.
         """
+        if self._first_page is not None:
+            self._record(self._first_page.fetched, self._first_page.limit)
+            self._first_page = None
         while not self.ended:
             new = yield from self._advance()
             if new:
@@ -193,11 +234,12 @@ class ListIterator:
 
     def position(self) -> Position:
         """Return the current position."""
-        cursors = tuple(self.seen.recent[-CHECKPOINT_CURSORS:])
-        complete = self.seen.count == len(cursors)
-        keys = self.seen.keys_at(cursors)
-        arguments = self.arguments | self.filters
-        return Position(self.list_id, arguments, cursors, keys, self.directions[0], self.reversed, complete)
+        if self._first_page is not None:
+            last_records = self._first_page.last_records
+        else:
+            last = self.seen.last(CHECKPOINT_CURSORS)
+            last_records = lambda: last  # noqa: E731  # a constant
+        return Position(self.list_id, self.arguments | self.filters, self.directions[0], self.reversed, last_records)
 
     @classmethod
     def resumed(cls, facts: Pagination, checkpoint: Mapping[str, Any], list_id: Sequence[str] = ()) -> ListIterator:
@@ -248,7 +290,7 @@ class ListIterator:
         size = confirm_limit if self.last_page_short else (self._limit or max(MIN_DEFAULT_LIMIT, self.seen.page)) + 1
         while True:
             page, limit = yield from self._fetch_overlapping(size)
-            if self.seen.unseen(page):
+            if self.seen.has_unseen(page):
                 return self._accept(page, limit)
             if page.size >= limit:
                 size = self._doubled(limit)  # all records of the page have the same sort key
@@ -272,7 +314,7 @@ class ListIterator:
         limit = self._capped(max(CONFIRM_LIMIT, 2 * self.largest_page))
         if limit <= MAX_LIMIT:
             page = FetchedPage((yield {**self.arguments, self.facts.limit: limit}), self.facts)
-            if self.seen.unseen(page):
+            if self.seen.has_unseen(page):
                 return self._accept(page, limit)
             if self.last_page_short:
                 return None
@@ -292,14 +334,14 @@ class ListIterator:
         limit = self._capped(self.seen.count + (self._limit or max(MIN_DEFAULT_LIMIT, self.seen.page)))
         while True:
             page = FetchedPage((yield {**self.arguments, self.facts.limit: limit}), self.facts)
-            if self.seen.unseen(page):
+            if self.seen.has_unseen(page):
                 return self._accept(page, limit)
             if page.size < limit:
                 break
             limit = self._doubled(limit)
         last = self.seen.recent[-1]
         rest = FetchedPage((yield {**self.arguments, self.directions[0]: last, self.facts.limit: limit}), self.facts)
-        if self.seen.unseen(rest):
+        if self.seen.has_unseen(rest):
             raise self._changed(f"sent {page.size} records of {limit}")
         return None
 
@@ -386,84 +428,17 @@ class ListIterator:
             self.reversed = page.cursors[-1:] == self.seen.recent[-1:]
         if self.reversed:
             page = page.in_reverse()
+        return self._filtered(self._record(page, limit))
+
+    def _record(self, page: FetchedPage, limit: int | None) -> list[Any]:
+        """Record the items of a page as seen, and return those that are new."""
         self.last_page_short = page.size < (limit or MIN_DEFAULT_LIMIT)
         self.largest_page = max(self.largest_page, page.size)
-        new = self.seen.add(page)
+        return self.seen.add(page)
+
+    def _filtered(self, items: list[Any]) -> list[Any]:
+        """Return the items that pass the filters, in list order."""
         if not self.filters:
-            return new
-        return [item for item in new if all(field_of(item, FILTER_FIELD) in wanted for wanted in self.filters.values())]
-
-
-class SeenItems:
-    """The identities of the items seen so far.
-
-    If records may share a position, every identity is kept, in at most 100 bytes each. Otherwise, those of the last
-    page or of the last `RECENT_CURSORS` records are kept, whichever is more.
-
-    Attributes:
-        count: The number of records seen.
-        page: The number of records in the last page.
-    """
-
-    def __init__(self, *, keep_all: bool) -> None:
-        self._keep_all = keep_all
-        self._keys: dict[int, None] = {}  # a set takes half as much memory again at its largest
-        self._window: dict[str, tuple[int, ...]] = {}
-        self.count = 0
-        self.page = 0
-
-    @property
-    def recent(self) -> list[str]:
-        """The cursors of the last records, in list order."""
-        return list(self._window)
-
-    def keys_at(self, cursors: Iterable[str]) -> tuple[tuple[int, ...], ...]:
-        """Return the identities of the items at each cursor."""
-        return tuple(self._window[cursor] for cursor in cursors)
-
-    def restore(self, cursors: Sequence[str], keys: Sequence[int], *, complete: bool) -> None:
-        """Restore the state of a checkpoint. `complete` means that it holds every record seen."""
-        self._window = {cursor: tuple(keys) if n == 0 else () for n, cursor in enumerate(cursors)}
-        self._keys = dict.fromkeys(keys)
-        self._keep_all = self._keep_all and complete
-        self.count = len(cursors) if complete else len(cursors) + 1
-        self.page = len(cursors)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every identity is still kept, so that the list can be read from the start again."""
-        return self._keep_all or self.count <= len(self._window)
-
-    def __contains__(self, key: int) -> bool:
-        return key in self._keys
-
-    def unseen(self, page: FetchedPage) -> set[int]:
-        """Return the identities in a page that were not seen before."""
-        return {key for key in page.keys if key not in self._keys}
-
-    def add(self, page: FetchedPage) -> list[Any]:
-        """Add the items of a page, and return the new ones."""
-        seen, window = self._keys, self._window
-        known = {cursor for cursor, key in zip(page.item_cursors, page.keys, strict=True) if key in seen}
-        for cursor in page.cursors:
-            self.count += cursor not in window and cursor not in known
-            # Overlapping records move to the end, so that the window ends with the last record of the page.
-            window[cursor] = window.pop(cursor, ())
-        new: list[Any] = []
-        for item, item_cursor, key in zip(page.items, page.item_cursors, page.keys, strict=True):
-            if key in seen:
-                continue
-            seen[key] = None
-            new.append(item)
-            if item_cursor is not None:
-                window[item_cursor] += (key,)
-        self.page = len(page.cursors)
-        self._evict(max(RECENT_CURSORS, self.page))
-        return new
-
-    def _evict(self, room: int) -> None:
-        while len(self._window) > room:
-            keys = self._window.pop(next(iter(self._window)))
-            if not self._keep_all:
-                for key in keys:
-                    self._keys.pop(key, None)
+            return items
+        wanted = list(self.filters.values())
+        return [item for item in items if all(field_of(item, FILTER_FIELD) in each for each in wanted)]

@@ -45,9 +45,8 @@ class BasePage(Generic[T]):
 
     def next_page_info(self) -> dict[str, Any] | None:
         """Return the cursor of the next page by the name of its parameter. None after the last page."""
-        if not self.has_next_page() or not self._position.cursors:
-            return None
-        return {self._position.forward: self._position.cursors[-1]}
+        cursor = self._position.cursor if self.has_next_page() else None
+        return None if cursor is None else {self._position.forward: cursor}
 
     def checkpoint(self) -> Checkpoint:
         """Return the position after this page: a JSON value of a few kilobytes, with the arguments of the list.

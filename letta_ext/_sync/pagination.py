@@ -133,20 +133,17 @@ class ItemIterator(Iterator[T], Generic[T]):
 
     def __init__(self, pages: PageIterator[T]) -> None:
         self._pages = pages
-        self._items: list[T] = []
-        self._index = 0
+        self._items: Iterator[T] = iter(())
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> T:
         while True:
-            items = self._items
-            if self._index < len(items):
-                self._index += 1
-                return items[self._index - 1]
+            for item in self._items:
+                return item
             for page in self._pages:
-                self._items, self._index = page.items, 0
+                self._items = iter(page.items)
                 break
             else:
                 raise StopIteration
@@ -154,4 +151,4 @@ class ItemIterator(Iterator[T], Generic[T]):
     def close(self) -> None:
         """End the iterator."""
         self._pages.close()
-        self._items = []
+        self._items = iter(())

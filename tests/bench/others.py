@@ -67,7 +67,8 @@ def struct(model: Any) -> Any:
     """Return the msgspec Struct with the fields of a model: tagged by its literal, absent as None, unknown dropped."""
     names = vars(sys.modules[model.__module__])
     # Not get_type_hints: the hints of class variables need names that the module does not have.
-    hints = {a.name: eval(str(a.type), names) for a in attrs.fields(model)}  # noqa: S307  (our own annotations)
+    own = (a for a in attrs.fields(model) if not a.inherited)
+    hints = {a.name: eval(str(a.type), names) for a in own}  # noqa: S307  (our own annotations)
     fields: list[Any] = []
     options: dict[str, Any] = {}
     for key, (name, required, decode) in model._field_table.items():

@@ -1,0 +1,143 @@
+"""The identities of the items that an iteration has seen, and its last records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from attrs import frozen
+
+from .items import FetchedPage, Identity, stable_key
+
+RECENT_CURSORS: Final = 256
+"""The number of cursors that are remembered, for requests that start before records with equal sort keys."""
+
+
+@frozen
+class LastRecords:
+    """The last records that an iteration has seen.
+
+    Attributes:
+        newest_first: The cursor of each, and the identities of its items. The last record of the list comes first.
+        complete: Whether there were no others.
+    """
+
+    newest_first: tuple[tuple[str, tuple[Identity, ...]], ...]
+    complete: bool
+
+
+class SeenItems:
+    """The identities of the items seen so far.
+
+    If records may share a position, every identity is kept, in at most 100 bytes each. Otherwise, those of the last
+    page or of the last `RECENT_CURSORS` records are kept, whichever is more.
+
+    Attributes:
+        count: The number of records seen.
+        page: The number of records in the last page.
+    """
+
+    def __init__(self, *, keep_all: bool) -> None:
+        self._keep_all = keep_all
+        # Python's hash takes a tenth of the time of a stable one, which only the keys of a checkpoint need.
+        self._key_of: Callable[[Identity], int] = hash
+        self._keys: dict[int, None] = {}  # a set takes half as much memory again at its largest
+        self._window: dict[str, tuple[Identity, ...]] = {}
+        self.count = 0
+        self.page = 0
+
+    @property
+    def recent(self) -> list[str]:
+        """The cursors of the last records, in list order."""
+        return list(self._window)
+
+    def last(self, number: int) -> LastRecords:
+        """Return at most this number of the last records."""
+        found = tuple(islice(reversed(self._window.items()), number))
+        return LastRecords(found, self.count == len(found))
+
+    def restore(self, cursors: Sequence[str], keys: Sequence[int], *, complete: bool) -> None:
+        """Restore the state of a checkpoint. `complete` means that it holds every record seen."""
+        self._key_of = stable_key
+        self._window = {cursor: tuple(keys) if n == 0 else () for n, cursor in enumerate(cursors)}
+        self._keys = dict.fromkeys(keys)
+        self._keep_all = self._keep_all and complete
+        self.count = len(cursors) if complete else len(cursors) + 1
+        self.page = len(cursors)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every identity is still kept, so that the list can be read from the start again."""
+        return self._keep_all or self.count <= len(self._window)
+
+    def __contains__(self, key: int) -> bool:
+        return key in self._keys
+
+    def _keys_of(self, page: FetchedPage) -> list[int]:
+        if page.keys is None:
+            page.keys = list(map(self._key_of, page.identities))
+        return page.keys
+
+    def unseen(self, page: FetchedPage) -> set[int]:
+        """Return the keys of the items in a page that were not seen before."""
+        return set(self._keys_of(page)).difference(self._keys)
+
+    def has_unseen(self, page: FetchedPage) -> bool:
+        """Return whether an item of a page was not seen before."""
+        return any(key not in self._keys for key in self._keys_of(page))
+
+    def add(self, page: FetchedPage) -> list[Any]:
+        """Add the items of a page, and return the new ones."""
+        self.page = len(page.cursors)
+        new = self._add_records(page) if self.page == len(page.items) else None
+        if new is None:
+            new = self._add_items(page)
+        self._evict(max(RECENT_CURSORS, self.page))
+        return new
+
+    def _add_records(self, page: FetchedPage) -> list[Any] | None:
+        """Add records of one item each, and return the new items. Return None if a record seen before has changed."""
+        items, keys, seen, window = page.items, self._keys_of(page), self._keys, self._window
+        identities: Iterable[tuple[Identity, ...]] = zip(page.identities)
+        records = dict(zip(page.cursors, identities, strict=True))
+        known = window.keys() & records.keys()
+        seen_before = seen.keys() & keys
+        if len(known) != len(seen_before) or any(window[each] != records[each] for each in known):
+            return None
+        for cursor in known:
+            del window[cursor]
+        # Overlapping records move to the end, so that the window ends with the last record of the page.
+        window.update(records)
+        self.count += len(records) - len(known)
+        if len(known) == 1 and keys[0] in seen_before:
+            new = items[1:]  # each page overlaps by one record
+        else:
+            new = [item for item, key in zip(items, keys, strict=True) if key not in seen_before]
+        seen.update(dict.fromkeys(keys))
+        return new
+
+    def _add_items(self, page: FetchedPage) -> list[Any]:
+        """Add items of which some share a record, have no cursor, or were seen before. Return the new items."""
+        keys, seen, window = self._keys_of(page), self._keys, self._window
+        known = {cursor for cursor, key in zip(page.item_cursors, keys, strict=True) if key in seen}
+        for cursor in page.cursors:
+            self.count += cursor not in window and cursor not in known
+            # Overlapping records move to the end, so that the window ends with the last record of the page.
+            window[cursor] = window.pop(cursor, ())
+        new: list[Any] = []
+        for item, item_cursor, identity, key in zip(page.items, page.item_cursors, page.identities, keys, strict=True):
+            if key in seen:
+                continue
+            seen[key] = None
+            new.append(item)
+            if item_cursor is not None:
+                window[item_cursor] += (identity,)
+        return new
+
+    def _evict(self, room: int) -> None:
+        for cursor in list(islice(self._window, max(0, len(self._window) - room))):
+            identities = self._window.pop(cursor)
+            if not self._keep_all:
+                for identity in identities:
+                    self._keys.pop(self._key_of(identity), None)
