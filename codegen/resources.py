@@ -216,7 +216,10 @@ def _ancestors(operation_id: str) -> list[str]:
 
 
 def _imports(operations: Sequence[Operation]) -> list[str]:
-    return sorted({_model_import(i) for o in operations for i in _results(o)})
+    found = {_model_import(i) for o in operations for i in _results(o)}
+    sent = {i for o in operations for a in o.at("path") for i in a.type.sent_imports}
+    found |= {f"from letta_api.params import {i.name}" for i in sent if i.kind == "params"}
+    return sorted(found | {f"from datetime import {i.name}" for i in sent if i.kind == "datetime"})
 
 
 def _results(operation: Operation) -> set[Import]:
@@ -262,7 +265,7 @@ def _method(operation: Operation) -> Method:
         name=operation.id.rpartition(".")[2],
         constant=operation.constant,
         endpoint=f"api.{operation.endpoint}",
-        declared="".join(f"{a.name}: str, " for a in ids),
+        declared="".join(f"{a.name}: {a.type.sent_written}, " for a in ids),
         ids=f"({''.join(f'{a.name}, ' for a in ids)})",
         variable="arguments" if operation.keywords else "options",
         arguments=f"{class_name(operation.id)}Arguments" if operation.keywords else "RequestOptions",

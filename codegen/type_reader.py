@@ -28,7 +28,7 @@ from openapi_python_client.parser.properties.uuid import UuidProperty
 
 from codegen.document import Document, Schema, escape, ref_name
 from codegen.errors import SpecError
-from codegen.keywords import LAZY, check_keywords
+from codegen.keywords import LAZY, check_keywords, types_of
 from codegen.parser import Node, Parsed, is_mixed
 from codegen.types import (
     ANY,
@@ -191,7 +191,10 @@ class TypeReader:
         else:
             for number, member in enumerate(_alternatives(schema)):
                 self._core(member, f"{place}/{'anyOf' if 'anyOf' in schema else 'oneOf'}/{number}")
-            read = [self._one(each, {}, place) for each in rest]
+            listed = schema if isinstance(schema, dict) and "type" in schema and not _alternatives(schema) else {}
+            read = [self._one(each, listed if isinstance(each, ModelProperty) else {}, place) for each in rest]
+            if listed and any(each.function for each in read):
+                read = [self._one(each, {}, place) for each in rest]  # without a decoder of the values
             if any(each.function for each in read):
                 raise SpecError(place, "is a union that needs a name. Make it a component")
             type_ = ANY if ANY in read else union_of(read)
@@ -294,7 +297,7 @@ class TypeReader:
                     raise SpecError(place, "is an object with properties and without a name. Make it a component")
                 values, name = getattr(model, "additional_properties", None), str(node.class_info.name)
                 if values is None:
-                    return map_of(ANY)
+                    return self._map_without_node(schema, place)
                 if name in self._maps:
                     raise SpecError(place, "is a map of itself. Put an object with properties between")
                 self._maps.add(name)
@@ -307,6 +310,14 @@ class TypeReader:
                 return _mixed_literals(schema["enum"], place) if is_mixed(schema.get("enum")) else ANY
             case _:
                 return scalar_type(_SCALARS[type(node)])
+
+    def _map_without_node(self, schema: Schema, place: str) -> Type:
+        """Return the type of a map whose values the parser drops, because it is one type of several."""
+        values = schema.get("additionalProperties")
+        if not isinstance(values, dict) or len(types_of(schema)) < 2:
+            return map_of(ANY)
+        values = {word: value for word, value in values.items() if word != "title"}  # the parser has this class already
+        return map_of(self.read_schema(values, f"{place}/additionalProperties"))
 
     def _is_decoded(self, node: UnionProperty) -> bool:
         """Return whether a union needs a decoder, because a member needs one."""

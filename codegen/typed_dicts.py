@@ -179,6 +179,9 @@ class _Writer:
             return {"$ref": SCHEMAS + self._called(name)}
         if "const" in node or "enum" in node:
             return _literals(node)
+        if len(types := types_of(node)) > 1 and isinstance(node.get("additionalProperties"), dict):
+            # datamodel-code-generator drops the type of the values.
+            return {"anyOf": [self._schema(_narrowed(node, type_)) for type_ in types]}
         out: dict[str, Any] = {}
         for word, value in node.items():
             if word == "properties":
@@ -194,6 +197,12 @@ class _Writer:
                 "additionalProperties": {} if (values := out.get("additionalProperties", True)) is True else values,
             }
         return out
+
+
+def _narrowed(node: dict[str, Any], type_: str) -> dict[str, Any]:
+    """Return a schema of several types as a schema of one of them."""
+    words = {"object": {"additionalProperties", "properties", "required"}, "array": {"items"}}.get(type_, set[str]())
+    return {"type": type_, **{word: value for word, value in node.items() if word in words}}
 
 
 def _literals(node: dict[str, Any]) -> dict[str, Any]:

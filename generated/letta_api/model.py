@@ -41,7 +41,7 @@ class Model:
 
     `_field_table` is derived from the annotations of a subclass: a field without a default is required, the default
     `ABSENT` marks an optional field, a string marks a constant. `_keys` maps field names to JSON keys that differ, and
-    `_decoders` maps them to decoders.
+    `_decoders` maps them to decoders. `_generated` marks models for other generated packages.
     """
 
     _keys: ClassVar[dict[str, str]] = {}
@@ -49,6 +49,7 @@ class Model:
     _field_table: ClassVar[FieldTable] = {}
     _required: ClassVar[tuple[str, ...]] = ()
     _absent: ClassVar[dict[str, Any]] = {}
+    _generated: ClassVar[str] = "model"
     _extra: dict[str, Any] | None = field(default=None, init=False)
 
     def __init_subclass__(cls) -> None:
@@ -285,6 +286,7 @@ class Unknown:
         reason: The reason why no known member matches.
     """
 
+    _generated: ClassVar[str] = "unknown"
     raw: Any = field(repr=_short)
     reason: str
 
@@ -421,7 +423,15 @@ def to_json_value(value: Any) -> Any:
         return {key: to_json_value(item) for key, item in value.items()}
     if is_sequence(value):
         return [to_json_value(item) for item in value]
+    if generated_kind(value):
+        return value.to_dict()  # of another generated package
     return value
+
+
+def generated_kind(value: object) -> str | None:
+    """Return whether a value is a `model` or an `unknown` union member of any generated package, or else None."""
+    kind: str | None = getattr(type(value), "_generated", None)
+    return kind
 
 
 def _json_type(value: Any) -> str:

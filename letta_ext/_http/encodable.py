@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from letta_api.model import LazyValue, Model, Unknown
+from letta_api.model import LazyValue, Model, Unknown, generated_kind
 
 from .._types import is_mapping, is_sequence
 from ..config import MAX_URL, check_number, check_text
@@ -16,6 +16,17 @@ MAX_DEPTH: Final = 200
 """Maximum nesting of a request body. Servers reject deeper ones, and the recursion limit is near."""
 
 LEAVES: Final = (bool, datetime, Model, Unknown, LazyValue, type(None))
+
+
+MAX_DECODINGS: Final = 4
+"""The number of percent-encoding layers that are decoded to find dot segments."""
+
+
+def decoded_layers(text: str) -> Iterator[str]:
+    """Yield the text that a server or a proxy can read in a path, with each layer of percent-encoding decoded."""
+    for _ in range(MAX_DECODINGS):
+        yield text
+        text = unquote(text, errors="replace")
 
 
 def check_json(name: str, value: Any) -> None:
@@ -56,7 +67,7 @@ def _check(name: str, value: Any, parents: list[int]) -> None:
             for index, item in enumerate(value):
                 _check(f"{name}[{index}]", item, parents)
         parents.pop()
-    else:
+    elif not generated_kind(value):
         raise TypeError(f"{_short(name)} must be a JSON value, got {type(value).__name__}")
 
 

@@ -112,11 +112,15 @@ class Endpoint(Protocol):
     def build_request(self) -> Callable[..., Request]: ...
 
 
-class JsonEndpoint(Endpoint, Protocol[T_co]):
-    """An endpoint with a JSON response."""
+class ResponseReader(Protocol[T_co]):
+    """The part of an endpoint that decodes JSON."""
 
     @property
     def read_response(self) -> Callable[[str | bytes], T_co]: ...
+
+
+class JsonEndpoint(Endpoint, ResponseReader[T_co], Protocol[T_co]):
+    """An endpoint with a JSON response."""
 
 
 class StreamEndpoint(Endpoint, Protocol):
@@ -377,7 +381,7 @@ def decode_body(response: httpx.Response) -> Any:
         return text_of(response, response.content)
 
 
-def decode(endpoint: JsonEndpoint[T], call: Call, response: httpx.Response) -> T:
+def decode(endpoint: ResponseReader[T], call: Call, response: httpx.Response) -> T:
     """Return the decoded value of a successful response.
 
     Raises:
@@ -386,13 +390,22 @@ def decode(endpoint: JsonEndpoint[T], call: Call, response: httpx.Response) -> T
     try:
         return endpoint.read_response(response.content)
     except (DecodeError, TypeError, ValueError) as error:
-        reason = str(error) if isinstance(error, DecodeError) else f"not JSON with the documented schema: {error}"
+        # A package that `client.call` gets has a DecodeError of its own.
+        known = isinstance(error, DecodeError) or type(error).__name__ == DecodeError.__name__
+        reason = str(error) if known else f"not JSON with the documented schema: {error}"
+        if EVENTS in content_types(response):
+            reason = "a stream of events, not JSON. Pass the argument that turns streaming off, such as streaming=False"
     raise invalid_response_error(response, decode_body(response), reason)
 
 
+def content_types(response: httpx.Response) -> set[str]:
+    """Return the content type of a response, or "" without one. Some proxies repeat or empty the header."""
+    return {each.partition(";")[0].strip().lower() for each in response.headers.get("content-type", "").split(",")}
+
+
 def is_event_stream(response: httpx.Response) -> bool:
-    """Return whether a response is an event stream or has no content type. Some proxies repeat or empty the header."""
-    kinds = {each.partition(";")[0].strip().lower() for each in response.headers.get("content-type", "").split(",")}
+    """Return whether a response is an event stream or has no content type."""
+    kinds = content_types(response)
     return EVENTS in kinds or kinds == {""}
 
 

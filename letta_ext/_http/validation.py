@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, NotRequired, Protocol, Required, Union, get_args, get_origin, is_typeddict
 
-from letta_api.model import Model, Unknown
+from letta_api.model import generated_kind
 from letta_api.types import Unset
 
 from .._types import is_id, is_mapping, is_sequence
 from ..config import check_number
-from .encodable import check_json
+from .encodable import check_json, decoded_layers
 
 
 class Check(Protocol):
@@ -68,7 +69,8 @@ def check_arguments(build_request: Callable[..., Any], ids: Sequence[Any], given
     checks = _checks(build_request)
     for (name, check), value in zip(checks.items(), ids, strict=False):
         check(value, name)
-        check_id(name, value)
+        if isinstance(value, str):
+            (check_id if name == "id" or name.endswith("_id") else check_segment)(name, value)
     for name, value in given.items():
         checks[name](value, name)
 
@@ -83,6 +85,22 @@ def check_id(name: str, value: str) -> None:
         raise ValueError(f"{name} must be an id{_example(name)}, got {_short_repr(value)}")
 
 
+def check_segment(name: str, value: str) -> None:
+    """Check that a string in a path, other than an id, is one segment, also for servers that decode it repeatedly.
+
+    Raises:
+        ValueError: If it could address another resource.
+    """
+    if any(map(_is_not_a_segment, decoded_layers(value))):
+        rule = "a path segment: text without slashes, backslashes and control characters, and not a dot segment"
+        raise ValueError(f"{name} must be {rule}, got {_short_repr(value)}")
+
+
+def _is_not_a_segment(text: str) -> bool:
+    # Some servers strip path parameters, which start with a semicolon.
+    return not text.isprintable() or "/" in text or "\\" in text or text.partition(";")[0] in ("", ".", "..")
+
+
 def _example(name: str) -> str:
     kind = name.removesuffix("_id")
     return f" such as '{kind[:4]}-<uuid4>'" if kind != name else ""
@@ -94,6 +112,11 @@ def _checks(build_request: Callable[..., Any]) -> dict[str, Check]:
     return {name: _compile(hint) for name, hint in hints.items() if name != "return"}
 
 
+def is_unset_type(hint: Any) -> bool:
+    """Return whether a type is the `Unset` of any generated package."""
+    return hint is Unset or (isinstance(hint, type) and issubclass(hint, Enum) and hint.__name__ == Unset.__name__)
+
+
 @cache
 def _compile(hint: Any) -> Check:
     if hint is Any:
@@ -102,7 +125,7 @@ def _compile(hint: Any) -> Check:
     if origin in (NotRequired, Required):
         return _compile(arguments[0])
     if origin in (Union, UnionType):
-        return _Union(tuple(a for a in arguments if a is not Unset))
+        return _Union(tuple(a for a in arguments if not is_unset_type(a)))
     if origin is Literal:
         return _OneOfLiterals(arguments)
     if is_typeddict(hint):
@@ -215,9 +238,9 @@ class _TypedDict:
         self.hint = hint
 
     def __call__(self, value: Any, path: str) -> None:
-        if isinstance(value, Unknown):
-            return  # decoded from a response, and encoded unchanged
-        if isinstance(value, Model):
+        if kind := generated_kind(value):
+            if kind == "unknown":
+                return  # decoded from a response, and encoded unchanged
             if type(value).__name__ != self.model():
                 raise TypeError(f"{path} must be {self.model()} or a mapping, got {type(value).__name__}")
             value = value.to_dict()
@@ -290,8 +313,8 @@ class _Union:
 
     def _select(self, value: Any) -> Check | None:
         """Return the member of the union that the value is intended for, or None if several are possible."""
-        if isinstance(value, (Model, Unknown)):
-            named = [c for c in self.keyed if isinstance(value, Unknown) or c.model() == type(value).__name__]
+        if kind := generated_kind(value):
+            named = [c for c in self.keyed if kind == "unknown" or c.model() == type(value).__name__]
             return named[0] if named else None
         if is_mapping(value) and self.keyed:
             fitting = [
@@ -303,7 +326,7 @@ class _Union:
         return found[0] if len(found) == 1 else None
 
     def _raise_mismatch(self, value: Any, path: str) -> None:
-        if isinstance(value, Model):
+        if generated_kind(value) == "model":
             models = [c.model() for c in self.keyed] or self.expected()
             raise TypeError(f"{path} must be {_join_or(models)}, got {type(value).__name__}")
         if is_mapping(value):

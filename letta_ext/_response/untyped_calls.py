@@ -6,10 +6,8 @@ another path or server is rejected, since the request has the API key.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias
-from urllib.parse import unquote
+from typing import Any, Literal, TypeAlias
 
 import httpx
 
@@ -18,7 +16,7 @@ from letta_api.operations import Operation
 from letta_api.types import QueryPair, Request
 
 from .._http import json_codec
-from .._http.encodable import check_json
+from .._http.encodable import check_json, decoded_layers
 from .._http.errors_from_response import invalid_response_error
 from .._http.requests import OPTIONS, Call, decode_body, make_call, query_pairs, separate_options
 from ..config import Config, check_query, ensure_mapping
@@ -26,11 +24,6 @@ from ..config import Config, check_query, ensure_mapping
 Method: TypeAlias = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
 Query: TypeAlias = Mapping[str, str | int | float | bool | Sequence[str | int | float] | None]
 """Query parameters. A list becomes a repeated parameter, and None is omitted."""
-
-MAX_DECODINGS: Final = 4
-"""The number of percent-encoding layers that are decoded to find dot segments."""
-
-_SEPARATOR = re.compile(r"[/\\]")
 
 
 def check_path(path: str) -> None:
@@ -46,13 +39,12 @@ def check_path(path: str) -> None:
         raise ValueError("path must be relative to the server and begin with one '/'")
     if "?" in path or "#" in path:
         raise ValueError("path must have no query and no fragment; see the argument query")
-    for _ in range(MAX_DECODINGS):
-        if "\\" in path or not path.isprintable():
+    for text in decoded_layers(path):
+        if "\\" in text or not text.isprintable():
             raise ValueError("path must have no backslashes and no control characters")
         # Some servers strip path parameters, which start with a semicolon.
-        if any(segment.partition(";")[0] in (".", "..") for segment in _SEPARATOR.split(path)):
+        if any(segment.partition(";")[0] in (".", "..") for segment in text.split("/")):
             raise ValueError("path must have no dot segments")
-        path = unquote(path, errors="replace")
 
 
 def make_untyped_call(

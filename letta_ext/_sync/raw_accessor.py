@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 
 import httpx
 
-from .._http.requests import Call, JsonEndpoint, StreamEndpoint, decode
+from .._http.requests import Call, JsonEndpoint, ResponseReader, StreamEndpoint, decode
 from .._pagination.pages import items_of, make_list_iterator
 from .._streaming.call_options import response_limits
 from .pagination import SyncPage, run
@@ -64,14 +64,18 @@ class RawMethods:
 
     def call(self, endpoint: JsonEndpoint[T], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
         """Send a request."""
+        return self._transport.fetch(endpoint, ids, arguments, self.finish(endpoint), unread=self._unread)
+
+    def finish(self, endpoint: ResponseReader[Any]) -> Callable[[Call, httpx.Response], Any]:
+        """Return a function that wraps the response of an endpoint."""
 
         def finish(call: Call, response: httpx.Response) -> Any:
-            def parse() -> T:
+            def parse() -> Any:
                 return decode(endpoint, call, response)
 
             return self._make_response(response, parse, call.limits)
 
-        return self._transport.fetch(endpoint, ids, arguments, finish, unread=self._unread)
+        return finish
 
     def page(self, endpoint: JsonEndpoint[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
         """Send the first request of a list."""

@@ -6,6 +6,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from .._async.endpoint_calls import AsyncEndpointCalls, AsyncRawEndpointCalls, AsyncUnreadEndpointCalls
+from .._sync.endpoint_calls import EndpointCalls, RawEndpointCalls, UnreadEndpointCalls
+
 if TYPE_CHECKING:
     from typing import Unpack
 
@@ -51,7 +54,7 @@ if TYPE_CHECKING:
     )
 
 
-class AsyncResources:
+class AsyncResources(AsyncEndpointCalls):
     """The resources of `AsyncLetta`. Each is imported on first use."""
 
     _transport: AsyncTransport
@@ -127,10 +130,11 @@ class AsyncResources:
         return AsyncLettaWithStreamingResponse(self)
 
 
-class AsyncLettaWithRawResponse:
+class AsyncLettaWithRawResponse(AsyncRawEndpointCalls):
     """The attributes of `client.with_raw_response`."""
 
     def __init__(self, client: AsyncResources) -> None:
+        super().__init__(client)
         self._client = client
 
     if TYPE_CHECKING:
@@ -166,10 +170,11 @@ class AsyncLettaWithRawResponse:
         return self._client.steps.with_raw_response
 
 
-class AsyncLettaWithStreamingResponse:
+class AsyncLettaWithStreamingResponse(AsyncUnreadEndpointCalls):
     """The attributes of `client.with_streaming_response`."""
 
     def __init__(self, client: AsyncResources) -> None:
+        super().__init__(client)
         self._client = client
 
     if TYPE_CHECKING:
@@ -205,7 +210,7 @@ class AsyncLettaWithStreamingResponse:
         return self._client.steps.with_streaming_response
 
 
-class Resources:
+class Resources(EndpointCalls):
     """The resources of `Letta`. Each is imported on first use."""
 
     _transport: Transport
@@ -281,10 +286,11 @@ class Resources:
         return LettaWithStreamingResponse(self)
 
 
-class LettaWithRawResponse:
+class LettaWithRawResponse(RawEndpointCalls):
     """The attributes of `client.with_raw_response`."""
 
     def __init__(self, client: Resources) -> None:
+        super().__init__(client)
         self._client = client
 
     if TYPE_CHECKING:
@@ -320,10 +326,11 @@ class LettaWithRawResponse:
         return self._client.steps.with_raw_response
 
 
-class LettaWithStreamingResponse:
+class LettaWithStreamingResponse(UnreadEndpointCalls):
     """The attributes of `client.with_streaming_response`."""
 
     def __init__(self, client: Resources) -> None:
+        super().__init__(client)
         self._client = client
 
     if TYPE_CHECKING:

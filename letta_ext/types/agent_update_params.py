@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from letta_api.params import AgentsUpdateParams as AgentUpdateParams
 from letta_api.params import AgentsUpdateParams as AgentsUpdateParams
 from letta_api.params import (
@@ -45,7 +47,6 @@ from letta_api.params import ResponseFormatParam as ModelSettingsZaiModelSetting
 from letta_api.params import ResponseFormatParam as ResponseFormat
 from letta_api.params import SGLangModelSettingsParam as CompactionSettingsModelSettingsSgLangModelSettings
 from letta_api.params import SGLangModelSettingsParam as ModelSettingsSgLangModelSettings
-from letta_api.params import ToolRuleParam as ToolRule
 from letta_api.params import ZAIModelSettingsParam as CompactionSettingsModelSettingsZaiModelSettings
 from letta_api.params import ZAIModelSettingsParam as ModelSettingsZaiModelSettings
 from letta_api.params import ZAIThinkingParam as CompactionSettingsModelSettingsZaiModelSettingsThinking
@@ -92,3 +93,5 @@ __all__ = [
     "ResponseFormat",
     "ToolRule",
 ]
+
+ToolRule: TypeAlias = dict[str, object]

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from letta_api.models import LlmConfig as LlmConfig
 from letta_api.unions import ResponseFormat as ResponseFormat
 
 __all__ = [
-    "LlmConfig",
     "ResponseFormat",
 ]

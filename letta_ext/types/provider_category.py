@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from letta_api.enums import ProviderCategory as ProviderCategory
+from typing import TypeAlias
 
 __all__ = [
     "ProviderCategory",
 ]
+
+ProviderCategory: TypeAlias = str

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from letta_api.enums import VectorDBProvider as VectorDBProvider
+from typing import TypeAlias
 
 __all__ = [
     "VectorDBProvider",
 ]
+
+VectorDBProvider: TypeAlias = str

@@ -18,6 +18,7 @@ from codegen import openapi_client_driver
 from codegen.parser import Parsed
 from tests.codegen.building import make
 from tests.codegen.found import ALL
+from tests.codegen.kinds import make_tree
 
 set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "letta-ext-hypothesis")
 settings.register_profile("letta", deadline=None)
@@ -62,3 +63,11 @@ def feature_package(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str],
         return make(ALL[name].data, folder)[0]
 
     return package
+
+
+@pytest.fixture(scope="session")
+def kinds_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the library of a document that has every kind of operation; see `kinds.py`."""
+    folder = tmp_path_factory.mktemp("kinds")
+    make_tree(folder)
+    return folder

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from codegen.document import load
 from codegen.errors import SpecError
 from codegen.paths import MIXINS
-from codegen.pipeline import ROOT, SPEC, generate, read
+from codegen.pipeline import read
 from codegen.resources import read_resources
-from tests.codegen.building import STRING, document, obj, operation, ref, responds
+from tests.codegen.building import document
+from tests.codegen.kinds import run_script, with_gadgets
 
 CALLS: Final = '''\
 """Calls of the new operations, in sync and async code."""
@@ -112,70 +107,14 @@ if __name__ == "__main__":
     print(json.dumps([calls(), asyncio.run(async_calls())]))
 '''
 
-FACTS: Final[dict[str, Any]] = {
-    "cursor": "id",
-    "item-key": ["id"],
-    "after": "after",
-    "limit": "limit",
-    "order": "order",
-    "default-order": "asc",
-    "cursor-order": "order",
-    "limit-unit": "items",
-    "post-filters": [],
-    "items": "gadgets",
-}
 
-
-def with_gadgets(data: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """Return a document with an enveloped list, empty responses, a required query and a plain call."""
-    schemas = data["components"]["schemas"]
-    schemas["Gadget"] = obj("id", id=STRING, name=STRING) | {"title": "Gadget"}
-    items = {"type": "array", "items": ref("Gadget")}
-    schemas["GadgetPage"] = obj("gadgets total", gadgets=items, total={"type": "integer"}) | {"title": "GadgetPage"}
-    limit = {"type": "integer", "maximum": 5}
-    queries = {"after": STRING, "limit": limit, "order": {"enum": ["asc", "desc"]}}
-    listed = operation(
-        "gadgets.list",
-        tags=["gadgets"],
-        parameters=[{"name": name, "in": "query", "schema": each} for name, each in queries.items()],
-        responses=responds(ref("GadgetPage")),
-    )
-    facts = {key: value for key, value in (FACTS | changes).items() if value is not None}
-    name = {"name": "name", "in": "query", "schema": STRING}
-    key = {"name": "key", "in": "query", "required": True, "schema": STRING}
-    id_ = {"name": "gadget_id", "in": "path", "required": True, "schema": STRING}
-    delete = operation("gadgets.delete", tags=["gadgets"], parameters=[id_])
-    found = operation("gadgets.find", tags=["gadgets"], parameters=[key], responses=responds(ref("Gadget")))
-    forget = operation("gadgets.forget", tags=["gadgets"], responses=responds({}))
-    status = operation("status", tags=["status"], parameters=[name], responses=responds(ref("Gadget")))
-    data["paths"] |= {
-        "/v1/gadgets": {"get": listed | {"x-letta-pagination": facts}, "post": forget},
-        "/v1/gadgets/{gadget_id}": {"delete": delete | {"responses": {"204": {"description": "gone"}}}},
-        "/v1/found": {"get": found},
-        "/v1/status": {"get": status},
-    }
-    return data
-
-
-def test_new_operation_kinds_work_on_both_clients(tmp_path: Path) -> None:
+def test_new_operation_kinds_work_on_both_clients(kinds_tree: Path) -> None:
     """Both clients list without `before` within a limit, read empty bodies, and name a missing argument."""
-    skip = shutil.ignore_patterns("__pycache__", "resources")
-    shutil.copytree(ROOT / "letta_ext", tmp_path / "letta_ext", ignore=skip)
-    spec = tmp_path / "openapi.yaml"
-    spec.write_text(json.dumps(with_gadgets(load(SPEC))), encoding="utf-8")
-    generate(spec, tmp_path / "letta_api", tmp_path / "letta_ext" / "resources")
-    (tmp_path / "calls.py").write_text(CALLS, encoding="utf-8")
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    command = [sys.executable, "calls.py"]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
     gadgets = [f"gadget-{number}" for number in range(7)]
     missing = "gadgets.find() needs the argument key"
     side = [gadgets, gadgets[::-1], gadgets, None, None, None, "k", missing, True, "n"]
     side += ["status() has no argument 'nme'", "name"]
-    assert json.loads(done.stdout) == [side, side]
+    assert run_script(kinds_tree, CALLS) == [side, side]
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, assert_type
 
+from letta_api import api
 from letta_api.models import AgentState, Block, Conversation, HealthResponse, Run, Step, Tool
 from letta_ext import (
     AsyncLetta,
     AsyncPage,
     AsyncPaginator,
     AsyncRawResponse,
+    AsyncResponseContext,
     Letta,
     RawResponse,
     ResponseContext,
@@ -53,12 +55,6 @@ def resources(client: Letta) -> None:
     assert_type(client.runs.list(conversation_id=conversation.id, statuses=["completed"]), SyncPage[Run])
     assert_type(client.runs.retrieve("run-1"), Run)
     assert_type(client.runs.cancel("run-1", timeout=5), dict[str, Any])
-    assert_type(client.runs.wait("run-1", timeout=5), Run)
-    with client.runs.cancelling("run-1", timeout=5) as run_id:
-        assert_type(run_id, str)
-    with client.runs.cancelling(client.conversations.messages.create(conversation.id, input="Hi")) as stream:
-        assert_type(stream.run_id, str | None)
-    client.runs.cancelling(1)  # type: ignore[type-var]  # pyright: ignore
     assert_type(client.runs.messages.list("run-1", order="desc"), SyncPage[Message])
     assert_type(client.runs.steps.list("run-1", limit=1), SyncPage[Step])
     assert_type(client.runs.with_raw_response.retrieve("run-1"), RawResponse[Run])
@@ -88,10 +84,23 @@ async def resources_async(client: AsyncLetta) -> None:
     assert_type(client.runs.list(active=True), AsyncPaginator[Run])
     assert_type(await client.runs.retrieve("run-1"), Run)
     assert_type(await client.runs.cancel("run-1"), dict[str, Any])
-    assert_type(await client.runs.wait("run-1"), Run)
-    sent = await client.conversations.messages.create(conversation.id, input="Hi")
-    async with client.runs.cancelling(sent) as stream:
-        assert_type(stream.run_id, str | None)
     assert_type(client.runs.messages.list("run-1"), AsyncPaginator[Message])
     assert_type(client.runs.steps.list("run-1"), AsyncPaginator[Step])
     assert_type(await client.runs.with_raw_response.retrieve("run-1"), AsyncRawResponse[Run])
+
+
+def endpoints(client: Letta) -> None:
+    assert_type(client.call(api.agents.agents_list, limit=1), list[AgentState])
+    assert_type(client.call(api.agents.agents_retrieve, "agent-1", include=["agent.blocks"]), AgentState)
+    assert_type(client.call(api.agents.agents_retrieve, agent_id="agent-1"), AgentState)
+    assert_type(client.call(api.health.health), HealthResponse)
+    assert_type(client.with_options(timeout=5).call(api.health.health), HealthResponse)
+    assert_type(client.with_raw_response.call(api.health.health), RawResponse[HealthResponse])
+    assert_type(client.with_streaming_response.call(api.health.health), ResponseContext[HealthResponse])
+
+
+async def async_endpoints(client: AsyncLetta) -> None:
+    assert_type(await client.call(api.agents.agents_list, limit=1), list[AgentState])
+    assert_type(await client.call(api.agents.agents_retrieve, "agent-1"), AgentState)
+    assert_type(await client.with_raw_response.call(api.health.health), AsyncRawResponse[HealthResponse])
+    assert_type(client.with_streaming_response.call(api.health.health), AsyncResponseContext[HealthResponse])

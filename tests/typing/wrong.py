@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import httpx
 
+from letta_api import api, operations
 from letta_ext import AsyncLetta, Letta, RateLimitError
 
 
@@ -37,6 +38,14 @@ def calls(client: Letta, id: str) -> None:
     client.conversations.messages.compact(id, compaction_settings={"mode": "sideways"})  # type: ignore[arg-type]
     client.steps.with_raw_response.retrieve(7)  # type: ignore[arg-type]
     client.get(7)  # type: ignore[arg-type]
+    client.call(api.agents.agents_list, limit="1")  # type: ignore[arg-type]
+    client.call(api.agents.agents_list, colour="red")  # type: ignore[call-arg]
+    client.call(api.agents.agents_retrieve)  # type: ignore[call-arg]
+    client.call(api.agents.agents_retrieve, 7)  # type: ignore[arg-type]
+    client.call(api.agents.agents_list.sync)  # type: ignore[arg-type]
+    client.call(operations.AGENTS_LIST)  # type: ignore[arg-type]
+    client.call(api.agents)  # type: ignore[arg-type]
+    client.call(api.conversations_messages.conversations_messages_stream, id)  # type: ignore[arg-type]
 
 
 def values(client: Letta, id: str) -> None:

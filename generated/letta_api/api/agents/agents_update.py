@@ -16,12 +16,9 @@ from ...models.agent_state import AgentState
 from ...params import (
     AgentsUpdateParams,
     CompactionSettingsLike,
-    EmbeddingConfigLike,
-    LlmConfigLike,
     ModelSettingsParam,
     ResponseFormatParam,
     StopReasonTypeParam,
-    ToolRuleParam,
 )
 from ...structs import struct_type
 from ...types import UNSET, Request, Unset, exclude_ids, make_body, make_path
@@ -38,7 +35,7 @@ def build_request(
     context_window_limit: int | None | Unset = UNSET,
     description: str | None | Unset = UNSET,
     embedding: str | None | Unset = UNSET,
-    embedding_config: EmbeddingConfigLike | None | Unset = UNSET,
+    embedding_config: Mapping[str, Any] | None | Unset = UNSET,
     enable_sleeptime: bool | None | Unset = UNSET,
     folder_ids: Sequence[str] | None | Unset = UNSET,
     hidden: bool | None | Unset = UNSET,
@@ -46,7 +43,7 @@ def build_request(
     last_run_completion: datetime | str | None | Unset = UNSET,
     last_run_duration_ms: int | None | Unset = UNSET,
     last_stop_reason: StopReasonTypeParam | None | Unset = UNSET,
-    llm_config: LlmConfigLike | None | Unset = UNSET,
+    llm_config: Mapping[str, Any] | None | Unset = UNSET,
     max_files_open: int | None | Unset = UNSET,
     max_tokens: int | None | Unset = UNSET,
     message_buffer_autoclear: bool | None | Unset = UNSET,
@@ -60,15 +57,15 @@ def build_request(
     project_id: str | None | Unset = UNSET,
     reasoning: bool | None | Unset = UNSET,
     response_format: ResponseFormatParam | None | Unset = UNSET,
-    secrets: Mapping[str, Any] | None | Unset = UNSET,
+    secrets: Mapping[str, str] | None | Unset = UNSET,
     source_ids: Sequence[str] | None | Unset = UNSET,
     system: str | None | Unset = UNSET,
     tags: Sequence[str] | None | Unset = UNSET,
     template_id: str | None | Unset = UNSET,
     timezone: str | None | Unset = UNSET,
-    tool_exec_environment_variables: Mapping[str, Any] | None | Unset = UNSET,
+    tool_exec_environment_variables: Mapping[str, str] | None | Unset = UNSET,
     tool_ids: Sequence[str] | None | Unset = UNSET,
-    tool_rules: Sequence[ToolRuleParam] | None | Unset = UNSET,
+    tool_rules: Sequence[Mapping[str, Any]] | None | Unset = UNSET,
 ) -> Request:
     """Update an existing agent.
 
