@@ -113,6 +113,11 @@ async def sleep(seconds: float) -> None:
     await anyio.sleep(seconds)
 
 
+def uninterrupted(seconds: float) -> anyio.CancelScope:
+    """Return a context manager whose block a cancelled task can still wait in, for some seconds."""
+    return anyio.move_on_after(seconds, shield=True)
+
+
 async def maybe_await(value: Any) -> Any:
     """Return the result of a function that is sync or async."""
     return await value if isawaitable(value) else value

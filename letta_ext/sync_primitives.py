@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
 from inspect import GEN_CLOSED, getgeneratorstate
@@ -100,6 +101,11 @@ class BackgroundWork(Generic[T]):
 def sleep(seconds: float) -> None:
     """Sleep for some seconds."""
     time.sleep(seconds)
+
+
+def uninterrupted(seconds: float) -> AbstractContextManager[None]:
+    """Return a context manager without effect: nothing cancels a thread."""
+    return nullcontext()
 
 
 def maybe_await(value: Any) -> Any:

@@ -45,6 +45,8 @@ MessageType: TypeAlias = Literal[
     "event_message",
 ]
 
+ProviderCategory: TypeAlias = Literal["base", "byok"]
+
 RunStatus: TypeAlias = Literal["created", "running", "completed", "failed", "cancelled"]
 """Status of the run."""
 
@@ -79,3 +81,5 @@ ToolType: TypeAlias = Literal[
     "external_composio",
     "external_mcp",
 ]
+
+VectorDBProvider: TypeAlias = Literal["native", "tpuf", "pinecone"]

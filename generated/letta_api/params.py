@@ -61,7 +61,7 @@ class AgentsCreateParams(TypedDict):
     """Deprecated: No longer used. The embedding chunk size used by the agent. The server's default is
     300.
     """
-    embedding_config: NotRequired[Mapping[str, Any] | None]
+    embedding_config: NotRequired[EmbeddingConfigLike | None]
     """Deprecated: Use `embedding` field instead. The embedding configuration used by the agent."""
     enable_reasoner: NotRequired[bool | None]
     """Deprecated: Use `model` field to configure reasoning instead. Whether to enable internal
@@ -93,7 +93,7 @@ class AgentsCreateParams(TypedDict):
     """
     initial_message_sequence: NotRequired[Sequence[MessageCreateLike] | None]
     """The initial set of messages to put in the agent's in-context memory."""
-    llm_config: NotRequired[Mapping[str, Any] | None]
+    llm_config: NotRequired[LlmConfigLike | None]
     """Deprecated: Use `model` field instead. The LLM configuration used by the agent."""
     max_files_open: NotRequired[int | None]
     """Maximum number of files that can be open at once for this agent. Setting this too high may
@@ -166,7 +166,7 @@ class AgentsCreateParams(TypedDict):
     """Deprecated: Use `secrets` field instead. Environment variables for tool execution."""
     tool_ids: NotRequired[Sequence[str] | None]
     """The ids of the tools used by the agent."""
-    tool_rules: NotRequired[Sequence[Mapping[str, Any]] | None]
+    tool_rules: NotRequired[Sequence[ToolRuleParam] | None]
     """The tool rules governing the agent."""
     tools: NotRequired[Sequence[str] | None]
     """The tools used by the agent."""
@@ -270,7 +270,7 @@ class AgentsUpdateParams(TypedDict):
     """The description of the agent."""
     embedding: NotRequired[str | None]
     """The embedding model handle used by the agent (format: provider/model-name)."""
-    embedding_config: NotRequired[Mapping[str, Any] | None]
+    embedding_config: NotRequired[EmbeddingConfigLike | None]
     """The embedding configuration used by the agent."""
     enable_sleeptime: NotRequired[bool | None]
     """If set to True, memory management will move to a background agent thread."""
@@ -286,7 +286,7 @@ class AgentsUpdateParams(TypedDict):
     """The duration in milliseconds of the agent's last run."""
     last_stop_reason: NotRequired[StopReasonTypeParam | None]
     """The stop reason from the agent's last run."""
-    llm_config: NotRequired[Mapping[str, Any] | None]
+    llm_config: NotRequired[LlmConfigLike | None]
     """Deprecated: Use `model` field instead. The LLM configuration used by the agent."""
     max_files_open: NotRequired[int | None]
     """Maximum number of files that can be open at once for this agent. Setting this too high may
@@ -345,7 +345,7 @@ class AgentsUpdateParams(TypedDict):
     """Deprecated: use `secrets` field instead"""
     tool_ids: NotRequired[Sequence[str] | None]
     """The ids of the tools used by the agent."""
-    tool_rules: NotRequired[Sequence[Mapping[str, Any]] | None]
+    tool_rules: NotRequired[Sequence[ToolRuleParam] | None]
     """The tool rules governing the agent."""
 
 
@@ -550,6 +550,45 @@ else:
     ChatGPTOAuthReasoningLike = ChatGPTOAuthReasoningParam
 
 
+class ChildArgNodeParam(TypedDict):
+    """Typed child override for prefilled arguments."""
+
+    name: str
+    """The name of the child tool to invoke next."""
+    args: NotRequired[Mapping[str, Any] | None]
+    """Optional prefilled arguments for this child tool. Keys must match the tool's parameter names and
+    values must satisfy the tool's JSON schema. Supports partial prefill; non-overlapping parameters
+    are left to the model.
+    """
+
+
+if TYPE_CHECKING:
+    ChildArgNodeLike: TypeAlias = models.ChildArgNode | ChildArgNodeParam
+else:
+    ChildArgNodeLike = ChildArgNodeParam
+
+
+class ChildToolRuleParam(TypedDict):
+    """A ToolRule represents a tool that can be invoked by the agent."""
+
+    tool_name: str
+    """The name of the tool. Must exist in the database for the user's organization."""
+    children: Sequence[str]
+    """The children tools that can be invoked."""
+    child_arg_nodes: NotRequired[Sequence[ChildArgNodeLike] | None]
+    """Optional list of typed child argument overrides. Each node must reference a child in 'children'."""
+    prompt_template: NotRequired[str | None]
+    """Optional template string (ignored)."""
+    type: NotRequired[Literal["constrain_child_tools"]]
+    """The type of the rule."""
+
+
+if TYPE_CHECKING:
+    ChildToolRuleLike: TypeAlias = models.ChildToolRule | ChildToolRuleParam
+else:
+    ChildToolRuleLike = ChildToolRuleParam
+
+
 class ClientSkillParam(TypedDict):
     description: str
     """Description of what the skill does"""
@@ -605,6 +644,48 @@ if TYPE_CHECKING:
     CompactionSettingsLike: TypeAlias = models.CompactionSettings | CompactionSettingsParam
 else:
     CompactionSettingsLike = CompactionSettingsParam
+
+
+class ConditionalToolRuleParam(TypedDict):
+    """A ToolRule that conditionally maps to different child tools based on the output."""
+
+    tool_name: str
+    """The name of the tool. Must exist in the database for the user's organization."""
+    child_output_mapping: Mapping[str, str]
+    """The output case to check for mapping"""
+    default_child: NotRequired[str | None]
+    """The default child tool to be called. If None, any tool can be called."""
+    prompt_template: NotRequired[str | None]
+    """Optional template string (ignored)."""
+    require_output_mapping: NotRequired[bool | None]
+    """Whether to throw an error when output doesn't match any case"""
+    type: NotRequired[Literal["conditional"]]
+    """The type of the rule."""
+
+
+if TYPE_CHECKING:
+    ConditionalToolRuleLike: TypeAlias = models.ConditionalToolRule | ConditionalToolRuleParam
+else:
+    ConditionalToolRuleLike = ConditionalToolRuleParam
+
+
+class ContinueToolRuleParam(TypedDict):
+    """Represents a tool rule configuration where if this tool gets called, it must continue the agent
+    loop.
+    """
+
+    tool_name: str
+    """The name of the tool. Must exist in the database for the user's organization."""
+    prompt_template: NotRequired[str | None]
+    """Optional template string (ignored)."""
+    type: NotRequired[Literal["continue_loop"]]
+    """The type of the rule."""
+
+
+if TYPE_CHECKING:
+    ContinueToolRuleLike: TypeAlias = models.ContinueToolRule | ContinueToolRuleParam
+else:
+    ContinueToolRuleLike = ContinueToolRuleParam
 
 
 class ConversationsCancelParams(TypedDict):
@@ -904,6 +985,37 @@ else:
     DeepseekModelSettingsLike = DeepseekModelSettingsParam
 
 
+class EmbeddingConfigParam(TypedDict):
+    """The configuration of an embedding model."""
+
+    embedding_endpoint_type: str
+    """The endpoint type for the model."""
+    embedding_model: str
+    """The model for the embedding."""
+    embedding_dim: int
+    """The dimension of the embedding."""
+    azure_deployment: NotRequired[str | None]
+    """The Azure deployment for the model."""
+    azure_endpoint: NotRequired[str | None]
+    """The Azure endpoint for the model."""
+    azure_version: NotRequired[str | None]
+    """The Azure version for the model."""
+    batch_size: NotRequired[int | None]
+    """The maximum batch size for processing embeddings."""
+    embedding_chunk_size: NotRequired[int | None]
+    """The chunk size of the embedding."""
+    embedding_endpoint: NotRequired[str | None]
+    """The endpoint for the model (`None` if local)."""
+    handle: NotRequired[str | None]
+    """The handle for this config, in the format provider/model-name."""
+
+
+if TYPE_CHECKING:
+    EmbeddingConfigLike: TypeAlias = models.EmbeddingConfig | EmbeddingConfigParam
+else:
+    EmbeddingConfigLike = EmbeddingConfigParam
+
+
 class GeminiThinkingConfigParam(TypedDict):
     include_thoughts: NotRequired[bool | None]
     """Whether to include thoughts in the model's response."""
@@ -993,6 +1105,29 @@ else:
     ImageContentLike = ImageContentParam
 
 
+class InitToolRuleParam(TypedDict):
+    """Represents the initial tool rule configuration."""
+
+    tool_name: str
+    """The name of the tool. Must exist in the database for the user's organization."""
+    args: NotRequired[Mapping[str, Any] | None]
+    """Optional prefilled arguments for this tool. When present, these values will override any
+    LLM-provided arguments with the same keys during invocation. Keys must match the tool's
+    parameter names and values must satisfy the tool's JSON schema. Supports partial prefill;
+    non-overlapping parameters are left to the model.
+    """
+    prompt_template: NotRequired[str | None]
+    """Optional template string (ignored). Rendering uses fast built-in formatting for performance."""
+    type: NotRequired[Literal["run_first"]]
+    """The type of the rule."""
+
+
+if TYPE_CHECKING:
+    InitToolRuleLike: TypeAlias = models.InitToolRule | InitToolRuleParam
+else:
+    InitToolRuleLike = InitToolRuleParam
+
+
 class JsonObjectResponseFormatParam(TypedDict):
     """Response format for JSON object responses."""
 
@@ -1040,6 +1175,113 @@ if TYPE_CHECKING:
     LettaImageLike: TypeAlias = models.LettaImage | LettaImageParam
 else:
     LettaImageLike = LettaImageParam
+
+
+class LlmConfigParam(TypedDict):
+    """The configuration of a model. Deprecated: use `model` and `model_settings` instead."""
+
+    model: str
+    """LLM model name."""
+    model_endpoint_type: str
+    """The endpoint type for the model."""
+    context_window: int
+    """The context window size for the model."""
+    compatibility_type: NotRequired[str | None]
+    """The framework compatibility type for the model."""
+    display_name: NotRequired[str | None]
+    """A human-friendly display name for the model."""
+    effort: NotRequired[str | None]
+    """The effort level for Anthropic models that support it (Opus 4.5, Opus 4.6). Controls token
+    spending and thinking behavior. Not setting this gives similar performance to 'high'.
+    """
+    enable_reasoner: NotRequired[bool | None]
+    """Whether or not the model should use extended thinking if it is a 'reasoning' style model"""
+    frequency_penalty: NotRequired[float | None]
+    """Positive values penalize new tokens based on their existing frequency in the text so far,
+    decreasing the model's likelihood to repeat the same line verbatim. From OpenAI: Number between
+    -2.0 and 2.0.
+    """
+    handle: NotRequired[str | None]
+    """The handle for this config, in the format provider/model-name."""
+    max_reasoning_tokens: NotRequired[int | None]
+    """Configurable thinking budget for extended thinking. Used for enable_reasoner and also for Google
+    Vertex models like Gemini 2.5 Flash. Minimum value is 1024 when used with enable_reasoner.
+    """
+    max_tokens: NotRequired[int | None]
+    """The maximum number of tokens to generate. If not set, the model will use its default value."""
+    model_endpoint: NotRequired[str | None]
+    """The endpoint for the model."""
+    model_wrapper: NotRequired[str | None]
+    """The wrapper for the model."""
+    parallel_tool_calls: NotRequired[bool | None]
+    """Deprecated: Use model_settings to configure parallel tool calls instead. If set to True, enables
+    parallel tool calling. Defaults to False.
+    """
+    provider_category: NotRequired[ProviderCategoryParam | None]
+    """The provider category for the model."""
+    provider_name: NotRequired[str | None]
+    """The provider name for the model."""
+    put_inner_thoughts_in_kwargs: NotRequired[bool | None]
+    """Puts 'inner_thoughts' as a kwarg in the function call if this is set to True. This helps with
+    function calling performance and also the generation of inner thoughts.
+    """
+    reasoning_effort: NotRequired[str | None]
+    """The reasoning effort to use when generating text reasoning models"""
+    response_format: NotRequired[ResponseFormatParam | None]
+    """The response format for the model's output. Supports text, json_object, and json_schema
+    (structured outputs). Can be set via model_settings.
+    """
+    return_logprobs: NotRequired[bool | None]
+    """Whether to return log probabilities of the output tokens. Useful for RL training."""
+    return_token_ids: NotRequired[bool | None]
+    """Whether to return token IDs for all LLM generations via SGLang native endpoint. Required for
+    multi-turn RL training with loss masking. Only works with SGLang provider.
+    """
+    strict: NotRequired[bool | None]
+    """Enable strict mode for tool calling. When true, tool schemas include strict: true and
+    additionalProperties: false, guaranteeing tool outputs match JSON schemas.
+    """
+    temperature: NotRequired[float | None]
+    """The temperature to use when generating text with the model. A higher temperature will result in
+    more random text.
+    """
+    tier: NotRequired[str | None]
+    """The cost tier for the model (cloud only)."""
+    tool_call_parser: NotRequired[str | None]
+    """SGLang tool call parser name (e.g. 'glm47', 'qwen25', 'hermes'). Used by the SGLang native
+    adapter to parse tool calls from raw model output.
+    """
+    top_logprobs: NotRequired[int | None]
+    """Number of most likely tokens to return at each position (0-20). Requires return_logprobs=True."""
+    verbosity: NotRequired[str | None]
+    """Soft control for how verbose model output should be, used for GPT-5 models."""
+
+
+if TYPE_CHECKING:
+    LlmConfigLike: TypeAlias = models.LlmConfig | LlmConfigParam
+else:
+    LlmConfigLike = LlmConfigParam
+
+
+class MaxCountPerStepToolRuleParam(TypedDict):
+    """Represents a tool rule configuration which constrains the total number of times this tool can be
+    invoked in a single step.
+    """
+
+    tool_name: str
+    """The name of the tool. Must exist in the database for the user's organization."""
+    max_count_limit: int
+    """The max limit for the total number of times this tool can be invoked in a single step."""
+    prompt_template: NotRequired[str | None]
+    """Optional template string (ignored)."""
+    type: NotRequired[Literal["max_count_per_step"]]
+    """The type of the rule."""
+
+
+if TYPE_CHECKING:
+    MaxCountPerStepToolRuleLike: TypeAlias = models.MaxCountPerStepToolRule | MaxCountPerStepToolRuleParam
+else:
+    MaxCountPerStepToolRuleLike = MaxCountPerStepToolRuleParam
 
 
 class MessageCreateParam(TypedDict):
@@ -1219,6 +1461,28 @@ else:
     OpenRouterModelSettingsLike = OpenRouterModelSettingsParam
 
 
+class ParentToolRuleParam(TypedDict):
+    """A ToolRule that only allows a child tool to be called if the parent has been called."""
+
+    tool_name: str
+    """The name of the tool. Must exist in the database for the user's organization."""
+    children: Sequence[str]
+    """The children tools that can be invoked."""
+    prompt_template: NotRequired[str | None]
+    """Optional template string (ignored)."""
+    type: NotRequired[Literal["parent_last_tool"]]
+    """The type of the rule."""
+
+
+if TYPE_CHECKING:
+    ParentToolRuleLike: TypeAlias = models.ParentToolRule | ParentToolRuleParam
+else:
+    ParentToolRuleLike = ParentToolRuleParam
+
+
+ProviderCategoryParam: TypeAlias = Literal["base", "byok"]
+
+
 class ReasoningContentParam(TypedDict):
     """Sent via the Anthropic Messages API"""
 
@@ -1251,6 +1515,42 @@ if TYPE_CHECKING:
     RedactedReasoningContentLike: TypeAlias = models.RedactedReasoningContent | RedactedReasoningContentParam
 else:
     RedactedReasoningContentLike = RedactedReasoningContentParam
+
+
+class RequiredBeforeExitToolRuleParam(TypedDict):
+    """Represents a tool rule configuration where this tool must be called before the agent loop can
+    exit.
+    """
+
+    tool_name: str
+    """The name of the tool. Must exist in the database for the user's organization."""
+    prompt_template: NotRequired[str | None]
+    """Optional template string (ignored)."""
+    type: NotRequired[Literal["required_before_exit"]]
+    """The type of the rule."""
+
+
+if TYPE_CHECKING:
+    RequiredBeforeExitToolRuleLike: TypeAlias = models.RequiredBeforeExitToolRule | RequiredBeforeExitToolRuleParam
+else:
+    RequiredBeforeExitToolRuleLike = RequiredBeforeExitToolRuleParam
+
+
+class RequiresApprovalToolRuleParam(TypedDict):
+    """Represents a tool rule configuration which requires approval before the tool can be invoked."""
+
+    tool_name: str
+    """The name of the tool. Must exist in the database for the user's organization."""
+    prompt_template: NotRequired[str | None]
+    """Optional template string (ignored). Rendering uses fast built-in formatting for performance."""
+    type: NotRequired[Literal["requires_approval"]]
+    """The type of the rule."""
+
+
+if TYPE_CHECKING:
+    RequiresApprovalToolRuleLike: TypeAlias = models.RequiresApprovalToolRule | RequiresApprovalToolRuleParam
+else:
+    RequiresApprovalToolRuleLike = RequiresApprovalToolRuleParam
 
 
 class RunsListParams(TypedDict):
@@ -1491,6 +1791,25 @@ else:
     SummarizedReasoningContentPartLike = SummarizedReasoningContentPartParam
 
 
+class TerminalToolRuleParam(TypedDict):
+    """Represents a terminal tool rule configuration where if this tool gets called, it must end the
+    agent loop.
+    """
+
+    tool_name: str
+    """The name of the tool. Must exist in the database for the user's organization."""
+    prompt_template: NotRequired[str | None]
+    """Optional template string (ignored)."""
+    type: NotRequired[Literal["exit_loop"]]
+    """The type of the rule."""
+
+
+if TYPE_CHECKING:
+    TerminalToolRuleLike: TypeAlias = models.TerminalToolRule | TerminalToolRuleParam
+else:
+    TerminalToolRuleLike = TerminalToolRuleParam
+
+
 class TextContentParam(TypedDict):
     text: str
     """The text content of the message."""
@@ -1661,6 +1980,20 @@ else:
 
 
 ApprovalResultParam: TypeAlias = ApprovalReturnLike | ToolReturnLike
+
+
+ToolRuleParam: TypeAlias = (
+    ChildToolRuleLike
+    | InitToolRuleLike
+    | TerminalToolRuleLike
+    | ConditionalToolRuleLike
+    | ContinueToolRuleLike
+    | RequiredBeforeExitToolRuleLike
+    | MaxCountPerStepToolRuleLike
+    | ParentToolRuleLike
+    | RequiresApprovalToolRuleLike
+)
+"""A rule that constrains which tools an agent may call."""
 
 
 class UrlImageParam(TypedDict):

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeGuard
 from .._instrumentation.dispatch import Instrumentation
 from .._types import is_id, is_mapping
 from ..busy import BusyPolicy
-from ..errors import ConversationBusyError
+from ..errors import APITimeoutError, ConversationBusyError
 from ..hooks import BusyReport
 from ..polling import PollSchedule
 
@@ -65,5 +65,18 @@ def is_run_id(run_id: str | None) -> TypeGuard[str]:
 
 def has_ended(run: Any) -> bool:
     """Return whether a run, given as JSON, has ended. A run without a status counts as ended."""
-    status = run.get("status") if is_mapping(run) else None
+    return status_has_ended(run.get("status") if is_mapping(run) else None)
+
+
+def status_has_ended(status: Any) -> bool:
+    """Return whether the status of a run is one of a run that has ended. A run without a status counts as ended."""
     return not isinstance(status, str) or status in ENDED
+
+
+def run_timeout_error(run_id: str, status: Any, timeout: float | None) -> APITimeoutError:
+    """Return the error for a run that has not ended in time."""
+    return APITimeoutError(
+        f"The run {run_id} has not ended within {timeout:g} s, its status is {status!r}. Increase timeout, or cancel it"
+        " with runs.cancel.",
+        run_id=run_id,
+    )

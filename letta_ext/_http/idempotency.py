@@ -19,6 +19,7 @@ from letta_api.operations import Operation
 from .._types import is_sequence
 from ..retry import Idempotency
 from .requests import OPTIONS
+from .send_checks import check_one_input
 
 RESUME_ARGUMENTS: Final = frozenset({"agent_id", "include_pings", *OPTIONS}) - {"extra_body"}
 """Arguments that are also sent with the request that resumes a stream."""
@@ -72,16 +73,6 @@ def send_fields(operation: Operation) -> frozenset[str]:
 def resume_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments that are also sent when the stream is resumed."""
     return {name: value for name, value in arguments.items() if name in RESUME_ARGUMENTS}
-
-
-def check_one_input(arguments: Mapping[str, Any]) -> None:
-    """Check that a send has only one kind of content.
-
-    Raises:
-        ValueError: If both `input` and `messages` are given.
-    """
-    if arguments.get("input") is not None and arguments.get("messages") is not None:
-        raise ValueError("input and messages are mutually exclusive: input is a single user message. Pass one of them.")
 
 
 def new_otid() -> str:

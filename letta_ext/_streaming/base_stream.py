@@ -14,6 +14,7 @@ from .._http.errors_from_response import copy_of_request
 from .._instrumentation.dispatch import Instrumentation
 from ..errors import APIResponseValidationError, LettaError
 from .connection import Connection
+from .interruption import ReadsRun
 from .resume import Resume
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ ALREADY_ITERATED: Final = "A stream can be iterated only once. Collect the event
 NO_STOP_REASON: Final = "The stream ended without a stop reason. List the messages of the conversation instead."
 
 
-class BaseStream:
+class BaseStream(ReadsRun):
     """The common part of sync and async streams."""
 
     def __init__(self, connection: Connection, resume: Resume, instrumentation: Instrumentation) -> None:
@@ -55,6 +56,11 @@ class BaseStream:
     def run_id(self) -> str | None:
         """The id of the run. None until an event has it."""
         return self._resume.state.run_id
+
+    @property
+    def active_run_id(self) -> str | None:
+        """The id of the run until its stream has ended. None before an event has it."""
+        return None if self._resume.state.may_end else self.run_id
 
     @property
     def last_seq_id(self) -> int | None:

@@ -19,7 +19,7 @@ from .._http.attempts import RetryState, response_of_status_error
 from .._http.body_limits import BOUNDS
 from .._http.busy_wait import BusyWait, has_ended, is_run_id
 from .._http.delivery_evidence import DeliveryEvidence
-from .._http.idempotency import check_one_input, make_send_plan, resume_arguments
+from .._http.idempotency import make_send_plan, resume_arguments
 from .._http.internal_calls import make_internal_call
 from .._http.requests import (
     EVENTS,
@@ -39,6 +39,7 @@ from .._http.requests import (
     redirect_request,
     resume_endpoint,
 )
+from .._http.send_checks import check_one_input, check_send
 from .._instrumentation.redaction import make_redactor
 from .._pagination.pages import items_of, make_list_iterator
 from .._streaming.call_options import make_busy_wait, make_resume, send_arguments
@@ -87,6 +88,7 @@ class Transport:
         arguments = strip_not_given(arguments)
         check_one_input(arguments)
         call = instrumented(prepare(self.config, endpoint, ids, arguments, JSON))
+        check_send(endpoint.OPERATION, ids, arguments)
         with call.instrumentation:
             return finish(call, self.send_when_not_busy(call, ids, arguments, stream=unread))
 
@@ -103,6 +105,7 @@ class Transport:
         arguments = strip_not_given(arguments)
         plan = make_send_plan(endpoint.OPERATION, arguments)
         call = instrumented(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.idempotency))
+        check_send(endpoint.OPERATION, ids, arguments)
 
         def reconnect(found: Mapping[str, Any]) -> httpx.Response:
             again = prepare(

@@ -12,6 +12,7 @@ from letta_api import api
 from .._http.requests import OPTIONS, prepare
 from .._pagination.items import field_of
 from .._streaming.base_stream import BaseStream
+from .._streaming.interruption import ReadsRun
 from ..config import Config
 from .state_machine import TurnStateMachine
 from .tool import ToolRegistry, Verdict
@@ -39,7 +40,7 @@ def of_run(messages: list[Message], run_id: str) -> tuple[list[Message], bool]:
     return messages, not any(belongs) or belongs[-1]
 
 
-class BaseTurn:
+class BaseTurn(ReadsRun):
     """The shared part of sync and async turns."""
 
     def __init__(
@@ -65,6 +66,11 @@ class BaseTurn:
         self._unyielded: deque[Message] = deque()
 
         self._taken: tuple[StreamEvent, BaseStream] | None = None  # the last event, with its stream
+
+    @property
+    def active_run_id(self) -> str | None:
+        """The id of the run of the current round until it has ended. None before an event has it."""
+        return self._machine.active_run_id
 
     def _drain(self, messages: deque[Message]) -> Iterator[Message]:
         while messages:

@@ -20,7 +20,8 @@ from attrs import frozen
 
 from .._http.busy_wait import has_ended
 from .._http.errors_from_response import one_line
-from .._http.idempotency import RESUME_ARGUMENTS, check_one_input, new_otid, with_otids
+from .._http.idempotency import RESUME_ARGUMENTS, new_otid, with_otids
+from .._http.send_checks import check_one_input
 from .._pagination.items import field_of, text_field
 from .._types import is_mapping, is_sequence
 from ..errors import (
@@ -457,6 +458,12 @@ class TurnStateMachine:
         current.completed += fresh
         current.finished = True
         return messages
+
+    @property
+    def active_run_id(self) -> str | None:
+        """The id of the run of the current round, unless it has ended or is unknown."""
+        current = self._round
+        return None if current.finished or current.has_ended or self._error is not None else current.run_id
 
     @property
     def stop_reason(self) -> LettaStopReason:

@@ -126,6 +126,12 @@ if TYPE_CHECKING:
     from .chat_gpto_auth_reasoning import ChatGPTOAuthReasoning as ChatGPTOAuthReasoning
     from .chat_gpto_auth_reasoning_param import ChatGPTOAuthReasoningLike as ChatGPTOAuthReasoningLike
     from .chat_gpto_auth_reasoning_param import ChatGPTOAuthReasoningParam as ChatGPTOAuthReasoningParam
+    from .child_arg_node import ChildArgNode as ChildArgNode
+    from .child_arg_node_param import ChildArgNodeLike as ChildArgNodeLike
+    from .child_arg_node_param import ChildArgNodeParam as ChildArgNodeParam
+    from .child_tool_rule import ChildToolRule as ChildToolRule
+    from .child_tool_rule_param import ChildToolRuleLike as ChildToolRuleLike
+    from .child_tool_rule_param import ChildToolRuleParam as ChildToolRuleParam
     from .choice_logprobs import ChoiceLogprobs as ChoiceLogprobs
     from .client_skill import ClientSkill as ClientSkill
     from .client_skill_param import ClientSkillLike as ClientSkillLike
@@ -137,6 +143,9 @@ if TYPE_CHECKING:
     from .compaction_settings_param import CompactionSettingsLike as CompactionSettingsLike
     from .compaction_settings_param import CompactionSettingsParam as CompactionSettingsParam
     from .compaction_stats import CompactionStats as CompactionStats
+    from .conditional_tool_rule import ConditionalToolRule as ConditionalToolRule
+    from .conditional_tool_rule_param import ConditionalToolRuleLike as ConditionalToolRuleLike
+    from .conditional_tool_rule_param import ConditionalToolRuleParam as ConditionalToolRuleParam
     from .conflict_detail import ConflictDetail as ConflictDetail
     from .conflict_detail_detail import ConflictDetailDetail as ConflictDetailDetail
     from .conflict_detail_detail import conflict_detail_detail_from_dict as conflict_detail_detail_from_dict
@@ -145,6 +154,9 @@ if TYPE_CHECKING:
     from .content_part import content_part_from_dict as content_part_from_dict
     from .content_part import content_part_from_json as content_part_from_json
     from .content_part_param import ContentPartParam as ContentPartParam
+    from .continue_tool_rule import ContinueToolRule as ContinueToolRule
+    from .continue_tool_rule_param import ContinueToolRuleLike as ContinueToolRuleLike
+    from .continue_tool_rule_param import ContinueToolRuleParam as ContinueToolRuleParam
     from .conversation import Conversation as Conversation
     from .conversation_cancel_params import ConversationCancelParams as ConversationCancelParams
     from .conversation_cancel_params import ConversationsCancelParams as ConversationsCancelParams
@@ -180,6 +192,9 @@ if TYPE_CHECKING:
     from .deepseek_model_settings import DeepseekModelSettings as DeepseekModelSettings
     from .deepseek_model_settings_param import DeepseekModelSettingsLike as DeepseekModelSettingsLike
     from .deepseek_model_settings_param import DeepseekModelSettingsParam as DeepseekModelSettingsParam
+    from .embedding_config import EmbeddingConfig as EmbeddingConfig
+    from .embedding_config_param import EmbeddingConfigLike as EmbeddingConfigLike
+    from .embedding_config_param import EmbeddingConfigParam as EmbeddingConfigParam
     from .error_detail import ErrorDetail as ErrorDetail
     from .error_detail_or_model_error import ErrorDetailOrModelError as ErrorDetailOrModelError
     from .error_detail_or_model_error import (
@@ -197,12 +212,18 @@ if TYPE_CHECKING:
     from .groq_model_settings import GroqModelSettings as GroqModelSettings
     from .groq_model_settings_param import GroqModelSettingsLike as GroqModelSettingsLike
     from .groq_model_settings_param import GroqModelSettingsParam as GroqModelSettingsParam
+    from .group import Group as Group
     from .health_response import HealthResponse as HealthResponse
+    from .identity import Identity as Identity
+    from .identity_property import IdentityProperty as IdentityProperty
     from .image_source import ImageSource as ImageSource
     from .image_source import UnknownImageSource as UnknownImageSource
     from .image_source import image_source_from_dict as image_source_from_dict
     from .image_source import image_source_from_json as image_source_from_json
     from .image_source_param import ImageSourceParam as ImageSourceParam
+    from .init_tool_rule import InitToolRule as InitToolRule
+    from .init_tool_rule_param import InitToolRuleLike as InitToolRuleLike
+    from .init_tool_rule_param import InitToolRuleParam as InitToolRuleParam
     from .internal_approval import InternalApproval as InternalApproval
     from .internal_approval import internal_approval_from_dict as internal_approval_from_dict
     from .internal_content_part import InternalContentPart as InternalContentPart
@@ -231,6 +252,14 @@ if TYPE_CHECKING:
     from .letta_ping import LettaPing as LettaPing
     from .letta_stop_reason import LettaStopReason as LettaStopReason
     from .letta_usage_statistics import LettaUsageStatistics as LettaUsageStatistics
+    from .llm_config import LlmConfig as LlmConfig
+    from .llm_config_param import LlmConfigLike as LlmConfigLike
+    from .llm_config_param import LlmConfigParam as LlmConfigParam
+    from .max_count_per_step_tool_rule import MaxCountPerStepToolRule as MaxCountPerStepToolRule
+    from .max_count_per_step_tool_rule_param import MaxCountPerStepToolRuleLike as MaxCountPerStepToolRuleLike
+    from .max_count_per_step_tool_rule_param import MaxCountPerStepToolRuleParam as MaxCountPerStepToolRuleParam
+    from .memory import Memory as Memory
+    from .memory_file_block import MemoryFileBlock as MemoryFileBlock
     from .message_create import MessageCreate as MessageCreate
     from .message_create_content import MessageCreateContent as MessageCreateContent
     from .message_create_content import message_create_content_from_dict as message_create_content_from_dict
@@ -257,6 +286,7 @@ if TYPE_CHECKING:
     from .moonshot_model_settings import MoonshotModelSettings as MoonshotModelSettings
     from .moonshot_model_settings_param import MoonshotModelSettingsLike as MoonshotModelSettingsLike
     from .moonshot_model_settings_param import MoonshotModelSettingsParam as MoonshotModelSettingsParam
+    from .npm_requirement import NpmRequirement as NpmRequirement
     from .open_ai_model_settings import OpenAIModelSettings as OpenAIModelSettings
     from .open_ai_model_settings_param import OpenAIModelSettingsLike as OpenAIModelSettingsLike
     from .open_ai_model_settings_param import OpenAIModelSettingsParam as OpenAIModelSettingsParam
@@ -266,9 +296,20 @@ if TYPE_CHECKING:
     from .open_router_model_settings import OpenRouterModelSettings as OpenRouterModelSettings
     from .open_router_model_settings_param import OpenRouterModelSettingsLike as OpenRouterModelSettingsLike
     from .open_router_model_settings_param import OpenRouterModelSettingsParam as OpenRouterModelSettingsParam
+    from .parent_tool_rule import ParentToolRule as ParentToolRule
+    from .parent_tool_rule_param import ParentToolRuleLike as ParentToolRuleLike
+    from .parent_tool_rule_param import ParentToolRuleParam as ParentToolRuleParam
     from .pending_approval_detail import PendingApprovalDetail as PendingApprovalDetail
+    from .pip_requirement import PipRequirement as PipRequirement
     from .provider_category import ProviderCategory as ProviderCategory
+    from .provider_category_param import ProviderCategoryParam as ProviderCategoryParam
     from .provider_trace import ProviderTrace as ProviderTrace
+    from .required_before_exit_tool_rule import RequiredBeforeExitToolRule as RequiredBeforeExitToolRule
+    from .required_before_exit_tool_rule_param import RequiredBeforeExitToolRuleLike as RequiredBeforeExitToolRuleLike
+    from .required_before_exit_tool_rule_param import RequiredBeforeExitToolRuleParam as RequiredBeforeExitToolRuleParam
+    from .requires_approval_tool_rule import RequiresApprovalToolRule as RequiresApprovalToolRule
+    from .requires_approval_tool_rule_param import RequiresApprovalToolRuleLike as RequiresApprovalToolRuleLike
+    from .requires_approval_tool_rule_param import RequiresApprovalToolRuleParam as RequiresApprovalToolRuleParam
     from .response_format import ResponseFormat as ResponseFormat
     from .response_format import UnknownResponseFormat as UnknownResponseFormat
     from .response_format import response_format_from_dict as response_format_from_dict
@@ -283,6 +324,7 @@ if TYPE_CHECKING:
     from .sg_lang_model_settings import SGLangModelSettings as SGLangModelSettings
     from .sg_lang_model_settings_param import SGLangModelSettingsLike as SGLangModelSettingsLike
     from .sg_lang_model_settings_param import SGLangModelSettingsParam as SGLangModelSettingsParam
+    from .source import Source as Source
     from .step import Step as Step
     from .step_list_params import StepListParams as StepListParams
     from .step_list_params import StepsListParams as StepsListParams
@@ -306,6 +348,9 @@ if TYPE_CHECKING:
     from .summarized_reasoning_content_part_param import (
         SummarizedReasoningContentPartParam as SummarizedReasoningContentPartParam,
     )
+    from .terminal_tool_rule import TerminalToolRule as TerminalToolRule
+    from .terminal_tool_rule_param import TerminalToolRuleLike as TerminalToolRuleLike
+    from .terminal_tool_rule_param import TerminalToolRuleParam as TerminalToolRuleParam
     from .text_response_format import TextResponseFormat as TextResponseFormat
     from .text_response_format_param import TextResponseFormatLike as TextResponseFormatLike
     from .text_response_format_param import TextResponseFormatParam as TextResponseFormatParam
@@ -327,6 +372,11 @@ if TYPE_CHECKING:
     from .tool_return_tool_return import ToolReturnToolReturn as ToolReturnToolReturn
     from .tool_return_tool_return import tool_return_tool_return_from_dict as tool_return_tool_return_from_dict
     from .tool_return_tool_return_param import ToolReturnToolReturnParam as ToolReturnToolReturnParam
+    from .tool_rule import ToolRule as ToolRule
+    from .tool_rule import UnknownToolRule as UnknownToolRule
+    from .tool_rule import tool_rule_from_dict as tool_rule_from_dict
+    from .tool_rule import tool_rule_from_json as tool_rule_from_json
+    from .tool_rule_param import ToolRuleParam as ToolRuleParam
     from .tool_type import ToolType as ToolType
     from .top_logprob import TopLogprob as TopLogprob
     from .turn_token_data import TurnTokenData as TurnTokenData
@@ -424,6 +474,12 @@ else:
             "ChatGPTOAuthReasoning": "chat_gpto_auth_reasoning",
             "ChatGPTOAuthReasoningLike": "chat_gpto_auth_reasoning_param",
             "ChatGPTOAuthReasoningParam": "chat_gpto_auth_reasoning_param",
+            "ChildArgNode": "child_arg_node",
+            "ChildArgNodeLike": "child_arg_node_param",
+            "ChildArgNodeParam": "child_arg_node_param",
+            "ChildToolRule": "child_tool_rule",
+            "ChildToolRuleLike": "child_tool_rule_param",
+            "ChildToolRuleParam": "child_tool_rule_param",
             "ChoiceLogprobs": "choice_logprobs",
             "ClientSkill": "client_skill",
             "ClientSkillLike": "client_skill_param",
@@ -436,10 +492,16 @@ else:
             "CompactionSettingsLike": "compaction_settings_param",
             "CompactionSettingsParam": "compaction_settings_param",
             "CompactionStats": "compaction_stats",
+            "ConditionalToolRule": "conditional_tool_rule",
+            "ConditionalToolRuleLike": "conditional_tool_rule_param",
+            "ConditionalToolRuleParam": "conditional_tool_rule_param",
             "ConflictDetail": "conflict_detail",
             "ConflictDetailDetail": "conflict_detail_detail",
             "ContentPart": "content_part",
             "ContentPartParam": "content_part_param",
+            "ContinueToolRule": "continue_tool_rule",
+            "ContinueToolRuleLike": "continue_tool_rule_param",
+            "ContinueToolRuleParam": "continue_tool_rule_param",
             "Conversation": "conversation",
             "ConversationCancelParams": "conversation_cancel_params",
             "ConversationCancelResponse": "conversation_cancel_response",
@@ -463,6 +525,9 @@ else:
             "DeepseekModelSettings": "deepseek_model_settings",
             "DeepseekModelSettingsLike": "deepseek_model_settings_param",
             "DeepseekModelSettingsParam": "deepseek_model_settings_param",
+            "EmbeddingConfig": "embedding_config",
+            "EmbeddingConfigLike": "embedding_config_param",
+            "EmbeddingConfigParam": "embedding_config_param",
             "ErrorDetail": "error_detail",
             "ErrorDetailOrModelError": "error_detail_or_model_error",
             "EventMessage": "agents.event_message",
@@ -478,13 +543,19 @@ else:
             "GroqModelSettings": "groq_model_settings",
             "GroqModelSettingsLike": "groq_model_settings_param",
             "GroqModelSettingsParam": "groq_model_settings_param",
+            "Group": "group",
             "HealthResponse": "health_response",
             "HiddenReasoningMessage": "agents.hidden_reasoning_message",
+            "Identity": "identity",
+            "IdentityProperty": "identity_property",
             "ImageContent": "agents.image_content",
             "ImageContentLike": "agents.image_content_param",
             "ImageContentParam": "agents.image_content_param",
             "ImageSource": "image_source",
             "ImageSourceParam": "image_source_param",
+            "InitToolRule": "init_tool_rule",
+            "InitToolRuleLike": "init_tool_rule_param",
+            "InitToolRuleParam": "init_tool_rule_param",
             "InternalApproval": "internal_approval",
             "InternalContentPart": "internal_content_part",
             "InternalContentPartParam": "internal_content_part_param",
@@ -508,6 +579,14 @@ else:
             "LettaResponse": "agents.letta_response",
             "LettaStopReason": "letta_stop_reason",
             "LettaUsageStatistics": "letta_usage_statistics",
+            "LlmConfig": "llm_config",
+            "LlmConfigLike": "llm_config_param",
+            "LlmConfigParam": "llm_config_param",
+            "MaxCountPerStepToolRule": "max_count_per_step_tool_rule",
+            "MaxCountPerStepToolRuleLike": "max_count_per_step_tool_rule_param",
+            "MaxCountPerStepToolRuleParam": "max_count_per_step_tool_rule_param",
+            "Memory": "memory",
+            "MemoryFileBlock": "memory_file_block",
             "Message": "agents.message",
             "MessageCreate": "message_create",
             "MessageCreateContent": "message_create_content",
@@ -529,6 +608,7 @@ else:
             "MoonshotModelSettings": "moonshot_model_settings",
             "MoonshotModelSettingsLike": "moonshot_model_settings_param",
             "MoonshotModelSettingsParam": "moonshot_model_settings_param",
+            "NpmRequirement": "npm_requirement",
             "OmittedReasoningContent": "agents.omitted_reasoning_content",
             "OmittedReasoningContentLike": "agents.omitted_reasoning_content_param",
             "OmittedReasoningContentParam": "agents.omitted_reasoning_content_param",
@@ -541,8 +621,13 @@ else:
             "OpenRouterModelSettings": "open_router_model_settings",
             "OpenRouterModelSettingsLike": "open_router_model_settings_param",
             "OpenRouterModelSettingsParam": "open_router_model_settings_param",
+            "ParentToolRule": "parent_tool_rule",
+            "ParentToolRuleLike": "parent_tool_rule_param",
+            "ParentToolRuleParam": "parent_tool_rule_param",
             "PendingApprovalDetail": "pending_approval_detail",
+            "PipRequirement": "pip_requirement",
             "ProviderCategory": "provider_category",
+            "ProviderCategoryParam": "provider_category_param",
             "ProviderTrace": "provider_trace",
             "ReasoningContent": "agents.reasoning_content",
             "ReasoningContentLike": "agents.reasoning_content_param",
@@ -551,6 +636,12 @@ else:
             "RedactedReasoningContent": "agents.redacted_reasoning_content",
             "RedactedReasoningContentLike": "agents.redacted_reasoning_content_param",
             "RedactedReasoningContentParam": "agents.redacted_reasoning_content_param",
+            "RequiredBeforeExitToolRule": "required_before_exit_tool_rule",
+            "RequiredBeforeExitToolRuleLike": "required_before_exit_tool_rule_param",
+            "RequiredBeforeExitToolRuleParam": "required_before_exit_tool_rule_param",
+            "RequiresApprovalToolRule": "requires_approval_tool_rule",
+            "RequiresApprovalToolRuleLike": "requires_approval_tool_rule_param",
+            "RequiresApprovalToolRuleParam": "requires_approval_tool_rule_param",
             "ResponseFormat": "response_format",
             "ResponseFormatParam": "response_format_param",
             "Run": "agents.run",
@@ -563,6 +654,7 @@ else:
             "SGLangModelSettings": "sg_lang_model_settings",
             "SGLangModelSettingsLike": "sg_lang_model_settings_param",
             "SGLangModelSettingsParam": "sg_lang_model_settings_param",
+            "Source": "source",
             "Step": "step",
             "StepListParams": "step_list_params",
             "StepMetrics": "step_metrics",
@@ -581,6 +673,9 @@ else:
             "SummarizedReasoningContentPartParam": "summarized_reasoning_content_part_param",
             "SummaryMessage": "agents.summary_message",
             "SystemMessage": "agents.system_message",
+            "TerminalToolRule": "terminal_tool_rule",
+            "TerminalToolRuleLike": "terminal_tool_rule_param",
+            "TerminalToolRuleParam": "terminal_tool_rule_param",
             "TextContent": "agents.text_content",
             "TextContentLike": "agents.text_content_param",
             "TextContentParam": "agents.text_content_param",
@@ -612,6 +707,8 @@ else:
             "ToolReturnParam": "agents.tool_return_param",
             "ToolReturnToolReturn": "tool_return_tool_return",
             "ToolReturnToolReturnParam": "tool_return_tool_return_param",
+            "ToolRule": "tool_rule",
+            "ToolRuleParam": "tool_rule_param",
             "ToolType": "tool_type",
             "TopLogprob": "top_logprob",
             "TurnTokenData": "turn_token_data",
@@ -624,6 +721,7 @@ else:
             "UnknownModelSettings": "model_settings",
             "UnknownResponseFormat": "response_format",
             "UnknownStreamEvent": "stream_event",
+            "UnknownToolRule": "tool_rule",
             "UnknownUserContentPart": "user_content_part",
             "UrlImage": "url_image",
             "UrlImageLike": "url_image_param",
@@ -673,6 +771,8 @@ else:
             "tool_call_message_tool_calls_from_dict": "tool_call_message_tool_calls",
             "tool_call_or_delta_from_dict": "tool_call_or_delta",
             "tool_return_tool_return_from_dict": "tool_return_tool_return",
+            "tool_rule_from_dict": "tool_rule",
+            "tool_rule_from_json": "tool_rule",
             "user_content_part_from_dict": "user_content_part",
             "user_content_part_from_json": "user_content_part",
             "user_message_content_from_dict": "user_message_content",

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from letta_api.models import AgentState as AgentState
 from letta_api.models import AnthropicThinking as CompactionSettingsModelSettingsMoonshotCodingModelSettingsThinking
 from letta_api.models import AnthropicThinking as ModelSettingsMoonshotCodingModelSettingsThinking
@@ -15,6 +13,12 @@ from letta_api.models import ChatGPTOAuthModelSettings as ModelSettingsChatGptoA
 from letta_api.models import ChatGPTOAuthReasoning as CompactionSettingsModelSettingsChatGptoAuthModelSettingsReasoning
 from letta_api.models import ChatGPTOAuthReasoning as ModelSettingsChatGptoAuthModelSettingsReasoning
 from letta_api.models import CompactionSettings as CompactionSettings
+from letta_api.models import Group as ManagedGroup
+from letta_api.models import Group as MultiAgentGroup
+from letta_api.models import Identity as Identity
+from letta_api.models import IdentityProperty as IdentityProperty
+from letta_api.models import Memory as Memory
+from letta_api.models import MemoryFileBlock as MemoryFileBlock
 from letta_api.models import MoonshotCodingModelSettings as CompactionSettingsModelSettingsMoonshotCodingModelSettings
 from letta_api.models import MoonshotCodingModelSettings as ModelSettingsMoonshotCodingModelSettings
 from letta_api.models import MoonshotModelSettings as CompactionSettingsModelSettingsMoonshotModelSettings
@@ -25,6 +29,7 @@ from letta_api.models import OpenRouterModelSettings as CompactionSettingsModelS
 from letta_api.models import OpenRouterModelSettings as ModelSettingsOpenRouterModelSettings
 from letta_api.models import SGLangModelSettings as CompactionSettingsModelSettingsSgLangModelSettings
 from letta_api.models import SGLangModelSettings as ModelSettingsSgLangModelSettings
+from letta_api.models import Source as Source
 from letta_api.models import ZAIModelSettings as CompactionSettingsModelSettingsZaiModelSettings
 from letta_api.models import ZAIModelSettings as ModelSettingsZaiModelSettings
 from letta_api.models import ZAIThinking as CompactionSettingsModelSettingsZaiModelSettingsThinking
@@ -42,6 +47,7 @@ from letta_api.unions import ResponseFormat as ModelSettingsOpenRouterModelSetti
 from letta_api.unions import ResponseFormat as ModelSettingsSgLangModelSettingsResponseFormat
 from letta_api.unions import ResponseFormat as ModelSettingsZaiModelSettingsResponseFormat
 from letta_api.unions import ResponseFormat as ResponseFormat
+from letta_api.unions import ToolRule as ToolRule
 
 __all__ = [
     "AgentState",
@@ -90,19 +96,3 @@ __all__ = [
     "Source",
     "ToolRule",
 ]
-
-ToolRule: TypeAlias = dict[str, object]
-
-Memory: TypeAlias = dict[str, object]
-
-MemoryFileBlock: TypeAlias = dict[str, object]
-
-Source: TypeAlias = dict[str, object]
-
-Identity: TypeAlias = dict[str, object]
-
-IdentityProperty: TypeAlias = dict[str, object]
-
-ManagedGroup: TypeAlias = dict[str, object]
-
-MultiAgentGroup: TypeAlias = dict[str, object]

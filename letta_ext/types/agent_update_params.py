@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from letta_api.params import AgentsUpdateParams as AgentUpdateParams
 from letta_api.params import AgentsUpdateParams as AgentsUpdateParams
 from letta_api.params import (
@@ -47,6 +45,7 @@ from letta_api.params import ResponseFormatParam as ModelSettingsZaiModelSetting
 from letta_api.params import ResponseFormatParam as ResponseFormat
 from letta_api.params import SGLangModelSettingsParam as CompactionSettingsModelSettingsSgLangModelSettings
 from letta_api.params import SGLangModelSettingsParam as ModelSettingsSgLangModelSettings
+from letta_api.params import ToolRuleParam as ToolRule
 from letta_api.params import ZAIModelSettingsParam as CompactionSettingsModelSettingsZaiModelSettings
 from letta_api.params import ZAIModelSettingsParam as ModelSettingsZaiModelSettings
 from letta_api.params import ZAIThinkingParam as CompactionSettingsModelSettingsZaiModelSettingsThinking
@@ -93,5 +92,3 @@ __all__ = [
     "ResponseFormat",
     "ToolRule",
 ]
-
-ToolRule: TypeAlias = dict[str, object]

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from letta_api.models import LlmConfig as LlmConfig
 from letta_api.unions import ResponseFormat as ResponseFormat
 
 __all__ = [
+    "LlmConfig",
     "ResponseFormat",
 ]

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from letta_api.params import LlmConfigLike as LlmConfigLike
+from letta_api.params import LlmConfigParam as LlmConfigParam
 from letta_api.params import ResponseFormatParam as ResponseFormat
 
 __all__ = [
+    "LlmConfigLike",
+    "LlmConfigParam",
     "ResponseFormat",
 ]

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from letta_api.enums import ProviderCategory as ProviderCategory
 
 __all__ = [
     "ProviderCategory",
 ]
-
-ProviderCategory: TypeAlias = str

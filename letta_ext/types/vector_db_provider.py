@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from letta_api.enums import VectorDBProvider as VectorDBProvider
 
 __all__ = [
     "VectorDBProvider",
 ]
-
-VectorDBProvider: TypeAlias = str

@@ -110,8 +110,9 @@ def test_valid_id_is_put_into_path_unchanged(driver: ClientDriver, name: str, kn
     """A valid id becomes one path segment of the endpoint."""
     method, function, path = WITH_ID[name]
     handler = respond_with(404)
+    content = {"input": "hello", "agent_id": "agent-1"} if name == "conversations.messages.create" else {}
     with pytest.raises(LettaError):
-        driver.run(function(driver.client(handler))(known))
+        driver.run(function(driver.client(handler))(known, **content))
     (request,) = handler.requests
     assert (request.method, request.url.path) == (method, path.replace("{}", known))
 
@@ -388,7 +389,54 @@ def test_arbitrary_messages_value_is_sent_or_rejected_by_name(value: Any) -> Non
             assert len(handler.requests) == 1
         except (TypeError, ValueError) as error:
             assert handler.requests == []
-            assert str(error).startswith(("messages", "conversations.messages.create()"))  # noqa: PT017  # only some values raise
+            names = ("messages", "input or messages", "conversations.messages.create()")
+            assert str(error).startswith(names)  # noqa: PT017  # only some values raise
+
+
+# Sends that the server rejects in any state
+
+USELESS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "nothing": (CONVERSATION, {}, "input or messages must be given"),
+    "nothing, as JSON": (CONVERSATION, {"streaming": False}, "input or messages must be given"),
+    "nothing, in the background": (CONVERSATION, {"background": True}, "input or messages must be given"),
+    "nothing, to an agent": ("agent-1", {}, "input or messages must be given"),
+    "nothing, to the default": ("default", {"agent_id": "agent-1"}, "input or messages must be given"),
+    "None": (CONVERSATION, {"input": None, "messages": None}, "input or messages must be given"),
+    "no messages": (CONVERSATION, {"messages": []}, "messages must not be empty"),
+    "no messages in the body": (CONVERSATION, {"extra_body": {"messages": []}}, "messages must not be empty"),
+    "default without an agent": ("default", {"input": "hi"}, "agent_id must be given"),
+    "default, as JSON": ("default", {"input": "hi", "streaming": False}, "agent_id must be given"),
+    "default with None": ("default", {"messages": [USER], "agent_id": None}, "agent_id must be given"),
+}
+USEFUL: dict[str, tuple[str, dict[str, Any]]] = {
+    "the documented example": ("default", {}),
+    "the documented example, as JSON": ("default", {"streaming": False}),
+    "an empty text": (CONVERSATION, {"input": ""}),
+    "an agent": ("agent-1", {"input": "hi"}),
+    "default with an agent": ("default", {"input": "hi", "agent_id": "agent-1"}),
+    "content in the body": (CONVERSATION, {"extra_body": {"input": "hi"}}),
+    "agent in the body": ("default", {"input": "hi", "extra_body": {"agent_id": "agent-1"}}),
+}
+
+
+@pytest.mark.parametrize("name", USELESS)
+def test_send_that_cannot_succeed_raises_value_error_with_remedy(driver: ClientDriver, name: str) -> None:
+    """A send that the server rejects in any state is not sent, and the error names argument and remedy."""
+    conversation, arguments, start = USELESS[name]
+    error = rejected(driver, create, conversation, **arguments)
+    assert type(error) is ValueError
+    assert str(error).startswith(start)
+    assert "Pass " in str(error)
+
+
+@pytest.mark.parametrize("name", USEFUL)
+def test_send_that_some_server_accepts_is_sent(driver: ClientDriver, name: str) -> None:
+    """A send that can succeed is sent, as is the example of Letta's documentation."""
+    conversation, arguments = USEFUL[name]
+    handler = respond_with(404)
+    with pytest.raises(LettaError):
+        driver.run(create(driver.client(handler))(conversation, **arguments))
+    assert len(handler.requests) == 1
 
 
 def test_unknown_field_of_typed_dict_is_sent(driver: ClientDriver) -> None:

@@ -1,30 +1,13 @@
-"""Fixtures: both clients, an embedded server, and an environment without variables of the library."""
+"""Fixtures: clients that load no certificates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-
-from letta_ext.testing import EmbeddedServer
 
 from ..tools.turns import ClientDriver
 
 
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LETTA_API_KEY", "LETTA_BASE_URL", "LETTA_LOG"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(params=["sync", "async"])
-def driver(request: pytest.FixtureRequest) -> Iterator[ClientDriver]:
-    driver = ClientDriver(is_async=request.param == "async")
-    yield driver
-    driver.close()
-
-
 @pytest.fixture
-def server() -> Iterator[EmbeddedServer]:
-    with EmbeddedServer() as running:
-        yield running
+def driver_class() -> type[ClientDriver]:
+    """Return the class of `driver`."""
+    return ClientDriver

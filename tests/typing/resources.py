@@ -55,6 +55,12 @@ def resources(client: Letta) -> None:
     assert_type(client.runs.list(conversation_id=conversation.id, statuses=["completed"]), SyncPage[Run])
     assert_type(client.runs.retrieve("run-1"), Run)
     assert_type(client.runs.cancel("run-1", timeout=5), dict[str, Any])
+    assert_type(client.runs.wait("run-1", timeout=5), Run)
+    with client.runs.cancelling("run-1", timeout=5) as run_id:
+        assert_type(run_id, str)
+    with client.runs.cancelling(client.conversations.messages.create(conversation.id, input="Hi")) as stream:
+        assert_type(stream.run_id, str | None)
+    client.runs.cancelling(1)  # type: ignore[type-var]  # pyright: ignore
     assert_type(client.runs.messages.list("run-1", order="desc"), SyncPage[Message])
     assert_type(client.runs.steps.list("run-1", limit=1), SyncPage[Step])
     assert_type(client.runs.with_raw_response.retrieve("run-1"), RawResponse[Run])
@@ -84,6 +90,10 @@ async def resources_async(client: AsyncLetta) -> None:
     assert_type(client.runs.list(active=True), AsyncPaginator[Run])
     assert_type(await client.runs.retrieve("run-1"), Run)
     assert_type(await client.runs.cancel("run-1"), dict[str, Any])
+    assert_type(await client.runs.wait("run-1"), Run)
+    sent = await client.conversations.messages.create(conversation.id, input="Hi")
+    async with client.runs.cancelling(sent) as stream:
+        assert_type(stream.run_id, str | None)
     assert_type(client.runs.messages.list("run-1"), AsyncPaginator[Message])
     assert_type(client.runs.steps.list("run-1"), AsyncPaginator[Step])
     assert_type(await client.runs.with_raw_response.retrieve("run-1"), AsyncRawResponse[Run])

@@ -25,25 +25,34 @@ if TYPE_CHECKING:
     from .block import Block as Block
     from .chat_gpto_auth_model_settings import ChatGPTOAuthModelSettings as ChatGPTOAuthModelSettings
     from .chat_gpto_auth_reasoning import ChatGPTOAuthReasoning as ChatGPTOAuthReasoning
+    from .child_arg_node import ChildArgNode as ChildArgNode
+    from .child_tool_rule import ChildToolRule as ChildToolRule
     from .choice_logprobs import ChoiceLogprobs as ChoiceLogprobs
     from .client_skill import ClientSkill as ClientSkill
     from .client_tool import ClientTool as ClientTool
     from .compaction_response import CompactionResponse as CompactionResponse
     from .compaction_settings import CompactionSettings as CompactionSettings
     from .compaction_stats import CompactionStats as CompactionStats
+    from .conditional_tool_rule import ConditionalToolRule as ConditionalToolRule
     from .conflict_detail import ConflictDetail as ConflictDetail
+    from .continue_tool_rule import ContinueToolRule as ContinueToolRule
     from .conversation import Conversation as Conversation
     from .create_block import CreateBlock as CreateBlock
     from .deepseek_model_settings import DeepseekModelSettings as DeepseekModelSettings
+    from .embedding_config import EmbeddingConfig as EmbeddingConfig
     from .error_detail import ErrorDetail as ErrorDetail
     from .event_message import EventMessage as EventMessage
     from .gemini_thinking_config import GeminiThinkingConfig as GeminiThinkingConfig
     from .google_ai_model_settings import GoogleAIModelSettings as GoogleAIModelSettings
     from .google_vertex_model_settings import GoogleVertexModelSettings as GoogleVertexModelSettings
     from .groq_model_settings import GroqModelSettings as GroqModelSettings
+    from .group import Group as Group
     from .health_response import HealthResponse as HealthResponse
     from .hidden_reasoning_message import HiddenReasoningMessage as HiddenReasoningMessage
+    from .identity import Identity as Identity
+    from .identity_property import IdentityProperty as IdentityProperty
     from .image_content import ImageContent as ImageContent
+    from .init_tool_rule import InitToolRule as InitToolRule
     from .internal_message import InternalMessage as InternalMessage
     from .internal_tool_call import InternalToolCall as InternalToolCall
     from .internal_tool_call_function import InternalToolCallFunction as InternalToolCallFunction
@@ -56,29 +65,40 @@ if TYPE_CHECKING:
     from .letta_response import LettaResponse as LettaResponse
     from .letta_stop_reason import LettaStopReason as LettaStopReason
     from .letta_usage_statistics import LettaUsageStatistics as LettaUsageStatistics
+    from .llm_config import LlmConfig as LlmConfig
+    from .max_count_per_step_tool_rule import MaxCountPerStepToolRule as MaxCountPerStepToolRule
+    from .memory import Memory as Memory
+    from .memory_file_block import MemoryFileBlock as MemoryFileBlock
     from .message_create import MessageCreate as MessageCreate
     from .model_error import ModelError as ModelError
     from .model_error_body import ModelErrorBody as ModelErrorBody
     from .moonshot_coding_model_settings import MoonshotCodingModelSettings as MoonshotCodingModelSettings
     from .moonshot_model_settings import MoonshotModelSettings as MoonshotModelSettings
+    from .npm_requirement import NpmRequirement as NpmRequirement
     from .omitted_reasoning_content import OmittedReasoningContent as OmittedReasoningContent
     from .open_ai_model_settings import OpenAIModelSettings as OpenAIModelSettings
     from .open_ai_reasoning import OpenAIReasoning as OpenAIReasoning
     from .open_router_model_settings import OpenRouterModelSettings as OpenRouterModelSettings
+    from .parent_tool_rule import ParentToolRule as ParentToolRule
     from .pending_approval_detail import PendingApprovalDetail as PendingApprovalDetail
+    from .pip_requirement import PipRequirement as PipRequirement
     from .provider_trace import ProviderTrace as ProviderTrace
     from .reasoning_content import ReasoningContent as ReasoningContent
     from .reasoning_message import ReasoningMessage as ReasoningMessage
     from .redacted_reasoning_content import RedactedReasoningContent as RedactedReasoningContent
+    from .required_before_exit_tool_rule import RequiredBeforeExitToolRule as RequiredBeforeExitToolRule
+    from .requires_approval_tool_rule import RequiresApprovalToolRule as RequiresApprovalToolRule
     from .run import Run as Run
     from .run_request_config import RunRequestConfig as RunRequestConfig
     from .sg_lang_model_settings import SGLangModelSettings as SGLangModelSettings
+    from .source import Source as Source
     from .step import Step as Step
     from .step_metrics import StepMetrics as StepMetrics
     from .summarized_reasoning_content import SummarizedReasoningContent as SummarizedReasoningContent
     from .summarized_reasoning_content_part import SummarizedReasoningContentPart as SummarizedReasoningContentPart
     from .summary_message import SummaryMessage as SummaryMessage
     from .system_message import SystemMessage as SystemMessage
+    from .terminal_tool_rule import TerminalToolRule as TerminalToolRule
     from .text_content import TextContent as TextContent
     from .text_response_format import TextResponseFormat as TextResponseFormat
     from .together_model_settings import TogetherModelSettings as TogetherModelSettings
@@ -120,25 +140,34 @@ else:
             "Block": "block",
             "ChatGPTOAuthModelSettings": "chat_gpto_auth_model_settings",
             "ChatGPTOAuthReasoning": "chat_gpto_auth_reasoning",
+            "ChildArgNode": "child_arg_node",
+            "ChildToolRule": "child_tool_rule",
             "ChoiceLogprobs": "choice_logprobs",
             "ClientSkill": "client_skill",
             "ClientTool": "client_tool",
             "CompactionResponse": "compaction_response",
             "CompactionSettings": "compaction_settings",
             "CompactionStats": "compaction_stats",
+            "ConditionalToolRule": "conditional_tool_rule",
             "ConflictDetail": "conflict_detail",
+            "ContinueToolRule": "continue_tool_rule",
             "Conversation": "conversation",
             "CreateBlock": "create_block",
             "DeepseekModelSettings": "deepseek_model_settings",
+            "EmbeddingConfig": "embedding_config",
             "ErrorDetail": "error_detail",
             "EventMessage": "event_message",
             "GeminiThinkingConfig": "gemini_thinking_config",
             "GoogleAIModelSettings": "google_ai_model_settings",
             "GoogleVertexModelSettings": "google_vertex_model_settings",
             "GroqModelSettings": "groq_model_settings",
+            "Group": "group",
             "HealthResponse": "health_response",
             "HiddenReasoningMessage": "hidden_reasoning_message",
+            "Identity": "identity",
+            "IdentityProperty": "identity_property",
             "ImageContent": "image_content",
+            "InitToolRule": "init_tool_rule",
             "InternalMessage": "internal_message",
             "InternalToolCall": "internal_tool_call",
             "InternalToolCallFunction": "internal_tool_call_function",
@@ -151,29 +180,40 @@ else:
             "LettaResponse": "letta_response",
             "LettaStopReason": "letta_stop_reason",
             "LettaUsageStatistics": "letta_usage_statistics",
+            "LlmConfig": "llm_config",
+            "MaxCountPerStepToolRule": "max_count_per_step_tool_rule",
+            "Memory": "memory",
+            "MemoryFileBlock": "memory_file_block",
             "MessageCreate": "message_create",
             "ModelError": "model_error",
             "ModelErrorBody": "model_error_body",
             "MoonshotCodingModelSettings": "moonshot_coding_model_settings",
             "MoonshotModelSettings": "moonshot_model_settings",
+            "NpmRequirement": "npm_requirement",
             "OmittedReasoningContent": "omitted_reasoning_content",
             "OpenAIModelSettings": "open_ai_model_settings",
             "OpenAIReasoning": "open_ai_reasoning",
             "OpenRouterModelSettings": "open_router_model_settings",
+            "ParentToolRule": "parent_tool_rule",
             "PendingApprovalDetail": "pending_approval_detail",
+            "PipRequirement": "pip_requirement",
             "ProviderTrace": "provider_trace",
             "ReasoningContent": "reasoning_content",
             "ReasoningMessage": "reasoning_message",
             "RedactedReasoningContent": "redacted_reasoning_content",
+            "RequiredBeforeExitToolRule": "required_before_exit_tool_rule",
+            "RequiresApprovalToolRule": "requires_approval_tool_rule",
             "Run": "run",
             "RunRequestConfig": "run_request_config",
             "SGLangModelSettings": "sg_lang_model_settings",
+            "Source": "source",
             "Step": "step",
             "StepMetrics": "step_metrics",
             "SummarizedReasoningContent": "summarized_reasoning_content",
             "SummarizedReasoningContentPart": "summarized_reasoning_content_part",
             "SummaryMessage": "summary_message",
             "SystemMessage": "system_message",
+            "TerminalToolRule": "terminal_tool_rule",
             "TextContent": "text_content",
             "TextResponseFormat": "text_response_format",
             "TogetherModelSettings": "together_model_settings",

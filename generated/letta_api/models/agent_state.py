@@ -12,10 +12,17 @@ from ..model import Model, array, nullable
 from ..structs import ABSENT, Decoders, StructFields, list_of, or_null, struct_type
 from ..unions.model_settings import ModelSettings, model_settings_from_dict, model_settings_struct
 from ..unions.response_format import ResponseFormat, response_format_from_dict, response_format_struct
+from ..unions.tool_rule import ToolRule, tool_rule_from_dict, tool_rule_struct
 from .agent_environment_variable import AgentEnvironmentVariable
 from .approval_request_message import ApprovalRequestMessage
 from .block import Block
 from .compaction_settings import CompactionSettings
+from .embedding_config import EmbeddingConfig
+from .group import Group
+from .identity import Identity
+from .llm_config import LlmConfig
+from .memory import Memory
+from .source import Source
 from .tool import Tool
 
 
@@ -51,7 +58,7 @@ class AgentState(Model):
     """The description of the agent."""
     embedding: str | None = ABSENT
     """The embedding model handle used by the agent (format: provider/model-name)."""
-    embedding_config: dict[str, Any] | None = ABSENT
+    embedding_config: EmbeddingConfig | None = ABSENT
     """Deprecated: Use `embedding` field instead. The embedding configuration used by the agent."""
     enable_sleeptime: bool | None = ABSENT
     """If set to True, memory management will move to a background agent thread."""
@@ -59,7 +66,7 @@ class AgentState(Model):
     """The id of the entity within the template."""
     hidden: bool | None = ABSENT
     """If set to True, the agent will be hidden."""
-    identities: list[dict[str, Any]] | None = ABSENT
+    identities: list[Identity] | None = ABSENT
     """The identities associated with this agent."""
     identity_ids: list[str] | None = ABSENT
     """Deprecated: Use `identities` field instead. The ids of the identities associated with this
@@ -73,15 +80,15 @@ class AgentState(Model):
     """The stop reason from the agent's last run."""
     last_updated_by_id: str | None = ABSENT
     """The id of the user that made this object."""
-    llm_config: dict[str, Any] | None = ABSENT
+    llm_config: LlmConfig | None = ABSENT
     """Deprecated: Use `model` field instead. The LLM configuration used by the agent."""
-    managed_group: dict[str, Any] | None = ABSENT
+    managed_group: Group | None = ABSENT
     """The multi-agent group that this agent manages"""
     max_files_open: int | None = ABSENT
     """Maximum number of files that can be open at once for this agent. Setting this too high may
     exceed the context window, which will break the agent.
     """
-    memory: dict[str, Any] | None = ABSENT
+    memory: Memory | None = ABSENT
     """Deprecated: Use `blocks` field instead. The in-context memory of the agent."""
     message_buffer_autoclear: bool | None = ABSENT
     """If set to True, the agent will not remember previous messages (though the agent will still
@@ -96,7 +103,7 @@ class AgentState(Model):
     """The model handle used by the agent (format: provider/model-name)."""
     model_settings: ModelSettings | None = ABSENT
     """The model settings used by the agent."""
-    multi_agent_group: dict[str, Any] | None = ABSENT
+    multi_agent_group: Group | None = ABSENT
     """Deprecated: Use `managed_group` field instead. The multi-agent group that this agent manages."""
     pending_approval: ApprovalRequestMessage | None = ABSENT
     """The latest approval request message pending for this agent, if any."""
@@ -110,7 +117,7 @@ class AgentState(Model):
     """The response format used by the agent"""
     secrets: list[AgentEnvironmentVariable] | None = ABSENT
     """The environment variables for tool execution specific to this agent."""
-    sources: list[dict[str, Any]] | None = ABSENT
+    sources: list[Source] | None = ABSENT
     """Deprecated: Use `folders` field instead. The sources used by the agent."""
     template_id: str | None = ABSENT
     """The id of the template the agent belongs to."""
@@ -118,7 +125,7 @@ class AgentState(Model):
     """The timezone of the agent (IANA format)."""
     tool_exec_environment_variables: list[AgentEnvironmentVariable] | None = ABSENT
     """Deprecated: use `secrets` field instead."""
-    tool_rules: list[dict[str, Any]] | None = ABSENT
+    tool_rules: list[ToolRule] | None = ABSENT
     """The list of tool rules."""
     updated_at: datetime | None = ABSENT
     """The timestamp when the object was last updated."""
@@ -128,12 +135,20 @@ class AgentState(Model):
         "tools": array(Tool.from_dict),
         "compaction_settings": nullable(CompactionSettings.from_dict),
         "created_at": nullable(parse_instant),
+        "embedding_config": nullable(EmbeddingConfig.from_dict),
+        "identities": nullable(array(Identity.from_dict)),
         "last_run_completion": nullable(parse_instant),
+        "llm_config": nullable(LlmConfig.from_dict),
+        "managed_group": nullable(Group.from_dict),
+        "memory": nullable(Memory.from_dict),
         "model_settings": nullable(model_settings_from_dict),
+        "multi_agent_group": nullable(Group.from_dict),
         "pending_approval": nullable(ApprovalRequestMessage.from_dict),
         "response_format": nullable(response_format_from_dict),
         "secrets": nullable(array(AgentEnvironmentVariable.from_dict)),
+        "sources": nullable(array(Source.from_dict)),
         "tool_exec_environment_variables": nullable(array(AgentEnvironmentVariable.from_dict)),
+        "tool_rules": nullable(array(tool_rule_from_dict)),
         "updated_at": nullable(parse_instant),
     }
 
@@ -143,9 +158,17 @@ class AgentState(Model):
             "blocks": list_of(struct_type(Block)),
             "tools": list_of(struct_type(Tool)),
             "compaction_settings": or_null(struct_type(CompactionSettings)),
+            "embedding_config": or_null(struct_type(EmbeddingConfig)),
+            "identities": or_null(list_of(struct_type(Identity))),
+            "llm_config": or_null(struct_type(LlmConfig)),
+            "managed_group": or_null(struct_type(Group)),
+            "memory": or_null(struct_type(Memory)),
             "model_settings": or_null(model_settings_struct()),
+            "multi_agent_group": or_null(struct_type(Group)),
             "pending_approval": or_null(struct_type(ApprovalRequestMessage)),
             "response_format": or_null(response_format_struct()),
             "secrets": or_null(list_of(struct_type(AgentEnvironmentVariable))),
+            "sources": or_null(list_of(struct_type(Source))),
             "tool_exec_environment_variables": or_null(list_of(struct_type(AgentEnvironmentVariable))),
+            "tool_rules": or_null(list_of(tool_rule_struct())),
         }

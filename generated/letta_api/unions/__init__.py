@@ -76,6 +76,10 @@ if TYPE_CHECKING:
     from .tool_call_or_delta import tool_call_or_delta_from_dict as tool_call_or_delta_from_dict
     from .tool_return_tool_return import ToolReturnToolReturn as ToolReturnToolReturn
     from .tool_return_tool_return import tool_return_tool_return_from_dict as tool_return_tool_return_from_dict
+    from .tool_rule import ToolRule as ToolRule
+    from .tool_rule import UnknownToolRule as UnknownToolRule
+    from .tool_rule import tool_rule_from_dict as tool_rule_from_dict
+    from .tool_rule import tool_rule_from_json as tool_rule_from_json
     from .user_content_part import UnknownUserContentPart as UnknownUserContentPart
     from .user_content_part import UserContentPart as UserContentPart
     from .user_content_part import user_content_part_from_dict as user_content_part_from_dict
@@ -144,6 +148,10 @@ else:
             "tool_call_or_delta_from_dict": "tool_call_or_delta",
             "ToolReturnToolReturn": "tool_return_tool_return",
             "tool_return_tool_return_from_dict": "tool_return_tool_return",
+            "ToolRule": "tool_rule",
+            "tool_rule_from_dict": "tool_rule",
+            "UnknownToolRule": "tool_rule",
+            "tool_rule_from_json": "tool_rule",
             "UserContentPart": "user_content_part",
             "user_content_part_from_dict": "user_content_part",
             "UnknownUserContentPart": "user_content_part",

@@ -17,9 +17,12 @@ from ...params import (
     AgentTypeParam,
     CompactionSettingsLike,
     CreateBlockLike,
+    EmbeddingConfigLike,
+    LlmConfigLike,
     MessageCreateLike,
     ModelSettingsParam,
     ResponseFormatParam,
+    ToolRuleParam,
 )
 from ...structs import struct_type
 from ...types import UNSET, Request, Unset, exclude_ids, make_body
@@ -37,7 +40,7 @@ def build_request(
     description: str | None | Unset = UNSET,
     embedding: str | None | Unset = UNSET,
     embedding_chunk_size: int | None | Unset = UNSET,
-    embedding_config: Mapping[str, Any] | None | Unset = UNSET,
+    embedding_config: EmbeddingConfigLike | None | Unset = UNSET,
     enable_reasoner: bool | None | Unset = UNSET,
     enable_sleeptime: bool | None | Unset = UNSET,
     folder_ids: Sequence[str] | None | Unset = UNSET,
@@ -49,7 +52,7 @@ def build_request(
     include_default_source: bool | Unset = UNSET,
     include_multi_agent_tools: bool | Unset = UNSET,
     initial_message_sequence: Sequence[MessageCreateLike] | None | Unset = UNSET,
-    llm_config: Mapping[str, Any] | None | Unset = UNSET,
+    llm_config: LlmConfigLike | None | Unset = UNSET,
     max_files_open: int | None | Unset = UNSET,
     max_reasoning_tokens: int | None | Unset = UNSET,
     max_tokens: int | None | Unset = UNSET,
@@ -75,7 +78,7 @@ def build_request(
     timezone: str | None | Unset = UNSET,
     tool_exec_environment_variables: Mapping[str, str] | None | Unset = UNSET,
     tool_ids: Sequence[str] | None | Unset = UNSET,
-    tool_rules: Sequence[Mapping[str, Any]] | None | Unset = UNSET,
+    tool_rules: Sequence[ToolRuleParam] | None | Unset = UNSET,
     tools: Sequence[str] | None | Unset = UNSET,
 ) -> Request:
     """Create an agent.

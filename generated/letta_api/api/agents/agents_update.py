@@ -16,9 +16,12 @@ from ...models.agent_state import AgentState
 from ...params import (
     AgentsUpdateParams,
     CompactionSettingsLike,
+    EmbeddingConfigLike,
+    LlmConfigLike,
     ModelSettingsParam,
     ResponseFormatParam,
     StopReasonTypeParam,
+    ToolRuleParam,
 )
 from ...structs import struct_type
 from ...types import UNSET, Request, Unset, exclude_ids, make_body, make_path
@@ -35,7 +38,7 @@ def build_request(
     context_window_limit: int | None | Unset = UNSET,
     description: str | None | Unset = UNSET,
     embedding: str | None | Unset = UNSET,
-    embedding_config: Mapping[str, Any] | None | Unset = UNSET,
+    embedding_config: EmbeddingConfigLike | None | Unset = UNSET,
     enable_sleeptime: bool | None | Unset = UNSET,
     folder_ids: Sequence[str] | None | Unset = UNSET,
     hidden: bool | None | Unset = UNSET,
@@ -43,7 +46,7 @@ def build_request(
     last_run_completion: datetime | str | None | Unset = UNSET,
     last_run_duration_ms: int | None | Unset = UNSET,
     last_stop_reason: StopReasonTypeParam | None | Unset = UNSET,
-    llm_config: Mapping[str, Any] | None | Unset = UNSET,
+    llm_config: LlmConfigLike | None | Unset = UNSET,
     max_files_open: int | None | Unset = UNSET,
     max_tokens: int | None | Unset = UNSET,
     message_buffer_autoclear: bool | None | Unset = UNSET,
@@ -65,7 +68,7 @@ def build_request(
     timezone: str | None | Unset = UNSET,
     tool_exec_environment_variables: Mapping[str, str] | None | Unset = UNSET,
     tool_ids: Sequence[str] | None | Unset = UNSET,
-    tool_rules: Sequence[Mapping[str, Any]] | None | Unset = UNSET,
+    tool_rules: Sequence[ToolRuleParam] | None | Unset = UNSET,
 ) -> Request:
     """Update an existing agent.
 
