@@ -42,7 +42,14 @@ TOP_MODULE: Final = "client_calls"
 TOP_DOCUMENTATION: Final = "The operations without a resource."
 
 OPTIONS: Final = "Request options, such as `timeout` and `extra_headers`: see `RequestOptions`."
+PAGE_SIZE: Final = "This is the size of a page: iteration yields the items of all pages, at most `max_items`."
+"""A sentence of the documentation of `limit`."""
+
 LIST_ARGUMENTS: Final = [
+    (
+        "max_items",
+        "The maximum number of items of all pages together. Defaults to None, for all items.",
+    ),
     (
         "checkpoint",
         "The position to continue at, as returned by a page's `checkpoint()`. It holds the arguments of the list.",
@@ -283,6 +290,8 @@ def _documentation(operation: Operation) -> str:
     parts += [operation.notes, f"Documented as `{operation.method} {operation.path}`."]
     arguments = [(a.name, a.documentation or "See the API documentation.") for a in operation.arguments]
     if operation.pagination:
+        limit = operation.pagination.limit
+        arguments = [(name, f"{text} {PAGE_SIZE}" if name == limit else text) for name, text in arguments]
         arguments += LIST_ARGUMENTS
     variable = "arguments" if operation.keywords else "options"
     arguments.append((f"**{variable}", OPTIONS))

@@ -16,7 +16,7 @@ from .requests import RequestOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-LIST_OPTIONS: Final = ("checkpoint", "prefetch")
+LIST_OPTIONS: Final = ("max_items", "checkpoint", "prefetch")
 """Additional arguments of list methods."""
 
 

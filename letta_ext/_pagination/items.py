@@ -168,6 +168,17 @@ class FetchedPage:
             occurrences[description] += 1
             yield fields if number == 0 and cursor is not None else (fields, description, number)
 
+    def first(self, number: int) -> FetchedPage:
+        """Return the page with at most this number of its items."""
+        page = FetchedPage.__new__(FetchedPage)
+        page.items = self.items[:number]
+        page.item_cursors = self.item_cursors[:number]
+        page.identities = self.identities[:number]
+        page.keys = None
+        page.cursors = list(dict.fromkeys(cursor for cursor in page.item_cursors if cursor is not None))
+        page.size = len(page.cursors) + page.item_cursors.count(None)
+        return page
+
     def in_reverse(self) -> FetchedPage:
         """Return the page with its records in reverse order. The items of each record keep their order."""
         records: dict[str | None, list[int]] = {}

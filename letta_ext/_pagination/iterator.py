@@ -59,6 +59,9 @@ MAX_LIMIT: Final = 10_000
 MIN_DEFAULT_LIMIT: Final = 50
 """The smallest page size that servers use for a request without a limit."""
 
+DEFAULT_LIMIT: Final = 100
+"""The largest page size that servers use for a request without a limit."""
+
 PageRequests: TypeAlias = Generator[dict[str, Any], list[Any], list[Any] | None]
 """Yields request arguments, receives the items of each response, returns the new items. Returns None at the end."""
 
@@ -150,6 +153,7 @@ class ListIterator:
             another iterator fetches them again.
         lock: Held while the next page is fetched, possibly by another thread or task.
         prefetch: Whether to fetch the next page while the current one is used.
+        remaining: The number of items to return after those returned so far. None for all.
     """
 
     def __init__(
@@ -174,6 +178,8 @@ class ListIterator:
         self.restarted = False  # whether the server has ignored a cursor
         self.overlap = 1  # how many records before the last one the last successful cursor was
         self.last_page_short = False
+        # How many records the last page had less than its limit: so many may be hidden. None if it is not known.
+        self.missing_records = 0 if facts.limit_unit == "items" else None
         # Per cursor parameter, items beyond the last record: if they never come, records were skipped.
         self.skipped = {name: set[int]() for name in self.directions}
         self.largest_page = 0  # records in the largest response with new items
@@ -182,6 +188,7 @@ class ListIterator:
         self.has_undelivered = False
         self.lock = Lock()
         self.prefetch = False
+        self.remaining: int | None = None
         self._first_page: FirstPage | None = None
 
     def begin(self) -> PageRequests:
@@ -189,8 +196,13 @@ class ListIterator:
         return self.next() if self.seen.recent else self._first()
 
     def _first(self) -> PageRequests:
-        items = yield dict(self.arguments)
-        limit = self._limit
+        if self.remaining is None:
+            items = yield dict(self.arguments)
+            limit = self._limit
+        else:
+            limit = self._needed(self._limit)
+            changed = {} if limit == self._limit else {self.facts.limit: limit}
+            items = yield {**self.arguments, **changed}
         if limit == 0:
             self.ended = True
             return items
@@ -199,10 +211,11 @@ class ListIterator:
             limit = self._capped(CONFIRM_LIMIT)
             items = yield {**self.arguments, self.facts.limit: limit}
         fields = ItemFields(items, self.facts)
-        if self.reversed is False and fields.are_distinct():
+        all_needed = self.remaining is None or len(items) <= self.remaining
+        if self.reversed is False and all_needed and fields.are_distinct():
             self.has_undelivered = True
             self._first_page = FirstPage(items, fields, self.facts, limit)
-            new = self._filtered(items)
+            new = self._counted(self._filtered(items))
         else:
             new = yield from self._accept_first(FetchedPage(items, self.facts, fields), limit)
         if not new and items:  # no item passed the filters
@@ -224,7 +237,7 @@ class ListIterator:
         if self._first_page is not None:
             self._record(self._first_page.fetched, self._first_page.limit)
             self._first_page = None
-        while not self.ended:
+        while not self.ended and self.remaining != 0:
             new = yield from self._advance()
             if new:
                 return new
@@ -288,6 +301,9 @@ class ListIterator:
             return (yield from self._from_the_start())
         confirm_limit = self._capped(CONFIRM_LIMIT)
         size = confirm_limit if self.last_page_short else (self._limit or max(MIN_DEFAULT_LIMIT, self.seen.page)) + 1
+        if self.remaining is not None and not self.filters and self.missing_records is not None:
+            # The cursor may be followed by as many hidden records as the last page lacked.
+            size = min(size, self.remaining + 1 + self.missing_records)
         while True:
             page, limit = yield from self._fetch_overlapping(size)
             if self.seen.has_unseen(page):
@@ -331,7 +347,8 @@ class ListIterator:
         """
         if not self.seen.complete:
             raise self._changed("cannot continue a list in this order after so many items")
-        limit = self._capped(self.seen.count + (self._limit or max(MIN_DEFAULT_LIMIT, self.seen.page)))
+        wanted = self._limit or max(MIN_DEFAULT_LIMIT, self.seen.page)
+        limit = self._capped(self.seen.count + (self._needed(wanted) or wanted))
         while True:
             page = FetchedPage((yield {**self.arguments, self.facts.limit: limit}), self.facts)
             if self.seen.has_unseen(page):
@@ -400,6 +417,14 @@ class ListIterator:
             raise self._changed(f"sent {limit} records without it")
         return doubled
 
+    def _needed(self, limit: int | None) -> int | None:
+        """Return a limit, or the number of remaining items if that is lower. Any record may fail the filters."""
+        if self.remaining is None or self.filters:
+            return limit
+        if limit is None:
+            return self.remaining if self.remaining <= DEFAULT_LIMIT else None
+        return min(limit, self.remaining)
+
     def _capped(self, limit: int) -> int:
         """Return a limit, or the highest limit that the server accepts if that is lower."""
         return limit if self.facts.max_limit is None else min(limit, self.facts.max_limit)
@@ -428,11 +453,21 @@ class ListIterator:
             self.reversed = page.cursors[-1:] == self.seen.recent[-1:]
         if self.reversed:
             page = page.in_reverse()
-        return self._filtered(self._record(page, limit))
+        if self.remaining is not None:
+            page = self.seen.up_to_unseen(page, self.remaining, lambda item: bool(self._filtered([item])))
+        return self._counted(self._filtered(self._record(page, limit)))
+
+    def _counted(self, items: list[Any]) -> list[Any]:
+        """Subtract items from the remaining ones, and return them."""
+        if self.remaining is not None:
+            self.remaining -= len(items)
+            self.ended = self.remaining == 0
+        return items
 
     def _record(self, page: FetchedPage, limit: int | None) -> list[Any]:
         """Record the items of a page as seen, and return those that are new."""
         self.last_page_short = page.size < (limit or MIN_DEFAULT_LIMIT)
+        self.missing_records = max(0, limit - page.size) if limit else None if self.last_page_short else 0
         self.largest_page = max(self.largest_page, page.size)
         return self.seen.add(page)
 

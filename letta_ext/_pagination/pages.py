@@ -33,6 +33,7 @@ class BasePage(Generic[T]):
         self._number = iterator.pages_fetched
         self._position = iterator.position()
         self._ended = iterator.ended
+        self._remaining = iterator.remaining
 
     @property
     def is_prefetched(self) -> bool:
@@ -68,6 +69,7 @@ class BasePage(Generic[T]):
                 other = ListIterator.resumed(iterator.facts, self._position.checkpoint(), iterator.list_id)
                 other.arguments |= iterator.arguments
                 other.prefetch = iterator.prefetch
+                other.remaining = self._remaining
                 yield other
         finally:
             if acquired:
@@ -109,6 +111,11 @@ def make_list_iterator(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapp
     prefetch = arguments.pop("prefetch", False)
     if not isinstance(prefetch, bool):
         raise TypeError(f"prefetch must be True or False, got {prefetch!r}")
+    max_items = arguments.pop("max_items", None)
+    if max_items is not None and (not isinstance(max_items, int) or isinstance(max_items, bool)):
+        raise TypeError(f"max_items must be an integer or None, got {max_items!r:.80}")
+    if max_items is not None and max_items < 1:
+        raise ValueError(f"max_items must be 1 or more, got {max_items}. Pass None for all items.")
     if "checkpoint" in arguments:
         if also := sorted(arguments.keys() - OPTIONS - {"checkpoint"}):
             raise TypeError(f"{also[0]} must not be passed with checkpoint, which holds the arguments of its list")
@@ -122,7 +129,7 @@ def make_list_iterator(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapp
             if isinstance(cursor := arguments.get(name), str):
                 check_id(name, cursor)  # servers ignore an invalid cursor and start from the top
         iterator = ListIterator(facts, arguments, reversible=direct, list_id=list_id)
-    iterator.prefetch = prefetch
+    iterator.prefetch, iterator.remaining = prefetch, max_items
     return iterator
 
 

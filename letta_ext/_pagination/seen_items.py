@@ -20,7 +20,7 @@ class LastRecords:
 
     Attributes:
         newest_first: The cursor of each, and the identities of its items. The last record of the list comes first.
-        complete: Whether there were no others.
+        complete: Whether these are all records that the iteration has seen.
     """
 
     newest_first: tuple[tuple[str, tuple[Identity, ...]], ...]
@@ -82,6 +82,23 @@ class SeenItems:
     def unseen(self, page: FetchedPage) -> set[int]:
         """Return the keys of the items in a page that were not seen before."""
         return set(self._keys_of(page)).difference(self._keys)
+
+    def up_to_unseen(self, page: FetchedPage, number: int, counts: Callable[[Any], bool]) -> FetchedPage:
+        """Return a page up to the item with this number among those that were not seen before.
+
+        Args:
+            page: The page.
+            number: The number of the last item to keep, from 1. The page is unchanged if it has fewer such items.
+            counts: Returns whether an item counts.
+        """
+        unseen = self.unseen(page)
+        for index, (item, key) in enumerate(zip(page.items, self._keys_of(page), strict=True)):
+            if key in unseen and counts(item):
+                unseen.remove(key)
+                number -= 1
+                if number == 0:
+                    return page.first(index + 1)
+        return page
 
     def has_unseen(self, page: FetchedPage) -> bool:
         """Return whether an item of a page was not seen before."""

@@ -117,7 +117,8 @@ class AsyncAgents:
                 joins. This is a legacy parameter, and no longer supported after 1.0.0 SDK versions.
             last_stop_reason: Filter agents by their last stop reason.
             limit: Limit for pagination Letta 0.16.8 reads 0 as no limit, and responds with 500 to a
-                negative one. The server's default is 50.
+                negative one. The server's default is 50. This is the size of a page: iteration
+                yields the items of all pages, at most `max_items`.
             match_all_tags: If True, only returns agents that match ALL given tags. Otherwise,
                 return agents that have ANY of the passed-in tags. The server's default is False.
             name: Name of the agent
@@ -131,6 +132,8 @@ class AsyncAgents:
                 'last_run_completion'. The server's default is 'created_at'.
             tags: List of tags to filter agents by
             template_id: Search agents by template ID
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.
@@ -502,7 +505,8 @@ class Agents:
                 joins. This is a legacy parameter, and no longer supported after 1.0.0 SDK versions.
             last_stop_reason: Filter agents by their last stop reason.
             limit: Limit for pagination Letta 0.16.8 reads 0 as no limit, and responds with 500 to a
-                negative one. The server's default is 50.
+                negative one. The server's default is 50. This is the size of a page: iteration
+                yields the items of all pages, at most `max_items`.
             match_all_tags: If True, only returns agents that match ALL given tags. Otherwise,
                 return agents that have ANY of the passed-in tags. The server's default is False.
             name: Name of the agent
@@ -516,6 +520,8 @@ class Agents:
                 'last_run_completion'. The server's default is 'created_at'.
             tags: List of tags to filter agents by
             template_id: Search agents by template ID
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.

@@ -91,10 +91,13 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
                 purposes only.
             include_return_message_types: Message types to include in response. When null, all
                 message types are returned.
-            limit: Maximum number of messages to return. The server's default is 100.
+            limit: Maximum number of messages to return. The server's default is 100. This is the
+                size of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for messages by creation time. 'asc' for oldest first, 'desc' for
                 newest first. The server's default is 'desc'.
             order_by: Field to sort by. The server's default is 'created_at'.
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.
@@ -379,11 +382,14 @@ class AsyncConversations:
                 if not provided)
             archive_status: Whether to return unarchived conversations only, archived conversations
                 only, or all conversations Letta 0.16.8 ignores it.
-            limit: Maximum number of conversations to return. The server's default is 50.
+            limit: Maximum number of conversations to return. The server's default is 50. This is
+                the size of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for conversations. 'asc' for oldest first, 'desc' for newest first.
                 The server's default is 'desc'.
             order_by: Field to sort by. The server's default is 'created_at'.
             summary_search: Search for text within conversation summaries The case matters.
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.
@@ -710,10 +716,13 @@ class ConversationsMessages(ConversationsMessagesMixin):
                 purposes only.
             include_return_message_types: Message types to include in response. When null, all
                 message types are returned.
-            limit: Maximum number of messages to return. The server's default is 100.
+            limit: Maximum number of messages to return. The server's default is 100. This is the
+                size of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for messages by creation time. 'asc' for oldest first, 'desc' for
                 newest first. The server's default is 'desc'.
             order_by: Field to sort by. The server's default is 'created_at'.
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.
@@ -996,11 +1005,14 @@ class Conversations:
                 if not provided)
             archive_status: Whether to return unarchived conversations only, archived conversations
                 only, or all conversations Letta 0.16.8 ignores it.
-            limit: Maximum number of conversations to return. The server's default is 50.
+            limit: Maximum number of conversations to return. The server's default is 50. This is
+                the size of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for conversations. 'asc' for oldest first, 'desc' for newest first.
                 The server's default is 'desc'.
             order_by: Field to sort by. The server's default is 'created_at'.
             summary_search: Search for text within conversation summaries The case matters.
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.

@@ -58,10 +58,13 @@ class AsyncRunsMessages:
             before: Cursor for pagination (message ID). Returns results relative to this ID in the
                 specified sort order. Expected format: 'message-<uuid4>' Measured: the messages that
                 are earlier in time, in either order.
-            limit: Maximum number of messages to return. The server's default is 100.
+            limit: Maximum number of messages to return. The server's default is 100. This is the
+                size of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for messages by creation time. 'asc' for oldest first, 'desc' for
                 newest first. The server's default is 'asc'.
             order_by: Sort by field. The server's default is 'created_at'.
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.
@@ -109,10 +112,13 @@ class AsyncRunsSteps:
                 specified sort order. Expected format: 'step-<uuid4>'
             before: Cursor for pagination (step ID). Returns results relative to this ID in the
                 specified sort order. Expected format: 'step-<uuid4>'
-            limit: Maximum number of messages to return. The server's default is 100.
+            limit: Maximum number of messages to return. The server's default is 100. This is the
+                size of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for steps by creation time. 'asc' for oldest first, 'desc' for newest
                 first. The server's default is 'desc'.
             order_by: Field to sort by. The server's default is 'created_at'.
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.
@@ -180,13 +186,16 @@ class AsyncRuns(AsyncRunsMixin):
                 specified sort order. Expected format: 'run-<uuid4>' Measured against the order:
                 returns the runs that stand behind this one in the sort order.
             conversation_id: Filter runs by conversation ID.
-            limit: Maximum number of runs to return. The server's default is 100.
+            limit: Maximum number of runs to return. The server's default is 100. This is the size
+                of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for runs by creation time. 'asc' for oldest first, 'desc' for newest
                 first. The server's default is 'desc'.
             order_by: Field to sort by. The server's default is 'created_at'.
             statuses: Filter runs by status. Can specify multiple statuses. The server responds with
                 400 to a status that does not exist.
             stop_reason: Filter runs by stop reason.
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.
@@ -312,10 +321,13 @@ class RunsMessages:
             before: Cursor for pagination (message ID). Returns results relative to this ID in the
                 specified sort order. Expected format: 'message-<uuid4>' Measured: the messages that
                 are earlier in time, in either order.
-            limit: Maximum number of messages to return. The server's default is 100.
+            limit: Maximum number of messages to return. The server's default is 100. This is the
+                size of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for messages by creation time. 'asc' for oldest first, 'desc' for
                 newest first. The server's default is 'asc'.
             order_by: Sort by field. The server's default is 'created_at'.
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.
@@ -363,10 +375,13 @@ class RunsSteps:
                 specified sort order. Expected format: 'step-<uuid4>'
             before: Cursor for pagination (step ID). Returns results relative to this ID in the
                 specified sort order. Expected format: 'step-<uuid4>'
-            limit: Maximum number of messages to return. The server's default is 100.
+            limit: Maximum number of messages to return. The server's default is 100. This is the
+                size of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for steps by creation time. 'asc' for oldest first, 'desc' for newest
                 first. The server's default is 'desc'.
             order_by: Field to sort by. The server's default is 'created_at'.
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.
@@ -432,13 +447,16 @@ class Runs(RunsMixin):
                 specified sort order. Expected format: 'run-<uuid4>' Measured against the order:
                 returns the runs that stand behind this one in the sort order.
             conversation_id: Filter runs by conversation ID.
-            limit: Maximum number of runs to return. The server's default is 100.
+            limit: Maximum number of runs to return. The server's default is 100. This is the size
+                of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for runs by creation time. 'asc' for oldest first, 'desc' for newest
                 first. The server's default is 'desc'.
             order_by: Field to sort by. The server's default is 'created_at'.
             statuses: Filter runs by status. Can specify multiple statuses. The server responds with
                 400 to a status that does not exist.
             stop_reason: Filter runs by stop reason.
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.

@@ -96,10 +96,13 @@ class AsyncStepsMessages:
                 specified sort order. Expected format: 'message-<uuid4>'
             before: Cursor for pagination (message ID). Returns results relative to this ID in the
                 specified sort order. Expected format: 'message-<uuid4>'
-            limit: Maximum number of messages to return. The server's default is 100.
+            limit: Maximum number of messages to return. The server's default is 100. This is the
+                size of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for messages by creation time. 'asc' for oldest first, 'desc' for
                 newest first. The server's default is 'asc'.
             order_by: Sort by field. The server's default is 'created_at'.
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.
@@ -243,7 +246,8 @@ class AsyncSteps:
             end_date: Return steps before this ISO datetime (e.g. "2025-01-29T15:01:19-08:00")
             feedback: Filter by feedback
             has_feedback: Filter by whether steps have feedback (true) or not (false)
-            limit: Maximum number of steps to return. The server's default is 50.
+            limit: Maximum number of steps to return. The server's default is 50. This is the size
+                of a page: iteration yields the items of all pages, at most `max_items`.
             model: Filter by the name of the model used for the step
             order: Sort order for steps by creation time. 'asc' for oldest first, 'desc' for newest
                 first. The server's default is 'desc'.
@@ -252,6 +256,8 @@ class AsyncSteps:
             start_date: Return steps after this ISO datetime (e.g. "2025-01-29T15:01:19-08:00")
             tags: Filter by tags
             trace_ids: Filter by trace ids returned by the server
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.
@@ -453,10 +459,13 @@ class StepsMessages:
                 specified sort order. Expected format: 'message-<uuid4>'
             before: Cursor for pagination (message ID). Returns results relative to this ID in the
                 specified sort order. Expected format: 'message-<uuid4>'
-            limit: Maximum number of messages to return. The server's default is 100.
+            limit: Maximum number of messages to return. The server's default is 100. This is the
+                size of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for messages by creation time. 'asc' for oldest first, 'desc' for
                 newest first. The server's default is 'asc'.
             order_by: Sort by field. The server's default is 'created_at'.
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.
@@ -598,7 +607,8 @@ class Steps:
             end_date: Return steps before this ISO datetime (e.g. "2025-01-29T15:01:19-08:00")
             feedback: Filter by feedback
             has_feedback: Filter by whether steps have feedback (true) or not (false)
-            limit: Maximum number of steps to return. The server's default is 50.
+            limit: Maximum number of steps to return. The server's default is 50. This is the size
+                of a page: iteration yields the items of all pages, at most `max_items`.
             model: Filter by the name of the model used for the step
             order: Sort order for steps by creation time. 'asc' for oldest first, 'desc' for newest
                 first. The server's default is 'desc'.
@@ -607,6 +617,8 @@ class Steps:
             start_date: Return steps after this ISO datetime (e.g. "2025-01-29T15:01:19-08:00")
             tags: Filter by tags
             trace_ids: Filter by trace ids returned by the server
+            max_items: The maximum number of items of all pages together. Defaults to None, for all
+                items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
                 holds the arguments of the list.
             prefetch: Whether to fetch the next page while this one is used. Defaults to False.

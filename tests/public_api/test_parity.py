@@ -183,7 +183,7 @@ def test_method_signature_has_all_parameters_of_operation(client: Any, name: str
     operation = CALLS[name]
     function = method(client, name)
     shown = inspect.signature(function).parameters
-    listing = {"checkpoint", "prefetch"} if operation.pagination else set[str]()
+    listing = {"max_items", "checkpoint", "prefetch"} if operation.pagination else set[str]()
     assert set(shown) == {*operation.path_parameters, *operation.parameters, *listing, *RequestOptions.__annotations__}
     assert list(shown)[: len(operation.path_parameters)] == list(operation.path_parameters)
     needed = {each.name for each in shown.values() if each.default is inspect.Parameter.empty}
@@ -199,7 +199,7 @@ def test_method_docstring_has_all_parameters_of_operation(client: Any, name: str
     """The docstring of a method describes all parameters and errors of its operation."""
     operation = CALLS[name]
     text = sections(method(client, name).__doc__)
-    listing = ["checkpoint", "prefetch"] if operation.pagination else []
+    listing = ["max_items", "checkpoint", "prefetch"] if operation.pagination else []
     documented = re.findall(r"^ {4}(\w+):", text["Args"], re.MULTILINE)
     assert sorted(documented) == sorted([*operation.path_parameters, *operation.parameters, *listing])
     assert "RequestOptions" in text["Args"]
