@@ -29,6 +29,9 @@ KNOWN = ANNOTATIONS | TYPE_KEYWORDS | OTHER_TYPES | {"required"}
 LAZY = "x-letta-lazy"
 """The extension of an array of models whose items are decoded on first access."""
 
+ALIAS = "x-letta-alias"
+"""The extension of a property that has a second name in Python."""
+
 
 def check_keywords(schema: Schema, place: str) -> None:
     """Check that all keywords of a schema are supported.

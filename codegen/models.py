@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keyword import iskeyword
 from typing import Any
 
 from attrs import field, frozen
@@ -10,8 +11,8 @@ from openapi_python_client.parser.properties.const import ConstProperty
 from codegen.docstrings import with_deprecation
 from codegen.document import Document, Schema, ref_name
 from codegen.errors import ErrorCollector, SpecError
-from codegen.keywords import LAZY, check_keywords
-from codegen.names import MODEL_NAMES, identifiers, module_name
+from codegen.keywords import ALIAS, LAZY, check_keywords
+from codegen.names import MODEL_NAMES, identifiers, module_name, usable
 from codegen.parser import Node
 from codegen.type_reader import Member as Read
 from codegen.type_reader import TypeReader
@@ -29,6 +30,7 @@ class Field:
         earlier: Earlier spellings of that constant.
         schema: The schema of the property in the document.
         lazy: Whether the items of the array are decoded on first access.
+        alias: A second name of the attribute, or "".
     """
 
     wire: str
@@ -41,6 +43,7 @@ class Field:
     tag: str | None = None
     earlier: tuple[str, ...] = ()
     lazy: bool = False
+    alias: str = ""
 
 
 @frozen
@@ -188,9 +191,18 @@ def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[st
                 tag=tag,
                 earlier=tuple(sorted(tags.get(wire, set()) - {tag})) if tag is not None else (),
                 lazy=bool(data.get(LAZY)),
+                alias=_alias(data, MODEL_NAMES | classes | {*names.values()}, f"{written[wire][1]}/{ALIAS}"),
             )
         )
     return Model(name, module_name(name), documented(schema), fields)
+
+
+def _alias(schema: Schema, taken: frozenset[str], place: str) -> str:
+    name = schema.get(ALIAS, "")
+    valid = isinstance(name, str) and name not in taken and not name.startswith("_") and not iskeyword(name)
+    if ALIAS in schema and not (valid and usable(name)):
+        raise SpecError(place, f"must be a Python name that the object does not have, got {name!r}")
+    return str(name)
 
 
 def literal(node: Node) -> str | None:

@@ -12,11 +12,13 @@ from openapi_python_client import strings
 
 _MODEL_BODY = (
     "str int float bool list dict datetime Any Literal ClassVar Decoders Discriminator ABSENT "
-    "array lazy_array mapping nullable or_text parse_instant"
+    "array lazy_array mapping nullable or_text parse_instant Alias Received received_tag"
 )
-MODEL_NAMES = frozenset(
-    [*_MODEL_BODY.split(), "to_dict", "from_dict", "to_json", "from_json", "fields_set", "extra_fields", "self"]
+_MODEL_METHODS = (
+    "to_dict from_dict to_json from_json fields_set extra_fields model_dump model_dump_json model_copy model_construct "
+    "model_validate model_validate_json model_fields_set model_extra"
 )
+MODEL_NAMES = frozenset([*_MODEL_BODY.split(), *_MODEL_METHODS.split(), "self"])
 """Reserved field names: names that the body of a model class uses, and public attributes of models."""
 
 

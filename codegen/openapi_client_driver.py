@@ -20,7 +20,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 RUNTIME = Path(__file__).parent / "runtime"
 """The runtime modules, which do not depend on the document."""
 
-ALWAYS = ("_lazy", "compiled_decoders", "instants", "model", "operation", "structs")
+ALWAYS = (
+    *("_lazy", "attributes", "compiled_decoders", "dump", "instants", "json_values", "model", "operation"),
+    *("pydantic_methods", "pydantic_schemas", "structs"),
+)
 """Runtime modules of every package that `Project` does not write."""
 
 

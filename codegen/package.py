@@ -58,7 +58,8 @@ def package_view(document: Document, library: Library, operations: Sequence[Oper
         models={m.name: model_view(m, cycles.get(f"models.{m.module}", frozenset())) for m in library.models.values()},
         endpoints={o.module: endpoint_view(o) for o in operations},
         unions={
-            u.module: union_view(u, cycles.get(f"unions.{u.module}", frozenset())) for u in library.unions.values()
+            u.module: union_view(u, library, cycles.get(f"unions.{u.module}", frozenset()))
+            for u in library.unions.values()
         },
     )
 

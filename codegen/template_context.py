@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from codegen.common_fields import CommonField, common_fields, tag_name
 from codegen.docstrings import docstring, escaped, with_deprecation
 from codegen.expressions import printed, qualified, template
 from codegen.models import Field, Library, Model, Union
@@ -28,6 +29,8 @@ class FieldView:
         key: The JSON key, or "" if it equals the name.
         decoder: The source of the decoder, or "".
         struct: The source of the struct type, or "" for a JSON value.
+        alias: A second name of the attribute, or "".
+        alias_type: The source of its annotation as a string.
     """
 
     name: str
@@ -37,6 +40,8 @@ class FieldView:
     key: str
     decoder: str
     struct: str
+    alias: str
+    alias_type: str
 
 
 @frozen
@@ -104,6 +109,8 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
         key=repr(field.wire) if field.wire != field.name else "",
         decoder=decoder,
         struct=struct,
+        alias=field.alias,
+        alias_type=repr(annotation),
     )
 
 
@@ -198,12 +205,14 @@ class UnionView:
     has_struct: bool
     members: str
     table: list[RowView]
+    tag_name: str
+    common: list[CommonField]
     imports: list[str]
     typing_imports: list[str]
     late_imports: list[str]
 
 
-def union_view(union: Union, cycles: frozenset[str]) -> UnionView:
+def union_view(union: Union, library: Library, cycles: frozenset[str]) -> UnionView:
     """Return a union for its template. The modules in `cycles` import this one, so unions of them are imported last."""
     late = frozenset(i for i in union.imports if i.kind == "unions" and f"unions.{i.module}" in cycles)
     members = [evolve(m, type=_with_module_access(m.type, late)) for m in union.members]
@@ -232,6 +241,8 @@ def union_view(union: Union, cycles: frozenset[str]) -> UnionView:
         has_struct=union.has_struct,
         members=" | ".join(dict.fromkeys(part for m in union.members for part in m.type.parts)),
         table=rows,
+        tag_name=tag_name(union.tag) if union.tag is not None else "",
+        common=common_fields(union, library) if union.tag is not None else [],
         imports=import_lines(union.imports - late, "unions"),
         typing_imports=import_lines((i for i in late if i.name != _decoder(i)), "unions"),
         late_imports=[

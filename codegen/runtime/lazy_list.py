@@ -7,7 +7,8 @@ from functools import wraps
 from typing import Any, SupportsIndex, TypeVar, overload
 
 from .errors import DecodeError
-from .model import LazyValue, Model, decode_at, ensure_array, to_json_value
+from .json_values import LazyValue, decode_at, ensure_array, to_json_value
+from .model import Model
 from .structs import DECODE_ERRORS, RAW, StructType, checked_texts, loads
 
 M = TypeVar("M", bound=Model)

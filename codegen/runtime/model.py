@@ -1,4 +1,4 @@
-"""The base class of models, and the decoders and encoders of JSON values.
+"""The base classes of models and of unknown members of unions.
 
 An absent field is an empty slot: it reads as None, or as the constant of a discriminator, and `to_dict` omits it.
 So `to_dict` returns the decoded JSON object.
@@ -7,15 +7,31 @@ So `to_dict` returns the decoded JSON object.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from inspect import getattr_static
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from attrs import NOTHING, Attribute, define, field, frozen
+from attrs import NOTHING, Attribute, field, frozen
 
 from .compiled_decoders import from_object, from_struct
 from .errors import DecodeError
+from .json_values import Encodable, decode_at, is_undecoded, json_type, short_repr
+from .json_values import LazyValue as LazyValue
+from .json_values import array as array
+from .json_values import decode_array as decode_array
+from .json_values import ensure_array as ensure_array
+from .json_values import ensure_object as ensure_object
+from .json_values import generated_kind as generated_kind
+from .json_values import is_array as is_array
+from .json_values import is_mapping as is_mapping
+from .json_values import is_object as is_object
+from .json_values import is_sequence as is_sequence
+from .json_values import mapping as mapping
+from .json_values import nullable as nullable
+from .json_values import or_text as or_text
+from .json_values import to_json_value as to_json_value
+from .pydantic_methods import PydanticMethods, checked_mode, dump_options
 from .structs import (
     ABSENT,
     DECODE_ERRORS,
@@ -24,18 +40,23 @@ from .structs import (
     Decoders,
     Discriminator,
     FieldTable,
-    OrNull,
-    OrText,
     StructFields,
     create,
     parse_json,
 )
 
-T = TypeVar("T")
+
+class Signature:
+    """The signature of a model's constructor for `inspect`, which would otherwise read that of `__new__`."""
+
+    def __get__(self, model: Any, cls: type) -> Any:
+        from inspect import signature  # needed by introspection only
+
+        found = signature(cls.__init__)  # type: ignore[misc]  # of exactly this class
+        return found.replace(parameters=[*found.parameters.values()][1:])
 
 
-@define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
-class Model:
+class Model(PydanticMethods):
     """A JSON object with known fields.
 
     `_field_table` is derived from the annotations of a subclass: a field without a default is required, the default
@@ -43,13 +64,13 @@ class Model:
     `_decoders` maps them to decoders. `_generated` marks models for other generated packages.
     """
 
+    __slots__ = ("__weakref__", "_extra")
+
     _keys: ClassVar[dict[str, str]] = {}
     _decoders: ClassVar[Decoders] = {}
-    _field_table: ClassVar[FieldTable] = {}
     _required: ClassVar[tuple[str, ...]] = ()
-    _absent: ClassVar[dict[str, Any]] = {}
     _generated: ClassVar[str] = "model"
-    _extra: dict[str, Any] | None = field(default=None, init=False)
+    _extra: dict[str, Any] | None  # not a field of attrs, so `attrs.asdict` omits it
 
     def __init_subclass__(cls) -> None:
         attributes = vars(cls).get("__attrs_attrs__")  # absent until attrs has created the slotted class
@@ -63,8 +84,7 @@ class Model:
         cls._required = tuple(key for key, (_, required, _) in cls._field_table.items() if required)
         cls._absent = {
             name: decode.value if isinstance(decode, Discriminator) else None
-            for name, required, decode in cls._field_table.values()
-            if not required
+            for name, _, decode in cls._field_table.values()
         }
         for name in ("_from_struct", "_from_object"):
             # Each class compiles its own.
@@ -81,17 +101,40 @@ class Model:
         return name, tag.required, tag
 
     def __attrs_post_init__(self) -> None:
+        self._extra = None
         for name in self._absent:
             if getattr(self, name) is ABSENT:
                 delattr(self, name)
+        for name, decode in self._decoders.items():
+            value = getattr(self, name)
+            if is_undecoded(value) and not isinstance(decode, Discriminator):
+                setattr(self, name, decode_at(name, decode, to_json_value(value)))
 
     if not TYPE_CHECKING:  # type checkers report misspelled fields
+
+        def __new__(cls, *args: Any, **fields: Any) -> Any:  # noqa: D102  # documented by the class
+            if Model in cls.__bases__ and (args or not fields.keys() <= cls._absent.keys()):
+                given = "positional arguments" if args else f"no field {min(fields.keys() - cls._absent.keys())!r}"
+                remedy = f"{cls.__name__}.from_dict(data) decodes JSON, also with unknown fields"
+                raise TypeError(f"{cls.__name__}() {'takes no' if args else 'has'} {given}. {remedy}.")
+            return create(cls)
+
+        __signature__ = Signature()
 
         def __getattr__(self, name: str) -> Any:
             try:
                 return self._absent[name]
             except KeyError:
+                # Names of protocols begin with an underscore. A server does not define them.
+                if name[:1] != "_" and self._extra and name in self._extra:
+                    return self._extra[name]
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}") from None
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        """Iterate over the names and values of all fields, and of unknown ones."""
+        for name in self._absent:
+            yield name, getattr(self, name)
+        yield from self.extra_fields.items()
 
     @property
     def fields_set(self) -> frozenset[str]:
@@ -134,7 +177,7 @@ class Model:
             DecodeError: If a required field is missing or a value is malformed, with its path.
         """
         if not isinstance(data, dict) and not is_mapping(data):  # the check of a dict is faster
-            raise DecodeError("", f"is {_json_type(data)}, not an object ({cls.__name__})")
+            raise DecodeError("", f"is {json_type(data)}, not an object ({cls.__name__})")
         for key in cls._required:
             if key not in data:
                 raise DecodeError(key, f"is required and missing ({cls.__name__})")
@@ -198,6 +241,30 @@ class Model:
         return cls.from_dict(parse_json(text))
 
     @classmethod
+    def model_validate(cls, obj: Any, *, from_attributes: bool | None = None, **_options: Any) -> Self:
+        """Return the model of a mapping, whose values can be JSON or decoded. A model of this class is returned itself.
+
+        Args:
+            obj: The mapping or the model.
+            from_attributes: Whether to read the fields from the attributes of another object. Defaults to False.
+            **_options: No effect: other options of pydantic's method.
+
+        Raises:
+            DecodeError: As in `from_dict`.
+        """
+        if isinstance(obj, cls):
+            return obj
+        if from_attributes and not is_mapping(obj):
+            table = cls._field_table.items()
+            obj = {key: getattr(obj, name) for key, (name, _, _) in table if hasattr(obj, name)}
+        return cls.from_dict(to_json_value(obj) if is_mapping(obj) else obj)
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **_options: Any) -> Self:
+        """Return the model of JSON text: `from_json` under the name that pydantic has for it."""
+        return cls.from_json(bytes(json_data) if isinstance(json_data, bytearray) else json_data)
+
+    @classmethod
     def _unknown(cls, data: Mapping[str, Any]) -> dict[str, Any] | None:
         return {key: value for key, value in data.items() if key not in cls._field_table} or None
 
@@ -211,8 +278,27 @@ class Model:
                 continue
         return found
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object: the fields that are set, and unknown fields as received."""
+    def to_dict(
+        self,
+        *,
+        mode: Literal["json", "python"] = "json",
+        use_api_names: bool = True,
+        exclude_unset: bool = True,
+        exclude_defaults: bool = False,
+        exclude_none: bool = False,
+    ) -> dict[str, Any]:
+        """Return the JSON object: the fields that are set, and unknown fields as received.
+
+        Args:
+            mode: Whether date-times are JSON strings or objects (`python`). Defaults to `json`.
+            use_api_names: Whether the keys are those of the JSON. Defaults to True.
+            exclude_unset: Whether to omit absent fields. Defaults to True.
+            exclude_defaults: Whether to omit absent fields and fields that are None. Defaults to False.
+            exclude_none: Whether to omit fields that are None. Defaults to False.
+        """
+        if mode != "json" or not use_api_names or not exclude_unset or exclude_defaults or exclude_none:
+            kind: Literal["server", "python"] = "server" if checked_mode(mode) == "json" else "python"
+            return dump_options(kind, use_api_names, exclude_unset, exclude_defaults, exclude_none).model(self)
         out: dict[str, Any] = {}
         for key, (name, _, _) in self._field_table.items():
             try:
@@ -223,9 +309,14 @@ class Model:
             out.update(self._extra)
         return out
 
-    def to_json(self) -> str:
-        """Return the JSON text of `to_dict`."""
-        return json.dumps(self.to_dict(), ensure_ascii=False)
+    def to_json(self, *, indent: int | None = None, **options: Any) -> str:
+        """Return the JSON text of `to_dict`, whose options it accepts.
+
+        Args:
+            indent: The number of spaces per level, or None for one line. Defaults to None.
+            **options: The options of `to_dict`.
+        """
+        return json.dumps(self.to_dict(**options), ensure_ascii=False, indent=indent)
 
     def __eq__(self, other: object) -> bool:
         """Compare the values of all fields. Absent fields equal None."""
@@ -237,19 +328,43 @@ class Model:
     __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
-        shown = [f"{name}={_short(value)}" for name, value in self._present().items() if value is not None]
+        shown = [f"{name}={short_repr(value)}" for name, value in self.__rich_repr__()]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        """Yield the names and values that rich shows."""
+        return ((name, value) for name, value in self._present().items() if value is not None)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print a field per line in IPython."""
+        with printer.group(4, f"{type(self).__name__}(", ")"):
+            for name, value in self.__rich_repr__():
+                printer.breakable("")
+                printer.text(f"{name}=")
+                printer.pretty(value) if isinstance(value, Model) else printer.text(short_repr(value))
+                printer.text(",")
 
     def _repr_html_(self) -> str:
         """Return an HTML table for notebooks."""
         from html import escape  # needed in notebooks only
 
         rows = [
-            f"<tr><th>{escape(name)}</th><td>{escape(_short(value, 1000))}</td></tr>"
-            for name, value in self._present().items()
-            if value is not None
+            f"<tr><th>{escape(name)}</th><td>{escape(short_repr(value, 1000))}</td></tr>"
+            for name, value in self.__rich_repr__()
         ]
         return f"<table><caption>{type(self).__name__}</caption>{''.join(rows)}</table>"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from .pydantic_schemas import core_schema  # needed by pydantic only
+
+        return core_schema(cls, cls.model_validate)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        from .pydantic_schemas import json_schema  # needed by pydantic only
+
+        return json_schema(cls, handler)
 
     def __reduce__(self) -> tuple[Callable[..., Self], tuple[dict[str, Any], dict[str, Any] | None]]:
         return self._restore, (self._present(), self._extra)
@@ -257,27 +372,15 @@ class Model:
     @classmethod
     def _restore(cls, fields: dict[str, Any], extra: dict[str, Any] | None) -> Self:
         """Create a model for `copy` and `pickle`. Absent fields stay absent."""
-        self = cls.__new__(cls)
+        self = create(cls)
         for name, value in fields.items():
             setattr(self, name, value)
         self._extra = extra
         return self
 
 
-def _short(value: object, limit: int = 200) -> str:
-    """Return a truncated repr."""
-    if isinstance(value, (str, bytes)) and len(value) > limit:
-        text = f"{value[: limit // 2]!r}…{value[-limit // 4 :]!r}"
-    elif is_array(value) and len(value) > limit // 8:
-        first = value.preview(limit // 40) if isinstance(value, LazyValue) else value[: limit // 40]
-        text = f"[{', '.join(map(repr, first))}, … {len(value)} in all]"
-    else:
-        text = repr(value)
-    return text if len(text) <= 2 * limit else f"{text[:limit]}…{text[-limit // 4 :]}"
-
-
 @frozen
-class Unknown:
+class Unknown(Encodable):
     """A union member that is unknown to this package, or malformed.
 
     Attributes:
@@ -286,154 +389,46 @@ class Unknown:
     """
 
     _generated: ClassVar[str] = "unknown"
-    raw: Any = field(repr=_short)
+    raw: Any = field(repr=short_repr)
     reason: str
 
-    def to_dict(self) -> Any:
-        """Return the received JSON value."""
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        """Iterate over the keys and values of a received object."""
+        yield from self.raw.items() if is_mapping(self.raw) else ()
+
+    def to_dict(self, **_options: Any) -> Any:
+        """Return the received JSON value. The options of a model's method have no effect."""
         return self.raw
+
+    def to_json(self, *, indent: int | None = None, **_options: Any) -> str:
+        """Return the received JSON value as text."""
+        return json.dumps(self.raw, ensure_ascii=False, indent=indent)
+
+    def model_dump(self, **_options: Any) -> Any:
+        """Return the received JSON value, as a copy."""
+        return deepcopy(self.raw)
+
+    def model_dump_json(self, *, indent: int | None = None, **_options: Any) -> str:
+        """Return the received JSON value as text."""
+        from .dump import dumps  # needed by callers of this method only
+
+        return dumps(self.raw, indent)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from .pydantic_schemas import core_schema, validate_unknown  # needed by pydantic only
+
+        return core_schema(cls, lambda value: validate_unknown(cls, value))
+
+    __get_pydantic_json_schema__ = Model.__get_pydantic_json_schema__
 
 
 def unknown_reason(data: Any, tag: str, known: Mapping[str, Any], fault: Exception) -> str:
     """Return the reason why a member was not decoded."""
     if not is_mapping(data):
-        return f"is {_json_type(data)}, not an object"
+        return f"is {json_type(data)}, not an object"
     if tag not in data:
         return f"has no {tag}"
     if not isinstance(data[tag], str) or data[tag] not in known:
         return f"{tag} {data[tag]!r} is not known"
     return str(fault)
-
-
-def is_object(value: object) -> TypeGuard[dict[str, Any]]:
-    """Return whether a JSON value is an object."""
-    return isinstance(value, dict)
-
-
-def is_array(value: object) -> TypeGuard[list[Any]]:
-    """Return whether a JSON value is an array."""
-    return isinstance(value, list)
-
-
-def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Return whether an argument is a mapping."""
-    return isinstance(value, Mapping)
-
-
-def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
-    """Return whether an argument is a sequence other than a string or bytes."""
-    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview))
-
-
-def ensure_array(value: Any) -> list[Any]:
-    """Return a JSON array, or raise TypeError for another value."""
-    if value.__class__ is not list and not is_array(value):  # avoids a call for an exact list
-        raise TypeError(f"is {_json_type(value)}, not an array")
-    return value
-
-
-def ensure_object(value: Any) -> dict[str, Any]:
-    """Return a JSON object, or raise TypeError for another value."""
-    if not is_object(value):
-        raise TypeError(f"is {_json_type(value)}, not an object")
-    return value
-
-
-def array(decode: Callable[[Any], T]) -> Callable[[Any], list[T]]:
-    """Return a decoder of arrays. Its errors name the index."""
-
-    def decode_items(value: Any) -> list[T]:
-        return decode_array(decode, value)
-
-    return decode_items
-
-
-def decode_array(decode: Callable[[Any], T], value: Any) -> list[T]:
-    """Decode an array. An error names the index."""
-    items = ensure_array(value)
-    try:
-        return [decode(item) for item in items]
-    except DECODE_ERRORS:  # again, for the index in the error
-        return [decode_at(index, decode, item) for index, item in enumerate(items)]
-
-
-class LazyValue(list[T]):
-    """The base class of lists whose items can be undecoded."""
-
-    __slots__ = ()
-
-    def raw_items(self) -> list[Any]:
-        """Return the items without decoding them."""
-        return list(super().__iter__())
-
-    def preview(self, limit: int) -> list[Any]:
-        """Return the first items for a repr."""
-        return self.raw_items()[:limit]
-
-    def to_json_value(self) -> list[Any]:
-        """Return the JSON array."""
-        return [to_json_value(item) for item in self.raw_items()]
-
-
-def mapping(decode: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
-    """Return a decoder of objects with arbitrary keys. Its errors name the key."""
-
-    def decode_mapping(value: Any) -> dict[str, T]:
-        items = ensure_object(value)
-        try:
-            return {key: decode(item) for key, item in items.items()}
-        except DECODE_ERRORS:  # again, for the key in the error
-            return {key: decode_at(key, decode, item) for key, item in items.items()}
-
-    return decode_mapping
-
-
-def nullable(decode: Callable[[Any], T]) -> Callable[[Any], T | None]:
-    """Return a decoder that accepts null."""
-    return OrNull(decode)
-
-
-def or_text(decode: Callable[[Any], T]) -> Callable[[Any], T | str]:
-    """Return a decoder that passes strings through."""
-    return OrText(decode)
-
-
-def decode_at(step: str | int, decode: Callable[[Any], T], value: Any) -> T:
-    """Decode the value of a key or an index. An error names the step."""
-    try:
-        return decode(value)
-    except DecodeError as fault:
-        raise fault.prefixed(step) from None
-    except DECODE_ERRORS as fault:
-        raise DecodeError("", f"cannot be decoded: {fault}").prefixed(step) from fault
-
-
-def to_json_value(value: Any) -> Any:
-    """Return the JSON form of a value."""
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    if isinstance(value, (Model, Unknown)):
-        return value.to_dict()
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, LazyValue):
-        return value.to_json_value()
-    if is_mapping(value):
-        return {key: to_json_value(item) for key, item in value.items()}
-    if is_sequence(value):
-        return [to_json_value(item) for item in value]
-    if generated_kind(value):
-        return value.to_dict()  # of another generated package
-    return value
-
-
-def generated_kind(value: object) -> str | None:
-    """Return whether a value is a `model` or an `unknown` union member of any generated package, or else None."""
-    kind: str | None = getattr(type(value), "_generated", None)
-    return kind
-
-
-def _json_type(value: Any) -> str:
-    name = type(value).__name__
-    names = {"NoneType": "null", "str": "a string", "bool": "a boolean", "int": "a number", "float": "a number"}
-    return (names | {"list": "an array", "dict": "an object"}).get(name, f"a {name}")

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from attrs import define
 
+from ..attributes import Alias
 from ..enums import AgentType, StopReasonType
 from ..instants import parse_instant
 from ..model import Model, array, nullable
@@ -129,6 +130,8 @@ class AgentState(Model):
     """The list of tool rules."""
     updated_at: datetime | None = ABSENT
     """The timestamp when the object was last updated."""
+    api_model_settings = Alias["ModelSettings | None"]("model_settings")
+    """A second name of `model_settings`."""
 
     _decoders: ClassVar[Decoders] = {
         "blocks": array(Block.from_dict),

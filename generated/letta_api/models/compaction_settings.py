@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from attrs import define
 
+from ..attributes import Alias
 from ..model import Model, nullable
 from ..structs import ABSENT, Decoders, StructFields, or_null
 from ..unions.model_settings import ModelSettings, model_settings_from_dict, model_settings_struct
@@ -32,6 +33,8 @@ class CompactionSettings(Model):
     """The percentage of the context window to keep post-summarization (only used in sliding window
     modes).
     """
+    api_model_settings = Alias["ModelSettings | None"]("model_settings")
+    """A second name of `model_settings`."""
 
     _decoders: ClassVar[Decoders] = {"model_settings": nullable(model_settings_from_dict)}
 

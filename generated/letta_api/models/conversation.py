@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from attrs import define
 
+from ..attributes import Alias
 from ..instants import parse_instant
 from ..model import Model, nullable
 from ..structs import ABSENT, Decoders, StructFields, or_null
@@ -48,6 +49,8 @@ class Conversation(Model):
     """A summary of the conversation."""
     updated_at: datetime | None = ABSENT
     """The timestamp when the object was last updated."""
+    api_model_settings = Alias["ModelSettings | None"]("model_settings")
+    """A second name of `model_settings`."""
 
     _decoders: ClassVar[Decoders] = {
         "archived_at": nullable(parse_instant),

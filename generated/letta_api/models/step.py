@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from attrs import define
 
+from ..attributes import Alias
 from ..enums import StepStatus, StopReasonType
 from ..model import Model, array, nullable
 from ..structs import ABSENT, Decoders, StructFields, list_of, or_null, struct_type
@@ -79,6 +80,10 @@ class Step(Model):
     """The trace id of the agent step."""
     organization_id: str | None = ABSENT
     """Not documented; sent by the server."""
+    api_model_endpoint = Alias["str | None"]("model_endpoint")
+    """A second name of `model_endpoint`."""
+    api_model_handle = Alias["str | None"]("model_handle")
+    """A second name of `model_handle`."""
 
     _decoders: ClassVar[Decoders] = {"messages": nullable(array(InternalMessage.from_dict))}
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
 
+from ..attributes import Received, received_tag
 from ..model import Unknown, unknown_reason
 from ..models.approval_return import ApprovalReturn
 from ..models.tool_return import ToolReturn
@@ -17,10 +18,14 @@ from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 class UnknownApprovalResult(Unknown):
     """A member of `ApprovalResult` that is unknown to this package, or malformed."""
 
+    type: ClassVar[Literal["unknown"] | None] = received_tag("type", lambda: DECODERS)
+    tool_call_id = Received("tool_call_id", str)
 
-ApprovalResult: TypeAlias = ApprovalReturn | ToolReturn | UnknownApprovalResult
 
-MEMBERS: Final[dict[str, type[ApprovalReturn | ToolReturn]]] = {
+_Known: TypeAlias = ApprovalReturn | ToolReturn
+ApprovalResult: TypeAlias = _Known | UnknownApprovalResult
+
+MEMBERS: Final[dict[str, type[_Known]]] = {
     "approval": ApprovalReturn,
     "tool": ToolReturn,
 }

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
 
+from ..attributes import Received, received_tag
 from ..model import Unknown, unknown_reason
 from ..models.image_content import ImageContent
 from ..models.omitted_reasoning_content import OmittedReasoningContent
@@ -22,8 +23,11 @@ from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 class UnknownContentPart(Unknown):
     """A member of `ContentPart` that is unknown to this package, or malformed."""
 
+    type: ClassVar[Literal["unknown"] | None] = received_tag("type", lambda: DECODERS)
+    signature = Received("signature", str)
 
-ContentPart: TypeAlias = (
+
+_Known: TypeAlias = (
     TextContent
     | ImageContent
     | ToolCallContent
@@ -31,23 +35,10 @@ ContentPart: TypeAlias = (
     | ReasoningContent
     | RedactedReasoningContent
     | OmittedReasoningContent
-    | UnknownContentPart
 )
+ContentPart: TypeAlias = _Known | UnknownContentPart
 
-MEMBERS: Final[
-    dict[
-        str,
-        type[
-            TextContent
-            | ImageContent
-            | ToolCallContent
-            | ToolReturnContent
-            | ReasoningContent
-            | RedactedReasoningContent
-            | OmittedReasoningContent
-        ],
-    ]
-] = {
+MEMBERS: Final[dict[str, type[_Known]]] = {
     "text": TextContent,
     "image": ImageContent,
     "tool_call": ToolCallContent,

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
 
+from ..attributes import Received, received_tag
 from ..model import Unknown, unknown_reason
 from ..models.base_64_image import Base64Image
 from ..models.letta_image import LettaImage
@@ -18,10 +19,16 @@ from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 class UnknownImageSource(Unknown):
     """A member of `ImageSource` that is unknown to this package, or malformed."""
 
+    type: ClassVar[Literal["unknown"] | None] = received_tag("type", lambda: DECODERS)
+    data = Received("data", str)
+    detail = Received("detail", str)
+    media_type = Received("media_type", str)
 
-ImageSource: TypeAlias = UrlImage | Base64Image | LettaImage | UnknownImageSource
 
-MEMBERS: Final[dict[str, type[UrlImage | Base64Image | LettaImage]]] = {
+_Known: TypeAlias = UrlImage | Base64Image | LettaImage
+ImageSource: TypeAlias = _Known | UnknownImageSource
+
+MEMBERS: Final[dict[str, type[_Known]]] = {
     "url": UrlImage,
     "base64": Base64Image,
     "letta": LettaImage,

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
 
+from ..attributes import received_tag
 from ..model import Unknown, unknown_reason
 from ..models.image_content import ImageContent
 from ..models.omitted_reasoning_content import OmittedReasoningContent
@@ -23,8 +24,10 @@ from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 class UnknownInternalContentPart(Unknown):
     """A member of `InternalContentPart` that is unknown to this package, or malformed."""
 
+    type: ClassVar[Literal["unknown"] | None] = received_tag("type", lambda: DECODERS)
 
-InternalContentPart: TypeAlias = (
+
+_Known: TypeAlias = (
     TextContent
     | ImageContent
     | ToolCallContent
@@ -33,24 +36,10 @@ InternalContentPart: TypeAlias = (
     | RedactedReasoningContent
     | OmittedReasoningContent
     | SummarizedReasoningContent
-    | UnknownInternalContentPart
 )
+InternalContentPart: TypeAlias = _Known | UnknownInternalContentPart
 
-MEMBERS: Final[
-    dict[
-        str,
-        type[
-            TextContent
-            | ImageContent
-            | ToolCallContent
-            | ToolReturnContent
-            | ReasoningContent
-            | RedactedReasoningContent
-            | OmittedReasoningContent
-            | SummarizedReasoningContent
-        ],
-    ]
-] = {
+MEMBERS: Final[dict[str, type[_Known]]] = {
     "text": TextContent,
     "image": ImageContent,
     "tool_call": ToolCallContent,

@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
 
+from ..attributes import Received, received_tag
 from ..model import Unknown, unknown_reason
 from ..models.approval_request_message import ApprovalRequestMessage
 from ..models.approval_response_message import ApprovalResponseMessage
@@ -26,8 +28,19 @@ from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 class UnknownMessage(Unknown):
     """A member of `Message` that is unknown to this package, or malformed."""
 
+    message_type: ClassVar[Literal["unknown"] | None] = received_tag("message_type", lambda: DECODERS)
+    date = Received("date", datetime)
+    id = Received("id", str)
+    is_err = Received("is_err", bool)
+    name = Received("name", str)
+    otid = Received("otid", str)
+    run_id = Received("run_id", str)
+    sender_id = Received("sender_id", str)
+    seq_id = Received("seq_id", int)
+    step_id = Received("step_id", str)
 
-Message: TypeAlias = (
+
+_Known: TypeAlias = (
     SystemMessage
     | UserMessage
     | ReasoningMessage
@@ -39,27 +52,10 @@ Message: TypeAlias = (
     | ApprovalResponseMessage
     | SummaryMessage
     | EventMessage
-    | UnknownMessage
 )
+Message: TypeAlias = _Known | UnknownMessage
 
-MEMBERS: Final[
-    dict[
-        str,
-        type[
-            SystemMessage
-            | UserMessage
-            | ReasoningMessage
-            | HiddenReasoningMessage
-            | ToolCallMessage
-            | ToolReturnMessage
-            | AssistantMessage
-            | ApprovalRequestMessage
-            | ApprovalResponseMessage
-            | SummaryMessage
-            | EventMessage
-        ],
-    ]
-] = {
+MEMBERS: Final[dict[str, type[_Known]]] = {
     "system_message": SystemMessage,
     "user_message": UserMessage,
     "reasoning_message": ReasoningMessage,

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
 
+from ..attributes import Received, received_tag
 from ..model import Unknown, unknown_reason
 from ..models.approval_create import ApprovalCreate
 from ..models.message_create import MessageCreate
@@ -18,13 +19,18 @@ from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 class UnknownMessageInput(Unknown):
     """A member of `MessageInput` that is unknown to this package, or malformed."""
 
+    type: ClassVar[Literal["unknown"] | None] = received_tag("type", lambda: DECODERS)
+    group_id = Received("group_id", str)
+    otid = Received("otid", str)
 
-MessageInput: TypeAlias = MessageCreate | ApprovalCreate | ToolReturnCreate | UnknownMessageInput
+
+_Known: TypeAlias = MessageCreate | ApprovalCreate | ToolReturnCreate
+MessageInput: TypeAlias = _Known | UnknownMessageInput
 """A message to send. The server takes one without a `type` for a `MessageCreate`, which has a `role`;
 write the `type` of the two others always.
 """
 
-MEMBERS: Final[dict[str, type[MessageCreate | ApprovalCreate | ToolReturnCreate]]] = {
+MEMBERS: Final[dict[str, type[_Known]]] = {
     "message": MessageCreate,
     "approval": ApprovalCreate,
     "tool_return": ToolReturnCreate,

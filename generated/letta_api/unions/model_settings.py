@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
 
+from ..attributes import Received, received_tag
 from ..model import Unknown, unknown_reason
 from ..models.anthropic_model_settings import AnthropicModelSettings
 from ..models.azure_model_settings import AzureModelSettings
@@ -32,8 +33,13 @@ from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 class UnknownModelSettings(Unknown):
     """A member of `ModelSettings` that is unknown to this package, or malformed."""
 
+    provider_type: ClassVar[Literal["unknown"] | None] = received_tag("provider_type", lambda: DECODERS)
+    max_output_tokens = Received("max_output_tokens", int)
+    parallel_tool_calls = Received("parallel_tool_calls", bool)
+    temperature = Received("temperature", float)
 
-ModelSettings: TypeAlias = (
+
+_Known: TypeAlias = (
     OpenAIModelSettings
     | SGLangModelSettings
     | AnthropicModelSettings
@@ -51,33 +57,10 @@ ModelSettings: TypeAlias = (
     | BasetenModelSettings
     | OpenRouterModelSettings
     | ChatGPTOAuthModelSettings
-    | UnknownModelSettings
 )
+ModelSettings: TypeAlias = _Known | UnknownModelSettings
 
-MEMBERS: Final[
-    dict[
-        str,
-        type[
-            OpenAIModelSettings
-            | SGLangModelSettings
-            | AnthropicModelSettings
-            | GoogleAIModelSettings
-            | GoogleVertexModelSettings
-            | AzureModelSettings
-            | XAIModelSettings
-            | MoonshotModelSettings
-            | ZAIModelSettings
-            | MoonshotCodingModelSettings
-            | GroqModelSettings
-            | DeepseekModelSettings
-            | TogetherModelSettings
-            | BedrockModelSettings
-            | BasetenModelSettings
-            | OpenRouterModelSettings
-            | ChatGPTOAuthModelSettings
-        ],
-    ]
-] = {
+MEMBERS: Final[dict[str, type[_Known]]] = {
     "openai": OpenAIModelSettings,
     "sglang": SGLangModelSettings,
     "anthropic": AnthropicModelSettings,

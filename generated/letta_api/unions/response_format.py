@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
 
+from ..attributes import received_tag
 from ..model import Unknown, unknown_reason
 from ..models.json_object_response_format import JsonObjectResponseFormat
 from ..models.json_schema_response_format import JsonSchemaResponseFormat
@@ -18,12 +19,13 @@ from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 class UnknownResponseFormat(Unknown):
     """A member of `ResponseFormat` that is unknown to this package, or malformed."""
 
+    type: ClassVar[Literal["unknown"] | None] = received_tag("type", lambda: DECODERS)
 
-ResponseFormat: TypeAlias = (
-    TextResponseFormat | JsonSchemaResponseFormat | JsonObjectResponseFormat | UnknownResponseFormat
-)
 
-MEMBERS: Final[dict[str, type[TextResponseFormat | JsonSchemaResponseFormat | JsonObjectResponseFormat]]] = {
+_Known: TypeAlias = TextResponseFormat | JsonSchemaResponseFormat | JsonObjectResponseFormat
+ResponseFormat: TypeAlias = _Known | UnknownResponseFormat
+
+MEMBERS: Final[dict[str, type[_Known]]] = {
     "text": TextResponseFormat,
     "json_schema": JsonSchemaResponseFormat,
     "json_object": JsonObjectResponseFormat,

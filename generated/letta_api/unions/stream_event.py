@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
 
+from ..attributes import Received, received_tag
 from ..model import Unknown, unknown_reason
 from ..models.approval_request_message import ApprovalRequestMessage
 from ..models.approval_response_message import ApprovalResponseMessage
@@ -30,8 +32,19 @@ from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 class UnknownStreamEvent(Unknown):
     """A member of `StreamEvent` that is unknown to this package, or malformed."""
 
+    message_type: ClassVar[Literal["unknown"] | None] = received_tag("message_type", lambda: DECODERS)
+    date = Received("date", datetime)
+    id = Received("id", str)
+    is_err = Received("is_err", bool)
+    name = Received("name", str)
+    otid = Received("otid", str)
+    run_id = Received("run_id", str)
+    sender_id = Received("sender_id", str)
+    seq_id = Received("seq_id", int)
+    step_id = Received("step_id", str)
 
-StreamEvent: TypeAlias = (
+
+_Known: TypeAlias = (
     SystemMessage
     | UserMessage
     | ReasoningMessage
@@ -47,34 +60,13 @@ StreamEvent: TypeAlias = (
     | LettaErrorMessage
     | LettaStopReason
     | LettaUsageStatistics
-    | UnknownStreamEvent
 )
+StreamEvent: TypeAlias = _Known | UnknownStreamEvent
 """The data of one event of a stream: a message or a part of one, or one of the stream's own signs. The
 stream ends with the data `[DONE]`, which is not JSON.
 """
 
-MEMBERS: Final[
-    dict[
-        str,
-        type[
-            SystemMessage
-            | UserMessage
-            | ReasoningMessage
-            | HiddenReasoningMessage
-            | ToolCallMessage
-            | ToolReturnMessage
-            | AssistantMessage
-            | ApprovalRequestMessage
-            | ApprovalResponseMessage
-            | SummaryMessage
-            | EventMessage
-            | LettaPing
-            | LettaErrorMessage
-            | LettaStopReason
-            | LettaUsageStatistics
-        ],
-    ]
-] = {
+MEMBERS: Final[dict[str, type[_Known]]] = {
     "system_message": SystemMessage,
     "user_message": UserMessage,
     "reasoning_message": ReasoningMessage,

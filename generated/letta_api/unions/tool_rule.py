@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
 
+from ..attributes import Received, received_tag
 from ..model import Unknown, unknown_reason
 from ..models.child_tool_rule import ChildToolRule
 from ..models.conditional_tool_rule import ConditionalToolRule
@@ -24,8 +25,12 @@ from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 class UnknownToolRule(Unknown):
     """A member of `ToolRule` that is unknown to this package, or malformed."""
 
+    type: ClassVar[Literal["unknown"] | None] = received_tag("type", lambda: DECODERS)
+    prompt_template = Received("prompt_template", str)
+    tool_name = Received("tool_name", str)
 
-ToolRule: TypeAlias = (
+
+_Known: TypeAlias = (
     ChildToolRule
     | InitToolRule
     | TerminalToolRule
@@ -35,26 +40,11 @@ ToolRule: TypeAlias = (
     | MaxCountPerStepToolRule
     | ParentToolRule
     | RequiresApprovalToolRule
-    | UnknownToolRule
 )
+ToolRule: TypeAlias = _Known | UnknownToolRule
 """A rule that constrains which tools an agent may call."""
 
-MEMBERS: Final[
-    dict[
-        str,
-        type[
-            ChildToolRule
-            | InitToolRule
-            | TerminalToolRule
-            | ConditionalToolRule
-            | ContinueToolRule
-            | RequiredBeforeExitToolRule
-            | MaxCountPerStepToolRule
-            | ParentToolRule
-            | RequiresApprovalToolRule
-        ],
-    ]
-] = {
+MEMBERS: Final[dict[str, type[_Known]]] = {
     "constrain_child_tools": ChildToolRule,
     "run_first": InitToolRule,
     "exit_loop": TerminalToolRule,

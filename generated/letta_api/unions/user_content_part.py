@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
 
+from ..attributes import received_tag
 from ..model import Unknown, unknown_reason
 from ..models.image_content import ImageContent
 from ..models.text_content import TextContent
@@ -17,10 +18,13 @@ from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 class UnknownUserContentPart(Unknown):
     """A member of `UserContentPart` that is unknown to this package, or malformed."""
 
+    type: ClassVar[Literal["unknown"] | None] = received_tag("type", lambda: DECODERS)
 
-UserContentPart: TypeAlias = TextContent | ImageContent | UnknownUserContentPart
 
-MEMBERS: Final[dict[str, type[TextContent | ImageContent]]] = {
+_Known: TypeAlias = TextContent | ImageContent
+UserContentPart: TypeAlias = _Known | UnknownUserContentPart
+
+MEMBERS: Final[dict[str, type[_Known]]] = {
     "text": TextContent,
     "image": ImageContent,
 }

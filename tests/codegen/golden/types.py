@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from attrs import field, frozen
 
-from .model import is_sequence, to_json_value
+from .json_values import is_sequence, to_json_value
 
 
 class Unset(Enum):

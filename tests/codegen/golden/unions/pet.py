@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
 
+from ..attributes import received_tag
 from ..model import Unknown, unknown_reason
 from ..models.cat import Cat
 from ..models.dog import Dog
@@ -17,11 +18,14 @@ from ..structs import DECODE_ERRORS, StructType, tagged, union_decoder
 class UnknownPet(Unknown):
     """A member of `Pet` that is unknown to this package, or malformed."""
 
+    kind: ClassVar[Literal["unknown"] | None] = received_tag("kind", lambda: DECODERS)
 
-Pet: TypeAlias = Cat | Dog | UnknownPet
+
+_Known: TypeAlias = Cat | Dog
+Pet: TypeAlias = _Known | UnknownPet
 """An animal of the house."""
 
-MEMBERS: Final[dict[str, type[Cat | Dog]]] = {
+MEMBERS: Final[dict[str, type[_Known]]] = {
     "cat": Cat,
     "dog": Dog,
     "hound": Dog,
