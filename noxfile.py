@@ -157,6 +157,18 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def conformance(session: nox.Session) -> None:
+    """Play drawn requests to the real server at LETTA_LIVE_BASE_URL and to the embedded one, and compare.
+
+    `-- --count 200 --seed 7` selects the requests. The figure counts the differences, which docs/testing.md lists.
+    """
+    if not os.environ.get("LETTA_LIVE_BASE_URL"):
+        session.skip("LETTA_LIVE_BASE_URL is not set: it names the real Letta server to compare with")
+    install(session, "test")
+    session.run("python", "-m", "tests.conformance", *session.posargs)
+
+
+@nox.session
 def integration(session: nox.Session) -> None:
     """Run the tests against the real Letta server at LETTA_LIVE_BASE_URL."""
     if not os.environ.get("LETTA_LIVE_BASE_URL"):

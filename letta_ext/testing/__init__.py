@@ -115,7 +115,7 @@ if not TYPE_CHECKING:  # type checkers would accept any name
         {**dict.fromkeys(_NAMES), **{name: module for module, names in _NAMES.items() for name in names.split()}},
     )
 
-for _package in ("starlette", "uvicorn", "jsonschema_rs", "yaml"):
+for _package in ("starlette", "uvicorn", "jsonschema_rs", "pydantic_core", "yaml"):
     if _find_spec(_package) is None:
         _message = f'letta_ext.testing needs {_package}, which is not installed: pip install "letta-ext[testing]"'
         raise ModuleNotFoundError(_message, name=_package)

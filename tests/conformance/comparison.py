@@ -52,8 +52,10 @@ class Shapes:
         if isinstance(value, dict):
             return {self._id(name) if ID.fullmatch(name) else name: self.of(each, name) for name, each in value.items()}
         if isinstance(value, list):
-            shapes = [self.of(each, key) for each in value]
-            return sorted(shapes, key=json.dumps) if key in UNORDERED else shapes
+            if key in UNORDERED:
+                # Ids are numbered in order of occurrence, so sort by shapes without numbers first.
+                return [self.of(each, key) for each in sorted(value, key=self.anonymous)]
+            return [self.of(each, key) for each in value]
         if isinstance(value, str):
             return self._text(value, key)
         if value is None or key in WORDS or (isinstance(value, bool) and key not in SERVER_SPECIFIC):

@@ -64,7 +64,7 @@ class ScenarioRunner:
     def __init__(self, http: httpx.Client, model: str = "openai-proxy/gpt-4o-mini") -> None:
         self.http = http
         self.model = model
-        self._created: list[str] = []
+        self.created: list[str] = []
         results = {"weather": "sunny", "time": "noon", "guarded": "allowed"}
         self.tools = {tool: self._tool(tool, result) for tool, result in results.items()}
 
@@ -78,11 +78,15 @@ class ScenarioRunner:
         response = self.http.post(path, json=body, params=query)
         assert response.status_code == 200, response.text
         id: str = response.json()["id"]
-        self._created.append(f"{path}{id}")
+        self.created.append(f"{path}{id}")
         return id
 
     def play(self, scenario: dict[str, Any]) -> Transcript:
         """Run a scenario with a new agent, and return the shapes of the responses."""
+        return self.session(scenario).play(scenario["steps"])
+
+    def session(self, scenario: dict[str, Any]) -> Session:
+        """Return a session with a new agent."""
         settings = {
             "model": self.model,
             "system": "Test.",
@@ -98,23 +102,28 @@ class ScenarioRunner:
         conversation = self.create("/v1/conversations/", {}, agent_id=agent)
         names |= {"agent": agent, "conversation": f"/v1/conversations/{conversation}", "conversation_id": conversation}
         names |= {"default": "/v1/conversations/default", "otid": f"scenario-{uuid4().hex}"}
-        return _Session(self.http, names).play(scenario["steps"])
+        names |= {f"{tool}_id": id for tool, (id, _) in self.tools.items()}
+        return Session(self.http, names)
 
     def close(self) -> None:
         """Delete the created objects, agents before their tools."""
-        for path in reversed(self._created):
+        for path in reversed(self.created):
             self.http.delete(path)
 
 
-class _Session:
+class Session:
+    """The requests of one scenario on one server."""
+
     def __init__(self, http: httpx.Client, names: dict[str, str]) -> None:
         self._http = http
-        self._names = names
+        self.names = names
         placeholders = {value: name for name, value in names.items() if name in ("weather", "time", "guarded")}
+        self.content: Any = None
         self._shapes = Shapes(placeholders)
         self._transcript: Transcript = []
 
     def play(self, steps: list[dict[str, Any]]) -> Transcript:
+        """Send requests, and return the transcript of the session so far."""
         for step in steps:
             self._run_step(step)
         return self._transcript
@@ -122,13 +131,13 @@ class _Session:
     def _run_step(self, step: dict[str, Any]) -> None:
         entry: dict[str, Any] = {"request": step["request"]}
         self._transcript.append(entry)
-        method, path = str(_fill(step["request"], self._names)).split(" ", 1)
-        options: dict[str, Any] = {"params": _fill(step.get("query"), self._names)}
+        method, path = str(_fill(step["request"], self.names)).split(" ", 1)
+        options: dict[str, Any] = {"params": _fill(step.get("query"), self.names)}
         options["headers"] = step.get("headers")
         if "content" in step:
             options["content"] = step["content"]
         elif "body" in step:
-            options["json"] = _fill(step["body"], self._names)
+            options["json"] = _fill(step["body"], self.names)
         deadline = time.monotonic() + TIMEOUT
         while not self._send(step, entry, method, path, options):
             assert time.monotonic() < deadline, f"{step['request']} never returned {step['until']}"
@@ -152,14 +161,15 @@ class _Session:
                 else:
                     body = response.read()
                     content = json.loads(body) if body[:1] in (b"{", b"[", b"n", b'"') else body.decode()
-                    if _is_pending(content, _fill(step.get("until", {}), self._names)):
+                    if _is_pending(content, _fill(step.get("until", {}), self.names)):
                         return False
                     entry["body"] = self._body(content, step)
+                    self.content = content
         except httpx.ReadTimeout:
             entry["silence"] = True
             return True
         for name, path in step.get("keep", {}).items():
-            self._names[name] = _at(content, path)
+            self.names[name] = _at(content, path)
         return True
 
     def _body(self, content: Any, step: dict[str, Any]) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+import pytest
+
 from letta_api.enums import MessageType
-from letta_ext.testing.api.content import _PARTS, _SOURCES
 from letta_ext.testing.api.requests import COMPACTION_MODES
 from letta_ext.testing.api.specification import source
 
@@ -27,13 +28,24 @@ def test_message_type_filter_accepts_all_types_of_specification(api: ServerClien
     assert all(f"'{each}'" in detail for each in types)
 
 
-def test_content_parts_and_compaction_modes_match_specification() -> None:
-    """Content parts, image sources and compaction modes match the unions of the specification."""
-    unions = [
-        set(schema["discriminator"]["mapping"])
-        for schema in schemas().values()
-        if "mapping" in schema.get("discriminator", {})
-    ]
-    assert set(_PARTS) in unions
-    assert set(_SOURCES) in unions
+@pytest.mark.parametrize(
+    ("schema", "body"),
+    [
+        ("InternalContentPart", {"input": [{"type": "unknown"}]}),
+        ("ContentPart", {"messages": [{"role": "user", "content": [{"type": "unknown"}]}]}),
+        ("ImageSource", {"input": [{"type": "image", "source": {"type": "unknown"}}]}),
+    ],
+)
+def test_unknown_part_is_rejected_with_types_of_specification(
+    api: ServerClient, schema: str, body: dict[str, Any]
+) -> None:
+    """The problem of an unknown content part names the types of the specification."""
+    rejected = api.http.post(f"{api.conversation}/messages", json=body)
+    assert rejected.status_code == 422
+    for tag in schemas()[schema]["discriminator"]["mapping"]:
+        assert f": '{tag}'>" in rejected.json()["detail"]
+
+
+def test_compaction_modes_match_specification() -> None:
+    """The compaction modes of a scenario file are those of the specification."""
     assert str(list(COMPACTION_MODES)).replace("'", "") in str(schemas()["CompactionSettings"]).replace("'", "")

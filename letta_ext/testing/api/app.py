@@ -19,9 +19,10 @@ from ..scenarios.selection import select_scenario
 from ..store.ids import is_id
 from ..store.state import State
 from . import agents, conversations, errors, lists, requests, runs, serializers
-from .incoming import body_of, conversation_id_of, query_of, step_id_of
+from .incoming import Incoming, read
+from .request_schema import operation
+from .requests import page
 from .responses import CompactJSON, EventStream, Handler
-from .validation import Problems
 
 VERSION = "0.16.8"
 """The release of Letta whose behavior the server reproduces."""
@@ -42,10 +43,14 @@ def create_app(scenario: BuiltinScenario | Scenario | Path | str = "default") ->
     selected = select_scenario(scenario)
     state = selected.state
 
-    def bind(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def bind(method: str, path: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        # Examples of the documentation send no message.
+        default_input = "hello" if state.documented and handler is _send else None
+
         async def endpoint(request: Request) -> Response:
             try:
-                return await handler(state, request)
+                incoming = await read(request, operation(method, path), default_input=default_input)
+                return await handler(state, incoming)
             except errors.ApiError as error:
                 return CompactJSON(error.body, error.status)
 
@@ -69,7 +74,7 @@ def create_app(scenario: BuiltinScenario | Scenario | Path | str = "default") ->
         *conversations.ROUTES,
         *runs.ROUTES,
     ]
-    routes = [Route(path, bind(handler), methods=[method]) for method, path, handler in table]
+    routes = [Route(path, bind(method, path, handler), methods=[method]) for method, path, handler in table]
     for route in routes:
         # Starlette adds HEAD to GET, and Letta responds to it with 405.
         route.methods = (route.methods or set()) - {"HEAD"}
@@ -83,46 +88,36 @@ async def _http_error(_: Request, error: Exception) -> Response:
     return CompactJSON({"detail": known.detail}, known.status_code)
 
 
-async def _health(_: State, __: Request) -> Response:
+async def _health(_: State, __: Incoming) -> Response:
     return CompactJSON({"version": VERSION, "status": "ok"})
 
 
-async def _create_tool(state: State, request: Request) -> Response:
-    return CompactJSON(setup_api.tool_json(setup_api.tool_from(state, await body_of(request, Problems()))))
+async def _create_tool(state: State, request: Incoming) -> Response:
+    return CompactJSON(setup_api.tool_json(setup_api.tool_from(state, request.body)))
 
 
-async def _list_tools(state: State, request: Request) -> Response:
-    name = request.query_params.get("name")
+async def _list_tools(state: State, request: Incoming) -> Response:
+    name = request.query.name
     return CompactJSON([setup_api.tool_json(tool) for tool in state.tools.values() if name in (None, tool.name)])
 
 
-async def _list_messages(state: State, request: Request) -> Response:
-    problems = Problems()
-    conversation_id = conversation_id_of(request, problems)
-    fields = query_of(request, problems)
-    agent_id = fields.optional_text("agent_id")
-    page = requests.page(fields, default_order="desc", default_limit=100)
-    types = requests.message_types(fields)
-    fields.optional_boolean("include_err")
-    problems.raise_if_any()
-    if fields.get("group_id"):
+async def _list_messages(state: State, request: Incoming) -> Response:
+    conversation_id, query = request.path.conversation_id, request.query
+    if query.group_id:
         return CompactJSON([])  # groups of agents do not exist on this server
-    direct = state.direct_agent_id(conversation_id, agent_id)
+    direct = state.direct_agent_id(conversation_id, query.agent_id)
     if direct is None and conversation_id not in state.conversations:
         # Letta does not check that the conversation exists.
         return CompactJSON([])
     if direct is not None and direct not in state.agents:
         raise errors.agent_not_found()
-    thread = state.thread(conversation_id, agent_id)
-    relative = state.order_relative_cursors
-    return CompactJSON(lists.thread_messages(thread, page, types, order_relative=relative))
+    thread = state.thread(conversation_id, query.agent_id)
+    types, relative = query.include_return_message_types, state.order_relative_cursors
+    return CompactJSON(lists.thread_messages(thread, page(query), types, order_relative=relative))
 
 
-async def _send(state: State, request: Request) -> Response:
-    problems = Problems()
-    conversation_id = conversation_id_of(request, problems)
-    fields = await body_of(request, problems, required=state.documented is None)
-    options = requests.send(fields, state.ids, allow_empty=state.documented is not None)
+async def _send(state: State, request: Incoming) -> Response:
+    conversation_id, options = request.path.conversation_id, requests.send(request.body, state.ids)
     thread = state.thread(conversation_id, options.agent_id)
     if options.override_model and options.override_model not in state.models:
         raise errors.plain(404, f"NOT_FOUND: Handle {options.override_model} not found, must be one of")
@@ -133,69 +128,56 @@ async def _send(state: State, request: Request) -> Response:
     return EventStream(message_service.send_stream(state, thread, options))
 
 
-async def _resume(state: State, request: Request) -> Response:
-    problems = Problems()
-    conversation_id = conversation_id_of(request, problems)
-    options = requests.resume(await body_of(request, problems, required=False))
-    run = message_service.resumed_run(state, conversation_id, options)
-    if options.batch_size is not None and options.batch_size < 1:
+async def _resume(state: State, request: Incoming) -> Response:
+    run = message_service.resumed_run(state, request.path.conversation_id, request.body)
+    if request.body.batch_size is not None and request.body.batch_size < 1:
         # Letta fails before the first event, without a body.
         return Response(status_code=500, media_type="text/event-stream")
-    return EventStream(message_service.resume_stream(state, run, options))
+    return EventStream(message_service.resume_stream(state, run, request.body))
 
 
-async def _compact(state: State, request: Request) -> Response:
-    problems = Problems()
-    conversation_id = conversation_id_of(request, problems)
-    options = requests.compact(await body_of(request, problems, required=False))
-    thread = state.thread(conversation_id, options.agent_id)
+async def _compact(state: State, request: Incoming) -> Response:
+    settings = request.body.compaction_settings
+    thread = state.thread(request.path.conversation_id, request.body.agent_id)
     try:
-        return CompactJSON(compaction.compact(state, state.agent(thread.agent_id), thread, options.mode))
+        mode = settings.mode if settings else None
+        return CompactJSON(compaction.compact(state, state.agent(thread.agent_id), thread, mode))
     except errors.ApiError:
         raise
     except Exception as error:  # a script function may raise any exception
         raise state.record_failure(error).as_response() from error
 
 
-async def _list_steps(state: State, request: Request) -> Response:
-    fields = query_of(request, Problems())
-    page = requests.page(fields, default_order="desc", default_limit=50)
-    options = requests.step_filter(fields)
-    fields.problems.raise_if_any()
-    if options.agent_id is not None and not is_id("agent", options.agent_id):
+async def _list_steps(state: State, request: Incoming) -> Response:
+    agent_id = request.query.agent_id
+    if agent_id is not None and not is_id("agent", agent_id):
         expected = "Expected format: 'agent-<uuid4>'"
-        raise errors.invalid_argument(f"Invalid agent ID format: {options.agent_id}. {expected}")
-    page_of_steps = lists.steps(state.steps_of_agents(), options, page)
-    return CompactJSON([serializers.step(step) for step in page_of_steps])
+        raise errors.invalid_argument(f"Invalid agent ID format: {agent_id}. {expected}")
+    found = lists.steps(state.steps_of_agents(), request.query, page(request.query))
+    return CompactJSON([serializers.step(step) for step in found])
 
 
-async def _retrieve_step(state: State, request: Request) -> Response:
-    return CompactJSON(serializers.step(state.step(step_id_of(request))))
+async def _retrieve_step(state: State, request: Incoming) -> Response:
+    return CompactJSON(serializers.step(state.step(request.path.step_id)))
 
 
-async def _step_metrics(state: State, request: Request) -> Response:
-    return CompactJSON(serializers.step_metrics(state.step(step_id_of(request), "StepMetrics")))
+async def _step_metrics(state: State, request: Incoming) -> Response:
+    return CompactJSON(serializers.step_metrics(state.step(request.path.step_id, "StepMetrics")))
 
 
-async def _step_trace(state: State, request: Request) -> Response:
-    step = state.find_step(step_id_of(request))
+async def _step_trace(state: State, request: Incoming) -> Response:
+    step = state.find_step(request.path.step_id)
     return CompactJSON(step.trace.as_json() if step and step.trace else None)
 
 
-async def _step_messages(state: State, request: Request) -> Response:
-    step_id = step_id_of(request)
-    fields = query_of(request, Problems())
-    page = requests.page(fields, default_order="asc", default_limit=100)
-    fields.problems.raise_if_any()
-    step = state.find_step(step_id)
-    return CompactJSON(lists.step_messages(step, page) if step else [])
+async def _step_messages(state: State, request: Incoming) -> Response:
+    step = state.find_step(request.path.step_id)
+    return CompactJSON(lists.step_messages(step, page(request.query)) if step else [])
 
 
-async def _step_feedback(state: State, request: Request) -> Response:
-    step_id = step_id_of(request)
-    options = requests.feedback(await body_of(request, Problems()))
-    step = state.step(step_id)
-    step.feedback = options.feedback
-    if options.tags is not None:
-        step.tags = list(options.tags)
+async def _step_feedback(state: State, request: Incoming) -> Response:
+    step = state.step(request.path.step_id)
+    step.feedback = request.body.feedback
+    if request.body.tags is not None:
+        step.tags = list(request.body.tags)
     return CompactJSON(serializers.step(step))

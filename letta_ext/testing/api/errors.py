@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..store.ids import ORGANIZATION_ID, USER_ID
@@ -84,14 +84,14 @@ def expired() -> ApiError:
     return plain(410, "EXPIRED: Run was created more than 3 hours ago, and is now expired.")
 
 
-def validation(problems: list[dict[str, object]], example: str | None = None) -> ApiError:
+def validation(problems: Sequence[Mapping[str, object]], example: str | None = None) -> ApiError:
     """Return the 422 of an invalid request.
 
     Args:
         problems: Errors in the format of pydantic.
         example: A valid id, which Letta adds for a malformed step id.
     """
-    body: dict[str, object] = {"trace_id": "", "detail": repr(problems)}
+    body: dict[str, object] = {"trace_id": "", "detail": repr(list(problems))}
     if example is not None:
         body["examples"] = [example]
     return ApiError(422, body)

@@ -8,7 +8,8 @@ from typing import Protocol, TypeVar
 
 from ..store.models import Json, Step, StoredMessage, Thread
 from . import errors, serializers
-from .requests import Page, StepFilter
+from .request_schema import Record
+from .requests import Page
 
 
 class _Named(Protocol):
@@ -66,7 +67,7 @@ def run_messages(threads: Sequence[Thread], run_id: str, page: Page) -> list[Jso
     return [part for parts in rendered for part in (reversed(parts) if page.order == "desc" else parts)]
 
 
-def steps(stored: Sequence[Step], step_filter: StepFilter, page: Page) -> list[Step]:
+def steps(stored: Sequence[Step], step_filter: Record, page: Page) -> list[Step]:
     """Return a page of steps. Cursors follow the sort order, and an unknown cursor is an error.
 
     Args:
@@ -131,7 +132,7 @@ def _known(stored: Sequence[Step], cursor: str | None, kind: str) -> Step | None
     raise errors.plain(404, f"No {kind} found with id {cursor}")
 
 
-def _matches(step: Step, step_filter: StepFilter, start: datetime | None, end: datetime | None) -> bool:
+def _matches(step: Step, step_filter: Record, start: datetime | None, end: datetime | None) -> bool:
     if start and step.created_at <= start:
         return False
     if end and step.created_at >= end:

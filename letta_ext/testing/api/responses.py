@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import TypeAlias
 
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from ..engine.message_service import Stream
 from ..store.state import State
 from . import serializers
+from .incoming import Incoming
 
-Handler: TypeAlias = Callable[[State, Request], Awaitable[Response]]
+Handler: TypeAlias = Callable[[State, Incoming], Awaitable[Response]]
 """Returns the response to one request."""
 
 

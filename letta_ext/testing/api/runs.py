@@ -5,82 +5,67 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, get_args
 
-from starlette.requests import Request
 from starlette.responses import Response
 
-from letta_api.enums import RunStatus, StopReasonType
+from letta_api.enums import RunStatus
 
 from ..engine.runs import Run
 from ..scenarios import setup_api
+from ..store.ids import is_id
 from ..store.state import State
-from . import errors, lists, requests, serializers
-from .incoming import query_of, run_id_of
+from . import errors, lists, serializers
+from .incoming import Incoming
+from .requests import page
 from .responses import CompactJSON, Handler
-from .validation import Problems
-
-MAX_LIMIT: Final = 1000
-"""Maximum limit of the list of runs."""
 
 
-async def _list(state: State, request: Request) -> Response:
-    fields = query_of(request, Problems())
-    agent_ids, agent_id = fields.optional_texts("agent_ids"), fields.optional_text("agent_id")
-    statuses, background = fields.optional_texts("statuses"), fields.optional_boolean("background")
-    stop_reason = fields.optional_choice("stop_reason", get_args(StopReasonType), "enum")
-    conversation_id = fields.optional_text("conversation_id")
-    before, after = fields.optional_text("before"), fields.optional_text("after")
-    limit = fields.integer("limit", 100)
-    if "limit" in fields.values and not any(each["loc"] == ("query", "limit") for each in fields.problems.found):
-        fields.problems.bounds(("query", "limit"), fields.values["limit"], limit, minimum=1, maximum=MAX_LIMIT)
-    order = fields.choice("order", "desc", ("asc", "desc"))
-    fields.choice("order_by", "created_at", ("created_at",))
-    active, ascending = fields.boolean("active", default=False), fields.boolean("ascending", default=False)
-    fields.problems.raise_if_any()
-    if unknown := [status for status in statuses or () if status not in get_args(RunStatus)]:
+async def _list(state: State, request: Incoming) -> Response:
+    query = request.query
+    if unknown := [status for status in query.statuses or () if status not in get_args(RunStatus)]:
         raise errors.plain(400, f"'{unknown[0]}' is not a valid RunStatus")
-    agents = [agent_id] if agent_id else agent_ids
-    statuses = statuses or (["created", "running"] if active else None)
+    agents = [query.agent_id] if query.agent_id else query.agent_ids
+    statuses = query.statuses or (["created", "running"] if query.active else None)
 
     def matches(run: Run) -> bool:
         json_run = setup_api.run_json(run)
         return (
             (not agents or run.agent_id in agents)
-            and (not conversation_id or run.conversation_id == conversation_id)
+            and (not query.conversation_id or run.conversation_id == query.conversation_id)
             and (not statuses or json_run["status"] in statuses)
-            and (background is None or run.background == background)
-            and (stop_reason is None or json_run["stop_reason"] == stop_reason)
+            and (query.background is None or run.background == query.background)
+            and (query.stop_reason is None or json_run["stop_reason"] == query.stop_reason)
         )
 
-    order = "asc" if ascending else order
+    order = "asc" if query.ascending else query.order
     selected = lists.in_order(
         [run for run in state.runs_of_agents() if matches(run)], lambda run: run.created_at, order
     )
     # `after` selects the runs before the cursor, `before` those after it. A cursor without a run is ignored.
     ids = [run.id for run in selected]
-    end = ids.index(after) if after in ids else None
-    start = ids.index(before) + 1 if before in ids else 0
-    return CompactJSON([setup_api.run_json(run) for run in selected[start:end][:limit]])
+    end = ids.index(query.after) if query.after in ids else None
+    start = ids.index(query.before) + 1 if query.before in ids else 0
+    return CompactJSON([setup_api.run_json(run) for run in selected[start:end][: query.limit]])
 
 
-async def _retrieve(state: State, request: Request) -> Response:
-    return CompactJSON(setup_api.run_json(state.run(run_id_of(request))))
+async def _retrieve(state: State, request: Incoming) -> Response:
+    return CompactJSON(setup_api.run_json(_run(state, request)))
 
 
-async def _messages(state: State, request: Request) -> Response:
-    fields = query_of(request, Problems())
-    page = requests.page(fields, default_order="asc", default_limit=100)
-    fields.problems.raise_if_any()
-    run = state.run(run_id_of(request))
-    return CompactJSON(lists.run_messages(state.threads_of(run.agent_id), run.id, page))
+async def _messages(state: State, request: Incoming) -> Response:
+    run = _run(state, request)
+    return CompactJSON(lists.run_messages(state.threads_of(run.agent_id), run.id, page(request.query)))
 
 
-async def _steps(state: State, request: Request) -> Response:
-    fields = query_of(request, Problems())
-    page = requests.page(fields, default_order="desc", default_limit=100)
-    fields.problems.raise_if_any()
-    run = state.run(run_id_of(request))
-    found = lists.run_steps(list(state.steps.values()), run.id, page)
+async def _steps(state: State, request: Incoming) -> Response:
+    found = lists.run_steps(list(state.steps.values()), _run(state, request).id, page(request.query))
     return CompactJSON([serializers.step(step) for step in found])
+
+
+def _run(state: State, request: Incoming) -> Run:
+    run_id = request.path.run_id
+    if not is_id("run", run_id):
+        raise errors.invalid_argument(f"Invalid run ID format: {run_id}. Expected format: 'run-<uuid4>'")
+    return state.run(run_id)
 
 
 ROUTES: Final[Sequence[tuple[str, str, Handler]]] = (

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from ..api import errors, serializers
-from ..api.requests import Resume, Send
+from ..api.request_schema import Record
+from ..api.requests import Send
 from ..store.models import Json, Thread
 from ..store.state import State, request_token
 from .agent_loop import AgentLoop, Mode, RunCancelledError
@@ -141,7 +142,7 @@ def _failure_events(run: Run, agent_loop: AgentLoop, failure: errors.RunFailedEr
     return error, ending
 
 
-def resumed_run(state: State, conversation_id: str, request: Resume) -> Run:
+def resumed_run(state: State, conversation_id: str, request: Record) -> Run:
     """Return the run to resume.
 
     Raises:
@@ -174,7 +175,7 @@ def resumed_run(state: State, conversation_id: str, request: Resume) -> Run:
     return run
 
 
-def resume_stream(state: State, run: Run, request: Resume) -> Stream:
+def resume_stream(state: State, run: Run, request: Record) -> Stream:
     """Return the events of a run after a sequence number."""
     return Stream(
         events(
@@ -183,7 +184,7 @@ def resume_stream(state: State, run: Run, request: Resume) -> Stream:
             run.journal,
             after=request.starting_after,
             batch_size=request.batch_size,
-            include_pings=request.include_pings,
+            include_pings=bool(request.include_pings),
         )
     )
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
-from typing import get_args
-
-from letta_api.enums import AgentType
+from typing import Final
 
 from ..api import errors, serializers
-from ..api.requests import COMPACTION_MODES
-from ..api.validation import Fields
+from ..api.request_schema import Record
 from ..engine import trace
 from ..engine.compaction import WINDOW_SHARE
 from ..engine.runs import Run
@@ -164,94 +161,63 @@ def _begin(state: State, agent: Agent, thread: Thread) -> None:
     thread.store(Message(id=state.ids.new("message"), role="system", created_at=now, content="\n".join(lines)))
 
 
-def tool_from(state: State, fields: Fields) -> Tool:
+def tool_from(state: State, body: Record) -> Tool:
     """Create the tool of a request."""
-    source_code = fields.text("source_code")
-    requires_approval = fields.optional_boolean("default_requires_approval") or False
-    fields.problems.raise_if_any()
-    return create_tool(state, source_code, requires_approval=requires_approval)
+    return create_tool(state, body.source_code, requires_approval=bool(body.default_requires_approval))
 
 
-def agent_from(state: State, fields: Fields) -> Agent:
+def agent_from(state: State, body: Record) -> Agent:
     """Create the agent of a request."""
-    name = fields.text("name") if "name" in fields.values else None
-    system = fields.optional_text("system")
-    model = fields.optional_text("model")
-    tool_ids = fields.optional_texts("tool_ids") or []
-    parallel = fields.optional_boolean("parallel_tool_calls")
-    settings = fields.optional_object("model_settings")
-    if settings is not None and parallel is None:
-        parallel = settings.optional_boolean("parallel_tool_calls")
-    context_window = fields.optional_integer("context_window_limit")
-    compaction = fields.optional_object("compaction_settings")
-    mode = compaction.optional_choice("mode", COMPACTION_MODES) if compaction else None
-    blocks = [(block.text("label"), block.text("value")) for block in fields.objects("memory_blocks")]
-    names = fields.optional_texts("tools") or []
-    agent_type = fields.choice("agent_type", "letta_v1_agent", get_args(AgentType), "enum")
-    apply = _plain_changes(fields)
-    fields.problems.raise_if_any()
-    if model is None and fields.get("llm_config") is None:
+    parallel = body.parallel_tool_calls
+    if parallel is None and body.model_settings is not None:
+        parallel = body.model_settings.parallel_tool_calls
+    if body.model is None and body.llm_config is None:
         raise errors.invalid_argument("Must specify either model or llm_config in request")
-    if model is not None and "/" not in model:
-        raise errors.invalid_argument("The model handle should be in the format provider/model-name")
+    tool_ids = list(body.tool_ids or ())
     _check_tools(state, tool_ids)
     tools = {tool.name: tool for tool in state.tools.values()}
-    if missing := {name for name in names if name not in tools}:
+    if missing := {name for name in body.tools or () if name not in tools}:
         raise errors.plain(400, f"Tools not found by name: {missing}")
-    tool_ids += [tools[name].id for name in names]
+    tool_ids += [tools[name].id for name in body.tools or ()]
     agent = create_agent(
         state,
-        name=name,
-        system=system or "You are a helpful agent.",
-        blocks=blocks,
+        name=body.name,
+        system=body.system or "You are a helpful agent.",
+        blocks=[(block.label, block.value) for block in body.memory_blocks or ()],
         tools=[state.tools[tool_id] for tool_id in tool_ids],
         parallel_tool_calls=parallel or False,
-        model=model or DEFAULT_MODEL,
-        context_window=context_window or serializers.CONTEXT_WINDOW,
-        compaction_mode=mode or "sliding_window",
-        agent_type=agent_type,
+        model=body.model or DEFAULT_MODEL,
+        context_window=body.context_window_limit or serializers.CONTEXT_WINDOW,
+        compaction_mode=body.compaction_settings.mode if body.compaction_settings else "sliding_window",
+        agent_type=body.agent_type or "letta_v1_agent",
     )
-    apply(agent)
+    _set_plain(agent, body)
     return agent
 
 
-_TEXTS = ("description", "timezone", "project_id", "template_id", "base_template_id")
-_NUMBERS = ("max_files_open", "per_file_view_window_char_limit")
-_FLAGS = ("message_buffer_autoclear", "enable_sleeptime")
+_PLAIN: Final = (
+    *("description", "timezone", "project_id", "template_id", "base_template_id", "max_files_open"),
+    *("per_file_view_window_char_limit", "message_buffer_autoclear", "enable_sleeptime", "metadata"),
+)
+"""Fields without further effect."""
 
 
-def _plain_changes(fields: Fields) -> Callable[[Agent], None]:
-    """Return a function that stores the fields without further effect, unless they are null."""
-    settings: Json = {name: fields.optional_text(name) for name in _TEXTS}
-    settings |= {name: fields.optional_integer(name) for name in _NUMBERS}
-    settings |= {name: fields.optional_boolean(name) for name in _FLAGS}
-    settings["metadata"] = fields.optional_dict("metadata")
-    tags = fields.optional_texts("tags")
-
-    def apply(agent: Agent) -> None:
-        agent.settings |= {name: value for name, value in settings.items() if value is not None}
-        agent.tags = agent.tags if tags is None else list(dict.fromkeys(tags))
-
-    return apply
+def _set_plain(agent: Agent, body: Record) -> None:
+    """Store the fields without further effect, unless they are null."""
+    agent.settings |= {name: getattr(body, name) for name in _PLAIN if getattr(body, name) is not None}
+    agent.tags = agent.tags if body.tags is None else list(dict.fromkeys(body.tags))
 
 
-def agent_changes(state: State, fields: Fields) -> Callable[[Agent], None]:
-    """Return a function that updates an agent. Null and absent fields are unchanged."""
-    keep = _plain_changes(fields)
-    name, system, model = (fields.optional_text(each) for each in ("name", "system", "model"))
-    tool_ids, window = fields.optional_texts("tool_ids"), fields.optional_integer("context_window_limit")
-    fields.problems.raise_if_any()
-
-    def apply(agent: Agent) -> None:
-        _check_tools(state, tool_ids or ())
-        keep(agent)
-        agent.name = agent.name if name is None else name
-        agent.system = agent.system if system is None else system
-        agent.model_handle = model or agent.model_handle
-        agent.context_window = window or agent.context_window
-        agent.tools = agent.tools if tool_ids is None else [state.tools[each] for each in tool_ids]
-
-    return apply
+def update_agent(state: State, agent: Agent, body: Record) -> None:
+    """Update an agent. Null and absent fields are unchanged."""
+    _check_tools(state, body.tool_ids or ())
+    _set_plain(agent, body)
+    agent.name = agent.name if body.name is None else body.name
+    agent.system = agent.system if body.system is None else body.system
+    agent.model_handle = body.model or agent.model_handle
+    agent.context_window = body.context_window_limit or agent.context_window
+    agent.tools = agent.tools if body.tool_ids is None else [state.tools[each] for each in body.tool_ids]
+    agent.updated_at = state.clock.now()
 
 
 def _check_tools(state: State, tool_ids: Sequence[str]) -> None:

@@ -1,0 +1,306 @@
+"""Validates requests with pydantic, as Letta does, by the part of Letta's OpenAPI document that describes them.
+
+``requests.json`` is this part. The package's own specification does not replace it: it omits deprecated forms, and
+allows null where clients send it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from importlib.resources import files
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_core import CoreSchema, ErrorDetails, SchemaValidator, ValidationError, core_schema
+
+from . import errors
+from .validation import is_object, is_sequence
+
+Node = Mapping[str, Any]
+RequestProblem = dict[str, object]
+"""A problem in the format of pydantic."""
+
+MAX_PROBLEMS: Final = 1_000
+"""Maximum number of problems in one response."""
+
+_OTID: Final = "function-after[generate_otid_if_missing(), "
+_LABELS: Final = {
+    "MessageCreate": f"{_OTID}MessageCreate]",
+    "ApprovalCreate": f"function-after[migrate_deprecated_fields(), {_OTID}ApprovalCreate]]",
+    "ToolReturnCreate": f"{_OTID}ToolReturnCreate]",
+}
+"""Names of the types of messages in the locations of problems."""
+
+
+_ENUMS: Final = {
+    "MessageCreateType": r"\w+Create\.type",
+    "MessageRole": r"MessageCreate\.role",
+    "MessageContentType": r"\w+Content\.type",
+    "ImageSourceType": r"\w+Image\.type",
+}
+"""Enumerations that problems name, and the fields whose values belong to them."""
+
+
+class Record:
+    """A validated object. Its attributes are the fields of its schema."""
+
+    __slots__ = ("__dict__", "__pydantic_extra__", "__pydantic_fields_set__", "__pydantic_private__")
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Return a field."""
+
+    def has(self, name: str) -> bool:
+        """Return whether the request contains a field."""
+        return name in self.__pydantic_fields_set__
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The validators of one operation.
+
+    Attributes:
+        lists: The query parameters that can be repeated.
+        body_required: Whether a request without a body is invalid.
+    """
+
+    path: SchemaValidator
+    query: SchemaValidator
+    lists: frozenset[str]
+    body: SchemaValidator | None
+    body_required: bool
+
+    def read_path(self, values: Mapping[str, object], problems: list[RequestProblem]) -> Any:
+        """Return the ids of a path, and add the problems."""
+        return _validated(self.path, dict(values), "path", problems)
+
+    def read_query(self, values: Sequence[tuple[str, str]], problems: list[RequestProblem]) -> Any:
+        """Return the parameters of a query, and add the problems."""
+        fields: dict[str, object] = dict(values)
+        for name in self.lists & fields.keys():
+            fields[name] = [value for key, value in values if key == name]
+        return _validated(self.query, fields, "query", problems)
+
+    def read_body(self, value: object, problems: list[RequestProblem]) -> Any:
+        """Return the body, and add the problems."""
+        if value is None and self.body_required:
+            problems.append({"type": "missing", "loc": ("body",), "msg": "Field required", "input": None})
+        if self.body is None or value is None:
+            return None
+        return _validated(self.body, value, "body", problems)
+
+
+def _validated(validator: SchemaValidator, value: Any, part: str, problems: list[RequestProblem]) -> Any:
+    try:
+        return validator.validate_python(value, from_attributes=True)
+    except ValidationError as invalid:
+        for each in _problems(validator, value, invalid)[:MAX_PROBLEMS]:
+            problem: RequestProblem = {**each, "loc": (part, *each["loc"])}
+            if part != "body" and each["type"] == "missing":
+                problem["input"] = None
+            problems.append(problem)
+        return None
+
+
+def _problems(validator: SchemaValidator, value: Any, invalid: ValidationError) -> Sequence[ErrorDetails]:
+    if invalid.error_count() <= MAX_PROBLEMS:
+        return invalid.errors(include_url=False)
+    # pydantic takes seconds to describe a million problems. Those of the first items suffice.
+    try:
+        validator.validate_python(_shorten(value), from_attributes=True)
+    except ValidationError as shorter:
+        return shorter.errors(include_url=False)
+    return [{"type": "value_error", "loc": (), "msg": f"Value error, {invalid.error_count()} problems", "input": None}]
+
+
+def _shorten(value: Any) -> Any:
+    """Return a value with the first items of its lists."""
+    if is_object(value):
+        return {name: _shorten(each) for name, each in value.items()}
+    return [_shorten(each) for each in value[:MAX_PROBLEMS]] if is_sequence(value) else value
+
+
+@cache
+def operation(method: str, path: str) -> Operation:
+    """Return the validators of an operation."""
+    paths, types = _document()
+    node = paths[path][method.lower()]
+    parameters: list[Node] = node.get("parameters", [])
+    query = [each for each in parameters if each["in"] == "query"]
+    lists = frozenset(each["name"] for each in query if "array" in json.dumps(each["schema"]))
+    body = node.get("requestBody", {})
+    schema = types.build(body["content"]["application/json"]["schema"]) if body else None
+    return Operation(
+        path=SchemaValidator(types.parameters([each for each in parameters if each["in"] == "path"])),
+        query=SchemaValidator(types.parameters(query)),
+        lists=lists,
+        body=SchemaValidator(schema) if schema else None,
+        body_required=body.get("required", False),
+    )
+
+
+@cache
+def _document() -> tuple[Any, _Types]:
+    document = json.loads((files("letta_ext.testing.api") / "requests.json").read_text(encoding="utf-8"))
+    return document["paths"], _Types(document["components"]["schemas"])
+
+
+class _Types:
+    """Builds the schemas of pydantic from those of the document."""
+
+    def __init__(self, components: Mapping[str, Node]) -> None:
+        self._components = components
+        self._built: dict[str, CoreSchema] = {}
+
+    def parameters(self, declared: Sequence[Node]) -> CoreSchema:
+        properties = {each["name"]: each["schema"] for each in declared}
+        return self._model("Parameters", properties, [each["name"] for each in declared if each.get("required")])
+
+    def build(self, node: Any) -> CoreSchema:
+        """Return the schema of a node."""
+        match node:
+            case {"$ref": str(reference)}:
+                return self._component(reference.rpartition("/")[2])
+            case {"anyOf": members}:
+                return self._union(members)
+            case {"oneOf": members, "discriminator": {"propertyName": str(tag)}}:
+                # One mapping of the document is wrong, so the tags are those of the members.
+                names = [each["$ref"].rpartition("/")[2] for each in members]
+                tags = [_constants(f"{name}.{tag}", self._components[name]["properties"][tag])[0] for name in names]
+                return core_schema.tagged_union_schema(dict(zip(tags, map(self._component, names), strict=True)), tag)
+            case {"const": value}:
+                return core_schema.literal_schema([value])
+            case {"enum": values}:
+                return core_schema.literal_schema(values)
+            case {"type": "array", "items": items}:
+                return core_schema.list_schema(self.build(items))
+            case {"type": "object", "properties": properties}:
+                return self._model("Object", properties, node.get("required", ()))
+            case {"type": "object"}:
+                extra: Any = node.get("additionalProperties")
+                content = self.build(extra) if is_object(extra) else core_schema.any_schema()
+                return core_schema.dict_schema(core_schema.str_schema(), content)
+            case _:
+                return self._scalar(node)
+
+    def _scalar(self, node: Node) -> CoreSchema:
+        low, high = node.get("minimum"), node.get("maximum")
+        match node.get("type"):
+            case "string" if node.get("format") == "date-time":
+                return core_schema.datetime_schema()
+            case "string":
+                return core_schema.str_schema(
+                    pattern=node.get("pattern"), min_length=node.get("minLength"), max_length=node.get("maxLength")
+                )
+            case "integer":
+                # The document writes some bounds of integers with a fraction.
+                return core_schema.int_schema(
+                    ge=None if low is None else int(low), le=None if high is None else int(high)
+                )
+            case "number":
+                return core_schema.float_schema(ge=low, le=high)
+            case "boolean":
+                return core_schema.bool_schema()
+            case _:
+                return core_schema.any_schema()
+
+    def _component(self, name: str) -> CoreSchema:
+        if name not in self._built:
+            self._built[name] = self._build_component(name, self._components[name])
+        return self._built[name]
+
+    def _build_component(self, name: str, node: Node) -> CoreSchema:
+        if "enum" in node:
+            members: Any = Enum(name, {value: value for value in node["enum"]})  # type: ignore[misc]  # a dynamic name
+            schema: CoreSchema = core_schema.enum_schema(members, list(members), sub_type="str")
+            return core_schema.no_info_after_validator_function(attrgetter("value"), schema)
+        schema = self.build(node)
+        if "properties" in node:
+            extra = node.get("additionalProperties") is False
+            schema = self._model(name, node["properties"], node.get("required", ()), closed=extra)
+        return _with_hooks(name, schema)
+
+    def _union(self, members: Sequence[Node]) -> CoreSchema:
+        choices: list[CoreSchema | tuple[CoreSchema, str]] = []
+        for member in members:
+            if member.get("type") != "null":
+                label = _LABELS.get(str(member.get("$ref")).rpartition("/")[2])
+                built = self.build(member)
+                choices.append((built, label) if label else built)
+        single = choices[0]
+        schema = single if len(choices) == 1 and isinstance(single, dict) else core_schema.union_schema(choices)
+        return core_schema.nullable_schema(schema) if len(choices) < len(members) else schema
+
+    def _model(
+        self, name: str, properties: Mapping[str, Node], required: Sequence[str], *, closed: bool = False
+    ) -> CoreSchema:
+        fields: dict[str, core_schema.ModelField] = {}
+        for field, node in properties.items():
+            constants = _constants(f"{name}.{field}", node)
+            schema = core_schema.literal_schema(constants) if constants else self.build(node)
+            if constants and isinstance(constants[0], Enum):
+                schema = core_schema.no_info_after_validator_function(attrgetter("value"), schema)
+            if field not in required:
+                schema = core_schema.with_default_schema(schema, default=node.get("default"))
+            fields[field] = core_schema.model_field(schema)
+        kind = type(name, (Record,), {"__slots__": ()})
+        inner = core_schema.model_fields_schema(fields, extra_behavior="forbid" if closed else "ignore")
+        return core_schema.model_schema(kind, inner)
+
+
+def _constants(field: str, node: Node) -> list[Any]:
+    """Return the values of a field without other values, as members of its enumeration."""
+    values: list[Any] = [node["const"]] if "const" in node else node.get("enum", [])
+    for name, pattern in _ENUMS.items():
+        if re.fullmatch(pattern, field):
+            members: Any = Enum(name, {value: value for value in values}, type=str)  # type: ignore[misc]  # a dynamic name
+            return list(members)
+    return values
+
+
+def _with_hooks(name: str, schema: CoreSchema) -> CoreSchema:
+    before, after = _HOOKS.get(name, (None, None))
+    if before is not None:
+        schema = core_schema.no_info_before_validator_function(before, schema)
+    if after is not None:
+        schema = core_schema.no_info_after_validator_function(after, schema)
+    return schema
+
+
+def _add_message_types(body: Any) -> Any:
+    """Add the type of messages without one: approvals in the deprecated form, and messages."""
+    messages: Any = body.get("messages") if is_object(body) else None
+    for message in messages if is_sequence(messages) else ():
+        if isinstance(message, dict) and "type" not in message:
+            is_approval = "approval_request_id" in message or "approve" in message
+            message["type"] = "approval" if is_approval else "message"
+    return body
+
+
+def _check_input(body: Record) -> Record:
+    if body.input is not None and body.messages is not None:
+        raise ValueError("Cannot specify both 'input' and 'messages'. Use one or the other.")
+    if body.input is None and body.messages is None:
+        raise ValueError("Must specify either 'input' or 'messages'.")
+    return body
+
+
+def _check_agent(body: Record) -> Record:
+    """Raise Letta's 400 of invalid settings, which other problems do not precede."""
+    model = body.model
+    if model and not all(model.partition("/")):
+        raise errors.invalid_argument("The model handle should be in the format provider/model-name")
+    return body
+
+
+_HOOKS: Final[Mapping[str, tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]]] = {
+    "ConversationMessageRequest": (_add_message_types, _check_input),
+    "CreateAgentRequest": (None, _check_agent),
+}
+"""What Letta's document does not express: functions before and after the validation of a schema."""
