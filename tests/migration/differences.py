@@ -1,0 +1,115 @@
+"""The differences between letta-client and this client that remain, each with its reason and a remedy.
+
+`NAMES` explains each difference that `reflection.py` finds. `BEHAVIOR` has those of calls that look the same. Both are
+the tables of docs/migration.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from attrs import frozen
+
+
+@frozen
+class Difference:
+    """A difference.
+
+    Attributes:
+        subject: The names or the calls of letta-client, as a user writes them.
+        here: What this client has or does, and why.
+        instead: What to write.
+        found: The paths of the differences that it explains, where `*` is any text.
+    """
+
+    subject: str
+    here: str
+    instead: str
+    found: tuple[str, ...] = ()
+
+    def explains(self, path: str) -> bool:
+        """Return whether a path is one of those."""
+        return any(_matches(pattern, path) for pattern in self.found)
+
+
+def _matches(pattern: str, path: str) -> bool:
+    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), path) is not None
+
+
+def unexplained(paths: Iterable[str]) -> Iterator[str]:
+    """Yield the paths that no difference explains."""
+    return (path for path in paths if not any(each.explains(path) for each in NAMES))
+
+
+def stale(paths: Iterable[str]) -> Iterator[str]:
+    """Yield the patterns of differences that no path matches."""
+    found = list(paths)
+    patterns = [pattern for each in NAMES for pattern in each.found]
+    return (pattern for pattern in patterns if not any(_matches(pattern, path) for path in found))
+
+
+def _below(path: str, names: str) -> tuple[str, ...]:
+    return tuple(f"{path}.{name}" for name in names.split())
+
+
+NAMES: Final = (
+    Difference(
+        "`client.tools`, `client.blocks`, `agents.messages.create` and other operations",
+        "Methods exist for the operations of agents, conversations, runs and steps that the specification has.",
+        '`client.get("/v1/tools/")`, `client.post("/v1/agents/agent-1/messages", body={…})`: every path is available',
+        (
+            *_below(
+                "client",
+                "access_tokens archives blocks environments folders mcp_servers messages models passages tags "
+                "templates tools",
+            ),
+            *_below(
+                "agents",
+                "archives blocks export_file files folders identities import_file passages recompile schedule tools",
+            ),
+            *_below("agents.messages", "compact create create_async list reset stream"),
+            *_below("conversations", "fork recompile"),
+            *_below("runs", "trace usage messages.stream"),
+        ),
+    ),
+    Difference(
+        "`pagination.SyncObjectPage`, `SyncNextFilesPage` and their async versions",
+        "No operation that this client has returns them.",
+        "`SyncPage`, `AsyncPage`",
+        _below("letta_ext.pagination", "SyncObjectPage AsyncObjectPage SyncNextFilesPage AsyncNextFilesPage"),
+    ),
+    Difference(
+        "`letta_client.BaseModel`",
+        "Models are attrs classes, and pydantic is optional.",
+        "`attrs.define` or `pydantic.BaseModel` for classes of your own",
+        ("letta_ext.BaseModel",),
+    ),
+    Difference(
+        "`letta_client.Transport`, `ProxiesTypes`, `NoneType`, `file_from_path`, `__title__`",
+        "They are names of httpx or of Python, or serve operations that this client does not have.",
+        "`httpx.BaseTransport`, `types.NoneType`",
+        _below("letta_ext", "__title__ NoneType Transport ProxiesTypes file_from_path"),
+    ),
+    Difference(
+        "`client.auth_headers`, `custom_auth`, `default_headers`, `default_query`, `platform_headers`, `qs`, "
+        "`user_agent`",
+        "The client does not show its headers: they hold the API key.",
+        "the arguments of `Letta` and `client.copy`; a hook or a span shows a request without secrets",
+        _below("client", "auth_headers custom_auth default_headers default_query platform_headers qs user_agent"),
+    ),
+    Difference(
+        "`client.request`, `client.get_api_list`, `options=`",
+        "They take objects that are internal to letta-client.",
+        "`client.get`, `post`, `put`, `patch`, `delete` with `query=`, `body=` and request options",
+        ("client.request", "client.get_api_list", "client.*(options) without a default"),
+    ),
+    Difference(
+        "`MessageCreateParams` with `streaming`",
+        "`streaming` selects the type of the result: it is an argument of the method, not a key of the TypedDict.",
+        "`client.conversations.messages.create(id, streaming=False, **params)`",
+        ("types.*message_create_params.MessageCreateParams*[streaming]",),
+    ),
+)
+"""The differences in names, signatures, fields and methods."""
