@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
@@ -175,3 +176,27 @@ def integration(session: nox.Session) -> None:
         session.skip("LETTA_LIVE_BASE_URL is not set: it names the real Letta server to test against")
     install(session, "test")
     session.run("pytest", "-m", "not stress", "tests/integration", *session.posargs)
+
+
+@nox.session
+def migration(session: nox.Session) -> None:
+    """Compare with letta-client, and run the API tests of its source distribution, which pip downloads."""
+    install(session, "test")
+    folder = Path(session.create_tmp())
+    command = [
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "--no-binary",
+        "letta-client",
+        "-d",
+        str(folder),
+        "letta-client==1.12.1",
+    ]
+    try:
+        session.run(*command)
+    except CommandFailed:
+        session.warn("the source distribution of letta-client cannot be downloaded: its tests are skipped")
+    archive = next(folder.glob("letta_client-*.tar.gz"), Path())
+    session.run("pytest", "tests/migration", *session.posargs, env={"LETTA_CLIENT_SDIST": str(archive)})

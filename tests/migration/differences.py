@@ -113,3 +113,79 @@ NAMES: Final = (
     ),
 )
 """The differences in names, signatures, fields and methods."""
+
+BEHAVIOR: Final = (
+    Difference(
+        "409 is sent again twice",
+        "A 409 raises `ConversationBusyError` or `PendingApprovalError` at once: repeating the request does not help.",
+        '`when_busy="wait"` waits for the active run; a pending approval needs a decision',
+    ),
+    Difference(
+        "A lost response, 5xx or a timeout sends a message again",
+        "A foreground send is repeated only if it cannot have reached the server, because it would be stored twice.",
+        "`background=True`: the send is repeated with the same idempotency keys",
+    ),
+    Difference(
+        "A redirected POST becomes GET, and the message is lost",
+        "A redirect that changes the method, the body or the origin raises `APIStatusError`.",
+        "the final address as `base_url`",
+    ),
+    Difference(
+        "`Retry-After` over a minute is ignored",
+        "The error is raised at once, with the header.",
+        "`RetryPolicy(max_delay=…)`",
+    ),
+    Difference(
+        "Iterating a list of messages ends early, after 3 of 25",
+        "Iteration yields the items of all pages; `limit` is the size of a page.",
+        "`max_items=` for a total, `.items` for one page",
+    ),
+    Difference(
+        "`conversations.list()` returns a list",
+        "It returns a page, as the other lists do.",
+        "`.items`, or iterate it",
+    ),
+    Difference(
+        "`streaming=False` returns an empty stream",
+        "It returns a `LettaResponse` with messages, stop reason and usage.",
+        "`response.messages`",
+    ),
+    Difference(
+        "A stream that breaks raises an error of httpx, or looks complete",
+        "A background stream resumes; a foreground stream raises `StreamInterrupted`, an `APIConnectionError`.",
+        "`except APIConnectionError`",
+    ),
+    Difference(
+        "A run that fails raises `APIStatusError` with status 200",
+        "It raises `RunError`, an `APIError`, with `error_type`, `detail` and `run_id`.",
+        "`except RunError`",
+    ),
+    Difference(
+        "An event of an unknown type is a `SystemMessage`",
+        "It is an `UnknownStreamEvent`, or an `UnknownMessage` in a list, with the raw JSON.",
+        "`is_unknown(event)`, or a comparison of `event.message_type`",
+    ),
+    Difference(
+        "An argument that the server refuses is sent",
+        "Values that the server is known to refuse raise `ValueError` or `TypeError` before a request: `input` beside "
+        "`messages`, `batch_size=0`, `max_steps=0`, an empty id.",
+        "the value that the message of the error names",
+    ),
+    Difference(
+        "`_strict_response_validation`",
+        "Responses are always checked: a value that does not match raises `APIResponseValidationError`.",
+        "omit it",
+    ),
+    Difference(
+        "`X-Stainless-…` headers",
+        "They are not sent.",
+        "`default_headers=`, if a proxy needs them",
+    ),
+)
+"""The differences in what calls do that look the same."""
+
+
+def table(differences: Iterable[Difference], first: str) -> str:
+    """Return differences as a table of Markdown."""
+    rows = [f"| {each.subject} | {each.here} | {each.instead} |" for each in differences]
+    return "\n".join([f"| {first} | letta_ext | instead |", "|---|---|---|", *rows])

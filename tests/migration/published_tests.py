@@ -59,12 +59,12 @@ MAPPED: Final = {
         "the text of an error, which names the argument here too",
     ),
     r"\bbatch_size=0,": ("batch_size=2,", "the server responds to 0 with 500, so the client refuses it"),
-    r"\bmax_steps=0,": ("max_steps=1,", "the server refuses 0, and so does the client"),
+    r"\bmax_steps=0,": ("max_steps=1,", "the server and the client refuse 0"),
     r"assert_matches_type\(ConversationListResponse, conversation,": (
         "assert_matches_type(list[Conversation], conversation.items,",
         "a list returns a page here, with `items`",
     ),
-    r'\binput="string",': ("", "the server refuses `input` beside `messages`, and so does the client"),
+    r'\binput="string",': ("", "the server and the client refuse `input` beside `messages`"),
 }
 """Replacements in the source of the tests, each with its reason."""
 
