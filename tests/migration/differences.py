@@ -81,10 +81,37 @@ NAMES: Final = (
         _below("letta_ext.pagination", "SyncObjectPage AsyncObjectPage SyncNextFilesPage AsyncNextFilesPage"),
     ),
     Difference(
+        "pages as models of pydantic: `build()`, iteration over the fields of an async page",
+        "Pages are not models. An async page is iterated with `async for`.",
+        "`page.items`",
+        ("page.build", "page.__iter__"),
+    ),
+    Difference(
         "`letta_client.BaseModel`",
         "Models are attrs classes, and pydantic is optional.",
         "`attrs.define` or `pydantic.BaseModel` for classes of your own",
         ("letta_ext.BaseModel",),
+    ),
+    Difference(
+        "`model_fields`, `model_config`, `model_json_schema()` and the other class-level members of pydantic",
+        "Models are attrs classes. They have pydantic's methods that convert, copy and inspect an object.",
+        "`attrs.fields(cls)`; `pydantic.TypeAdapter(cls)` for a schema",
+        _below(
+            "model",
+            "model_computed_fields model_config model_fields model_json_schema model_parametrized_name "
+            "model_post_init model_rebuild model_validate_strings model_dump(exclude_computed_fields) "
+            "model_dump(polymorphic_serialization) to_dict(warnings)",
+        ),
+    ),
+    Difference(
+        "`dict()`, `json()`, `copy()`, `construct()`, `parse_obj()` and the other methods of pydantic 1",
+        "pydantic 2 has deprecated them.",
+        "`model_dump()`, `model_dump_json()`, `model_copy()`, `model_construct()`, `model_validate()`",
+        _below(
+            "model",
+            "construct copy dict from_orm json parse_file parse_obj parse_raw schema schema_json update_forward_refs "
+            "validate",
+        ),
     ),
     Difference(
         "`letta_client.Transport`, `ProxiesTypes`, `NoneType`, `file_from_path`, `__title__`",

@@ -18,10 +18,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
 from attrs import frozen
 
 import letta_ext
+from letta_api.model import Model
 from tests.migration.closure import operation_ids
 
 VARIABLE: Final = "LETTA_CLIENT_SDIST"
@@ -180,15 +180,13 @@ def assert_matches_type(type_: Any, value: object, *, path: list[str]) -> None:
         assert value is None, (path, value)
     else:
         assert isinstance(value, origin), (path, type_, value)
-        if isinstance(value, list):
-            for number, item in enumerate(value):
+        items: Any = value.items if isinstance(value, (letta_ext.SyncPage, letta_ext.AsyncPage)) else value
+        if isinstance(items, list):
+            for number, item in enumerate(items):
                 assert_matches_type(typing.get_args(type_)[0], item, path=[*path, str(number)])
-        elif isinstance(value, (letta_ext.SyncPage, letta_ext.AsyncPage)):
-            assert_matches_type(list[typing.get_args(type_)[0]], value.items, path=[*path, "items"])
-        elif attrs.has(type(value)):
-            fields = attrs.fields_dict(type(value))
-            assert not value.extra_fields, (path, value)  # type: ignore[attr-defined]  # every model has them
-            assert any(getattr(value, name) is not None for name in fields), (path, value)
+        elif isinstance(value, Model):
+            assert not value.extra_fields, (path, value)
+            assert any(getattr(value, name) is not None for name in value.fields_set), (path, value)
 
 
 def _matches(type_: Any, value: object, path: list[str]) -> bool:

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from attrs import define
 
+from ..attributes import Alias
 from ..enums import ProviderCategory
 from ..model import Model, nullable
 from ..structs import ABSENT, Decoders, StructFields, or_null
@@ -90,6 +91,12 @@ class LlmConfig(Model):
     """Number of most likely tokens to return at each position (0-20). Requires return_logprobs=True."""
     verbosity: str | None = ABSENT
     """Soft control for how verbose model output should be, used for GPT-5 models."""
+    api_model_endpoint_type = Alias["str"]("model_endpoint_type")
+    """A second name of `model_endpoint_type`."""
+    api_model_endpoint = Alias["str | None"]("model_endpoint")
+    """A second name of `model_endpoint`."""
+    api_model_wrapper = Alias["str | None"]("model_wrapper")
+    """A second name of `model_wrapper`."""
 
     _decoders: ClassVar[Decoders] = {"response_format": nullable(response_format_from_dict)}
 

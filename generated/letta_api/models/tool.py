@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from attrs import define
 
+from ..attributes import Alias
 from ..enums import ToolType
 from ..model import Model, array, nullable
 from ..structs import ABSENT, Decoders, StructFields, list_of, or_null, struct_type
@@ -54,6 +55,8 @@ class Tool(Model):
     """Metadata tags."""
     tool_type: ToolType | str | None = ABSENT
     """The type of the tool."""
+    metadata = Alias["dict[str, Any] | None"]("metadata_")
+    """A second name of `metadata_`."""
 
     _decoders: ClassVar[Decoders] = {
         "npm_requirements": nullable(array(NpmRequirement.from_dict)),

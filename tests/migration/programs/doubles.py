@@ -42,7 +42,7 @@ def mocked_failure() -> str:
 def mocked_responses() -> list[str]:
     """Return the lines of a client whose HTTP responses are mocked."""
     with respx.mock(base_url=URL) as router, Letta(base_url=URL, api_key="k", max_retries=0) as client:
-        step = {"id": "step-1", "model": "gpt", "total_tokens": 3, "messages": [], "origin": None}
+        step = {"id": "step-1", "model": "gpt", "total_tokens": 3, "origin": None}
         router.get("/v1/steps/step-1").respond(json=step)
         router.get("/v1/steps/step-2").respond(404, json={"detail": "Not found"})
         return [describe(client, "step-1"), describe(client, "step-2")]
@@ -56,4 +56,5 @@ def message() -> AssistantMessage:
 def copied_message() -> str:
     """Return the JSON of a changed copy, read again."""
     copy = message().model_copy(update={"content": "Bye"})
-    return AssistantMessage.model_validate_json(copy.model_dump_json()).model_dump(exclude_unset=True)["content"]
+    again = AssistantMessage.model_validate_json(copy.model_dump_json())
+    return str(again.model_dump(exclude_unset=True)["content"])

@@ -12,8 +12,8 @@ from letta_ext.types.agents.letta_streaming_response import LettaStreamingRespon
 class Room:
     """A room of the chat network."""
 
-    edits: list[str] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
+    edits: list[str] = field(default_factory=list[str])
+    notices: list[str] = field(default_factory=list[str])
 
 
 @dataclass
