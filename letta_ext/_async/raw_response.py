@@ -9,33 +9,150 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_origin, overload
 
-from .._http.charsets import LineDecoder
+from .._http.charsets import LineDecoder, TextDecoder, text_of
+from .._response.conversion import check_supported, parse_content, parse_json
+from .._response.pieces import Pieces, check_chunk_size
 from .._response.raw_response import NOT_PARSED, BaseResponse
 from ..async_primitives import close_unread
 from .body_reader import read_whole
+from .pagination import AsyncPage
 from .raw_body import iter_body
-from .resilient_iterators import keeps_failing
+from .resilient_iterators import AsyncFailingIterator, keeps_failing
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
 class _Readable(BaseResponse[T_co]):
-    async def parse(self) -> T_co:
+    @overload
+    async def parse(self) -> T_co: ...
+
+    @overload
+    async def parse(self, *, to: type[T]) -> T: ...
+
+    async def parse(self, *, to: type[T] | None = None) -> T_co | T:
         """Return the value that the method itself returns when awaited. Each call returns the same object.
 
+        Args:
+            to: The type to convert the body to: a model of `letta_api`, pydantic or letta-client, `dict`, `list`, a
+                union of these, `str`, `bytes`, a number, or `httpx.Response`. A page or a stream only accepts its own
+                class. Defaults to the type of the method.
+
         Raises:
-            APIResponseValidationError: If the response does not match the API specification.
+            TypeError: If a body cannot be converted to `to`.
+            APIResponseValidationError: If the response does not match the API specification, or `to`.
             APIConnectionError: If the rest of the body does not arrive, or not in time.
             ResponseTooLargeError: If the body exceeds `response_limits`.
         """
+        if to is not None:
+            return await self._parse_to(to)
         if self._value is NOT_PARSED:
             if self._stream is None:
                 await self.read()
             self._value = await self._parse()
         value: T_co = self._value
         return value
+
+    async def _parse_to(self, to: type[T]) -> T:
+        origin = get_origin(to) or to
+        if self._stream is not None:
+            stream: T = self._parse_stream(to)
+            return stream
+        if origin is AsyncPage:
+            page: Any = await self.parse()
+            found: T = page
+            return found
+        check_supported(to)
+        await self.read()
+        if to not in self._converted:
+            self._converted[to] = parse_content(self._response, to)
+        converted: T = self._converted[to]
+        return converted
+
+    async def text(self) -> str:
+        """Read the body, and return it as text.
+
+        Raises:
+            APIConnectionError: If the rest of the body does not arrive, or not in time.
+            ResponseTooLargeError: If the body exceeds `response_limits`.
+        """
+        return text_of(self._response, await self.read())
+
+    async def json(self) -> Any:
+        """Read the body, and return its JSON.
+
+        Raises:
+            APIResponseValidationError: If the body is not JSON.
+            APIConnectionError: If the rest of the body does not arrive, or not in time.
+            ResponseTooLargeError: If the body exceeds `response_limits`.
+        """
+        await self.read()
+        return parse_json(self._response)
+
+    def iter_bytes(self, chunk_size: int | None = None) -> AsyncFailingIterator[bytes]:
+        """Return an iterator over the body in chunks, as they arrive.
+
+        Args:
+            chunk_size: The bytes of each chunk except for the last. Defaults to None, for any number.
+
+        Raises:
+            TypeError: If `chunk_size` is not an integer.
+            ValueError: If `chunk_size` is not positive.
+            APIConnectionError: If the rest of the body does not arrive.
+        """
+        check_chunk_size(chunk_size)
+        return self._iter_bytes(chunk_size)
+
+    @keeps_failing
+    async def _iter_bytes(self, chunk_size: int | None) -> AsyncIterator[bytes]:
+        with self._translated():
+            pieces = Pieces(chunk_size, b"")
+            async for chunk in iter_body(self._response):
+                for piece in pieces.add(chunk):
+                    yield piece
+            for piece in pieces.flush():
+                yield piece
+
+    def iter_text(self, chunk_size: int | None = None) -> AsyncFailingIterator[str]:
+        """Return an iterator over the text of the body in chunks, as they arrive.
+
+        Args:
+            chunk_size: The characters of each chunk except for the last. Defaults to None, for any number.
+
+        Raises:
+            TypeError: If `chunk_size` is not an integer.
+            ValueError: If `chunk_size` is not positive.
+            APIConnectionError: If the rest of the body does not arrive.
+        """
+        check_chunk_size(chunk_size)
+        return self._iter_text(chunk_size)
+
+    @keeps_failing
+    async def _iter_text(self, chunk_size: int | None) -> AsyncIterator[str]:
+        with self._translated():
+            decoder, pieces = TextDecoder(self._response), Pieces(chunk_size, "")
+            async for chunk in iter_body(self._response):
+                for piece in pieces.add(decoder.decode(chunk)):
+                    yield piece
+            for piece in [*pieces.add(decoder.decode(b"", final=True)), *pieces.flush()]:
+                yield piece
+
+    @keeps_failing
+    async def iter_lines(self) -> AsyncIterator[str]:
+        """Iterate over the lines of the body, as they arrive.
+
+        Raises:
+            APIConnectionError: If the rest of the body does not arrive.
+        """
+        with self._translated():
+            lines = LineDecoder(self._response)
+            async for chunk in iter_body(self._response):
+                for line in lines.decode(chunk):
+                    yield line
+            for line in lines.flush():
+                yield line
 
     async def read(self) -> bytes:
         """Read the body, unless it was read before.
@@ -71,32 +188,6 @@ class AsyncStreamingResponse(_Readable[T_co]):
         http_response: The httpx response.
         limits: The limits for reading the body.
     """
-
-    @keeps_failing
-    async def iter_bytes(self) -> AsyncIterator[bytes]:
-        """Iterate over the body in chunks, as they arrive.
-
-        Raises:
-            APIConnectionError: If the rest of the body does not arrive.
-        """
-        with self._translated():
-            async for chunk in iter_body(self._response):
-                yield chunk
-
-    @keeps_failing
-    async def iter_lines(self) -> AsyncIterator[str]:
-        """Iterate over the lines of the body, as they arrive.
-
-        Raises:
-            APIConnectionError: If the rest of the body does not arrive.
-        """
-        with self._translated():
-            lines = LineDecoder(self._response)
-            async for chunk in iter_body(self._response):
-                for line in lines.decode(chunk):
-                    yield line
-            for line in lines.flush():
-                yield line
 
 
 class AsyncResponseContext(Generic[T_co]):

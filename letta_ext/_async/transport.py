@@ -15,7 +15,7 @@ from attrs import define, evolve
 
 from letta_api.operations import RUNS_RETRIEVE, Operation
 
-from .._http.attempts import RetryState, response_of_status_error
+from .._http.attempts import RETRIES, RetryState, response_of_status_error
 from .._http.body_limits import BOUNDS
 from .._http.busy_wait import BusyWait, has_ended, is_run_id
 from .._http.delivery_evidence import DeliveryEvidence
@@ -211,6 +211,8 @@ class AsyncTransport:
                 await response.aclose()
                 raise
             if response.is_success:
+                if retry_state.attempts > 1:
+                    response.extensions[RETRIES] = retry_state.attempts - 1
                 return guard(response)
             if delay is None:
                 error = retry_state.response_error(response)

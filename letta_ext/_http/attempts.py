@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 
 import httpx
 from attrs import define, field
@@ -19,6 +20,9 @@ from .delivery_evidence import DeliveryEvidence
 from .errors_from_response import MAY_HAVE_BEEN_PROCESSED, status_error, too_large, too_slow, transport_error
 from .requests import Call, decode_body
 from .transport_errors import describe_request, sanitize_transport_error
+
+RETRIES: Final = "letta_ext.retries"
+"""The extension of a response with the number of retries before it."""
 
 
 @define

@@ -31,6 +31,25 @@ def text_of(response: httpx.Response, content: bytes) -> str:
         return content.decode("utf-8", "replace")
 
 
+class TextDecoder:
+    """An incremental decoder of a body to text, with undecodable bytes replaced by U+FFFD.
+
+    Args:
+        response: The response, which determines the charset.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._decoder = codecs.getincrementaldecoder(charset_of(response))("replace")
+
+    def decode(self, piece: bytes, *, final: bool = False) -> str:
+        """Return the text that this piece completes. Pass `final` at the end of the body."""
+        try:
+            return self._decoder.decode(piece, final)
+        except UnicodeError:  # such as UTF-16 without a byte order mark
+            self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            return self._decoder.decode(piece, final)
+
+
 class LineDecoder:
     """An incremental decoder of a body to lines of text.
 
@@ -39,27 +58,20 @@ class LineDecoder:
     """
 
     def __init__(self, response: httpx.Response) -> None:
-        self._decoder = codecs.getincrementaldecoder(charset_of(response))("replace")
+        self._text = TextDecoder(response)
         self._pieces: list[str] = []
         self._cr = ""
 
     def decode(self, piece: bytes) -> list[str]:
         """Return the lines that this piece completes, without line ends."""
-        text = self._cr + self._decode(piece)
+        text = self._cr + self._text.decode(piece)
         self._cr = "\r" if text.endswith("\r") else ""  # may be the first half of CRLF
         return self._lines(text.removesuffix("\r"))
 
     def flush(self) -> list[str]:
         """Return the remaining lines at the end of the body."""
-        lines = self._lines(self._cr + self._decode(b"", final=True))
+        lines = self._lines(self._cr + self._text.decode(b"", final=True))
         return [*lines, "".join(self._pieces)] if self._pieces else lines
-
-    def _decode(self, piece: bytes, *, final: bool = False) -> str:
-        try:
-            return self._decoder.decode(piece, final)
-        except UnicodeError:  # such as UTF-16 without a byte order mark
-            self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-            return self._decoder.decode(piece, final)
 
     def _lines(self, text: str) -> list[str]:
         whole: list[str] = []

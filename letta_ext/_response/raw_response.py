@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, Final, Generic, TypeVar
+from datetime import timedelta
+from typing import Any, Final, Generic, TypeVar, get_origin
 
 import httpx
 from attrs import evolve
 
-from .._http.attempts import body_limit_error
+from .._http.attempts import RETRIES, body_limit_error
 from .._http.body_limits import BOUNDS
-from .._http.charsets import text_of
 from .._http.errors_from_response import transport_error
 from .._http.transport_errors import sanitize_transport_error
 from ..errors import LettaError
@@ -20,6 +20,7 @@ from ..limits import ResponseLimits
 T_co = TypeVar("T_co", covariant=True)
 
 NOT_PARSED: Final[Any] = object()
+NOT_ENDED: Final = "The body has not ended. Read or close it first."
 UNREAD: Final = "The body has not been read. Call read(), or iterate the stream that parse() returns."
 
 
@@ -44,6 +45,7 @@ class BaseResponse(Generic[T_co]):
         self.limits = limits if stream is None else evolve(limits, total=None)
         self._stream = stream
         self._value = NOT_PARSED
+        self._converted: dict[Any, Any] = {}
 
     @property
     def http_response(self) -> httpx.Response:
@@ -68,6 +70,55 @@ class BaseResponse(Generic[T_co]):
         return found
 
     @property
+    def http_request(self) -> httpx.Request:
+        """The httpx request. Unlike the request of an error, it contains the API key."""
+        return self._response.request
+
+    @property
+    def url(self) -> httpx.URL:
+        """The URL of the request."""
+        return self._response.request.url
+
+    @property
+    def method(self) -> str:
+        """The HTTP method of the request."""
+        return self._response.request.method
+
+    @property
+    def http_version(self) -> str:
+        """The HTTP version of the response, such as `HTTP/1.1`."""
+        return self._response.http_version
+
+    @property
+    def elapsed(self) -> timedelta:
+        """The time from the request to the end of the body.
+
+        Raises:
+            LettaError: If the body was neither read nor closed.
+        """
+        try:
+            return self._current.elapsed
+        except RuntimeError:
+            raise LettaError(NOT_ENDED) from None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the body was read to its end, or its connection was closed."""
+        return self._current.is_closed
+
+    @property
+    def retries_taken(self) -> int:
+        """The number of retries before this response."""
+        retries: int = self._response.extensions.get(RETRIES, 0)
+        return retries
+
+    @property
+    def _current(self) -> httpx.Response:
+        """The response of the current connection. A stream that was resumed has another than the first."""
+        found: httpx.Response = self._response if self._stream is None else self._stream.connection_response
+        return found
+
+    @property
     def content(self) -> bytes:
         """The body.
 
@@ -79,14 +130,11 @@ class BaseResponse(Generic[T_co]):
         except httpx.ResponseNotRead:
             raise LettaError(UNREAD) from None
 
-    @property
-    def text(self) -> str:
-        """The body as text.
-
-        Raises:
-            LettaError: If it has not been read.
-        """
-        return text_of(self._response, self.content)
+    def _parse_stream(self, to: Any) -> Any:
+        """Return the stream, whose class must be `to`."""
+        if not isinstance(self._stream, get_origin(to) or to):
+            raise TypeError(f"to must be {type(self._stream).__name__} for a streamed response, got {to!r:.80}")
+        return self._stream
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.status_code})"

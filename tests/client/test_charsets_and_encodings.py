@@ -84,7 +84,7 @@ def test_text_body_is_decoded_by_valid_charset_else_utf8(
         driver.run(driver.client(handler).steps.retrieve(STEP))
     assert caught.value.body == text
     raw = respond_with(lambda: httpx.Response(200, headers=headers, stream=Body([content])))
-    assert driver.run(driver.client(raw).steps.with_raw_response.retrieve(STEP)).text == text
+    assert driver.run(driver.run(driver.client(raw).steps.with_raw_response.retrieve(STEP)).text()) == text
 
 
 @pytest.mark.parametrize("body", BODIES)

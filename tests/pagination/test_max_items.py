@@ -83,7 +83,7 @@ def test_no_request_of_a_list_with_max_items_asks_for_more_than_needed(
         for request in server.requests:
             answered = len(Server(server.stored, order_relative=server.order_relative)(request))
             if not {"after", "before"} & request.keys() and sent:
-                continue  # without two records there is no cursor, so the list is requested from its start
+                continue  # a list of less than two records has no cursor, so it is requested from its start
             assert request["limit"] <= max_items - sent + bool(sent)
             sent += answered - bool(sent)
         assert len(server.requests) <= -(-max_items // min(limit or 100, max_items)) + 1
