@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, assert_type
 
 import httpx
@@ -17,6 +18,8 @@ from letta_api.models import (
 )
 from letta_api.params import ClientToolParam, MessageCreateParam
 from letta_ext import (
+    APIConnectionError,
+    APITimeoutError,
     AsyncLetta,
     AsyncPage,
     AsyncPaginator,
@@ -26,6 +29,7 @@ from letta_ext import (
     AsyncStreamingResponse,
     Checkpoint,
     Letta,
+    NotFoundError,
     RawResponse,
     ResponseContext,
     RetryPolicy,
@@ -34,6 +38,7 @@ from letta_ext import (
     StreamLimits,
     SyncArrayPage,
     SyncPage,
+    omit,
 )
 from letta_ext._async.text_iterators import AsyncMessageIterator, AsyncTextIterator
 from letta_ext._sync.pagination import PageIterator
@@ -64,6 +69,12 @@ def make() -> Letta:
         http_client=httpx.Client(),
     )
     assert_type(client.base_url, str)
+    assert_type(client.api_key, str | None)
+    client.base_url = "https://letta.example"
+    client.api_key = client.project = None
+    client.timeout, client.max_retries = 30, 1
+    client.copy(set_default_headers={"X-Team": omit}, set_default_query={})
+    client.steps.list(extra_headers={"Authorization": omit}, max_items=5)
     assert_type(client.is_closed(), bool)
     assert_type(client.close(), None)
     with Letta(environment="local", timeout=None) as entered:
@@ -241,7 +252,13 @@ def raw(client: Letta, id: str, flag: bool) -> None:
     assert_type(response.headers, httpx.Headers)
     assert_type(response.request_id, str | None)
     assert_type(response.content, bytes)
-    assert_type(response.text, str)
+    assert_type(response.text(), str)
+    assert_type(response.parse(to=dict), dict[Any, Any])
+    assert_type(response.parse(to=StepMetrics), StepMetrics)
+    assert_type(response.elapsed, timedelta)
+    assert_type(response.is_closed, bool)
+    for text in response.iter_text(10):
+        assert_type(text, str)
     assert_type(response.http_response, httpx.Response)
 
 
@@ -260,7 +277,12 @@ async def raw_async(client: AsyncLetta, id: str, flag: bool) -> None:
     assert_type(await messages.create(id, input="hi", streaming=flag), AsyncRawResponse[LettaResponse | AsyncStream])
     assert_type(await messages.stream(id), AsyncRawResponse[AsyncStream])
     assert_type(await messages.compact(id), AsyncRawResponse[CompactionResponse])
-    assert_type(await (await client.steps.with_raw_response.retrieve(id)).parse(), Step)
+    response = await client.steps.with_raw_response.retrieve(id)
+    assert_type(await response.parse(), Step)
+    assert_type(await response.parse(to=str), str)
+    assert_type(await response.text(), str)
+    async for text in response.iter_text():
+        assert_type(text, str)
 
 
 def unread(client: Letta, id: str, flag: bool) -> None:
@@ -321,3 +343,14 @@ async def verbs_async(client: AsyncLetta) -> None:
     assert_type(await client.put("/v1/agents/a", body={}), Any)
     assert_type(await client.patch("/v1/agents/a", body={}), Any)
     assert_type(await client.delete("/v1/agents/a"), Any)
+
+
+def errors(status: NotFoundError, connection: APIConnectionError) -> None:
+    assert_type(status.response, httpx.Response)
+    assert_type(status.request, httpx.Request)
+    assert_type(status.status_code, int)
+    assert_type(connection.request, httpx.Request)
+    assert_type(connection.response, httpx.Response | None)
+    NotFoundError("no", response=httpx.Response(404), body=None)
+    APIConnectionError(request=connection.request)
+    APITimeoutError(connection.request)
