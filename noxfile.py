@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tomllib
 from pathlib import Path
 
 import nox
@@ -14,13 +13,13 @@ from nox.command import CommandFailed
 ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 
-SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
-TEST_PATHS = SETTINGS["pytest"]["ini_options"]["testpaths"]
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+TEST_PATHS = PROJECT["tool"]["pytest"]["ini_options"]["testpaths"]
 
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False  # the tests run on each installed Python
-nox.options.sessions = ["tests", "lint", "types", "lowest", "check_generated"]
+nox.options.sessions = ["tests", "lint", "types", "lowest", "check_generated", "docs"]
 
 
 def offer_every_pyenv_version() -> None:
@@ -103,7 +102,9 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types with strict mypy and strict pyright."""
     install(session, "lint")
-    session.run("mypy", "letta_ext", "letta_ext_pytest.py", "codegen", "tests", "noxfile.py", "examples")
+    session.run(
+        "mypy", "letta_ext", "letta_ext_pytest.py", "codegen", "tests", "noxfile.py", "examples", "docs/_site/build.py"
+    )
     session.run("mypy", "generated/letta_api")
     session.run("pyright")
 
@@ -120,6 +121,13 @@ def check_generated(session: nox.Session) -> None:
     """Check that generated code matches spec/openapi.yaml."""
     install(session, "codegen")
     session.run("python", "-m", "codegen", "check", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site in .site/html."""
+    install(session, "testing", *nox.project.dependency_groups(PROJECT, "docs"))
+    session.run("python", "docs/_site/build.py")
 
 
 @nox.session
