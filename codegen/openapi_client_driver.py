@@ -21,8 +21,8 @@ RUNTIME = Path(__file__).parent / "runtime"
 """The runtime modules, which do not depend on the document."""
 
 ALWAYS = (
-    *("_lazy", "attributes", "compiled_decoders", "dump", "instants", "json_values", "model", "operation"),
-    *("pydantic_methods", "pydantic_schemas", "structs"),
+    *("_lazy", "attributes", "compiled_decoders", "dump", "instants", "json_values", "learned_fields", "model"),
+    *("operation", "pydantic_methods", "pydantic_schemas", "structs"),
 )
 """Runtime modules of every package that `Project` does not write."""
 

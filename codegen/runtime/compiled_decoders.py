@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .instants import in_utc, parse_instant, read_instant
+from .learned_fields import LEARNED, is_unknown_field
 from .structs import (
     ABSENT,
     FALLBACK_ERRORS,
@@ -19,6 +20,7 @@ from .structs import (
     OrText,
     StructType,
     create,
+    learned_fields,
     parse_json,
     parser,
     reject,
@@ -65,8 +67,8 @@ class _Code:
         return found
 
 
-def from_struct(cls: type[Model]) -> Callable[[Any], Any]:
-    """Return a function that converts a filled struct to a model."""
+def from_struct(cls: type[Model], struct_class: Any) -> Callable[[Any], Any]:
+    """Return a function that converts a filled struct of a class to a model."""
     code = _Code("struct", cls=cls, create=create, ABSENT=ABSENT)
     code.lines = ["self = create(cls)"]
     structs = cls._struct_fields()  # pyright: ignore[reportPrivateUsage]  # internal to the runtime
@@ -84,7 +86,12 @@ def from_struct(cls: type[Model]) -> Callable[[Any], Any]:
             code.lines += [f"value = struct.{name}", f"self.{name} = {decoded}"]
         else:
             code.lines.append(f"if (value := struct.{name}) is not ABSENT: self.{name} = {decoded}")
-    code.lines += ["self._extra = None", "return self"]
+    learned = learned_fields(struct_class)
+    for name, key in learned.items():
+        code.lines.append(f"if (value := struct.{name}) is not ABSENT: extra[{code.name(key)}] = value")
+    if learned:
+        code.lines.insert(0, "extra = {}")
+    code.lines += [f"self._extra = {'extra or None' if learned else None}", "return self"]
     return code.function()
 
 
@@ -124,6 +131,7 @@ def json_decoder(struct: Callable[[], StructType], decode: Callable[[Any], T]) -
         decode: The fallback, which decodes parsed JSON.
     """
     parse: Callable[[str | bytes], Any] = reject  # replaced by `first` below
+    version: object = None
     convert: Callable[[Any], Any] = decode  # replaced by `compiled`
 
     def compiled() -> Any:
@@ -134,19 +142,24 @@ def json_decoder(struct: Callable[[], StructType], decode: Callable[[Any], T]) -
         return type_.type
 
     def first(text: str | bytes) -> Any:
-        nonlocal parse
+        nonlocal parse, version
+        version = LEARNED.version
         parse = parser(compiled)
         return parse(text)
 
     parse = first
 
     def decode_text(text: str | bytes) -> T:
+        nonlocal parse
         try:
             parsed = parse(text)
             decoded: T = convert(parsed)
             return decoded
-        except FALLBACK_ERRORS:
-            pass
-        return decode(parse_json(text))
+        except FALLBACK_ERRORS as fault:
+            unknown_field = is_unknown_field(fault)
+        decoded = decode(parse_json(text))
+        if unknown_field and LEARNED.has_changed(version, decoded):
+            parse = first
+        return decoded
 
     return decode_text

@@ -32,12 +32,14 @@ from .json_values import mapping as mapping
 from .json_values import nullable as nullable
 from .json_values import or_text as or_text
 from .json_values import to_json_value as to_json_value
+from .learned_fields import is_unknown_field
 from .pydantic_methods import PydanticMethods, checked_mode, dump_options
 from .structs import (
     ABSENT,
     DECODE_ERRORS,
     FALLBACK_ERRORS,
     PARSERS,
+    STRUCT_DECODERS,
     Decoders,
     Discriminator,
     FieldTable,
@@ -87,10 +89,10 @@ class Model(PydanticMethods):
             name: decode.value if isinstance(decode, Discriminator) else None
             for name, _, decode in cls._field_table.values()
         }
-        for name in ("_from_struct", "_from_object"):
-            # Each class compiles its own.
-            if (found := getattr_static(cls, name)) is vars(Model)[name] or isinstance(found, staticmethod):
-                setattr(cls, name, vars(Model)[name])
+        # Each class compiles its own.
+        found = getattr_static(cls, "_from_object")
+        if found is vars(Model)["_from_object"] or isinstance(found, staticmethod):
+            cls._from_object = vars(Model)["_from_object"]  # type: ignore[method-assign]  # the same method
 
     @classmethod
     def _table_row(cls, attribute: Attribute[Any]) -> tuple[str, bool, Callable[[Any], Any] | Discriminator | None]:
@@ -218,8 +220,7 @@ class Model(PydanticMethods):
         """
         if getattr(cls.from_dict, "__func__", None) is not vars(Model)["from_dict"].__func__:
             raise TypeError(f"{cls.__name__} overrides from_dict, which then decodes text too")
-        convert = from_struct(cls)
-        cls._from_struct = staticmethod(convert)  # type: ignore[method-assign, assignment]  # cached
+        convert = STRUCT_DECODERS[struct.__class__] = from_struct(cls, struct.__class__)
         model: Self = convert(struct)
         return model
 
@@ -236,10 +237,15 @@ class Model(PydanticMethods):
             DecodeError: As in `from_dict`, and if the text is not JSON.
         """
         try:
-            return cls._from_struct(PARSERS[cls](text))
-        except FALLBACK_ERRORS:
-            pass
-        return cls.from_dict(parse_json(text))
+            struct = PARSERS[cls](text)
+            model: Self = STRUCT_DECODERS[struct.__class__](struct)
+            return model
+        except FALLBACK_ERRORS as fault:
+            unknown_field = is_unknown_field(fault)
+        decoded = cls.from_dict(parse_json(text))
+        if unknown_field:
+            PARSERS.learn(cls, decoded)
+        return decoded
 
     @classmethod
     def model_validate(cls, obj: Any, *, from_attributes: bool | None = None, **_options: Any) -> Self:

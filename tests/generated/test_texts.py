@@ -405,7 +405,7 @@ def test_recorded_response_uses_fast_path(monkeypatch: pytest.MonkeyPatch) -> No
             text = json.dumps(value)
             (recording.module.read_event if recording.streamed else recording.module.read_response)(text)
     with pytest.raises(AssertionError, match="fallback used"):
-        AssistantMessage.from_json(MESSAGE % ', "newer": 1')
+        AssistantMessage.from_json(MESSAGE % ', "a newer": 1')
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
@@ -43,7 +42,6 @@ def approval_result_from_dict(value: Any) -> ApprovalResult:
         return UnknownApprovalResult(value, unknown_reason(value, "type", DECODERS, fault))
 
 
-@cache
 def approval_result_struct() -> StructType:
     """Return the struct type of a member."""
     return tagged("type", MEMBERS)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
@@ -61,7 +60,6 @@ def content_part_from_dict(value: Any) -> ContentPart:
         return UnknownContentPart(value, unknown_reason(value, "type", DECODERS, fault))
 
 
-@cache
 def content_part_struct() -> StructType:
     """Return the struct type of a member."""
     return tagged("type", MEMBERS)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
@@ -47,7 +46,6 @@ def image_source_from_dict(value: Any) -> ImageSource:
         return UnknownImageSource(value, unknown_reason(value, "type", DECODERS, fault))
 
 
-@cache
 def image_source_struct() -> StructType:
     """Return the struct type of a member."""
     return tagged("type", MEMBERS)

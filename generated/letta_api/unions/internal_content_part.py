@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
@@ -65,7 +64,6 @@ def internal_content_part_from_dict(value: Any) -> InternalContentPart:
         return UnknownInternalContentPart(value, unknown_reason(value, "type", DECODERS, fault))
 
 
-@cache
 def internal_content_part_struct() -> StructType:
     """Return the struct type of a member."""
     return tagged("type", MEMBERS)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
@@ -49,7 +48,6 @@ def message_input_from_dict(value: Any) -> MessageInput:
         return UnknownMessageInput(value, unknown_reason(value, "type", DECODERS, fault))
 
 
-@cache
 def message_input_struct() -> StructType:
     """Return the struct type of a member."""
     return tagged("type", MEMBERS)

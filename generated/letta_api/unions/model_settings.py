@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
@@ -93,7 +92,6 @@ def model_settings_from_dict(value: Any) -> ModelSettings:
         return UnknownModelSettings(value, unknown_reason(value, "provider_type", DECODERS, fault))
 
 
-@cache
 def model_settings_struct() -> StructType:
     """Return the struct type of a member."""
     return tagged("provider_type", MEMBERS)

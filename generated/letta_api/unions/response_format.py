@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
@@ -44,7 +43,6 @@ def response_format_from_dict(value: Any) -> ResponseFormat:
         return UnknownResponseFormat(value, unknown_reason(value, "type", DECODERS, fault))
 
 
-@cache
 def response_format_struct() -> StructType:
     """Return the struct type of a member."""
     return tagged("type", MEMBERS)

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
@@ -99,7 +98,6 @@ def stream_event_from_dict(value: Any) -> StreamEvent:
         return UnknownStreamEvent(value, unknown_reason(value, "message_type", DECODERS, fault))
 
 
-@cache
 def stream_event_struct() -> StructType:
     """Return the struct type of a member."""
     return tagged("message_type", MEMBERS)

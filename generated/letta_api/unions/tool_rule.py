@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
@@ -69,7 +68,6 @@ def tool_rule_from_dict(value: Any) -> ToolRule:
         return UnknownToolRule(value, unknown_reason(value, "type", DECODERS, fault))
 
 
-@cache
 def tool_rule_struct() -> StructType:
     """Return the struct type of a member."""
     return tagged("type", MEMBERS)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
@@ -42,7 +41,6 @@ def user_content_part_from_dict(value: Any) -> UserContentPart:
         return UnknownUserContentPart(value, unknown_reason(value, "type", DECODERS, fault))
 
 
-@cache
 def user_content_part_struct() -> StructType:
     """Return the struct type of a member."""
     return tagged("type", MEMBERS)

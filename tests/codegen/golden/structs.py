@@ -2,8 +2,8 @@
 """The fast path: JSON text is decoded through msgspec structs if msgspec is installed.
 
 msgspec fills a struct per object in C, and `Model._from_struct` copies its slots. Input that a struct rejects falls
-back to `from_dict`: unknown fields or discriminators, missing fields, JSON that only the standard library accepts.
-The result is the same with and without msgspec.
+back to `from_dict`: unknown discriminators, missing fields, JSON that only the standard library accepts, and unknown
+fields until their keys are learned. The result is the same with and without msgspec.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeV
 from attrs import frozen
 
 from .errors import DecodeError
+from .learned_fields import LEARNED, is_unknown_field
 
 if TYPE_CHECKING:
     from .model import Model
@@ -204,40 +205,42 @@ def or_null(struct: StructType) -> StructType:
 
 def struct_type(cls: type[Model]) -> StructType:
     """Return the struct type of a model."""
-    found = _STRUCT_TYPES.get(cls)
+    return _cached(cls, lambda: StructType(_struct(cls), _decoded))
+
+
+def _decoded(source: str, name: Callable[[object], str]) -> str:
+    return f"{name(STRUCT_DECODERS)}[{source}.__class__]({source})"
+
+
+def _cached(subject: Any, create_type: Callable[[], StructType]) -> StructType:
+    """Return the struct type of a subject, created again after new fields were learned."""
+    key = (LEARNED.version, subject)  # read first: a type created in the meantime is not found under a later version
+    found = _STRUCT_TYPES.get(key)
     if found is None:
-        found = _STRUCT_TYPES[cls] = StructType(
-            _struct(cls), lambda source, name: f"{name(cls)}._from_struct({source})"
-        )
+        found = _STRUCT_TYPES[key] = create_type()
     return found
 
 
 def tagged(tag: str, members: Mapping[str, type[Model]]) -> StructType:
-    """Return the struct type of a tagged union, with a struct per member. Each is registered in `STRUCT_DECODERS`."""
+    """Return the struct type of a tagged union, with a struct per member."""
+    return _cached((tag, *members.items()), lambda: _tagged(tag, members))
+
+
+def _tagged(tag: str, members: Mapping[str, type[Model]]) -> StructType:
     structs: list[Any] = []
     for value, cls in members.items():
         literal = cls._field_table[tag][2]  # pyright: ignore[reportPrivateUsage]  # internal to the runtime
         if not isinstance(literal, Discriminator) or literal.value == value:  # earlier spellings use the fallback
-            struct = _struct(cls, tag, value)
-            STRUCT_DECODERS[struct] = _converter(cls, struct)
-            structs.append(struct)
+            structs.append(_struct(cls, tag, value))
     if len(structs) == 1:
         # msgspec requires the tag only in a union of several structs, so add one that never matches.
         structs.append(msgspec.defstruct("NoMember", [], tag_field=tag, tag=f"none of {[*members]}"))
     union: Any = Union[tuple(structs)]  # noqa: UP007  # the types are known at run time only
-    return StructType(union, lambda source, name: f"{name(STRUCT_DECODERS)}[{source}.__class__]({source})")
-
-
-def _converter(cls: type[Model], struct: Any) -> Callable[[Any], Any]:
-    def first(parsed: Any) -> Any:
-        model = cls._from_struct(parsed)  # pyright: ignore[reportPrivateUsage]  # internal to the runtime
-        STRUCT_DECODERS[struct] = cls._from_struct  # pyright: ignore[reportPrivateUsage]  # compiled by the first call
-        return model
-
-    return first
+    return StructType(union, _decoded)
 
 
 def _struct(cls: type[Model], tag: str | None = None, value: str = "") -> Any:
+    """Return a struct for a model, and register its decoder."""
     structs = cls._struct_fields()  # pyright: ignore[reportPrivateUsage]  # internal to the runtime
     table = cls._field_table  # pyright: ignore[reportPrivateUsage]  # likewise
     fields: list[tuple[Any, ...]] = []
@@ -250,23 +253,33 @@ def _struct(cls: type[Model], tag: str | None = None, value: str = "") -> Any:
         if isinstance(decode, Discriminator):
             type_ = Literal[decode.value]
         fields.append((name, type_) if required else (name, type_, ABSENT))
-    return msgspec.defstruct(
+    learned = {f"_learned{number}": key for number, key in enumerate(LEARNED.keys_of(cls))}
+    fields += [(name, Any, ABSENT) for name in learned]
+    struct = msgspec.defstruct(
         f"{cls.__name__}Struct",
         fields,
         namespace=constants,
         tag_field=tag,
         tag=None if tag is None else value,
-        rename={name: key for key, (name, _, _) in table.items() if name not in constants},
+        rename={name: key for key, (name, _, _) in table.items() if name not in constants} | learned,
         forbid_unknown_fields=True,
         kw_only=True,
         gc=False,  # structs are short-lived and acyclic
     )
+    STRUCT_DECODERS[struct] = cls._from_struct  # pyright: ignore[reportPrivateUsage]  # replaced when it is compiled
+    return struct
+
+
+def learned_fields(struct: Any) -> dict[str, str]:
+    """Return the keys of the learned fields of a struct, by field name."""
+    names = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
+    return {name: key for name, key in names if name.startswith("_learned")}
 
 
 STRUCT_DECODERS: Final[dict[Any, Callable[[Any], Any]]] = {}
-"""For each struct of a union member, the function that converts it to the model."""
+"""For each struct, the function that converts it to the model."""
 
-_STRUCT_TYPES: Final[dict[type[Model], StructType]] = {}
+_STRUCT_TYPES: Final[dict[Any, StructType]] = {}
 
 
 def union_decoder(struct: Callable[[], StructType], decode: Callable[[Any], T]) -> Callable[[str | bytes], T]:
@@ -281,21 +294,27 @@ def union_decoder(struct: Callable[[], StructType], decode: Callable[[Any], T]) 
     decoders = STRUCT_DECODERS
 
     parse: Callable[[str | bytes], Any] = reject  # replaced by `first` below
+    version: object = None
 
     def first(text: str | bytes) -> Any:
-        nonlocal parse
+        nonlocal parse, version
+        version = LEARNED.version
         parse = parser(lambda: struct().type)
         return parse(text)
 
     parse = first
 
     def decode_text(text: str | bytes) -> T:
+        nonlocal parse
         try:
             decoded: T = decoders[(parsed := parse(text)).__class__](parsed)
             return decoded
-        except FALLBACK_ERRORS:
-            pass
-        return decode(parse_json(text))
+        except FALLBACK_ERRORS as fault:
+            unknown_field = is_unknown_field(fault)
+        decoded = decode(parse_json(text))
+        if unknown_field and LEARNED.has_changed(version, decoded):
+            parse = first
+        return decoded
 
     return decode_text
 
@@ -333,9 +352,19 @@ def reject(_: str | bytes) -> Any:
 
 
 class _Parsers(dict[type["Model"], Callable[[str | bytes], Any]]):
+    def __init__(self) -> None:
+        super().__init__()
+        self._versions: dict[type[Model], object] = {}
+
     def __missing__(self, cls: type[Model]) -> Callable[[str | bytes], Any]:
+        self._versions[cls] = LEARNED.version
         found = self[cls] = parser(lambda: struct_type(cls).type)
         return found
+
+    def learn(self, cls: type[Model], decoded: Model) -> None:
+        """Create the parser of a class again if there are new fields."""
+        if LEARNED.has_changed(self._versions.get(cls), decoded):
+            self.pop(cls, None)
 
 
 PARSERS: Final = _Parsers()

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
@@ -44,7 +43,6 @@ def pet_from_dict(value: Any) -> Pet:
         return UnknownPet(value, unknown_reason(value, "kind", DECODERS, fault))
 
 
-@cache
 def pet_struct() -> StructType:
     """Return the struct type of a member."""
     return tagged("kind", MEMBERS)
