@@ -73,7 +73,7 @@ _first_use: Final[WeakKeyDictionary[httpx.Client | httpx.AsyncClient, tuple[str,
 
 
 def separate_cookies(
-    http: httpx.Client | httpx.AsyncClient, request: httpx.Request, given: Mapping[str, str]
+    http: httpx.Client | httpx.AsyncClient, request: httpx.Request, given: Mapping[str, str], key: str | None = None
 ) -> httpx.Request:
     """Return the request with the cookies for its API key.
 
@@ -81,11 +81,13 @@ def separate_cookies(
         http: The client that built the request with its current cookies.
         request: The request.
         given: The explicit headers of the request. A `Cookie` header among them is kept.
+        key: The `Authorization` header of the request, if it is known.
     """
     jar: CookieJar = http.cookies.jar
     if isinstance(jar, NoCookies):
         return request
-    key = request.headers.get("Authorization", "")
+    if key is None:
+        key = request.headers.get("Authorization", "")
     if not isinstance(jar, CookiesByKey):
         first, at_first = _first_use.get(http) or _first_use.setdefault(http, (key, tuple(jar)))
         if first == key:

@@ -318,7 +318,7 @@ def _build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config,
         return _without(call.omitted_headers, separate_cookies(http, built, together))
     # Equivalent to `http.build_request` in half the time: httpx merges and checks constant headers for each request.
     method = request.method if content is None else WITH_LENGTH
-    headers = _constant_headers(
+    headers, key = _constant_headers(
         method, config.base_url, tuple(http.headers.raw), tuple(own.items()), tuple(call.headers.items())
     )
     built = httpx.Request(
@@ -333,7 +333,7 @@ def _build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config,
     if content is not None:
         built.headers.setdefault("Content-Length", str(len(content)))
     built.read()  # makes `request.content` available
-    built = separate_cookies(http, built, headers)
+    built = separate_cookies(http, built, headers, key)
     return _without(call.omitted_headers, built) if call.omitted_headers else built
 
 
@@ -366,11 +366,12 @@ def _constant_headers(
     defaults: tuple[tuple[bytes, bytes], ...],
     own: tuple[tuple[str, str], ...],
     given: tuple[tuple[str, str], ...],
-) -> httpx.Headers:
-    """Return the headers as completed by httpx. `httpx.Request` copies them."""
+) -> tuple[httpx.Headers, str]:
+    """Return the headers as completed by httpx, which `httpx.Request` copies, and the `Authorization` header."""
     headers = httpx.Headers(defaults)
     headers.update(merge_headers(dict(own), dict(given)))
-    return httpx.Request(method, base_url, headers=headers).headers
+    complete = httpx.Request(method, base_url, headers=headers).headers
+    return complete, complete.get("Authorization", "")
 
 
 def decode_body(response: httpx.Response) -> Any:

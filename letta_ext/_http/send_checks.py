@@ -48,7 +48,7 @@ def check_send(operation: Operation, ids: tuple[Any, ...], arguments: Mapping[st
     """
     if not operation.parameters >= CONTENT:
         return
-    if is_mapping(extra_body := arguments.get("extra_body")):
+    if (extra_body := arguments.get("extra_body")) is not None and is_mapping(extra_body):
         arguments = {**arguments, **extra_body}
     content = [arguments[name] for name in CONTENT if arguments.get(name) is not None]
     needs_agent = ids[:1] == (DEFAULT,) and arguments.get(AGENT) is None
@@ -56,7 +56,7 @@ def check_send(operation: Operation, ids: tuple[Any, ...], arguments: Mapping[st
         check_agent(ids[0], None)
     if not content and not needs_agent:
         raise ValueError("input or messages must be given: a send without content is rejected. Pass one of them.")
-    if is_sequence(messages := arguments.get("messages")) and not messages:
+    if (messages := arguments.get("messages")) is not None and is_sequence(messages) and not messages:
         raise ValueError("messages must not be empty: a send without content is rejected. Pass a message.")
 
 
