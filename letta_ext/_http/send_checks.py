@@ -1,6 +1,6 @@
 """Checks of sends that the server rejects in any state.
 
-Measured on Letta 0.16.8: a send without content returns 422, whatever its conversation. A send to `"default"` without
+Measured on Letta 0.16.8: a send without content returns 422 in each conversation. A send to `"default"` without
 an agent returns 404.
 """
 

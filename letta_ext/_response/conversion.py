@@ -73,7 +73,7 @@ class _MismatchError(ValueError):
 
 
 def unwrapped(to: Any) -> Any:
-    """Return the type that an annotation or an alias of the `type` statement stands for."""
+    """Return the type of an annotation or of an alias of the `type` statement."""
     while True:
         if get_origin(to) is Annotated:
             to = get_args(to)[0]

@@ -47,7 +47,7 @@ def run_json(status: str) -> Callable[[], httpx.Response]:
 
 @pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
 def test_wait_returns_run_that_has_ended(driver: ClientDriver, status: str) -> None:
-    """A run is polled at growing intervals until it has ended, whatever its status."""
+    """A run is polled at growing intervals until it has ended, with any status."""
     clock, handler = Clock(), respond_with(*[run_json("created"), run_json("running")] * 2, run_json(status))
     run = driver.run(driver.client(handler).runs.wait(RUN, max_interval=0.5, **clock.arguments(driver)))
     assert run.status == status
@@ -192,7 +192,7 @@ def test_run_that_has_ended_is_not_cancelled(server: EmbeddedServer, error: Base
 
 
 def test_interruption_before_first_event_cancels_nothing(server: EmbeddedServer) -> None:
-    """Before an event names the run, there is no run to cancel."""
+    """A stream that is interrupted before an event names the run cancels none."""
     with Letta(base_url=server.base_url) as client:
         stream = client.conversations.messages.create(server.conversation_id, input="Hi")
         with pytest.raises(KeyboardInterrupt), stream, client.runs.cancelling(stream):
