@@ -37,7 +37,8 @@ class ResumeReport:
         last_seq_id: The sequence number after which the stream resumes.
         number: The number of consecutive resumptions without a new event, including this one.
         delay: Seconds until the stream is resumed.
-        error: The transport error, or None if the server closed the connection.
+        error: The transport error, the error of the last request to resume, or None if the server closed the
+            connection.
     """
 
     run_id: str | None

@@ -16,6 +16,7 @@ DEFAULT_MAX_BYTES: Final = 64 * 1024 * 1024
 DEFAULT_MAX_ERROR_BYTES: Final = 64 * 1024
 
 POSITIVE: Final = "must be a positive number of seconds or None"
+NOT_NEGATIVE: Final = "must be 0 or more seconds or None"
 
 
 @frozen
@@ -67,6 +68,8 @@ class StreamLimits:
         total: The maximum duration of the stream with all resumptions [s]. Defaults to None, for no bound.
         max_event_bytes: The maximum size of one event [bytes]. Defaults to 64 MiB.
         clock: A monotonic clock [s]. Defaults to `time.monotonic`.
+        resume: The time for which resuming an interrupted background stream is attempted without a new event [s], or
+            None for no bound. `RetryPolicy` defines the delays, and the minimum number of attempts. Defaults to 30.
 
     Raises:
         TypeError: If a bound is not a number, or the clock is not callable.
@@ -77,11 +80,14 @@ class StreamLimits:
     total: float | None = None
     max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES
     clock: Callable[[], float] = field(default=time.monotonic, repr=False, eq=False)
+    resume: float | None = 30.0
 
     def __attrs_post_init__(self) -> None:
         for name in ("idle", "total"):
             if getattr(self, name) is not None:
                 check_seconds(name, getattr(self, name), POSITIVE, zero=False)
+        if self.resume is not None:
+            check_seconds("resume", self.resume, NOT_NEGATIVE, zero=True)
         check_count("max_event_bytes", self.max_event_bytes, 1)
         check_function("clock", self.clock)
 

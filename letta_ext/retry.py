@@ -77,16 +77,20 @@ class RetryPolicy:
 
     def delay(self, attempt: Attempt, idempotency: Idempotency) -> float | None:
         """Return the seconds to wait before the next attempt, or None to stop."""
-        if attempt.number > self.max_retries or not _may_retry(attempt, idempotency):
+        if attempt.number > self.max_retries or not may_retry(attempt, idempotency):
             return None
         if attempt.retry_after:  # a Retry-After of 0 gets the delay of the policy
             wait = attempt.retry_after
             if wait > min(self.max_delay, MAX_WAIT):
                 return None
         else:
-            full = backoff(self.initial_delay, self.multiplier, attempt.number - 1, self.max_delay)
-            wait = full * (1 - self.jitter * self.random())
+            wait = self.computed_delay(attempt.number)
         return wait if attempt.elapsed + wait <= self.deadline else None
+
+    def computed_delay(self, number: int) -> float:
+        """Return the seconds to wait after an attempt, without `Retry-After` and limits."""
+        full = backoff(self.initial_delay, self.multiplier, number - 1, self.max_delay)
+        return full * (1 - self.jitter * self.random())
 
 
 def backoff(initial: float, multiplier: float, times: int, maximum: float) -> float:
@@ -100,7 +104,8 @@ def backoff(initial: float, multiplier: float, times: int, maximum: float) -> fl
     return min(delay, maximum, MAX_WAIT)
 
 
-def _may_retry(attempt: Attempt, idempotency: Idempotency) -> bool:
+def may_retry(attempt: Attempt, idempotency: Idempotency) -> bool:
+    """Return whether the outcome of an attempt permits another one."""
     if attempt.status is None:
         return attempt.unsent or idempotency == "idempotent"
     return idempotency == "idempotent" and (attempt.status in (408, 429) or attempt.status >= 500)

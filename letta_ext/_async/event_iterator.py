@@ -109,10 +109,15 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
         connection.ready = not connection.closed
 
     async def _open(self, arguments: Mapping[str, Any]) -> None:
-        try:
-            self._connection.response = await self._reconnect(arguments)
-        except LettaError as error:
-            raise self._resume.failed(error) from error
+        while True:
+            try:
+                self._connection.response = await self._reconnect(arguments)
+                break
+            except LettaError as error:
+                delay = self._resume.after_failed_attempt(error)
+            await sleep(delay)
+            self._check_open()
+            self._state.check_timeouts()
         self._reset_body()
 
     async def _stop(self, error: BaseException) -> None:

@@ -43,10 +43,12 @@ from .._http.send_checks import check_one_input, check_send
 from .._instrumentation.redaction import make_redactor
 from .._pagination.pages import items_of, make_list_iterator
 from .._streaming.call_options import make_busy_wait, make_resume, send_arguments
+from .._streaming.resume import REQUEST_POLICY
 from ..async_paginator import AsyncPaginator, open_list
 from ..async_primitives import check_usable, sleep
 from ..config import Config, strip_not_given
 from ..errors import APIStatusError, ConflictError, ConversationBusyError, NotFoundError
+from ..retry import RetryPolicy
 from .body_reader import read_error, read_whole
 from .fork_guard import guard
 from .stream import AsyncStream
@@ -109,16 +111,17 @@ class AsyncTransport:
         call = instrumented(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.idempotency))
         check_send(endpoint.OPERATION, ids, arguments)
 
-        async def reconnect(found: Mapping[str, Any]) -> httpx.Response:
+        async def reconnect(found: Mapping[str, Any], retry: RetryPolicy = REQUEST_POLICY) -> httpx.Response:
             again = prepare(
                 self.config, resume_endpoint(endpoint), ids, {**resume_arguments(arguments), **found}, EVENTS
             )
-            response = await self.send(evolve(again, instrumentation=call.instrumentation), stream=True)
+            again = evolve(again, instrumentation=call.instrumentation, retry=retry)
+            response = await self.send(again, stream=True)
             await self._check_events(again, response)
             return response
 
         async def find_existing_run() -> httpx.Response:
-            return await reconnect({"otid": plan.otid})
+            return await reconnect({"otid": plan.otid}, call.retry)
 
         with call.instrumentation:
             response = await self.send_when_not_busy(

@@ -43,8 +43,10 @@ from .._http.send_checks import check_one_input, check_send
 from .._instrumentation.redaction import make_redactor
 from .._pagination.pages import items_of, make_list_iterator
 from .._streaming.call_options import make_busy_wait, make_resume, send_arguments
+from .._streaming.resume import REQUEST_POLICY
 from ..config import Config, strip_not_given
 from ..errors import APIStatusError, ConflictError, ConversationBusyError, NotFoundError
+from ..retry import RetryPolicy
 from ..sync_paginator import SyncPage, open_list
 from ..sync_primitives import check_usable, sleep
 from .body_reader import read_error, read_whole
@@ -107,16 +109,17 @@ class Transport:
         call = instrumented(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.idempotency))
         check_send(endpoint.OPERATION, ids, arguments)
 
-        def reconnect(found: Mapping[str, Any]) -> httpx.Response:
+        def reconnect(found: Mapping[str, Any], retry: RetryPolicy = REQUEST_POLICY) -> httpx.Response:
             again = prepare(
                 self.config, resume_endpoint(endpoint), ids, {**resume_arguments(arguments), **found}, EVENTS
             )
-            response = self.send(evolve(again, instrumentation=call.instrumentation), stream=True)
+            again = evolve(again, instrumentation=call.instrumentation, retry=retry)
+            response = self.send(again, stream=True)
             self._check_events(again, response)
             return response
 
         def find_existing_run() -> httpx.Response:
-            return reconnect({"otid": plan.otid})
+            return reconnect({"otid": plan.otid}, call.retry)
 
         with call.instrumentation:
             response = self.send_when_not_busy(
