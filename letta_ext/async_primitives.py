@@ -52,6 +52,18 @@ def is_finished(items: Any) -> bool:
     return ended
 
 
+class AsyncClosing:
+    """An object with a connection, which `contextlib.aclosing` closes as well."""
+
+    async def close(self) -> None:
+        """Close the connection."""
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        """Call `close`."""
+        await self.close()
+
+
 class AutoClosing:
     """An iterator that closes its generator when it is garbage-collected.
 

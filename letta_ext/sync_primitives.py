@@ -52,6 +52,14 @@ def is_finished(items: Any) -> bool:
     return getgeneratorstate(items) == GEN_CLOSED
 
 
+class Closing:
+    """An object with a connection, which `contextlib.closing` closes as well."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        raise NotImplementedError
+
+
 class AutoClosing:
     """An iterator whose generator is closed when it is garbage-collected, as for all sync generators."""
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, cast
+from weakref import ref
 
 import httpx
 
 from .._instrumentation.dispatch import NOOP, Instrumentation
-from .._streaming.base_stream import BaseStream, EventT_co, require_result
+from .._streaming.base_stream import ALREADY_ITERATED, BaseStream, EventT_co, no_iterator, require_result
 from .._streaming.resume import Resume
-from ..async_primitives import close_connection, connected, detach_response, reattach_response
-from ..errors import StreamInterrupted
+from ..async_primitives import AsyncClosing, close_connection, connected, detach_response, reattach_response
+from ..errors import LettaError, StreamInterrupted
 from .event_iterator import AsyncEventIterator
 from .text_iterators import AsyncMessageIterator, AsyncTextIterator
 
 if TYPE_CHECKING:
     from letta_api.models import LettaResponse
-    from letta_api.unions import Message
+    from letta_api.unions import Message, StreamEvent
 
 
 class AsyncDetachedBody(httpx.AsyncByteStream):
@@ -35,12 +36,13 @@ class AsyncDetachedBody(httpx.AsyncByteStream):
         await self._body.aclose()
 
 
-class AsyncStream(BaseStream, Generic[EventT_co]):
+class AsyncStream(AsyncClosing, BaseStream, Generic[EventT_co]):
     """The events of a run, as they arrive.
 
-    Iterate it once, by `async for` or by one of its methods. The connection is closed when the loop or the `async with`
-    block ends, or when the stream is garbage-collected. The run continues on the server. A background stream that is
-    interrupted is resumed automatically. Annotations may name the events, as in `AsyncStream[StreamEvent]`.
+    Iterate it once, by `async for`, by `anext()` or by one of its methods. A loop after `anext()` continues with the
+    following event. The connection is closed when the loop or the `async with` block ends, also by `break`, or when the
+    stream is garbage-collected. The run continues on the server. A background stream that is interrupted is resumed
+    automatically. Annotations may name the events, as in `AsyncStream[StreamEvent]`.
 
     Raises (during iteration):
         RunError: If the run fails.
@@ -59,12 +61,14 @@ class AsyncStream(BaseStream, Generic[EventT_co]):
         super().__init__(connected(response, owner), resume, instrumentation)
         # Handed to the loop that iterates the stream, so that the connection is closed when that loop ends.
         self._events = [AsyncEventIterator(self._connection, resume, reconnect, instrumentation)]
+        # The iterator of `anext()` and of a running loop, which only that loop keeps alive.
+        self._running: Callable[[], AsyncEventIterator | None] = no_iterator
 
     @property
     def response(self) -> httpx.Response:
         """The HTTP response of the current connection. Accessed before the iteration, it keeps the connection open."""
         response = self._connection.response
-        if self._events and not isinstance(response.stream, AsyncDetachedBody):
+        if not self._iterated and not isinstance(response.stream, AsyncDetachedBody):
             response.stream = AsyncDetachedBody(
                 cast(httpx.AsyncByteStream, response.stream), self._events[0].close_guard
             )
@@ -72,16 +76,46 @@ class AsyncStream(BaseStream, Generic[EventT_co]):
         return response
 
     def __aiter__(self) -> AsyncEventIterator:
-        """Return an iterator over the typed events.
+        """Return an iterator over the typed events, which continues after those of `anext()`.
 
         Raises:
             LettaError: If the stream was iterated before.
         """
+        if not self._iterated:
+            self._begin_iteration()
+        elif not self._events:
+            raise LettaError(ALREADY_ITERATED)
+        self._running = ref(self._events[0])
+        return self._events.pop()
+
+    async def __anext__(self) -> StreamEvent:
+        """Return the next event, also within a loop over the stream.
+
+        Raises:
+            LettaError: If a loop over the stream was left, or one of its methods reads the events.
+        """
+        events = self._running()
+        if events is None:
+            if not self._events:
+                if self._resume.state.may_end:
+                    raise StopAsyncIteration
+                raise LettaError(ALREADY_ITERATED)
+            if not self._iterated:
+                self._begin_iteration()
+            events = self._events[0]
+            self._running = ref(events)
+        return await anext(events)
+
+    def _begin_iteration(self) -> None:
         self._start_iteration()
         body = self._connection.response.stream
         if isinstance(body, AsyncDetachedBody):
             body.close_guard = None  # closed with the iterator, even if the caller holds the response
             reattach_response(self._connection)
+
+    def _take_events(self) -> AsyncEventIterator:
+        """Return the iterator over all events, for a method that needs all of them."""
+        self._begin_iteration()
         return self._events.pop()
 
     def messages(self) -> AsyncMessageIterator:
@@ -90,7 +124,7 @@ class AsyncStream(BaseStream, Generic[EventT_co]):
         Raises:
             LettaError: If the stream was iterated before.
         """
-        return AsyncMessageIterator(aiter(self))
+        return AsyncMessageIterator(self._take_events())
 
     def text(self) -> AsyncTextIterator:
         """Return an iterator over the text of the agent, in deltas.
@@ -98,7 +132,7 @@ class AsyncStream(BaseStream, Generic[EventT_co]):
         Raises:
             LettaError: If the stream was iterated before.
         """
-        return AsyncTextIterator(aiter(self))
+        return AsyncTextIterator(self._take_events())
 
     async def result(self) -> LettaResponse:
         """Read the stream to its end, and return the response that `streaming=False` returns.
@@ -114,7 +148,7 @@ class AsyncStream(BaseStream, Generic[EventT_co]):
         accumulator = MessageAccumulator()
         messages: list[Message] = []
         try:
-            async for event in self:
+            async for event in self._take_events():
                 messages += accumulator.add(event)
         except StreamInterrupted as error:
             error.partial = (*messages, *accumulator.finish())

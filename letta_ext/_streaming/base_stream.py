@@ -33,6 +33,10 @@ ALREADY_ITERATED: Final = "A stream can be iterated only once. Collect the event
 NO_STOP_REASON: Final = "The stream ended without a stop reason. List the messages of the conversation instead."
 
 
+def no_iterator() -> None:
+    """Return None, as a reference to an iterator that no longer exists does."""
+
+
 class BaseStream(ReadsRun):
     """The common part of sync and async streams."""
 

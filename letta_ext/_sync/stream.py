@@ -5,20 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, cast
+from weakref import ref
 
 import httpx
 
 from .._instrumentation.dispatch import NOOP, Instrumentation
-from .._streaming.base_stream import BaseStream, EventT_co, require_result
+from .._streaming.base_stream import ALREADY_ITERATED, BaseStream, EventT_co, no_iterator, require_result
 from .._streaming.resume import Resume
-from ..errors import StreamInterrupted
-from ..sync_primitives import close_connection, connected, detach_response, reattach_response
+from ..errors import LettaError, StreamInterrupted
+from ..sync_primitives import Closing, close_connection, connected, detach_response, reattach_response
 from .event_iterator import EventIterator
 from .text_iterators import MessageIterator, TextIterator
 
 if TYPE_CHECKING:
     from letta_api.models import LettaResponse
-    from letta_api.unions import Message
+    from letta_api.unions import Message, StreamEvent
 
 
 class DetachedBody(httpx.SyncByteStream):
@@ -36,12 +37,13 @@ class DetachedBody(httpx.SyncByteStream):
         self._body.close()
 
 
-class Stream(BaseStream, Generic[EventT_co]):
+class Stream(Closing, BaseStream, Generic[EventT_co]):
     """The events of a run, as they arrive.
 
-    Iterate it once, by `for` or by one of its methods. The connection is closed when the loop or the `with`
-    block ends, or when the stream is garbage-collected. The run continues on the server. A background stream that is
-    interrupted is resumed automatically. Annotations may name the events, as in `Stream[StreamEvent]`.
+    Iterate it once, by `for`, by `next()` or by one of its methods. A loop after `next()` continues with the
+    following event. The connection is closed when the loop or the `with` block ends, also by `break`, or when the
+    stream is garbage-collected. The run continues on the server. A background stream that is interrupted is resumed
+    automatically. Annotations may name the events, as in `Stream[StreamEvent]`.
 
     Raises (during iteration):
         RunError: If the run fails.
@@ -60,27 +62,59 @@ class Stream(BaseStream, Generic[EventT_co]):
         super().__init__(connected(response, owner), resume, instrumentation)
         # Handed to the loop that iterates the stream, so that the connection is closed when that loop ends.
         self._events = [EventIterator(self._connection, resume, reconnect, instrumentation)]
+        # The iterator of `next()` and of a running loop, which only that loop keeps alive.
+        self._running: Callable[[], EventIterator | None] = no_iterator
 
     @property
     def response(self) -> httpx.Response:
         """The HTTP response of the current connection. Accessed before the iteration, it keeps the connection open."""
         response = self._connection.response
-        if self._events and not isinstance(response.stream, DetachedBody):
+        if not self._iterated and not isinstance(response.stream, DetachedBody):
             response.stream = DetachedBody(cast(httpx.SyncByteStream, response.stream), self._events[0].close_guard)
             detach_response(self._connection)
         return response
 
     def __iter__(self) -> EventIterator:
-        """Return an iterator over the typed events.
+        """Return an iterator over the typed events, which continues after those of `next()`.
 
         Raises:
             LettaError: If the stream was iterated before.
         """
+        if not self._iterated:
+            self._begin_iteration()
+        elif not self._events:
+            raise LettaError(ALREADY_ITERATED)
+        self._running = ref(self._events[0])
+        return self._events.pop()
+
+    def __next__(self) -> StreamEvent:
+        """Return the next event, also within a loop over the stream.
+
+        Raises:
+            LettaError: If a loop over the stream was left, or one of its methods reads the events.
+        """
+        events = self._running()
+        if events is None:
+            if not self._events:
+                if self._resume.state.may_end:
+                    raise StopIteration
+                raise LettaError(ALREADY_ITERATED)
+            if not self._iterated:
+                self._begin_iteration()
+            events = self._events[0]
+            self._running = ref(events)
+        return next(events)
+
+    def _begin_iteration(self) -> None:
         self._start_iteration()
         body = self._connection.response.stream
         if isinstance(body, DetachedBody):
             body.close_guard = None  # closed with the iterator, even if the caller holds the response
             reattach_response(self._connection)
+
+    def _take_events(self) -> EventIterator:
+        """Return the iterator over all events, for a method that needs all of them."""
+        self._begin_iteration()
         return self._events.pop()
 
     def messages(self) -> MessageIterator:
@@ -89,7 +123,7 @@ class Stream(BaseStream, Generic[EventT_co]):
         Raises:
             LettaError: If the stream was iterated before.
         """
-        return MessageIterator(iter(self))
+        return MessageIterator(self._take_events())
 
     def text(self) -> TextIterator:
         """Return an iterator over the text of the agent, in deltas.
@@ -97,7 +131,7 @@ class Stream(BaseStream, Generic[EventT_co]):
         Raises:
             LettaError: If the stream was iterated before.
         """
-        return TextIterator(iter(self))
+        return TextIterator(self._take_events())
 
     def result(self) -> LettaResponse:
         """Read the stream to its end, and return the response that `streaming=False` returns.
@@ -113,7 +147,7 @@ class Stream(BaseStream, Generic[EventT_co]):
         accumulator = MessageAccumulator()
         messages: list[Message] = []
         try:
-            for event in self:
+            for event in self._take_events():
                 messages += accumulator.add(event)
         except StreamInterrupted as error:
             error.partial = (*messages, *accumulator.finish())

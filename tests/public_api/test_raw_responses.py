@@ -73,7 +73,7 @@ def use_response(driver: ClientDriver, context: Any, use: Callable[[Any], Any]) 
     if not driver.is_async:
         with context as response:
             value = use(response)
-            return list(value) if hasattr(value, "__next__") else value
+            return list(value) if hasattr(value, "__next__") and not isinstance(value, Stream) else value
 
     async def go() -> Any:
         async with context as response:

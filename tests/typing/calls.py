@@ -212,6 +212,7 @@ def streams(stream: Stream) -> None:
     assert_type(stream.result(), LettaResponse)
     assert_type(stream.run_id, str | None)
     assert_type(stream.last_seq_id, int | None)
+    assert_type(next(stream), StreamEvent)
     assert_type(stream.close(), None)
     with stream as entered:
         assert_type(entered, Stream)
@@ -225,6 +226,8 @@ async def streams_async(stream: AsyncStream) -> None:
     assert_type(await stream.result(), LettaResponse)
     assert_type(stream.run_id, str | None)
     assert_type(stream.last_seq_id, int | None)
+    assert_type(await anext(stream), StreamEvent)
+    assert_type(await stream.aclose(), None)
     assert_type(await stream.close(), None)
     async with stream as entered:
         assert_type(entered, AsyncStream)
