@@ -106,17 +106,20 @@ def _read_operation(endpoint: Any) -> Operation:
         )
     if found is None or lacking:
         raise TypeError(f"endpoint must be an endpoint module such as {EXAMPLE}, got {_described(endpoint)}")
-    return Operation(
-        found.id,
-        found.method,
-        found.path,
-        found.path_parameters,
-        found.parameters,
-        found.idempotency,
-        required=found.required,
-        bounds=found.bounds,
-        module=found.module,
-    )
+    try:
+        return Operation(
+            found.id,
+            found.method,
+            found.path,
+            found.path_parameters,
+            found.parameters,
+            found.idempotency,
+            required=found.required,
+            bounds=found.bounds,
+            module=found.module,
+        )
+    except AttributeError as error:
+        raise TypeError(f"endpoint must be of a package that this version of the generator wrote: {error}") from None
 
 
 def _described(value: Any) -> str:

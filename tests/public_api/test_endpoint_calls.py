@@ -6,10 +6,14 @@ import json
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import letta_api.models
 from letta_api import api, operations
@@ -20,6 +24,7 @@ from letta_ext import (
     APIResponseValidationError,
     ConversationBusyError,
     Hooks,
+    Letta,
     LettaError,
     NotFoundError,
     RetryPolicy,
@@ -53,6 +58,7 @@ def widgets() -> dict[str, Any]:
     watched = operation("widgets.watch", requestBody=takes(obj(live={"type": "boolean"})))
     facts = {"event": ref("Event")["$ref"], "terminator": "[DONE]", "resume-operation": "widgets.watch"}
     stream = {"text/event-stream": {"schema": ref("Event")}}
+    name = {"name": "widget_name", "in": "path", "required": True, "schema": STRING}
     both = {"200": {"description": "ok", "content": {**responds(ref("Widget"))["200"]["content"], **stream}}}
     only = {"200": {"description": "ok", "content": stream}}
     paths = {
@@ -61,6 +67,7 @@ def widgets() -> dict[str, Any]:
             "post": operation("widgets.create", requestBody=takes(body), responses=responds(ref("Widget"))),
         },
         "/v1/widgets/{widget_id}": {"get": read | {"x-letta-idempotency": "idempotent"}},
+        "/v1/named/{widget_name}": {"get": operation("widgets.named", parameters=[name])},
         "/v1/watch": {
             "post": watched | {"responses": both, "x-letta-streaming": {**facts, "stream-condition": "live"}},
             "get": operation("widgets.events") | {"responses": only, "x-letta-streaming": facts},
@@ -224,6 +231,10 @@ def test_call_returns_json_of_an_operation_that_can_stream(driver: ClientDriver,
         (api, "got module letta_api.api"),
         (api.agents, "got module letta_api.api.agents"),
         (api.agents.agents_list.sync, "got function sync"),
+        (
+            SimpleNamespace(OPERATION=SimpleNamespace(id="a"), build_request=print, read_response=print),
+            "of a package that this version of the generator wrote",
+        ),
         (operations.AGENTS_LIST, "got Operation. Pass letta_api.api.agents.agents_list"),
         (
             api.conversations_messages.conversations_messages_stream,
@@ -277,6 +288,42 @@ def test_call_with_invalid_argument_raises_before_sending(
         driver.run(client.call(endpoint(other, name), *positional, **keywords))
     assert message in str(caught.value)
     assert handler.requests == []
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Iterator[tuple[Letta, list[httpx.Request]]]:
+    """Return a client, and the list of its requests."""
+    handler = respond_with(make_response(200, json=1))
+    with (
+        httpx.Client(transport=httpx.MockTransport(handler)) as http,
+        Letta(base_url=BASE_URL, http_client=http) as letta,
+    ):
+        yield letta, handler.requests
+
+
+@settings(deadline=None)
+@given(text=st.text(st.sampled_from("a./\\%2eE5Ff;c \n"), max_size=12) | st.text(max_size=12))
+@example(text="%2e%2e")
+@example(text="a%25252Fb")
+@example(text="..;a")
+def test_call_sends_a_name_as_one_segment_of_the_path(
+    text: str, other: Any, recorded: tuple[Letta, list[httpx.Request]]
+) -> None:
+    """A name in the path is one segment, however often a server decodes it, or an error before sending."""
+    client, requests = recorded
+    requests.clear()
+    try:
+        client.call(endpoint(other, "named"), text)
+    except ValueError:
+        assert requests == []
+        return
+    path = requests[0].url.raw_path.decode()
+    assert unquote(path) == f"/v1/named/{text}"
+    for _ in range(4):
+        path = unquote(path)
+        assert path.count("/") == 3
+        assert "\\" not in path
+        assert path.rpartition("/")[2].partition(";")[0] not in ("", ".", "..")
 
 
 def test_call_of_own_package_returns_one_page(driver: ClientDriver, server: EmbeddedServer) -> None:
