@@ -85,12 +85,12 @@ class Package:
 
     Attributes:
         path: Its path below the top package, or "" for that.
-        exports: The module of each name, relative to the package.
+        modules: The names that it exports, by module relative to the package.
         children: The packages in it.
     """
 
     path: str
-    exports: dict[str, str]
+    modules: dict[str, list[str]]
     children: list[str]
 
 
@@ -158,11 +158,13 @@ def write_import_paths(modules: Mapping[str, Module], folder: Path, own: Path | 
         path.write_text(text, encoding="utf-8", newline="\n")
     exported = _own_names(own) if own is not None and own.is_file() else []
     for package in _packages(modules.values()):
-        path = folder.joinpath(*filter(None, package.path.split(".")), "__init__.py")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = folder.joinpath(*filter(None, package.path.split(".")))
+        path.mkdir(parents=True, exist_ok=True)
         names = [] if package.path else exported
-        text = env.get_template("types_package.py.jinja").render(package=package, own=names, own_module=OWN)
-        path.write_text(text, encoding="utf-8", newline="\n")
+        # The imports are in a stub: as statements for type checkers, they would double the time of the first import.
+        for suffix in ("py", "pyi"):
+            text = env.get_template(f"types_package.{suffix}.jinja").render(package=package, own=names, own_module=OWN)
+            (path / f"__init__.{suffix}").write_text(text, encoding="utf-8", newline="\n")
 
 
 def _imports(module: Module) -> list[str]:
@@ -257,10 +259,14 @@ def _packages(modules: Iterable[Module]) -> list[Package]:
                 upwards.setdefault(name.name, module.path)
     exports[""] = {**upwards, **exports[""]}
     children = sorted(package for package in exports if package)
-    return [
-        Package(path, dict(sorted(names.items())), children if not path else [])
-        for path, names in sorted(exports.items())
-    ]
+    return [Package(path, _by_module(names), children if not path else []) for path, names in sorted(exports.items())]
+
+
+def _by_module(names: Mapping[str, str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, module in sorted(names.items(), key=lambda item: (item[1], item[0])):
+        found.setdefault(module, []).append(name)
+    return found
 
 
 class _Table:

@@ -96,14 +96,14 @@ def test_reader_edits_message_as_tokens_arrive(package: str, server: EmbeddedSer
 
     async def use() -> Any:
         module = load("reader", package)
-        room = module.Room()
+        chat = module.Chat()
         async with importlib.import_module(package).AsyncLetta(base_url=server.base_url, api_key="k") as client:
-            return room, await module.on_message(client, room, server.conversation_id, "hello")
+            return chat, await module.on_message(client, chat, server.conversation_id, "hello")
 
-    room, reply = asyncio.run(use())
+    chat, reply = asyncio.run(use())
     assert reply.finished
-    assert reply.text == room.edits[-1] == "word0 word1 word2 word3 word4 word5 "
-    assert room.notices == ["end_turn"]
+    assert reply.text == chat.edits[-1] == "word0 word1 word2 word3 word4 word5 "
+    assert chat.notices == ["end_turn"]
     assert reply.run_id.startswith("run-")
     assert reply.seq_id > 5
 
@@ -115,7 +115,7 @@ def test_reader_gets_whole_reply_after_interruption(package: str, server: Embedd
     async def use() -> Any:
         module = load("reader", package)
         async with importlib.import_module(package).AsyncLetta(base_url=server.base_url, api_key="k") as client:
-            return await module.on_message(client, module.Room(), server.conversation_id, "hello")
+            return await module.on_message(client, module.Chat(), server.conversation_id, "hello")
 
     if package == "letta_client":
         with pytest.raises(httpx.RemoteProtocolError):
