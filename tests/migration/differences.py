@@ -127,10 +127,14 @@ NAMES: Final = (
         _below("client", "auth_headers custom_auth default_headers default_query platform_headers qs user_agent"),
     ),
     Difference(
-        "`client.request`, `client.get_api_list`, `options=`",
-        "They take objects that are internal to letta-client.",
-        "`client.get`, `post`, `put`, `patch`, `delete` with `query=`, `body=` and request options",
-        ("client.request", "client.get_api_list", "client.*(options) without a default"),
+        "`client.request`, `client.get_api_list`, and of `client.get` and the like `cast_to=`, `options=`, `content=`, "
+        "`files=`, `stream=`, `stream_cls=`",
+        "They take or return objects that are internal to letta-client.",
+        "`query=`, `body=` and request options; the result is the decoded JSON, which `Model.from_dict` reads",
+        (
+            *_below("client", "request get_api_list"),
+            *(f"client.*({name})" for name in ("cast_to", "options", "content", "files", "stream", "stream_cls")),
+        ),
     ),
     Difference(
         "`MessageCreateParams` with `streaming`",

@@ -1,6 +1,7 @@
 """The tests of letta-client's source distribution, with their imports mapped to this client.
 
-The archive is not part of this project: `nox -s migration` downloads it, and `LETTA_CLIENT_SDIST` names it.
+The archive is not part of this project: `nox -s migration` downloads it, and `LETTA_CLIENT_SDIST` names it. Run as a
+program, the module lists the tests that are set aside and the replacements, each with its reason.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import tarfile
 import types
 import typing
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cache
@@ -51,7 +53,7 @@ FILES: Final = (
 MAPPED: Final = {
     r"\bletta_client\b": ("letta_ext", "the import"),
     r"from (tests\.utils|letta_ext\._utils) import": (
-        f"from {__name__} import",
+        "from tests.migration.published_tests import",
         "the functions of the tests themselves",
     ),
     r"Expected a non-empty value for `(\w+)` but received ''": (
@@ -195,3 +197,18 @@ def _matches(type_: Any, value: object, path: list[str]) -> bool:
     except AssertionError:
         return False
     return True
+
+
+def main() -> None:
+    """Print how many tests apply, and the reasons of the others and of the replacements."""
+    found = list(cases())
+    aside = Counter(case.set_aside for case in found if case.set_aside)
+    print(f"{len(found) - aside.total()} of {len(found)} tests apply")
+    for reason, count in sorted(aside.items()):
+        print(f"  {count} set aside: {reason}")
+    for pattern, (replacement, reason) in MAPPED.items():
+        print(f"  replaced: {pattern} by {replacement!r}: {reason}")
+
+
+if __name__ == "__main__":
+    main()

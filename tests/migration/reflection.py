@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import types
 import typing
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from letta_client import AsyncLetta as PublishedAsyncLetta
 from typing_extensions import get_type_hints, is_typeddict
 
 import letta_ext
+import letta_ext.config
 import letta_ext.pagination
 from tests.migration.closure import (
     operation_ids,
@@ -46,7 +48,7 @@ TAGS: Final = ("message_type", "provider_type", "type")
 def differences() -> Iterator[str]:
     """Yield each difference once."""
     seen = set()
-    for part in (_package(), _clients(), _methods(), _types(), _errors(), _classes()):
+    for part in (_package(), _clients(), _methods(), _models(), _types(), _errors(), _classes()):
         for each in part:
             if each not in seen:
                 seen.add(each)
@@ -107,13 +109,16 @@ def _at(owner: Any, path: str) -> Any:
 
 def _parameters(path: str, published: Any, ours: Any) -> Iterator[str]:
     """Yield the parameters that are missing, and those that differ in kind or in whether they are required."""
-    theirs, mine = inspect.signature(published).parameters, inspect.signature(ours).parameters
-    open_ended = any(each.kind is each.VAR_KEYWORD for each in mine.values())
+    theirs, mine = inspect.signature(published).parameters, dict(inspect.signature(ours).parameters)
+    variable = [name for name, each in mine.items() if each.kind is each.VAR_KEYWORD]
+    typed = {key for name in variable for key in _unpacked(ours, str(mine[name].annotation))}
+    open_ended = bool(variable) and not typed
+    mine = {name: each for name, each in mine.items() if name not in variable}
     for name, parameter in theirs.items():
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL) or name.startswith("_"):
             continue
         if name not in mine:
-            if not open_ended:
+            if not open_ended and name not in typed:
                 yield f"{path}({name})"
         elif _positional(parameter) and not _positional(mine[name]):
             yield f"{path}({name}) by position"
@@ -122,6 +127,17 @@ def _parameters(path: str, published: Any, ours: Any) -> Iterator[str]:
     order = [name for name, each in theirs.items() if _positional(each) and name in mine and _positional(mine[name])]
     if order != [name for name, each in mine.items() if _positional(each) and name in order]:
         yield f"{path} in another order"
+
+
+def _unpacked(function: Any, annotation: str) -> set[str]:
+    """Return the keys of `Unpack[TypedDict]`, or nothing for another annotation."""
+    found = re.fullmatch(r"Unpack\[(\w+)\]", annotation)
+    if found is None:
+        return set()
+    for module in (inspect.getmodule(inspect.unwrap(function)), letta_ext.config, letta_ext):
+        if hasattr(module, found[1]):
+            return set(get_type_hints(getattr(module, found[1])))
+    raise LookupError(annotation)
 
 
 def _positional(parameter: inspect.Parameter) -> bool:
@@ -151,11 +167,6 @@ def _type(place: str, theirs: Any, ours: Any) -> Iterator[str]:
             yield f"{place} is {_described(ours)}"
             return
         yield from (f"{place}.{name}" for name in theirs.model_fields if not hasattr(ours, name))
-        base = _public(letta_client.BaseModel)
-        yield from (f"model.{name}" for name in sorted(base) if not hasattr(ours, name))
-        for name in sorted(base):
-            if hasattr(ours, name) and inspect.isroutine(getattr(letta_client.BaseModel, name)):
-                yield from _parameters(f"model.{name}", getattr(theirs, name), getattr(ours, name))
     elif is_typeddict(theirs):
         if not is_typeddict(ours):
             yield f"{place} is {_described(ours)}"
@@ -181,6 +192,16 @@ def _required(cls: Any) -> set[str]:
     return {
         key for key, origin in origins.items() if origin is Required or (cls.__total__ and origin is not NotRequired)
     }
+
+
+def _models() -> Iterator[str]:
+    """Yield the differences of the members that all models have."""
+    theirs, ours = letta_client.types.Step, letta_ext.types.Step
+    for name in sorted(_public(letta_client.BaseModel)):
+        if not hasattr(ours, name):
+            yield f"model.{name}"
+        elif inspect.isroutine(getattr(theirs, name)):
+            yield from _parameters(f"model.{name}", getattr(theirs, name), getattr(ours, name))
 
 
 def _described(found: Any) -> str:
