@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     limits = httpx.Limits(max_keepalive_connections=0)
     with (
         EmbeddedServer(check=False) as server,
-        httpx.Client(base_url=os.environ["LETTA_LIVE_BASE_URL"], limits=limits) as real_http,
+        httpx.Client(base_url=os.environ["LETTA_LIVE_BASE_URL"], limits=limits, timeout=120) as real_http,
         httpx.Client(base_url=server.base_url) as embedded_http,
         ThreadPoolExecutor(options.jobs) as pool,
     ):

@@ -51,4 +51,4 @@ def test_scenario_gets_recorded_responses(path: Path, embedded: ScenarioRunner, 
 def test_scenarios_and_recordings_correspond() -> None:
     """Every scenario has a recording, and every recording a scenario."""
     assert sorted(path.stem for path in RECORDED.glob("*.json")) == [path.stem for path in SCENARIOS]
-    assert len(SCENARIOS) >= 40
+    assert len(SCENARIOS) >= 160

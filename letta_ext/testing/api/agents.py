@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
@@ -21,6 +21,14 @@ _CLOUD_FILTERS: Final = (
     "identifier_keys",
 )
 """Filters by properties that no agent of this server has."""
+
+
+_RELATIONS: Final = {
+    "blocks": {"memory", "agent.blocks"},
+    "tags": {"tags", "memory", "agent.tags", "agent.blocks"},
+    "tools": {"tools", "agent.tools"},
+}
+"""Fields that a request can omit by selecting others, and the values that select them."""
 
 
 async def _create(state: State, request: Incoming) -> Response:
@@ -56,7 +64,16 @@ async def _list(state: State, request: Incoming) -> Response:
 
 
 async def _retrieve(state: State, request: Incoming) -> Response:
-    return CompactJSON(setup_api.agent_json(state.agent(request.path.agent_id)))
+    agent: dict[str, Any] = setup_api.agent_json(state.agent(request.path.agent_id))
+    legacy, include = request.query.include_relationships, request.query.include
+    if legacy is not None or include:
+        selected = {*(legacy or ()), *(include or ())}
+        for field, selectors in _RELATIONS.items():
+            if not selected & selectors:
+                agent[field] = []
+        if not selected & _RELATIONS["blocks"]:
+            agent["memory"] |= {"blocks": []}
+    return CompactJSON(agent)
 
 
 async def _update(state: State, request: Incoming) -> Response:
@@ -96,7 +113,7 @@ def _cancelled(state: State, run_ids: Sequence[str]) -> Json:
     for run_id in run_ids:
         run = state.runs.get(run_id)
         if run is not None:
-            run.finish("cancelled", state.clock.now(), "cancelled")
+            run.cancel(state.clock.now())
         results[run_id] = "failed" if run is None else "cancelled"
     return results
 

@@ -120,7 +120,7 @@ async def _send(state: State, request: Incoming) -> Response:
     conversation_id, options = request.path.conversation_id, requests.send(request.body, state.ids)
     thread = state.thread(conversation_id, options.agent_id)
     if options.override_model and options.override_model not in state.models:
-        raise errors.plain(404, f"NOT_FOUND: Handle {options.override_model} not found, must be one of")
+        raise errors.unknown_handle(options.override_model)
     if not thread.is_default:
         state.conversation(conversation_id).last_message_at = state.clock.now()
     if not options.streaming:

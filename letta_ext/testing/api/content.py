@@ -24,21 +24,16 @@ def stored(value: str | Sequence[Record], ids: IdSource) -> str | list[Json]:
     """
     if isinstance(value, str):
         return value
-    parts = stored_parts(value, ids)
+    parts: list[Json] = [to_json(part) for part in value]
     if len(parts) == 1 and parts[0]["type"] == "text":
         return str(parts[0]["text"])
-    return parts
-
-
-def stored_parts(parts: Sequence[Record], ids: IdSource) -> list[Json]:
-    """Return content parts as stored. An image becomes the file that Letta creates; URLs are not fetched."""
-    plain: list[Json] = [to_json(part) for part in parts]
-    for part in plain:
+    for part in parts:
         source = part.get("source")
         if is_object(source) and source["type"] != "letta":
+            # An image becomes the file that Letta creates. URLs are not fetched.
             file: Json = {"type": "letta", "file_id": ids.new("file")}
             part["source"] = file | {name: source.get(name) for name in ("media_type", "data", "detail")}
-    return plain
+    return parts
 
 
 def to_json(value: Any) -> Any:

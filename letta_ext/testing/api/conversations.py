@@ -46,7 +46,8 @@ async def _list(state: State, request: Incoming) -> Response:
 
     selected = in_order(conversations, key, order)
     if after:
-        last = key(state.conversation(after))
+        # The cursor can be a deleted conversation.
+        last = key(state.deleted_conversations.get(after) or state.conversation(after))
         if last is None:
             # Conversations without a date follow the others, in the order of their ids.
             ids = [each.id for each in selected]
@@ -80,7 +81,7 @@ async def _update(state: State, request: Incoming) -> Response:
 
 async def _delete(state: State, request: Incoming) -> Response:
     conversation = state.conversation(request.path.conversation_id)
-    del state.conversations[conversation.id]
+    state.deleted_conversations[conversation.id] = state.conversations.pop(conversation.id)
     return CompactJSON(None)
 
 
@@ -90,10 +91,13 @@ async def _cancel(state: State, request: Incoming) -> Response:
     if direct is None:
         state.conversation(conversation_id)
     runs = state.active_runs(conversation_id, direct)
+    if direct is not None:
+        # Runs without streaming keep the status of a new run.
+        runs = [run for run in reversed(state.runs.values()) if run.agent_id == direct and run.is_shown_active]
     if not runs:
         raise errors.plain(409, f"CONFLICT: No active runs to cancel for conversation {conversation_id}")
     for run in runs:
-        run.finish("cancelled", state.clock.now(), "cancelled")
+        run.cancel(state.clock.now())
     return CompactJSON({run.id: "cancelled" for run in runs})
 
 

@@ -62,6 +62,11 @@ def agent_not_found(object_id: str | None = None) -> ApiError:
     return plain(404, f"Agent with ID {object_id} not found")
 
 
+def unknown_handle(handle: str) -> ApiError:
+    """Return the 404 of a model that does not exist."""
+    return plain(404, f"NOT_FOUND: Handle {handle} not found, must be one of")
+
+
 def invalid_argument(detail: str) -> ApiError:
     """Return the 400 of an invalid argument."""
     return plain(400, f"INVALID_ARGUMENT: {detail}")

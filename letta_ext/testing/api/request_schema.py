@@ -291,16 +291,23 @@ def _check_input(body: Record) -> Record:
     return body
 
 
-def _check_agent(body: Record) -> Record:
-    """Raise Letta's 400 of invalid settings, which other problems do not precede."""
-    model = body.model
-    if model and not all(model.partition("/")):
+def _check_model(body: Record) -> Record:
+    """Raise Letta's 400 of a malformed model, which precedes other problems."""
+    if body.model and not all(body.model.partition("/")):
         raise errors.invalid_argument("The model handle should be in the format provider/model-name")
     return body
+
+
+def _check_agent(body: Record) -> Record:
+    if body.embedding and not all(body.embedding.partition("/")):
+        raise ValueError("The embedding handle should be in the format provider/model-name")
+    return _check_model(body)
 
 
 _HOOKS: Final[Mapping[str, tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]]] = {
     "ConversationMessageRequest": (_add_message_types, _check_input),
     "CreateAgentRequest": (None, _check_agent),
+    "CreateConversation": (None, _check_model),
+    "UpdateConversation": (None, _check_model),
 }
 """What Letta's document does not express: functions before and after the validation of a schema."""

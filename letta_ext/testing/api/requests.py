@@ -108,16 +108,16 @@ def send(body: Record, ids: IdSource) -> Send:
 def _message(message: Record, ids: IdSource) -> InputMessage | ApprovalInput:
     otid = message.otid or ids.uuid()
     if message.type == "tool_return":
-        return ApprovalInput([_tool_return(each, ids) for each in message.tool_returns], otid)
+        return ApprovalInput([_tool_return(each) for each in message.tool_returns], otid)
     if message.type == "approval":
-        return ApprovalInput(_approvals(message, ids), otid)
+        return ApprovalInput(_approvals(message), otid)
     stored = content.stored(message.content, ids)
     return InputMessage(message.role, stored, otid, message.name, message.sender_id)
 
 
-def _approvals(message: Record, ids: IdSource) -> list[Approval | ToolReturn]:
+def _approvals(message: Record) -> list[Approval | ToolReturn]:
     approvals: list[Approval | ToolReturn] = [
-        _tool_return(each, ids)
+        _tool_return(each)
         if each.type == "tool"
         else Approval(tool_call_id=each.tool_call_id, approve=each.approve, reason=each.reason)
         for each in message.approvals or ()
@@ -129,9 +129,9 @@ def _approvals(message: Record, ids: IdSource) -> list[Approval | ToolReturn]:
     return approvals
 
 
-def _tool_return(returned: Record, ids: IdSource) -> ToolReturn:
+def _tool_return(returned: Record) -> ToolReturn:
     value = returned.tool_return
-    parts = None if isinstance(value, str) else content.stored_parts(value, ids)
+    parts: list[Json] | None = None if isinstance(value, str) else content.to_json(value)
     return ToolReturn(
         tool_call_id=returned.tool_call_id,
         text=value if parts is None else "\n".join(str(part["text"]) for part in parts if part["type"] == "text"),

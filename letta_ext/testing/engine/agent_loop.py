@@ -68,7 +68,9 @@ class AgentLoop:
             raise
         except Exception as error:  # a script function may raise any exception
             raise self.state.record_failure(error) from error
-        self.agent.last_stop_reason = self.reason
+        if self.mode != "json":
+            # Letta records the stop reason of streams only.
+            self.agent.last_stop_reason = self.reason
 
     async def _steps(self) -> AsyncIterator[Json]:
         for each in self.request.messages:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..api import errors, serializers
 from ..api.request_schema import Record
 from ..api.requests import Send
+from ..store.ids import is_id
 from ..store.models import Json, Thread
 from ..store.state import State, request_token
 from .agent_loop import AgentLoop, Mode, RunCancelledError
@@ -149,7 +150,7 @@ def resumed_run(state: State, conversation_id: str, request: Record) -> Run:
         errors.ApiError: If the run does not exist, cannot be resumed, or has expired.
     """
     if request.run_id:
-        if not request.run_id.startswith("run-"):
+        if not is_id("run", request.run_id):
             expected = "Expected format: 'run-<uuid4>'"
             raise errors.invalid_argument(f"Invalid run ID format: {request.run_id}. {expected}")
         run = state.runs.get(request.run_id)

@@ -130,6 +130,17 @@ class Run:
         """Whether the run was cancelled."""
         return self.status == "cancelled"
 
+    @property
+    def is_shown_active(self) -> bool:
+        """Whether the API shows the run as active, as it does for all runs without streaming."""
+        return self.active or not (self.tracked or self.cancelled)
+
+    def cancel(self, at: datetime) -> None:
+        """Cancel the run, unless the API shows it as finished."""
+        if self.is_shown_active:
+            self.status = "running"
+        self.finish("cancelled", at, "cancelled")
+
     def finish(self, status: str, at: datetime, stop_reason: str, error: Json | None = None) -> None:
         """Set the final status, unless the run was cancelled."""
         if self.active:

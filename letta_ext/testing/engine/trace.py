@@ -112,7 +112,7 @@ def _trace_json(trace: Trace) -> Json:
         "response_json": response_json,
         "step_id": step.id,
         "agent_id": agent.id,
-        "agent_tags": [],
+        "agent_tags": list(agent.tags),
         "call_type": "agent_step",
         "run_id": step.run_id,
         "source": None,

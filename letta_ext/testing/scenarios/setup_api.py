@@ -171,8 +171,15 @@ def agent_from(state: State, body: Record) -> Agent:
     parallel = body.parallel_tool_calls
     if parallel is None and body.model_settings is not None:
         parallel = body.model_settings.parallel_tool_calls
-    if body.model is None and body.llm_config is None:
-        raise errors.invalid_argument("Must specify either model or llm_config in request")
+    if body.llm_config is None:
+        if body.model is None:
+            raise errors.invalid_argument("Must specify either model or llm_config in request")
+        reasoning, tokens = body.max_reasoning_tokens, body.max_tokens
+        if reasoning is not None and (not tokens or reasoning > tokens):
+            detail = f"Max reasoning tokens ({reasoning}) must be less than max tokens ({tokens})"
+            raise errors.invalid_argument(detail)
+    if body.model == "":
+        raise errors.unknown_handle("")
     tool_ids = list(body.tool_ids or ())
     _check_tools(state, tool_ids)
     tools = {tool.name: tool for tool in state.tools.values()}
@@ -210,6 +217,8 @@ def _set_plain(agent: Agent, body: Record) -> None:
 
 def update_agent(state: State, agent: Agent, body: Record) -> None:
     """Update an agent. Null and absent fields are unchanged."""
+    if body.embedding is not None and "/" not in body.embedding:
+        raise errors.invalid_argument(f"Embedding model {body.embedding} not found")
     _check_tools(state, body.tool_ids or ())
     _set_plain(agent, body)
     agent.name = agent.name if body.name is None else body.name
@@ -217,6 +226,12 @@ def update_agent(state: State, agent: Agent, body: Record) -> None:
     agent.model_handle = body.model or agent.model_handle
     agent.context_window = body.context_window_limit or agent.context_window
     agent.tools = agent.tools if body.tool_ids is None else [state.tools[each] for each in body.tool_ids]
+    agent.last_stop_reason = body.last_stop_reason or agent.last_stop_reason
+    for name in ("last_run_duration_ms", "hidden"):
+        if getattr(body, name) is not None:
+            agent.settings[name] = getattr(body, name)
+    if body.last_run_completion is not None:
+        agent.settings["last_run_completion"] = body.last_run_completion.isoformat().replace("+00:00", "Z")
     agent.updated_at = state.clock.now()
 
 

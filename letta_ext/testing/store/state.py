@@ -75,6 +75,7 @@ class State:
     tools: dict[str, Tool] = field(default_factory=dict[str, Tool])
     agents: dict[str, Agent] = field(default_factory=dict[str, Agent])
     conversations: dict[str, Conversation] = field(default_factory=dict[str, Conversation])
+    deleted_conversations: dict[str, Conversation] = field(default_factory=dict[str, Conversation])
     steps: dict[str, Step] = field(default_factory=dict[str, Step])
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
     locks: dict[str, Lock] = field(default_factory=dict[str, Lock])
