@@ -43,10 +43,10 @@ def load(path: Path) -> dict[str, Any]:
     """Load a YAML or JSON document.
 
     Raises:
-        SpecError: If the file cannot be read, is not YAML, repeats a key, or is not an OpenAPI 3.1 document.
+        SpecError: If the file cannot be read, is not YAML, repeats a key, or is not an OpenAPI 3.0 or 3.1 document.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as fault:
         raise SpecError(str(path), f"cannot be read: {fault}") from fault
     return parse(text, str(path))
@@ -71,8 +71,8 @@ def parse(text: str, name: str) -> dict[str, Any]:
         raise SpecError(_deepest(text, name), TOO_DEEP) from fault
     except (YAMLError, ValueError) as fault:
         raise SpecError(name, f"is not valid YAML or JSON: {fault}") from fault
-    if not isinstance(data, dict) or not str(data.get("openapi", "")).startswith("3.1"):
-        raise SpecError(name, "is not an OpenAPI 3.1 document. Put `openapi: 3.1.0` at the top")
+    if not isinstance(data, dict) or not str(data.get("openapi", "")).startswith(("3.0", "3.1")):
+        raise SpecError(name, "is not an OpenAPI 3.0 or 3.1 document. Put `openapi: 3.1.0` at the top")
     plain: dict[str, Any] = _Plain(len(text) + MAX_ALIASED_VALUES).tree(data, "#", frozenset())
     return plain
 
@@ -299,6 +299,11 @@ class Document:
     def copy(self) -> Document:
         """Return a copy that can be modified."""
         return Document(copy.deepcopy(self.data), dict(self.origins))
+
+
+def successful(responses: dict[str, Any]) -> list[str]:
+    """Return the status codes of the successful responses: those of 2XX, or `default` without them."""
+    return [code for code in responses if code.startswith("2")] or [code for code in responses if code == "default"]
 
 
 def ref_name(schema: Any) -> str | None:

@@ -7,9 +7,10 @@ from attrs import fields, frozen
 from codegen.docstrings import Section, docstring, with_deprecation
 from codegen.expressions import printed
 from codegen.extensions import Pagination
+from codegen.media import ANY_MEDIA, format_of
 from codegen.operations import Argument, Operation
 from codegen.template_context import decoded, import_lines
-from codegen.types import Import
+from codegen.types import JSON, TEXT, Import
 
 
 @frozen
@@ -25,10 +26,15 @@ class EndpointView:
     query: str
     headers: str
     body: str
+    content: str
     result: str
+    reads: str
+    accept: str
+    can_be_empty: bool
     decode: str
     struct: str
     event: str
+    has_text_events: bool
     end: str
     decode_event: str
     event_reader: str
@@ -50,18 +56,71 @@ def _argument(argument: Argument) -> str:
 
 def _values(arguments: list[Argument], operation: Operation) -> str:
     """Return the source of a dict of the arguments in one location."""
-    if arguments == operation.options and all(a.wire == a.name for a in arguments):
+    if arguments == operation.options and all(a.wire == a.name and not a.style for a in arguments):
         # The signature lists them already.
         return f"exclude_ids({', '.join(['locals()', *(repr(a.name) for a in operation.at('path'))])})"
-    return f"{{{', '.join(f'{a.wire!r}: {a.name}' for a in arguments)}}}"
+    return f"{{{', '.join(map(_entry, arguments))}}}"
 
 
-def _content(arguments: list[Argument]) -> str:
-    """Return the source of a body that is one argument, or an empty string."""
-    for argument in arguments:
-        code = f"to_json_value({argument.name})"
-        return code if argument.required else f"None if {argument.name} is UNSET else {code}"
-    return ""
+def _entry(argument: Argument) -> str:
+    """Return the source of an entry of a dict of arguments."""
+    match argument.style:
+        case "exploded":
+            return f"**styles.exploded({argument.name})"
+        case "deep_object":
+            return f"**styles.deep_object({argument.wire!r}, {argument.name})"
+        case _:
+            return f"{argument.wire!r}: {_encoded(argument)}"
+
+
+def _encoded(argument: Argument) -> str:
+    function, colon, separator = argument.style.partition(":")
+    if not function:
+        return argument.name
+    return f"styles.{function}({argument.name}{f', {separator!r}' if colon else ''})"
+
+
+def _query(operation: Operation) -> str:
+    """Return the source of the query parameters, or an empty string."""
+    arguments = operation.at("query")
+    made = f"make_query({_values(arguments, operation)})" if arguments else ""
+    fixed = repr(operation.fixed_query) if operation.fixed_query else ""
+    return f"{fixed} + {made}" if fixed and made else fixed or made
+
+
+def _json_body(operation: Operation) -> str:
+    """Return the source of a JSON body, or an empty string."""
+    if not operation.media or format_of(operation.media) != "json":
+        return ""
+    if operation.body is not None:
+        return f"make_body({_values(operation.at('body'), operation)})"
+    return "".join(_unless_unset(each, f"to_json_value({each.name})", "None") for each in operation.at("content"))
+
+
+def _other_body(operation: Operation) -> str:
+    """Return the source of a body that is not JSON, or an empty string."""
+    if not operation.media or (kind := format_of(operation.media)) == "json":
+        return ""
+    makers = {"form": "bodies.make_form", "multipart": "bodies.make_multipart"}
+    maker = makers.get(kind, "bodies.make_content")
+    if operation.body is not None:
+        files = "".join(f", {name!r}" for name in operation.files)
+        return f"{maker}({_values(operation.at('body'), operation)}{files})"
+    return "".join(_unless_unset(each, f"{maker}({each.name})", "NO_CONTENT") for each in operation.at("content"))
+
+
+def _unless_unset(argument: Argument, code: str, otherwise: str) -> str:
+    return code if argument.required else f"{otherwise} if {argument.name} is UNSET else {code}"
+
+
+def _headers(operation: Operation) -> str:
+    """Return the source of the headers, or an empty string. httpx adds the content type of JSON and of forms."""
+    values = _values(operation.at("header"), operation) if operation.at("header") else ""
+    kind = format_of(operation.media) if operation.media else "json"
+    if operation.media in ("", JSON, ANY_MEDIA) or kind in ("form", "multipart"):
+        return f"make_headers({values})" if values else ""
+    media = {"Content-Type": operation.media.replace("*", "octet-stream")}
+    return f"{{**make_headers({values}), **{media!r}}}" if values else repr(media)
 
 
 def _call(operation: Operation) -> tuple[str, str]:
@@ -77,7 +136,7 @@ def _call(operation: Operation) -> tuple[str, str]:
 
 def endpoint_view(operation: Operation) -> EndpointView:
     """Return an operation for its template."""
-    ids, query, headers, body = (operation.at(place) for place in ("path", "query", "header", "body"))
+    ids = operation.at("path")
     arguments = [_argument(a) for a in ids]
     if operation.options:
         arguments += ["*", *(_argument(a) for a in operation.options)]
@@ -86,6 +145,10 @@ def endpoint_view(operation: Operation) -> EndpointView:
     needed = operation.imports.union(*(a.type.sent_imports for a in operation.arguments))
     if operation.keywords:
         needed |= {Import("params", "params", operation.params)}
+    if any(a.style for a in operation.arguments):
+        needed |= {Import("runtime", "", "styles")}
+    if content := _other_body(operation):
+        needed |= {Import("runtime", "", "bodies")}
     reader = stream.event.text_decoder if stream else None
     needed |= {reader} if reader else set()
     forwarded, condition = [handed] if handed else [], operation.stream_condition
@@ -95,18 +158,21 @@ def endpoint_view(operation: Operation) -> EndpointView:
         docstring=_request_docstring(operation),
         arguments=", ".join(arguments),
         method=repr(operation.method),
-        path=f"make_path({operation.template!r}, {', '.join(f'{a.name}={a.name}' for a in ids)})"
+        path=f"make_path({operation.template!r}, {', '.join(f'{a.name}={_encoded(a)}' for a in ids)})"
         if ids
-        else repr(operation.path),
-        query=_values(query, operation) if query else "",
-        headers=_values(headers, operation) if headers else "",
-        body=f"make_body({_values(body, operation)})"
-        if operation.body is not None
-        else _content(operation.at("content")),
+        else repr(operation.template),
+        query=_query(operation),
+        headers=_headers(operation),
+        body=_json_body(operation),
+        content=content,
         result=result.written if result else "",
+        reads=operation.reads or "",
+        accept="" if operation.accept == JSON else f", {operation.accept!r}",
+        can_be_empty=operation.can_be_empty,
         decode=decoded("body", result) if result else "",
         struct=printed(result.struct_written) if result and result.struct_written is not None else "",
         event=stream.event.written if stream else "",
+        has_text_events=stream is not None and stream.event == TEXT,
         end=repr(stream.terminator) if stream else "",
         decode_event=decoded("data", stream.event) if stream else "",
         event_reader=reader.name if reader else "",

@@ -10,8 +10,9 @@ from attrs import frozen
 from codegen.document import Operation as Source
 from codegen.document import escape, ref_name
 from codegen.errors import SpecError
+from codegen.media import find_events, find_format
 from codegen.type_reader import TypeReader
-from codegen.types import EVENTS, Type
+from codegen.types import EVENTS, TEXT, Type
 
 IDEMPOTENCIES = ("idempotent", "idempotency-key", "none")
 PAGINATION_LIST_KEYS = {"item-key", "post-filters"}
@@ -52,10 +53,19 @@ class Pagination:
 
 @frozen
 class Streaming:
-    """The extension `x-letta-streaming`."""
+    """The extension `x-letta-streaming`, or the facts that follow from the response without it.
+
+    Attributes:
+        event: The type of an event.
+        schema: The schema of an event.
+        stream_condition: The field of the body that selects events or JSON, or None.
+        default: Whether the response is events without that field.
+        terminator: The data of the last event, or "" if the stream ends with the response.
+        resume_operation: The id of the operation that resumes a stream, or "".
+    """
 
     event: Type
-    schema: str
+    schema: Any
     stream_condition: str | None
     default: bool
     terminator: str
@@ -151,15 +161,18 @@ def read_streaming(
     """
     data = source.data.get("x-letta-streaming")
     place = f"{source.place}/x-letta-streaming"
+    media = find_events(content)
     if data is None:
-        if EVENTS in content:
-            raise SpecError(f"{at}/{escape(EVENTS)}", "is an event stream. Add x-letta-streaming to the operation")
-        return None
+        if media is None:
+            return None
+        schema = content[media].get("schema", {})
+        event = reader.read_schema(schema, f"{at}/{escape(media)}/schema") if schema else TEXT
+        return Streaming(event, schema, None, find_format(content, "json") is None, "", "")
     if not isinstance(data, dict) or not all(
         isinstance(data.get(word), str) for word in ("event", "terminator", "resume-operation")
     ):
         raise SpecError(place, "must have event, terminator and resume-operation, which are strings")
-    if content.get(EVENTS, {}).get("schema") != {"$ref": data["event"]}:
+    if media is None or content[media].get("schema") != {"$ref": data["event"]}:
         raise SpecError(place, f"event must be the schema of the {EVENTS} response, got {data['event']!r}")
     condition = data.get("stream-condition")
     if condition is not None and condition not in fields:
@@ -171,4 +184,4 @@ def read_streaming(
         raise SpecError(place, f"event must refer to a component, got {data['event']!r}")
     event = reader.read(reader.parsed.components[name], {"$ref": data["event"]}, place)
     streams = data.get("default", True) is True
-    return Streaming(event, data["event"], condition, streams, data["terminator"], data["resume-operation"])
+    return Streaming(event, {"$ref": data["event"]}, condition, streams, data["terminator"], data["resume-operation"])

@@ -6,26 +6,98 @@ openapi-python-client names inline schemas by several rules and drops one of two
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from codegen.document import SCHEMAS, Document, Schema, escape, ref_name, referring
+from codegen.document import METHODS, SCHEMAS, Document, Operation, Schema, escape, ref_name, referring, successful
 from codegen.errors import ErrorCollector, SpecError
-from codegen.keywords import ANNOTATIONS, TYPE_KEYWORDS, is_datetime, types_of
+from codegen.keywords import TYPE_KEYWORDS, is_datetime, types_of
+from codegen.media import find_format, used_in_body, used_in_response
 from codegen.names import RESERVED_CLASSES, Numbers, class_name, like_name, module_name, usable
-from codegen.types import NULL, READ
+from codegen.normalize import Normalizer
+from codegen.types import JSON, NULL
 
 NEEDS_NAME = ("properties", "allOf")
-
-APART = ANNOTATIONS | {"type", "format", "enum", "const"}
-"""Keywords of scalars, which can be next to `allOf`."""
 
 
 def extract_inline_schemas(document: Document) -> Document:
     """Return a copy of the document in which every model and every decoded union is a component."""
     out = document.copy()
     out.data.setdefault("components", {}).setdefault("schemas", {})
+    _name_operations(out.data)
+    _select_content(out)
+    _normalize(out)
     _Extractor(out).run()
     return _rename(out)
+
+
+def _name_operations(data: dict[str, Any]) -> None:
+    """Give each operation without an `operationId` the name of its method and path."""
+    found = [
+        (path, method, item[method])
+        for path, item in data.get("paths", {}).items()
+        for method in METHODS
+        if method in item
+    ]
+    taken = {module_name(operation["operationId"]) for *_, operation in found if operation.get("operationId")}
+    numbers = Numbers("_")
+    for path, method, operation in found:
+        if not operation.get("operationId"):
+            words = module_name(re.sub(r"\W+", "_", f"{method}_{path}").strip("_"))
+            name = numbers.unique(words, lambda each: each not in taken)
+            operation["operationId"] = name
+            taken.add(name)
+
+
+def _select_content(document: Document) -> None:
+    """Keep the content types of bodies and responses that are used."""
+    components = document.data["components"]
+    bodies, responses = (list(components.get(kind, {}).values()) for kind in ("requestBodies", "responses"))
+    for operation in document.operations():
+        for parameter in operation.parameters:
+            _select_schema(parameter.data)
+        bodies.append(operation.data.get("requestBody"))
+        responses += operation.data.get("responses", {}).values()
+    for holders, used in ((bodies, _body_media), (responses, used_in_response)):
+        for holder in holders:
+            if isinstance(holder, dict) and isinstance(holder.get("content"), dict):
+                holder["content"] = {media: holder["content"][media] for media in used(holder["content"])}
+
+
+def _select_schema(parameter: dict[str, Any]) -> None:
+    """Replace the JSON content of a parameter by its schema and a style."""
+    media = find_format(parameter.get("content") or {}, "json")
+    if media is not None and "schema" not in parameter:
+        parameter["schema"] = parameter.pop("content")[media].get("schema", {})
+        parameter["style"] = JSON
+
+
+def _body_media(content: dict[str, Any]) -> list[str]:
+    media = used_in_body(content)
+    return [] if media is None else [media]
+
+
+def _normalize(document: Document) -> None:
+    """Rewrite every schema into the supported form."""
+    normalizer = Normalizer(document.schemas)
+    components = document.data["components"]
+    holders: list[Any] = [
+        document.data.get("paths"),
+        *(value for kind, value in components.items() if kind != "schemas"),
+    ]
+    schemas = {name: normalizer.schema(schema) for name, schema in document.schemas.items()}
+    while holders:
+        node = holders.pop()
+        if isinstance(node, dict):
+            for word, value in node.items():
+                if word == "schema":
+                    node[word] = normalizer.schema(value)
+                elif word not in _VALUES:
+                    holders.append(value)
+        elif isinstance(node, list):
+            holders += node
+    document.schemas.clear()
+    document.schemas.update(schemas)
 
 
 class _Extractor:
@@ -49,23 +121,43 @@ class _Extractor:
             for code, response in operation.data.get("responses", {}).items():
                 suffix = "Response" if code.startswith("2") else f"Error{code}"
                 self.content(response, stem + suffix, f"{operation.place}/responses/{escape(code)}")
+            self.merge_responses(operation, stem)
 
     def content(self, node: Any, name: str, place: str) -> None:
         node, place = self.document.locate(node, place)
         for media, data in (node or {}).get("content", {}).items():
-            if "schema" in data and media in READ:
+            if "schema" in data:
                 data["schema"] = self.visit(data["schema"], name, f"{place}/content/{escape(media)}/schema")
+
+    def merge_responses(self, operation: Operation, stem: str) -> None:
+        """Give the successful JSON responses of an operation one schema, which is a union if they differ."""
+        responses = operation.data.get("responses", {})
+        found: dict[str, tuple[Schema, str]] = {}
+        for code in successful(responses):
+            response = self.document.deref(responses[code], operation.place)
+            if (media := find_format(response.get("content", {}), "json")) is not None:
+                found[code] = (response, media)
+        schemas = [response["content"][media].setdefault("schema", {}) for response, media in found.values()]
+        distinct = [schema for number, schema in enumerate(schemas) if schema not in schemas[:number]]
+        if len(distinct) < 2:
+            return
+        place = f"{operation.place}/responses"
+        union = {} if {} in distinct else self.visit({"anyOf": distinct}, f"{stem}Result", place)
+        for code, (response, media) in found.items():
+            content = {**response["content"], media: {**response["content"][media], "schema": union}}
+            responses[code] = {**response, "content": content}
 
     def inside(self, schema: Any, name: str, place: str) -> None:
         """Move the inline schemas of a named schema."""
         if not isinstance(schema, dict):
             return
-        _simplify(schema)
         for key, value in schema.get("properties", {}).items():
             schema["properties"][key] = self.visit(value, name + class_name(key), f"{place}/properties/{escape(key)}")
         for word, suffix in (("items", "Item"), ("additionalProperties", "Value")):
             if isinstance(schema.get(word), dict):
                 schema[word] = self.visit(schema[word], name + suffix, f"{place}/{word}")
+        for n, part in enumerate(schema.get("allOf", [])):
+            self.inside(part, name, f"{place}/allOf/{n}")
         for word in ("anyOf", "oneOf"):
             members = schema.get(word, [])
             for n, member in enumerate(members):
@@ -79,7 +171,6 @@ class _Extractor:
         """Return the schema, or a reference to the component that replaces it."""
         if not isinstance(schema, dict) or "$ref" in schema:
             return schema
-        _simplify(schema)
         word = "anyOf" if "anyOf" in schema else "oneOf"
         members = schema.get(word, [])
         others = [m for m in members if m != NULL]
@@ -110,25 +201,6 @@ class _Extractor:
         self.document.origins[unique] = place
         self.inside(schema, unique, place)
         return {"$ref": SCHEMAS + escape(unique)}
-
-
-def _simplify(schema: Schema) -> None:
-    """Remove keywords that do not affect decoding, and merge a separate type."""
-    if schema.get("additionalProperties") is False:
-        del schema["additionalProperties"]  # models keep unknown fields
-    if "properties" in schema:
-        for word in ("anyOf", "oneOf", "allOf"):
-            if word in schema and all(_only_constrains(member) for member in schema[word]):
-                del schema[word]
-    if len(schema.get("allOf", [])) == 1 and isinstance(schema["allOf"][0], dict):
-        (member,) = schema["allOf"]
-        if member.keys() <= APART and (member.keys() & schema.keys()) <= ANNOTATIONS:
-            del schema["allOf"]
-            schema.update(member | schema)
-
-
-def _only_constrains(schema: Any) -> bool:
-    return isinstance(schema, dict) and schema.keys() <= ANNOTATIONS | {"required", "not"}
 
 
 def _plain(schema: Any) -> bool:
@@ -176,6 +248,9 @@ def _rename(document: Document) -> Document:
             is_union = "anyOf" in schema or "oneOf" in schema
             names[name] = unique(base, is_union=is_union)
     errors.raise_all()
+    for schema in document.schemas.values():
+        if isinstance(schema, dict):
+            _complete_mapping(schema, document)
     origins = {unique: document.place(name) for name, unique in names.items()}
     names |= {name: names[target] for name, target in aliases.items()}
     data = referring(document.data, names)
@@ -187,6 +262,43 @@ def _rename(document: Document) -> Document:
     for part in (data.get("paths"), *(v for k, v in data["components"].items() if k != "schemas")):
         _retitle(part, taken, numbers)
     return Document(data, origins)
+
+
+def _complete_mapping(schema: Schema, document: Document) -> None:
+    """Map the constants, or else the names, of members that the mapping of a discriminator does not have."""
+    discriminator = schema.get("discriminator", {})
+    if "propertyName" not in discriminator:
+        return
+    mapping = dict(discriminator.get("mapping", {}))
+    mapped = {ref_name({"$ref": target}) or target for target in mapping.values()}
+    for member in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        name = ref_name(member)
+        if name is not None and name not in mapped:
+            values = _constants(name, discriminator["propertyName"], document, set())
+            mapping |= dict.fromkeys((each for each in values or [name] if each not in mapping), member["$ref"])
+    schema["discriminator"] = {**discriminator, "mapping": mapping}
+
+
+def _constants(component: str, wire: str, document: Document, seen: set[str]) -> list[str]:
+    """Return the constants of a property of a component, or of what it inherits or is a union of."""
+    schema = document.schemas.get(component)
+    if not isinstance(schema, dict) or component in seen:
+        return []
+    seen.add(component)
+    written = document.schemas.get(ref_name(schema.get("properties", {}).get(wire)) or "") or schema.get(
+        "properties", {}
+    ).get(wire)
+    if isinstance(written, dict):
+        values = [written["const"]] if "const" in written else written.get("enum", [])
+        return [value for value in values if isinstance(value, str)]
+    found: list[str] = []
+    for part in (*schema.get("allOf", ()), *schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        if (name := ref_name(part)) is not None:
+            found += _constants(name, wire, document, seen)
+        elif isinstance(part, dict) and wire in part.get("properties", {}):
+            own = part["properties"][wire]
+            found += [own["const"]] if "const" in own else [v for v in own.get("enum", []) if isinstance(v, str)]
+    return found
 
 
 def _aliases(document: Document) -> dict[str, str]:

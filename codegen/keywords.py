@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 from codegen.document import Schema, escape
 from codegen.errors import SpecError
 
@@ -10,7 +12,7 @@ _ANNOTATIONS = (
     "minLength maxLength pattern minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minItems "
     "maxItems uniqueItems minProperties maxProperties "
     "contains minContains maxContains dependentRequired propertyNames unevaluatedProperties unevaluatedItems "
-    "contentEncoding contentMediaType contentSchema $schema $anchor $defs definitions"
+    "contentEncoding contentMediaType contentSchema $schema $id $anchor $defs definitions"
 )
 ANNOTATIONS = frozenset(_ANNOTATIONS.split())
 """Keywords that do not affect types. The server enforces bounds; a client that did would reject newer servers."""
@@ -19,7 +21,7 @@ _TYPE_WORDS = "type format enum const items properties additionalProperties anyO
 TYPE_KEYWORDS = frozenset(_TYPE_WORDS.split())
 """Keywords that describe types."""
 
-_OTHER_TYPES = "not if then else dependentSchemas patternProperties prefixItems nullable $id $dynamicRef $recursiveRef"
+_OTHER_TYPES = "not if then else dependentSchemas patternProperties prefixItems nullable $dynamicRef $recursiveRef"
 OTHER_TYPES = frozenset(_OTHER_TYPES.split())
 """Keywords that affect types and are not supported."""
 
@@ -39,25 +41,40 @@ def check_keywords(schema: Schema, place: str) -> None:
     Raises:
         SpecError: If a keyword or a combination of keywords is not supported.
     """
-    if unknown := sorted(OTHER_TYPES & schema.keys()):
-        remedy = ". Add `null` to the types" if "nullable" in unknown else ". Remove it"
-        raise SpecError(place, f"uses {', '.join(unknown)}, which is not supported{remedy}")
     for word in schema:
-        if word not in KNOWN and not word.startswith("x-"):
-            raise SpecError(f"{place}/{escape(word)}", "is not a JSON Schema keyword. Extensions begin with `x-`")
+        if word in OTHER_TYPES:
+            raise SpecError(f"{place}/{escape(word)}", f"uses {word}, which is not supported. Remove it")
+        if word not in KNOWN and not word.startswith("x-") and (meant := _similar(word)):
+            raise SpecError(f"{place}/{escape(word)}", f"is not a JSON Schema keyword. Use {meant}, or the prefix `x-`")
     if LAZY in schema:
         raise SpecError(f"{place}/{LAZY}", "must be on a property of a component")
-    if "discriminator" in schema and "anyOf" not in schema and "oneOf" not in schema:
-        raise SpecError(place, "has a discriminator without members. Add a oneOf")
+    parts = schema.get("allOf", [])
+    for part in parts if len(parts) > 1 else []:
+        others = sorted((part.keys() & TYPE_KEYWORDS) - _OF_PARTS) if isinstance(part, dict) else ["false"]
+        if others or ("$ref" not in part and types_of(part) not in ([], ["object"])):
+            raise SpecError(
+                place, f"has {', '.join(others or types_of(part))} in allOf. Merge the parts into one schema"
+            )
     for word, beside in _ALONE.items():
         others = sorted((schema.keys() & TYPE_KEYWORDS) - {word} - beside)
         if word in schema and others:
             raise SpecError(place, f"has {', '.join(others)} next to {word}. Merge them into one schema")
 
 
+def _similar(word: str) -> str | None:
+    """Return the keyword that a word can be a typing error of. Other unknown keywords are annotations."""
+    return next(iter(get_close_matches(word, KNOWN, 1, _SIMILARITY)), None)
+
+
+_SIMILARITY = 0.8
+"""The ratio of equal characters from which on a word is a typing error."""
+
+_OF_PARTS = frozenset({"$ref", "type", "properties", "required"})
+"""Keywords of the parts of an `allOf`."""
+
 _ALONE = {
     "$ref": frozenset[str](),
-    "allOf": frozenset[str](),
+    "allOf": frozenset({"additionalProperties"}),
     "anyOf": frozenset({"type", "discriminator", "additionalProperties"}),
     "oneOf": frozenset({"type", "discriminator", "additionalProperties"}),
 }

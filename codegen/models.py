@@ -16,7 +16,7 @@ from codegen.names import MODEL_NAMES, identifiers, module_name, usable
 from codegen.parser import Node
 from codegen.type_reader import Member as Read
 from codegen.type_reader import TypeReader
-from codegen.types import Import, JsonKind, Type
+from codegen.types import Import, JsonKind, Type, matching
 
 
 @frozen
@@ -31,6 +31,7 @@ class Field:
         schema: The schema of the property in the document.
         lazy: Whether the items of the array are decoded on first access.
         alias: A second name of the attribute, or "".
+        read_only: Whether requests can omit it even if it is required.
     """
 
     wire: str
@@ -44,6 +45,7 @@ class Field:
     earlier: tuple[str, ...] = ()
     lazy: bool = False
     alias: str = ""
+    read_only: bool = False
 
 
 @frozen
@@ -93,8 +95,8 @@ class Union:
 
     @property
     def imports(self) -> set[Import]:
-        """The imports of the members."""
-        return {i for m in self.members for i in m.type.imports}
+        """The imports of the members, which can be the union itself."""
+        return {i for m in self.members for i in m.type.imports if (i.kind, i.module) != ("unions", self.module)}
 
 
 @frozen
@@ -168,6 +170,7 @@ def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[st
     nodes = reader.properties(name)
     if missing := set(schema.get("required", [])) - nodes.keys():
         raise SpecError(f"{place}/required", f"names {sorted(missing)!r}, which are not properties. Add or remove them")
+    _check_values(name, schema, reader, place)
     written = {wire: reader.declared(name, wire) for wire in nodes}
     types = {wire: reader.property(node, *written[wire]) for wire, node in nodes.items()}
     # In a class body, a field hides a class or a decoder of the same name.
@@ -184,7 +187,7 @@ def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[st
                 wire=wire,
                 name=names[wire],
                 type=types[wire],
-                required=node.required,
+                required=node.required and data.get("writeOnly") is not True,
                 description=data.get("description", ""),
                 deprecated=data.get("deprecated") is True,
                 schema=written[wire][0],
@@ -192,6 +195,7 @@ def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[st
                 earlier=tuple(sorted(tags.get(wire, set()) - {tag})) if tag is not None else (),
                 lazy=bool(data.get(LAZY)),
                 alias=_alias(data, MODEL_NAMES | classes | {*names.values()}, f"{written[wire][1]}/{ALIAS}"),
+                read_only=data.get("readOnly") is True,
             )
         )
     return Model(name, module_name(name), documented(schema), fields)
@@ -205,6 +209,15 @@ def _alias(schema: Schema, taken: frozenset[str], place: str) -> str:
     return str(name)
 
 
+def _check_values(name: str, schema: Schema, reader: TypeReader, place: str) -> None:
+    """Check that unknown fields, which models keep as JSON, have no other type."""
+    values = getattr(reader.resolve(reader.parsed.components[name]), "additional_properties", None)
+    if isinstance(schema.get("additionalProperties"), dict) and values is not None:
+        at = f"{place}/additionalProperties"
+        if reader.read(values, schema["additionalProperties"], at).function is not None:
+            raise SpecError(at, "describes unknown fields, which are kept as JSON. Set it to true")
+
+
 def literal(node: Node) -> str | None:
     """Return the constant of a string property, or None."""
     value = node.value.raw_value if isinstance(node, ConstProperty) else None
@@ -216,7 +229,11 @@ def _union(name: str, schema: Schema, reader: TypeReader, place: str) -> Union:
         members = _tagged(name, schema, reader, place)
         tag = str(schema["discriminator"]["propertyName"])
     else:
-        members = _untagged(reader.members(name), reader)
+        read = reader.members(name)
+        try:
+            members = _untagged(read, reader)
+        except SpecError:
+            members = _matched(read)
         tag = None
     return Union(name, module_name(name), documented(schema), members, tag, reader.has_struct(name))
 
@@ -234,12 +251,12 @@ def _tagged(name: str, schema: Schema, reader: TypeReader, place: str) -> list[M
     for member in reader.members(name):
         target = ref_name(member.schema) or ""
         if target not in by_member:
-            raise SpecError(member.place, "is missing in the discriminator's mapping. Add it")
+            raise SpecError(f"{place}/discriminator", f"does not map a value to {target or 'a member'}. Add it")
         tags = tuple(by_member.pop(target))
         members.append(Member(member.type, tags))
-        _check_tag(target, property_name, tags, reader, member.place)
+        _check_tag(target, property_name, tags, reader, f"{place}/discriminator")
     if by_member:
-        raise SpecError(f"{place}/discriminator/mapping", f"names {sorted(by_member)!r}, which are not members")
+        raise SpecError(f"{place}/discriminator", f"maps to {sorted(by_member)!r}, which are not members")
     return members
 
 
@@ -248,10 +265,10 @@ def _check_tag(component: str, tag: str, tags: tuple[str, ...], reader: TypeRead
         return  # a nested union, which dispatches on the same property
     nodes = reader.properties(component)
     if tag not in nodes:
-        raise SpecError(place, f"has no property {tag!r}, which is the discriminator. Add it")
+        raise SpecError(place, f"is the property {tag!r}, which {component} does not have. Add it")
     found = literal(nodes[tag]) or tags[0]
     if found not in tags:
-        raise SpecError(place, f"has the {tag} {found!r}, which the discriminator maps to another member")
+        raise SpecError(place, f"does not map {found!r}, which is the {tag} of {component}, to it")
 
 
 _IS: dict[JsonKind, str] = {
@@ -265,7 +282,11 @@ _IS: dict[JsonKind, str] = {
 
 
 def _untagged(members: list[Read], reader: TypeReader) -> list[Member]:
-    """Return members without a discriminator, selected by JSON type or by required properties."""
+    """Return members without a discriminator, selected by JSON type or by required properties.
+
+    Raises:
+        SpecError: If that does not distinguish them.
+    """
     tags = _distinguishing_literals([ref_name(m.schema) for m in members if m.type.kinds == {"object"}], reader)
     found: list[Member] = []
     for number, member in enumerate(members):
@@ -284,6 +305,17 @@ def _untagged(members: list[Read], reader: TypeReader) -> list[Member]:
                 raise SpecError(member.place, "cannot be distinguished from a later member. Add a discriminator")
         found.append(Member(member.type, test=" and ".join(tests)))
     return found
+
+
+def _matched(members: list[Read]) -> list[Member]:
+    """Return one member for each JSON type. Those with the same JSON type are tried in turn."""
+    kinds = dict.fromkeys(kind for member in members for kind in sorted(member.type.kinds))
+    first = ("boolean", "integer")  # in Python, a boolean is an integer, and an integer is a number here
+    order = sorted(kinds, key=lambda kind: (kind == "any", first.index(kind) if kind in first else len(first)))
+    return [
+        Member(matching([m.type for m in members if kind in m.type.kinds]), test=_IS.get(kind, "value is not None"))
+        for kind in order
+    ]
 
 
 def _distinguishing_literals(members: list[str | None], reader: TypeReader) -> dict[str, str]:

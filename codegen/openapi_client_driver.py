@@ -62,9 +62,12 @@ def _write_ours(project: Project, view: PackageView) -> None:
         text = project.env.get_template(template).render(**values)
         (project.package_dir / name).write_text(text, encoding="utf-8", newline="\n")
 
+    matching = ("matching",) if view.has_matching else ()
+    styles = ("styles",) if view.has_styles else ()
+    bodies = ("bodies",) if view.has_bodies else ()
     lazy = ("lazy_list",) if view.library.lazy else ()
     streams = ("sse", "streaming") if view.streams else ()
-    for module in (*ALWAYS, *lazy, *streams):
+    for module in (*ALWAYS, *matching, *styles, *bodies, *lazy, *streams):
         write(f"{module}.py", "runtime.py.jinja", module=module)
     write("enums.py", "enums.py.jinja")
     write("operations.py", "operations.py.jinja")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import Any, Literal, TypeAlias
+from urllib.parse import parse_qsl
 
 from attrs import evolve, frozen
-from openapi_python_client.parser.bodies import Body, BodyType
 from openapi_python_client.parser.openapi import Endpoint
 from openapi_python_client.parser.properties import ModelProperty
+from openapi_python_client.parser.properties.file import FileProperty
 from openapi_python_client.parser.properties.list_property import ListProperty
 from openapi_python_client.parser.properties.union import UnionProperty
 from openapi_python_client.parser.responses import Response
@@ -27,21 +28,23 @@ from codegen.extensions import (
     read_pagination,
     read_streaming,
 )
+from codegen.media import Format, format_of
 from codegen.names import class_name, identifiers, module_name, usable
 from codegen.parser import Node, Parsed
+from codegen.responses import read_success
 from codegen.type_reader import TypeReader, without_null
-from codegen.types import EVENTS, ID, JSON, Import, Type
+from codegen.types import CONTENT, ID, JSON, Import, Type, file_type
 
 _RESERVED = (
     "client params body self cls request httpx Request make_path make_query make_headers make_body to_json_value UNSET "
     "build_request exclude_ids locals decode_response send send_async open_stream open_stream_async "
-    "read_response read_event iterate_events iterate_events_async"
+    "NO_CONTENT bodies styles read_response read_event iterate_events iterate_events_async"
 )
 RESERVED = frozenset(_RESERVED.split())
 """Names that the endpoint functions use, which arguments cannot have."""
 
 PATH = re.compile(r"/|(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2}|\{[^{}/]+\})+)+/?")
-STATUS = re.compile(r"[1-5](\d\d|XX)|default")
+QUERY = re.compile(r"([A-Za-z0-9._~-]+=[A-Za-z0-9._~-]*(&|$))*")
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 TABLE = "OPERATIONS"
@@ -59,6 +62,8 @@ class Argument:
         wire: The name in the request.
         name: The name in Python.
         place: The location in the request.
+        is_file: Whether it is a file of a multipart body.
+        style: The function of `styles.py` that encodes it, with a separator after a colon, or "".
     """
 
     wire: str
@@ -70,6 +75,8 @@ class Argument:
     deprecated: bool
     schema: Any
     notes: str = ""
+    is_file: bool = False
+    style: str = ""
 
     @property
     def documentation(self) -> str:
@@ -90,10 +97,15 @@ class Operation:
     Attributes:
         tag: The package of the endpoint module.
         template: The path, with Python names in its placeholders.
-        result: The type of the JSON response, or None.
+        result: The type of the response, except events, or None.
         items: The type of the array of items, or None if the operation is not a list.
         response_schema: The schema of the JSON response.
+        reads: The form of the response, except events, or None.
+        accept: The content type of the response, except events.
+        can_be_empty: Whether a successful response can have no body, which is None.
         responses: The descriptions of the documented responses, by status.
+        media: The content type of the body, or "".
+        files: The fields of the body that are files.
         body: The component whose properties are arguments, or None.
     """
 
@@ -108,11 +120,16 @@ class Operation:
     arguments: list[Argument]
     result: Type | None
     response_schema: Any
+    reads: Format | None
+    accept: str
+    can_be_empty: bool
     items: Type | None
     responses: dict[str, str]
     idempotency: str
     pagination: Pagination | None
     streaming: Streaming | None
+    media: str
+    files: tuple[str, ...]
     body: str | None
     place: str
     deprecated: bool
@@ -120,6 +137,11 @@ class Operation:
     def at(self, place: str) -> list[Argument]:
         """Return the arguments in one location of the request."""
         return [a for a in self.arguments if a.place == place]
+
+    @property
+    def fixed_query(self) -> list[tuple[str, str]]:
+        """The query parameters in the path."""
+        return parse_qsl(self.path.partition("?")[2], keep_blank_values=True)
 
     @property
     def options(self) -> list[Argument]:
@@ -199,11 +221,7 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
         parameters.append(_parameter(node, parameter, reader))
     for parameter in written.values():
         raise SpecError(parameter.place, "has no schema. Add one")
-    sent = _sent(endpoint, f"{source.place}/requestBody")
-    component = _body_component(sent, reader)
-    body = _body(component, reader) if component is not None else []
-    if sent is not None and component is None:
-        body = [_content(sent, source, document, reader)]
+    media, component, body = _body(source, endpoint, document, reader)
     # The Python name of the header `X-Request-Id` is `x_request_id`.
     if any(not usable(module_name(tag)) for tag in data.get("tags", [])[:1]):
         raise SpecError(f"{place}/tags", f"the first tag must make a Python name, got {data['tags'][0]!a:.60}")
@@ -215,8 +233,7 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
         taken.add(drafts[number].name)
     names = identifiers((a.name for a in drafts), RESERVED)
     arguments = [evolve(a, name="body" if a.place == "content" else names[a.name]) for a in drafts]
-    response, content, at = _success(source, endpoint, document)
-    result, schema = _result(response, content, at, reader)
+    success = read_success(source, endpoint, document, reader)
     queries = {argument.wire: argument.schema for argument in parameters if argument.place == "query"}
     pagination = read_pagination(data.get("x-letta-pagination"), queries, f"{place}/x-letta-pagination")
     return Operation(
@@ -229,15 +246,22 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
         description=endpoint.description.get_untrusted_value(),
         notes=read_notes(data, place),
         arguments=arguments,
-        result=result,
-        response_schema=schema,
+        result=success.type,
+        response_schema=success.schema,
+        reads=success.format,
+        accept=success.accept,
+        can_be_empty=success.can_be_empty,
+        media=media,
+        files=tuple(argument.wire for argument in body if argument.is_file),
         responses={each.status_code.pattern: _description(each) for each in endpoint.responses},
-        items=paginated_items(pagination, result, schema, reader, f"{place}/x-letta-pagination/items")
+        items=paginated_items(pagination, success.type, success.schema, reader, f"{place}/x-letta-pagination/items")
         if pagination
         else None,
         idempotency=read_idempotency(data, place),
         pagination=pagination,
-        streaming=read_streaming(source, content, at, reader, [argument.wire for argument in body], ids),
+        streaming=read_streaming(
+            source, success.content, success.place, reader, [argument.wire for argument in body], ids
+        ),
         body=component,
         place=place,
         deprecated=data.get("deprecated") is True,
@@ -245,7 +269,8 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
 
 
 def _template(path: str, arguments: list[Argument], place: str) -> str:
-    if not PATH.fullmatch(path):
+    path, _, query = path.partition("?")
+    if not PATH.fullmatch(path) or not QUERY.fullmatch(query):
         raise SpecError(place, "must be a path of segments and {placeholders}, percent-encoded")
     if not {".", "..", "%2e", "%2e%2e", ".%2e", "%2e."}.isdisjoint(path.lower().split("/")):
         raise SpecError(place, "has a dot segment. Remove it")
@@ -264,22 +289,39 @@ def _parameter(node: Node, parameter: Parameter, reader: TypeReader) -> Argument
     name, where = node.name.get_untrusted_value(), data["in"]
     if where not in _STYLES:
         raise SpecError(place, f"is a {where} parameter, which is not supported. Use path, query or header")
-    if data.get("style", _STYLES[where]) != _STYLES[where] or (where == "query" and data.get("explode") is False):
-        raise SpecError(place, "has a style that is not supported. Remove it: arrays are sent as repeated keys")
     if where == "header" and not HEADER.fullmatch(name):
         raise SpecError(place, f"name must be a header name, got {name!a}")
     type_ = reader.read(node, data["schema"], f"{place}/schema")
-    if type_.kinds & {"object"}:
-        raise SpecError(place, f"is an object, which is not supported in a {where}. Use scalars")
-    if where == "path" and type_.kinds == {"any"}:
-        type_ = ID
-    if where == "path" and not type_.kinds <= {"string", "integer"}:
-        raise SpecError(place, "must be a string or an integer in the path")
-    if where == "header" and "array" in type_.kinds:
-        raise SpecError(place, "is an array, which is not supported in a header. Use a scalar")
-    if not _scalars(node):
+    if where == "path":
+        type_ = ID if type_.kinds == {"any"} else evolve(type_, nullable=False)
+    style = _style(data, where, type_, place)
+    if not style and not _scalars(node):
         raise SpecError(place, f"is an array of arrays or objects, which is not supported in a {where}. Use scalars")
-    return _argument(node, where, type_, data["schema"], data, place)
+    return evolve(_argument(node, where, type_, data["schema"], data, place), style=style)
+
+
+_DELIMITERS = {"form": ",", "simple": ",", "spaceDelimited": " ", "pipeDelimited": "|"}
+
+
+def _style(data: dict[str, Any], where: str, type_: Type, place: str) -> str:
+    """Return the function of `styles.py` that encodes a parameter, with a separator after a colon, or ""."""
+    style = data.get("style", _STYLES[where])
+    explode = data.get("explode", style == "form")
+    if style == JSON:
+        return "json_text"
+    if style == "deepObject" and type_.kinds == {"object"} and where == "query":
+        return "deep_object"
+    if style not in _DELIMITERS or (where != "query" and style != "simple"):
+        raise SpecError(place, f"has the style {style!a}, which is not supported. Remove it")
+    if type_.kinds == {"object"} and where == "query" and explode:
+        return "exploded"
+    if "object" in type_.kinds and (len(type_.kinds) > 1 or explode):
+        raise SpecError(place, f"is an object, which is not supported in this style in a {where}. Use scalars")
+    if type_.kinds & {"array", "object"} and not (where == "query" and explode):
+        return f"delimited:{_DELIMITERS[style]}"
+    if where == "path" and type_.kinds == {"boolean"}:
+        return "flag"
+    return ""
 
 
 def _argument(node: Node, where: Place, type_: Type, schema: Any, written: Any, place: str) -> Argument:
@@ -317,63 +359,58 @@ def _scalars(node: Node, *, inside: bool = False) -> bool:
             return True
 
 
-def _sent(endpoint: Endpoint, place: str) -> Body | None:
-    """Return the JSON body of an operation, or None if it has no body."""
+def _body(
+    source: Source, endpoint: Endpoint, document: Document, reader: TypeReader
+) -> tuple[str, str | None, list[Argument]]:
+    """Return the content type of a body, the component whose properties are arguments, and the arguments."""
+    if "requestBody" not in source.data:
+        return "", None, []
+    data, place = document.locate(source.data["requestBody"], f"{source.place}/requestBody")
+    media = next(iter(data.get("content", {})), "")
+    if not media:
+        return "", None, []
+    at = f"{place}/content/{escape(media)}/schema"
+    schema = data["content"][media].get("schema", True)
     if not endpoint.bodies:
-        return None
-    body = next((each for each in endpoint.bodies if each.body_type is BodyType.JSON), None)
-    if body is None:
-        kinds = ", ".join(sorted(each.content_type.get_untrusted_value() for each in endpoint.bodies))
-        raise SpecError(place, f"takes {kinds}, which is not supported. Add {JSON}")
-    return body
+        argument = Argument(
+            "body", "body", "content", CONTENT, data.get("required") is True, data.get("description", ""), False, {}
+        )
+        return media, None, [evolve(argument, description=argument.description or f"The body, as {media}.")]
+    node = endpoint.bodies[0].prop
+    component = _body_component(node, reader)
+    if component is None:
+        type_ = reader.read(node, schema, at)
+        if format_of(media) != "json" and type_.kinds != {"object"}:
+            raise SpecError(f"{place}/content/{escape(media)}", "must be an object, whose properties are the fields")
+        argument = _argument(node, "content", type_, schema, data, place)
+        return media, None, [evolve(argument, description=argument.description or "The JSON body.")]
+    found = []
+    for wire, each in reader.properties(component).items():
+        written, inside = reader.declared(component, wire)
+        type_ = reader.read(each, written, inside)
+        argument = _argument(each, "body", type_, written, written, inside)
+        read_only = isinstance(written, dict) and written.get("readOnly") is True
+        is_file = format_of(media) == "multipart" and _has_file(each)
+        argument = evolve(argument, required=argument.required and not read_only, is_file=is_file)
+        found.append(evolve(argument, type=file_type(type_)) if is_file else argument)
+    return media, component, found
 
 
-def _body_component(body: Body | None, reader: TypeReader) -> str | None:
+def _body_component(node: Node, reader: TypeReader) -> str | None:
     """Return the component whose properties are arguments, or None if the body is not an object with properties."""
-    rest = without_null(body.prop)[0] if body is not None else []
+    rest = without_null(node)[0]
     name = str(rest[0].class_info.name) if len(rest) == 1 and isinstance(rest[0], ModelProperty) else ""
     return name if name in reader.document.schemas and reader.kind(name) == "model" else None
 
 
-def _content(body: Body, source: Source, document: Document, reader: TypeReader) -> Argument:
-    """Return the argument that is the whole body."""
-    data, place = document.locate(source.data["requestBody"], f"{source.place}/requestBody")
-    schema = data["content"][JSON].get("schema", True)
-    type_ = reader.read(body.prop, schema, f"{place}/content/{escape(JSON)}/schema")
-    argument = _argument(body.prop, "content", type_, schema, data, place)
-    return evolve(argument, description=argument.description or "The JSON body.")
-
-
-def _body(component: str, reader: TypeReader) -> list[Argument]:
-    found = []
-    for wire, node in reader.properties(component).items():
-        data, place = reader.declared(component, wire)
-        found.append(_argument(node, "body", reader.read(node, data, place), data, data, place))
-    return found
-
-
-def _success(source: Source, endpoint: Endpoint, document: Document) -> tuple[Response, dict[str, Any], str]:
-    """Return the successful response, its content in the document, and the place of the content."""
-    place = f"{source.place}/responses"
-    for code in (each.status_code.pattern for each in endpoint.responses):
-        if not STATUS.fullmatch(code):
-            raise SpecError(f"{place}/{escape(code)}", "must be a status code, a class such as 4XX, or `default`")
-    successful = [each for each in endpoint.responses if each.status_code.pattern.startswith("2")]
-    if len(successful) != 1:
-        at = place if "responses" in source.data else source.place
-        raise SpecError(at, f"must have one successful response, got {len(successful)}")
-    code = successful[0].status_code.pattern
-    data, at = document.locate(source.data["responses"][code], f"{place}/{escape(code)}")
-    return successful[0], data.get("content", {}), f"{at}/content"
-
-
-def _result(response: Response, content: dict[str, Any], place: str, reader: TypeReader) -> tuple[Type | None, Any]:
-    """Return the type of the JSON response and its schema."""
-    unknown = sorted(set(content) - {JSON, EVENTS})
-    if unknown and len(unknown) == len(content):
-        # Other content types are ignored if the operation also has JSON or events.
-        raise SpecError(f"{place}/{escape(unknown[0])}", f"is not a supported content type. Use {JSON} or {EVENTS}")
-    if response.source["return_type"] == "None":
-        return None, None
-    schema = content[JSON]["schema"]
-    return reader.read(response.prop, schema, f"{place}/{escape(JSON)}/schema"), schema
+def _has_file(node: Node) -> bool:
+    """Return whether a field of a multipart body is a file or an array of files."""
+    match node:
+        case FileProperty():
+            return True
+        case ListProperty():
+            return _has_file(node.inner_property)
+        case UnionProperty():
+            return any(map(_has_file, node.inner_properties))
+        case _:
+            return False

@@ -10,6 +10,7 @@ from codegen.docstrings import docstring
 from codegen.document import Document
 from codegen.endpoints import EndpointView, endpoint_view, operation_code
 from codegen.import_cycles import cyclic_imports
+from codegen.media import format_of
 from codegen.models import Library
 from codegen.operations import Operation
 from codegen.template_context import LibraryView, ModelView, UnionView, library_view, model_view, union_view
@@ -30,6 +31,9 @@ class PackageView:
 
     Attributes:
         streams: Whether an operation returns events.
+        has_matching: Whether members of a union are tried in turn.
+        has_styles: Whether a parameter has a style of its own.
+        has_bodies: Whether an operation has a body that is not JSON.
         models: The models by class name.
         endpoints: The endpoints by module.
         unions: The unions by module.
@@ -38,6 +42,9 @@ class PackageView:
     docstring: str
     version: str
     streams: bool
+    has_matching: bool
+    has_styles: bool
+    has_bodies: bool
     library: LibraryView
     operations: list[OperationView]
     models: dict[str, ModelView]
@@ -53,6 +60,9 @@ def package_view(document: Document, library: Library, operations: Sequence[Oper
         docstring=_package_docstring(str(info.get("title", ""))),
         version=repr(str(info.get("version", ""))),
         streams=any(o.streaming for o in operations),
+        has_matching=any(i.module == "matching" for union in library.unions.values() for i in union.imports),
+        has_styles=any(a.style for o in operations for a in o.arguments),
+        has_bodies=any(o.media and format_of(o.media) != "json" for o in operations),
         library=library_view(library),
         operations=[OperationView(o.constant, operation_code(o)) for o in operations],
         models={m.name: model_view(m, cycles.get(f"models.{m.module}", frozenset())) for m in library.models.values()},

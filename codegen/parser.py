@@ -38,8 +38,9 @@ from pydantic import BaseModel, ValidationError
 from codegen.bounds import check_bounds
 from codegen.document import METHODS, SCHEMAS, Document, escape, is_ignored, reachable
 from codegen.errors import GeneratorFailure, SpecError, SpecErrors
+from codegen.media import base_of, format_of
 from codegen.names import class_name, module_name
-from codegen.types import EVENTS, JSON
+from codegen.types import JSON
 
 Node: TypeAlias = PropertyProtocol
 """A parsed schema."""
@@ -319,16 +320,16 @@ class Preparation:
         return found | ({"schema": self._schema(data["schema"], f"{place}/schema")} if "schema" in data else {})
 
     def _content(self, data: dict[str, Any], place: str) -> dict[str, Any]:
-        """Return a request body or a response with its JSON content only."""
+        """Return a request body or a response with its JSON or form only."""
         if "$ref" in data:
             return {"$ref": data["$ref"]}
         content: dict[str, Any] = {}
-        given = data.get("content", {})
-        for media, each in given.items():
-            # JSON is the only content type that is sent.
-            if media == JSON or (media != EVENTS and JSON not in given and EVENTS not in given):
+        for media, each in data.get("content", {}).items():
+            if format_of(media) in ("json", "form", "multipart"):
+                # The parser does not support some JSON types, such as `*/*`.
                 at = f"{place}/content/{escape(media)}/schema"
-                content[media] = {"schema": self._schema(each["schema"], at)} if "schema" in each else {}
+                known = JSON if format_of(media) == "json" else base_of(media)
+                content[known] = {"schema": self._schema(each.get("schema", {}), at)}
         return {"description": data.get("description", ""), "required": data.get("required", False), "content": content}
 
     def _schema(self, data: Any, place: str) -> dict[str, Any]:

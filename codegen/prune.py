@@ -14,11 +14,15 @@ from attrs import frozen
 
 from codegen.document import METHODS, Document, escape, find, unescape
 from codegen.errors import SpecError, SpecErrors
-from codegen.keywords import KNOWN
+from codegen.keywords import KNOWN, OTHER_TYPES, TYPE_KEYWORDS
 
 _SCHEMA = re.compile(r"#/components/schemas/[^/]*|#/(paths|components)/[^/]*/[^/]*(/(?!schema/)[^/]*)*?/schema(?=/|$)")
 _SHARED = re.compile(r"#/components/(?:parameters|responses|requestBodies)/[^/]*")
 _INTO_SCHEMA = re.compile(r"(/(properties/[^/]*|items|additionalProperties|(anyOf|oneOf|allOf)/\d+))*")
+
+
+REMOVABLE = OTHER_TYPES | {"discriminator"}
+"""Keywords without which a schema describes more values."""
 
 
 @frozen
@@ -156,11 +160,18 @@ def _give_up_entry(owner: dict[str, Any], key: str, place: str) -> str | None:
         owner[key] = {}
         return "decoded as any JSON value"
     parts = place.split("/")
-    if is_schema("/".join(parts[:-1])) and key not in KNOWN:
+    if is_schema("/".join(parts[:-1])) and (
+        key not in KNOWN or (key in REMOVABLE and TYPE_KEYWORDS & (owner.keys() - {key}))
+    ):
         del owner[key]
         return "the keyword is left out"
+    if is_schema("/".join(parts[:-1])) and key == "required":
+        owner[key] = [name for name in owner[key] if name in owner.get("properties", {})]
+        return "names that are not properties are left out"
     if parts[-2] == "content" and len(owner) > 1:
         what = "the content type is left out"
+    elif parts[-2] == "responses" and len(parts) == 6 and len(owner) > 1:
+        what = "the response is left out"
     elif parts[1] == "paths" and len(parts) == 4 and key in METHODS:
         what = "the operation is left out"
     elif parts[1] == "paths" and len(parts) == 3:

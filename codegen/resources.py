@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from codegen.docstrings import Section, docstring
 from codegen.document import Document
 from codegen.errors import ErrorCollector, SpecError
+from codegen.media import format_of
 from codegen.names import class_name
 from codegen.operations import Operation
 from codegen.types import Import
@@ -139,7 +140,8 @@ def read_resources(document: Document, operations: Sequence[Operation], mixins: 
         mixins: The folder with hand-written methods: `steps_metrics.py` has those of `steps.metrics`.
 
     Raises:
-        SpecErrors: If the `operationId` of a list or a stream has no dot: only plain calls are methods of the client.
+        SpecErrors: If the client does not support an operation, or the `operationId` of a list or a stream has no dot:
+            only plain calls are methods of the client.
     """
     tags = {str(tag.get("name")): str(tag.get("description", "")) for tag in document.data.get("tags", [])}
     paths = sorted({path for operation in operations for path in _ancestors(operation.id)})
@@ -159,6 +161,8 @@ def read_resources(document: Document, operations: Sequence[Operation], mixins: 
     errors = ErrorCollector()
     for operation in operations:
         with errors.block():
+            if (kind := _unsupported(operation)) is not None:
+                raise SpecError(operation.place, f"{kind}, which the client does not support. Call its endpoint module")
             if "." not in operation.id and (operation.pagination or operation.streaming):
                 raise SpecError(operation.place, f"is a list or a stream without a resource: {operation.id!a:.60}")
     errors.raise_all()
@@ -175,6 +179,17 @@ def client_templates() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  # the output is Python; document text passes through `docstring`
     )
+
+
+def _unsupported(operation: Operation) -> str | None:
+    """Return the part of an operation that the client does not support, or None."""
+    if operation.media and format_of(operation.media) != "json":
+        return f"sends {operation.media}"
+    if operation.reads not in (None, "json"):
+        return f"returns {operation.accept}"
+    if operation.streaming and not operation.streaming.resume_operation:
+        return "returns events and has no x-letta-streaming"
+    return None
 
 
 def write_resources(top: Resource, operations: Sequence[Operation], folder: Path) -> None:

@@ -190,6 +190,7 @@ class RowView:
     test: str
     expression: str
     model: str
+    rivals: str = ""
 
 
 @frozen
@@ -212,6 +213,15 @@ class UnionView:
     late_imports: list[str]
 
 
+def _rivals(type_: Type) -> str:
+    """Return the source of the decoders that are tried in turn, or ""."""
+    match type_.function:
+        case ast.Call(ast.Name("best_match"), decoders):
+            return f"({', '.join(map(printed, decoders))})"
+        case _:
+            return ""
+
+
 def union_view(union: Union, library: Library, cycles: frozenset[str]) -> UnionView:
     """Return a union for its template. The modules in `cycles` import this one, so unions of them are imported last."""
     late = frozenset(i for i in union.imports if i.kind == "unions" and f"unions.{i.module}" in cycles)
@@ -228,14 +238,14 @@ def union_view(union: Union, library: Library, cycles: frozenset[str]) -> UnionV
         names.append(f"Unknown{union.name}")
         rows = [RowView(repr(tag), decoder(m.type), "", "", m.type.parts[0]) for m in members for tag in m.tags]
     else:
-        rows = [RowView("", "", m.test, decoded("value", m.type), "") for m in members]
+        rows = [RowView("", "", m.test, decoded("value", m.type), "", _rivals(m.type)) for m in members]
     alias = " | ".join(dict.fromkeys(names))
     return UnionView(
         name=union.name,
         module=union.module,
         docstring=docstring(union.description, 0) if union.description else "",
         # A name that is imported for type checkers only cannot be evaluated.
-        alias=repr(alias) if late else alias,
+        alias=repr(alias) if late or any(i.name == union.name for m in members for i in m.type.imports) else alias,
         tag=repr(union.tag) if union.tag is not None else "",
         tag_text=escaped(union.tag or ""),
         has_struct=union.has_struct,

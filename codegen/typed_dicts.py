@@ -45,6 +45,12 @@ if TYPE_CHECKING:
     from . import models
 '''
 
+FILE: Final = "File"
+"""The type of files in forms, which `bodies.py` defines. The names of components have the suffix `Like` or `Param`."""
+
+_IS_FILE: Final = "x-file"
+"""A mark of the schemas of files, instead of a reference, because a component can have that name."""
+
 _KEYWORDS: Final = frozenset(
     ["type", "items", "properties", "required", "additionalProperties", "anyOf", "oneOf", "allOf"]
 )
@@ -137,9 +143,15 @@ class _Writer:
                 found[operation.params] = self._object(
                     operation.params,
                     f"The keyword arguments of `{operation.id}`.",
-                    {a.name: (a.schema, a.documentation) for a in operation.keywords},
+                    {
+                        a.name: (_of_files(a.schema) if a.is_file else a.schema, a.documentation)
+                        for a in operation.keywords
+                    },
                     [a.name for a in operation.keywords if a.required],
                 )
+        if any(argument.is_file for operation in operations for argument in operation.arguments):
+            found[FILE] = {"type": "string"}
+            self.template_data[FILE]["is_file"] = True
         for name in sent_components(self.document, operations):
             schema, called = self.document.schemas[name], self._called(name)
             if name in self.library.models:
@@ -147,7 +159,7 @@ class _Writer:
                 fields = {
                     f.wire: (f.schema, with_deprecation(f.description, deprecated=f.deprecated)) for f in model.fields
                 }
-                required = [f.wire for f in model.fields if f.required]
+                required = [f.wire for f in model.fields if f.required and not f.read_only]
                 found[called] = self._object(called, model.description, fields, required)
                 self.template_data[called] |= {"model": name, "typed_dict": param_name(name)}
             else:
@@ -177,6 +189,8 @@ class _Writer:
             return node
         if (name := ref_name(node)) is not None:
             return {"$ref": SCHEMAS + self._called(name)}
+        if _IS_FILE in node:
+            return {"$ref": SCHEMAS + FILE}
         if "const" in node or "enum" in node:
             return _literals(node)
         if len(types := types_of(node)) > 1 and isinstance(node.get("additionalProperties"), dict):
@@ -203,6 +217,17 @@ def _narrowed(node: dict[str, Any], type_: str) -> dict[str, Any]:
     """Return a schema of several types as a schema of one of them."""
     words = {"object": {"additionalProperties", "properties", "required"}, "array": {"items"}}.get(type_, set[str]())
     return {"type": type_, **{word: value for word, value in node.items() if word in words}}
+
+
+def _of_files(schema: Any) -> Any:
+    """Return the schema of a file, or of an array of files, from that of the strings that describe it."""
+    if not isinstance(schema, dict):
+        return schema
+    if "string" in types_of(schema) and schema.get("format") == "binary":
+        return {_IS_FILE: True}
+    items = {"items": _of_files(schema["items"])} if "items" in schema else {}
+    unions = {word: [_of_files(each) for each in schema[word]] for word in ("anyOf", "oneOf") if word in schema}
+    return {**schema, **items, **unions}
 
 
 def _literals(node: dict[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,6 @@ JsonKind = Literal["string", "integer", "number", "boolean", "array", "object", 
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
-READ = (JSON, EVENTS)
-"""The supported content types."""
-
 MAX_TYPE_DEPTH = 40
 """The largest nesting of arrays and maps in a type. Python's parser accepts 200 nested brackets."""
 
@@ -148,12 +145,47 @@ def union_of(types: Sequence[Type]) -> Type:
     )
 
 
+def matching(types: Sequence[Type]) -> Type:
+    """Return the union of types that are tried in turn."""
+    union = union_of(types)
+    if not any(each.function for each in types):
+        return union
+    if len(types) == 1:
+        return types[0]
+    functions = [each.callable() or template("same") for each in types]
+    imports = union.imports.union(*(each.runtime() for each in types))
+    return evolve(
+        union,
+        function=ast.Call(template("best_match"), functions, []),
+        imports=imports | {Import("runtime", "matching", "best_match"), Import("runtime", "matching", "same")},
+        nullable=False,
+    )
+
+
 NOTHING = Type(("None",), frozenset({"null"}), nullable=True)
 ANY = Type(("Any",), frozenset({"any"}), nullable=True, imports=frozenset({Import("typing", "typing", "Any")}))
 
 
 ID = Type(("str", "int"), frozenset({"string", "integer"}))
 """The type of an untyped path parameter."""
+
+
+TEXT = Type(("str",), frozenset({"string"}))
+"""The type of text."""
+
+CONTENT = Type(("bytes", "str"), frozenset({"string"}))
+"""The type of a body that is neither JSON nor a form."""
+
+_FILE = "bodies.File"
+
+
+def file_type(type_: Type) -> Type:
+    """Return the type of a file, or of an array of files, from that of the strings that describe it."""
+    parts = tuple(dict.fromkeys(part.replace("str", _FILE) if part in _STRINGS else part for part in type_.sent))
+    return evolve(type_, parts=parts, sent=parts, sent_imports=type_.sent_imports | {Import("runtime", "", "bodies")})
+
+
+_STRINGS = ("str", "list[str]", "Sequence[str]")
 
 
 def scalar_type(kind: JsonKind) -> Type:

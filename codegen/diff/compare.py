@@ -102,7 +102,7 @@ class _Walk:
             ]
             if self.facts and facts[0] != facts[1]:
                 self.say(BREAKING, old.id, "x-letta-streaming says otherwise", BOTH, f"`operations.{old.constant}`")
-            self.types({"$ref": old.streaming.schema}, {"$ref": new.streaming.schema}, f"{old.id} events", READER)
+            self.types(old.streaming.schema, new.streaming.schema, f"{old.id} events", READER)
 
     def arguments(self, old: Operation, new: Operation) -> None:
         olds, news = ({_key(a, o): a for a in o.arguments} for o in (old, new))

@@ -55,8 +55,8 @@ class Streaming:
     Attributes:
         stream_condition: The argument that selects events or JSON, or None if the operation returns only events.
         default: Whether the operation returns events if that argument is omitted.
-        terminator: The data of the event that ends a stream.
-        resume_operation: The id of the operation that resumes a stream.
+        terminator: The data of the event that ends a stream, or "" if the end of the response does.
+        resume_operation: The id of the operation that resumes a stream, or "" if streams cannot be resumed.
     """
 
     stream_condition: str | None

@@ -28,6 +28,7 @@ def _prepare(client: httpx.Client | httpx.AsyncClient, request: Request, accept:
         params=request.query or None,
         json=request.body,
         headers={**request.headers, "Accept": accept},
+        **request.content,
     )
 
 
@@ -48,19 +49,24 @@ def _text(response: httpx.Response) -> str:
         return response.content.decode("utf-8", "replace")
 
 
-def send(client: httpx.Client, request: Request) -> bytes:
+def send(client: httpx.Client, request: Request, accept: str = "application/json") -> bytes:
     """Send a request and return the response body.
+
+    Args:
+        client: The caller's client.
+        request: The request.
+        accept: The content type of the response. Defaults to JSON.
 
     Raises:
         UnexpectedStatus: If the server returns an error response.
         httpx.HTTPError: If no response is received.
     """
-    return _checked(client.send(_prepare(client, request, "application/json")))
+    return _checked(client.send(_prepare(client, request, accept)))
 
 
-async def send_async(client: httpx.AsyncClient, request: Request) -> bytes:
+async def send_async(client: httpx.AsyncClient, request: Request, accept: str = "application/json") -> bytes:
     """Async version of `send`."""
-    return _checked(await client.send(_prepare(client, request, "application/json")))
+    return _checked(await client.send(_prepare(client, request, accept)))
 
 
 @contextmanager

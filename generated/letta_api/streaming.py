@@ -17,6 +17,9 @@ Event = TypeVar("Event")
 
 EVENTS: Final = "text/event-stream"
 
+COMMON_TERMINATOR: Final = "[DONE]"
+"""The data of the event that ends most streams whose documentation names none."""
+
 
 class _EventDecoder(Generic[Event]):
     """A decoder of one event stream."""
@@ -27,7 +30,8 @@ class _EventDecoder(Generic[Event]):
             raise DecodeError("", f"the response is {media_type}, not {EVENTS}")
         self._decoder = SSEDecoder()
         self._decode = decode
-        self._terminator = terminator
+        self._terminator = terminator or COMMON_TERMINATOR
+        self._ends_with_response = not terminator
         self._failed = False
         self._last: Any = None
         self.ended = False
@@ -52,12 +56,12 @@ class _EventDecoder(Generic[Event]):
         return frame.data
 
     def finish(self) -> None:
-        """Check that the stream ended with the terminator or an event of type `error`.
+        """Check that the stream ended with its terminator, if it has one, or an event of type `error`.
 
         Raises:
             IncompleteStreamError: If the stream ended without either.
         """
-        if not (self.ended or self._failed):
+        if not (self.ended or self._failed or self._ends_with_response):
             raise IncompleteStreamError(f"the event stream ended without {self._terminator!r}", self._last)
 
 
@@ -70,7 +74,7 @@ def iterate_events(
         client: The caller's client.
         request: The request.
         decode: Decodes the JSON text of an event.
-        terminator: The data of the event that ends the stream.
+        terminator: The data of the event that ends the stream, or "" if the end of the response does.
 
     Raises:
         UnexpectedStatus: If the server returns an error response.

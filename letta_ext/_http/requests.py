@@ -221,6 +221,10 @@ def make_call(
         TypeError: If an option has the wrong type.
         ValueError: If an option has an invalid value.
     """
+    if request.content:
+        raise TypeError(
+            f"{operation.id}() sends a body other than JSON, which is not supported. Use its endpoint module."
+        )
     headers, omitted = config.headers, config.omitted_headers
     if request.headers:
         check_headers(request.headers)

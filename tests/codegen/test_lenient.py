@@ -16,7 +16,7 @@ from codegen.prune import is_schema, relax
 from tests.codegen.building import STRING, document, imported, make, obj, operation, ref, responds
 from tests.codegen.refused import UNSUPPORTED
 
-SCHEMA_FREE = {"no operationId", "operationId twice", "operationIds alike", "properties that are a list"}
+SCHEMA_FREE = {"operationId twice", "operationIds alike", "properties that are a list"}
 
 
 @pytest.mark.parametrize("name", [name for name in UNSUPPORTED if name not in SCHEMA_FREE])
@@ -42,7 +42,13 @@ def test_relax_skips_smallest_part(tmp_path: Path) -> None:
     """Only the smallest unsupported part is skipped."""
     data = document(
         {
-            "T": obj("id", id=STRING, odd={"not": {}}, list={"type": "array", "items": {"if": {}}}),
+            "T": obj(
+                "id",
+                id=STRING,
+                odd={"not": {}},
+                list={"type": "array", "items": {"if": {}}},
+                typed=STRING | {"not": {"const": ""}},
+            ),
             "U": obj("", t=ref("T")),
         },
         {
@@ -64,6 +70,7 @@ def test_relax_skips_smallest_part(tmp_path: Path) -> None:
     assert sorted((skip.place, skip.what) for skip in result.skips) == [
         ("#/components/schemas/T/properties/list/items", "decoded as any JSON value"),
         ("#/components/schemas/T/properties/odd", "decoded as any JSON value"),
+        ("#/components/schemas/T/properties/typed/not", "the keyword is left out"),
         ("#/paths/~1a/get/parameters/0", "the parameter is left out"),
         ("#/paths/~1a/get/parameters/1/schema", "decoded as any JSON value"),
         ("#/paths/~1b/post", "the operation is left out"),
@@ -85,10 +92,10 @@ def test_relax_shared_component_drops_only_operations_that_use_it(name: str) -> 
 
 def test_relax_unknown_keyword_removes_only_keyword(tmp_path: Path) -> None:
     """An unknown schema keyword does not remove the parameter or its operation."""
-    by = {"name": "id", "in": "path", "required": True, "schema": STRING | {"embed": True}}
+    by = {"name": "id", "in": "path", "required": True, "schema": STRING | {"patern": "a"}}
     data = document(paths={"/agents/{id}": {"get": operation("agents.get", parameters=[by])}})
     package, result = make(data, tmp_path, lenient=True)
-    place = "#/paths/~1agents~1{id}/get/parameters/0/schema/embed"
+    place = "#/paths/~1agents~1{id}/get/parameters/0/schema/patern"
     assert [(skip.place, skip.what) for skip in result.skips] == [(place, "the keyword is left out")]
     with imported(package) as api:
         assert sys.modules[f"{api.__name__}.api.widgets.agents_get"].build_request("x").path == "/agents/x"
@@ -96,7 +103,7 @@ def test_relax_unknown_keyword_removes_only_keyword(tmp_path: Path) -> None:
 
 def test_relax_path_parameter_of_unknown_schema_keeps_its_operation(tmp_path: Path) -> None:
     """A path parameter is a string or an integer for any schema."""
-    by = {"name": "id", "in": "path", "required": True, "schema": {"if": {}}}
+    by = {"name": "id", "in": "path", "required": True, "schema": {"const": 0.5}}
     data = document(paths={"/agents/{id}": {"get": operation("agents.get", parameters=[by])}})
     package, result = make(data, tmp_path, lenient=True)
     assert [skip.what for skip in result.skips] == ["decoded as any JSON value"]
@@ -123,7 +130,7 @@ def test_generate_lenient_lists_skipped_parts(tmp_path: Path, capsys: pytest.Cap
     assert main(["generate", "--spec", str(spec), "--out", str(out), "--lenient"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("decoded as any JSON value, because it uses if")
-    assert lines[1].strip() == "#/components/schemas/T/properties/a"
+    assert lines[1].strip() == "#/components/schemas/T/properties/a (at /if)"
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,9 @@ UNSET: Final = Unset.UNSET
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 """The headers of a request without header parameters."""
 
+NO_CONTENT: Final[Mapping[str, Any]] = MappingProxyType({})
+"""The content of a request without a body, or with a JSON body."""
+
 QueryPair: TypeAlias = tuple[str, str | int | float | bool | None]
 QueryValue: TypeAlias = str | int | float | bool | datetime | None
 
@@ -48,6 +51,7 @@ class Request:
         query: The query parameters in order. An array repeats its key.
         body: The JSON body, or None.
         headers: The header parameters.
+        content: The body if it is not JSON, as arguments of httpx's `build_request`.
     """
 
     method: str
@@ -55,6 +59,7 @@ class Request:
     query: list[QueryPair] = field(factory=list[QueryPair])
     body: Any = None
     headers: Mapping[str, str] = NO_HEADERS
+    content: Mapping[str, Any] = NO_CONTENT
 
 
 MAX_URL_LENGTH: Final = 60_000
@@ -69,7 +74,7 @@ def make_path(template: str, **ids: object) -> str:
         ValueError: If an id is empty, a dot segment, too long, or cannot be encoded.
     """
     for name, value in ids.items():
-        if not isinstance(value, (str, int, datetime)) or isinstance(value, bool):
+        if not isinstance(value, (str, int, float, datetime)) or isinstance(value, bool):
             raise TypeError(f"{name} must be a string or an integer, got {type(value).__name__}: {value!r:.100}")
         text = value if type(value) is str else _scalar_text(name, value)
         if text in ("", ".", ".."):
