@@ -54,6 +54,8 @@ def _below(path: str, names: str) -> tuple[str, ...]:
     return tuple(f"{path}.{name}" for name in names.split())
 
 
+AGENT_FIELDS: Final = ("AgentState.llm_config", "AgentState.memory", "AgentState.sources", "Source.id", "Identity.id")
+
 NAMES: Final = (
     Difference(
         "`client.tools`, `client.blocks`, `agents.messages.create` and other operations",
@@ -79,6 +81,15 @@ NAMES: Final = (
         "No operation that this client has returns them.",
         "`SyncPage`, `AsyncPage`",
         _below("letta_ext.pagination", "SyncObjectPage AsyncObjectPage SyncNextFilesPage AsyncNextFilesPage"),
+    ),
+    Difference(
+        "`agent.llm_config.model`, `agent.memory.blocks`, `tool.id` without a check for None",
+        "Fields that are deprecated, or that the server does not promise, may be None for a type checker.",
+        "`agent.model`, `agent.blocks`, or a check",
+        (
+            *(f"types.agent_state.{name} can be None" for name in AGENT_FIELDS),
+            "types.tool.Tool.id can be None",
+        ),
     ),
     Difference(
         "pages as models of pydantic: `build()`, iteration over the fields of an async page",

@@ -11,6 +11,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final, NotRequired, Required
 
 import attrs
@@ -22,6 +23,7 @@ from typing_extensions import get_type_hints, is_typeddict
 import letta_ext
 import letta_ext.config
 import letta_ext.pagination
+import letta_ext.types as types_of_api
 from tests.migration.closure import (
     operation_ids,
     package_exports,
@@ -60,7 +62,7 @@ def _public(cls: Any) -> set[str]:
     found = {name for name in dir(cls) if not name.startswith("_")}
     for base in cls.__mro__ if isinstance(cls, type) else ():
         if base.__module__.partition(".")[0] in ("letta_client", "letta_ext", "letta_api"):
-            found |= {name for name in vars(base).get("__annotations__", {}) if not name.startswith("_")}
+            found |= {name for name in inspect.get_annotations(base) if not name.startswith("_")}
     return found
 
 
@@ -167,6 +169,7 @@ def _type(place: str, theirs: Any, ours: Any) -> Iterator[str]:
             yield f"{place} is {_described(ours)}"
             return
         yield from (f"{place}.{name}" for name in theirs.model_fields if not hasattr(ours, name))
+        yield from _fields(place, theirs, ours)
     elif is_typeddict(theirs):
         if not is_typeddict(ours):
             yield f"{place} is {_described(ours)}"
@@ -192,6 +195,37 @@ def _required(cls: Any) -> set[str]:
     return {
         key for key, origin in origins.items() if origin is Required or (cls.__total__ and origin is not NotRequired)
     }
+
+
+def _fields(place: str, theirs: Any, ours: Any) -> Iterator[str]:
+    """Yield the fields whose values are of other kinds, or can be None here only."""
+    components = {name: getattr(types_of_api, name) for name in dir(types_of_api) if name[0].isupper()}
+    for name, field in attrs.fields_dict(ours).items():
+        if name in theirs.model_fields:
+            published = theirs.model_fields[name].annotation
+            module = vars(importlib.import_module(ours.__module__))
+            found = eval(str(field.type), {**components, **module, "datetime": datetime})  # noqa: S307  # generated
+            missing = _kinds(published) - _kinds(found) - {"None"}
+            if missing and found is not Any:
+                yield f"{place}.{name} is not {', '.join(sorted(missing))}"
+            if "None" in _kinds(found) - _kinds(published):
+                yield f"{place}.{name} can be None"
+
+
+def _kinds(annotation: Any) -> set[str]:
+    """Return the kinds of values of an annotation: a class, or `object` for any model."""
+    origin: Any = typing.get_origin(annotation)
+    if hasattr(annotation, "__metadata__"):  # Annotated
+        return _kinds(typing.get_args(annotation)[0])
+    if origin in (types.UnionType, typing.Union):
+        return {kind for member in typing.get_args(annotation) for kind in _kinds(member)}
+    if origin is typing.Literal:
+        return {type(value).__name__ for value in typing.get_args(annotation)}
+    if attrs.has(annotation) or hasattr(annotation, "model_fields"):
+        return {"a model"}
+    if annotation in (None, types.NoneType):
+        return {"None"}
+    return {str(getattr(origin or annotation, "__name__", annotation))}
 
 
 def _models() -> Iterator[str]:
