@@ -34,6 +34,9 @@ LAZY = "x-letta-lazy"
 ALIAS = "x-letta-alias"
 """The extension of a property that has a second name in Python."""
 
+TEXT = "x-letta-text"
+"""The extension of a component that has attributes with the text of some items of an array."""
+
 
 def check_keywords(schema: Schema, place: str) -> None:
     """Check that all keywords of a schema are supported.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from keyword import iskeyword
 from typing import Any
 
 from attrs import field, frozen
@@ -11,8 +10,9 @@ from openapi_python_client.parser.properties.const import ConstProperty
 from codegen.docstrings import with_deprecation
 from codegen.document import Document, Schema, ref_name
 from codegen.errors import ErrorCollector, SpecError
+from codegen.joined_texts import JoinedText, read_texts
 from codegen.keywords import ALIAS, LAZY, check_keywords
-from codegen.names import MODEL_NAMES, identifiers, module_name, usable
+from codegen.names import MODEL_NAMES, check_new_name, identifiers, module_name
 from codegen.parser import Node
 from codegen.type_reader import Member as Read
 from codegen.type_reader import TypeReader
@@ -56,6 +56,7 @@ class Model:
     module: str
     description: str
     fields: list[Field]
+    texts: list[JoinedText]
 
     @property
     def tag(self) -> Field | None:
@@ -198,14 +199,16 @@ def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[st
                 read_only=data.get("readOnly") is True,
             )
         )
-    return Model(name, module_name(name), documented(schema), fields)
+    taken = MODEL_NAMES | classes | {*names.values()} | {field.alias for field in fields}
+    arrays = {wire: names[wire] for wire, type_ in types.items() if type_.kinds == {"array"}}
+    texts = read_texts(schema, taken, arrays, place)
+    return Model(name, module_name(name), documented(schema), fields, texts)
 
 
 def _alias(schema: Schema, taken: frozenset[str], place: str) -> str:
     name = schema.get(ALIAS, "")
-    valid = isinstance(name, str) and name not in taken and not name.startswith("_") and not iskeyword(name)
-    if ALIAS in schema and not (valid and usable(name)):
-        raise SpecError(place, f"must be a Python name that the object does not have, got {name!r}")
+    if ALIAS in schema:
+        check_new_name(name, taken, place)
     return str(name)
 
 

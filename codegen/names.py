@@ -10,9 +10,11 @@ from pathlib import Path
 
 from openapi_python_client import strings
 
+from codegen.errors import SpecError
+
 _MODEL_BODY = (
     "str int float bool list dict datetime Any Literal ClassVar Decoders Discriminator ABSENT "
-    "array lazy_array mapping nullable or_text parse_instant Alias Received received_tag"
+    "array lazy_array mapping nullable or_text parse_instant Alias JoinedText Received received_tag"
 )
 _MODEL_METHODS = (
     "to_dict from_dict to_json from_json fields_set extra_fields model_dump model_dump_json model_copy model_construct "
@@ -43,6 +45,18 @@ MAX_NAME_BYTES = 120
 def usable(name: str) -> bool:
     """Return whether a name is valid as a Python identifier and as a file name."""
     return name.isidentifier() and len(name.encode()) <= MAX_NAME_BYTES
+
+
+def check_new_name(name: object, taken: frozenset[str], place: str) -> None:
+    """Check the name of an attribute that is not a property.
+
+    Raises:
+        SpecError: If it is not a public Python name, or is one of the names that are taken.
+    """
+    valid = isinstance(name, str) and usable(name) and not keyword.iskeyword(name)
+    if valid and name not in taken and not str(name).startswith("_"):
+        return
+    raise SpecError(place, f"must be a Python name that the object does not have, got {name!r}")
 
 
 def class_name(name: str) -> str:

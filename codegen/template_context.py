@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 from codegen.common_fields import CommonField, common_fields, tag_name
 from codegen.docstrings import docstring, escaped, with_deprecation
 from codegen.expressions import printed, qualified, template
+from codegen.joined_texts import JoinedText
 from codegen.models import Field, Library, Model, Union
 from codegen.types import Import, Type
 
@@ -45,12 +46,22 @@ class FieldView:
 
 
 @frozen
+class TextView:
+    """An attribute with the text of some items, for a model's template."""
+
+    name: str
+    source: str
+    docstring: str
+
+
+@frozen
 class ModelView:
     """A model for its template."""
 
     name: str
     docstring: str
     fields: list[FieldView]
+    texts: list[TextView]
     keys: str
     decoders: str
     struct_fields: str
@@ -114,6 +125,13 @@ def _field(field: Field, late: frozenset[Import]) -> FieldView:
     )
 
 
+def _text(text: JoinedText) -> TextView:
+    selected = " and ".join(f"`{name}` is `{value}`" for name, value in text.where.items())
+    documentation = f"The `{text.text}` of each item of `{text.items}` whose {selected}, on lines of its own."
+    source = f"JoinedText({text.items!r}, {text.where!r}, {text.text!r})"
+    return TextView(text.name, source, docstring(documentation))
+
+
 def _documented(text: str, *, deprecated: bool = False) -> str:
     text = with_deprecation(text, deprecated=deprecated)
     return docstring(text) if text else ""
@@ -130,6 +148,7 @@ def model_view(model: Model, cycles: frozenset[str]) -> ModelView:
         name=model.name,
         docstring=docstring(model.description or f"`{model.name}` of the API."),
         fields=fields,
+        texts=[_text(each) for each in model.texts],
         keys=_table({f.name: f.key for f in fields}),
         decoders=_table({f.name: f.decoder for f in fields}),
         struct_fields=_table({f.name: f.struct for f in fields}),

@@ -1,13 +1,13 @@
-"""Attributes that are not fields: second names of fields, and the common fields of unknown members of unions."""
+"""Attributes that are not fields: second names of fields, texts, and the common fields of unknown union members."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Generic, Self, TypeVar, overload
 
 from .instants import parse_instant
-from .json_values import is_mapping
+from .json_values import is_mapping, is_sequence
 from .model import Unknown
 
 T = TypeVar("T")
@@ -33,6 +33,44 @@ class Alias(Generic[T]):
 
     def __set__(self, model: object, value: T) -> None:
         setattr(model, self.name, value)
+
+
+class JoinedText:
+    """The text of some items of an array, each on lines of its own.
+
+    The text of an item is a string, or an array of parts whose strings in `text` are joined without a separator. Items
+    without text are omitted.
+
+    Args:
+        items: The name of the array.
+        where: The fields of an item that select it, with their values.
+        text: The field of an item that has its text.
+    """
+
+    def __init__(self, items: str, where: Mapping[str, str], text: str) -> None:
+        self.items = items
+        self.where = where
+        self.text = text
+
+    @overload
+    def __get__(self, model: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, model: object, owner: type) -> str: ...
+
+    def __get__(self, model: object, owner: type) -> Any:
+        return self if model is None else self.of(getattr(model, self.items))
+
+    def of(self, items: Iterable[Any]) -> str:
+        """Return the text of some of these items."""
+        selected = (item for item in items if all(getattr(item, k, None) == v for k, v in self.where.items()))
+        return "\n".join(filter(None, (_text_of(getattr(item, self.text, None)) for item in selected)))
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    parts = [getattr(part, "text", None) for part in value] if is_sequence(value) else []
+    return "".join(part for part in parts if isinstance(part, str))
 
 
 class Received(Generic[T]):

@@ -37,6 +37,7 @@ from ..errors import (
 )
 from ..polling import PollSchedule
 from .checks import TYPES, calls_of, check_turn, is_count, name_of_tool
+from .output_text import OutputText
 from .tool import Decision, ToolRegistry, ToolRun, failed_run
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ Step: TypeAlias = OpenStream | RequestApproval | RunTools | PollRun | FetchMessa
 
 
 @frozen
-class ToolResult:
+class ToolResult(OutputText):
     """The result of a turn, including its tool calls.
 
     Attributes:

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from attrs import define
 
+from ..attributes import JoinedText
 from ..model import Model, array, nullable
 from ..structs import ABSENT, Decoders, StructFields, list_of, or_null, struct_type
 from ..unions.message import Message, message_from_dict, message_struct
@@ -39,6 +40,10 @@ class LettaResponse(Model):
     """Token data for all LLM generations in multi-turn agent interaction. Includes token IDs and
     logprobs for each assistant turn, plus tool result content. Only present if return_token_ids was
     enabled. Used for RL training with loss masking.
+    """
+    output_text = JoinedText("messages", {"message_type": "assistant_message"}, "content")
+    """The `content` of each item of `messages` whose `message_type` is `assistant_message`, on lines
+    of its own.
     """
 
     _decoders: ClassVar[Decoders] = {
