@@ -91,9 +91,6 @@ async def _cancel(state: State, request: Incoming) -> Response:
     if direct is None:
         state.conversation(conversation_id)
     runs = state.active_runs(conversation_id, direct)
-    if direct is not None:
-        # Runs without streaming keep the status of a new run.
-        runs = [run for run in reversed(state.runs.values()) if run.agent_id == direct and run.is_shown_active]
     if not runs:
         raise errors.plain(409, f"CONFLICT: No active runs to cancel for conversation {conversation_id}")
     for run in runs:

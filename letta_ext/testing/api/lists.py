@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
-from ..store.models import Json, Step, StoredMessage, Thread
+from ..store.models import Json, Message, Step, StoredMessage, Thread
 from . import errors, serializers
 from .request_schema import Record
 from .requests import Page
@@ -19,7 +19,15 @@ class _Named(Protocol):
     def id(self) -> str: ...
 
 
+class _Dated(_Named, Protocol):
+    """An object with an id and a date."""
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
 T = TypeVar("T", bound=_Named)
+D = TypeVar("D", bound=_Dated)
 
 
 def check_limit(limit: int) -> None:
@@ -40,9 +48,9 @@ def in_order(items: Sequence[T], key: Callable[[T], datetime | None], order: str
 
 def run_steps(stored: Sequence[Step], run_id: str, page: Page) -> list[Step]:
     """Return a page of the steps of a run. Cursors follow the sort order, and can be steps of other runs."""
-    before, after = (_known(stored, cursor, "Step") for cursor in (page.before, page.after))
+    before, after = _cursors(stored, page, "Step")
     check_limit(page.limit)
-    selected = sorted((step for step in stored if step.run_id == run_id), key=_step_key)
+    selected = sorted((step for step in stored if step.run_id == run_id), key=_date_key)
     if page.order == "desc":
         selected.reverse()
     return _between(selected, before, after, page)
@@ -78,38 +86,33 @@ def steps(stored: Sequence[Step], step_filter: Record, page: Page) -> list[Step]
     start, end = _date(step_filter.start_date), _date(step_filter.end_date)
     if start and end and start > end:
         raise errors.plain(400, "start_date must be earlier than or equal to end_date")
-    before = _known(stored, page.before, "Step")
-    after = _known(stored, page.after, "Step")
-    if before and after and before.created_at < after.created_at:
-        raise errors.plain(400, "'before' reference must be later than 'after' reference")
+    before, after = _cursors(stored, page, "Step")
     check_limit(page.limit)
     selected = sorted(
         (step for step in stored if _matches(step, step_filter, start, end)),
-        key=_step_key,
+        key=_date_key,
     )
     if page.order == "desc":
         selected.reverse()
     return _between(selected, before, after, page)
 
 
-def _step_key(step: Step) -> tuple[datetime, str]:
-    return step.created_at, step.id
+def _date_key(item: _Dated) -> tuple[datetime, str]:
+    return item.created_at, item.id
 
 
-def _between(selected: list[Step], before: Step | None, after: Step | None, page: Page) -> list[Step]:
+def _between(selected: list[D], before: D | None, after: D | None, page: Page) -> list[D]:
     if before and after:
         # Letta applies two cursors by time, independent of the order.
-        selected = [step for step in selected if _step_key(after) < _step_key(step) < _step_key(before)]
+        selected = [item for item in selected if _date_key(after) < _date_key(item) < _date_key(before)]
         return selected[: page.limit]
     newest_first = page.order == "desc"
     if after:
-        selected = [
-            step for step in selected if (_step_key(step) < _step_key(after)) == newest_first and step is not after
-        ]
+        last = _date_key(after)
+        selected = [item for item in selected if (_date_key(item) < last) == newest_first and item.id != after.id]
     if before:
-        selected = [
-            step for step in selected if (_step_key(step) > _step_key(before)) == newest_first and step is not before
-        ]
+        first = _date_key(before)
+        selected = [item for item in selected if (_date_key(item) > first) == newest_first and item.id != before.id]
     return selected[: page.limit]
 
 
@@ -118,17 +121,26 @@ def _date(text: str | None) -> datetime | None:
         return None
     try:
         date = datetime.fromisoformat(text)
-    except ValueError as error:
+        # A database stores dates in UTC, in which those at both ends of the calendar do not exist.
+        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise errors.plain(400, str(error)) from None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _known(stored: Sequence[Step], cursor: str | None, kind: str) -> Step | None:
+def _cursors(stored: Sequence[D], page: Page, kind: str) -> tuple[D | None, D | None]:
+    """Return the objects of both cursors."""
+    before, after = (_known(stored, cursor, kind) for cursor in (page.before, page.after))
+    if before and after and before.created_at < after.created_at:
+        raise errors.plain(400, "'before' reference must be later than 'after' reference")
+    return before, after
+
+
+def _known(stored: Sequence[D], cursor: str | None, kind: str) -> D | None:
     if not cursor:
         return None
-    for step in stored:
-        if step.id == cursor:
-            return step
+    for item in stored:
+        if item.id == cursor:
+            return item
     raise errors.plain(404, f"No {kind} found with id {cursor}")
 
 
@@ -149,17 +161,18 @@ def _matches(step: Step, step_filter: Record, start: datetime | None, end: datet
     return not step_filter.trace_ids and not step_filter.project_id
 
 
-def step_messages(step: Step, page: Page) -> list[Json]:
-    """Return a page of the messages of a step. The model's text is rendered as reasoning, in reverse order of parts."""
-    messages = step.messages if page.order == "asc" else step.messages[::-1]
-    ids = [message.id for message in messages]
-    for cursor in (page.before, page.after):
-        if cursor and cursor not in ids:
-            raise errors.plain(404, f"No Message found with id {cursor}")
+def step_messages(step: Step, stored: Sequence[Message], page: Page) -> list[Json]:
+    """Return a page of the messages of a step. The model's text is rendered as reasoning, in reverse order of parts.
+
+    Args:
+        step: The step.
+        stored: All messages, any of which can be a cursor.
+        page: The page.
+    """
+    before, after = _cursors(stored, page, "Message")
     check_limit(page.limit)
-    start = ids.index(page.after) + 1 if page.after else 0
-    end = ids.index(page.before) if page.before else len(ids)
-    selected = messages[start:end][: page.limit]
+    messages = step.messages if page.order == "asc" else step.messages[::-1]
+    selected = _between(messages, before, after, page)
     return [part for message in selected for part in reversed(serializers.render(message, text_is_assistant=False))]
 
 

@@ -14,7 +14,7 @@ from ..engine.runs import MAX_EVENTS, RUN_RETENTION, Journal, Keepalive, Run
 from ..engine.script import Script
 from .clock import Clock, TickingClock
 from .ids import IdSource
-from .models import Agent, Conversation, Step, Thread, Tool
+from .models import Agent, Conversation, Message, Step, Thread, Tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,11 @@ class State:
         others = [known.thread for known in self.conversations.values() if known.thread.agent_id == agent_id]
         return [self.agents[agent_id].thread, *others]
 
+    def messages(self) -> list[Message]:
+        """Return the messages of all agents."""
+        threads = [thread for agent_id in self.agents for thread in self.threads_of(agent_id)]
+        return [entry.message for thread in threads for entry in thread.stored]
+
     def delete_agent(self, agent_id: str) -> None:
         """Delete an agent with its conversations. Its runs and steps are hidden, because one can be active."""
         del self.agents[agent_id]
@@ -209,11 +214,12 @@ class State:
         return self.runs[record.run_id]
 
     def active_runs(self, conversation_id: str | None, agent_id: str | None) -> list[Run]:
-        """Return the active runs of a conversation, or of an agent, newest first."""
+        """Return the runs of a conversation, or of an agent, that the API shows as active, newest first."""
         return [
             run
             for run in reversed(self.runs.values())
-            if run.active and (run.agent_id == agent_id if agent_id else run.conversation_id == conversation_id)
+            if run.is_shown_active
+            and (run.agent_id == agent_id if agent_id else run.conversation_id == conversation_id)
         ]
 
     def lock(self, thread: Thread, token: str, run: Run) -> None:
