@@ -26,7 +26,7 @@ from .runner import ScenarioRunner, difference
 PER_SEED = 25
 """Number of requests of a seed."""
 
-PATIENCE = 30
+PATIENCE = 120
 """Time after which a server counts as silent [s]."""
 
 RESUME_PATIENCE = 3

@@ -172,7 +172,7 @@ async def _step_trace(state: State, request: Incoming) -> Response:
 
 async def _step_messages(state: State, request: Incoming) -> Response:
     step = state.find_step(request.path.step_id)
-    return CompactJSON(lists.step_messages(step, state.messages(), page(request.query)) if step else [])
+    return CompactJSON(lists.step_messages(step.messages if step else [], state.messages(), page(request.query)))
 
 
 async def _step_feedback(state: State, request: Incoming) -> Response:

@@ -161,18 +161,17 @@ def _matches(step: Step, step_filter: Record, start: datetime | None, end: datet
     return not step_filter.trace_ids and not step_filter.project_id
 
 
-def step_messages(step: Step, stored: Sequence[Message], page: Page) -> list[Json]:
+def step_messages(messages: Sequence[Message], stored: Sequence[Message], page: Page) -> list[Json]:
     """Return a page of the messages of a step. The model's text is rendered as reasoning, in reverse order of parts.
 
     Args:
-        step: The step.
+        messages: The messages of the step.
         stored: All messages, any of which can be a cursor.
         page: The page.
     """
     before, after = _cursors(stored, page, "Message")
     check_limit(page.limit)
-    messages = step.messages if page.order == "asc" else step.messages[::-1]
-    selected = _between(messages, before, after, page)
+    selected = _between(list(messages if page.order == "asc" else reversed(messages)), before, after, page)
     return [part for message in selected for part in reversed(serializers.render(message, text_is_assistant=False))]
 
 

@@ -16,7 +16,7 @@ from importlib.resources import files
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic_core import CoreSchema, ErrorDetails, SchemaValidator, ValidationError, core_schema
+from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
 from . import errors
 from .validation import is_object, is_sequence
@@ -98,9 +98,12 @@ class Operation:
 
 def _validated(validator: SchemaValidator, value: Any, part: str, problems: list[RequestProblem]) -> Any:
     try:
+        if _is_long(value):
+            # pydantic takes seconds for a million problems. Those of the first items suffice.
+            validator.validate_python(_shorten(value), from_attributes=True)
         return validator.validate_python(value, from_attributes=True)
     except ValidationError as invalid:
-        for each in _problems(validator, value, invalid)[:MAX_PROBLEMS]:
+        for each in invalid.errors(include_url=False)[:MAX_PROBLEMS]:
             problem: RequestProblem = {**each, "loc": (part, *each["loc"])}
             if part != "body" and each["type"] == "missing":
                 problem["input"] = None
@@ -108,15 +111,11 @@ def _validated(validator: SchemaValidator, value: Any, part: str, problems: list
         return None
 
 
-def _problems(validator: SchemaValidator, value: Any, invalid: ValidationError) -> Sequence[ErrorDetails]:
-    if invalid.error_count() <= MAX_PROBLEMS:
-        return invalid.errors(include_url=False)
-    # pydantic takes seconds to describe a million problems. Those of the first items suffice.
-    try:
-        validator.validate_python(_shorten(value), from_attributes=True)
-    except ValidationError as shorter:
-        return shorter.errors(include_url=False)
-    return [{"type": "value_error", "loc": (), "msg": f"Value error, {invalid.error_count()} problems", "input": None}]
+def _is_long(value: Any) -> bool:
+    """Return whether a list in a value has more items than a response has problems."""
+    if is_object(value):
+        return any(map(_is_long, value.values()))
+    return is_sequence(value) and (len(value) > MAX_PROBLEMS or any(map(_is_long, value)))
 
 
 def _shorten(value: Any) -> Any:

@@ -107,15 +107,15 @@ class AgentLoop:
                 raise errors.pending_approval()
             return None
         call_ids = [result.tool_call_id for result in first.approvals]
-        if any(isinstance(result, ToolReturn) and result.parts == [] for result in first.approvals):
-            # Letta stores it, and then fails to respond to or list the conversation.
-            raise errors.invalid_approval(errors.EMPTY_RETURN)
         if pending is None:
             recent = self.thread.context[-10:]
             answered = {returned.tool_call_id for message in recent for returned in message.tool_returns}
             if not call_ids or not set(call_ids) <= answered:
                 raise errors.invalid_approval(errors.NO_PENDING_CALL)
             return None
+        if any(isinstance(result, ToolReturn) and result.parts == [] for result in first.approvals):
+            # Letta stores it, and then fails to respond to or list the conversation.
+            raise errors.invalid_approval(errors.EMPTY_RETURN)
         if not call_ids:
             raise errors.invalid_approval(errors.EMPTY_APPROVALS)
         expected = [call.id for call in pending.tool_calls]

@@ -219,7 +219,8 @@ def update_agent(state: State, agent: Agent, body: Record) -> None:
     """Update an agent. Null and absent fields are unchanged."""
     if body.embedding is not None and "/" not in body.embedding:
         raise errors.invalid_argument(f"Embedding model {body.embedding} not found")
-    _check_tools(state, body.tool_ids or ())
+    if any(tool_id not in state.tools for tool_id in body.tool_ids or ()):
+        raise errors.plain(409, "(sqlalchemy.dialects.postgresql.asyncpg.IntegrityError) <class 'IntegrityError'>")
     _set_plain(agent, body)
     agent.name = agent.name if body.name is None else body.name
     agent.system = agent.system if body.system is None else body.system
