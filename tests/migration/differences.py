@@ -209,8 +209,8 @@ BEHAVIOR: Final = (
     ),
     Difference(
         "An argument that the server refuses is sent",
-        "Values that the server is known to refuse raise `ValueError` or `TypeError` before a request: `input` beside "
-        "`messages`, `batch_size=0`, `max_steps=0`, an empty id.",
+        "Values that the server refuses, or that leave a run running, raise `ValueError` or `TypeError` before a "
+        "request: `input` beside `messages`, `batch_size=0`, `max_steps=0`, an empty id.",
         "the value that the message of the error names",
     ),
     Difference(

@@ -61,7 +61,7 @@ MAPPED: Final = {
         "the text of an error, which names the argument here too",
     ),
     r"\bbatch_size=0,": ("batch_size=2,", "the server responds to 0 with 500, so the client refuses it"),
-    r"\bmax_steps=0,": ("max_steps=1,", "the server and the client refuse 0"),
+    r"\bmax_steps=0,": ("max_steps=1,", "0 leaves the run running, so the client refuses it"),
     r"assert_matches_type\(ConversationListResponse, conversation,": (
         "assert_matches_type(list[Conversation], conversation.items,",
         "a list returns a page here, with `items`",
