@@ -113,7 +113,7 @@ def test_next_while_a_method_reads_raises(driver: ClientDriver, method: str) -> 
 
 
 def test_next_of_a_failed_stream_keeps_failing(driver: ClientDriver) -> None:
-    """`next()` and a loop after it raise the error of a failed run each time."""
+    """`next()` raises the error of a failed run each time, as a loop after it does."""
     failed = sse({"message_type": "ping"}) + sse({"message_type": "error_message", "detail": "no"}, event="error")
     stream = open_stream(driver, lambda: event_stream(failed))
     step(driver, stream)
