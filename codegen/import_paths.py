@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from codegen.docstrings import escaped
 from codegen.document import Document
@@ -138,8 +138,10 @@ def read_import_paths(
             except _UnknownNameError:
                 if not lenient:
                     raise
-    _check(modules)
-    return {path: module for path, module in sorted(modules.items()) if module.names}
+    packages = {module.package for module in modules.values()}
+    # A component `Steps` beside operations of `steps.messages`: its module makes way for the package.
+    renamed = [evolve(each, path=f"{path}_") if path in packages else each for path, each in modules.items()]
+    return {module.path: module for module in sorted(renamed, key=lambda each: each.path) if module.names}
 
 
 def write_import_paths(modules: Mapping[str, Module], folder: Path, own: Path | None = None) -> None:
@@ -236,13 +238,6 @@ def _alias(module: Module, name: str, expression: str, sources: Mapping[str, str
 
 _ALLOWED: Final = (ast.Name, ast.Subscript, ast.Tuple, ast.BinOp, ast.BitOr, ast.Constant, ast.Load)
 """The syntax of an expression."""
-
-
-def _check(modules: Mapping[str, Module]) -> None:
-    """Check that no module has the name of a package."""
-    for package in {module.package for module in modules.values()}:
-        if package in modules:
-            raise SpecError(PLACE, f"has {package!a:.60} as a module and as a package. Rename the component")
 
 
 def _packages(modules: Iterable[Module]) -> list[Package]:

@@ -63,6 +63,15 @@ def test_expression_of_table_becomes_type(tmp_path: Path, module: str, expressio
     assert line in source_of(tmp_path, module).splitlines()
 
 
+def test_component_named_like_package_makes_way(tmp_path: Path) -> None:
+    """A component whose module would hide a package has a module with another name, and is exported."""
+    found = paths(group("cat.zoo", Animal="Dog"))
+    assert set(found["cat_"].names) == {"Cat"}
+    write_import_paths(found, tmp_path)
+    assert (tmp_path / "cat" / "zoo.py").is_file()
+    assert "from .cat_ import Cat as Cat" in (tmp_path / "__init__.pyi").read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
@@ -82,7 +91,6 @@ def test_expression_of_table_becomes_type(tmp_path: Path, module: str, expressio
         (group("zoo", Animal="__import__('os')"), "must be a type"),
         (group("zoo", Animal="Cat.mro"), "must be a type"),
         (group("zoo", **{"a b": "Cat"}), "is not a name of a class"),
-        (group("cat.zoo", Animal="Cat"), "has 'cat' as a module and as a package"),
     ],
 )
 def test_invalid_table_raises_error_with_place(table: Any, message: str) -> None:
