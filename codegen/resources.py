@@ -20,6 +20,7 @@ from codegen.errors import ErrorCollector, SpecError
 from codegen.media import format_of
 from codegen.names import class_name
 from codegen.operations import Operation
+from codegen.resource_names import ancestors, check_names
 from codegen.types import Import
 from codegen.unasync import to_sync
 
@@ -140,11 +141,10 @@ def read_resources(document: Document, operations: Sequence[Operation], mixins: 
         mixins: The folder with hand-written methods: `steps_metrics.py` has those of `steps.metrics`.
 
     Raises:
-        SpecErrors: If the client does not support an operation, or the `operationId` of a list or a stream has no dot:
-            only plain calls are methods of the client.
+        SpecErrors: If the client does not support an operation, or its `operationId` cannot be the name of a method.
     """
     tags = {str(tag.get("name")): str(tag.get("description", "")) for tag in document.data.get("tags", [])}
-    paths = sorted({path for operation in operations for path in _ancestors(operation.id)})
+    paths = sorted({path for operation in operations for path in ancestors(operation.id)})
 
     def make(path: str) -> Resource:
         name = path.rpartition(".")[2]
@@ -163,9 +163,8 @@ def read_resources(document: Document, operations: Sequence[Operation], mixins: 
         with errors.block():
             if (kind := _unsupported(operation)) is not None:
                 raise SpecError(operation.place, f"{kind}, which the client does not support. Call its endpoint module")
-            if "." not in operation.id and (operation.pagination or operation.streaming):
-                raise SpecError(operation.place, f"is a list or a stream without a resource: {operation.id!a:.60}")
     errors.raise_all()
+    check_names(operations, mixins)
     return make("")
 
 
@@ -230,11 +229,6 @@ def _with_sync_classes(text: str) -> str:
 
 def _by_constant(operations: Sequence[Operation]) -> Mapping[str, Operation]:
     return {operation.constant: operation for operation in operations}
-
-
-def _ancestors(operation_id: str) -> list[str]:
-    parts = operation_id.split(".")[:-1]
-    return [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
 
 
 def _imports(operations: Sequence[Operation]) -> list[str]:

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from codegen.errors import SpecError
+from codegen.document import escape
+from codegen.errors import SpecError, SpecErrors
 from codegen.paths import MIXINS
 from codegen.pipeline import read
 from codegen.resources import read_resources
@@ -148,3 +149,60 @@ def test_list_operation_without_resource_is_refused() -> None:
     parsed = read(data)
     with pytest.raises(SpecError, match="without a resource"):
         read_resources(parsed.document, parsed.operations, MIXINS)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        *[
+            (f"gadgets.{word}", "public Python names")
+            for word in ("import", "None", "_find", "__init__", "a-b", "2x", "a b")
+        ],
+        *[(name, "public Python names") for name in ("class.find", "a..b", ".find", "gadgets.")],
+        *[(word, "the client has already") for word in ("close", "get", "call", "with_options", "base_url", "copy")],
+        ("with_raw_response.find", "the client has already: 'with_raw_response'"),
+        ("gadgets.with_streaming_response", "client.gadgets has already: 'with_streaming_response'"),
+        ("conversations.messages.follow", "client.conversations.messages has already: 'follow'"),
+        ("gadgets", "has the name of a resource: 'gadgets'"),
+        ("Gadgets.find", "has a resource with the name of another part: gadgets"),
+        *[(f"{word}.find", f"another part: {word}") for word in ("arguments", "client", "client_calls", "letta")],
+    ],
+)
+def test_operation_that_cannot_be_a_method_is_refused(name: str, message: str) -> None:
+    """An `operationId` with a part that is no public Python name, or that hides another attribute, is refused."""
+    data = with_gadgets(document())
+    data["paths"]["/v1/found"]["get"]["operationId"] = name
+    assert_refused(data, "/v1/found", message)
+
+
+@pytest.mark.parametrize("name", ["timeout", "extra_headers", "when_busy", "checkpoint", "prefetch"])
+def test_argument_that_is_a_request_option_is_refused(name: str) -> None:
+    """An argument with the name of a request option is refused, because a method could not send it."""
+    data = with_gadgets(document())
+    data["paths"]["/v1/found"]["get"]["parameters"][0]["name"] = name
+    assert_refused(
+        data, "/v1/found", f"an argument with the name of a request option: {name}. Call it with client.call"
+    )
+
+
+def test_argument_named_like_a_variable_is_refused_in_a_path_only() -> None:
+    """A query parameter called `options` or `arguments` is an argument, and a path parameter is refused."""
+    data = with_gadgets(document())
+    data["paths"]["/v1/found"]["get"]["parameters"][0]["name"] = "options"
+    parsed = read(data)
+    assert read_resources(parsed.document, parsed.operations, MIXINS).children
+    path = data["paths"].pop("/v1/gadgets/{gadget_id}")
+    path["delete"]["parameters"][0]["name"] = "options"
+    data["paths"]["/v1/gadgets/{options}"] = path
+    parsed = read(data)
+    with pytest.raises(SpecErrors, match="an argument with the name of a request option: options"):
+        read_resources(parsed.document, parsed.operations, MIXINS)
+
+
+def assert_refused(data: dict[str, Any], path: str, message: str) -> None:
+    """Assert that the resources of a document are refused at an operation, with a message."""
+    parsed = read(data)
+    with pytest.raises(SpecErrors) as caught:
+        read_resources(parsed.document, parsed.operations, MIXINS)
+    assert {fault.place for fault in caught.value.faults} == {f"#/paths/{escape(path)}/get"}
+    assert message in str(caught.value)
