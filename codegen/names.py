@@ -33,7 +33,7 @@ def _template_names() -> Iterable[str]:
         yield from re.findall(r"^(\w+): Final", text, re.MULTILINE)
 
 
-_TYPED_DICT_NAMES = "Any Literal Mapping NotRequired Sequence TypeAlias TypedDict TYPE_CHECKING"
+_TYPED_DICT_NAMES = "Any Iterable Literal Mapping NotRequired Sequence TypeAlias TypedDict TYPE_CHECKING"
 RESERVED_CLASSES = frozenset([*_template_names(), *_TYPED_DICT_NAMES.split(), "False", "None", "True"])
 """Reserved component names: names that a generated module imports or defines."""
 

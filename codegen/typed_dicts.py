@@ -7,6 +7,7 @@ and the alias `WidgetLike`: the TypedDict or the model. Documentation is passed 
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import warnings
@@ -22,7 +23,7 @@ from datamodel_code_generator.format import Formatter, PythonVersion
 from codegen.docstrings import docstring, with_deprecation
 from codegen.document import SCHEMAS, Document, reachable, ref_name
 from codegen.errors import GeneratorFailure
-from codegen.keywords import types_of
+from codegen.keywords import is_datetime, types_of
 from codegen.models import Library, documented
 from codegen.names import like_name, param_name
 from codegen.operations import Operation
@@ -97,7 +98,7 @@ def write_typed_dicts(document: Document, library: Library, operations: list[Ope
                 custom_file_header=HEADER,
                 custom_template_dir=TEMPLATES,
                 extra_template_data=writer.template_data,
-                additional_imports=["typing.TypeAlias"],
+                additional_imports=["typing.TypeAlias", "collections.abc.Iterable"],
                 keep_model_order=True,
                 use_generic_container_types=True,
                 use_standard_collections=True,
@@ -112,6 +113,17 @@ def write_typed_dicts(document: Document, library: Library, operations: list[Ope
     reports += [str(each.message) for each in caught]
     if reports:
         raise GeneratorFailure(f"datamodel-code-generator: {'; '.join(reports)}")
+
+
+def iterable(hint: str) -> str:
+    """Return a type with `Iterable` in place of `Sequence`, which datamodel-code-generator writes for arrays."""
+    if "Sequence" not in hint:
+        return hint
+    tree = ast.parse(hint, mode="eval")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id == "Sequence":
+            node.id = "Iterable"
+    return ast.unparse(tree)
 
 
 class _Listener(logging.Handler):
@@ -134,6 +146,7 @@ class _Writer:
         self.document = document
         self.library = library
         self.template_data: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+        self.template_data["#all#"]["iterable"] = iterable
 
     def schemas(self, operations: list[Operation]) -> dict[str, Any]:
         """Return the components of the document."""
@@ -181,6 +194,8 @@ class _Writer:
             "field_documentation": [docstring(text) if text.strip() else "" for _, text in fields.values()],
         }
         properties = {key: self._schema(schema) for key, (schema, _) in fields.items()}
+        if not {"date", "datetime"} & properties.keys():  # in the class, a field hides a type of the same name
+            properties = {key: _with_datetimes(fields[key][0], schema) for key, schema in properties.items()}
         return {"type": "object", "properties": properties, "required": required}
 
     def _schema(self, node: Any) -> Any:
@@ -228,6 +243,14 @@ def _of_files(schema: Any) -> Any:
     items = {"items": _of_files(schema["items"])} if "items" in schema else {}
     unions = {word: [_of_files(each) for each in schema[word]] for word in ("anyOf", "oneOf") if word in schema}
     return {**schema, **items, **unions}
+
+
+def _with_datetimes(node: Any, schema: Any) -> Any:
+    """Return the schema of a property, with the classes of date-times if it is one."""
+    if not isinstance(node, dict) or not is_datetime(node):
+        return schema
+    instant = {"type": "string", "x-python-type": "datetime.datetime | datetime.date | str"}
+    return {"anyOf": [instant, NULL]} if "null" in types_of(node) else instant
 
 
 def _literals(node: dict[str, Any]) -> dict[str, Any]:

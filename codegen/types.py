@@ -216,8 +216,8 @@ def datetime_type() -> Type:
         frozenset({"string"}),
         function=template("parse_instant"),
         imports=frozenset({_instants("parse_instant"), instant}),
-        sent=("datetime", "str"),
-        sent_imports=frozenset({instant}),
+        sent=("datetime", "date", "str"),
+        sent_imports=frozenset({instant, Import("datetime", "datetime", "date")}),
     )
 
 
@@ -286,7 +286,7 @@ def enum_type(name: str, *, nullable: bool) -> Type:
 
 def array_of(item: Type) -> Type:
     """Return the type of an array."""
-    parts, sent = (f"list[{item.written}]",), (f"Sequence[{item.sent_written}]",)
+    parts, sent = (f"list[{item.written}]",), (f"Iterable[{item.sent_written}]",)
     type_ = Type(
         parts,
         frozenset({"array"}),

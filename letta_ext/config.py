@@ -149,7 +149,7 @@ class Config:
         when_busy = options.get("when_busy")
         when_busy = "raise" if when_busy is None else when_busy
         parse_when_busy(when_busy)
-        retry = _retry_policy(options.get("retry") or RetryPolicy(), options.get("max_retries"))
+        retry = retry_policy(options.get("retry") or RetryPolicy(), options.get("max_retries"))
         base_url = _base_url(environ, options.get("base_url"), options.get("environment"))
         timeout = options.get("timeout", NOT_GIVEN)
         timeouts = default_timeout if isinstance(timeout, NotGiven) else parse_timeout(timeout)
@@ -268,7 +268,7 @@ def _identity(environ: Mapping[str, str], options: ClientOptions) -> tuple[str |
     return key, headers
 
 
-def _retry_policy(retry: RetryPolicy, max_retries: int | None) -> RetryPolicy:
+def retry_policy(retry: RetryPolicy, max_retries: int | None) -> RetryPolicy:
     """Return the retry policy with `max_retries` applied."""
     ensure_instance("retry", retry, RetryPolicy)
     if max_retries is None:

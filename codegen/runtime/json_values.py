@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, TypeGuard, TypeVar
 
@@ -40,6 +40,12 @@ def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
     """Return whether an argument is a sequence other than a string or bytes."""
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview))
+
+
+def is_iterable(value: object) -> TypeGuard[Iterable[Any]]:
+    """Return whether an argument is an iterable of values: not a string, bytes, a mapping or a model."""
+    scalars = (str, bytes, bytearray, memoryview, Mapping, Encodable, type)
+    return isinstance(value, Iterable) and not isinstance(value, scalars)
 
 
 def ensure_array(value: Any) -> list[Any]:
@@ -137,10 +143,10 @@ def to_json_value(value: Any) -> Any:
         return value.to_json_value()
     if is_mapping(value):
         return {key: to_json_value(item) for key, item in value.items()}
-    if is_sequence(value):
-        return [to_json_value(item) for item in value]
     if generated_kind(value):
         return value.to_dict()  # of another generated package
+    if is_iterable(value):
+        return [to_json_value(item) for item in value]
     return value
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import models
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 AgentRelationParam: TypeAlias = Literal[
@@ -47,7 +48,7 @@ class AgentsCreateParams(TypedDict):
     """The type of agent."""
     base_template_id: NotRequired[str | None]
     """Deprecated: No longer used. The base template id of the agent."""
-    block_ids: NotRequired[Sequence[str] | None]
+    block_ids: NotRequired[Iterable[str] | None]
     """The ids of the blocks used by the agent."""
     compaction_settings: NotRequired[CompactionSettingsLike | None]
     """The compaction settings configuration used for compaction."""
@@ -69,13 +70,13 @@ class AgentsCreateParams(TypedDict):
     """
     enable_sleeptime: NotRequired[bool | None]
     """If set to True, memory management will move to a background agent thread."""
-    folder_ids: NotRequired[Sequence[str] | None]
+    folder_ids: NotRequired[Iterable[str] | None]
     """The ids of the folders used by the agent."""
     from_template: NotRequired[str | None]
     """Deprecated: please use the 'create agents from a template' endpoint instead."""
     hidden: NotRequired[bool | None]
     """Deprecated: No longer used. If set to True, the agent will be hidden."""
-    identity_ids: NotRequired[Sequence[str] | None]
+    identity_ids: NotRequired[Iterable[str] | None]
     """The ids of the identities associated with this agent."""
     include_base_tool_rules: NotRequired[bool | None]
     """If true, attaches the Letta base tool rules (e.g. deny all tools not explicitly allowed)."""
@@ -91,7 +92,7 @@ class AgentsCreateParams(TypedDict):
     """If true, attaches the Letta multi-agent tools (e.g. sending a message to another agent). The
     server's default is False.
     """
-    initial_message_sequence: NotRequired[Sequence[MessageCreateLike] | None]
+    initial_message_sequence: NotRequired[Iterable[MessageCreateLike] | None]
     """The initial set of messages to put in the agent's in-context memory."""
     llm_config: NotRequired[LlmConfigLike | None]
     """Deprecated: Use `model` field instead. The LLM configuration used by the agent."""
@@ -107,7 +108,7 @@ class AgentsCreateParams(TypedDict):
     """Deprecated: Use `model` field to configure max output tokens instead. The maximum number of
     tokens to generate, including reasoning step.
     """
-    memory_blocks: NotRequired[Sequence[CreateBlockLike] | None]
+    memory_blocks: NotRequired[Iterable[CreateBlockLike] | None]
     """The blocks to create in the agent's in-context memory."""
     memory_variables: NotRequired[Mapping[str, str] | None]
     """Deprecated: Only relevant for creating agents from a template. Use the 'create agents from a
@@ -150,11 +151,11 @@ class AgentsCreateParams(TypedDict):
     """
     secrets: NotRequired[Mapping[str, str] | None]
     """The environment variables for tool execution specific to this agent."""
-    source_ids: NotRequired[Sequence[str] | None]
+    source_ids: NotRequired[Iterable[str] | None]
     """Deprecated: Use `folder_ids` field instead. The ids of the sources used by the agent."""
     system: NotRequired[str | None]
     """The system prompt used by the agent."""
-    tags: NotRequired[Sequence[str] | None]
+    tags: NotRequired[Iterable[str] | None]
     """The tags associated with the agent."""
     template: NotRequired[bool]
     """Deprecated: No longer used. The server's default is False."""
@@ -164,46 +165,46 @@ class AgentsCreateParams(TypedDict):
     """The timezone of the agent (IANA format)."""
     tool_exec_environment_variables: NotRequired[Mapping[str, str] | None]
     """Deprecated: Use `secrets` field instead. Environment variables for tool execution."""
-    tool_ids: NotRequired[Sequence[str] | None]
+    tool_ids: NotRequired[Iterable[str] | None]
     """The ids of the tools used by the agent."""
-    tool_rules: NotRequired[Sequence[ToolRuleParam] | None]
+    tool_rules: NotRequired[Iterable[ToolRuleParam] | None]
     """The tool rules governing the agent."""
-    tools: NotRequired[Sequence[str] | None]
+    tools: NotRequired[Iterable[str] | None]
     """The tools used by the agent."""
 
 
 class AgentsListParams(TypedDict):
     """The keyword arguments of `agents.list`."""
 
-    after: NotRequired[str]
+    after: NotRequired[str | None]
     """Cursor for pagination"""
     ascending: NotRequired[bool]
     """Deprecated. Whether to sort agents oldest to newest (True) or newest to oldest (False, default)
     Letta 0.16.8 ignores it: use `order`. The server's default is False.
     """
-    base_template_id: NotRequired[str]
+    base_template_id: NotRequired[str | None]
     """Search agents by base template ID"""
-    before: NotRequired[str]
+    before: NotRequired[str | None]
     """Cursor for pagination"""
-    created_by_id: NotRequired[str]
+    created_by_id: NotRequired[str | None]
     """Filter agents by the user who created them."""
-    identifier_keys: NotRequired[Sequence[str]]
+    identifier_keys: NotRequired[Iterable[str] | None]
     """Search agents by identifier keys"""
-    identity_id: NotRequired[str]
+    identity_id: NotRequired[str | None]
     """Search agents by identity ID"""
-    include: NotRequired[Sequence[AgentRelationParam]]
+    include: NotRequired[Iterable[AgentRelationParam] | None]
     """Specify which relational fields to include in the response. No relationships are included by
     default. Letta 0.16.8 includes all of them for any value.
     """
-    include_relationships: NotRequired[Sequence[str]]
+    include_relationships: NotRequired[Iterable[str] | None]
     """Deprecated. Specify which relational fields (e.g., 'tools', 'sources', 'memory') to include in
     the response. If not provided, all relationships are loaded by default. Using this can optimize
     performance by reducing unnecessary joins. This is a legacy parameter, and no longer supported
     after 1.0.0 SDK versions.
     """
-    last_stop_reason: NotRequired[StopReasonTypeParam]
+    last_stop_reason: NotRequired[StopReasonTypeParam | None]
     """Filter agents by their last stop reason."""
-    limit: NotRequired[int]
+    limit: NotRequired[int | None]
     """Limit for pagination Letta 0.16.8 reads 0 as no limit, and responds with 500 to a negative one.
     The server's default is 50.
     """
@@ -211,7 +212,7 @@ class AgentsListParams(TypedDict):
     """If True, only returns agents that match ALL given tags. Otherwise, return agents that have ANY
     of the passed-in tags. The server's default is False.
     """
-    name: NotRequired[str]
+    name: NotRequired[str | None]
     """Name of the agent"""
     order: NotRequired[Literal["asc", "desc"]]
     """Sort order for agents by creation time. 'asc' for oldest first, 'desc' for newest first. The
@@ -219,35 +220,35 @@ class AgentsListParams(TypedDict):
     """
     order_by: NotRequired[Literal["created_at", "updated_at", "last_run_completion"]]
     """Field to sort by. The server's default is 'created_at'."""
-    project_id: NotRequired[str]
+    project_id: NotRequired[str | None]
     """Search agents by project ID - this will default to your default project on cloud"""
-    query_text: NotRequired[str]
+    query_text: NotRequired[str | None]
     """Search agents by name"""
-    sort_by: NotRequired[str]
+    sort_by: NotRequired[str | None]
     """Deprecated. Field to sort by. Options: 'created_at' (default), 'last_run_completion'. The
     server's default is 'created_at'.
     """
-    tags: NotRequired[Sequence[str]]
+    tags: NotRequired[Iterable[str] | None]
     """List of tags to filter agents by"""
-    template_id: NotRequired[str]
+    template_id: NotRequired[str | None]
     """Search agents by template ID"""
 
 
 class AgentsMessagesCancelParams(TypedDict):
     """The keyword arguments of `agents.messages.cancel`."""
 
-    run_ids: NotRequired[Sequence[str] | None]
+    run_ids: NotRequired[Iterable[str] | None]
     """Optional list of run IDs to cancel"""
 
 
 class AgentsRetrieveParams(TypedDict):
     """The keyword arguments of `agents.retrieve`."""
 
-    include: NotRequired[Sequence[AgentRelationParam]]
+    include: NotRequired[Iterable[AgentRelationParam] | None]
     """Specify which relational fields to include in the response. No relationships are included by
     default. Letta 0.16.8 includes all of them for any value.
     """
-    include_relationships: NotRequired[Sequence[str]]
+    include_relationships: NotRequired[Iterable[str] | None]
     """Deprecated. Specify which relational fields (e.g., 'tools', 'sources', 'memory') to include in
     the response. If not provided, all relationships are loaded by default. Using this can optimize
     performance by reducing unnecessary joins. This is a legacy parameter, and no longer supported
@@ -260,7 +261,7 @@ class AgentsUpdateParams(TypedDict):
 
     base_template_id: NotRequired[str | None]
     """The base template id of the agent."""
-    block_ids: NotRequired[Sequence[str] | None]
+    block_ids: NotRequired[Iterable[str] | None]
     """The ids of the blocks used by the agent."""
     compaction_settings: NotRequired[CompactionSettingsLike | None]
     """The compaction settings configuration used for compaction."""
@@ -274,13 +275,13 @@ class AgentsUpdateParams(TypedDict):
     """The embedding configuration used by the agent."""
     enable_sleeptime: NotRequired[bool | None]
     """If set to True, memory management will move to a background agent thread."""
-    folder_ids: NotRequired[Sequence[str] | None]
+    folder_ids: NotRequired[Iterable[str] | None]
     """The ids of the folders used by the agent."""
     hidden: NotRequired[bool | None]
     """If set to True, the agent will be hidden."""
-    identity_ids: NotRequired[Sequence[str] | None]
+    identity_ids: NotRequired[Iterable[str] | None]
     """The ids of the identities associated with this agent."""
-    last_run_completion: NotRequired[str | None]
+    last_run_completion: NotRequired[datetime | date | str | None]
     """The timestamp when the agent last completed a run."""
     last_run_duration_ms: NotRequired[int | None]
     """The duration in milliseconds of the agent's last run."""
@@ -301,7 +302,7 @@ class AgentsUpdateParams(TypedDict):
     retain state via core memory blocks and archival/recall memory). Not recommended unless you have
     an advanced use case.
     """
-    message_ids: NotRequired[Sequence[str] | None]
+    message_ids: NotRequired[Iterable[str] | None]
     """The ids of the messages in the agent's in-context memory."""
     metadata: NotRequired[Mapping[str, Any] | None]
     """The metadata of the agent."""
@@ -331,11 +332,11 @@ class AgentsUpdateParams(TypedDict):
     """
     secrets: NotRequired[Mapping[str, str] | None]
     """The environment variables for tool execution specific to this agent."""
-    source_ids: NotRequired[Sequence[str] | None]
+    source_ids: NotRequired[Iterable[str] | None]
     """Deprecated: Use `folder_ids` field instead. The ids of the sources used by the agent."""
     system: NotRequired[str | None]
     """The system prompt used by the agent."""
-    tags: NotRequired[Sequence[str] | None]
+    tags: NotRequired[Iterable[str] | None]
     """The tags associated with the agent."""
     template_id: NotRequired[str | None]
     """The id of the template the agent belongs to."""
@@ -343,9 +344,9 @@ class AgentsUpdateParams(TypedDict):
     """The timezone of the agent (IANA format)."""
     tool_exec_environment_variables: NotRequired[Mapping[str, str] | None]
     """Deprecated: use `secrets` field instead"""
-    tool_ids: NotRequired[Sequence[str] | None]
+    tool_ids: NotRequired[Iterable[str] | None]
     """The ids of the tools used by the agent."""
-    tool_rules: NotRequired[Sequence[ToolRuleParam] | None]
+    tool_rules: NotRequired[Iterable[ToolRuleParam] | None]
     """The tool rules governing the agent."""
 
 
@@ -398,7 +399,7 @@ class ApprovalCreateParam(TypedDict):
 
     approval_request_id: NotRequired[str | None]
     """Deprecated. The message ID of the approval request"""
-    approvals: NotRequired[Sequence[ApprovalResultParam] | None]
+    approvals: NotRequired[Iterable[ApprovalResultParam] | None]
     """The list of approval responses"""
     approve: NotRequired[bool | None]
     """Deprecated. Whether the tool has been approved"""
@@ -573,9 +574,9 @@ class ChildToolRuleParam(TypedDict):
 
     tool_name: str
     """The name of the tool. Must exist in the database for the user's organization."""
-    children: Sequence[str]
+    children: Iterable[str]
     """The children tools that can be invoked."""
-    child_arg_nodes: NotRequired[Sequence[ChildArgNodeLike] | None]
+    child_arg_nodes: NotRequired[Iterable[ChildArgNodeLike] | None]
     """Optional list of typed child argument overrides. Each node must reference a child in 'children'."""
     prompt_template: NotRequired[str | None]
     """Optional template string (ignored)."""
@@ -691,7 +692,7 @@ else:
 class ConversationsCancelParams(TypedDict):
     """The keyword arguments of `conversations.cancel`."""
 
-    agent_id: NotRequired[str]
+    agent_id: NotRequired[str | None]
     """Agent ID for agent-direct mode with 'default' conversation"""
 
 
@@ -710,7 +711,7 @@ class ConversationsCreateParams(TypedDict):
     """
     hidden: NotRequired[bool | None]
     """Whether the new conversation should be hidden from listings. Letta 0.16.8 does not have it."""
-    isolated_block_labels: NotRequired[Sequence[str] | None]
+    isolated_block_labels: NotRequired[Iterable[str] | None]
     """List of block labels that should be isolated (conversation-specific) rather than shared across
     conversations. New blocks will be created as copies of the agent's blocks with these labels.
     """
@@ -725,11 +726,11 @@ class ConversationsCreateParams(TypedDict):
 class ConversationsListParams(TypedDict):
     """The keyword arguments of `conversations.list`."""
 
-    after: NotRequired[str]
+    after: NotRequired[str | None]
     """Cursor for pagination (conv ID). Returns results relative to this ID in the specified sort
     order. Expected format: 'conv-<uuid4>'
     """
-    agent_id: NotRequired[str]
+    agent_id: NotRequired[str | None]
     """The agent ID to list conversations for (optional - returns all conversations if not provided)"""
     archive_status: NotRequired[Literal["unarchived", "archived", "all"]]
     """Whether to return unarchived conversations only, archived conversations only, or all
@@ -743,7 +744,7 @@ class ConversationsListParams(TypedDict):
     """
     order_by: NotRequired[Literal["created_at", "last_run_completion", "last_message_at"]]
     """Field to sort by. The server's default is 'created_at'."""
-    summary_search: NotRequired[str]
+    summary_search: NotRequired[str | None]
     """Search for text within conversation summaries The case matters."""
 
 
@@ -780,11 +781,11 @@ class ConversationsMessagesCreateParams(TypedDict):
     continues if the connection is lost, and its events are numbered: a streamed request is then
     retried and resumed without being processed twice. The server's default is False.
     """
-    client_skills: NotRequired[Sequence[ClientSkillLike] | None]
+    client_skills: NotRequired[Iterable[ClientSkillLike] | None]
     """Client-side skills available in the environment. These are rendered in the system prompt's
     available skills section alongside agent-scoped skills from MemFS.
     """
-    client_tools: NotRequired[Sequence[ClientToolLike] | None]
+    client_tools: NotRequired[Iterable[ClientToolLike] | None]
     """Client-side tools that the agent can call. When the agent calls a client-side tool, execution
     pauses and returns control to the client to execute the tool and provide the result via a
     ToolReturn. `run_tools` runs them and continues the turn.
@@ -799,7 +800,7 @@ class ConversationsMessagesCreateParams(TypedDict):
     """Whether to include periodic keepalive ping messages in the stream to prevent connection timeouts
     (only used when streaming=true). The server's default is True.
     """
-    include_return_message_types: NotRequired[Sequence[MessageTypeParam] | None]
+    include_return_message_types: NotRequired[Iterable[MessageTypeParam] | None]
     """Only return specified message types in the response. If `None` (default) returns all messages."""
     input: NotRequired[ConversationMessageRequestInputParam]
     """Syntactic sugar for a single user message. Equivalent to messages=[{'role': 'user', 'content':
@@ -809,7 +810,7 @@ class ConversationsMessagesCreateParams(TypedDict):
     """Maximum number of steps the agent should take to process the request. The server's default is
     50.
     """
-    messages: NotRequired[Sequence[MessageInputParam] | None]
+    messages: NotRequired[Iterable[MessageInputParam] | None]
     """The messages to be sent to the agent."""
     override_model: NotRequired[str | None]
     """Model handle to use for this request instead of the agent's default model. This allows sending a
@@ -846,25 +847,25 @@ class ConversationsMessagesCreateParams(TypedDict):
 class ConversationsMessagesListParams(TypedDict):
     """The keyword arguments of `conversations.messages.list`."""
 
-    after: NotRequired[str]
+    after: NotRequired[str | None]
     """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
     order. Expected format: 'message-<uuid4>' A self-hosted server returns the messages that are
     later in time, in either order; Letta's cloud follows the order.
     """
-    agent_id: NotRequired[str]
+    agent_id: NotRequired[str | None]
     """Agent ID for agent-direct mode with 'default' conversation"""
-    before: NotRequired[str]
+    before: NotRequired[str | None]
     """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
     order. Expected format: 'message-<uuid4>' A self-hosted server returns the messages that are
     earlier in time, in either order; Letta's cloud follows the order.
     """
-    group_id: NotRequired[str]
+    group_id: NotRequired[str | None]
     """Group ID to filter messages by."""
-    include_err: NotRequired[bool]
+    include_err: NotRequired[bool | None]
     """Whether to include error messages and error statuses. For debugging purposes only."""
-    include_return_message_types: NotRequired[Sequence[MessageTypeParam]]
+    include_return_message_types: NotRequired[Iterable[MessageTypeParam] | None]
     """Message types to include in response. When null, all message types are returned."""
-    limit: NotRequired[int]
+    limit: NotRequired[int | None]
     """Maximum number of messages to return. The server's default is 100."""
     order: NotRequired[Literal["asc", "desc"]]
     """Sort order for messages by creation time. 'asc' for oldest first, 'desc' for newest first. The
@@ -912,7 +913,7 @@ class ConversationsUpdateParams(TypedDict):
     """A generated description of the conversation used for search and bootstrap context. Letta 0.16.8
     does not have it.
     """
-    last_message_at: NotRequired[str | None]
+    last_message_at: NotRequired[datetime | date | str | None]
     """Timestamp of the most recent message request sent to this conversation."""
     model: NotRequired[str | None]
     """The model handle for this conversation (overrides agent's model). Format: provider/model-name."""
@@ -950,7 +951,7 @@ class CreateBlockParam(TypedDict):
     """The associated project id."""
     read_only: NotRequired[bool]
     """Whether the agent has read-only access to the block."""
-    tags: NotRequired[Sequence[str] | None]
+    tags: NotRequired[Iterable[str] | None]
     """The tags to associate with the block."""
     template_id: NotRequired[str | None]
     """The id of the template."""
@@ -1466,7 +1467,7 @@ class ParentToolRuleParam(TypedDict):
 
     tool_name: str
     """The name of the tool. Must exist in the database for the user's organization."""
-    children: Sequence[str]
+    children: Iterable[str]
     """The children tools that can be invoked."""
     prompt_template: NotRequired[str | None]
     """Optional template string (ignored)."""
@@ -1558,14 +1559,14 @@ class RunsListParams(TypedDict):
 
     active: NotRequired[bool]
     """Filter for active runs. The server's default is False."""
-    after: NotRequired[str]
+    after: NotRequired[str | None]
     """Cursor for pagination (run ID). Returns results relative to this ID in the specified sort order.
     Expected format: 'run-<uuid4>' Measured against the order: returns the runs that stand ahead of
     this one in the sort order.
     """
-    agent_id: NotRequired[str]
+    agent_id: NotRequired[str | None]
     """The unique identifier of the agent associated with the run."""
-    agent_ids: NotRequired[Sequence[str]]
+    agent_ids: NotRequired[Iterable[str] | None]
     """The unique identifiers of the agents associated with the run. Deprecated in favor of agent_id
     field.
     """
@@ -1573,16 +1574,16 @@ class RunsListParams(TypedDict):
     """Whether to sort agents oldest to newest (True) or newest to oldest (False, default). Deprecated
     in favor of order field. The server's default is False.
     """
-    background: NotRequired[bool]
+    background: NotRequired[bool | None]
     """If True, filters for runs that were created in background mode."""
-    before: NotRequired[str]
+    before: NotRequired[str | None]
     """Cursor for pagination (run ID). Returns results relative to this ID in the specified sort order.
     Expected format: 'run-<uuid4>' Measured against the order: returns the runs that stand behind
     this one in the sort order.
     """
-    conversation_id: NotRequired[str]
+    conversation_id: NotRequired[str | None]
     """Filter runs by conversation ID."""
-    limit: NotRequired[int]
+    limit: NotRequired[int | None]
     """Maximum number of runs to return. The server's default is 100."""
     order: NotRequired[Literal["asc", "desc"]]
     """Sort order for runs by creation time. 'asc' for oldest first, 'desc' for newest first. The
@@ -1590,28 +1591,28 @@ class RunsListParams(TypedDict):
     """
     order_by: NotRequired[Literal["created_at"]]
     """Field to sort by. The server's default is 'created_at'."""
-    statuses: NotRequired[Sequence[str]]
+    statuses: NotRequired[Iterable[str] | None]
     """Filter runs by status. Can specify multiple statuses. The server responds with 400 to a status
     that does not exist.
     """
-    stop_reason: NotRequired[StopReasonTypeParam]
+    stop_reason: NotRequired[StopReasonTypeParam | None]
     """Filter runs by stop reason."""
 
 
 class RunsMessagesListParams(TypedDict):
     """The keyword arguments of `runs.messages.list`."""
 
-    after: NotRequired[str]
+    after: NotRequired[str | None]
     """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
     order. Expected format: 'message-<uuid4>' Measured: the messages that are later in time, in
     either order.
     """
-    before: NotRequired[str]
+    before: NotRequired[str | None]
     """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
     order. Expected format: 'message-<uuid4>' Measured: the messages that are earlier in time, in
     either order.
     """
-    limit: NotRequired[int]
+    limit: NotRequired[int | None]
     """Maximum number of messages to return. The server's default is 100."""
     order: NotRequired[Literal["asc", "desc"]]
     """Sort order for messages by creation time. 'asc' for oldest first, 'desc' for newest first. The
@@ -1624,15 +1625,15 @@ class RunsMessagesListParams(TypedDict):
 class RunsStepsListParams(TypedDict):
     """The keyword arguments of `runs.steps.list`."""
 
-    after: NotRequired[str]
+    after: NotRequired[str | None]
     """Cursor for pagination (step ID). Returns results relative to this ID in the specified sort
     order. Expected format: 'step-<uuid4>'
     """
-    before: NotRequired[str]
+    before: NotRequired[str | None]
     """Cursor for pagination (step ID). Returns results relative to this ID in the specified sort
     order. Expected format: 'step-<uuid4>'
     """
-    limit: NotRequired[int]
+    limit: NotRequired[int | None]
     """Maximum number of messages to return. The server's default is 100."""
     order: NotRequired[Literal["asc", "desc"]]
     """Sort order for steps by creation time. 'asc' for oldest first, 'desc' for newest first. The
@@ -1676,32 +1677,32 @@ class StepsFeedbackCreateParams(TypedDict):
 
     feedback: NotRequired[Literal["positive", "negative"] | None]
     """Whether this feedback is positive or negative Null or no value clears the feedback."""
-    tags: NotRequired[Sequence[str] | None]
+    tags: NotRequired[Iterable[str] | None]
     """Feedback tags to add to the step Without this value the step keeps its tags."""
 
 
 class StepsListParams(TypedDict):
     """The keyword arguments of `steps.list`."""
 
-    after: NotRequired[str]
+    after: NotRequired[str | None]
     """Cursor for pagination (step ID). Returns results relative to this ID in the specified sort
     order. Expected format: 'step-<uuid4>'
     """
-    agent_id: NotRequired[str]
+    agent_id: NotRequired[str | None]
     """Filter by the ID of the agent that performed the step"""
-    before: NotRequired[str]
+    before: NotRequired[str | None]
     """Cursor for pagination (step ID). Returns results relative to this ID in the specified sort
     order. Expected format: 'step-<uuid4>'
     """
-    end_date: NotRequired[str]
+    end_date: NotRequired[datetime | date | str | None]
     """Return steps before this ISO datetime (e.g. "2025-01-29T15:01:19-08:00")"""
-    feedback: NotRequired[Literal["positive", "negative"]]
+    feedback: NotRequired[Literal["positive", "negative"] | None]
     """Filter by feedback"""
-    has_feedback: NotRequired[bool]
+    has_feedback: NotRequired[bool | None]
     """Filter by whether steps have feedback (true) or not (false)"""
-    limit: NotRequired[int]
+    limit: NotRequired[int | None]
     """Maximum number of steps to return. The server's default is 50."""
-    model: NotRequired[str]
+    model: NotRequired[str | None]
     """Filter by the name of the model used for the step"""
     order: NotRequired[Literal["asc", "desc"]]
     """Sort order for steps by creation time. 'asc' for oldest first, 'desc' for newest first. The
@@ -1709,28 +1710,28 @@ class StepsListParams(TypedDict):
     """
     order_by: NotRequired[Literal["created_at"]]
     """Field to sort by. The server's default is 'created_at'."""
-    project_id: NotRequired[str]
+    project_id: NotRequired[str | None]
     """Filter by the project ID that is associated with the step (cloud only)."""
-    start_date: NotRequired[str]
+    start_date: NotRequired[datetime | date | str | None]
     """Return steps after this ISO datetime (e.g. "2025-01-29T15:01:19-08:00")"""
-    tags: NotRequired[Sequence[str]]
+    tags: NotRequired[Iterable[str] | None]
     """Filter by tags"""
-    trace_ids: NotRequired[Sequence[str]]
+    trace_ids: NotRequired[Iterable[str] | None]
     """Filter by trace ids returned by the server"""
 
 
 class StepsMessagesListParams(TypedDict):
     """The keyword arguments of `steps.messages.list`."""
 
-    after: NotRequired[str]
+    after: NotRequired[str | None]
     """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
     order. Expected format: 'message-<uuid4>'
     """
-    before: NotRequired[str]
+    before: NotRequired[str | None]
     """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
     order. Expected format: 'message-<uuid4>'
     """
-    limit: NotRequired[int]
+    limit: NotRequired[int | None]
     """Maximum number of messages to return. The server's default is 100."""
     order: NotRequired[Literal["asc", "desc"]]
     """Sort order for messages by creation time. 'asc' for oldest first, 'desc' for newest first. The
@@ -1762,7 +1763,7 @@ class SummarizedReasoningContentParam(TypedDict):
 
     id: str
     """The unique identifier for this reasoning step."""
-    summary: Sequence[SummarizedReasoningContentPartLike]
+    summary: Iterable[SummarizedReasoningContentPartLike]
     """Summaries of the reasoning content."""
     encrypted_content: NotRequired[str | None]
     """The encrypted reasoning content."""
@@ -1923,10 +1924,10 @@ InternalContentPartParam: TypeAlias = (
 )
 
 
-ConversationMessageRequestInputParam: TypeAlias = str | Sequence[InternalContentPartParam] | None
+ConversationMessageRequestInputParam: TypeAlias = str | Iterable[InternalContentPartParam] | None
 
 
-MessageCreateContentParam: TypeAlias = Sequence[ContentPartParam] | str
+MessageCreateContentParam: TypeAlias = Iterable[ContentPartParam] | str
 
 
 class ToolReturnCreateParam(TypedDict):
@@ -1937,7 +1938,7 @@ class ToolReturnCreateParam(TypedDict):
     provides a cleaner API for the common case.
     """
 
-    tool_returns: Sequence[ToolReturnLike]
+    tool_returns: Iterable[ToolReturnLike]
     """List of tool returns from client-side execution"""
     group_id: NotRequired[str | None]
     """The multi-agent group that the message was sent in"""
@@ -1967,8 +1968,8 @@ class ToolReturnParam(TypedDict):
     tool_call_id: str
     tool_return: ToolReturnToolReturnParam
     """The tool return value - either a string or list of content parts (text/image)"""
-    stderr: NotRequired[Sequence[str] | None]
-    stdout: NotRequired[Sequence[str] | None]
+    stderr: NotRequired[Iterable[str] | None]
+    stdout: NotRequired[Iterable[str] | None]
     type: NotRequired[Literal["tool"]]
     """The message type to be created."""
 
@@ -2015,7 +2016,7 @@ ImageSourceParam: TypeAlias = UrlImageLike | Base64ImageLike | LettaImageLike
 UserContentPartParam: TypeAlias = TextContentLike | ImageContentLike
 
 
-ToolReturnToolReturnParam: TypeAlias = Sequence[UserContentPartParam] | str
+ToolReturnToolReturnParam: TypeAlias = Iterable[UserContentPartParam] | str
 
 
 class XAIModelSettingsParam(TypedDict):

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import date
 from enum import Enum
 from math import isfinite
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from attrs import field, frozen
 
-from .json_values import is_sequence, to_json_value
+from .json_values import is_iterable, to_json_value
 
 
 class Unset(Enum):
@@ -38,7 +38,7 @@ NO_CONTENT: Final[Mapping[str, Any]] = MappingProxyType({})
 """The content of a request without a body, or with a JSON body."""
 
 QueryPair: TypeAlias = tuple[str, str | int | float | bool | None]
-QueryValue: TypeAlias = str | int | float | bool | datetime | None
+QueryValue: TypeAlias = str | int | float | bool | date | None
 
 
 @frozen
@@ -74,7 +74,7 @@ def make_path(template: str, **ids: object) -> str:
         ValueError: If an id is empty, a dot segment, too long, or cannot be encoded.
     """
     for name, value in ids.items():
-        if not isinstance(value, (str, int, float, datetime)) or isinstance(value, bool):
+        if not isinstance(value, (str, int, float, date)) or isinstance(value, bool):
             raise TypeError(f"{name} must be a string or an integer, got {type(value).__name__}: {value!r:.100}")
         text = value if type(value) is str else _scalar_text(name, value)
         if text in ("", ".", ".."):
@@ -89,11 +89,11 @@ def make_path(template: str, **ids: object) -> str:
     return template
 
 
-def make_query(values: Mapping[str, QueryValue | Sequence[QueryValue] | Unset]) -> list[QueryPair]:
+def make_query(values: Mapping[str, QueryValue | Iterable[QueryValue] | Unset]) -> list[QueryPair]:
     """Return the query parameters. UNSET and None are omitted.
 
     Raises:
-        TypeError: If a value is not a scalar or a list of scalars.
+        TypeError: If a value is not a scalar or an iterable of scalars.
         ValueError: If a number is not finite, a value cannot be encoded, or the query is too long.
     """
     pairs: list[QueryPair] = []
@@ -101,7 +101,7 @@ def make_query(values: Mapping[str, QueryValue | Sequence[QueryValue] | Unset]) 
     for name, value in values.items():
         if value is None or value is UNSET:
             continue
-        items = (value,) if isinstance(value, str) or not is_sequence(value) else value
+        items: Iterable[Any] = value if is_iterable(value) else (value,)
         for item in items:
             if item is not None:
                 text = item if type(item) is str and item.isascii() else _scalar_text(name, item)
@@ -121,10 +121,10 @@ def _scalar_text(name: str, value: Any) -> str:
         return str.__str__(value)  # `str` would return the name of an Enum member
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     if not isinstance(value, (int, float)):
-        allowed = "a string, a number, a boolean, a datetime or a list of these"
+        allowed = "a string, a number, a boolean, a datetime, a date or a list of these"
         raise TypeError(f"{name} must be {allowed}, got {type(value).__name__}")
     if isinstance(value, float) and not isfinite(value):
         raise ValueError(f"{name} must be a finite number, got {value!r}")

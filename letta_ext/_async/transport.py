@@ -21,6 +21,7 @@ from .._http.busy_wait import BusyWait, has_ended, is_run_id
 from .._http.delivery_evidence import DeliveryEvidence
 from .._http.idempotency import make_send_plan, resume_arguments
 from .._http.internal_calls import make_internal_call
+from .._http.plain_arguments import plain_arguments
 from .._http.requests import (
     EVENTS,
     JSON,
@@ -46,7 +47,7 @@ from .._streaming.call_options import make_busy_wait, make_resume, send_argument
 from .._streaming.resume import REQUEST_POLICY
 from ..async_paginator import AsyncPaginator, open_list
 from ..async_primitives import check_usable, sleep
-from ..config import Config, strip_not_given
+from ..config import Config
 from ..errors import APIStatusError, ConflictError, ConversationBusyError, NotFoundError
 from ..retry import RetryPolicy
 from .body_reader import read_error, read_whole
@@ -87,7 +88,7 @@ class AsyncTransport:
             finish: Converts the response.
             unread: Whether to leave the body unread. Defaults to False.
         """
-        arguments = strip_not_given(arguments)
+        arguments = plain_arguments(endpoint, arguments)
         check_one_input(arguments)
         call = instrumented(prepare(self.config, endpoint, ids, arguments, JSON))
         check_send(endpoint.OPERATION, ids, arguments)
@@ -106,7 +107,7 @@ class AsyncTransport:
 
     async def stream(self, endpoint: StreamEndpoint, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> AsyncStream:
         """Send a request, and return the stream of its response."""
-        arguments = strip_not_given(arguments)
+        arguments = plain_arguments(endpoint, arguments)
         plan = make_send_plan(endpoint.OPERATION, arguments)
         call = instrumented(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.idempotency))
         check_send(endpoint.OPERATION, ids, arguments)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import date
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -15,7 +15,7 @@ from ..config import MAX_URL, check_number, check_text
 MAX_DEPTH: Final = 200
 """Maximum nesting of a request body. Servers reject deeper ones, and the recursion limit is near."""
 
-LEAVES: Final = (bool, datetime, Model, Unknown, LazyValue, type(None))
+LEAVES: Final = (bool, date, Model, Unknown, LazyValue, type(None))
 
 
 MAX_DECODINGS: Final = 4

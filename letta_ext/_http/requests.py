@@ -20,7 +20,16 @@ from .._instrumentation.dispatch import NOOP, Instrumentation, make_instrumentat
 from .._instrumentation.redaction import FORMER_KEYS, merge_headers, separate_omitted
 from .._types import NotGiven, is_mapping, is_sequence
 from ..busy import WhenBusy, parse_when_busy
-from ..config import Config, TimeLimit, check_headers, check_query, ensure_instance, ensure_mapping, parse_timeout
+from ..config import (
+    Config,
+    TimeLimit,
+    check_headers,
+    check_query,
+    ensure_instance,
+    ensure_mapping,
+    parse_timeout,
+    retry_policy,
+)
 from ..errors import APIError, LettaError
 from ..hooks import Hooks
 from ..limits import ResponseLimits, StreamLimits
@@ -55,7 +64,7 @@ UNSENDABLE: Final = (
 
 
 class RequestOptions(TypedDict, total=False):
-    """Options of every call. They override the settings of the client.
+    """Options of every call. They override the settings of the client. None keeps a setting, except for `timeout`.
 
     Attributes:
         extra_headers: Additional headers. They replace headers of the client with the same name. `omit` removes a
@@ -64,21 +73,23 @@ class RequestOptions(TypedDict, total=False):
         extra_body: Additional fields of the JSON body, such as fields that the library does not support yet.
         timeout: Seconds for each phase of the request, an `httpx.Timeout`, or None to disable timeouts.
         retry: The retry policy.
+        max_retries: The number of retries, instead of that of the retry policy.
         hooks: Callbacks for attempts, resumed streams and busy conversations.
         response_limits: The bounds of the response body, unless it is streamed.
         stream_limits: The bounds of the stream.
         when_busy: The behavior if another run is active in the conversation.
     """
 
-    extra_headers: Mapping[str, str | NotGiven]
-    extra_query: Mapping[str, Any]
-    extra_body: Mapping[str, Any]
+    extra_headers: Mapping[str, str | NotGiven] | None
+    extra_query: Mapping[str, Any] | None
+    extra_body: Mapping[str, Any] | None
     timeout: TimeLimit
-    retry: RetryPolicy
-    hooks: Hooks
-    response_limits: ResponseLimits
-    stream_limits: StreamLimits
-    when_busy: WhenBusy
+    retry: RetryPolicy | None
+    max_retries: int | None
+    hooks: Hooks | None
+    response_limits: ResponseLimits | None
+    stream_limits: StreamLimits | None
+    when_busy: WhenBusy | None
 
 
 OPTIONS: Final = frozenset(RequestOptions.__annotations__)
@@ -244,19 +255,22 @@ def make_call(
         headers = merge_headers(headers, own)
         omitted = omitted.difference(map(str.lower, own)) | omitted_here
     timeout = parse_timeout(options["timeout"]) if "timeout" in options else config.timeout
-    stream_limits = options.get("stream_limits", config.stream_limits)
+    retry = options.get("retry") or config.retry
+    if (max_retries := options.get("max_retries")) is not None:
+        retry = retry_policy(retry, max_retries)
+    stream_limits = options.get("stream_limits") or config.stream_limits
     return Call(
         operation,
         request,
         accept,
         headers,
         stream_limits.timeout(timeout) if accept == EVENTS else timeout,
-        options.get("retry", config.retry),
+        retry,
         idempotency or ("idempotent" if operation.idempotency == "idempotent" else "none"),
-        options.get("hooks", config.hooks),
-        options.get("response_limits", config.response_limits),
+        options.get("hooks") or config.hooks,
+        options.get("response_limits") or config.response_limits,
         stream_limits,
-        options.get("when_busy", config.when_busy),
+        options.get("when_busy") or config.when_busy,
         omitted,
         config.former_keys,
     )
@@ -268,10 +282,10 @@ def _check_options(options: RequestOptions) -> None:
     if extra_body := ensure_mapping("extra_body", options.get("extra_body")):
         check_json("extra_body", extra_body)
     check_headers(ensure_mapping("extra_headers", options.get("extra_headers")))
-    if "when_busy" in options:
-        parse_when_busy(options["when_busy"])
+    if (when_busy := options.get("when_busy")) is not None:
+        parse_when_busy(when_busy)
     for name, value in options.items():
-        if kind := _OPTION_CLASSES.get(name):
+        if value is not None and (kind := _OPTION_CLASSES.get(name)):
             ensure_instance(name, value, kind)
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
 from enum import Enum
 from functools import cache
+from operator import is_ as is_same
 from types import NoneType, UnionType
 from typing import Any, Literal, NotRequired, Protocol, Required, Union, get_args, get_origin, is_typeddict
 
+from letta_api.json_values import is_iterable
 from letta_api.model import generated_kind
 from letta_api.types import Unset
 
@@ -25,6 +28,10 @@ class Check(Protocol):
 
     def __call__(self, value: Any, path: str) -> None:
         """Raise an error with the path of the value if it does not match the annotation."""
+
+    def plain(self, value: Any) -> Any:
+        """Return the value in its plain form. Values that do not match are returned unchanged."""
+        ...
 
     def expected(self) -> list[str]:
         """Return descriptions of valid values for error messages."""
@@ -112,6 +119,34 @@ def _checks(build_request: Callable[..., Any]) -> dict[str, Check]:
     return {name: _compile(hint) for name, hint in hints.items() if name != "return"}
 
 
+def plain(build_request: Callable[..., Any], name: str, value: Any) -> Any:
+    """Return an argument with lists for documented iterables, and JSON for models of other libraries."""
+    check = _checks(build_request).get(name)
+    try:
+        return value if check is None else check.plain(value)
+    except RecursionError:
+        return value  # contains itself, or is nested too deeply: see `check_arguments`
+
+
+def from_model(value: Any) -> Any:
+    """Return the JSON of a model of another library, with its defaults and without its fields that are None."""
+    if is_mapping(value) or isinstance(value, type) or generated_kind(value):
+        return value
+    if callable(dump := getattr(value, "model_dump", None)):
+        data = dump(mode="json", by_alias=True, exclude_none=True)
+    elif callable(to_dict := getattr(value, "to_dict", None)):
+        data = to_dict()
+    else:
+        return value
+    return data if is_mapping(data) else value
+
+
+def _unless_equal(items: list[Any], value: Any) -> Any:
+    """Return the list, or the sequence that has the same items already."""
+    same = is_sequence(value) and all(map(is_same, items, value))
+    return value if same else items
+
+
 def is_unset_type(hint: Any) -> bool:
     """Return whether a type is the `Unset` of any generated package."""
     return hint is Unset or (isinstance(hint, type) and issubclass(hint, Enum) and hint.__name__ == Unset.__name__)
@@ -132,9 +167,9 @@ def _compile(hint: Any) -> Check:
         return _TypedDict(hint)
     if origin is not None and issubclass(origin, Mapping):
         return _Mapping(arguments[1])
-    if origin is not None and issubclass(origin, Sequence):
+    if origin is not None and issubclass(origin, Iterable):
         return _Sequence(arguments[0])
-    return _Scalar(hint)
+    return _Date(aware=hint is datetime) if hint in (date, datetime) else _Scalar(hint)
 
 
 def _short_repr(value: Any) -> str:
@@ -160,6 +195,9 @@ class _AnyJson:
     def __call__(self, value: Any, path: str) -> None:
         check_json(path, value)
 
+    def plain(self, value: Any) -> Any:
+        return value
+
     def expected(self) -> list[str]:
         return ["a JSON value"]
 
@@ -177,8 +215,31 @@ class _Scalar:
         if isinstance(value, int) and value.bit_length() > MANY_BITS:
             check_number(path, value)
 
+    def plain(self, value: Any) -> Any:
+        return value
+
     def expected(self) -> list[str]:
         return NAMES.get(self.hint, [f"a {self.hint.__name__}"])
+
+
+class _Date:
+    """A date, or a date-time with a time zone."""
+
+    def __init__(self, *, aware: bool) -> None:
+        self.aware = aware
+
+    def __call__(self, value: Any, path: str) -> None:
+        if isinstance(value, datetime) and value.utcoffset() is None:
+            remedy = "Pass value.astimezone() for local time, or value.replace(tzinfo=timezone.utc) for UTC."
+            raise ValueError(f"{path} must have a time zone, got {value!r}. {remedy}")
+        if not isinstance(value, date) or isinstance(value, datetime) is not self.aware:
+            raise TypeError(_message(self, value, path))
+
+    def plain(self, value: Any) -> Any:
+        return value
+
+    def expected(self) -> list[str]:
+        return ["a datetime with a time zone" if self.aware else "a date"]
 
 
 class _OneOfLiterals:
@@ -190,6 +251,9 @@ class _OneOfLiterals:
     def __call__(self, value: Any, path: str) -> None:
         if not any(value == option and type(value) is type(option) for option in self.options):
             raise ValueError(_message(self, value, path))
+
+    def plain(self, value: Any) -> Any:
+        return value
 
     def expected(self) -> list[str]:
         return [repr(option) for option in self.options]
@@ -207,6 +271,12 @@ class _Sequence:
         check = _compile(self.hint)
         for index, item in enumerate(value):
             check(item, f"{path}[{index}]")
+
+    def plain(self, value: Any) -> Any:
+        if not is_iterable(value) or hasattr(value, "model_dump"):
+            return value
+        check = _compile(self.hint)
+        return _unless_equal([check.plain(item) for item in value], value)
 
     def expected(self) -> list[str]:
         return ["a list"]
@@ -226,6 +296,10 @@ class _Mapping:
             if not isinstance(key, str):
                 raise TypeError(f"{path} must have strings as keys, got {_short_repr(key)}")
             check(item, f"{path}[{key!r}]")
+
+    def plain(self, value: Any) -> Any:
+        value, check = from_model(value), _compile(self.hint)
+        return {key: check.plain(item) for key, item in value.items()} if is_mapping(value) else value
 
     def expected(self) -> list[str]:
         return ["a mapping"]
@@ -270,6 +344,12 @@ class _TypedDict:
     def distance(self, value: Mapping[str, Any]) -> tuple[int, int]:
         """Return a sort key: mappings with more shared and fewer missing keys are closer."""
         return -len(_hints(self.hint).keys() & value.keys()), len(_required(self.hint) - value.keys())
+
+    def plain(self, value: Any) -> Any:
+        value, hints = from_model(value), _hints(self.hint)
+        if not is_mapping(value):
+            return value
+        return {key: _compile(hints[key]).plain(item) if key in hints else item for key, item in value.items()}
 
     def expected(self) -> list[str]:
         return ["a mapping"]
@@ -337,8 +417,22 @@ class _Union:
             for key, options in known.items():
                 if key in value and repr(value[key]) not in options:
                     raise ValueError(f"{path}.{key} must be {_join_or(options)}, got {_short_repr(value[key])}")
+        for other in self.checks:
+            if isinstance(other, _Date) and isinstance(value, date):
+                other(value, path)  # names the remedy for a date-time without a time zone
         literal = isinstance(value, str) and any(isinstance(c, _OneOfLiterals) for c in self.checks)
         raise (ValueError if literal else TypeError)(_message(self, value, path))
+
+    def plain(self, value: Any) -> Any:
+        if isinstance(value, SCALARS) or generated_kind(value):
+            return value
+        if self.keyed or any(isinstance(check, _Mapping) for check in self.checks):
+            value = from_model(value)
+        if is_mapping(value):
+            selected = self._select(value)
+        else:
+            selected = next((check for check in self.checks if isinstance(check, _Sequence)), None)
+        return value if selected is None else selected.plain(value)
 
     def expected(self) -> list[str]:
         return [name for check in self.checks for name in check.expected()]

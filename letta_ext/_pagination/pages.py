@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from datetime import date
+from types import NoneType
 from typing import Any, Generic, TypeVar
 
+from .._http.plain_arguments import plain_arguments
 from .._http.requests import OPTIONS, Endpoint
 from .._http.validation import check_arguments, check_bounds, check_id
 from .._types import is_mapping
-from ..config import strip_not_given
 from .iterator import Checkpoint, ListIterator
 
 T = TypeVar("T")
@@ -96,9 +98,17 @@ def make_list_iterator(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapp
         TypeError: If `checkpoint` is combined with arguments of the list, or an argument is of the wrong type.
         ValueError: If `checkpoint` or a filter is invalid, or `extra_query` has an argument of the list.
     """
-    arguments, facts = dict(strip_not_given(arguments)), endpoint.OPERATION.pagination
+    arguments, facts = plain_arguments(endpoint, arguments), endpoint.OPERATION.pagination
     if facts is None:
         raise TypeError(f"{endpoint.OPERATION.id} is not a list")
+    for name in [*arguments]:
+        value = arguments[name]
+        if isinstance(value, (date, NoneType)) and name in endpoint.OPERATION.parameters:
+            check_arguments(endpoint.build_request, (), {name: value})
+            if value is None:
+                del arguments[name]  # a query parameter, which is not sent
+            else:
+                arguments[name] = value.isoformat()  # a checkpoint contains it as JSON
     list_id = (endpoint.OPERATION.id, *map(str, ids))
     # Filters that are applied here are not sent, so the check of the request does not cover them.
     filters = {name: arguments[name] for name in facts.post_filters if name in arguments}

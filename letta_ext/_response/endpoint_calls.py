@@ -14,7 +14,7 @@ from letta_api.types import Request
 
 from .._http.encodable import nesting_error
 from .._http.requests import OPTIONS, Call, ResponseReader, make_call
-from .._http.validation import check_arguments, check_bounds, is_unset_type
+from .._http.validation import check_arguments, check_bounds, is_unset_type, plain
 from .._types import NotGiven
 from ..config import Config
 
@@ -80,6 +80,7 @@ def make_endpoint_call(
             raise ValueError(f"{condition} must be False or omitted, because call() returns the JSON response")
         given[condition] = False
     ids = tuple(given.pop(name) for name in operation.path_parameters)
+    given = {name: plain(endpoint.build_request, name, value) for name, value in given.items()}
     try:
         check_arguments(endpoint.build_request, ids, given)
         check_bounds(operation.bounds, given)

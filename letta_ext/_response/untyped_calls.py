@@ -7,7 +7,7 @@ another path or server is rejected, since the request has the API key.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import httpx
 
@@ -19,11 +19,21 @@ from .._http import json_codec
 from .._http.encodable import check_json, decoded_layers
 from .._http.errors_from_response import invalid_response_error
 from .._http.requests import OPTIONS, Call, decode_body, make_call, query_pairs, separate_options
+from .._http.validation import from_model
 from ..config import Config, check_query, ensure_mapping
 
 Method: TypeAlias = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
 Query: TypeAlias = Mapping[str, str | int | float | bool | Sequence[str | int | float] | None]
 """Query parameters. A list becomes a repeated parameter, and None is omitted."""
+
+
+REMEDIES: Final[Mapping[str, str]] = {
+    "params": ". Pass the query parameters as query.",
+    "json": ". Pass the JSON body as body.",
+    "cast_to": ", and returns the decoded JSON. Pass it to from_dict of a model.",
+    "options": ". Pass its entries as arguments, such as extra_headers, timeout and max_retries.",
+}
+"""What to pass instead of arguments of letta-client and httpx."""
 
 
 def check_path(path: str) -> None:
@@ -58,7 +68,7 @@ def make_untyped_call(
     """
     name = method.lower()
     if unknown := sorted(options.keys() - OPTIONS):
-        raise TypeError(f"{name}() has no argument {unknown[0]!r}")
+        raise TypeError(f"{name}() has no argument {unknown[0]!r}{REMEDIES.get(unknown[0], '')}")
     check_path(path)
     query = ensure_mapping("query", query)
     check_query("query", query)
@@ -66,6 +76,7 @@ def make_untyped_call(
         pair for key, value in query.items() for pair in query_pairs(key, value) if pair[1] is not None
     ]
     operation = Operation(name, method, path, (), frozenset(), "idempotent" if method == "GET" else "none")
+    body = from_model(body)
     check_json("body", body)
     return make_call(config, operation, Request(method, path, pairs, to_json_value(body)), separate_options(options)[0])
 

@@ -21,6 +21,7 @@ from .._http.busy_wait import BusyWait, has_ended, is_run_id
 from .._http.delivery_evidence import DeliveryEvidence
 from .._http.idempotency import make_send_plan, resume_arguments
 from .._http.internal_calls import make_internal_call
+from .._http.plain_arguments import plain_arguments
 from .._http.requests import (
     EVENTS,
     JSON,
@@ -44,7 +45,7 @@ from .._instrumentation.redaction import make_redactor
 from .._pagination.pages import items_of, make_list_iterator
 from .._streaming.call_options import make_busy_wait, make_resume, send_arguments
 from .._streaming.resume import REQUEST_POLICY
-from ..config import Config, strip_not_given
+from ..config import Config
 from ..errors import APIStatusError, ConflictError, ConversationBusyError, NotFoundError
 from ..retry import RetryPolicy
 from ..sync_paginator import SyncPage, open_list
@@ -87,7 +88,7 @@ class Transport:
             finish: Converts the response.
             unread: Whether to leave the body unread. Defaults to False.
         """
-        arguments = strip_not_given(arguments)
+        arguments = plain_arguments(endpoint, arguments)
         check_one_input(arguments)
         call = instrumented(prepare(self.config, endpoint, ids, arguments, JSON))
         check_send(endpoint.OPERATION, ids, arguments)
@@ -104,7 +105,7 @@ class Transport:
 
     def stream(self, endpoint: StreamEndpoint, ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> Stream:
         """Send a request, and return the stream of its response."""
-        arguments = strip_not_given(arguments)
+        arguments = plain_arguments(endpoint, arguments)
         plan = make_send_plan(endpoint.OPERATION, arguments)
         call = instrumented(prepare(self.config, endpoint, ids, plan.arguments, EVENTS, plan.idempotency))
         check_send(endpoint.OPERATION, ids, arguments)

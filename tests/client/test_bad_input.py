@@ -162,16 +162,15 @@ USER = {"role": "user", "content": "hi"}
 RETURN = {"tool_call_id": "call_1", "tool_return": "done", "status": "success"}
 
 WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
-    ("steps.list", {"limit": "3"}, TypeError, "limit must be an integer, got '3'"),
-    ("steps.list", {"limit": 3.5}, TypeError, "limit must be an integer, got 3.5"),
-    ("steps.list", {"limit": True}, TypeError, "limit must be an integer, got True"),
-    ("steps.list", {"limit": None}, TypeError, "limit must be an integer, got None"),
+    ("steps.list", {"limit": "3"}, TypeError, "limit must be an integer or None, got '3'"),
+    ("steps.list", {"limit": 3.5}, TypeError, "limit must be an integer or None, got 3.5"),
+    ("steps.list", {"limit": True}, TypeError, "limit must be an integer or None, got True"),
     ("steps.list", {"order": "up"}, ValueError, "order must be 'asc' or 'desc', got 'up'"),
-    ("steps.list", {"feedback": "meh"}, ValueError, "feedback must be 'positive' or 'negative', got 'meh'"),
-    ("steps.list", {"has_feedback": 1}, TypeError, "has_feedback must be True or False, got 1"),
-    ("steps.list", {"tags": "one"}, TypeError, "tags must be a list, got 'one'"),
+    ("steps.list", {"feedback": "meh"}, ValueError, "feedback must be 'positive', 'negative' or None, got 'meh'"),
+    ("steps.list", {"has_feedback": 1}, TypeError, "has_feedback must be True, False or None, got 1"),
+    ("steps.list", {"tags": "one"}, TypeError, "tags must be a list or None, got 'one'"),
     ("steps.list", {"tags": ["one", 2]}, TypeError, "tags[1] must be a string, got 2"),
-    ("steps.list", {"model": b"x"}, TypeError, "model must be a string, got b'x'"),
+    ("steps.list", {"model": b"x"}, TypeError, "model must be a string or None, got b'x'"),
     (
         "steps.feedback.create",
         {"feedback": "meh"},
@@ -306,7 +305,7 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("steps.retrieve", {"extra_query": 7}, TypeError, "extra_query must be "),
     ("steps.retrieve", {"extra_query": {"a": ...}}, TypeError, "extra_query['a'] must be a string, a number"),
     ("steps.retrieve", {"stream_limits": 7}, TypeError, "stream_limits must be a StreamLimits, got int"),
-    ("steps.retrieve", {"hooks": None}, TypeError, "hooks must be a Hooks, got NoneType"),
+    ("steps.retrieve", {"hooks": 7}, TypeError, "hooks must be a Hooks, got int"),
     ("conversations.messages.create", {"extra_body": 7}, TypeError, "extra_body must be "),
     # Parameters of the library itself, which are not sent.
     ("steps.list", {"prefetch": "yes"}, TypeError, "prefetch must be True or False, got 'yes'"),
@@ -316,7 +315,7 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         "conversations.messages.list",
         {"include_return_message_types": "user_message"},
         TypeError,
-        "include_return_message_types must be a list, got 'user_message'",
+        "include_return_message_types must be a list or None, got 'user_message'",
     ),
     (
         "conversations.messages.list",
@@ -327,7 +326,7 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     # The server ignores these cursors and starts at the top.
     ("conversations.messages.list", {"after": ""}, ValueError, "after must be an id, got ''"),
     ("conversations.messages.list", {"before": "a/b"}, ValueError, "before must be an id, got 'a/b'"),
-    ("steps.list", {"after": None}, TypeError, "after must be a string, got None"),
+    ("steps.list", {"order": None}, TypeError, "order must be 'asc' or 'desc', got None"),
     # The server fails or hangs on these.
     ("steps.list", {"limit": -1}, ValueError, "limit must be "),
     ("conversations.messages.list", {"limit": -1}, ValueError, "limit must be "),

@@ -198,7 +198,7 @@ def defaults(document: Node) -> list[str]:
 
 
 def query_parameters(document: Node) -> list[str]:
-    """Return query parameters that are required, nullable or not sent as repeated keys."""
+    """Return query parameters that are required, nullable although they are a choice, or not sent as repeated keys."""
     found = []
     for operation in operations(document):
         for name, parameter in parameters(document, operation).items():
@@ -206,7 +206,8 @@ def query_parameters(document: Node) -> list[str]:
                 continue
             if parameter.get("required") and f"{operation.id} {name}" not in REQUIRED_QUERIES:
                 found.append(f"{operation.id} {name}: required")
-            if "null" in _kinds(document, parameter["schema"]):
+            choice = {"enum", "const"} & parameter["schema"].keys() and "default" in parameter["schema"]
+            if choice and "null" in _kinds(document, parameter["schema"]):
                 found.append(f"{operation.id} {name}: nullable")
             if parameter.get("style", "form") != "form" or not parameter.get("explode", True):
                 found.append(f"{operation.id} {name}: not sent as repeated keys")

@@ -188,10 +188,12 @@ VIOLATIONS: dict[str, tuple[Rule, Violate, str]] = {
         lambda d: _field(d, "ConversationMessageRequest", "enable_thinking").update(default=True),
         "enable_thinking: True is not of type",
     ),
-    "nullable query parameter": (
+    "nullable choice": (
         rules.query_parameters,
-        lambda d: _list(d)["parameters"][1]["schema"].update(type=["string", "null"]),
-        "after: nullable",
+        lambda d: next(p for p in _list(d)["parameters"] if p.get("name") == "order")["schema"].update(
+            type=["string", "null"]
+        ),
+        "order: nullable",
     ),
     "unknown idempotency": (
         facts.facts,

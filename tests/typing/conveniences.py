@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any, assert_type
 
-from letta_api.models import AssistantMessage, Step, ToolCallMessage
-from letta_ext import Letta
+from letta_api.models import AssistantMessage, ClientTool, MessageCreate, Step, ToolCallMessage
+from letta_ext import Letta, SyncPage
 from letta_ext.types import Message, UnknownMessage, is_unknown
 
 
@@ -60,3 +60,28 @@ def matched(message: Message) -> None:
             print(message.message_type)
         case _:
             pass
+
+
+def arguments(client: Letta, id: str) -> None:
+    page = client.steps.list(
+        start_date=date(2026, 1, 1),
+        end_date=datetime.now(UTC),
+        tags=(tag for tag in ("a", "b")),
+        trace_ids=None,
+        after=None,
+        limit=None,
+        has_feedback=None,
+    )
+    assert_type(page, SyncPage[Step])
+    client.steps.list(order=None)  # type: ignore[arg-type]
+    client.steps.list(start_date=7)  # type: ignore[arg-type]
+    client.conversations.messages.create(
+        id,
+        messages=(MessageCreate(role="user", content=text) for text in ("a", "b")),
+        client_tools=iter([ClientTool(name="look")]),
+        retry=None,
+        max_retries=0,
+        hooks=None,
+    )
+    client.agents.update("agent-1", last_run_completion=datetime.now(UTC))
+    client.get("/v1/x", params={})  # type: ignore[call-arg]

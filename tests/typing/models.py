@@ -112,7 +112,7 @@ def refused(client: Letta, id: str, step: Step) -> None:
     messages = client.conversations.messages
     messages.create(id, messages=[PING])  # type: ignore[list-item]
     messages.create(id, messages=[TEXT])  # type: ignore[list-item]
-    messages.create(id, messages=MESSAGE)  # type: ignore[call-overload]
+    messages.create(id, messages=MESSAGE)  # type: ignore[arg-type]
     messages.create(id, input=[MESSAGE])  # type: ignore[list-item]
     messages.create(id, messages=[{"role": "user", "content": [step]}])  # type: ignore[list-item]
     messages.create(id, input="hi", client_tools=[SKILL])  # type: ignore[list-item]

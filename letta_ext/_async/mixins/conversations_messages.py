@@ -59,15 +59,17 @@ class AsyncConversationsMessagesMixin:
             TypeError: If a model cannot call the signature of a tool, or an argument is of the wrong type.
             ValueError: If there is nothing to send, or two tools have the same name.
         """
+        from ..._http.plain_arguments import plain_arguments
         from ...tools.runner import check_approve
         from ...tools.state_machine import TurnStateMachine
         from ...tools.tool import make_tool_registry
-        from ..runner import AsyncToolTurn
+        from ..runner import CREATE, AsyncToolTurn
 
         check_approve(approve, may_be_async=IS_ASYNC)
         box = make_tool_registry(tools, may_be_async=IS_ASYNC)
-        loop = TurnStateMachine(box, arguments, max_rounds=max_rounds, can_decide=approve is not None)
-        return AsyncToolTurn(self._transport, conversation_id, arguments, loop, box, approve)
+        plain = plain_arguments(CREATE, arguments)
+        loop = TurnStateMachine(box, plain, max_rounds=max_rounds, can_decide=approve is not None)
+        return AsyncToolTurn(self._transport, conversation_id, plain, loop, box, approve)
 
     def follow(
         self,

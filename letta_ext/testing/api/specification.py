@@ -70,7 +70,8 @@ class Document:
                     yield f"{parameter['in']} parameter {name} is missing"
                 continue
             schema, _ = self._resolve(parameter["schema"], "")
-            value = values if schema.get("type") == "array" else _convert(values[-1], schema.get("type"))
+            types = types_of(schema)
+            value = values if "array" in types else _convert(values[-1], types)
             for problem in self._problems(f"{pointer}/schema", value):
                 yield f"{parameter['in']} parameter {name}{problem}"
 
@@ -185,11 +186,17 @@ def _escape(part: str) -> str:
     return part.replace("~", "~0").replace("/", "~1")
 
 
-def _convert(value: str, media_type: object) -> object:
+def types_of(schema: Node) -> list[str]:
+    """Return the types of a schema, without null, which a query cannot express."""
+    types = schema.get("type", [])
+    return [each for each in ([types] if isinstance(types, str) else types) if each != "null"]
+
+
+def _convert(value: str, types: list[str]) -> object:
     """Return a query parameter converted to its type. Return invalid values unchanged."""
-    if media_type == "integer" and len(value) <= MAX_NUMBER_LENGTH and re.fullmatch(r"-?[0-9]+", value):
+    if "integer" in types and len(value) <= MAX_NUMBER_LENGTH and re.fullmatch(r"-?[0-9]+", value):
         return int(value)
-    if media_type == "boolean" and value in ("true", "false"):
+    if "boolean" in types and value in ("true", "false"):
         return value == "true"
     return value
 

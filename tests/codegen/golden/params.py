@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import models
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Literal, NotRequired, TypeAlias, TypedDict
 
 
@@ -43,13 +43,13 @@ class GadgetsCreateParams(TypedDict):
 
     name: str
     """What it is called."""
-    pets: NotRequired[Sequence[PetParam]]
+    pets: NotRequired[Iterable[PetParam]]
 
 
 class GadgetsRetrieveParams(TypedDict):
     """The keyword arguments of `gadgets.retrieve`."""
 
-    fields: NotRequired[Sequence[str]]
+    fields: NotRequired[Iterable[str]]
 
 
 PetParam: TypeAlias = CatLike | DogLike

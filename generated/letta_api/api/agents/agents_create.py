@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Unpack
 
 import httpx
@@ -34,7 +34,7 @@ def build_request(
     *,
     agent_type: AgentTypeParam | Unset = UNSET,
     base_template_id: str | None | Unset = UNSET,
-    block_ids: Sequence[str] | None | Unset = UNSET,
+    block_ids: Iterable[str] | None | Unset = UNSET,
     compaction_settings: CompactionSettingsLike | None | Unset = UNSET,
     context_window_limit: int | None | Unset = UNSET,
     description: str | None | Unset = UNSET,
@@ -43,20 +43,20 @@ def build_request(
     embedding_config: EmbeddingConfigLike | None | Unset = UNSET,
     enable_reasoner: bool | None | Unset = UNSET,
     enable_sleeptime: bool | None | Unset = UNSET,
-    folder_ids: Sequence[str] | None | Unset = UNSET,
+    folder_ids: Iterable[str] | None | Unset = UNSET,
     from_template: str | None | Unset = UNSET,
     hidden: bool | None | Unset = UNSET,
-    identity_ids: Sequence[str] | None | Unset = UNSET,
+    identity_ids: Iterable[str] | None | Unset = UNSET,
     include_base_tool_rules: bool | None | Unset = UNSET,
     include_base_tools: bool | Unset = UNSET,
     include_default_source: bool | Unset = UNSET,
     include_multi_agent_tools: bool | Unset = UNSET,
-    initial_message_sequence: Sequence[MessageCreateLike] | None | Unset = UNSET,
+    initial_message_sequence: Iterable[MessageCreateLike] | None | Unset = UNSET,
     llm_config: LlmConfigLike | None | Unset = UNSET,
     max_files_open: int | None | Unset = UNSET,
     max_reasoning_tokens: int | None | Unset = UNSET,
     max_tokens: int | None | Unset = UNSET,
-    memory_blocks: Sequence[CreateBlockLike] | None | Unset = UNSET,
+    memory_blocks: Iterable[CreateBlockLike] | None | Unset = UNSET,
     memory_variables: Mapping[str, str] | None | Unset = UNSET,
     message_buffer_autoclear: bool | Unset = UNSET,
     metadata: Mapping[str, Any] | None | Unset = UNSET,
@@ -70,16 +70,16 @@ def build_request(
     reasoning: bool | None | Unset = UNSET,
     response_format: ResponseFormatParam | None | Unset = UNSET,
     secrets: Mapping[str, str] | None | Unset = UNSET,
-    source_ids: Sequence[str] | None | Unset = UNSET,
+    source_ids: Iterable[str] | None | Unset = UNSET,
     system: str | None | Unset = UNSET,
-    tags: Sequence[str] | None | Unset = UNSET,
+    tags: Iterable[str] | None | Unset = UNSET,
     template: bool | Unset = UNSET,
     template_id: str | None | Unset = UNSET,
     timezone: str | None | Unset = UNSET,
     tool_exec_environment_variables: Mapping[str, str] | None | Unset = UNSET,
-    tool_ids: Sequence[str] | None | Unset = UNSET,
-    tool_rules: Sequence[ToolRuleParam] | None | Unset = UNSET,
-    tools: Sequence[str] | None | Unset = UNSET,
+    tool_ids: Iterable[str] | None | Unset = UNSET,
+    tool_rules: Iterable[ToolRuleParam] | None | Unset = UNSET,
+    tools: Iterable[str] | None | Unset = UNSET,
 ) -> Request:
     """Create an agent.
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, Unpack
 
 import httpx
@@ -22,26 +22,26 @@ OPERATION: Final[operations.Operation] = operations.AGENTS_LIST
 
 def build_request(
     *,
-    after: str | Unset = UNSET,
+    after: str | None | Unset = UNSET,
     ascending: bool | Unset = UNSET,
-    base_template_id: str | Unset = UNSET,
-    before: str | Unset = UNSET,
-    created_by_id: str | Unset = UNSET,
-    identifier_keys: Sequence[str] | Unset = UNSET,
-    identity_id: str | Unset = UNSET,
-    include: Sequence[AgentRelationParam] | Unset = UNSET,
-    include_relationships: Sequence[str] | Unset = UNSET,
-    last_stop_reason: StopReasonTypeParam | Unset = UNSET,
-    limit: int | Unset = UNSET,
+    base_template_id: str | None | Unset = UNSET,
+    before: str | None | Unset = UNSET,
+    created_by_id: str | None | Unset = UNSET,
+    identifier_keys: Iterable[str] | None | Unset = UNSET,
+    identity_id: str | None | Unset = UNSET,
+    include: Iterable[AgentRelationParam] | None | Unset = UNSET,
+    include_relationships: Iterable[str] | None | Unset = UNSET,
+    last_stop_reason: StopReasonTypeParam | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
     match_all_tags: bool | Unset = UNSET,
-    name: str | Unset = UNSET,
+    name: str | None | Unset = UNSET,
     order: Literal["asc", "desc"] | Unset = UNSET,
     order_by: Literal["created_at", "updated_at", "last_run_completion"] | Unset = UNSET,
-    project_id: str | Unset = UNSET,
-    query_text: str | Unset = UNSET,
-    sort_by: str | Unset = UNSET,
-    tags: Sequence[str] | Unset = UNSET,
-    template_id: str | Unset = UNSET,
+    project_id: str | None | Unset = UNSET,
+    query_text: str | None | Unset = UNSET,
+    sort_by: str | None | Unset = UNSET,
+    tags: Iterable[str] | None | Unset = UNSET,
+    template_id: str | None | Unset = UNSET,
 ) -> Request:
     """Get a list of all agents.
 

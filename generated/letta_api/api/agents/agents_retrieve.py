@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Unpack
 
 import httpx
@@ -22,8 +22,8 @@ OPERATION: Final[operations.Operation] = operations.AGENTS_RETRIEVE
 def build_request(
     agent_id: str,
     *,
-    include: Sequence[AgentRelationParam] | Unset = UNSET,
-    include_relationships: Sequence[str] | Unset = UNSET,
+    include: Iterable[AgentRelationParam] | None | Unset = UNSET,
+    include_relationships: Iterable[str] | None | Unset = UNSET,
 ) -> Request:
     """Get the state of the agent.
 

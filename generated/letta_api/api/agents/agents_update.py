@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
 from typing import Any, Final, Unpack
 
 import httpx
@@ -33,24 +33,24 @@ def build_request(
     agent_id: str,
     *,
     base_template_id: str | None | Unset = UNSET,
-    block_ids: Sequence[str] | None | Unset = UNSET,
+    block_ids: Iterable[str] | None | Unset = UNSET,
     compaction_settings: CompactionSettingsLike | None | Unset = UNSET,
     context_window_limit: int | None | Unset = UNSET,
     description: str | None | Unset = UNSET,
     embedding: str | None | Unset = UNSET,
     embedding_config: EmbeddingConfigLike | None | Unset = UNSET,
     enable_sleeptime: bool | None | Unset = UNSET,
-    folder_ids: Sequence[str] | None | Unset = UNSET,
+    folder_ids: Iterable[str] | None | Unset = UNSET,
     hidden: bool | None | Unset = UNSET,
-    identity_ids: Sequence[str] | None | Unset = UNSET,
-    last_run_completion: datetime | str | None | Unset = UNSET,
+    identity_ids: Iterable[str] | None | Unset = UNSET,
+    last_run_completion: datetime | date | str | None | Unset = UNSET,
     last_run_duration_ms: int | None | Unset = UNSET,
     last_stop_reason: StopReasonTypeParam | None | Unset = UNSET,
     llm_config: LlmConfigLike | None | Unset = UNSET,
     max_files_open: int | None | Unset = UNSET,
     max_tokens: int | None | Unset = UNSET,
     message_buffer_autoclear: bool | None | Unset = UNSET,
-    message_ids: Sequence[str] | None | Unset = UNSET,
+    message_ids: Iterable[str] | None | Unset = UNSET,
     metadata: Mapping[str, Any] | None | Unset = UNSET,
     model: str | None | Unset = UNSET,
     model_settings: ModelSettingsParam | None | Unset = UNSET,
@@ -61,14 +61,14 @@ def build_request(
     reasoning: bool | None | Unset = UNSET,
     response_format: ResponseFormatParam | None | Unset = UNSET,
     secrets: Mapping[str, str] | None | Unset = UNSET,
-    source_ids: Sequence[str] | None | Unset = UNSET,
+    source_ids: Iterable[str] | None | Unset = UNSET,
     system: str | None | Unset = UNSET,
-    tags: Sequence[str] | None | Unset = UNSET,
+    tags: Iterable[str] | None | Unset = UNSET,
     template_id: str | None | Unset = UNSET,
     timezone: str | None | Unset = UNSET,
     tool_exec_environment_variables: Mapping[str, str] | None | Unset = UNSET,
-    tool_ids: Sequence[str] | None | Unset = UNSET,
-    tool_rules: Sequence[ToolRuleParam] | None | Unset = UNSET,
+    tool_ids: Iterable[str] | None | Unset = UNSET,
+    tool_rules: Iterable[ToolRuleParam] | None | Unset = UNSET,
 ) -> Request:
     """Update an existing agent.
 

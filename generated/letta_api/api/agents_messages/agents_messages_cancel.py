@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Final, Unpack
 
 import httpx
@@ -17,7 +17,7 @@ from ...types import UNSET, Request, Unset, exclude_ids, make_body, make_path
 OPERATION: Final[operations.Operation] = operations.AGENTS_MESSAGES_CANCEL
 
 
-def build_request(agent_id: str, *, run_ids: Sequence[str] | None | Unset = UNSET) -> Request:
+def build_request(agent_id: str, *, run_ids: Iterable[str] | None | Unset = UNSET) -> Request:
     """Cancel runs associated with an agent. If run_ids are passed in, cancel those in particular. Note
     to cancel active runs associated with an agent, redis is required.
 

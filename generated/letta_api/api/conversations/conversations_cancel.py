@@ -16,7 +16,7 @@ from ...types import UNSET, Request, Unset, exclude_ids, make_path, make_query
 OPERATION: Final[operations.Operation] = operations.CONVERSATIONS_CANCEL
 
 
-def build_request(conversation_id: str, *, agent_id: str | Unset = UNSET) -> Request:
+def build_request(conversation_id: str, *, agent_id: str | None | Unset = UNSET) -> Request:
     """Cancel runs associated with a conversation. Note: To cancel active runs, Redis is required.
     **Agent-direct mode**: Pass conversation_id="default" with agent_id query parameter to cancel
     runs for the agent's default conversation. **Deprecated**: Passing an agent ID as

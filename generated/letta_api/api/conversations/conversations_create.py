@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Unpack
 
 import httpx
@@ -25,7 +25,7 @@ def build_request(
     context_window_limit: int | None | Unset = UNSET,
     description: str | None | Unset = UNSET,
     hidden: bool | None | Unset = UNSET,
-    isolated_block_labels: Sequence[str] | None | Unset = UNSET,
+    isolated_block_labels: Iterable[str] | None | Unset = UNSET,
     model: str | None | Unset = UNSET,
     model_settings: ModelSettingsParam | None | Unset = UNSET,
     summary: str | None | Unset = UNSET,

@@ -22,13 +22,13 @@ OPERATION: Final[operations.Operation] = operations.CONVERSATIONS_LIST
 
 def build_request(
     *,
-    after: str | Unset = UNSET,
-    agent_id: str | Unset = UNSET,
+    after: str | None | Unset = UNSET,
+    agent_id: str | None | Unset = UNSET,
     archive_status: Literal["unarchived", "archived", "all"] | Unset = UNSET,
     limit: int | Unset = UNSET,
     order: Literal["asc", "desc"] | Unset = UNSET,
     order_by: Literal["created_at", "last_run_completion", "last_message_at"] | Unset = UNSET,
-    summary_search: str | Unset = UNSET,
+    summary_search: str | None | Unset = UNSET,
 ) -> Request:
     """List all conversations for an agent (or all conversations if agent_id not provided).
 

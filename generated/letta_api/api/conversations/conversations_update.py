@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, Unpack
 
 import httpx
@@ -26,7 +26,7 @@ def build_request(
     archived: bool | None | Unset = UNSET,
     context_window_limit: int | None | Unset = UNSET,
     description: str | None | Unset = UNSET,
-    last_message_at: datetime | str | None | Unset = UNSET,
+    last_message_at: datetime | date | str | None | Unset = UNSET,
     model: str | None | Unset = UNSET,
     model_settings: ModelSettingsParam | None | Unset = UNSET,
     summary: str | None | Unset = UNSET,

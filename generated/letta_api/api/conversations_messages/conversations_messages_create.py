@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Final, Unpack
 
@@ -36,15 +36,15 @@ def build_request(
     assistant_message_tool_kwarg: str | None | Unset = UNSET,
     assistant_message_tool_name: str | None | Unset = UNSET,
     background: bool | None | Unset = UNSET,
-    client_skills: Sequence[ClientSkillLike] | None | Unset = UNSET,
-    client_tools: Sequence[ClientToolLike] | None | Unset = UNSET,
+    client_skills: Iterable[ClientSkillLike] | None | Unset = UNSET,
+    client_tools: Iterable[ClientToolLike] | None | Unset = UNSET,
     enable_thinking: str | None | Unset = UNSET,
     include_compaction_messages: bool | None | Unset = UNSET,
     include_pings: bool | None | Unset = UNSET,
-    include_return_message_types: Sequence[MessageTypeParam] | None | Unset = UNSET,
+    include_return_message_types: Iterable[MessageTypeParam] | None | Unset = UNSET,
     input: ConversationMessageRequestInputParam | None | Unset = UNSET,
     max_steps: int | None | Unset = UNSET,
-    messages: Sequence[MessageInputParam] | None | Unset = UNSET,
+    messages: Iterable[MessageInputParam] | None | Unset = UNSET,
     override_model: str | None | Unset = UNSET,
     override_system: str | None | Unset = UNSET,
     return_logprobs: bool | None | Unset = UNSET,

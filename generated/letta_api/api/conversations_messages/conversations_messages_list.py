@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, Unpack
 
 import httpx
@@ -23,13 +23,13 @@ OPERATION: Final[operations.Operation] = operations.CONVERSATIONS_MESSAGES_LIST
 def build_request(
     conversation_id: str,
     *,
-    after: str | Unset = UNSET,
-    agent_id: str | Unset = UNSET,
-    before: str | Unset = UNSET,
-    group_id: str | Unset = UNSET,
-    include_err: bool | Unset = UNSET,
-    include_return_message_types: Sequence[MessageTypeParam] | Unset = UNSET,
-    limit: int | Unset = UNSET,
+    after: str | None | Unset = UNSET,
+    agent_id: str | None | Unset = UNSET,
+    before: str | None | Unset = UNSET,
+    group_id: str | None | Unset = UNSET,
+    include_err: bool | None | Unset = UNSET,
+    include_return_message_types: Iterable[MessageTypeParam] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
     order: Literal["asc", "desc"] | Unset = UNSET,
     order_by: Literal["created_at"] | Unset = UNSET,
 ) -> Request:

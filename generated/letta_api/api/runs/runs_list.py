@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, Unpack
 
 import httpx
@@ -23,18 +23,18 @@ OPERATION: Final[operations.Operation] = operations.RUNS_LIST
 def build_request(
     *,
     active: bool | Unset = UNSET,
-    after: str | Unset = UNSET,
-    agent_id: str | Unset = UNSET,
-    agent_ids: Sequence[str] | Unset = UNSET,
+    after: str | None | Unset = UNSET,
+    agent_id: str | None | Unset = UNSET,
+    agent_ids: Iterable[str] | None | Unset = UNSET,
     ascending: bool | Unset = UNSET,
-    background: bool | Unset = UNSET,
-    before: str | Unset = UNSET,
-    conversation_id: str | Unset = UNSET,
-    limit: int | Unset = UNSET,
+    background: bool | None | Unset = UNSET,
+    before: str | None | Unset = UNSET,
+    conversation_id: str | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
     order: Literal["asc", "desc"] | Unset = UNSET,
     order_by: Literal["created_at"] | Unset = UNSET,
-    statuses: Sequence[str] | Unset = UNSET,
-    stop_reason: StopReasonTypeParam | Unset = UNSET,
+    statuses: Iterable[str] | None | Unset = UNSET,
+    stop_reason: StopReasonTypeParam | None | Unset = UNSET,
 ) -> Request:
     """List all runs.
 

@@ -23,9 +23,9 @@ OPERATION: Final[operations.Operation] = operations.RUNS_MESSAGES_LIST
 def build_request(
     run_id: str,
     *,
-    after: str | Unset = UNSET,
-    before: str | Unset = UNSET,
-    limit: int | Unset = UNSET,
+    after: str | None | Unset = UNSET,
+    before: str | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
     order: Literal["asc", "desc"] | Unset = UNSET,
     order_by: Literal["created_at"] | Unset = UNSET,
 ) -> Request:

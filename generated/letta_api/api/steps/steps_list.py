@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
 from typing import Any, Final, Literal, Unpack
 
 import httpx
@@ -22,20 +23,20 @@ OPERATION: Final[operations.Operation] = operations.STEPS_LIST
 
 def build_request(
     *,
-    after: str | Unset = UNSET,
-    agent_id: str | Unset = UNSET,
-    before: str | Unset = UNSET,
-    end_date: str | Unset = UNSET,
-    feedback: Literal["positive", "negative"] | Unset = UNSET,
-    has_feedback: bool | Unset = UNSET,
-    limit: int | Unset = UNSET,
-    model: str | Unset = UNSET,
+    after: str | None | Unset = UNSET,
+    agent_id: str | None | Unset = UNSET,
+    before: str | None | Unset = UNSET,
+    end_date: datetime | date | str | None | Unset = UNSET,
+    feedback: Literal["positive", "negative"] | None | Unset = UNSET,
+    has_feedback: bool | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    model: str | None | Unset = UNSET,
     order: Literal["asc", "desc"] | Unset = UNSET,
     order_by: Literal["created_at"] | Unset = UNSET,
-    project_id: str | Unset = UNSET,
-    start_date: str | Unset = UNSET,
-    tags: Sequence[str] | Unset = UNSET,
-    trace_ids: Sequence[str] | Unset = UNSET,
+    project_id: str | None | Unset = UNSET,
+    start_date: datetime | date | str | None | Unset = UNSET,
+    tags: Iterable[str] | None | Unset = UNSET,
+    trace_ids: Iterable[str] | None | Unset = UNSET,
 ) -> Request:
     """List steps with optional pagination and date filters.
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, Unpack
 
 import httpx
@@ -23,7 +23,7 @@ def build_request(
     step_id: str,
     *,
     feedback: Literal["positive", "negative"] | None | Unset = UNSET,
-    tags: Sequence[str] | None | Unset = UNSET,
+    tags: Iterable[str] | None | Unset = UNSET,
 ) -> Request:
     """Modify feedback for a given step.
 

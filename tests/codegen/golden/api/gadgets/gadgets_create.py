@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Final, Unpack
 
@@ -22,7 +22,7 @@ from ...unions.pet import Pet, pet_from_dict, pet_from_json
 OPERATION: Final[operations.Operation] = operations.GADGETS_CREATE
 
 
-def build_request(*, name: str, streaming: bool | Unset = UNSET, pets: Sequence[PetParam] | Unset = UNSET) -> Request:
+def build_request(*, name: str, streaming: bool | Unset = UNSET, pets: Iterable[PetParam] | Unset = UNSET) -> Request:
     """Makes a gadget, and tells of it as it grows.
 
     Args:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Unpack
 
 import httpx
@@ -19,7 +19,7 @@ from ...types import UNSET, Request, Unset, exclude_ids, make_path, make_query
 OPERATION: Final[operations.Operation] = operations.GADGETS_RETRIEVE
 
 
-def build_request(gadget_id: str, *, fields: Sequence[str] | Unset = UNSET) -> Request:
+def build_request(gadget_id: str, *, fields: Iterable[str] | Unset = UNSET) -> Request:
     """Retrieve a gadget
 
     Args:
