@@ -241,7 +241,7 @@ def test_call_returns_json_of_an_operation_that_can_stream(driver: ClientDriver,
             "conversations.messages.stream has a stream of events. Use a method of the client, or events()",
         ),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_call_of_another_object_raises_type_error(wrong: Any, message: str, driver: ClientDriver) -> None:
     """An object that is not an endpoint module with a JSON response raises TypeError with what to pass."""
