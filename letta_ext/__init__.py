@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from letta_api._lazy import lazy as _lazy
 
 if TYPE_CHECKING:
+    from . import pagination as pagination
     from . import types as types
     from ._async.client import AsyncLetta
     from ._async.pagination import AsyncArrayPage, AsyncPage
@@ -143,6 +144,7 @@ __all__ = [
     "__version__",
     "not_given",
     "omit",
+    "pagination",
     "types",
 ]
 
@@ -178,6 +180,7 @@ _NAMES = {
     "_http.aiohttp_client": "DefaultAioHttpClient",
     "_http.requests": "RequestOptions",
     "retry": "Attempt RetryPolicy",
+    "pagination": "",
     "types": "",
 }
 if not TYPE_CHECKING:  # `__getattr__` would make type checkers accept any name

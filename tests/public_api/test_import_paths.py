@@ -82,6 +82,14 @@ def test_types_of_callbacks_are_exported(name: str, target: object) -> None:
     assert getattr(types, name) is target
 
 
+@pytest.mark.parametrize("module", ["types", "pagination"])
+def test_module_is_attribute_of_package(module: str) -> None:
+    """A program that imports the package only can use its public modules."""
+    code = f"import letta_ext\nprint(letta_ext.{module}.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"letta_ext.{module}"
+
+
 def test_unknown_name_of_types_raises_attribute_error() -> None:
     """A name that does not exist raises `AttributeError`, which names it."""
     with pytest.raises(AttributeError, match="Stepp"):
