@@ -8,6 +8,7 @@ object with inherited and own properties, or a scalar, an array or a map.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any, Final
 
 from codegen.document import Schema, ref_name
@@ -138,14 +139,14 @@ class Normalizer:
         discriminator = {key: resolved[key] for key in ("discriminator",) if key in resolved and key not in kept}
         extra = [*([beside] if beside else []), *others, *rest]
         return {
-            word: [self._combined({"allOf": [member, *extra]}) for member in members],
+            word: [self._combined({"allOf": deepcopy([member, *extra])}) for member in members],
             **discriminator,
             **kept,
         }
 
     def _flat(self, parts: list[Any]) -> Iterator[Any]:
         """Yield the parts of an `allOf`, with those of inline parts that are an `allOf` themselves."""
-        for part in parts:
+        for part in map(_unless_null, parts):
             if isinstance(part, dict) and "allOf" in part:
                 yield from self._flat(part["allOf"])
                 part = {word: value for word, value in part.items() if word != "allOf"}
@@ -169,7 +170,7 @@ class Normalizer:
             return member
         if rest.keys() == {"type"} and self._within(member, types_of(rest)):
             return member
-        return self._combined({"allOf": [member, rest]})
+        return self._combined({"allOf": deepcopy([member, rest])})
 
     def _within(self, schema: Any, types: list[str]) -> bool:
         """Return whether a schema states a JSON type, and only these."""
@@ -205,6 +206,15 @@ class Normalizer:
                 break
             schema = self.schemas.get(name)
         return schema if isinstance(schema, dict) and "$ref" not in schema else {}
+
+
+def _unless_null(schema: Any) -> Any:
+    """Return the other member of a union of one member and null, which another part of an `allOf` excludes."""
+    members = schema.get("anyOf", ()) if isinstance(schema, dict) else ()
+    others = [member for member in members if member != NULL]
+    if len(others) != 1 or len(others) == len(members) or any(_is_type(word) for word in schema if word != "anyOf"):
+        return schema
+    return others[0]
 
 
 def _is_type(word: str) -> bool:

@@ -12,19 +12,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 from openapi_python_client import schema as oai
 from openapi_python_client.config import Config, ConfigFile, MetaType
 from openapi_python_client.parser import GeneratorData
-from openapi_python_client.parser.errors import ParseError
+from openapi_python_client.parser.errors import ParseError, PropertyError
 from openapi_python_client.parser.openapi import Endpoint, EndpointCollection
 from openapi_python_client.parser.properties import (
+    AnyProperty,
     LiteralEnumProperty,
     ModelProperty,
     Parameters,
+    Property,
     Schemas,
     build_parameters,
     build_schemas,
+    merge_properties,
     model_property,
     property_from_data,
 )
@@ -178,6 +181,9 @@ def _parse(document: Document, preparation: Preparation, openapi: oai.OpenAPI, c
                     given = getattr(item, method).operationId.get_untrusted_value()
                     endpoint.name = cast("PythonIdentifier", module_name(given))
                     endpoints[path.get_untrusted_value(), method] = endpoint
+    if schemas.errors:
+        # Operations that refer to a rejected component are rejected in consequence.
+        errors = [(error, place) for error, place in errors if "Could not find reference" not in _explained(error)]
     if errors or failed:
         places = _places(openapi, "#", {})
         for error, place in errors:
@@ -232,22 +238,32 @@ def _class(name: str) -> tuple[ClassName, PythonIdentifier]:
 
 @contextmanager
 def _without_checks() -> Generator[None]:
-    """Disable two checks of the parser in a block.
+    """Disable three checks of the parser in a block.
 
     It rejects names that are equal in snake_case, which `names.identifiers` makes unique. It rejects dates, constants
-    and untyped values in headers, which `operations.py` checks.
+    and untyped values in headers, which `operations.py` checks. It rejects some inherited properties that are declared
+    again; here, the last declaration with a type applies.
     """
     conflict, check = model_property._resolve_naming_conflict, Endpoint._check_parameters_for_conflicts
     locations = PropertyProtocol._allowed_locations
+    merge = merge_properties.merge_properties
+
+    def merge_or_override(prop1: Property, prop2: Property) -> Property | PropertyError:
+        if isinstance(prop2, AnyProperty):
+            return merge(prop1, prop2)
+        return evolve(prop2, required=prop1.required or prop2.required)
+
     model_property._resolve_naming_conflict = lambda first, second, config: None
     Endpoint._check_parameters_for_conflicts = lambda self, **_: self  # type: ignore[method-assign]  # restored below
     PropertyProtocol._allowed_locations = locations | {oai.ParameterLocation.HEADER}
+    merge_properties.merge_properties = merge_or_override
     try:
         yield
     finally:
         model_property._resolve_naming_conflict = conflict
         Endpoint._check_parameters_for_conflicts = check  # type: ignore[method-assign]  # restores the original
         PropertyProtocol._allowed_locations = locations
+        merge_properties.merge_properties = merge
 
 
 class Preparation:

@@ -28,7 +28,7 @@ from openapi_python_client.parser.properties.uuid import UuidProperty
 
 from codegen.document import Document, Schema, escape, ref_name
 from codegen.errors import SpecError
-from codegen.keywords import LAZY, check_keywords, types_of
+from codegen.keywords import LAZY, TYPE_KEYWORDS, check_keywords, types_of
 from codegen.parser import Node, Parsed, is_mixed
 from codegen.types import (
     ANY,
@@ -124,7 +124,9 @@ class TypeReader:
 
     def declared(self, component: str, wire: str) -> tuple[Any, str]:
         """Return the schema of a property in a component or its `allOf`, and the place of the schema."""
-        return next(self._declared(self.document.schemas[component], wire, self.document.place(component)), ({}, ""))
+        found = list(self._declared(self.document.schemas[component], wire, self.document.place(component)))
+        typed = [each for each in found if isinstance(each[0], dict) and TYPE_KEYWORDS & each[0].keys()]
+        return next(iter(typed or found), ({}, ""))
 
     def _declared(self, schema: Any, wire: str, place: str) -> Iterator[tuple[Any, str]]:
         if (name := ref_name(schema)) is not None:
@@ -133,7 +135,7 @@ class TypeReader:
             return
         if wire in schema.get("properties", {}):
             yield schema["properties"][wire], f"{place}/properties/{escape(wire)}"
-        for number, part in enumerate(schema.get("allOf", [])):
+        for number, part in reversed(list(enumerate(schema.get("allOf", [])))):
             yield from self._declared(part, wire, f"{place}/allOf/{number}")
 
     def property(self, node: Node, schema: Any, place: str) -> Type:

@@ -45,6 +45,14 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "InheritsOneOf": {"allOf": [ref("Either"), obj("own", own=TIME)]},
     "Either": {"oneOf": [ref("A"), ref("Base")]},
     "SameProperty": {"allOf": [obj("", id=STRING), obj("id", id=STRING | {"description": "The id."}, when=TIME)]},
+    "Overridden": obj("kind", kind=ref("Word"), note={"anyOf": [STRING, ref("A")]}, at=TIME, n={"type": "integer"}),
+    "Overrides": {
+        "allOf": [
+            ref("Overridden"),
+            obj("at", kind={"const": "c"}, note=TIME, at={"description": "The time."}, n=STRING),
+        ]
+    },
+    "NullablePart": {"allOf": [ref("Either"), obj("own", own=TIME) | {"nullable": True}]},
     "Nullable": {"type": ["object", "null"], "properties": {"when": TIME}, "required": ["when"]},
     "HasNullable": obj(
         "",
@@ -86,6 +94,9 @@ VALUES: Final[list[tuple[str, Any, str]]] = [
     ("InheritsUnion", {"kind": "k", "when": NOW, "own": NOW}, "when"),
     ("InheritsOneOf", {"kind": "k", "when": NOW, "own": NOW}, "when"),
     ("SameProperty", {"id": "1", "when": NOW}, "when"),
+    ("Overrides", {"kind": "c", "note": NOW, "at": NOW, "n": "x"}, "note"),
+    ("Overrides", {"kind": "c", "at": NOW}, "at"),
+    ("NullablePart", {"x": "a", "own": NOW}, "own"),
     ("HasNullable", {"inline": {"when": NOW}}, "inline.when"),
     ("HasNullable", {"component": {"when": NOW}}, "component.when"),
     ("HasNullable", {"text": NOW, "union": {"kind": "k", "when": NOW}}, "union.when"),

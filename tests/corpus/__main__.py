@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +35,7 @@ COLUMNS: Final = (
 
 @frozen
 class Run:
-    """A finished command: its exit status, output, seconds and peak memory in MiB."""
+    """A finished command: its exit status, output, seconds of the processor and peak memory in MiB."""
 
     status: int
     output: str
@@ -48,7 +47,6 @@ def run(*command: str, folder: Path) -> Run:
     """Run a command of this Python in a folder, and measure it."""
     log = folder / "output.txt"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), str(folder)])}
-    started = time.monotonic()
     with log.open("w", encoding="utf-8") as out:
         child = subprocess.Popen(
             [sys.executable, *command], cwd=folder, stdout=out, stderr=subprocess.STDOUT, env=environment
@@ -56,7 +54,7 @@ def run(*command: str, folder: Path) -> Run:
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
     text = log.read_text(encoding="utf-8", errors="replace")
-    return Run(child.returncode, text, time.monotonic() - started, usage.ru_maxrss / 1024)
+    return Run(child.returncode, text, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def operations_of(document: Path) -> int:
