@@ -29,10 +29,15 @@ class InputMessage:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalInput:
-    """Approvals, denials and tool returns in a request."""
+    """Approvals, denials and tool returns in a request.
+
+    Attributes:
+        schema: Name of its schema in Letta.
+    """
 
     approvals: Sequence[Approval | ToolReturn]
     otid: str
+    schema: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +113,9 @@ def send(body: Record, ids: IdSource) -> Send:
 def _message(message: Record, ids: IdSource) -> InputMessage | ApprovalInput:
     otid = message.otid or ids.uuid()
     if message.type == "tool_return":
-        return ApprovalInput([_tool_return(each) for each in message.tool_returns], otid)
+        return ApprovalInput([_tool_return(each) for each in message.tool_returns], otid, "ToolReturnCreate")
     if message.type == "approval":
-        return ApprovalInput(_approvals(message), otid)
+        return ApprovalInput(_approvals(message), otid, "ApprovalCreate")
     stored = content.stored(message.content, ids)
     return InputMessage(message.role, stored, otid, message.name, message.sender_id)
 

@@ -73,10 +73,13 @@ class AgentLoop:
             self.agent.last_stop_reason = self.reason
 
     async def _steps(self) -> AsyncIterator[Json]:
+        request = self._pending_request()
+        only_messages = isinstance(self.request.messages[0], InputMessage)
         for each in self.request.messages:
             if isinstance(each, InputMessage):
                 content.check_sendable(each.content)
-        request = self._pending_request()
+            elif only_messages:
+                raise errors.invalid_approval(f"Expected MessageCreate, got {each.schema}")
         new_input, later_input = self._input(request)
         for number in range(self.request.max_steps):
             if self.run.cancelled and self.mode == "json":
