@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .api.app import create_app
     from .engine.agent import Call, ToolResult, Turn, Usage
     from .engine.runs import Keepalive
-    from .engine.script import Rule, Script
+    from .engine.script import Rule, Script, echo
     from .network.faults import (
         BadChunk,
         Cut,
@@ -90,6 +90,7 @@ __all__ = [
     "WrongType",
     "build",
     "create_app",
+    "echo",
 ]
 
 # The module of each name. A module is imported when one of its names is first used.
@@ -104,7 +105,7 @@ _NAMES = {
     "store.ids": "IdSource",
     "engine.runs": "Keepalive",
     "scenarios.builtin": "DOCUMENTED_STEP BuiltinScenario Scenario build",
-    "engine.script": "Rule Script",
+    "engine.script": "Rule Script echo",
     "network.server": "EmbeddedServer",
     "store.state": "State",
     "network.request_log": "Received SpecificationError",

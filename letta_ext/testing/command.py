@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ from .api.app import create_app
 from .console import Console
 from .network.request_log import Received, RequestLog
 from .network.uvicorn_server import Server, check_host, check_port, listen, url_of
+from .scenario_file import schema
 from .scenarios.builtin import SCENARIOS
 from .scenarios.selection import select_scenario
 from .store.clock import SystemClock
@@ -72,6 +74,7 @@ def _arguments(args: Sequence[str] | None) -> argparse.Namespace:
         help="wait this many seconds before each token",
     )
     parser.add_argument("--no-check", action="store_true", help="do not validate requests and responses")
+    parser.add_argument("--schema", action="store_true", help="print the JSON Schema of scenario files and exit")
     return parser.parse_args(args)
 
 
@@ -85,6 +88,9 @@ def main(args: Sequence[str] | None = None) -> int:
         1 if the server cannot listen, 2 if the scenario is invalid.
     """
     options = _arguments(args)
+    if options.schema:
+        print(json.dumps(schema(), indent=2))
+        return 0
     try:
         scenario = select_scenario(options.scenario, SystemClock())
     except (OSError, ValueError) as error:

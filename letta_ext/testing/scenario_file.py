@@ -17,7 +17,7 @@ from .api.validation import is_object
 from .engine.agent import ToolResult, Turn
 from .engine.script import Rule, check_response
 from .network.faults import Fault
-from .scenarios import setup_api, yaml_loader
+from .scenarios import file_schema, setup_api, yaml_loader
 from .scenarios.builtin import SOURCE, Scenario, build
 from .scenarios.dataclass_reader import InvalidValueError, read
 from .store.models import Agent
@@ -111,6 +111,19 @@ class _File:
 class _Options:
     on: str | None = None
     times: int | None = 1
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of scenario files. Loading a file also checks bounds and references between its parts."""
+    root: dict[str, Any] = file_schema.of(_File)
+    options: Any = file_schema.of(_Options)["properties"]
+    variants: list[object] = []
+    for name, fault_type in FAULTS.items():
+        fault: dict[str, Any] = file_schema.of(fault_type)
+        properties: dict[str, object] = {"fault": {"const": name}, **fault["properties"], **options}
+        variants.append(file_schema.mapping(properties, ["fault", *fault.get("required", ())]))
+    root["properties"]["faults"] = {"type": "array", "items": {"oneOf": variants}}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Scenario of letta_ext.testing", **root}
 
 
 def load(path: Path, state: State | None = None) -> Scenario:

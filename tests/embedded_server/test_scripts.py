@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from letta_ext.testing import Call, EmbeddedServer, Script, ToolResult, Turn, Usage, create_app
+from letta_ext.testing import Call, EmbeddedServer, Script, ToolResult, Turn, Usage, create_app, echo
 
 from .conftest import ServerClient
 
@@ -203,3 +204,14 @@ def test_json_and_empty_scenario_files_are_read(tmp_path: Path) -> None:
         path.write_text(json.dumps(scenario) if scenario else "", encoding="utf-8")
         script = EmbeddedServer(str(path)).script
         assert script.otherwise == (scenario or {}).get("otherwise")
+
+
+def test_echo_repeats_message() -> None:
+    """The agent of the scenario `echo`, and a script with `echo`, repeat each message."""
+    with EmbeddedServer("echo") as server, httpx.Client(base_url=server.base_url) as http:
+        assert ServerClient(server, http).send_json("Say it  again.")["messages"][-1]["content"] == "Say it  again."
+    with EmbeddedServer() as server, httpx.Client(base_url=server.base_url) as http:
+        server.script.when("twice", lambda message: f"{message} {message}")
+        server.script.otherwise = echo
+        contents = [ServerClient(server, http).send_json(text)["messages"][-1]["content"] for text in ("twice", "once")]
+    assert contents == ["twice twice", "once"]

@@ -43,8 +43,12 @@ def to_json(value: Any) -> Any:
     return [to_json(each) for each in value] if is_sequence(value) else value
 
 
-def check_sendable(content: str | Sequence[Json]) -> None:
+def check_sendable(role: str, content: str | Sequence[Json]) -> None:
     """Fail the run if a message has content that Letta parses but does not store.
+
+    Args:
+        role: Role of the message.
+        content: Its content.
 
     Raises:
         errors.RunFailedError: If the content is empty or has such parts.
@@ -53,7 +57,11 @@ def check_sendable(content: str | Sequence[Json]) -> None:
         raise errors.invalid_approval("Message content is empty or invalid")
     if isinstance(content, str):
         return
-    rejected = [str(part["type"]) for part in content if part["type"] not in SENDABLE_TYPES]
+    if role == "system":
+        # Letta stores several texts, and then fails to list the conversation.
+        raise errors.invalid_approval("1 validation error for SystemMessage\ncontent\n  Input should be a valid string")
+    types = (*SENDABLE_TYPES, "reasoning") if role == "assistant" else SENDABLE_TYPES
+    rejected = [str(part["type"]) for part in content if part["type"] not in types]
     if not rejected:
         return
     if len(content) == 1 and rejected != ["tool_return"]:

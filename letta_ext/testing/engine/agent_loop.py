@@ -77,7 +77,7 @@ class AgentLoop:
         only_messages = isinstance(self.request.messages[0], InputMessage)
         for each in self.request.messages:
             if isinstance(each, InputMessage):
-                content.check_sendable(each.content)
+                content.check_sendable(each.role, each.content)
             elif only_messages:
                 raise errors.invalid_approval(f"Expected MessageCreate, got {each.schema}")
         new_input, later_input = self._input(request)
@@ -156,7 +156,8 @@ class AgentLoop:
             name=item.name,
             sender_id=item.sender_id,
             content=item.content if item.role != "assistant" else "",
-            text=_plain_text(item.content) if item.role == "assistant" else None,
+            text=(_plain_text(item.content) or None) if item.role == "assistant" else None,
+            reasoning=_reasoning(item.content) if item.role == "assistant" else None,
         )
 
     async def _approved_step(self, request: Message, new_input: list[Message]) -> AsyncIterator[Json]:
@@ -360,7 +361,12 @@ class AgentLoop:
 def _plain_text(content: str | Sequence[Json]) -> str:
     if isinstance(content, str):
         return content
-    return "\n\n".join(str(part.get("text", "")) for part in content)
+    return "\n\n".join(str(part["text"]) for part in content if part["type"] == "text")
+
+
+def _reasoning(content: str | Sequence[Json]) -> str | None:
+    parts = () if isinstance(content, str) else content
+    return "\n\n".join(str(part["reasoning"]) for part in parts if part["type"] == "reasoning") or None
 
 
 def _last_user_text(messages: Sequence[Message]) -> str:

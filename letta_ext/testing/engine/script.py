@@ -152,6 +152,11 @@ class Script:
         return response
 
 
+def echo(message: str) -> str:
+    """Return the user's message: a response that repeats it."""
+    return message
+
+
 def _arguments(json_text: str) -> dict[str, object]:
     try:
         value = json.loads(json_text)

@@ -10,13 +10,15 @@ from ..api import serializers
 from ..engine import trace
 from ..engine.agent import Usage
 from ..engine.runs import Run
+from ..engine.script import echo
 from ..network.faults import Faults
 from ..store.models import Agent, Message, Step, Thread
 from ..store.state import Documented, State
 from . import setup_api
 
-BuiltinScenario = Literal["default", "docs"]
-"""``default`` has one agent. In ``docs``, the examples of Letta's documentation work unchanged."""
+BuiltinScenario = Literal["default", "docs", "echo"]
+"""``default`` has one agent. In ``docs``, the examples of Letta's documentation work unchanged. The agent of ``echo``
+repeats each message."""
 
 SCENARIOS: tuple[BuiltinScenario, ...] = get_args(BuiltinScenario)
 
@@ -76,6 +78,8 @@ def build(scenario: BuiltinScenario = "default", state: State | None = None) -> 
         parallel_tool_calls=True,
     )
     conversation = setup_api.create_conversation(state, agent.id)
+    if scenario == "echo":
+        state.script.otherwise = echo
     if scenario == "docs":
         run = _store_documented_exchange(state, agent, agent.thread)
         state.documented = Documented(agent.id, run.id)
