@@ -37,6 +37,8 @@ MAX_HOST: Final = 253
 MAX_PORT: Final = 65_535
 FRAMING_HEADERS: Final = frozenset({"host", "content-length", "transfer-encoding"})
 """The headers without which a request cannot be sent."""
+MAX_FORMER_KEYS: Final = 8
+"""The number of earlier API keys that are redacted. Each of them costs time when an error is raised."""
 VERSION_PREFIX: Final = "/v1"
 """The prefix of all API paths."""
 
@@ -91,7 +93,7 @@ class Config:
         stream_limits: The bounds of streams.
         when_busy: The behavior if another run is active in the conversation.
         default_timeout: The timeout if the constructor arguments have none.
-        former_keys: Earlier API keys, which are still redacted. Not part of the repr.
+        former_keys: The last earlier API keys, which are still redacted. Not part of the repr.
         options: Constructor arguments that yield the same settings without the environment. Not part of the repr.
     """
 
@@ -107,7 +109,7 @@ class Config:
     stream_limits: StreamLimits
     when_busy: WhenBusy
     default_timeout: httpx.Timeout
-    former_keys: frozenset[str] = field(repr=False)
+    former_keys: tuple[str, ...] = field(repr=False)
     options: ClientOptions = field(repr=False)
 
     def url(self, path: str) -> str:
@@ -127,7 +129,7 @@ class Config:
         options: ClientOptions,
         *,
         default_timeout: httpx.Timeout = DEFAULT_TIMEOUT,
-        former_keys: frozenset[str] = frozenset(),
+        former_keys: tuple[str, ...] = (),
     ) -> Self:
         """Build the settings from constructor arguments and, for arguments not given, the environment.
 
@@ -242,13 +244,14 @@ class Config:
         return self._resolved({**self.options, name: value}, self.default_timeout)
 
     def _resolved(self, options: Mapping[str, Any], default_timeout: httpx.Timeout) -> Self:
-        key = options.get("api_key")
-        replaced = {self.api_key} if self.api_key is not None and key != self.api_key else set[str]()
+        former = self.former_keys
+        if self.api_key is not None and options.get("api_key") != self.api_key:
+            former = (*(key for key in former if key != self.api_key), self.api_key)
         return self.resolve(
             {},
             cast(ClientOptions, options),
             default_timeout=default_timeout,
-            former_keys=self.former_keys | replaced,
+            former_keys=former[-MAX_FORMER_KEYS:],
         )
 
 

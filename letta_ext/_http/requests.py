@@ -183,7 +183,7 @@ class Call:
     stream_limits: StreamLimits
     when_busy: WhenBusy
     omitted_headers: frozenset[str]
-    former_keys: frozenset[str] = field(repr=False)
+    former_keys: tuple[str, ...] = field(repr=False)
     instrumentation: Instrumentation = NOOP
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import pickle
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -140,6 +141,19 @@ def test_replaced_key_is_still_redacted(driver: ClientDriver, change: str, param
     text = "".join(map(repr, [caught.value, vars(caught.value), pickle.dumps(caught.value), client._transport.config]))
     assert caught.value.detail == "*** *** ***"
     assert not [key for key in keys if key in text]
+
+
+def test_error_after_many_keys_is_raised_in_time(driver: ClientDriver) -> None:
+    """A client whose key was replaced a thousand times raises within 2 seconds of processor time, redacted."""
+    handler = respond_with(make_response(401, json={"detail": "sk-number-00000999 is gone"}))
+    client = driver.client(handler)
+    for number in range(1001):
+        client.api_key = f"sk-number-{number:08}"
+    started = time.process_time()
+    with pytest.raises(AuthenticationError) as caught:
+        driver.run(client.steps.retrieve(STEP))
+    assert time.process_time() - started < 2
+    assert caught.value.detail == "*** is gone"
 
 
 def test_set_default_headers_and_query_replace_those_of_the_client(
