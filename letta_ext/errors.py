@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from letta_api.models import ToolCall
+
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, line separators, bidirectional controls and lone surrogates."""
 
@@ -274,10 +276,12 @@ class PendingApprovalError(ConflictError):
     """409 or an error event: The agent waits for tool returns or approvals and accepts no other message.
 
     Attributes:
-        pending_request_id: The id of the approval request, or None if the server did not send it.
+        pending_request_id: The id of the approval request, or None if it could not be determined.
+        calls: The tool calls that the agent waits for. Empty if they could not be determined.
     """
 
     pending_request_id: str | None = None
+    calls: tuple[ToolCall, ...] = ()
 
 
 class RunExpiredError(APIStatusError):

@@ -19,7 +19,7 @@ from .._streaming.event_iterator import BaseEventIterator
 from .._streaming.resume import Resume
 from .._streaming.sse import Frame
 from ..async_primitives import RELEASED, close_interrupted, end_reading, guard, release, sleep
-from ..errors import LettaError
+from ..errors import LettaError, PendingApprovalError
 from .raw_body import iter_body
 
 if TYPE_CHECKING:
@@ -38,9 +38,11 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
         resume: Resume,
         reconnect: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]],
         instrumentation: Instrumentation,
+        describe_pending: Callable[[PendingApprovalError], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(connection, resume, instrumentation, guard(connection))
         self._reconnect = reconnect
+        self._describe_pending = describe_pending
 
     def __aiter__(self) -> Self:
         return self
@@ -121,6 +123,8 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
         self._reset_body()
 
     async def _stop(self, error: BaseException) -> None:
+        if isinstance(error, PendingApprovalError) and self._describe_pending and not error.calls:
+            await self._describe_pending(error)
         if isinstance(error, StopAsyncIteration) or self._finished:
             await self.close_guard.aclose()
             self._instrumentation.on_end()

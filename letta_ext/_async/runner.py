@@ -12,17 +12,12 @@ from letta_api.operations import RUNS_RETRIEVE
 from .._http.requests import resume_endpoint
 from ..async_primitives import ExclusiveIteration, maybe_await, run_tools, sleep
 from ..errors import APIConnectionError, APIStatusError, PendingApprovalError, RunError, StreamInterrupted
+from ..tools.pending import ConversationKey
 from ..tools.runner import AsyncApprove, BaseTurn, Event, Item, of_run
-from ..tools.state_machine import (
-    FetchMessages,
-    OpenStream,
-    PollRun,
-    RequestApproval,
-    RunTools,
-    ToolResult,
-    TurnStateMachine,
-)
+from ..tools.state_machine import ToolResult, TurnStateMachine
+from ..tools.steps import FetchMessages, FindPending, OpenStream, PollRun, RequestApproval, RunTools
 from ..tools.tool import ToolRegistry, decision_from_verdict
+from .pending import find_active_run, find_pending
 from .resilient_iterators import AsyncResumableIterator
 from .stream import AsyncStream
 from .transport import AsyncTransport
@@ -130,8 +125,19 @@ class AsyncToolTurn(BaseTurn):
                     machine.record_run_status(
                         await self._transport.call_internal(RUNS_RETRIEVE, self._options, run_id=run_id)
                     )
+                case FindPending():
+                    await self._pick_up()
                 case FetchMessages(run_id):
                     self._listed.extend(machine.record_messages(await self._newest(run_id)))
+
+    async def _pick_up(self) -> None:
+        key = ConversationKey.of(self._conversation_id, self._listing.get("agent_id"))
+        run_id = await find_active_run(self._transport, key, self._options)
+        if run_id is not None:
+            self._machine.record_active_run(run_id)
+            return
+        request = await find_pending(self._transport, key, self._options)
+        self._listed.extend(self._machine.record_pending(request))
 
     async def _round(self, step: OpenStream) -> AsyncGenerator[Item, None]:
         machine = self._machine

@@ -12,7 +12,7 @@ from .._instrumentation.dispatch import NOOP, Instrumentation
 from .._streaming.base_stream import ALREADY_ITERATED, BaseStream, EventT_co, no_iterator, require_result
 from .._streaming.resume import Resume
 from ..async_primitives import AsyncClosing, close_connection, connected, detach_response, reattach_response
-from ..errors import LettaError, StreamInterrupted
+from ..errors import LettaError, PendingApprovalError, StreamInterrupted
 from .event_iterator import AsyncEventIterator
 from .text_iterators import AsyncMessageIterator, AsyncTextIterator
 
@@ -57,10 +57,11 @@ class AsyncStream(AsyncClosing, BaseStream, Generic[EventT_co]):
         reconnect: Callable[[Mapping[str, Any]], Awaitable[httpx.Response]],
         instrumentation: Instrumentation = NOOP,
         owner: object = None,
+        describe_pending: Callable[[PendingApprovalError], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(connected(response, owner), resume, instrumentation)
         # Handed to the loop that iterates the stream, so that the connection is closed when that loop ends.
-        self._events = [AsyncEventIterator(self._connection, resume, reconnect, instrumentation)]
+        self._events = [AsyncEventIterator(self._connection, resume, reconnect, instrumentation, describe_pending)]
         # The iterator of `anext()` and of a running loop, which only that loop keeps alive.
         self._running: Callable[[], AsyncEventIterator | None] = no_iterator
 

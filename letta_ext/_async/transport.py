@@ -40,7 +40,7 @@ from .._http.requests import (
     redirect_request,
     resume_endpoint,
 )
-from .._http.send_checks import check_one_input, check_send
+from .._http.send_checks import CONVERSATION, check_one_input, check_send
 from .._instrumentation.redaction import make_redactor
 from .._pagination.pages import items_of, make_list_iterator
 from .._streaming.call_options import make_busy_wait, make_resume, send_arguments
@@ -48,7 +48,7 @@ from .._streaming.resume import REQUEST_POLICY
 from ..async_paginator import AsyncPaginator, open_list
 from ..async_primitives import check_usable, sleep
 from ..config import Config
-from ..errors import APIStatusError, ConflictError, ConversationBusyError, NotFoundError
+from ..errors import APIStatusError, ConflictError, ConversationBusyError, NotFoundError, PendingApprovalError
 from ..retry import RetryPolicy
 from .body_reader import read_error, read_whole
 from .fork_guard import guard
@@ -124,6 +124,9 @@ class AsyncTransport:
         async def find_existing_run() -> httpx.Response:
             return await reconnect({"otid": plan.otid}, call.retry)
 
+        async def describe_pending(error: PendingApprovalError) -> None:
+            await self._describe_pending(error, endpoint.OPERATION, ids, arguments)
+
         with call.instrumentation:
             response = await self.send_when_not_busy(
                 call, ids, arguments, stream=True, find_existing_run=find_existing_run if plan.otid else None
@@ -132,7 +135,7 @@ class AsyncTransport:
             call.instrumentation.on_stream_open()
             resume = make_resume(endpoint, plan, arguments, call)
             resume.state.redact, resume.state.request = make_redactor(response.request), response.request
-            return AsyncStream(response, resume, reconnect, call.instrumentation, self.http)
+            return AsyncStream(response, resume, reconnect, call.instrumentation, self.http, describe_pending)
 
     async def _check_events(self, call: Call, response: httpx.Response) -> None:
         if not is_event_stream(response):
@@ -153,12 +156,23 @@ class AsyncTransport:
         while True:
             try:
                 return await self.send(call, stream=stream, find_existing_run=find_existing_run)
+            except PendingApprovalError as pending:
+                await self._describe_pending(pending, call.operation, ids, arguments)
+                raise
             except ConversationBusyError as busy:
                 busy_wait = busy_wait or make_busy_wait(call, ids)
                 await sleep(busy_wait.delay(busy))
                 # The run is on the server, so its end can only be polled.
                 while is_run_id(busy.run_id) and not await self._has_ended(busy.run_id, arguments):
                     await sleep(busy_wait.delay(busy))
+
+    async def _describe_pending(
+        self, error: PendingApprovalError, operation: Operation, ids: tuple[Any, ...], arguments: Mapping[str, Any]
+    ) -> None:
+        if operation.method == "POST" and operation.path_parameters == CONVERSATION:
+            from .pending import describe_pending  # rare
+
+            await describe_pending(self, error, ids[0], arguments)
 
     async def _has_ended(self, run_id: str, arguments: Mapping[str, Any]) -> bool:
         try:

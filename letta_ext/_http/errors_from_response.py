@@ -47,7 +47,10 @@ STAGES: Mapping[type[Exception], str] = {
 WAITING = "waiting for approval"
 BUSY = "currently being processed"
 NO_REASON = "the server gave no reason"
-RETURN_TOOLS = "Send the returns of all pending tool calls first."
+RETURN_TOOLS = (
+    "Continue with conversations.messages.run_tools without input, or reject the calls with deny_pending: the agent"
+    " accepts no other message before."
+)
 PHRASES: Mapping[int, str] = {status.value: status.phrase for status in HTTPStatus}
 MAX_DETAIL_CHARS = 300
 """Characters of the server's description in a message. `detail` contains all of it."""

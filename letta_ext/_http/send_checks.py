@@ -21,6 +21,9 @@ DEFAULT: Final = "default"
 
 AGENT: Final = "agent_id"
 
+CONVERSATION: Final = ("conversation_id",)
+"""The path parameters of the operations of one conversation."""
+
 
 def check_one_input(arguments: Mapping[str, Any]) -> None:
     """Check that a send has only one kind of content.

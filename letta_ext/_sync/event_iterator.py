@@ -19,7 +19,7 @@ from .._streaming.connection import Connection
 from .._streaming.event_iterator import BaseEventIterator
 from .._streaming.resume import Resume
 from .._streaming.sse import Frame
-from ..errors import LettaError
+from ..errors import LettaError, PendingApprovalError
 from ..sync_primitives import RELEASED, close_interrupted, end_reading, guard, release, sleep
 from .raw_body import iter_body
 
@@ -39,9 +39,11 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
         resume: Resume,
         reconnect: Callable[[Mapping[str, Any]], httpx.Response],
         instrumentation: Instrumentation,
+        describe_pending: Callable[[PendingApprovalError], None] | None = None,
     ) -> None:
         super().__init__(connection, resume, instrumentation, guard(connection))
         self._reconnect = reconnect
+        self._describe_pending = describe_pending
 
     def __iter__(self) -> Self:
         return self
@@ -122,6 +124,8 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
         self._reset_body()
 
     def _stop(self, error: BaseException) -> None:
+        if isinstance(error, PendingApprovalError) and self._describe_pending and not error.calls:
+            self._describe_pending(error)
         if isinstance(error, StopIteration) or self._finished:
             self.close_guard.close()
             self._instrumentation.on_end()

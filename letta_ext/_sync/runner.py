@@ -13,17 +13,12 @@ from letta_api.operations import RUNS_RETRIEVE
 from .._http.requests import resume_endpoint
 from ..errors import APIConnectionError, APIStatusError, PendingApprovalError, RunError, StreamInterrupted
 from ..sync_primitives import ExclusiveIteration, maybe_await, run_tools, sleep
+from ..tools.pending import ConversationKey
 from ..tools.runner import Approve, BaseTurn, Event, Item, of_run
-from ..tools.state_machine import (
-    FetchMessages,
-    OpenStream,
-    PollRun,
-    RequestApproval,
-    RunTools,
-    ToolResult,
-    TurnStateMachine,
-)
+from ..tools.state_machine import ToolResult, TurnStateMachine
+from ..tools.steps import FetchMessages, FindPending, OpenStream, PollRun, RequestApproval, RunTools
 from ..tools.tool import ToolRegistry, decision_from_verdict
+from .pending import find_active_run, find_pending
 from .resilient_iterators import ResumableIterator
 from .stream import Stream
 from .transport import Transport
@@ -131,8 +126,19 @@ class ToolTurn(BaseTurn):
                     machine.record_run_status(
                         self._transport.call_internal(RUNS_RETRIEVE, self._options, run_id=run_id)
                     )
+                case FindPending():
+                    self._pick_up()
                 case FetchMessages(run_id):
                     self._listed.extend(machine.record_messages(self._newest(run_id)))
+
+    def _pick_up(self) -> None:
+        key = ConversationKey.of(self._conversation_id, self._listing.get("agent_id"))
+        run_id = find_active_run(self._transport, key, self._options)
+        if run_id is not None:
+            self._machine.record_active_run(run_id)
+            return
+        request = find_pending(self._transport, key, self._options)
+        self._listed.extend(self._machine.record_pending(request))
 
     def _round(self, step: OpenStream) -> Generator[Item, None]:
         machine = self._machine

@@ -12,7 +12,7 @@ import httpx
 from .._instrumentation.dispatch import NOOP, Instrumentation
 from .._streaming.base_stream import ALREADY_ITERATED, BaseStream, EventT_co, no_iterator, require_result
 from .._streaming.resume import Resume
-from ..errors import LettaError, StreamInterrupted
+from ..errors import LettaError, PendingApprovalError, StreamInterrupted
 from ..sync_primitives import Closing, close_connection, connected, detach_response, reattach_response
 from .event_iterator import EventIterator
 from .text_iterators import MessageIterator, TextIterator
@@ -58,10 +58,11 @@ class Stream(Closing, BaseStream, Generic[EventT_co]):
         reconnect: Callable[[Mapping[str, Any]], httpx.Response],
         instrumentation: Instrumentation = NOOP,
         owner: object = None,
+        describe_pending: Callable[[PendingApprovalError], None] | None = None,
     ) -> None:
         super().__init__(connected(response, owner), resume, instrumentation)
         # Handed to the loop that iterates the stream, so that the connection is closed when that loop ends.
-        self._events = [EventIterator(self._connection, resume, reconnect, instrumentation)]
+        self._events = [EventIterator(self._connection, resume, reconnect, instrumentation, describe_pending)]
         # The iterator of `next()` and of a running loop, which only that loop keeps alive.
         self._running: Callable[[], EventIterator | None] = no_iterator
 

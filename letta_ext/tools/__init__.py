@@ -9,6 +9,7 @@ from letta_api._lazy import lazy as _lazy
 if TYPE_CHECKING:
     from .._async.runner import AsyncToolTurn
     from .._sync.runner import ToolTurn
+    from .pending import PendingRequest
     from .runner import Approve, AsyncApprove
     from .state_machine import ToolResult
     from .tool import (
@@ -33,6 +34,7 @@ __all__ = [
     "AsyncApprove",
     "AsyncToolTurn",
     "Decision",
+    "PendingRequest",
     "Tool",
     "ToolRegistry",
     "ToolResult",
@@ -50,8 +52,16 @@ __all__ = [
     "to_tool_return",
 ]
 
-_TURN = {"Approve": "runner", "AsyncApprove": "runner", "AsyncToolTurn": "._async.runner", "ToolTurn": "._sync.runner"}
+_TURN = {
+    "ToolResult": "state_machine",
+    "PendingRequest": "pending",
+    "Approve": "runner",
+    "AsyncApprove": "runner",
+    "AsyncToolTurn": "._async.runner",
+    "ToolTurn": "._sync.runner",
+}
 if not TYPE_CHECKING:  # a type checker would accept any name
     __getattr__, __dir__, _ = _lazy(
-        __name__, {**dict.fromkeys(__all__, "tool"), "ToolResult": "state_machine", **_TURN}
+        __name__,
+        {**dict.fromkeys(__all__, "tool"), **_TURN},
     )

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from letta_api import api
 
 from .._http.requests import OPTIONS, prepare
+from .._http.send_checks import check_agent
 from .._pagination.items import field_of
 from .._streaming.base_stream import BaseStream
 from .._streaming.interruption import ReadsRun
+from .._types import is_mapping
 from ..config import Config
 from .state_machine import TurnStateMachine
 from .tool import ToolRegistry, Verdict
@@ -51,6 +53,8 @@ class BaseTurn(ReadsRun):
         machine: TurnStateMachine,
         registry: ToolRegistry,
     ) -> None:
+        body = arguments.get("extra_body")
+        check_agent(conversation_id, {**arguments, **(body if is_mapping(body) else {})}.get("agent_id"))
         # Raises the argument errors of `create` before a request is sent.
         prepare(config, api.conversations_messages.conversations_messages_create, (conversation_id,), machine.request)
         self._conversation_id = conversation_id

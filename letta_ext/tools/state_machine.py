@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
@@ -38,6 +38,7 @@ from ..errors import (
 from ..polling import PollSchedule
 from .checks import TYPES, calls_of, check_turn, is_count, name_of_tool
 from .output_text import OutputText
+from .steps import FetchMessages, FindPending, OpenStream, PollRun, RequestApproval, RunTools, Step
 from .tool import Decision, ToolRegistry, ToolRun, failed_run
 
 if TYPE_CHECKING:
@@ -56,51 +57,6 @@ OTID_LIFETIME: Final = 10_000.0
 
 
 @frozen
-class OpenStream:
-    """Send the request of a round, or reconnect to its run.
-
-    Attributes:
-        arguments: The arguments of `create`, or of `stream` to reconnect.
-        resume: Whether the request was sent before, so that `stream` finds its run.
-    """
-
-    arguments: dict[str, Any]
-    resume: bool
-
-
-@frozen
-class RequestApproval:
-    """Call the approval callback for a tool call."""
-
-    call: ToolCall
-
-
-@frozen
-class RunTools:
-    """Run the tools of these calls."""
-
-    calls: Sequence[ToolCall]
-
-
-@frozen
-class PollRun:
-    """Wait for `delay` seconds, then retrieve the status of a run whose events are lost."""
-
-    run_id: str
-    delay: float
-
-
-@frozen
-class FetchMessages:
-    """List the newest messages, back to the first one of a run."""
-
-    run_id: str
-
-
-Step: TypeAlias = OpenStream | RequestApproval | RunTools | PollRun | FetchMessages
-
-
-@frozen
 class ToolResult(OutputText):
     """The result of a turn, including its tool calls.
 
@@ -110,7 +66,7 @@ class ToolResult(OutputText):
         usage: The usage of all rounds. `context_tokens` is that of the last round.
         tool_runs: The runs of client-side tools.
         decisions: The decisions about calls that needed approval.
-        rounds: The number of requests.
+        rounds: The number of requests. 0 if nothing was given and nothing was pending.
     """
 
     messages: list[Message]
@@ -129,6 +85,7 @@ class _Round:
 
         self.messages = messages
         self.otid = otid
+        self.picks_up = False  # whether it sends nothing, but begins with the pending approval request
         self.accumulator = MessageAccumulator()
         self.sent = False  # whether the request may have reached the server
         self.sent_at = 0.0
@@ -164,7 +121,7 @@ class TurnStateMachine:
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If the input is missing, or an argument is given twice.
+        ValueError: If `messages` is empty, or an argument is given twice.
     """
 
     def __init__(
@@ -197,10 +154,14 @@ class TurnStateMachine:
         self._wanted = arguments.get(TYPES)
         if is_sequence(self._wanted) and REQUEST not in self._wanted:
             self._common[TYPES] = [*self._wanted, REQUEST]  # the tool calls arrive in messages of this type
-        given, otid = with_otids({k: arguments[k] for k in ("input", "messages") if k in arguments}, make_otid)
-        if otid is None:
-            raise ValueError("give input or messages: there is nothing to send")
-        self._round = _Round(given["messages"], otid)
+        content = {name: arguments[name] for name in ("input", "messages") if arguments.get(name) is not None}
+        given, otid = with_otids(content, make_otid)
+        if not content and (named := sorted({"input", "messages"} & arguments.keys())):
+            raise ValueError(f"{named[0]} must not be None. Omit it to continue pending calls.")
+        if content and otid is None:
+            raise ValueError("messages must be a list of at least one message. Omit it to continue a pending turn.")
+        self._round = _Round(given.get("messages", []), otid or make_otid())
+        self._round.picks_up = not content
         self._previous: list[_Round] = []
         self._error: LettaError | None = None
 
@@ -233,7 +194,7 @@ class TurnStateMachine:
         calls = list(current.calls.values())
         guarded = [call for call in calls if not self._runs_here(call)]
         if guarded and not self._can_decide:
-            raise self._pending_approval(guarded)
+            raise self._pending_approval(guarded, calls)
         if len(self._previous) >= self._max_rounds:
             raise TooManyRoundsError(
                 f"The agent called tools in more than {self._max_rounds} rounds. The last calls were not run;"
@@ -254,7 +215,7 @@ class TurnStateMachine:
     def _runs_here(self, call: ToolCall) -> bool:
         return call.name in self._registry or call.name in self._declared
 
-    def _pending_approval(self, guarded: Sequence[ToolCall]) -> PendingApprovalError:
+    def _pending_approval(self, guarded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> PendingApprovalError:
         names = ", ".join(f"{call.name} ({call.tool_call_id})" for call in guarded)
         error = PendingApprovalError(
             f"The agent requires approval of {names}. No tool was run. Pass approve=…, a function that decides.",
@@ -262,6 +223,7 @@ class TurnStateMachine:
         )
         requests = [field_of(m, "id") for m in self._round.completed if field_of(m, "message_type") == REQUEST]
         error.pending_request_id = requests[-1] if requests else None
+        error.calls = tuple(calls)
         return error
 
     def _begin_next_round(self, calls: Sequence[ToolCall]) -> None:
@@ -282,6 +244,9 @@ class TurnStateMachine:
 
     def _next_request(self) -> Step:
         current = self._round
+        if current.picks_up:
+            waits = current.run_id is not None and not current.has_ended
+            return PollRun(current.run_id, current.polling.delay) if current.run_id and waits else FindPending()
         if current.events_lost and current.run_id:
             if current.has_ended:
                 return FetchMessages(current.run_id)
@@ -305,6 +270,22 @@ class TurnStateMachine:
     def request(self) -> dict[str, Any]:
         """The arguments of the request that begins the current round."""
         return {**self._common, "messages": self._round.messages}
+
+    def record_active_run(self, run_id: str) -> None:
+        """Record that another run holds the conversation. The pending request is searched for after its end."""
+        self._round.run_id, self._round.has_ended = run_id, False
+
+    def record_pending(self, request: Message | None) -> list[Message]:
+        """Record the pending approval request, None if nothing is pending, and return the new visible messages."""
+        from letta_api.models import LettaStopReason
+
+        current, found = self._round, [] if request is None else [request]
+        current.run_id = text_field(request, "run_id") if request is not None else None
+        visible = self._collect(found)
+        reason = "end_turn" if request is None else "requires_approval"
+        current.completed, current.accumulator.stop_reason = found, LettaStopReason(stop_reason=reason)
+        current.finished = True
+        return visible
 
     def mark_sent(self) -> None:
         """Record that the request is about to be sent, so that it may reach the server."""
@@ -432,8 +413,9 @@ class TurnStateMachine:
             current.accumulator.stop_reason = current.accumulator.stop_reason or LettaStopReason(stop_reason=reason)
         elif current.waited > POLL_TIMEOUT:
             current.waited = 0.0
+            problem = "holds the conversation" if current.picks_up else "has lost its events"
             error = StreamInterrupted(
-                f"The events of {current.run_id} are lost, and the run has not ended. Try again later."
+                f"The run {current.run_id} {problem} and has not ended. Try again later, or cancel it with runs.cancel."
             )
             error.run_id = current.run_id
             raise error
@@ -464,7 +446,8 @@ class TurnStateMachine:
     def active_run_id(self) -> str | None:
         """The id of the run of the current round, unless it has ended or is unknown."""
         current = self._round
-        return None if current.finished or current.has_ended or self._error is not None else current.run_id
+        is_over = current.finished or current.has_ended or current.picks_up or self._error is not None
+        return None if is_over else current.run_id
 
     @property
     def stop_reason(self) -> LettaStopReason:
@@ -485,7 +468,7 @@ class TurnStateMachine:
             usage=add_usage([each.accumulator.usage for each in rounds if each.accumulator.usage is not None]),
             tool_runs=[each.runs[id] for each in rounds for id in each.calls if id in each.runs],
             decisions=[each.decisions[id] for each in rounds for id in each.calls if id in each.decisions],
-            rounds=len(rounds),
+            rounds=sum(not each.picks_up for each in rounds),
         )
 
 

@@ -145,7 +145,7 @@ def test_outage_beyond_budget_raises_stream_interrupted(driver: ClientDriver, ki
 
 @pytest.mark.parametrize("seconds", [0.0, 3.0, 100.0, None])
 def test_budget_is_configurable(driver: ClientDriver, seconds: float | None) -> None:
-    """`StreamLimits.resume` sets the budget. With 0, the retries of the policy remain. None is no bound."""
+    """`StreamLimits.resume` sets the budget. With 0, the retries of the policy remain. None sets it to infinity."""
     outage = Outage([[("refused", 1.0)] * 120])
     numbers, fault = read(driver, outage.client(driver, limits={"resume": seconds}))
     if seconds is None:
@@ -166,7 +166,7 @@ def test_policy_without_retries_or_delays_spends_no_budget(driver: ClientDriver,
     assert len(outage.requests) == 1 + (policy.max_retries and policy.max_retries + 1)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(
         st.lists(st.tuples(st.sampled_from(sorted(FAILURES)), st.floats(0.2, 6.0)), min_size=1, max_size=12),
@@ -226,6 +226,7 @@ def survives(seconds: float, policy: RetryPolicy, limits: StreamLimits, now: lis
             return False
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 120))
 def test_default_delays_cover_the_default_budget(random: float, seconds: float) -> None:
     """With the default delays, every outage of 25 seconds is survived, and none beyond the budget is waited for."""
@@ -247,7 +248,7 @@ def test_outage_is_reported_to_hooks(driver: ClientDriver) -> None:
 
 
 def test_foreground_stream_is_not_resumed(driver: ClientDriver) -> None:
-    """A foreground stream ends at once, with one request, and says that the run continues."""
+    """A foreground stream ends at once, with one request, and the run continues."""
     outage = Outage([[("refused", 1.0)]])
     numbers, fault = read(driver, outage.client(driver), background=False)
     assert (numbers, len(outage.requests)) == ([1], 1)

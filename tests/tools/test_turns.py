@@ -374,7 +374,7 @@ def test_turn_invalid_argument_raises_before_sending(driver: ClientDriver, serve
 
     declared = Tool.from_function(weather).declaration()
     for arguments, fault, message in (
-        ({}, ValueError, "give input or messages: there is nothing to send"),
+        ({"messages": []}, ValueError, "messages must be a list of at least one message"),
         ({"input": "a", "messages": []}, ValueError, "input and messages are mutually exclusive"),
         ({"input": "a", "max_rounds": -1}, ValueError, "max_rounds must be 0 or more, got -1"),
         ({"input": "a", "approve": 1}, TypeError, "approve must be a function, got 1"),

@@ -45,7 +45,7 @@ from letta_ext._sync.pagination import PageIterator
 from letta_ext._sync.resilient_iterators import FailingIterator
 from letta_ext._sync.text_iterators import MessageIterator, TextIterator
 from letta_ext.follow import AsyncFollow, Follow
-from letta_ext.tools import AsyncToolTurn, ToolResult, ToolTurn
+from letta_ext.tools import AsyncToolTurn, PendingRequest, ToolResult, ToolTurn
 from letta_ext.types import Message, StreamEvent, UnknownMessage, is_unknown
 
 
@@ -146,6 +146,8 @@ def conversations(client: Letta, id: str, flag: bool) -> None:
     assert_type(messages.compact(id, compaction_settings={"mode": "all", "model": "a/b"}), CompactionResponse)
     assert_type(messages.run_tools(id, input="hi", tools=[conversations]), ToolTurn)
     assert_type(messages.run_tools(id, input="hi").result(), ToolResult)
+    assert_type(messages.pending(id, timeout=5), PendingRequest | None)
+    assert_type(messages.deny_pending(id, reason="gone", background=True), ToolResult)
     assert_type(messages.follow(id, after="message-1"), Follow)
     for message in messages.follow(id):
         assert_type(message, Message)
@@ -163,6 +165,8 @@ async def conversations_async(client: AsyncLetta, id: str, flag: bool) -> None:
     assert_type(await messages.compact(id), CompactionResponse)
     assert_type(messages.run_tools(id, input="hi", tools=[conversations_async]), AsyncToolTurn)
     assert_type(await messages.run_tools(id, input="hi").result(), ToolResult)
+    assert_type(await messages.pending("default", agent_id=id), PendingRequest | None)
+    assert_type(await messages.deny_pending(id), ToolResult)
     assert_type(messages.follow(id, from_start=True), AsyncFollow)
     async for message in messages.follow(id):
         assert_type(message, Message)

@@ -1,4 +1,4 @@
-"""The hand-written methods of `client.conversations.messages`: `run_tools` and `follow`."""
+"""The hand-written methods of `client.conversations.messages`: `run_tools`, `pending`, `deny_pending` and `follow`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ if TYPE_CHECKING:
 
     from letta_api.unions import Message
 
+    from ..._http.requests import RequestOptions
     from ...follow.sync_state import FollowCursor
     from ...resources.arguments import ConversationsMessagesCreateArguments
+    from ...tools.pending import PendingRequest
     from ...tools.runner import AsyncApprove
+    from ...tools.state_machine import ToolResult
     from ...tools.tool import Tool
     from ..follow import AsyncFollow
     from ..runner import AsyncToolTurn
 
 
 class AsyncConversationsMessagesMixin:
-    """`run_tools` and `follow`."""
+    """`run_tools`, `pending`, `deny_pending` and `follow`."""
 
     _transport: AsyncTransport
 
@@ -38,8 +41,12 @@ class AsyncConversationsMessagesMixin:
     ) -> AsyncToolTurn:
         """Send messages and run the agent's turn to its end: execute client tools, and request approvals.
 
+        Without `input` and `messages`, the turn begins with the calls that the conversation waits for, such as those of
+        a program that has ended. It waits for the end of an active run first. If nothing is pending, the turn is empty.
+
         One request returns the results of all calls that the agent waits for. An unknown tool, invalid arguments and an
-        exception of a tool become an error return for the model. Requests are sent in the background, so that after a
+        exception of a tool become an error return for the model. A call whose result was sent is not run again, one
+        whose result was not sent is. Requests are sent in the background, so that after a
         connection error no result is lost and no tool is run twice. With `background=False`, this holds as soon as an
         event of the run has arrived; before, the error is raised.
 
@@ -57,7 +64,7 @@ class AsyncConversationsMessagesMixin:
 
         Raises:
             TypeError: If a model cannot call the signature of a tool, or an argument is of the wrong type.
-            ValueError: If there is nothing to send, or two tools have the same name.
+            ValueError: If `messages` is empty, or two tools have the same name.
         """
         from ..._http.plain_arguments import plain_arguments
         from ...tools.runner import check_approve
@@ -70,6 +77,62 @@ class AsyncConversationsMessagesMixin:
         plain = plain_arguments(CREATE, arguments)
         loop = TurnStateMachine(box, plain, max_rounds=max_rounds, can_decide=approve is not None)
         return AsyncToolTurn(self._transport, conversation_id, plain, loop, box, approve)
+
+    async def pending(
+        self, conversation_id: str, *, agent_id: str | None = None, **options: Unpack[RequestOptions]
+    ) -> PendingRequest | None:
+        """Return the tool calls that the conversation waits for, or None.
+
+        The server accepts no other message while they wait. `run_tools` without `input` continues with them, and
+        `deny_pending` rejects them.
+
+        Args:
+            conversation_id: `conv-<uuid4>`, or `"default"` together with `agent_id`.
+            agent_id: The agent of the `"default"` conversation.
+            **options: Options of both requests, such as `timeout` and `extra_headers`: see `RequestOptions`.
+
+        Raises:
+            NotFoundError: If the conversation or the agent does not exist.
+            APIError: If a request fails: see `letta_ext.errors`.
+            TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+            ValueError: If an argument has an invalid value. Nothing is sent.
+        """
+        from ...tools.pending import make_key, to_pending_request
+        from ..pending import find_pending
+
+        key = make_key(self._transport.config, conversation_id, agent_id, options)
+        return to_pending_request(await find_pending(self._transport, key, options))
+
+    async def deny_pending(
+        self,
+        conversation_id: str,
+        *,
+        reason: str | None = None,
+        **arguments: Unpack[ConversationsMessagesCreateArguments],
+    ) -> ToolResult:
+        """Reject the tool calls that the conversation waits for, and read the agent's turn to its end.
+
+        Further calls of the same turn that need approval are rejected too. Afterwards the conversation accepts messages
+        again. If nothing is pending, nothing is sent.
+
+        Args:
+            conversation_id: `conv-<uuid4>`, or `"default"` together with `agent_id`.
+            reason: The reason for the model. Defaults to none.
+            **arguments: The arguments of `create` without `streaming`, `input` and `messages`.
+
+        Returns:
+            The result of the turn. `decisions` are the rejected calls.
+
+        Raises:
+            TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
+            ValueError: If an argument has an invalid value. Nothing is sent.
+            APIError: If a request fails: see `letta_ext.errors`. Other errors are those of `run_tools`.
+        """
+        from ...tools.pending import check_denial
+
+        check_denial(reason, arguments)
+        verdict = False if reason is None else (False, reason)
+        return await self.run_tools(conversation_id, approve=lambda _: verdict, **arguments).result()
 
     def follow(
         self,
