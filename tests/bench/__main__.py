@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from . import growth, plots, report, rows_calls, rows_decoding, rows_memory
+from . import growth, plots, report, rows_calls, rows_decoding, rows_memory, rows_public
 from .measuring import Result, Row, Sampled
 from .others import ROOT
 
@@ -18,7 +18,7 @@ QUICK_SIZES = (100, 300, 1_000, 3_000)
 def chosen(only: str, *, quick: bool) -> list[Row | Sampled]:
     """Return the rows whose group and name match, without the long ones if `quick` is set."""
     wanted = re.compile(only, re.IGNORECASE)
-    rows = [*rows_decoding.rows(), *rows_calls.rows(), *rows_memory.rows()]
+    rows = [*rows_public.rows(), *rows_decoding.rows(), *rows_calls.rows(), *rows_memory.rows()]
     return [row for row in rows if wanted.search(f"{row.group}: {row.name}") and not (quick and row.long)]
 
 
