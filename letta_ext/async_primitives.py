@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 import anyio
 import httpx
+from anyio.lowlevel import checkpoint
 
 from ._http.async_sockets import AsyncNetworkBackend as AsyncNetworkBackend
 from ._http.async_sockets import AsyncNetworkStream as AsyncNetworkStream
@@ -123,6 +124,11 @@ def _retrieve(task: asyncio.Task[Any]) -> None:
 async def sleep(seconds: float) -> None:
     """Sleep for some seconds."""
     await anyio.sleep(seconds)
+
+
+async def take_turns() -> None:
+    """Let other tasks of the event loop run."""
+    await checkpoint()
 
 
 def uninterrupted(seconds: float) -> anyio.CancelScope:

@@ -111,6 +111,10 @@ def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
+def take_turns() -> None:
+    """Do nothing: the interpreter lets other threads run."""
+
+
 def uninterrupted(seconds: float) -> AbstractContextManager[None]:
     """Return a context manager without effect: nothing cancels a thread."""
     return nullcontext()

@@ -15,10 +15,10 @@ from .._http import fork_safety
 from .._http.transport_errors import sanitize_transport_error
 from .._instrumentation.dispatch import Instrumentation
 from .._streaming.connection import Connection
-from .._streaming.event_iterator import BaseEventIterator
+from .._streaming.event_iterator import EVENTS_PER_TURN, BaseEventIterator
 from .._streaming.resume import Resume
 from .._streaming.sse import Frame
-from ..async_primitives import RELEASED, close_interrupted, end_reading, guard, release, sleep
+from ..async_primitives import RELEASED, close_interrupted, end_reading, guard, release, sleep, take_turns
 from ..errors import LettaError, PendingApprovalError
 from .raw_body import iter_body
 
@@ -69,6 +69,10 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
         connection = self._connection
         if connection.ready and connection.process == fork_safety.forks:
             self._state.check_timeouts()
+        elif self._later:
+            self._restore_later()
+            await take_turns()
+            return self._frames
         else:
             await self._prepare()
         connection.reading = True
@@ -76,6 +80,8 @@ class AsyncEventIterator(BaseEventIterator, AsyncIterator["StreamEvent"]):
             async for chunk in connection.chunks:
                 self._frames = frames = self._decoder.split(chunk)
                 connection.reading = False
+                if len(frames) > EVENTS_PER_TURN:
+                    self._defer_later()
                 return frames
         except Exception as error:  # noqa: BLE001  # any class; exceptions of the caller are raised again
             cause: Exception | None = sanitize_transport_error(error, connection.response.request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import cached_property
 from hashlib import blake2b
 from itertools import chain
 from types import NoneType
@@ -95,7 +96,6 @@ class ItemFields:
 
     Attributes:
         cursors: The field that is the cursor, of each item.
-        identities: The identifying fields of each item.
     """
 
     def __init__(self, items: Sequence[Any], facts: Pagination) -> None:
@@ -105,12 +105,21 @@ class ItemFields:
             if name not in columns:
                 columns[name] = [field_of(item, name) if unknown else getattr(item, name, None) for item in items]
         self.cursors = columns[facts.cursor]
-        self.identities: list[tuple[Any, ...]] = list(zip(*(columns[name] for name in facts.item_key), strict=True))
+        self._key_columns = [columns[name] for name in facts.item_key]
+        self._cursor_identifies = facts.cursor in facts.item_key
+
+    @cached_property
+    def identities(self) -> list[tuple[Any, ...]]:
+        """The identifying fields of each item."""
+        return list(zip(*self._key_columns, strict=True))
 
     def are_distinct(self) -> bool:
         """Return whether each item has a cursor and differs from the others in an identifying field."""
         try:
-            return None not in self.cursors and len(set(self.identities)) == len(self.identities)
+            if None in self.cursors:
+                return False
+            by_cursor = self._cursor_identifies and len(set(self.cursors)) == len(self.cursors)
+            return by_cursor or len(set(self.identities)) == len(self.cursors)
         except TypeError:  # arrays and objects cannot be hashed
             return False
 
@@ -123,7 +132,7 @@ class ItemFields:
         return (
             cursors.isprintable()
             and all(0 < length <= MAX_CURSOR_LENGTH for length in set(map(len, self.cursors)))
-            and TEXTS.issuperset(map(type, chain.from_iterable(self.identities)))
+            and TEXTS.issuperset(map(type, chain.from_iterable(self._key_columns)))
         )
 
 

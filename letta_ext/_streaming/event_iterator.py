@@ -17,6 +17,9 @@ from .connection import Connection
 from .resume import Resume
 from .sse import Frame, SSEDecoder
 
+EVENTS_PER_TURN: Final = 512
+"""The events of a chunk after which other tasks of an event loop get a turn: about 1 ms. Reading a chunk is a turn."""
+
 CLOSED: Final = "The stream was closed before its end. The run continues on the server: list the messages."
 
 
@@ -34,6 +37,7 @@ class BaseEventIterator:
         self.close_guard = close_guard  # closes the connection when it is garbage-collected
         self._decoder = SSEDecoder(self._state.limits.max_event_bytes)
         self._frames: list[Frame] = []  # in reverse order; each is kept until its event is returned
+        self._later: list[Frame] = []  # the frames after those, in reverse order
         self._started = False
         self._read_error: str | None = None  # the cause of an interruption while reading
         self._failure: LettaError | None = None
@@ -55,6 +59,17 @@ class BaseEventIterator:
             raise self._state.interrupted(CLOSED)
         if self._connection.process != current_process():
             raise self._state.interrupted(FORKED)
+
+    def _defer_later(self) -> None:
+        """Keep the frames of this turn, and defer those after them."""
+        self._connection.ready = False  # the next read takes the deferred frames
+        self._later = self._frames[:-EVENTS_PER_TURN]
+        del self._frames[:-EVENTS_PER_TURN]
+
+    def _restore_later(self) -> None:
+        """Take the frames of the next turn."""
+        self._frames = self._later[-EVENTS_PER_TURN:]
+        del self._later[-EVENTS_PER_TURN:]
 
     def _reset_body(self) -> None:
         self._decoder = SSEDecoder(self._state.limits.max_event_bytes)

@@ -16,11 +16,11 @@ from .._http import fork_safety
 from .._http.transport_errors import sanitize_transport_error
 from .._instrumentation.dispatch import Instrumentation
 from .._streaming.connection import Connection
-from .._streaming.event_iterator import BaseEventIterator
+from .._streaming.event_iterator import EVENTS_PER_TURN, BaseEventIterator
 from .._streaming.resume import Resume
 from .._streaming.sse import Frame
 from ..errors import LettaError, PendingApprovalError
-from ..sync_primitives import RELEASED, close_interrupted, end_reading, guard, release, sleep
+from ..sync_primitives import RELEASED, close_interrupted, end_reading, guard, release, sleep, take_turns
 from .raw_body import iter_body
 
 if TYPE_CHECKING:
@@ -70,6 +70,10 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
         connection = self._connection
         if connection.ready and connection.process == fork_safety.forks:
             self._state.check_timeouts()
+        elif self._later:
+            self._restore_later()
+            take_turns()
+            return self._frames
         else:
             self._prepare()
         connection.reading = True
@@ -77,6 +81,8 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
             for chunk in connection.chunks:
                 self._frames = frames = self._decoder.split(chunk)
                 connection.reading = False
+                if len(frames) > EVENTS_PER_TURN:
+                    self._defer_later()
                 return frames
         except Exception as error:  # noqa: BLE001  # any class; exceptions of the caller are raised again
             cause: Exception | None = sanitize_transport_error(error, connection.response.request)

@@ -7,8 +7,12 @@ import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from types import FrameType
-from typing import Any
+from typing import Any, Final
+
+SLACK: Final = 1.5
+"""A budget is below this multiple of its figure."""
 
 
 def instructions(work: Callable[[], object]) -> int:
@@ -86,6 +90,23 @@ def copier(like: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], object]:
     exec("\n".join(["def copy(data):", "    it = kind()", *lines, "    return it"]), space)  # noqa: S102  (keys of ours)
     copy: Callable[[Mapping[str, Any]], object] = space["copy"]
     return copy
+
+
+def least(*objects: Mapping[str, Any]) -> int:
+    """Return the instructions of the cheapest decoding of these objects."""
+    return sum(_least_of(tuple(each)) for each in objects)
+
+
+@cache
+def _least_of(keys: tuple[str, ...]) -> int:
+    example = dict.fromkeys(keys)
+    return instructions(partial(copier(example), example))
+
+
+def check(figure: float, bound: float) -> None:
+    """Check a figure against its budget, and the budget against the figure."""
+    assert figure <= bound, f"costs {figure:.2f} times the least, of which {bound} are allowed"
+    assert bound < SLACK * figure, f"costs only {figure:.2f} times the least: lower the bound of {bound}"
 
 
 class CallCounter:

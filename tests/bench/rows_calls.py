@@ -259,7 +259,7 @@ def generator(command: str) -> Mapping[str, Callable[[], float]]:
                 raise RuntimeError(done.stderr)
             return time.perf_counter() - started
 
-    return {OURS: run, LIMIT: lambda: 5.0}
+    return {OURS: run, LIMIT: lambda: 2.0}
 
 
 def rows() -> list[Row | Sampled]:
@@ -268,12 +268,12 @@ def rows() -> list[Row | Sampled]:
     return [
         Sampled(STARTING, "import the package", lambda: importing("import {}"), BARE, 1.4, "overhead", "ms", 1e3),
         Sampled(
-            STARTING, "import the client", lambda: importing("from {} import Letta"), BARE, 1.4, "overhead", "ms", 1e3
+            STARTING, "import the client", lambda: importing("from {} import Letta"), BARE, 1, "overhead", "ms", 1e3
         ),
         Sampled(STARTING, "import and the first decode", first_decode, BARE, None, "overhead", "ms", 1e3),
         Sampled(STARTING, "import and the first call", first_call, BARE, None, "overhead", "ms", 1e3),
-        Row(CALLS, "one small call on MockTransport", mock_call, reach=1.3, **small),
-        Row(CALLS, "one small call over loopback", lambda: loopback_call("fixed"), reach=1.15, clock=wall, **small),
+        Row(CALLS, "one small call on MockTransport", mock_call, reach=1.15, **small),
+        Row(CALLS, "one small call over loopback", lambda: loopback_call("fixed"), reach=1.05, clock=wall, **small),
         Row(
             CALLS, "one small call over loopback, embedded server", lambda: loopback_call("embedded"), reach=1.15,
             clock=wall, **small,

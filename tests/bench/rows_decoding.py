@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Final
 
 import httpx
@@ -18,6 +19,7 @@ from .measuring import FLOOR, OURS, PUBLISHED, STOCK, Row, Work
 
 DECODING: Final = "decoding"
 CONVERSATION: Final = "conv-123e4567-e89b-42d3-8456-426614174000"
+BASE_URL: Final = "http://letta.test"
 EVENTS: Final = 2_000
 
 
@@ -122,6 +124,18 @@ class Body(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         return self.chunks
+
+
+class AsyncBody(httpx.AsyncByteStream):
+    """A body that comes in chunks, once. As from a network, other tasks have a turn before each."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self.chunks = chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self.chunks:
+            await asyncio.sleep(0)
+            yield chunk
 
 
 def answering(body: list[bytes], kind: str = "text/event-stream") -> httpx.Client:

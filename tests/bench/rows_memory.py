@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable, Generator, Mapping
+from importlib import import_module
 from typing import Any, Final
 
 import httpx
 
 from letta_api.api.conversations_messages import conversations_messages_list
 from letta_api.unions import Message
-from letta_ext import Letta
+from letta_ext import AsyncLetta, Letta
 
 from . import bodies, others
 from .measuring import FLOOR, OURS, PUBLISHED, Sampled
 from .others import ROOT
-from .rows_decoding import CONVERSATION
+from .rows_decoding import BASE_URL, CONVERSATION, AsyncBody
 
 MEMORY: Final = "memory"
 TENTH: Final = "after a tenth"
@@ -111,6 +114,54 @@ def _items(count: int) -> Generator[object, None, None]:
     yield from listing_steps(count).steps.list(limit=PAGE)
 
 
+def open_streams() -> Mapping[str, Callable[[], float]]:
+    """Bytes of one of 1,000 async streams that are open at once, each after its first event."""
+    count = 1_000
+    chunks = bodies.frame_by_frame(bodies.stream(3))
+
+    async def first_events(client: Any) -> list[Any]:
+        found: list[Any] = []
+        for _ in range(count):
+            stream = await client.conversations.messages.create(CONVERSATION, input="hello", streaming=True)
+            events = aiter(stream)
+            found.append((stream, events, await anext(events)))
+        return found
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        head = {"content-type": "text/event-stream"}
+        return httpx.Response(200, headers=head, stream=AsyncBody(chunks), request=request)
+
+    def http() -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.MockTransport(respond))
+
+    def side(make: Callable[[], Any]) -> Callable[[], float]:
+        async def run() -> float:
+            client = make()
+            await first_events(client)
+            gc.collect()
+            tracemalloc.start()
+            try:
+                found = await first_events(client)
+                gc.collect()
+                held = tracemalloc.get_traced_memory()[0]
+            finally:
+                tracemalloc.stop()
+            for stream, events, _ in found:
+                await events.aclose()
+                await stream.close()
+            return held / count
+
+        return lambda: asyncio.run(run())
+
+    def published() -> Any:
+        return import_module("letta_client").AsyncLetta(api_key="key", base_url=BASE_URL, http_client=http())
+
+    return {
+        OURS: side(lambda: AsyncLetta(api_key="key", base_url=BASE_URL, http_client=http())),
+        PUBLISHED: side(published),
+    }
+
+
 def iterating(what: str) -> Mapping[str, Callable[[], float]]:
     """Measure the peak memory of a process that iterates, at its end and after a tenth."""
     found: list[float] = []
@@ -129,6 +180,7 @@ def rows() -> list[Sampled]:
     flat: dict[str, Any] = {"sense": "overhead", "unit": "MB", "scale": 1e-6, "most": 2, "long": True}
     return [
         Sampled(MEMORY, "a decoded message of a page", a_message, unit="bytes", scale=1, most=3),
+        Sampled(MEMORY, "an open async stream, of 1,000", open_streams, unit="bytes", scale=1, most=3),
         Sampled(MEMORY, "peak over a million events", lambda: iterating("events"), TENTH, 1.02, **flat),
         Sampled(MEMORY, "peak over a million steps", lambda: iterating("items"), TENTH, 1.02, **flat),
     ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from functools import cache, partial
 from importlib import import_module
 from typing import Any, Final
@@ -18,19 +19,20 @@ from letta_ext import AsyncLetta, Letta
 from . import bodies, others
 from .measuring import BARE, FLOOR, OURS, PUBLISHED, Row, Sampled, Work, wall
 from .rows_calls import HEADERS, server
-from .rows_decoding import CONVERSATION, Body, answering, published_client
+from .rows_decoding import BASE_URL, CONVERSATION, AsyncBody, Body, answering, published_client
 
 PUBLIC: Final = "public calls"
 LOOPBACK: Final = "public calls, embedded server"
 KNOWN: Final = "without the field"
 LIMIT: Final = "limit"
 AGENT: Final = "agent-123e4567-e89b-42d3-8456-426614174000"
-BASE_URL: Final = "http://letta.test"
 JSON: Final = "application/json"
 EVENTS: Final = "text/event-stream"
 
 STREAMED: Final = 5_000
 CHUNK: Final = 4_096
+MOST_READ: Final = 65_536
+"""Bytes that httpx reads from a socket at once."""
 PAGE: Final = 100
 PAGES: Final = 10
 LONGEST_STEP: Final = 0.010
@@ -39,15 +41,12 @@ LONGEST_STEP: Final = 0.010
 Respond = Callable[[httpx.Request], httpx.Response]
 
 
-class AsyncBody(httpx.AsyncByteStream):
-    """A body that comes in chunks, once, as from a network that has all of it already."""
-
-    def __init__(self, chunks: list[bytes]) -> None:
-        self.chunks = chunks
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self.chunks:
-            yield chunk
+@cache
+def event_loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop of all async rows. It is closed when the process ends."""
+    loop = asyncio.new_event_loop()
+    atexit.register(loop.close)
+    return loop
 
 
 def sync_sides(respond: Respond, use: Callable[[Any], object]) -> Mapping[str, Work]:
@@ -59,7 +58,7 @@ def sync_sides(respond: Respond, use: Callable[[Any], object]) -> Mapping[str, W
 
 def async_sides(respond: Respond, use: Callable[[Any], Coroutine[Any, Any, object]]) -> Mapping[str, Work]:
     """Return the sides of a call of both async clients, in an event loop that is kept."""
-    loop = asyncio.new_event_loop()
+    loop = event_loop()
 
     def http() -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.MockTransport(respond))
@@ -260,7 +259,7 @@ def rows() -> list[Row | Sampled]:
     items: dict[str, Any] = {"each": PAGE, "note": "an item"}
     many: dict[str, Any] = {"each": PAGE * PAGES, "note": "an item"}
     steps, messages = responding(bodies.steps_after(None, PAGE, PAGE)), responding(bodies.page_of_messages(PAGE))
-    whole = streaming([bodies.stream(STREAMED)], AsyncBody)
+    at_once = streaming(bodies.in_chunks(bodies.stream(STREAMED), MOST_READ), AsyncBody)
     step: dict[str, Any] = {"versus": LIMIT, "sense": "overhead", "unit": "ms", "scale": 1e3, "most": 5}
     return [
         Row(PUBLIC, "stream of 5,000 events in 4 KB chunks", stream, reach=15, **streams),
@@ -275,8 +274,8 @@ def rows() -> list[Row | Sampled]:
         Row(PUBLIC, "ten pages of 100 messages, async", lambda: async_sides(paging(), async_iterate), **many),
         Row(PUBLIC, "response with 20,000 logprobs", logprobs, reach=20),
         Sampled(
-            PUBLIC, "async stream in one chunk, longest step of the event loop",
-            lambda: longest_step(read_async_stream, whole), reach=1, **step,
+            PUBLIC, "async stream that has arrived, longest step of the event loop",
+            lambda: longest_step(read_async_stream, at_once), reach=1, **step,
         ),
         Row(
             LOOPBACK, "page of 100 steps", lambda: embedded(steps_page, f"/v1/steps/?limit={PAGE}"), clock=wall,

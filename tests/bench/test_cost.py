@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 from typing import Any
@@ -20,18 +20,15 @@ import httpx
 import pytest
 
 from letta_api.api.conversations_messages import conversations_messages_list
-from letta_api.api.steps import steps_list
-from letta_api.learned_fields import LEARNED
 from letta_api.models import LettaResponse, Step
 from letta_api.unions import message_from_dict, stream_event_from_dict, stream_event_from_json
 from letta_ext import Letta
 
 from . import bodies
-from .counting import CallCounter, copier, instructions
+from .counting import SLACK, CallCounter, check, instructions, least
+from .newer import READERS, with_field
 from .rows_decoding import CONVERSATION, answering
 from .rows_memory import held, listing_steps
-
-SLACK = 1.5
 
 
 def body(text: bytes) -> dict[str, Any]:
@@ -48,47 +45,6 @@ STEPS = (f"step-{number}" for number in count())
 """Ids, each used once."""
 PAGE: list[dict[str, Any]] = json.loads(PAGE_TEXT)
 read_page = conversations_messages_list.read_response
-
-
-def least(*objects: Mapping[str, Any]) -> int:
-    """Return the instructions of the cheapest decoding of these objects."""
-    return sum(instructions(partial(copier(each), each)) for each in objects)
-
-
-def check(figure: float, bound: float) -> None:
-    """Check a figure against its budget, and the budget against the figure."""
-    assert figure <= bound, f"costs {figure:.2f} times the least, of which {bound} are allowed"
-    assert bound < SLACK * figure, f"costs only {figure:.2f} times the least: lower the bound of {bound}"
-
-
-@pytest.fixture(autouse=True)
-def _without_instrumentation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Disable spans, which another test of the same process may have enabled."""
-    monkeypatch.delitem(sys.modules, "opentelemetry.trace", raising=False)
-
-
-def with_field(text: bytes, name: str) -> bytes:
-    """Return the text of an object, or of each object of an array, with another field."""
-    value: Any = json.loads(text)
-    objects: Any = [{**each, name: None} for each in value] if isinstance(value, list) else {**value, name: None}
-    return json.dumps(objects).encode()
-
-
-READERS: list[tuple[str, Callable[[bytes], object], bytes]] = [
-    ("an event", stream_event_from_json, EVENT_TEXT),
-    ("a step", Step.from_json, STEP_TEXT),
-    ("the messages of a page", read_page, PAGE_TEXT),
-    ("the steps of a page", steps_list.read_response, bodies.steps_after(None, 10, 10)),
-]
-
-
-@pytest.fixture(autouse=True)
-def _without_learned_fields(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decode with the documented fields alone: other tests of the same process have sent undocumented ones."""
-    for name, value in (("_keys", {}), ("_searches", 0), ("version", object())):
-        monkeypatch.setattr(LEARNED, name, value)
-    for _, read, text in READERS:
-        read(with_field(text, "a key that is not learned"))  # creates the structs of the decoder again
 
 
 @pytest.mark.parametrize(("read", "text"), [pytest.param(read, text, id=name) for name, read, text in READERS])
