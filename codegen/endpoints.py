@@ -225,6 +225,8 @@ def operation_code(operation: Operation) -> str:
     if bounds := {a.name: _bounds(a) for a in operation.options if _bounds(a) != (None, None)}:
         parts.append(f"bounds={bounds!r}")
     parts.append(f"module={operation.endpoint!r}")
+    if operation.accept != JSON:
+        parts.append(f"accept={operation.accept!r}")
     return f"Operation({', '.join(parts)})"
 
 

@@ -185,7 +185,7 @@ def file_type(type_: Type) -> Type:
     return evolve(type_, parts=parts, sent=parts, sent_imports=type_.sent_imports | {Import("runtime", "", "bodies")})
 
 
-_STRINGS = ("str", "list[str]", "Sequence[str]")
+_STRINGS = ("str", "list[str]", "Iterable[str]")
 
 
 def scalar_type(kind: JsonKind) -> Type:

@@ -232,10 +232,6 @@ def make_call(
         TypeError: If an option has the wrong type.
         ValueError: If an option has an invalid value.
     """
-    if request.content:
-        raise TypeError(
-            f"{operation.id}() sends a body other than JSON, which is not supported. Use its endpoint module."
-        )
     headers, omitted = config.headers, config.omitted_headers
     if request.headers:
         check_headers(request.headers)
@@ -325,6 +321,8 @@ def _build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config,
         except (TypeError, ValueError, RecursionError) as error:
             raise body_error(call.operation.id, request.body, error) from None
         own["Content-Type"] = JSON
+    elif request.content:
+        content = request.content["content"]  # bytes: `client.call` encodes forms and files
     url, query = config.url(request.path), request.query or None
     if http.params or http.cookies or type(http).build_request not in BUILDERS:
         together = merge_headers(own, call.headers)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
+from io import TextIOBase
 from operator import is_ as is_same
 from types import NoneType, UnionType
-from typing import Any, Literal, NotRequired, Protocol, Required, Union, get_args, get_origin, is_typeddict
+from typing import IO, Any, Literal, NotRequired, Protocol, Required, Union, get_args, get_origin, is_typeddict
 
 from letta_api.json_values import is_iterable
 from letta_api.model import generated_kind
@@ -38,7 +39,14 @@ class Check(Protocol):
         ...
 
 
-NAMES = {str: ["a string"], int: ["an integer"], float: ["a number"], bool: ["True", "False"], NoneType: ["None"]}
+NAMES = {
+    str: ["a string"],
+    int: ["an integer"],
+    float: ["a number"],
+    bool: ["True", "False"],
+    NoneType: ["None"],
+    bytes: ["bytes"],
+}
 SCALARS = (str, int, float, NoneType)
 MAX_REPR_CHARS = 80
 MANY_BITS = 1_000
@@ -165,6 +173,10 @@ def _compile(hint: Any) -> Check:
         return _OneOfLiterals(arguments)
     if is_typeddict(hint):
         return _TypedDict(hint)
+    if origin is tuple:
+        return _Tuple(arguments)
+    if origin is IO:
+        return _BinaryFile()
     if origin is not None and issubclass(origin, Mapping):
         return _Mapping(arguments[1])
     if origin is not None and issubclass(origin, Iterable):
@@ -280,6 +292,39 @@ class _Sequence:
 
     def expected(self) -> list[str]:
         return ["a list"]
+
+
+class _Tuple:
+    """A tuple of a fixed length, such as the name and the content of a file."""
+
+    def __init__(self, hints: tuple[Any, ...]) -> None:
+        self.hints = hints
+
+    def __call__(self, value: Any, path: str) -> None:
+        if not isinstance(value, tuple) or len(value) != len(self.hints):
+            raise TypeError(_message(self, value, path))
+        for index, hint in enumerate(self.hints):
+            _compile(hint)(value[index], f"{path}[{index}]")
+
+    def plain(self, value: Any) -> Any:
+        return value
+
+    def expected(self) -> list[str]:
+        return [f"a tuple of {len(self.hints)}"]
+
+
+class _BinaryFile:
+    """An open binary file."""
+
+    def __call__(self, value: Any, path: str) -> None:
+        if not callable(getattr(value, "read", None)) or isinstance(value, TextIOBase):
+            raise TypeError(_message(self, value, path))
+
+    def plain(self, value: Any) -> Any:
+        return value
+
+    def expected(self) -> list[str]:
+        return ["a file that is open in binary mode"]
 
 
 class _Mapping:

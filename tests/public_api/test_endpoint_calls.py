@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import io
 import json
 import socket
 import sys
@@ -73,7 +75,29 @@ def widgets() -> dict[str, Any]:
             "get": operation("widgets.events") | {"responses": only, "x-letta-streaming": facts},
         },
     }
-    return document(schemas, paths)
+    return document(schemas, paths | bodies())
+
+
+def bodies() -> dict[str, Any]:
+    """Return operations whose bodies or responses are not JSON."""
+    file = {"type": "string", "format": "binary"}
+    form = obj("name", name=STRING, tags={"type": "array", "items": STRING})
+    upload = obj("file", file=file, files={"type": "array", "items": file}, name=STRING)
+
+    def sends(name: str, media: str, schema: Any) -> dict[str, Any]:
+        body = {"required": True, "content": {media: {"schema": schema}}}
+        return {"post": operation(f"widgets.{name}", requestBody=body, responses=responds(STRING))}
+
+    def returns(name: str, media: str, schema: Any) -> dict[str, Any]:
+        content = {"200": {"description": "ok", "content": {media: {"schema": schema}}}}
+        return {"get": operation(f"widgets.{name}", responses=content)}
+
+    return {
+        "/v1/form": sends("fill", "application/x-www-form-urlencoded", form),
+        "/v1/upload": sends("upload", "multipart/form-data", upload),
+        "/v1/text": sends("write", "text/plain", STRING) | returns("text", "text/csv", STRING),
+        "/v1/bytes": sends("store", "application/octet-stream", file) | returns("bytes", "application/zip", file),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +244,86 @@ def test_call_returns_json_of_an_operation_that_can_stream(driver: ClientDriver,
     assert json.loads(handler.requests[0].content) == {"live": False}
     with pytest.raises(ValueError, match=r"live must be False or omitted, because call\(\) returns the JSON response"):
         driver.run(client.call(endpoint(other, "watch"), live=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "kind", "content"),
+    [
+        ("fill", {"name": "a b", "tags": ["c", "d"]}, "application/x-www-form-urlencoded", b"name=a+b&tags=c&tags=d"),
+        ("write", {"body": "\u00e4"}, "text/plain", "\u00e4".encode()),
+        ("store", {"body": b"\x00\xff"}, "application/octet-stream", b"\x00\xff"),
+    ],
+)
+def test_call_sends_other_bodies_than_json(
+    name: str, arguments: Any, kind: str, content: bytes, driver: ClientDriver, other: Any
+) -> None:
+    """A form, text and bytes are sent with their content type."""
+    handler = respond_with(make_response(200, json="done"))
+    client = driver.client(handler)
+    assert driver.run(client.call(endpoint(other, name), **arguments)) == "done"
+    (request,) = handler.requests
+    assert request.headers["content-type"].partition(";")[0] == kind
+    assert (request.content, request.headers["content-length"]) == (content, str(len(content)))
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_call_uploads_files(driver: ClientDriver, other: Any) -> None:
+    """Files are given as bytes, as an open file, or with a name and a content type. Each is one part of the body."""
+    handler = respond_with(make_response(200, json="done"))
+    files = [io.BytesIO(b"two"), ("three.txt", b"three"), ("four.txt", io.BytesIO(b"four"), "text/plain")]
+    call = driver.client(handler).call(endpoint(other, "upload"), file=b"one", files=files, name="n")
+    assert driver.run(call) == "done"
+    (request,) = handler.requests
+    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
+    parts: Any = email.message_from_bytes(head + request.content).get_payload()
+    assert [
+        (part.get_param("name", header="content-disposition"), part.get_filename(), part.get_payload(decode=True))
+        for part in parts
+    ] == [
+        ("file", "file", b"one"),
+        ("files", "upload", b"two"),
+        ("files", "three.txt", b"three"),
+        ("files", "four.txt", b"four"),
+        ("name", None, b"n"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("upload", {}, "widgets.upload() needs the argument file"),
+        ("upload", {"file": 3}, "file must be "),
+        ("upload", {"file": io.StringIO("a")}, "file must be "),
+        ("upload", {"file": ("a", 3)}, "file must be "),
+        ("upload", {"file": b"", "files": b"a"}, "files must be a list"),
+        ("fill", {"name": 3}, "name must be a string, got 3"),
+        ("fill", {"name": "\ud800"}, "text that UTF-8 can encode"),
+        ("write", {"body": 3}, "body must be bytes or a string, got 3"),
+        ("write", {"body": "\ud800"}, "text that UTF-8 can encode"),
+        ("store", {"body": 3}, "body must be "),
+    ],
+)
+def test_call_with_invalid_body_raises_before_sending(
+    name: str, arguments: Any, message: str, driver: ClientDriver, other: Any
+) -> None:
+    """A value that is not a file, text or bytes raises an error that names it."""
+    handler = respond_with(200)
+    client = driver.client(handler)
+    with pytest.raises((TypeError, ValueError)) as caught:
+        driver.run(client.call(endpoint(other, name), **arguments))
+    assert message in str(caught.value)
+    assert handler.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "accept", "value"), [("text", "text/csv", "a,\u00e4"), ("bytes", "application/zip", b"a,\xc3\xa4")]
+)
+def test_call_returns_text_and_bytes(name: str, accept: str, value: Any, driver: ClientDriver, other: Any) -> None:
+    """A response can be text or bytes, of the content type that the request accepts."""
+    handler = respond_with(make_response(200, content=b"a,\xc3\xa4", headers={"content-type": accept}))
+    client = driver.client(handler)
+    assert driver.run(client.call(endpoint(other, name))) == value
+    assert handler.requests[0].headers["accept"] == accept
 
 
 @pytest.mark.parametrize(

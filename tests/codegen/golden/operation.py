@@ -83,6 +83,7 @@ class Operation:
         required: The required arguments among `parameters`.
         bounds: The bounds of the numeric arguments that have bounds.
         module: The endpoint module relative to the package `api`, or "" if the operation has no module.
+        accept: The content type of the response, except events.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Operation:
     required: frozenset[str] = frozenset()
     bounds: Mapping[str, Bounds] = field(factory=dict[str, Bounds])
     module: str = ""
+    accept: str = "application/json"
 
     @property
     def stream_condition(self) -> str | None:
