@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import subprocess
@@ -25,8 +26,14 @@ def public_names(module: Any) -> list[str]:
     exported = getattr(module, "__all__", None)
     if exported is not None:
         return [name for name in exported if not inspect.ismodule(getattr(module, name))]
-    here = {"Any", "Literal", "Mapping", "NotRequired", "Sequence", "TypeAlias", "TypedDict", "TYPE_CHECKING"}
-    return [name for name in vars(module) if name[0].isupper() and name not in here]
+    tree = ast.parse(inspect.getsource(module))
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    return [name for name in vars(module) if name[0].isupper() and name not in imported]
 
 
 @pytest.mark.parametrize("module", [models, unions, enums, params], ids=lambda module: str(module.__name__))
