@@ -83,6 +83,24 @@ class BasePage(Generic[T]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(items={self.items!r})"
 
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks, with a row per item of this page."""
+        from .display import to_html  # needed in notebooks only
+
+        return to_html(type(self).__name__, self.items)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print a line per item of this page in IPython."""
+        from .display import to_lines  # needed in IPython only
+
+        printer.text(to_lines(type(self).__name__, self.items))
+
+    def __rich__(self) -> Any:
+        """Return a table for rich, with a row per item of this page."""
+        from .display import to_rich  # needed by rich only
+
+        return to_rich(type(self).__name__, self.items)
+
 
 def items_of(endpoint: Endpoint, value: Any) -> list[Any]:
     """Return the items in the response of a list, which is an array or an object with an array in one field."""
