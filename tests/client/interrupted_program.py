@@ -14,8 +14,8 @@ import sys
 from letta_ext import Letta
 
 with Letta(base_url=sys.argv[1]) as client:
-    create = client.conversations.messages.create
-    with create(sys.argv[2], input="LONG 1000", stream_tokens=True) as stream, client.runs.cancelling(stream):
+    create, cancelling = client.conversations.messages.create, client.runs.cancelling
+    with create(sys.argv[2], input="LONG 20000", stream_tokens=True) as stream, cancelling(stream, timeout=60):
         for event in stream:
             if event.message_type == "assistant_message":
                 print(stream.run_id, flush=True)
@@ -27,8 +27,8 @@ from letta_ext import AsyncLetta
 async def main():
     async with AsyncLetta(base_url=sys.argv[1]) as client:
         create = client.conversations.messages.create
-        stream = await create(sys.argv[2], input="LONG 1000", stream_tokens=True, background=True)
-        async with stream, client.runs.cancelling(stream):
+        stream = await create(sys.argv[2], input="LONG 20000", stream_tokens=True, background=True)
+        async with stream, client.runs.cancelling(stream, timeout=60):
             async for event in stream:
                 if event.message_type == "assistant_message":
                     print(stream.run_id, flush=True)

@@ -279,25 +279,23 @@ def test_server_that_is_down_for_a_while_delays_stream_only(driver: ClientDriver
     assert numbers == [1, 2, 3, 4, 5, 6]
 
 
-def test_restart_that_lost_the_run_raises_stream_interrupted(driver: ClientDriver) -> None:
+def test_restart_that_lost_the_run_raises_stream_interrupted(driver: ClientDriver, server: EmbeddedServer) -> None:
     """A server that was restarted without its runs ends the stream with its position and a remedy."""
-    first = EmbeddedServer().start()
-    first.faults.add(Cut(events=3))
-    address, conversation = first.base_url, first.conversation_id
-    servers = [first]
+    server.faults.add(Cut(events=3))
+    down = server.down()
 
     def restart(report: ResumeReport) -> None:
         if report.number == 1:
-            first.stop()
+            down.__enter__()
         elif report.number == 4:
-            servers.append(EmbeddedServer(port=int(address.rpartition(":")[2])).start())
+            server.state.runs.clear()
+            down.__exit__(None, None, None)
 
     policy = RetryPolicy(initial_delay=0.001, max_delay=0.001)
-    client = driver.client(base_url=address, hooks=Hooks(on_resume=restart), retry=policy)
+    client = driver.client(base_url=server.base_url, hooks=Hooks(on_resume=restart), retry=policy)
     create = client.conversations.messages.create
-    _, fault = driver.drain(driver.run(create(conversation, input="Hi", background=True, stream_tokens=True)))
-    for server in servers:
-        server.stop()
+    stream = driver.run(create(server.conversation_id, input="Hi", background=True, stream_tokens=True))
+    _, fault = driver.drain(stream)
     assert isinstance(fault, StreamInterrupted)
     assert isinstance(fault.__cause__, NotFoundError)
     assert fault.last_seq_id == 3

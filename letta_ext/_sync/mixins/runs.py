@@ -93,7 +93,7 @@ class RunsMixin:
                 raise run_timeout_error(run_id, run.status, timeout)
             (sleep or sleep_for)(backoff.next_delay(clock()))
 
-    def cancelling(self, target: T_run, *, timeout: float = 5.0) -> Cancelling[T_run]:
+    def cancelling(self, target: T_run, *, timeout: float = 10.0) -> Cancelling[T_run]:
         """Return a context manager that cancels a run on the server if its block is interrupted.
 
         An interruption is an exception that is not an `Exception`: Ctrl+C, the cancellation of the task, or the end of
@@ -101,7 +101,7 @@ class RunsMixin:
 
         Args:
             target: A stream, a turn of `run_tools`, or the id of a run. The block gets it as `as` value.
-            timeout: The seconds after which the requests to cancel are abandoned. Defaults to 5.
+            timeout: The seconds after which the requests to cancel are abandoned. Defaults to 10.
 
         Returns:
             The context manager. A stream or a turn names its run as soon as its first event has arrived. Without it,
