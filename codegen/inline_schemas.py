@@ -114,6 +114,8 @@ class _Extractor:
         for operation in self.document.operations():
             stem = class_name(operation.id)
             for parameter in operation.parameters:
+                if parameter.data["in"] == "path" and isinstance(parameter.data.get("schema"), dict):
+                    parameter.data["schema"] = _without_null(parameter.data["schema"])
                 if "schema" in parameter.data:
                     name = stem + class_name(parameter.data["name"])
                     parameter.data["schema"] = self.visit(parameter.data["schema"], name, f"{parameter.place}/schema")
@@ -201,6 +203,17 @@ class _Extractor:
         self.document.origins[unique] = place
         self.inside(schema, unique, place)
         return {"$ref": SCHEMAS + escape(unique)}
+
+
+def _without_null(schema: Schema) -> Schema:
+    """Return the schema of a parameter that cannot be null, because it is a part of the path."""
+    out = dict(schema)
+    if isinstance(out.get("type"), list):
+        out["type"] = [each for each in out["type"] if each != "null"]
+    for word in ("anyOf", "oneOf"):
+        if word in out:
+            out[word] = [each for each in out[word] if each != NULL] or out[word]
+    return out
 
 
 def _plain(schema: Any) -> bool:

@@ -141,7 +141,7 @@ class Operation:
     @property
     def fixed_query(self) -> list[tuple[str, str]]:
         """The query parameters in the path."""
-        return parse_qsl(self.path.partition("?")[2], keep_blank_values=True)
+        return parse_qsl(self.path.partition("#")[0].partition("?")[2], keep_blank_values=True)
 
     @property
     def options(self) -> list[Argument]:
@@ -269,7 +269,7 @@ def _operation(source: Source, endpoint: Endpoint, document: Document, reader: T
 
 
 def _template(path: str, arguments: list[Argument], place: str) -> str:
-    path, _, query = path.partition("?")
+    path, _, query = path.partition("#")[0].partition("?")  # a fragment distinguishes operations and is not sent
     if not PATH.fullmatch(path) or not QUERY.fullmatch(query):
         raise SpecError(place, "must be a path of segments and {placeholders}, percent-encoded")
     if not {".", "..", "%2e", "%2e%2e", ".%2e", "%2e."}.isdisjoint(path.lower().split("/")):

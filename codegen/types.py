@@ -181,11 +181,13 @@ _FILE = "bodies.File"
 
 def file_type(type_: Type) -> Type:
     """Return the type of a file, or of an array of files, from that of the strings that describe it."""
-    parts = tuple(dict.fromkeys(part.replace("str", _FILE) if part in _STRINGS else part for part in type_.sent))
+    parts = tuple(dict.fromkeys(_file_part(part) for part in type_.sent))
     return evolve(type_, parts=parts, sent=parts, sent_imports=type_.sent_imports | {Import("runtime", "", "bodies")})
 
 
-_STRINGS = ("str", "list[str]", "Iterable[str]")
+def _file_part(part: str) -> str:
+    name, bracket, item = part.partition("[")
+    return _FILE if part == "str" else f"{name}[{_FILE}]" if bracket and item == "str]" else part
 
 
 def scalar_type(kind: JsonKind) -> Type:

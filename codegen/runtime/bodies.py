@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import IO, Any, TypeAlias
 
-from .model import is_sequence, to_json_value
+from .json_values import is_iterable, to_json_value
 from .types import UNSET
 
 FileContent: TypeAlias = bytes | str | IO[bytes]
@@ -60,9 +60,15 @@ def make_content(value: bytes | str) -> dict[str, Any]:
 def _pairs(values: Mapping[str, Any], files: Collection[str]) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, value in values.items():
-        many = is_sequence(value) and not (name in files and isinstance(value, tuple))
-        found += [(name, item) for item in (value if many else (value,)) if item is not None and item is not UNSET]
+        many = is_iterable(value) and not (name in files and _is_one_file(value))
+        items: Iterable[Any] = value if many else (value,)
+        found += [(name, item) for item in items if item is not None and item is not UNSET]
     return found
+
+
+def _is_one_file(value: object) -> bool:
+    """Return whether an iterable is one file: a tuple of its name and content, or an open file."""
+    return isinstance(value, tuple) or hasattr(value, "read")
 
 
 def _text(name: str, value: Any) -> str:

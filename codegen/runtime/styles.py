@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .model import is_mapping, is_sequence, to_json_value
+from .json_values import is_mapping, is_sequence, to_json_value
 from .types import UNSET, QueryValue, Unset
 
 
@@ -46,7 +46,11 @@ def deep_object(name: str, value: Any) -> dict[str, QueryValue | Sequence[QueryV
 
 def json_text(value: Any) -> Any:
     """Return a value as JSON text. UNSET is returned unchanged."""
-    return UNSET if value is UNSET else json.dumps(to_json_value(value), ensure_ascii=False, allow_nan=False)
+    return (
+        UNSET
+        if value is UNSET
+        else json.dumps(to_json_value(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    )
 
 
 def flag(value: bool) -> str:

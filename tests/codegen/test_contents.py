@@ -81,6 +81,15 @@ OPERATIONS: Final[dict[str, dict[str, Any]]] = {
     "body.several": {
         "requestBody": {"content": json(ref("A")) | {"application/x-www-form-urlencoded": {"schema": ref("A")}}}
     },
+    "styles.all": {
+        "parameters": [
+            {"name": "joined", "in": "query", "explode": False, "schema": {"type": "array", "items": STRING}},
+            {"name": "object", "in": "query", "schema": ref("A")},
+            {"name": "deep", "in": "query", "style": "deepObject", "required": True, "schema": ref("A")},
+            {"name": "json", "in": "query", "content": json(ref("A"))},
+            {"name": "X-List", "in": "header", "schema": {"type": "array", "items": STRING}},
+        ]
+    },
     "events.typed": {"responses": replies_with(_200=json(ref("B"), "text/event-stream"))},
     "events.text": {"responses": replies_with(_200={"text/event-stream": {}})},
     "events.both": {"responses": replies_with(_200=json(ref("B"), "text/event-stream") | json(ref("A")))},

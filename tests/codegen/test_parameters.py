@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import httpx
 import pytest
 
 from codegen.errors import SpecError
@@ -168,3 +169,51 @@ def test_parameter_value_is_sent_in_its_location(
         request = build_request(value) if where == "path" else build_request(p=value)
         found = {"path": request.path, "query": request.query, "header": dict(request.headers), "body": request.body}
         assert found[where] == sent
+
+
+STYLES: list[tuple[dict[str, Any], Any, str]] = [
+    ({"schema": {"type": "array", "items": STRING}, "explode": False}, ["a", "b"], "q=a%2Cb"),
+    ({"schema": {"type": "array", "items": STRING}, "explode": False}, None, ""),
+    ({"schema": {"type": "array", "items": STRING}, "style": "pipeDelimited", "explode": False}, ["a", "b"], "q=a%7Cb"),
+    ({"schema": {"type": "array", "items": STRING}, "style": "spaceDelimited", "explode": False}, ["a"], "q=a"),
+    ({"schema": ref("Range")}, {"from": 1, "to": [2, 3]}, "from=1&to=2&to=3"),
+    ({"schema": ref("Range"), "explode": False}, {"from": 1, "to": 2}, "q=from%2C1%2Cto%2C2"),
+    (
+        {"schema": ref("Range"), "style": "deepObject"},
+        {"from": 1, "in": {"x": True}},
+        "q%5Bfrom%5D=1&q%5Bin%5D%5Bx%5D=true",
+    ),
+    ({"content": {"application/json": {"schema": ref("Range")}}}, {"from": 1}, "q=%7B%22from%22%3A1%7D"),
+]
+"""A query parameter, its argument, and the encoded query."""
+
+
+@pytest.mark.parametrize(("parameter", "value", "query"), STYLES)
+def test_query_parameter_is_encoded_in_its_style(
+    parameter: dict[str, Any], value: Any, query: str, tmp_path: Path
+) -> None:
+    """Arrays and objects in a query have the documented style."""
+    schemas = {"Range": obj("", **{"from": {"type": "integer"}, "to": {}, "in": {"type": "object"}})}
+    get = operation(parameters=[{"name": "q", "in": "query", **parameter}])
+    package, _ = make(document(schemas, {"/x?fixed=1#other": {"get": get}}), tmp_path)
+    with imported(package) as api:
+        request = sys.modules[f"{api.__name__}.api.widgets.widgets_get"].build_request(q=value)
+    assert request.path == "/x"
+    assert str(httpx.QueryParams(request.query)) == f"fixed=1&{query}".strip("&")
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "path"),
+    [
+        ({"type": "array", "items": STRING}, ["a", "b/c"], "/x/a%2Cb%2Fc"),
+        ({"type": "boolean"}, True, "/x/true"),
+        ({"type": "number"}, 1.5, "/x/1.5"),
+        ({"type": ["integer", "null"]}, 7, "/x/7"),
+    ],
+)
+def test_path_parameter_of_other_type_is_encoded(schema: Schema, value: Any, path: str, tmp_path: Path) -> None:
+    """Arrays, booleans and numbers in a path are one segment."""
+    get = operation(parameters=[{"name": "id", "in": "path", "required": True, "schema": schema}])
+    package, _ = make(document(paths={"/x/{id}": {"get": get}}), tmp_path)
+    with imported(package) as api:
+        assert sys.modules[f"{api.__name__}.api.widgets.widgets_get"].build_request(value).path == path
