@@ -28,7 +28,13 @@ SETTINGS: dict[type, dict[str, str]] = {
     },
     BusyPolicy: {"deadline": "seconds", "initial_delay": "seconds", "max_delay": "seconds", "clock": "function"},
     ResponseLimits: {"total": "positive", "max_bytes": "size", "max_error_bytes": "size", "clock": "function"},
-    StreamLimits: {"idle": "positive", "total": "positive", "max_event_bytes": "size", "clock": "function"},
+    StreamLimits: {
+        "idle": "positive",
+        "total": "positive",
+        "max_event_bytes": "size",
+        "clock": "function",
+        "resume": "seconds",
+    },
     Hooks: {"on_attempt": "function", "on_resume": "function", "on_busy": "function"},
 }
 NUMBERS: tuple[Any, ...] = (0, 0.0, -1, -0.5, nan, -inf, 10**400)
