@@ -14,7 +14,7 @@ from .validation import plain
 
 _ATOMS: Final = frozenset([str, int, float, bool, type(None)])
 _NONE_IS_DEFAULT: Final = (OPTIONS - {"timeout"}) | {"checkpoint", "prefetch"}
-"""The options for which None is the setting of the client. For `timeout`, None is no limit."""
+"""The options for which None is the setting of the client. A `timeout` of None removes the limit."""
 
 
 def plain_arguments(endpoint: Endpoint, arguments: Mapping[str, Any]) -> dict[str, Any]:

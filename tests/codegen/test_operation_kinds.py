@@ -169,7 +169,7 @@ def test_list_operation_without_resource_is_refused() -> None:
     ],
 )
 def test_operation_that_cannot_be_a_method_is_refused(name: str, message: str) -> None:
-    """An `operationId` with a part that is no public Python name, or that hides another attribute, is refused."""
+    """An `operationId` with a part that is private, is not a Python name or hides another attribute is refused."""
     data = with_gadgets(document())
     data["paths"]["/v1/found"]["get"]["operationId"] = name
     assert_refused(data, "/v1/found", message)

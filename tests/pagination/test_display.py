@@ -89,7 +89,7 @@ def test_page_of_any_size_has_at_most_one_hundred_rows(count: int) -> None:
 
 
 def test_page_in_rich_is_a_table_without_markup() -> None:
-    """rich prints a table, in which brackets of a text are no markup."""
+    """rich prints a table, in which brackets of a text are not markup."""
     text = printed(page_of([{**step, "model": "[red]x[/red]"} for step in STEPS]))
     assert "SyncPage with 3 items" in text
     assert text.count("[red]x[/red]") == 3
