@@ -57,6 +57,8 @@ class Normalizer:
         """Return a schema whose subschemas are normalized."""
         if out.get("additionalProperties") is False or ("properties" in out and out.get("additionalProperties") == {}):
             del out["additionalProperties"]  # models keep unknown fields
+        if types_of(out) and "array" not in types_of(out):
+            out.pop("items", None)  # it describes arrays only
         out = _nullable(out)
         out = self._reference(out)
         out = self._parts(out)
