@@ -219,6 +219,8 @@ class _Writer:
                 out[word] = [self._schema(inner) for inner in value]
             elif word in _KEYWORDS:
                 out[word] = self._schema(value)
+        if out.keys() == {"allOf"} and len(out["allOf"]) == 1:
+            return out["allOf"][0]  # datamodel-code-generator would take it for a class that inherits
         if out.get("type") == "object" and not out.get("properties"):
             # Any object: datamodel-code-generator would take it for one without keys.
             return {
