@@ -155,6 +155,21 @@ def unescape(part: str) -> str:
     return part.replace("~1", "/").replace("~0", "~")
 
 
+def existing_place(data: Any, place: str) -> str:
+    """Return the place, or the deepest part of it that exists in a document."""
+    parts = place.split("/")
+    while len(parts) > 1 and not _exists(data, parts[1:]):
+        parts.pop()
+    return "/".join(parts)
+
+
+def _exists(node: Any, parts: list[str]) -> bool:
+    owner, key = find(node, parts[:-1]), unescape(parts[-1])
+    return (
+        key in owner if isinstance(owner, dict) else isinstance(owner, list) and key.isdigit() and int(key) < len(owner)
+    )
+
+
 def find(node: Any, parts: list[str]) -> Any:
     """Return the value at the segments of a JSON pointer, or None."""
     for part in parts:

@@ -13,7 +13,8 @@ from attrs import evolve, frozen
 from codegen import openapi_client_driver, parser
 from codegen.atomic_replace import TEMPORARY, check_target, remove_abandoned, replace_package
 from codegen.derive_sync import derive
-from codegen.document import Document, load, reachable
+from codegen.document import Document, existing_place, load, reachable
+from codegen.errors import SpecError, SpecErrors
 from codegen.formatting import format_package
 from codegen.import_paths import OWN_TYPES, read_import_paths, write_import_paths
 from codegen.inline_schemas import extract_inline_schemas
@@ -209,9 +210,23 @@ def read(data: dict[str, Any]) -> Parsed:
     """Parse a document.
 
     Raises:
-        SpecError: If the document is not fully supported.
+        SpecError: If the document is not fully supported. Its place exists in the document.
     """
     validate(data)
+    try:
+        return _read(data)
+    except SpecErrors as several:
+        raise SpecErrors([_in_source(fault, data) for fault in several.faults]) from several
+    except SpecError as fault:
+        raise _in_source(fault, data) from fault
+
+
+def _in_source(fault: SpecError, data: dict[str, Any]) -> SpecError:
+    """Return an error whose place is in the document as it was read, not as normalization rewrote it."""
+    return SpecError(existing_place(data, fault.place), fault.reason)
+
+
+def _read(data: dict[str, Any]) -> Parsed:
     document = extract_inline_schemas(Document(data))
     source = parser.parse(document)
     reader = TypeReader(document, source)

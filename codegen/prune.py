@@ -166,8 +166,7 @@ def _give_up_entry(owner: dict[str, Any], key: str, place: str) -> str | None:
         del owner[key]
         return "the keyword is left out"
     if is_schema("/".join(parts[:-1])) and key == "required":
-        owner[key] = [name for name in owner[key] if name in owner.get("properties", {})]
-        return "names that are not properties are left out"
+        return _give_up_names(owner, key)
     if parts[-2] == "content" and len(owner) > 1:
         what = "the content type is left out"
     elif parts[-2] == "responses" and len(parts) == 6 and len(owner) > 1:
@@ -182,6 +181,16 @@ def _give_up_entry(owner: dict[str, Any], key: str, place: str) -> str | None:
         return None
     del owner[key]
     return what
+
+
+def _give_up_names(owner: dict[str, Any], key: str) -> str | None:
+    names, properties = owner[key], owner.get("properties")
+    known = properties if isinstance(properties, dict) else {}
+    kept = [name for name in names if isinstance(name, str) and name in known] if isinstance(names, list) else []
+    if kept == names:
+        return None
+    owner[key] = kept
+    return "names that are not properties are left out"
 
 
 def is_schema(place: str) -> bool:
