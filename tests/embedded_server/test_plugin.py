@@ -15,6 +15,8 @@ WITHOUT_OTHER_PLUGINS = [
     "no:cacheprovider",
     "-p",
     "no:anyio",
+    "-p",
+    "no:respx",
 ]
 """Disables the other installed plugins, which import packages that this plugin does not."""
 
