@@ -369,6 +369,7 @@ class AsyncAgents:
             The agent as it is now.
 
         Raises:
+            BadRequestError: The server rejects the request in its present form.
             NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
@@ -757,6 +758,7 @@ class Agents:
             The agent as it is now.
 
         Raises:
+            BadRequestError: The server rejects the request in its present form.
             NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
