@@ -182,8 +182,9 @@ def _parse(document: Document, preparation: Preparation, openapi: oai.OpenAPI, c
                     endpoint.name = cast("PythonIdentifier", module_name(given))
                     endpoints[path.get_untrusted_value(), method] = endpoint
     if schemas.errors:
-        # Operations that refer to a rejected component are rejected in consequence.
-        errors = [(error, place) for error, place in errors if "Could not find reference" not in _explained(error)]
+        # What refers to a rejected component is rejected in consequence, unless the reference itself is wrong.
+        causes = [(error, place) for error, place in errors if "Could not find reference" not in _explained(error)]
+        errors = causes or errors
     if errors or failed:
         places = _places(openapi, "#", {})
         for error, place in errors:
