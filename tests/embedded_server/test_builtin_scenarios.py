@@ -92,7 +92,7 @@ def test_prepared_scenario_is_shared() -> None:
     with EmbeddedServer(scenario) as server:
         assert server.state is scenario.state
         assert server.agent_id == scenario.agent_id
-    with pytest.raises(ValueError, match="scenario must be one of default, docs, got 'none'"):
+    with pytest.raises(ValueError, match="scenario must be one of default, docs, echo, got 'none'"):
         build("none")  # type: ignore[arg-type]  # a call without a type checker
 
 

@@ -117,7 +117,7 @@ def test_console_writes_to_captured_stream() -> None:
         (["--delay", "-1"], "argument --delay: delay must be a finite number of seconds"),
         (["--delay", "nan"], "argument --delay: delay must be a finite number of seconds"),
         (["--delay", "soon"], "argument --delay: must be a number, got 'soon'"),
-        (["--scenario", ""], "scenario must be one of default, docs, or the path of a file, got ''"),
+        (["--scenario", ""], "scenario must be one of default, docs, echo, or the path of a file, got ''"),
         (["--scenario", "/"], "got '/"),
         (["--scenario", "/dev/zero"], "got '/dev/zero"),
         (["--scenario", "missing\x1b.yaml"], "got 'missing\\x1b.yaml'"),

@@ -173,7 +173,7 @@ def test_oversized_file_is_rejected_unread(tmp_path: Path) -> None:
 )
 def test_path_without_file_is_rejected(scenario: str) -> None:
     """Paths without a regular file are rejected as unknown scenarios."""
-    with pytest.raises(ValueError, match="scenario must be one of default, docs, or the path of a file"):
+    with pytest.raises(ValueError, match="scenario must be one of default, docs, echo, or the path of a file"):
         EmbeddedServer(scenario)
 
 
