@@ -38,9 +38,11 @@ class Normalizer:
         self.schemas = schemas
 
     def schema(self, schema: Any) -> Any:
-        """Return a schema in the supported form. Anything that is not an object is returned unchanged."""
+        """Return a schema in the supported form. Anything that is not a schema is returned unchanged."""
         if not isinstance(schema, dict):
             return {} if schema is True else schema
+        if not _is_well_formed(schema):
+            return schema  # of a part that nothing uses: other parts are validated
         out = dict(schema)
         if isinstance(out.get("properties"), dict):
             out["properties"] = {name: self.schema(each) for name, each in out["properties"].items()}
@@ -208,6 +210,12 @@ class Normalizer:
                 break
             schema = self.schemas.get(name)
         return schema if isinstance(schema, dict) and "$ref" not in schema else {}
+
+
+def _is_well_formed(schema: Schema) -> bool:
+    return isinstance(schema.get("type", []), str | list) and all(
+        isinstance(schema.get(word, []), list) for word in (*UNIONS, "allOf", "required", "enum")
+    )
 
 
 def _unless_null(schema: Any) -> Any:
