@@ -131,6 +131,10 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
         "#/components/schemas/T/anyOf/1",
     ),
     "alias of itself": (document({"T": ref("T"), "U": obj("", t=ref("T"))}), "#/components/schemas/T"),
+    "null literal of a string": (
+        document({"T": obj("", a={"type": "string", "const": None})}),
+        "#/components/schemas/T/properties/a/const",
+    ),
     "literal of a float": (document({"T": obj("", a={"const": 0.5})}), "#/components/schemas/T/properties/a"),
     "cookie": (query(**{"in": "cookie"}), "#/paths/~1x/get/parameters/0"),
     "union of an object in a query": (
