@@ -41,8 +41,8 @@ EVENT_TEXT = bodies.delta()
 PIECE_TEXT = next(text for text in bodies.events("send_tool_tokens_stream") if b'"tool_call_message"' in text)
 STEP_TEXT, PAGE_TEXT = bodies.recorded("step_retrieve"), bodies.recorded("list_asc")
 EVENT, PIECE, STEP = body(EVENT_TEXT), body(PIECE_TEXT), body(STEP_TEXT)
-STEPS = (f"step-{number}" for number in count())
-"""Ids, each used once."""
+STEPS = (f"step-of-cost-{number}" for number in count())
+"""Ids, each used once in the process: the client keeps the URLs of recent requests."""
 PAGE: list[dict[str, Any]] = json.loads(PAGE_TEXT)
 read_page = conversations_messages_list.read_response
 
