@@ -12,6 +12,7 @@ from codegen.names import module_name
 from codegen.pipeline import read
 
 INSTANT = "2026-11-23T07:47:30+00:00"
+TEXT = {"type": "string"}
 MAX_DEPTH = 3
 
 
@@ -71,7 +72,9 @@ def run_everything(data: dict[str, Any], api: ModuleType) -> int:
             each for each in modules if getattr(each, "OPERATION", None) is not None and package in each.__name__
         )
         ids = [example(a.schema, schemas) for a in operation.at("path")]
-        given = {a.name: example(a.schema, schemas) for a in operation.options}
+        # Only a body has arbitrary JSON. Elsewhere, an argument without a type is a string, a number or a list.
+        plain = {a.name for a in operation.options if not a.schema and a.place != "body"}
+        given = {a.name: example(TEXT if a.name in plain else a.schema, schemas) for a in operation.options}
         request = module.build_request(*ids, **given)
         if operation.body is not None:
             assert to_json_value(request.body) == {a.wire: given[a.name] for a in operation.at("body")}
