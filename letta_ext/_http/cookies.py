@@ -86,14 +86,13 @@ def separate_cookies(
     jar: CookieJar = http.cookies.jar
     if isinstance(jar, NoCookies):
         return request
-    if key is None:
-        key = request.headers.get("Authorization", "")
+    authorization: str = request.headers.get("Authorization", "") if key is None else key
     if not isinstance(jar, CookiesByKey):
-        first, at_first = _first_use.get(http) or _first_use.setdefault(http, (key, tuple(jar)))
-        if first == key:
+        first, at_first = _first_use.get(http) or _first_use.setdefault(http, (authorization, tuple(jar)))
+        if first == authorization:
             return request
         jar = http.cookies.jar = CookiesByKey(jar, first, at_first)
-    if key != jar.first and not any(name.lower() == "cookie" for name in given):
+    if authorization != jar.first and not any(name.lower() == "cookie" for name in given):
         request.headers.pop("Cookie", None)
         http.cookies.set_cookie_header(request)
     return request

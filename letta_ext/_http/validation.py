@@ -301,10 +301,11 @@ class _Tuple:
         self.hints = hints
 
     def __call__(self, value: Any, path: str) -> None:
-        if not isinstance(value, tuple) or len(value) != len(self.hints):
+        items: tuple[Any, ...] = value if isinstance(value, tuple) else ()
+        if len(items) != len(self.hints):
             raise TypeError(_message(self, value, path))
         for index, hint in enumerate(self.hints):
-            _compile(hint)(value[index], f"{path}[{index}]")
+            _compile(hint)(items[index], f"{path}[{index}]")
 
     def plain(self, value: Any) -> Any:
         return value
