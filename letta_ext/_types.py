@@ -33,6 +33,11 @@ def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
     return not isinstance(value, (str, bytes, bytearray)) and isinstance(value, Sequence)
 
 
+def is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
+    """Return whether a value is a tuple."""
+    return isinstance(value, tuple)
+
+
 def is_id(value: object) -> TypeGuard[str]:
     """Return whether a value is an id of 1 to 200 letters, digits, underscores and hyphens."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None

@@ -19,7 +19,7 @@ from letta_api.json_values import is_iterable
 from letta_api.model import generated_kind
 from letta_api.types import Unset
 
-from .._types import is_id, is_mapping, is_sequence
+from .._types import is_id, is_mapping, is_sequence, is_tuple
 from ..config import check_number
 from .encodable import check_json, decoded_layers
 
@@ -301,11 +301,10 @@ class _Tuple:
         self.hints = hints
 
     def __call__(self, value: Any, path: str) -> None:
-        items: tuple[Any, ...] = value if isinstance(value, tuple) else ()
-        if len(items) != len(self.hints):
+        if not is_tuple(value) or len(value) != len(self.hints):
             raise TypeError(_message(self, value, path))
         for index, hint in enumerate(self.hints):
-            _compile(hint)(items[index], f"{path}[{index}]")
+            _compile(hint)(value[index], f"{path}[{index}]")
 
     def plain(self, value: Any) -> Any:
         return value

@@ -38,10 +38,13 @@ asyncio.run(main())
 }
 """Programs by the client that they use. Each prints the id of its run for each token."""
 
+HANDLED: Final = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""Restores Python's handler: background jobs of a shell ignore SIGINT."""
+
 
 def interrupt_program(kind: str, base_url: str, conversation_id: str) -> str:
     """Run a program, send SIGINT as soon as it has read a token, and return the id of its run."""
-    command = [sys.executable, "-c", INTERRUPTED[kind], base_url, conversation_id]
+    command = [sys.executable, "-c", HANDLED + INTERRUPTED[kind], base_url, conversation_id]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

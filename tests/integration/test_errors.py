@@ -64,10 +64,6 @@ ERROR_RESPONSES: Final[dict[str, tuple[Operation, type[APIStatusError], str]]] =
         lambda client, where: client.conversations.messages.compact(
             where, extra_body={"compaction_settings": {"mode": "sideways"}}),
         UnprocessableEntityError, "sideways"),
-    "send nothing": (
-        sender(extra_body={"messages": []}), UnprocessableEntityError, "Messages must not be empty"),
-    "stream nothing": (
-        sender(True, extra_body={"messages": []}), UnprocessableEntityError, "Messages must not be empty"),
     "send to nowhere": (
         lambda client, _: client.conversations.messages.create(NO_CONVERSATION, input="x", streaming=False),
         NotFoundError, NO_CONVERSATION),
