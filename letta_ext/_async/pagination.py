@@ -132,6 +132,7 @@ class AsyncItemIterator(AsyncIterator[T], Generic[T]):
 
     def __init__(self, pages: AsyncPageIterator[T]) -> None:
         self._pages = pages
+        self._page: AsyncPage[T] | None = None
         self._items: Iterator[T] = iter(())
 
     def __aiter__(self) -> Self:
@@ -139,10 +140,12 @@ class AsyncItemIterator(AsyncIterator[T], Generic[T]):
 
     async def __anext__(self) -> T:
         while True:
+            if self._page is not None:
+                self._items, self._page = iter(self._page.items), None
             for item in self._items:
                 return item
-            async for page in self._pages:
-                self._items = iter(page.items)
+            # The loop assigns the page itself, so that an interruption loses none.
+            async for self._page in self._pages:  # noqa: B020  # an attribute, not `self`
                 break
             else:
                 raise StopAsyncIteration
@@ -150,4 +153,4 @@ class AsyncItemIterator(AsyncIterator[T], Generic[T]):
     async def aclose(self) -> None:
         """End the iterator."""
         await self._pages.aclose()
-        self._items = iter(())
+        self._items, self._page = iter(()), None

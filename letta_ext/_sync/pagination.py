@@ -133,6 +133,7 @@ class ItemIterator(Iterator[T], Generic[T]):
 
     def __init__(self, pages: PageIterator[T]) -> None:
         self._pages = pages
+        self._page: SyncPage[T] | None = None
         self._items: Iterator[T] = iter(())
 
     def __iter__(self) -> Self:
@@ -140,10 +141,12 @@ class ItemIterator(Iterator[T], Generic[T]):
 
     def __next__(self) -> T:
         while True:
+            if self._page is not None:
+                self._items, self._page = iter(self._page.items), None
             for item in self._items:
                 return item
-            for page in self._pages:
-                self._items = iter(page.items)
+            # The loop assigns the page itself, so that an interruption loses none.
+            for self._page in self._pages:  # noqa: B020  # an attribute, not `self`
                 break
             else:
                 raise StopIteration
@@ -151,4 +154,4 @@ class ItemIterator(Iterator[T], Generic[T]):
     def close(self) -> None:
         """End the iterator."""
         self._pages.close()
-        self._items = iter(())
+        self._items, self._page = iter(()), None
