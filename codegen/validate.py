@@ -122,8 +122,10 @@ def _schema(node: Any, place: str) -> None:
         isinstance(word, str) for word in _list(types, f"{place}/type") or [None]
     ):
         raise SpecError(f"{place}/type", "must be a type or a list of types")
-    if "type" in schema and schema.get("const", False) is None and "null" not in (
-        [types] if isinstance(types, str) else types
+    if (
+        "type" in schema
+        and schema.get("const", False) is None
+        and "null" not in ([types] if isinstance(types, str) else types)
     ):
         raise SpecError(f"{place}/const", 'must not be null, which openapi-python-client ignores. Use type: "null"')
     if "discriminator" in schema:

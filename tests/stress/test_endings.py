@@ -83,7 +83,7 @@ def test_resumed_streams_with_pings_only_exhaust_attempts(driver: ClientDriver, 
     """Each resumed stream yields a ping and breaks; the attempts are used up."""
     kept = parse_entries(recorded_body())[:5]
     fields = b'"id":"ping-1","date":"2026-11-23T07:47:53+00:00","message_type":"ping","run_id":"run-1"'
-    ping = b"data: {%s,\"seq_id\":%s}\n\n" % (fields, json.dumps(number).encode())
+    ping = b'data: {%s,"seq_id":%s}\n\n' % (fields, json.dumps(number).encode())
     resumed = HEAD + b"%x\r\n%s\r\n" % (len(ping), ping) + DISCONNECT
     with loopback(full_response(kept).removesuffix(END) + DISCONNECT, resumed) as server:
         client = driver.client(base_url=server.base_url, retry=RetryPolicy(max_retries=4, initial_delay=0))
