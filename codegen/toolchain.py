@@ -9,15 +9,15 @@ from importlib.metadata import PackageNotFoundError, version
 from codegen.errors import InstallationError
 from codegen.paths import ROOT
 
-INSTALL = "Install them with `pip install -e '.[codegen]'`."
+INSTALL = "Run `nox -s generate`, or with pip 25.1 or newer `pip install -e . --group codegen`."
 
 _PINNED = re.compile(r"([A-Za-z0-9._-]+)==([^\s;]+)")
 
 
 def pinned_tools() -> dict[str, str]:
-    """Return the version of each tool that the `codegen` extra pins."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    found = map(_PINNED.match, project["optional-dependencies"]["codegen"])
+    """Return the version of each tool that the dependency group `codegen` pins."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    found = map(_PINNED.match, project["dependency-groups"]["codegen"])
     return {match[1]: match[2] for match in found if match is not None}
 
 
