@@ -45,10 +45,15 @@ def _is_unknown_object(step: Json, real: Json, embedded: Json) -> bool:
     return real.get("status") in (400, 404) and embedded.get("status") == 200 and any(name in body for name in names)
 
 
+def _has_initial_messages(step: Json, real: Json, embedded: Json) -> bool:
+    return bool((step.get("body") or {}).get("initial_message_sequence")) if "/v1/agents/" in step["request"] else False
+
+
 LISTED: Final[dict[str, Callable[[Json, Json, Json], bool]]] = {
     "the real server fails": _is_server_failure,
     "a NUL character in a body": _has_nul,
     "unused settings of an agent": _has_unused_settings,
+    "the initial messages of an agent": _has_initial_messages,
     "models and objects that the embedded server does not know": _is_unknown_object,
 }
 """The reasons of differences, and functions that recognize them by the request and both responses."""

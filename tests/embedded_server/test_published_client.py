@@ -52,7 +52,7 @@ def test_sync_methods_reach_all_operations(letta_server: EmbeddedServer, client:
     events = list(messages.create(conversation, input="hello", background=True, stream_tokens=True))
     assert [event.message_type for event in events[-2:]] == ["stop_reason", "usage_statistics"]
     text = "".join(str(event.content) for event in events if event.message_type == "assistant_message")
-    assert text == "word0 word1 word2 word3 word4 word5 "
+    assert text == "Hello! How can I help you? "
     run_id = next(event.run_id for event in events if event.message_type == "assistant_message")
     assert list(messages.stream(conversation, run_id=run_id, starting_after=3)) == events[3:]
 

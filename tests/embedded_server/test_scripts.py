@@ -31,7 +31,7 @@ def test_rule_applies_to_each_matching_message(api: ServerClient) -> None:
         ]
         assert messages[1]["tool_return"] == "sunny in Rome"
         assert messages[2]["content"] == "It is sunny."
-    assert response_text(api, "something else") == "word0 word1 word2 word3 word4 word5"
+    assert response_text(api, "something else") == "Hello! How can I help you?"
 
 
 def test_rule_continues_after_approval(api: ServerClient) -> None:

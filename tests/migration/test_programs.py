@@ -88,7 +88,7 @@ def test_generator_yields_text_and_notes(package: str, client: Any, server: Embe
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello"}]
     pieces = list(load("generator", package).run_chat_completion(client, server.conversation_id, messages))
     assert pieces[-1] == "[end_turn]"
-    assert "".join(piece for piece in pieces if piece[0] not in "<[") == "word0 word1 word2 word3 word4 word5 "
+    assert "".join(piece for piece in pieces if piece[0] not in "<[") == "Hello! How can I help you? "
 
 
 def test_reader_edits_message_as_tokens_arrive(package: str, server: EmbeddedServer) -> None:
@@ -102,7 +102,7 @@ def test_reader_edits_message_as_tokens_arrive(package: str, server: EmbeddedSer
 
     chat, reply = asyncio.run(use())
     assert reply.finished
-    assert reply.text == chat.edits[-1] == "word0 word1 word2 word3 word4 word5 "
+    assert reply.text == chat.edits[-1] == "Hello! How can I help you? "
     assert chat.notices == ["end_turn"]
     assert reply.run_id.startswith("run-")
     assert reply.seq_id > 5
@@ -122,7 +122,7 @@ def test_reader_gets_whole_reply_after_interruption(package: str, server: Embedd
             asyncio.run(use())
         return
     reply = asyncio.run(use())
-    assert (reply.finished, reply.text) == (True, "word0 word1 word2 word3 word4 word5 ")
+    assert (reply.finished, reply.text) == (True, "Hello! How can I help you? ")
 
 
 def test_evaluation_scores_cases_and_rates_steps(package: str, client: Any, server: EmbeddedServer) -> None:
@@ -146,7 +146,7 @@ def test_evaluation_counts_refused_request_as_failed(package: str, client: Any, 
     """An error response of the server fails one case only."""
     server.faults.add(Respond(400), on="conversations.messages.create")
     module = load("evaluation", package)
-    cases = [module.Case("hello", "word0"), module.Case("hello", "word0")]
+    cases = [module.Case("hello", "Hello!"), module.Case("hello", "Hello!")]
     assert sorted(score.passed for score in module.evaluate(client, server.agent_id, cases, workers=1)) == [False, True]
 
 

@@ -17,7 +17,7 @@ from letta_ext.tools import Tool
 
 from .turns import ClientDriver, Weather, begin, kinds, listed, result, returns
 
-WORDS = "word0 word1 word2 word3 word4 word5"
+WORDS = "Hello! How can I help you?"
 
 
 def last_text(messages: list[Any]) -> str:

@@ -84,6 +84,9 @@ def steps(stored: Sequence[Step], step_filter: Record, page: Page) -> list[Step]
         page: The page.
     """
     start, end = _date(step_filter.start_date), _date(step_filter.end_date)
+    if start and end and _is_local(step_filter.start_date) != _is_local(step_filter.end_date):
+        # Letta fails to compare them.
+        raise errors.plain(400, "start_date and end_date must both have an offset, or neither")
     if start and end and start > end:
         raise errors.plain(400, "start_date must be earlier than or equal to end_date")
     before, after = _cursors(stored, page, "Step")
@@ -125,6 +128,11 @@ def _date(text: str | None) -> datetime | None:
         return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         raise errors.plain(400, str(error)) from None
+
+
+def _is_local(text: str) -> bool:
+    """Return whether a date has no offset."""
+    return datetime.fromisoformat(text).tzinfo is None
 
 
 def _cursors(stored: Sequence[D], page: Page, kind: str) -> tuple[D | None, D | None]:

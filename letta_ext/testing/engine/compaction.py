@@ -10,15 +10,13 @@ from typing import Literal
 from ..api import errors, serializers
 from ..store.models import Agent, Json, Message, Thread
 from ..store.state import State
+from .script import SUMMARY
 
 Trigger = Literal["post_step_context_check", "context_window_exceeded"]
 """Why a run compacts its context."""
 
 TRIGGER_PERCENT = 90
 """Share of the context window above which a run compacts the context [%]."""
-
-SUMMARY = "word0 word1 word2 word3 word4 word5"
-"""Summary if the model returns no text."""
 
 WINDOW_SHARE = 0.3
 """Share of the messages that a sliding window drops."""

@@ -7,7 +7,7 @@ The model server for the integration tests has the same commands, so that a scen
 ``LONG n``                respond with n words, at most 1,000,000
 ``REASON``                add reasoning
 ``FAIL status``           fail with this status code, from 400 to 599
-other messages            respond with six words
+other messages            respond with a greeting of six words
 ========================  ============================================================
 """
 
@@ -25,6 +25,12 @@ from .agent import Call, ToolResult, Turn
 
 MAX_WORDS = 1_000_000
 """Maximum number of words of ``LONG``."""
+
+GREETING = "Hello! How can I help you?"
+"""The response to other messages."""
+
+SUMMARY = "The user and the agent exchanged greetings."
+"""The summary of other transcripts."""
 
 Response = Turn | str | Callable[[str], Turn | str]
 """One scripted response: a turn, its text, or a function of the user's message that returns either."""
@@ -133,7 +139,7 @@ class Script:
         """Return the model's summary of a transcript. Rules do not apply."""
         if self.turns:
             return _to_turn(self.turns.popleft(), transcript)
-        return turn_from_message(transcript, (), after_tool=True)
+        return turn_from_message(transcript, (), after_tool=True, otherwise=SUMMARY)
 
     def tool_result(self, name: str, arguments: str) -> ToolResult:
         """Return the result of a tool call. A script function that raises results in an error."""
@@ -181,7 +187,7 @@ def check_response(name: str, response: object) -> None:
         raise TypeError(f"{name} must be a str, a Turn or a function, got {short_repr(response)}")
 
 
-def turn_from_message(user_message: str, tools: Sequence[str], *, after_tool: bool) -> Turn:
+def turn_from_message(user_message: str, tools: Sequence[str], *, after_tool: bool, otherwise: str = GREETING) -> Turn:
     """Return the turn that the commands in a message request."""
     if match := re.search(r"FAIL ([45][0-9][0-9])(?![0-9])", user_message):
         return Turn(fail=int(match.group(1)))
@@ -192,6 +198,7 @@ def turn_from_message(user_message: str, tools: Sequence[str], *, after_tool: bo
         if wanted:
             return Turn(reasoning=reasoning, calls=[Call(name) for name in wanted])
     match = re.search(r"LONG ([0-9]{1,9})", user_message)
-    words = " ".join(f"word{number}" for number in range(min(int(match.group(1)), MAX_WORDS) if match else 6))
+    count = min(int(match.group(1)), MAX_WORDS) if match else 0
+    words = " ".join(f"word{number}" for number in range(count)) if match else otherwise
     # A streamed text of Letta's model server ends with a space, a text that is not streamed does not.
     return Turn(text=words, reasoning=reasoning, streamed_text=f"{words} ")
