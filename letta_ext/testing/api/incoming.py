@@ -52,9 +52,6 @@ async def read(request: Request, operation: Operation, *, default_input: str | N
         value = value or {}
         if value.get("input") is None and value.get("messages") is None:
             value = {**value, "input": default_input}
-    if any("\0" in text for pair in request.query_params.multi_items() for text in pair):
-        # Letta's database fails.
-        raise errors.plain(400, "A parameter contains a NUL character")
     problems: list[RequestProblem] = []
     path = operation.read_path(request.path_params, problems)
     query = operation.read_query(request.query_params.multi_items(), problems)
@@ -63,6 +60,9 @@ async def read(request: Request, operation: Operation, *, default_input: str | N
     body = operation.read_body(value, problems)
     if problems:
         raise _invalid(problems)
+    if any("\0" in text for pair in request.query_params.multi_items() for text in pair):
+        # Letta's database fails.
+        raise errors.plain(400, "A parameter contains a NUL character")
     return Incoming(path, query, body)
 
 
