@@ -10,13 +10,14 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from letta_ext.testing import EmbeddedServer
+from letta_ext.testing import Call, EmbeddedServer, Script, Turn
 
 RECORDINGS = Path(__file__).parents[1] / "fixtures" / "recordings"
 AGENT = "agent-1d128ecc-9116-442d-87dc-eef29612b581"
@@ -102,6 +103,18 @@ TOOL = '''def {name}(city: str) -> str:
     print("looking up " + city)
     return "sunny in " + city
 '''
+
+
+WORDS = "word0 word1 word2 word3 word4 word5"
+"""The text of the recorded model if a message has no command."""
+
+
+def record_like(script: Script) -> None:
+    """Let the agent respond as the model of the recorded session."""
+    words = Turn(text=WORDS, streamed_text=f"{WORDS} ")
+    script.when(re.compile("^CALL "), lambda text: Turn(calls=[Call(name) for name in text.split()[1:]]), words)
+    script.when("REASON", replace(words, reasoning="thinking about it"))
+    script.when(re.compile("^(?!LONG|FAIL|CALL)"), words)
 
 
 class Replay:
@@ -206,6 +219,7 @@ def normalize(text: str) -> str:
 @pytest.fixture
 def replay() -> Iterator[tuple[EmbeddedServer, Replay]]:
     with EmbeddedServer() as server, httpx.Client(base_url=server.base_url, timeout=10) as http:
+        record_like(server.script)
         server.state.tools.clear()
         tools = [
             http.post(
