@@ -17,7 +17,7 @@ EVERY_EXTRA = ",".join(PROJECT["project"]["optional-dependencies"])
 TEST_PATHS = PROJECT["tool"]["pytest"]["ini_options"]["testpaths"]
 
 nox.needs_version = ">=2024.10"
-nox.options.default_venv_backend = "venv"
+nox.options.default_venv_backend = "uv|venv"
 nox.options.error_on_missing_interpreters = False  # the tests run on each installed Python
 nox.options.sessions = ["tests", "lint", "types", "lowest", "check_generated", "docs", "build"]
 
@@ -191,7 +191,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "tests.bench", *(session.posargs or ["--write"]))
 
 
-@nox.session
+@nox.session(venv_backend="venv")
 def corpus(session: nox.Session) -> None:
     """Generate public documents, which pip and npm download, and print a table. `-- NAME ...` selects some of them."""
     install(session, "test", EVERY_EXTRA)
@@ -219,7 +219,7 @@ def integration(session: nox.Session) -> None:
     session.run("pytest", "-m", "not stress", "tests/integration", *session.posargs)
 
 
-@nox.session
+@nox.session(venv_backend="venv")
 def migration(session: nox.Session) -> None:
     """Compare with letta-client, and run the API tests of its source distribution, which pip downloads."""
     install(session, "test", EVERY_EXTRA)
