@@ -64,15 +64,15 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on each installed Python. They start the servers that they need.
 
-    The lowest Python runs all tests. The others skip the slow ones, and of tests/codegen run the golden package only:
-    its output is equal on each Python, and `tests/generated` runs it.
+    The lowest Python runs all tests. The others skip the slow ones, the budgets of calls, and of tests/codegen all but
+    the golden package: the output of the generator is equal on each Python, and `tests/generated` runs it.
     """
     install(session, "test", EVERY_EXTRA)
     part = ["-m", "not stress"]
     if session.python == PYTHONS[0] and len(PYTHONS) < len(SUPPORTED):
         session.log(f"Not installed, so not tested: Python {', '.join(sorted(set(SUPPORTED) - set(PYTHONS)))}")
     if session.python != PYTHONS[0]:
-        others = [path for path in TEST_PATHS if path != "tests/codegen"]
+        others = [path for path in TEST_PATHS if path not in {"tests/bench", "tests/codegen", "tests/spec"}]
         part = ["-m", "not stress and not slow", *others, "tests/codegen/test_golden.py"]
     session.run("pytest", "-n", "auto", *part, *session.posargs)
 

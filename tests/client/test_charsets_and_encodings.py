@@ -113,6 +113,7 @@ def test_lines_of_chunked_body_equal_lines_of_whole_text(text: str, sizes: list[
 LAYERS: Final = ["gzip", "deflate", "raw", "br", "zstd"]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     st.text(max_size=200).map(lambda text: text * 50),

@@ -104,6 +104,7 @@ def call_with(
     return lambda client: call(client, wrap(make()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("bad", BAD)
 def test_argument_not_representable_in_json_raises_error_naming_it(driver: ClientDriver, bad: str, place: str) -> None:

@@ -81,6 +81,7 @@ def test_invalid_utf8_is_replaced_in_both_framings(framed: Any) -> None:
     assert event.content == "h\ufffd"
 
 
+@pytest.mark.slow
 def test_event_without_run_id_is_not_converted_to_dict() -> None:
     """Looking for a missing run id costs less than a conversion of the event."""
 

@@ -98,6 +98,7 @@ UNREACHABLE = ["no server", "retries", "no socket", "no proxy", "CONNECT refused
 UNREACHABLE += ["CONNECT garbled", "TLS behind CONNECT", "TLS", "SOCKS refused", "illegal header"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["foreground", "json", "post"])
 @pytest.mark.parametrize("name", UNREACHABLE)
 def test_unsent_request_is_retried(driver: ClientDriver, name: str, call: str) -> None:

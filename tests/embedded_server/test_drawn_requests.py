@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
+import pytest
 
 from letta_ext.testing import EmbeddedServer
 from tests.conformance.differential import OPENING
@@ -40,6 +41,7 @@ def test_drawn_requests_get_documented_statuses() -> None:
     assert statuses[422] > DRAWN // 10
 
 
+@pytest.mark.slow
 def test_drawing_repeats_requests_of_a_seed() -> None:
     """A seed determines the requests, which are JSON."""
     first, second = Drawing("1"), Drawing("1")

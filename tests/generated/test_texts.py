@@ -126,6 +126,7 @@ def text_of(draw: Draw, value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=plain, indent=1 if spaces else None).encode("utf-8", "surrogatepass")
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(st.data())
 def test_model_decodes_text_like_mapping(data: st.DataObject) -> None:

@@ -55,6 +55,7 @@ def list_pages(driver: ClientDriver, pages: Pages, **arguments: Any) -> Any:
 # Items without ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("id", "limit"), [(None, 1), ("", 10), ([], 100), ({}, 10), (7, 10), ("\ud800", 10), ("\0", 10)]
 )

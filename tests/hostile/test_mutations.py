@@ -136,6 +136,7 @@ def play_embedded(cases: int, drivers: list[ClientDriver], virtual: Time) -> Non
     found.check()
 
 
+@pytest.mark.slow
 def test_mutated_responses_of_raw_server_give_value_or_letta_error(
     drivers: list[ClientDriver], virtual_time: Time
 ) -> None:
@@ -143,6 +144,7 @@ def test_mutated_responses_of_raw_server_give_value_or_letta_error(
     play_raw(400, drivers, virtual_time)
 
 
+@pytest.mark.slow
 def test_mutated_responses_and_network_faults_give_value_or_letta_error(
     drivers: list[ClientDriver], virtual_time: Time
 ) -> None:

@@ -25,11 +25,13 @@ def found() -> list[str]:
     return list(differences())
 
 
+@pytest.mark.slow
 def test_every_difference_is_explained(found: list[str]) -> None:
     """No difference between the clients lacks an entry."""
     assert list(unexplained(found)) == []
 
 
+@pytest.mark.slow
 def test_every_entry_explains_a_difference(found: list[str]) -> None:
     """No entry is stale."""
     assert list(stale(found)) == []

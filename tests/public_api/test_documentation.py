@@ -103,6 +103,7 @@ def test_example_runs_in_an_empty_module(
         assert [each.rstrip() for each in printed.splitlines()] == output.splitlines()
 
 
+@pytest.mark.slow
 def test_examples_for_pytest_pass(tmp_path: Path) -> None:
     """The examples that define tests pass with the fixtures of the plugin."""
     count = 0

@@ -262,6 +262,7 @@ def check_fault(
 SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters=",;"), min_size=12, max_size=40)
 
 
+@pytest.mark.slow
 @given(
     SECRETS,
     st.booleans(),
@@ -304,6 +305,7 @@ def test_redact_secret_in_each_encoding_is_removed(suffix: str, encoding: str, b
     assert redacted.endswith(after)
 
 
+@pytest.mark.slow
 @given(SECRETS, st.integers(3, 20), st.sampled_from(sorted(ENCODINGS)), st.text(max_size=8))
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_redact_long_secret_in_each_encoding_is_removed(suffix: str, times: int, encoding: str, after: str) -> None:
@@ -355,6 +357,7 @@ INVALID_SETTINGS: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INVALID_SETTINGS)
 def test_invalid_setting_error_hides_the_value(name: str) -> None:
     """The error for an invalid setting does not contain its value."""

@@ -50,6 +50,7 @@ def definitions(file: Path) -> Iterator[tuple[str, bool]]:
             yield source, inside or sync_name(node.name) != node.name or file.name.startswith("async_")
 
 
+@pytest.mark.slow
 def test_handwritten_sync_and_async_code_share_few_lines() -> None:
     """No async definition, converted to sync, shares many consecutive lines with a handwritten sync one."""
     found = [definition for file in handwritten_modules() for definition in definitions(file)]
