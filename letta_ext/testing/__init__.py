@@ -9,9 +9,9 @@
         server.faults.add(Cut(events=3), on="conversations.messages.create")
         ...  # any client, at server.base_url
 
-:class:`EmbeddedServer` listens on loopback. :func:`create_app` returns the same server as an ASGI application. The
+`EmbeddedServer` listens on loopback. `create_app` returns the same server as an ASGI application. The
 responses come from ``server.script`` or from commands in the user's message
-(:mod:`letta_ext.testing.engine.script`). Faults come from ``server.faults`` (:mod:`letta_ext.testing.network.faults`).
+(`letta_ext.testing.engine.script`). Faults come from ``server.faults`` (`letta_ext.testing.network.faults`).
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def create_app(scenario: BuiltinScenario | Scenario | Path | str = "default") ->
 
     Args:
         scenario: The name of a built-in scenario, the path of a scenario file, or a scenario from
-            :func:`letta_ext.testing.build`. Defaults to ``default``.
+            `letta_ext.testing.build`. Defaults to ``default``.
 
     Raises:
         ValueError: If the scenario does not exist, or its file is invalid.

@@ -33,7 +33,7 @@ class Journal:
     """The events of one stream, numbered from 1.
 
     Args:
-        keep: Number of the newest events to keep. None keeps all events until :meth:`drop_through`.
+        keep: Number of the newest events to keep. None keeps all events until `drop_through`.
     """
 
     def __init__(self, keep: int | None = MAX_EVENTS) -> None:

@@ -75,8 +75,8 @@ class Rule:
 class Script:
     """The responses of the agents of a server.
 
-    A response comes from the first of these that applies: the queue of :meth:`say`, the rules of :meth:`when`,
-    :attr:`otherwise`, and the commands in the message.
+    A response comes from the first of these that applies: the queue of `say`, the rules of `when`,
+    `otherwise`, and the commands in the message.
 
     Attributes:
         turns: Queued responses, one for each call of the model.
@@ -94,7 +94,7 @@ class Script:
         """Queue responses that are used once each, for any message. A string is a turn with this text.
 
         Raises:
-            TypeError: If a response is not a str, a :class:`Turn` or a function.
+            TypeError: If a response is not a str, a `Turn` or a function.
             ValueError: If a text contains NUL or lone surrogates.
         """
         for index, response in enumerate(responses):

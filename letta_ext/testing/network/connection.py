@@ -20,8 +20,8 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER with a timeout of 0 resets the soc
 class Connection(asyncio.Transport):
     """A transport to one client.
 
-    While it is held, it buffers what the server writes. :meth:`take_held` returns the buffer, and a close by the server
-    waits for :meth:`release`.
+    While it is held, it buffers what the server writes. `take_held` returns the buffer, and a close by the server
+    waits for `release`.
 
     Args:
         transport: The underlying transport.
@@ -88,7 +88,7 @@ class Connection(asyncio.Transport):
         return bool(done)
 
     def mark_lost(self) -> None:
-        """Wake the waiters of :meth:`wait_lost`: the connection is closed."""
+        """Wake the waiters of `wait_lost`: the connection is closed."""
         if not self._lost.done():
             self._lost.set_result(None)
 

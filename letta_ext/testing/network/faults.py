@@ -359,7 +359,7 @@ class Faults:
 
         Raises:
             TypeError: If an argument has another type.
-            ValueError: If faults are missing, ``on`` is unknown, ``times`` is less than 1, or :class:`Refuse` is
+            ValueError: If faults are missing, ``on`` is unknown, ``times`` is less than 1, or `Refuse` is
                 combined with ``on`` or ``times=None``.
         """
         if not faults:

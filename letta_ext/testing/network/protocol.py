@@ -1,4 +1,4 @@
-"""HTTP/1.1 by uvicorn and h11, on a :class:`Connection`, with the same behavior in all their versions."""
+"""HTTP/1.1 by uvicorn and h11, on a `Connection`, with the same behavior in all their versions."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ def check_conformance(app: ASGIApp, document: Document, *, requests: bool = True
     A request is validated only if it was accepted: an error response already reports its problems.
 
     Args:
-        app: The application, inside of :func:`record_requests`.
+        app: The application, inside of `record_requests`.
         document: The document.
         requests: Whether to validate requests as well. Defaults to True.
     """

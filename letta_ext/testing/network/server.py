@@ -40,15 +40,15 @@ class EmbeddedServer:
             client.conversations.messages.create(server.conversation_id, input="hello")
 
     Args:
-        scenario: The name of a built-in scenario, the path of a scenario file, or a scenario from :func:`build`.
+        scenario: The name of a built-in scenario, the path of a scenario file, or a scenario from `build`.
         host: Address to listen on. Defaults to 127.0.0.1.
         port: Port to listen on. 0 selects a free one. Defaults to 0.
         delay: Delay before each token [s]. None keeps the delay of the scenario, which is 0 unless its file sets it.
-        clock: Source of the time, such as ``SystemClock()``. Defaults to a :class:`TickingClock`, which starts in 2026
+        clock: Source of the time, such as ``SystemClock()``. Defaults to a `TickingClock`, which starts in 2026
             and moves only when it is read or advanced.
         check: Whether to validate requests and responses against the specification. Differences are recorded in
-            :attr:`requests` and raised at the end of the ``with`` block. Defaults to True.
-        check_faults: Whether to raise :class:`UnusedFaultError` at the end of the ``with`` block if a planned fault did
+            `requests` and raised at the end of the ``with`` block. Defaults to True.
+        check_faults: Whether to raise `UnusedFaultError` at the end of the ``with`` block if a planned fault did
             not happen. Defaults to False; the pytest fixture sets it.
 
     Raises:

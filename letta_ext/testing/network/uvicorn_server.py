@@ -102,7 +102,7 @@ class Server:
         on_request: Called with each request after its response.
 
     Attributes:
-        loop: The event loop of the server. None before :meth:`run`.
+        loop: The event loop of the server. None before `run`.
         started: Whether the server has started to listen.
     """
 
@@ -142,7 +142,7 @@ class Server:
         self._opening: set[asyncio.Task[None]] = set()
 
     def run(self, bound: socket.socket) -> None:
-        """Serve on a bound socket until :meth:`stop`, in a new event loop. Everything is closed at the end.
+        """Serve on a bound socket until `stop`, in a new event loop. Everything is closed at the end.
 
         Args:
             bound: The socket. It is closed as well.

@@ -19,7 +19,7 @@ _SCALARS: Final[Mapping[Any, str]] = {
 
 
 def of(kind: Any) -> Json:
-    """Return the schema of the values that :func:`.dataclass_reader.convert` accepts for an annotation."""
+    """Return the schema of the values that `dataclass_reader.convert` accepts for an annotation."""
     origin, members = get_origin(kind), get_args(kind)
     if origin is Union or isinstance(kind, types.UnionType):
         return {"anyOf": [of(member) for member in members]}

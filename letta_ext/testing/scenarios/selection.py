@@ -16,7 +16,7 @@ def select_scenario(scenario: BuiltinScenario | Scenario | Path | str, clock: Cl
 
     Args:
         scenario: A prepared scenario, the name of a built-in one, or the path of a file.
-        clock: Source of the time. Defaults to a :class:`TickingClock`, or to the clock of the prepared scenario.
+        clock: Source of the time. Defaults to a `TickingClock`, or to the clock of the prepared scenario.
 
     Raises:
         TypeError: If the argument has another type.

@@ -1,6 +1,6 @@
 """YAML with the types of JSON: only ``true`` and ``false`` are booleans, and dates are strings.
 
-:func:`load` reads trusted files. :func:`load_checked` reads files of users: it records the line of each value, and
+`load` reads trusted files. `load_checked` reads files of users: it records the line of each value, and
 rejects duplicate keys, tags of other types, and aliases that expand without limit.
 """
 

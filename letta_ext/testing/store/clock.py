@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-"""The default start of a :class:`TickingClock`."""
+"""The default start of a `TickingClock`."""
 
 
 @runtime_checkable
