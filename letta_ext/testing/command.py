@@ -52,8 +52,8 @@ def _host(args: str) -> str:
     return args
 
 
-def _arguments(args: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m letta_ext.testing", description=_DESCRIPTION)
+def _arguments(args: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=prog, description=_DESCRIPTION)
     parser.add_argument("--host", type=_host, default="127.0.0.1", help="listen on this address (default: %(default)s)")
     parser.add_argument(
         "--port",
@@ -78,16 +78,17 @@ def _arguments(args: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(args)
 
 
-def main(args: Sequence[str] | None = None) -> int:
+def main(args: Sequence[str] | None = None, prog: str = "python -m letta_ext.testing") -> int:
     """Run the server with the system clock until SIGINT or SIGTERM, then raise the signal again.
 
     Args:
         args: The arguments. Defaults to those of the command line.
+        prog: The name of the program in its help. Defaults to that of the module.
 
     Returns:
         1 if the server cannot listen, 2 if the scenario is invalid.
     """
-    options = _arguments(args)
+    options = _arguments(args, prog)
     if options.schema:
         print(json.dumps(schema(), indent=2))
         return 0

@@ -1,0 +1,42 @@
+"""The classes of commands and groups: sections of the help, and the default command of a group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+
+class Command(TyperCommand):
+    """A command whose help lists the options of the command before those that all commands have."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments and the options, in sections."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                is_argument = param.param_type_name == "argument"
+                title = "Arguments" if is_argument else getattr(param, "rich_help_panel", None) or "Options"
+                sections.setdefault(title, []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+class DefaultGroup(TyperGroup):
+    """A group that runs its command to list or retrieve if no other command is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Insert the name of the default command before its arguments."""
+        default = self.default_command()
+        if default is not None and (not args or args[0] not in self.commands):
+            takes_arguments = any(each.param_type_name == "argument" for each in self.commands[default].params)
+            is_help = bool(args) and args[0] in ctx.help_option_names
+            if not is_help and (not args or args[0].startswith("-") or takes_arguments):
+                args = [default, *args]
+        return super().parse_args(ctx, args)
+
+    def default_command(self) -> str | None:
+        """Return the name of the default command, or None."""
+        return next((name for name in ("list", "retrieve") if name in self.commands), None)

@@ -1,0 +1,150 @@
+"""Prints the result of a call: a page, a stream of events, or one object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeGuard
+
+from letta_api.models import (
+    AssistantMessage,
+    LettaPing,
+    LettaStopReason,
+    LettaUsageStatistics,
+    ReasoningMessage,
+)
+
+from .._pagination.items import field_of
+from .._streaming.accumulator import MessageAccumulator
+from .._sync.pagination import SyncPage
+from .._sync.stream import Stream
+from .messages import content_text, describe
+from .output import Output
+from .session import Session
+from .terminal_text import TerminalText
+
+
+def show(session: Session, result: Any, *, everything: bool = False) -> None:
+    """Print the result of a call.
+
+    Args:
+        session: The session.
+        result: The result.
+        everything: Whether to print the items of all pages, instead of the first page.
+    """
+    output = session.output
+    if _is_page(result):
+        show_page(output, result, everything=everything)
+    elif _is_stream(result):
+        with result as stream:
+            show_events(output, stream)
+    else:
+        output.value(result)
+
+
+def _is_page(value: object) -> TypeGuard[SyncPage[Any]]:
+    return isinstance(value, SyncPage)
+
+
+def _is_stream(value: object) -> TypeGuard[Stream[Any]]:
+    return isinstance(value, Stream)
+
+
+def show_page(output: Output, page: SyncPage[Any], *, everything: bool) -> None:
+    """Print a list: messages as a dialog, other items as a table."""
+    items: Iterable[Any] = page if everything else page.items
+    if not output.as_json and page.items and field_of(page.items[0], "message_type"):
+        for item in items:
+            output.message(describe(item))
+    else:
+        output.items(items)
+    if not everything and not output.as_json and (cursors := page.next_page_info()):
+        [(name, cursor)] = cursors.items()
+        output.note(f"There may be more: add --all, or --{name} {cursor}")
+
+
+def show_events(output: Output, events: Iterable[Any]) -> None:
+    """Print stream events as they arrive."""
+    if output.as_json:
+        for event in events:
+            if not isinstance(event, LettaPing):
+                output.json_line(event)
+        return
+    printer = EventPrinter(output)
+    try:
+        for event in events:
+            printer.add(event)
+    finally:
+        printer.finish()
+
+
+class EventPrinter:
+    """Prints stream events for people: text as it arrives, tool calls as soon as they are complete.
+
+    Unless the output is a terminal, only the text of the agent is printed.
+
+    Attributes:
+        stop_reason: The stop reason of the run, or None.
+        usage: The token usage of the run, or None.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._accumulator = MessageAccumulator()
+        self._key: Any = None  # the message whose text is being printed
+        self._text = TerminalText()
+        self._style = ""
+        self._at_line_start = True
+        self.stop_reason: str | None = None
+        self.usage: LettaUsageStatistics | None = None
+
+    def add(self, event: Any) -> None:
+        """Print an event."""
+        completed = self._accumulator.add(event)
+        if isinstance(event, (AssistantMessage, ReasoningMessage)):
+            self._add_text(event)
+        elif not isinstance(event, LettaPing):
+            self._end_text()
+        for message in completed:
+            if not isinstance(message, (AssistantMessage, ReasoningMessage)):
+                self._add_message(message)
+        if isinstance(event, LettaStopReason):
+            self.stop_reason = event.stop_reason
+        elif isinstance(event, LettaUsageStatistics):
+            self.usage = event
+
+    def _add_text(self, event: AssistantMessage | ReasoningMessage) -> None:
+        is_reasoning = isinstance(event, ReasoningMessage)
+        if is_reasoning and not self._output.is_terminal:
+            return
+        key = (event.id, event.message_type)
+        if key != self._key:
+            self._end_text()
+            self._key, self._style = key, "dim italic" if is_reasoning else ""
+        text = event.reasoning if isinstance(event, ReasoningMessage) else content_text(event.content)
+        self._print(self._text.feed(text))
+
+    def _print(self, text: str) -> None:
+        if text:
+            self._output.write(text, self._style)
+            self._at_line_start = text.endswith("\n")
+
+    def _end_text(self) -> None:
+        """End the line of the text that is being printed."""
+        if self._key is None:
+            return
+        self._print(self._text.finish())
+        if not self._at_line_start:
+            self._output.write("\n")
+        self._key, self._text, self._at_line_start = None, TerminalText(), True
+
+    def _add_message(self, message: Any) -> None:
+        self._end_text()
+        if self._output.is_terminal:
+            self._output.message(describe(message))
+
+    def finish(self) -> None:
+        """Print what is left, and end the line."""
+        self._end_text()
+        for message in self._accumulator.finish():
+            if not isinstance(message, (AssistantMessage, ReasoningMessage)):
+                self._add_message(message)

@@ -1,0 +1,109 @@
+"""Runs the command line in this process, with a pipe or a pseudo-terminal as its output."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import pty
+import re
+import struct
+import termios
+import threading
+from functools import cache
+from typing import Any, Final
+
+import pytest
+import typer
+from attrs import frozen
+from typer.testing import CliRunner
+
+from letta_ext.cli.app import make_app
+
+STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
+"""An escape sequence of rich that sets a color or a style."""
+
+
+@cache
+def app() -> typer.Typer:
+    return make_app()
+
+
+@frozen
+class Result:
+    """The outcome of a command.
+
+    Attributes:
+        code: The exit code.
+        out: The standard output. For a terminal, both outputs, without styles.
+        err: The standard error. Empty for a terminal.
+        raw: The output with its styles.
+    """
+
+    code: int
+    out: str
+    err: str
+    raw: str
+
+    @property
+    def json(self) -> list[Any]:
+        """The values of the lines of the output."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class CommandLine:
+    """The command line."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+
+    def run(self, *arguments: str, input: str | None = None) -> Result:
+        """Run a command whose input and output are pipes."""
+        found = CliRunner().invoke(app(), [*arguments], input=input, prog_name="letta-ext")
+        if found.exception is not None and not isinstance(found.exception, SystemExit):
+            raise found.exception
+        return Result(found.exit_code, found.stdout, found.stderr, found.stdout)
+
+    def on_terminal(self, *arguments: str, width: int = 80, keys: str = "") -> Result:
+        """Run a command on a pseudo-terminal, on which the keys are typed."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+        printed: list[bytes] = []
+        reader = threading.Thread(target=_read_all, args=(master, printed))
+        reader.start()
+        code = 0
+        try:
+            os.write(master, keys.encode())
+            with self._monkeypatch.context() as patched:
+                patched.setenv("COLUMNS", str(width))
+                patched.setenv("TERM", "xterm-256color")
+                writer = io.TextIOWrapper(io.FileIO(os.dup(slave), "w"), "utf-8", write_through=True)
+                keyboard = io.TextIOWrapper(io.BufferedReader(io.FileIO(os.dup(slave), "r")), "utf-8")
+                patched.setattr("sys.stdin", keyboard)
+                patched.setattr("sys.stdout", writer)
+                patched.setattr("sys.stderr", writer)
+                try:
+                    app()([*arguments], prog_name="letta-ext")
+                except SystemExit as ended:
+                    code = int(ended.code or 0)
+                finally:
+                    writer.close()
+                    keyboard.close()
+        finally:
+            os.close(slave)
+            reader.join()
+            os.close(master)
+        raw = b"".join(printed).decode().replace("\r\n", "\n")
+        return Result(code, STYLE.sub("", raw), "", raw)
+
+
+def _read_all(master: int, printed: list[bytes]) -> None:
+    while True:
+        try:
+            data = os.read(master, 65536)
+        except OSError:  # Linux reports the closed terminal as EIO
+            return
+        if not data:
+            return
+        printed.append(data)
