@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from openapi_python_client.parser.properties.const import ConstProperty
 
 from codegen.docstrings import with_deprecation
@@ -16,7 +16,7 @@ from codegen.names import MODEL_NAMES, check_new_name, identifiers, module_name
 from codegen.parser import Node
 from codegen.type_reader import Member as Read
 from codegen.type_reader import TypeReader
-from codegen.types import Import, JsonKind, Type, matching
+from codegen.types import Import, JsonKind, Type, matching, member_of
 
 
 @frozen
@@ -237,6 +237,7 @@ def _union(name: str, schema: Schema, reader: TypeReader, place: str) -> Union:
             members = _untagged(read, reader)
         except SpecError:
             members = _matched(read)
+        members = [evolve(each, type=member_of(each.type)) for each in members]
         tag = None
     return Union(name, module_name(name), documented(schema), members, tag, reader.has_struct(name))
 

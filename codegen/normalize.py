@@ -23,6 +23,12 @@ _CONSTRAINTS: Final = ANNOTATIONS | {"required", "not"}
 _OF_OBJECTS: Final = frozenset({"properties", "required", "additionalProperties", "allOf"})
 """Keywords that describe objects only."""
 
+_IMPLIED: Final = {"items": "array", "additionalProperties": "object"}
+"""Keywords that imply a type of a schema without a type."""
+
+_MERGED: Final = frozenset({"required", "properties", "items", "additionalProperties", "format"})
+"""Keywords of the parts of an `allOf` that can differ. Of two formats, the first remains."""
+
 _MAX_INHERITED: Final = 100
 """The largest number of references from one `allOf` or alias to the next."""
 
@@ -36,6 +42,7 @@ class Normalizer:
 
     def __init__(self, schemas: Mapping[str, Any]) -> None:
         self.schemas = schemas
+        self._copied: set[str] = set()
 
     def schema(self, schema: Any) -> Any:
         """Return a schema in the supported form. Anything that is not a schema is returned unchanged."""
@@ -64,29 +71,45 @@ class Normalizer:
         out = _nullable(out)
         out = self._reference(out)
         out = self._parts(out)
-        out = _types(out)
+        out = self._split(out)
         for word in UNIONS:
             if word in out:
                 return self._alternatives(out, word)
         out.pop("discriminator", None)  # without members, it does not affect the type
+        if out.keys().isdisjoint({"type", "allOf", "$ref", "enum", "const"}):
+            # The parser reads properties without a type only.
+            implied = next((type_ for word, type_ in _IMPLIED.items() if isinstance(out.get(word), dict)), None)
+            out |= {"type": implied} if implied else {}
         if "array" in types_of(out) and not isinstance(out.get("items"), dict):
             out["items"] = {}
         return out
 
     def _reference(self, out: Schema) -> Schema:
-        """Move the type keywords beside a reference into an `allOf`."""
-        beside = {word: value for word, value in out.items() if word != "$ref" and _is_type(word)}
-        if "$ref" not in out or not beside:
-            return out
-        kept = {word: value for word, value in out.items() if word not in beside and word != "$ref"}
-        return {"allOf": [{"$ref": out["$ref"]}, beside], **kept}
+        """Replace a reference with type keywords beside it by an `allOf`."""
+        beside = {word: value for word, value in out.items() if word != "$ref"}
+        return {"allOf": [{"$ref": out["$ref"]}], **beside} if "$ref" in out and any(map(_is_type, beside)) else out
 
     def _parts(self, out: Schema) -> Schema:
         """Merge the parts of an `allOf`: what remains are references to objects, and properties."""
         if "allOf" not in out:
             return out
-        parts = list(self._flat(out["allOf"]))
         own = {word: value for word, value in out.items() if word != "allOf"}
+        parts: list[Any] = []
+        for part in self._flat(out["allOf"]):
+            if isinstance(part, dict) and not any(map(_is_type, part)):
+                own = part | own
+            else:
+                parts.append(part)
+        typed = [own] if any(map(_is_type, own)) else []
+        if len(parts) + len(typed) < 2:
+            return self._merged(parts, own)
+        # `nullable` beside an `allOf` makes it nullable, even if a part excludes null.
+        nullable = all(map(self._has_null, typed or parts))
+        merged = self._merged([self._without_null(part) for part in parts], self._without_null(own))
+        return _with_null(merged) if nullable else merged
+
+    def _merged(self, parts: list[Any], own: Schema) -> Schema:
+        """Merge parts into the keywords beside them."""
         references: list[Schema] = []
         unions: list[Any] = []
         for part in parts:
@@ -114,7 +137,7 @@ class Normalizer:
     def _merge(self, own: Schema, part: Schema) -> bool:
         """Merge an inline part of an `allOf` into the schema, unless a keyword has different values."""
         for word, value in part.items():
-            if word not in own or own[word] == value or word in ANNOTATIONS or word in ("required", "properties"):
+            if word not in own or own[word] == value or word in ANNOTATIONS or word in _MERGED:
                 continue
             if word not in ("type", "enum") or not _common(own[word], value):
                 return False
@@ -129,6 +152,8 @@ class Normalizer:
                 }
             elif word in ("type", "enum") and word in own:
                 own[word] = _common(own[word], value)
+            elif word in ("items", "additionalProperties") and isinstance(own.get(word), dict):
+                own[word] = self._combined({"allOf": [own[word], value]}) if isinstance(value, dict) else own[word]
             else:
                 own.setdefault(word, value)
         return True
@@ -138,7 +163,9 @@ class Normalizer:
         (first, *others) = unions
         resolved = self._target(first)
         word = self._union(first) or "anyOf"
-        members = [member for member in resolved[word] if member != NULL]
+        members = [
+            member for member in resolved[word] if member != NULL and not self._excluded(member, [*others, *rest])
+        ]
         beside = {key: value for key, value in resolved.items() if key != word and _is_type(key)}
         discriminator = {key: resolved[key] for key in ("discriminator",) if key in resolved and key not in kept}
         extra = [*([beside] if beside else []), *others, *rest]
@@ -150,11 +177,30 @@ class Normalizer:
 
     def _flat(self, parts: list[Any]) -> Iterator[Any]:
         """Yield the parts of an `allOf`, with those of inline parts that are an `allOf` themselves."""
-        for part in map(_unless_null, parts):
+        for part in parts:
             if isinstance(part, dict) and "allOf" in part:
                 yield from self._flat(part["allOf"])
                 part = {word: value for word, value in part.items() if word != "allOf"}
             yield part
+
+    def _split(self, out: Schema) -> Schema:
+        """Return an object that can also have another type as a union."""
+        types = list(dict.fromkeys(types_of(out)))
+        if len(types) == 1:
+            out["type"] = types[0]
+        if len(types) < 2 or "object" not in types or not ({"properties", "allOf"} & out.keys()):
+            return out
+        kept = {word: value for word, value in out.items() if not _is_type(word)}
+        typed = {word: value for word, value in out.items() if _is_type(word)}
+        members = [
+            self._combined(
+                {word: value for word, value in typed.items() if each == "object" or word not in _OF_OBJECTS}
+                | {"type": each}
+            )
+            for each in types
+            if each != "null"
+        ]
+        return {"anyOf": [*members, *([dict(NULL)] if "null" in types else [])], **kept}
 
     def _alternatives(self, out: Schema, word: str) -> Schema:
         """Move the type keywords beside a union into its members."""
@@ -166,7 +212,7 @@ class Normalizer:
         if not rest:
             return out
         kept = {key: value for key, value in out.items() if key not in rest and key != word}
-        return {word: [self._both(member, rest) for member in members], **kept}
+        return {word: [self._both(each, rest) for each in members if not self._excluded(each, [rest])], **kept}
 
     def _both(self, member: Any, rest: Schema) -> Any:
         """Return a member of a union together with the keywords beside the union."""
@@ -175,6 +221,43 @@ class Normalizer:
         if rest.keys() == {"type"} and self._within(member, types_of(rest)):
             return member
         return self._combined({"allOf": deepcopy([member, rest])})
+
+    def _excluded(self, member: Any, others: list[Any]) -> bool:
+        """Return whether a member of a union has other JSON types than other parts of the schema."""
+        found = self._types(member)
+        types = [each for other in others if (each := self._types(other))]
+        return bool(found) and not all(_common(list(found), list(each)) for each in types)
+
+    def _has_null(self, schema: Any) -> bool:
+        """Return whether null matches a schema, which is stated."""
+        target = self._target(schema)
+        if types_of(target):
+            return "null" in types_of(target) or target.get("nullable") is True
+        members = [each for word in UNIONS for each in target.get(word, ())]
+        return target.get("nullable") is True or any(each == NULL or self._has_null(each) for each in members)
+
+    def _without_null(self, schema: Any) -> Any:
+        """Return a schema, or a copy of the component that it refers to, that null does not match.
+
+        A union of several other members is returned as it is, because `_distributed` removes null from it.
+        """
+        name = ref_name(schema)
+        if schema == NULL or name in self._copied or not self._has_null(schema):
+            return schema
+        if name is not None:
+            self._copied.add(name)
+            found = self._without_null(self.schema(self._target(schema)))
+            self._copied.discard(name)
+            return schema if any(word in found for word in UNIONS) else found
+        for word in UNIONS:
+            others = [member for member in schema.get(word, ()) if member != NULL]
+            if others:
+                return others[0] if len(others) == 1 else schema
+        out = dict(schema)
+        for word, null in (("type", "null"), ("enum", None)):
+            if isinstance(out.get(word), list):
+                out[word] = [each for each in out[word] if each != null]
+        return out
 
     def _within(self, schema: Any, types: list[str]) -> bool:
         """Return whether a schema states a JSON type, and only these."""
@@ -218,15 +301,6 @@ def _is_well_formed(schema: Schema) -> bool:
     )
 
 
-def _unless_null(schema: Any) -> Any:
-    """Return the other member of a union of one member and null, which another part of an `allOf` excludes."""
-    members = schema.get("anyOf", ()) if isinstance(schema, dict) else ()
-    others = [member for member in members if member != NULL]
-    if len(others) != 1 or len(others) == len(members) or any(_is_type(word) for word in schema if word != "anyOf"):
-        return schema
-    return others[0]
-
-
 def _is_type(word: str) -> bool:
     return word not in ANNOTATIONS and not word.startswith("x-")
 
@@ -234,7 +308,8 @@ def _is_type(word: str) -> bool:
 def _common(first: Any, second: Any) -> Any:
     """Return the values of two lists, or of two types, that are in both."""
     left, right = ([each] if isinstance(each, str) else list(each) for each in (first, second))
-    found = [each for each in left if each in right]
+    found = [each for each in left if each in right or (each == "integer" and "number" in right)]
+    found += [each for each in right if each == "integer" and "number" in left and each not in found]
     return found[0] if len(found) == 1 and isinstance(first, str) else found
 
 
@@ -257,26 +332,15 @@ def _nullable(out: Schema) -> Schema:
     return out
 
 
+def _with_null(out: Schema) -> Schema:
+    """Return a schema that null matches too."""
+    word = next((word for word in UNIONS if word in out), None)
+    return out | {word: [*out[word], dict(NULL)]} if word else _or_null(out)
+
+
 def _or_null(out: Schema) -> Schema:
     kept = {word: value for word, value in out.items() if not _is_type(word)}
     return {"anyOf": [{word: value for word, value in out.items() if _is_type(word)}, dict(NULL)], **kept}
-
-
-def _types(out: Schema) -> Schema:
-    """Return an object that can also have another type as a union."""
-    types = list(dict.fromkeys(types_of(out)))
-    if len(types) == 1:
-        out["type"] = types[0]
-    if len(types) < 2 or "object" not in types or not ({"properties", "allOf"} & out.keys()):
-        return out
-    kept = {word: value for word, value in out.items() if not _is_type(word)}
-    typed = {word: value for word, value in out.items() if _is_type(word)}
-    members = [
-        {word: value for word, value in typed.items() if (each == "object") or word not in _OF_OBJECTS} | {"type": each}
-        for each in types
-        if each != "null"
-    ]
-    return {"anyOf": [*members, *([dict(NULL)] if "null" in types else [])], **kept}
 
 
 def _tuple(out: Schema) -> None:

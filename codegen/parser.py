@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 from openapi_python_client import schema as oai
 from openapi_python_client.config import Config, ConfigFile, MetaType
 from openapi_python_client.parser import GeneratorData
+from openapi_python_client.parser import openapi as parser
 from openapi_python_client.parser.errors import ParseError, PropertyError
 from openapi_python_client.parser.openapi import Endpoint, EndpointCollection
 from openapi_python_client.parser.properties import (
@@ -239,14 +240,17 @@ def _class(name: str) -> tuple[ClassName, PythonIdentifier]:
 
 @contextmanager
 def _without_checks() -> Generator[None]:
-    """Disable three checks of the parser in a block.
+    """Disable three checks and the copies of the parser in a block.
 
     It rejects names that are equal in snake_case, which `names.identifiers` makes unique. It rejects dates, constants
     and untyped values in headers, which `operations.py` checks. It rejects some inherited properties that are declared
-    again; here, the last declaration with a type applies.
+    again; here, the last declaration with a type applies. Before each change, it copies an operation with all its
+    schemas and uses only the copy. For a large document, that takes most of the time.
     """
     conflict, check = model_property._resolve_naming_conflict, Endpoint._check_parameters_for_conflicts
     locations = PropertyProtocol._allowed_locations
+    names = vars(parser)
+    copy_endpoint = names["deepcopy"]
     merge = merge_properties.merge_properties
 
     def merge_or_override(prop1: Property, prop2: Property) -> Property | PropertyError:
@@ -258,6 +262,7 @@ def _without_checks() -> Generator[None]:
     Endpoint._check_parameters_for_conflicts = lambda self, **_: self  # type: ignore[method-assign]  # restored below
     PropertyProtocol._allowed_locations = locations | {oai.ParameterLocation.HEADER}
     merge_properties.merge_properties = merge_or_override
+    names["deepcopy"] = lambda endpoint: endpoint
     try:
         yield
     finally:
@@ -265,6 +270,7 @@ def _without_checks() -> Generator[None]:
         Endpoint._check_parameters_for_conflicts = check  # type: ignore[method-assign]  # restores the original
         PropertyProtocol._allowed_locations = locations
         merge_properties.merge_properties = merge
+        names["deepcopy"] = copy_endpoint
 
 
 class Preparation:

@@ -152,14 +152,18 @@ def matching(types: Sequence[Type]) -> Type:
         return union
     if len(types) == 1:
         return types[0]
-    functions = [each.callable() or template("same") for each in types]
-    imports = union.imports.union(*(each.runtime() for each in types))
+    functions = [each.function or template("same") for each in types]  # null does not reach them
     return evolve(
         union,
         function=ast.Call(template("best_match"), functions, []),
-        imports=imports | {Import("runtime", "matching", "best_match"), Import("runtime", "matching", "same")},
-        nullable=False,
+        imports=union.imports | {Import("runtime", "matching", "best_match"), Import("runtime", "matching", "same")},
     )
+
+
+def member_of(type_: Type) -> Type:
+    """Return the type of a member of a union that is selected by its JSON type, so it can be an unknown constant."""
+    scalars = () if type_.function or "Any" in type_.parts else (SCALARS.get(kind, "") for kind in sorted(type_.kinds))
+    return evolve(type_, parts=tuple(dict.fromkeys([*type_.parts, *filter(None, scalars)])), nullable=False)
 
 
 NOTHING = Type(("None",), frozenset({"null"}), nullable=True)

@@ -64,6 +64,29 @@ SCHEMAS: Final[dict[str, Schema]] = {
         part={"allOf": [ref("A")], "nullable": True},
         union={"oneOf": [ref("A"), ref("Base")], "nullable": True},
     ),
+    "NullableCopy": {"allOf": [ref("Nullable"), obj("own", own=TIME)]},
+    "NullableParts": obj(
+        "",
+        alone={"allOf": [{"anyOf": [ref("A"), NULL]}], "description": "Nullable."},
+        described={"allOf": [{"anyOf": [ref("A"), NULL]}, {"description": "Nullable."}]},
+        component={"allOf": [ref("Nullable")], "description": "Nullable."},
+        beside={"allOf": [ref("A")], "type": "object", "nullable": True},
+        every={"allOf": [{"anyOf": [ref("A"), NULL]}, ref("Nullable")]},
+        scalar={"allOf": [{"type": ["string", "null"]}, {"enum": ["a", None]}]},
+        reference=ref("A") | {"type": ["object", "null"]},
+    ),
+    "NullableConstraints": obj("", a=TIME) | {"nullable": True, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+    "HasNullableConstraints": obj("", a=ref("NullableConstraints")),
+    "Arrays": obj("a", a={"allOf": [{"type": "array", "items": STRING}, {"type": "array", "items": TIME}]}),
+    "Maps": obj("m", m={"allOf": [{"additionalProperties": STRING}, {"additionalProperties": TIME}]}),
+    "Untyped": obj("a", a={"items": TIME}, m={"additionalProperties": TIME}),
+    "Formats": obj("f", f={"allOf": [TIME, {"type": "string", "format": "uri"}]}),
+    "Numbers": obj("n", n={"allOf": [{"type": "number"}, {"type": "integer"}]}),
+    "Excluded": obj("e", e={"allOf": [{"oneOf": [{"type": "integer"}, TIME]}, STRING]}),
+    "ExcludedBeside": obj("e", e={"type": "string", "anyOf": [{"type": "integer"}, {"format": "date-time"}]}),
+    "Constant": {"anyOf": [obj("at", at=TIME), {"const": "all"}, {"const": 1}, {"const": True}]},
+    "NullableMembers": {"oneOf": [obj("a", a=TIME) | {"nullable": True}, obj("a", a=TIME, b=STRING), ref("Nullable")]},
+    "HasNullableMembers": obj("", u={"oneOf": [ref("Nullable"), ref("NullableMembers")], "nullable": True}),
     "Indistinct": {"anyOf": [obj("", a=STRING), obj("", a=STRING, b=TIME), obj("", c=TIME)]},
     "Several": {"anyOf": [ref("Either"), {"type": ["integer", "null"]}, {"type": "array", "items": TIME}]},
     "Loop": {"oneOf": [{"type": "object", "additionalProperties": ref("Loop")}, obj("code", code={"type": "integer"})]},
@@ -101,6 +124,27 @@ VALUES: Final[list[tuple[str, Any, str]]] = [
     ("HasNullable", {"component": {"when": NOW}}, "component.when"),
     ("HasNullable", {"text": NOW, "union": {"kind": "k", "when": NOW}}, "union.when"),
     ("HasNullable", dict.fromkeys(("inline", "component", "reference", "text", "word", "part", "union")), ""),
+    ("NullableCopy", {"when": NOW, "own": NOW}, "when"),
+    *(
+        ("NullableParts", {name: None}, "")
+        for name in ("alone", "described", "component", "beside", "every", "scalar", "reference")
+    ),
+    ("NullableParts", {"every": {"x": "a", "when": NOW}}, "every.when"),
+    ("HasNullableConstraints", {"a": {"a": NOW}}, "a.a"),
+    ("HasNullableConstraints", {"a": None}, ""),
+    ("Arrays", {"a": [NOW]}, "a.0"),
+    ("Maps", {"m": {"k": NOW}}, "m.k"),
+    ("Untyped", {"a": [NOW]}, "a.0"),
+    ("Untyped", {"a": [], "m": {"k": NOW}}, "m.k"),
+    ("Formats", {"f": NOW}, "f"),
+    ("Numbers", {"n": 1}, ""),
+    ("Excluded", {"e": NOW}, "e"),
+    ("ExcludedBeside", {"e": NOW}, "e"),
+    ("Constant", {"at": NOW}, "at"),
+    *(("Constant", value, "") for value in ("all", "new", 1, 2, True, False)),
+    ("NullableMembers", {"a": NOW}, "a"),
+    ("HasNullableMembers", {"u": {"when": NOW}}, "u.when"),
+    ("HasNullableMembers", {"u": None}, ""),
     ("Indistinct", {"a": "x", "b": NOW}, "b"),
     ("Indistinct", {"c": NOW}, "c"),
     ("Indistinct", {"a": "x", "other": 1}, ""),
@@ -140,7 +184,7 @@ def test_decode_value_keeps_every_property_and_its_type(api: ModuleType, compone
     whole = importlib.import_module(f"{api.__name__}.models").All.from_dict({component.lower(): value})
     found = getattr(whole, component.lower())
     for step in path.split(".") if path else ():
-        found = found[int(step)] if step.isdigit() else getattr(found, step)
+        found = found[int(step)] if step.isdigit() else found[step] if type(found) is dict else getattr(found, step)
     assert isinstance(found, datetime) or not path
     assert whole.to_dict() == {component.lower(): value}
 
