@@ -1,0 +1,237 @@
+"""The collection of data: which requests a report needs. `requests.py` sends them.
+
+Totals cover every step of a period. Details, which need requests for each run and each step, are bounded.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, field
+
+from letta_api.models import AgentState, Run, Step, StepMetrics
+from letta_api.unions.message import Message
+
+from .data import Period, ReportData, ReportLimits, RunRecord, Slice, StepRecord, Tally, Totals
+from .prices import PriceTable
+from .requests import Request, Work, fetch, fetch_one, first_page, next_page
+
+if TYPE_CHECKING:
+    from .._async.pagination import AsyncPage
+    from .._sync.pagination import SyncPage
+
+PAGE: Final = 200
+"""Items of a page of steps or runs."""
+
+MESSAGE_PAGE: Final = 100
+BATCH: Final = 16
+"""Runs of which the first pages are fetched together."""
+
+MAX_SLICES: Final = 48
+EPOCH: Final = datetime(2001, 1, 1, tzinfo=UTC)  # a Monday
+WIDTHS: Final = [
+    *(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30)),
+    *(timedelta(hours=hours) for hours in (1, 3, 6, 12)),
+    *(timedelta(days=days) for days in (1, 7, 28, 91, 364, 3640, 36400, 364000)),
+]
+INSTANT: Final = timedelta(microseconds=1)
+"""The resolution of the dates of steps."""
+
+
+def collect_run(run_id: str, prices: PriceTable, limits: ReportLimits, created: datetime) -> Work[ReportData]:
+    """Collect the data of one run."""
+    run = yield from fetch_one(Request(lambda client: client.runs.retrieve(run_id)))
+    totals = Totals()
+    records = yield from _details([run], prices, limits, totals)
+    agents = yield from _agent_names([run.agent_id])
+    return ReportData(records, totals, agents, prices, limits, created)
+
+
+def collect_period(
+    start: datetime, end: datetime, agent_id: str | None, prices: PriceTable, limits: ReportLimits, created: datetime
+) -> Work[ReportData]:
+    """Collect the data of a period, from its start and up to its end."""
+    totals = Totals()
+    bounds = slice_bounds(start, end)
+    slices = [Slice(first, last, Tally()) for first, last in pairwise(bounds)]
+    yield from _add_steps(slices, agent_id, prices, totals)
+    count, statuses, newest = yield from _runs(start, end, agent_id, limits.runs)
+    records = yield from _details(newest, prices, limits, None)
+    agents = yield from _agent_names([run.agent_id for run in newest] + ([agent_id] if agent_id else []))
+    period = Period(start, end, agent_id, slices, count, statuses)
+    return ReportData(records, totals, agents, prices, limits, created, period)
+
+
+def slice_bounds(start: datetime, end: datetime) -> list[datetime]:
+    """Return the bounds of at most `MAX_SLICES` parts of a period.
+
+    Inner bounds are full minutes, hours, days or weeks in UTC.
+    """
+    width = next(width for width in WIDTHS if (end - start) / width <= MAX_SLICES - 2)
+    bounds = [start]
+    bound = start + (width - (start - EPOCH) % width)
+    while bound < end:
+        bounds.append(bound)
+        bound += width
+    return [*bounds, end]
+
+
+def _add_steps(slices: Sequence[Slice], agent_id: str | None, prices: PriceTable, totals: Totals) -> Work[None]:
+    """Add every step of the slices to their sums and to the totals."""
+    pages = yield from fetch([_steps_between(each.start, each.end, agent_id) for each in slices])
+    open_pages = list(zip(pages, slices, strict=True))
+    while open_pages:
+        for page, each in open_pages:
+            for step in page.items:
+                each.tally.add(step, prices)
+                totals.add(step, prices)
+        open_pages = [(page, each) for page, each in open_pages if page.has_next_page()]
+        pages = yield from fetch([next_page(page) for page, _ in open_pages])
+        open_pages = list(zip(pages, (each for _, each in open_pages), strict=True))
+
+
+def _steps_between(start: datetime, end: datetime, agent_id: str | None) -> Request[SyncPage[Step] | AsyncPage[Step]]:
+    # Letta 0.16.8 excludes both dates.
+    after, before = (start - INSTANT).isoformat(), end.isoformat()
+    return first_page(
+        lambda client: client.steps.list(start_date=after, end_date=before, order="asc", limit=PAGE, agent_id=agent_id)
+    )
+
+
+def _runs(
+    start: datetime, end: datetime, agent_id: str | None, limit: int
+) -> Work[tuple[int, Counter[str], list[Run]]]:
+    """Return the number of runs of a period, their statuses and the newest ones. The list has no filter for dates."""
+    count = 0
+    statuses: Counter[str] = Counter()
+    newest: list[Run] = []
+    page = yield from fetch_one(
+        first_page(lambda client: client.runs.list(order="desc", limit=PAGE, agent_id=agent_id))
+    )
+    while True:
+        for run in page.items:
+            if run.created_at is None or run.created_at >= end:
+                continue
+            if run.created_at < start:
+                return count, statuses, newest
+            count += 1
+            statuses[run.status or "unknown"] += 1
+            if len(newest) < limit:
+                newest.append(run)
+        if not page.has_next_page():
+            return count, statuses, newest
+        page = yield from fetch_one(next_page(page))
+
+
+@define
+class _Detail:
+    """A run of which steps and messages are being collected."""
+
+    run: Run
+    tally: Tally = field(factory=Tally)
+    steps: list[Step] = field(factory=list[Step])
+    omitted_steps: int = 0
+    messages: list[Message] = field(factory=list[Message])
+    has_more_messages: bool = False
+
+
+def _details(
+    runs: Sequence[Run], prices: PriceTable, limits: ReportLimits, totals: Totals | None
+) -> Work[list[RunRecord]]:
+    """Return the runs with their steps, metrics and messages, as far as the limits allow.
+
+    Args:
+        runs: The runs.
+        prices: The prices.
+        limits: The limits.
+        totals: The sums to which the steps are added, or None.
+    """
+    records: list[RunRecord] = []
+    steps_left, messages_left = limits.steps, limits.messages
+    for offset in range(0, len(runs), BATCH):
+        details = [_Detail(run) for run in runs[offset : offset + BATCH]]
+        step_pages = yield from fetch([_steps_of(each.run.id) for each in details])
+        for each, page in zip(details, step_pages, strict=True):
+            yield from _read_steps(each, page, steps_left, prices, totals)
+            steps_left -= len(each.steps)
+        size = min(MESSAGE_PAGE, messages_left + 1)
+        message_pages = yield from fetch([_messages_of(each.run.id, size) for each in details])
+        for each, messages in zip(details, message_pages, strict=True):
+            yield from _read_messages(each, messages, messages_left)
+            messages_left -= len(each.messages)
+        records += yield from _with_metrics(details)
+    return records
+
+
+def _steps_of(run_id: str) -> Request[SyncPage[Step] | AsyncPage[Step]]:
+    return first_page(lambda client: client.runs.steps.list(run_id, order="asc", limit=PAGE))
+
+
+def _messages_of(run_id: str, size: int) -> Request[SyncPage[Message] | AsyncPage[Message]]:
+    return first_page(lambda client: client.runs.messages.list(run_id, order="asc", limit=size))
+
+
+def _read_steps(
+    detail: _Detail, page: SyncPage[Step] | AsyncPage[Step], limit: int, prices: PriceTable, totals: Totals | None
+) -> Work[None]:
+    """Add every step to the sums, and keep the first ones."""
+    while True:
+        for step in page.items:
+            detail.tally.add(step, prices)
+            if totals is not None:
+                totals.add(step, prices)
+            if len(detail.steps) < limit:
+                detail.steps.append(step)
+            else:
+                detail.omitted_steps += 1
+        if not page.has_next_page():
+            return
+        page = yield from fetch_one(next_page(page))
+
+
+def _read_messages(detail: _Detail, page: SyncPage[Message] | AsyncPage[Message], limit: int) -> Work[None]:
+    """Keep the first messages."""
+    while True:
+        detail.messages += page.items
+        if len(detail.messages) > limit:
+            del detail.messages[limit:]
+            detail.has_more_messages = True
+        if detail.has_more_messages or not page.has_next_page():
+            return
+        page = yield from fetch_one(next_page(page))
+
+
+def _with_metrics(details: Sequence[_Detail]) -> Work[list[RunRecord]]:
+    steps = [step for each in details for step in each.steps]
+    metrics = yield from fetch([_metrics_of(step.id) for step in steps])
+    records = iter([StepRecord(step, found) for step, found in zip(steps, metrics, strict=True)])
+    return [
+        RunRecord(
+            each.run,
+            each.tally,
+            [next(records) for _ in each.steps],
+            each.messages,
+            each.omitted_steps,
+            each.has_more_messages,
+        )
+        for each in details
+    ]
+
+
+def _metrics_of(step_id: str) -> Request[StepMetrics | None]:
+    return Request(lambda client: client.steps.metrics.retrieve(step_id), may_be_missing=True)
+
+
+def _agent_names(agent_ids: Iterable[str]) -> Work[dict[str, str]]:
+    """Return the names of agents. Those that no longer exist are absent."""
+    distinct = list(dict.fromkeys(agent_ids))
+    agents = yield from fetch([_agent(agent_id) for agent_id in distinct])
+    return {agent.id: agent.name for agent in agents if agent is not None}
+
+
+def _agent(agent_id: str) -> Request[AgentState | None]:
+    return Request(lambda client: client.agents.retrieve(agent_id), may_be_missing=True)
