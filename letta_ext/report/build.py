@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from attrs import define
+from attrs import define, evolve
 
 from .._version import __version__
 from .chart import chart_of
 from .data import PENDING, ReportData, RunRecord, StepRecord, Tally, error_of, has_failed, model_of, usage_of
-from .messages import LONG, message_views, requested_calls, resolved_calls
-from .text import DASH, count, cut, duration, first_line, instant, moment, money, plural, seconds
+from .messages import LONG, call_names, message_views, requested_calls, resolved_calls
+from .text import DASH, column_decimals, count, cut, duration, first_line, instant, moment, money, plural, seconds
 from .time_line import Placement, Span, bars, place, run_duration
 from .view import Block, Chip, ErrorView, Fact, Kind, ModelRow, ReportView, RunView, StepRow, TimeLine, Tone
 
-STEP_DECIMALS = 6
 CHIP = 40
 """Characters of a stop reason or an error type in a label."""
 
@@ -52,7 +51,8 @@ def build_view(data: ReportData) -> ReportView:
     waits = _approval_waits(shown)
     anchors = {each.record.run.id: each.anchor for each in shown}
     longest = max((each.placement.whole.total for each in shown), default=0)
-    runs = [_run_view(each, data, waits, longest) for each in shown]
+    names = call_names(message for each in data.runs for message in each.messages)
+    runs = [_run_view(each, data, waits, names, longest) for each in shown]
     title, subtitle = _heading(data)
     return ReportView(
         title=title,
@@ -62,7 +62,7 @@ def build_view(data: ReportData) -> ReportView:
         notices=list(_notices(data, shown)),
         errors=list(_errors(data, shown, anchors)),
         chart=chart_of(data.period, data.prices.currency) if data.period else None,
-        models=[_model_row(model, tally) for model, tally in _by_tokens(data.totals.models)],
+        models=_model_rows(data),
         stop_reasons=[
             (first_line(reason, CHIP), count(number)) for reason, number in data.totals.stop_reasons.most_common()
         ],
@@ -134,7 +134,7 @@ def _token_facts(data: ReportData) -> list[Fact]:
         Fact(
             f"Cost [{data.prices.currency}]",
             cost,
-            f"Without {plural(unpriced, 'step')} of unknown price" if unpriced else "",
+            f"{plural(unpriced, 'step')} without a price" if unpriced else "",
         ),
     ]
 
@@ -204,7 +204,12 @@ def _by_tokens(models: Mapping[str, Tally]) -> list[tuple[str, Tally]]:
     return sorted(models.items(), key=lambda item: (-(item[1].usage.input + item[1].usage.output), item[0]))
 
 
-def _model_row(model: str, tally: Tally) -> ModelRow:
+def _model_rows(data: ReportData) -> list[ModelRow]:
+    decimals = column_decimals(data.totals.cost)
+    return [_model_row(model, tally, decimals) for model, tally in _by_tokens(data.totals.models)]
+
+
+def _model_row(model: str, tally: Tally, decimals: int) -> ModelRow:
     usage = tally.usage
     known = tally.unreported < tally.steps
     return ModelRow(
@@ -214,7 +219,7 @@ def _model_row(model: str, tally: Tally) -> ModelRow:
         count(usage.cached) if known else DASH,
         count(usage.output) if known else DASH,
         count(usage.reasoning) if known else DASH,
-        money(tally.cost, 4 if tally.cost is not None and tally.cost >= 1 else STEP_DECIMALS),
+        money(tally.cost, decimals),
     )
 
 
@@ -254,10 +259,12 @@ def _outcome(record: RunRecord, waits: Mapping[str, timedelta | None]) -> Chip:
     return Chip(first_line(run.status or "unknown", CHIP))
 
 
-def _run_view(shown: _Shown, data: ReportData, waits: Mapping[str, timedelta | None], longest: int) -> RunView:
+def _run_view(
+    shown: _Shown, data: ReportData, waits: Mapping[str, timedelta | None], names: Mapping[str, str], longest: int
+) -> RunView:
     record, run, whole = shown.record, shown.record.run, shown.placement.whole
     numbers = {each.step.id: number for number, each in enumerate(record.steps, 1)}
-    messages = message_views(record.messages, numbers, run.created_at, data.limits.text)
+    messages = message_views(record.messages, numbers, names, run.created_at, data.limits.text)
     asked = next((each for each in messages if each.kind == "user" and each.blocks), None)
     title = first_line(asked.blocks[0].text) if asked else (messages[0].label if messages else "No messages")
     usage = record.tally.usage
@@ -300,8 +307,9 @@ def _run_notes(shown: _Shown, data: ReportData, waits: Mapping[str, timedelta | 
 
 def _time_line(shown: _Shown, data: ReportData) -> TimeLine:
     placement, record = shown.placement, shown.record
+    decimals = column_decimals(record.tally.cost)
     rows = [
-        _step_row(number, each, span, start, placement.length, data)
+        evolve(_step_row(each, span, data, decimals), number=str(number), bars=bars(span, start, placement.length))
         for number, (each, span, start) in enumerate(
             zip(record.steps, placement.spans, placement.starts, strict=True), 1
         )
@@ -310,7 +318,7 @@ def _time_line(shown: _Shown, data: ReportData) -> TimeLine:
     waiting = _sum_row("Outside of steps", Span(waiting=outside or 0), placement.sum.total, placement.length)
     if placement.is_measured:  # it is between the steps
         waiting = _sum_row("Outside of steps", Span(waiting=outside or 0), 0, 0)
-    total = _total_row(shown, data)
+    total = _total_row(shown, decimals)
     return TimeLine(
         rows,
         waiting if outside is not None and outside >= SHOWN_NS and rows else None,
@@ -321,22 +329,22 @@ def _time_line(shown: _Shown, data: ReportData) -> TimeLine:
     )
 
 
-def _step_row(number: int, record: StepRecord, span: Span | None, start: int, length: int, data: ReportData) -> StepRow:
+def _step_row(record: StepRecord, span: Span | None, data: ReportData, decimals: int) -> StepRow:
     step, usage = record.step, usage_of(record.step)
     reason = step.stop_reason or ("tool call" if step.status == "success" else step.status or "unknown")
     tone: Tone = "bad" if has_failed(step) else "waiting" if reason == PENDING else "plain"
     return StepRow(
-        number=str(number),
+        number="",
         step_id=step.id,
         model=first_line(model_of(step), NAME),
-        bars=bars(span, start, length) if span is not None else [],
+        bars=[],
         model_time=seconds(span.model) if span is not None else DASH,
         tool_time=seconds(span.tool) if span is not None else DASH,
         waiting_time=seconds(span.waiting) if span is not None else DASH,
         input=count(usage.input if usage else None),
         cached=count(usage.cached if usage else None),
         output=count(usage.output if usage else None),
-        cost=money(data.prices.cost(step.model_handle, usage) if usage else None, STEP_DECIMALS),
+        cost=money(data.prices.cost(step.model_handle, usage) if usage else None, decimals),
         outcome=Chip(first_line(error_of(step)[0] if has_failed(step) else reason, CHIP), tone),
     )
 
@@ -345,7 +353,7 @@ def _sum_row(number: str, span: Span, start: int, length: int) -> StepRow:
     return StepRow(number, "", "", bars(span, start, length), "", "", seconds(span.waiting), "", "", "", "", Chip(""))
 
 
-def _total_row(shown: _Shown, data: ReportData) -> StepRow:
+def _total_row(shown: _Shown, decimals: int) -> StepRow:
     whole, tally = shown.placement.whole, shown.record.tally
     is_known = tally.unreported < tally.steps
     return StepRow(
@@ -359,6 +367,6 @@ def _total_row(shown: _Shown, data: ReportData) -> StepRow:
         count(tally.usage.input if is_known else None),
         count(tally.usage.cached if is_known else None),
         count(tally.usage.output if is_known else None),
-        money(tally.cost, STEP_DECIMALS),
+        money(tally.cost, decimals),
         Chip(""),
     )

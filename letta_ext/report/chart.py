@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from .data import Period, Slice
-from .text import DASH, count, moment, money
+from .text import DASH, column_decimals, count, moment, moments, money
 from .view import HEIGHT, LENGTH, Chart, Column
 
 GAP = 1.0
@@ -34,11 +34,12 @@ def chart_of(period: Period, currency: str) -> Chart | None:
     else:
         measure, maximum = "Tokens", f"{count(int(highest))} tokens"
     whole = max(period.end - period.start, timedelta(microseconds=1))
+    decimals = column_decimals(max(map(_cost, slices)))
     columns = [
-        _column(each, (each.start - period.start) / whole, (each.end - each.start) / whole, value / highest)
+        _column(each, (each.start - period.start) / whole, (each.end - each.start) / whole, value / highest, decimals)
         for each, value in zip(slices, values, strict=True)
     ]
-    return Chart(columns, measure, maximum, moment(period.start), moment(period.end))
+    return Chart(columns, measure, maximum, *moments(period.start, period.end))
 
 
 def _cost(each: Slice) -> Decimal:
@@ -49,7 +50,7 @@ def _tokens(each: Slice) -> Decimal:
     return Decimal(each.tally.usage.input + each.tally.usage.output)
 
 
-def _column(each: Slice, start: float, width: float, share: Decimal) -> Column:
+def _column(each: Slice, start: float, width: float, share: Decimal, decimals: int) -> Column:
     tally = each.tally
     is_known = tally.unreported < tally.steps
     height = max(LOWEST, float(share) * HEIGHT) if tally.steps else 0.0
@@ -59,7 +60,7 @@ def _column(each: Slice, start: float, width: float, share: Decimal) -> Column:
         failed=count(tally.failed),
         input=count(tally.usage.input) if is_known else DASH,
         output=count(tally.usage.output) if is_known else DASH,
-        cost=money(tally.cost, 4),
+        cost=money(tally.cost, decimals),
         x=round(start * LENGTH, 2),
         width=round(max(0.5, width * LENGTH - GAP), 2),
         height=round(height, 2),

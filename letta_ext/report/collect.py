@@ -31,7 +31,7 @@ MESSAGE_PAGE: Final = 100
 BATCH: Final = 16
 """Runs of which the first pages are fetched together."""
 
-MAX_SLICES: Final = 48
+MAX_SLICES: Final = 36  # 31 days, or 24 hours
 EPOCH: Final = datetime(2001, 1, 1, tzinfo=UTC)  # a Monday
 WIDTHS: Final = [
     *(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,19 +22,34 @@ BAD: Final = Chip("error", "bad")
 
 
 def message_views(
-    messages: Sequence[Message], step_numbers: Mapping[str, int], start: datetime | None, limit: int
+    messages: Sequence[Message],
+    step_numbers: Mapping[str, int],
+    names: Mapping[str, str],
+    start: datetime | None,
+    limit: int,
 ) -> list[MessageView]:
     """Return the messages of a run.
 
     Args:
         messages: The messages.
         step_numbers: The number of each step by its id.
+        names: The tool name of each call by its id.
         start: The start of the run. Messages of the same day are shown without the date.
         limit: The characters of each text.
     """
-    names = _call_names(messages)
     day = instant(start).partition(" ")[0] + " "
     return [_view(message, step_numbers, names, day, limit) for message in messages]
+
+
+def call_names(messages: Iterable[Message]) -> dict[str, str]:
+    """Return the tool names of the calls in these messages, by the id of the call."""
+    names: dict[str, str] = {}
+    for message in messages:
+        if isinstance(message, (ToolCallMessage, ApprovalRequestMessage)):
+            names |= {call_id: name for name, _, call_id in _calls(message)}
+        elif isinstance(message, ToolReturnMessage) and message.name:
+            names.setdefault(message.tool_call_id, message.name)
+    return names
 
 
 def requested_calls(message: Message) -> list[str]:
@@ -144,16 +159,6 @@ def _call_blocks(message: ToolCallMessage | ApprovalRequestMessage, limit: int) 
         for name, arguments, _ in calls
     ]
     return (calls[0][0] if single else ""), blocks
-
-
-def _call_names(messages: Sequence[Message]) -> dict[str, str]:
-    """Return the tool names of the calls in these messages, by the id of the call."""
-    return {
-        call_id: name
-        for message in messages
-        if isinstance(message, (ToolCallMessage, ApprovalRequestMessage))
-        for name, _, call_id in _calls(message)
-    }
 
 
 def _return_blocks(message: ToolReturnMessage, names: Mapping[str, str], limit: int) -> Iterator[Block]:

@@ -98,6 +98,11 @@ def money(amount: Decimal | None, decimals: int | None = None) -> str:
     return f"<{smallest}" if 0 < amount < smallest / 2 else f"{amount:,.{decimals}f}"
 
 
+def column_decimals(highest: Decimal | None) -> int:
+    """Return the decimals of the amounts of a column, given the highest one."""
+    return 6 if highest is None or highest < 1 else 4 if highest < 100 else 2
+
+
 def instant(time: datetime | None) -> str:
     """Return a time in UTC, to the second."""
     if time is None:

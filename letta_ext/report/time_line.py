@@ -123,9 +123,11 @@ def _measured_starts(record: RunRecord, spans: Sequence[Span | None]) -> list[in
     return [start - origin for start in starts]
 
 
-def bars(span: Span, start: int, length: int) -> list[Bar]:
-    """Return the bars of a step on a line of a length [ns]."""
+def bars(span: Span | None, start: int, length: int) -> list[Bar]:
+    """Return the bars of a step on a line of a length [ns]. A step without metrics has none."""
     found: list[Bar] = []
+    if span is None:
+        return found
     position = start
     parts: list[tuple[Kind, int]] = [("model", span.model), ("tool", span.tool), ("waiting", span.waiting)]
     for kind, ns in parts:
