@@ -191,7 +191,7 @@ def test_period_bounds_include_the_start_and_exclude_the_end(scenario: Travel) -
     assert sum(int(facts(half)["Steps"].split()[0]) for half in halves) == 6
 
 
-def test_empty_period_says_that_it_is_empty(scenario: Travel) -> None:
+def test_empty_period_has_a_remark_and_no_chart(scenario: Travel) -> None:
     """A period without runs and steps has a remark, and no chart."""
     page = parse(render_report(scenario.client, start_date="2025-01-01", end_date="2025-02-01"))
 
