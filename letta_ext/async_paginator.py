@@ -31,6 +31,10 @@ class AsyncPaginator(Generic[T]):
     def __aiter__(self) -> AsyncItemIterator[T]:
         return AsyncItemIterator(self.iter_pages())
 
+    async def to_dicts(self) -> list[dict[str, Any]]:
+        """Return a row per item of all pages, as `AsyncPage.to_dicts` does."""
+        return await (await self._first()).to_dicts()
+
 
 def open_list(start: Callable[[], ListIterator], fetch: Fetch[T]) -> AsyncPaginator[T]:
     """Return a list, which is fetched when it is awaited or iterated."""

@@ -47,6 +47,19 @@ class AsyncPage(BasePage[T]):
     def __aiter__(self) -> AsyncItemIterator[T]:
         return AsyncItemIterator(self.iter_pages())
 
+    async def to_dicts(self) -> list[dict[str, Any]]:
+        """Return a row per item of this page and of all that follow, for `pandas.DataFrame` or `polars.DataFrame`.
+
+        All rows have the same keys. Nested values are JSON text, and undocumented fields are JSON text in `extra`.
+
+        Raises:
+            ListChangedError: If the server does not continue after the last item.
+            APIError: If a request fails.
+        """
+        from .._pagination.rows import to_dicts  # needed by frames only
+
+        return to_dicts([item async for item in self])
+
 
 AsyncArrayPage = AsyncPage
 """The name of `AsyncPage` in letta-client."""

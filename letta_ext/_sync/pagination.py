@@ -48,6 +48,19 @@ class SyncPage(BasePage[T]):
     def __iter__(self) -> ItemIterator[T]:
         return ItemIterator(self.iter_pages())
 
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return a row per item of this page and of all that follow, for `pandas.DataFrame` or `polars.DataFrame`.
+
+        All rows have the same keys. Nested values are JSON text, and undocumented fields are JSON text in `extra`.
+
+        Raises:
+            ListChangedError: If the server does not continue after the last item.
+            APIError: If a request fails.
+        """
+        from .._pagination.rows import to_dicts  # needed by frames only
+
+        return to_dicts([item for item in self])
+
 
 SyncArrayPage = SyncPage
 """The name of `SyncPage` in letta-client."""
