@@ -81,7 +81,7 @@ def json_object_of(item: Any) -> dict[str, Any]:
 def columns_of_class(cls: type) -> Columns:
     """Return the columns of the fields of a model."""
     attributes: Any = getattr(cls, "__attrs_attrs__", ())
-    types = {each.name: _column_type(_annotation(cls, each.type)) for each in attributes}
+    types: dict[str, ColumnType] = {each.name: _column_type(_annotation(cls, each.type)) for each in attributes}
     table: Mapping[str, tuple[str, Any, Any]] = getattr(cls, "_field_table", {})
     return {key: types[name] for key, (name, _, _) in table.items() if name in types}
 
@@ -110,7 +110,7 @@ def _annotation(cls: type, annotation: Any) -> Any:
 
 def _column_type(hint: Any) -> ColumnType:
     members = _members(hint)
-    found = {_SCALARS[each] for each in members if each in _SCALARS}
+    found: set[ColumnType] = {_SCALARS[each] for each in members if each in _SCALARS}
     if found == {"integer", "number"}:
         return "number"
     if len(found) == 1:
@@ -155,7 +155,7 @@ def _fitted(value: Any, column_type: ColumnType) -> Any:
     elif column_type == "json":
         fitted = to_json_text(value)
     elif column_type == "strings":
-        fitted = cast(Any, value) if isinstance(value, list) and all(map(_is_text, cast(list[Any], value))) else None
+        fitted = value if _is_list_of_text(value) else None
     elif column_type == "time":
         fitted = _to_time(value)
     elif column_type == "boolean" or isinstance(value, bool):
@@ -177,6 +177,10 @@ def _is_text(value: Any) -> bool:
         except UnicodeEncodeError:
             return False
     return True
+
+
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))  # pyright: ignore[reportUnknownArgumentType]  # JSON
 
 
 def _to_time(value: Any) -> datetime | None:

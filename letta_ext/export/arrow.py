@@ -1,4 +1,4 @@
-"""The calls of pyarrow. It has no type information, so `Any` stands for its classes here, and here only."""
+"""The calls of pyarrow. It has no type information, so its classes are `Any` here, and here only."""
 
 from __future__ import annotations
 

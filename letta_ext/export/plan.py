@@ -68,7 +68,7 @@ def plan_steps(
     end_date: Time | None,
     agent_id: str | Sequence[str] | None,
     filters: Mapping[str, Any] | None,
-    format: str,
+    format: Format,
     shards: int,
     page_size: int,
     rows_per_part: int,
@@ -103,7 +103,7 @@ def plan_messages(
     conversations: str | Sequence[str] | None,
     agent_id: str | None,
     filters: Mapping[str, Any] | None,
-    format: str,
+    format: Format,
     page_size: int,
     rows_per_part: int,
 ) -> Plan:
@@ -140,7 +140,7 @@ def plan_messages(
 
 def _plan(
     kind: Kind,
-    format: str,
+    format: Format,
     page_size: int,
     rows_per_part: int,
     selection: Mapping[str, Any],

@@ -95,8 +95,11 @@ def run_shard(
     with locked(shard.layout.lock, f"{shard.name} in {shard.directory}", wait=LOCK_WAIT):
         try:
             writer = _ShardWriter(shard, storage, on_page)
-            if not writer.state.done:
-                _write_all(writer, client)
+            try:
+                if not writer.state.done:
+                    _write_all(writer, client)
+            finally:
+                writer.close()
             return writer.state
         except OSError as error:
             raise io_error("Writing", shard.directory, error) from error
@@ -119,7 +122,6 @@ def _write_all(writer: _ShardWriter, client: Letta | None) -> None:
             writer.restart()
             writer.write(connected)
     finally:
-        writer.close()
         if client is None:
             connected.close()
 
@@ -136,7 +138,11 @@ class _ShardWriter:
         self.state = ShardState.from_json(read_json(shard.layout.state), shard.layout.state)
         writer = JsonlFile if shard.format == "jsonl" else ParquetParts
         self._files = writer(shard.layout, storage, self._columns, shard.rows_per_part)
-        self._files.restore(self.state)
+        try:
+            self._files.restore(self.state)
+        except BaseException:
+            self.close()
+            raise
 
     def _check_run(self) -> None:
         """Raise an error if a later run exports to the directory, so that two runs never write the same shard."""
@@ -208,7 +214,7 @@ class _SeenRows:
 
     def __init__(self, item_key: tuple[str, ...], columns: Columns) -> None:
         self._names = item_key
-        self._texts = {name: column_type for name, column_type in columns.items() if column_type == "string"}
+        self._texts: Columns = {name: column_type for name, column_type in columns.items() if column_type == "string"}
         self._keys: set[int] = set()
 
     def add(self, row: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from .. import arguments
 from ..api import errors
+from ..engine.agent import Usage
 from ..engine.runs import MAX_EVENTS, RUN_RETENTION, Journal, Keepalive, Run
 from ..engine.script import Script
 from .clock import Clock, TickingClock
@@ -105,6 +106,32 @@ class State:
         if conversation_id not in self.conversations:
             raise errors.conversation_not_found(conversation_id)
         return self.conversations[conversation_id]
+
+    def add_steps(self, agent_id: str, count: int) -> list[str]:
+        """Add finished steps of an agent without messages, traces and runs, and return their ids.
+
+        Args:
+            agent_id: Id of the agent.
+            count: Number of steps. The clock is read once for each.
+        """
+        agent = self.agent(agent_id)
+        usage = Usage()
+        added = [
+            Step(
+                id=self.ids.new("step"),
+                run_id=self.ids.new("run"),
+                agent_id=agent.id,
+                model_handle=agent.model_handle,
+                context_window=agent.context_window,
+                created_at=self.clock.now(),
+                usage=usage,
+                stop_reason="end_turn",
+                status="success",
+            )
+            for _ in range(count)
+        ]
+        self.steps.update((step.id, step) for step in added)
+        return [step.id for step in added]
 
     def step(self, step_id: str, kind: str = "Step") -> Step:
         """Return a step, or raise a 404 that names this kind of object."""
