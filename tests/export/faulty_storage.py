@@ -23,12 +23,14 @@ class FaultyStorage(Storage):
 
     Args:
         fail_at: The number of that operation, from 1. Defaults to one that no test reaches.
-        kill: Whether the process is killed, so that no later operation happens. Otherwise the disk is full from then on.
+        kill: Whether the process is killed: no later operation happens. Otherwise the disk is full from then on.
         torn: The fraction of the data that the failing operation writes. From 0.5, other operations happen.
         power_loss: Whether a kill loses data that was not synced.
     """
 
-    def __init__(self, fail_at: int = 1_000_000, *, kill: bool = True, torn: float = 0.0, power_loss: bool = False) -> None:
+    def __init__(
+        self, fail_at: int = 1_000_000, *, kill: bool = True, torn: float = 0.0, power_loss: bool = False
+    ) -> None:
         self.operations = 0
         self.failed = False
         self._fail_at = fail_at

@@ -91,9 +91,7 @@ def test_export_killed_at_any_operations_continues_with_equal_files(
         assert contents_of(directory) == expected
 
 
-def test_each_operation_that_fails_raises_export_error_and_is_continued(
-    client: Letta, reference: Reference
-) -> None:
+def test_each_operation_that_fails_raises_export_error_and_is_continued(client: Letta, reference: Reference) -> None:
     """A full disk at any operation is an `ExportError` with a remedy, after which the export continues."""
     format, expected, operations = reference.format, reference.contents, reference.operations
     for fail_at in range(1, operations + 1, 3):
