@@ -1,4 +1,4 @@
-"""Models as types of pydantic, which is imported only if pydantic asks for a schema."""
+"""Models as types of pydantic, which is imported only if pydantic asks for a schema or a serializer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
 from importlib import import_module
 from typing import Any, Literal, get_args, get_origin
 
@@ -13,6 +14,7 @@ import attrs
 
 from .json_values import is_mapping
 from .model import Model, Unknown
+from .structs import Discriminator
 
 _SCALARS: Mapping[Any, str] = {
     Any: "any_schema",
@@ -29,22 +31,43 @@ def _builders() -> Any:
     return import_module("pydantic_core.core_schema")  # by name: type checkers of a vendored copy need no pydantic
 
 
+def _dump(value: Any, info: Any) -> Any:
+    options = ("include", "exclude", "by_alias", "exclude_unset", "exclude_defaults", "exclude_none")
+    return value.model_dump(mode=info.mode, **{name: getattr(info, name) for name in options})
+
+
 def core_schema(cls: type[Model | Unknown], validate: Callable[[Any], Any]) -> Any:
     """Return the core schema of a class: its own decoder, and its own `model_dump`."""
     build = _builders()
 
-    def dump(value: Any, info: Any) -> Any:
-        options = ("include", "exclude", "by_alias", "exclude_unset", "exclude_defaults", "exclude_none")
-        return value.model_dump(mode=info.mode, **{name: getattr(info, name) for name in options})
-
-    def decode(value: Any) -> Any:
+    def decode(value: Any, *_: Any) -> Any:
         return value if isinstance(value, cls) else validate(value)
 
-    return build.no_info_plain_validator_function(
-        decode,
-        ref=_ref(cls),
-        serialization=build.plain_serializer_function_ser_schema(dump, info_arg=True),
-    )
+    options = {"ref": _ref(cls), "serialization": build.plain_serializer_function_ser_schema(_dump, info_arg=True)}
+    if constants := _constants(cls):
+        # Discriminated unions of pydantic find the constants of their members in an inner schema.
+        return build.no_info_wrap_validator_function(decode, constants, **options)
+    return build.no_info_plain_validator_function(decode, **options)
+
+
+def _constants(cls: type[Model | Unknown]) -> Any:
+    """Return the core schema of the fields that are constants, or None if a class has none."""
+    build = _builders()
+    table = cls._field_table if issubclass(cls, Model) else {}  # pyright: ignore[reportPrivateUsage]  # internal
+    fields = {
+        key: build.typed_dict_field(build.literal_schema([decode.value, *decode.earlier]), required=required)
+        for key, (_, required, decode) in table.items()
+        if isinstance(decode, Discriminator)
+    }
+    return build.typed_dict_schema(fields) if fields else None
+
+
+@cache
+def serializer() -> Any:
+    """Return the serializer of objects with a method `model_dump`, for fields whose type pydantic does not know."""
+    build = _builders()
+    schema = build.any_schema(serialization=build.plain_serializer_function_ser_schema(_dump, info_arg=True))
+    return import_module("pydantic_core").SchemaSerializer(schema)
 
 
 def json_schema(cls: type[Model | Unknown], handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:

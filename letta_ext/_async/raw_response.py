@@ -112,6 +112,7 @@ class _Readable(BaseResponse[T_co]):
             async for chunk in iter_body(self._response):
                 for piece in pieces.add(chunk):
                     yield piece
+            await self._response.aclose()  # as the iterators of httpx do at the end of a body
             for piece in pieces.flush():
                 yield piece
 
@@ -136,6 +137,7 @@ class _Readable(BaseResponse[T_co]):
             async for chunk in iter_body(self._response):
                 for piece in pieces.add(decoder.decode(chunk)):
                     yield piece
+            await self._response.aclose()  # as the iterators of httpx do at the end of a body
             for piece in [*pieces.add(decoder.decode(b"", final=True)), *pieces.flush()]:
                 yield piece
 
@@ -151,6 +153,7 @@ class _Readable(BaseResponse[T_co]):
             async for chunk in iter_body(self._response):
                 for line in lines.decode(chunk):
                     yield line
+            await self._response.aclose()  # as the iterators of httpx do at the end of a body
             for line in lines.flush():
                 yield line
 

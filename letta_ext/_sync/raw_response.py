@@ -113,6 +113,7 @@ class _Readable(BaseResponse[T_co]):
             for chunk in iter_body(self._response):
                 for piece in pieces.add(chunk):
                     yield piece
+            self._response.close()  # as the iterators of httpx do at the end of a body
             for piece in pieces.flush():
                 yield piece
 
@@ -137,6 +138,7 @@ class _Readable(BaseResponse[T_co]):
             for chunk in iter_body(self._response):
                 for piece in pieces.add(decoder.decode(chunk)):
                     yield piece
+            self._response.close()  # as the iterators of httpx do at the end of a body
             for piece in [*pieces.add(decoder.decode(b"", final=True)), *pieces.flush()]:
                 yield piece
 
@@ -152,6 +154,7 @@ class _Readable(BaseResponse[T_co]):
             for chunk in iter_body(self._response):
                 for line in lines.decode(chunk):
                     yield line
+            self._response.close()  # as the iterators of httpx do at the end of a body
             for line in lines.flush():
                 yield line
 

@@ -234,6 +234,17 @@ def test_every_renamed_field_has_an_alias() -> None:
     assert checked >= 4
 
 
+def test_vars_returns_the_values_of_all_fields() -> None:
+    """`vars(model)` and `model.__dict__` are the names and values, as `json.dumps(default=vars)` needs them."""
+    step = Step.from_dict(
+        {"id": "step-1", "new": {"nested": [1]}, "completion_tokens_details": {"reasoning_tokens": 3}}
+    )
+    assert vars(step) == step.__dict__ == dict(step)
+    found = json.loads(json.dumps([step], default=vars))
+    assert found == [step.model_dump(mode="json")]
+    assert isinstance(vars(Step), type(vars(object)))
+
+
 def test_attrs_asdict_has_the_fields_only() -> None:
     """`attrs.asdict` returns the documented fields, also of nested models."""
     message = AssistantMessage.from_dict({**ASSISTANT, "content": [{"type": "text", "text": "a", "new": 1}], "n": 2})

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from functools import reduce
+from typing import Annotated, Any, get_args
 
 import anyio
 import httpx
 import pytest
 from fastapi import Body, FastAPI
 from jsonschema import Draft202012Validator
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
+from pydantic_core import to_jsonable_python
 
 from letta_api import models, unions
 from letta_api.model import Model, Unknown
@@ -52,6 +55,12 @@ def response_model() -> Any:
 @app.get("/untyped", response_model=None)
 def untyped() -> Any:
     """Return models that FastAPI has no type for."""
+    return {"messages": [message_from_dict(ASSISTANT), message_from_dict(NEW)]}
+
+
+@app.get("/dictionary")
+def dictionary() -> dict[str, Any]:
+    """Return models in a dictionary."""
     return {"messages": [message_from_dict(ASSISTANT), message_from_dict(NEW)]}
 
 
@@ -110,6 +119,34 @@ def test_recorded_value_round_trips_through_pydantic(recording: Any) -> None:
         assert adapter.validate_json(adapter.dump_json(decoded, exclude_unset=True)) == decoded
 
 
+@pytest.mark.parametrize("mode", ["json", "python"])
+def test_model_in_a_field_of_type_any_is_dumped(mode: Any) -> None:
+    """Every class is dumped where pydantic knows no type: in a field of type Any, an object or a dictionary."""
+    adapter: TypeAdapter[Any] = TypeAdapter(dict[str, list[Any]])
+    step = Step.from_dict({"id": "step-1", "new": 1, "origin": None})
+    for message in (message_from_dict(ASSISTANT), message_from_dict(NEW), step):
+        expected = message.model_dump(mode=mode)
+        assert adapter.dump_python({"found": [message]}, mode=mode) == {"found": [expected]}
+        assert to_jsonable_python(message) == message.model_dump(mode="json")
+        left = adapter.dump_python({"found": [message]}, mode=mode, exclude_none=True)["found"][0]
+        assert left == message.model_dump(mode=mode, exclude_none=True)
+
+
+def test_models_are_members_of_a_discriminated_union() -> None:
+    """`Field(discriminator=…)` selects the class by the constant of its field, from JSON and from an instance."""
+    members = [each for each in get_args(Message) if issubclass(each, Model)]
+    assert AssistantMessage in members
+    union: Any = reduce(operator.or_, members)
+    tagged: Any = create_model("Tagged", message=(union, Field(discriminator="message_type")))
+    decoded = tagged.model_validate({"message": ASSISTANT})
+    assert decoded.message == message_from_dict(ASSISTANT)
+    assert tagged.model_validate_json(decoded.model_dump_json()) == decoded
+    assert tagged(message=decoded.message).message is decoded.message
+    assert tagged.model_json_schema()["properties"]["message"]["discriminator"]["propertyName"] == "message_type"
+    with pytest.raises(ValidationError, match="hologram_message"):
+        tagged.model_validate({"message": NEW})
+
+
 def test_malformed_field_is_a_validation_error_with_its_path() -> None:
     """pydantic reports a malformed value with the path in the model."""
     with pytest.raises(ValidationError, match=r"step\n.*messages\[0\]\.id: is required and missing"):
@@ -145,9 +182,10 @@ def test_model_is_a_response_of_fastapi(path: str, expected: Any) -> None:
     assert (response.status_code, response.json()) == (200, expected)
 
 
-def test_model_is_a_return_value_without_a_type() -> None:
-    """FastAPI encodes models that an endpoint returns without a response model."""
-    known, unknown = request("GET", "/untyped").json()["messages"]
+@pytest.mark.parametrize("path", ["/untyped", "/dictionary"])
+def test_model_is_a_return_value_without_a_type(path: str) -> None:
+    """FastAPI encodes models that an endpoint returns without a response model, or in a dictionary."""
+    known, unknown = request("GET", path).json()["messages"]
     assert AssistantMessage.from_dict(known) == message_from_dict(ASSISTANT)
     assert unknown == NEW
 

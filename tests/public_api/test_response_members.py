@@ -114,6 +114,21 @@ def test_elapsed_before_the_end_raises(driver: ClientDriver) -> None:
     assert streaming(driver, read).id == STEP
 
 
+@pytest.mark.parametrize("method", ["iter_bytes", "iter_text", "iter_lines"])
+def test_response_is_closed_after_its_last_piece(driver: ClientDriver, method: str) -> None:
+    """An iterator that reaches the end of the body closes the response within its block."""
+
+    def iterated(response: Any) -> bool:
+        pieces = list(getattr(response, method)())
+        return bool(pieces) and response.is_closed
+
+    async def iterated_async(response: Any) -> bool:
+        pieces = [piece async for piece in getattr(response, method)()]
+        return bool(pieces) and response.is_closed
+
+    assert streaming(driver, iterated_async if driver.is_async else iterated)
+
+
 def test_retries_taken_counts_the_attempts_before_the_response(driver: ClientDriver) -> None:
     """`retries_taken` is the number of attempts that failed."""
     with EmbeddedServer() as server:
