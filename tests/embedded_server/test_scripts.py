@@ -107,6 +107,18 @@ def test_rule_without_responses_is_rejected() -> None:
         Script().when("x")
 
 
+def test_async_function_as_response_is_rejected() -> None:
+    """A coroutine function is rejected where it is set, before it returns a coroutine that nothing awaits."""
+
+    async def respond(message: str) -> str:
+        return message
+
+    function: Any = respond
+    for add in (Script().say, lambda each: Script().when("x", each)):
+        with pytest.raises(TypeError, match=r"responses\[0\] must be a function that is not async, got <function"):
+            add(function)
+
+
 FILE_TEXT = """
 agent: {system: You tell the weather., name: Wilma}
 tools:

@@ -192,8 +192,10 @@ def test_program_with_open_stream_exits(api: str) -> None:
 
 
 INTERRUPTED: Final = """
-import asyncio, sys
+import asyncio, signal, sys
 from letta_ext import AsyncLetta, Letta
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore SIGINT
 
 def read(address):
     with Letta(base_url=address) as client:

@@ -13,6 +13,7 @@ other messages            respond with a greeting of six words
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections import deque
@@ -183,6 +184,8 @@ def check_response(name: str, response: object) -> None:
     """Validate that a scripted response is a str, a turn or a function."""
     if isinstance(response, str):
         text(name, response)
+    elif inspect.iscoroutinefunction(response):
+        raise TypeError(f"{name} must be a function that is not async, got {short_repr(response)}")
     elif not isinstance(response, Turn) and (isinstance(response, type) or not callable(response)):
         raise TypeError(f"{name} must be a str, a Turn or a function, got {short_repr(response)}")
 
