@@ -23,8 +23,8 @@ from .drawing import Drawing, Json
 from .listed import reason_of
 from .runner import ScenarioRunner, difference
 
-PER_SEED = 25
-"""Number of requests of a seed."""
+PER_SEED = 50
+"""Number of requests of a seed. The opening of a session takes the real server as long as ten of them."""
 
 PATIENCE = 120
 """Time after which a server counts as silent [s]."""
@@ -79,13 +79,12 @@ class ComparedServer:
     def play(self, step: Json) -> Json:
         """Play one request, and return its entry in the transcript."""
         try:
-            entry = dict(self.session.play([step])[-1])
+            # The objects of others must not be numbered.
+            entry = dict(self.session.play([{**step, "opaque": lists_all(step)}])[-1])
         except (httpx.HTTPError, ValueError) as error:
             return {"request": step["request"], "failure": type(error).__name__}
         if step["request"] == "POST /v1/agents/" and entry["status"] == 200:
             self._runner.created.append(f"/v1/agents/{self.session.content['id']}")
-        if isinstance(entry.get("body"), list) and lists_all(step):
-            del entry["body"]
         return entry
 
 
@@ -99,12 +98,14 @@ def lists_all(step: Json) -> bool:
 
 def compare(real: ComparedServer, embedded: ComparedServer, seed: str, count: int) -> Figures:
     """Play the requests of one seed. A difference is followed by a new session."""
-    figures, drawing, is_new = Figures(), Drawing(seed), True
+    figures, drawing, steps, is_new = Figures(), Drawing(seed), list[Json](), True
     for _ in range(count):
         if is_new:
             real.begin()
             embedded.begin()
+            steps.clear()
         step = drawing.request()
+        steps.append(dict(step))
         step["patience"] = RESUME_PATIENCE if step["request"].endswith("/stream") else PATIENCE
         expected, found = real.play(step), embedded.play(step)
         figures.drawn[expected.get("status", 0)] += 1
@@ -112,17 +113,17 @@ def compare(real: ComparedServer, embedded: ComparedServer, seed: str, count: in
         if is_new:
             reason = reason_of(step, expected, found)
             if reason is None:
-                figures.unlisted.append(report(seed, step, expected, found))
+                figures.unlisted.append(report(seed, steps, expected, found))
             else:
                 figures.listed[reason] += 1
     return figures
 
 
-def report(seed: str, step: Json, expected: Json, found: Json) -> str:
-    """Return a difference as text."""
-    request = json.dumps({key: value for key, value in step.items() if key != "patience"})
+def report(seed: str, steps: Sequence[Json], expected: Json, found: Json) -> str:
+    """Return a difference as text, with the requests of its session as steps of a scenario."""
     lines = difference(json.dumps(expected, indent=1), json.dumps(found, indent=1)).splitlines()[2:]
-    return "\n".join([f"seed {seed}: {expected.get('status')} / {found.get('status')}", request, *lines[:30]])
+    requests = [f"  - {json.dumps(step)}" for step in steps]
+    return "\n".join([f"seed {seed}: {expected.get('status')} / {found.get('status')}", *requests, *lines[:30]])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -24,7 +24,7 @@ def _is_server_failure(step: Json, real: Json, embedded: Json) -> bool:
 
 
 def _has_nul(step: Json, real: Json, embedded: Json) -> bool:
-    return real.get("status", 0) >= 500 and "\\u0000" in json.dumps(step)
+    return "\\u0000" in json.dumps(step.get("body"))
 
 
 def _has_unused_settings(step: Json, real: Json, embedded: Json) -> bool:
@@ -49,11 +49,17 @@ def _has_initial_messages(step: Json, real: Json, embedded: Json) -> bool:
     return bool((step.get("body") or {}).get("initial_message_sequence")) if "/v1/agents/" in step["request"] else False
 
 
+def _is_other_operation(step: Json, real: Json, embedded: Json) -> bool:
+    """Return whether the embedded server has no route, and the real one does."""
+    return embedded.get("body") == {"detail": "Not Found"} and embedded["status"] == 404 != real.get("status")
+
+
 LISTED: Final[dict[str, Callable[[Json, Json, Json], bool]]] = {
     "the real server fails": _is_server_failure,
     "a NUL character in a body": _has_nul,
     "unused settings of an agent": _has_unused_settings,
     "the initial messages of an agent": _has_initial_messages,
+    "operations that the client does not have": _is_other_operation,
     "models and objects that the embedded server does not know": _is_unknown_object,
 }
 """The reasons of differences, and functions that recognize them by the request and both responses."""

@@ -163,7 +163,8 @@ class Session:
                     content = json.loads(body) if body[:1] in (b"{", b"[", b"n", b'"') else body.decode()
                     if _is_pending(content, _fill(step.get("until", {}), self.names)):
                         return False
-                    entry["body"] = self._body(content, step)
+                    if not (step.get("opaque") and isinstance(content, list)):
+                        entry["body"] = self._body(content, step)
                     self.content = content
         except httpx.ReadTimeout:
             entry["silence"] = True

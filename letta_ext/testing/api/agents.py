@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from ..engine.cancellation import cancel
 from ..scenarios import setup_api
-from ..store.models import Agent, Json
+from ..store.models import Agent
 from ..store.state import State
 from . import errors
 from .incoming import Incoming
@@ -77,8 +78,14 @@ async def _retrieve(state: State, request: Incoming) -> Response:
 
 
 async def _update(state: State, request: Incoming) -> Response:
+    body = request.body
+    limits = body.context_window_limit is not None or body.max_tokens is not None
+    if body.model_settings is not None or body.parallel_tool_calls is not None or (limits and body.model is None):
+        # Letta reads the agent first to change these.
+        state.agent(request.path.agent_id)
+    setup_api.check_embedding(body)
     agent = _agent(state, request)
-    setup_api.update_agent(state, agent, request.body)
+    setup_api.update_agent(state, agent, body)
     return CompactJSON(setup_api.agent_json(agent))
 
 
@@ -96,26 +103,17 @@ def _agent(state: State, request: Incoming) -> Agent:
 
 
 async def _cancel(state: State, request: Incoming) -> Response:
-    return CompactJSON(_cancelled(state, request.body.run_ids or _runs_of(state, request.path.agent_id)))
-
-
-def _runs_of(state: State, agent_id: str) -> Sequence[str]:
-    """Return the active runs of an agent, or its latest run, as in Letta."""
-    runs = [run.id for run in state.active_runs(None, agent_id)]
-    runs = runs or [run.id for run in reversed(state.runs_of_agents()) if run.agent_id == agent_id][:1]
-    if not runs:
+    agent_id = request.path.agent_id
+    # Letta remembers the latest run of each agent, also after both were deleted.
+    latest = next((run.id for run in reversed(state.runs.values()) if run.agent_id == agent_id), None)
+    run_ids = request.body.run_ids or [latest]
+    if run_ids == [None]:
         raise errors.plain(409, f"CONFLICT: No active runs to cancel for agent {agent_id}")
-    return runs
-
-
-def _cancelled(state: State, run_ids: Sequence[str]) -> Json:
-    results: Json = {}
+    existing = {run.id: run for run in state.runs_of_agents()}
     for run_id in run_ids:
-        run = state.runs.get(run_id)
-        if run is not None:
-            run.cancel(state.clock.now())
-        results[run_id] = "failed" if run is None else "cancelled"
-    return results
+        if run_id in existing:
+            cancel(state, existing[run_id])
+    return CompactJSON({run_id: "cancelled" if run_id in existing else "failed" for run_id in run_ids})
 
 
 ROUTES: Final[Sequence[tuple[str, str, Handler]]] = (

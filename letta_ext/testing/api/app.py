@@ -103,8 +103,6 @@ async def _list_tools(state: State, request: Incoming) -> Response:
 
 async def _list_messages(state: State, request: Incoming) -> Response:
     conversation_id, query = request.path.conversation_id, request.query
-    if query.group_id:
-        return CompactJSON([])  # groups of agents do not exist on this server
     direct = state.direct_agent_id(conversation_id, query.agent_id)
     if direct is None and conversation_id not in state.conversations:
         # Letta does not check that the conversation exists.
@@ -112,8 +110,8 @@ async def _list_messages(state: State, request: Incoming) -> Response:
     if direct is not None and direct not in state.agents:
         raise errors.agent_not_found()
     thread = state.thread(conversation_id, query.agent_id)
-    types, relative = query.include_return_message_types, state.order_relative_cursors
-    return CompactJSON(lists.thread_messages(thread, page(query), types, order_relative=relative))
+    relative = state.order_relative_cursors
+    return CompactJSON(lists.thread_messages(thread, state.stored(), query, page(query), order_relative=relative))
 
 
 async def _send(state: State, request: Incoming) -> Response:
@@ -172,7 +170,7 @@ async def _step_trace(state: State, request: Incoming) -> Response:
 
 async def _step_messages(state: State, request: Incoming) -> Response:
     step = state.find_step(request.path.step_id)
-    return CompactJSON(lists.step_messages(step.messages if step else [], state.messages(), page(request.query)))
+    return CompactJSON(lists.step_messages(step.messages if step else [], state.stored(), page(request.query)))
 
 
 async def _step_feedback(state: State, request: Incoming) -> Response:

@@ -8,6 +8,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from ..engine.cancellation import cancel
 from ..scenarios import setup_api
 from ..store.models import Conversation
 from ..store.state import State
@@ -94,7 +95,7 @@ async def _cancel(state: State, request: Incoming) -> Response:
     if not runs:
         raise errors.plain(409, f"CONFLICT: No active runs to cancel for conversation {conversation_id}")
     for run in runs:
-        run.cancel(state.clock.now())
+        cancel(state, run)
     return CompactJSON({run.id: "cancelled" for run in runs})
 
 

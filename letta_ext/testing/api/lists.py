@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
@@ -56,22 +57,16 @@ def run_steps(stored: Sequence[Step], run_id: str, page: Page) -> list[Step]:
     return _between(selected, before, after, page)
 
 
-def run_messages(threads: Sequence[Thread], run_id: str, page: Page) -> list[Json]:
-    """Return a page of the messages of a run. Cursors refer to time in both orders, and parts are ordered as well."""
-    stored = [entry for thread in threads for entry in thread.stored]
-    positions = {entry.message.id: entry.position for entry in stored}
-    for cursor in (page.before, page.after):
-        if cursor and cursor not in positions:
-            raise errors.plain(404, f"No message found with id '{cursor}' for agent 'None'.")
-    check_limit(page.limit)
-    selected = sorted((entry for entry in stored if entry.message.run_id == run_id), key=lambda entry: entry.position)
-    if page.before:
-        selected = [entry for entry in selected if entry.position < positions[page.before]]
-    if page.after:
-        selected = [entry for entry in selected if entry.position > positions[page.after]]
-    if page.order == "desc":
-        selected.reverse()
-    rendered = [serializers.render(entry.message) for entry in selected[: page.limit]]
+def run_messages(stored: Sequence[StoredMessage], run_id: str, page: Page) -> list[Json]:
+    """Return a page of the messages of a run. Cursors refer to time in both orders, and parts are ordered as well.
+
+    Args:
+        stored: All messages, any of which can be a cursor.
+        run_id: The run.
+        page: The page.
+    """
+    selected = _newer_and_older([entry for entry in stored if entry.message.run_id == run_id], stored, page, None)
+    rendered = [serializers.render(entry.message) for entry in selected]
     return [part for parts in rendered for part in (reversed(parts) if page.order == "desc" else parts)]
 
 
@@ -169,7 +164,7 @@ def _matches(step: Step, step_filter: Record, start: datetime | None, end: datet
     return not step_filter.trace_ids and not step_filter.project_id
 
 
-def step_messages(messages: Sequence[Message], stored: Sequence[Message], page: Page) -> list[Json]:
+def step_messages(messages: Sequence[Message], stored: Sequence[StoredMessage], page: Page) -> list[Json]:
     """Return a page of the messages of a step. The model's text is rendered as reasoning, in reverse order of parts.
 
     Args:
@@ -177,49 +172,75 @@ def step_messages(messages: Sequence[Message], stored: Sequence[Message], page: 
         stored: All messages, any of which can be a cursor.
         page: The page.
     """
-    before, after = _cursors(stored, page, "Message")
+    before, after = _cursors([entry.message for entry in stored], page, "Message")
     check_limit(page.limit)
     selected = _between(list(messages if page.order == "asc" else reversed(messages)), before, after, page)
     return [part for message in selected for part in reversed(serializers.render(message, text_is_assistant=False))]
 
 
-def thread_messages(thread: Thread, page: Page, types: Sequence[str] | None, *, order_relative: bool) -> list[Json]:
+def thread_messages(
+    thread: Thread, stored: Sequence[StoredMessage], query: Record, page: Page, *, order_relative: bool
+) -> list[Json]:
     """Return a page of the messages of a conversation.
 
     The limit counts stored messages, and the type filter applies after it. Cursors refer to time unless
     ``order_relative`` is set. An unknown cursor restarts the list, except in a default conversation, where it is an
     error.
+
+    Args:
+        thread: The conversation.
+        stored: All messages, any of which can be a cursor of a default conversation.
+        query: The filters.
+        page: The page.
+        order_relative: Whether cursors follow the sort order.
     """
-    entries = sorted(thread.stored, key=lambda entry: entry.position)
-    before, after = page.before, page.after
+    entries = [] if query.group_id else thread.stored  # groups of agents do not exist on this server
     if order_relative and page.order == "desc":
-        before, after = after, before
+        page = replace(page, before=page.after, after=page.before)
     if thread.is_default:
-        _check_cursors(thread, after, before)
-    check_limit(page.limit)
-    upper, lower = _position(entries, before), _position(entries, after)
-    if upper is not None:
-        entries = [entry for entry in entries if entry.position < upper]
-    if lower is not None:
-        entries = [entry for entry in entries if entry.position > lower]
-    if page.order == "desc":
-        entries.reverse()
-    entries = entries[: page.limit]
-    if page.order == "desc" and thread.is_default:
         # Letta selects the newest messages and returns them in ascending order.
-        entries.reverse()
+        entries = sorted(_newer_and_older(entries, stored, page, thread.agent_id), key=_sequence)
+    else:
+        positions = {entry.message.id: entry.position for entry in thread.stored}
+        before, after = positions.get(page.before or ""), positions.get(page.after or "")
+        entries = _select(entries, _position, before, after, page)
+    types = query.include_return_message_types
     rendered = [part for entry in entries for part in serializers.render(entry.message)]
     return rendered if types is None else [part for part in rendered if part["message_type"] in types]
 
 
-def _check_cursors(thread: Thread, *cursors: str | None) -> None:
-    ids = {entry.message.id for entry in thread.stored}
+def _newer_and_older(
+    entries: Sequence[StoredMessage], stored: Sequence[StoredMessage], page: Page, agent_id: str | None
+) -> list[StoredMessage]:
+    """Return a page of messages, whose cursors can be any stored message."""
+    cursors = {cursor: None for cursor in (page.after, page.before) if cursor}
+    sequences = {entry.message.id: entry.sequence for entry in stored if entry.message.id in cursors}
     for cursor in cursors:
-        if cursor and cursor not in ids:
-            raise errors.plain(404, f"No message found with id '{cursor}' for agent '{thread.agent_id}'.")
+        if cursor not in sequences:
+            raise errors.plain(404, f"No message found with id '{cursor}' for agent '{agent_id}'.")
+    return _select(entries, _sequence, sequences.get(page.before or ""), sequences.get(page.after or ""), page)
 
 
-def _position(entries: Sequence[StoredMessage], message_id: str | None) -> int | None:
-    if not message_id:
-        return None
-    return next((entry.position for entry in entries if entry.message.id == message_id), None)
+def _select(
+    entries: Sequence[StoredMessage],
+    key: Callable[[StoredMessage], int],
+    before: int | None,
+    after: int | None,
+    page: Page,
+) -> list[StoredMessage]:
+    """Return the messages between two keys, in the order and with the limit of the page."""
+    check_limit(page.limit)
+    selected = [
+        entry
+        for entry in sorted(entries, key=key)
+        if (before is None or key(entry) < before) and (after is None or key(entry) > after)
+    ]
+    return (selected if page.order == "asc" else selected[::-1])[: page.limit]
+
+
+def _position(entry: StoredMessage) -> int:
+    return entry.position
+
+
+def _sequence(entry: StoredMessage) -> int:
+    return entry.sequence

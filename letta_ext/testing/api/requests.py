@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from ..store.ids import IdSource
 from ..store.models import Approval, Json, ToolReturn
@@ -14,6 +14,12 @@ from .request_schema import Record
 Order = Literal["asc", "desc"]
 InputRole = Literal["user", "system", "assistant"]
 COMPACTION_MODES = ("all", "sliding_window", "self_compact_all", "self_compact_sliding_window")
+
+RUN_CONFIG: Final = (
+    *("use_assistant_message", "assistant_message_tool_name", "assistant_message_tool_kwarg"),
+    "include_return_message_types",
+)
+"""The settings of a request that its run contains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class Send:
     types: Sequence[str] | None
     client_tools: Sequence[str]
     override_model: str | None
+    run_config: Json
 
     @property
     def otids(self) -> list[str]:
@@ -107,6 +114,7 @@ def send(body: Record, ids: IdSource) -> Send:
         types=body.include_return_message_types,
         client_tools=[tool.name for tool in body.client_tools or ()],
         override_model=body.override_model,
+        run_config={name: getattr(body, name) for name in RUN_CONFIG},
     )
 
 

@@ -53,7 +53,7 @@ async def _retrieve(state: State, request: Incoming) -> Response:
 
 async def _messages(state: State, request: Incoming) -> Response:
     run = _run(state, request)
-    return CompactJSON(lists.run_messages(state.threads_of(run.agent_id), run.id, page(request.query)))
+    return CompactJSON(lists.run_messages(state.stored(), run.id, page(request.query)))
 
 
 async def _steps(state: State, request: Incoming) -> Response:

@@ -14,6 +14,7 @@ from ..store.models import Agent, Approval, Json, Message, Step, Thread, ToolCal
 from ..store.state import State
 from . import compaction, trace
 from .agent import Usage
+from .cancellation import denial
 from .deltas import deltas
 from .runs import Run
 
@@ -74,12 +75,14 @@ class AgentLoop:
 
     async def _steps(self) -> AsyncIterator[Json]:
         request = self._pending_request()
-        only_messages = isinstance(self.request.messages[0], InputMessage)
+        for each in self.request.messages:
+            if isinstance(each, InputMessage):
+                content.check_present(each.content)
+            elif isinstance(self.request.messages[0], InputMessage):
+                raise errors.invalid_approval(f"Expected MessageCreate, got {each.schema}")
         for each in self.request.messages:
             if isinstance(each, InputMessage):
                 content.check_sendable(each.role, each.content)
-            elif only_messages:
-                raise errors.invalid_approval(f"Expected MessageCreate, got {each.schema}")
         new_input, later_input = self._input(request)
         for number in range(self.request.max_steps):
             if self.run.cancelled and self.mode == "json":
@@ -171,21 +174,13 @@ class AgentLoop:
             if isinstance(result, Approval) and result.approve:
                 approved.append(call)
             elif isinstance(result, Approval):
-                text = f"Error: request to call tool denied. User reason: {result.reason}"
-                returns.append(ToolReturn(tool_call_id=call.id, text=text, status="error"))
-        approved += self._deferred_calls(request)
+                returns.append(denial(call, result.reason))
+        approved += self.thread.deferred_calls
         message = self._tool_message(step, approved, returns)
         self._store(step, new_input, [message])
         # A token stream contains only the returns of the server's own tools.
         if self.mode != "tokens" or approved:
             yield serializers.tool_return_message(message)
-
-    def _deferred_calls(self, request: Message) -> list[ToolCall]:
-        """Return the calls of the same turn that need no approval and were deferred until it."""
-        previous = self.thread.context[-2] if len(self.thread.context) > 1 else None
-        if previous is None or previous.role != "assistant" or previous.step_id != request.step_id:
-            return []
-        return previous.tool_calls
 
     async def _model_step(self, new_input: list[Message]) -> AsyncIterator[Json]:
         """Call the model once, and run the tools it calls."""

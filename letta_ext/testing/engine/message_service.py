@@ -33,7 +33,7 @@ async def send_json(state: State, thread: Thread, request: Send) -> Json:
     # Without streaming, Letta locks only default conversations.
     if thread.is_default:
         state.check_free(thread)
-    run = state.start_run(thread, background=False, streaming=False, types=request.types)
+    run = state.start_run(thread, background=False, streaming=False, config=request.run_config)
     if thread.is_default:
         state.lock(thread, token, run)
         state.record_otids(token, request.otids, run)
@@ -83,7 +83,7 @@ def send_stream(state: State, thread: Thread, request: Send) -> Stream:
         if first is not None:
             return Stream(events(state, first, first.journal, include_pings=request.include_pings))
     state.check_free(thread)
-    run = state.start_run(thread, background=request.background, types=request.types)
+    run = state.start_run(thread, background=request.background, config=request.run_config)
     state.lock(thread, token, run)
     state.record_otids(token, request.otids, run)
     mode: Mode = "tokens" if request.stream_tokens else "steps"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -94,7 +94,7 @@ class Run:
         outlet: The events of the response itself.
         read: Whether a client reads the outlet.
         kind: The run type in Letta's metadata.
-        types: The message types to return. None returns all.
+        config: The settings of the request that the run contains.
         tracked: Whether Letta updates the status of the run, which it does for streams only.
         stop_reason: Stop reason of a finished run.
         error: The ``error_message`` of a failed run.
@@ -106,7 +106,7 @@ class Run:
     background: bool
     created_at: datetime
     kind: str = "send_conversation_message"
-    types: Sequence[str] | None = None
+    config: Json = field(default_factory=Json)
     tracked: bool = True
     completed_at: datetime | None = None
     stop_reason: str | None = None
@@ -135,10 +135,14 @@ class Run:
         """Whether the API shows the run as active, as it does for all runs without streaming."""
         return self.active or not (self.tracked or self.cancelled)
 
+    @property
+    def is_cancellable(self) -> bool:
+        """Whether the API shows the run as active, or it waits for an approval."""
+        return self.is_shown_active or self.stop_reason == "requires_approval"
+
     def cancel(self, at: datetime) -> None:
-        """Cancel the run, unless the API shows it as finished."""
-        if self.is_shown_active:
-            self.status = "running"
+        """Cancel the run."""
+        self.status = "running"
         self.finish("cancelled", at, "cancelled")
 
     def finish(self, status: str, at: datetime, stop_reason: str, error: Json | None = None) -> None:

@@ -73,7 +73,7 @@ def build(scenario: BuiltinScenario = "default", state: State | None = None) -> 
         state,
         name="Ada",
         system="You are a test agent.",
-        blocks=[("human", "A tester.")],
+        blocks=[{"label": "human", "value": "A tester."}],
         tools=tools,
         parallel_tool_calls=True,
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from ..api import errors, serializers
 from ..api.request_schema import Record
@@ -85,7 +85,7 @@ def create_agent(
     *,
     name: str | None = None,
     system: str = "You are a helpful agent.",
-    blocks: Sequence[tuple[str, str]] = (("human", ""),),
+    blocks: Sequence[Mapping[str, Any]] = ({"label": "human", "value": ""},),
     tools: Sequence[Tool] = (),
     parallel_tool_calls: bool = False,
     model: str = DEFAULT_MODEL,
@@ -106,16 +106,36 @@ def create_agent(
         created_at=now,
         updated_at=now,
         agent_type=agent_type,
-        blocks=[
-            Block(id=state.ids.new("block"), label=label, value=value, description=_BLOCK_DESCRIPTIONS.get(label))
-            for label, value in blocks
-        ],
+        blocks=[_block(state, **block) for block in blocks],
         tools=list(tools),
         thread=Thread(agent_id=agent_id, label="default"),
     )
     state.agents[agent.id] = agent
     _begin(state, agent, agent.thread)
     return agent
+
+
+def _block(
+    state: State,
+    label: str,
+    value: str,
+    description: str | None = None,
+    limit: int = 100_000,
+    read_only: bool = False,
+    **settings: object,
+) -> Block:
+    """Create a block with the fields of a request. As Letta, ignore its metadata and tags."""
+    return Block(
+        id=state.ids.new("block"),
+        label=label,
+        value=value,
+        description=_BLOCK_DESCRIPTIONS.get(label) if description is None else description,
+        limit=limit,
+        read_only=read_only,
+        settings={
+            name: each for name, each in settings.items() if each is not None and name not in ("metadata", "tags")
+        },
+    )
 
 
 def create_conversation(state: State, agent_id: str, summary: str | None = None) -> Conversation:
@@ -144,7 +164,8 @@ def _begin(state: State, agent: Agent, thread: Thread) -> None:
         lines += ["<memory_blocks>", "The following memory blocks are currently engaged in your core memory unit:", ""]
     for block in agent.blocks:
         lines += [f"<{block.label}>", "<description>", block.description or "", "</description>", "<metadata>"]
-        lines += [f"- chars_current={len(block.value)}", "- chars_limit=100000", "</metadata>"]
+        lines += ["- read_only=true"] if block.read_only else []
+        lines += [f"- chars_current={len(block.value)}", f"- chars_limit={block.limit}", "</metadata>"]
         lines += ["<value>", block.value, "</value>", f"</{block.label}>", ""]
     # Letta counts the agent's messages in other conversations.
     count = 0 if thread.is_default else state.count_messages(agent.id)
@@ -190,7 +211,7 @@ def agent_from(state: State, body: Record) -> Agent:
         state,
         name=body.name,
         system=body.system or "You are a helpful agent.",
-        blocks=[(block.label, block.value) for block in body.memory_blocks or ()],
+        blocks=list(map(vars, body.memory_blocks or ())),
         tools=[state.tools[tool_id] for tool_id in tool_ids],
         parallel_tool_calls=parallel or False,
         model=body.model or DEFAULT_MODEL,
@@ -215,10 +236,14 @@ def _set_plain(agent: Agent, body: Record) -> None:
     agent.tags = agent.tags if body.tags is None else list(dict.fromkeys(body.tags))
 
 
-def update_agent(state: State, agent: Agent, body: Record) -> None:
-    """Update an agent. Null and absent fields are unchanged."""
+def check_embedding(body: Record) -> None:
+    """Raise a 400 if the embedding model of an update is not a handle."""
     if body.embedding is not None and "/" not in body.embedding:
         raise errors.invalid_argument(f"Embedding model {body.embedding} not found")
+
+
+def update_agent(state: State, agent: Agent, body: Record) -> None:
+    """Update an agent. Null and absent fields are unchanged."""
     if any(tool_id not in state.tools for tool_id in body.tool_ids or ()):
         raise errors.plain(409, "(sqlalchemy.dialects.postgresql.asyncpg.IntegrityError) <class 'IntegrityError'>")
     _set_plain(agent, body)
@@ -268,7 +293,7 @@ def tool_json(tool: Tool) -> Json:
 def _block_json(block: Block) -> Json:
     return {
         "value": block.value,
-        "limit": 100000,
+        "limit": block.limit,
         "project_id": None,
         "template_name": None,
         "is_template": False,
@@ -278,7 +303,7 @@ def _block_json(block: Block) -> Json:
         "entity_id": None,
         "preserve_on_migration": False,
         "label": block.label,
-        "read_only": False,
+        "read_only": block.read_only,
         "description": block.description,
         "metadata": {},
         "hidden": None,
@@ -286,6 +311,7 @@ def _block_json(block: Block) -> Json:
         "created_by_id": None,
         "last_updated_by_id": None,
         "tags": [],
+        **block.settings,
     }
 
 
@@ -403,7 +429,8 @@ def run_json(run: Run) -> Json:
             "use_assistant_message": True,
             "assistant_message_tool_name": "send_message",
             "assistant_message_tool_kwarg": "message",
-            "include_return_message_types": list(run.types) if run.types is not None else None,
+            "include_return_message_types": None,
+            **run.config,
         },
         "stop_reason": run.stop_reason if updated else None,
         "callback_url": None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from typing import Literal, Protocol
 
 from ..engine.agent import Usage
@@ -35,12 +36,19 @@ class Tool:
 
 @dataclass(slots=True, kw_only=True)
 class Block:
-    """A memory block of an agent."""
+    """A memory block of an agent.
+
+    Attributes:
+        settings: Further JSON fields.
+    """
 
     id: str
     label: str
     value: str
     description: str | None
+    limit: int = 100_000
+    read_only: bool = False
+    settings: Json = field(default_factory=Json)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,10 +118,16 @@ class Message:
 
 @dataclass(slots=True)
 class StoredMessage:
-    """A message and its position in a thread. After a compaction two messages can share a position."""
+    """A message of a thread.
+
+    Attributes:
+        position: Position in the thread. After a compaction two messages can share it.
+        sequence: Position among the messages of all threads.
+    """
 
     message: Message
     position: int
+    sequence: int = field(default_factory=count().__next__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -164,6 +178,15 @@ class Thread:
         """The pending approval request. None if no tool call waits for an approval."""
         last = self.context[-1] if self.context else None
         return last if last is not None and last.role == "approval_request" else None
+
+    @property
+    def deferred_calls(self) -> list[ToolCall]:
+        """The calls that need no approval, of the turn whose other calls wait for one."""
+        request = self.pending
+        previous = self.context[-2] if request is not None and len(self.context) > 1 else None
+        if request is None or previous is None or previous.role != "assistant" or previous.step_id != request.step_id:
+            return []
+        return previous.tool_calls
 
 
 @dataclass(slots=True, kw_only=True)

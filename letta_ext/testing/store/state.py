@@ -15,7 +15,7 @@ from ..engine.runs import MAX_EVENTS, RUN_RETENTION, Journal, Keepalive, Run
 from ..engine.script import Script
 from .clock import Clock, TickingClock
 from .ids import IdSource
-from .models import Agent, Conversation, Message, Step, Thread, Tool
+from .models import Agent, Conversation, Json, Step, StoredMessage, Thread, Tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +172,10 @@ class State:
         others = [known.thread for known in self.conversations.values() if known.thread.agent_id == agent_id]
         return [self.agents[agent_id].thread, *others]
 
-    def messages(self) -> list[Message]:
+    def stored(self) -> list[StoredMessage]:
         """Return the messages of all agents."""
         threads = [thread for agent_id in self.agents for thread in self.threads_of(agent_id)]
-        return [entry.message for thread in threads for entry in thread.stored]
+        return [entry for thread in threads for entry in thread.stored]
 
     def delete_agent(self, agent_id: str) -> None:
         """Delete an agent with its conversations. Its runs and steps are hidden, because one can be active."""
@@ -202,16 +202,14 @@ class State:
         """Return the number of messages of an agent in all conversations."""
         return sum(len(thread.stored) for thread in self.threads_of(agent_id))
 
-    def start_run(
-        self, thread: Thread, *, background: bool, streaming: bool = True, types: Sequence[str] | None = None
-    ) -> Run:
+    def start_run(self, thread: Thread, *, background: bool, streaming: bool = True, config: Json | None = None) -> Run:
         """Create a run.
 
         Args:
             thread: Thread of the run.
             background: Whether the run can be resumed.
             streaming: Whether the response is streamed. Letta records less about other runs.
-            types: The message types to return.
+            config: The settings of the request that the run contains.
         """
         run = Run(
             id=self.ids.new("run"),
@@ -220,7 +218,7 @@ class State:
             background=background,
             created_at=self.clock.now(),
             kind="send_message" if thread.is_default else "send_conversation_message",
-            types=types,
+            config=config or {},
             tracked=streaming,
             journal=Journal(self.kept_events),
         )
