@@ -6,11 +6,17 @@ from typing import Annotated, Final
 
 import typer
 
-from letta_api.operations import OPERATIONS, Operation
+from letta_api.operations import (
+    CONVERSATIONS_MESSAGES_COMPACT,
+    CONVERSATIONS_MESSAGES_LIST,
+    OPERATIONS,
+    STEPS_FEEDBACK_CREATE,
+    Operation,
+)
 
 from .._version import __version__
-from . import doctor, serve
-from .help import Command, DefaultGroup
+from . import chat, doctor, follow, runs, send, serve, steps
+from .help import Command, DefaultGroup, Group
 from .operations import method_of, operation_command
 
 EPILOG: Final = (
@@ -20,7 +26,14 @@ EPILOG: Final = (
 NAME: Final = "letta-ext"
 SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-MODULES: Final = (doctor, serve)
+SHORTCUTS: Final = (
+    ("messages", CONVERSATIONS_MESSAGES_LIST, ()),
+    ("compact", CONVERSATIONS_MESSAGES_COMPACT, ()),
+    ("feedback", STEPS_FEEDBACK_CREATE, ("feedback",)),
+)
+"""Operations with a second, short name, and their options that are arguments there."""
+
+MODULES: Final = (chat, send, follow, steps, doctor, serve)
 """Modules with `register`, which adds their commands to the application."""
 
 
@@ -28,6 +41,7 @@ def make_app() -> typer.Typer:
     """Return the application."""
     app = typer.Typer(
         name=NAME,
+        cls=Group,
         no_args_is_help=True,
         rich_markup_mode=None,  # its tables leave a third of the width to the texts
         pretty_exceptions_enable=False,  # its tracebacks can show values of variables, such as the API key
@@ -38,10 +52,13 @@ def make_app() -> typer.Typer:
     app.callback()(_root)
     for module in MODULES:
         module.register(app)
+    for name, operation, positional in SHORTCUTS:
+        app.command(name, cls=Command)(operation_command(operation, positional))
     groups: dict[str, typer.Typer] = {"": app}
     for operation in OPERATIONS.values():
         resource, _, method = operation.id.rpartition(".")
         _group(groups, resource).command(_kebab(method), cls=Command)(operation_command(operation))
+    runs.register(groups["runs"])
     return app
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from typer.core import TyperCommand, TyperGroup
+
+SENTENCE: Final = re.compile(r"(?<=\.) (?=[A-Z])")
 
 
 class Command(TyperCommand):
@@ -24,7 +27,23 @@ class Command(TyperCommand):
                 formatter.write_dl(records)
 
 
-class DefaultGroup(TyperGroup):
+class Group(TyperGroup):
+    """A group whose help has the whole first sentence of each command."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, first_sentence(each.help)) for name, each in found if each is not None and not each.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def first_sentence(text: str | None) -> str:
+    """Return the first sentence of a help text."""
+    return SENTENCE.split((text or "").partition("\n\n")[0].replace("\n", " "), maxsplit=1)[0]
+
+
+class DefaultGroup(Group):
     """A group that runs its command to list or retrieve if no other command is named."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from attrs import frozen
@@ -65,12 +65,14 @@ def content_text(content: Any) -> str:
     )
 
 
-def calls_text(message: Any) -> str:
-    """Return the tool calls of a message, one per line."""
-    calls = calls_of(message)
-    if calls is None:
-        return to_json(to_json_value(message))
+def calls_text(calls: Iterable[Any]) -> str:
+    """Return tool calls, one per line."""
     return "\n".join(f"{call.name}({clean_line(call.arguments)})" for call in calls)
+
+
+def _calls_of(message: Any) -> str:
+    calls = calls_of(message)
+    return to_json(to_json_value(message)) if calls is None else calls_text(calls)
 
 
 def _tool_return(message: ToolReturnMessage) -> Line:
@@ -92,9 +94,9 @@ _KINDS: Final[dict[type[Any], Callable[[Any], Line]]] = {
     AssistantMessage: lambda message: Line("agent", content_text(message.content)),
     ReasoningMessage: lambda message: Line("thinking", message.reasoning, "dim"),
     HiddenReasoningMessage: lambda message: Line("thinking", f"({message.state})", "dim"),
-    ToolCallMessage: lambda message: Line("call", calls_text(message), "cyan"),
+    ToolCallMessage: lambda message: Line("call", _calls_of(message), "cyan"),
     ToolReturnMessage: _tool_return,
-    ApprovalRequestMessage: lambda message: Line("approve?", calls_text(message), "yellow"),
+    ApprovalRequestMessage: lambda message: Line("approve?", _calls_of(message), "yellow"),
     ApprovalResponseMessage: _approval,
     SystemMessage: lambda message: Line("system", content_text(message.content), "dim"),
     SummaryMessage: lambda message: Line("summary", message.summary, "dim"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from enum import Enum
@@ -18,16 +19,23 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, g
 import typer
 
 from letta_api import params
-from letta_api.operations import Operation
+from letta_api.operations import Operation, Pagination
 
 from .docstrings import parse_docstring
+from .exit_codes import UsageError
 from .inputs import parse_json
 from .session import Function, Session, checked, command
 from .target import TARGET_HELP, Target
-from .views import show
+from .terminal_text import clean_line
+from .views import show, show_page
 
-LIMIT_HELP: Final = "The maximum number of items. Defaults to one page of the server."
-ALL_HELP: Final = "Print all items instead of one page."
+DEFAULT_LIMIT: Final = 50
+MAX_PAGE: Final = 100
+"""Items of a page, unless the documentation has a smaller limit."""
+
+LIMIT_HELP: Final = f"The maximum number of items. Defaults to {DEFAULT_LIMIT}."
+ALL_HELP: Final = "Print all items."
+CONFIRM_HELP: Final = "Do not ask on a terminal before something is deleted."
 DATA_HELP: Final = (
     "A JSON object with further arguments, such as null for a field, or @FILE for a file with it, or - for the "
     "standard input."
@@ -92,13 +100,17 @@ def operation_command(operation: Operation, positional: tuple[str, ...] = ()) ->
         )
     if operation.pagination is not None:
         parameters += [_parameter("limit", int, LIMIT_HELP), _flag("all_items", "--all", ALL_HELP)]
-    elif operation.method != "GET":
+    elif operation.method not in ("GET", "DELETE"):
         parameters.append(_parameter("data", str, DATA_HELP, metavar="JSON"))
+    if operation.method == "DELETE":
+        parameters.append(_flag("yes", "--yes", CONFIRM_HELP))
 
     def run(session: Session, **given: Any) -> None:
         arguments = {name: value for name, value in given.items() if value is not None and value != []}
         data = arguments.pop("data", None)
-        everything = arguments.pop("all_items", False)
+        limit = None if arguments.pop("all_items", False) else arguments.pop("limit", DEFAULT_LIMIT)
+        if not arguments.pop("yes", True):
+            confirm(session, f"Delete {', '.join(given[name] for name in operation.path_parameters)}?")
         ids = [arguments.pop(name) for name in operation.path_parameters if not target]
         converted = {
             name: convert[name](name, value) if name in convert else value for name, value in arguments.items()
@@ -108,10 +120,13 @@ def operation_command(operation: Operation, positional: tuple[str, ...] = ()) ->
         if target:
             found = Target.find(session, converted.pop("target"))
             ids, converted = [found.conversation_id], {**found.arguments, **converted}
-        if operation.pagination is not None:
-            converted = _bounded(operation, converted)
-        result = checked(bound_method(session, operation), *ids, **converted)
-        show(session, result, everything=everything or given.get("limit") is not None)
+        method = bound_method(session, operation)
+        if operation.pagination is None:
+            show(session, checked(method, *ids, **converted))
+            return
+        chronological = "order" not in converted and operation.pagination.default_order == "desc"
+        bounds = _bounds(operation.pagination, limit)
+        show_page(session, checked(method, *ids, **bounds, **converted), limit, reverse=chronological)
 
     return command(
         run, signature=Signature(parameters), help=_without_target(help_texts.text) if target else help_texts.text
@@ -140,13 +155,25 @@ def _replaced(operation: Operation) -> set[str]:
     return replaced if operation.pagination is None else {*replaced, operation.pagination.limit}
 
 
-def _bounded(operation: Operation, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a list, in which the limit is that of all pages together."""
-    limit = arguments.pop("limit", None)
-    if limit is None or operation.pagination is None:
-        return arguments
-    maximum = operation.pagination.max_limit or 100
-    return {**arguments, operation.pagination.limit: min(limit, maximum), "max_items": limit}
+def _bounds(pagination: Pagination, limit: int | None) -> dict[str, int]:
+    """Return the arguments that fetch one item more than the limit, which shows whether there are more."""
+    if limit is None:
+        return {}
+    if limit < 1:
+        raise UsageError(f"--limit must be 1 or more, got {limit}")
+    return {pagination.limit: min(limit + 1, pagination.max_limit or MAX_PAGE), "max_items": limit + 1}
+
+
+def confirm(session: Session, question: str) -> None:
+    """Ask whether to continue, if the user can reply.
+
+    Raises:
+        UsageError: If the user declines.
+    """
+    if session.output.is_terminal and sys.stdin is not None and sys.stdin.isatty():
+        reply = input(f"{clean_line(question)} [y/N] ")
+        if reply.strip().lower() not in ("y", "yes"):
+            raise UsageError("nothing was changed")
 
 
 def _pascal(name: str) -> str:

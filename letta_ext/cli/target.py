@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from attrs import frozen
 
@@ -29,7 +29,7 @@ class Target:
     agent_id: str | None = None
 
     @property
-    def arguments(self) -> dict[str, str]:
+    def arguments(self) -> dict[str, Any]:
         """The arguments that requests need besides the conversation id."""
         return {} if self.agent_id is None else {"agent_id": self.agent_id}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, groupby, islice
 from typing import Any, TypeGuard
 
 from letta_api.models import (
@@ -11,6 +12,7 @@ from letta_api.models import (
     LettaStopReason,
     LettaUsageStatistics,
     ReasoningMessage,
+    Step,
 )
 
 from .._pagination.items import field_of
@@ -20,46 +22,58 @@ from .._sync.stream import Stream
 from .messages import content_text, describe
 from .output import Output
 from .session import Session
+from .steps import MAX_TIMED, columns_with_time
 from .terminal_text import TerminalText
 
 
-def show(session: Session, result: Any, *, everything: bool = False) -> None:
-    """Print the result of a call.
-
-    Args:
-        session: The session.
-        result: The result.
-        everything: Whether to print the items of all pages, instead of the first page.
-    """
-    output = session.output
-    if _is_page(result):
-        show_page(output, result, everything=everything)
-    elif _is_stream(result):
+def show(session: Session, result: Any) -> None:
+    """Print the result of a call that is not a list."""
+    if _is_stream(result):
         with result as stream:
-            show_events(output, stream)
+            show_events(session.output, stream)
     else:
-        output.value(result)
-
-
-def _is_page(value: object) -> TypeGuard[SyncPage[Any]]:
-    return isinstance(value, SyncPage)
+        session.output.value(result)
 
 
 def _is_stream(value: object) -> TypeGuard[Stream[Any]]:
     return isinstance(value, Stream)
 
 
-def show_page(output: Output, page: SyncPage[Any], *, everything: bool) -> None:
-    """Print a list: messages as a dialog, other items as a table."""
-    items: Iterable[Any] = page if everything else page.items
-    if not output.as_json and page.items and field_of(page.items[0], "message_type"):
-        for item in items:
+def show_page(session: Session, page: SyncPage[Any], limit: int | None, *, reverse: bool = False) -> None:
+    """Print a list: messages as a dialog, other items as a table.
+
+    Args:
+        session: The session.
+        page: The first page.
+        limit: The maximum number of items to print, or None for all.
+        reverse: Whether a dialog is printed in reverse order, so that the newest message is the last.
+    """
+    output = session.output
+    if output.as_json:
+        output.items(islice(page, limit))
+        return
+    found = [*islice(page, None if limit is None else limit + 1)]
+    items = found[:limit]
+    if items and field_of(items[0], "message_type"):
+        for item in oldest_first(items) if reverse else items:
             output.message(describe(item))
+    elif items and isinstance(items[0], Step) and len(items) <= MAX_TIMED:
+        output.items(items, columns_with_time(session.client, items))
     else:
         output.items(items)
-    if not everything and not output.as_json and (cursors := page.next_page_info()):
-        [(name, cursor)] = cursors.items()
-        output.note(f"There may be more: add --all, or --{name} {cursor}")
+    if len(found) > len(items):
+        cursors = page.next_page_info() or {}
+        options = "".join(f", or --{name} {field_of(items[-1], 'id')}" for name in cursors)
+        output.note(f"There are more: --all{options}")
+
+
+def oldest_first(messages: Sequence[Any]) -> Iterator[Any]:
+    """Yield messages that are listed newest first in the order of a dialog.
+
+    A stored message can be several, such as reasoning and text. A server lists those in one order for either `order`.
+    """
+    groups = [[*group] for _, group in groupby(messages, key=lambda message: field_of(message, "id"))]
+    return chain.from_iterable(reversed(groups))
 
 
 def show_events(output: Output, events: Iterable[Any]) -> None:

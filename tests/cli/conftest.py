@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 import pytest
 
+from letta_ext import Letta
 from letta_ext.testing import EmbeddedServer
 
+from .cases import Ids, make_ids
 from .running import CommandLine
+
+MODEL: Final = "openai/gpt-4o-mini"
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[EmbeddedServer]:
+    """Return a server for tests that use agents of their own."""
+    with EmbeddedServer() as running:
+        yield running
 
 
 @pytest.fixture
-def cli(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    """Return the command line, which finds the server by its environment variable."""
-    monkeypatch.setenv("LETTA_BASE_URL", server.base_url)
+def ids(shared_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> Ids:
+    """Return the ids of a new agent on the shared server, which the command line uses."""
+    monkeypatch.setenv("LETTA_BASE_URL", shared_server.base_url)
+    with Letta(base_url=shared_server.base_url) as client:
+        agent = client.agents.create(name="Ada", model=MODEL)
+        return make_ids(client, agent.id, client.conversations.create(agent_id=agent.id).id, MODEL)
+
+
+@pytest.fixture
+def shared_cli(ids: Ids, command_line: CommandLine) -> CommandLine:
+    """Return the command line on the shared server."""
+    return command_line
+
+
+@pytest.fixture
+def command_line(monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"):
         monkeypatch.delenv(name, raising=False)
     return CommandLine(monkeypatch)
+
+
+@pytest.fixture
+def cli(server: EmbeddedServer, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """Return the command line, which finds the server by its environment variable."""
+    monkeypatch.setenv("LETTA_BASE_URL", server.base_url)
+    return command_line

@@ -15,9 +15,8 @@ from functools import cache
 from typing import Any, Final
 
 import pytest
-import typer
 from attrs import frozen
-from typer.testing import CliRunner
+from typer.main import get_command
 
 from letta_ext.cli.app import make_app
 
@@ -26,8 +25,9 @@ STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @cache
-def app() -> typer.Typer:
-    return make_app()
+def app() -> Any:
+    """Return the application as a command, which takes a while to build."""
+    return get_command(make_app())
 
 
 @frozen
@@ -60,10 +60,21 @@ class CommandLine:
 
     def run(self, *arguments: str, input: str | None = None) -> Result:
         """Run a command whose input and output are pipes."""
-        found = CliRunner().invoke(app(), [*arguments], input=input, prog_name="letta-ext")
-        if found.exception is not None and not isinstance(found.exception, SystemExit):
-            raise found.exception
-        return Result(found.exit_code, found.stdout, found.stderr, found.stdout)
+        out, err = io.BytesIO(), io.BytesIO()
+        with self._monkeypatch.context() as patched:
+            patched.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((input or "").encode()), "utf-8"))
+            patched.setattr("sys.stdout", io.TextIOWrapper(out, "utf-8", write_through=True))
+            patched.setattr("sys.stderr", io.TextIOWrapper(err, "utf-8", write_through=True))
+            code = self._call(arguments)
+            printed = out.getvalue().decode(), err.getvalue().decode()
+        return Result(code, *printed, printed[0])
+
+    def _call(self, arguments: tuple[str, ...]) -> int:
+        try:
+            app()([*arguments], prog_name="letta-ext")
+        except SystemExit as ended:
+            return int(ended.code or 0)
+        return 0
 
     def on_terminal(self, *arguments: str, width: int = 80, keys: str = "") -> Result:
         """Run a command on a pseudo-terminal, on which the keys are typed."""
@@ -84,9 +95,7 @@ class CommandLine:
                 patched.setattr("sys.stdout", writer)
                 patched.setattr("sys.stderr", writer)
                 try:
-                    app()([*arguments], prog_name="letta-ext")
-                except SystemExit as ended:
-                    code = int(ended.code or 0)
+                    code = self._call(arguments)
                 finally:
                     writer.close()
                     keyboard.close()
