@@ -23,6 +23,9 @@ Schema = dict[str, Any]
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 SCHEMAS = "#/components/schemas/"
 
+VALUES = frozenset({"default", "example", "examples", "enum", "const"})
+"""Keywords whose values are not schemas."""
+
 MAX_DEPTH = 100
 """The largest nesting of a document."""
 

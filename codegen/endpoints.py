@@ -65,19 +65,45 @@ def _values(arguments: list[Argument], operation: Operation) -> str:
 def _entry(argument: Argument) -> str:
     """Return the source of an entry of a dict of arguments."""
     match argument.style:
-        case "exploded":
+        case ("exploded",):
             return f"**styles.exploded({argument.name})"
-        case "deep_object":
+        case ("deep_object",):
             return f"**styles.deep_object({argument.wire!r}, {argument.name})"
         case _:
             return f"{argument.wire!r}: {_encoded(argument)}"
 
 
 def _encoded(argument: Argument) -> str:
-    function, colon, separator = argument.style.partition(":")
-    if not function:
-        return argument.name
-    return f"styles.{function}({argument.name}{f', {separator!r}' if colon else ''})"
+    name, wire = argument.name, argument.wire
+    match argument.style:
+        case ("delimited", separator, explode):
+            return f"styles.delimited({name}, {separator!r}{', explode=True' if explode else ''})"
+        case ("expanded", style, explode):
+            return f"styles.expanded({wire!r}, {name}, {style!r}{', explode=True' if explode else ''})"
+        case (("json_text" | "flag") as function,):
+            return f"styles.{function}({name})"
+        case _:
+            return name
+
+
+def _path(operation: Operation) -> str:
+    """Return the source of the path."""
+    ids = operation.at("path")
+    expanded = [each for each in ids if each.style[:1] == ("expanded",)]
+    plain = "".join(f", {each.name}={_encoded(each)}" for each in ids if each not in expanded)
+    made = f"make_path({operation.template!r}{plain})" if plain else repr(operation.template)
+    given = "".join(f", {each.name}={_encoded(each)}" for each in expanded)
+    return f"styles.expand({made}{given})" if given else made
+
+
+def _content(operation: Operation) -> str:
+    """Return the source of a body that is not JSON, and of cookies, or an empty string."""
+    body, cookies = _other_body(operation), operation.at("cookie")
+    if not cookies:
+        return body
+    joined = "".join(f", {each.wire!r}" for each in cookies if each.style == ("make_cookies", False))
+    made = f"styles.make_cookies({_values(cookies, operation)}{joined})"
+    return f"{{**({body}), **{made}}}" if body else made
 
 
 def _query(operation: Operation) -> str:
@@ -147,7 +173,7 @@ def endpoint_view(operation: Operation) -> EndpointView:
         needed |= {Import("params", "params", operation.params)}
     if any(a.style for a in operation.arguments):
         needed |= {Import("runtime", "", "styles")}
-    if content := _other_body(operation):
+    if _other_body(operation):
         needed |= {Import("runtime", "", "bodies")}
     reader = stream.event.text_decoder if stream else None
     needed |= {reader} if reader else set()
@@ -158,13 +184,11 @@ def endpoint_view(operation: Operation) -> EndpointView:
         docstring=_request_docstring(operation),
         arguments=", ".join(arguments),
         method=repr(operation.method),
-        path=f"make_path({operation.template!r}, {', '.join(f'{a.name}={_encoded(a)}' for a in ids)})"
-        if ids
-        else repr(operation.template),
+        path=_path(operation),
         query=_query(operation),
         headers=_headers(operation),
         body=_json_body(operation),
-        content=content,
+        content=_content(operation),
         result=result.written if result else "",
         reads=operation.reads or "",
         accept="" if operation.accept == JSON else f", {operation.accept!r}",

@@ -9,12 +9,24 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from codegen.document import METHODS, SCHEMAS, Document, Operation, Schema, escape, ref_name, referring, successful
+from codegen.document import (
+    METHODS,
+    SCHEMAS,
+    VALUES,
+    Document,
+    Operation,
+    Schema,
+    escape,
+    ref_name,
+    referring,
+    successful,
+)
 from codegen.errors import ErrorCollector, SpecError
 from codegen.keywords import TYPE_KEYWORDS, is_datetime, types_of
 from codegen.media import find_format, used_in_body, used_in_response
 from codegen.names import RESERVED_CLASSES, Numbers, class_name, like_name, module_name, usable
 from codegen.normalize import Normalizer
+from codegen.nullable_components import unwrap_objects, with_null_references
 from codegen.types import JSON, NULL
 
 NEEDS_NAME = ("properties", "allOf")
@@ -92,12 +104,16 @@ def _normalize(document: Document) -> None:
             for word, value in node.items():
                 if word == "schema":
                     node[word] = normalizer.schema(value)
-                elif word not in _VALUES:
+                elif word not in VALUES:
                     holders.append(value)
         elif isinstance(node, list):
             holders += node
+    nullable = unwrap_objects(schemas)
     document.schemas.clear()
     document.schemas.update(schemas)
+    if nullable:
+        for key in ("paths", "components"):
+            document.data[key] = with_null_references(document.data.get(key, {}), nullable)
 
 
 class _Extractor:
@@ -360,9 +376,5 @@ def _retitle(node: Any, taken: set[str], numbers: Numbers, *, named: bool = Fals
             if word == "properties" and isinstance(value, dict):
                 for each in value.values():
                     _retitle(each, taken, numbers)
-            elif word not in _VALUES:
+            elif word not in VALUES:
                 _retitle(value, taken, numbers)
-
-
-_VALUES = frozenset({"default", "example", "examples", "enum", "const"})
-"""Keywords whose values are not schemas."""

@@ -42,7 +42,6 @@ class Normalizer:
 
     def __init__(self, schemas: Mapping[str, Any]) -> None:
         self.schemas = schemas
-        self._copied: set[str] = set()
 
     def schema(self, schema: Any) -> Any:
         """Return a schema in the supported form. Anything that is not a schema is returned unchanged."""
@@ -237,22 +236,20 @@ class Normalizer:
         return target.get("nullable") is True or any(each == NULL or self._has_null(each) for each in members)
 
     def _without_null(self, schema: Any) -> Any:
-        """Return a schema, or a copy of the component that it refers to, that null does not match.
+        """Return a schema that null does not match.
 
-        A union of several other members is returned as it is, because `_distributed` removes null from it.
+        A union of several other members is returned unchanged, because `_distributed` removes null from it. A reference
+        to a nullable object is returned unchanged, because `nullable_components.py` makes it one to the object.
         """
-        name = ref_name(schema)
-        if schema == NULL or name in self._copied or not self._has_null(schema):
+        for _ in range(_MAX_INHERITED):
+            target = self._target(schema)
+            members: list[Any] = next((target[word] for word in UNIONS if word in target), [])
+            others = [member for member in members if member != NULL]
+            if len(others) != 1 or (ref_name(schema) is not None and ref_name(others[0]) is None):
+                break
+            schema = others[0]
+        if not isinstance(schema, dict) or ref_name(schema) is not None or others:
             return schema
-        if name is not None:
-            self._copied.add(name)
-            found = self._without_null(self.schema(self._target(schema)))
-            self._copied.discard(name)
-            return schema if any(word in found for word in UNIONS) else found
-        for word in UNIONS:
-            others = [member for member in schema.get(word, ()) if member != NULL]
-            if others:
-                return others[0] if len(others) == 1 else schema
         out = dict(schema)
         for word, null in (("type", "null"), ("enum", None)):
             if isinstance(out.get(word), list):
@@ -281,7 +278,7 @@ class Normalizer:
         target = self._target(schema)
         for word in UNIONS:
             members = [each for each in target.get(word, ()) if each != NULL]
-            if members and not all(isinstance(each, dict) and each.keys() <= _CONSTRAINTS for each in members):
+            if len(members) > 1 and not all(isinstance(each, dict) and each.keys() <= _CONSTRAINTS for each in members):
                 return word
         return None
 

@@ -33,7 +33,7 @@ from codegen.names import class_name, identifiers, module_name, usable
 from codegen.parser import Node, Parsed
 from codegen.responses import read_success
 from codegen.type_reader import TypeReader, without_null
-from codegen.types import CONTENT, ID, JSON, Import, Type, file_type
+from codegen.types import CONTENT, FIELDS, ID, JSON, Import, Type, file_type
 
 _RESERVED = (
     "client params body self cls request httpx Request make_path make_query make_headers make_body to_json_value UNSET "
@@ -50,20 +50,20 @@ HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 TABLE = "OPERATIONS"
 """The name of the operations table, which no operation can have."""
 
-Place: TypeAlias = Literal["path", "query", "header", "body", "content"]
+Place: TypeAlias = Literal["path", "query", "header", "cookie", "body", "content"]
 """The location of an argument: `content` is the whole body, if the body is not an object with properties."""
 
 
 @frozen
 class Argument:
-    """An argument of a call: a path, query or header parameter, a body field, or the whole body.
+    """An argument of a call: a path, query, header or cookie parameter, a body field, or the whole body.
 
     Attributes:
         wire: The name in the request.
         name: The name in Python.
         place: The location in the request.
         is_file: Whether it is a file of a multipart body.
-        style: The function of `styles.py` that encodes it, with a separator after a colon, or "".
+        style: The function of `styles.py` that encodes it, and its other arguments, or () if none does.
     """
 
     wire: str
@@ -76,7 +76,7 @@ class Argument:
     schema: Any
     notes: str = ""
     is_file: bool = False
-    style: str = ""
+    style: tuple[object, ...] = ()
 
     @property
     def documentation(self) -> str:
@@ -281,16 +281,16 @@ def _template(path: str, arguments: list[Argument], place: str) -> str:
     return re.sub(r"\{([^{}]+)\}", lambda match: "{" + ids[match[1]] + "}", path)
 
 
-_STYLES = {"path": "simple", "query": "form", "header": "simple"}
+_STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
 
 
 def _parameter(node: Node, parameter: Parameter, reader: TypeReader) -> Argument:
     data, place = parameter.data, parameter.place
     name, where = node.name.get_untrusted_value(), data["in"]
     if where not in _STYLES:
-        raise SpecError(place, f"is a {where} parameter, which is not supported. Use path, query or header")
-    if where == "header" and not HEADER.fullmatch(name):
-        raise SpecError(place, f"name must be a header name, got {name!a}")
+        raise SpecError(place, f"is a {where} parameter, which does not exist. Use path, query, header or cookie")
+    if where in ("header", "cookie") and not HEADER.fullmatch(name):
+        raise SpecError(place, f"name must be a {where} name, got {name!a}")
     type_ = reader.read(node, data["schema"], f"{place}/schema")
     if where == "path":
         type_ = ID if type_.kinds == {"any"} else evolve(type_, nullable=False)
@@ -301,27 +301,33 @@ def _parameter(node: Node, parameter: Parameter, reader: TypeReader) -> Argument
 
 
 _DELIMITERS = {"form": ",", "simple": ",", "spaceDelimited": " ", "pipeDelimited": "|"}
+_PATH_STYLES = ("simple", "label", "matrix")
 
 
-def _style(data: dict[str, Any], where: str, type_: Type, place: str) -> str:
-    """Return the function of `styles.py` that encodes a parameter, with a separator after a colon, or ""."""
+def _style(data: dict[str, Any], where: str, type_: Type, place: str) -> tuple[object, ...]:
+    """Return the function of `styles.py` that encodes a parameter, with its other arguments, or ()."""
     style = data.get("style", _STYLES[where])
     explode = data.get("explode", style == "form")
+    structured = type_.kinds & {"array", "object"}
     if style == JSON:
-        return "json_text"
+        return ("json_text",)
     if style == "deepObject" and type_.kinds == {"object"} and where == "query":
-        return "deep_object"
-    if style not in _DELIMITERS or (where != "query" and style != "simple"):
+        return ("deep_object",)
+    if where == "path" and style in _PATH_STYLES:
+        if structured or style != "simple":
+            return ("expanded", style, explode)
+        return ("flag",) if type_.kinds == {"boolean"} else ()
+    if style not in _DELIMITERS or (where != "query" and style != _STYLES[where]):
         raise SpecError(place, f"has the style {style!a}, which is not supported. Remove it")
+    if where == "cookie":
+        return ("make_cookies", explode)
     if type_.kinds == {"object"} and where == "query" and explode:
-        return "exploded"
-    if "object" in type_.kinds and (len(type_.kinds) > 1 or explode):
-        raise SpecError(place, f"is an object, which is not supported in this style in a {where}. Use scalars")
-    if type_.kinds & {"array", "object"} and not (where == "query" and explode):
-        return f"delimited:{_DELIMITERS[style]}"
-    if where == "path" and type_.kinds == {"boolean"}:
-        return "flag"
-    return ""
+        return ("exploded",)
+    if structured and not (where == "query" and explode):
+        return ("delimited", _DELIMITERS[style], explode)
+    if "object" in structured:
+        raise SpecError(place, f"is an object or another type, which is not supported in a {where}. Use scalars")
+    return ()
 
 
 def _argument(node: Node, where: Place, type_: Type, schema: Any, written: Any, place: str) -> Argument:
@@ -380,6 +386,8 @@ def _body(
     component = _body_component(node, reader)
     if component is None:
         type_ = reader.read(node, schema, at)
+        if format_of(media) != "json" and type_.kinds == {"any"}:
+            type_ = FIELDS
         if format_of(media) != "json" and type_.kinds != {"object"}:
             raise SpecError(f"{place}/content/{escape(media)}", "must be an object, whose properties are the fields")
         argument = _argument(node, "content", type_, schema, data, place)

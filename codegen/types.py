@@ -346,3 +346,7 @@ def map_of(item: Type) -> Type:
         function=template("mapping(ITEM)", ITEM=item.callable()),
         struct=item.struct_written and template("dict_of(STRUCT)", STRUCT=item.struct_written),
     )
+
+
+FIELDS = map_of(ANY)
+"""The type of a form without a schema."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import IO, Any, TypeAlias
 
-from .json_values import is_iterable, to_json_value
+from .json_values import is_iterable, is_sequence, to_json_value
 from .types import UNSET
 
 FileContent: TypeAlias = bytes | str | IO[bytes]
@@ -32,14 +32,14 @@ def make_multipart(values: Mapping[str, Any], *files: str) -> dict[str, Any]:
 
     Args:
         values: The fields.
-        files: The names of the fields that are files.
+        files: The names of the fields that are files. Bytes and open files are files in other fields too.
 
     Raises:
         TypeError: If a value is neither a JSON value nor a file.
     """
     parts: list[tuple[str, Any]] = []
     for name, value in _pairs(values, files):
-        if name not in files:
+        if name not in files and not _is_content(value):
             parts.append((name, (None, _text(name, value))))
         else:
             parts.append((name, (name, value) if isinstance(value, (bytes, str)) else value))
@@ -60,10 +60,16 @@ def make_content(value: bytes | str) -> dict[str, Any]:
 def _pairs(values: Mapping[str, Any], files: Collection[str]) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, value in values.items():
-        many = is_iterable(value) and not (name in files and _is_one_file(value))
+        many = is_iterable(value) and not (name in files and _is_one_file(value)) and not _is_content(value)
         items: Iterable[Any] = value if many else (value,)
         found += [(name, item) for item in items if item is not None and item is not UNSET]
     return found
+
+
+def _is_content(value: object) -> bool:
+    """Return whether a value is the content of a file, or a tuple with it, in a field that can have any JSON value."""
+    content = value[1] if is_sequence(value) and isinstance(value, tuple) and len(value) in (2, 3) else value
+    return isinstance(content, bytes) or hasattr(content, "read")
 
 
 def _is_one_file(value: object) -> bool:

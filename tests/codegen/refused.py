@@ -136,7 +136,9 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
         "#/components/schemas/T/properties/a/const",
     ),
     "literal of a float": (document({"T": obj("", a={"const": 0.5})}), "#/components/schemas/T/properties/a"),
-    "cookie": (query(**{"in": "cookie"}), "#/paths/~1x/get/parameters/0"),
+    "no such location": (query(**{"in": "body"}), "#/paths/~1x/get/parameters/0"),
+    "name of a cookie": (query(**{"in": "cookie"}, name="a b"), "#/paths/~1x/get/parameters/0"),
+    "style of a path": (query(style="matrix"), "#/paths/~1x/get/parameters/0"),
     "union of an object in a query": (
         query(schema={"anyOf": [STRING, {"type": "object"}]}),
         "#/paths/~1x/get/parameters/0",
@@ -163,7 +165,11 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
         "#/paths/~1x/get/parameters/1/schema",
     ),
     "form": (
-        document(paths={"/x": {"post": operation("a.b", requestBody={"content": {"multipart/form-data": {}}})}}),
+        document(
+            paths={
+                "/x": {"post": operation("a.b", requestBody={"content": {"multipart/form-data": {"schema": STRING}}})}
+            }
+        ),
         "#/paths/~1x/post/requestBody/content/multipart~1form-data",
     ),
     "operationId twice": (document(paths={"/x": {"get": operation()}, "/y": {"get": operation()}}), "#/paths/~1y/get"),

@@ -73,6 +73,7 @@ OPERATIONS: Final[dict[str, dict[str, Any]]] = {
     "body.form": sends("application/x-www-form-urlencoded", FORM),
     "body.multipart": sends("multipart/form-data", UPLOAD),
     "body.optional": sends("multipart/form-data", obj("", file=FILE), required=False),
+    "body.fields": sends("multipart/form-data", {}),
     "body.bytes": sends("application/octet-stream", FILE),
     "body.text": sends("text/plain", STRING, required=False),
     "body.patch": sends("application/merge-patch+json", ref("A")),
@@ -214,6 +215,22 @@ def test_multipart_body_sends_fields_and_files(api: ModuleType) -> None:
         assert part in request.content
     _, empty = call(api, "body.optional", httpx.Response(200, json=None))
     assert empty.content == b""
+
+
+def test_multipart_body_without_schema_sends_fields_and_files(api: ModuleType) -> None:
+    """Bytes, open files and tuples with them are files, and other values are fields."""
+    body = {"a": "n", "b": [1, 2], "c": b"3", "d": io.BytesIO(b"4"), "e": [("e.txt", b"5")], "f": ("g", "h", "i")}
+    _, request = call(api, "body.fields", httpx.Response(200, json=None), body=body)
+    for part in (
+        b'name="a"\r\n\r\nn\r\n',
+        b'name="b"\r\n\r\n1\r\n',
+        b'name="b"\r\n\r\n2\r\n',
+        b'name="c"; filename="c"\r\nContent-Type: application/octet-stream\r\n\r\n3\r\n',
+        b'name="d"; filename="upload"\r\nContent-Type: application/octet-stream\r\n\r\n4\r\n',
+        b'name="e"; filename="e.txt"\r\nContent-Type: text/plain\r\n\r\n5\r\n',
+        b'name="f"\r\n\r\nh\r\n',
+    ):
+        assert part in request.content
 
 
 @pytest.mark.parametrize(

@@ -57,13 +57,15 @@ def test_relax_skips_smallest_part(tmp_path: Path) -> None:
                     "widgets.a",
                     responses=responds(ref("U")),
                     parameters=[
-                        {"name": "odd", "in": "cookie", "schema": STRING},
+                        {"name": "odd", "in": "query", "style": "label", "schema": STRING},
                         {"name": "q", "in": "query", "schema": {"not": {}}},
                         {"name": "r", "in": "query", "schema": STRING},
                     ],
                 )
             },
-            "/b": {"post": operation("widgets.b", requestBody={"content": {"multipart/form-data": {}}})},
+            "/b": {
+                "post": operation("widgets.b", requestBody={"content": {"multipart/form-data": {"schema": STRING}}})
+            },
         },
     )
     package, result = make(data, tmp_path, lenient=True)

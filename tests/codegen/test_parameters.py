@@ -205,7 +205,7 @@ def test_query_parameter_is_encoded_in_its_style(
 @pytest.mark.parametrize(
     ("schema", "value", "path"),
     [
-        ({"type": "array", "items": STRING}, ["a", "b/c"], "/x/a%2Cb%2Fc"),
+        ({"type": "array", "items": STRING}, ["a", "b/c"], "/x/a,b%2Fc"),
         ({"type": "boolean"}, True, "/x/true"),
         ({"type": "number"}, 1.5, "/x/1.5"),
         ({"type": ["integer", "null"]}, 7, "/x/7"),
@@ -217,3 +217,104 @@ def test_path_parameter_of_other_type_is_encoded(schema: Schema, value: Any, pat
     package, _ = make(document(paths={"/x/{id}": {"get": get}}), tmp_path)
     with imported(package) as api:
         assert sys.modules[f"{api.__name__}.api.widgets.widgets_get"].build_request(value).path == path
+
+
+ARRAY: Schema = {"type": "array", "items": STRING}
+OBJECT: Schema = {"type": "object"}
+EXPANDED: list[tuple[str, bool, Schema, Any, str]] = [
+    ("simple", False, ARRAY, ["blue", "b/c,d"], "blue,b%2Fc%2Cd"),
+    ("simple", False, OBJECT, {"R": 100, "G": 200}, "R,100,G,200"),
+    ("simple", True, OBJECT, {"R": 100, "G": 200}, "R=100,G=200"),
+    ("label", False, STRING, "a.b", ".a.b"),
+    ("label", False, ARRAY, ["blue", "black"], ".blue,black"),
+    ("label", True, ARRAY, ["blue", "black"], ".blue.black"),
+    ("label", False, OBJECT, {"R": 100, "G": True}, ".R,100,G,true"),
+    ("label", True, OBJECT, {"R": 100, "G": 200}, ".R=100.G=200"),
+    ("matrix", False, STRING, "a;b", ";p=a%3Bb"),
+    ("matrix", False, ARRAY, ["blue", "black"], ";p=blue,black"),
+    ("matrix", True, ARRAY, ["blue", "black"], ";p=blue;p=black"),
+    ("matrix", False, OBJECT, {"R": 100, "G": 200}, ";p=R,100,G,200"),
+    ("matrix", True, OBJECT, {"R": 100, "G": 200}, ";R=100;G=200"),
+]
+"""The style of a path parameter, whether it is exploded, its schema, its argument, and the segment (RFC 6570)."""
+
+
+@pytest.fixture(scope="module")
+def expanding(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a package with one operation for each row of `EXPANDED`, which also has an id."""
+    paths: dict[str, Any] = {}
+    for n, (style, explode, schema, _, _) in enumerate(EXPANDED):
+        p = {"name": "p", "in": "path", "required": True, "style": style, "explode": explode, "schema": schema}
+        key = {"name": "id", "in": "path", "required": True, "schema": STRING}
+        paths[f"/n{n}/{{id}}/{{p}}"] = {"get": operation(f"widgets.n{n}", parameters=[key, p])}
+    return make(document(paths=paths), tmp_path_factory.mktemp("expanding"))[0]
+
+
+def test_path_parameter_is_expanded_in_its_style(expanding: Path) -> None:
+    """Separators of a path are literal, and the values between them are percent-encoded. An id stays one segment."""
+    with imported(expanding) as api:
+        for n, (*_, value, segment) in enumerate(EXPANDED):
+            build_request = sys.modules[f"{api.__name__}.api.widgets.widgets_n{n}"].build_request
+            assert build_request("a/{p}", value).path == f"/n{n}/a%2F%7Bp%7D/{segment}"
+            with pytest.raises(TypeError, match="must be"):
+                build_request("a", [[1]])
+
+
+@pytest.mark.parametrize(("style", "value"), [("simple", []), ("label", ""), ("label", "."), ("simple", ["."])])
+def test_path_parameter_that_would_change_the_path_raises_value_error(style: str, value: Any, expanding: Path) -> None:
+    """A path parameter is not empty, and not a dot segment."""
+    n = next(n for n, row in enumerate(EXPANDED) if row[0] == style)
+    with imported(expanding) as api, pytest.raises(ValueError, match="p must not be empty or a dot segment"):
+        sys.modules[f"{api.__name__}.api.widgets.widgets_n{n}"].build_request("a", value)
+
+
+COOKIES: list[tuple[bool, Schema, Any, str | None]] = [
+    (True, STRING, "a b;c", "p=a%20b%3Bc"),
+    (True, {"type": "integer"}, 7, "p=7"),
+    (True, {"type": ["string", "null"]}, None, None),
+    (False, ARRAY, ["blue", "a,b"], "p=blue,a%2Cb"),
+    (True, ARRAY, ["blue", "black"], "p=blue&p=black"),
+    (False, OBJECT, {"R": 100, "G": 200}, "p=R,100,G,200"),
+    (True, OBJECT, {"R": 100, "G": 200}, "R=100; G=200"),
+]
+"""Whether a cookie parameter is exploded, its schema, its argument, and the cookies that are sent."""
+
+
+def test_cookie_parameter_is_sent_beside_cookies_of_the_client(tmp_path: Path) -> None:
+    """Cookie parameters are sent with the cookies of the client, and with a body, and are not kept."""
+    parts = [("cookie", explode, schema) for explode, schema, _, _ in COOKIES]
+    paths = {
+        f"/n{n}": {
+            "post": operation(
+                f"widgets.n{n}",
+                parameters=[{"name": "p", "in": where, "explode": explode, "schema": schema}],
+                requestBody={"content": {"text/plain": {"schema": STRING}}},
+            )
+        }
+        for n, (where, explode, schema) in enumerate(parts)
+    }
+    package, _ = make(document(paths=paths), tmp_path)
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(204)
+
+    with imported(package) as api, httpx.Client(transport=httpx.MockTransport(answer), base_url="http://t") as client:
+        client.cookies.set("session", "1")
+        for n, (*_, value, cookies) in enumerate(COOKIES):
+            module = sys.modules[f"{api.__name__}.api.widgets.widgets_n{n}"]
+            module.sync(client, p=value, body="text")
+            assert seen[-1].headers["Cookie"] == "; ".join(filter(None, ["session=1", cookies]))
+            assert seen[-1].content == b"text"
+            module.sync(client)
+            assert seen[-1].headers["Cookie"] == "session=1"
+
+
+def test_header_object_is_exploded(tmp_path: Path) -> None:
+    """An object in a header has its keys and values in one text."""
+    parameter = {"name": "X-P", "in": "header", "explode": True, "schema": OBJECT}
+    package, _ = make(document(paths={"/x": {"get": operation(parameters=[parameter])}}), tmp_path)
+    with imported(package) as api:
+        build_request = sys.modules[f"{api.__name__}.api.widgets.widgets_get"].build_request
+        assert build_request(x_p={"R": 100, "G": 200}).headers == {"X-P": "R=100,G=200"}
