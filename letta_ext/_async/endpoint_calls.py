@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from .._resource import Resource
+
 if TYPE_CHECKING:
     import httpx
 
@@ -20,7 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class AsyncEndpointCalls:
+class AsyncEndpointCalls(Resource):
     """The method `call` of a client."""
 
     _transport: AsyncTransport
@@ -55,7 +57,7 @@ class AsyncEndpointCalls:
         return value
 
 
-class AsyncRawEndpointCalls:
+class AsyncRawEndpointCalls(Resource):
     """The method `call` of `client.with_raw_response`."""
 
     def __init__(self, client: Any) -> None:
@@ -70,7 +72,7 @@ class AsyncRawEndpointCalls:
         return response
 
 
-class AsyncUnreadEndpointCalls:
+class AsyncUnreadEndpointCalls(Resource):
     """The method `call` of `client.with_streaming_response`."""
 
     def __init__(self, client: Any) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from types import NoneType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, SupportsIndex, TypeVar, overload
+
+from letta_api.pydantic_methods import PydanticSerializer, checked_mode, dump_options
 
 from .._http.plain_arguments import plain_arguments
 from .._http.requests import OPTIONS, Endpoint
@@ -20,10 +23,16 @@ T = TypeVar("T")
 class BasePage(Generic[T]):
     """The common part of sync and async pages.
 
+    `len(page)`, `page[0]` and slices refer to the items of this page, as `items` does.
+
     Attributes:
         items: The items of this page, in list order.
     """
 
+    # `vars(page)` has the items only, as FastAPI encodes it.
+    __slots__ = ("__dict__", "__weakref__", "_ended", "_fetch", "_iterator", "_number", "_position", "_remaining")
+
+    __pydantic_serializer__: ClassVar[Any] = PydanticSerializer()
     items: list[T]
 
     def __init__(self, items: list[T], iterator: ListIterator) -> None:
@@ -77,8 +86,74 @@ class BasePage(Generic[T]):
             if acquired:
                 iterator.lock.release()
 
+    def model_dump(
+        self,
+        *,
+        mode: str = "python",
+        include: Any = None,
+        exclude: Any = None,
+        by_alias: bool | None = None,
+        exclude_unset: bool = False,
+        exclude_defaults: bool = False,
+        exclude_none: bool = False,
+    ) -> dict[str, Any]:
+        """Return `{"items": […]}` with the items of this page as dictionaries. Models have the same options.
+
+        Args:
+            mode: Whether date-times are objects (`python`) or strings (`json`). Defaults to `python`.
+            include: The items and fields to include, such as `{"items": {"__all__": {"id"}}}`. Defaults to all.
+            exclude: The items and fields to omit, in the same form. Defaults to none.
+            by_alias: Whether the keys are those of the JSON. Defaults to False.
+            exclude_unset: Whether to omit absent fields. Defaults to False.
+            exclude_defaults: Whether to omit absent fields and fields that are None. Defaults to False.
+            exclude_none: Whether to omit fields that are None. Defaults to False.
+        """
+        options = dump_options(checked_mode(mode), bool(by_alias), exclude_unset, exclude_defaults, exclude_none)
+        found: dict[str, Any] = options.value({"items": self.items}, include, exclude)
+        return found
+
+    def model_dump_json(self, *, indent: int | None = None, ensure_ascii: bool = False, **options: Any) -> str:
+        """Return the JSON text of `model_dump(mode="json")`, whose options it accepts.
+
+        Args:
+            indent: The number of spaces per level, or None for compact text. Defaults to None.
+            ensure_ascii: Whether to escape other characters than those of ASCII. Defaults to False.
+            **options: The options of `model_dump` other than `mode`.
+        """
+        from letta_api.dump import dumps  # needed by callers of this method only
+
+        return dumps(self.model_dump(mode="json", **options), indent, ensure_ascii=ensure_ascii)
+
+    def to_dict(self, **options: Any) -> dict[str, Any]:
+        """Return `{"items": […]}` with the JSON of the items of this page. The options are those of `Model.to_dict`."""
+        return {"items": [item.to_dict(**options) for item in self.items]}  # type: ignore[attr-defined]  # models
+
+    def to_json(self, *, indent: int | None = None, **options: Any) -> str:
+        """Return the JSON text of `to_dict`, whose options it accepts.
+
+        Args:
+            indent: The number of spaces per level, or None for one line. Defaults to None.
+            **options: The options of `to_dict`.
+        """
+        return json.dumps(self.to_dict(**options), ensure_ascii=False, indent=indent)
+
     def __len__(self) -> int:
         return len(self.items)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> T | list[T]:
+        return self.items[index]
+
+    if not TYPE_CHECKING:  # type checkers report a loop over an async page
+
+        def __iter__(self) -> NoReturn:
+            # Without this method, `for` would use `__getitem__` and end after this page.
+            raise TypeError(f"{type(self).__name__!r} object must be iterated with `async for`, or by its `items`")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(items={self.items!r})"

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from .._resource import Resource
+
 if TYPE_CHECKING:
     import httpx
 
@@ -21,7 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class EndpointCalls:
+class EndpointCalls(Resource):
     """The method `call` of a client."""
 
     _transport: Transport
@@ -56,7 +58,7 @@ class EndpointCalls:
         return value
 
 
-class RawEndpointCalls:
+class RawEndpointCalls(Resource):
     """The method `call` of `client.with_raw_response`."""
 
     def __init__(self, client: Any) -> None:
@@ -71,7 +73,7 @@ class RawEndpointCalls:
         return response
 
 
-class UnreadEndpointCalls:
+class UnreadEndpointCalls(Resource):
     """The method `call` of `client.with_streaming_response`."""
 
     def __init__(self, client: Any) -> None:

@@ -11,6 +11,7 @@ from letta_api import api, operations
 from .._async.raw_accessor import AsyncRawAccessor, async_raw, async_unread
 from .._async.transport import AsyncTransport
 from .._http.signatures import with_signature
+from .._resource import Resource
 from .._sync.raw_accessor import RawAccessor, raw, unread
 from .._sync.transport import Transport
 
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     )
 
 
-class AsyncAgentsMessages:
+class AsyncAgentsMessages(Resource):
     """`client.agents.messages`: What an agent works on."""
+
+    _path = "agents.messages"
 
     with_raw_response: AsyncRawAccessor[AsyncAgentsMessagesWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncAgentsMessagesWithRawResponse(resource)
@@ -73,8 +76,10 @@ class AsyncAgentsMessages:
         return await self._transport.call(api.agents_messages.agents_messages_cancel, (agent_id,), arguments)
 
 
-class AsyncAgents:
+class AsyncAgents(Resource):
     """`client.agents`: Agents: creating, finding, changing and deleting them."""
+
+    _path = "agents"
 
     with_raw_response: AsyncRawAccessor[AsyncAgentsWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncAgentsWithRawResponse(resource)
@@ -378,16 +383,20 @@ class AsyncAgents:
         return await self._transport.call(api.agents.agents_update, (agent_id,), arguments)
 
 
-class AsyncAgentsMessagesWithRawResponse:
+class AsyncAgentsMessagesWithRawResponse(Resource):
     """`client.agents.messages`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "agents.messages"
 
     def __init__(self, resource: AsyncAgentsMessages) -> None:
         self._resource = resource
         self.cancel = async_raw(resource.cancel)
 
 
-class AsyncAgentsWithRawResponse:
+class AsyncAgentsWithRawResponse(Resource):
     """`client.agents`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "agents"
 
     def __init__(self, resource: AsyncAgents) -> None:
         self._resource = resource
@@ -399,16 +408,20 @@ class AsyncAgentsWithRawResponse:
         self.messages = AsyncAgentsMessagesWithRawResponse(resource.messages)
 
 
-class AsyncAgentsMessagesWithStreamingResponse:
+class AsyncAgentsMessagesWithStreamingResponse(Resource):
     """`client.agents.messages`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "agents.messages"
 
     def __init__(self, resource: AsyncAgentsMessages) -> None:
         self._resource = resource
         self.cancel = async_unread(resource.cancel)
 
 
-class AsyncAgentsWithStreamingResponse:
+class AsyncAgentsWithStreamingResponse(Resource):
     """`client.agents`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "agents"
 
     def __init__(self, resource: AsyncAgents) -> None:
         self._resource = resource
@@ -420,8 +433,10 @@ class AsyncAgentsWithStreamingResponse:
         self.messages = AsyncAgentsMessagesWithStreamingResponse(resource.messages)
 
 
-class AgentsMessages:
+class AgentsMessages(Resource):
     """`client.agents.messages`: What an agent works on."""
+
+    _path = "agents.messages"
 
     with_raw_response: RawAccessor[AgentsMessagesWithRawResponse] = RawAccessor(
         lambda resource: AgentsMessagesWithRawResponse(resource)
@@ -462,8 +477,10 @@ class AgentsMessages:
         return self._transport.call(api.agents_messages.agents_messages_cancel, (agent_id,), arguments)
 
 
-class Agents:
+class Agents(Resource):
     """`client.agents`: Agents: creating, finding, changing and deleting them."""
+
+    _path = "agents"
 
     with_raw_response: RawAccessor[AgentsWithRawResponse] = RawAccessor(
         lambda resource: AgentsWithRawResponse(resource)
@@ -767,16 +784,20 @@ class Agents:
         return self._transport.call(api.agents.agents_update, (agent_id,), arguments)
 
 
-class AgentsMessagesWithRawResponse:
+class AgentsMessagesWithRawResponse(Resource):
     """`client.agents.messages`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "agents.messages"
 
     def __init__(self, resource: AgentsMessages) -> None:
         self._resource = resource
         self.cancel = raw(resource.cancel)
 
 
-class AgentsWithRawResponse:
+class AgentsWithRawResponse(Resource):
     """`client.agents`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "agents"
 
     def __init__(self, resource: Agents) -> None:
         self._resource = resource
@@ -788,16 +809,20 @@ class AgentsWithRawResponse:
         self.messages = AgentsMessagesWithRawResponse(resource.messages)
 
 
-class AgentsMessagesWithStreamingResponse:
+class AgentsMessagesWithStreamingResponse(Resource):
     """`client.agents.messages`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "agents.messages"
 
     def __init__(self, resource: AgentsMessages) -> None:
         self._resource = resource
         self.cancel = unread(resource.cancel)
 
 
-class AgentsWithStreamingResponse:
+class AgentsWithStreamingResponse(Resource):
     """`client.agents`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "agents"
 
     def __init__(self, resource: Agents) -> None:
         self._resource = resource

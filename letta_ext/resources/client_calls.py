@@ -10,6 +10,7 @@ from letta_api import api, operations
 from .._async.raw_accessor import AsyncRawAccessor, async_raw, async_unread
 from .._async.transport import AsyncTransport
 from .._http.signatures import with_signature
+from .._resource import Resource
 from .._sync.raw_accessor import RawAccessor, raw, unread
 from .._sync.transport import Transport
 
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from .._http.requests import RequestOptions
 
 
-class AsyncClientCalls:
+class AsyncClientCalls(Resource):
     """`client`: The operations without a resource."""
+
+    _path = ""
 
     with_raw_response: AsyncRawAccessor[AsyncClientCallsWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncClientCallsWithRawResponse(resource)
@@ -54,24 +57,30 @@ class AsyncClientCalls:
         return await self._transport.call(api.health.health, (), options)
 
 
-class AsyncClientCallsWithRawResponse:
+class AsyncClientCallsWithRawResponse(Resource):
     """`client`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = ""
 
     def __init__(self, resource: AsyncClientCalls) -> None:
         self._resource = resource
         self.health = async_raw(resource.health)
 
 
-class AsyncClientCallsWithStreamingResponse:
+class AsyncClientCallsWithStreamingResponse(Resource):
     """`client`: the methods are for a `with` block and leave the body unread."""
+
+    _path = ""
 
     def __init__(self, resource: AsyncClientCalls) -> None:
         self._resource = resource
         self.health = async_unread(resource.health)
 
 
-class ClientCalls:
+class ClientCalls(Resource):
     """`client`: The operations without a resource."""
+
+    _path = ""
 
     with_raw_response: RawAccessor[ClientCallsWithRawResponse] = RawAccessor(
         lambda resource: ClientCallsWithRawResponse(resource)
@@ -103,16 +112,20 @@ class ClientCalls:
         return self._transport.call(api.health.health, (), options)
 
 
-class ClientCallsWithRawResponse:
+class ClientCallsWithRawResponse(Resource):
     """`client`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = ""
 
     def __init__(self, resource: ClientCalls) -> None:
         self._resource = resource
         self.health = raw(resource.health)
 
 
-class ClientCallsWithStreamingResponse:
+class ClientCallsWithStreamingResponse(Resource):
     """`client`: the methods are for a `with` block and leave the body unread."""
+
+    _path = ""
 
     def __init__(self, resource: ClientCalls) -> None:
         self._resource = resource

@@ -12,6 +12,7 @@ from .._async.mixins.conversations_messages import AsyncConversationsMessagesMix
 from .._async.raw_accessor import AsyncRawAccessor, async_raw, async_unread
 from .._async.transport import AsyncTransport
 from .._http.signatures import with_signature
+from .._resource import Resource
 from .._sync.mixins.conversations_messages import ConversationsMessagesMixin
 from .._sync.raw_accessor import RawAccessor, raw, unread
 from .._sync.transport import Transport
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
     )
 
 
-class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
+class AsyncConversationsMessages(AsyncConversationsMessagesMixin, Resource):
     """`client.conversations.messages`: Talking to an agent: sending, listing, streaming and compacting a conversation."""
+
+    _path = "conversations.messages"
 
     with_raw_response: AsyncRawAccessor[AsyncConversationsMessagesWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncConversationsMessagesWithRawResponse(resource)
@@ -349,8 +352,10 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin):
         )
 
 
-class AsyncConversations:
+class AsyncConversations(Resource):
     """`client.conversations`: Conversations of agents: creating, finding, changing, cancelling and deleting them."""
+
+    _path = "conversations"
 
     with_raw_response: AsyncRawAccessor[AsyncConversationsWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncConversationsWithRawResponse(resource)
@@ -564,8 +569,10 @@ class AsyncConversations:
         return await self._transport.call(api.conversations.conversations_cancel, (conversation_id,), arguments)
 
 
-class AsyncConversationsMessagesWithRawResponse:
+class AsyncConversationsMessagesWithRawResponse(Resource):
     """`client.conversations.messages`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "conversations.messages"
 
     def __init__(self, resource: AsyncConversationsMessages) -> None:
         self._resource = resource
@@ -602,8 +609,10 @@ class AsyncConversationsMessagesWithRawResponse:
         return await async_raw(cast(Any, self._resource.create))(conversation_id, **arguments)
 
 
-class AsyncConversationsWithRawResponse:
+class AsyncConversationsWithRawResponse(Resource):
     """`client.conversations`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "conversations"
 
     def __init__(self, resource: AsyncConversations) -> None:
         self._resource = resource
@@ -616,8 +625,10 @@ class AsyncConversationsWithRawResponse:
         self.messages = AsyncConversationsMessagesWithRawResponse(resource.messages)
 
 
-class AsyncConversationsMessagesWithStreamingResponse:
+class AsyncConversationsMessagesWithStreamingResponse(Resource):
     """`client.conversations.messages`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "conversations.messages"
 
     def __init__(self, resource: AsyncConversationsMessages) -> None:
         self._resource = resource
@@ -654,8 +665,10 @@ class AsyncConversationsMessagesWithStreamingResponse:
         return async_unread(cast(Any, self._resource.create))(conversation_id, **arguments)
 
 
-class AsyncConversationsWithStreamingResponse:
+class AsyncConversationsWithStreamingResponse(Resource):
     """`client.conversations`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "conversations"
 
     def __init__(self, resource: AsyncConversations) -> None:
         self._resource = resource
@@ -668,8 +681,10 @@ class AsyncConversationsWithStreamingResponse:
         self.messages = AsyncConversationsMessagesWithStreamingResponse(resource.messages)
 
 
-class ConversationsMessages(ConversationsMessagesMixin):
+class ConversationsMessages(ConversationsMessagesMixin, Resource):
     """`client.conversations.messages`: Talking to an agent: sending, listing, streaming and compacting a conversation."""
+
+    _path = "conversations.messages"
 
     with_raw_response: RawAccessor[ConversationsMessagesWithRawResponse] = RawAccessor(
         lambda resource: ConversationsMessagesWithRawResponse(resource)
@@ -972,8 +987,10 @@ class ConversationsMessages(ConversationsMessagesMixin):
         )
 
 
-class Conversations:
+class Conversations(Resource):
     """`client.conversations`: Conversations of agents: creating, finding, changing, cancelling and deleting them."""
+
+    _path = "conversations"
 
     with_raw_response: RawAccessor[ConversationsWithRawResponse] = RawAccessor(
         lambda resource: ConversationsWithRawResponse(resource)
@@ -1187,8 +1204,10 @@ class Conversations:
         return self._transport.call(api.conversations.conversations_cancel, (conversation_id,), arguments)
 
 
-class ConversationsMessagesWithRawResponse:
+class ConversationsMessagesWithRawResponse(Resource):
     """`client.conversations.messages`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "conversations.messages"
 
     def __init__(self, resource: ConversationsMessages) -> None:
         self._resource = resource
@@ -1225,8 +1244,10 @@ class ConversationsMessagesWithRawResponse:
         return raw(cast(Any, self._resource.create))(conversation_id, **arguments)
 
 
-class ConversationsWithRawResponse:
+class ConversationsWithRawResponse(Resource):
     """`client.conversations`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "conversations"
 
     def __init__(self, resource: Conversations) -> None:
         self._resource = resource
@@ -1239,8 +1260,10 @@ class ConversationsWithRawResponse:
         self.messages = ConversationsMessagesWithRawResponse(resource.messages)
 
 
-class ConversationsMessagesWithStreamingResponse:
+class ConversationsMessagesWithStreamingResponse(Resource):
     """`client.conversations.messages`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "conversations.messages"
 
     def __init__(self, resource: ConversationsMessages) -> None:
         self._resource = resource
@@ -1277,8 +1300,10 @@ class ConversationsMessagesWithStreamingResponse:
         return unread(cast(Any, self._resource.create))(conversation_id, **arguments)
 
 
-class ConversationsWithStreamingResponse:
+class ConversationsWithStreamingResponse(Resource):
     """`client.conversations`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "conversations"
 
     def __init__(self, resource: Conversations) -> None:
         self._resource = resource

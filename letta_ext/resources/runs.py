@@ -12,6 +12,7 @@ from .._async.mixins.runs import AsyncRunsMixin
 from .._async.raw_accessor import AsyncRawAccessor, async_raw, async_unread
 from .._async.transport import AsyncTransport
 from .._http.signatures import with_signature
+from .._resource import Resource
 from .._sync.mixins.runs import RunsMixin
 from .._sync.raw_accessor import RawAccessor, raw, unread
 from .._sync.transport import Transport
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from .arguments import RunsListArguments, RunsMessagesListArguments, RunsStepsListArguments
 
 
-class AsyncRunsMessages:
+class AsyncRunsMessages(Resource):
     """`client.runs.messages`: The messages of a run."""
+
+    _path = "runs.messages"
 
     with_raw_response: AsyncRawAccessor[AsyncRunsMessagesWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncRunsMessagesWithRawResponse(resource)
@@ -85,8 +88,10 @@ class AsyncRunsMessages:
         return self._transport.page(api.runs_messages.runs_messages_list, (run_id,), arguments)
 
 
-class AsyncRunsSteps:
+class AsyncRunsSteps(Resource):
     """`client.runs.steps`: The steps of a run."""
+
+    _path = "runs.steps"
 
     with_raw_response: AsyncRawAccessor[AsyncRunsStepsWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncRunsStepsWithRawResponse(resource)
@@ -139,8 +144,10 @@ class AsyncRunsSteps:
         return self._transport.page(api.runs_steps.runs_steps_list, (run_id,), arguments)
 
 
-class AsyncRuns(AsyncRunsMixin):
+class AsyncRuns(AsyncRunsMixin, Resource):
     """`client.runs`: The work of agents: a run is what one request started."""
+
+    _path = "runs"
 
     with_raw_response: AsyncRawAccessor[AsyncRunsWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncRunsWithRawResponse(resource)
@@ -237,24 +244,30 @@ class AsyncRuns(AsyncRunsMixin):
         return await self._transport.call(api.runs.runs_retrieve, (run_id,), options)
 
 
-class AsyncRunsMessagesWithRawResponse:
+class AsyncRunsMessagesWithRawResponse(Resource):
     """`client.runs.messages`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "runs.messages"
 
     def __init__(self, resource: AsyncRunsMessages) -> None:
         self._resource = resource
         self.list = async_raw(resource.list)
 
 
-class AsyncRunsStepsWithRawResponse:
+class AsyncRunsStepsWithRawResponse(Resource):
     """`client.runs.steps`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "runs.steps"
 
     def __init__(self, resource: AsyncRunsSteps) -> None:
         self._resource = resource
         self.list = async_raw(resource.list)
 
 
-class AsyncRunsWithRawResponse:
+class AsyncRunsWithRawResponse(Resource):
     """`client.runs`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "runs"
 
     def __init__(self, resource: AsyncRuns) -> None:
         self._resource = resource
@@ -264,24 +277,30 @@ class AsyncRunsWithRawResponse:
         self.steps = AsyncRunsStepsWithRawResponse(resource.steps)
 
 
-class AsyncRunsMessagesWithStreamingResponse:
+class AsyncRunsMessagesWithStreamingResponse(Resource):
     """`client.runs.messages`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "runs.messages"
 
     def __init__(self, resource: AsyncRunsMessages) -> None:
         self._resource = resource
         self.list = async_unread(resource.list)
 
 
-class AsyncRunsStepsWithStreamingResponse:
+class AsyncRunsStepsWithStreamingResponse(Resource):
     """`client.runs.steps`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "runs.steps"
 
     def __init__(self, resource: AsyncRunsSteps) -> None:
         self._resource = resource
         self.list = async_unread(resource.list)
 
 
-class AsyncRunsWithStreamingResponse:
+class AsyncRunsWithStreamingResponse(Resource):
     """`client.runs`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "runs"
 
     def __init__(self, resource: AsyncRuns) -> None:
         self._resource = resource
@@ -291,8 +310,10 @@ class AsyncRunsWithStreamingResponse:
         self.steps = AsyncRunsStepsWithStreamingResponse(resource.steps)
 
 
-class RunsMessages:
+class RunsMessages(Resource):
     """`client.runs.messages`: The messages of a run."""
+
+    _path = "runs.messages"
 
     with_raw_response: RawAccessor[RunsMessagesWithRawResponse] = RawAccessor(
         lambda resource: RunsMessagesWithRawResponse(resource)
@@ -348,8 +369,10 @@ class RunsMessages:
         return self._transport.page(api.runs_messages.runs_messages_list, (run_id,), arguments)
 
 
-class RunsSteps:
+class RunsSteps(Resource):
     """`client.runs.steps`: The steps of a run."""
+
+    _path = "runs.steps"
 
     with_raw_response: RawAccessor[RunsStepsWithRawResponse] = RawAccessor(
         lambda resource: RunsStepsWithRawResponse(resource)
@@ -402,8 +425,10 @@ class RunsSteps:
         return self._transport.page(api.runs_steps.runs_steps_list, (run_id,), arguments)
 
 
-class Runs(RunsMixin):
+class Runs(RunsMixin, Resource):
     """`client.runs`: The work of agents: a run is what one request started."""
+
+    _path = "runs"
 
     with_raw_response: RawAccessor[RunsWithRawResponse] = RawAccessor(lambda resource: RunsWithRawResponse(resource))
     with_streaming_response: RawAccessor[RunsWithStreamingResponse] = RawAccessor(
@@ -498,24 +523,30 @@ class Runs(RunsMixin):
         return self._transport.call(api.runs.runs_retrieve, (run_id,), options)
 
 
-class RunsMessagesWithRawResponse:
+class RunsMessagesWithRawResponse(Resource):
     """`client.runs.messages`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "runs.messages"
 
     def __init__(self, resource: RunsMessages) -> None:
         self._resource = resource
         self.list = raw(resource.list)
 
 
-class RunsStepsWithRawResponse:
+class RunsStepsWithRawResponse(Resource):
     """`client.runs.steps`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "runs.steps"
 
     def __init__(self, resource: RunsSteps) -> None:
         self._resource = resource
         self.list = raw(resource.list)
 
 
-class RunsWithRawResponse:
+class RunsWithRawResponse(Resource):
     """`client.runs`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "runs"
 
     def __init__(self, resource: Runs) -> None:
         self._resource = resource
@@ -525,24 +556,30 @@ class RunsWithRawResponse:
         self.steps = RunsStepsWithRawResponse(resource.steps)
 
 
-class RunsMessagesWithStreamingResponse:
+class RunsMessagesWithStreamingResponse(Resource):
     """`client.runs.messages`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "runs.messages"
 
     def __init__(self, resource: RunsMessages) -> None:
         self._resource = resource
         self.list = unread(resource.list)
 
 
-class RunsStepsWithStreamingResponse:
+class RunsStepsWithStreamingResponse(Resource):
     """`client.runs.steps`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "runs.steps"
 
     def __init__(self, resource: RunsSteps) -> None:
         self._resource = resource
         self.list = unread(resource.list)
 
 
-class RunsWithStreamingResponse:
+class RunsWithStreamingResponse(Resource):
     """`client.runs`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "runs"
 
     def __init__(self, resource: Runs) -> None:
         self._resource = resource

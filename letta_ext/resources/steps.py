@@ -11,6 +11,7 @@ from letta_api import api, operations
 from .._async.raw_accessor import AsyncRawAccessor, async_raw, async_unread
 from .._async.transport import AsyncTransport
 from .._http.signatures import with_signature
+from .._resource import Resource
 from .._sync.raw_accessor import RawAccessor, raw, unread
 from .._sync.transport import Transport
 
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from .arguments import StepsFeedbackCreateArguments, StepsListArguments, StepsMessagesListArguments
 
 
-class AsyncStepsFeedback:
+class AsyncStepsFeedback(Resource):
     """`client.steps.feedback`: What people thought of a step."""
+
+    _path = "steps.feedback"
 
     with_raw_response: AsyncRawAccessor[AsyncStepsFeedbackWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsFeedbackWithRawResponse(resource)
@@ -68,8 +71,10 @@ class AsyncStepsFeedback:
         return await self._transport.call(api.steps_feedback.steps_feedback_create, (step_id,), arguments)
 
 
-class AsyncStepsMessages:
+class AsyncStepsMessages(Resource):
     """`client.steps.messages`: The messages a step made."""
+
+    _path = "steps.messages"
 
     with_raw_response: AsyncRawAccessor[AsyncStepsMessagesWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsMessagesWithRawResponse(resource)
@@ -122,8 +127,10 @@ class AsyncStepsMessages:
         return self._transport.page(api.steps_messages.steps_messages_list, (step_id,), arguments)
 
 
-class AsyncStepsMetrics:
+class AsyncStepsMetrics(Resource):
     """`client.steps.metrics`: How long a step took."""
+
+    _path = "steps.metrics"
 
     with_raw_response: AsyncRawAccessor[AsyncStepsMetricsWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsMetricsWithRawResponse(resource)
@@ -159,8 +166,10 @@ class AsyncStepsMetrics:
         return await self._transport.call(api.steps_metrics.steps_metrics_retrieve, (step_id,), options)
 
 
-class AsyncStepsTrace:
+class AsyncStepsTrace(Resource):
     """`client.steps.trace`: What went to the model provider and came back."""
+
+    _path = "steps.trace"
 
     with_raw_response: AsyncRawAccessor[AsyncStepsTraceWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsTraceWithRawResponse(resource)
@@ -196,8 +205,10 @@ class AsyncStepsTrace:
         return await self._transport.call(api.steps_trace.steps_trace_retrieve, (step_id,), options)
 
 
-class AsyncSteps:
+class AsyncSteps(Resource):
     """`client.steps`: Steps of agents: one step is one call of the model with the tools it called."""
+
+    _path = "steps"
 
     with_raw_response: AsyncRawAccessor[AsyncStepsWithRawResponse] = AsyncRawAccessor(
         lambda resource: AsyncStepsWithRawResponse(resource)
@@ -299,40 +310,50 @@ class AsyncSteps:
         return await self._transport.call(api.steps.steps_retrieve, (step_id,), options)
 
 
-class AsyncStepsFeedbackWithRawResponse:
+class AsyncStepsFeedbackWithRawResponse(Resource):
     """`client.steps.feedback`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "steps.feedback"
 
     def __init__(self, resource: AsyncStepsFeedback) -> None:
         self._resource = resource
         self.create = async_raw(resource.create)
 
 
-class AsyncStepsMessagesWithRawResponse:
+class AsyncStepsMessagesWithRawResponse(Resource):
     """`client.steps.messages`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "steps.messages"
 
     def __init__(self, resource: AsyncStepsMessages) -> None:
         self._resource = resource
         self.list = async_raw(resource.list)
 
 
-class AsyncStepsMetricsWithRawResponse:
+class AsyncStepsMetricsWithRawResponse(Resource):
     """`client.steps.metrics`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "steps.metrics"
 
     def __init__(self, resource: AsyncStepsMetrics) -> None:
         self._resource = resource
         self.retrieve = async_raw(resource.retrieve)
 
 
-class AsyncStepsTraceWithRawResponse:
+class AsyncStepsTraceWithRawResponse(Resource):
     """`client.steps.trace`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "steps.trace"
 
     def __init__(self, resource: AsyncStepsTrace) -> None:
         self._resource = resource
         self.retrieve = async_raw(resource.retrieve)
 
 
-class AsyncStepsWithRawResponse:
+class AsyncStepsWithRawResponse(Resource):
     """`client.steps`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "steps"
 
     def __init__(self, resource: AsyncSteps) -> None:
         self._resource = resource
@@ -344,40 +365,50 @@ class AsyncStepsWithRawResponse:
         self.trace = AsyncStepsTraceWithRawResponse(resource.trace)
 
 
-class AsyncStepsFeedbackWithStreamingResponse:
+class AsyncStepsFeedbackWithStreamingResponse(Resource):
     """`client.steps.feedback`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "steps.feedback"
 
     def __init__(self, resource: AsyncStepsFeedback) -> None:
         self._resource = resource
         self.create = async_unread(resource.create)
 
 
-class AsyncStepsMessagesWithStreamingResponse:
+class AsyncStepsMessagesWithStreamingResponse(Resource):
     """`client.steps.messages`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "steps.messages"
 
     def __init__(self, resource: AsyncStepsMessages) -> None:
         self._resource = resource
         self.list = async_unread(resource.list)
 
 
-class AsyncStepsMetricsWithStreamingResponse:
+class AsyncStepsMetricsWithStreamingResponse(Resource):
     """`client.steps.metrics`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "steps.metrics"
 
     def __init__(self, resource: AsyncStepsMetrics) -> None:
         self._resource = resource
         self.retrieve = async_unread(resource.retrieve)
 
 
-class AsyncStepsTraceWithStreamingResponse:
+class AsyncStepsTraceWithStreamingResponse(Resource):
     """`client.steps.trace`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "steps.trace"
 
     def __init__(self, resource: AsyncStepsTrace) -> None:
         self._resource = resource
         self.retrieve = async_unread(resource.retrieve)
 
 
-class AsyncStepsWithStreamingResponse:
+class AsyncStepsWithStreamingResponse(Resource):
     """`client.steps`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "steps"
 
     def __init__(self, resource: AsyncSteps) -> None:
         self._resource = resource
@@ -389,8 +420,10 @@ class AsyncStepsWithStreamingResponse:
         self.trace = AsyncStepsTraceWithStreamingResponse(resource.trace)
 
 
-class StepsFeedback:
+class StepsFeedback(Resource):
     """`client.steps.feedback`: What people thought of a step."""
+
+    _path = "steps.feedback"
 
     with_raw_response: RawAccessor[StepsFeedbackWithRawResponse] = RawAccessor(
         lambda resource: StepsFeedbackWithRawResponse(resource)
@@ -431,8 +464,10 @@ class StepsFeedback:
         return self._transport.call(api.steps_feedback.steps_feedback_create, (step_id,), arguments)
 
 
-class StepsMessages:
+class StepsMessages(Resource):
     """`client.steps.messages`: The messages a step made."""
+
+    _path = "steps.messages"
 
     with_raw_response: RawAccessor[StepsMessagesWithRawResponse] = RawAccessor(
         lambda resource: StepsMessagesWithRawResponse(resource)
@@ -485,8 +520,10 @@ class StepsMessages:
         return self._transport.page(api.steps_messages.steps_messages_list, (step_id,), arguments)
 
 
-class StepsMetrics:
+class StepsMetrics(Resource):
     """`client.steps.metrics`: How long a step took."""
+
+    _path = "steps.metrics"
 
     with_raw_response: RawAccessor[StepsMetricsWithRawResponse] = RawAccessor(
         lambda resource: StepsMetricsWithRawResponse(resource)
@@ -522,8 +559,10 @@ class StepsMetrics:
         return self._transport.call(api.steps_metrics.steps_metrics_retrieve, (step_id,), options)
 
 
-class StepsTrace:
+class StepsTrace(Resource):
     """`client.steps.trace`: What went to the model provider and came back."""
+
+    _path = "steps.trace"
 
     with_raw_response: RawAccessor[StepsTraceWithRawResponse] = RawAccessor(
         lambda resource: StepsTraceWithRawResponse(resource)
@@ -559,8 +598,10 @@ class StepsTrace:
         return self._transport.call(api.steps_trace.steps_trace_retrieve, (step_id,), options)
 
 
-class Steps:
+class Steps(Resource):
     """`client.steps`: Steps of agents: one step is one call of the model with the tools it called."""
+
+    _path = "steps"
 
     with_raw_response: RawAccessor[StepsWithRawResponse] = RawAccessor(lambda resource: StepsWithRawResponse(resource))
     with_streaming_response: RawAccessor[StepsWithStreamingResponse] = RawAccessor(
@@ -660,40 +701,50 @@ class Steps:
         return self._transport.call(api.steps.steps_retrieve, (step_id,), options)
 
 
-class StepsFeedbackWithRawResponse:
+class StepsFeedbackWithRawResponse(Resource):
     """`client.steps.feedback`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "steps.feedback"
 
     def __init__(self, resource: StepsFeedback) -> None:
         self._resource = resource
         self.create = raw(resource.create)
 
 
-class StepsMessagesWithRawResponse:
+class StepsMessagesWithRawResponse(Resource):
     """`client.steps.messages`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "steps.messages"
 
     def __init__(self, resource: StepsMessages) -> None:
         self._resource = resource
         self.list = raw(resource.list)
 
 
-class StepsMetricsWithRawResponse:
+class StepsMetricsWithRawResponse(Resource):
     """`client.steps.metrics`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "steps.metrics"
 
     def __init__(self, resource: StepsMetrics) -> None:
         self._resource = resource
         self.retrieve = raw(resource.retrieve)
 
 
-class StepsTraceWithRawResponse:
+class StepsTraceWithRawResponse(Resource):
     """`client.steps.trace`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "steps.trace"
 
     def __init__(self, resource: StepsTrace) -> None:
         self._resource = resource
         self.retrieve = raw(resource.retrieve)
 
 
-class StepsWithRawResponse:
+class StepsWithRawResponse(Resource):
     """`client.steps`: the methods return the HTTP response, whose `parse()` returns the value."""
+
+    _path = "steps"
 
     def __init__(self, resource: Steps) -> None:
         self._resource = resource
@@ -705,40 +756,50 @@ class StepsWithRawResponse:
         self.trace = StepsTraceWithRawResponse(resource.trace)
 
 
-class StepsFeedbackWithStreamingResponse:
+class StepsFeedbackWithStreamingResponse(Resource):
     """`client.steps.feedback`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "steps.feedback"
 
     def __init__(self, resource: StepsFeedback) -> None:
         self._resource = resource
         self.create = unread(resource.create)
 
 
-class StepsMessagesWithStreamingResponse:
+class StepsMessagesWithStreamingResponse(Resource):
     """`client.steps.messages`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "steps.messages"
 
     def __init__(self, resource: StepsMessages) -> None:
         self._resource = resource
         self.list = unread(resource.list)
 
 
-class StepsMetricsWithStreamingResponse:
+class StepsMetricsWithStreamingResponse(Resource):
     """`client.steps.metrics`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "steps.metrics"
 
     def __init__(self, resource: StepsMetrics) -> None:
         self._resource = resource
         self.retrieve = unread(resource.retrieve)
 
 
-class StepsTraceWithStreamingResponse:
+class StepsTraceWithStreamingResponse(Resource):
     """`client.steps.trace`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "steps.trace"
 
     def __init__(self, resource: StepsTrace) -> None:
         self._resource = resource
         self.retrieve = unread(resource.retrieve)
 
 
-class StepsWithStreamingResponse:
+class StepsWithStreamingResponse(Resource):
     """`client.steps`: the methods are for a `with` block and leave the body unread."""
+
+    _path = "steps"
 
     def __init__(self, resource: Steps) -> None:
         self._resource = resource

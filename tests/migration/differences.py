@@ -58,9 +58,17 @@ AGENT_FIELDS: Final = ("AgentState.llm_config", "AgentState.memory", "AgentState
 
 NAMES: Final = (
     Difference(
-        "`client.tools`, `client.blocks`, `agents.messages.create` and other operations",
+        "`agents.messages.create`, `create_async`, `list` and `stream`, `runs.messages.stream`",
+        "The methods of conversations do the same. The error of an absent method names the other one.",
+        '`client.conversations.messages.create("default", agent_id=…)`, with `streaming=False` for one response, '
+        '`list("default", agent_id=…)`, `stream(conversation_id, run_id=…)`',
+        (*_below("agents.messages", "create create_async list stream"), "runs.messages.stream"),
+    ),
+    Difference(
+        "`client.tools`, `client.blocks`, `agents.passages` and other operations",
         "Methods exist for the operations of agents, conversations, runs and steps that the specification has.",
-        '`client.get("/v1/tools/")`, `client.post("/v1/agents/agent-1/messages", body={…})`: every path is available',
+        '`client.get("/v1/tools/")`, `client.post("/v1/blocks/", body={…})`: every path is available, '
+        "or `client.call` with types",
         (
             *_below(
                 "client",
@@ -71,9 +79,9 @@ NAMES: Final = (
                 "agents",
                 "archives blocks export_file files folders identities import_file passages recompile schedule tools",
             ),
-            *_below("agents.messages", "compact create create_async list reset stream"),
+            *_below("agents.messages", "compact reset"),
             *_below("conversations", "fork recompile"),
-            *_below("runs", "trace usage messages.stream"),
+            *_below("runs", "trace usage"),
         ),
     ),
     Difference(
@@ -93,9 +101,10 @@ NAMES: Final = (
     ),
     Difference(
         "pages as models of pydantic: `build()`, iteration over the fields of an async page",
-        "Pages are not models. An async page is iterated with `async for`.",
+        "Pages are not models, but have `model_dump()`, `to_dict()` and their JSON. An async page is iterated with "
+        "`async for`.",
         "`page.items`",
-        ("page.build", "page.__iter__"),
+        ("page.build",),
     ),
     Difference(
         "`letta_client.BaseModel`",
@@ -184,8 +193,9 @@ BEHAVIOR: Final = (
     ),
     Difference(
         "`conversations.list()` returns a list",
-        "It returns a page, as the other lists do.",
-        "`.items`, or iterate it",
+        "It returns a page, as the other lists do. Its length, index and slices are those of its items, and iterating "
+        "it yields the items of all pages.",
+        "`.items` for a list; `async for` with `AsyncLetta`",
     ),
     Difference(
         "`streaming=False` returns an empty stream",
@@ -195,7 +205,12 @@ BEHAVIOR: Final = (
     Difference(
         "A stream that breaks raises an error of httpx, or looks complete",
         "A background stream resumes; a foreground stream raises `StreamInterrupted`, an `APIConnectionError`.",
-        "`except APIConnectionError`",
+        "`except APIConnectionError`; a mocked body ends with `data: [DONE]`",
+    ),
+    Difference(
+        "A stream that was iterated or left yields the rest, or nothing, if it is iterated again",
+        "It raises `LettaError`: a stream can be iterated once, and a loop that is left closes it.",
+        "`next(stream)` for single events before the loop, or a list of the events",
     ),
     Difference(
         "A run that fails raises `APIStatusError` with status 200",
@@ -210,8 +225,49 @@ BEHAVIOR: Final = (
     Difference(
         "An argument that the server refuses is sent",
         "Values that the server refuses, or that leave a run running, raise `ValueError` or `TypeError` before a "
-        "request: `input` beside `messages`, `batch_size=0`, `max_steps=0`, an empty id.",
+        "request: `input` beside `messages`, `batch_size=0`, `max_steps=0`, an empty id, a `datetime` without a time "
+        "zone, `None` where it is not documented.",
         "the value that the message of the error names",
+    ),
+    Difference(
+        "`extra_query` replaces an argument of a list",
+        "Its keys must differ from the arguments of the list, which change from page to page.",
+        "the argument, such as `limit=`",
+    ),
+    Difference(
+        "`AssistantMessage(**data)` keeps unknown keys",
+        "It raises a `TypeError`, so that misspellings are found.",
+        "`AssistantMessage.model_validate(data)`, or `from_dict`",
+    ),
+    Difference(
+        '`message.note = "x"` adds an attribute',
+        "It raises an `AttributeError`, so that misspellings are found.",
+        '`message.model_copy(update={"note": "x"})`',
+    ),
+    Difference(
+        "`model_validate` raises `pydantic.ValidationError`",
+        "It raises `letta_api.errors.DecodeError`. Both are a `ValueError`.",
+        "`except ValueError`",
+    ),
+    Difference(
+        "`to_dict()` has `datetime` objects",
+        "It has JSON values.",
+        '`to_dict(mode="python")`, or `model_dump()`',
+    ),
+    Difference(
+        '`model_dump()["api_model_handle"]`, and other keys that letta-client renames',
+        "The keys are the names of the JSON. Attributes have both names.",
+        '`model_dump()["model_handle"]`',
+    ),
+    Difference(
+        "A model is a parameter of a FastAPI function without more",
+        "FastAPI takes it for a query parameter.",
+        "`Annotated[AssistantMessage, Body()]`",
+    ),
+    Difference(
+        "A closed client raises `APIConnectionError`",
+        "It raises `LettaError`.",
+        "`except LettaError`, or a new client",
     ),
     Difference(
         "`_strict_response_validation`",

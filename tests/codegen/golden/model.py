@@ -33,7 +33,7 @@ from .json_values import nullable as nullable
 from .json_values import or_text as or_text
 from .json_values import to_json_value as to_json_value
 from .learned_fields import is_unknown_field
-from .pydantic_methods import PydanticMethods, checked_mode, dump_options
+from .pydantic_methods import PydanticMethods, PydanticSerializer, checked_mode, dump_options
 from .structs import (
     ABSENT,
     DECODE_ERRORS,
@@ -123,6 +123,11 @@ class Model(PydanticMethods):
             return create(cls)
 
         __signature__ = Signature()
+
+        @property
+        def __dict__(self) -> dict[str, Any]:
+            """The values of all fields by name, as `vars(model)` returns them. Slots hold the fields themselves."""
+            return dict(self)
 
         def __getattr__(self, name: str) -> Any:
             try:
@@ -428,6 +433,7 @@ class Unknown(Encodable):
         return core_schema(cls, lambda value: validate_unknown(cls, value))
 
     __get_pydantic_json_schema__ = Model.__get_pydantic_json_schema__
+    __pydantic_serializer__: ClassVar[Any] = PydanticSerializer()
 
 
 def unknown_reason(data: Any, tag: str, known: Mapping[str, Any], fault: Exception) -> str:

@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from .dump import Dump
 
 
+class PydanticSerializer:
+    """The serializer that pydantic looks up on an object where it knows no type, as in a field of type Any."""
+
+    def __get__(self, value: Any, cls: type) -> Any:
+        try:
+            from .pydantic_schemas import serializer  # needed by pydantic only
+
+            return serializer()
+        except ImportError as error:
+            raise AttributeError(str(error)) from error
+
+
 class PydanticMethods(Encodable):
     """The part of `Model` whose names and meanings are those of pydantic."""
 
@@ -22,6 +34,7 @@ class PydanticMethods(Encodable):
 
     _field_table: ClassVar[FieldTable] = {}
     _absent: ClassVar[dict[str, Any]] = {}
+    __pydantic_serializer__: ClassVar[Any] = PydanticSerializer()
 
     if TYPE_CHECKING:  # defined by the subclass `Model`
         _present: Callable[[], dict[str, Any]]
