@@ -159,7 +159,9 @@ def _notices(data: ReportData, shown: Sequence[_Shown]) -> Iterator[str]:
             "see them, raise the limit of messages, or report on the run alone."
         )
     if totals.unpriced:
-        models = ", ".join(f"{model} ({plural(number, 'step')})" for model, number in totals.unpriced.most_common(10))
+        models = ", ".join(
+            f"{first_line(model, NAME)} ({plural(number, 'step')})" for model, number in totals.unpriced.most_common(10)
+        )
         more = len(totals.unpriced) - 10
         yield (
             f"No price is known for {models}{f' and {count(more)} more models' if more > 0 else ''}. Their cost is "
@@ -302,7 +304,7 @@ def _run_notes(shown: _Shown, data: ReportData, waits: Mapping[str, timedelta | 
     if record.has_more_messages:
         yield "Further messages are beyond the limit of the report."
     if run.callback_error:
-        yield f"The callback has failed: {cut(run.callback_error, data.limits.text)[0]}"
+        yield f"The callback has failed: {first_line(run.callback_error)}"
 
 
 def _time_line(shown: _Shown, data: ReportData) -> TimeLine:
