@@ -73,10 +73,10 @@ def slice_bounds(start: datetime, end: datetime) -> list[datetime]:
     """
     width = next(width for width in WIDTHS if (end - start) / width <= MAX_SLICES - 2)
     bounds = [start]
-    bound = start + (width - (start - EPOCH) % width)
-    while bound < end:
-        bounds.append(bound)
-        bound += width
+    step = width - (start - EPOCH) % width
+    while end - bounds[-1] > step:  # the sum of a later bound and the width can be after the year 9999
+        bounds.append(bounds[-1] + step)
+        step = width
     return [*bounds, end]
 
 
