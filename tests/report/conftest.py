@@ -8,9 +8,10 @@ import pytest
 from attrs import frozen
 
 from letta_ext import Letta
+from letta_ext.report import render_report
 from letta_ext.testing import EmbeddedServer
 
-from .scenarios import travel
+from .scenarios import CREATED, DAY, PRICES, travel
 
 
 @frozen
@@ -26,6 +27,12 @@ class Travel:
 def scenario() -> Iterator[Travel]:
     with EmbeddedServer() as server, Letta(base_url=server.base_url) as client:
         yield Travel(server, client, travel(server, client))
+
+
+@pytest.fixture(scope="package")
+def day(scenario: Travel) -> str:
+    """Return the report of the day of the scenario."""
+    return render_report(scenario.client, prices=PRICES, created=CREATED, **DAY)
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Final, TypedDict
 
 from letta_api.models import ApprovalRequestMessage
 from letta_ext import Letta, RunError
@@ -19,6 +20,17 @@ PRICES = PriceTable(
     source="prices of this scenario",
     date="2026-01-01",
 )
+CREATED: Final = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+class Bounds(TypedDict):
+    """The bounds of a period."""
+
+    start_date: str
+    end_date: str
+
+
+DAY: Final[Bounds] = {"start_date": "2026-01-01", "end_date": "2026-01-02"}
 
 
 def write_script(server: EmbeddedServer) -> None:
