@@ -387,7 +387,7 @@ def _body(
     if component is None:
         type_ = reader.read(node, schema, at)
         if format_of(media) != "json" and type_.kinds == {"any"}:
-            type_ = FIELDS
+            type_, schema = FIELDS, {"type": "object"}
         if format_of(media) != "json" and type_.kinds != {"object"}:
             raise SpecError(f"{place}/content/{escape(media)}", "must be an object, whose properties are the fields")
         argument = _argument(node, "content", type_, schema, data, place)

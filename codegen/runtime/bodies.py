@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import IO, Any, TypeAlias
 
-from .json_values import is_iterable, is_sequence, to_json_value
+from .json_values import is_iterable, is_mapping, is_sequence, to_json_value
 from .types import UNSET
 
 FileContent: TypeAlias = bytes | str | IO[bytes]
@@ -19,7 +19,7 @@ def make_form(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a URL-encoded body. UNSET and None are omitted, an array repeats its name, and objects are sent as JSON.
 
     Raises:
-        TypeError: If a value is not a JSON value.
+        TypeError: If the body is not an object, or a value is not a JSON value.
     """
     data: dict[str, list[str]] = {}
     for name, value in _pairs(values, ()):
@@ -35,7 +35,7 @@ def make_multipart(values: Mapping[str, Any], *files: str) -> dict[str, Any]:
         files: The names of the fields that are files. Bytes and open files are files in other fields too.
 
     Raises:
-        TypeError: If a value is neither a JSON value nor a file.
+        TypeError: If the body is not an object, or a value is neither a JSON value nor a file.
     """
     parts: list[tuple[str, Any]] = []
     for name, value in _pairs(values, files):
@@ -59,6 +59,8 @@ def make_content(value: bytes | str) -> dict[str, Any]:
 
 def _pairs(values: Mapping[str, Any], files: Collection[str]) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
+    if not is_mapping(values):  # callers without types
+        raise TypeError(f"body must be an object, got {type(values).__name__}")
     for name, value in values.items():
         many = is_iterable(value) and not (name in files and _is_one_file(value)) and not _is_content(value)
         items: Iterable[Any] = value if many else (value,)

@@ -12,7 +12,7 @@ from .types import MAX_URL_LENGTH, UNSET, QueryValue, Unset
 
 PREFIXES: Final = {"simple": "", "label": ".", "matrix": ";", "form": ""}
 SEPARATORS: Final = {"simple": ",", "label": ".", "matrix": ";", "form": "&"}
-"""What precedes an expanded value, and what separates its parts if it is exploded."""
+"""The text before an expanded value, and between its parts if it is exploded."""
 
 
 def expanded(name: str, value: Any, style: str, *, explode: bool = False) -> str:

@@ -231,6 +231,8 @@ def test_multipart_body_without_schema_sends_fields_and_files(api: ModuleType) -
         b'name="f"\r\n\r\nh\r\n',
     ):
         assert part in request.content
+    with pytest.raises(TypeError, match="body must be an object, got str"):
+        call(api, "body.fields", httpx.Response(200, json=None), body="text")
 
 
 @pytest.mark.parametrize(

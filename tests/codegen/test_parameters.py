@@ -296,11 +296,11 @@ def test_cookie_parameter_is_sent_beside_cookies_of_the_client(tmp_path: Path) -
     package, _ = make(document(paths=paths), tmp_path)
     seen: list[httpx.Request] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         seen.append(request)
         return httpx.Response(204)
 
-    with imported(package) as api, httpx.Client(transport=httpx.MockTransport(answer), base_url="http://t") as client:
+    with imported(package) as api, httpx.Client(transport=httpx.MockTransport(respond), base_url="http://t") as client:
         client.cookies.set("session", "1")
         for n, (*_, value, cookies) in enumerate(COOKIES):
             module = sys.modules[f"{api.__name__}.api.widgets.widgets_n{n}"]
