@@ -68,6 +68,8 @@ CASES: Final = {
     "feedback": Case(["{step}", "positive"], "positive"),
     "health": Case([], "version"),
     "doctor": Case([], "latency"),
+    "report run": Case(["{run}", "--output", "-"], "<h1>Run {run}</h1>"),
+    "report period": Case(["--start", "2026-01-01", "--agent", "{agent}", "--output", "-"], "{run}"),
     "serve": Case(["--schema"], "$schema"),
     "step show": Case(["{step}"], "model time", '"trace"'),
     "steps list": Case(["--agent-id", "{agent}"], "tokens", "total_tokens"),

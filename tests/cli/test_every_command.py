@@ -10,7 +10,7 @@ import pytest
 from .cases import CASES, Ids, commands
 from .running import CommandLine
 
-TEXT: Final = {"send", "resume", "chat", "serve"}
+TEXT: Final = {"send", "resume", "chat", "report run", "report period", "serve"}
 """Commands that print text or a document in a pipe."""
 
 
