@@ -150,6 +150,14 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """Build the documentation site, and check each page in Chromium at the widths of phones, tablets and desktops."""
+    install(session, "browser", EVERY_EXTRA)
+    session.run("python", "docs/_site/build.py")
+    session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the sdist and the wheel, and check that each works without the checkout."""
     install(session, "build", "testing")
