@@ -224,7 +224,7 @@ class Model(PydanticMethods):
         """
         if getattr(cls.from_dict, "__func__", None) is not vars(Model)["from_dict"].__func__:
             raise TypeError(f"{cls.__name__} overrides from_dict, which then decodes text too")
-        convert = STRUCT_DECODERS[struct.__class__] = from_struct(cls, struct.__class__)
+        convert = STRUCT_DECODERS[type(struct)] = from_struct(cls, type(struct))
         model: Self = convert(struct)
         return model
 
@@ -242,7 +242,7 @@ class Model(PydanticMethods):
         """
         try:
             struct = PARSERS[cls](text)
-            model: Self = STRUCT_DECODERS[struct.__class__](struct)
+            model: Self = STRUCT_DECODERS[type(struct)](struct)
             return model
         except FALLBACK_ERRORS as fault:
             unknown_field = is_unknown_field(fault)

@@ -10,7 +10,7 @@ from typing import Any, SupportsIndex, TypeVar, overload
 from .errors import DecodeError
 from .json_values import LazyValue, decode_at, ensure_array, to_json_value
 from .model import Model
-from .structs import DECODE_ERRORS, RAW, StructType, checked_texts, loads
+from .structs import DECODE_ERRORS, RAW, StructType, loads
 
 M = TypeVar("M", bound=Model)
 
@@ -136,7 +136,7 @@ for _name in (  # noqa: SIM905  # a list literal would have a line per name
 def lazy_of(model: type[M], key: str) -> StructType:
     """Return the struct type of a lazy array, whose items stay JSON text."""
     return StructType(
-        list[RAW], lambda source, name: f"{name(LazyList)}({name(model)}, {name(checked_texts)}({source}), {name(key)})"
+        list[RAW], lambda source, name: f"{name(LazyList)}({name(model)}, {source}, {name(key)})", has_raw=True
     )
 
 

@@ -39,6 +39,7 @@ from .charsets import text_of
 from .cookies import separate_cookies
 from .encodable import body_error, check_json, nesting_error, url_error
 from .errors_from_response import invalid_response_error
+from .urls import make_url
 from .validation import check_arguments, check_bounds
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ EVENTS: Final = "text/event-stream"
 MAX_REDIRECTS: Final = 5
 WITH_LENGTH: Final = "GET"
 """A method for which httpx adds no `Content-Length`. Requests with a body set their own, outside the cache."""
-MAX_CACHED_LENGTH: Final = 32
-"""Characters of the longest query parameter whose URL is cached. Cursors are longer."""
 BUILDERS: Final = (httpx.Client.build_request, httpx.AsyncClient.build_request)
 """The unmodified `build_request` methods of httpx."""
 
@@ -323,11 +322,11 @@ def _build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config,
         own["Content-Type"] = JSON
     elif request.content:
         content = request.content["content"]  # bytes: `client.call` encodes forms and files
-    url, query = config.url(request.path), request.query or None
+    url = config.url(request.path)
     if http.params or http.cookies or type(http).build_request not in BUILDERS:
         together = merge_headers(own, call.headers)
         built = http.build_request(
-            request.method, url, params=query, content=content, headers=together, timeout=call.timeout
+            request.method, url, params=request.query or None, content=content, headers=together, timeout=call.timeout
         )
         if call.former_keys:
             built.extensions[FORMER_KEYS] = call.former_keys
@@ -339,7 +338,7 @@ def _build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config,
     )
     built = httpx.Request(
         request.method,
-        _with_query(url, query) if query else _parsed(url, ()),
+        make_url(url, request.query),
         headers=headers,
         stream=httpx.ByteStream(content or b""),
         extensions={"timeout": call.timeout.as_dict()},
@@ -358,21 +357,6 @@ def _without(names: frozenset[str], request: httpx.Request) -> httpx.Request:
     for name in names:
         request.headers.pop(name, None)
     return request
-
-
-def _with_query(url: str, query: list[QueryPair]) -> httpx.URL:
-    """Return a URL with query parameters."""
-    for _, value in query:
-        # Equal numbers of different types, such as 1 and True, would share a place in the cache.
-        if type(value) is not str or len(value) > MAX_CACHED_LENGTH:
-            return httpx.URL(url, params=query)
-    return _parsed(url, tuple(query))
-
-
-@lru_cache(maxsize=128)
-def _parsed(url: str, query: tuple[QueryPair, ...]) -> httpx.URL:
-    """Return a URL. The cache serves conversations, runs and first pages that are requested many times."""
-    return httpx.URL(url, params=query) if query else httpx.URL(url)
 
 
 @lru_cache(maxsize=32)

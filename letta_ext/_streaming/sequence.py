@@ -41,7 +41,7 @@ class StreamState:
 
     Args:
         read: Decodes the JSON text of an event.
-        end: The data that terminates a stream.
+        end: The data that terminates a stream, which is not JSON.
         resume: The id of the operation that resumes a stream.
         after: The sequence number to start after. None for the whole run.
         limits: The timeouts and size limits of the stream.
@@ -96,9 +96,6 @@ class StreamState:
             StreamInterrupted: If its sequence number shows a gap.
             EventTooLargeError: If the event exceeds the limit.
         """
-        if frame == self._end:
-            self.ended = True
-            return None
         try:
             event: Any = self._read(frame)
         except (TypeError, ValueError, RecursionError) as error:
@@ -118,7 +115,10 @@ class StreamState:
         return found
 
     def _receive_irregular(self, frame: Frame, error: Exception) -> StreamEvent | None:
-        """Return the event of a frame that is not plain JSON."""
+        """Return the event of a frame that is not plain JSON, or None for the terminator, which is not JSON either."""
+        if frame == self._end:
+            self.ended = True
+            return None
         if isinstance(frame, Exception):
             error = copy.copy(frame)
             if self.request is not None and isinstance(error, APIError):

@@ -34,7 +34,7 @@ from tests.stress.figures import FULL
 WITHOUT = sys.modules.get("msgspec", json) is None
 ODD_TEXTS = ['a"b', "a\\b", "\n", "\x00", "é", "🦆", "", "a b", "$source$", "none", "'", "{", "null", "1"]
 USED = (
-    "struct value item cls self STRUCT_DECODERS RAW copy create struct_type list_of dict_of or_null checked_texts"
+    "struct value item cls self STRUCT_DECODERS RAW copy create struct_type list_of dict_of or_null"
     " tagged loads json_decoder parse_json msgspec Struct Raw mro kind text decode parse T"
 )
 """Names that the text decoders use."""

@@ -22,7 +22,7 @@ from letta_api import models, unions
 from letta_api.errors import DecodeError
 from letta_api.lazy_list import LazyList
 from letta_api.model import Model, Unknown
-from letta_api.models import AssistantMessage, ChoiceLogprobs
+from letta_api.models import AssistantMessage, ChoiceLogprobs, LettaResponse
 from letta_api.structs import loads
 
 from .recorded import Recording, recordings
@@ -370,8 +370,11 @@ class TestLists:
     def test_lazy_list_from_text_invalid_json_raises_on_decode(self, token: bytes) -> None:
         """Invalid JSON inside a lazy item raises DecodeError when the model is decoded."""
         text = b'{"content": [{"token": "a"}, {"token": %s}, {"token": "b"}]}' % token
-        with pytest.raises(DecodeError, match="is not JSON"):
-            ChoiceLogprobs.from_json(text)
+        stop = json.dumps(STOP).encode()
+        response = b'{"messages": [], "stop_reason": %b, "usage": {}, "logprobs": %b}' % (stop, text)
+        for decode, within in ((ChoiceLogprobs.from_json, text), (LettaResponse.from_json, response)):
+            with pytest.raises(DecodeError, match="is not JSON"):
+                decode(within)
 
     def test_lazy_list_from_text_accepts_long_digit_string(self) -> None:
         """A string of 5000 digits is not mistaken for a number."""
@@ -379,6 +382,17 @@ class TestLists:
         content = self.read([{**self.ITEMS[0], "token": token}, *self.ITEMS] * 2).content
         assert content is not None
         assert [item.token for item in content][::4] == [token, token]
+
+    @pytest.mark.skipif(NO_MSGSPEC, reason="without msgspec only the fallback exists")
+    @pytest.mark.parametrize("length", [99, 100, 133, 400])
+    def test_lazy_list_from_text_of_regular_items_uses_fast_path(self, length: int) -> None:
+        """Many digits at equal distances are not mistaken for a long number: the items stay undecoded."""
+        item = {"token": "t", "logprob": -0.5, "top_logprobs": [], "bytes": []}
+        digits = "1" * (length - len(json.dumps(item | {"token": ""}, separators=(",", ":"))) - 1)
+        text = json.dumps({"content": [item | {"token": digits}] * 200, "refusal": None}, separators=(",", ":"))
+        content = ChoiceLogprobs.from_json(text.encode()).content
+        assert content is not None
+        assert {type(each).__name__ for each in raw(content)} == {"Raw"}
 
     def test_lazy_lists_from_text_compare_and_extend(self) -> None:
         """Lazy lists compare and extend each other."""
@@ -389,6 +403,15 @@ class TestLists:
         assert second is not None
         first += second
         assert [item.token for item in first] == ["t0", "t1", "t2"] * 2
+
+
+@given(st.lists(st.sampled_from([*INSTANTS, 5, None, True]), min_size=2, max_size=8))
+def test_dates_of_consecutive_texts_are_independent(dates: list[Any]) -> None:
+    """A date decodes as it does alone, also after an equal one, one without an offset or a malformed one."""
+    for date in dates:
+        event = {"id": "m", "date": date, "content": "hi", "message_type": "assistant_message"}
+        found = unions.stream_event_from_json(json.dumps(event))
+        assert comparable(found) == comparable(unions.stream_event_from_dict(event))
 
 
 @pytest.mark.skipif(NO_MSGSPEC, reason="without msgspec only the fallback exists")

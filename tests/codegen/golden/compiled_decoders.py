@@ -11,7 +11,7 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .instants import in_utc, parse_instant, read_instant
+from .instants import LAST, parse_and_remember, parse_instant
 from .learned_fields import LEARNED, is_unknown_field
 from .structs import (
     ABSENT,
@@ -52,11 +52,12 @@ class _Code:
         if function is None:
             return source
         if function is parse_instant:
-            return f"value if (value := {self.name(read_instant)}({source})).tzinfo else {self.name(in_utc)}(value)"
+            last, parse = self.name(LAST), self.name(parse_and_remember)
+            return f"(last if (last := {last}[0])[0] == {source} else {parse}({source}))[1]"
         if isinstance(function, OrNull):
             return f"None if {source} is None else {self.decoded(function.decode, source)}"
         if isinstance(function, OrText):
-            return f"{source} if {source}.__class__ is str else {self.name(function.decode)}({source})"
+            return f"{source} if type({source}) is str else {self.name(function.decode)}({source})"
         return f"{self.name(function)}({source})"
 
     def function(self) -> Callable[[Any], Any]:
@@ -135,12 +136,12 @@ def json_decoder(struct: Callable[[], StructType], decode: Callable[[Any], T]) -
     version: object = None
     convert: Callable[[Any], Any] = decode  # replaced by `compiled`
 
-    def compiled() -> Any:
+    def compiled() -> StructType:
         nonlocal convert
         type_, code = struct(), _Code("value")
         code.lines = [f"return {type_.code('value', code.name)}"]
         convert = code.function()
-        return type_.type
+        return type_
 
     def first(text: str | bytes) -> Any:
         nonlocal parse, version

@@ -102,9 +102,11 @@ class SSEDecoder:
                 if LF not in text and len(text) != len(body):
                     self._unfinished = b""
                     return [text]
-                *whole, rest = body.split(SEPARATOR)
+                whole = body.split(SEPARATOR)
+                rest = whole.pop()
                 lines_of_rest = rest.count(b"\n")
                 if LF not in b"".join(whole):
+                    frames: list[Frame] = [*reversed(whole)]
                     if not lines_of_rest or (lines_of_rest == 1 and rest[-1] == LF and len(rest) <= MAX_RESCAN):
                         self._unfinished = DATA + rest
                         if len(rest) > MAX_RESCAN:
@@ -112,10 +114,10 @@ class SSEDecoder:
                             self._fast = False
                             self._buffer(self._unfinished)
                             self._unfinished = b""
-                        return [*whole[::-1]]
+                        return frames
                     if lines_of_rest == 2 and rest.endswith(b"\n\n"):
                         self._unfinished = b""
-                        return [rest[:-2], *whole[::-1]]
+                        return [rest[:-2], *frames]
             self._unfinished, self._fast = b"", False
         return self._by_lines(chunk)
 

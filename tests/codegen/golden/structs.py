@@ -148,19 +148,17 @@ def parse_json(text: str | bytes) -> Any:
         raise DecodeError("", f"is not JSON: {fault}") from fault
 
 
-def checked_texts(items: list[Any]) -> list[Any]:
-    """Return raw items after the checks that msgspec skips.
+def _check_text(text: bytes) -> None:
+    """Check the text of raw items, which msgspec skips.
 
     Raises:
-        ValueError: If an item is not UTF-8, or may have a number that Python rejects.
+        ValueError: If it is not UTF-8, or may have a number that Python rejects.
     """
-    whole = b"".join(items)
-    if not whole.isascii():
-        whole.decode()
-    # `int` rejects 4,301 digits. The cheap test first: every 400th byte of such a number has ten digits in a row.
-    if b"0" * 10 in whole[::400].translate(_DIGITS) and _LONG.search(whole):
+    if not text.isascii():
+        text.decode()
+    # `int` rejects 4,301 digits. The cheap tests first: every 400th byte of such a number has ten digits in a row.
+    if all(b"0" * (4301 // step) in text[::step].translate(_DIGITS) for step in (400, 40, 4)) and _LONG.search(text):
         raise ValueError("has a number that Python may reject")
-    return items
 
 
 _DIGITS: Final = bytes(48 if chr(byte).isdecimal() else byte for byte in range(256))
@@ -175,16 +173,20 @@ class StructType:
         type: The msgspec type.
         code: Returns the source of the conversion. Its arguments are the source of the parsed value, which can be
             repeated, and a function that returns a name for an object.
+        has_raw: Whether a part of the value stays JSON text.
     """
 
     type: Any
     code: Callable[[str, Callable[[object], str]], str]
+    has_raw: bool = False
 
 
 def list_of(item: StructType) -> StructType:
     """Return the struct type of an array."""
     item_type: Any = item.type
-    return StructType(list[item_type], lambda source, name: f"[{item.code('item', name)} for item in {source}]")
+    return StructType(
+        list[item_type], lambda source, name: f"[{item.code('item', name)} for item in {source}]", item.has_raw
+    )
 
 
 def dict_of(item: StructType) -> StructType:
@@ -193,23 +195,31 @@ def dict_of(item: StructType) -> StructType:
     return StructType(
         dict[str, item_type],
         lambda source, name: f"{{key: {item.code('item', name)} for key, item in {source}.items()}}",
+        item.has_raw,
     )
 
 
 def or_null(struct: StructType) -> StructType:
     """Return the struct type of a nullable value."""
     return StructType(
-        struct.type | None, lambda source, name: f"None if {source} is None else {struct.code(source, name)}"
+        struct.type | None,
+        lambda source, name: f"None if {source} is None else {struct.code(source, name)}",
+        struct.has_raw,
     )
 
 
 def struct_type(cls: type[Model]) -> StructType:
     """Return the struct type of a model."""
-    return _cached(cls, lambda: StructType(_struct(cls), _decoded))
+    return _cached(cls, lambda: StructType(_struct(cls), _decoded, _has_raw(cls)))
+
+
+def _has_raw(cls: type[Model]) -> bool:
+    structs = cls._struct_fields()  # pyright: ignore[reportPrivateUsage]  # internal to the runtime
+    return any(struct.has_raw for struct in structs.values())
 
 
 def _decoded(source: str, name: Callable[[object], str]) -> str:
-    return f"{name(STRUCT_DECODERS)}[{source}.__class__]({source})"
+    return f"{name(STRUCT_DECODERS)}[type({source})]({source})"
 
 
 def _cached(subject: Any, create_type: Callable[[], StructType]) -> StructType:
@@ -236,7 +246,7 @@ def _tagged(tag: str, members: Mapping[str, type[Model]]) -> StructType:
         # msgspec requires the tag only in a union of several structs, so add one that never matches.
         structs.append(msgspec.defstruct("NoMember", [], tag_field=tag, tag=f"none of {[*members]}"))
     union: Any = Union[tuple(structs)]  # noqa: UP007  # the types are known at run time only
-    return StructType(union, _decoded)
+    return StructType(union, _decoded, any(map(_has_raw, members.values())))
 
 
 def _struct(cls: type[Model], tag: str | None = None, value: str = "") -> Any:
@@ -299,7 +309,7 @@ def union_decoder(struct: Callable[[], StructType], decode: Callable[[Any], T]) 
     def first(text: str | bytes) -> Any:
         nonlocal parse, version
         version = LEARNED.version
-        parse = parser(lambda: struct().type)
+        parse = parser(struct)
         return parse(text)
 
     parse = first
@@ -307,7 +317,7 @@ def union_decoder(struct: Callable[[], StructType], decode: Callable[[Any], T]) 
     def decode_text(text: str | bytes) -> T:
         nonlocal parse
         try:
-            decoded: T = decoders[(parsed := parse(text)).__class__](parsed)
+            decoded: T = decoders[type(parsed := parse(text))](parsed)
             return decoded
         except FALLBACK_ERRORS as fault:
             unknown_field = is_unknown_field(fault)
@@ -328,8 +338,8 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork.
     os.register_at_fork(before=_building.acquire, after_in_parent=_building.release, after_in_child=_building.release)
 
 
-def parser(get_type: Callable[[], Any]) -> Callable[[str | bytes], Any]:
-    """Return a function that parses JSON text to a msgspec type, or raises one of `FALLBACK_ERRORS`."""
+def parser(get_type: Callable[[], StructType]) -> Callable[[str | bytes], Any]:
+    """Return a function that parses JSON text to a struct type, or raises one of `FALLBACK_ERRORS`."""
     if msgspec is None:
         return reject
     with _building:
@@ -337,13 +347,23 @@ def parser(get_type: Callable[[], Any]) -> Callable[[str | bytes], Any]:
             raise ValueError("needs the fallback")  # a signal handler interrupted the block below
         _in_progress.append(True)
         try:
-            parse: Callable[[str | bytes], Any] = msgspec.json.Decoder(get_type()).decode
+            struct = get_type()
+            parse: Callable[[str | bytes], Any] = msgspec.json.Decoder(struct.type).decode
         except DECODE_ERRORS:
             # msgspec rejects keys with a quote, a backslash or a control character.
             return reject
         finally:
             _in_progress.clear()
-    return parse
+    return _with_check(parse) if struct.has_raw else parse
+
+
+def _with_check(parse: Callable[[bytes], Any]) -> Callable[[str | bytes], Any]:
+    def parse_checked(text: str | bytes) -> Any:
+        data = text.encode() if isinstance(text, str) else text
+        _check_text(data)
+        return parse(data)
+
+    return parse_checked
 
 
 def reject(_: str | bytes) -> Any:
@@ -358,7 +378,7 @@ class _Parsers(dict[type["Model"], Callable[[str | bytes], Any]]):
 
     def __missing__(self, cls: type[Model]) -> Callable[[str | bytes], Any]:
         self._versions[cls] = LEARNED.version
-        found = self[cls] = parser(lambda: struct_type(cls).type)
+        found = self[cls] = parser(lambda: struct_type(cls))
         return found
 
     def learn(self, cls: type[Model], decoded: Model) -> None:
