@@ -125,8 +125,8 @@ def operation_command(operation: Operation, positional: tuple[str, ...] = ()) ->
             show(session, checked(method, *ids, **converted))
             return
         chronological = "order" not in converted and operation.pagination.default_order == "desc"
-        bounds = _bounds(operation.pagination, limit)
-        show_page(session, checked(method, *ids, **bounds, **converted), limit, reverse=chronological)
+        size = _page_size(operation.pagination, limit)
+        show_page(session, checked(method, *ids, **size, **converted), limit, reverse=chronological)
 
     return command(
         run, signature=Signature(parameters), help=_without_target(help_texts.text) if target else help_texts.text
@@ -155,13 +155,13 @@ def _replaced(operation: Operation) -> set[str]:
     return replaced if operation.pagination is None else {*replaced, operation.pagination.limit}
 
 
-def _bounds(pagination: Pagination, limit: int | None) -> dict[str, int]:
-    """Return the arguments that fetch one item more than the limit, which shows whether there are more."""
+def _page_size(pagination: Pagination, limit: int | None) -> dict[str, int]:
+    """Return the size of a page that holds one item more than the limit, which shows whether there are more."""
     if limit is None:
         return {}
     if limit < 1:
         raise UsageError(f"--limit must be 1 or more, got {limit}")
-    return {pagination.limit: min(limit + 1, pagination.max_limit or MAX_PAGE), "max_items": limit + 1}
+    return {pagination.limit: min(limit + 1, pagination.max_limit or MAX_PAGE)}
 
 
 def confirm(session: Session, question: str) -> None:

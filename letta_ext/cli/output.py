@@ -95,8 +95,8 @@ class Output:
         self.stream.flush()
 
     def note(self, text: str, style: str = "dim") -> None:
-        """Print a line beside the results, on the standard error."""
-        self.notes.print(Text(clean_line(text), style=style), soft_wrap=not self.notes.is_terminal)
+        """Print a line beside the results, on the standard error. Commands in it can be copied: it is not wrapped."""
+        self.notes.print(Text(clean_line(text), style=style), soft_wrap=True)
 
     def error(self, text: str, hint: str | None = None) -> None:
         """Print an error, with a remedy."""

@@ -8,11 +8,16 @@ import json
 import os
 import pty
 import re
+import select
 import struct
+import subprocess
+import sys
 import termios
 import threading
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pytest
 from attrs import frozen
@@ -22,6 +27,9 @@ from letta_ext.cli.app import make_app
 
 STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
 """An escape sequence of rich that sets a color or a style."""
+
+TIMEOUT: Final = 60.0
+"""Seconds without output after which a process of a test has failed."""
 
 
 @cache
@@ -76,7 +84,9 @@ class CommandLine:
             return int(ended.code or 0)
         return 0
 
-    def on_terminal(self, *arguments: str, width: int = 80, keys: str = "") -> Result:
+    def on_terminal(
+        self, *arguments: str, width: int = 80, keys: str = "", environment: Mapping[str, str] | None = None
+    ) -> Result:
         """Run a command on a pseudo-terminal, on which the keys are typed."""
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
@@ -88,7 +98,8 @@ class CommandLine:
             os.write(master, keys.encode())
             with self._monkeypatch.context() as patched:
                 patched.setenv("COLUMNS", str(width))
-                patched.setenv("TERM", "xterm-256color")
+                for name, value in {"TERM": "xterm-256color", **(environment or {})}.items():
+                    patched.setenv(name, value)
                 writer = io.TextIOWrapper(io.FileIO(os.dup(slave), "w"), "utf-8", write_through=True)
                 keyboard = io.TextIOWrapper(io.BufferedReader(io.FileIO(os.dup(slave), "r")), "utf-8")
                 patched.setattr("sys.stdin", keyboard)
@@ -116,3 +127,67 @@ def _read_all(master: int, printed: list[bytes]) -> None:
         if not data:
             return
         printed.append(data)
+
+
+class TerminalProcess:
+    """The command line in a process with a terminal of its own.
+
+    Args:
+        arguments: The arguments.
+        width: The width of the terminal.
+    """
+
+    def __init__(self, *arguments: str, width: int = 80) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "letta_ext", *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": str(width)},
+            start_new_session=True,
+        )
+        os.close(slave)
+        self._printed = b""
+        self.code: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._master)
+
+    @property
+    def printed(self) -> str:
+        """The output so far, without styles."""
+        text = self._printed.decode("utf-8", "replace").replace("\r\n", "\n")
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+
+    def wait_for(self, text: str) -> None:
+        """Read the output until it has a text."""
+        while text not in self.printed:
+            self._read()
+
+    def _read(self) -> None:
+        ready, _, _ = select.select([self._master], [], [], TIMEOUT)
+        assert ready, self.printed
+        self._printed += os.read(self._master, 65536)
+
+    def type(self, text: str) -> None:
+        """Type on the keyboard."""
+        os.write(self._master, text.encode())
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process."""
+        self._process.send_signal(number)
+
+    def finish(self) -> str:
+        """Read the output to its end, and return it."""
+        with suppress(OSError):  # Linux reports the closed terminal as EIO
+            while True:
+                self._read()
+        self.code = self._process.wait(TIMEOUT)
+        return self.printed
