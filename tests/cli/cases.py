@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from attrs import frozen
@@ -21,6 +22,7 @@ class Ids:
     run: str
     step: str
     model: str
+    folder: str
 
     def fill(self, arguments: list[str]) -> list[str]:
         """Return the arguments with ids in place of names in braces."""
@@ -28,14 +30,14 @@ class Ids:
         return [argument.format_map(values) for argument in arguments]
 
 
-def make_ids(client: Letta, agent: str, conversation: str, model: str) -> Ids:
-    """Send a message in a conversation, and return the ids of its run and step."""
+def make_ids(client: Letta, agent: str, conversation: str, model: str, folder: Path) -> Ids:
+    """Send a message in a conversation, and return the ids of its run and step, and a folder for files."""
     stream = client.conversations.messages.create(conversation, input="LONG 6", background=True)
     stream.result()
     run = stream.run_id
     assert run is not None
     step = next(iter(client.runs.steps.list(run)))
-    return Ids(agent, conversation, run, step.id, model)
+    return Ids(agent, conversation, run, step.id, model, str(folder))
 
 
 @frozen
@@ -71,6 +73,8 @@ CASES: Final = {
     "report run": Case(["{run}", "--output", "-"], "<h1>Run {run}</h1>"),
     "report period": Case(["--start", "2026-01-01", "--agent", "{agent}", "--output", "-"], "{run}"),
     "serve": Case(["--schema"], "$schema"),
+    "report run": Case(["{run}", "--output", "{folder}/run.html"], "run.html"),
+    "report period": Case(["--start", "2020-01-01", "--agent", "{agent}", "--output", "{folder}/p.html"], "p.html"),
     "step show": Case(["{step}"], "model time", '"trace"'),
     "steps list": Case(["--agent-id", "{agent}"], "tokens", "total_tokens"),
     "steps retrieve": Case(["{step}"], "{step}"),

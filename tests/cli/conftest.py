@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -24,12 +25,12 @@ def shared_server() -> Iterator[EmbeddedServer]:
 
 
 @pytest.fixture
-def ids(shared_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> Ids:
+def ids(shared_server: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ids:
     """Return the ids of a new agent on the shared server, which the command line uses."""
     monkeypatch.setenv("LETTA_BASE_URL", shared_server.base_url)
     with Letta(base_url=shared_server.base_url) as client:
         agent = client.agents.create(name="Ada", model=MODEL)
-        return make_ids(client, agent.id, client.conversations.create(agent_id=agent.id).id, MODEL)
+        return make_ids(client, agent.id, client.conversations.create(agent_id=agent.id).id, MODEL, tmp_path)
 
 
 @pytest.fixture
@@ -39,7 +40,8 @@ def shared_cli(ids: Ids, command_line: CommandLine) -> CommandLine:
 
 
 @pytest.fixture
-def command_line(monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"):
         monkeypatch.delenv(name, raising=False)
     return CommandLine(monkeypatch)

@@ -13,11 +13,6 @@ from letta_ext.testing import Call, EmbeddedServer, Respond, Turn
 from .running import CommandLine, TerminalProcess
 
 
-@pytest.fixture(autouse=True)
-def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-
-
 def test_chat_lines_on_a_terminal_are_messages(cli: CommandLine, server: EmbeddedServer) -> None:
     """Each line is a message, /help prints the keys, and the end of the input ends the chat."""
     done = cli.on_terminal("chat", server.conversation_id, keys="/help\n\nLONG 2\nREASON\n\x04")

@@ -37,7 +37,7 @@ def test_command_in_a_pipe_prints_json_lines(shared_cli: CommandLine, ids: Ids, 
 def test_command_on_a_terminal_prints_text(shared_cli: CommandLine, ids: Ids, name: str) -> None:
     """A command on a terminal prints text that has the facts of the case."""
     case = CASES[name]
-    done = shared_cli.on_terminal(*name.split(), *ids.fill(case.arguments), keys=case.keys)
+    done = shared_cli.on_terminal(*name.split(), *ids.fill(case.arguments), keys=case.keys, width=120)
     assert done.code == case.code, done.out
     [expected] = ids.fill([case.shows])
     assert expected in done.out

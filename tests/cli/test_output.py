@@ -19,6 +19,7 @@ from .running import STYLE, CommandLine
 def test_output_on_a_terminal_fits_its_width(shared_cli: CommandLine, ids: Ids, name: str, width: int) -> None:
     """No line of a table or a dialog is wider than the terminal, and each item has its whole id."""
     arguments = {
+        "agents": ["--limit", "1000"],
         "steps": ["--agent-id", ids.agent],
         "messages": [ids.conversation],
         "runs": ["--agent-id", ids.agent],

@@ -7,7 +7,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from letta_ext.cli.terminal_text import MAX_PAYLOAD, TerminalText, clean, clean_line, to_json
@@ -21,6 +21,9 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 HOSTILE = st.lists(st.one_of(PIECES, st.text(max_size=5)), max_size=12).map("".join)
 
+# The first text that is drawn waits for the tables of Unicode.
+CHECKED = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+
 
 def is_safe(character: str) -> bool:
     """Return whether a terminal prints a character, and does not interpret it."""
@@ -31,6 +34,7 @@ def is_safe(character: str) -> bool:
     return category not in ("Cc", "Cs", "Zl", "Zp") and not bidirectional
 
 
+@CHECKED
 @given(text=HOSTILE)
 def test_clean_any_text_has_no_control_characters(text: str) -> None:
     """A safe text has no character that a terminal interprets, and is not changed by another pass."""
@@ -39,12 +43,14 @@ def test_clean_any_text_has_no_control_characters(text: str) -> None:
     assert clean(safe) == safe
 
 
+@CHECKED
 @given(text=st.text(alphabet=st.characters(categories=["L", "N", "P", "S", "Zs"])))
 def test_clean_plain_text_is_unchanged(text: str) -> None:
     """Letters, numbers, punctuation and spaces stay."""
     assert clean(text) == text
 
 
+@CHECKED
 @given(pieces=st.lists(HOSTILE, max_size=6))
 def test_terminal_text_in_pieces_equals_whole_text(pieces: list[str]) -> None:
     """The division of a stream into deltas does not matter, even within an escape sequence."""
@@ -92,6 +98,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@CHECKED
 @given(value=VALUES, ascii_only=st.booleans())
 def test_to_json_any_value_decodes_to_itself_and_is_safe(value: Any, ascii_only: bool) -> None:
     """JSON has one line, no character that a terminal interprets, and the same value."""
