@@ -73,8 +73,6 @@ CASES: Final = {
     "report run": Case(["{run}", "--output", "-"], "<h1>Run {run}</h1>"),
     "report period": Case(["--start", "2026-01-01", "--agent", "{agent}", "--output", "-"], "{run}"),
     "serve": Case(["--schema"], "$schema"),
-    "report run": Case(["{run}", "--output", "{folder}/run.html"], "run.html"),
-    "report period": Case(["--start", "2020-01-01", "--agent", "{agent}", "--output", "{folder}/p.html"], "p.html"),
     "step show": Case(["{step}"], "model time", '"trace"'),
     "steps list": Case(["--agent-id", "{agent}"], "tokens", "total_tokens"),
     "steps retrieve": Case(["{step}"], "{step}"),
