@@ -71,3 +71,14 @@ def _truncate(value: Any, levels: int) -> Any:
     if is_sequence(value):
         return [_truncate(item, levels - 1) for item in value] if levels else "…"
     return value
+
+
+def exact(value: Any) -> Any:
+    """Return a string or number of a subclass, such as a member of an enum, as the built-in type that is sent."""
+    if isinstance(value, str):
+        return value if type(value) is str else str.__str__(value)
+    if isinstance(value, bool) or type(value) in (int, float):
+        return value
+    if isinstance(value, int):
+        return int.__int__(value)
+    return float.__float__(value) if isinstance(value, float) else value

@@ -19,7 +19,7 @@ from letta_api.json_values import is_iterable
 from letta_api.model import generated_kind
 from letta_api.types import Unset
 
-from .._types import is_id, is_mapping, is_sequence, is_tuple
+from .._types import exact, is_id, is_mapping, is_sequence, is_tuple
 from ..config import check_number
 from .encodable import check_json, decoded_layers
 
@@ -228,7 +228,7 @@ class _Scalar:
             check_number(path, value)
 
     def plain(self, value: Any) -> Any:
-        return value
+        return exact(value)
 
     def expected(self) -> list[str]:
         return NAMES.get(self.hint, [f"a {self.hint.__name__}"])
@@ -261,11 +261,12 @@ class _OneOfLiterals:
         self.options = options
 
     def __call__(self, value: Any, path: str) -> None:
-        if not any(value == option and type(value) is type(option) for option in self.options):
+        found = exact(value)  # 1 equals True
+        if not any(found == option and type(found) is type(option) for option in self.options):
             raise ValueError(_message(self, value, path))
 
     def plain(self, value: Any) -> Any:
-        return value
+        return exact(value)
 
     def expected(self) -> list[str]:
         return [repr(option) for option in self.options]
@@ -470,7 +471,7 @@ class _Union:
 
     def plain(self, value: Any) -> Any:
         if isinstance(value, SCALARS) or generated_kind(value):
-            return value
+            return exact(value)
         if self.keyed or any(isinstance(check, _Mapping) for check in self.checks):
             value = from_model(value)
         if is_mapping(value):

@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
+from enum import Enum, IntEnum, StrEnum
 from functools import reduce
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal, cast
 
 import httpx
 import pytest
@@ -81,6 +82,48 @@ def sent(driver: ClientDriver, **arguments: Any) -> dict[str, Any]:
 def test_none_as_query_parameter_is_not_sent(driver: ClientDriver, operation: str, name: str) -> None:
     """None for a nullable query parameter makes the request without it."""
     assert listed(driver, operation, {name: None}) == listed(driver, operation, {})
+
+
+def scalars() -> list[tuple[str, str, Any]]:
+    """Return the query parameters of lists that accept text or an integer, with a valid value."""
+    found: list[tuple[str, str, Any]] = []
+    for operation in LISTS:
+        for name, hint in hints(operation).items():
+            members = [hint, *typing.get_args(hint)]
+            literal = next((typing.get_args(each)[0] for each in members if typing.get_origin(each) is Literal), None)
+            if literal is not None or str in members or int in members:
+                values = {"after": STEP, "before": STEP}
+                found.append((operation.id, name, literal or (values.get(name, "x") if str in members else 7)))
+    return found
+
+
+@pytest.mark.parametrize(("operation", "name", "value"), scalars())
+def test_member_of_an_enum_is_sent_as_its_value(driver: ClientDriver, operation: str, name: str, value: Any) -> None:
+    """Members of enums that are text or integers are accepted like their values."""
+    base = type(value)
+    plain = listed(driver, operation, {name: value})
+    assert plain[name] == str(value)
+    kind: Any = StrEnum if base is str else IntEnum
+    for member in (*kind("Choice", {"CHOSEN": value}), mixed(base, value)):
+        assert listed(driver, operation, {name: member}) == plain
+
+
+def mixed(base: Any, value: Any) -> Any:
+    """Return a member of an enum whose `str` is the name of the member."""
+    (member,) = cast("type[Enum]", Enum("Choice", {"CHOSEN": value}, type=base))
+    assert str(member) == "Choice.CHOSEN"
+    return member
+
+
+def test_member_of_an_enum_is_sent_in_a_body_and_a_path(driver: ClientDriver) -> None:
+    """A member of an enum is accepted as a role, as an item of an array and as an id."""
+    role, text = mixed(str, "user"), mixed(str, "hi")
+    body = sent(driver, messages=[{"role": role, "content": text}])
+    assert body["messages"] == [{"role": "user", "content": "hi"}]
+    assert listed(driver, "agents.list", {"tags": [text, "b"]}).get_list("tags") == ["hi", "b"]
+    handler = respond_with(make_response(200, json={"id": STEP}))
+    driver.run(driver.client(handler).steps.retrieve(mixed(str, STEP)))
+    assert handler.requests[0].url.path == f"/v1/steps/{STEP}"
 
 
 def test_none_with_a_checkpoint_is_not_an_argument(driver: ClientDriver) -> None:
