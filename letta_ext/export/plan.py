@@ -12,7 +12,7 @@ from attrs import field, frozen
 from letta_api.api.conversations_messages import conversations_messages_list
 from letta_api.api.steps import steps_list
 
-from .._http.validation import check_id
+from .._http.validation import check_arguments, check_bounds, check_id
 from .._pagination.pages import make_list_iterator
 from .._sync.client import Letta
 from .._types import is_mapping, is_sequence
@@ -95,7 +95,14 @@ def plan_steps(
         for period in periods:
             arguments = {**found_filters, **period, "agent_id": agent, "limit": page_size}
             specs.append(ShardSpec((), _checked_arguments(steps_list, (), arguments)))
-    return _plan("steps", format, page_size, rows_per_part, {"shards": [dict(each.arguments) for each in specs]}, specs)
+    dates = {"start_date": start_date, "end_date": end_date}
+    selection = {
+        **{name: each.isoformat() if isinstance(each, date) else each for name, each in dates.items()},
+        "agent_id": None if agent_id is None else agents,
+        "filters": found_filters,
+        "shards": shards,
+    }
+    return _plan("steps", format, page_size, rows_per_part, selection, specs)
 
 
 def plan_messages(
@@ -124,8 +131,8 @@ def plan_messages(
 
     if agent_id is None:
         ids = _ids("conversations", conversations)
-        specs = [*map(spec, ids)]
-        return _plan("messages", format, page_size, rows_per_part, {"conversations": ids, **found_filters}, specs)
+        selection = {"conversations": ids, "filters": found_filters}
+        return _plan("messages", format, page_size, rows_per_part, selection, [*map(spec, ids)])
     check_id("agent_id", agent_id)
     spec(agent_id)
 
@@ -134,7 +141,7 @@ def plan_messages(
         listed = client.conversations.list(agent_id=agent_id, order="asc", order_by="created_at", archive_status="all")
         return [*map(spec, dict.fromkeys([agent_id, *(each.id for each in listed)]))]
 
-    selection = {"agent_id": agent_id, **found_filters}
+    selection = {"agent_id": agent_id, "filters": found_filters}
     return _plan("messages", format, page_size, rows_per_part, selection, list_shards)
 
 
@@ -168,7 +175,7 @@ def divide_period(start: datetime, end: datetime, number: int) -> list[dict[str,
     The list excludes both bounds of a period. Each period but the first therefore begins an instant earlier.
     """
     bounds = [start + (end - start) * index / number for index in range(number)] + [end]
-    starts = [start, *(bound - INSTANT for bound in bounds[1:-1])]
+    starts = [max(start, bound - INSTANT) for bound in bounds[:-1]]
     return [{"start_date": first, "end_date": last} for first, (_, last) in zip(starts, pairwise(bounds), strict=True)]
 
 
@@ -242,4 +249,7 @@ def _checked_arguments(endpoint: Any, ids: tuple[str, ...], arguments: Mapping[s
     """
     given = {name: value for name, value in arguments.items() if value is not None}
     iterator = make_list_iterator(endpoint, ids, given)
-    return {**iterator.arguments, **iterator.filters}
+    found = {**iterator.arguments, **iterator.filters}
+    check_arguments(endpoint.build_request, (), found)
+    check_bounds(endpoint.OPERATION.bounds, found)
+    return found

@@ -8,13 +8,13 @@ from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
-from letta_api.operations import CONVERSATIONS_MESSAGES_LIST, STEPS_LIST, Operation
+from letta_api.operations import CONVERSATIONS_MESSAGES_LIST, STEPS_LIST, Operation, Pagination
 
 from .._pagination.items import item_key
 from .._pagination.rows import Columns, flat_row, json_object_of
 from .._sync.client import Letta
 from .._sync.pagination import SyncPage
-from ..errors import ListChangedError
+from ..errors import ListChangedError, NotFoundError
 from .client_settings import ClientFactory
 from .columns import columns_of_kind
 from .errors import ExportError, io_error
@@ -31,6 +31,12 @@ LOCK_WAIT: Final = 90.0
 """Seconds to wait for a shard that a worker of a killed export still writes. It stops after its current page."""
 
 OPERATIONS: Final[Mapping[Kind, Operation]] = {"steps": STEPS_LIST, "messages": CONVERSATIONS_MESSAGES_LIST}
+
+MAX_PASSES: Final = 10
+"""The number of times that a list is read whose items move meanwhile."""
+
+FIRST_ITEMS: Final = 100
+"""The lowest limit of the request that shows whether a compaction has moved messages: its summary comes first."""
 
 OnPage: TypeAlias = Callable[[int, ShardState], object]
 """Receives the number of rows of a shard after each page, and its committed state."""
@@ -106,21 +112,13 @@ def run_shard(
 
 
 def _write_all(writer: _ShardWriter, client: Letta | None) -> None:
-    continued = writer.state.checkpoint is not None
     connected = client
     if connected is None:
         if writer.shard.connect is None:
             raise TypeError("client must not be None for a shard without settings of a client")
         connected = writer.shard.connect()
     try:
-        try:
-            writer.write(connected)
-        except ListChangedError:
-            if not continued:
-                raise
-            # The checkpoint no longer leads on, such as after a compaction. All items are still in the list.
-            writer.restart()
-            writer.write(connected)
+        writer.write(connected)
     finally:
         if client is None:
             connected.close()
@@ -150,62 +148,93 @@ class _ShardWriter:
             raise ExportError(f"{self.shard.name} belongs to a run of the export that has ended")
 
     def write(self, client: Letta) -> None:
-        """Write all pages after the last committed one."""
-        seen = self._seen_rows() if self.state.checkpoint is not None else None
-        page: SyncPage[Any] | None = None
-        for page in self._list(client).iter_pages():
-            rows = [self._row(item) for item in page.items]
-            if seen is not None:
-                rows = [row for row in rows if not seen.drops(row)]
+        """Write all pages after the last committed one. Read the list again if other items have come before them.
+
+        A compaction moves messages to positions that were read already, and the items of a checkpoint can be deleted.
+        """
+        seen = self._seen_rows() if self._moves or self.state.repeated else None
+        for _ in range(MAX_PASSES):
+            try:
+                complete = self._write_pass(client, seen)
+            except (ListChangedError, NotFoundError):
+                # Letta lists no messages of a deleted conversation.
+                if self._files.rows == 0 or not self._list(client, ShardState()).items:
+                    raise
+                complete = False
+            if complete:
+                self._commit(self.state.checkpoint, done=True)
+                return
+            self._commit(None, repeated=True)
+            seen = seen or self._seen_rows()
+        raise ListChangedError(f"The list of {self.shard.name} has changed each of the {MAX_PASSES} times it was read.")
+
+    def _write_pass(self, client: Letta, seen: _SeenRows | None) -> bool:
+        """Write the pages from the checkpoint to the end. Return whether the list begins with the same items then."""
+        number, continued = 0, self.state.checkpoint is not None
+        for number, page in enumerate(self._list(client, self.state).iter_pages(), 1):  # noqa: B007  # counts the pages
+            rows = self._new_rows(page, seen)
             self._check_run()
             if self._files.add(rows):
                 self._commit(page.checkpoint())
             if self._on_page is not None:
                 self._on_page(self._files.rows, self.state)
-        self._commit(None if page is None else page.checkpoint(), done=True)
+        if seen is None or not (continued or number > 1):
+            return True
+        first = self._list(client, ShardState(), limit=max(FIRST_ITEMS, self.shard.arguments["limit"]))
+        return not self._new_rows(first, seen, add=False)
 
-    def restart(self) -> None:
-        """Discard all rows."""
-        self._replace_state(ShardState())
-        self._files.restore(self.state)
+    def _new_rows(self, page: SyncPage[Any], seen: _SeenRows | None, *, add: bool = True) -> list[dict[str, Any]]:
+        """Return the rows of a page that were not seen before, and add them to those seen."""
+        rows = [{**self.shard.labels, **json_object_of(item)} for item in page.items]
+        if seen is None:
+            return rows
+        new = [row for row in rows if row not in seen]
+        if add:
+            for row in new:
+                seen.add(row)
+        return new
 
     def close(self) -> None:
         """Close the files."""
         self._files.close()
 
-    def _list(self, client: Letta) -> SyncPage[Any]:
-        arguments: dict[str, Any] = {"order": "asc", "prefetch": True, **self.shard.arguments}
-        if self.state.checkpoint is not None:
-            arguments = {"checkpoint": self.state.checkpoint, "prefetch": True}
+    def _list(self, client: Letta, state: ShardState, **changed: Any) -> SyncPage[Any]:
+        """Return the first page after a state."""
+        arguments: dict[str, Any] = {"order": "asc", "prefetch": True, **self.shard.arguments, **changed}
+        if state.checkpoint is not None:
+            arguments = {"checkpoint": state.checkpoint, "prefetch": True}
         if self.shard.kind == "steps":
             return client.steps.list(**arguments)
         return client.conversations.messages.list(self.shard.list_ids[0], **arguments)
 
-    def _row(self, item: Any) -> dict[str, Any]:
-        return {**self.shard.labels, **json_object_of(item)}
-
-    def _commit(self, checkpoint: Mapping[str, Any] | None, *, done: bool = False) -> None:
+    def _commit(self, checkpoint: Mapping[str, Any] | None, *, done: bool = False, repeated: bool = False) -> None:
         parts = self._files.flush(done=done)
-        self._replace_state(ShardState(parts=parts, checkpoint=checkpoint, done=done))
-        self._files.publish(self.state)
-
-    def _replace_state(self, state: ShardState) -> None:
+        state = ShardState(parts, checkpoint, repeated or self.state.repeated, done)
         self._storage.replace_json(self.shard.layout.state, state.to_json())
         self.state = state
+        self._files.publish(state)
 
-    def _seen_rows(self) -> _SeenRows | None:
-        """Return the rows of a list whose records can move, as at a compaction: its checkpoint holds the last ones."""
+    @property
+    def _moves(self) -> bool:
+        """Whether records of the list can move, as messages do at a compaction."""
+        return self._pagination.cursor_order == "chronological"
+
+    @property
+    def _pagination(self) -> Pagination:
         facts = OPERATIONS[self.shard.kind].pagination
-        if facts is None or facts.cursor_order != "chronological":
-            return None
-        seen = _SeenRows(facts.item_key, self._columns)
+        assert facts is not None  # noqa: S101  # each of these operations is a list
+        return facts
+
+    def _seen_rows(self) -> _SeenRows:
+        """Return the committed rows."""
+        seen = _SeenRows(self._pagination.item_key, self._columns)
         for row in self._files.read(self.state):
             seen.add(row)
         return seen
 
 
 class _SeenRows:
-    """The rows that an earlier run has written, by the fields that identify them.
+    """The rows that were written, by the fields that identify them.
 
     Args:
         item_key: The fields that identify an item.
@@ -221,8 +250,7 @@ class _SeenRows:
         """Add a row."""
         self._keys.add(self._key(row))
 
-    def drops(self, row: Mapping[str, Any]) -> bool:
-        """Return whether a row was written before."""
+    def __contains__(self, row: Mapping[str, Any]) -> bool:
         return self._key(row) in self._keys
 
     def _key(self, row: Mapping[str, Any]) -> int:

@@ -92,12 +92,14 @@ class ShardState:
 
     Attributes:
         parts: The files. That of JSON lines is complete if the shard is done.
-        checkpoint: The position in the list after the committed rows. None before the first page.
+        checkpoint: The position in the list after the committed rows. None before its first page.
+        repeated: Whether the list is read again, so that its first items were committed before.
         done: Whether all rows of the list are committed.
     """
 
     parts: tuple[Part, ...] = ()
     checkpoint: Mapping[str, Any] | None = None
+    repeated: bool = False
     done: bool = False
 
     @property
@@ -116,6 +118,7 @@ class ShardState:
             "version": STATE_VERSION,
             "parts": [asdict(part) for part in self.parts],
             "checkpoint": self.checkpoint,
+            "repeated": self.repeated,
             "done": self.done,
         }
 
@@ -132,6 +135,6 @@ class ShardState:
             if value["version"] != STATE_VERSION:
                 raise ValueError(f"its version is {value['version']}")
             parts = tuple(Part(str(part["name"]), int(part["rows"]), int(part["bytes"])) for part in value["parts"])
-            return cls(parts, value["checkpoint"], bool(value["done"]))
+            return cls(parts, value["checkpoint"], bool(value["repeated"]), bool(value["done"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ExportError(f"{path} is not the state of a shard: {error}. Export to another directory.") from error
