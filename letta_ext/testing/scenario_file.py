@@ -20,7 +20,7 @@ from .network.faults import Fault
 from .scenarios import file_schema, setup_api, yaml_loader
 from .scenarios.builtin import SOURCE, Scenario, build
 from .scenarios.dataclass_reader import InvalidValueError, read
-from .store.models import Agent
+from .store.models import Agent, CompactionSettings
 from .store.state import State
 
 MAX_SIZE = 4 * 2**20
@@ -164,7 +164,8 @@ def _scenario(file: _File, initial_state: State | None) -> Scenario:
     agent = state.agent(scenario.agent_id)
     agent.name, agent.system = file.agent.name, file.agent.system
     agent.parallel_tool_calls = file.agent.parallel_tool_calls
-    agent.context_window, agent.compaction_mode = file.agent.context_window, file.agent.compaction_mode
+    agent.context_window = file.agent.context_window
+    agent.compaction = CompactionSettings(file.agent.compaction_mode)
     names: set[str] = set()
     for index, tool in enumerate(file.tools):
         if tool.name in names:

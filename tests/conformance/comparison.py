@@ -12,9 +12,9 @@ INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?(Z|[+-]\d\
 
 WORDS: Final = frozenset(
     (  # noqa: SIM905  # a list of strings would take a page
-        "approval_request_id approve code error_type feedback finish_reason has_feedback message_type method model "
-        "model_handle origin provider_category provider_name role run_type seq_id source status step_count "
-        "stop_reason type version"
+        "approval_request_id approve code error_type feedback finish_reason has_feedback last_stop_reason "
+        "message_type method model model_handle origin provider_category provider_name role run_type seq_id "
+        "source status step_count stop_reason type version"
     ).split()
 )
 """Keys whose values belong to the API and must be equal."""

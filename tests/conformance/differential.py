@@ -24,7 +24,7 @@ from .listed import reason_of
 from .runner import ScenarioRunner, difference
 
 PER_SEED = 50
-"""Number of requests of a seed. The opening of a session takes the real server as long as ten of them."""
+"""Number of requests of a seed."""
 
 PATIENCE = 120
 """Time after which a server counts as silent [s]."""
@@ -34,7 +34,7 @@ RESUME_PATIENCE = 3
 
 OPENING: list[Json] = [
     {"request": "POST {conversation}/messages", "body": {"input": "hello", "streaming": False}},
-    {"request": "POST {conversation}/messages", "body": {"input": "CALL {weather}", "streaming": False}},
+    {"request": "POST {conversation}/messages", "body": {"input": "REASON", "streaming": False}},
     {"request": "GET /v1/steps/", "query": {"agent_id": "{agent}"}, "keep": {"step": "0.id"}},
     {"request": "GET /v1/runs/", "query": {"agent_id": "{agent}"}, "keep": {"run": "0.id"}},
     {"request": "GET {conversation}/messages", "query": {"order": "asc"}, "keep": {"message": "1.id"}},
@@ -111,6 +111,7 @@ def compare(real: ComparedServer, embedded: ComparedServer, seed: str, count: in
         figures.drawn[expected.get("status", 0)] += 1
         is_new = expected != found
         if is_new:
+            step["compacted"] = any("/compact" in each["request"] for each in steps)
             reason = reason_of(step, expected, found)
             if reason is None:
                 figures.unlisted.append(report(seed, steps, expected, found))

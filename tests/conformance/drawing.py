@@ -37,11 +37,15 @@ STRINGS: Final[Mapping[str, Sequence[str]]] = {
     "agent_ids": ("{agent}",),
     "approval_request_id": ("{call}", "call_0"),
     "before": ("{message}", "{step}", f"step-{UNKNOWN}"),
-    "content": ("hello", "CALL {weather}", "REASON", "FAIL 400", "CALL {guarded}"),
+    "content": ("hello", "hi", "CALL {weather}", "REASON", "REASON", "FAIL 400", "CALL {guarded}"),
     "conversation_id": ("{conversation_id}", "default", f"conv-{UNKNOWN}"),
     "data": ("iVBORw0KGgo=",),
     "end_date": ("2020-01-01", "2100-01-01T00:00:00Z", "2100-01-01T00:00:00+02:00", "today"),
-    "input": ("hello", "CALL {weather}", "CALL {weather} {time}", "REASON", "FAIL 429", "LONG 9", "CALL {guarded}"),
+    "input": (
+        *("hello", "REASON", "FAIL 429", "LONG 9", "CALL {guarded}", "hi", "REASON LONG 3", "FAIL 400"),
+        # The real server starts a process for each call of a tool, which takes it seconds.
+        *("CALL {weather}", "CALL {guarded} {time}"),
+    ),
     "isolated_block_labels": ("human", "unknown"),
     "last_message_at": ("2025-01-01T00:00:00Z", "2025-01-01"),
     "last_run_completion": ("2025-01-01T00:00:00Z",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -45,8 +46,39 @@ def _is_unknown_object(step: Json, real: Json, embedded: Json) -> bool:
     return real.get("status") in (400, 404) and embedded.get("status") == 200 and any(name in body for name in names)
 
 
+def _damages(step: Json, real: Json, embedded: Json) -> bool:
+    """Return whether a request sends content that Letta stores, and then fails to read."""
+    body = step.get("body")
+    messages = body.get("messages") if isinstance(body, dict) else None
+    for message in messages if isinstance(messages, list) else ():
+        match message:
+            case {"role": "system", "content": [*_]}:
+                return True
+            case {"role": "assistant", "content": [{"type": "tool_call"}]}:
+                return True
+    return False
+
+
+def _has_another_order(step: Json, real: Json, embedded: Json) -> bool:
+    """Return whether two lists of messages have the same items in another order."""
+    expected, found = _sorted(real.get("body")), _sorted(embedded.get("body"))
+    return bool(step.get("compacted")) and expected is not None and expected == found
+
+
+def _sorted(messages: Any) -> list[str] | None:
+    if not isinstance(messages, list):
+        return None
+    return sorted(re.sub(r"<(\w+) \d+>", r"<\1>", json.dumps(message)) for message in messages)
+
+
+def _has_another_type(step: Json, real: Json, embedded: Json) -> bool:
+    body = step.get("body")
+    return isinstance(body, dict) and body.get("agent_type", "letta_v1_agent") != "letta_v1_agent"
+
+
 def _has_initial_messages(step: Json, real: Json, embedded: Json) -> bool:
-    return bool((step.get("body") or {}).get("initial_message_sequence")) if "/v1/agents/" in step["request"] else False
+    body = step.get("body")
+    return isinstance(body, dict) and bool(body.get("initial_message_sequence"))
 
 
 def _is_other_operation(step: Json, real: Json, embedded: Json) -> bool:
@@ -58,6 +90,9 @@ LISTED: Final[dict[str, Callable[[Json, Json, Json], bool]]] = {
     "the real server fails": _is_server_failure,
     "a NUL character in a body": _has_nul,
     "unused settings of an agent": _has_unused_settings,
+    "requests that damage stored data": _damages,
+    "messages after a compaction": _has_another_order,
+    "agents of other types": _has_another_type,
     "the initial messages of an agent": _has_initial_messages,
     "operations that the client does not have": _is_other_operation,
     "models and objects that the embedded server does not know": _is_unknown_object,

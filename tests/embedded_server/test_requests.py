@@ -181,3 +181,25 @@ def test_empty_approvals_are_rejected(api: ServerClient) -> None:
         "reason": "no",
     }
     assert api.send_json(messages=[deprecated])["messages"][0]["status"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("role", "content"),
+    [
+        ("system", [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]),
+        ("system", [{"type": "tool_return", "tool_call_id": "c", "content": "x", "is_error": False}]),
+        ("assistant", [{"type": "tool_call", "id": "c", "name": "n", "input": {}}]),
+    ],
+    ids=["texts", "tool return", "tool call"],
+)
+@pytest.mark.parametrize("streaming", [True, False])
+def test_content_that_damages_a_conversation_is_rejected(
+    api: ServerClient, role: str, content: Any, streaming: bool
+) -> None:
+    """Content after which Letta cannot read a conversation is rejected, and the conversation is unchanged."""
+    before = api.messages()
+    response = api.send(messages=[{"role": role, "content": content}], streaming=streaming)
+    assert response.status_code == (200 if streaming else 400)
+    assert not streaming or '"error_message"' in response.text
+    assert api.messages() == before
+    assert api.send_json("x")["messages"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from letta_ext.testing import Call, ToolResult, Turn
+from letta_ext.testing.store.models import CompactionSettings
 
 from .conftest import ServerClient, parse_events
 
@@ -312,7 +313,7 @@ def test_disconnected_run_is_stored(api: ServerClient) -> None:
 def test_full_context_is_compacted(api: ServerClient) -> None:
     """A run compacts a full context and returns the summary."""
     agent = api.server.state.agent(api.server.agent_id)
-    agent.context_window, agent.compaction_mode = 120, "all"
+    agent.context_window, agent.compaction = 120, CompactionSettings("all")
     text_message, summary = api.send_json("hello")["messages"]
     assert text_message["message_type"] == "assistant_message"
     assert summary["message_type"] == "user_message"

@@ -56,12 +56,13 @@ async def _list(state: State, request: Incoming) -> Response:
     def key(agent: Agent) -> datetime | None:
         return {"created_at": agent.created_at, "updated_at": agent.updated_at}.get(order_by)
 
-    selected = in_order([agent for agent in state.agents.values() if matches(agent)], key, query.order)
-    # A cursor without an agent is ignored. A limit of 0 means no limit.
-    ids = [agent.id for agent in selected]
+    ordered = in_order(list(state.agents.values()), key, query.order)
+    # A cursor can be any agent. A cursor without an agent is ignored. A limit of 0 means no limit.
+    ids = [agent.id for agent in ordered]
     start = ids.index(after) + 1 if after in ids else 0
     end = ids.index(before) if before in ids else None
-    return CompactJSON([setup_api.agent_json(agent) for agent in selected[start:end][: limit or None]])
+    selected = [agent for agent in ordered[start:end] if matches(agent)]
+    return CompactJSON([setup_api.agent_json(agent) for agent in selected[: limit or None]])
 
 
 async def _retrieve(state: State, request: Incoming) -> Response:
@@ -79,7 +80,7 @@ async def _retrieve(state: State, request: Incoming) -> Response:
 
 async def _update(state: State, request: Incoming) -> Response:
     body = request.body
-    limits = body.context_window_limit is not None or body.max_tokens is not None
+    limits = body.context_window_limit is not None or body.has("max_tokens")
     if body.model_settings is not None or body.parallel_tool_calls is not None or (limits and body.model is None):
         # Letta reads the agent first to change these.
         state.agent(request.path.agent_id)

@@ -16,7 +16,6 @@ from ..engine import compaction, message_service
 from ..scenarios import setup_api
 from ..scenarios.builtin import BuiltinScenario, Scenario
 from ..scenarios.selection import select_scenario
-from ..store.ids import is_id
 from ..store.state import State
 from . import agents, conversations, errors, lists, requests, runs, serializers
 from .incoming import Incoming, read
@@ -135,11 +134,11 @@ async def _resume(state: State, request: Incoming) -> Response:
 
 
 async def _compact(state: State, request: Incoming) -> Response:
-    settings = request.body.compaction_settings
     thread = state.thread(request.path.conversation_id, request.body.agent_id)
+    agent = state.agent(thread.agent_id)
     try:
-        mode = settings.mode if settings else None
-        return CompactJSON(compaction.compact(state, state.agent(thread.agent_id), thread, mode))
+        settings = setup_api.compaction_from(request.body.compaction_settings, agent.compaction)
+        return CompactJSON(compaction.compact(state, agent, thread, settings))
     except errors.ApiError:
         raise
     except Exception as error:  # a script function may raise any exception
@@ -147,10 +146,6 @@ async def _compact(state: State, request: Incoming) -> Response:
 
 
 async def _list_steps(state: State, request: Incoming) -> Response:
-    agent_id = request.query.agent_id
-    if agent_id is not None and not is_id("agent", agent_id):
-        expected = "Expected format: 'agent-<uuid4>'"
-        raise errors.invalid_argument(f"Invalid agent ID format: {agent_id}. {expected}")
     found = lists.steps(state.steps_of_agents(), request.query, page(request.query))
     return CompactJSON([serializers.step(step) for step in found])
 
@@ -164,7 +159,8 @@ async def _step_metrics(state: State, request: Incoming) -> Response:
 
 
 async def _step_trace(state: State, request: Incoming) -> Response:
-    step = state.find_step(request.path.step_id)
+    # Letta keeps the traces of deleted agents.
+    step = state.steps.get(request.path.step_id)
     return CompactJSON(step.trace.as_json() if step and step.trace else None)
 
 

@@ -12,7 +12,7 @@ from .request_schema import Record
 from .validation import is_object, is_sequence
 
 SENDABLE_TYPES: Final = ("text", "image")
-"""The types of content parts that a message can contain. Others are parsed and then rejected."""
+"""The types of content parts that a message of the user can contain. Others are parsed and then rejected."""
 
 
 def stored(value: str | Sequence[Record], ids: IdSource) -> str | list[Json]:
@@ -65,11 +65,15 @@ def check_sendable(role: str, content: str | Sequence[Json]) -> None:
     """
     if isinstance(content, str):
         return
+    if role == "assistant":
+        if [part["type"] for part in content] == ["tool_call"]:
+            # Letta stores it, and then fails to process further messages.
+            raise errors.invalid_approval("The only content of a message of the assistant is a tool call")
+        return
     if role == "system":
-        # Letta stores several texts, and then fails to list the conversation.
+        # Letta stores such content, and then fails to list the conversation.
         raise errors.invalid_approval("1 validation error for SystemMessage\ncontent\n  Input should be a valid string")
-    types = (*SENDABLE_TYPES, "reasoning") if role == "assistant" else SENDABLE_TYPES
-    rejected = [str(part["type"]) for part in content if part["type"] not in types]
+    rejected = [str(part["type"]) for part in content if part["type"] not in SENDABLE_TYPES]
     if not rejected:
         return
     if len(content) == 1 and rejected != ["tool_return"]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
+from ..store.ids import is_id
 from ..store.models import Json, Message, Step, StoredMessage, Thread
 from . import errors, serializers
 from .request_schema import Record
@@ -79,6 +80,9 @@ def steps(stored: Sequence[Step], step_filter: Record, page: Page) -> list[Step]
         page: The page.
     """
     start, end = _date(step_filter.start_date), _date(step_filter.end_date)
+    if step_filter.agent_id is not None and not is_id("agent", step_filter.agent_id):
+        expected = "Expected format: 'agent-<uuid4>'"
+        raise errors.invalid_argument(f"Invalid agent ID format: {step_filter.agent_id}. {expected}")
     if start and end and _is_local(step_filter.start_date) != _is_local(step_filter.end_date):
         # Letta fails to compare them.
         raise errors.plain(400, "start_date and end_date must both have an offset, or neither")

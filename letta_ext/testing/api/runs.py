@@ -37,14 +37,14 @@ async def _list(state: State, request: Incoming) -> Response:
         )
 
     order = "asc" if query.ascending else query.order
-    selected = lists.in_order(
-        [run for run in state.runs_of_agents() if matches(run)], lambda run: run.created_at, order
-    )
-    # `after` selects the runs before the cursor, `before` those after it. A cursor without a run is ignored.
-    ids = [run.id for run in selected]
+    ordered = lists.in_order(state.runs_of_agents(), lambda run: run.created_at, order)
+    # A cursor can be any run. `after` selects the runs before it, `before` those after it. A cursor without a run is
+    # ignored.
+    ids = [run.id for run in ordered]
     end = ids.index(query.after) if query.after in ids else None
     start = ids.index(query.before) + 1 if query.before in ids else 0
-    return CompactJSON([setup_api.run_json(run) for run in selected[start:end][: query.limit]])
+    selected = [run for run in ordered[start:end] if matches(run)]
+    return CompactJSON([setup_api.run_json(run) for run in selected[: query.limit]])
 
 
 async def _retrieve(state: State, request: Incoming) -> Response:

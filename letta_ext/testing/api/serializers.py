@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -101,7 +101,38 @@ def _calls(message: Message) -> Json:
     return {"tool_call": calls[0], "tool_calls": calls}
 
 
+def _sent_turn(message: Message, content: Sequence[Json], *, text_is_assistant: bool) -> list[Json]:
+    """Return the parts of a turn that was sent as content parts. Texts and reasoning that follow each other are one."""
+    parts: list[Json] = []
+    for each in content:
+        fields: Json
+        match each:
+            case {"type": "text", "text": text} if text_is_assistant:
+                kind, fields = "assistant_message", {"content": text}
+            case {"type": "text", "text": text}:
+                parts.append(reasoning_part(message, len(parts), str(text), "non_reasoner_model"))
+                continue
+            case {"type": "reasoning", "reasoning": text, "signature": signature}:
+                kind = "reasoning_message"
+                fields = {"source": "reasoner_model", "reasoning": text, "signature": signature, "sender_id": None}
+            case {"type": "redacted_reasoning", "data": data}:
+                kind, fields = "hidden_reasoning_message", {"state": "redacted", "hidden_reasoning": data}
+            case {"type": "omitted_reasoning"}:
+                kind = "hidden_reasoning_message"
+                fields = {"state": "omitted", "hidden_reasoning": None, "sender_id": None}
+            case _:  # Letta omits tool calls, tool returns and images
+                continue
+        text_field = {"assistant_message": "content", "reasoning_message": "reasoning"}.get(kind)
+        if parts and text_field and parts[-1]["message_type"] == kind:
+            parts[-1][text_field] = f"{parts[-1][text_field]}{fields[text_field]}"
+        else:
+            parts.append(part(message, kind, len(parts), **fields))
+    return parts
+
+
 def _turn(message: Message, *, text_is_assistant: bool) -> list[Json]:
+    if not isinstance(message.content, str):
+        return _sent_turn(message, message.content, text_is_assistant=text_is_assistant)
     parts: list[Json] = []
     if message.reasoning is not None:
         parts.append(reasoning_part(message, 0, message.reasoning))

@@ -69,9 +69,6 @@ class AgentLoop:
             raise
         except Exception as error:  # a script function may raise any exception
             raise self.state.record_failure(error) from error
-        if self.mode != "json":
-            # Letta records the stop reason of streams only.
-            self.agent.last_stop_reason = self.reason
 
     async def _steps(self) -> AsyncIterator[Json]:
         request = self._pending_request()
@@ -158,9 +155,8 @@ class AgentLoop:
             run_id=self.run.id,
             name=item.name,
             sender_id=item.sender_id,
-            content=item.content if item.role != "assistant" else "",
+            content="" if item.role == "assistant" and isinstance(item.content, str) else item.content,
             text=(_plain_text(item.content) or None) if item.role == "assistant" else None,
-            reasoning=_reasoning(item.content) if item.role == "assistant" else None,
         )
 
     async def _approved_step(self, request: Message, new_input: list[Message]) -> AsyncIterator[Json]:
@@ -357,11 +353,6 @@ def _plain_text(content: str | Sequence[Json]) -> str:
     if isinstance(content, str):
         return content
     return "\n\n".join(str(part["text"]) for part in content if part["type"] == "text")
-
-
-def _reasoning(content: str | Sequence[Json]) -> str | None:
-    parts = () if isinstance(content, str) else content
-    return "\n\n".join(str(part["reasoning"]) for part in parts if part["type"] == "reasoning") or None
 
 
 def _last_user_text(messages: Sequence[Message]) -> str:

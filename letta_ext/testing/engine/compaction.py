@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from ..api import errors, serializers
-from ..store.models import Agent, Json, Message, Thread
+from ..store.models import Agent, CompactionSettings, Json, Message, Thread
 from ..store.state import State
 from .script import SUMMARY
 
@@ -18,18 +18,18 @@ Trigger = Literal["post_step_context_check", "context_window_exceeded"]
 TRIGGER_PERCENT = 90
 """Share of the context window above which a run compacts the context [%]."""
 
-WINDOW_SHARE = 0.3
-"""Share of the messages that a sliding window drops."""
+SAFETY_MARGIN = 1.3
+"""Factor of the estimated number of tokens in a sliding window."""
 
 
-def compact(state: State, agent: Agent, thread: Thread, mode: str | None) -> Json:
+def compact(state: State, agent: Agent, thread: Thread, settings: CompactionSettings) -> Json:
     """Compact a thread on request.
 
     Args:
         state: The server's state.
         agent: The agent of the thread.
         thread: The thread to compact.
-        mode: Compaction mode. None uses the agent's mode.
+        settings: The settings of the agent with those of the request.
 
     Raises:
         errors.ApiError: If the number of messages would not decrease, as right after another compaction.
@@ -37,9 +37,9 @@ def compact(state: State, agent: Agent, thread: Thread, mode: str | None) -> Jso
     if state.documented and thread.is_default and agent.id == state.documented.agent_id:
         # The example of the documentation can be repeated.
         thread.replace_context([placed.message for placed in thread.stored])
-        mode = "all"
+        settings = CompactionSettings("all")
     before = len(thread.context)
-    kept = _kept(thread.context, mode or agent.compaction_mode)
+    kept = _kept(thread.context, settings, agent.context_window)
     if before <= 2 + len(kept):
         raise errors.plain(400, errors.NOTHING_TO_COMPACT)
     summary = _summarize(state, thread)
@@ -53,7 +53,7 @@ def compact(state: State, agent: Agent, thread: Thread, mode: str | None) -> Jso
 def make_room(state: State, agent: Agent, thread: Thread, trigger: Trigger) -> Message:
     """Compact a thread during a run, and return the summary."""
     context = thread.context
-    kept = _kept(context, agent.compaction_mode)
+    kept = _kept(context, agent.compaction, agent.context_window)
     summary = _summarize(state, thread)
     now = state.clock.now()
     message = Message(id=state.ids.new("message"), role="summary", created_at=now, content=summary)
@@ -80,15 +80,32 @@ def estimate(context: Sequence[Message]) -> int:
     return sum(len(str(message.content)) + len(message.text or "") for message in context) // 4
 
 
-def _kept(context: list[Message], mode: str) -> list[Message]:
-    if "sliding" not in mode:
+def _kept(context: list[Message], settings: CompactionSettings, context_window: int) -> list[Message]:
+    """Return the messages that remain, which begin with a turn of the model. Drop more until the tokens fit."""
+    pending = _pending(context)
+    if "sliding" not in settings.mode:
+        return pending
+    share, goal = settings.share, (1 - settings.share) * context_window
+    # The last message, or the one before an approval, cannot be the only one that remains.
+    end = len(context) - (2 if context[-1].role.startswith("approval") else 1)
+    first = None
+    tokens: float = context_window
+    while tokens >= goal and share < 1:
+        share += 0.1
+        candidates = range(min(round(share * len(context)), len(context) - 1), 0, -1)
+        first = next((index for index in candidates if context[index].role in ("assistant", "approval_request")), None)
+        if first is not None:
+            tokens = SAFETY_MARGIN * estimate([context[0], *context[first:]])
+    return pending if first is None or share >= 1 or first >= end else context[first:]
+
+
+def _pending(context: list[Message]) -> list[Message]:
+    """Return the turn that waits for an approval, if any."""
+    last = context[-1]
+    if last.role != "approval_request":
         return []
-    # A window begins with a turn of the model. A window of a single message is dropped.
-    first = round(len(context) * WINDOW_SHARE)
-    for index in range(first, len(context) - 1):
-        if context[index].role == "assistant":
-            return context[index:]
-    return []
+    before = context[-2]
+    return [before, last] if before.role == "assistant" and before.step_id == last.step_id else [last]
 
 
 def _summarize(state: State, thread: Thread) -> str:

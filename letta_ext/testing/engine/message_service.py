@@ -123,6 +123,8 @@ async def _stream(state: State, thread: Thread, agent_loop: AgentLoop) -> None:
         error, ending = _failure_events(run, agent_loop, failure)
     # The client may send again after the last event, so the lock is released before it.
     run.finish(status, state.clock.now(), reason, error)
+    # Letta records the stop reason of streams only.
+    agent_loop.agent.last_stop_reason = run.stop_reason
     state.unlock(thread, run)
     for text in ending:
         await run.send_text(text, final=text is ending[-1])

@@ -11,13 +11,13 @@ from typing import Any, Final
 from ..api import errors, serializers
 from ..api.request_schema import Record
 from ..engine import trace
-from ..engine.compaction import WINDOW_SHARE
 from ..engine.runs import Run
 from ..store.ids import USER_ID
-from ..store.models import Agent, Block, Conversation, Json, Message, Thread, Tool
+from ..store.models import Agent, Block, CompactionSettings, Conversation, Json, Message, Thread, Tool
 from ..store.state import State
 
 DEFAULT_MODEL = "openai-proxy/gpt-4o-mini"
+_COMPACTION = CompactionSettings()
 
 _JSON_TYPES = {
     "str": "string",
@@ -90,7 +90,7 @@ def create_agent(
     parallel_tool_calls: bool = False,
     model: str = DEFAULT_MODEL,
     context_window: int = serializers.CONTEXT_WINDOW,
-    compaction_mode: str = "sliding_window",
+    compaction: CompactionSettings = _COMPACTION,
     agent_type: str = "letta_v1_agent",
 ) -> Agent:
     """Create an agent with its default conversation."""
@@ -102,7 +102,7 @@ def create_agent(
         model_handle=model,
         parallel_tool_calls=parallel_tool_calls,
         context_window=context_window,
-        compaction_mode=compaction_mode,
+        compaction=compaction,
         created_at=now,
         updated_at=now,
         agent_type=agent_type,
@@ -216,7 +216,7 @@ def agent_from(state: State, body: Record) -> Agent:
         parallel_tool_calls=parallel or False,
         model=body.model or DEFAULT_MODEL,
         context_window=body.context_window_limit or serializers.CONTEXT_WINDOW,
-        compaction_mode=body.compaction_settings.mode if body.compaction_settings else "sliding_window",
+        compaction=compaction_from(body.compaction_settings),
         agent_type=body.agent_type or "letta_v1_agent",
     )
     _set_plain(agent, body)
@@ -236,6 +236,15 @@ def _set_plain(agent: Agent, body: Record) -> None:
     agent.tags = agent.tags if body.tags is None else list(dict.fromkeys(body.tags))
 
 
+def compaction_from(settings: Record | None, defaults: CompactionSettings = _COMPACTION) -> CompactionSettings:
+    """Return the compaction settings of a request, with defaults for those that it does not contain."""
+    if settings is None:
+        return defaults
+    mode = settings.mode if settings.has("mode") else defaults.mode
+    share = settings.sliding_window_percentage if settings.has("sliding_window_percentage") else defaults.share
+    return CompactionSettings(mode, share)
+
+
 def check_embedding(body: Record) -> None:
     """Raise a 400 if the embedding model of an update is not a handle."""
     if body.embedding is not None and "/" not in body.embedding:
@@ -251,6 +260,9 @@ def update_agent(state: State, agent: Agent, body: Record) -> None:
     agent.system = agent.system if body.system is None else body.system
     agent.model_handle = body.model or agent.model_handle
     agent.context_window = body.context_window_limit or agent.context_window
+    agent.compaction = (
+        agent.compaction if body.compaction_settings is None else compaction_from(body.compaction_settings)
+    )
     agent.tools = agent.tools if body.tool_ids is None else [state.tools[each] for each in body.tool_ids]
     agent.last_stop_reason = body.last_stop_reason or agent.last_stop_reason
     for name in ("last_run_duration_ms", "hidden"):
@@ -349,8 +361,8 @@ def agent_json(agent: Agent) -> Json:
             "prompt": "Write a detailed summary of these messages.",
             "prompt_acknowledgement": False,
             "clip_chars": 50000,
-            "mode": agent.compaction_mode,
-            "sliding_window_percentage": WINDOW_SHARE,
+            "mode": agent.compaction.mode,
+            "sliding_window_percentage": agent.compaction.share,
         },
         "response_format": None,
         "description": None,

@@ -189,6 +189,18 @@ class Thread:
         return previous.tool_calls
 
 
+@dataclass(frozen=True, slots=True)
+class CompactionSettings:
+    """How a context is compacted.
+
+    Attributes:
+        share: Share of the messages that a sliding window drops at least.
+    """
+
+    mode: str = "sliding_window"
+    share: float = 0.3
+
+
 @dataclass(slots=True, kw_only=True)
 class Agent:
     """An agent with its default conversation.
@@ -203,7 +215,7 @@ class Agent:
     model_handle: str
     parallel_tool_calls: bool
     context_window: int
-    compaction_mode: str
+    compaction: CompactionSettings
     created_at: datetime
     blocks: list[Block]
     tools: list[Tool]
