@@ -10,13 +10,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from attrs import Factory, evolve, frozen
+from attrs import Factory, evolve, field, frozen
 
 from .._types import is_mapping
 
 MILLION: Final = Decimal(1_000_000)
-OPTIONAL_PRICES: Final = ("cached_input", "cache_write")
-KEYS: Final = ("input", "output", *OPTIONAL_PRICES, "max_prompt_tokens")
+KEYS: Final = {"input", "output", "cached_input", "cache_write", "max_prompt_tokens"}
 MAX_PRICE: Final = 1_000_000
 
 
@@ -48,6 +47,22 @@ class TokenUsage:
         )
 
 
+def _price(value: Decimal | float | str) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
+        raise TypeError(f"a price must be a number, got {value!r}")
+    try:
+        price = Decimal(str(value))
+    except ArithmeticError:
+        raise ValueError(f"a price must be a number, got {value!r}") from None
+    if not price.is_finite() or not 0 <= price <= MAX_PRICE:
+        raise ValueError(f"a price must be from 0 to {MAX_PRICE}, got {value!r}")
+    return price
+
+
+def _optional_price(value: Decimal | float | str | None) -> Decimal | None:
+    return None if value is None else _price(value)
+
+
 @frozen
 class ModelPrice:
     """The prices of a model, per million tokens. They may be given as numbers or numeric strings.
@@ -65,17 +80,13 @@ class ModelPrice:
         ValueError: If a price is negative or not finite.
     """
 
-    input: Decimal
-    output: Decimal
-    cached_input: Decimal | None = None
-    cache_write: Decimal | None = None
+    input: Decimal = field(converter=_price)
+    output: Decimal = field(converter=_price)
+    cached_input: Decimal | None = field(default=None, converter=_optional_price)
+    cache_write: Decimal | None = field(default=None, converter=_optional_price)
     max_prompt_tokens: int | None = None
 
     def __attrs_post_init__(self) -> None:
-        for name in ("input", "output", *OPTIONAL_PRICES):
-            value = getattr(self, name)
-            if value is not None or name not in OPTIONAL_PRICES:
-                object.__setattr__(self, name, _price(name, value))
         limit = self.max_prompt_tokens
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
             raise ValueError(f"max_prompt_tokens must be a positive whole number or None, got {limit!r}")
@@ -192,7 +203,7 @@ def _table(data: Any) -> PriceTable:
         raise ValueError(f"models must be an object, got {data['models']!r}")
     models: dict[str, ModelPrice] = {}
     for handle, price in data["models"].items():
-        _check_keys(handle, price, {"input", "output"}, set(KEYS))
+        _check_keys(handle, price, {"input", "output"}, KEYS)
         try:
             models[handle] = ModelPrice(**price)
         except (TypeError, ValueError) as error:
@@ -205,15 +216,3 @@ def _check_keys(name: str, value: Any, required: set[str], allowed: set[str]) ->
     if not required <= keys <= allowed:
         optional = ", ".join(sorted(allowed - required))
         raise ValueError(f"{name} must be an object with {', '.join(sorted(required))} and optionally {optional}")
-
-
-def _price(name: str, value: Any) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    try:
-        price = Decimal(str(value))
-    except ArithmeticError:
-        raise ValueError(f"{name} must be a number, got {value!r}") from None
-    if not price.is_finite() or not 0 <= price <= MAX_PRICE:
-        raise ValueError(f"{name} must be from 0 to {MAX_PRICE}, got {value!r}")
-    return price

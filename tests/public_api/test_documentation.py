@@ -20,6 +20,7 @@ import pytest
 import letta_ext
 from letta_api.operations import OPERATIONS
 from letta_ext import BusyPolicy, Hooks, Letta, RequestOptions, ResponseLimits, RetryPolicy, StreamLimits, errors
+from letta_ext.report import ModelPrice, ReportLimits, write_report
 from letta_ext.resources.conversations import ConversationsMessages
 from letta_ext.testing import EmbeddedServer, Fault, Turn
 
@@ -150,6 +151,9 @@ def fields(cls: type[Any]) -> set[str]:
         ("docs/retries.md", "field of `BusyPolicy`", fields(BusyPolicy)),
         ("docs/follow.md", "option of `follow`", parameters(ConversationsMessages.follow)),
         ("docs/tools.md", "option of `run_tools`", {*parameters(ConversationsMessages.run_tools), "background"}),
+        ("docs/report.md", "option of `write_report`", parameters(write_report) - {"client", "path"}),
+        ("docs/report.md", "field of `ModelPrice`", fields(ModelPrice)),
+        ("docs/report.md", "field of `ReportLimits`", fields(ReportLimits)),
         ("docs/testing.md", "option of `EmbeddedServer`", parameters(EmbeddedServer.__init__)),
         ("docs/testing.md", "field of `Turn`", fields(Turn)),
     ],

@@ -34,7 +34,7 @@ def make_data(text: Text, *, is_period: bool = True, steps: int = 2, limits: Rep
         }
     )
     prices = PriceTable(
-        {"priced": ModelPrice(1, 2)},  # type: ignore[arg-type]  # numbers are converted
+        {"priced": ModelPrice(1, 2)},
         source=text(),
         date=text(),
         currency=text(),

@@ -96,7 +96,7 @@ def test_page_fits_each_width_with_sufficient_contrast(day: str, scheme: str, tm
 
 
 def test_hostile_texts_fit_each_width_and_add_no_element(tmp_path: Path) -> None:
-    """The browser finds the same elements as the parser of Python, whatever the texts, and long words wrap."""
+    """With any texts, the browser finds the same elements as the parser of Python, and long words wrap."""
     page = hostile_page()
 
     found = measured(page, "light", tmp_path)
