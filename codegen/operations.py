@@ -81,13 +81,15 @@ class Argument:
     @property
     def documentation(self) -> str:
         """The documentation in one paragraph, with the notes and the server's default."""
-        text = " ".join(f"{self.description} {self.notes}".split())
-        text = with_deprecation(text, deprecated=self.deprecated)
+        text = with_deprecation(join_sentences(self.description, self.notes), deprecated=self.deprecated)
         default = self.schema.get("default") if isinstance(self.schema, dict) else None
-        if default is None:
-            return text
-        default_text = f"The server's default is {default!r}."
-        return f"{text.rstrip('.')}. {default_text}" if text else default_text
+        return text if default is None else join_sentences(text, f"The server's default is {default!r}.")
+
+
+def join_sentences(*texts: str) -> str:
+    """Return texts as one paragraph. Each but the last ends like a sentence."""
+    found = [" ".join(text.split()) for text in texts if text.strip()]
+    return " ".join([*(text if text.endswith((".", "!", "?")) else f"{text}." for text in found[:-1]), *found[-1:]])
 
 
 @frozen

@@ -179,7 +179,7 @@ class AgentsListParams(TypedDict):
     after: NotRequired[str | None]
     """Cursor for pagination"""
     ascending: NotRequired[bool]
-    """Deprecated. Whether to sort agents oldest to newest (True) or newest to oldest (False, default)
+    """Deprecated. Whether to sort agents oldest to newest (True) or newest to oldest (False, default).
     Letta 0.16.8 ignores it: use `order`. The server's default is False.
     """
     base_template_id: NotRequired[str | None]
@@ -205,7 +205,7 @@ class AgentsListParams(TypedDict):
     last_stop_reason: NotRequired[StopReasonTypeParam | None]
     """Filter agents by their last stop reason."""
     limit: NotRequired[int | None]
-    """Limit for pagination Letta 0.16.8 reads 0 as no limit, and responds with 500 to a negative one.
+    """Limit for pagination. Letta 0.16.8 reads 0 as no limit, and responds with 500 to a negative one.
     The server's default is 50.
     """
     match_all_tags: NotRequired[bool]
@@ -734,7 +734,7 @@ class ConversationsListParams(TypedDict):
     """The agent ID to list conversations for (optional - returns all conversations if not provided)"""
     archive_status: NotRequired[Literal["unarchived", "archived", "all"]]
     """Whether to return unarchived conversations only, archived conversations only, or all
-    conversations Letta 0.16.8 ignores it.
+    conversations. Letta 0.16.8 ignores it.
     """
     limit: NotRequired[int]
     """Maximum number of conversations to return. The server's default is 50."""
@@ -745,7 +745,7 @@ class ConversationsListParams(TypedDict):
     order_by: NotRequired[Literal["created_at", "last_run_completion", "last_message_at"]]
     """Field to sort by. The server's default is 'created_at'."""
     summary_search: NotRequired[str | None]
-    """Search for text within conversation summaries The case matters."""
+    """Search for text within conversation summaries. The case matters."""
 
 
 class ConversationsMessagesCompactParams(TypedDict):
@@ -849,14 +849,14 @@ class ConversationsMessagesListParams(TypedDict):
 
     after: NotRequired[str | None]
     """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
-    order. Expected format: 'message-<uuid4>' A self-hosted server returns the messages that are
+    order. Expected format: 'message-<uuid4>'. A self-hosted server returns the messages that are
     later in time, in either order; Letta's cloud follows the order.
     """
     agent_id: NotRequired[str | None]
     """Agent ID for agent-direct mode with 'default' conversation"""
     before: NotRequired[str | None]
     """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
-    order. Expected format: 'message-<uuid4>' A self-hosted server returns the messages that are
+    order. Expected format: 'message-<uuid4>'. A self-hosted server returns the messages that are
     earlier in time, in either order; Letta's cloud follows the order.
     """
     group_id: NotRequired[str | None]
@@ -896,7 +896,7 @@ class ConversationsMessagesStreamParams(TypedDict):
     """Run ID to stream directly, bypassing run lookup. Use for recovery from duplicate requests."""
     starting_after: NotRequired[int | None]
     """Sequence id to use as a cursor for pagination. Response will start streaming after this chunk
-    sequence id The `seq_id` of the last event that was received. The server's default is 0.
+    sequence id. The `seq_id` of the last event that was received. The server's default is 0.
     """
 
 
@@ -1561,7 +1561,7 @@ class RunsListParams(TypedDict):
     """Filter for active runs. The server's default is False."""
     after: NotRequired[str | None]
     """Cursor for pagination (run ID). Returns results relative to this ID in the specified sort order.
-    Expected format: 'run-<uuid4>' Measured against the order: returns the runs that stand ahead of
+    Expected format: 'run-<uuid4>'. Measured against the order: returns the runs that stand ahead of
     this one in the sort order.
     """
     agent_id: NotRequired[str | None]
@@ -1578,7 +1578,7 @@ class RunsListParams(TypedDict):
     """If True, filters for runs that were created in background mode."""
     before: NotRequired[str | None]
     """Cursor for pagination (run ID). Returns results relative to this ID in the specified sort order.
-    Expected format: 'run-<uuid4>' Measured against the order: returns the runs that stand behind
+    Expected format: 'run-<uuid4>'. Measured against the order: returns the runs that stand behind
     this one in the sort order.
     """
     conversation_id: NotRequired[str | None]
@@ -1604,12 +1604,12 @@ class RunsMessagesListParams(TypedDict):
 
     after: NotRequired[str | None]
     """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
-    order. Expected format: 'message-<uuid4>' Measured: the messages that are later in time, in
+    order. Expected format: 'message-<uuid4>'. Measured: the messages that are later in time, in
     either order.
     """
     before: NotRequired[str | None]
     """Cursor for pagination (message ID). Returns results relative to this ID in the specified sort
-    order. Expected format: 'message-<uuid4>' Measured: the messages that are earlier in time, in
+    order. Expected format: 'message-<uuid4>'. Measured: the messages that are earlier in time, in
     either order.
     """
     limit: NotRequired[int | None]
@@ -1676,9 +1676,9 @@ class StepsFeedbackCreateParams(TypedDict):
     """The keyword arguments of `steps.feedback.create`."""
 
     feedback: NotRequired[Literal["positive", "negative"] | None]
-    """Whether this feedback is positive or negative Null or no value clears the feedback."""
+    """Whether this feedback is positive or negative. Null or no value clears the feedback."""
     tags: NotRequired[Iterable[str] | None]
-    """Feedback tags to add to the step Without this value the step keeps its tags."""
+    """Feedback tags to add to the step. Without this value the step keeps its tags."""
 
 
 class StepsListParams(TypedDict):

@@ -107,7 +107,7 @@ class AsyncAgents(Resource):
         Args:
             after: Cursor for pagination
             ascending: Deprecated. Whether to sort agents oldest to newest (True) or newest to
-                oldest (False, default) Letta 0.16.8 ignores it: use `order`. The server's default
+                oldest (False, default). Letta 0.16.8 ignores it: use `order`. The server's default
                 is False.
             base_template_id: Search agents by base template ID
             before: Cursor for pagination
@@ -121,8 +121,8 @@ class AsyncAgents(Resource):
                 are loaded by default. Using this can optimize performance by reducing unnecessary
                 joins. This is a legacy parameter, and no longer supported after 1.0.0 SDK versions.
             last_stop_reason: Filter agents by their last stop reason.
-            limit: Limit for pagination Letta 0.16.8 reads 0 as no limit, and responds with 500 to a
-                negative one. The server's default is 50. This is the size of a page: iteration
+            limit: Limit for pagination. Letta 0.16.8 reads 0 as no limit, and responds with 500 to
+                a negative one. The server's default is 50. This is the size of a page: iteration
                 yields the items of all pages, at most `max_items`.
             match_all_tags: If True, only returns agents that match ALL given tags. Otherwise,
                 return agents that have ANY of the passed-in tags. The server's default is False.
@@ -508,7 +508,7 @@ class Agents(Resource):
         Args:
             after: Cursor for pagination
             ascending: Deprecated. Whether to sort agents oldest to newest (True) or newest to
-                oldest (False, default) Letta 0.16.8 ignores it: use `order`. The server's default
+                oldest (False, default). Letta 0.16.8 ignores it: use `order`. The server's default
                 is False.
             base_template_id: Search agents by base template ID
             before: Cursor for pagination
@@ -522,8 +522,8 @@ class Agents(Resource):
                 are loaded by default. Using this can optimize performance by reducing unnecessary
                 joins. This is a legacy parameter, and no longer supported after 1.0.0 SDK versions.
             last_stop_reason: Filter agents by their last stop reason.
-            limit: Limit for pagination Letta 0.16.8 reads 0 as no limit, and responds with 500 to a
-                negative one. The server's default is 50. This is the size of a page: iteration
+            limit: Limit for pagination. Letta 0.16.8 reads 0 as no limit, and responds with 500 to
+                a negative one. The server's default is 50. This is the size of a page: iteration
                 yields the items of all pages, at most `max_items`.
             match_all_tags: If True, only returns agents that match ALL given tags. Otherwise,
                 return agents that have ANY of the passed-in tags. The server's default is False.

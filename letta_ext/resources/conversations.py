@@ -81,12 +81,12 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin, Resource):
                 'default' for agent-direct mode (with agent_id parameter), or an agent ID
                 ('agent-<uuid4>') for backwards compatibility (deprecated).
             after: Cursor for pagination (message ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'message-<uuid4>' A self-hosted server
+                specified sort order. Expected format: 'message-<uuid4>'. A self-hosted server
                 returns the messages that are later in time, in either order; Letta's cloud follows
                 the order.
             agent_id: Agent ID for agent-direct mode with 'default' conversation
             before: Cursor for pagination (message ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'message-<uuid4>' A self-hosted server
+                specified sort order. Expected format: 'message-<uuid4>'. A self-hosted server
                 returns the messages that are earlier in time, in either order; Letta's cloud
                 follows the order.
             group_id: Group ID to filter messages by.
@@ -286,7 +286,7 @@ class AsyncConversationsMessages(AsyncConversationsMessagesMixin, Resource):
             run_id: Run ID to stream directly, bypassing run lookup. Use for recovery from duplicate
                 requests.
             starting_after: Sequence id to use as a cursor for pagination. Response will start
-                streaming after this chunk sequence id The `seq_id` of the last event that was
+                streaming after this chunk sequence id. The `seq_id` of the last event that was
                 received. The server's default is 0.
             **arguments: Request options, such as `timeout` and `extra_headers`: see
                 `RequestOptions`.
@@ -386,13 +386,13 @@ class AsyncConversations(Resource):
             agent_id: The agent ID to list conversations for (optional - returns all conversations
                 if not provided)
             archive_status: Whether to return unarchived conversations only, archived conversations
-                only, or all conversations Letta 0.16.8 ignores it.
+                only, or all conversations. Letta 0.16.8 ignores it.
             limit: Maximum number of conversations to return. The server's default is 50. This is
                 the size of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for conversations. 'asc' for oldest first, 'desc' for newest first.
                 The server's default is 'desc'.
             order_by: Field to sort by. The server's default is 'created_at'.
-            summary_search: Search for text within conversation summaries The case matters.
+            summary_search: Search for text within conversation summaries. The case matters.
             max_items: The maximum number of items of all pages together. Defaults to None, for all
                 items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It
@@ -718,12 +718,12 @@ class ConversationsMessages(ConversationsMessagesMixin, Resource):
                 'default' for agent-direct mode (with agent_id parameter), or an agent ID
                 ('agent-<uuid4>') for backwards compatibility (deprecated).
             after: Cursor for pagination (message ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'message-<uuid4>' A self-hosted server
+                specified sort order. Expected format: 'message-<uuid4>'. A self-hosted server
                 returns the messages that are later in time, in either order; Letta's cloud follows
                 the order.
             agent_id: Agent ID for agent-direct mode with 'default' conversation
             before: Cursor for pagination (message ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'message-<uuid4>' A self-hosted server
+                specified sort order. Expected format: 'message-<uuid4>'. A self-hosted server
                 returns the messages that are earlier in time, in either order; Letta's cloud
                 follows the order.
             group_id: Group ID to filter messages by.
@@ -921,7 +921,7 @@ class ConversationsMessages(ConversationsMessagesMixin, Resource):
             run_id: Run ID to stream directly, bypassing run lookup. Use for recovery from duplicate
                 requests.
             starting_after: Sequence id to use as a cursor for pagination. Response will start
-                streaming after this chunk sequence id The `seq_id` of the last event that was
+                streaming after this chunk sequence id. The `seq_id` of the last event that was
                 received. The server's default is 0.
             **arguments: Request options, such as `timeout` and `extra_headers`: see
                 `RequestOptions`.
@@ -1021,13 +1021,13 @@ class Conversations(Resource):
             agent_id: The agent ID to list conversations for (optional - returns all conversations
                 if not provided)
             archive_status: Whether to return unarchived conversations only, archived conversations
-                only, or all conversations Letta 0.16.8 ignores it.
+                only, or all conversations. Letta 0.16.8 ignores it.
             limit: Maximum number of conversations to return. The server's default is 50. This is
                 the size of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for conversations. 'asc' for oldest first, 'desc' for newest first.
                 The server's default is 'desc'.
             order_by: Field to sort by. The server's default is 'created_at'.
-            summary_search: Search for text within conversation summaries The case matters.
+            summary_search: Search for text within conversation summaries. The case matters.
             max_items: The maximum number of items of all pages together. Defaults to None, for all
                 items.
             checkpoint: The position to continue at, as returned by a page's `checkpoint()`. It

@@ -56,11 +56,11 @@ class AsyncRunsMessages(Resource):
         Args:
             run_id: The ID of the run in the format 'run-<uuid4>'
             after: Cursor for pagination (message ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'message-<uuid4>' Measured: the messages that
-                are later in time, in either order.
+                specified sort order. Expected format: 'message-<uuid4>'. Measured: the messages
+                that are later in time, in either order.
             before: Cursor for pagination (message ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'message-<uuid4>' Measured: the messages that
-                are earlier in time, in either order.
+                specified sort order. Expected format: 'message-<uuid4>'. Measured: the messages
+                that are earlier in time, in either order.
             limit: Maximum number of messages to return. The server's default is 100. This is the
                 size of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for messages by creation time. 'asc' for oldest first, 'desc' for
@@ -181,7 +181,7 @@ class AsyncRuns(AsyncRunsMixin, Resource):
         Args:
             active: Filter for active runs. The server's default is False.
             after: Cursor for pagination (run ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'run-<uuid4>' Measured against the order:
+                specified sort order. Expected format: 'run-<uuid4>'. Measured against the order:
                 returns the runs that stand ahead of this one in the sort order.
             agent_id: The unique identifier of the agent associated with the run.
             agent_ids: The unique identifiers of the agents associated with the run. Deprecated in
@@ -190,7 +190,7 @@ class AsyncRuns(AsyncRunsMixin, Resource):
                 default). Deprecated in favor of order field. The server's default is False.
             background: If True, filters for runs that were created in background mode.
             before: Cursor for pagination (run ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'run-<uuid4>' Measured against the order:
+                specified sort order. Expected format: 'run-<uuid4>'. Measured against the order:
                 returns the runs that stand behind this one in the sort order.
             conversation_id: Filter runs by conversation ID.
             limit: Maximum number of runs to return. The server's default is 100. This is the size
@@ -337,11 +337,11 @@ class RunsMessages(Resource):
         Args:
             run_id: The ID of the run in the format 'run-<uuid4>'
             after: Cursor for pagination (message ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'message-<uuid4>' Measured: the messages that
-                are later in time, in either order.
+                specified sort order. Expected format: 'message-<uuid4>'. Measured: the messages
+                that are later in time, in either order.
             before: Cursor for pagination (message ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'message-<uuid4>' Measured: the messages that
-                are earlier in time, in either order.
+                specified sort order. Expected format: 'message-<uuid4>'. Measured: the messages
+                that are earlier in time, in either order.
             limit: Maximum number of messages to return. The server's default is 100. This is the
                 size of a page: iteration yields the items of all pages, at most `max_items`.
             order: Sort order for messages by creation time. 'asc' for oldest first, 'desc' for
@@ -460,7 +460,7 @@ class Runs(RunsMixin, Resource):
         Args:
             active: Filter for active runs. The server's default is False.
             after: Cursor for pagination (run ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'run-<uuid4>' Measured against the order:
+                specified sort order. Expected format: 'run-<uuid4>'. Measured against the order:
                 returns the runs that stand ahead of this one in the sort order.
             agent_id: The unique identifier of the agent associated with the run.
             agent_ids: The unique identifiers of the agents associated with the run. Deprecated in
@@ -469,7 +469,7 @@ class Runs(RunsMixin, Resource):
                 default). Deprecated in favor of order field. The server's default is False.
             background: If True, filters for runs that were created in background mode.
             before: Cursor for pagination (run ID). Returns results relative to this ID in the
-                specified sort order. Expected format: 'run-<uuid4>' Measured against the order:
+                specified sort order. Expected format: 'run-<uuid4>'. Measured against the order:
                 returns the runs that stand behind this one in the sort order.
             conversation_id: Filter runs by conversation ID.
             limit: Maximum number of runs to return. The server's default is 100. This is the size

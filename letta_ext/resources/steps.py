@@ -52,9 +52,9 @@ class AsyncStepsFeedback(Resource):
 
         Args:
             step_id: The ID of the step in the format 'step-<uuid4>'
-            feedback: Whether this feedback is positive or negative Null or no value clears the
+            feedback: Whether this feedback is positive or negative. Null or no value clears the
                 feedback.
-            tags: Feedback tags to add to the step Without this value the step keeps its tags.
+            tags: Feedback tags to add to the step. Without this value the step keeps its tags.
             **arguments: Request options, such as `timeout` and `extra_headers`: see
                 `RequestOptions`.
 
@@ -445,9 +445,9 @@ class StepsFeedback(Resource):
 
         Args:
             step_id: The ID of the step in the format 'step-<uuid4>'
-            feedback: Whether this feedback is positive or negative Null or no value clears the
+            feedback: Whether this feedback is positive or negative. Null or no value clears the
                 feedback.
-            tags: Feedback tags to add to the step Without this value the step keeps its tags.
+            tags: Feedback tags to add to the step. Without this value the step keeps its tags.
             **arguments: Request options, such as `timeout` and `extra_headers`: see
                 `RequestOptions`.
 

@@ -48,7 +48,7 @@ def build_request(
     Args:
         after: Cursor for pagination
         ascending: Deprecated. Whether to sort agents oldest to newest (True) or newest to oldest
-            (False, default) Letta 0.16.8 ignores it: use `order`. The server's default is False.
+            (False, default). Letta 0.16.8 ignores it: use `order`. The server's default is False.
         base_template_id: Search agents by base template ID
         before: Cursor for pagination
         created_by_id: Filter agents by the user who created them.
@@ -61,7 +61,7 @@ def build_request(
             loaded by default. Using this can optimize performance by reducing unnecessary joins.
             This is a legacy parameter, and no longer supported after 1.0.0 SDK versions.
         last_stop_reason: Filter agents by their last stop reason.
-        limit: Limit for pagination Letta 0.16.8 reads 0 as no limit, and responds with 500 to a
+        limit: Limit for pagination. Letta 0.16.8 reads 0 as no limit, and responds with 500 to a
             negative one. The server's default is 50.
         match_all_tags: If True, only returns agents that match ALL given tags. Otherwise, return
             agents that have ANY of the passed-in tags. The server's default is False.

@@ -38,12 +38,12 @@ def build_request(
         agent_id: The agent ID to list conversations for (optional - returns all conversations if
             not provided)
         archive_status: Whether to return unarchived conversations only, archived conversations
-            only, or all conversations Letta 0.16.8 ignores it.
+            only, or all conversations. Letta 0.16.8 ignores it.
         limit: Maximum number of conversations to return. The server's default is 50.
         order: Sort order for conversations. 'asc' for oldest first, 'desc' for newest first. The
             server's default is 'desc'.
         order_by: Field to sort by. The server's default is 'created_at'.
-        summary_search: Search for text within conversation summaries The case matters.
+        summary_search: Search for text within conversation summaries. The case matters.
     """
     return Request(
         "GET",

@@ -48,11 +48,11 @@ def build_request(
             'default' for agent-direct mode (with agent_id parameter), or an agent ID
             ('agent-<uuid4>') for backwards compatibility (deprecated).
         after: Cursor for pagination (message ID). Returns results relative to this ID in the
-            specified sort order. Expected format: 'message-<uuid4>' A self-hosted server returns
+            specified sort order. Expected format: 'message-<uuid4>'. A self-hosted server returns
             the messages that are later in time, in either order; Letta's cloud follows the order.
         agent_id: Agent ID for agent-direct mode with 'default' conversation
         before: Cursor for pagination (message ID). Returns results relative to this ID in the
-            specified sort order. Expected format: 'message-<uuid4>' A self-hosted server returns
+            specified sort order. Expected format: 'message-<uuid4>'. A self-hosted server returns
             the messages that are earlier in time, in either order; Letta's cloud follows the order.
         group_id: Group ID to filter messages by.
         include_err: Whether to include error messages and error statuses. For debugging purposes

@@ -61,7 +61,7 @@ def build_request(
         run_id: Run ID to stream directly, bypassing run lookup. Use for recovery from duplicate
             requests.
         starting_after: Sequence id to use as a cursor for pagination. Response will start streaming
-            after this chunk sequence id The `seq_id` of the last event that was received. The
+            after this chunk sequence id. The `seq_id` of the last event that was received. The
             server's default is 0.
 
     Raises:

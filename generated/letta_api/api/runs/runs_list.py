@@ -41,7 +41,7 @@ def build_request(
     Args:
         active: Filter for active runs. The server's default is False.
         after: Cursor for pagination (run ID). Returns results relative to this ID in the specified
-            sort order. Expected format: 'run-<uuid4>' Measured against the order: returns the runs
+            sort order. Expected format: 'run-<uuid4>'. Measured against the order: returns the runs
             that stand ahead of this one in the sort order.
         agent_id: The unique identifier of the agent associated with the run.
         agent_ids: The unique identifiers of the agents associated with the run. Deprecated in favor
@@ -50,7 +50,7 @@ def build_request(
             default). Deprecated in favor of order field. The server's default is False.
         background: If True, filters for runs that were created in background mode.
         before: Cursor for pagination (run ID). Returns results relative to this ID in the specified
-            sort order. Expected format: 'run-<uuid4>' Measured against the order: returns the runs
+            sort order. Expected format: 'run-<uuid4>'. Measured against the order: returns the runs
             that stand behind this one in the sort order.
         conversation_id: Filter runs by conversation ID.
         limit: Maximum number of runs to return. The server's default is 100.

@@ -34,11 +34,11 @@ def build_request(
     Args:
         run_id: The ID of the run in the format 'run-<uuid4>'
         after: Cursor for pagination (message ID). Returns results relative to this ID in the
-            specified sort order. Expected format: 'message-<uuid4>' Measured: the messages that are
-            later in time, in either order.
+            specified sort order. Expected format: 'message-<uuid4>'. Measured: the messages that
+            are later in time, in either order.
         before: Cursor for pagination (message ID). Returns results relative to this ID in the
-            specified sort order. Expected format: 'message-<uuid4>' Measured: the messages that are
-            earlier in time, in either order.
+            specified sort order. Expected format: 'message-<uuid4>'. Measured: the messages that
+            are earlier in time, in either order.
         limit: Maximum number of messages to return. The server's default is 100.
         order: Sort order for messages by creation time. 'asc' for oldest first, 'desc' for newest
             first. The server's default is 'asc'.

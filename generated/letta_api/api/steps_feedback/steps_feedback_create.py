@@ -29,9 +29,9 @@ def build_request(
 
     Args:
         step_id: The ID of the step in the format 'step-<uuid4>'
-        feedback: Whether this feedback is positive or negative Null or no value clears the
+        feedback: Whether this feedback is positive or negative. Null or no value clears the
             feedback.
-        tags: Feedback tags to add to the step Without this value the step keeps its tags.
+        tags: Feedback tags to add to the step. Without this value the step keeps its tags.
 
     Raises:
         TypeError: If an id is not a string or an integer.
