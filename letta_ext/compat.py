@@ -18,8 +18,8 @@ Client: TypeAlias = Letta
 AsyncClient: TypeAlias = AsyncLetta
 
 Omit: TypeAlias = NotGiven
-not_given: Final = NOT_GIVEN
-omit: Final = NOT_GIVEN
+not_given: Final[Any] = NOT_GIVEN  # of type Any, so that type checkers accept it as every argument
+omit: Final[Any] = NOT_GIVEN  # likewise
 
 DEFAULT_CONNECTION_LIMITS: Final = DEFAULT_LIMITS
 DEFAULT_MAX_RETRIES: Final = RetryPolicy().max_retries

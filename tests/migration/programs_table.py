@@ -33,6 +33,9 @@ OUTCOMES: Final = (
     Outcome("evaluation.py, request refused", "one failed case", SAME),
     Outcome("tool_bot.py", "the reply of the agent to the result of its call, or to its error", SAME),
     Outcome("export.py", "a line of JSON for each conversation, message and step", SAME),
+    Outcome("dashboard.py", "models in dictionaries, generics and pages; one conversation for each user", SAME),
+    Outcome("recovery.py", "the calls of a killed program are denied, and the message is sent", SAME),
+    Outcome("adapter.py", "a pickled chat model, its reply, and its history from a file", SAME),
     Outcome("doubles.py", "`Mock(spec=Letta)`, built errors and `respx` work; copies of models survive JSON", SAME),
 )
 

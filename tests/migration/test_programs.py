@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -187,6 +188,59 @@ def test_export_writes_lines_of_json(package: str, client: Any, server: Embedded
     assert rows["conversations"][0]["id"] == server.conversation_id
     assert rows["steps"][0]["model_handle"]
     assert rows["steps"][0]["request"]
+
+
+def test_dashboard_returns_models_without_schemas(package: str, client: Any, server: EmbeddedServer) -> None:
+    """Models are encoded in dictionaries, generic models and pages, and each user has one conversation."""
+
+    async def use() -> list[Any]:
+        transport = httpx.ASGITransport(load("dashboard", package).make_app(client, server.agent_id))
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as http:
+            asked = [(await http.post("/ask", params={"user": "Ann", "text": "hello"})).json() for _ in range(2)]
+            paths = ("/history", "/overview", "/steps")
+            return [*asked, *[(await http.get(path, params={"user": "Ann"})).json() for path in paths]]
+
+    first, second, history, overview, steps = asyncio.run(use())
+    assert first["conversation"] == second["conversation"] != server.conversation_id
+    assert [event["message_type"] for event in first["events"]][-2:] == ["stop_reason", "usage_statistics"]
+    assert history["count"] == len(history["data"]) == 5
+    assert [message["message_type"] for message in history["data"]][-2:] == ["user_message", "assistant_message"]
+    assert overview["agent"]["id"] == server.agent_id
+    assert overview["last"]["message_type"] == "assistant_message"
+    assert sorted(overview["steps"]) == sorted(step["id"] for step in steps["items"])
+
+
+def test_recovery_denies_calls_and_sends_again(package: str, server: EmbeddedServer) -> None:
+    """A conversation that waits for the result of a tool accepts a message after its call is denied."""
+    tools = load("tool_bot", package).TOOLS
+
+    async def use() -> list[list[str]]:
+        module = load("recovery", package)
+        letta = importlib.import_module(package).AsyncLetta(base_url=server.base_url, api_key="k", max_retries=0)
+        async with letta as client:
+            texts = (("CALL get_weather", tools), ("hello", None))
+            return [await module.send(client, server.conversation_id, text, tools) for text, tools in texts]
+
+    pending, sent = asyncio.run(use())
+    assert "approval_request_message" in pending
+    assert (sent[-2:], "assistant_message" in sent) == (["stop_reason", "usage_statistics"], True)
+
+
+def test_adapter_survives_pickle_and_its_history_a_file(package: str, server: EmbeddedServer, tmp_path: Path) -> None:
+    """A restored model gives the same text, and the history in a file is equal to the one that was written."""
+    module = load("adapter", package)
+    model = module.ChatModel(server.conversation_id, base_url=server.base_url, api_key="k")
+    restored = pickle.loads(pickle.dumps(model))
+    (text, history), (again, _) = (each.invoke([("human", "hello")]) for each in (model, restored))
+    assert text == again == "Hello! How can I help you? "
+    history.save(tmp_path / "history.json")
+    found = module.History.load(tmp_path / "history.json")
+    assert [type(event).__name__ for event in found.events] == [type(event).__name__ for event in history.events]
+    assert found.usage == history.usage
+    assert found.notes["first"]["message_type"] == "ping"
+    assert json.loads(module.usage_line(found.usage))["total_tokens"] == history.usage.total_tokens
+    for each in (model, restored):
+        each.client.close()
 
 
 def test_doubles_work_in_tests_of_users(package: str) -> None:

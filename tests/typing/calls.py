@@ -38,6 +38,7 @@ from letta_ext import (
     StreamLimits,
     SyncArrayPage,
     SyncPage,
+    not_given,
     omit,
 )
 from letta_ext._async.text_iterators import AsyncMessageIterator, AsyncTextIterator
@@ -96,6 +97,9 @@ async def make_async() -> AsyncLetta:
 def steps(client: Letta, step_id: str) -> None:
     assert_type(client.steps.list(), SyncPage[Step])
     assert_type(client.steps.list(agent_id="a", tags=("x",), order="asc", limit=3, prefetch=True), SyncPage[Step])
+    assert_type(client.steps.list(agent_id=omit, order=omit, limit=not_given), SyncPage[Step])
+    assert_type(client.steps.list()[0], Step)
+    assert_type(client.steps.list()[:2], list[Step])
     assert_type(client.steps.retrieve(step_id, timeout=5, extra_headers={"X": "1"}), Step)
     assert_type(client.steps.metrics.retrieve(step_id), StepMetrics)
     assert_type(client.steps.trace.retrieve(step_id), ProviderTrace | None)
