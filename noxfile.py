@@ -122,7 +122,15 @@ def types(session: nox.Session) -> None:
     """Check types with strict mypy and strict pyright."""
     install(session, "lint", EVERY_EXTRA)
     session.run(
-        "mypy", "letta_ext", "letta_ext_pytest.py", "codegen", "tests", "noxfile.py", "examples", "docs/_site/build.py"
+        "mypy",
+        "letta_ext",
+        "letta_ext_pytest.py",
+        "codegen",
+        "tests",
+        "noxfile.py",
+        "examples",
+        "docs/_site/build.py",
+        "docs/_site/terminal.py",
     )
     session.run("mypy", "generated/letta_api")
     session.run("pyright")

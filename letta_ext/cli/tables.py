@@ -64,7 +64,7 @@ COLUMNS: Final[Mapping[str, Sequence[Column]]] = {
         field("id"),
         number("total_tokens", "tokens"),
         field("stop_reason"),
-        field("model_handle", "model"),
+        field("model", width=8),
         number("prompt_tokens", "prompt"),
         number("completion_tokens", "completion"),
         field("status"),
