@@ -89,6 +89,8 @@ class Model(PydanticMethods):
             name: decode.value if isinstance(decode, Discriminator) else None
             for name, _, decode in cls._field_table.values()
         }
+        if "__replace__" in vars(cls):
+            cls.__replace__ = Model.__replace__  # type: ignore[method-assign]  # that of attrs omits unknown fields
         # Each class compiles its own.
         found = getattr_static(cls, "_from_object")
         if found is vars(Model)["_from_object"] or isinstance(found, staticmethod):
@@ -329,6 +331,10 @@ class Model(PydanticMethods):
             **options: The options of `to_dict`.
         """
         return json.dumps(self.to_dict(**options), ensure_ascii=False, indent=indent)
+
+    def __replace__(self, **changes: Any) -> Self:
+        """Return `model_copy(update=changes)`, for `copy.replace` of Python 3.13."""
+        return self.model_copy(update=changes)
 
     def __eq__(self, other: object) -> bool:
         """Compare the values of all fields. Absent fields equal None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any, Literal, TypedDict, cast
@@ -166,6 +167,16 @@ def test_model_copy_updates_fields_and_keeps_the_original() -> None:
     deep = step.model_copy(deep=True)
     assert deep == step
     assert deep.tags is not step.tags
+
+
+def test_copy_replace_keeps_absent_and_unknown_fields() -> None:
+    """`copy.replace` of Python 3.13 calls `__replace__`, which is `model_copy(update=…)` as in letta-client."""
+    step = Step.from_dict({"id": "step-1", "new": 1})
+    assert step.__replace__(model="gpt").to_dict() == {"id": "step-1", "model": "gpt", "new": 1}
+    if sys.version_info >= (3, 13):
+        from copy import replace
+
+        assert replace(step, model="gpt") == step.__replace__(model="gpt")
 
 
 def test_model_validate_accepts_decoded_values_and_names_malformed_ones() -> None:
