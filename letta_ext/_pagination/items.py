@@ -106,6 +106,7 @@ class ItemFields:
                 columns[name] = [field_of(item, name) if unknown else getattr(item, name, None) for item in items]
         self.cursors = columns[facts.cursor]
         self._key_columns = [columns[name] for name in facts.item_key]
+        self._other_columns = [columns[name] for name in facts.item_key if name != facts.cursor]
         self._cursor_identifies = facts.cursor in facts.item_key
 
     @cached_property
@@ -113,12 +114,21 @@ class ItemFields:
         """The identifying fields of each item."""
         return list(zip(*self._key_columns, strict=True))
 
+    @cached_property
+    def have_own_cursors(self) -> bool:
+        """Whether no two items share a cursor.
+
+        Raises:
+            TypeError: If a cursor cannot be hashed.
+        """
+        return len(set(self.cursors)) == len(self.cursors)
+
     def are_distinct(self) -> bool:
         """Return whether each item has a cursor and differs from the others in an identifying field."""
         try:
             if None in self.cursors:
                 return False
-            by_cursor = self._cursor_identifies and len(set(self.cursors)) == len(self.cursors)
+            by_cursor = self._cursor_identifies and self.have_own_cursors
             return by_cursor or len(set(self.identities)) == len(self.cursors)
         except TypeError:  # arrays and objects cannot be hashed
             return False
@@ -132,7 +142,7 @@ class ItemFields:
         return (
             cursors.isprintable()
             and all(0 < length <= MAX_CURSOR_LENGTH for length in set(map(len, self.cursors)))
-            and TEXTS.issuperset(map(type, chain.from_iterable(self._key_columns)))
+            and TEXTS.issuperset(map(type, chain.from_iterable(self._other_columns)))
         )
 
 
@@ -154,12 +164,15 @@ class FetchedPage:
         self.item_cursors: list[str | None] = fields.cursors
         self.identities: list[tuple[Any, ...]] = fields.identities
         self.keys: list[int] | None = None
-        if not (fields.are_usable() and fields.are_distinct()):
+        regular = fields.are_usable() and fields.are_distinct()
+        if not regular:
             self.item_cursors = [cursor if is_cursor(cursor) else None for cursor in fields.cursors]
             self.identities = [*self._numbered(fields.identities)]
-        distinct: dict[Any, None] = dict.fromkeys(self.item_cursors)
-        distinct.pop(None, None)
-        self.cursors: list[str] = list(distinct)
+        if regular and fields.have_own_cursors:
+            self.cursors: list[str] = [*fields.cursors]
+        else:
+            distinct = dict.fromkeys(self.item_cursors)
+            self.cursors = [cursor for cursor in distinct if cursor is not None]
         self.size = len(self.cursors) + self.item_cursors.count(None)
 
     def _numbered(self, identities: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 from attrs import frozen
@@ -153,8 +153,8 @@ class SeenItems:
         return new
 
     def _evict(self, room: int) -> None:
-        for cursor in list(islice(self._window, max(0, len(self._window) - room))):
-            identities = self._window.pop(cursor)
-            if not self._keep_all:
-                for identity in identities:
-                    self._keys.pop(self._key_of(identity), None)
+        oldest = list(islice(self._window, max(0, len(self._window) - room)))
+        evicted = list(map(self._window.pop, oldest))
+        if not self._keep_all:
+            for identity in chain.from_iterable(evicted):
+                self._keys.pop(self._key_of(identity), None)

@@ -24,6 +24,7 @@ from .rows_decoding import BASE_URL, CONVERSATION, AsyncBody, Body, answering, p
 PUBLIC: Final = "public calls"
 LOOPBACK: Final = "public calls, embedded server"
 KNOWN: Final = "without the field"
+SYNC: Final = "sync"
 LIMIT: Final = "limit"
 AGENT: Final = "agent-123e4567-e89b-42d3-8456-426614174000"
 JSON: Final = "application/json"
@@ -123,6 +124,12 @@ def stream() -> Mapping[str, Work]:
 def async_stream() -> Mapping[str, Work]:
     """Send and read a stream."""
     return async_sides(streaming(stream_chunks(), AsyncBody), read_async_stream)
+
+
+def async_over_sync() -> Mapping[str, Work]:
+    """Read a stream by both clients of this library."""
+    sync = sync_sides(streaming(stream_chunks(), Body), read_stream)
+    return {OURS: async_stream()[OURS], SYNC: sync[OURS]}
 
 
 def newer_stream() -> Mapping[str, Work]:
@@ -265,6 +272,7 @@ def rows() -> list[Row | Sampled]:
         Row(PUBLIC, "stream of 5,000 events in 4 KB chunks", stream, reach=15, **streams),
         Row(PUBLIC, "stream of 5,000 events over msgspec", stream, FLOOR, 1.5, "overhead", **streams),
         Row(PUBLIC, "stream of 5,000 events, async", async_stream, reach=12, **streams),
+        Row(PUBLIC, "stream of 5,000 events, async over sync", async_over_sync, SYNC, None, "overhead", **streams),
         Row(PUBLIC, "stream with one undocumented field", newer_stream, KNOWN, 1.3, "overhead", **streams),
         Row(PUBLIC, "page of 100 steps", partial(sync_sides, steps, steps_page), reach=20, **items),
         Row(PUBLIC, "page of 100 steps, async", partial(async_sides, steps, async_steps_page), **items),
@@ -278,8 +286,8 @@ def rows() -> list[Row | Sampled]:
             lambda: longest_step(read_async_stream, at_once), reach=1, **step,
         ),
         Row(
-            LOOPBACK, "page of 100 steps", lambda: embedded(steps_page, f"/v1/steps/?limit={PAGE}"), clock=wall,
-            **items,
+            LOOPBACK, "page of 100 steps, embedded server",
+            lambda: embedded(steps_page, f"/v1/steps/?limit={PAGE}"), clock=wall, **items,
         ),
-        Row(LOOPBACK, "ten pages of 100 steps, iterated", embedded_pages, clock=wall, **many),
+        Row(LOOPBACK, "ten pages of 100 steps, embedded server", embedded_pages, clock=wall, **many),
     ]  # fmt: skip

@@ -131,7 +131,7 @@ def test_call_cost_is_within_budget_of_httpx() -> None:
     [
         pytest.param(lambda client: client.conversations.messages.create(CONVERSATION, input="hi"), 113, id="create"),
         pytest.param(lambda client: client.steps.retrieve(STEP["id"]), 88, id="retrieve"),
-        pytest.param(lambda client: client.steps.retrieve(next(STEPS)), 180, id="retrieve another step"),
+        pytest.param(lambda client: client.steps.retrieve(next(STEPS)), 100, id="retrieve another step"),
         pytest.param(lambda client: client.steps.list(), 107, id="list"),
         pytest.param(lambda client: client.steps.list(limit=10), 120, id="list with a query"),
     ],

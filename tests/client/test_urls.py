@@ -18,17 +18,37 @@ VALUES = (
 )
 
 
-@pytest.mark.parametrize("base", ["http://letta.test/v1/steps/", "https://h:8283/p%20q/é?a=1", "http://h"])
-@example(query=[("after", CURSOR), ("limit", "101")])
-@example(query=[("after", f"{CURSOR}&x"), ("a=b", "1")])
-@example(query=[("after", CURSOR), ("limit", "1"), ("after", CURSOR)])
-@example(query=[("after", CURSOR * (MAX_PLAIN_LENGTH // 40))])
-@given(query=st.lists(st.tuples(NAMES, VALUES), max_size=4))
-def test_url_with_any_query_equals_that_of_httpx(base: str, query: list[tuple[str, str | int | float | None]]) -> None:
-    """Names and values of any characters give the URL that httpx builds, also a second time."""
-    expected = httpx.URL(base, params=query) if query else httpx.URL(base)
+BASES = st.sampled_from(
+    ["http://letta.test", "https://h:443", "http://H:8283", "http://u:p@é.test", "http://[::1]", "HTTP://h"]
+)
+PATHS = st.lists(
+    st.sampled_from(["v1", "steps", "step-1", ".", "..", "a.b", ".c", "p%20q", "é", "", "~", "a:b"]), max_size=4
+)
+
+
+@example(base="http://h", path=["v1", "steps"], end="/", query=[("after", CURSOR), ("limit", "101")])
+@example(base="http://h", path=["v1", "steps"], end="/", query=[("after", f"{CURSOR}&x"), ("a=b", "1")])
+@example(base="http://h", path=["v1", "steps"], end="/", query=[("after", CURSOR), ("limit", "1"), ("after", CURSOR)])
+@example(base="http://h", path=["v1", "steps"], end="/", query=[("after", CURSOR * (MAX_PLAIN_LENGTH // 40))])
+@given(
+    base=BASES,
+    path=PATHS,
+    end=st.sampled_from(["", "/", "?a=1", "#f", "?", "\n"]),
+    query=st.lists(st.tuples(NAMES, VALUES), max_size=4),
+)
+def test_url_of_any_path_and_query_equals_that_of_httpx(
+    base: str, path: list[str], end: str, query: list[tuple[str, str | int | float | None]]
+) -> None:
+    """Paths, names and values of any characters give the URL that httpx builds, also a second time."""
+    whole = "/".join([base, *path]) + end
+    try:
+        expected = httpx.URL(whole, params=query) if query else httpx.URL(whole)
+    except httpx.InvalidURL:
+        with pytest.raises(httpx.InvalidURL):
+            make_url(whole, query)
+        return
     for _ in range(2):
-        url = make_url(base, query)
+        url = make_url(whole, query)
         assert (url, str(url), url.raw_path) == (expected, str(expected), expected.raw_path)
 
 
