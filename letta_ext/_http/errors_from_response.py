@@ -55,12 +55,17 @@ PHRASES: Mapping[int, str] = {status.value: status.phrase for status in HTTPStat
 MAX_DETAIL_CHARS = 300
 """Characters of the server's description in a message. `detail` contains all of it."""
 
+UNKNOWN_PATH = {"detail": "Not Found"}
+"""The body of a 404 for a path without an operation. Letta's other 404s describe what does not exist."""
+
+MISSING_OPERATION = "The server does not have this operation: update the server, or check base_url."
+
 REMEDIES: Mapping[int, str] = {
     400: "Correct the request as the server describes.",
     401: "Pass api_key, or set LETTA_API_KEY.",
     403: "Use an API key with the required permission.",
     404: "Check the id.",
-    405: "Check base_url: the server there does not offer this operation.",
+    405: MISSING_OPERATION,
     409: "Resolve the conflict that the server describes, then send the request again.",
     410: "List the messages of the conversation instead: they include those of the run.",
     422: "Correct the value that the server names.",
@@ -157,7 +162,9 @@ def status_error(
     detail, error_type, run_id, pending = _parse_error_body(body)
     cls = STATUS_ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
     remedy = MAY_HAVE_BEEN_PROCESSED if in_doubt else REMEDIES.get(status) or FAMILIES.get(status // 100, "")
-    if status == 404 and "-" not in request.url.path:
+    if status == 404 and body == UNKNOWN_PATH:
+        remedy = MISSING_OPERATION
+    elif status == 404 and "-" not in request.url.path:
         remedy = "Check base_url."  # the path contains no id
     if status == 409:
         if error_type == "PENDING_APPROVAL" or WAITING in (detail or ""):

@@ -28,8 +28,10 @@ FORKED: Final = (
 )
 
 PACKAGES: Final = ("letta_ext", "letta_api")
-TESTING: Final = "letta_ext.testing"
-"""A package that calls do not import. It imports a web server."""
+NOT_IMPORTED_BY_CALLS: Final = frozenset(
+    f"letta_ext.{name}" for name in ("__main__", "cli", "export", "report", "testing")
+)
+"""Modules that calls do not import. Some register handlers of forks, which cannot take part in the current fork."""
 TRANSPORTS: Final = frozenset({"letta_ext._async.transport", "letta_ext._sync.transport"})
 """Modules that show whether a client exists: each client imports one of them."""
 IMPORTED_BY_CALLS: Final = ("anyio._backends._asyncio", "anyio._core._sockets", "encodings.idna")
@@ -74,7 +76,7 @@ def _modules() -> Iterator[str]:
     while packages:
         package = packages.pop()
         for found in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
-            if found.name == TESTING:
+            if found.name in NOT_IMPORTED_BY_CALLS:
                 continue
             yield found.name
             if found.ispkg:

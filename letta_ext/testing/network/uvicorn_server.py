@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formatdate
@@ -72,7 +73,8 @@ def listen(host: str, port: int) -> socket.socket:
     # Without IPPROTO_TCP asyncio leaves Nagle's algorithm on, and every response takes 40 ms.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform != "win32":  # there, the option allows two servers on one port
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
     except UnicodeError:
         bound.close()
