@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 import httpx
@@ -34,7 +35,12 @@ class RequestCopy:
 
 
 def response_copy(
-    status: int, headers: Mapping[str, str], text: str | None, body: Any, request: httpx.Request | None
+    status: int,
+    headers: Mapping[str, str],
+    text: str | None,
+    body: Any,
+    request: httpx.Request | None,
+    elapsed: timedelta | None = None,
 ) -> httpx.Response:
     """Return a response as a class of httpx.
 
@@ -44,6 +50,7 @@ def response_copy(
         text: The text of the body, with secrets redacted. None if only `body` is known.
         body: The decoded body.
         request: The request, if it is known.
+        elapsed: The time from the request to the end of the response, if it is known.
     """
     kept = {name: value for name, value in headers.items() if name.lower() not in OF_THE_BODY}
     if text is None:
@@ -52,7 +59,10 @@ def response_copy(
             kept.setdefault("content-type", "application/json")
     kept = {name: _as_utf8(value) if name.lower() == "content-type" else value for name, value in kept.items()}
     content = text.encode("utf-8", "replace")
-    return httpx.Response(status, headers=kept, content=content, request=request)
+    response = httpx.Response(status, headers=kept, content=content, request=request)
+    if elapsed is not None:
+        response.elapsed = elapsed
+    return response
 
 
 def _as_utf8(content_type: str) -> str:

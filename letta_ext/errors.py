@@ -16,6 +16,7 @@ from ._exchange import RequestCopy, response_copy
 from ._types import truncate_nesting
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from typing import Unpack
 
     import httpx
@@ -100,6 +101,7 @@ class APIError(LettaError):
         self._request: httpx.Request | RequestCopy | None = request
         self._response = response
         self._text: str | None = None
+        self._elapsed: timedelta | None = None
         status, headers = details.get("status_code"), details.get("headers")
         if response is not None:
             status = response.status_code if status is None else status
@@ -140,12 +142,14 @@ class APIError(LettaError):
         """The response with its text and headers, with secrets redacted. None if no response arrived."""
         if self._response is None and self._status_code is not None:
             request = getattr(self, "request", None)
-            self._response = response_copy(self._status_code, self.headers, self._text, self.body, request)
+            self._response = response_copy(
+                self._status_code, self.headers, self._text, self.body, request, self._elapsed
+            )
         return self._response
 
-    def add_exchange(self, request: RequestCopy, text: str | None = None) -> None:
-        """Add a request and the text of its response, of both of which secrets are removed."""
-        self._request, self._text = request, text
+    def add_exchange(self, request: RequestCopy, text: str | None = None, elapsed: timedelta | None = None) -> None:
+        """Add a request, and the text and the duration of its response. Secrets are removed from the first two."""
+        self._request, self._text, self._elapsed = request, text, elapsed
 
     def __reduce__(self) -> tuple[Callable[..., APIError], tuple[type[APIError], dict[str, Any]]]:
         return _restore, (type(self), dict(self.__dict__))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx
@@ -184,6 +185,9 @@ class AsyncLetta(AsyncResources, AsyncBaseClient):
         check_http_client(http_client, httpx.AsyncClient)
         config = self._transport.config.with_changes(options, None if http_client is None else timeout_of(http_client))
         changed = type(self).__new__(type(self))
+        # The attributes of subclasses and programs are copied, resources use the new transport.
+        resources = {name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)}
+        vars(changed).update({name: value for name, value in vars(self).items() if name not in resources})
         changed._owns_http = False
         changed._transport = AsyncTransport(http_client or self._transport.http, config)
         return changed

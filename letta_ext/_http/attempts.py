@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -113,8 +114,10 @@ class RetryState:
         headers = {name.lower(): value for name, value in response.headers.items()}
         status, body = response.status_code, decode_body(response)
         in_doubt = self.call.idempotency == "none" and status >= 500
-        text = text_of(response, response.content)
-        return status_error(response.request, status, headers, body, text=text, in_doubt=in_doubt)
+        text, elapsed = text_of(response, response.content), None
+        with suppress(RuntimeError):  # httpx raises it for a response that its client did not send
+            elapsed = response.elapsed
+        return status_error(response.request, status, headers, body, text=text, elapsed=elapsed, in_doubt=in_doubt)
 
 
 def body_limit_error(limits: ResponseLimits, response: httpx.Response, bound: Exception) -> APIError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -145,6 +146,7 @@ def status_error(
     body: Any,
     *,
     text: str | None = None,
+    elapsed: timedelta | None = None,
     in_doubt: bool = False,
 ) -> APIStatusError:
     """Return the exception for an error response.
@@ -155,6 +157,7 @@ def status_error(
         headers: The response headers, with lowercase names.
         body: The decoded body, or its text if it is not JSON.
         text: The text of the body. None makes it from `body`.
+        elapsed: The time from the request to the end of the response, if it is known.
         in_doubt: Whether the request is not idempotent and may have been processed.
     """
     text = _redacted_text(request, text)
@@ -185,7 +188,7 @@ def status_error(
     )
     if isinstance(error, PendingApprovalError):
         error.pending_request_id = pending
-    error.add_exchange(copy_of_request(request), text)
+    error.add_exchange(copy_of_request(request), text, elapsed)
     return error
 
 

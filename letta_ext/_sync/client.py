@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx
@@ -185,6 +186,9 @@ class Letta(Resources, BaseClient):
         check_http_client(http_client, httpx.Client)
         config = self._transport.config.with_changes(options, None if http_client is None else timeout_of(http_client))
         changed = type(self).__new__(type(self))
+        # The attributes of subclasses and programs are copied, resources use the new transport.
+        resources = {name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)}
+        vars(changed).update({name: value for name, value in vars(self).items() if name not in resources})
         changed._owns_http = False
         changed._transport = Transport(http_client or self._transport.http, config)
         return changed

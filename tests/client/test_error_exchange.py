@@ -7,6 +7,7 @@ import gzip
 import json
 import pickle
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from unittest.mock import Mock
 
@@ -87,6 +88,18 @@ def test_status_error_has_request_and_response(driver: ClientDriver, status: int
     assert error.request.headers["authorization"] == "***"
     with pytest.raises(httpx.HTTPStatusError):
         response.raise_for_status()
+
+
+@pytest.mark.parametrize("altered", ALTERED)
+def test_error_response_on_a_socket_has_its_duration(
+    driver: ClientDriver, server: EmbeddedServer, altered: str
+) -> None:
+    """`response.elapsed` is the time until the end of the response, as httpx measures it."""
+    client = driver.client(base_url=server.base_url)
+    with pytest.raises(NotFoundError) as caught:
+        driver.run(client.steps.retrieve(STEP))
+    error: Any = ALTERED[altered](caught.value)
+    assert timedelta(0) < error.response.elapsed < timedelta(minutes=1)
 
 
 def test_compressed_error_response_has_decoded_text(driver: ClientDriver) -> None:

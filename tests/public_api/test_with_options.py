@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -163,10 +164,21 @@ def test_copy_is_an_alias_of_with_options(driver: ClientDriver, handler: Respons
 
 
 def test_with_options_keeps_the_subclass() -> None:
-    """The copy of a subclass has the same class."""
+    """The copy of a subclass has the same class and attributes, and resources that send with the new settings."""
 
     class Ours(Letta):
-        pass
+        def __init__(self, tenant: str) -> None:
+            super().__init__(base_url="http://letta.test", timeout=7)
+            self.tenant = tenant
 
-    with Ours(base_url="http://letta.test") as client:
-        assert type(client.with_options(timeout=1)) is Ours
+        @cached_property
+        def limits(self) -> list[object]:
+            return [self.timeout, self.steps]
+
+    with Ours("red") as client:
+        before = client.limits
+        changed = client.with_options(timeout=1)
+        assert (type(changed), changed.tenant, changed.timeout) == (Ours, "red", 1)
+        assert changed.limits == [1, changed.steps]
+        assert changed.steps is not client.steps
+        assert client.limits is before
