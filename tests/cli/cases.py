@@ -105,6 +105,16 @@ CASES: Final = {
 }
 """The case of each command."""
 
+CHANGING: Final = {
+    "agents delete",
+    "agents messages cancel",
+    "compact",
+    "conversations delete",
+    "conversations messages compact",
+    "runs cancel",
+}
+"""Commands after which others would have other results."""
+
 
 def commands() -> list[str]:
     """Return the name of each command of the application."""

@@ -11,7 +11,7 @@ import pytest
 from letta_ext import Letta
 from letta_ext.testing import EmbeddedServer
 
-from .cases import Ids, make_ids
+from .cases import CHANGING, Ids, make_ids
 from .running import CommandLine
 
 MODEL: Final = "openai/gpt-4o-mini"
@@ -24,18 +24,32 @@ def shared_server() -> Iterator[EmbeddedServer]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def shared_ids(shared_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Ids:
+    """Return the ids of an agent that tests share."""
+    return new_ids(shared_server, tmp_path_factory.mktemp("cli"))
+
+
 @pytest.fixture
-def ids(shared_server: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ids:
-    """Return the ids of a new agent on the shared server, which the command line uses."""
-    monkeypatch.setenv("LETTA_BASE_URL", shared_server.base_url)
-    with Letta(base_url=shared_server.base_url) as client:
+def ids(request: pytest.FixtureRequest, shared_ids: Ids, shared_server: EmbeddedServer, tmp_path: Path) -> Ids:
+    """Return the ids of an agent: a new one for a command that changes it, else the shared one."""
+    name = request.node.callspec.params.get("name") if hasattr(request.node, "callspec") else None
+    return new_ids(shared_server, tmp_path) if name in CHANGING else shared_ids
+
+
+def new_ids(server: EmbeddedServer, folder: Path) -> Ids:
+    """Create an agent, and return its ids."""
+    with Letta(base_url=server.base_url) as client:
         agent = client.agents.create(name="Ada", model=MODEL)
-        return make_ids(client, agent.id, client.conversations.create(agent_id=agent.id).id, MODEL, tmp_path)
+        return make_ids(client, agent.id, client.conversations.create(agent_id=agent.id).id, MODEL, folder)
 
 
 @pytest.fixture
-def shared_cli(ids: Ids, command_line: CommandLine) -> CommandLine:
+def shared_cli(
+    shared_server: EmbeddedServer, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> CommandLine:
     """Return the command line on the shared server."""
+    monkeypatch.setenv("LETTA_BASE_URL", shared_server.base_url)
     return command_line
 
 

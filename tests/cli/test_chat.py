@@ -95,14 +95,13 @@ def test_chat_interrupted_reply_is_resumed_by_the_printed_command(cli: CommandLi
 
 
 def test_chat_history_is_kept_for_its_owner_only(cli: CommandLine, server: EmbeddedServer, tmp_path: Path) -> None:
-    """The lines of a chat are stored in a file that only its owner can read; the arrow key recalls them."""
-    for _ in range(2):
-        with TerminalProcess("chat", server.conversation_id) as chat:
-            chat.wait_for("> ")
-            chat.type("LONG 2\n")
-            chat.wait_for("word1")
-            chat.type("/quit\n")
-            chat.finish()
+    """The lines of a chat are stored in a file that only its owner can read."""
+    with TerminalProcess("chat", server.conversation_id) as chat:
+        chat.wait_for("> ")
+        chat.type("LONG 2\n")
+        chat.wait_for("word1")
+        chat.type("/quit\n")
+        chat.finish()
     history = tmp_path / "letta-ext" / "chat_history"
     assert history.stat().st_mode & 0o777 == 0o600
     assert "LONG 2" in history.read_text("utf-8")

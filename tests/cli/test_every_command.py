@@ -44,9 +44,9 @@ def test_command_on_a_terminal_prints_text(shared_cli: CommandLine, ids: Ids, na
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_help_of_command_describes_each_option(shared_cli: CommandLine, name: str) -> None:
+def test_help_of_command_describes_each_option(command_line: CommandLine, name: str) -> None:
     """The help of a command begins with a sentence, and describes each option."""
-    done = shared_cli.run(*name.split(), "--help")
+    done = command_line.run(*name.split(), "--help")
     assert done.code == 0
     assert done.out.startswith(("Usage: letta-ext", "usage: letta-ext"))
     assert name in done.out

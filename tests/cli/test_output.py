@@ -113,7 +113,7 @@ def test_json_on_a_terminal_and_text_in_a_pipe_can_be_chosen(shared_cli: Command
         (["steps", "--base-url", "http://127.0.0.1:1", "--max-retries", "0"], 1, "127.0.0.1:1"),
     ],
 )
-def test_exit_code_of_error(shared_cli: CommandLine, ids: Ids, arguments: list[str], code: int, text: str) -> None:
+def test_exit_code_of_error(shared_cli: CommandLine, arguments: list[str], code: int, text: str) -> None:
     """An invalid argument ends with 2 before a request, an error of the server or the network with 1."""
     done = shared_cli.run(*arguments)
     assert (done.code, done.out) == (code, ""), done.err
