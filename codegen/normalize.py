@@ -99,11 +99,14 @@ class Normalizer:
                 own = part | own
             else:
                 parts.append(part)
-        typed = [own] if any(map(_is_type, own)) else []
-        if len(parts) + len(typed) < 2:
+        typed = {word for word in own if _is_type(word)}
+        if len(parts) + bool(typed) < 2:
             return self._merged(parts, own)
+        parts = list(map(self._scalar, parts))
         # `nullable` beside an `allOf` makes it nullable, even if a part excludes null.
-        nullable = all(map(self._has_null, typed or parts))
+        nullable = all(map(self._has_null, [own] if typed else parts))
+        if typed == {"type"} and any(self._within(part, types_of(own)) for part in parts):
+            del own["type"]
         merged = self._merged([self._without_null(part) for part in parts], self._without_null(own))
         return _with_null(merged) if nullable else merged
 
@@ -129,9 +132,18 @@ class Normalizer:
             return own
         # openapi-python-client reads the properties of parts only, and ignores what is beside a single reference.
         typed = {word: own.pop(word) for word in list(own) if _is_type(word) and word != "additionalProperties"}
-        if typed.keys() == {"type"} and (typed["type"] == "object" or self._within(references[0], types_of(typed))):
+        if typed.keys() == {"type"} and typed["type"] == "object":
             typed = {}
         return {"allOf": [*references, *([typed] if typed else [])], **own}
+
+    def _scalar(self, part: Any) -> Any:
+        """Return the component that a reference names, if it has a JSON type other than an object or an array."""
+        if ref_name(part) is None:
+            return part
+        target = self._target(part)
+        types = set(types_of(target))
+        is_scalar = types and types.isdisjoint({"object", "array"}) and target.keys().isdisjoint((*UNIONS, "allOf"))
+        return self.schema(target) if is_scalar else part
 
     def _merge(self, own: Schema, part: Schema) -> bool:
         """Merge an inline part of an `allOf` into the schema, unless a keyword has different values."""

@@ -80,6 +80,11 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Arrays": obj("a", a={"allOf": [{"type": "array", "items": STRING}, {"type": "array", "items": TIME}]}),
     "Maps": obj("m", m={"allOf": [{"additionalProperties": STRING}, {"additionalProperties": TIME}]}),
     "Untyped": obj("a", a={"items": TIME}, m={"additionalProperties": TIME}),
+    "ScalarReference": obj(
+        "f", f={"allOf": [ref("Time"), {"description": "The time."}]}, w=ref("Word") | {"enum": ["a"]}
+    ),
+    "Time": TIME | {"nullable": True},
+    "TypedReference": obj("", r=ref("Pets") | {"type": "object"}, u={"oneOf": [ref("Pets") | {"type": "object"}]}),
     "Formats": obj("f", f={"allOf": [TIME, {"type": "string", "format": "uri"}]}),
     "Numbers": obj("n", n={"allOf": [{"type": "number"}, {"type": "integer"}]}),
     "Excluded": obj("e", e={"allOf": [{"oneOf": [{"type": "integer"}, TIME]}, STRING]}),
@@ -136,6 +141,9 @@ VALUES: Final[list[tuple[str, Any, str]]] = [
     ("Maps", {"m": {"k": NOW}}, "m.k"),
     ("Untyped", {"a": [NOW]}, "a.0"),
     ("Untyped", {"a": [], "m": {"k": NOW}}, "m.k"),
+    ("ScalarReference", {"f": NOW, "w": "a"}, "f"),
+    ("TypedReference", {"r": {"kind": "Cat", "meow": NOW}}, "r.meow"),
+    ("TypedReference", {"u": {"kind": "bark", "at": NOW}}, "u.at"),
     ("Formats", {"f": NOW}, "f"),
     ("Numbers", {"n": 1}, ""),
     ("Excluded", {"e": NOW}, "e"),

@@ -102,6 +102,7 @@ DOCUMENTS: Final = (
     Source("dialogporten", "npm", "@digdir/dialogporten-schema", "1.40.0", "package/swagger.verified.json"),
     Source("directus", "npm", "@directus/specs", "15.2.0", "package/dist/openapi.json"),
     Source("ideal-postcodes", "npm", "@ideal-postcodes/openapi", "4.21.0", "package/dist/openapi.json"),
+    Source("github", "npm", "@octokit/openapi", "23.0.2", "package/generated/api.github.com.json"),
     Source("rclone", "npm", "rclone-openapi", "1.75.0", "package/openapi.json"),
     Source("shipengine", "npm", "@shipengine/connect-fulfillment-provider-api", "4.6.0", "package/spec.json"),
     *(
