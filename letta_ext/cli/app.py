@@ -15,7 +15,7 @@ from letta_api.operations import (
 )
 
 from .._version import __version__
-from . import chat, doctor, follow, report, runs, send, serve, steps
+from . import chat, doctor, export, follow, report, runs, send, serve, steps
 from .help import Command, DefaultGroup, Group
 from .operations import method_of, operation_command
 
@@ -33,7 +33,7 @@ SHORTCUTS: Final = (
 )
 """Operations with a second, short name, and their options that are arguments there."""
 
-MODULES: Final = (chat, send, follow, steps, doctor, report, serve)
+MODULES: Final = (chat, send, follow, steps, doctor, export, report, serve)
 """Modules with `register`, which adds their commands to the application."""
 
 

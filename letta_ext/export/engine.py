@@ -21,7 +21,7 @@ from .locks import locked
 from .plan import Plan, ShardSpec
 from .progress import ExportProgress, ExportSummary, Progress
 from .shards import Shard, run_shard
-from .state import STATE_DIRECTORY, Layout, ShardState
+from .state import STATE_DIRECTORY, Layout, ShardState, manifest_path
 from .storage import LOCAL, Storage, read_json
 
 MANIFEST_VERSION: Final = 1
@@ -124,7 +124,7 @@ class _Manifest:
     @classmethod
     def open(cls, plan: Plan, directory: Path, client: Letta, *, resume: bool, storage: Storage) -> _Manifest:
         """Return the stored manifest, or create it."""
-        path = _manifest_path(directory)
+        path = manifest_path(directory)
         parameters = json.loads(json.dumps({"base_url": client.base_url, "project": client.project, **plan.parameters}))
         stored = read_json(path)
         if stored is None:
@@ -152,7 +152,7 @@ class _Manifest:
         ]
         totals = None if summary is None else {"rows": summary.rows, "parts": summary.parts, "bytes": summary.bytes}
         content = {"version": MANIFEST_VERSION, "complete": totals, "parameters": self.parameters, "shards": shards}
-        storage.replace_json(_manifest_path(directory), content)
+        storage.replace_json(manifest_path(directory), content)
 
     def make_shards(self, plan: Plan, directory: Path, run: str, connect: ClientFactory | None) -> list[Shard]:
         """Return the shards for a run."""
@@ -171,10 +171,6 @@ class _Manifest:
             )
             for index, spec in enumerate(self.shards)
         ]
-
-
-def _manifest_path(directory: Path) -> Path:
-    return directory / STATE_DIRECTORY / "manifest.json"
 
 
 def _check_equal(directory: Path, stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -251,7 +247,7 @@ class _Outcome:
         if not self.failures:
             return summary
         shown = [
-            f"{self.shards[index].name}: {type(error).__name__}: {one_line(str(error), 300)}"
+            f"{self.shards[index].name}: {type(error).__name__}: {one_line(str(error), 300).rstrip('.')}"
             for index, error in [*self.failures.items()][:3]
         ]
         not_begun = f", {self.skipped} were not begun" if self.skipped else ""

@@ -82,22 +82,23 @@ def plan_steps(
     agents = [None] if agent_id is None else _ids("agent_id", agent_id)
     check_count("shards", shards)
     found_filters = _checked_filters(filters, steps_list.OPERATION.parameters)
-    periods: Iterable[Mapping[str, Time | None]] = [{"start_date": start_date, "end_date": end_date}]
+    start = None if start_date is None else _to_utc("start_date", start_date)
+    end = None if end_date is None else _to_utc("end_date", end_date)
+    if start is not None and end is not None and start >= end:
+        raise ValueError(f"start_date must be before end_date, got {start.isoformat()} and {end.isoformat()}")
+    periods: Iterable[Mapping[str, Time | None]] = [{"start_date": start, "end_date": end}]
     if shards > 1:
-        if start_date is None or end_date is None:
+        if start is None or end is None:
             raise ValueError("shards must be 1 without start_date and end_date, which are divided among the shards")
-        start, end = _to_utc("start_date", start_date), _to_utc("end_date", end_date)
-        if start >= end:
-            raise ValueError(f"start_date must be before end_date, got {start.isoformat()} and {end.isoformat()}")
         periods = divide_period(start, end, shards)
     specs: list[ShardSpec] = []
     for agent in agents:
         for period in periods:
             arguments = {**found_filters, **period, "agent_id": agent, "limit": page_size}
             specs.append(ShardSpec((), _checked_arguments(steps_list, (), arguments)))
-    dates = {"start_date": start_date, "end_date": end_date}
     selection = {
-        **{name: each.isoformat() if isinstance(each, date) else each for name, each in dates.items()},
+        "start_date": start and start.isoformat(),
+        "end_date": end and end.isoformat(),
         "agent_id": None if agent_id is None else agents,
         "filters": found_filters,
         "shards": shards,
@@ -188,7 +189,7 @@ def _to_utc(name: str, value: Time) -> datetime:
     elif isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time())
     if not isinstance(value, datetime):
-        raise TypeError(f"{name} must be a datetime, a date or a string, got {type(value).__name__}")
+        raise TypeError(f"{name} must be a datetime, a date, a string or None, got {type(value).__name__}")
     try:
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)  # as Letta reads it
     except OverflowError:

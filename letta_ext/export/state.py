@@ -17,6 +17,16 @@ STATE_DIRECTORY: Final = "_export"
 STATE_VERSION: Final = 1
 
 
+def manifest_path(directory: Path) -> Path:
+    """Return the path of the manifest, which holds the arguments and the shards of an export."""
+    return directory / STATE_DIRECTORY / "manifest.json"
+
+
+def is_export(directory: Path) -> bool:
+    """Return whether a directory holds an export that has begun."""
+    return manifest_path(directory).exists()
+
+
 @frozen
 class Layout:
     """The paths of a shard.

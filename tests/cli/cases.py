@@ -70,6 +70,8 @@ CASES: Final = {
     "feedback": Case(["{step}", "positive"], "positive"),
     "health": Case([], "version"),
     "doctor": Case([], "latency"),
+    "export steps": Case(["--agent", "{agent}", "-o", "{folder}/steps"], "1 rows in 1 files", '"rows": 1'),
+    "export messages": Case(["{conversation}", "-o", "{folder}/messages"], "rows in 1 files", '"parts": 1'),
     "report run": Case(["{run}", "--output", "-"], "<h1>Run {run}</h1>"),
     "report period": Case(["--start", "2026-01-01", "--agent", "{agent}", "--output", "-"], "{run}"),
     "serve": Case(["--schema"], "$schema"),

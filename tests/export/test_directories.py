@@ -27,7 +27,7 @@ from .files import contents_of, ids_of
 
 WITH_OTHER_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"format": "parquet"}, "format='jsonl', got 'parquet'"),
-    ({"start_date": "2026-01-01"}, "start_date=None, got '2026-01-01'"),
+    ({"start_date": "2026-01-01"}, "start_date=None, got '2026-01-01T00:00:00"),
     ({"agent_id": "agent-1"}, "agent_id=None, got .'agent-1'"),
     ({"filters": {"model": "other"}}, "filters={}, got {'model': 'other'}"),
     ({"page_size": 11}, "page_size=10, got 11"),
