@@ -73,12 +73,10 @@ def test_failed_export_is_continued_with_the_option(cli: CommandLine, server: Em
     assert ids_of(folder / "steps") == created
 
 
-def test_commands_of_the_page_succeed(cli: CommandLine, server: EmbeddedServer) -> None:
+def test_commands_of_the_page_succeed(cli: CommandLine) -> None:
     """Each command of the page about exports runs as it is written."""
     page = Path(__file__).parents[2] / "docs" / "export.md"
     commands = re.findall(r"^\$ letta-ext (.*)$", page.read_text("utf-8"), re.MULTILINE)
-    with Letta(base_url=server.base_url) as client:
-        client.agents.create(name="Ada", model="openai/gpt-4o-mini")
     assert len(commands) == 3
     for command in commands:
         done = cli.run(*shlex.split(command, comments=True))
