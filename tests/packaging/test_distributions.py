@@ -123,7 +123,7 @@ def test_description_has_absolute_links_only(distributions: Path, metadata: Mess
 
 def test_extras_are_those_of_users(metadata: Message) -> None:
     """The wheel has no extra for maintainers."""
-    assert set(metadata.get_all("Provides-Extra", [])) == {"aiohttp", "cli", "export", "otel", "testing"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"aiohttp", "cli", "export", "otel", "report", "testing"}
 
 
 def test_installed_wheel_sends_request(installed: Path, tmp_path: Path) -> None:
