@@ -21,6 +21,8 @@ import yaml
 
 import letta_api.models
 import letta_ext
+import letta_ext.export
+import letta_ext.report
 import letta_ext.testing
 import letta_ext.tools
 
@@ -95,6 +97,8 @@ def reference() -> dict[str, str]:
         "reference/errors.md": section("Errors", [f"letta_ext.{name}" for name in errors]),
         "reference/settings.md": section("Settings", [f"letta_ext.{name}" for name in settings]),
         "reference/tools.md": section("Tools", public(letta_ext.tools)),
+        "reference/export.md": section("Export", public(letta_ext.export)),
+        "reference/report.md": section("Report", public(letta_ext.report)),
         "reference/testing.md": section("Testing", public(letta_ext.testing)),
         "reference/models.md": section("Models", public(letta_api.models), heading="inherited_members: false"),
     }
