@@ -83,7 +83,9 @@ def _has_initial_messages(step: Json, real: Json, embedded: Json) -> bool:
 
 def _is_other_operation(step: Json, real: Json, embedded: Json) -> bool:
     """Return whether the embedded server has no route, and the real one does."""
-    return embedded.get("body") == {"detail": "Not Found"} and embedded["status"] == 404 != real.get("status")
+    missing = {404: "Not Found", 405: "Method Not Allowed"}
+    status = embedded.get("status")
+    return status in missing and embedded.get("body") == {"detail": missing[status]} and status != real.get("status")
 
 
 LISTED: Final[dict[str, Callable[[Json, Json, Json], bool]]] = {

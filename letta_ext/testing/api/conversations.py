@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from starlette.responses import Response
@@ -74,6 +74,8 @@ async def _update(state: State, request: Incoming) -> Response:
     conversation = state.conversation(request.path.conversation_id)
     for name in ("summary", "model", "model_settings", "last_message_at"):
         value = to_json(getattr(request.body, name))
+        if name == "last_message_at" and value is not None:
+            value = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
         if value is not None:
             setattr(conversation, name, value)
     conversation.updated_at = state.clock.now()

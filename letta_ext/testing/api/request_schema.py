@@ -303,7 +303,23 @@ def _check_agent(body: Record) -> Record:
     return _check_model(body)
 
 
+def _check_children(rule: Record) -> Record:
+    for node in rule.child_arg_nodes or ():
+        if node.name not in rule.children:
+            problem = f"contains a node for '{node.name}' which is not in children {rule.children}."
+            raise ValueError(f"ChildToolRule child_arg_nodes {problem}")
+    return rule
+
+
+def _check_mapping(rule: Record) -> Record:
+    if not rule.child_output_mapping:
+        raise ValueError("Conditional tool rule must have at least one child tool.")
+    return rule
+
+
 _HOOKS: Final[Mapping[str, tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]]] = {
+    "ChildToolRule": (None, _check_children),
+    "ConditionalToolRule": (None, _check_mapping),
     "ConversationMessageRequest": (_add_message_types, _check_input),
     "CreateAgentRequest": (None, _check_agent),
     "CreateConversation": (None, _check_model),

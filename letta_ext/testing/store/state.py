@@ -242,7 +242,7 @@ class State:
         """Return the runs of a conversation, or of an agent, that the API shows as active, newest first."""
         return [
             run
-            for run in reversed(self.runs.values())
+            for run in reversed(self.runs_of_agents())
             if run.is_shown_active
             and (run.agent_id == agent_id if agent_id else run.conversation_id == conversation_id)
         ]
