@@ -25,12 +25,17 @@ def _is_server_failure(step: Json, real: Json, embedded: Json) -> bool:
 
 
 def _has_nul(step: Json, real: Json, embedded: Json) -> bool:
-    return "\\u0000" in json.dumps(step.get("body"))
+    return "\\u0000" in json.dumps([step.get("query"), step.get("body")])
 
 
 def _has_unused_settings(step: Json, real: Json, embedded: Json) -> bool:
     """Return whether only settings of agents differ that the embedded server does not use."""
-    return "/v1/agents/" in step["request"] and _without_settings(real) == _without_settings(embedded)
+    body = step.get("body")
+    if "/v1/agents/" not in step["request"]:
+        return False
+    # With a second agent that works between messages, the real server fails without a model for embeddings.
+    has_second_agent = isinstance(body, dict) and body.get("enable_sleeptime") not in (None, False)
+    return has_second_agent or _without_settings(real) == _without_settings(embedded)
 
 
 def _without_settings(value: Any) -> Any:
@@ -43,6 +48,8 @@ def _is_unknown_object(step: Json, real: Json, embedded: Json) -> bool:
     """Return whether a request refers to a model, a folder or a block, which the embedded server does not have."""
     body = json.dumps(step.get("body"))
     names = ("model", "embedding", "folder_ids", "source_ids", "block_ids", "identity_ids", "message_ids")
+    if "Handle" in str(real.get("body")) and real.get("status") == 404:
+        return True
     return real.get("status") in (400, 404) and embedded.get("status") == 200 and any(name in body for name in names)
 
 
@@ -90,7 +97,7 @@ def _is_other_operation(step: Json, real: Json, embedded: Json) -> bool:
 
 LISTED: Final[dict[str, Callable[[Json, Json, Json], bool]]] = {
     "the real server fails": _is_server_failure,
-    "a NUL character in a body": _has_nul,
+    "a NUL character": _has_nul,
     "unused settings of an agent": _has_unused_settings,
     "requests that damage stored data": _damages,
     "messages after a compaction": _has_another_order,
