@@ -12,7 +12,7 @@ import yaml
 
 from . import arguments
 from .api import errors
-from .api.requests import COMPACTION_MODES
+from .api.requests import CompactionMode
 from .api.validation import is_object
 from .engine.agent import ToolResult, Turn
 from .engine.script import Rule, check_response
@@ -37,6 +37,13 @@ FAULTS: Mapping[str, type[Any]] = {_fault_name(fault_type): fault_type for fault
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
+    """Responses to certain messages.
+
+    Attributes:
+        message: A part of the user's message, case-insensitive.
+        responses: One response for each call of the model that follows the message.
+    """
+
     message: str
     responses: Sequence[Turn | str]
 
@@ -50,6 +57,18 @@ class _Rule:
 
 @dataclass(frozen=True, slots=True)
 class _Tool:
+    """A tool of the agent.
+
+    Attributes:
+        name: Name of the tool.
+        returns: The return value.
+        status: Whether the tool succeeds.
+        stdout: Lines written to standard output.
+        stderr: Lines written to standard error.
+        requires_approval: Whether a call needs an approval.
+        source: Source of a new tool, with a function of its name.
+    """
+
     name: str
     returns: str | None = None
     status: Literal["success", "error"] = "success"
@@ -73,21 +92,44 @@ class _Tool:
 
 @dataclass(frozen=True, slots=True)
 class _Agent:
+    """The agent.
+
+    Attributes:
+        name: Name of the agent.
+        system: System prompt.
+        parallel_tool_calls: Whether a turn can call several tools.
+        context_window: Size of the context window in tokens.
+        compaction_mode: How the context is compacted.
+    """
+
     name: str = "Ada"
     system: str = "You are a test agent."
     parallel_tool_calls: bool = True
     context_window: int = 128_000
-    compaction_mode: str = "sliding_window"
+    compaction_mode: CompactionMode = "sliding_window"
 
     def __post_init__(self) -> None:
         arguments.text("name", self.name)
         arguments.text("system", self.system)
         arguments.integer("context_window", self.context_window, 1, 2**31 - 1)
-        arguments.one_of("compaction_mode", self.compaction_mode, COMPACTION_MODES)
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
+    """A scenario file.
+
+    Attributes:
+        agent: The agent.
+        tools: Results of the agent's tools. A tool with a new name is added.
+        say: Responses that are used once each, for any message.
+        when: Responses to certain messages.
+        otherwise: The response to other messages.
+        faults: Planned faults, each for one request.
+        delay: Delay before each token [s].
+        kept_events: Number of the newest events of a background run that can be resumed.
+        order_relative_cursors: Whether cursors of a conversation follow the sort order, as in Letta Cloud.
+    """
+
     agent: _Agent = _Agent()
     tools: Sequence[_Tool] = ()
     say: Sequence[Turn | str] = ()
@@ -109,6 +151,13 @@ class _File:
 
 @dataclass(frozen=True, slots=True)
 class _Options:
+    """Options of a fault.
+
+    Attributes:
+        on: The requests that the fault applies to: an operation such as ``steps.list``, or a path.
+        times: How often the fault happens. null injects it every time.
+    """
+
     on: str | None = None
     times: int | None = 1
 
@@ -122,7 +171,7 @@ def schema() -> dict[str, Any]:
         fault: dict[str, Any] = file_schema.of(fault_type)
         properties: dict[str, object] = {"fault": {"const": name}, **fault["properties"], **options}
         variants.append(file_schema.mapping(properties, ["fault", *fault.get("required", ())]))
-    root["properties"]["faults"] = {"type": "array", "items": {"oneOf": variants}}
+    root["properties"]["faults"] |= {"type": "array", "items": {"oneOf": variants}}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Scenario of letta_ext.testing", **root}
 
 

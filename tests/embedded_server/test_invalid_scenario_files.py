@@ -48,7 +48,7 @@ def load_error(path: Path, text: str | bytes) -> str:
         ("delay: 1\ndelay: 2", "duplicate key 'delay' in lines 1 and 2", 2),
         ("agent:\n  name: a\n  system: b\n  name: c", "agent: duplicate key 'name' in lines 2 and 4", 4),
         ("agent:\n  nam: a", "agent: unknown key 'nam', expected name, system", 2),
-        ("agent:\n  compaction_mode: nope", "agent: compaction_mode must be one of 'all'", 2),
+        ("agent:\n  compaction_mode: nope", "agent.compaction_mode: expected one of 'all'", 2),
         ("agent:\n  context_window: -1", "agent: context_window must be between 1 and", 2),
         ("kept_events: -5", "kept_events must be at least 0, got -5", 1),
         ("kept_events: 1.5", "kept_events: expected an integer, got 1.5", 1),

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from letta_api.enums import MessageType
-from letta_ext.testing.api.requests import COMPACTION_MODES
+from letta_ext.testing.api.requests import CompactionMode
 from letta_ext.testing.api.specification import source
 
 from .conftest import ServerClient
@@ -48,4 +48,4 @@ def test_unknown_part_is_rejected_with_types_of_specification(
 
 def test_compaction_modes_match_specification() -> None:
     """The compaction modes of a scenario file are those of the specification."""
-    assert str(list(COMPACTION_MODES)).replace("'", "") in str(schemas()["CompactionSettings"]).replace("'", "")
+    assert str(list(get_args(CompactionMode))).replace("'", "") in str(schemas()["CompactionSettings"]).replace("'", "")

@@ -13,7 +13,7 @@ from .request_schema import Record
 
 Order = Literal["asc", "desc"]
 InputRole = Literal["user", "system", "assistant"]
-COMPACTION_MODES = ("all", "sliding_window", "self_compact_all", "self_compact_sliding_window")
+CompactionMode = Literal["all", "sliding_window", "self_compact_all", "self_compact_sliding_window"]
 
 RUN_CONFIG: Final = (
     *("use_assistant_message", "assistant_message_tool_name", "assistant_message_tool_kwarg"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
@@ -29,13 +31,21 @@ def of(kind: Any) -> Json:
         hints = get_type_hints(kind)
         known = {each.name: each for each in fields(kind)}
         required = [name for name, each in known.items() if each.default is MISSING and each.default_factory is MISSING]
-        return mapping({name: of(hints[name]) for name in known}, required)
+        texts = _descriptions(kind)
+        return mapping({name: of(hints[name]) | texts.get(name, {}) for name in known}, required)
     if origin is not None and issubclass(origin, Mapping):
         return {"type": "object", "additionalProperties": of(members[1])}
     if origin is not None and issubclass(origin, Sequence):
         return {"type": "array", "items": of(members[0])}
     schema: Json = {"type": _SCALARS[kind]} if kind in _SCALARS else {}
     return schema
+
+
+def _descriptions(kind: type[Any]) -> dict[str, Json]:
+    """Return the descriptions of fields, which a docstring lists under ``Attributes:``."""
+    _, _, listed = (inspect.getdoc(kind) or "").partition("Attributes:\n")
+    entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", listed, re.MULTILINE)
+    return {name: {"description": " ".join(text.replace("``", "`").split())} for name, text in entries}
 
 
 def mapping(properties: Json, required: Sequence[str]) -> Json:
