@@ -10,11 +10,12 @@ from starlette.responses import Response
 
 from ..engine.cancellation import cancel
 from ..scenarios import setup_api
-from ..store.models import Agent
+from ..store.models import Agent, Json
 from ..store.state import State
 from . import errors
 from .incoming import Incoming
 from .lists import check_limit, in_order
+from .request_schema import Record
 from .responses import CompactJSON, Handler
 
 _CLOUD_FILTERS: Final = (
@@ -62,20 +63,25 @@ async def _list(state: State, request: Incoming) -> Response:
     start = ids.index(after) + 1 if after in ids else 0
     end = ids.index(before) if before in ids else None
     selected = [agent for agent in ordered[start:end] if matches(agent)]
-    return CompactJSON([setup_api.agent_json(agent) for agent in selected[: limit or None]])
+    return CompactJSON([_with_relations(agent, query) for agent in selected[: limit or None]])
 
 
 async def _retrieve(state: State, request: Incoming) -> Response:
-    agent: dict[str, Any] = setup_api.agent_json(state.agent(request.path.agent_id))
-    legacy, include = request.query.include_relationships, request.query.include
+    return CompactJSON(_with_relations(state.agent(request.path.agent_id), request.query))
+
+
+def _with_relations(agent: Agent, query: Record) -> Json:
+    """Return the JSON of an agent with the relations that a query selects."""
+    fields: dict[str, Any] = setup_api.agent_json(agent)
+    legacy, include = query.include_relationships, query.include
     if legacy is not None or include:
-        selected = {*(legacy or ()), *(include or ())}
+        selected = set(include or legacy or ())
         for field, selectors in _RELATIONS.items():
             if not selected & selectors:
-                agent[field] = []
+                fields[field] = []
         if not selected & _RELATIONS["blocks"]:
-            agent["memory"] |= {"blocks": []}
-    return CompactJSON(agent)
+            fields["memory"] |= {"blocks": []}
+    return fields
 
 
 async def _update(state: State, request: Incoming) -> Response:
