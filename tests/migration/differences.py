@@ -65,7 +65,7 @@ NAMES: Final = (
         (*_below("agents.messages", "create create_async list stream"), "runs.messages.stream"),
     ),
     Difference(
-        "`client.tools`, `client.blocks`, `agents.passages` and other operations",
+        "`client.tools`, `client.blocks`, `agents.passages` and other operations, with types such as `BlockResponse`",
         "Methods exist for the operations of agents, conversations, runs and steps that the specification has.",
         '`client.get("/v1/tools/")`, `client.post("/v1/blocks/", body={…})`: every path is available, '
         "or `client.call` with types",
@@ -138,6 +138,11 @@ NAMES: Final = (
         "They are names of httpx or of Python, or serve operations that this client does not have.",
         "`httpx.BaseTransport`, `types.NoneType`",
         _below("letta_ext", "__title__ NoneType Transport ProxiesTypes file_from_path"),
+    ),
+    Difference(
+        "`letta_client._client`, `_streaming`, `_models`, `_base_client` and other private modules",
+        "Of the private modules, only `_exceptions` exists for programs.",
+        "the package itself, which has `Letta`, `Stream`, `AsyncPaginator` and the others",
     ),
     Difference(
         "`client.auth_headers`, `custom_auth`, `default_headers`, `default_query`, `platform_headers`, `qs`, "
@@ -221,6 +226,11 @@ BEHAVIOR: Final = (
         "An event of an unknown type is a `SystemMessage`",
         "It is an `UnknownStreamEvent`, or an `UnknownMessage` in a list, with the raw JSON.",
         "`is_unknown(event)`, or a comparison of `event.message_type`",
+    ),
+    Difference(
+        "`agents.retrieve()` and `agents.list()` omit blocks, tools and tags unless `include` names them",
+        "Letta omits them for clients whose headers are those of letta-client. Here agents have them.",
+        '`include=["agent.blocks"]`, which has the same result with both clients',
     ),
     Difference(
         "An argument that the server refuses is sent",
