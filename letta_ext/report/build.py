@@ -303,6 +303,8 @@ def _run_notes(shown: _Shown, data: ReportData, waits: Mapping[str, timedelta | 
         yield f"{plural(record.omitted_steps, 'step')} beyond the limit of the report are in the sums only."
     if record.has_more_messages:
         yield "Further messages are beyond the limit of the report."
+    if record.is_deleted:
+        yield "The run was deleted while the report was made."
     if run.callback_error:
         yield f"The callback has failed: {first_line(run.callback_error)}"
 

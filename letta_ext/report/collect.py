@@ -18,7 +18,7 @@ from letta_api.unions.message import Message
 
 from .data import Period, ReportData, ReportLimits, RunRecord, Slice, StepRecord, Tally, Totals
 from .prices import PriceTable
-from .requests import Request, Work, fetch, fetch_one, first_page, next_page
+from .requests import Request, Work, fetch, fetch_one, first_page, next_page, unless_missing
 
 if TYPE_CHECKING:
     from .._async.pagination import AsyncPage
@@ -137,6 +137,7 @@ class _Detail:
     omitted_steps: int = 0
     messages: list[Message] = field(factory=list[Message])
     has_more_messages: bool = False
+    is_deleted: bool = False
 
 
 def _details(
@@ -154,12 +155,12 @@ def _details(
     steps_left, messages_left = limits.steps, limits.messages
     for offset in range(0, len(runs), BATCH):
         details = [_Detail(run) for run in runs[offset : offset + BATCH]]
-        step_pages = yield from fetch([_steps_of(each.run.id) for each in details])
+        step_pages = yield from fetch([unless_missing(_steps_of(each.run.id)) for each in details])
         for each, page in zip(details, step_pages, strict=True):
             yield from _read_steps(each, page, steps_left, prices, totals)
             steps_left -= len(each.steps)
         size = min(MESSAGE_PAGE, messages_left + 1)
-        message_pages = yield from fetch([_messages_of(each.run.id, size) for each in details])
+        message_pages = yield from fetch([unless_missing(_messages_of(each.run.id, size)) for each in details])
         for each, messages in zip(details, message_pages, strict=True):
             yield from _read_messages(each, messages, messages_left)
             messages_left -= len(each.messages)
@@ -176,10 +177,14 @@ def _messages_of(run_id: str, size: int) -> Request[SyncPage[Message] | AsyncPag
 
 
 def _read_steps(
-    detail: _Detail, page: SyncPage[Step] | AsyncPage[Step], limit: int, prices: PriceTable, totals: Totals | None
+    detail: _Detail,
+    page: SyncPage[Step] | AsyncPage[Step] | None,
+    limit: int,
+    prices: PriceTable,
+    totals: Totals | None,
 ) -> Work[None]:
     """Add every step to the sums, and keep the first ones."""
-    while True:
+    while page is not None:
         for step in page.items:
             detail.tally.add(step, prices)
             if totals is not None:
@@ -190,19 +195,21 @@ def _read_steps(
                 detail.omitted_steps += 1
         if not page.has_next_page():
             return
-        page = yield from fetch_one(next_page(page))
+        page = yield from fetch_one(unless_missing(next_page(page)))
+    detail.is_deleted = True
 
 
-def _read_messages(detail: _Detail, page: SyncPage[Message] | AsyncPage[Message], limit: int) -> Work[None]:
+def _read_messages(detail: _Detail, page: SyncPage[Message] | AsyncPage[Message] | None, limit: int) -> Work[None]:
     """Keep the first messages."""
-    while True:
+    while page is not None:
         detail.messages += page.items
         if len(detail.messages) > limit:
             del detail.messages[limit:]
             detail.has_more_messages = True
         if detail.has_more_messages or not page.has_next_page():
             return
-        page = yield from fetch_one(next_page(page))
+        page = yield from fetch_one(unless_missing(next_page(page)))
+    detail.is_deleted = True
 
 
 def _with_metrics(details: Sequence[_Detail]) -> Work[list[RunRecord]]:
@@ -217,6 +224,7 @@ def _with_metrics(details: Sequence[_Detail]) -> Work[list[RunRecord]]:
             each.messages,
             each.omitted_steps,
             each.has_more_messages,
+            each.is_deleted,
         )
         for each in details
     ]

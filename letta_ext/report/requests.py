@@ -69,6 +69,11 @@ def next_page(page: SyncPage[T] | AsyncPage[T]) -> Request[SyncPage[T] | AsyncPa
     return Request(lambda _: page.get_next_page())
 
 
+def unless_missing(request: Request[T]) -> Request[T | None]:
+    """Return a request whose result is None if the server does not have the object."""
+    return Request(request.send, may_be_missing=True)
+
+
 def run_sync(client: Letta, work: Work[T]) -> T:
     """Run a generator with the sync client."""
 

@@ -235,6 +235,22 @@ def test_missing_metrics_leave_the_time_line_empty(letta_server: EmbeddedServer,
     assert "no metrics for 1 step" in page.all("ul", class_="notices")[0].text
 
 
+@pytest.mark.parametrize("operation", ["runs.steps.list", "runs.messages.list"])
+def test_run_deleted_during_the_report_has_a_remark(
+    letta_server: EmbeddedServer, letta_client: Letta, operation: str
+) -> None:
+    """A run that is deleted after it was listed does not prevent the report of the others."""
+    _, conversation_id = start_conversation(letta_client)
+    for _ in range(2):
+        send(letta_client, conversation_id, "Hello")
+    letta_server.faults.add(Respond(404, body={"detail": "Run not found"}), on=operation)
+
+    page = parse(render_report(letta_client, **DAY))
+
+    assert facts(page)["Runs"].startswith("2 ")
+    assert [note.text for note in page.all("p", class_="note")] == ["The run was deleted while the report was made."]
+
+
 def test_unknown_message_is_shown_as_json(letta_server: EmbeddedServer, letta_client: Letta) -> None:
     """A message of an unknown type is shown with its JSON."""
     _, conversation_id = start_conversation(letta_client)
