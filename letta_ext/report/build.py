@@ -10,10 +10,13 @@ from attrs import define, evolve
 from .._version import __version__
 from .chart import chart_of
 from .data import PENDING, ReportData, RunRecord, StepRecord, Tally, error_of, has_failed, model_of, usage_of
-from .messages import LONG, call_names, message_views, requested_calls, resolved_calls
+from .messages import call_names, message_views, requested_calls, resolved_calls
 from .text import DASH, column_decimals, count, cut, duration, first_line, instant, moment, money, plural, seconds
 from .time_line import Placement, Span, bars, place, run_duration
 from .view import Block, Chip, ErrorView, Fact, Kind, ModelRow, ReportView, RunView, StepRow, TimeLine, Tone
+
+LONG_ERROR = 300
+"""Characters of an error that is shown at once."""
 
 CHIP = 40
 """Characters of a stop reason or an error type in a label."""
@@ -99,25 +102,26 @@ def _run_facts(data: ReportData, shown: _Shown) -> list[Fact]:
 
 def _period_facts(data: ReportData, shown: Sequence[_Shown]) -> list[Fact]:
     assert data.period is not None  # noqa: S101  # the only caller has checked it
-    statuses = ", ".join(f"{count(number)} {status}" for status, number in sorted(data.period.statuses.items()))
+    by_number = sorted(data.period.statuses.items(), key=lambda item: (-item[1], item[0]))
+    statuses = ", ".join(f"{count(number)} {first_line(status, CHIP)}" for status, number in by_number)
     whole = sum((each.placement.whole for each in shown), Span())
     return [
         Fact("Runs", count(data.period.run_count), statuses),
         Fact("Steps", count(data.totals.steps), f"{count(data.totals.failed)} failed" if data.totals.failed else ""),
         *_token_facts(data),
-        *_time_facts(whole, None),
+        *_time_facts(whole, None, f" in {plural(len(shown), 'run')}" if len(shown) < data.period.run_count else ""),
     ]
 
 
-def _time_facts(whole: Span, placement: Placement | None) -> list[Fact]:
+def _time_facts(whole: Span, placement: Placement | None, extent: str = "") -> list[Fact]:
     if not whole.total:
         return []
     is_partial = placement is not None and placement.outside is None
     share = {kind: f"{getattr(whole, kind) / whole.total:.0%}" for kind in ("model", "tool", "waiting")}
-    waiting_note = "Within the steps" if is_partial else f"{share['waiting']} of the time"
+    waiting_note = "Within the steps" if is_partial else f"{share['waiting']} of the time{extent}"
     return [
-        Fact("Model time", duration(whole.model), f"{share['model']} of the time"),
-        Fact("Tool time", duration(whole.tool), f"{share['tool']} of the time"),
+        Fact("Model time", duration(whole.model), f"{share['model']} of the time{extent}"),
+        Fact("Tool time", duration(whole.tool), f"{share['tool']} of the time{extent}"),
         Fact("Waiting", duration(whole.waiting), waiting_note),
     ]
 
@@ -175,7 +179,8 @@ def _notices(data: ReportData, shown: Sequence[_Shown]) -> Iterator[str]:
 
 
 def _errors(data: ReportData, shown: Sequence[_Shown], anchors: Mapping[str, str]) -> Iterator[ErrorView]:
-    for (error_type, message), failure in data.totals.failures.items():
+    failures = sorted(data.totals.failures.items(), key=lambda item: -item[1].count)
+    for (error_type, message), failure in failures:
         step = failure.step
         run_id = step.run_id or ""
         trace = (step.error_data or {}).get("traceback")
@@ -199,7 +204,7 @@ def _errors(data: ReportData, shown: Sequence[_Shown], anchors: Mapping[str, str
 
 def _block(text: str, limit: int) -> Block:
     shown, omitted = cut(text, limit)
-    return Block(shown, omitted=omitted, preview=first_line(shown) if len(shown) > LONG else None)
+    return Block(shown, omitted=omitted, preview=first_line(shown) if len(shown) > LONG_ERROR else None)
 
 
 def _by_tokens(models: Mapping[str, Tally]) -> list[tuple[str, Tally]]:
@@ -303,8 +308,8 @@ def _run_notes(shown: _Shown, data: ReportData, waits: Mapping[str, timedelta | 
         yield f"{plural(record.omitted_steps, 'step')} beyond the limit of the report are in the sums only."
     if record.has_more_messages:
         yield "Further messages are beyond the limit of the report."
-    if record.is_deleted:
-        yield "The run was deleted while the report was made."
+    if record.problem:
+        yield first_line(record.problem, LONG_ERROR)
     if run.callback_error:
         yield f"The callback has failed: {first_line(run.callback_error)}"
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import define, field
 
@@ -18,11 +18,13 @@ from letta_api.unions.message import Message
 
 from .data import Period, ReportData, ReportLimits, RunRecord, Slice, StepRecord, Tally, Totals
 from .prices import PriceTable
-from .requests import Request, Work, fetch, fetch_one, first_page, next_page, unless_missing
+from .requests import Request, Unavailable, Work, fetch, fetch_one, first_page, if_available, next_page
 
 if TYPE_CHECKING:
     from .._async.pagination import AsyncPage
     from .._sync.pagination import SyncPage
+
+T = TypeVar("T")
 
 PAGE: Final = 200
 """Items of a page of steps or runs."""
@@ -137,7 +139,7 @@ class _Detail:
     omitted_steps: int = 0
     messages: list[Message] = field(factory=list[Message])
     has_more_messages: bool = False
-    is_deleted: bool = False
+    problem: str = ""
 
 
 def _details(
@@ -155,12 +157,12 @@ def _details(
     steps_left, messages_left = limits.steps, limits.messages
     for offset in range(0, len(runs), BATCH):
         details = [_Detail(run) for run in runs[offset : offset + BATCH]]
-        step_pages = yield from fetch([unless_missing(_steps_of(each.run.id)) for each in details])
+        step_pages = yield from fetch([if_available(_steps_of(each.run.id)) for each in details])
         for each, page in zip(details, step_pages, strict=True):
             yield from _read_steps(each, page, steps_left, prices, totals)
             steps_left -= len(each.steps)
         size = min(MESSAGE_PAGE, messages_left + 1)
-        message_pages = yield from fetch([unless_missing(_messages_of(each.run.id, size)) for each in details])
+        message_pages = yield from fetch([if_available(_messages_of(each.run.id, size)) for each in details])
         for each, messages in zip(details, message_pages, strict=True):
             yield from _read_messages(each, messages, messages_left)
             messages_left -= len(each.messages)
@@ -178,13 +180,13 @@ def _messages_of(run_id: str, size: int) -> Request[SyncPage[Message] | AsyncPag
 
 def _read_steps(
     detail: _Detail,
-    page: SyncPage[Step] | AsyncPage[Step] | None,
+    page: SyncPage[Step] | AsyncPage[Step] | Unavailable,
     limit: int,
     prices: PriceTable,
     totals: Totals | None,
 ) -> Work[None]:
     """Add every step to the sums, and keep the first ones."""
-    while page is not None:
+    while not isinstance(page, Unavailable):
         for step in page.items:
             detail.tally.add(step, prices)
             if totals is not None:
@@ -195,27 +197,35 @@ def _read_steps(
                 detail.omitted_steps += 1
         if not page.has_next_page():
             return
-        page = yield from fetch_one(unless_missing(next_page(page)))
-    detail.is_deleted = True
+        page = yield from fetch_one(if_available(next_page(page)))
+    detail.problem = _problem("steps", page)
 
 
-def _read_messages(detail: _Detail, page: SyncPage[Message] | AsyncPage[Message] | None, limit: int) -> Work[None]:
+def _read_messages(
+    detail: _Detail, page: SyncPage[Message] | AsyncPage[Message] | Unavailable, limit: int
+) -> Work[None]:
     """Keep the first messages."""
-    while page is not None:
+    while not isinstance(page, Unavailable):
         detail.messages += page.items
         if len(detail.messages) > limit:
             del detail.messages[limit:]
             detail.has_more_messages = True
         if detail.has_more_messages or not page.has_next_page():
             return
-        page = yield from fetch_one(unless_missing(next_page(page)))
-    detail.is_deleted = True
+        page = yield from fetch_one(if_available(next_page(page)))
+    detail.problem = _problem("messages", page)
+
+
+def _problem(name: str, result: Unavailable) -> str:
+    if result.is_missing:
+        return "The run was deleted while the report was made."
+    return f"The server cannot list the {name} of the run: {result.error}"
 
 
 def _with_metrics(details: Sequence[_Detail]) -> Work[list[RunRecord]]:
     steps = [step for each in details for step in each.steps]
     metrics = yield from fetch([_metrics_of(step.id) for step in steps])
-    records = iter([StepRecord(step, found) for step, found in zip(steps, metrics, strict=True)])
+    records = iter([StepRecord(step, _available(found)) for step, found in zip(steps, metrics, strict=True)])
     return [
         RunRecord(
             each.run,
@@ -224,22 +234,26 @@ def _with_metrics(details: Sequence[_Detail]) -> Work[list[RunRecord]]:
             each.messages,
             each.omitted_steps,
             each.has_more_messages,
-            each.is_deleted,
+            each.problem,
         )
         for each in details
     ]
 
 
-def _metrics_of(step_id: str) -> Request[StepMetrics | None]:
-    return Request(lambda client: client.steps.metrics.retrieve(step_id), may_be_missing=True)
+def _available(result: T | Unavailable) -> T | None:
+    return None if isinstance(result, Unavailable) else result
+
+
+def _metrics_of(step_id: str) -> Request[StepMetrics | Unavailable]:
+    return if_available(Request(lambda client: client.steps.metrics.retrieve(step_id)))
 
 
 def _agent_names(agent_ids: Iterable[str]) -> Work[dict[str, str]]:
     """Return the names of agents. Those that no longer exist are absent."""
     distinct = list(dict.fromkeys(agent_ids))
     agents = yield from fetch([_agent(agent_id) for agent_id in distinct])
-    return {agent.id: agent.name for agent in agents if agent is not None}
+    return {agent.id: agent.name for agent in agents if not isinstance(agent, Unavailable)}
 
 
-def _agent(agent_id: str) -> Request[AgentState | None]:
-    return Request(lambda client: client.agents.retrieve(agent_id), may_be_missing=True)
+def _agent(agent_id: str) -> Request[AgentState | Unavailable]:
+    return if_available(Request(lambda client: client.agents.retrieve(agent_id)))

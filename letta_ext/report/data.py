@@ -192,7 +192,7 @@ class RunRecord:
         messages: The first messages, oldest first.
         omitted_steps: The number of steps that are not in `steps`.
         has_more_messages: Whether there are messages that are not in `messages`.
-        is_deleted: Whether the server no longer had the run when its steps and messages were fetched.
+        problem: Why the steps or the messages are not complete, or an empty string.
     """
 
     run: Run
@@ -201,7 +201,7 @@ class RunRecord:
     messages: Sequence[Message] = ()
     omitted_steps: int = 0
     has_more_messages: bool = False
-    is_deleted: bool = False
+    problem: str = ""
 
 
 @frozen

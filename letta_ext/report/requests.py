@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 import anyio
 from attrs import frozen
 
-from ..errors import NotFoundError
+from ..errors import (
+    APIResponseValidationError,
+    BadRequestError,
+    InternalServerError,
+    LettaError,
+    NotFoundError,
+    UnprocessableEntityError,
+)
 
 if TYPE_CHECKING:
     from .._async.client import AsyncLetta
@@ -29,17 +36,39 @@ CONCURRENCY: Final = 8
 """Requests in flight."""
 
 
+OBJECT_ERRORS: Final = (
+    APIResponseValidationError,
+    BadRequestError,
+    InternalServerError,
+    NotFoundError,
+    UnprocessableEntityError,
+)
+"""Errors of one object. Letta 0.16.8 responds with 400 to the list of a run with a damaged message."""
+
+
+@frozen
+class Unavailable:
+    """The result of a request for an object that the server cannot return."""
+
+    error: LettaError
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the object does not exist."""
+        return isinstance(self.error, NotFoundError)
+
+
 @frozen
 class Request(Generic[T]):
     """A request.
 
     Attributes:
         send: Sends it with a client.
-        may_be_missing: Whether the result is None if the server does not have the object.
+        may_be_unavailable: Whether the result is `Unavailable` if the server cannot return the object.
     """
 
     send: Callable[[Letta | AsyncLetta], T | Awaitable[T]]
-    may_be_missing: bool = False
+    may_be_unavailable: bool = False
 
 
 Work: TypeAlias = Generator[Sequence[Request[Any]], list[Any], T]
@@ -69,9 +98,9 @@ def next_page(page: SyncPage[T] | AsyncPage[T]) -> Request[SyncPage[T] | AsyncPa
     return Request(lambda _: page.get_next_page())
 
 
-def unless_missing(request: Request[T]) -> Request[T | None]:
-    """Return a request whose result is None if the server does not have the object."""
-    return Request(request.send, may_be_missing=True)
+def if_available(request: Request[T]) -> Request[T | Unavailable]:
+    """Return a request whose result is `Unavailable` if the server cannot return the object."""
+    return Request(request.send, may_be_unavailable=True)
 
 
 def run_sync(client: Letta, work: Work[T]) -> T:
@@ -80,9 +109,9 @@ def run_sync(client: Letta, work: Work[T]) -> T:
     def send(request: Request[Any]) -> Any:
         try:
             return request.send(client)
-        except NotFoundError:
-            if request.may_be_missing:
-                return None
+        except OBJECT_ERRORS as error:
+            if request.may_be_unavailable:
+                return Unavailable(error)
             raise
 
     results: list[Any] | None = None
@@ -104,9 +133,9 @@ async def run_async(client: AsyncLetta, work: Work[T]) -> T:
             try:
                 result = request.send(client)
                 return await result if isawaitable(result) else result
-            except NotFoundError:
-                if request.may_be_missing:
-                    return None
+            except OBJECT_ERRORS as error:
+                if request.may_be_unavailable:
+                    return Unavailable(error)
                 raise
 
     results: list[Any] | None = None

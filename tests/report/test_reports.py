@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from letta_ext import AsyncLetta, Letta, NotFoundError
+from letta_ext import APIStatusError, AsyncLetta, Letta, NotFoundError
 from letta_ext.report import ModelPrice, ReportLimits, render_report, write_report
 from letta_ext.testing import EmbeddedServer, Respond, Turn, UnknownMessage, Usage
 
@@ -249,6 +249,36 @@ def test_run_deleted_during_the_report_has_a_remark(
 
     assert facts(page)["Runs"].startswith("2 ")
     assert [note.text for note in page.all("p", class_="note")] == ["The run was deleted while the report was made."]
+
+
+@pytest.mark.parametrize("status", [400, 422, 500])
+@pytest.mark.anyio
+async def test_run_that_the_server_cannot_list_has_a_remark(
+    letta_server: EmbeddedServer, letta_client: Letta, status: int
+) -> None:
+    """A run with a damaged message is shown with the error of the server, by both clients."""
+    _, conversation_id = start_conversation(letta_client)
+    run_id = send(letta_client, conversation_id, "Hello")
+    damaged = Respond(status, body={"detail": "Invalid system message"})
+    letta_server.faults.add(damaged, on="runs.messages.list", times=None)
+
+    async with AsyncLetta(base_url=letta_server.base_url, max_retries=0) as client:
+        other = await render_report(client, run_id=run_id)
+    for html in (other, render_report(letta_client.with_options(max_retries=0), run_id=run_id)):
+        (note,) = parse(html).all("p", class_="note")
+        assert note.text.startswith("The server cannot list the messages of the run:")
+        assert "Invalid system message" in note.text
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_access_fails_the_report(letta_server: EmbeddedServer, letta_client: Letta, status: int) -> None:
+    """An error that concerns the client and not one run raises."""
+    _, conversation_id = start_conversation(letta_client)
+    run_id = send(letta_client, conversation_id, "Hello")
+    letta_server.faults.add(Respond(status, body={"detail": "no"}), on="runs.messages.list")
+
+    with pytest.raises(APIStatusError):
+        render_report(letta_client, run_id=run_id)
 
 
 def test_unknown_message_is_shown_as_json(letta_server: EmbeddedServer, letta_client: Letta) -> None:
