@@ -64,5 +64,5 @@ def _column(each: Slice, start: float, width: float, share: Decimal, decimals: i
         x=round(start * LENGTH, 2),
         width=round(max(0.5, width * LENGTH - GAP), 2),
         height=round(height, 2),
-        has_failed=bool(tally.failed),
+        failed_height=round(max(LOWEST, height * tally.failed / tally.steps), 2) if tally.failed else 0.0,
     )

@@ -140,7 +140,10 @@ class RunView:
 
 @frozen
 class Column:
-    """A part of a period in the chart and in its table. The chart is `HEIGHT` high and `LENGTH` long."""
+    """A part of a period in the chart and in its table. The chart is `HEIGHT` high and `LENGTH` long.
+
+    `failed_height` is the share of the failed steps in the height.
+    """
 
     start: str
     steps: str
@@ -151,7 +154,7 @@ class Column:
     x: float
     width: float
     height: float
-    has_failed: bool
+    failed_height: float
 
 
 @frozen
