@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
@@ -62,7 +64,7 @@ def send(
     found = find_target(session, target, new=new)
     output = session.output
     output.as_json = bool(output.chosen_json)  # a reply is text for people, also in a pipe
-    stream: Stream[Any] = checked(
+    create = partial(
         session.client.conversations.messages.create,
         found.conversation_id,
         input=message,
@@ -71,12 +73,18 @@ def send(
         when_busy="wait" if wait else "raise",
         **found.arguments,
     )
-    with stream:
-        if background:
+    if background:
+        with checked(create) as stream:
             return _leave_running(session, stream)
-        printer = TurnPrinter(session, found)
-        printer.print(stream)
+    printer = TurnPrinter(session, found)
+    printer.print(_events(create))
     return finish(session, found, printer.stop_reason)
+
+
+def _events(create: Callable[[], Any]) -> Iterator[Any]:
+    """Send a message, and yield the events of its reply. An interruption of the request is one of the iteration."""
+    with checked(create) as stream:
+        yield from stream
 
 
 def find_target(session: Session, text: str, *, new: bool) -> Target:

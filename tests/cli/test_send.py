@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import signal
+import threading
+
 from letta_ext import Letta
 from letta_ext.testing import Cut, EmbeddedServer, LostResponse, Respond
 
@@ -32,6 +36,20 @@ def test_send_interrupted_connections_sends_the_message_once(cli: CommandLine, s
     with Letta(base_url=server.base_url) as client:
         messages = client.conversations.messages.list(server.conversation_id)
         assert sum(message.message_type == "user_message" for message in messages) == 1
+
+
+def test_send_interrupted_before_any_text_names_a_command(cli: CommandLine, server: EmbeddedServer) -> None:
+    """Ctrl+C before the reply begins ends with 130, and a note has the command that prints it."""
+
+    def interrupt(_: str) -> str:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        return "a reply"
+
+    server.script.otherwise = interrupt
+    done = cli.run("send", server.conversation_id, "Hello")
+    assert (done.code, done.out) == (130, "")
+    # `resume` if an event has named the run already.
+    assert re.search(rf"letta-ext (messages {server.conversation_id}|resume run-)", done.err)
 
 
 def test_send_background_prints_a_run_that_resume_prints(cli: CommandLine, server: EmbeddedServer) -> None:
