@@ -107,15 +107,17 @@ CASES: Final = {
 }
 """The case of each command."""
 
-CHANGING: Final = {
+SEPARATE: Final = {
     "agents delete",
     "agents messages cancel",
     "compact",
     "conversations delete",
     "conversations messages compact",
+    "export messages",
+    "export steps",
     "runs cancel",
 }
-"""Commands after which others would have other results."""
+"""Commands that need an agent and a folder of their own."""
 
 
 def commands() -> list[str]:

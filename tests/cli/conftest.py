@@ -11,7 +11,7 @@ import pytest
 from letta_ext import Letta
 from letta_ext.testing import EmbeddedServer
 
-from .cases import CHANGING, Ids, make_ids
+from .cases import SEPARATE, Ids, make_ids
 from .running import CommandLine
 
 MODEL: Final = "openai/gpt-4o-mini"
@@ -32,9 +32,9 @@ def shared_ids(shared_server: EmbeddedServer, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def ids(request: pytest.FixtureRequest, shared_ids: Ids, shared_server: EmbeddedServer, tmp_path: Path) -> Ids:
-    """Return the ids of an agent: a new one for a command that changes it, else the shared one."""
+    """Return the ids of an agent: a new one for a command that needs its own, else the shared one."""
     name = request.node.callspec.params.get("name") if hasattr(request.node, "callspec") else None
-    return new_ids(shared_server, tmp_path) if name in CHANGING else shared_ids
+    return new_ids(shared_server, tmp_path) if name in SEPARATE else shared_ids
 
 
 def new_ids(server: EmbeddedServer, folder: Path) -> Ids:
