@@ -92,6 +92,8 @@ def _check_content(directory: Path) -> None:
     """
     if not directory.exists():
         return
+    if not directory.is_dir():
+        raise ExportMismatchError(f"{directory} must be a directory, but it is a file. Export to another directory.")
     names = [path.name for path in directory.iterdir()]
     if names and STATE_DIRECTORY not in names:
         raise ExportMismatchError(
@@ -128,6 +130,8 @@ class _Manifest:
         parameters = json.loads(json.dumps({"base_url": client.base_url, "project": client.project, **plan.parameters}))
         stored = read_json(path)
         if stored is None:
+            if found := [*directory.glob("part-*"), *directory.glob(f"{STATE_DIRECTORY}/0*")]:
+                raise ExportMismatchError(f"{path} is missing beside {found[0].name}. Export to another directory.")
             manifest = cls(parameters, plan.list_shards(client))
             manifest.store(directory, storage)
             return manifest

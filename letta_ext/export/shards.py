@@ -78,8 +78,8 @@ class Shard:
     @property
     def name(self) -> str:
         """The shard in messages."""
-        ids = ", ".join([*self.list_ids, *(str(value) for name, value in self.arguments.items() if name != "limit")])
-        return f"shard {self.index} ({ids})"
+        selection = [*self.list_ids, *(str(value) for name, value in self.arguments.items() if name != "limit")]
+        return f"shard {self.index}" + (f" ({', '.join(selection)})" if selection else "")
 
 
 def run_shard(

@@ -74,18 +74,36 @@ def test_directory_with_other_files_is_refused(client: Letta, tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_file_in_place_of_directory_is_refused(client: Letta, tmp_path: Path) -> None:
+    """A file is not replaced by a directory."""
+    (tmp_path / "steps").write_text("keep")
+    with pytest.raises(ExportMismatchError, match="must be a directory, but it is a file"):
+        export_steps(client, tmp_path / "steps")
+    assert (tmp_path / "steps").read_text() == "keep"
+
+
+def test_export_without_its_manifest_is_refused(client: Letta, tmp_path: Path) -> None:
+    """Parts whose arguments are unknown are neither continued nor replaced."""
+    export_steps(client, tmp_path, format="jsonl")
+    before = contents_of(tmp_path)
+    (tmp_path / "_export" / "manifest.json").unlink()
+    with pytest.raises(ExportMismatchError, match=r"manifest\.json is missing beside part-00000\.jsonl"):
+        export_steps(client, tmp_path, format="jsonl", agent_id="agent-1")
+    assert contents_of(tmp_path) == before
+
+
 def test_second_export_to_directory_is_refused_while_first_runs(client: Letta, tmp_path: Path) -> None:
     """The lock is held until the export has ended."""
     inside, leave = Event(), Event()
 
     def progress(_: ExportProgress) -> None:
         inside.set()
-        assert leave.wait(10)
+        assert leave.wait(60)
 
     with ThreadPoolExecutor(1) as threads:
         running = threads.submit(export_steps, client, tmp_path, format="jsonl", progress=progress)
         try:
-            assert inside.wait(10)
+            assert inside.wait(60)
             with pytest.raises(ExportLockedError, match="locked by another export"):
                 export_steps(client, tmp_path, format="jsonl")
         finally:

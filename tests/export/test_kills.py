@@ -67,7 +67,7 @@ def reference(request: pytest.FixtureRequest, stocked: EmbeddedServer) -> Refere
         return Reference(request.param, contents_of(Path(root)), counting.operations)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moments=st.lists(st.integers(0, 999), min_size=1, max_size=4), torn=st.floats(0, 1), power_loss=st.booleans())
 def test_export_killed_at_any_operations_continues_with_equal_files(
     moments: list[int],
@@ -94,7 +94,7 @@ def test_export_killed_at_any_operations_continues_with_equal_files(
 def test_each_operation_that_fails_raises_export_error_and_is_continued(client: Letta, reference: Reference) -> None:
     """A full disk at any operation is an `ExportError` with a remedy, after which the export continues."""
     format, expected, operations = reference.format, reference.contents, reference.operations
-    for fail_at in range(1, operations + 1, 3):
+    for fail_at in range(1, operations + 1, 5):
         with TemporaryDirectory() as root:
             storage = FaultyStorage(fail_at, kill=False, torn=0.5)
             with pytest.raises(ExportError, match=r"No space left on device.*same arguments to continue"):

@@ -63,7 +63,7 @@ def is_time(value: Any) -> bool:
 
 
 @pytest.mark.parametrize("columns", [STEP_COLUMNS, MESSAGE_COLUMNS], ids=["steps", "messages"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_parquet_row_of_any_json_object_holds_all_values(data: st.DataObject, columns: Columns) -> None:
     """Values of any type under any names come back from Parquet, with one schema for all."""
