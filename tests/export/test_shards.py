@@ -237,7 +237,7 @@ def test_rows_of_deleted_conversation_are_kept(server: EmbeddedServer, tmp_path:
     assert before
 
 
-@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+@pytest.mark.parametrize("format", ["jsonl", pytest.param("parquet", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("killed_at", [None, 3])
 def test_messages_of_conversation_compacted_meanwhile_are_exported_once(
     killed_at: int | None, format: Any, server: EmbeddedServer, tmp_path: Path
