@@ -44,6 +44,7 @@ def chromium(profile: Path, *arguments: str) -> subprocess.CompletedProcess[str]
         "--no-sandbox",  # Chromium refuses to run as root with it
         "--disable-gpu",
         "--hide-scrollbars",
+        "--disable-dev-shm-usage",  # it is too small in containers
         "--disable-background-networking",
         "--host-resolver-rules=MAP * ~NOTFOUND",
         f"--user-data-dir={profile}",

@@ -75,7 +75,7 @@ def harmless(texts: list[str]) -> list[str]:
     return [words.setdefault(text, f"word{len(words)}" + "\n" * text.count("\n")) for text in texts]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=12), st.booleans())
 @example(HOSTILE, True)
 @example(HOSTILE, False)
@@ -91,7 +91,7 @@ def test_texts_leave_the_structure_of_the_page(texts: list[str], is_period: bool
         assert target.startswith("#") or (element.tag, target) == ("link", "data:,")
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(TEXTS)
 def test_texts_are_shown_unchanged_but_for_control_characters(text: str) -> None:
     """A reader of the page sees each text of a message, with signs in place of control characters."""

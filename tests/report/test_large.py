@@ -82,7 +82,7 @@ def test_view_and_page_take_work_proportional_to_the_steps() -> None:
     assert costs[1] < 2.1 * costs[0]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.datetimes(datetime(1, 1, 3), datetime(9998, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001  # hypothesis adds it
     st.timedeltas(timedelta(microseconds=1), timedelta(days=800_000)),

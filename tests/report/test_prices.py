@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from letta_ext.report import ModelPrice, PriceTable, default_prices, load_prices
@@ -47,6 +47,7 @@ def test_cost_counts_cached_and_written_tokens_at_their_price() -> None:
     assert ModelPrice(Decimal(3), Decimal(15)).cost(usage) == Decimal(3) + Decimal(3)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.builds(TokenUsage, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS), AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS)
 def test_cost_is_never_negative_and_grows_with_the_output(
     usage: TokenUsage, first: Decimal, second: Decimal, third: Decimal, fourth: Decimal

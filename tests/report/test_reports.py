@@ -333,11 +333,6 @@ def test_page_names_the_origin_of_its_prices(scenario: Travel) -> None:
     assert "Prices: genai-prices" in default.all("footer")[0].text
 
 
-def test_same_data_renders_the_same_page(scenario: Travel, day: str) -> None:
-    """With `created`, a report of the same data is equal byte for byte."""
-    assert render_report(scenario.client, prices=PRICES, created=CREATED, **DAY) == day
-
-
 @pytest.mark.anyio
 async def test_async_client_writes_the_same_report(scenario: Travel, day: str, tmp_path: Path) -> None:
     """Both clients write the same file."""

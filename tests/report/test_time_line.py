@@ -65,7 +65,7 @@ def test_step_without_metrics_makes_the_rest_unknown() -> None:
     assert placed.outside is None
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(METRICS, max_size=8), st.none() | st.floats(0, 10_000))
 def test_bars_stay_on_the_line(metrics: list[dict[str, Any] | None], seconds: float | None) -> None:
     """Any metrics, also contradictory ones, give bars within the line, and durations that are not negative."""
