@@ -109,8 +109,9 @@ def compare(real: ComparedServer, embedded: ComparedServer, seed: str, count: in
         step["patience"] = RESUME_PATIENCE if step["request"].endswith("/stream") else PATIENCE
         expected, found = real.play(step), embedded.play(step)
         figures.drawn[expected.get("status", 0)] += 1
-        is_new = expected != found
-        if is_new:
+        # Letta's database drops a NUL in some places and keeps it in others, so later responses differ.
+        is_new = expected != found or "\\u0000" in json.dumps(step.get("body"))
+        if expected != found:
             step["compacted"] = any("/compact" in each["request"] for each in steps)
             reason = reason_of(step, expected, found)
             if reason is None:
@@ -158,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for figures in pool.map(play, seeds):
                 total.add(figures)
                 print("".join(f"\n=== {each}\n" for each in figures.unlisted), end="", flush=True)
+            print(total)
         finally:
             runner.close()
-    print(total)
     return 1 if total.unlisted else 0

@@ -25,7 +25,7 @@ EQUAL: list[str] = []
 @pytest.fixture(scope="module")
 def real(address: str, model: str) -> Iterator[ScenarioRunner]:
     # The server closes a connection some time after a failure, so it must not be reused.
-    with httpx.Client(base_url=address, limits=httpx.Limits(max_keepalive_connections=0)) as http:
+    with httpx.Client(base_url=address, limits=httpx.Limits(max_keepalive_connections=0), timeout=120) as http:
         runner = ScenarioRunner(http, model)
         yield runner
         runner.close()

@@ -297,10 +297,19 @@ def _check_model(body: Record) -> Record:
     return body
 
 
+def _check_limits(body: Record) -> Record:
+    """Raise Letta's 400 of a limit of files, which precedes other problems."""
+    for name, limit in (("max_files_open", 1000), ("per_file_view_window_char_limit", 2**31 - 1)):
+        value = getattr(body, name)
+        if value is not None and value > limit:
+            raise errors.invalid_argument(f"{name} cannot exceed {limit}. Got: {value}")
+    return body
+
+
 def _check_agent(body: Record) -> Record:
     if body.embedding and not all(body.embedding.partition("/")):
         raise ValueError("The embedding handle should be in the format provider/model-name")
-    return _check_model(body)
+    return _check_limits(_check_model(body))
 
 
 def _check_children(rule: Record) -> Record:
@@ -323,6 +332,7 @@ _HOOKS: Final[Mapping[str, tuple[Callable[[Any], Any] | None, Callable[[Any], An
     "ConversationMessageRequest": (_add_message_types, _check_input),
     "CreateAgentRequest": (None, _check_agent),
     "CreateConversation": (None, _check_model),
+    "UpdateAgent": (None, _check_limits),
     "UpdateConversation": (None, _check_model),
 }
 """What Letta's document does not express: functions before and after the validation of a schema."""
