@@ -46,8 +46,16 @@ Respond = Callable[[httpx.Request], httpx.Response]
 def event_loop() -> asyncio.AbstractEventLoop:
     """Return the event loop of all async rows. It is closed when the process ends."""
     loop = asyncio.new_event_loop()
-    atexit.register(loop.close)
+    atexit.register(_close, loop)
     return loop
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """Close an event loop after its remaining tasks, such as those that close connections."""
+    while tasks := asyncio.all_tasks(loop):
+        loop.run_until_complete(asyncio.wait(tasks))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
 
 
 def sync_sides(respond: Respond, use: Callable[[Any], object]) -> Mapping[str, Work]:
