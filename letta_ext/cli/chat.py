@@ -16,6 +16,7 @@ from letta_api.models import ToolCall
 from ..errors import LettaError
 from .exit_codes import ExitCode, hint_of
 from .help import Command
+from .inputs import read_line
 from .send import NewOption, TargetArgument, find_target
 from .session import Session, checked, command
 from .target import Target
@@ -78,8 +79,8 @@ class Keyboard:
             except EOFError:
                 self._output.write("\n")
                 return None
-        line = sys.stdin.readline() if sys.stdin is not None else ""
-        return line.rstrip("\r\n") if line else None
+        line = read_line()
+        return None if line is None else line.rstrip("\r\n")
 
     def close(self) -> None:
         """Store the history, which only its owner can read."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from .exit_codes import UsageError
 
@@ -34,10 +35,23 @@ def read_stdin() -> str:
     Raises:
         UsageError: If it is closed, or is not UTF-8.
     """
+    return _read(lambda stream: stream.read())
+
+
+def read_line() -> str | None:
+    """Return the next line of the standard input, or None at its end.
+
+    Raises:
+        UsageError: If it is closed, or is not UTF-8.
+    """
+    return _read(lambda stream: stream.readline()) or None
+
+
+def _read(read: Callable[[TextIO], str]) -> str:
     if sys.stdin is None:
         raise UsageError("the standard input is closed. Pass the text as an argument.")
     try:
-        return sys.stdin.read()
+        return read(sys.stdin)
     except UnicodeDecodeError as error:
         raise UsageError("the standard input must be UTF-8") from error
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from io import TextIOWrapper
 from typing import Any, Final, TextIO
 
 from rich.console import Console
@@ -35,6 +36,9 @@ class Output:
         self, as_json: bool | None = None, stream: TextIO | None = None, error_stream: TextIO | None = None
     ) -> None:
         self.stream = sys.stdout if stream is None else stream
+        for each in (self.stream, error_stream or sys.stderr):
+            if isinstance(each, TextIOWrapper):
+                each.reconfigure(errors="replace")  # an encoding of few characters must not end a command
         self.console = Console(file=self.stream, highlight=False, markup=False, emoji=False)
         self.notes = Console(file=error_stream or sys.stderr, highlight=False, markup=False, emoji=False)
         self.is_terminal = self.stream.isatty()

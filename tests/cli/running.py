@@ -66,13 +66,14 @@ class CommandLine:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
 
-    def run(self, *arguments: str, input: str | None = None) -> Result:
+    def run(self, *arguments: str, input: str | bytes = "", encoding: str = "utf-8") -> Result:
         """Run a command whose input and output are pipes."""
+        typed = input.encode() if isinstance(input, str) else input
         out, err = io.BytesIO(), io.BytesIO()
         with self._monkeypatch.context() as patched:
-            patched.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((input or "").encode()), "utf-8"))
-            patched.setattr("sys.stdout", io.TextIOWrapper(out, "utf-8", write_through=True))
-            patched.setattr("sys.stderr", io.TextIOWrapper(err, "utf-8", write_through=True))
+            patched.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed), "utf-8"))
+            patched.setattr("sys.stdout", io.TextIOWrapper(out, encoding, write_through=True))
+            patched.setattr("sys.stderr", io.TextIOWrapper(err, encoding, write_through=True))
             code = self._call(arguments)
             printed = out.getvalue().decode(), err.getvalue().decode()
         return Result(code, *printed, printed[0])

@@ -33,7 +33,7 @@ def test_commands_of_the_page_succeed(cli: CommandLine, server: EmbeddedServer, 
         arguments = words[words.index("letta-ext") + 1 :]
         if arguments[0] in ELSEWHERE or "pip" in words:
             continue
-        text = words[1] if words[0] == "echo" else None
+        text = words[1] if words[0] == "echo" else ""
         done = cli.run(*arguments[: arguments.index(">")] if ">" in arguments else arguments, input=text)
         pending = "CALL" in line or line.endswith("pending CONVERSATION_ID")
         assert done.code == (3 if pending else 0), (line, done.err)

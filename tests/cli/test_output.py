@@ -168,3 +168,22 @@ def test_closed_pipe_ends_quietly(cli: CommandLine, server: EmbeddedServer) -> N
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait() == 141
+
+
+def test_output_encoding_without_the_characters_does_not_end_the_command(
+    cli: CommandLine, server: EmbeddedServer
+) -> None:
+    """An output in ASCII has question marks in text, and escapes in JSON."""
+    server.script.otherwise = "Grüße \N{SLIGHTLY SMILING FACE}"
+    assert cli.run("send", server.conversation_id, "x", encoding="ascii").out == "Gr??e ?\n"
+    lines = cli.run("messages", server.conversation_id, "--limit", "1", encoding="ascii")
+    assert lines.json[0]["content"] == "Grüße \N{SLIGHTLY SMILING FACE}"
+    assert cli.run("runs", "retrieve", "Grüße", encoding="ascii").code == 2
+
+
+@pytest.mark.parametrize("name", ["send", "chat"])
+def test_input_that_is_not_utf_8_is_a_usage_error(cli: CommandLine, server: EmbeddedServer, name: str) -> None:
+    """Bytes that are not UTF-8 are not sent."""
+    done = cli.run(name, server.conversation_id, input=b"caf\xe9\n")
+    assert done.code == 2
+    assert "must be UTF-8" in done.err
