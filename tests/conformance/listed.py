@@ -78,6 +78,15 @@ def _sorted(messages: Any) -> list[str] | None:
     return sorted(re.sub(r"<(\w+) \d+>", r"<\1>", json.dumps(message)) for message in messages)
 
 
+def _has_blocks_of_one_label(step: Json, real: Json, embedded: Json) -> bool:
+    body = step.get("body")
+    blocks = body.get("memory_blocks") if isinstance(body, dict) else None
+    labels = (
+        [str(block.get("label")) for block in blocks if isinstance(block, dict)] if isinstance(blocks, list) else []
+    )
+    return len(set(labels)) < len(labels)
+
+
 def _has_another_type(step: Json, real: Json, embedded: Json) -> bool:
     body = step.get("body")
     return isinstance(body, dict) and body.get("agent_type", "letta_v1_agent") != "letta_v1_agent"
@@ -101,6 +110,7 @@ LISTED: Final[dict[str, Callable[[Json, Json, Json], bool]]] = {
     "unused settings of an agent": _has_unused_settings,
     "requests that damage stored data": _damages,
     "messages after a compaction": _has_another_order,
+    "several blocks with one label": _has_blocks_of_one_label,
     "agents of other types": _has_another_type,
     "the initial messages of an agent": _has_initial_messages,
     "operations that the client does not have": _is_other_operation,

@@ -211,7 +211,7 @@ def agent_from(state: State, body: Record) -> Agent:
         state,
         name=body.name,
         system=body.system or "You are a helpful agent.",
-        # Of several blocks with one label, Letta attaches the first.
+        # Of several blocks with one label, Letta attaches any one.
         blocks=list({block.label: vars(block) for block in reversed(body.memory_blocks or ())}.values())[::-1],
         tools=[state.tools[tool_id] for tool_id in tool_ids],
         parallel_tool_calls=parallel or False,
