@@ -30,6 +30,8 @@ ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
     "codegen/README.md": "generator.md",
     "spec/README.md": "specification.md",
 }

@@ -26,7 +26,7 @@ from letta_ext.testing import EmbeddedServer, Fault, Turn
 
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
-LINKING: Final = [*PAGES, "CHANGELOG.md", "codegen/README.md", "spec/README.md"]
+LINKING: Final = [*PAGES, "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "codegen/README.md", "spec/README.md"]
 FENCE: Final = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 LINK: Final = re.compile(r"\]\(([^)\s]+)\)")
 TEST: Final = re.compile(r"(?<![\w/.])((?:\w+/)*\w+\.py)(?:::(\w+))?")
