@@ -256,4 +256,4 @@ def migration(session: nox.Session) -> None:
     except CommandFailed:
         session.warn("the source distribution of letta-client cannot be downloaded: its tests are skipped")
     archive = next(folder.glob("letta_client-*.tar.gz"), Path())
-    session.run("pytest", "tests/migration", *session.posargs, env={"LETTA_CLIENT_SDIST": str(archive)})
+    session.run("pytest", "-n", "auto", "tests/migration", *session.posargs, env={"LETTA_CLIENT_SDIST": str(archive)})
