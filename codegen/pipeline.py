@@ -180,9 +180,12 @@ def write_package(
     skips: list[Skip] = []
     if lenient:
         say("find unsupported parts")
-        data, skips = relax(data, read)
-    say("parse with openapi-python-client")
-    parsed = read(data)
+        accepted: list[Parsed] = []
+        data, skips = relax(data, lambda part: accepted.append(read(part)))
+        (parsed,) = accepted
+    else:
+        say("parse with openapi-python-client")
+        parsed = read(data)
     say("write models, unions and operations")
     view = package_view(parsed.document, parsed.library, parsed.operations)
     openapi_client_driver.build(openapi_client_driver.open_project(parsed.source, package), view)
