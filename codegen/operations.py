@@ -289,8 +289,6 @@ _STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "for
 def _parameter(node: Node, parameter: Parameter, reader: TypeReader) -> Argument:
     data, place = parameter.data, parameter.place
     name, where = node.name.get_untrusted_value(), data["in"]
-    if where not in _STYLES:
-        raise SpecError(place, f"is a {where} parameter, which does not exist. Use path, query, header or cookie")
     if where in ("header", "cookie") and not HEADER.fullmatch(name):
         raise SpecError(place, f"name must be a {where} name, got {name!a}")
     type_ = reader.read(node, data["schema"], f"{place}/schema")

@@ -136,7 +136,7 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
         "#/components/schemas/T/properties/a/const",
     ),
     "literal of a float": (document({"T": obj("", a={"const": 0.5})}), "#/components/schemas/T/properties/a"),
-    "no such location": (query(**{"in": "body"}), "#/paths/~1x/get/parameters/0"),
+    "no such location": (query(**{"in": "body"}), "#/paths/~1x/get/parameters/0/in"),
     "name of a cookie": (query(**{"in": "cookie"}, name="a b"), "#/paths/~1x/get/parameters/0"),
     "style of a path": (query(style="matrix"), "#/paths/~1x/get/parameters/0"),
     "union of an object in a query": (
