@@ -8,6 +8,7 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar
 from .._pagination.iterator import ListIterator, PageRequests
 from .._pagination.pages import BasePage
 from ..async_primitives import AsyncBackgroundWork
+from ..errors import NotFoundError
 
 T = TypeVar("T")
 
@@ -81,7 +82,12 @@ async def run(requests: PageRequests, fetch: Fetch[T], first: list[T] | None = N
     try:
         arguments = next(requests) if first is None else requests.send(first)
         while True:
-            arguments = requests.send(await fetch(arguments))
+            try:
+                items = await fetch(arguments)
+            except NotFoundError as fault:
+                arguments = requests.throw(fault)  # perhaps the item of the cursor was deleted
+            else:
+                arguments = requests.send(items)
     except StopIteration as done:
         result: list[T] | None = done.value
         return result

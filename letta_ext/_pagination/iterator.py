@@ -32,7 +32,7 @@ from letta_api.operations import Pagination
 from .._http.errors_from_response import one_line
 from .._http.requests import OPTIONS
 from .._types import is_mapping, is_sequence
-from ..errors import ListChangedError
+from ..errors import ListChangedError, NotFoundError
 from .items import FetchedPage, ItemFields, date_of, field_of, is_cursor, stable_key
 from .seen_items import LastRecords, SeenItems
 
@@ -380,9 +380,15 @@ class ListIterator:
         """Return a page that contains the last record seen, and the limit of its request."""
         recent = self.seen.recent
         last = recent[-1]
+        deleted: NotFoundError | None = None
         for name, overlap in self._candidates(len(recent)):
             limit, cursor = self._capped(size + overlap - 1), recent[-1 - overlap]
-            page = FetchedPage((yield {**self.arguments, name: cursor, self.facts.limit: limit}), self.facts)
+            try:
+                items = yield {**self.arguments, name: cursor, self.facts.limit: limit}
+            except NotFoundError as fault:
+                deleted = fault  # the item of the cursor
+                continue
+            page = FetchedPage(items, self.facts)
             if cursor in page.cursors:
                 self.restarted = True  # a page that contains its own cursor shows that the server restarted the list
             elif last in page.cursors:
@@ -403,7 +409,9 @@ class ListIterator:
                     break
                 # Records at one position arrive in a different order each time: the last one comes later.
                 limit = self._doubled(limit)
-        raise self._changed()
+        elif deleted is not None:
+            yield {**self.arguments, self.facts.limit: 1}  # raises NotFoundError if the list was deleted, too
+        raise self._changed() from deleted
 
     def _doubled(self, limit: int) -> int:
         """Return twice the limit, after a full page without the last record or without a new one.

@@ -8,6 +8,7 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from .._pagination.iterator import ListIterator, PageRequests
 from .._pagination.pages import BasePage
+from ..errors import NotFoundError
 from ..sync_primitives import BackgroundWork
 
 T = TypeVar("T")
@@ -82,7 +83,12 @@ def run(requests: PageRequests, fetch: Fetch[T], first: list[T] | None = None) -
     try:
         arguments = next(requests) if first is None else requests.send(first)
         while True:
-            arguments = requests.send(fetch(arguments))
+            try:
+                items = fetch(arguments)
+            except NotFoundError as fault:
+                arguments = requests.throw(fault)  # perhaps the item of the cursor was deleted
+            else:
+                arguments = requests.send(items)
     except StopIteration as done:
         result: list[T] | None = done.value
         return result
