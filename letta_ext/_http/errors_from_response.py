@@ -167,8 +167,8 @@ def status_error(
     remedy = MAY_HAVE_BEEN_PROCESSED if in_doubt else REMEDIES.get(status) or FAMILIES.get(status // 100, "")
     if status == 404 and body == UNKNOWN_PATH:
         remedy = MISSING_OPERATION
-    elif status == 404 and "-" not in request.url.path:
-        remedy = "Check base_url."  # the path contains no id
+    elif status == 404 and b"-" not in request.url.raw_path:
+        remedy = "Check base_url."  # neither the path nor the query contains an id
     if status == 409:
         if error_type == "PENDING_APPROVAL" or WAITING in (detail or ""):
             cls, remedy = PendingApprovalError, RETURN_TOOLS

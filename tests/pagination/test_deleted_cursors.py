@@ -42,8 +42,9 @@ def test_list_with_deleted_last_item_raises_list_changed_error(driver: ClientDri
     client = driver.client(base_url=server.base_url)
     page, _ = delete_from_first_page(driver, server, client, kept=0)
     for _ in range(2):
-        with pytest.raises(ListChangedError, match="no longer has that record"):
+        with pytest.raises(ListChangedError, match="no longer has that record") as raised:
             driver.run(page.get_next_page())
+        assert "Check the id" in str(raised.value.__cause__)
 
 
 def test_deleted_list_raises_not_found_error(driver: ClientDriver, server: EmbeddedServer) -> None:
