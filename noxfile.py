@@ -14,6 +14,10 @@ ROOT = Path(__file__).parent
 
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 EVERY_EXTRA = ",".join(PROJECT["project"]["optional-dependencies"])
+ONCE = {f"tests/{name}" for name in ("bench", "cli", "codegen", "export", "migration", "report", "spec")}
+"""Tests of what does not depend on the interpreter: the document, the generator, budgets of calls, and the tools around
+the client. The package that the generator writes and the client run on each Python."""
+
 TEST_PATHS = PROJECT["tool"]["pytest"]["ini_options"]["testpaths"]
 
 nox.needs_version = ">=2024.10"
@@ -64,15 +68,14 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on each installed Python. They start the servers that they need.
 
-    The lowest Python runs all tests. The others skip the slow ones, the budgets of calls, and of tests/codegen all but
-    the golden package: the output of the generator is equal on each Python, and `tests/generated` runs it.
+    The lowest Python runs all tests. The others skip the slow ones and those in `ONCE`.
     """
     install(session, "test", EVERY_EXTRA)
     part = ["-m", "not stress"]
     if session.python == PYTHONS[0] and len(PYTHONS) < len(SUPPORTED):
         session.log(f"Not installed, so not tested: Python {', '.join(sorted(set(SUPPORTED) - set(PYTHONS)))}")
     if session.python != PYTHONS[0]:
-        others = [path for path in TEST_PATHS if path not in {"tests/bench", "tests/codegen", "tests/spec"}]
+        others = [path for path in TEST_PATHS if path not in ONCE]
         part = ["-m", "not stress and not slow", *others, "tests/codegen/test_golden.py"]
     session.run("pytest", "-n", "auto", *part, *session.posargs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,13 @@ from .client.helpers import ClientDriver
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LETTA_API_KEY", "LETTA_BASE_URL", "LETTA_LOG", "LETTA_LOG_BODIES"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Raise KeyboardInterrupt on SIGINT, also in the programs of tests: background jobs of a shell ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any, Final
 from .._pagination.items import field_of
 from ..errors import StreamInterrupted, StreamTimeoutError
 from .exit_codes import ExitCode
+from .interrupts import DeferredInterrupt
 from .session import Session
 from .target import Target
 from .views import EventPrinter
@@ -45,11 +46,12 @@ class TurnPrinter:
         output = self._session.output
         try:
             for event in events:
-                self._keep_position(event)
-                if not output.as_json:
-                    self._printer.add(event)
-                elif field_of(event, "message_type") != "ping":
-                    output.json_line(event)
+                with DeferredInterrupt():
+                    self._keep_position(event)
+                    if not output.as_json:
+                        self._printer.add(event)
+                    elif field_of(event, "message_type") != "ping":
+                        output.json_line(event)
         except StreamTimeoutError:
             raise
         except (KeyboardInterrupt, StreamInterrupted):

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any, Final, Self
@@ -60,6 +60,19 @@ class Result:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+class ObservedFile(io.FileIO):
+    """An output whose writes are observed."""
+
+    def __init__(self, descriptor: int, on_write: Callable[[bytes], None]) -> None:
+        super().__init__(descriptor, "w")
+        self._on_write = on_write
+
+    def write(self, data: Any, /) -> int:
+        written = super().write(data)
+        self._on_write(bytes(data))
+        return written
+
+
 class CommandLine:
     """The command line."""
 
@@ -86,9 +99,14 @@ class CommandLine:
         return 0
 
     def on_terminal(
-        self, *arguments: str, width: int = 80, keys: str = "", environment: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        width: int = 80,
+        keys: str = "",
+        environment: Mapping[str, str] | None = None,
+        on_write: Callable[[bytes], None] = lambda _: None,
     ) -> Result:
-        """Run a command on a pseudo-terminal, on which the keys are typed."""
+        """Run a command on a pseudo-terminal, on which the keys are typed. `on_write` is called after each write."""
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
         printed: list[bytes] = []
@@ -101,7 +119,7 @@ class CommandLine:
                 patched.setenv("COLUMNS", str(width))
                 for name, value in {"TERM": "xterm-256color", **(environment or {})}.items():
                     patched.setenv(name, value)
-                writer = io.TextIOWrapper(io.FileIO(os.dup(slave), "w"), "utf-8", write_through=True)
+                writer = io.TextIOWrapper(ObservedFile(os.dup(slave), on_write), "utf-8", write_through=True)
                 keyboard = io.TextIOWrapper(io.BufferedReader(io.FileIO(os.dup(slave), "r")), "utf-8")
                 patched.setattr("sys.stdin", keyboard)
                 patched.setattr("sys.stdout", writer)

@@ -52,6 +52,25 @@ def test_send_interrupted_before_any_text_names_a_command(cli: CommandLine, serv
     assert re.search(rf"letta-ext (messages {server.conversation_id}|resume run-)", done.err)
 
 
+def test_send_interrupted_while_it_prints_writes_each_word_once(cli: CommandLine, server: EmbeddedServer) -> None:
+    """Ctrl+C within a write repeats nothing at the end, and the command of the note prints exactly the rest."""
+    server.state.delay = 0.005
+    due = ["word5"]
+
+    def interrupt(data: bytes) -> None:
+        if due and due[0].encode() in data:
+            due.clear()
+            signal.raise_signal(signal.SIGINT)
+
+    done = cli.on_terminal("send", server.conversation_id, "LONG 30", width=120, on_write=interrupt)
+    assert done.code == 130
+    found = re.search(r"letta-ext (resume run-\S+ --after \d+)", done.out)
+    assert found is not None, done.out
+    rest = cli.run(*found[1].split())
+    words = re.findall(r"word\d+", done.out + rest.out)
+    assert words == [f"word{number}" for number in range(30)]
+
+
 def test_send_background_prints_a_run_that_resume_prints(cli: CommandLine, server: EmbeddedServer) -> None:
     """The id of the run is the output. `resume` prints the reply, and with --after its rest."""
     done = cli.run("send", server.conversation_id, "LONG 3", "--background")

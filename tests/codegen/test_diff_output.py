@@ -178,9 +178,9 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "items": lambda d: properties(d, "T")["rows"].update(items={"not": {}}),
     "an alternative": lambda d: properties(d, "T")["part"]["anyOf"].append({"not": {}}),
     "a component": lambda d: d["components"]["schemas"].update(Apart={"not": {}}),
-    "a parameter": lambda d: post(d)["parameters"][1].update({"in": "cookie"}),
+    "a parameter": lambda d: post(d)["parameters"][1].update({"in": "matrix"}),
     "a parameter at another place": lambda d: post(d)["parameters"].insert(
-        0, post(d)["parameters"].pop() | {"in": "cookie"}
+        0, post(d)["parameters"].pop() | {"in": "matrix"}
     ),
     "a parameter's schema": lambda d: post(d)["parameters"][1].update(schema={"not": {}}),
     "a response": lambda d: post(d)["responses"]["200"]["content"]["application/json"].update(schema={"not": {}}),

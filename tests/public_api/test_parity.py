@@ -72,6 +72,8 @@ def members(cls: type) -> dict[str, Any]:
     special = {"__aiter__", "__anext__", "__aenter__", "__aexit__"}
     special |= {sync_name(name) for name in special}
     names = {name for name in dir(cls) if not name.startswith("_") or name in special}
+    if "__aiter__" in names:
+        names -= {"__iter__"}  # async pages define it, to name the remedy
     return {sync_name(name): inspect.getattr_static(cls, name) for name in names}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import io
 import json
 import logging
 import os
@@ -221,9 +222,17 @@ def exception_text(error: BaseException) -> str:
             found += exchange_texts(each)
         pending += [each.__cause__, each.__context__]
     found.append("".join(traceback.format_exception(error)))
-    restored = pickle.loads(pickle.dumps(error))
-    found += [repr(pickle.dumps(error)), repr(vars(restored)), str(restored), *exchange_texts(restored)]
+    pickled = io.BytesIO()
+    OwnPickler(pickled).dump(error)
+    restored = pickle.loads(pickled.getvalue())
+    found += [repr(pickled.getvalue()), repr(vars(restored)), str(restored), *exchange_texts(restored)]
     return "\n".join(found)
+
+
+class OwnPickler(pickle.Pickler):
+    """A pickler without the functions that other packages register, such as one that adds the errors of httpx."""
+
+    dispatch_table = {}  # noqa: RUF012  # as pickle documents
 
 
 def check(text: str, secret: str) -> None:
