@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Iterator
 
@@ -10,6 +11,12 @@ import pytest
 from letta_ext.testing import EmbeddedServer
 
 from .client.helpers import ClientDriver
+
+
+def pytest_collection_finish() -> None:
+    """Keep the modules of all tests out of later garbage collections, of which many tests wait for some."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
