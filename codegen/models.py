@@ -179,6 +179,7 @@ def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[st
     # In document order, so that names do not depend on which properties are required.
     order = [*(wire for wire in schema.get("properties", {}) if wire in nodes), *nodes]
     names = identifiers(order, MODEL_NAMES | classes)
+    named = MODEL_NAMES | classes | {*names.values()}
     fields = []
     for wire, node in nodes.items():
         data = written[wire][0] if isinstance(written[wire][0], dict) else {}
@@ -195,11 +196,11 @@ def _model(name: str, schema: Schema, reader: TypeReader, tags: dict[str, set[st
                 tag=tag,
                 earlier=tuple(sorted(tags.get(wire, set()) - {tag})) if tag is not None else (),
                 lazy=bool(data.get(LAZY)),
-                alias=_alias(data, MODEL_NAMES | classes | {*names.values()}, f"{written[wire][1]}/{ALIAS}"),
+                alias=_alias(data, named, f"{written[wire][1]}/{ALIAS}"),
                 read_only=data.get("readOnly") is True,
             )
         )
-    taken = MODEL_NAMES | classes | {*names.values()} | {field.alias for field in fields}
+    taken = named | {field.alias for field in fields}
     arrays = {wire: names[wire] for wire, type_ in types.items() if type_.kinds == {"array"}}
     texts = read_texts(schema, taken, arrays, place)
     return Model(name, module_name(name), documented(schema), fields, texts)
