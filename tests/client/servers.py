@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from io import RawIOBase
 from typing import BinaryIO
 
@@ -38,8 +39,22 @@ class Server:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
 
+@cache
+def _bound_socket() -> socket.socket:
+    """Return a socket that has a port, so that no other process gets it, and does not listen."""
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    return bound
+
+
 def closed_port() -> int:
-    """Return a loopback port without a listener."""
+    """Return a loopback port that refuses connections."""
+    found: int = _bound_socket().getsockname()[1]
+    return found
+
+
+def free_port() -> int:
+    """Return a loopback port on which a server can listen later."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         found: int = listener.getsockname()[1]
     return found

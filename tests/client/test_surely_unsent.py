@@ -29,7 +29,7 @@ from .attempts import (
     respond_ok,
 )
 from .helpers import CONVERSATION, NO_DELAY, ClientDriver, recording
-from .servers import Server, accepting, certificate, chunk, closed_port, response, serving, socks, tunnel
+from .servers import Server, accepting, certificate, chunk, closed_port, free_port, response, serving, socks, tunnel
 
 
 def test_instrumented_httpx_transport_keeps_evidence(driver: ClientDriver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ def test_send_with_pool_timeout_is_retried(driver: ClientDriver, call: str) -> N
 @pytest.mark.parametrize("through", ["nothing", "CONNECT", "SOCKS"])
 def test_send_to_late_server_is_processed_once(driver: ClientDriver, through: str, hops: int) -> None:
     """Two attempts fail to connect; the third one sends the message once, also after a redirect."""
-    port, (server_tls, client_tls) = closed_port(), certificate()
+    port, (server_tls, client_tls) = free_port(), certificate()
     tls = server_tls if through == "CONNECT" else None
     moved = response(b"", "307 Moved", location="/moved")
 

@@ -15,7 +15,7 @@ from letta_ext.testing.engine.agent import Call
 from letta_ext.tools import ToolResult
 
 from ..client.helpers import NO_RETRIES, event_stream, respond_with
-from ..client.servers import closed_port, response, serving
+from ..client.servers import free_port, response, serving
 from ..integration.proxy import LOST, Fault, Proxy, proxied, random_fault
 from ..stress.figures import FULL
 from .turns import ClientDriver, Weather, begin, kinds, listed, returns
@@ -201,7 +201,7 @@ def test_foreground_turn_lost_response_is_not_sent_again(
 def test_foreground_turn_refused_connection_is_sent_again(driver: ClientDriver) -> None:
     """A foreground request that did not reach the server is sent again."""
     done = b'data: {"message_type": "stop_reason", "stop_reason": "end_turn"}\n\ndata: [DONE]\n\n'
-    port = closed_port()
+    port = free_port()
     client = driver.client(base_url=f"http://127.0.0.1:{port}", retry=NO_RETRIES)
     turn = client.conversations.messages.run_tools("default", agent_id="agent-1", input="hi", background=False)
     with pytest.raises(APIConnectionError):
