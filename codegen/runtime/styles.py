@@ -64,7 +64,8 @@ def make_cookies(values: Mapping[str, Any], *joined: str) -> dict[str, Any]:
     for name, value in values.items():
         plain = None if value is UNSET else to_json_value(value)
         if is_mapping(plain) and name not in joined:
-            cookies |= {key: expanded(key, item, "form") for key, item in plain.items() if item is not None}
+            given = {_encoded(name, key): item for key, item in plain.items() if item is not None}
+            cookies |= {key: expanded(key, item, "form") for key, item in given.items()}
         elif plain is not None:
             cookies[name] = expanded(name, plain, "form", explode=name not in joined)
     return {"cookies": cookies} if cookies else {}

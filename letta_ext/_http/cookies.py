@@ -96,3 +96,10 @@ def separate_cookies(
         request.headers.pop("Cookie", None)
         http.cookies.set_cookie_header(request)
     return request
+
+
+def add_cookies(request: httpx.Request, cookies: Mapping[str, str]) -> None:
+    """Add the cookie parameters of an operation, which replace cookies of the same name."""
+    pairs = request.headers.get("Cookie", "").split("; ")
+    kept = [pair for pair in pairs if pair and pair.partition("=")[0] not in cookies]
+    request.headers["Cookie"] = "; ".join([*kept, *(f"{name}={value}" for name, value in cookies.items())])

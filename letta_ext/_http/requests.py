@@ -36,7 +36,8 @@ from ..limits import ResponseLimits, StreamLimits
 from ..retry import Idempotency, RetryPolicy
 from . import json_codec
 from .charsets import text_of
-from .cookies import separate_cookies
+from .content import encode_content
+from .cookies import add_cookies, separate_cookies
 from .encodable import body_error, check_json, nesting_error, url_error
 from .errors_from_response import invalid_response_error
 from .urls import make_url
@@ -232,6 +233,8 @@ def make_call(
         ValueError: If an option has an invalid value.
     """
     headers, omitted = config.headers, config.omitted_headers
+    if request.content:
+        request = encode_content(operation.id, request)
     if request.headers:
         check_headers(request.headers)
         headers = merge_headers(headers, request.headers)
@@ -305,7 +308,10 @@ def build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config, 
         LettaError: If the httpx client contains a cookie or a query parameter that cannot be encoded.
     """
     try:
-        return _build_httpx_request(http, config, call)
+        built = _build_httpx_request(http, config, call)
+        if cookies := call.request.content.get("cookies"):
+            add_cookies(built, cookies)
+        return built
     except (httpx.InvalidURL, UnicodeError):
         if type(http).build_request not in BUILDERS:
             raise  # from the caller's subclass
@@ -321,7 +327,7 @@ def _build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config,
             raise body_error(call.operation.id, request.body, error) from None
         own["Content-Type"] = JSON
     elif request.content:
-        content = request.content["content"]  # bytes: `client.call` encodes forms and files
+        content = request.content.get("content")  # bytes; without it, there are only cookies
     url = config.url(request.path)
     if http.params or http.cookies or type(http).build_request not in BUILDERS:
         together = merge_headers(own, call.headers)

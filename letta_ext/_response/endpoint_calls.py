@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
-import httpx
-
 from letta_api.model import to_json_value
 from letta_api.operations import Operation
-from letta_api.types import Request
+from letta_api.types import NO_CONTENT, Request
 
 from .._http.encodable import nesting_error
 from .._http.requests import JSON, OPTIONS, Call, ResponseReader, make_call
@@ -87,31 +85,11 @@ def make_endpoint_call(
         check_arguments(endpoint.build_request, ids, given)
         check_bounds(operation.bounds, given)
         built = endpoint.build_request(*ids, **given)
-        body, headers, content = to_json_value(built.body), built.headers, getattr(built, "content", {})
-        if content:
-            content, headers = _encode(operation, content, headers)
-        request = Request(built.method, built.path, [*built.query], body, headers, content)
+        body, content = to_json_value(built.body), getattr(built, "content", NO_CONTENT)
+        request = Request(built.method, built.path, [*built.query], body, built.headers, content)
     except RecursionError:
         raise nesting_error(given) from None
     return make_call(config, operation, request, {}, getattr(endpoint.OPERATION, "accept", JSON)), ids
-
-
-def _encode(
-    operation: Operation, content: Mapping[str, Any], headers: Mapping[str, str]
-) -> tuple[Mapping[str, bytes], Mapping[str, str]]:
-    """Return a body of a form, files, text or bytes in the form of bytes, and the headers with its content type.
-
-    Raises:
-        TypeError: If a value cannot be encoded.
-        ValueError: If a text cannot be encoded.
-    """
-    try:
-        encoded = httpx.Request("POST", "http://form.invalid", **content)
-        body = encoded.read()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{operation.id}() must have text that UTF-8 can encode in its body: {error.reason}") from None
-    found = {"Content-Type": encoded.headers["Content-Type"]} if "Content-Type" in encoded.headers else {}
-    return {"content": body}, {**found, **headers}
 
 
 def _read_operation(endpoint: Any) -> Operation:

@@ -275,6 +275,7 @@ COOKIES: list[tuple[bool, Schema, Any, str | None]] = [
     (True, ARRAY, ["blue", "black"], "p=blue&p=black"),
     (False, OBJECT, {"R": 100, "G": 200}, "p=R,100,G,200"),
     (True, OBJECT, {"R": 100, "G": 200}, "R=100; G=200"),
+    (True, OBJECT, {"R=1; G": 200}, "R%3D1%3B%20G=200"),
 ]
 """Whether a cookie parameter is exploded, its schema, its argument, and the cookies that are sent."""
 

@@ -122,7 +122,7 @@ def _errors(found: Run) -> str:
 
 def main(folder: str, *names: str) -> None:
     """Print the rows of all documents, or of the named ones, as a Markdown table."""
-    cache, work = Path(folder) / "documents", Path(folder) / "work"
+    cache, work = Path(folder).resolve() / "documents", Path(folder).resolve() / "work"
     cache.mkdir(parents=True, exist_ok=True)
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
     for source in DOCUMENTS:

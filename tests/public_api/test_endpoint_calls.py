@@ -30,6 +30,7 @@ from letta_ext import (
     LettaError,
     NotFoundError,
     RetryPolicy,
+    omit,
 )
 from letta_ext.testing import EmbeddedServer
 
@@ -88,11 +89,19 @@ def bodies() -> dict[str, Any]:
         body = {"required": True, "content": {media: {"schema": schema}}}
         return {"post": operation(f"widgets.{name}", requestBody=body, responses=responds(STRING))}
 
+    def keeps(name: str, **more: Any) -> dict[str, Any]:
+        cookies = [{"name": f"c-{n}", "in": "cookie", "schema": STRING} for n in (1, 2)]
+        made = operation(f"widgets.{name}", parameters=cookies, responses=responds(STRING), **more)
+        return {"post": made | {"x-letta-idempotency": "idempotent"}}
+
     def returns(name: str, media: str, schema: Any) -> dict[str, Any]:
         content = {"200": {"description": "ok", "content": {media: {"schema": schema}}}}
         return {"get": operation(f"widgets.{name}", responses=content)}
 
     return {
+        "/v1/cookies": keeps("keep"),
+        "/v1/cookies/json": keeps("keep_json", requestBody=takes(obj("name", name=STRING))),
+        "/v1/cookies/text": keeps("keep_text", requestBody={"content": {"text/plain": {"schema": STRING}}}),
         "/v1/form": sends("fill", "application/x-www-form-urlencoded", form),
         "/v1/upload": sends("upload", "multipart/form-data", upload),
         "/v1/text": sends("write", "text/plain", STRING) | returns("text", "text/csv", STRING),
@@ -265,6 +274,33 @@ def test_call_sends_other_bodies_than_json(
     assert request.headers["content-type"].partition(";")[0] == kind
     assert (request.content, request.headers["content-length"]) == (content, str(len(content)))
     assert request.headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "content"),
+    [("keep", {}, b""), ("keep_json", {"name": "a"}, b'{"name":"a"}'), ("keep_text", {"body": "a"}, b"a")],
+)
+def test_call_sends_cookie_parameters(
+    name: str, arguments: Any, content: bytes, driver: ClientDriver, other: Any
+) -> None:
+    """Cookie parameters are sent with each attempt, beside other cookies and any body, and are not kept."""
+    handler = respond_with(503, make_response(200, json="done"))
+    client = driver.client(handler, retry=NO_DELAY)
+    http = driver.httpx_client(transport=httpx.MockTransport(handler), cookies={"session": "1", "c-2": "old"})
+    passed = driver.client(base_url=BASE_URL, http_client=http)
+    calls = [
+        (client, {"c_1": "a b", "c_2": "2"}, "c-1=a%20b; c-2=2"),
+        (client, {"c_2": "2"}, "c-2=2"),
+        (client, {}, None),
+        (client.with_options(default_headers={"Cookie": "d=1"}), {"c_2": "2"}, "d=1; c-2=2"),
+        (client.with_options(default_headers={"Cookie": omit}), {"c_2": "2"}, "c-2=2"),
+        (passed, {"c_2": "2"}, "session=1; c-2=2"),
+    ]
+    for each, cookies, _ in calls:
+        assert driver.run(each.call(endpoint(other, name), **arguments, **cookies)) == "done"
+    sent = [request.headers.get("Cookie") for request in handler.requests]
+    assert sent == [calls[0][2], *[cookie for *_, cookie in calls]]
+    assert {request.content for request in handler.requests} == {content}
 
 
 def test_call_uploads_files(driver: ClientDriver, other: Any) -> None:
