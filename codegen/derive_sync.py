@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from codegen.formatting import format_package
+from codegen.formatting import format_packages
 from codegen.manifest import write_manifest
 from codegen.unasync import to_sync
 
@@ -31,6 +31,6 @@ def derive(source: Path, folder: Path, manifest: Mapping[str, Any]) -> int:
         manifest: The manifest of the generated package.
     """
     write_sync(source, folder)
-    format_package(folder)
+    format_packages(folder)
     write_manifest(folder, manifest["spec_sha256"], manifest["api_version"])
     return sum(1 for path in folder.rglob("*") if path.is_file())

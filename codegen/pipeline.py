@@ -15,7 +15,7 @@ from codegen.atomic_replace import TEMPORARY, check_target, remove_abandoned, re
 from codegen.derive_sync import derive
 from codegen.document import Document, existing_place, load, reachable
 from codegen.errors import SpecError, SpecErrors
-from codegen.formatting import format_package
+from codegen.formatting import format_packages
 from codegen.import_paths import OWN_TYPES, read_import_paths, write_import_paths
 from codegen.inline_schemas import extract_inline_schemas
 from codegen.manifest import digest, read_manifest, write_manifest
@@ -201,8 +201,8 @@ def write_package(
         write_import_paths(paths, client[TYPES], own)
     say("format with ruff")
     folders = [package, *client.values()]
+    format_packages(*folders)
     for folder in folders:
-        format_package(folder)
         write_manifest(folder, spec_hash, str(data.get("info", {}).get("version", "")))
     files = sum(1 for folder in folders for path in folder.rglob("*") if path.is_file())
     library = parsed.library

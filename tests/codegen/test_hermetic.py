@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from codegen.pipeline import OUT, ROOT, SPEC, generate
-from tests.codegen.building import contents, stress_in_full
+from tests.codegen.building import contents, document, operation, stress_in_full
 from tests.stress.figures import FULL, figure
 
 HERE = Path(__file__).parent
@@ -70,6 +72,24 @@ def test_generate_environment_does_not_change_output(hostile_folder: Path) -> No
         subprocess.run(command, cwd=hostile_folder, env=variables, check=True, capture_output=True)
         assert contents(out) == expected
     figure("surroundings that change nothing", f"{len(around)} of other hash seed, locale, time zone and settings")
+
+
+def test_generate_excluded_folders_are_formatted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tag or a temporary folder with a name that ruff excludes, or that git ignores, does not change the output."""
+    paths = {f"/{tag}": {"get": operation(f"{tag}.list", tags=[tag])} for tag in ("dist", "plan")}
+    spec = tmp_path / "openapi.json"
+    spec.write_text(json.dumps(document(paths=paths)))
+    generate(spec, tmp_path / "here")
+    temporary = tmp_path / ".nox" / "build"
+    temporary.mkdir(parents=True)
+    (temporary / ".git").mkdir()
+    (temporary / ".gitignore").write_text("*\n")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    generate(spec, tmp_path / "there")
+    found = contents(tmp_path / "here")
+    assert contents(tmp_path / "there") == found
+    dist, plan = (found[f"api/{tag}/{tag}_list.py"].lower() for tag in ("dist", "plan"))
+    assert dist.replace(b"dist", b"plan") == plan
 
 
 @stress_in_full
