@@ -81,7 +81,8 @@ def slow_server() -> Iterator[EmbeddedServer]:
         yield server
 
 
-@pytest.mark.parametrize("kind", ["own", "passed"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["own", pytest.param("passed", marks=pytest.mark.stress)])
 @pytest.mark.parametrize("way", WAYS)
 def test_child_reading_parent_stream_raises_and_parent_gets_all_events(
     way: str, kind: str, slow_server: EmbeddedServer

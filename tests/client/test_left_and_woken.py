@@ -165,6 +165,7 @@ def test_closing_async_client_wakes_blocked_task(silent_server: Callable[[bytes]
     asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("taken", ["raw", "http_response", "response"])
 def test_released_stream_response_frees_connection(driver: ClientDriver, server: EmbeddedServer, taken: str) -> None:
     """A response taken from a stream stays open while referenced, and no longer."""

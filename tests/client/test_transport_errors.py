@@ -107,6 +107,7 @@ def test_transport_exception_list_covers_known_classes() -> None:
     assert len(CLASSES) > 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("call", CALLS)
 def test_transport_exception_of_any_class_raises_api_connection_error(

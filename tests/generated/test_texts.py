@@ -438,7 +438,8 @@ def test_suite_passes_without_msgspec() -> None:
     """The tests pass without msgspec, as in vendored copies."""
     run = (
         "import sys; sys.modules['msgspec'] = None; import pytest;"
-        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', sys.argv[1], sys.argv[2]]))"
+        "options = ['-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', '-m', 'not slow and not stress'];"
+        "sys.exit(pytest.main([*options, *sys.argv[1:]]))"
     )
     here = Path(__file__).parent
     done = subprocess.run(
