@@ -12,11 +12,14 @@ import pytest
 from letta_ext import Letta
 from letta_ext.testing import EmbeddedServer
 
+from ..stress.figures import FULL
+
 SCRIPT: Final = Path(__file__).with_name("left_iterators.py")
+FULL_MARKS: Final = [pytest.mark.stress, pytest.mark.skipif(not FULL, reason="the sample is a test of its own")]
 
 
 @pytest.mark.parametrize(
-    ("amount", "count"), [("sample", 50), pytest.param("full", 250, marks=pytest.mark.stress)], ids=["sample", "full"]
+    ("amount", "count"), [("sample", 50), pytest.param("full", 250, marks=FULL_MARKS)], ids=["sample", "full"]
 )
 def test_abandoned_async_iterators_cause_no_warnings(amount: str, count: int, server: EmbeddedServer) -> None:
     """Every kind, way of abandoning and end of the event loop leaves stderr empty with `-X dev -W error`."""

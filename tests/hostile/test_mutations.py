@@ -157,7 +157,7 @@ def test_all_mutated_responses_of_raw_server_give_value_or_letta_error(
     drivers: list[ClientDriver], virtual_time: Time
 ) -> None:
     """All cases of the raw-socket server."""
-    play_raw(RAW if FULL else 2000, drivers, virtual_time)
+    play_raw(RAW if FULL else 1000, drivers, virtual_time)
 
 
 @pytest.mark.stress
@@ -165,4 +165,4 @@ def test_all_mutated_responses_and_network_faults_give_value_or_letta_error(
     drivers: list[ClientDriver], virtual_time: Time
 ) -> None:
     """All cases of the embedded server."""
-    play_embedded(EMBEDDED if FULL else 1000, drivers, virtual_time)
+    play_embedded(EMBEDDED if FULL else 500, drivers, virtual_time)
