@@ -179,7 +179,9 @@ def stress(session: nox.Session) -> None:
     # With the type checkers, which whole generated packages have to pass, and what docs/reliability.md compares with.
     install(session, "lint", EVERY_EXTRA)
     paths = session.posargs or ["tests"]
-    aside = ["--ignore=tests/browser"] if os.environ.get("LETTA_LIVE_BASE_URL") else ["--ignore=tests/browser", "--ignore=tests/integration"]
+    aside = ["--ignore=tests/browser"]  # it needs Chromium, and has a session of its own
+    if not os.environ.get("LETTA_LIVE_BASE_URL"):
+        aside.append("--ignore=tests/integration")
     env = {"LETTA_STRESS": os.environ.get("LETTA_STRESS", "full")}
     session.run("pytest", "-s", "-m", "stress", *paths, *aside, env=env)
 
