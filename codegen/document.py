@@ -16,6 +16,7 @@ from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 
 from codegen.errors import ErrorCollector, SpecError
+from codegen.plain_yaml import load_plain
 
 Schema = dict[str, Any]
 """A JSON Schema of the document."""
@@ -55,6 +56,13 @@ def load(path: Path) -> dict[str, Any]:
     return parse(text, str(path))
 
 
+def make_loader() -> YAML:
+    """Return a loader of YAML 1.2, which raises for repeated keys."""
+    loader = YAML(typ="safe", pure=True)
+    loader.Constructor = _Constructor
+    return loader
+
+
 def parse(text: str, name: str) -> dict[str, Any]:
     """Parse the text of a YAML or JSON document.
 
@@ -65,11 +73,13 @@ def parse(text: str, name: str) -> dict[str, Any]:
     Raises:
         SpecError: As in `load`.
     """
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = _Constructor
+    loader = make_loader()
     try:
         # The JSON parser is a hundred times as fast as the YAML parser.
-        data: Any = json.loads(text, object_pairs_hook=_unique) if text.lstrip().startswith("{") else yaml.load(text)
+        json_given = text.lstrip().startswith("{")
+        data: Any = json.loads(text, object_pairs_hook=_unique) if json_given else load_plain(text, loader, MAX_DEPTH)
+        if data is None:
+            data = loader.load(text)
     except RecursionError as fault:
         raise SpecError(_deepest(text, name), TOO_DEEP) from fault
     except (YAMLError, ValueError) as fault:
