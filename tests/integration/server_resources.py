@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 from uuid import uuid4
 
@@ -9,6 +10,9 @@ import httpx
 from attrs import define, field, frozen
 
 SYSTEM: Final = "Test."
+
+RECORDED_WITHIN: Final = 30
+"""The time within which metrics and traces are stored [s]."""
 
 TOOL: Final = '''
 def {name}(city: str) -> str:
@@ -70,6 +74,14 @@ class ServerResources:
         response.raise_for_status()
         id: str = response.json()["id"]
         return id
+
+    def wait_until_recorded(self, *step_ids: str) -> None:
+        """Wait for the metrics and the traces of steps, which Letta 0.16.8 stores after the response."""
+        deadline = time.monotonic() + RECORDED_WITHIN
+        for path in (f"/v1/steps/{id}/{name}" for id in step_ids for name in ("metrics", "trace")):
+            while (response := self.http.get(path)).status_code == 404 or response.json() is None:
+                assert time.monotonic() < deadline, f"{path} does not exist after {RECORDED_WITHIN} s"
+                time.sleep(0.05)
 
     def cancel(self, conversation_id: str) -> None:
         """Cancel the active run of a conversation."""

@@ -11,7 +11,7 @@ from letta_ext import AsyncLetta, Letta, RunError
 from letta_ext.report import ModelPrice, render_report
 
 from ..report.page import facts, parse, step_rows
-from .server_resources import Agent
+from .server_resources import Agent, ServerResources
 
 PRICES = {"openai-proxy/gpt-4o-mini": ModelPrice(1, 10)}
 
@@ -21,13 +21,16 @@ def labels(html: str) -> list[str]:
     return [each.all("strong")[0].text for each in parse(html).all("ol")[0].all("li")]
 
 
-def test_report_of_a_run_with_a_tool_call(address: str, agent: Agent, conversation: str) -> None:
+def test_report_of_a_run_with_a_tool_call(
+    address: str, resources: ServerResources, agent: Agent, conversation: str
+) -> None:
     """The report has both steps with their times and tokens, and the tool call with its return."""
     with Letta(base_url=address) as client:
         stream = client.conversations.messages.create(conversation, input=f"CALL {agent.weather}", background=True)
         stream.result()
         assert stream.run_id is not None
         client.runs.wait(stream.run_id)
+        resources.wait_until_recorded(*(step.id for step in client.runs.steps.list(stream.run_id)))
 
         html = render_report(client, run_id=stream.run_id, prices=PRICES)
 

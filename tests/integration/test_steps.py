@@ -11,7 +11,7 @@ from letta_api.models import ReasoningMessage, Step
 from letta_ext import AsyncLetta, NotFoundError, RunError
 
 from .reading import SIX_WORDS, collect, kinds, to_dicts, user_texts
-from .server_resources import Agent
+from .server_resources import Agent, ServerResources
 from .talking import TEXTS, messages, send_texts
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +48,7 @@ async def test_retrieve_step_returns_usage_and_status(client: AsyncLetta, conver
     assert (step.organization_id or "").startswith("org-")
 
 
-async def test_failed_run_creates_failed_step(client: AsyncLetta, own_agent: Agent) -> None:
+async def test_failed_run_creates_failed_step(client: AsyncLetta, own_agent: Agent, resources: ServerResources) -> None:
     """The step of a failed run has its error."""
     async with await client.conversations.messages.create("default", agent_id=own_agent.id, input="FAIL 400") as stream:
         with pytest.raises(RunError):
@@ -59,13 +59,17 @@ async def test_failed_run_creates_failed_step(client: AsyncLetta, own_agent: Age
     assert (step.status, step.stop_reason, step.run_id) == ("failed", "llm_api_error", stream.run_id)
     assert step.error_type == "LLMBadRequestError"
     assert "asked to fail" in (step.error_data or {})["message"]
+    resources.wait_until_recorded(step.id)
     assert await client.steps.trace.retrieve(step.id) is not None
 
 
-async def test_step_metrics_have_durations(client: AsyncLetta, conversation: str, agent: Agent) -> None:
+async def test_step_metrics_have_durations(
+    client: AsyncLetta, conversation: str, agent: Agent, resources: ServerResources
+) -> None:
     """The metrics of a step have its durations."""
     step_id = await step_of_a_turn(client, conversation)
 
+    resources.wait_until_recorded(step_id)
     metrics = await client.steps.metrics.retrieve(step_id)
 
     assert (metrics.id, metrics.agent_id) == (step_id, agent.id)
@@ -73,13 +77,16 @@ async def test_step_metrics_have_durations(client: AsyncLetta, conversation: str
     assert metrics.tool_execution_ns is None
 
 
-async def test_step_trace_has_model_request_and_response(client: AsyncLetta, conversation: str) -> None:
+async def test_step_trace_has_model_request_and_response(
+    client: AsyncLetta, conversation: str, resources: ServerResources
+) -> None:
     """The trace has the request to the model and its response."""
     await client.conversations.messages.create(
         conversation, input="hello", streaming=False, override_system="Be another agent."
     )
     step_id = await newest_step(client, conversation)
 
+    resources.wait_until_recorded(step_id)
     trace = await client.steps.trace.retrieve(step_id)
 
     assert trace is not None
