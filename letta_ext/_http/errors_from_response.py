@@ -79,6 +79,12 @@ FAMILIES: Mapping[int, str] = {
 }
 """Remedies for status codes that are not in `REMEDIES`, by first digit."""
 
+TLS_REMEDIES: Mapping[str, str] = {
+    "WRONG_VERSION_NUMBER": "The port does not serve TLS: begin base_url with http://, or correct its port.",
+    "CERTIFICATE_VERIFY_FAILED": "Correct the host of base_url, or set SSL_CERT_FILE to the certificates to trust.",
+}
+"""Remedies for failed TLS handshakes, by the reason of OpenSSL."""
+
 MAY_HAVE_BEEN_PROCESSED = (
     "The request may have been processed: check its effect, such as the messages of the conversation, before you send"
     " it again. Streamed messages with background=True are retried safely."
@@ -165,10 +171,8 @@ def status_error(
     detail, error_type, run_id, pending = _parse_error_body(body)
     cls = STATUS_ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
     remedy = MAY_HAVE_BEEN_PROCESSED if in_doubt else REMEDIES.get(status) or FAMILIES.get(status // 100, "")
-    if status == 404 and body == UNKNOWN_PATH:
-        remedy = MISSING_OPERATION
-    elif status == 404 and b"-" not in request.url.raw_path:
-        remedy = "Check base_url."  # neither the path nor the query contains an id
+    if status == 404:
+        remedy = _not_found_remedy(request, body)
     if status == 409:
         if error_type == "PENDING_APPROVAL" or WAITING in (detail or ""):
             cls, remedy = PendingApprovalError, RETURN_TOOLS
@@ -190,6 +194,15 @@ def status_error(
         error.pending_request_id = pending
     error.add_exchange(copy_of_request(request), text, elapsed)
     return error
+
+
+def _not_found_remedy(request: httpx.Request, body: Any) -> str:
+    if body == UNKNOWN_PATH:
+        return MISSING_OPERATION
+    if b"-" in request.url.raw_path:  # the path or the query contains an id
+        return REMEDIES[404]
+    is_described = is_mapping(body) and _text(body.get("detail"))  # as by Letta: an id of the body does not exist
+    return REMEDIES[400] if is_described else "Check base_url."
 
 
 def copy_of_request(request: httpx.Request, *, all_values: bool = False) -> RequestCopy:
@@ -266,10 +279,17 @@ def transport_error(request: httpx.Request, error: Exception, *, in_doubt: bool 
             f" {MAY_HAVE_BEEN_PROCESSED if in_doubt else 'Increase timeout, or check the server.'}"
         )
     else:
-        remedy = MAY_HAVE_BEEN_PROCESSED if in_doubt else "Check base_url, and that the server is running."
+        remedy = MAY_HAVE_BEEN_PROCESSED if in_doubt else _connection_remedy(cause)
         found = APIConnectionError(f"{describe_request(request)} failed: {cause}. {remedy}")
     found.add_exchange(copy_of_request(request, all_values=True))
     return found
+
+
+def _connection_remedy(cause: str) -> str:
+    for reason, remedy in TLS_REMEDIES.items():
+        if reason in cause:
+            return remedy
+    return "Check base_url, and that the server is running."
 
 
 def too_large(response: httpx.Response, limit: int) -> ResponseTooLargeError:

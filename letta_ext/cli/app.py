@@ -16,6 +16,7 @@ from letta_api.operations import (
 
 from .._version import __version__
 from . import chat, doctor, export, follow, report, runs, send, serve, steps
+from .exit_codes import ExitCode, describe_os_error, silence_output
 from .help import Command, DefaultGroup, Group
 from .operations import method_of, operation_command
 
@@ -101,4 +102,9 @@ def _kebab(name: str) -> str:
 
 def main() -> None:
     """Run the command line."""
-    make_app()(prog_name=NAME)
+    try:
+        make_app()(prog_name=NAME)
+    except OSError as error:  # the help cannot be written
+        silence_output()
+        typer.echo(f"error: {describe_os_error(error)}", err=True)
+        raise SystemExit(ExitCode.ERROR) from None

@@ -14,12 +14,13 @@ import typer
 from letta_api.models import ToolCall
 
 from ..errors import LettaError
-from .exit_codes import ExitCode, hint_of
+from .exit_codes import ExitCode, UsageError, hint_of
 from .help import Command
 from .inputs import read_line
 from .send import NewOption, TargetArgument, find_target
 from .session import Session, checked, command
 from .target import Target
+from .terminal_text import clean_line
 from .turns import TurnPrinter, finish
 
 PROMPT: Final = "> "
@@ -68,7 +69,7 @@ class Keyboard:
             with suppress(ImportError):  # Windows and some builds of Python do not have it
                 self._readline = import_module("readline")
         if self._readline is not None and self._keep_history:
-            with suppress(OSError):
+            with suppress(OSError, RuntimeError):  # RuntimeError: the user has no home directory
                 self._readline.read_history_file(history_file())
 
     def line(self, prompt: str) -> str | None:
@@ -79,6 +80,9 @@ class Keyboard:
             except EOFError:
                 self._output.write("\n")
                 return None
+            except UnicodeDecodeError:
+                self._output.error("the line must be UTF-8")
+                return ""
         line = read_line()
         return None if line is None else line.rstrip("\r\n")
 
@@ -86,7 +90,7 @@ class Keyboard:
         """Store the history, which only its owner can read."""
         if self._readline is None or not self._keep_history:
             return
-        with suppress(OSError):
+        with suppress(OSError, RuntimeError):  # RuntimeError: the user has no home directory
             path = history_file()
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
@@ -143,10 +147,10 @@ class Chat:
         """Run a turn. An error on a terminal ends the turn, and not the chat."""
         try:
             self._turn({"input": text})
-        except LettaError as error:
+        except (LettaError, UsageError) as error:
             if not self._keyboard.is_terminal:
                 raise
-            self._session.output.error(str(error), hint_of(error))
+            self._session.output.error(str(error), hint_of(error) if isinstance(error, LettaError) else None)
 
     def _turn(self, arguments: dict[str, Any]) -> None:
         output, target = self._session.output, self._target
@@ -172,7 +176,7 @@ class Chat:
         self._printer.end_line()
         if not self._keyboard.is_terminal:
             raise _LeftPending
-        line = self._keyboard.line(f"Run {call.name}? [y]es, [n]o, or a reason against it: ")
+        line = self._keyboard.line(f"Run {clean_line(call.name)}? [y]es, [n]o, or a reason against it: ")
         if line is None:
             raise _LeftPending
         reply = line.strip()

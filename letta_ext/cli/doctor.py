@@ -76,7 +76,7 @@ def _print(session: Session, check: Check) -> None:
     lines.add_row(Text(mark, style), Text(check.check, "bold"), Text(clean_line(check.detail)))
     if check.remedy:
         lines.add_row("", "", Text(clean_line(check.remedy), "dim"))
-    session.output.console.print(lines)
+    session.output.layout(lines)
 
 
 def checks(session: Session) -> Iterator[Check]:
@@ -88,7 +88,8 @@ def checks(session: Session) -> Iterator[Check]:
     try:
         client = session.client.with_options(max_retries=given.max_retries or 0, timeout=given.timeout or 10)
     except UsageError as error:
-        yield Check("address", False, str(error), "Correct the option or the environment variable.")
+        name = "key" if str(error).startswith("api_key") else "address"
+        yield Check(name, False, str(error), "Correct the option or the environment variable.")
         return
     yield Check("address", True, f"{client.base_url} ({source})")
     key = _source(given.api_key, "--api-key", "LETTA_API_KEY", "")
@@ -140,7 +141,7 @@ def _server_remedy(error: LettaError, *, is_cloud: bool) -> str:
         start = (
             "'letta-ext serve' starts an embedded server." if not is_cloud else "Set LETTA_BASE_URL for another server."
         )
-        return f"Check that the server is running, and proxies and firewalls between. {start}"
+        return f"Check the proxies and firewalls between, too. {start}"
     if isinstance(error, NotFoundError):
         return "The address belongs to another program. Check LETTA_BASE_URL."
     return _access_remedy(error)

@@ -44,6 +44,12 @@ def hint_of(error: LettaError) -> str | None:
     return None
 
 
+def describe_os_error(error: OSError) -> str:
+    """Return the message of an error of a file, or of the output."""
+    name = "the output cannot be written" if error.filename is None else f"{error.filename} cannot be used"
+    return f"{name}: {error.strerror or error}"
+
+
 def silence_output() -> None:
     """Send further output to the null device: the interpreter flushes the output when it exits, which would fail."""
     null = os.open(os.devnull, os.O_WRONLY)

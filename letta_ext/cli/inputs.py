@@ -51,9 +51,24 @@ def _read(read: Callable[[TextIO], str]) -> str:
     if sys.stdin is None:
         raise UsageError("the standard input is closed. Pass the text as an argument.")
     try:
-        return read(sys.stdin)
+        return require_utf8("the standard input", read(sys.stdin))
     except UnicodeDecodeError as error:
         raise UsageError("the standard input must be UTF-8") from error
+    except OSError as error:
+        raise UsageError(f"cannot read the standard input: {error.strerror}") from error
+
+
+def require_utf8(name: str, text: str) -> str:
+    """Return a text of the user.
+
+    Raises:
+        UsageError: If it has lone surrogates, with which Python replaces bytes that are not UTF-8.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{name} must be UTF-8") from error
+    return text
 
 
 def parse_json(name: str, text: str, kind: type[Any] = object) -> Any:

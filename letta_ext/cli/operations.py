@@ -171,7 +171,11 @@ def confirm(session: Session, question: str) -> None:
         UsageError: If the user declines.
     """
     if session.output.is_terminal and sys.stdin is not None and sys.stdin.isatty():
-        reply = input(f"{clean_line(question)} [y/N] ")
+        try:
+            reply = input(f"{clean_line(question)} [y/N] ")
+        except EOFError:
+            session.output.write("\n")
+            reply = ""
         if reply.strip().lower() not in ("y", "yes"):
             raise UsageError("nothing was changed")
 

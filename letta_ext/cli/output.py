@@ -5,6 +5,7 @@ Everything that comes from a server passes through `terminal_text`. Markup of ri
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from io import TextIOWrapper
@@ -21,6 +22,9 @@ from .values import to_json_value
 
 LABEL: Final = 8
 """Columns of the label of a message."""
+
+PIPE_WIDTH: Final = 100_000
+"""Columns of a pipe or a file, in which no value is shortened."""
 
 
 class Output:
@@ -39,9 +43,10 @@ class Output:
         for each in (self.stream, error_stream or sys.stderr):
             if isinstance(each, TextIOWrapper):
                 each.reconfigure(errors="replace")  # an encoding of few characters must not end a command
-        self.console = Console(file=self.stream, highlight=False, markup=False, emoji=False)
-        self.notes = Console(file=error_stream or sys.stderr, highlight=False, markup=False, emoji=False)
         self.is_terminal = self.stream.isatty()
+        width = None if self.is_terminal or "COLUMNS" in os.environ else PIPE_WIDTH
+        self.console = Console(file=self.stream, width=width, highlight=False, markup=False, emoji=False)
+        self.notes = Console(file=error_stream or sys.stderr, highlight=False, markup=False, emoji=False)
         self.chosen_json = as_json
         self.as_json = (not self.is_terminal) if as_json is None else as_json
 
@@ -60,7 +65,7 @@ class Output:
         elif isinstance(value, str):
             self.text(value)
         else:
-            self.console.print(details(to_json_value(value), self.console.width))
+            self.layout(details(to_json_value(value), self.console.width))
 
     def items(self, items: Iterable[Any], columns: Sequence[Column] | None = None) -> int:
         """Print each item of a list, and return their number."""
@@ -71,7 +76,7 @@ class Output:
             return count
         rows: Sequence[Any] = [*items]
         if rows:
-            self.console.print(table(rows, self.console.width, columns))
+            self.layout(table(rows, self.console.width, columns))
         else:
             self.note("none found")
         return len(rows)
@@ -91,7 +96,17 @@ class Output:
         grid.add_column(width=LABEL, style="dim", no_wrap=True)
         grid.add_column(overflow="fold")
         grid.add_row(Text(label), Text(text, style=line.style))
-        self.console.print(grid)
+        self.layout(grid)
+
+    def layout(self, table: Table) -> None:
+        """Print a table. Lines in a pipe have no spaces at their end."""
+        if self.is_terminal:
+            self.console.print(table)
+            return
+        with self.console.capture() as captured:
+            self.console.print(table)
+        self.stream.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+        self.stream.flush()
 
     def write(self, safe_text: str, style: str = "") -> None:
         """Print a piece of a line. The text has passed through `TerminalText`."""

@@ -15,7 +15,7 @@ from ..errors import APITimeoutError, BadRequestError, NotFoundError, RunExpired
 from ..limits import StreamLimits
 from .exit_codes import ExitCode, UsageError
 from .help import Command
-from .inputs import read_stdin
+from .inputs import read_stdin, require_utf8
 from .messages import Line, calls_text, describe
 from .session import Session, checked, command
 from .target import TARGET_HELP, Target
@@ -58,7 +58,7 @@ def send(
     """
     if (text is None or text == "-") and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("pass the message as an argument, or pipe it to the standard input")
-    message = read_stdin() if text is None or text == "-" else text
+    message = read_stdin() if text is None or text == "-" else require_utf8("the message", text)
     if not message.strip():
         raise UsageError("the message must not be empty")
     found = find_target(session, target, new=new)

@@ -14,7 +14,7 @@ from attrs import frozen
 from .._sync.client import Letta
 from ..config import NOT_GIVEN, NotGiven
 from ..errors import LettaError
-from .exit_codes import ExitCode, UsageError, exit_code_of, hint_of, silence_output
+from .exit_codes import ExitCode, UsageError, describe_os_error, exit_code_of, hint_of, silence_output
 from .output import Output
 
 Function: TypeAlias = Callable[..., int | None]
@@ -200,6 +200,10 @@ def exit_code_of_call(output: Output, call: Callable[[], int]) -> int:
     except BrokenPipeError:
         silence_output()
         return ExitCode.BROKEN_PIPE
+    except OSError as error:
+        silence_output()
+        output.error(describe_os_error(error))
+        return ExitCode.ERROR
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except UsageError as error:

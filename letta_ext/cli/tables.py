@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from attrs import frozen
 from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -93,6 +94,7 @@ def table(items: Sequence[Any], width: int, columns: Sequence[Column] | None = N
     columns = columns or COLUMNS.get(type(items[0]).__name__) or _columns_of(items)
     cells = [[clean_line(column.value(item))[:MAX_CELL] for item in items] for column in columns]
     shown = _fitting(columns, cells, width)
+    widths = _distribute(columns, cells, shown, width)
     result = Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0)
     )  # the box adds one column
@@ -103,11 +105,24 @@ def table(items: Sequence[Any], width: int, columns: Sequence[Column] | None = N
             justify="right" if column.right else "left",
             no_wrap=index > 0,
             overflow="fold" if index == 0 else "ellipsis",
-            min_width=min(_width(column, cells[index]), width),
+            width=widths[index],
         )
     for row in range(len(items)):
         result.add_row(*(Text(cells[index][row]) for index in shown))
     return result
+
+
+def _distribute(
+    columns: Sequence[Column], cells: Sequence[Sequence[str]], shown: Sequence[int], width: int
+) -> dict[int, int]:
+    """Return the width of each shown column. Space that is left goes to the columns that can be shortened, in order."""
+    widths = {index: min(_width(columns[index], cells[index]), width) for index in shown}
+    left = width - sum(widths.values()) - GAP * (len(shown) - 1)
+    for index in shown:
+        more = max(0, min(_longest(cells[index]) - widths[index], left))
+        widths[index] += more
+        left -= more
+    return widths
 
 
 def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int) -> list[int]:
@@ -127,8 +142,12 @@ def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: i
 
 def _width(column: Column, cells: Sequence[str]) -> int:
     """Return the smallest width of a column."""
-    longest = max(map(len, cells))
+    longest = _longest(cells)
     return max(len(column.title), min(longest, column.width) if column.width else longest)
+
+
+def _longest(cells: Sequence[str]) -> int:
+    return max(map(cell_len, cells))
 
 
 def _columns_of(items: Sequence[Any]) -> list[Column]:

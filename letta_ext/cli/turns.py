@@ -47,12 +47,15 @@ class TurnPrinter:
         try:
             for event in events:
                 with DeferredInterrupt():
-                    self._keep_position(event)
                     if not output.as_json:
                         self._printer.add(event)
                     elif field_of(event, "message_type") != "ping":
                         output.json_line(event)
-        except StreamTimeoutError:
+                    self._keep_position(event)
+        except (StreamTimeoutError, BrokenPipeError):
+            raise
+        except OSError:  # such as a full disk
+            output.note(self.how_to_continue())
             raise
         except (KeyboardInterrupt, StreamInterrupted):
             self.end_line()

@@ -113,14 +113,13 @@ class EventPrinter:
 
     def add(self, event: Any) -> None:
         """Print an event."""
-        completed = self._accumulator.add(event)
+        for message in self._accumulator.add(event):  # an event of the next message completes the one before
+            if not isinstance(message, (AssistantMessage, ReasoningMessage)):
+                self._add_message(message)
         if isinstance(event, (AssistantMessage, ReasoningMessage)):
             self._add_text(event)
         elif not isinstance(event, LettaPing):
             self._end_text()
-        for message in completed:
-            if not isinstance(message, (AssistantMessage, ReasoningMessage)):
-                self._add_message(message)
         if isinstance(event, LettaStopReason):
             self.stop_reason = event.stop_reason
         elif isinstance(event, LettaUsageStatistics):

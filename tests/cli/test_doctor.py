@@ -31,6 +31,21 @@ def test_doctor_unreachable_server_fails_with_remedy(cli: CommandLine) -> None:
     assert "letta-ext serve" in failed[0]["remedy"]
 
 
+def test_doctor_https_address_of_a_plain_server_names_the_remedy(cli: CommandLine, server: EmbeddedServer) -> None:
+    """An address that begins with https:// instead of http:// is recognized, by all commands."""
+    address = server.base_url.replace("http://", "https://")
+    failed = cli.run("doctor", "--base-url", address).json[-1]
+    assert failed["check"] == "server"
+    assert "begin base_url with http://" in failed["detail"]
+    assert "begin base_url with http://" in cli.run("steps", "--base-url", address, "--max-retries", "0").err
+
+
+def test_doctor_invalid_key_fails_the_check_of_the_key(shared_cli: CommandLine) -> None:
+    """An API key that no header can contain is a problem of the key, not of the address."""
+    failed = shared_cli.run("doctor", "--api-key", "a\nb").json[-1]
+    assert (failed["check"], failed["ok"]) == ("key", False)
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_doctor_on_a_terminal_fits_its_width(cli: CommandLine, width: int) -> None:
     """The lines of the doctor are not longer than the terminal is wide."""

@@ -61,6 +61,18 @@ def test_names_with_escape_sequences_are_printed_as_text(cli: CommandLine, serve
     assert_safe(done)
 
 
+def test_tool_name_with_escape_sequences_is_printed_as_text(cli: CommandLine, server: EmbeddedServer) -> None:
+    """The name of a tool in the question of a chat, and in the list of pending calls, cannot control the terminal."""
+    server.state.agents[server.agent_id].tools[2].name = HOSTILE
+    server.script.when("tool", Turn(calls=[Call(HOSTILE, {})]))
+    done = cli.on_terminal("chat", server.conversation_id, keys="tool\n\x04", width=200)
+    assert f"Run {SEEN}? [y]es" in done.out
+    assert_safe(done)
+    done = cli.on_terminal("pending", server.conversation_id, width=200)
+    assert SEEN in done.out
+    assert_safe(done)
+
+
 def test_piped_reply_with_escape_sequences_is_plain_text(cli: CommandLine, hostile: EmbeddedServer) -> None:
     """A reply in a pipe has no control characters, and its JSON has all of them, escaped."""
     assert cli.run("send", hostile.conversation_id, "Hello").out == f"{SEEN}\n"

@@ -142,12 +142,18 @@ def test_send_tool_that_needs_approval_waits_for_pending(cli: CommandLine, serve
     assert "guarded(" in cli.on_terminal("pending", server.conversation_id).out
     decided = cli.run("pending", server.conversation_id, "--approve")
     assert decided.code == 0
-    assert decided.out.startswith("word0") or decided.out
+    assert decided.out == "Hello! How can I help you?\n"
     assert cli.run("pending", server.conversation_id).json == [None]
 
 
 def test_pending_deny_gives_the_reason(cli: CommandLine, server: EmbeddedServer) -> None:
     """A denial ends the wait, and the agent receives the reason."""
+    cli.run("send", server.conversation_id, "CALL guarded")
+    done = cli.on_terminal("pending", server.conversation_id, "--deny", "--reason", "not today")
+    assert done.out.split() == [
+        *("approve?", 'guarded({"city":', '"Paris"})'),
+        *"Hello! How can I help you?".split(),
+    ]
     cli.run("send", server.conversation_id, "CALL guarded")
     denied = cli.run("pending", server.conversation_id, "--deny", "--reason", "not today", "--json")
     assert denied.code == 0

@@ -78,3 +78,16 @@ def test_404_with_another_body_does_not_recommend_to_update_the_server(driver: C
     with pytest.raises(NotFoundError) as caught:
         driver.run(driver.client(respond_with(make_response(404, json=body))).steps.retrieve(STEP))
     assert caught.value.message.endswith("Check the id.")
+
+
+def test_404_that_describes_an_id_of_the_body_does_not_recommend_to_check_the_address(
+    driver: ClientDriver, server: EmbeddedServer
+) -> None:
+    """Letta describes the agent of a default conversation, which is not part of the path."""
+    client = driver.client(base_url=server.base_url, max_retries=0)
+    with pytest.raises(NotFoundError, match=f"Agent with ID {AGENT} not found") as caught:
+        driver.run(client.conversations.messages.create("default", agent_id=AGENT, input="Hello", streaming=False))
+    assert caught.value.message.endswith("Correct the request as the server describes.")
+    another = driver.client(respond_with(make_response(404, text="<html>")), max_retries=0)
+    with pytest.raises(NotFoundError, match=r"Check base_url\.$"):
+        driver.run(another.steps.list())
