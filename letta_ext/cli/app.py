@@ -21,7 +21,7 @@ from .help import Command, DefaultGroup, Group
 from .operations import method_of, operation_command
 
 EPILOG: Final = (
-    "Exit codes: 0 success, 1 error of the server or the network, 2 invalid argument, 3 the agent waits for a "
+    "Exit codes: 0 success, 1 error of the server, network or output, 2 invalid argument, 3 the agent waits for a "
     "decision about tool calls, 130 interrupted, 141 the reader of the output has closed the pipe."
 )
 NAME: Final = "letta-ext"
