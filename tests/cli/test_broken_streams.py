@@ -90,5 +90,5 @@ def test_text_that_is_not_utf8_is_a_usage_error(shared_cli: CommandLine, monkeyp
     done = shared_cli.run("send", "Ada", b"\xff".decode("utf-8", "surrogateescape"))
     assert (done.code, done.err) == (2, "error: the message must be UTF-8\n")
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff"), "utf-8", errors="surrogateescape"))
-    with pytest.raises(UsageError, match="^the standard input must be UTF-8$"):
+    with pytest.raises(UsageError, match=r"^the standard input must be UTF-8$"):
         read_stdin()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from letta_ext.testing import EmbeddedServer
+
 from .running import CommandLine
 
 
