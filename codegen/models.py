@@ -276,6 +276,9 @@ def _check_tag(component: str, tag: str, tags: tuple[str, ...], reader: TypeRead
         raise SpecError(place, f"does not map {found!r}, which is the {tag} of {component}, to it")
 
 
+MAX_CONDITIONS = 100
+"""The largest number of conditions in a function. pyright does not check the types of a function with too many."""
+
 _IS: dict[JsonKind, str] = {
     "string": "isinstance(value, str)",
     "integer": "isinstance(value, int)",
@@ -293,13 +296,13 @@ def _untagged(members: list[Read], reader: TypeReader) -> list[Member]:
         SpecError: If that does not distinguish them.
     """
     tags = _distinguishing_literals([ref_name(m.schema) for m in members if m.type.kinds == {"object"}], reader)
-    found: list[Member] = []
+    found: list[tuple[Type, list[str]]] = []
     for number, member in enumerate(members):
         if len(member.type.kinds) != 1 or not member.type.kinds <= _IS.keys():
             raise SpecError(member.place, "has several JSON types. Add a discriminator to the union")
         (kind,) = member.type.kinds
         if test := tags.get(ref_name(member.schema) or ""):
-            found.append(Member(member.type, test=f"{_IS[kind]} and {test}"))
+            found.append((member.type, [_IS[kind], test]))
             continue
         tests = [_IS[kind]]
         for rival in members[number + 1 :]:
@@ -308,8 +311,15 @@ def _untagged(members: list[Read], reader: TypeReader) -> list[Member]:
             tests = [_IS[kind], *_shape(ref_name(member.schema), reader)]
             if kind != "object" or set(tests) <= {_IS[kind], *_shape(ref_name(rival.schema), reader)}:
                 raise SpecError(member.place, "cannot be distinguished from a later member. Add a discriminator")
-        found.append(Member(member.type, test=" and ".join(tests)))
-    return found
+        found.append((member.type, tests))
+    is_long = sum(len(tests) for _, tests in found) > MAX_CONDITIONS
+    return [Member(type_, test=(_one_condition if is_long else " and ".join)(tests)) for type_, tests in found]
+
+
+def _one_condition(tests: list[str]) -> str:
+    """Return tests, of which the first decides whether the others can run, with as few branches as possible."""
+    first, *others = tests
+    return f"{first} and all(({', '.join(others)},))" if len(others) > 1 else " and ".join(tests)
 
 
 def _matched(members: list[Read]) -> list[Member]:

@@ -7,6 +7,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +26,7 @@ COLUMNS: Final = (
     "strict",
     "lenient",
     "stock",
+    "streams",
     "skips",
     "seconds",
     "MiB",
@@ -31,6 +35,13 @@ COLUMNS: Final = (
     "pyright",
     "examples",
 )
+
+
+LONGEST: Final = 60
+"""The largest number of seconds of the processor."""
+
+WORKERS: Final = 2
+"""The number of documents at a time."""
 
 
 @frozen
@@ -78,8 +89,8 @@ def stock(document: Path, folder: Path) -> int:
     return sum(path.name != "__init__.py" for path in found)
 
 
-def measure(source: Source, cache: Path, work: Path) -> list[str]:
-    """Return the row of a document."""
+def measure(source: Source, cache: Path, work: Path) -> dict[str, str]:
+    """Return the row of a document, which is downloaded."""
     document, folder = source.fetch(cache), work / source.name
     folder.mkdir(parents=True, exist_ok=True)
     package = folder / "package_api"
@@ -87,6 +98,7 @@ def measure(source: Source, cache: Path, work: Path) -> list[str]:
     strict = run(*command, folder=folder)
     lenient = run(*command, "--lenient", folder=folder)
     (folder / "lenient.txt").write_text(lenient.output, encoding="utf-8")
+    (folder / "strict.txt").write_text(strict.output, encoding="utf-8")
     skips = re.search(r"(\d+) parts? skipped", lenient.output)
     settings = {"typeCheckingMode": "strict", "pythonVersion": "3.11", "include": [package.name]}
     (folder / "pyrightconfig.json").write_text(json.dumps(settings))
@@ -94,25 +106,31 @@ def measure(source: Source, cache: Path, work: Path) -> list[str]:
         "for m in pkgutil.walk_packages(p.__path__, p.__name__ + '.'): importlib.import_module(m.name)"
     )
     imported = run("-c", walk, folder=folder)
-    mypy = run("-m", "mypy", "--strict", "--config-file=", "--no-incremental", package.name, folder=folder)
+    # The documents of a thread share a cache, for the libraries that each package imports.
+    checks = ("--strict", "--config-file=", f"--cache-dir={work.parent / f'mypy-{threading.get_ident()}'}")
+    mypy = run("-m", "mypy", *checks, package.name, folder=folder)
     pyright = run("-m", "pyright", "--pythonpath", sys.executable, "--project", ".", folder=folder)
     examples = run("-m", "tests.corpus.examples", str(document), str(package), folder=folder)
     (folder / "errors.txt").write_text("\n".join(each.output for each in (imported, mypy, pyright, examples)))
-    return [
+    counts = examples.output.splitlines()[-1].split() if not examples.status else []
+    good, valid, invalid, streams, of = counts if len(counts) == 5 else ["fails"] * 5
+    values = (
         source.name,
         f"{source.package} {source.version}",
         str(operations_of(document)),
         str(generated(strict)),
         str(generated(lenient)),
         str(stock(document, folder)),
+        f"{streams} of {of}",
         skips[1] if skips else "0",
         f"{lenient.seconds:.0f}",
         f"{lenient.memory:.0f}",
         "ok" if not imported.status else "fails",
         _errors(mypy),
         _errors(pyright),
-        " of ".join(examples.output.split()[-2:]) if not examples.status else "fails",
-    ]
+        f"{good} of {valid}" + (f", {invalid} invalid" if invalid != "0" else ""),
+    )
+    return dict(zip(COLUMNS, values, strict=True))
 
 
 def _errors(found: Run) -> str:
@@ -120,15 +138,39 @@ def _errors(found: Run) -> str:
     return "0" if "no issues found" in found.output else match[1] if match else "fails"
 
 
-def main(folder: str, *names: str) -> None:
-    """Print the rows of all documents, or of the named ones, as a Markdown table."""
+def shortfalls(row: Mapping[str, str]) -> list[str]:
+    """Return what a row lacks: each document is generated as a whole, in a minute, and its package has no errors."""
+    numbers = {name: int(row[name]) for name in ("operations", "lenient", "stock", "seconds")}
+    wrong = {
+        "fewer operations than stock": numbers["lenient"] < numbers["stock"],
+        "operations left out": numbers["lenient"] < numbers["operations"],
+        "over a minute": numbers["seconds"] > LONGEST,
+        "does not import": row["import"] != "ok",
+        "errors of mypy": row["mypy"] != "0",
+        "errors of pyright": row["pyright"] != "0",
+        "event streams left out": not re.match(r"(\d+) of \1$", row["streams"]),
+        "examples that change": not re.match(r"(\d+) of \1\b", row["examples"]),
+    }
+    return [reason for reason, is_wrong in wrong.items() if is_wrong]
+
+
+def main(folder: str, *names: str) -> int:
+    """Print the rows of all documents, or of the named ones, as a Markdown table, and return the exit status."""
     cache, work = Path(folder).resolve() / "documents", Path(folder).resolve() / "work"
     cache.mkdir(parents=True, exist_ok=True)
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
-    for source in DOCUMENTS:
-        if not names or source.name in names:
-            print(f"| {' | '.join(measure(source, cache, work))} |", flush=True)
+    lacking: list[str] = []
+    sources = [source for source in DOCUMENTS if not names or source.name in names]
+    for source in sources:
+        source.fetch(cache)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for done in as_completed([pool.submit(measure, source, cache, work) for source in sources]):
+            row = done.result()
+            print(f"| {' | '.join(row.values())} |", flush=True)
+            lacking += [f"{row['document']}: {reason}" for reason in shortfalls(row)]
+    print("\n".join(["", *(lacking or ["every document is generated as a whole, without errors"])]))
+    return 1 if lacking else 0
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(*sys.argv[1:]))

@@ -1,4 +1,8 @@
-"""Decodes the examples of a document with its generated package: `python -m tests.corpus.examples DOCUMENT PACKAGE`."""
+"""Decodes the examples of a document with its generated package: `python -m tests.corpus.examples DOCUMENT PACKAGE`.
+
+Prints the numbers of examples that decode and encode to the same JSON, of examples, of examples that contradict the
+document, of event streams in the package, and of event streams in the document.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,28 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote
 
-from codegen.document import METHODS, Document, load, successful
+from openapi_schema_validator import OAS30ReadValidator, OAS31Validator
+
+from codegen.document import METHODS, Document, escape, load, successful
 from codegen.inline_schemas import extract_inline_schemas
+from codegen.media import find_events
+
+NAMES: Final = ("round-trip", "examples", "invalid", "streams", "of")
 
 
-def examples_of(holder: dict[str, Any]) -> Iterator[Any]:
+def examples_of(holder: dict[str, Any], document: Document, place: str) -> Iterator[Any]:
     """Yield the examples of a schema or of a content type."""
     if "example" in holder:
         yield holder["example"]
     found = holder.get("examples", [])
-    for each in found.values() if isinstance(found, dict) else found:
-        yield each["value"] if isinstance(found, dict) and isinstance(each, dict) and "value" in each else each
+    if isinstance(found, dict):
+        described = [document.deref(each, place) for each in found.values()]
+        yield from (each["value"] for each in described if isinstance(each, dict) and "value" in each)
+    else:
+        yield from found
 
 
 def equal(first: Any, second: Any) -> bool:
@@ -36,29 +49,67 @@ def equal(first: Any, second: Any) -> bool:
     return bool(first == second)
 
 
-def count(document: Path, package: str) -> tuple[int, int]:
-    """Return the numbers of examples of responses that decode and encode to the same JSON, and of all."""
-    prepared = extract_inline_schemas(Document(load(document)))
-    operations = importlib.import_module(f"{package}.operations").OPERATIONS
-    to_json_value = importlib.import_module(f"{package}.model").to_json_value
-    good = total = 0
-    for path, item in prepared.data["paths"].items():
-        for method in METHODS:
-            operation = operations.get(item.get(method, {}).get("operationId"))
-            if operation is None:
-                continue
-            endpoint = importlib.import_module(f"{package}.api.{operation.module}")
-            responses = item[method].get("responses", {})
-            for code in successful(responses):
-                content = prepared.deref(responses[code], path).get("content", {})
-                for example in [each for media in content.values() for each in examples_of(media)]:
+def is_valid(document: Document, place: str, value: Any) -> bool:
+    """Return whether a value matches the schema at a place, according to a validator of OpenAPI schemas."""
+    is_old = str(document.data["openapi"]).startswith("3.0")
+    reference = {"$ref": f"#{quote(place.removeprefix('#'))}"}
+    validator = (OAS30ReadValidator if is_old else OAS31Validator)({**document.data, **reference})
+    return bool(validator.is_valid(value))
+
+
+class Counter:
+    """A counter of the examples and the event streams of a document."""
+
+    def __init__(self, document: Document, package: str) -> None:
+        self.document = document
+        self.package = package
+        self.to_json_value = importlib.import_module(f"{package}.model").to_json_value
+        self.counts = dict.fromkeys(NAMES, 0)
+
+    def add(self, operation: Any, responses: dict[str, Any], place: str) -> None:
+        """Count the successful responses of an operation, whose entry of the operations table may be None."""
+        endpoint = operation and importlib.import_module(f"{self.package}.api.{operation.module}")
+        streams = False
+        for code in successful(responses):
+            response, at = self.document.locate(responses[code], f"{place}/{escape(code)}")
+            content = response.get("content", {})
+            streams = streams or find_events(content) is not None
+            for name, media in content.items():
+                schema, _ = self.document.locate(media.get("schema", {}), at)
+                holders = [media, *([schema] if isinstance(schema, dict) else [])]
+                for example in [each for holder in holders for each in examples_of(holder, self.document, at)]:
                     if hasattr(endpoint, "decode_response") and isinstance(example, dict | list):
-                        total += 1
-                        try:
-                            good += equal(to_json_value(endpoint.decode_response(example)), example)
-                        except Exception as fault:  # noqa: BLE001  # listed
-                            print(f"{operation.id}: {type(fault).__name__}: {fault}", file=sys.stderr)
-    return good, total
+                        self._example(operation.id, endpoint, example, f"{at}/content/{escape(name)}/schema")
+        self.counts["of"] += streams
+        self.counts["streams"] += streams and hasattr(endpoint, "events")
+
+    def _example(self, name: str, endpoint: Any, example: Any, schema: str) -> None:
+        try:
+            if equal(self.to_json_value(endpoint.decode_response(example)), example):
+                self.counts["round-trip"] += 1
+                self.counts["examples"] += 1
+                return
+            fault = "another value"
+        except Exception as error:  # noqa: BLE001  # listed
+            fault = f"{type(error).__name__}: {error}"
+        valid = is_valid(self.document, schema, example)
+        self.counts["examples" if valid else "invalid"] += 1
+        print(f"{name}: {'valid' if valid else 'invalid'}: {fault}: {example!r:.2000}", file=sys.stderr)
+
+
+def count(path: Path, package: str) -> list[int]:
+    """Return the numbers that the module prints."""
+    document = Document(load(path))
+    named = extract_inline_schemas(document.copy())
+    operations = importlib.import_module(f"{package}.operations").OPERATIONS
+    counter = Counter(document, package)
+    for place, item in document.data["paths"].items():
+        for method in METHODS:
+            if method in item:
+                operation = operations.get(named.data["paths"][place][method].get("operationId"))
+                at = f"#/paths/{escape(place)}/{method}/responses"
+                counter.add(operation, item[method].get("responses", {}), at)
+    return list(counter.counts.values())
 
 
 if __name__ == "__main__":
