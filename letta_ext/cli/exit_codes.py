@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from enum import IntEnum
+from typing import TextIO
 
 from ..errors import AuthenticationError, LettaError, PendingApprovalError, PermissionDeniedError
 
@@ -50,11 +53,26 @@ def describe_os_error(error: OSError) -> str:
     return f"{name}: {error.strerror or error}"
 
 
-def silence_output() -> None:
+@contextmanager
+def quiet_on_closed_pipe() -> Generator[None]:
+    """Exit without a message if the reader of the output closes the pipe in this block.
+
+    Raises:
+        SystemExit: If the pipe is closed.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        silence(sys.stdout)
+        silence(sys.stderr)
+        raise SystemExit(ExitCode.BROKEN_PIPE) from None
+
+
+def silence(stream: TextIO) -> None:
     """Send further output to the null device: the interpreter flushes the output when it exits, which would fail."""
     null = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, stream.fileno())
     except (OSError, ValueError):  # not a file, for example captured output
         pass
     finally:

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from typer.core import TyperCommand, TyperGroup
 
+from .exit_codes import quiet_on_closed_pipe
+
 SENTENCE: Final = re.compile(r"(?<=\.) (?=[A-Z])")
 
 
@@ -28,7 +30,22 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A group whose help has the whole first sentence of each command."""
+    """A group whose help has the whole first sentence of each command. A closed pipe ends it quietly."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Parse the arguments, and print the help if they request it."""
+        with quiet_on_closed_pipe():  # otherwise typer exits with 1
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command of the context."""
+        with quiet_on_closed_pipe():
+            return super().invoke(ctx)
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the application."""
+        with quiet_on_closed_pipe():  # typer prints a usage error outside of the methods above
+            return super().main(*args, **options)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands."""

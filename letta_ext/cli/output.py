@@ -27,6 +27,13 @@ PIPE_WIDTH: Final = 100_000
 """Columns of a pipe or a file, in which no value is shortened."""
 
 
+class _Console(Console):
+    """A console that leaves a closed pipe to the application."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # called by rich while it handles the error
+
+
 class Output:
     """Prints the results of a command.
 
@@ -45,8 +52,8 @@ class Output:
                 each.reconfigure(errors="replace")  # an encoding of few characters must not end a command
         self.is_terminal = self.stream.isatty()
         width = None if self.is_terminal or "COLUMNS" in os.environ else PIPE_WIDTH
-        self.console = Console(file=self.stream, width=width, highlight=False, markup=False, emoji=False)
-        self.notes = Console(file=error_stream or sys.stderr, highlight=False, markup=False, emoji=False)
+        self.console = _Console(file=self.stream, width=width, highlight=False, markup=False, emoji=False)
+        self.notes = _Console(file=error_stream or sys.stderr, highlight=False, markup=False, emoji=False)
         self.chosen_json = as_json
         self.as_json = (not self.is_terminal) if as_json is None else as_json
 

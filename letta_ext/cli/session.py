@@ -14,7 +14,7 @@ from attrs import frozen
 from .._sync.client import Letta
 from ..config import NOT_GIVEN, NotGiven
 from ..errors import LettaError
-from .exit_codes import ExitCode, UsageError, describe_os_error, exit_code_of, hint_of, silence_output
+from .exit_codes import ExitCode, UsageError, describe_os_error, exit_code_of, hint_of, silence
 from .output import Output
 
 Function: TypeAlias = Callable[..., int | None]
@@ -198,10 +198,9 @@ def exit_code_of_call(output: Output, call: Callable[[], int]) -> int:
         code = call()
         output.stream.flush()
     except BrokenPipeError:
-        silence_output()
-        return ExitCode.BROKEN_PIPE
+        raise  # the group of the command ends quietly
     except OSError as error:
-        silence_output()
+        silence(output.stream)
         output.error(describe_os_error(error))
         return ExitCode.ERROR
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -11,7 +12,11 @@ def _run() -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from .command import main
 
-    return main()
+    try:
+        return main()
+    except BrokenPipeError:  # the reader of the output has closed the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushed at exit
+        return 141
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def main(args: Sequence[str] | None = None, prog: str = "python -m letta_ext.tes
     """
     options = _arguments(args, prog)
     if options.schema:
-        print(json.dumps(schema(), indent=2))
+        print(json.dumps(schema(), indent=2), flush=True)
         return 0
     try:
         scenario = select_scenario(options.scenario, SystemClock())

@@ -122,12 +122,17 @@ SEPARATE: Final = {
 
 def commands() -> list[str]:
     """Return the name of each command of the application."""
-    return [*_leaves(app(), "")]
+    return [name for name, is_group in _names(app(), "") if not is_group]
 
 
-def _leaves(group: Any, path: str) -> Iterator[str]:
+def groups() -> list[str]:
+    """Return the name of each group of commands. That of the application is empty."""
+    return ["", *(name for name, is_group in _names(app(), "") if is_group)]
+
+
+def _names(group: Any, path: str) -> Iterator[tuple[str, bool]]:
     for name, each in group.commands.items():
-        if hasattr(each, "commands"):
-            yield from _leaves(each, f"{path}{name} ")
-        else:
-            yield f"{path}{name}"
+        is_group = hasattr(each, "commands")
+        yield f"{path}{name}", is_group
+        if is_group:
+            yield from _names(each, f"{path}{name} ")

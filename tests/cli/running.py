@@ -91,6 +91,19 @@ class CommandLine:
             printed = out.getvalue().decode(), err.getvalue().decode()
         return Result(code, *printed, printed[0])
 
+    def run_with_closed_pipe(self, *arguments: str, name: str = "stdout") -> Result:
+        """Run a command one of whose outputs is a pipe that its reader has closed."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        other = io.BytesIO()
+        with self._monkeypatch.context() as patched, io.FileIO(writer, "w") as closed:
+            outputs = {"stdout": other, "stderr": other} | {name: closed}
+            for each, output in outputs.items():
+                patched.setattr(f"sys.{each}", io.TextIOWrapper(output, "utf-8", write_through=True))
+            code = self._call(arguments)
+            printed = other.getvalue().decode()
+        return Result(code, "", printed, "") if name == "stdout" else Result(code, printed, "", printed)
+
     def _call(self, arguments: tuple[str, ...]) -> int:
         try:
             app()([*arguments], prog_name="letta-ext")

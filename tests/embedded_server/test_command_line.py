@@ -60,6 +60,16 @@ def test_closed_output_does_not_fail_requests() -> None:
         assert [http.get("/v1/health/").status_code for _ in range(50)] == [200] * 50
 
 
+def test_schema_in_a_closed_pipe_ends_quietly() -> None:
+    """A reader that closes the pipe, as `head` does, ends the command with 141 and without a message."""
+    with subprocess.Popen([*COMMAND, "--schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
 def test_request_prints_one_line_without_control_characters() -> None:
     """Each request prints one line without control characters."""
     with running() as (process, url), httpx.Client(base_url=url, verify=TLS, timeout=5) as http:
