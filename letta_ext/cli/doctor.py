@@ -15,7 +15,7 @@ from attrs import asdict, frozen
 from rich.table import Table
 from rich.text import Text
 
-from .._version import __version__
+from .._version import LETTA_VERSION, __version__
 from ..config import ENVIRONMENTS
 from ..errors import APIConnectionError, AuthenticationError, LettaError, NotFoundError, PermissionDeniedError
 from .exit_codes import ExitCode, UsageError
@@ -25,9 +25,6 @@ from .terminal_text import clean_line
 
 PROBES: Final = 5
 """Requests that are timed."""
-
-TESTED: Final = "0.16.8"
-"""The version of the server that the client is tested with."""
 
 
 @frozen
@@ -106,10 +103,10 @@ def checks(session: Session) -> Iterator[Check]:
     except LettaError as error:
         yield Check("server", False, str(error), _server_remedy(error, is_cloud=is_cloud))
         return
-    tested = health.version == TESTED
+    tested = health.version == LETTA_VERSION
     yield Check("server", True if tested else None, f"Letta {health.version}, status {health.status}")
     if not tested:
-        yield Check("version", None, f"the client is tested with Letta {TESTED}")
+        yield Check("version", None, f"the client is tested with Letta {LETTA_VERSION}")
     yield Check("latency", True, f"{_milliseconds(client.health):.1f} ms, the median of {PROBES} requests")
     try:
         agents = client.agents.list(limit=1).items

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..._version import LETTA_VERSION
 from ..engine import compaction, message_service
 from ..scenarios import setup_api
 from ..scenarios.builtin import BuiltinScenario, Scenario
@@ -22,9 +23,6 @@ from .incoming import Incoming, read
 from .request_schema import operation
 from .requests import page
 from .responses import CompactJSON, EventStream, Handler
-
-VERSION = "0.16.8"
-"""The release of Letta whose behavior the server reproduces."""
 
 
 def create_app(scenario: BuiltinScenario | Scenario | Path | str = "default") -> Starlette:
@@ -88,7 +86,7 @@ async def _http_error(_: Request, error: Exception) -> Response:
 
 
 async def _health(_: State, __: Incoming) -> Response:
-    return CompactJSON({"version": VERSION, "status": "ok"})
+    return CompactJSON({"version": LETTA_VERSION, "status": "ok"})
 
 
 async def _create_tool(state: State, request: Incoming) -> Response:
