@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Final
 
 import typer
@@ -16,7 +17,7 @@ from letta_api.operations import (
 
 from .._version import __version__
 from . import chat, doctor, export, follow, report, runs, send, serve, steps
-from .exit_codes import ExitCode, describe_os_error, silence_output
+from .exit_codes import ExitCode, describe_os_error, silence
 from .help import Command, DefaultGroup, Group
 from .operations import method_of, operation_command
 
@@ -105,6 +106,6 @@ def main() -> None:
     try:
         make_app()(prog_name=NAME)
     except OSError as error:  # the help cannot be written
-        silence_output()
+        silence(sys.stdout)
         typer.echo(f"error: {describe_os_error(error)}", err=True)
         raise SystemExit(ExitCode.ERROR) from None

@@ -13,6 +13,8 @@ The keys of a step:
 - ``query``, ``body``, ``content`` (a body that is not JSON), ``headers``: Parts of the request.
 - ``keep``: Names for values of the response, by their path: ``{run: 0.run_id}``.
 - ``meanwhile``: Steps to run while the stream is read, after the number of events in ``after``. Defaults to 1.
+- ``live``: Whether the stream must still be sent after the requests of ``meanwhile``, or else after its first event. On
+  a slow machine it can end before. The scenario is then run again, as its responses depend on it.
 - ``hang_up``: Number of events after which to close the connection.
 - ``patience``: Read timeout [s], for requests on which the server stays silent.
 - ``until``: Paths in the response and the values to wait for: ``{status: completed}``.

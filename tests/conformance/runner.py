@@ -23,6 +23,12 @@ RECORDED: Final = FOLDER / "real"
 
 TIMEOUT: Final = 120.0
 
+LIVE: Final = 0.05
+"""Time after which the end of a stream has not been waiting in a buffer [s]."""
+
+ATTEMPTS: Final = 5
+"""Sessions of a scenario whose streams have to last longer than other requests."""
+
 TOOL: Final = '''
 def {name}(city: str) -> str:
     """Looks something up.
@@ -51,6 +57,10 @@ def to_text(transcript: Transcript) -> str:
 def difference(expected: str, found: str) -> str:
     """Return the different lines of two transcripts with context. Return an empty text if they are equal."""
     return "\n".join(unified_diff(expected.splitlines(), found.splitlines(), "real", "embedded", lineterm=""))
+
+
+class StreamEndedEarlyError(Exception):
+    """A stream ended before other requests met it."""
 
 
 class ScenarioRunner:
@@ -83,7 +93,12 @@ class ScenarioRunner:
 
     def play(self, scenario: dict[str, Any]) -> Transcript:
         """Run a scenario with a new agent, and return the shapes of the responses."""
-        return self.session(scenario).play(scenario["steps"])
+        for _ in range(ATTEMPTS):
+            try:
+                return self.session(scenario).play(scenario["steps"])
+            except StreamEndedEarlyError:
+                continue
+        raise AssertionError(f"a stream ended early in each of {ATTEMPTS} sessions")
 
     def session(self, scenario: dict[str, Any]) -> Session:
         """Return a session with a new agent."""
@@ -183,7 +198,7 @@ class Session:
         return {"data": data} if isinstance(data, str) else dict(self._shapes.of(data))
 
     def _events(self, response: httpx.Response, step: dict[str, Any]) -> Iterator[tuple[str | None, Any]]:
-        name, count = None, 0
+        name, count, live_since = None, 0, time.monotonic()
         for line in response.iter_lines():
             if line.startswith("event: "):
                 name = line[7:]
@@ -193,8 +208,11 @@ class Session:
                 name, count = None, count + 1
                 if count == step.get("after", 1):
                     self.play(step.get("meanwhile", []))
+                    live_since = time.monotonic()
                 if count == step.get("hang_up"):
                     return
+        if step.get("live") and time.monotonic() - live_since < LIVE:
+            raise StreamEndedEarlyError
 
 
 def _is_ping(data: Any) -> bool:
