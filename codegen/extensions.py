@@ -25,10 +25,11 @@ PAGINATION_KEYS = PAGINATION_LIST_KEYS | {
     "cursor-order",
     "limit-unit",
 }
-PAGINATION_OPTIONAL_KEYS = {"before", "items", "sort", "cursor-sorts"}
+PAGINATION_OPTIONAL_KEYS = {"before", "items", "sort", "cursor-sorts", "moved-by"}
 """Keys that not every list has."""
 
 CURSOR_ORDERS = ("order", "chronological", "reverse")
+MOVES = ("compaction",)
 
 
 @frozen
@@ -47,6 +48,7 @@ class Pagination:
     post_filters: tuple[str, ...]
     sort: str | None
     cursor_sorts: tuple[str, ...]
+    moved_by: str | None
     max_limit: int | None
     items: str | None
 
@@ -111,6 +113,8 @@ def read_pagination(data: Any, queries: Mapping[str, Any], place: str) -> Pagina
         raise SpecError(place, f"default-order must be asc or desc, and cursor-order one of {orders}")
     if "before" not in data and data["cursor-order"] != "order":
         raise SpecError(place, f"has no before, which the cursor-order {data['cursor-order']!r} needs. Add it")
+    if "moved-by" in data and (data["moved-by"] not in MOVES or "before" not in data):
+        raise SpecError(f"{place}/moved-by", f"must be one of {', '.join(MOVES)}, in a list that has before")
     return Pagination(
         cursor=data["cursor"],
         item_key=tuple(data["item-key"]),
@@ -124,6 +128,7 @@ def read_pagination(data: Any, queries: Mapping[str, Any], place: str) -> Pagina
         post_filters=tuple(data["post-filters"]),
         sort=data.get("sort"),
         cursor_sorts=tuple(data.get("cursor-sorts", ())),
+        moved_by=data.get("moved-by"),
         max_limit=queries[data["limit"]].get("maximum"),
         items=data.get("items"),
     )

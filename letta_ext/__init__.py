@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._async.stream import AsyncStream
     from ._http.aiohttp_client import DefaultAioHttpClient
     from ._http.requests import RequestOptions
-    from ._pagination.iterator import Checkpoint
+    from ._pagination.checkpoints import Checkpoint
     from ._sync.client import Letta
     from ._sync.pagination import SyncArrayPage, SyncPage
     from ._sync.raw_response import RawResponse, ResponseContext, StreamingResponse
@@ -176,7 +176,7 @@ _NAMES = {
     ),
     "hooks": "Hooks",
     "limits": "ResponseLimits StreamLimits",
-    "_pagination.iterator": "Checkpoint",
+    "_pagination.checkpoints": "Checkpoint",
     "_http.aiohttp_client": "DefaultAioHttpClient",
     "_http.requests": "RequestOptions",
     "retry": "Attempt RetryPolicy",

@@ -28,6 +28,7 @@ class Pagination:
         post_filters: The query parameters of filters that the server applies after the limit.
         sort: The query parameter for the field to sort by, or None.
         cursor_sorts: The values of `sort` by which cursors reach every item, among them its default.
+        moved_by: The operation that moves records to earlier positions, or None if records do not move.
         max_limit: The largest documented limit, or None.
         items: The response field that holds the items, or None if the response is the array itself.
     """
@@ -44,6 +45,7 @@ class Pagination:
     post_filters: tuple[str, ...]
     sort: str | None = None
     cursor_sorts: tuple[str, ...] = ()
+    moved_by: Literal["compaction"] | None = None
     max_limit: int | None = None
     items: str | None = None
 

@@ -9,6 +9,8 @@ since the limit is raised by one. If the last record is not in the response, the
   cursor. An older cursor helps, and finally a request without a cursor.
 - The server does not know the cursor and restarted the list.
 
+If records move meanwhile (`moves.py`), the list is fetched again from its start, and its unseen items are returned.
+
 Repeated items are dropped by their identity. Without progress, the limit is raised. The iteration ends when a response
 to a high limit has no new items. A short page does not end it, since records may be hidden and servers may cap pages.
 `ListChangedError` is raised if neither the end nor the continuation can be proven. Filters that the server applies
@@ -17,41 +19,27 @@ after the limit would hide the overlapping record, so they are applied here.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import count, takewhile
 from threading import Lock
-from types import NoneType
 from typing import Any, Final, TypeAlias
-
-from attrs import frozen
 
 from letta_api.operations import Pagination
 
 from .._http.errors_from_response import one_line
-from .._http.requests import OPTIONS
-from .._types import is_mapping, is_sequence
+from .._types import is_mapping
 from ..errors import ListChangedError, NotFoundError
-from .items import FetchedPage, ItemFields, date_of, field_of, is_cursor, stable_key
-from .seen_items import LastRecords, SeenItems
+from .checkpoints import CHECKPOINT_CURSORS, CHECKPOINT_VERSION, Position, is_checkpoint
+from .items import FetchedPage, ItemFields, date_of, field_of
+from .moves import DESCENDING_OVERLAP, FirstRecords, continues
+from .seen_items import FirstPage, SeenItems
 
 FILTER_FIELD: Final = "message_type"
 """The field that the filters of `post_filters` compare."""
 
 CONFIRM_LIMIT: Final = 1000
 """The limit of the request that confirms the end of a list after a short page."""
-
-CHECKPOINT_CURSORS: Final = 64
-"""The number of cursors in a checkpoint."""
-
-CHECKPOINT_VERSION: Final = 1
-
-ITEM_KEY: Final = re.compile("[0-9a-f]{1,15}")
-"""The identity of an item in a checkpoint."""
-
-Checkpoint: TypeAlias = dict[str, Any]
-"""A position in a list, as a JSON value of a few kilobytes. Store it and pass it back unchanged."""
 
 MAX_LIMIT: Final = 10_000
 """The highest limit of a request, unless four times the number of records seen is more."""
@@ -66,85 +54,14 @@ PageRequests: TypeAlias = Generator[dict[str, Any], list[Any], list[Any] | None]
 """Yields request arguments, receives the items of each response, returns the new items. Returns None at the end."""
 
 
-@frozen
-class Position:
-    """The position after a page, from which a checkpoint is made on demand."""
-
-    list_id: tuple[str, ...]
-    arguments: Mapping[str, Any]
-    forward: str
-    reversed: bool | None
-    last_records: Callable[[], LastRecords]
-
-    @property
-    def cursor(self) -> str | None:
-        """The cursor of the last record."""
-        records = self.last_records().newest_first
-        return records[0][0] if records else None
-
-    def checkpoint(self) -> Checkpoint:
-        """Return the position as a JSON value."""
-        last = self.last_records()
-        return {
-            "version": CHECKPOINT_VERSION,
-            "of": list(self.list_id),
-            "arguments": {name: value for name, value in self.arguments.items() if name not in OPTIONS},
-            "cursors": [cursor for cursor, _ in reversed(last.newest_first)],
-            # As text: JavaScript, for one, rounds integers of this size.
-            "seen": [
-                f"{key:x}"
-                for key in sorted({stable_key(each) for _, identities in last.newest_first for each in identities})
-            ],
-            "leading": self.forward,
-            "reversed": self.reversed,
-            "whole": last.complete,
-        }
-
-
-class FirstPage:
-    """The first page of a list whose items all differ, recorded as seen when the second page is requested."""
-
-    def __init__(self, items: list[Any], fields: ItemFields, facts: Pagination, limit: int | None) -> None:
-        self._items = [*items]  # the caller owns the list of the page
-        self._fields = fields
-        self._facts = facts
-        self.limit = limit
-
-    @cached_property
-    def fetched(self) -> FetchedPage:
-        """The page."""
-        return FetchedPage(self._items, self._facts, self._fields)
-
-    def last_records(self) -> LastRecords:
-        """Return the last records of the page, for its checkpoint."""
-        seen = SeenItems(keep_all=False)
-        seen.add(self.fetched)
-        return seen.last(CHECKPOINT_CURSORS)
-
-
-def _is_checkpoint(value: Mapping[str, Any]) -> bool:
-    """Return whether a mapping has the fields of a checkpoint, each of the right type."""
-    arguments, cursors, keys = (value.get(name) for name in ("arguments", "cursors", "seen"))
-    return (
-        is_mapping(arguments)
-        and all(isinstance(name, str) for name in arguments)
-        and is_sequence(cursors)
-        and all(map(is_cursor, cursors))
-        and is_sequence(keys)
-        and all(isinstance(key, str) and ITEM_KEY.fullmatch(key) for key in keys)
-        and isinstance(value.get("leading"), str)
-        and isinstance(value.get("reversed", 0), (bool, NoneType))
-        and isinstance(value.get("whole"), bool)
-    )
-
-
 class ListIterator:
     """The iteration over one list.
 
     Args:
         facts: The pagination of the operation.
         arguments: The arguments of the call.
-        reversible: Whether newest-first pages may arrive in ascending order. Such pages are reversed.
+        reversible: Whether newest-first pages may arrive in ascending order. Such pages are reversed. This is the case
+            in the default conversation of an agent, whose messages do not move.
         list_id: The operation and the ids in its path. A checkpoint continues only the same list.
 
     Attributes:
@@ -164,8 +81,8 @@ class ListIterator:
         self.filters = {name: arguments[name] for name in facts.post_filters if arguments.get(name)}
         self.arguments = {name: value for name, value in arguments.items() if name not in facts.post_filters}
         descending = (arguments.get(facts.order) or facts.default_order) == "desc"
-        self.reversible = reversible and descending
-        self.reversed: bool | None = None if self.reversible else False  # None: not yet known
+        self.reversible = reversible
+        self.reversed: bool | None = None if reversible and descending else False  # None: not yet known
         # `before` continues a list whose cursors run against its order, and a newest-first list by chronological ones.
         backwards = facts.cursor_order == "reverse" or (facts.cursor_order == "chronological" and descending)
         parameters = (facts.before, facts.after) if backwards else (facts.after, facts.before)
@@ -176,7 +93,11 @@ class ListIterator:
         self.seen = SeenItems(keep_all=facts.cursor_order == "chronological" or self.cursors_skip_items)
         self.direction_proven = False  # whether a response to directions[0] has overlapped
         self.restarted = False  # whether the server has ignored a cursor
-        self.overlap = 1  # how many records before the last one the last successful cursor was
+        self.moves = facts.moved_by is not None and not reversible
+        self.first = FirstRecords() if self.moves and not descending else None
+        # How many records before the last one the last successful cursor was.
+        self.overlap = DESCENDING_OVERLAP if self.moves and descending else 1
+        self.whole: bool | None = False  # whether one response contained the whole list, or None if it may have
         self.last_page_short = False
         # How many records the last page had less than its limit: so many may be hidden. None if it is not known.
         self.missing_records = 0 if facts.limit_unit == "items" else None
@@ -214,7 +135,7 @@ class ListIterator:
         all_needed = self.remaining is None or len(items) <= self.remaining
         if self.reversed is False and all_needed and fields.are_distinct():
             self.has_undelivered = True
-            self._first_page = FirstPage(items, fields, self.facts, limit)
+            self._first_page = FirstPage(items, fields, self.facts, limit, self.first)
             new = self._counted(self._filtered(items))
         else:
             new = yield from self._accept_first(FetchedPage(items, self.facts, fields), limit)
@@ -242,20 +163,28 @@ class ListIterator:
             if new:
                 return new
             self.has_undelivered = False
-            self.ended = new is None  # an empty list: no item passed the filters
+            self.ended = self.ended or new is None  # an empty list: no item passed the filters
         return None
 
     def position(self) -> Position:
         """Return the current position."""
         if self._first_page is not None:
-            last_records = self._first_page.last_records
+            last_records = partial(self._first_page.last_records, CHECKPOINT_CURSORS)
         else:
             last = self.seen.last(CHECKPOINT_CURSORS)
             last_records = lambda: last  # noqa: E731  # a constant
-        return Position(self.list_id, self.arguments | self.filters, self.directions[0], self.reversed, last_records)
+        arguments, forward = self.arguments | self.filters, self.directions[0]
+        return Position(self.list_id, arguments, forward, self.reversed, last_records, self.first)
 
     @classmethod
-    def resumed(cls, facts: Pagination, checkpoint: Mapping[str, Any], list_id: Sequence[str] = ()) -> ListIterator:
+    def resumed(
+        cls,
+        facts: Pagination,
+        checkpoint: Mapping[str, Any],
+        list_id: Sequence[str] = (),
+        *,
+        reversible: bool = False,
+    ) -> ListIterator:
         """Return an iterator that continues at a checkpoint.
 
         Raises:
@@ -270,15 +199,28 @@ class ListIterator:
             raise ValueError(f"checkpoint must have version {CHECKPOINT_VERSION}, got {shown}")
         if checkpoint.get("of") != list(list_id):
             raise ValueError(f"checkpoint must be of the list {list(list_id)!r}, got one of {checkpoint.get('of')!r}")
-        iterator = cls(facts, dict(checkpoint["arguments"]), list_id=list_id) if _is_checkpoint(checkpoint) else None
-        if iterator is None or checkpoint["leading"] not in iterator.directions:
+        iterator = None
+        if is_checkpoint(checkpoint):
+            iterator = cls(facts, dict(checkpoint["arguments"]), reversible=reversible, list_id=list_id)
+        if iterator is None or not iterator._restore(checkpoint):
             raise ValueError(f"checkpoint must have the fields of a page's checkpoint(), got {shown}")
-        iterator.reversed = checkpoint["reversed"]
-        if iterator.directions[0] != checkpoint["leading"]:
-            iterator.directions.reverse()
-        keys = [int(key, 16) for key in checkpoint["seen"]]
-        iterator.seen.restore(checkpoint["cursors"], keys, complete=checkpoint["whole"])
         return iterator
+
+    def _restore(self, checkpoint: Mapping[str, Any]) -> bool:
+        """Restore the state of a checkpoint. Return whether it has the fields that the list needs."""
+        forward, complete = checkpoint["leading"], checkpoint["whole"]
+        if forward not in self.directions or (self.first and not complete and not checkpoint.get("bounds")):
+            return False
+        self.reversed = checkpoint["reversed"]
+        if self.directions[0] != forward:
+            self.directions.reverse()
+        keys = [int(key, 16) for key in checkpoint["seen"]]
+        self.seen.restore(checkpoint["cursors"], keys, complete=complete)
+        if self.first is not None and complete:
+            self.first.extend(checkpoint["cursors"], keys)
+        elif self.first is not None:
+            self.first.restore(checkpoint["bounds"], [int(key, 16) for key in checkpoint["first"]])
+        return True
 
     @property
     def _limit(self) -> int | None:
@@ -299,6 +241,9 @@ class ListIterator:
             return (yield from self._without_cursors())
         if self.cursors_skip_items:
             return (yield from self._from_the_start())
+        if self.whole is None and self.first is not None:
+            self.whole = False
+            return (yield from self._reread())
         confirm_limit = self._capped(CONFIRM_LIMIT)
         size = confirm_limit if self.last_page_short else (self._limit or max(MIN_DEFAULT_LIMIT, self.seen.page)) + 1
         if self.remaining is not None and not self.filters and self.missing_records is not None:
@@ -307,17 +252,19 @@ class ListIterator:
         while True:
             page, limit = yield from self._fetch_overlapping(size)
             if self.seen.has_unseen(page):
+                if self._is_last(page) and (yield from self._has_moved_items()):
+                    return (yield from self._reread())
                 return self._accept(page, limit)
             if page.size >= limit:
                 size = self._doubled(limit)  # all records of the page have the same sort key
             elif size < confirm_limit:
                 size = confirm_limit
             elif self.restarted or self._has_skipped_items():
-                raise self._changed()
+                return (yield from self._reread())
             elif page.size >= self.largest_page and not (yield from self._sends_more_than(page.size)):
                 raise self._changed(f"sends at most {page.size} records, none of which is new")
             else:
-                return None
+                return (yield from self._reread()) if (yield from self._has_moved_items()) else None
 
     def _without_cursors(self) -> PageRequests:
         """Return the new items of a list without valid cursors, from one page that is large enough.
@@ -362,6 +309,58 @@ class ListIterator:
             raise self._changed(f"sent {page.size} records of {limit}")
         return None
 
+    def _is_last(self, page: FetchedPage) -> bool:
+        """Return whether a page has as many new items as remain."""
+        if self.remaining is None or self.first is None:
+            return False
+        return self.seen.count_unseen(page, lambda item: bool(self._filtered([item]))) >= self.remaining
+
+    def _has_moved_items(self) -> Generator[dict[str, Any], list[Any], bool]:
+        """Return whether a compaction may have moved messages before the cursor of an ascending list."""
+        if self.first is None or self.whole:
+            return False
+        for bound in self.first.bounds:
+            limit = self._capped(CONFIRM_LIMIT)
+            try:
+                items = yield {**self.arguments, self.directions[1]: bound, self.facts.limit: limit}
+            except NotFoundError:
+                continue  # the record was deleted
+            page = FetchedPage(items, self.facts)
+            unseen = self.seen.unseen(page)
+            if unseen and (self.seen.complete or unseen - self.first.keys):
+                return True
+            if 1 < page.size < limit:
+                return False  # the page contains each summary, since the bound is after their position
+        return True
+
+    def _reorder(self, page: FetchedPage) -> None:
+        """Continue from a page from the start of a list whose records have moved."""
+        if self.moves:
+            self.seen.reorder(page.cursors)
+        if self.first is not None:
+            self.first = FirstRecords()
+            self.first.add(page)
+
+    def _reread(self) -> PageRequests:
+        """Return the new items of a page from the start of a list whose records move.
+
+        Raises:
+            ListChangedError: If records do not move, or a checkpoint does not hold all items so far.
+        """
+        if not self.moves:
+            raise self._changed()
+        if not self.seen.complete:
+            raise self._changed("has moved records since then, as a compaction does")
+        limit = self._capped(self.seen.count + CONFIRM_LIMIT)
+        page = FetchedPage((yield {**self.arguments, self.facts.limit: limit}), self.facts)
+        self._reorder(page)
+        self.ended = len(page.items) < limit
+        if self.seen.has_unseen(page):
+            return self._accept(page, limit)
+        if not self.ended:
+            raise self._changed(f"sent {page.size} records, none of which is new")
+        return None
+
     def _has_skipped_items(self) -> bool:
         """Return whether a cursor led past items that never came."""
         # If the call has a cursor, the other direction may lead to items outside of the list.
@@ -381,8 +380,8 @@ class ListIterator:
         recent = self.seen.recent
         last = recent[-1]
         deleted: NotFoundError | None = None
-        for name, overlap in self._candidates(len(recent)):
-            limit, cursor = self._capped(size + overlap - 1), recent[-1 - overlap]
+        for name, overlap, more in self._candidates(len(recent), size):
+            limit, cursor = self._capped(more + overlap - 1), recent[-1 - overlap]
             try:
                 items = yield {**self.arguments, name: cursor, self.facts.limit: limit}
             except NotFoundError as fault:
@@ -392,7 +391,10 @@ class ListIterator:
             if cursor in page.cursors:
                 self.restarted = True  # a page that contains its own cursor shows that the server restarted the list
             elif last in page.cursors:
-                if name != self.directions[0]:
+                is_forward = name == self.directions[0]
+                if self.moves and not (is_forward and self.first) and not continues(page.cursors, recent, overlap):
+                    continue
+                if not is_forward:
                     self.directions.reverse()
                 self.direction_proven, self.overlap = True, overlap
                 return page, limit
@@ -404,11 +406,14 @@ class ListIterator:
             while True:
                 page = FetchedPage((yield {**self.arguments, self.facts.limit: limit}), self.facts)
                 if last in page.cursors:
+                    self._reorder(page)
                     return page, limit
-                if page.size < limit:
+                enough = self._capped(self.seen.count + CONFIRM_LIMIT)
+                if page.size < limit and limit >= enough:
                     break
-                # Records at one position arrive in a different order each time: the last one comes later.
-                limit = self._doubled(limit)
+                # Records at one position arrive in a different order each time, or some are hidden: the last one comes
+                # later.
+                limit = enough if page.size < limit else self._doubled(limit)
         elif deleted is not None:
             yield {**self.arguments, self.facts.limit: 1}  # raises NotFoundError if the list was deleted, too
         raise self._changed() from deleted
@@ -442,16 +447,18 @@ class ListIterator:
         message = f"The list cannot be continued after {last!r}: the server {cause}. List it from the start."
         return ListChangedError(message)
 
-    def _candidates(self, known: int) -> Iterator[tuple[str, int]]:
-        """Yield cursor parameters and overlaps to try, the most likely first."""
+    def _candidates(self, known: int, size: int) -> Iterator[tuple[str, int, int]]:
+        """Yield cursor parameters, overlaps and sizes to try, the most likely first."""
         forward, backward = self.directions[0], self.directions[1:]
         overlaps = list(takewhile(lambda overlap: overlap < known, (self.overlap * 4**n for n in count())))
         if self.direction_proven:
-            yield from ((forward, overlap) for overlap in overlaps)
-            yield from ((name, overlap) for name in backward for overlap in overlaps)
+            yield from ((forward, overlap, size) for overlap in overlaps)
+            yield from ((name, overlap, size) for name in backward for overlap in overlaps)
         else:
-            yield from ((name, overlap) for name in self.directions for overlap in overlaps[:2])
-            yield from ((name, overlap) for overlap in overlaps[2:] for name in self.directions)
+            yield from ((name, overlap, size) for name in self.directions for overlap in overlaps[:2])
+            yield from ((name, overlap, size) for overlap in overlaps[2:] for name in self.directions)
+        if self.moves and overlaps and not self.seen.complete:
+            yield forward, overlaps[-1], self._capped(CONFIRM_LIMIT)  # many records may have the position of the last
 
     def _accept(self, page: FetchedPage, limit: int | None) -> list[Any]:
         """Record the items of a page, and return those that are new and pass the filters, in list order."""
@@ -475,6 +482,13 @@ class ListIterator:
     def _record(self, page: FetchedPage, limit: int | None) -> list[Any]:
         """Record the items of a page as seen, and return those that are new."""
         self.last_page_short = page.size < (limit or MIN_DEFAULT_LIMIT)
+        if not self.seen.count and self.last_page_short:
+            # Hidden records may make the page short. They are replies without content, at most half of a page.
+            self.whole = True if 2 * page.size <= (limit or MIN_DEFAULT_LIMIT) else None
+        else:
+            self.whole = False
+        if self.first is not None:
+            self.first.add(page)
         self.missing_records = max(0, limit - page.size) if limit else None if self.last_page_short else 0
         self.largest_page = max(self.largest_page, page.size)
         return self.seen.add(page)

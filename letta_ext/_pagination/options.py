@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._http.requests import RequestOptions
-from .iterator import Checkpoint
+from .checkpoints import Checkpoint
 
 
 class ListOptions(RequestOptions, total=False):

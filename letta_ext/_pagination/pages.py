@@ -15,7 +15,8 @@ from .._http.plain_arguments import plain_arguments
 from .._http.requests import OPTIONS, Endpoint
 from .._http.validation import check_arguments, check_bounds, check_id
 from .._types import is_mapping
-from .iterator import Checkpoint, ListIterator
+from .checkpoints import Checkpoint
+from .iterator import ListIterator
 
 T = TypeVar("T")
 
@@ -77,7 +78,8 @@ class BasePage(Generic[T]):
             if acquired and iterator.pages_fetched == self._number and not iterator.has_undelivered:
                 yield iterator
             else:
-                other = ListIterator.resumed(iterator.facts, self._position.checkpoint(), iterator.list_id)
+                checkpoint, reversible = self._position.checkpoint(), iterator.reversible
+                other = ListIterator.resumed(iterator.facts, checkpoint, iterator.list_id, reversible=reversible)
                 other.arguments |= iterator.arguments
                 other.prefetch = iterator.prefetch
                 other.remaining = self._remaining
@@ -219,15 +221,15 @@ def make_list_iterator(endpoint: Endpoint, ids: tuple[Any, ...], arguments: Mapp
         raise TypeError(f"max_items must be an integer or None, got {max_items!r:.80}")
     if max_items is not None and max_items < 1:
         raise ValueError(f"max_items must be 1 or more, got {max_items}. Pass None for all items.")
+    # Letta 0.16.8 sends the messages of an agent's default conversation in ascending order for either `order`.
+    direct = bool(ids) and (ids[0] == "default" or str(ids[0]).startswith("agent-"))
     if "checkpoint" in arguments:
         if also := sorted(arguments.keys() - OPTIONS - {"checkpoint"}):
             raise TypeError(f"{also[0]} must not be passed with checkpoint, which holds the arguments of its list")
-        iterator = ListIterator.resumed(facts, arguments.pop("checkpoint"), list_id)
+        iterator = ListIterator.resumed(facts, arguments.pop("checkpoint"), list_id, reversible=direct)
         check_checkpoint(endpoint, iterator)
         iterator.arguments |= arguments
     else:
-        # Letta 0.16.8 sends the messages of an agent's default conversation in ascending order for either `order`.
-        direct = bool(ids) and (ids[0] == "default" or str(ids[0]).startswith("agent-"))
         for name in cursors:
             if isinstance(cursor := arguments.get(name), str):
                 check_id(name, cursor)  # servers ignore an invalid cursor and start from the top

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from itertools import chain, islice
 from typing import Any, Final
 
 from attrs import frozen
 
-from .items import FetchedPage, Identity, stable_key
+from letta_api.operations import Pagination
+
+from .items import FetchedPage, Identity, ItemFields, stable_key
+from .moves import FirstRecords
 
 RECENT_CURSORS: Final = 256
 """The number of cursors that are remembered, for requests that start before records with equal sort keys."""
@@ -44,6 +48,7 @@ class SeenItems:
         self._key_of: Callable[[Identity], int] = hash
         self._keys: dict[int, None] = {}  # a set takes half as much memory again at its largest
         self._window: dict[str, tuple[Identity, ...]] = {}
+        self._merged = 0  # records whose identities belong to another record
         self.count = 0
         self.page = 0
 
@@ -55,7 +60,7 @@ class SeenItems:
     def last(self, number: int) -> LastRecords:
         """Return at most this number of the last records."""
         found = tuple(islice(reversed(self._window.items()), number))
-        return LastRecords(found, self.count == len(found))
+        return LastRecords(found, self.count <= len(found) + self._merged and len(found) == len(self._window))
 
     def restore(self, cursors: Sequence[str], keys: Sequence[int], *, complete: bool) -> None:
         """Restore the state of a checkpoint. `complete` means that it holds every record seen."""
@@ -70,6 +75,14 @@ class SeenItems:
     def complete(self) -> bool:
         """Whether every identity is still kept, so that the list can be read from the start again."""
         return self._keep_all or self.count <= len(self._window)
+
+    def reorder(self, cursors: Iterable[str]) -> None:
+        """Order the last records as these cursors are. No other record can be a cursor: it may have any position."""
+        kept = {cursor: self._window.pop(cursor) for cursor in cursors if cursor in self._window}
+        if kept:
+            kept[next(reversed(kept))] += tuple(chain.from_iterable(self._window.values()))  # for checkpoints
+            self._merged += len(self._window)
+            self._window = kept
 
     def __contains__(self, key: int) -> bool:
         return key in self._keys
@@ -99,6 +112,11 @@ class SeenItems:
                 if number == 0:
                     return page.first(index + 1)
         return page
+
+    def count_unseen(self, page: FetchedPage, counts: Callable[[Any], bool]) -> int:
+        """Return the number of items of a page that were not seen before and count."""
+        unseen = self.unseen(page)
+        return sum(key in unseen and counts(item) for item, key in zip(page.items, self._keys_of(page), strict=True))
 
     def has_unseen(self, page: FetchedPage) -> bool:
         """Return whether an item of a page was not seen before."""
@@ -158,3 +176,29 @@ class SeenItems:
         if not self._keep_all:
             for identity in chain.from_iterable(evicted):
                 self._keys.pop(self._key_of(identity), None)
+
+
+class FirstPage:
+    """The first page of a list whose items all differ, recorded as seen when the second page is requested."""
+
+    def __init__(
+        self, items: list[Any], fields: ItemFields, facts: Pagination, limit: int | None, first: FirstRecords | None
+    ) -> None:
+        self._items = [*items]  # the caller owns the list of the page
+        self._fields = fields
+        self._facts = facts
+        self.limit = limit
+        self._first = first
+
+    @cached_property
+    def fetched(self) -> FetchedPage:
+        """The page."""
+        return FetchedPage(self._items, self._facts, self._fields)
+
+    def last_records(self, number: int) -> LastRecords:
+        """Return at most this number of the last records of the page, for its checkpoint. Add its first records."""
+        if self._first is not None:
+            self._first.add(self.fetched)
+        seen = SeenItems(keep_all=False)
+        seen.add(self.fetched)
+        return seen.last(number)

@@ -178,7 +178,8 @@ def paging() -> Respond:
     def page(query: bytes) -> bytes:
         given = httpx.QueryParams(query.decode())
         begin = places[given["after"]] + 1 if "after" in given else 0
-        return b"[%b]" % b",".join(texts[begin : begin + int(given["limit"])])
+        end = places[given["before"]] if "before" in given else len(texts)
+        return b"[%b]" % b",".join(texts[begin : min(end, begin + int(given["limit"]))])
 
     return lambda request: responding(page(request.url.query))(request)
 

@@ -75,7 +75,7 @@ def test_page_cost_is_within_budget(
     ],
 )
 def test_iteration_cost_is_within_budget(sides: Callable[[], Mapping[str, Work]], bound: float) -> None:
-    """Ten pages of 100 messages stay within their budget, with their twelve requests."""
+    """Ten pages of 100 messages stay within their budget, with their thirteen requests."""
     check(cost(sides()) / (10 * least(*MESSAGES)), bound)
 
 

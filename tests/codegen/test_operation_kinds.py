@@ -131,6 +131,8 @@ def test_new_operation_kinds_work_on_both_clients(kinds_tree: Path) -> None:
         ({"sort": "order"}, "must have both sort and cursor-sorts"),
         ({"sort": "none", "cursor-sorts": ["asc"]}, "must be the name of a query parameter"),
         ({"sort": "order", "cursor-sorts": "asc"}, "must be lists of strings"),
+        ({"moved-by": "weather", "before": "after"}, "moved-by: must be one of compaction"),
+        ({"moved-by": "compaction"}, "in a list that has before"),
         ({"limit": None}, "must have the keys"),
     ],
     ids=str,

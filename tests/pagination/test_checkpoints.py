@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from letta_ext import Letta, ListChangedError
-from letta_ext._pagination.iterator import CHECKPOINT_CURSORS, ListIterator
+from letta_ext._pagination.checkpoints import CHECKPOINT_CURSORS
+from letta_ext._pagination.iterator import ListIterator
 from letta_ext._sync.pagination import SyncPage, first_page
 from letta_ext.testing import EmbeddedServer
 from tests.pagination.servers import MESSAGES, STEPS, Record, Server

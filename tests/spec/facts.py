@@ -19,12 +19,13 @@ PAGE_KEYS = {
     "limit-unit",
     "post-filters",
 }
-PAGE_OPTIONS = {"before", "sort", "cursor-sorts"}
+PAGE_OPTIONS = {"before", "sort", "cursor-sorts", "moved-by"}
 """Keys that a list may omit."""
 PAGE_VALUES = {
     "default-order": {"asc", "desc"},
     "cursor-order": {"order", "chronological", "reverse"},
     "limit-unit": {"items", "stored"},
+    "moved-by": {"compaction", None},
 }
 STREAM_KEYS = {"event", "terminator", "resume-operation"}
 STREAM_CONDITION_KEYS = {"stream-condition", "default"}
@@ -69,7 +70,7 @@ def _page(document: Node, operation: Operation) -> Iterator[str]:
     if page.keys() - PAGE_OPTIONS != PAGE_KEYS:
         yield f"x-letta-pagination has {sorted((page.keys() - PAGE_OPTIONS) ^ PAGE_KEYS)} too many or too few"
         return
-    yield from (f"{key} is {page[key]!r}" for key, allowed in PAGE_VALUES.items() if page[key] not in allowed)
+    yield from (f"{key} is {page.get(key)!r}" for key, allowed in PAGE_VALUES.items() if page.get(key) not in allowed)
     query = {name: each for name, each in parameters(document, operation).items() if each["in"] == "query"}
     names = [page[key] for key in ("after", "before", "limit", "order") if key in page] + page["post-filters"]
     yield from (f"{name} is not a query parameter" for name in names if name not in query)
