@@ -20,7 +20,6 @@ after the limit would hide the overlapping record, so they are applied here.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import count, takewhile
 from threading import Lock
 from typing import Any, Final, TypeAlias
@@ -169,7 +168,8 @@ class ListIterator:
     def position(self) -> Position:
         """Return the current position."""
         if self._first_page is not None:
-            last_records = partial(self._first_page.last_records, CHECKPOINT_CURSORS)
+            first_page = self._first_page
+            last_records = lambda: first_page.last_records(CHECKPOINT_CURSORS)  # noqa: E731  # as below
         else:
             last = self.seen.last(CHECKPOINT_CURSORS)
             last_records = lambda: last  # noqa: E731  # a constant

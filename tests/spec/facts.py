@@ -21,7 +21,7 @@ PAGE_KEYS = {
 }
 PAGE_OPTIONS = {"before", "sort", "cursor-sorts", "moved-by"}
 """Keys that a list may omit."""
-PAGE_VALUES = {
+PAGE_VALUES: dict[str, set[str | None]] = {
     "default-order": {"asc", "desc"},
     "cursor-order": {"order", "chronological", "reverse"},
     "limit-unit": {"items", "stored"},
