@@ -5,13 +5,14 @@ Implements https://html.spec.whatwg.org/multipage/server-sent-events.html#event-
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 BOM = b"\xef\xbb\xbf"
 MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
 """The default of the largest size of an event."""
 LF, CR = b"\n\r"  # ints: `in` finds an int several times faster than bytes
 DATA = b"data: "
+DATA_SIZE = len(DATA)
 SEPARATOR = b"\n\ndata: "
 MAX_RESCAN = 1 << 14
 """The largest unfinished event that is scanned again with each chunk. A larger one is buffered in pieces."""
@@ -93,19 +94,23 @@ class SSEDecoder:
         """
         if self._fast:
             # Fast path: each event is a single data line, so splitting suffices.
-            if self._unfinished:
-                chunk = self._unfinished + chunk
-            body = chunk.removeprefix(DATA)
-            if len(body) + len(DATA) == len(chunk) <= self._max and CR not in body:
-                text = body.removesuffix(b"\n\n")
-                if LF not in text and len(text) != len(body):
-                    self._unfinished = b""
-                    return [text]
-                whole = body.split(SEPARATOR)
-                rest = whole.pop()
+            begun = self._unfinished
+            if begun and (begun[-1] == LF or len(begun) <= DATA_SIZE):  # its end or its prefix may be in both
+                begun, chunk, self._unfinished = b"", begun + chunk, b""
+            if (begun or chunk).startswith(DATA) and len(begun) + len(chunk) <= self._max and CR not in chunk:
+                if begun:
+                    body = chunk
+                else:
+                    body = chunk.removeprefix(DATA)
+                    text = body.removesuffix(b"\n\n")
+                    if LF not in text and len(text) != len(body):
+                        return [text]
+                frames: list[Any] = body.split(SEPARATOR)
+                frames[0] = begun[DATA_SIZE:] + frames[0]
+                rest: bytes = frames.pop()
                 lines_of_rest = rest.count(b"\n")
-                if LF not in b"".join(whole):
-                    frames: list[Frame] = [*reversed(whole)]
+                if LF not in b"".join(frames):
+                    frames.reverse()
                     if not lines_of_rest or (lines_of_rest == 1 and rest[-1] == LF and len(rest) <= MAX_RESCAN):
                         self._unfinished = DATA + rest
                         if len(rest) > MAX_RESCAN:
@@ -117,7 +122,7 @@ class SSEDecoder:
                     if lines_of_rest == 2 and rest.endswith(b"\n\n"):
                         self._unfinished = b""
                         return [rest[:-2], *frames]
-            self._unfinished, self._fast = b"", False
+            chunk, self._unfinished, self._fast = begun + chunk, b"", False
         return self._by_lines(chunk)
 
     def _by_lines(self, chunk: bytes) -> list[Frame]:
