@@ -85,7 +85,12 @@ class Member:
 
 @frozen
 class Union:
-    """A union component, which becomes a type alias and its decoders."""
+    """A union component, which becomes a type alias and its decoders.
+
+    Attributes:
+        has_struct: Whether msgspec can decode it.
+        string_keys: If a struct is shared by the members, the required properties of each.
+    """
 
     name: str
     module: str
@@ -93,6 +98,7 @@ class Union:
     members: list[Member]
     tag: str | None
     has_struct: bool = False
+    string_keys: tuple[tuple[str, ...], ...] = ()
 
     @property
     def imports(self) -> set[Import]:
@@ -240,7 +246,13 @@ def _union(name: str, schema: Schema, reader: TypeReader, place: str) -> Union:
             members = _matched(read)
         members = [evolve(each, type=member_of(each.type)) for each in members]
         tag = None
-    return Union(name, module_name(name), documented(schema), members, tag, reader.has_struct(name))
+    has_struct = reader.has_struct(name)
+    return Union(name, module_name(name), documented(schema), members, tag, has_struct, _string_keys(name, reader))
+
+
+def _string_keys(name: str, reader: TypeReader) -> tuple[tuple[str, ...], ...]:
+    schemas = [] if "discriminator" in reader.document.schemas[name] else reader.shared_strings(name)
+    return tuple(tuple(sorted(schema.get("required", []))) for schema in schemas)
 
 
 def _tagged(name: str, schema: Schema, reader: TypeReader, place: str) -> list[Member]:

@@ -12,7 +12,7 @@ from codegen.common_fields import CommonField, common_fields, tag_name
 from codegen.docstrings import docstring, escaped, with_deprecation
 from codegen.expressions import printed, qualified, template
 from codegen.joined_texts import JoinedText
-from codegen.models import Field, Library, Model, Union
+from codegen.models import Field, Library, Member, Model, Union
 from codegen.types import Import, Type
 
 LAZY_NOTE = (
@@ -173,19 +173,25 @@ def _decoder(item: Import) -> str:
     return f"{item.module}_from_dict"
 
 
+def _struct(item: Import) -> str:
+    return f"{item.module}_struct"
+
+
 def _union_module(item: Import) -> str:
     return f"{item.module}_union"
 
 
 def _with_module_access(type_: Type, late: frozenset[Import]) -> Type:
-    """Return the type with decoders of unions accessed through their modules.
+    """Return the type with decoders and structs of unions accessed through their modules.
 
     In a circular import, the module of a union exists before its decoder.
     """
-    modules = {i.name: _union_module(i) for i in late if i.kind == "unions" and i.name == _decoder(i)}
-    if type_.function is None:
-        return type_
-    return evolve(type_, function=qualified(type_.function, modules))
+    modules = {i.name: _union_module(i) for i in late if i.kind == "unions" and i.name in (_decoder(i), _struct(i))}
+    return evolve(
+        type_,
+        function=type_.function and qualified(type_.function, modules),
+        struct=type_.struct and qualified(type_.struct, modules),
+    )
 
 
 def decoded(source: str, type_: Type) -> str:
@@ -223,6 +229,7 @@ class UnionView:
     tag: str
     tag_text: str
     has_struct: bool
+    struct: str
     members: str
     table: list[RowView]
     tag_name: str
@@ -239,6 +246,16 @@ def _rivals(type_: Type) -> str:
             return f"({', '.join(map(printed, decoders))})"
         case _:
             return ""
+
+
+def _struct_source(union: Union, members: Iterable[Member]) -> str:
+    """Return the source of the struct type of a union without a discriminator."""
+    if union.string_keys:
+        rows = zip(union.members, union.string_keys, strict=True)
+        return f"by_strings({', '.join(f'({member.type.parts[0]}, {keys!r})' for member, keys in rows)})"
+    structs = {kind: printed(m.type.struct) for m in members for kind in m.type.kinds if m.type.struct is not None}
+    text = any("string" in member.type.kinds for member in members)
+    return f"by_type(text={text}, array={structs.get('array')}, item={structs.get('object')})"
 
 
 def union_view(union: Union, library: Library, cycles: frozenset[str]) -> UnionView:
@@ -268,6 +285,7 @@ def union_view(union: Union, library: Library, cycles: frozenset[str]) -> UnionV
         tag=repr(union.tag) if union.tag is not None else "",
         tag_text=escaped(union.tag or ""),
         has_struct=union.has_struct,
+        struct=_struct_source(union, members) if union.has_struct and union.tag is None else "",
         members=" | ".join(dict.fromkeys(part for m in union.members for part in m.type.parts)),
         table=rows,
         tag_name=tag_name(union.tag) if union.tag is not None else "",

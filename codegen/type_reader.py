@@ -7,6 +7,7 @@ unions, which it flattens, the order of enum values, and `x-letta-lazy`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any, Literal, TypeAlias
 
 from attrs import evolve, frozen
@@ -224,10 +225,57 @@ class TypeReader:
         return found
 
     def has_struct(self, name: str) -> bool:
-        """Return whether msgspec can decode a union: it has a discriminator, and its members are models."""
+        """Return whether msgspec can decode a union.
+
+        Its members are models with a discriminator, or have different JSON types, or are models with the same strings.
+        """
         schema = self.document.schemas[name]
-        targets = [ref_name(member) for member in _alternatives(schema) if member != NULL]
-        return "discriminator" in schema and all(target and self.kind(target) == "model" for target in targets)
+        members = [member for member in _alternatives(schema) if member != NULL]
+        if "discriminator" in schema:
+            return all(map(self._is_model, members))
+        return self._differ_in_type(members) or bool(self.shared_strings(name))
+
+    def _is_model(self, schema: Any) -> bool:
+        target = ref_name(schema)
+        return target is not None and self.kind(target) == "model"
+
+    def _differ_in_type(self, members: list[Any]) -> bool:
+        """Return whether each member is a string, an array or a model, and no two are of the same type."""
+        types: list[str] = []
+        for member in members:
+            if self._is_model(member):
+                types.append("object")
+            elif _is_text(member):
+                types.append("string")
+            elif self._is_array_with_struct(member):
+                types.append("array")
+            else:
+                return False
+        return len(set(types)) == len(types)
+
+    def _is_array_with_struct(self, schema: Any) -> bool:
+        """Return whether a schema is an array of models, or of members of a union with a discriminator."""
+        if not isinstance(schema, dict) or schema.keys() != {"type", "items"} or schema["type"] != "array":
+            return False
+        target = ref_name(schema["items"])
+        if target is None or self._is_model(schema["items"]):
+            return target is not None
+        return "discriminator" in self.document.schemas[target] and self.has_struct(target)
+
+    def shared_strings(self, name: str) -> list[Schema]:
+        """Return the members of a union if they are models with the same properties, which are strings or null.
+
+        An earlier member differs from a later one in a required property.
+        """
+        members = [member for member in _alternatives(self.document.schemas[name]) if member != NULL]
+        if not all(map(self._is_model, members)):
+            return []
+        schemas = [self.document.schemas[ref_name(member) or ""] for member in members]
+        keys = [[*schema.get("properties", {})] for schema in schemas]
+        required = [set(schema.get("required", [])) for schema in schemas]
+        differ = not any(earlier <= later for earlier, later in combinations(required, 2))
+        same = all(each == keys[0] for each in keys) and all(map(_has_strings_only, schemas))
+        return schemas if same and differ else []
 
     def _component(self, name: str) -> Type:
         """Return the type of a reference to a component."""
@@ -240,7 +288,10 @@ class TypeReader:
                 tagged: frozenset[JsonKind] = frozenset({"object"})
                 kinds = tagged if "discriminator" in schema else self._kinds(node)
                 strings = "discriminator" not in schema and any(isinstance(each, StringProperty) for each in rest)
-                return union_type(name, kinds, strings=strings, nullable=nullable, struct=self.has_struct(name))
+                struct = self.has_struct(name)
+                return union_type(
+                    name, kinds, strings=strings, nullable=nullable, struct=struct, tagged="discriminator" in schema
+                )
             case "enum":
                 return enum_type(name, nullable=None in schema["enum"])
             case _:
@@ -370,6 +421,22 @@ def _mixed_literals(values: list[Any], place: str) -> Type:
     if not all(isinstance(value, str | int | bool) for value in some):
         raise SpecError(place, f"constants must be strings, integers or booleans, got {values!a:.200}")
     return evolve(literal_type(some, closed=False), nullable=len(some) != len(values))
+
+
+def _has_strings_only(schema: Schema) -> bool:
+    """Return whether the properties of a model are strings. Those that are not required can be null."""
+    properties, required = schema.get("properties", {}), schema.get("required", [])
+    return not any(word in schema for word in ("allOf", "anyOf", "oneOf")) and all(
+        _is_text(value, nullable=key not in required) for key, value in properties.items()
+    )
+
+
+def _is_text(schema: Any, *, nullable: bool = False) -> bool:
+    """Return whether a schema accepts any string, and null if it is nullable, and nothing else."""
+    if not isinstance(schema, dict) or not schema.keys() <= {"type", "title", "description", "deprecated"}:
+        return False
+    types = types_of(schema)
+    return "string" in types and set(types) <= ({"string", "null"} if nullable else {"string"})
 
 
 def _wraps(schema: Schema) -> bool:

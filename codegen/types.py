@@ -241,7 +241,9 @@ def model_type(name: str) -> Type:
     )
 
 
-def union_type(name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable: bool, struct: bool) -> Type:
+def union_type(
+    name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable: bool, struct: bool, tagged: bool
+) -> Type:
     """Return the type of a component with a decoder function.
 
     Args:
@@ -250,6 +252,7 @@ def union_type(name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable
         strings: Whether it accepts any string.
         nullable: Whether it accepts null.
         struct: Whether msgspec can decode it.
+        tagged: Whether it has a discriminator.
     """
     module, param = module_name(name), param_name(name)
     decode = f"{module}_from_dict"
@@ -272,7 +275,7 @@ def union_type(name: str, kinds: frozenset[JsonKind], *, strings: bool, nullable
         type_,
         imports=type_.imports | {Import("unions", module, f"{module}_struct")},
         struct=template("STRUCT()", STRUCT=f"{module}_struct"),
-        text_decoder=Import("unions", module, f"{module}_from_json"),
+        text_decoder=Import("unions", module, f"{module}_from_json") if tagged else None,
     )
 
 

@@ -6,7 +6,7 @@ constants and functions are objects in the namespace of the code.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,15 +15,19 @@ from .learned_fields import LEARNED, is_unknown_field
 from .structs import (
     ABSENT,
     FALLBACK_ERRORS,
+    STRUCT_DECODERS,
     Discriminator,
     OrNull,
     OrText,
     StructType,
+    cached,
     create,
     learned_fields,
+    model_source,
     parse_json,
     parser,
     reject,
+    shared_struct,
 )
 
 if TYPE_CHECKING:
@@ -120,6 +124,33 @@ def from_object(cls: type[Model]) -> Callable[[Any], Any]:
         "return self",
     ]
     return code.function()
+
+
+def by_strings(*members: tuple[type[Model], tuple[str, ...]]) -> StructType:
+    """Return the struct type of a union of models with the same keys, whose values are not decoded.
+
+    Args:
+        members: Each member with the keys that have string values in it. The first one that fits is selected.
+    """
+    return cached(members, lambda: _by_strings(members))
+
+
+def _by_strings(members: Sequence[tuple[type[Model], tuple[str, ...]]]) -> StructType:
+    shared = shared_struct([cls for cls, _ in members])
+
+    def compile_and_decode(struct: Any) -> Any:
+        code = _Code("struct")
+        for cls, keys in members:
+            table = cls._field_table  # pyright: ignore[reportPrivateUsage]  # internal to the runtime
+            decode = code.name(cls._struct_decoder(shared))  # pyright: ignore[reportPrivateUsage]  # likewise
+            tests = [f"type(struct.{table[key][0]}) is str" for key in keys]
+            code.lines.append(f"if {' and '.join(tests) or True}: return {decode}(struct)")
+        code.lines.append("raise TypeError('matches no member')")
+        decode_shared = STRUCT_DECODERS[shared] = code.function()
+        return decode_shared(struct)
+
+    STRUCT_DECODERS[shared] = compile_and_decode
+    return StructType(shared, model_source)
 
 
 def json_decoder(struct: Callable[[], StructType], decode: Callable[[Any], T]) -> Callable[[str | bytes], T]:

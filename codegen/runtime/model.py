@@ -224,11 +224,19 @@ class Model(PydanticMethods):
         Raises:
             KeyError, TypeError, ValueError, AttributeError or OverflowError: If a value is malformed.
         """
+        convert = STRUCT_DECODERS[type(struct)] = cls._struct_decoder(type(struct))
+        return convert(struct)
+
+    @classmethod
+    def _struct_decoder(cls, struct_class: Any) -> Callable[[Any], Self]:
+        """Return the function that converts structs of a class.
+
+        Raises:
+            TypeError: If the model overrides `from_dict`.
+        """
         if getattr(cls.from_dict, "__func__", None) is not vars(Model)["from_dict"].__func__:
             raise TypeError(f"{cls.__name__} overrides from_dict, which then decodes text too")
-        convert = STRUCT_DECODERS[type(struct)] = from_struct(cls, type(struct))
-        model: Self = convert(struct)
-        return model
+        return from_struct(cls, struct_class)
 
     @classmethod
     def _struct_fields(cls) -> StructFields:

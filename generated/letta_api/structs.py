@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, Union
@@ -209,9 +209,30 @@ def or_null(struct: StructType) -> StructType:
     )
 
 
+def by_type(*, text: bool, array: StructType | None, item: StructType | None) -> StructType:
+    """Return the struct type of a union whose members have different JSON types.
+
+    Args:
+        text: Whether a member is a string.
+        array: The member that is an array, or None.
+        item: The member that is an object, or None.
+    """
+    members = [member for member in (array, item) if member is not None]
+    types: list[Any] = [member.type for member in members]
+
+    def code(source: str, name: Callable[[object], str]) -> str:
+        last = members[-1].code(source, name)
+        if array is not None and item is not None:
+            last = f"{array.code(source, name)} if type({source}) is list else {last}"
+        return f"{source} if type({source}) is str else {last}" if text else last
+
+    union: Any = Union[tuple([str, *types] if text else types)]  # noqa: UP007  # known at run time only
+    return StructType(union, code, any(member.has_raw for member in members))
+
+
 def struct_type(cls: type[Model]) -> StructType:
     """Return the struct type of a model."""
-    return _cached(cls, lambda: StructType(_struct(cls), _decoded, _has_raw(cls)))
+    return cached(cls, lambda: StructType(_struct(cls), model_source, _has_raw(cls)))
 
 
 def _has_raw(cls: type[Model]) -> bool:
@@ -219,11 +240,12 @@ def _has_raw(cls: type[Model]) -> bool:
     return any(struct.has_raw for struct in structs.values())
 
 
-def _decoded(source: str, name: Callable[[object], str]) -> str:
+def model_source(source: str, name: Callable[[object], str]) -> str:
+    """Return the source of the conversion of a struct to a model."""
     return f"{name(STRUCT_DECODERS)}[type({source})]({source})"
 
 
-def _cached(subject: Any, create_type: Callable[[], StructType]) -> StructType:
+def cached(subject: Any, create_type: Callable[[], StructType]) -> StructType:
     """Return the struct type of a subject, created again after new fields were learned."""
     key = (LEARNED.version, subject)  # read first: a type created in the meantime is not found under a later version
     found = _STRUCT_TYPES.get(key)
@@ -234,7 +256,7 @@ def _cached(subject: Any, create_type: Callable[[], StructType]) -> StructType:
 
 def tagged(tag: str, members: Mapping[str, type[Model]]) -> StructType:
     """Return the struct type of a tagged union, with a struct per member."""
-    return _cached((tag, *members.items()), lambda: _tagged(tag, members))
+    return cached((tag, *members.items()), lambda: _tagged(tag, members))
 
 
 def _tagged(tag: str, members: Mapping[str, type[Model]]) -> StructType:
@@ -247,7 +269,7 @@ def _tagged(tag: str, members: Mapping[str, type[Model]]) -> StructType:
         # msgspec requires the tag only in a union of several structs, so add one that never matches.
         structs.append(msgspec.defstruct("NoMember", [], tag_field=tag, tag=f"none of {[*members]}"))
     union: Any = Union[tuple(structs)]  # noqa: UP007  # the types are known at run time only
-    return StructType(union, _decoded, any(map(_has_raw, members.values())))
+    return StructType(union, model_source, any(map(_has_raw, members.values())))
 
 
 def _struct(cls: type[Model], tag: str | None = None, value: str = "") -> Any:
@@ -264,7 +286,7 @@ def _struct(cls: type[Model], tag: str | None = None, value: str = "") -> Any:
         if isinstance(decode, Discriminator):
             type_ = Literal[decode.value]
         fields.append((name, type_) if required else (name, type_, ABSENT))
-    learned = {f"_learned{number}": key for number, key in enumerate(LEARNED.keys_of(cls))}
+    learned = _learned_names(LEARNED.keys_of(cls))
     fields += [(name, Any, ABSENT) for name in learned]
     struct = msgspec.defstruct(
         f"{cls.__name__}Struct",
@@ -279,6 +301,25 @@ def _struct(cls: type[Model], tag: str | None = None, value: str = "") -> Any:
     )
     STRUCT_DECODERS[struct] = cls._from_struct  # pyright: ignore[reportPrivateUsage]  # replaced when it is compiled
     return struct
+
+
+def shared_struct(classes: Sequence[type[Model]]) -> Any:
+    """Return a struct for models with the same keys, whose values are not decoded. Its decoder is not registered."""
+    table = classes[0]._field_table  # pyright: ignore[reportPrivateUsage]  # internal to the runtime
+    names = {name: key for key, (name, _, _) in table.items()}
+    names |= _learned_names(dict.fromkeys(key for cls in classes for key in LEARNED.keys_of(cls)))
+    return msgspec.defstruct(
+        "".join(cls.__name__ for cls in classes) + "Struct",
+        [(name, Any, ABSENT) for name in names],
+        rename=names,
+        forbid_unknown_fields=True,
+        kw_only=True,
+        gc=False,  # as above
+    )
+
+
+def _learned_names(keys: Iterable[str]) -> dict[str, str]:
+    return {f"_learned{number}": key for number, key in enumerate(keys)}
 
 
 def learned_fields(struct: Any) -> dict[str, str]:

@@ -302,6 +302,43 @@ FEATURES: dict[str, Feature] = {
             "Widget": [{"s": 5, "t": None}, {"s": [], "t": {"kind": "cat", "name": ""}}],
         },
     ),
+    "union that msgspec decodes": Feature(
+        document(
+            {
+                "Whole": obj("b a", a=STRING, b=STRING),
+                "Piece": obj("", a={"type": ["string", "null"]}, b={"type": ["string", "null"], "title": "B"}),
+                "Other": obj("", a=STRING, b=STRING),
+                "Call": {"anyOf": [ref("Whole"), ref("Piece")]},
+                "Calls": {"anyOf": [{"type": "array", "items": ref("Whole")}, STRING, ref("Piece")]},
+                "Same": {"anyOf": [ref("Piece"), ref("Other")]},
+                "Cat": CAT,
+                "Dog": DOG,
+                "Nest": obj("", parts=ref("Parts")),
+                "Pet": tagged("kind", cat="Cat", dog="Dog"),
+                "Den": obj("kind", kind={"type": "string", "const": "den"}, parts=ref("Parts")),
+                "Place": tagged("kind", den="Den", cat="Cat"),
+                "Parts": {"anyOf": [{"type": "array", "items": ref("Place")}, ref("Nest"), STRING]},
+                "Pets": {"anyOf": [STRING, {"type": "array", "items": ref("Pet")}]},
+                "Widget": obj("c", c=ref("Call"), d={"anyOf": [ref("Calls"), NULL]}, e=ref("Same"), f=ref("Pets")),
+            }
+        ),
+        {
+            "Widget": [
+                {"c": {"a": "1", "b": "2"}, "d": [{"a": "1", "b": "2", "x": 3}], "e": {"a": "1"}, "f": "text"},
+                {
+                    "c": {"a": "1"},
+                    "d": {"b": None},
+                    "e": {"b": None},
+                    "f": [{"kind": "dog", "bark": 1}, {"kind": "eel"}],
+                },
+                {"c": {"b": "2", "x": []}, "d": "text", "e": {}, "f": []},
+                {"c": {"a": None, "b": "2"}, "d": None, "e": {"x": 1}},
+                {"c": {"a": 1, "b": [2]}},
+            ],
+            "Den": [{"kind": "den", "parts": [{"kind": "den", "parts": {"parts": "x"}}, {"kind": "cat", "name": "c"}]}],
+            "Nest": [{}, {"parts": {"parts": []}}, {"parts": [{"kind": "eel"}]}],
+        },
+    ),
     "array of unions": Feature(
         document(
             {

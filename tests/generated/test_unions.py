@@ -23,6 +23,7 @@ from letta_api.models import (
     TextContent,
     ToolCall,
     ToolCallDelta,
+    ToolCallMessage,
     UserMessage,
 )
 from letta_api.unions import (
@@ -31,6 +32,7 @@ from letta_api.unions import (
     UnknownStreamEvent,
     assistant_message_content_from_dict,
     message_from_dict,
+    message_from_json,
     stream_event_from_dict,
     tool_call_message_tool_calls_from_dict,
     tool_call_or_delta_from_dict,
@@ -39,6 +41,8 @@ from letta_api.unions import (
 from .recorded import spelt_alike
 
 SOUND = {"id": "m", "date": "2026-11-23T07:47:30+00:00", "message_type": "assistant_message", "content": "hi"}
+
+CALL = {"name": "f", "arguments": "{}", "tool_call_id": "c"}
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -127,6 +131,43 @@ def test_tool_call_without_all_strings_is_delta(value: dict[str, Any], model: ty
     found = tool_call_or_delta_from_dict(value)
     assert type(found) is model
     assert found.to_dict() == value
+
+
+CALLS = st.dictionaries(st.sampled_from(["name", "arguments", "tool_call_id", "more"]), st.none() | st.text() | JSON)
+
+
+@given(call=CALLS | JSON, calls=st.lists(CALLS | JSON, max_size=3) | CALLS | JSON)
+def test_tool_call_in_text_decodes_like_in_mapping(call: Any, calls: Any) -> None:
+    """Tool calls in JSON text select the same member, or the same reason, as in a mapping."""
+    value = {**SOUND, "message_type": "tool_call_message", "tool_call": call, "tool_calls": calls}
+    found, expected = message_from_json(json.dumps(value)), message_from_dict(value)
+    assert found == expected
+    if isinstance(found, ToolCallMessage) and isinstance(expected, ToolCallMessage):
+        assert type(found.tool_call) is type(expected.tool_call)
+        assert found.to_dict() == value
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"message_type": "tool_call_message", "tool_call": CALL},
+        {"message_type": "tool_call_message", "tool_call": {"arguments": "{"}, "tool_calls": {"arguments": "{"}},
+        {"message_type": "tool_call_message", "tool_call": {}, "tool_calls": [{**CALL, "arguments": "{"}]},
+        {"content": [{"type": "text", "text": "hi"}]},
+        {"message_type": "user_message", "content": [{"type": "text", "text": "hi"}]},
+    ],
+)
+def test_member_without_tag_takes_the_fast_path(fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text with members that are selected by their JSON type or their strings needs no fallback."""
+    pytest.importorskip("msgspec")
+    text, expected = json.dumps({**SOUND, **fields}), message_from_dict({**SOUND, **fields})
+
+    def fall_back(data: Any) -> Any:
+        raise AssertionError(f"the fallback decodes {data}")
+
+    for model in (TextContent, ToolCall, ToolCallDelta):
+        monkeypatch.setattr(model, "_from_object", fall_back)
+    assert message_from_json(text) == expected
 
 
 def test_content_decodes_text_or_parts() -> None:

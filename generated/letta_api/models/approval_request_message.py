@@ -8,12 +8,13 @@ from attrs import define
 
 from ..instants import parse_instant
 from ..model import Model, nullable
-from ..structs import ABSENT, Decoders
+from ..structs import ABSENT, Decoders, StructFields, or_null
 from ..unions.approval_request_message_tool_calls import (
     ApprovalRequestMessageToolCalls,
     approval_request_message_tool_calls_from_dict,
+    approval_request_message_tool_calls_struct,
 )
-from ..unions.tool_call_or_delta import ToolCallOrDelta, tool_call_or_delta_from_dict
+from ..unions.tool_call_or_delta import ToolCallOrDelta, tool_call_or_delta_from_dict, tool_call_or_delta_struct
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -53,3 +54,10 @@ class ApprovalRequestMessage(Model):
         "tool_call": tool_call_or_delta_from_dict,
         "tool_calls": nullable(approval_request_message_tool_calls_from_dict),
     }
+
+    @classmethod
+    def _struct_fields(cls) -> StructFields:
+        return {
+            "tool_call": tool_call_or_delta_struct(),
+            "tool_calls": or_null(approval_request_message_tool_calls_struct()),
+        }

@@ -8,8 +8,12 @@ from attrs import define
 
 from ..instants import parse_instant
 from ..model import Model, or_text
-from ..structs import ABSENT, Decoders
-from ..unions.assistant_message_content import AssistantMessageContent, assistant_message_content_from_dict
+from ..structs import ABSENT, Decoders, StructFields
+from ..unions.assistant_message_content import (
+    AssistantMessageContent,
+    assistant_message_content_from_dict,
+    assistant_message_content_struct,
+)
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -43,3 +47,7 @@ class AssistantMessage(Model):
     step_id: str | None = ABSENT
 
     _decoders: ClassVar[Decoders] = {"content": or_text(assistant_message_content_from_dict), "date": parse_instant}
+
+    @classmethod
+    def _struct_fields(cls) -> StructFields:
+        return {"content": assistant_message_content_struct()}

@@ -6,8 +6,12 @@ from typing import ClassVar
 from attrs import define
 
 from ..model import Model, or_text
-from ..structs import ABSENT, Decoders
-from ..unions.conflict_detail_detail import ConflictDetailDetail, conflict_detail_detail_from_dict
+from ..structs import ABSENT, Decoders, StructFields
+from ..unions.conflict_detail_detail import (
+    ConflictDetailDetail,
+    conflict_detail_detail_from_dict,
+    conflict_detail_detail_struct,
+)
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -20,3 +24,7 @@ class ConflictDetail(Model):
     """The run that the conversation is busy with."""
 
     _decoders: ClassVar[Decoders] = {"detail": or_text(conflict_detail_detail_from_dict)}
+
+    @classmethod
+    def _struct_fields(cls) -> StructFields:
+        return {"detail": conflict_detail_detail_struct()}

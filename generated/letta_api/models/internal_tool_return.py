@@ -6,10 +6,11 @@ from typing import Any, ClassVar, Literal
 from attrs import define
 
 from ..model import Model, nullable, or_text
-from ..structs import ABSENT, Decoders
+from ..structs import ABSENT, Decoders, StructFields, or_null
 from ..unions.internal_tool_return_func_response import (
     InternalToolReturnFuncResponse,
     internal_tool_return_func_response_from_dict,
+    internal_tool_return_func_response_struct,
 )
 
 
@@ -29,3 +30,7 @@ class InternalToolReturn(Model):
     """The ID for the tool call"""
 
     _decoders: ClassVar[Decoders] = {"func_response": nullable(or_text(internal_tool_return_func_response_from_dict))}
+
+    @classmethod
+    def _struct_fields(cls) -> StructFields:
+        return {"func_response": or_null(internal_tool_return_func_response_struct())}

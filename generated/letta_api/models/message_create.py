@@ -6,8 +6,12 @@ from typing import ClassVar, Literal
 from attrs import define
 
 from ..model import Model, or_text
-from ..structs import ABSENT, Decoders
-from ..unions.message_create_content import MessageCreateContent, message_create_content_from_dict
+from ..structs import ABSENT, Decoders, StructFields
+from ..unions.message_create_content import (
+    MessageCreateContent,
+    message_create_content_from_dict,
+    message_create_content_struct,
+)
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -35,3 +39,7 @@ class MessageCreate(Model):
     """The message type to be created."""
 
     _decoders: ClassVar[Decoders] = {"content": or_text(message_create_content_from_dict)}
+
+    @classmethod
+    def _struct_fields(cls) -> StructFields:
+        return {"content": message_create_content_struct()}

@@ -6,8 +6,12 @@ from typing import ClassVar, Literal
 from attrs import define
 
 from ..model import Model, or_text
-from ..structs import ABSENT, Decoders
-from ..unions.tool_return_tool_return import ToolReturnToolReturn, tool_return_tool_return_from_dict
+from ..structs import ABSENT, Decoders, StructFields
+from ..unions.tool_return_tool_return import (
+    ToolReturnToolReturn,
+    tool_return_tool_return_from_dict,
+    tool_return_tool_return_struct,
+)
 
 
 @define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -24,3 +28,7 @@ class ToolReturn(Model):
     """The message type to be created."""
 
     _decoders: ClassVar[Decoders] = {"tool_return": or_text(tool_return_tool_return_from_dict)}
+
+    @classmethod
+    def _struct_fields(cls) -> StructFields:
+        return {"tool_return": tool_return_tool_return_struct()}

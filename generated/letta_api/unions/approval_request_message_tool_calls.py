@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from ..model import decode_array, is_array, is_object
 from ..models.tool_call import ToolCall
 from ..models.tool_call_delta import ToolCallDelta
+from ..structs import StructType, by_type, list_of, struct_type
 
 ApprovalRequestMessageToolCalls: TypeAlias = list[ToolCall] | ToolCallDelta
 
@@ -22,3 +23,8 @@ def approval_request_message_tool_calls_from_dict(value: Any) -> ApprovalRequest
     if is_object(value):
         return ToolCallDelta.from_dict(value)
     raise TypeError(f"matches no member of ApprovalRequestMessageToolCalls: {value!r:.100}")
+
+
+def approval_request_message_tool_calls_struct() -> StructType:
+    """Return the struct type of a member."""
+    return by_type(text=False, array=list_of(struct_type(ToolCall)), item=struct_type(ToolCallDelta))

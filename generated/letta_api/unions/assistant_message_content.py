@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from ..model import decode_array, is_array
 from ..models.text_content import TextContent
+from ..structs import StructType, by_type, list_of, struct_type
 
 AssistantMessageContent: TypeAlias = list[TextContent] | str
 
@@ -21,3 +22,8 @@ def assistant_message_content_from_dict(value: Any) -> AssistantMessageContent:
     if isinstance(value, str):
         return value
     raise TypeError(f"matches no member of AssistantMessageContent: {value!r:.100}")
+
+
+def assistant_message_content_struct() -> StructType:
+    """Return the struct type of a member."""
+    return by_type(text=True, array=list_of(struct_type(TextContent)), item=None)

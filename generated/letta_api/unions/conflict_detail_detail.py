@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from ..model import is_object
 from ..models.pending_approval_detail import PendingApprovalDetail
+from ..structs import StructType, by_type, struct_type
 
 ConflictDetailDetail: TypeAlias = str | PendingApprovalDetail
 
@@ -21,3 +22,8 @@ def conflict_detail_detail_from_dict(value: Any) -> ConflictDetailDetail:
     if is_object(value):
         return PendingApprovalDetail.from_dict(value)
     raise TypeError(f"matches no member of ConflictDetailDetail: {value!r:.100}")
+
+
+def conflict_detail_detail_struct() -> StructType:
+    """Return the struct type of a member."""
+    return by_type(text=True, array=None, item=struct_type(PendingApprovalDetail))

@@ -4,7 +4,8 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from ..model import decode_array, is_array
-from .internal_content_part import InternalContentPart, internal_content_part_from_dict
+from ..structs import StructType, by_type, list_of
+from .internal_content_part import InternalContentPart, internal_content_part_from_dict, internal_content_part_struct
 
 ConversationMessageRequestInput: TypeAlias = str | list[InternalContentPart]
 
@@ -21,3 +22,8 @@ def conversation_message_request_input_from_dict(value: Any) -> ConversationMess
     if is_array(value):
         return decode_array(internal_content_part_from_dict, value)
     raise TypeError(f"matches no member of ConversationMessageRequestInput: {value!r:.100}")
+
+
+def conversation_message_request_input_struct() -> StructType:
+    """Return the struct type of a member."""
+    return by_type(text=True, array=list_of(internal_content_part_struct()), item=None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from ..model import decode_array, is_array
-from .user_content_part import UserContentPart, user_content_part_from_dict
+from ..structs import StructType, by_type, list_of
+from .user_content_part import UserContentPart, user_content_part_from_dict, user_content_part_struct
 
 InternalToolReturnFuncResponse: TypeAlias = str | list[UserContentPart]
 
@@ -21,3 +22,8 @@ def internal_tool_return_func_response_from_dict(value: Any) -> InternalToolRetu
     if is_array(value):
         return decode_array(user_content_part_from_dict, value)
     raise TypeError(f"matches no member of InternalToolReturnFuncResponse: {value!r:.100}")
+
+
+def internal_tool_return_func_response_struct() -> StructType:
+    """Return the struct type of a member."""
+    return by_type(text=True, array=list_of(user_content_part_struct()), item=None)

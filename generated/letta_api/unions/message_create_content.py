@@ -4,7 +4,8 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from ..model import decode_array, is_array
-from .content_part import ContentPart, content_part_from_dict
+from ..structs import StructType, by_type, list_of
+from .content_part import ContentPart, content_part_from_dict, content_part_struct
 
 MessageCreateContent: TypeAlias = list[ContentPart] | str
 
@@ -21,3 +22,8 @@ def message_create_content_from_dict(value: Any) -> MessageCreateContent:
     if isinstance(value, str):
         return value
     raise TypeError(f"matches no member of MessageCreateContent: {value!r:.100}")
+
+
+def message_create_content_struct() -> StructType:
+    """Return the struct type of a member."""
+    return by_type(text=True, array=list_of(content_part_struct()), item=None)

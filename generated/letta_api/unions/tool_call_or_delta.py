@@ -3,9 +3,11 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from ..compiled_decoders import by_strings
 from ..model import is_object
 from ..models.tool_call import ToolCall
 from ..models.tool_call_delta import ToolCallDelta
+from ..structs import StructType
 
 ToolCallOrDelta: TypeAlias = ToolCall | ToolCallDelta
 """A whole tool call, or the part of one that a token stream carries. The members share no tag: a
@@ -30,3 +32,8 @@ def tool_call_or_delta_from_dict(value: Any) -> ToolCallOrDelta:
     if is_object(value):
         return ToolCallDelta.from_dict(value)
     raise TypeError(f"matches no member of ToolCallOrDelta: {value!r:.100}")
+
+
+def tool_call_or_delta_struct() -> StructType:
+    """Return the struct type of a member."""
+    return by_strings((ToolCall, ("arguments", "name", "tool_call_id")), (ToolCallDelta, ()))

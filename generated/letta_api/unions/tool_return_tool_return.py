@@ -4,7 +4,8 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from ..model import decode_array, is_array
-from .user_content_part import UserContentPart, user_content_part_from_dict
+from ..structs import StructType, by_type, list_of
+from .user_content_part import UserContentPart, user_content_part_from_dict, user_content_part_struct
 
 ToolReturnToolReturn: TypeAlias = list[UserContentPart] | str
 
@@ -21,3 +22,8 @@ def tool_return_tool_return_from_dict(value: Any) -> ToolReturnToolReturn:
     if isinstance(value, str):
         return value
     raise TypeError(f"matches no member of ToolReturnToolReturn: {value!r:.100}")
+
+
+def tool_return_tool_return_struct() -> StructType:
+    """Return the struct type of a member."""
+    return by_type(text=True, array=list_of(user_content_part_struct()), item=None)

@@ -10,7 +10,7 @@ from ..enums import Colour
 from ..instants import parse_instant
 from ..model import Model, array, nullable, or_text
 from ..structs import ABSENT, Decoders, StructFields, or_null
-from ..unions.gadget_label import GadgetLabel, gadget_label_from_dict
+from ..unions.gadget_label import GadgetLabel, gadget_label_from_dict, gadget_label_struct
 from ..unions.pet import Pet, pet_from_dict, pet_struct
 
 
@@ -35,4 +35,4 @@ class Gadget(Model):
 
     @classmethod
     def _struct_fields(cls) -> StructFields:
-        return {"pet": or_null(pet_struct())}
+        return {"pet": or_null(pet_struct()), "label": gadget_label_struct()}

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from ..model import is_object
 from ..models.gadget_label_option_1 import GadgetLabelOption1
+from ..structs import StructType, by_type, struct_type
 
 GadgetLabel: TypeAlias = str | GadgetLabelOption1
 
@@ -21,3 +22,8 @@ def gadget_label_from_dict(value: Any) -> GadgetLabel:
     if is_object(value):
         return GadgetLabelOption1.from_dict(value)
     raise TypeError(f"matches no member of GadgetLabel: {value!r:.100}")
+
+
+def gadget_label_struct() -> StructType:
+    """Return the struct type of a member."""
+    return by_type(text=True, array=None, item=struct_type(GadgetLabelOption1))
