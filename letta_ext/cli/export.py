@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from .exit_codes import ExitCode, UsageError
-from .help import Command
-from .session import Session, checked, command
+from .help import Command, Group
+from .session import Session, checked, command, option_names
 from .target import TARGET_HELP, Target, find_agent
 
 if TYPE_CHECKING:
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 NAME: Final = "export"
 HELP: Final = "Write steps or messages to Parquet files or JSON lines, each once, also after a kill."
+NAMES: Final = {
+    "conversations and agent_id are": "TARGET and --agent are",
+    "start_date": "--start",
+    "end_date": "--end",
+    "directory": "--output",
+    "shards": "--shards",
+}
+"""Texts of the command line by those of an export."""
 
 
 class FileFormat(StrEnum):
@@ -43,7 +51,7 @@ PageSizeOption = Annotated[int, typer.Option(metavar="N", min=1, help="The numbe
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
-    group = typer.Typer(help=HELP, no_args_is_help=True)
+    group = typer.Typer(cls=Group, help=HELP, no_args_is_help=True)
     group.command("steps", cls=Command)(command(export_steps))
     group.command("messages", cls=Command)(command(export_messages))
     app.add_typer(group, name=NAME)
@@ -116,12 +124,14 @@ def _export(
     with _progress(session) as progress, ThreadPoolExecutor(workers) if workers > 1 else nullcontext() as executor:
         arguments |= {"format": format.value, "page_size": page_size, "executor": executor, "progress": progress}
         try:
-            summary: export.ExportSummary = checked(getattr(export, name), session.client, output, **arguments)
+            with option_names(NAMES):
+                summary: export.ExportSummary = checked(getattr(export, name), session.client, output, **arguments)
         except ModuleNotFoundError as error:
             session.output.error(str(error))
             return ExitCode.ERROR
         except (export.ExportError, KeyboardInterrupt):
-            session.output.note(f"what is written is kept in {output}: pass --continue to continue")
+            if is_export(Path(output)):
+                session.output.note(f"what is written is kept in {output}: pass --continue to continue")
             raise
     totals = {"rows": summary.rows, "parts": summary.parts, "bytes": summary.bytes}
     if session.output.as_json:

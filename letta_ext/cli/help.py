@@ -66,12 +66,30 @@ class DefaultGroup(Group):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert the name of the default command before its arguments."""
         default = self.default_command()
-        if default is not None and (not args or args[0] not in self.commands):
+        is_completion = ctx.resilient_parsing and not args  # the word that is completed can be a command
+        if default is not None and not is_completion and (not args or args[0] not in self.commands):
             takes_arguments = any(each.param_type_name == "argument" for each in self.commands[default].params)
             is_help = bool(args) and args[0] in ctx.help_option_names
             if not is_help and (not args or args[0].startswith("-") or takes_arguments):
                 args = [default, *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return the commands, or the options of the default command, that begin with a text."""
+        found = super().shell_complete(ctx, incomplete)
+        default = self.default_command()
+        if default is not None and incomplete.startswith("-"):
+            found += self.commands[default].shell_complete(ctx, incomplete)
+        return found
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write which command is the default."""
+        default = self.default_command()
+        if default is not None:
+            formatter.write_paragraph()
+            formatter.write_text(
+                f"Without a command, '{default}' runs. '{ctx.command_path} {default} -h' has its options."
+            )
 
     def default_command(self) -> str | None:
         """Return the name of the default command, or None."""

@@ -9,12 +9,15 @@ from typing import Annotated, Any, Final
 import typer
 
 from .exit_codes import ExitCode
-from .help import Command
-from .session import Session, checked, command
+from .help import Command, Group
+from .session import Session, checked, command, option_names
+from .target import find_agent
 
 NAME: Final = "report"
 HELP: Final = "Write the time line, tokens, cost, errors and messages of a run or a period as one HTML file."
 STANDARD_OUTPUT: Final = "-"
+NAMES: Final = {"start_date": "--start", "end_date": "--end", "path": "--output", "prices": "--prices"}
+"""Options by the arguments of a report."""
 
 OutputOption = Annotated[
     str | None,
@@ -37,7 +40,7 @@ TextOption = Annotated[int, _limit_option("The maximum number of characters of e
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
-    group = typer.Typer(help=HELP, no_args_is_help=True)
+    group = typer.Typer(cls=Group, help=HELP, no_args_is_help=True)
     group.command("run", cls=Command)(command(report_run))
     group.command("period", cls=Command)(command(report_period))
     app.add_typer(group, name=NAME)
@@ -63,7 +66,9 @@ def report_period(
         str, typer.Option(metavar="TIME", help="The start: a date in UTC, or a time with a time zone in ISO 8601.")
     ],
     end: Annotated[str | None, typer.Option(metavar="TIME", help="The end. Defaults to now.")] = None,
-    agent: Annotated[str | None, typer.Option(metavar="AGENT_ID", help="The agent. Defaults to all agents.")] = None,
+    agent: Annotated[
+        str | None, typer.Option("--agent", metavar="AGENT", help="The id or the name of an agent. Defaults to all.")
+    ] = None,
     output: OutputOption = None,
     prices: PricesOption = None,
     max_runs: Annotated[int, _limit_option("The maximum number of runs with steps and messages, newest first.")] = 100,
@@ -73,7 +78,8 @@ def report_period(
 ) -> int:
     """Write the report of a period, by default to report.html."""
     limits = {"runs": max_runs, "steps": max_steps, "messages": max_messages, "text": max_text}
-    arguments = {"start_date": start, "end_date": end, "agent_id": agent, "prices": prices}
+    agent_id = None if agent is None else find_agent(session, agent)
+    arguments = {"start_date": start, "end_date": end, "agent_id": agent_id, "prices": prices}
     return _report(session, output or "report.html", limits, arguments)
 
 
@@ -90,11 +96,13 @@ def _report(session: Session, output: str, limits: dict[str, int], arguments: di
         return ExitCode.ERROR
     arguments["limits"] = ReportLimits(**limits)
     if output == STANDARD_OUTPUT:
-        html: str = checked(render_report, session.client, **arguments)
+        with option_names(NAMES):
+            html: str = checked(render_report, session.client, **arguments)
         sys.stdout.buffer.write(html.encode())
         return ExitCode.OK
     try:
-        path: Path = checked(write_report, session.client, output, **arguments)
+        with option_names(NAMES):
+            path: Path = checked(write_report, session.client, output, **arguments)
     except OSError as error:
         session.output.error(f"The report cannot be written: {error}")
         return ExitCode.ERROR

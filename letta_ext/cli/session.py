@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from functools import cached_property, wraps
 from inspect import Parameter, Signature
 from typing import Annotated, Any, Final, NoReturn, TypeAlias
@@ -21,6 +23,9 @@ Function: TypeAlias = Callable[..., int | None]
 """A command. It returns its exit code, or None for success."""
 
 PANEL: Final = "Connection and output"
+
+NAMES: Final = {"timeout": "--timeout", "max_retries": "--max-retries", " Pass None to disable it.": ""}
+"""Arguments of the client that only options set."""
 
 
 @frozen
@@ -50,16 +55,16 @@ class Session:
         """
         given = self.connection
         timeout: float | NotGiven = NOT_GIVEN if given.timeout is None else given.timeout
-        try:
-            return Letta(
+        with option_names(NAMES):
+            client: Letta = checked(
+                Letta,
                 base_url=given.base_url,
                 api_key=given.api_key,
                 project=given.project,
                 timeout=timeout,
                 max_retries=given.max_retries,
             )
-        except (TypeError, ValueError) as error:
-            raise UsageError(str(error)) from error
+        return client
 
     def close(self) -> None:
         """Close the client, if there is one."""
@@ -77,6 +82,20 @@ def checked(call: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
         return call(*arguments, **keywords)
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
+
+
+@contextmanager
+def option_names(names: Mapping[str, str]) -> Generator[None]:
+    """Replace the names of arguments by those of options in the message of an invalid argument.
+
+    Args:
+        names: The texts of the command line by those of the library.
+    """
+    try:
+        yield
+    except UsageError as error:
+        pattern = "|".join(rf"(?<![\w-]){re.escape(name)}(?!\w)" for name in names)
+        raise UsageError(re.sub(pattern, lambda found: names[found[0]], str(error))) from error
 
 
 _COMMON: Final[dict[str, tuple[Any, Any]]] = {

@@ -73,13 +73,13 @@ def show_step(
         output.json_line({"step": step, "metrics": metrics, "trace": trace})
         return
     fields = to_json_value(step)
-    output.value({name: fields.get(name) for name in SHOWN} | _durations(metrics))
+    summary = {} if trace is None or full else _summary(trace)
+    output.value({name: fields.get(name) for name in SHOWN} | _durations(metrics) | summary)
     if trace is None:
         output.note("The server has no trace of this step.")
     elif full:
         output.value({"request": trace.request_json, "response": trace.response_json})
     else:
-        output.value(_summary(trace))
         output.note("--full prints the whole request and response.")
 
 

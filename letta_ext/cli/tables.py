@@ -181,7 +181,7 @@ def details(value: Any, width: int) -> Table:
     result.add_column(overflow="fold")
     fields = value if is_mapping(value) else {"value": value}
     for name, item in fields.items():
-        if item not in (None, [], {}):
+        if item not in (None, "", [], {}):
             text = item if isinstance(item, str) else to_json(item, indent=2 if len(str(item)) > width // 2 else None)
             result.add_row(Text(clean_line(str(name))), Text(clean(text)))
     return result

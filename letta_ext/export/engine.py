@@ -251,7 +251,7 @@ class _Outcome:
         if not self.failures:
             return summary
         shown = [
-            f"{self.shards[index].name}: {type(error).__name__}: {one_line(str(error), 300).rstrip('.')}"
+            f"{self.shards[index].name}: {type(error).__name__}: {one_line(_without_remedy(error), 300).rstrip('.')}"
             for index, error in [*self.failures.items()][:3]
         ]
         not_begun = f", {self.skipped} were not begun" if self.skipped else ""
@@ -260,6 +260,10 @@ class _Outcome:
         )
         found.summary, found.failures = summary, tuple(self.failures.values())
         raise found from found.failures[0]
+
+
+def _without_remedy(error: BaseException) -> str:
+    return str(error).removesuffix(CONTINUE).rstrip()
 
 
 def stored_state(shard: Shard) -> ShardState:

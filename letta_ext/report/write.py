@@ -235,11 +235,15 @@ async def _write_async(client: AsyncLetta, plan: _Plan, target: Path) -> Path:
 
 
 def _write(html: str, target: Path) -> Path:
-    """Write a file beside the target, and put it in its place."""
-    partial = target.with_name(f".{token_hex(8)}.part")
+    """Write a file beside the target, and put it in its place. A device or a pipe is written itself."""
+    if target.exists() and not target.is_file():
+        target.write_text(html, encoding="utf-8", newline="\n")
+        return target
+    file = target.resolve()  # a symbolic link remains one
+    partial = file.with_name(f".{token_hex(8)}.part")
     try:
         partial.write_text(html, encoding="utf-8", newline="\n")
-        partial.replace(target)
+        partial.replace(file)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

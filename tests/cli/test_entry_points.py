@@ -51,13 +51,22 @@ def test_help_lists_commands_and_exit_codes(command_line: CommandLine) -> None:
     done = command_line.run("--help")
     assert "..." not in done.out.partition("Commands:")[2]
     assert "130 interrupted" in " ".join(done.out.split())
+    assert "..." not in command_line.run("export", "--help").out.partition("Commands:")[2]
+    group = command_line.run("steps", "metrics", "--help").out
+    assert "'letta-ext steps metrics retrieve -h' has its options" in " ".join(group.split())
     assert command_line.run().code == 2
 
 
 def test_completion_offers_commands_and_options(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The completion script of a shell gets the names of commands, options and choices."""
     monkeypatch.setenv("_LETTA_EXT_COMPLETE", "complete_bash")
-    cases = {"letta-ext st": "steps", "letta-ext steps list --or": "--order", "letta-ext steps list --order d": "desc"}
+    cases = {
+        "letta-ext st": "steps",
+        "letta-ext agents up": "update",  # a group with a default command
+        "letta-ext steps --or": "--order",
+        "letta-ext steps list --or": "--order",
+        "letta-ext steps list --order d": "desc",
+    }
     for words, expected in cases.items():
         monkeypatch.setenv("COMP_WORDS", words)
         monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))

@@ -96,8 +96,8 @@ def test_export_on_a_terminal_shows_progress(cli: CommandLine, server: EmbeddedS
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["steps", "--shards", "2"], "shards must be 1 without start_date and end_date"),
-        (["steps", "--start", "soon"], "start_date"),
+        (["steps", "--shards", "2"], "--shards must be 1 without --start and --end"),
+        (["steps", "--start", "soon"], "--start"),
         (["steps", "--format", "csv"], "csv"),
         (["messages"], "mutually exclusive"),
     ],

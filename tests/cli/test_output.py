@@ -102,7 +102,16 @@ def test_json_on_a_terminal_and_text_in_a_pipe_can_be_chosen(shared_cli: Command
         (["agents", "create", "--data", "@/nowhere/file"], 2, "cannot read /nowhere/file"),
         (["agents", "create", "--tool-rules", "no json"], 2, "--tool-rules must be JSON"),
         (["steps", "--base-url", "ftp://x"], 2, "base_url"),
-        (["steps", "--timeout", "-1"], 2, "timeout"),
+        (
+            ["steps", "--timeout", "-1"],
+            2,
+            "error: --timeout must be a positive number of seconds up to 10000000, got -1.0.",
+        ),
+        (["tail", "conv-1", "--for", "-1"], 2, "error: --for must be"),
+        (["tail", "conv-1", "--after", "x", "--from-start"], 2, "error: --after and --from-start exclude each other"),
+        (["export", "messages", "-o", "x"], 2, "error: TARGET and --agent are"),
+        (["export", "steps", "-o", "/proc/x"], 1, "error: Creating /proc/x/_export failed"),
+        (["report", "period", "--start", "yesterday"], 2, "error: --start must be"),
         (["nonsense"], 2, "nonsense"),
         (["steps", "--nonsense"], 2, "--nonsense"),
         (["runs", "retrieve"], 2, "RUN_ID"),
@@ -111,10 +120,14 @@ def test_json_on_a_terminal_and_text_in_a_pipe_can_be_chosen(shared_cli: Command
     ],
 )
 def test_exit_code_of_error(shared_cli: CommandLine, arguments: list[str], code: int, text: str) -> None:
-    """An invalid argument ends with 2 before a request, an error of the server or the network with 1."""
+    """An invalid argument ends with 2 before a request, an error of the server or the network with 1.
+
+    Options are named as on the command line, and no file is promised that does not exist.
+    """
     done = shared_cli.run(*arguments)
     assert (done.code, done.out) == (code, ""), done.err
     assert text in done.err
+    assert "kept" not in done.err
     assert "Traceback" not in done.err
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,10 +73,10 @@ def test_report_period_of_another_agent_has_no_runs(cli: CommandLine, run_id: st
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "run-1", "-o", "missing/run.html"], "path must be in an existing directory"),
+        (["run", "run-1", "-o", "missing/run.html"], "--output must be in an existing directory"),
         (["run", "run-1", "--prices", "missing.json"], "prices must be a readable JSON file"),
-        (["period", "--start", "yesterday"], "start_date must be an ISO 8601 date or time"),
-        (["period", "--start", "2026-01-02", "--end", "2026-01-01"], "end_date must be after start_date"),
+        (["period", "--start", "yesterday"], "--start must be an ISO 8601 date or time"),
+        (["period", "--start", "2026-01-02", "--end", "2026-01-01"], "--end must be after --start"),
         (["period"], "Missing option"),
         (["run", "run-1", "--max-steps", "0"], "--max-steps"),
     ],
@@ -97,3 +99,24 @@ def test_report_of_a_missing_run_is_an_error(cli: CommandLine, folder: Path) -> 
     assert done.code == 1
     assert "not found" in done.err.lower()
     assert list(folder.iterdir()) == []
+
+
+def test_report_to_a_pipe_or_a_link_leaves_it_in_place(cli: CommandLine, run_id: str, folder: Path) -> None:
+    """A file that is not a regular one, such as a device, is written and not replaced, and a link remains a link."""
+    os.mkfifo(folder / "pipe")
+    (folder / "link").symlink_to("target.html")
+    with ThreadPoolExecutor(1) as executor:
+        received = executor.submit((folder / "pipe").read_text, "utf-8")
+        assert cli.run("report", "run", run_id, "-o", "pipe").code == 0
+        assert (folder / "pipe").is_fifo()
+        assert received.result().rstrip().endswith("</html>")
+    assert cli.run("report", "run", run_id, "-o", "link").code == 0
+    assert (folder / "link").is_symlink()
+    assert (folder / "target.html").stat().st_size
+
+
+def test_report_period_takes_the_name_of_an_agent(cli: CommandLine, server: EmbeddedServer, run_id: str) -> None:
+    """The agent is named as in an export. An unknown name ends with 2."""
+    period = ["report", "period", "--start", "2026-01-01", "-o", "-"]
+    assert run_id in cli.run(*period, "--agent", "Ada").out
+    assert "no agent has the name" in cli.run(*period, "--agent", "Grace").err

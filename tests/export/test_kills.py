@@ -97,7 +97,8 @@ def test_each_operation_that_fails_raises_export_error_and_is_continued(client: 
     for fail_at in range(1, operations + 1, 5):
         with TemporaryDirectory() as root:
             storage = FaultyStorage(fail_at, kill=False, torn=0.5)
-            with pytest.raises(ExportError, match=r"No space left on device.*same arguments to continue"):
+            with pytest.raises(ExportError, match=r"No space left on device.*same arguments to continue") as caught:
                 export(client, Path(root), format, storage)
+            assert str(caught.value).count("to continue") == 1
             assert export(client, Path(root), format).rows == STEPS
             assert contents_of(Path(root)) == expected
