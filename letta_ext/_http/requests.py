@@ -339,7 +339,7 @@ def _build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config,
         return _without(call.omitted_headers, separate_cookies(http, built, together))
     # Equivalent to `http.build_request` in half the time: httpx merges and checks constant headers for each request.
     method = request.method if content is None else WITH_LENGTH
-    headers, key = _constant_headers(
+    headers, key, is_utf8 = _constant_headers(
         method, config.base_url, tuple(http.headers.raw), tuple(own.items()), tuple(call.headers.items())
     )
     built = httpx.Request(
@@ -349,6 +349,9 @@ def _build_httpx_request(http: httpx.Client | httpx.AsyncClient, config: Config,
         stream=httpx.ByteStream(content or b""),
         extensions={"timeout": call.timeout.as_dict()},
     )
+    if is_utf8:
+        # Otherwise httpx decodes all headers of each request to detect ASCII, which would reject others from hooks.
+        built.headers.encoding = "utf-8"
     if call.former_keys:
         built.extensions[FORMER_KEYS] = call.former_keys
     if content is not None:
@@ -372,12 +375,12 @@ def _constant_headers(
     defaults: tuple[tuple[bytes, bytes], ...],
     own: tuple[tuple[str, str], ...],
     given: tuple[tuple[str, str], ...],
-) -> tuple[httpx.Headers, str]:
-    """Return the headers as completed by httpx, which `httpx.Request` copies, and the `Authorization` header."""
+) -> tuple[httpx.Headers, str, bool]:
+    """Return the headers as completed by httpx, the `Authorization` header, and whether all headers are UTF-8."""
     headers = httpx.Headers(defaults)
     headers.update(merge_headers(dict(own), dict(given)))
     complete = httpx.Request(method, base_url, headers=headers).headers
-    return complete, complete.get("Authorization", "")
+    return complete, complete.get("Authorization", ""), complete.encoding in ("ascii", "utf-8")
 
 
 def decode_body(response: httpx.Response) -> Any:

@@ -132,3 +132,18 @@ def test_headers_added_by_hook_are_not_sent_with_next_request() -> None:
     first, second = (dict(headers) for _, _, headers, _, _ in recorder.sent)
     assert first.pop(b"X-Once") == b"0"
     assert first == second
+
+
+def test_hook_can_add_header_beyond_ascii() -> None:
+    """A hook can add and read a header beyond ASCII, which is sent as UTF-8."""
+    recorder, seen = Recorder(), list[str]()
+
+    def add(request: httpx.Request) -> None:
+        request.headers["X-Name"] = "b\u00fccher"
+        seen.append(request.headers["x-name"])
+
+    http = httpx.Client(transport=recorder.transport, event_hooks={"request": [add]})
+    with Letta(api_key="key", base_url="http://letta.test", http_client=http) as client, pytest.raises(APIError):
+        client.steps.retrieve("step-1")
+    assert seen == ["b\u00fccher"]
+    assert (b"X-Name", "b\u00fccher".encode()) in recorder.sent[0][2]
