@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 import traceback
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from codegen.prune import Skip
 
 CLEAN, DIFFERENT, FAILED = 0, 1, 2
+
+YOUNG_OBJECTS = 100_000
+"""The number of new objects before a garbage collection. Most objects of a run live until its end."""
 
 EPILOG = """\
 examples:
@@ -286,6 +290,7 @@ def _vendor(given: argparse.Namespace) -> int:
 
 def _run() -> int:
     """Run as a program. Characters that a terminal cannot show are escaped."""
+    gc.set_threshold(YOUNG_OBJECTS)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
