@@ -16,7 +16,7 @@ from letta_api.models import ToolCall
 from ..errors import LettaError
 from .exit_codes import ExitCode, UsageError, hint_of
 from .help import Command
-from .inputs import read_line
+from .inputs import read_line, require_utf8
 from .send import NewOption, TargetArgument, find_target
 from .session import Session, checked, command
 from .target import Target
@@ -76,7 +76,7 @@ class Keyboard:
         """Return the next line, or None at the end of the input."""
         if self.is_terminal:
             try:
-                return input(prompt)
+                return require_utf8("the line", input(prompt))
             except EOFError:
                 self._output.write("\n")
                 return None

@@ -17,7 +17,15 @@ from rich.text import Text
 
 from .._version import LETTA_VERSION, __version__
 from ..config import ENVIRONMENTS
-from ..errors import APIConnectionError, AuthenticationError, LettaError, NotFoundError, PermissionDeniedError
+from ..errors import (
+    APIConnectionError,
+    APIResponseValidationError,
+    AuthenticationError,
+    InternalServerError,
+    LettaError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from .exit_codes import ExitCode, UsageError
 from .help import Command
 from .session import Session, command
@@ -139,7 +147,7 @@ def _server_remedy(error: LettaError, *, is_cloud: bool) -> str:
             "'letta-ext serve' starts an embedded server." if not is_cloud else "Set LETTA_BASE_URL for another server."
         )
         return f"Check the proxies and firewalls between, too. {start}"
-    if isinstance(error, NotFoundError):
+    if isinstance(error, (NotFoundError, APIResponseValidationError)):
         return "The address belongs to another program. Check LETTA_BASE_URL."
     return _access_remedy(error)
 
@@ -147,7 +155,7 @@ def _server_remedy(error: LettaError, *, is_cloud: bool) -> str:
 def _access_remedy(error: LettaError) -> str:
     if isinstance(error, (AuthenticationError, PermissionDeniedError)):
         return "Set LETTA_API_KEY to a key of this server."
-    return "Look at the log of the server."
+    return "Look at the log of the server." if isinstance(error, InternalServerError) else ""
 
 
 def _milliseconds(call: Callable[[], object]) -> float:

@@ -43,9 +43,7 @@ def tail(
     ] = None,
     interval: Annotated[
         float,
-        typer.Option(
-            metavar="SECONDS", help="The delay between two polls. It grows to 15 seconds while there are no messages."
-        ),
+        typer.Option(metavar="SECONDS", help="The delay between two polls. It grows to 15 without new messages."),
     ] = 1.0,
 ) -> None:
     """Print the messages of a conversation as they appear, until Ctrl+C."""

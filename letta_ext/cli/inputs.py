@@ -59,16 +59,15 @@ def _read(read: Callable[[TextIO], str]) -> str:
 
 
 def require_utf8(name: str, text: str) -> str:
-    """Return a text of the user.
+    """Return a text of the user. Bytes that Python could not decode in the locale are decoded as UTF-8.
 
     Raises:
-        UsageError: If it has lone surrogates, with which Python replaces bytes that are not UTF-8.
+        UsageError: If they are not UTF-8.
     """
     try:
-        text.encode()
-    except UnicodeEncodeError as error:
+        return text.encode("utf-8", "surrogateescape").decode()
+    except UnicodeError as error:
         raise UsageError(f"{name} must be UTF-8") from error
-    return text
 
 
 def parse_json(name: str, text: str, kind: type[Any] = object) -> Any:

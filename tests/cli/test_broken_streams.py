@@ -85,6 +85,12 @@ def test_ctrl_c_during_the_imports_ends_with_130(monkeypatch: pytest.MonkeyPatch
     assert ended.value.code == 130
 
 
+def test_utf8_in_a_locale_without_it_is_decoded(cli: CommandLine, server: EmbeddedServer) -> None:
+    """Bytes that Python could not decode, as in the locale C, are the text of the message."""
+    cli.run("send", server.conversation_id, "héllo 😀".encode().decode("ascii", "surrogateescape"))
+    assert cli.run("messages", server.conversation_id, "--limit", "2").json[-1]["content"] == "héllo 😀"
+
+
 def test_text_that_is_not_utf8_is_a_usage_error(shared_cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes that are not UTF-8 are named, also in a locale in which Python reads them as surrogates."""
     done = shared_cli.run("send", "Ada", b"\xff".decode("utf-8", "surrogateescape"))

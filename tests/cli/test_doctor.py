@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from letta_ext.testing import EmbeddedServer
+from letta_ext.testing import EmbeddedServer, Respond
 
 from .running import CommandLine
 
@@ -40,6 +40,26 @@ def test_doctor_https_address_of_a_plain_server_names_the_remedy(cli: CommandLin
     assert failed["check"] == "server"
     assert "begin base_url with http://" in failed["detail"]
     assert "begin base_url with http://" in cli.run("steps", "--base-url", address, "--max-retries", "0").err
+
+
+@pytest.mark.parametrize(
+    ("response", "remedy"),
+    [
+        (Respond(200, "<html>"), "another program"),
+        (Respond(200, {"ok": True}), "another program"),
+        (Respond(401), "Set LETTA_API_KEY"),
+        (Respond(500), "log of the server"),
+        (Respond(301, headers={"location": "https://example.com/"}), ""),
+    ],
+)
+def test_doctor_server_that_is_not_letta_has_a_remedy(
+    cli: CommandLine, server: EmbeddedServer, response: Respond, remedy: str
+) -> None:
+    """The remedy depends on the response of the server."""
+    server.faults.add(response, on="GET /v1/health/")
+    failed = cli.run("doctor").json[-1]
+    assert (failed["check"], failed["ok"]) == ("server", False)
+    assert remedy in failed["remedy"] if remedy else not failed["remedy"]
 
 
 def test_doctor_invalid_key_fails_the_check_of_the_key(shared_cli: CommandLine) -> None:
