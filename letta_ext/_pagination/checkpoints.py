@@ -62,7 +62,7 @@ class Position:
             "leading": self.forward,
             "reversed": self.reversed,
             "whole": last.complete,
-            **({} if first is None else {"bounds": first.bounds, "first": [f"{key:x}" for key in sorted(first.keys)]}),
+            **({} if first is None else {"top": first.stored, "first": [f"{key:x}" for key in sorted(first.keys)]}),
         }
 
 
@@ -71,7 +71,7 @@ def is_checkpoint(value: Mapping[str, Any]) -> bool:
     return (
         is_mapping(arguments := value.get("arguments"))
         and all(isinstance(name, str) for name in arguments)
-        and all(_are_cursors(value.get(name, default)) for name, default in (("cursors", None), ("bounds", ())))
+        and all(_are_cursors(value.get(name, default)) for name, default in (("cursors", None), ("top", ())))
         and all(_are_keys(value.get(name, default)) for name, default in (("seen", None), ("first", ())))
         and isinstance(value.get("leading"), str)
         and isinstance(value.get("reversed", 0), (bool, NoneType))

@@ -31,7 +31,7 @@ from .._types import is_mapping
 from ..errors import ListChangedError, NotFoundError
 from .checkpoints import CHECKPOINT_CURSORS, CHECKPOINT_VERSION, Position, is_checkpoint
 from .items import FetchedPage, ItemFields, date_of, field_of
-from .moves import DESCENDING_OVERLAP, FirstRecords, continues
+from .moves import DESCENDING_OVERLAP, FirstRecords, continues, has_new_summary, top_has_moved
 from .seen_items import FirstPage, SeenItems
 
 FILTER_FIELD: Final = "message_type"
@@ -79,7 +79,7 @@ class ListIterator:
         self.list_id = tuple(list_id)
         self.filters = {name: arguments[name] for name in facts.post_filters if arguments.get(name)}
         self.arguments = {name: value for name, value in arguments.items() if name not in facts.post_filters}
-        descending = (arguments.get(facts.order) or facts.default_order) == "desc"
+        descending = self.descending = (arguments.get(facts.order) or facts.default_order) == "desc"
         self.reversible = reversible
         self.reversed: bool | None = None if reversible and descending else False  # None: not yet known
         # `before` continues a list whose cursors run against its order, and a newest-first list by chronological ones.
@@ -93,7 +93,7 @@ class ListIterator:
         self.direction_proven = False  # whether a response to directions[0] has overlapped
         self.restarted = False  # whether the server has ignored a cursor
         self.moves = facts.moved_by is not None and not reversible
-        self.first = FirstRecords() if self.moves and not descending else None
+        self.first = FirstRecords() if self.moves else None
         # How many records before the last one the last successful cursor was.
         self.overlap = DESCENDING_OVERLAP if self.moves and descending else 1
         self.whole: bool | None = False  # whether one response contained the whole list, or None if it may have
@@ -209,17 +209,18 @@ class ListIterator:
     def _restore(self, checkpoint: Mapping[str, Any]) -> bool:
         """Restore the state of a checkpoint. Return whether it has the fields that the list needs."""
         forward, complete = checkpoint["leading"], checkpoint["whole"]
-        if forward not in self.directions or (self.first and not complete and not checkpoint.get("bounds")):
+        if forward not in self.directions or (self.first and not complete and not checkpoint.get("top")):
             return False
         self.reversed = checkpoint["reversed"]
         if self.directions[0] != forward:
             self.directions.reverse()
-        keys = [int(key, 16) for key in checkpoint["seen"]]
+        first = [int(key, 16) for key in checkpoint.get("first", ())]
+        keys = [*(int(key, 16) for key in checkpoint["seen"]), *first]
         self.seen.restore(checkpoint["cursors"], keys, complete=complete)
         if self.first is not None and complete:
             self.first.extend(checkpoint["cursors"], keys)
         elif self.first is not None:
-            self.first.restore(checkpoint["bounds"], [int(key, 16) for key in checkpoint["first"]])
+            self.first.restore(checkpoint["top"], first)
         return True
 
     @property
@@ -241,7 +242,7 @@ class ListIterator:
             return (yield from self._without_cursors())
         if self.cursors_skip_items:
             return (yield from self._from_the_start())
-        if self.whole is None and self.first is not None:
+        if self.whole is None and self.first is not None and not self.descending:
             self.whole = False
             return (yield from self._reread())
         confirm_limit = self._capped(CONFIRM_LIMIT)
@@ -316,30 +317,20 @@ class ListIterator:
         return self.seen.count_unseen(page, lambda item: bool(self._filtered([item]))) >= self.remaining
 
     def _has_moved_items(self) -> Generator[dict[str, Any], list[Any], bool]:
-        """Return whether a compaction may have moved messages before the cursor of an ascending list."""
-        if self.first is None or self.whole:
+        """Return whether a compaction may have moved messages past those that were seen."""
+        if self.first is None or self.whole or (self.descending and self.seen.complete):
             return False
-        for bound in self.first.bounds:
-            limit = self._capped(CONFIRM_LIMIT)
-            try:
-                items = yield {**self.arguments, self.directions[1]: bound, self.facts.limit: limit}
-            except NotFoundError:
-                continue  # the record was deleted
-            page = FetchedPage(items, self.facts)
-            unseen = self.seen.unseen(page)
-            if unseen and (self.seen.complete or unseen - self.first.keys):
-                return True
-            if 1 < page.size < limit:
-                return False  # the page contains each summary, since the bound is after their position
-        return True
+        arguments = {**self.arguments, self.facts.limit: self._capped(CONFIRM_LIMIT)}
+        if self.descending:
+            return (yield from top_has_moved(self.first, self.facts, arguments, self.directions[0]))
+        return (yield from has_new_summary(self.first, self.facts, arguments, self.directions[1], self.seen))
 
     def _reorder(self, page: FetchedPage) -> None:
         """Continue from a page from the start of a list whose records have moved."""
         if self.moves:
             self.seen.reorder(page.cursors)
         if self.first is not None:
-            self.first = FirstRecords()
-            self.first.add(page)
+            self.first = self.first.moved(page)
 
     def _reread(self) -> PageRequests:
         """Return the new items of a page from the start of a list whose records move.
@@ -392,7 +383,7 @@ class ListIterator:
                 self.restarted = True  # a page that contains its own cursor shows that the server restarted the list
             elif last in page.cursors:
                 is_forward = name == self.directions[0]
-                if self.moves and not (is_forward and self.first) and not continues(page.cursors, recent, overlap):
+                if self.moves and (self.descending or not is_forward) and not continues(page.cursors, recent, overlap):
                     continue
                 if not is_forward:
                     self.directions.reverse()

@@ -11,10 +11,16 @@ the context window, to the positions after the summary. All other messages keep 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
+from letta_api.operations import Pagination
+
+from ..errors import NotFoundError
 from .items import FetchedPage, Identity, stable_key
+
+if TYPE_CHECKING:
+    from .seen_items import SeenItems
 
 FIRST_RECORDS: Final = 64
 """The number of the first records of a list that are remembered."""
@@ -26,18 +32,22 @@ DESCENDING_OVERLAP: Final = 3
 """The smallest number of overlapping records that shows a move: one of them may be followed by a hidden record."""
 
 
+TOP: Final = 16
+"""The number of the first records that contain those which follow the first one. Their order can vary."""
+
+
 class FirstRecords:
-    """The first records of an ascending list."""
+    """The first records of a list."""
 
     def __init__(self) -> None:
         self._cursors: dict[str, None] = {}
         self._identities: dict[Identity, None] = {}
-        self._bounds: list[str] | None = None
+        self._restored = False
 
-    def restore(self, bounds: Iterable[str], keys: Iterable[int]) -> None:
+    def restore(self, cursors: Iterable[str], keys: Iterable[int]) -> None:
         """Restore the state of a checkpoint, to which no records are added."""
-        self._bounds = list(bounds)
-        self._identities = dict.fromkeys(keys)
+        self.extend(cursors, keys)
+        self._restored = True
 
     def extend(self, cursors: Iterable[str], keys: Iterable[int]) -> None:
         """Add the records of a checkpoint that contains all records."""
@@ -46,25 +56,84 @@ class FirstRecords:
 
     def add(self, page: FetchedPage) -> None:
         """Add the records of the next page, up to the number that is remembered."""
-        if self._bounds is not None or len(self._cursors) >= FIRST_RECORDS:
+        if self._restored or len(self._cursors) >= FIRST_RECORDS:
             return
         for cursor, identity in zip(page.item_cursors, page.identities, strict=True):
             if cursor is not None and (cursor in self._cursors or len(self._cursors) < FIRST_RECORDS):
                 self._cursors[cursor] = None
                 self._identities[identity] = None
 
+    def moved(self, page: FetchedPage) -> FirstRecords:
+        """Return the first records of a page from the start of the list, with the items of the earlier ones."""
+        first = FirstRecords()
+        first.add(page)
+        first._identities |= self._identities
+        return first
+
+    @property
+    def cursors(self) -> list[str]:
+        """The cursors of the records, in list order. After a checkpoint, some of them are missing."""
+        return [*self._cursors]
+
     @property
     def bounds(self) -> list[str]:
         """The cursors of the records before which summaries are searched, in list order."""
-        if self._bounds is not None:
-            return self._bounds
-        cursors = [*self._cursors]
+        cursors = self.cursors
+        if self._restored:
+            return cursors[TOP - 1 :]
         return list(dict.fromkeys(cursors[min(number, len(cursors)) - 1] for number in BOUNDS if cursors))
+
+    @property
+    def stored(self) -> list[str]:
+        """The cursors for a checkpoint."""
+        return self.cursors if self._restored else list(dict.fromkeys([*self.cursors[:TOP], *self.bounds]))
 
     @property
     def keys(self) -> set[int]:
         """The stable keys of the items."""
         return set(map(stable_key, self._identities))
+
+
+def has_new_summary(
+    first: FirstRecords, facts: Pagination, arguments: Mapping[str, Any], before: str, seen: SeenItems
+) -> Generator[dict[str, Any], list[Any], bool]:
+    """Return whether an ascending list may have a summary that was not seen.
+
+    Args:
+        first: The first records of the list.
+        facts: The pagination of the list.
+        arguments: The arguments of the list, with a high limit.
+        before: The parameter of the cursor that precedes.
+        seen: The items that were seen.
+    """
+    for bound in first.bounds:
+        try:
+            items = yield {**arguments, before: bound}
+        except NotFoundError:
+            continue  # the record was deleted
+        page = FetchedPage(items, facts)
+        unseen = seen.unseen(page)
+        if unseen and (seen.complete or unseen - first.keys):
+            return True
+        if 1 < page.size < arguments[facts.limit]:
+            return False  # the page contains each summary, since the bound is after their position
+    return True
+
+
+def top_has_moved(
+    first: FirstRecords, facts: Pagination, arguments: Mapping[str, Any], after: str
+) -> Generator[dict[str, Any], list[Any], bool]:
+    """Return whether the first record of a descending list is followed by other records than before.
+
+    Args:
+        first: The first records of the list.
+        facts: The pagination of the list.
+        arguments: The arguments of the list.
+        after: The parameter of the cursor that follows.
+    """
+    cursors = first.cursors
+    page = FetchedPage((yield {**arguments, after: cursors[0], facts.limit: TOP // 4}), facts)
+    return not set(cursors).issuperset(page.cursors)
 
 
 def continues(cursors: Sequence[str], recent: Sequence[str], overlap: int) -> bool:

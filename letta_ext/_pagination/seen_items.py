@@ -48,6 +48,7 @@ class SeenItems:
         self._key_of: Callable[[Identity], int] = hash
         self._keys: dict[int, None] = {}  # a set takes half as much memory again at its largest
         self._window: dict[str, tuple[Identity, ...]] = {}
+        self._partial = False  # whether a checkpoint had fewer records
         self._merged = 0  # records whose identities belong to another record
         self.count = 0
         self.page = 0
@@ -60,21 +61,22 @@ class SeenItems:
     def last(self, number: int) -> LastRecords:
         """Return at most this number of the last records."""
         found = tuple(islice(reversed(self._window.items()), number))
-        return LastRecords(found, self.count <= len(found) + self._merged and len(found) == len(self._window))
+        complete = self.count <= len(found) + self._merged and len(found) == len(self._window) and not self._partial
+        return LastRecords(found, complete)
 
     def restore(self, cursors: Sequence[str], keys: Sequence[int], *, complete: bool) -> None:
         """Restore the state of a checkpoint. `complete` means that it holds every record seen."""
         self._key_of = stable_key
         self._window = {cursor: tuple(keys) if n == 0 else () for n, cursor in enumerate(cursors)}
         self._keys = dict.fromkeys(keys)
-        self._keep_all = self._keep_all and complete
+        self._keep_all, self._partial = self._keep_all and complete, not complete
         self.count = len(cursors) if complete else len(cursors) + 1
         self.page = len(cursors)
 
     @property
     def complete(self) -> bool:
         """Whether every identity is still kept, so that the list can be read from the start again."""
-        return self._keep_all or self.count <= len(self._window)
+        return not self._partial and (self._keep_all or self.count <= len(self._window))
 
     def reorder(self, cursors: Iterable[str]) -> None:
         """Order the last records as these cursors are. No other record can be a cursor: it may have any position."""
