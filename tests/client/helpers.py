@@ -9,7 +9,7 @@ import re
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -255,7 +255,8 @@ def loopback(*replies: bytes) -> Iterator[Loopback]:
     server = Loopback(f"http://127.0.0.1:{listener.getsockname()[1]}")
 
     def serve(connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as incoming:
+        # A client that closes its connection early resets it while the reply is being sent.
+        with connection, connection.makefile("rb") as incoming, suppress(ConnectionError):
             while head := _request(incoming):
                 reply = replies[min(len(server.requests), len(replies) - 1)]
                 server.requests.append(head)
