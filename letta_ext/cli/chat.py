@@ -25,7 +25,7 @@ from .turns import TurnPrinter, finish
 
 PROMPT: Final = "> "
 HISTORY_LINES: Final = 1000
-HELP: Final = "Type a message. /quit or Ctrl+D ends the chat. Ctrl+C leaves a reply that is being printed."
+HELP: Final = "Type a message. /quit or Ctrl+D ends the chat. Ctrl+C ends it too, and a reply continues on the server."
 
 
 def register(app: typer.Typer) -> None:
@@ -113,6 +113,7 @@ class Chat:
         self._keyboard = keyboard
         self._printer = TurnPrinter(session, target)
         self._left_pending = False
+        self._is_interrupted = False
 
     def run(self) -> int:
         """Read messages to the end of the input, and return the exit code."""
@@ -134,7 +135,8 @@ class Chat:
                     self._try_turn(line)
         finally:
             self._keyboard.close()
-        return finish(self._session, target, "requires_approval") if self._left_pending else ExitCode.OK
+        code = finish(self._session, target, "requires_approval") if self._left_pending else ExitCode.OK
+        return ExitCode.INTERRUPTED if self._is_interrupted else code
 
     def _describe_target(self) -> str:
         client, target = self._session.client, self._target
@@ -176,7 +178,11 @@ class Chat:
         self._printer.end_line()
         if not self._keyboard.is_terminal:
             raise _LeftPending
-        line = self._keyboard.line(f"Run {clean_line(call.name)}? [y]es, [n]o, or a reason against it: ")
+        try:
+            line = self._keyboard.line(f"Run {clean_line(call.name)}? [y]es, [n]o, or a reason against it: ")
+        except KeyboardInterrupt:  # the run waits for the decision, and does not continue
+            self._session.output.write("\n")
+            self._is_interrupted, line = True, None
         if line is None:
             raise _LeftPending
         reply = line.strip()

@@ -60,6 +60,23 @@ def test_chat_pending_calls_are_asked_about_first(cli: CommandLine, server: Embe
     assert cli.run("pending", server.conversation_id).json == [None]
 
 
+def test_chat_interrupted_question_names_the_pending_decision(
+    cli: CommandLine, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl+C at a question ends with 130. The note is about the decision, as the run does not continue without it."""
+
+    def type_line(prompt: str) -> str:
+        if prompt.startswith("Run "):
+            raise KeyboardInterrupt
+        return "CALL guarded"
+
+    monkeypatch.setattr("builtins.input", type_line)
+    done = cli.on_terminal("chat", server.conversation_id)
+    assert done.code == 130
+    assert "The agent waits for a decision. Run 'letta-ext pending" in done.out
+    assert "letta-ext resume" not in done.out
+
+
 def test_chat_error_on_a_terminal_does_not_end_the_chat(cli: CommandLine, server: EmbeddedServer) -> None:
     """An error response is printed, and the next line is sent."""
     server.faults.add(Respond(400), on="conversations.messages.create")
