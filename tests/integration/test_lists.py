@@ -176,7 +176,7 @@ async def test_list_during_new_messages_is_consistent(client: AsyncLetta, conver
     before = message_keys(await messages(client, conversation))
 
     newest_first, oldest_first = [
-        await client.conversations.messages.list(conversation, order=order, limit=2) for order in ("desc", "asc")
+        await client.conversations.messages.list(conversation, order=order, limit=4) for order in ("desc", "asc")
     ]
     await client.conversations.messages.create(conversation, input="LONG 4", streaming=False)
 
