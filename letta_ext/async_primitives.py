@@ -72,14 +72,17 @@ class AutoClosing:
     """
 
     _items: AsyncGenerator[Any, None] | None
+    _is_finalizing = staticmethod(sys.is_finalizing)  # an attribute: the globals are None when the interpreter exits
 
     def __del__(self) -> None:
-        if self._items is not None and not is_finished(self._items) and not sys.is_finalizing():
+        if self._items is not None and not self._is_finalizing() and not is_finished(self._items):
             run_without_event_loop(self._items.aclose())
 
 
 class AsyncBackgroundWork(Generic[T]):
     """A coroutine that runs in another task. Without asyncio it runs when its result is requested."""
+
+    _is_finalizing = staticmethod(sys.is_finalizing)  # an attribute: the globals are None when the interpreter exits
 
     def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self._work: Callable[[], Awaitable[T]] = work
@@ -110,7 +113,7 @@ class AsyncBackgroundWork(Generic[T]):
             self._task.cancel()
 
     def __del__(self) -> None:
-        if self._task is not None and not self._task.done():
+        if self._task is not None and not self._is_finalizing() and not self._task.done():
             with suppress(RuntimeError):  # the loop is closed, which cancelled the task
                 self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 

@@ -10,6 +10,7 @@ requires no lock and no `await`, so it cannot be interrupted and is safe in the 
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
@@ -155,6 +156,8 @@ class Lease:
         held: A list with the connection, or empty.
     """
 
+    _is_finalizing = staticmethod(sys.is_finalizing)  # an attribute: the globals are None when the interpreter exits
+
     def __init__(self, store: ConnectionStore) -> None:
         self._store: ConnectionStore | None = store
         self._limiter = store.limiter
@@ -182,8 +185,9 @@ class Lease:
         self._end(ConnectionStore.give_back)
 
     def discard(self) -> None:
-        """Release the slot, and close the connection."""
-        self._end(ConnectionStore.close)
+        """Release the slot, and close the connection. The process exit closes it too."""
+        if not self._is_finalizing():
+            self._end(ConnectionStore.close)
 
     def close_connection(self) -> None:
         """Close the connection before another one is used."""

@@ -79,10 +79,15 @@ class DeliveryEvidence:
         if self._caller_trace is not None:
             await self._caller_trace(name, info)
 
-    def _add(self, name: str, info: dict[str, Any]) -> None:
+    def _add(
+        self,
+        name: str,
+        info: dict[str, Any],
+        closing: str = CLOSING,  # bound: the globals are None when the interpreter exits and closes responses
+    ) -> None:
         protocol, _, rest = name.partition(".")
         step, _, state = rest.partition(".")
-        if step == CLOSING:
+        if step == closing:
             return
         if state == "started":
             if step in CONNECTING:

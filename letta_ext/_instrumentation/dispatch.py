@@ -62,6 +62,8 @@ NOOP: Final = Instrumentation()
 class _ActiveInstrumentation(Instrumentation):
     """The instrumentation of a call with observers, which are called in order."""
 
+    _is_finalizing = staticmethod(sys.is_finalizing)  # an attribute: the globals are None when the interpreter exits
+
     def __init__(self, observers: list[Observer]) -> None:
         self._observers = observers
         self._started = time.monotonic()
@@ -123,7 +125,8 @@ class _ActiveInstrumentation(Instrumentation):
                 each.on_end(error, time.monotonic() - self._started, self._events)
 
     def __del__(self) -> None:
-        self.on_end(GeneratorExit())  # a stream that was neither iterated nor closed
+        if not self._is_finalizing():
+            self.on_end(GeneratorExit())  # a stream that was neither iterated nor closed
 
 
 def make_instrumentation(call: ObservedCall) -> Instrumentation:

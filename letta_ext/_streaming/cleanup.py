@@ -100,7 +100,10 @@ def reattach_response(connection: Connection) -> None:
     _open_connections.add(connection)
 
 
-def _guard(connection: Connection) -> Generator[None, None, None]:
+def _guard(
+    connection: Connection,
+    is_finalizing: Callable[[], bool] = sys.is_finalizing,  # bound: the globals are None when the interpreter exits
+) -> Generator[None, None, None]:
     def close() -> None:
         close_response(connection.response)
         # Last, since the generators of a closed response take no locks when they are garbage-collected.
@@ -109,7 +112,7 @@ def _guard(connection: Connection) -> Generator[None, None, None]:
     try:
         yield
     finally:
-        if connection.process == current_process():
+        if not is_finalizing() and connection.process == current_process():
             close_outside_transport(close)
 
 
@@ -118,6 +121,8 @@ class AsyncGuard:
 
     It is not an async generator, which the event loop would finalize: the loop may be closed before.
     """
+
+    _is_finalizing = staticmethod(sys.is_finalizing)  # an attribute: the globals are None when the interpreter exits
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -130,7 +135,7 @@ class AsyncGuard:
         self._closed = True
 
     def __del__(self) -> None:
-        if not self._closed and self._connection.process == current_process() and not sys.is_finalizing():
+        if not self._closed and not self._is_finalizing() and self._connection.process == current_process():
             close_abandoned(self._connection)
 
 

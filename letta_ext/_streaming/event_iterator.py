@@ -8,6 +8,7 @@ was lost is resumed.
 from __future__ import annotations
 
 import copy
+import sys
 from typing import Any, Final
 
 from .._http.fork_safety import FORKED, current_process
@@ -25,6 +26,8 @@ CLOSED: Final = "The stream was closed before its end. The run continues on the 
 
 class BaseEventIterator:
     """The common part of sync and async event iterators."""
+
+    _is_finalizing = staticmethod(sys.is_finalizing)  # an attribute: the globals are None when the interpreter exits
 
     def __init__(
         self, connection: Connection, resume: Resume, instrumentation: Instrumentation, close_guard: Any
@@ -93,4 +96,5 @@ class BaseEventIterator:
         return reading
 
     def __del__(self) -> None:
-        self._instrumentation.on_end(GeneratorExit())
+        if not self._is_finalizing():
+            self._instrumentation.on_end(GeneratorExit())

@@ -67,6 +67,8 @@ class ScheduledClose:
         response: The response.
     """
 
+    _is_finalizing = staticmethod(sys.is_finalizing)  # an attribute: the globals are None when the interpreter exits
+
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
         self._begun = False
@@ -79,7 +81,7 @@ class ScheduledClose:
             await self._response.aclose()
 
     def __del__(self) -> None:
-        if not self._begun and not sys.is_finalizing():
+        if not self._begun and not self._is_finalizing():
             with suppress(Exception):  # a closed connection has no socket
                 shutdown_socket(self._response)
 
