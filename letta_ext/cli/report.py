@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from .._sync.client import Letta
+from ..hooks import AttemptReport, Hooks
 from .exit_codes import ExitCode
 from .help import Command, Group
 from .session import Session, checked, command, option_names
@@ -96,13 +101,13 @@ def _report(session: Session, output: str, limits: dict[str, int], arguments: di
         return ExitCode.ERROR
     arguments["limits"] = ReportLimits(**limits)
     if output == STANDARD_OUTPUT:
-        with option_names(NAMES):
-            html: str = checked(render_report, session.client, **arguments)
+        with option_names(NAMES), _progress(session) as client:
+            html: str = checked(render_report, client, **arguments)
         sys.stdout.buffer.write(html.encode())
         return ExitCode.OK
     try:
-        with option_names(NAMES):
-            path: Path = checked(write_report, session.client, output, **arguments)
+        with option_names(NAMES), _progress(session) as client:
+            path: Path = checked(write_report, client, output, **arguments)
     except OSError as error:
         session.output.error(f"The report cannot be written: {error}")
         return ExitCode.ERROR
@@ -111,3 +116,19 @@ def _report(session: Session, output: str, limits: dict[str, int], arguments: di
     else:
         session.output.text(str(path))
     return ExitCode.OK
+
+
+@contextmanager
+def _progress(session: Session) -> Generator[Letta]:
+    """Yield the client, whose requests are counted on the terminal if the notes are shown there."""
+    console = session.output.notes
+    if not console.is_terminal:
+        yield session.client
+        return
+    requests = count(1)
+    with console.status("0 requests") as shown:
+
+        def show(_: AttemptReport) -> None:
+            shown.update(f"{next(requests)} requests")
+
+        yield session.client.with_options(hooks=Hooks(on_attempt=show))

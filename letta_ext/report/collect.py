@@ -29,6 +29,9 @@ T = TypeVar("T")
 PAGE: Final = 200
 """Items of a page of steps or runs."""
 
+LATER_STEPS: Final = 10
+"""Steps after a period among which a later run is looked up."""
+
 MESSAGE_PAGE: Final = 100
 BATCH: Final = 16
 """Runs of which the first pages are fetched together."""
@@ -46,7 +49,7 @@ INSTANT: Final = timedelta(microseconds=1)
 
 def collect_run(run_id: str, prices: PriceTable, limits: ReportLimits, created: datetime) -> Work[ReportData]:
     """Collect the data of one run."""
-    run = yield from fetch_one(Request(lambda client: client.runs.retrieve(run_id)))
+    run = yield from fetch_one(_run(run_id))
     totals = Totals()
     records = yield from _details([run], prices, limits, totals)
     agents = yield from _agent_names([run.agent_id])
@@ -61,7 +64,8 @@ def collect_period(
     bounds = slice_bounds(start, end)
     slices = [Slice(first, last, Tally()) for first, last in pairwise(bounds)]
     yield from _add_steps(slices, agent_id, prices, totals)
-    count, statuses, newest = yield from _runs(start, end, agent_id, limits.runs)
+    later = (yield from _later_run(end, agent_id)) if end < created else None
+    count, statuses, newest = yield from _runs(start, end, agent_id, limits.runs, later)
     records = yield from _details(newest, prices, limits, None)
     agents = yield from _agent_names([run.agent_id for run in newest] + ([agent_id] if agent_id else []))
     period = Period(start, end, agent_id, slices, count, statuses)
@@ -104,16 +108,56 @@ def _steps_between(start: datetime, end: datetime, agent_id: str | None) -> Requ
     )
 
 
+def _later_run(end: datetime, agent_id: str | None) -> Work[Run | None]:
+    """Return a run that was created after a period, or None if none of the next steps has one.
+
+    The list of runs has no filter for dates. It is read from this run, so that newer ones need not be read.
+    """
+    after = (end - INSTANT).isoformat()
+    page = yield from fetch_one(
+        first_page(
+            lambda client: client.steps.list(start_date=after, order="asc", limit=LATER_STEPS, agent_id=agent_id)
+        )
+    )
+    ids = dict.fromkeys(step.run_id for step in page.items if step.run_id is not None)
+    runs = yield from fetch([if_available(_run(run_id)) for run_id in ids])
+    for run in runs:
+        if not isinstance(run, Unavailable) and run.created_at is not None and run.created_at >= end:
+            return run
+    return None
+
+
+def _runs_before(run_id: str | None, agent_id: str | None) -> Request[SyncPage[Run] | AsyncPage[Run]]:
+    # In Letta 0.16.8, the runs before a cursor are the older ones in each order.
+    return first_page(lambda client: client.runs.list(order="desc", limit=PAGE, agent_id=agent_id, before=run_id))
+
+
+def _is_older(run: Run, other: Run) -> bool:
+    return run.created_at is not None and other.created_at is not None and run.created_at < other.created_at
+
+
+def _run(run_id: str) -> Request[Run]:
+    return Request(lambda client: client.runs.retrieve(run_id))
+
+
 def _runs(
-    start: datetime, end: datetime, agent_id: str | None, limit: int
+    start: datetime, end: datetime, agent_id: str | None, limit: int, later: Run | None
 ) -> Work[tuple[int, Counter[str], list[Run]]]:
-    """Return the number of runs of a period, their statuses and the newest ones. The list has no filter for dates."""
+    """Return the number of runs of a period, their statuses and the newest ones.
+
+    Args:
+        start: The start of the period.
+        end: The end of the period.
+        agent_id: The agent, or None for all.
+        limit: The maximum number of runs to return.
+        later: A run after the period, or None to begin with the newest one.
+    """
     count = 0
     statuses: Counter[str] = Counter()
     newest: list[Run] = []
-    page = yield from fetch_one(
-        first_page(lambda client: client.runs.list(order="desc", limit=PAGE, agent_id=agent_id))
-    )
+    page = yield from fetch_one(_runs_before(later.id if later else None, agent_id))
+    if later is not None and not (page.items and _is_older(page.items[0], later)):
+        page = yield from fetch_one(_runs_before(None, agent_id))  # another server can read the cursor in another way
     while True:
         for run in page.items:
             if run.created_at is None or run.created_at >= end:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,6 +50,17 @@ def test_report_run_uses_the_given_prices(cli: CommandLine, run_id: str, folder:
     page = (folder / "run.html").read_text("utf-8")
     assert "0.000220" in page
     assert "a test" in page
+
+
+def test_report_on_a_terminal_counts_its_requests(cli: CommandLine, run_id: str) -> None:
+    """On a terminal, the number of requests is shown while the report is made. In a pipe it is not."""
+    printed = list[bytes]()
+
+    done = cli.on_terminal("report", "run", run_id, on_write=printed.append)
+
+    assert done.code == 0, done.out
+    assert re.search(rb"[1-9] requests", b"".join(printed))
+    assert "requests" not in cli.run("report", "run", run_id).err
 
 
 def test_report_period_writes_to_the_standard_output(cli: CommandLine, run_id: str) -> None:

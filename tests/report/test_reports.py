@@ -12,7 +12,7 @@ import pytest
 
 from letta_ext import APIStatusError, AsyncLetta, Letta, NotFoundError
 from letta_ext.report import ModelPrice, ReportLimits, render_report, write_report
-from letta_ext.testing import EmbeddedServer, Respond, TickingClock, Turn, UnknownMessage, Usage
+from letta_ext.testing import Call, EmbeddedServer, Respond, TickingClock, Turn, UnknownMessage, Usage
 
 from .conftest import Travel
 from .page import DASH, Element, facts, headings, parse, step_rows
@@ -179,6 +179,34 @@ def test_period_bounds_include_the_start_and_exclude_the_end() -> None:
         ]
 
     assert [(half["Runs"], half["Steps"]) for half in halves] == [("1 1 completed", "1")] * 2
+
+
+def test_report_of_an_old_period_skips_newer_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runs after a period are not listed, and a run that continues after its end is part of the report."""
+    monkeypatch.setattr("letta_ext.report.collect.PAGE", 3)
+    clock = TickingClock()
+    with EmbeddedServer(clock=clock) as server, Letta(base_url=server.base_url) as client:
+
+        def look_up(_: object) -> str:
+            clock.advance(timedelta(hours=1))
+            return "noon"
+
+        server.script.when("time", Turn(calls=[Call("get_time")]), "It is noon.")
+        server.script.tools["get_time"] = look_up
+        for text in ("Hello", "What is the time?"):
+            send(client, server.conversation_id, text)
+        for _ in range(12):
+            send(client, server.conversation_id, "Hello")
+        before = len(server.requests)
+        start, end = "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"
+
+        page = parse(render_report(client, start_date=start, end_date=end))
+
+        lists = [each for each in [*server.requests][before:] if each.path == "/v1/runs/"]
+    shown = facts(page)
+    assert (shown["Runs"], shown["Steps"]) == ("2 2 completed", "2")
+    assert 1 <= len(lists) <= 2  # the second confirms the end of the list
+    assert all(each.query.startswith("before=run-") for each in lists)
 
 
 def test_empty_period_has_a_remark_and_no_chart(scenario: Travel) -> None:
