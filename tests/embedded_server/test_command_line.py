@@ -204,7 +204,13 @@ def begun(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 def test_signal_at_any_time_exits_without_output(signal_: signal.Signals) -> None:
     """A signal ends the process with its status and without output, from the first import on."""
     chance = random.Random(1302)
-    delays = [(number + chance.random()) / EXAMPLES for number in range(EXAMPLES)]
+
+    def start_time(_: int) -> float:
+        with begun() as process:
+            started = time.perf_counter()
+            assert process.stdout is not None
+            process.stdout.readline()
+            return time.perf_counter() - started
 
     def end(delay: float) -> bool:
         with begun() as process:
@@ -216,6 +222,8 @@ def test_signal_at_any_time_exits_without_output(signal_: signal.Signals) -> Non
         return output != b""
 
     with ThreadPoolExecutor(4) as pool:
+        span = 2 * max(pool.map(start_time, range(4)))  # as this machine starts four servers at the same time
+        delays = [span * (number + chance.random()) / EXAMPLES for number in range(EXAMPLES)]
         printed = list(pool.map(end, delays))
     assert EXAMPLES < 100 or len(set(printed)) == 2  # before it serves, and while it does
 
