@@ -215,8 +215,8 @@ class ListIterator:
         if self.directions[0] != forward:
             self.directions.reverse()
         first = [int(key, 16) for key in checkpoint.get("first", ())]
-        keys = [*(int(key, 16) for key in checkpoint["seen"]), *first]
-        self.seen.restore(checkpoint["cursors"], keys, complete=complete)
+        keys = [int(key, 16) for key in checkpoint["seen"]]
+        self.seen.restore(checkpoint["cursors"], keys, first, complete=complete)
         if self.first is not None and complete:
             self.first.extend(checkpoint["cursors"], keys)
         elif self.first is not None:
@@ -323,7 +323,7 @@ class ListIterator:
         arguments = {**self.arguments, self.facts.limit: self._capped(CONFIRM_LIMIT)}
         if self.descending:
             return (yield from top_has_moved(self.first, self.facts, arguments, self.directions[0]))
-        return (yield from has_new_summary(self.first, self.facts, arguments, self.directions[1], self.seen))
+        return (yield from has_new_summary(self.first, self.facts, arguments, self.directions[1], self.seen.has_unseen))
 
     def _reorder(self, page: FetchedPage) -> None:
         """Continue from a page from the start of a list whose records have moved."""

@@ -11,16 +11,13 @@ the context window, to the positions after the summary. All other messages keep 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from letta_api.operations import Pagination
 
 from ..errors import NotFoundError
 from .items import FetchedPage, Identity, stable_key
-
-if TYPE_CHECKING:
-    from .seen_items import SeenItems
 
 FIRST_RECORDS: Final = 64
 """The number of the first records of a list that are remembered."""
@@ -95,7 +92,11 @@ class FirstRecords:
 
 
 def has_new_summary(
-    first: FirstRecords, facts: Pagination, arguments: Mapping[str, Any], before: str, seen: SeenItems
+    first: FirstRecords,
+    facts: Pagination,
+    arguments: Mapping[str, Any],
+    before: str,
+    has_unseen: Callable[[FetchedPage], bool],
 ) -> Generator[dict[str, Any], list[Any], bool]:
     """Return whether an ascending list may have a summary that was not seen.
 
@@ -104,7 +105,7 @@ def has_new_summary(
         facts: The pagination of the list.
         arguments: The arguments of the list, with a high limit.
         before: The parameter of the cursor that precedes.
-        seen: The items that were seen.
+        has_unseen: Returns whether a page has items that were not seen. A checkpoint holds those of the first records.
     """
     for bound in first.bounds:
         try:
@@ -112,8 +113,7 @@ def has_new_summary(
         except NotFoundError:
             continue  # the record was deleted
         page = FetchedPage(items, facts)
-        unseen = seen.unseen(page)
-        if unseen and (seen.complete or unseen - first.keys):
+        if has_unseen(page):
             return True
         if 1 < page.size < arguments[facts.limit]:
             return False  # the page contains each summary, since the bound is after their position

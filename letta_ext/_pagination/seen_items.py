@@ -64,11 +64,21 @@ class SeenItems:
         complete = self.count <= len(found) + self._merged and len(found) == len(self._window) and not self._partial
         return LastRecords(found, complete)
 
-    def restore(self, cursors: Sequence[str], keys: Sequence[int], *, complete: bool) -> None:
-        """Restore the state of a checkpoint. `complete` means that it holds every record seen."""
+    def restore(
+        self, cursors: Sequence[str], keys: Sequence[int], first: Sequence[int] = (), *, complete: bool
+    ) -> None:
+        """Restore the state of a checkpoint.
+
+        Args:
+            cursors: The last records.
+            keys: The items of the last records.
+            first: The items of the first records, which are never forgotten.
+            complete: Whether these are all records.
+        """
         self._key_of = stable_key
-        self._window = {cursor: tuple(keys) if n == 0 else () for n, cursor in enumerate(cursors)}
-        self._keys = dict.fromkeys(keys)
+        forgotten = tuple(key for key in keys if key not in first)
+        self._window = {cursor: forgotten if n == 0 else () for n, cursor in enumerate(cursors)}
+        self._keys = dict.fromkeys([*keys, *first])
         self._keep_all, self._partial = self._keep_all and complete, not complete
         self.count = len(cursors) if complete else len(cursors) + 1
         self.page = len(cursors)

@@ -138,6 +138,17 @@ def test_checkpoint_with_compactions_loses_and_repeats_no_message_in_silence() -
     assert faults_of_checkpoints(SAMPLE) == []
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_checkpoint_in_long_list_without_compaction_yields_the_remaining_messages(order: str) -> None:
+    """The evidence of a checkpoint is kept to the end of a long list."""
+    conversation = Conversation(Random(0))
+    conversation.change(("send", 1_000))
+    requests = Requests(conversation, [])
+    page = first_page(ListIterator(MOVING, {"order": order, "limit": 100}), requests)
+    rest = list(first_page(ListIterator.resumed(MOVING, page.checkpoint()), requests))
+    assert len({item.id for item in [*page.items, *rest]}) == len(page.items) + len(rest) == 2_001
+
+
 @pytest.mark.stress
 def test_many_checkpoints_with_compactions_lose_and_repeat_no_message_in_silence() -> None:
     """The same with many more interleavings."""
