@@ -29,7 +29,7 @@ def dask() -> Iterator[Any]:
         yield client
 
 
-@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+@pytest.mark.parametrize("format", [pytest.param("jsonl", marks=pytest.mark.stress), "parquet"])
 def test_steps_divided_among_workers_are_exported_once(
     format: Any, dask: Any, stocked: EmbeddedServer, tmp_path: Path
 ) -> None:
