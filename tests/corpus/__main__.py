@@ -16,7 +16,6 @@ from typing import Final
 import openapi_python_client
 from attrs import frozen
 
-from codegen.document import METHODS, load
 from tests.corpus.documents import DOCUMENTS, Source
 
 COLUMNS: Final = (
@@ -68,11 +67,6 @@ def run(*command: str, folder: Path) -> Run:
     return Run(child.returncode, text, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def operations_of(document: Path) -> int:
-    """Return the number of operations of a document."""
-    return sum(method in item for item in load(document).get("paths", {}).values() for method in METHODS)
-
-
 def generated(found: Run) -> int:
     """Return the number of operations in the output of a run of the generator."""
     match = re.search(r": (\d+) operations?,", found.output)
@@ -113,11 +107,11 @@ def measure(source: Source, cache: Path, work: Path) -> dict[str, str]:
     examples = run("-m", "tests.corpus.examples", str(document), str(package), folder=folder)
     (folder / "errors.txt").write_text("\n".join(each.output for each in (imported, mypy, pyright, examples)))
     counts = examples.output.splitlines()[-1].split() if not examples.status else []
-    good, valid, invalid, streams, of = counts if len(counts) == 5 else ["fails"] * 5
+    operations, good, valid, invalid, streams, of = counts if len(counts) == 6 else ["0", *["fails"] * 5]
     values = (
         source.name,
         f"{source.package} {source.version}",
-        str(operations_of(document)),
+        operations,
         str(generated(strict)),
         str(generated(lenient)),
         str(stock(document, folder)),

@@ -1,7 +1,7 @@
 """Decodes the examples of a document with its generated package: `python -m tests.corpus.examples DOCUMENT PACKAGE`.
 
-Prints the numbers of examples that decode and encode to the same JSON, of examples, of examples that contradict the
-document, of event streams in the package, and of event streams in the document.
+Prints the numbers of operations in the document, of examples that decode and encode to the same JSON, of examples, of
+examples that contradict the document, of event streams in the package, and of event streams in the document.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from codegen.document import METHODS, Document, escape, load, successful
 from codegen.inline_schemas import extract_inline_schemas
 from codegen.media import find_events
 
-NAMES: Final = ("round-trip", "examples", "invalid", "streams", "of")
+NAMES: Final = ("operations", "round-trip", "examples", "invalid", "streams", "of")
 
 
 def examples_of(holder: dict[str, Any], document: Document, place: str) -> Iterator[Any]:
@@ -62,26 +62,38 @@ class Counter:
 
     def __init__(self, document: Document, package: str) -> None:
         self.document = document
+        self.prepared = extract_inline_schemas(document.copy())
         self.package = package
+        self.operations = importlib.import_module(f"{package}.operations").OPERATIONS
         self.to_json_value = importlib.import_module(f"{package}.model").to_json_value
         self.counts = dict.fromkeys(NAMES, 0)
 
-    def add(self, operation: Any, responses: dict[str, Any], place: str) -> None:
-        """Count the successful responses of an operation, whose entry of the operations table may be None."""
+    def add(self, path: str, method: str) -> None:
+        """Count an operation, its event stream, and the examples of its successful responses that are decoded."""
+        prepared, found = self.prepared.data["paths"][path][method], self.document.data["paths"][path][method]
+        operation = self.operations.get(prepared.get("operationId"))
         endpoint = operation and importlib.import_module(f"{self.package}.api.{operation.module}")
+        place, responses = f"#/paths/{escape(path)}/{method}/responses", found.get("responses", {})
         streams = False
         for code in successful(responses):
             response, at = self.document.locate(responses[code], f"{place}/{escape(code)}")
             content = response.get("content", {})
             streams = streams or find_events(content) is not None
-            for name, media in content.items():
-                schema, _ = self.document.locate(media.get("schema", {}), at)
-                holders = [media, *([schema] if isinstance(schema, dict) else [])]
-                for example in [each for holder in holders for each in examples_of(holder, self.document, at)]:
-                    if hasattr(endpoint, "decode_response") and isinstance(example, dict | list):
-                        self._example(operation.id, endpoint, example, f"{at}/content/{escape(name)}/schema")
+            # Of several content types, the package decodes one.
+            decoded = self.prepared.deref(prepared["responses"].get(code, {}), place).get("content", {})
+            for name in [name for name in content if name in decoded and hasattr(endpoint, "decode_response")]:
+                for example in self._examples(content[name], at):
+                    self._example(operation.id, endpoint, example, f"{at}/content/{escape(name)}/schema")
+        self.counts["operations"] += 1
         self.counts["of"] += streams
         self.counts["streams"] += streams and hasattr(endpoint, "events")
+
+    def _examples(self, media: dict[str, Any], place: str) -> list[Any]:
+        """Return the objects and arrays among the examples of a content type and of its schema."""
+        schema = self.document.deref(media.get("schema", {}), place)
+        holders = [media, schema] if isinstance(schema, dict) else [media]
+        found = [each for holder in holders for each in examples_of(holder, self.document, place)]
+        return [each for each in found if isinstance(each, dict | list)]
 
     def _example(self, name: str, endpoint: Any, example: Any, schema: str) -> None:
         try:
@@ -100,15 +112,11 @@ class Counter:
 def count(path: Path, package: str) -> list[int]:
     """Return the numbers that the module prints."""
     document = Document(load(path))
-    named = extract_inline_schemas(document.copy())
-    operations = importlib.import_module(f"{package}.operations").OPERATIONS
     counter = Counter(document, package)
-    for place, item in document.data["paths"].items():
+    for place, item in document.data.get("paths", {}).items():
         for method in METHODS:
             if method in item:
-                operation = operations.get(named.data["paths"][place][method].get("operationId"))
-                at = f"#/paths/{escape(place)}/{method}/responses"
-                counter.add(operation, item[method].get("responses", {}), at)
+                counter.add(place, method)
     return list(counter.counts.values())
 
 
