@@ -23,7 +23,7 @@ RECORDED: Final = FOLDER / "real"
 
 TIMEOUT: Final = 120.0
 
-LIVE: Final = 0.05
+LIVE: Final = 0.1
 """Time after which the end of a stream has not been waiting in a buffer [s]."""
 
 TOOL: Final = '''
