@@ -1,8 +1,13 @@
-"""The event loop of the async tests."""
+"""The event loop of the async tests, and property tests without deadlines."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# The time of one example is not the subject of any test, and machines of CI are slow.
+settings.register_profile("letta", deadline=None)
+settings.load_profile("letta")
 
 
 @pytest.fixture
