@@ -53,18 +53,25 @@ class Run:
     memory: float
 
 
+MEASURE: Final = """
+import json, os, sys
+usage, *command = sys.argv[1:]
+_, status, used = os.wait4(os.posix_spawn(command[0], command, os.environ), 0)
+with open(usage, "w") as file:
+    json.dump([os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss / 1024], file)
+"""
+"""A small program between, since the peak memory of a process begins with that of the process that starts it."""
+
+
 def run(*command: str, folder: Path) -> Run:
     """Run a command of this Python in a folder, and measure it."""
-    log = folder / "output.txt"
+    log, usage = folder / "output.txt", folder / "usage.json"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), str(folder)])}
+    measured = [sys.executable, "-I", "-S", "-c", MEASURE, str(usage), sys.executable, *command]
     with log.open("w", encoding="utf-8") as out:
-        child = subprocess.Popen(
-            [sys.executable, *command], cwd=folder, stdout=out, stderr=subprocess.STDOUT, env=environment
-        )
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    text = log.read_text(encoding="utf-8", errors="replace")
-    return Run(child.returncode, text, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+        subprocess.run(measured, cwd=folder, stdout=out, stderr=subprocess.STDOUT, env=environment, check=True)
+    status, seconds, memory = json.loads(usage.read_text(encoding="utf-8"))
+    return Run(status, log.read_text(encoding="utf-8", errors="replace"), seconds, memory)
 
 
 def generated(found: Run) -> int:
