@@ -84,6 +84,7 @@ class CommandLine:
         typed = input.encode() if isinstance(input, str) else input
         out, err = io.BytesIO(), io.BytesIO()
         with self._monkeypatch.context() as patched:
+            patched.delenv("COLUMNS", raising=False)  # pytest-xdist sets it
             patched.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed), "utf-8"))
             patched.setattr("sys.stdout", io.TextIOWrapper(out, encoding, write_through=True))
             patched.setattr("sys.stderr", io.TextIOWrapper(err, encoding, write_through=True))

@@ -29,9 +29,9 @@ def test_full_device_ends_with_one_and_its_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """An output that cannot be written ends the command with 1 and one line, without a traceback."""
-    with FULL.open("wb", buffering=0) as device:
-        monkeypatch.setattr("sys.stdout", io.TextIOWrapper(device, "utf-8", write_through=True))
-        monkeypatch.setattr("sys.argv", ["letta-ext", *arguments])
+    with monkeypatch.context() as patched, FULL.open("wb", buffering=0) as device:
+        patched.setattr("sys.stdout", io.TextIOWrapper(device, "utf-8", write_through=True))
+        patched.setattr("sys.argv", ["letta-ext", *arguments])
         with pytest.raises(SystemExit) as ended:
             __main__.main()
     assert ended.value.code == 1
@@ -43,9 +43,9 @@ def test_send_full_device_names_the_command_that_prints_the_rest(
     cli: CommandLine, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A reply that cannot be written continues on the server, and its text is printed by the command of the note."""
-    with FULL.open("wb", buffering=0) as device:
-        monkeypatch.setattr("sys.stdout", io.TextIOWrapper(device, "utf-8", write_through=True))
-        monkeypatch.setattr("sys.argv", ["letta-ext", "send", server.conversation_id, "Hello"])
+    with monkeypatch.context() as patched, FULL.open("wb", buffering=0) as device:
+        patched.setattr("sys.stdout", io.TextIOWrapper(device, "utf-8", write_through=True))
+        patched.setattr("sys.argv", ["letta-ext", "send", server.conversation_id, "Hello"])
         with pytest.raises(SystemExit):
             __main__.main()
     note = capsys.readouterr().err.splitlines()[0]
@@ -55,20 +55,22 @@ def test_send_full_device_names_the_command_that_prints_the_rest(
 
 def test_closed_standard_output_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command does not begin if the standard output is closed."""
-    monkeypatch.setattr(sys, "stdout", None)
-    with pytest.raises(SystemExit, match=r"^error: the standard output is closed\. "):
-        __main__.main()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", None)
+        with pytest.raises(SystemExit, match=r"^error: the standard output is closed\. "):
+            __main__.main()
 
 
 def test_closed_standard_error_keeps_notes_out_of_the_output(
     shared_cli: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Notes and errors are not printed anywhere if the standard error is closed."""
-    monkeypatch.setattr(sys, "stderr", None)
-    monkeypatch.setattr("sys.argv", ["letta-ext", "steps", "--limit", "0"])
-    with pytest.raises(SystemExit) as ended:
-        __main__.main()
-    sys.stderr.close()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", None)
+        patched.setattr("sys.argv", ["letta-ext", "steps", "--limit", "0"])
+        with pytest.raises(SystemExit) as ended:
+            __main__.main()
+        sys.stderr.close()
     assert ended.value.code == 2
     assert capsys.readouterr().out == ""
 

@@ -101,6 +101,15 @@ def avoid_silence(case: Any) -> None:
             case.body["batch_size"] = 2
 
 
+def without_nul(value: Any) -> Any:
+    """Return a value of a query without NUL, for which Letta's database fails, and the embedded server responds 400."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {without_nul(key): without_nul(each) for key, each in value.items()}
+    return [without_nul(each) for each in value] if isinstance(value, list) else value
+
+
 class Figure(NamedTuple):
     """The tests of a module that passed, and the status codes of their responses."""
 
@@ -155,6 +164,8 @@ def test_response_matches_specification(
             select_existing(case, server, default=sum(statuses.values()) % 2 == 1)
         else:
             avoid_silence(case)
+        if case.query:
+            case.query = without_nul(case.query)
         limit = (case.query or {}).get("limit")
         if valid and isinstance(limit, int) and limit >= 2**63:
             case.query["limit"] = 2**63 - 1  # Letta's database fails for a larger integer
