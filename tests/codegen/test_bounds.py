@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +150,16 @@ def _wide(size: int) -> dict[str, Any]:
     return document({"Widget": widget}, {"/x": {"post": send}})
 
 
+@pytest.fixture
+def _without_collections() -> Iterator[None]:
+    """Do not collect garbage, which takes longer the more objects other tests have left."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
 @stress_in_full
+@pytest.mark.usefixtures("_without_collections")
 def test_read_many_keys_takes_proportional_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many keys, alike in Python and apart, take time in proportion.
 
