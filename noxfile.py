@@ -15,7 +15,9 @@ ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 EVERY_EXTRA = ",".join(PROJECT["project"]["optional-dependencies"])
 EVERYWHERE = [f"tests/{name}" for name in ("generated", "client", "pagination", "follow", "tools")]
-"""Tests of the library, which run on each Python. The others test the generator and the tools around the library."""
+"""Tests of the library, which run on the highest Python. The others test the generator and the tools around it."""
+BETWEEN = [f"tests/{name}" for name in ("generated", "follow", "tools")]
+"""Tests of models, `follow` and tools, which run on each Python."""
 
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "uv|venv"
@@ -66,14 +68,15 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on each installed Python. They start the servers that they need.
 
-    The lowest Python runs all tests. The others run those of the library, without slow ones.
+    The lowest Python runs all tests, and the highest those of the library, without slow ones. Versions between run
+    those of models, `follow` and tools.
     """
     install(session, "test", EVERY_EXTRA)
     part = ["-m", "not stress"]
     if session.python == PYTHONS[0] and len(PYTHONS) < len(SUPPORTED):
         session.log(f"Not installed, so not tested: Python {', '.join(sorted(set(SUPPORTED) - set(PYTHONS)))}")
     if session.python != PYTHONS[0]:
-        part = ["-m", "not stress and not slow", *EVERYWHERE]
+        part = ["-m", "not stress and not slow", *(EVERYWHERE if session.python == PYTHONS[-1] else BETWEEN)]
     session.run("pytest", "-n", "auto", *part, *session.posargs)
 
 
