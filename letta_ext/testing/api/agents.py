@@ -6,17 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from starlette.responses import Response
-
 from ..engine.cancellation import cancel
 from ..scenarios import setup_api
 from ..store.models import Agent, Json
 from ..store.state import State
 from . import errors
-from .incoming import Incoming
 from .lists import check_limit, in_order
 from .request_schema import Record
-from .responses import CompactJSON, Handler
+from .responses import Handler
 
 _CLOUD_FILTERS: Final = (
     *("project_id", "template_id", "base_template_id", "identity_id", "created_by_id"),
@@ -33,11 +30,11 @@ _RELATIONS: Final = {
 """Fields that a request can omit by selecting others, and the values that select them."""
 
 
-async def _create(state: State, request: Incoming) -> Response:
-    return CompactJSON(setup_api.agent_json(setup_api.agent_from(state, request.body)))
+async def _create(state: State, request: Record) -> object:
+    return setup_api.agent_json(setup_api.agent_from(state, request.body))
 
 
-async def _list(state: State, request: Incoming) -> Response:
+async def _list(state: State, request: Record) -> object:
     query = request.query
     name, query_text, tags, order_by = query.name, query.query_text, query.tags, query.order_by
     limit, before, after = query.limit, query.before, query.after
@@ -63,11 +60,11 @@ async def _list(state: State, request: Incoming) -> Response:
     start = ids.index(after) + 1 if after in ids else 0
     end = ids.index(before) if before in ids else None
     selected = [agent for agent in ordered[start:end] if matches(agent)]
-    return CompactJSON([_with_relations(agent, query) for agent in selected[: limit or None]])
+    return [_with_relations(agent, query) for agent in selected[: limit or None]]
 
 
-async def _retrieve(state: State, request: Incoming) -> Response:
-    return CompactJSON(_with_relations(state.agent(request.path.agent_id), request.query))
+async def _retrieve(state: State, request: Record) -> object:
+    return _with_relations(state.agent(request.path.agent_id), request.query)
 
 
 def _with_relations(agent: Agent, query: Record) -> Json:
@@ -84,7 +81,7 @@ def _with_relations(agent: Agent, query: Record) -> Json:
     return fields
 
 
-async def _update(state: State, request: Incoming) -> Response:
+async def _update(state: State, request: Record) -> object:
     body = request.body
     limits = body.context_window_limit is not None or body.has("max_tokens")
     if body.model_settings is not None or body.parallel_tool_calls is not None or (limits and body.model is None):
@@ -93,23 +90,23 @@ async def _update(state: State, request: Incoming) -> Response:
     setup_api.check_embedding(body)
     agent = _agent(state, request)
     setup_api.update_agent(state, agent, body)
-    return CompactJSON(setup_api.agent_json(agent))
+    return setup_api.agent_json(agent)
 
 
-async def _delete(state: State, request: Incoming) -> Response:
+async def _delete(state: State, request: Record) -> object:
     agent_id = _agent(state, request).id
     state.delete_agent(agent_id)
-    return CompactJSON({"message": f"Agent id={agent_id} successfully deleted"})
+    return {"message": f"Agent id={agent_id} successfully deleted"}
 
 
-def _agent(state: State, request: Incoming) -> Agent:
+def _agent(state: State, request: Record) -> Agent:
     agent_id = request.path.agent_id
     if agent_id not in state.agents:
         raise errors.not_found("Agent", agent_id)
     return state.agents[agent_id]
 
 
-async def _cancel(state: State, request: Incoming) -> Response:
+async def _cancel(state: State, request: Record) -> object:
     agent_id = request.path.agent_id
     # Letta remembers the latest run of each agent, also after both were deleted.
     latest = next((run.id for run in reversed(state.runs.values()) if run.agent_id == agent_id), None)
@@ -120,7 +117,7 @@ async def _cancel(state: State, request: Incoming) -> Response:
     for run_id in run_ids:
         if run_id in existing:
             cancel(state, existing[run_id])
-    return CompactJSON({run_id: "cancelled" if run_id in existing else "failed" for run_id in run_ids})
+    return {run_id: "cancelled" if run_id in existing else "failed" for run_id in run_ids}
 
 
 ROUTES: Final[Sequence[tuple[str, str, Handler]]] = (

@@ -19,8 +19,8 @@ from ..scenarios.builtin import BuiltinScenario, Scenario
 from ..scenarios.selection import select_scenario
 from ..store.state import State
 from . import agents, conversations, errors, lists, requests, runs, serializers
-from .incoming import Incoming, read
-from .request_schema import operation
+from .incoming import read
+from .request_schema import Record, operation
 from .requests import page
 from .responses import CompactJSON, EventStream, Handler
 
@@ -47,9 +47,10 @@ def create_app(scenario: BuiltinScenario | Scenario | Path | str = "default") ->
         async def endpoint(request: Request) -> Response:
             try:
                 incoming = await read(request, operation(method, path), default_input=default_input)
-                return await handler(state, incoming)
+                result = await handler(state, incoming)
             except errors.ApiError as error:
                 return CompactJSON(error.body, error.status)
+            return result if isinstance(result, Response) else CompactJSON(result)
 
         return endpoint
 
@@ -85,45 +86,46 @@ async def _http_error(_: Request, error: Exception) -> Response:
     return CompactJSON({"detail": known.detail}, known.status_code)
 
 
-async def _health(_: State, __: Incoming) -> Response:
-    return CompactJSON({"version": LETTA_VERSION, "status": "ok"})
+async def _health(_: State, __: Record) -> object:
+    return {"version": LETTA_VERSION, "status": "ok"}
 
 
-async def _create_tool(state: State, request: Incoming) -> Response:
-    return CompactJSON(setup_api.tool_json(setup_api.tool_from(state, request.body)))
+async def _create_tool(state: State, request: Record) -> object:
+    return setup_api.tool_json(setup_api.tool_from(state, request.body))
 
 
-async def _list_tools(state: State, request: Incoming) -> Response:
+async def _list_tools(state: State, request: Record) -> object:
     name = request.query.name
-    return CompactJSON([setup_api.tool_json(tool) for tool in state.tools.values() if name in (None, tool.name)])
+    return [setup_api.tool_json(tool) for tool in state.tools.values() if name in (None, tool.name)]
 
 
-async def _list_messages(state: State, request: Incoming) -> Response:
+async def _list_messages(state: State, request: Record) -> object:
     conversation_id, query = request.path.conversation_id, request.query
     direct = state.direct_agent_id(conversation_id, query.agent_id)
     if direct is None and conversation_id not in state.conversations:
         # Letta does not check that the conversation exists.
-        return CompactJSON([])
+        return []
     if direct is not None and direct not in state.agents:
         raise errors.agent_not_found()
     thread = state.thread(conversation_id, query.agent_id)
     relative = state.order_relative_cursors
-    return CompactJSON(lists.thread_messages(thread, state.stored(), query, page(query), order_relative=relative))
+    return lists.thread_messages(thread, state.stored(), query, page(query), order_relative=relative)
 
 
-async def _send(state: State, request: Incoming) -> Response:
-    conversation_id, options = request.path.conversation_id, requests.send(request.body, state.ids)
+async def _send(state: State, request: Record) -> object:
+    conversation_id, options = request.path.conversation_id, request.body
+    sent = requests.send(options, state.ids)
     thread = state.thread(conversation_id, options.agent_id)
     if options.override_model and options.override_model not in state.models:
         raise errors.unknown_handle(options.override_model)
     if not thread.is_default:
         state.conversation(conversation_id).last_message_at = state.clock.now()
     if not options.streaming:
-        return CompactJSON(await message_service.send_json(state, thread, options))
-    return EventStream(message_service.send_stream(state, thread, options))
+        return await message_service.send_json(state, thread, sent)
+    return EventStream(message_service.send_stream(state, thread, sent))
 
 
-async def _resume(state: State, request: Incoming) -> Response:
+async def _resume(state: State, request: Record) -> object:
     run = message_service.resumed_run(state, request.path.conversation_id, request.body)
     if request.body.batch_size is not None and request.body.batch_size < 1:
         # Letta fails before the first event, without a body.
@@ -131,45 +133,45 @@ async def _resume(state: State, request: Incoming) -> Response:
     return EventStream(message_service.resume_stream(state, run, request.body))
 
 
-async def _compact(state: State, request: Incoming) -> Response:
+async def _compact(state: State, request: Record) -> object:
     thread = state.thread(request.path.conversation_id, request.body.agent_id)
     agent = state.agent(thread.agent_id)
     try:
         settings = setup_api.compaction_from(request.body.compaction_settings, agent.compaction)
-        return CompactJSON(compaction.compact(state, agent, thread, settings))
+        return compaction.compact(state, agent, thread, settings)
     except errors.ApiError:
         raise
     except Exception as error:  # a script function may raise any exception
         raise state.record_failure(error).as_response() from error
 
 
-async def _list_steps(state: State, request: Incoming) -> Response:
+async def _list_steps(state: State, request: Record) -> object:
     found = lists.steps(state.steps_of_agents(), request.query, page(request.query))
-    return CompactJSON([serializers.step(step) for step in found])
+    return [serializers.step(step) for step in found]
 
 
-async def _retrieve_step(state: State, request: Incoming) -> Response:
-    return CompactJSON(serializers.step(state.step(request.path.step_id)))
+async def _retrieve_step(state: State, request: Record) -> object:
+    return serializers.step(state.step(request.path.step_id))
 
 
-async def _step_metrics(state: State, request: Incoming) -> Response:
-    return CompactJSON(serializers.step_metrics(state.step(request.path.step_id, "StepMetrics")))
+async def _step_metrics(state: State, request: Record) -> object:
+    return serializers.step_metrics(state.step(request.path.step_id, "StepMetrics"))
 
 
-async def _step_trace(state: State, request: Incoming) -> Response:
+async def _step_trace(state: State, request: Record) -> object:
     # Letta keeps the traces of deleted agents.
     step = state.steps.get(request.path.step_id)
-    return CompactJSON(step.trace.as_json() if step and step.trace else None)
+    return step.trace.as_json() if step and step.trace else None
 
 
-async def _step_messages(state: State, request: Incoming) -> Response:
+async def _step_messages(state: State, request: Record) -> object:
     step = state.find_step(request.path.step_id)
-    return CompactJSON(lists.step_messages(step.messages if step else [], state.stored(), page(request.query)))
+    return lists.step_messages(step.messages if step else [], state.stored(), page(request.query))
 
 
-async def _step_feedback(state: State, request: Incoming) -> Response:
+async def _step_feedback(state: State, request: Record) -> object:
     step = state.step(request.path.step_id)
     step.feedback = request.body.feedback
     if request.body.tags is not None:
         step.tags = list(request.body.tags)
-    return CompactJSON(serializers.step(step))
+    return serializers.step(step)

@@ -6,20 +6,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from starlette.responses import Response
-
 from ..engine.cancellation import cancel
 from ..scenarios import setup_api
 from ..store.models import Conversation
 from ..store.state import State
 from . import errors
 from .content import to_json
-from .incoming import Incoming
 from .lists import check_limit, in_order
-from .responses import CompactJSON, Handler
+from .request_schema import Record
+from .responses import Handler
 
 
-async def _create(state: State, request: Incoming) -> Response:
+async def _create(state: State, request: Record) -> object:
     agent_id, body = request.query.agent_id, request.body
     if agent_id not in state.agents:
         raise errors.agent_not_found()
@@ -30,10 +28,10 @@ async def _create(state: State, request: Incoming) -> Response:
     conversation = setup_api.create_conversation(state, agent_id, body.summary)
     conversation.model, conversation.model_settings = body.model, to_json(body.model_settings)
     conversation.isolated_block_ids = [state.ids.new("block") for _ in labels]
-    return CompactJSON(setup_api.conversation_json(conversation, with_messages=False))
+    return setup_api.conversation_json(conversation, with_messages=False)
 
 
-async def _list(state: State, request: Incoming) -> Response:
+async def _list(state: State, request: Record) -> object:
     query = request.query
     order, order_by, after = query.order, query.order_by, query.after
     conversations = [each for each in state.conversations.values() if query.agent_id in (None, each.thread.agent_id)]
@@ -56,7 +54,7 @@ async def _list(state: State, request: Incoming) -> Response:
         else:
             selected = [each for each in selected if _is_after(each, key(each), after, last, order)]
     check_limit(query.limit)
-    return CompactJSON([setup_api.conversation_json(each, with_messages=False) for each in selected[: query.limit]])
+    return [setup_api.conversation_json(each, with_messages=False) for each in selected[: query.limit]]
 
 
 def _is_after(conversation: Conversation, value: datetime | None, after: str, last: datetime, order: str) -> bool:
@@ -66,11 +64,11 @@ def _is_after(conversation: Conversation, value: datetime | None, after: str, la
     return (value, conversation.id) > (last, after) if order == "asc" else (value, conversation.id) < (last, after)
 
 
-async def _retrieve(state: State, request: Incoming) -> Response:
-    return CompactJSON(setup_api.conversation_json(state.conversation(request.path.conversation_id)))
+async def _retrieve(state: State, request: Record) -> object:
+    return setup_api.conversation_json(state.conversation(request.path.conversation_id))
 
 
-async def _update(state: State, request: Incoming) -> Response:
+async def _update(state: State, request: Record) -> object:
     conversation = state.conversation(request.path.conversation_id)
     for name in ("summary", "model", "model_settings", "last_message_at"):
         value = to_json(getattr(request.body, name))
@@ -79,16 +77,16 @@ async def _update(state: State, request: Incoming) -> Response:
         if value is not None:
             setattr(conversation, name, value)
     conversation.updated_at = state.clock.now()
-    return CompactJSON(setup_api.conversation_json(conversation, with_messages=False))
+    return setup_api.conversation_json(conversation, with_messages=False)
 
 
-async def _delete(state: State, request: Incoming) -> Response:
+async def _delete(state: State, request: Record) -> object:
     conversation = state.conversation(request.path.conversation_id)
     state.deleted_conversations[conversation.id] = state.conversations.pop(conversation.id)
-    return CompactJSON(None)
+    return None
 
 
-async def _cancel(state: State, request: Incoming) -> Response:
+async def _cancel(state: State, request: Record) -> object:
     conversation_id = request.path.conversation_id
     direct = state.direct_agent_id(conversation_id, request.query.agent_id)
     if direct is None:
@@ -98,7 +96,7 @@ async def _cancel(state: State, request: Incoming) -> Response:
         raise errors.plain(409, f"CONFLICT: No active runs to cancel for conversation {conversation_id}")
     for run in runs:
         cancel(state, run)
-    return CompactJSON({run.id: "cancelled" for run in runs})
+    return {run.id: "cancelled" for run in runs}
 
 
 ROUTES: Final[Sequence[tuple[str, str, Handler]]] = (

@@ -3,81 +3,42 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
-from ..store.ids import UUID4
 from . import errors
-from .request_schema import Operation, Record, RequestProblem
+from .request_schema import Operation, Record
 from .validation import is_object, sanitize
 
 MAX_BODY_SIZE = 16 * 2**20
 """Maximum size of the body of a request [B]."""
 
 _UNREADABLE = "There was an error parsing the body"
-_OWN_TEXTS: Final = ("agent_id", "step_id")
-"""Ids of a path for which Letta words the problem itself, and adds an example."""
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A validated request.
-
-    Attributes:
-        path: The ids in the path.
-        query: The parameters of the query.
-        body: The fields of the body. An absent body has the default of each field.
-    """
-
-    path: Record
-    query: Record
-    body: Any
-
-
-async def read(request: Request, operation: Operation, *, default_input: str | None = None) -> Incoming:
-    """Return a request.
+async def read(request: Request, operation: Operation, *, default_input: str | None = None) -> Record:
+    """Return a request with the fields ``path``, ``query`` and ``body``.
 
     Args:
         request: The request.
-        operation: The validators of its operation.
+        operation: The validator of its operation.
         default_input: Input of a body without input or messages. None rejects it.
 
     Raises:
         errors.ApiError: If the request is invalid.
     """
-    value: Any = await _body(request) if operation.body is not None else None
-    if default_input is not None and (value is None or is_object(value)):
-        value = value or {}
-        if value.get("input") is None and value.get("messages") is None:
-            value = {**value, "input": default_input}
-    problems: list[RequestProblem] = []
-    path = operation.read_path(request.path_params, problems)
-    query = operation.read_query(request.query_params.multi_items(), problems)
-    if value is None and not operation.body_required:
-        value = {}
-    body = operation.read_body(value, problems)
-    if problems:
-        raise _invalid(problems)
-    values = request.query_params.multi_items()
-    if any("\0" in text for name, value in values if not name.endswith("_date") for text in (name, value)):
+    body: Any = await _body(request) if operation.has_body else None
+    if default_input is not None and (body is None or is_object(body)):
+        body = body or {}
+        if body.get("input") is None and body.get("messages") is None:
+            body = {**body, "input": default_input}
+    query = request.query_params.multi_items()
+    found = operation.read(request.path_params, query, body)
+    if any("\0" in text for name, value in query if not name.endswith("_date") for text in (name, value)):
         # Letta's database fails. Dates are read before.
         raise errors.plain(400, "A parameter contains a NUL character")
-    return Incoming(path, query, body)
-
-
-def _invalid(problems: list[RequestProblem]) -> errors.ApiError:
-    """Return the 422 of the problems."""
-    example = None
-    for problem in problems:
-        for name in _OWN_TEXTS:
-            if problem["loc"] == ("path", name):
-                kind = name.removesuffix("_id")
-                problem["type"], problem["ctx"] = "string_pattern_mismatch", {"pattern": f"^{kind}-{UUID4}$"}
-                problem["msg"] = f"String should match pattern '{kind}-{{uuid4}}'"
-                example = f"{kind}-123e4567-e89b-42d3-8456-426614174000"
-    return errors.validation(problems, example)
+    return found
 
 
 async def _body(request: Request) -> Any:
@@ -90,8 +51,8 @@ async def _body(request: Request) -> Any:
     try:
         return sanitize(json.loads(raw))
     except json.JSONDecodeError as error:
-        problem: RequestProblem = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "JSON decode error"}
-        raise errors.validation([{**problem, "input": {}, "ctx": {"error": error.msg}}]) from None
+        problem = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "JSON decode error", "input": {}}
+        raise errors.validation([{**problem, "ctx": {"error": error.msg}}]) from None
     except (ValueError, RecursionError):  # not UTF-8, a number of more than 4,300 digits, or nested too deeply
         raise errors.plain(400, _UNREADABLE) from None
 

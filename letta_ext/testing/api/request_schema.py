@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
+from ..store.ids import UUID4
 from . import errors
 from .validation import is_object, is_sequence
 
 Node = Mapping[str, Any]
-RequestProblem = dict[str, object]
-"""A problem in the format of pydantic."""
 
 MAX_PROBLEMS: Final = 1_000
 """Maximum number of problems in one response."""
@@ -63,52 +62,58 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The validators of one operation.
+    """The validator of the requests of one operation.
 
     Attributes:
+        validator: Validates an object with the fields ``path``, ``query`` and, if the operation has one, ``body``.
         lists: The query parameters that can be repeated.
-        body_required: Whether a request without a body is invalid.
+        has_body: Whether the operation has a body.
     """
 
-    path: SchemaValidator
-    query: SchemaValidator
+    validator: SchemaValidator
     lists: frozenset[str]
-    body: SchemaValidator | None
-    body_required: bool
+    has_body: bool
 
-    def read_path(self, values: Mapping[str, object], problems: list[RequestProblem]) -> Any:
-        """Return the ids of a path, and add the problems."""
-        return _validated(self.path, dict(values), "path", problems)
+    def read(self, path: Mapping[str, object], query: Sequence[tuple[str, str]], body: object) -> Record:
+        """Return a request with the fields ``path``, ``query`` and ``body``. An absent body has the default fields.
 
-    def read_query(self, values: Sequence[tuple[str, str]], problems: list[RequestProblem]) -> Any:
-        """Return the parameters of a query, and add the problems."""
-        fields: dict[str, object] = dict(values)
-        for name in self.lists & fields.keys():
-            fields[name] = [value for key, value in values if key == name]
-        return _validated(self.query, fields, "query", problems)
+        Args:
+            path: The ids of the path.
+            query: The parameters of the query.
+            body: The JSON of the body. None if it is absent or null.
 
-    def read_body(self, value: object, problems: list[RequestProblem]) -> Any:
-        """Return the body, and add the problems."""
-        if value is None and self.body_required:
-            problems.append({"type": "missing", "loc": ("body",), "msg": "Field required", "input": None})
-        if self.body is None or value is None:
-            return None
-        return _validated(self.body, value, "body", problems)
+        Raises:
+            errors.ApiError: If the request is invalid.
+        """
+        parameters: dict[str, object] = dict(query)
+        for name in self.lists & parameters.keys():
+            parameters[name] = [value for key, value in query if key == name]
+        value: Any = {"path": path, "query": parameters} | ({} if body is None else {"body": body})
+        try:
+            if _is_long(value):
+                # pydantic takes seconds for a million problems. Those of the first items suffice.
+                self.validator.validate_python(_shorten(value), from_attributes=True)
+            request: Record = self.validator.validate_python(value, from_attributes=True)
+            return request
+        except ValidationError as invalid:
+            raise _invalid(invalid) from None
 
 
-def _validated(validator: SchemaValidator, value: Any, part: str, problems: list[RequestProblem]) -> Any:
-    try:
-        if _is_long(value):
-            # pydantic takes seconds for a million problems. Those of the first items suffice.
-            validator.validate_python(_shorten(value), from_attributes=True)
-        return validator.validate_python(value, from_attributes=True)
-    except ValidationError as invalid:
-        for each in invalid.errors(include_url=False)[:MAX_PROBLEMS]:
-            problem: RequestProblem = {**each, "loc": (part, *each["loc"])}
-            if part != "body" and each["type"] == "missing":
-                problem["input"] = None
-            problems.append(problem)
-        return None
+def _invalid(invalid: ValidationError) -> errors.ApiError:
+    """Return the 422 of a request."""
+    problems: list[dict[str, Any]] = [{**each} for each in invalid.errors(include_url=False)[:MAX_PROBLEMS]]
+    example = None
+    for problem in problems:
+        location = problem["loc"]
+        if problem["type"] == "missing" and (location[0] != "body" or len(location) == 1):
+            problem["input"] = None
+        if location in (("path", "agent_id"), ("path", "step_id")):
+            # Letta words the problem of these ids itself, and adds an example.
+            kind = location[1].removesuffix("_id")
+            problem["type"], problem["ctx"] = "string_pattern_mismatch", {"pattern": f"^{kind}-{UUID4}$"}
+            problem["msg"] = f"String should match pattern '{kind}-{{uuid4}}'"
+            example = f"{kind}-123e4567-e89b-42d3-8456-426614174000"
+    return errors.validation(problems, example)
 
 
 def _is_long(value: Any) -> bool:
@@ -127,21 +132,20 @@ def _shorten(value: Any) -> Any:
 
 @cache
 def operation(method: str, path: str) -> Operation:
-    """Return the validators of an operation."""
+    """Return the validator of an operation."""
     paths, types = _document()
     node = paths[path][method.lower()]
-    parameters: list[Node] = node.get("parameters", [])
-    query = [each for each in parameters if each["in"] == "query"]
-    lists = frozenset(each["name"] for each in query if "array" in json.dumps(each["schema"]))
-    body = node.get("requestBody", {})
-    schema = types.build(body["content"]["application/json"]["schema"]) if body else None
-    return Operation(
-        path=SchemaValidator(types.parameters([each for each in parameters if each["in"] == "path"])),
-        query=SchemaValidator(types.parameters(query)),
-        lists=lists,
-        body=SchemaValidator(schema) if schema else None,
-        body_required=body.get("required", False),
-    )
+    declared: list[Node] = node.get("parameters", [])
+    parts = {place: types.parameters([each for each in declared if each["in"] == place]) for place in ("path", "query")}
+    body = node.get("requestBody")
+    if body is not None:
+        schema = types.build(body["content"]["application/json"]["schema"])
+        required = body.get("required", False)
+        parts["body"] = (
+            schema if required else core_schema.with_default_schema(schema, default_factory=dict, validate_default=True)
+        )
+    lists = frozenset(each["name"] for each in declared if "array" in json.dumps(each["schema"]))
+    return Operation(SchemaValidator(_object("Request", parts)), lists, body is not None)
 
 
 @cache
@@ -239,7 +243,7 @@ class _Types:
     def _model(
         self, name: str, properties: Mapping[str, Node], required: Sequence[str], *, closed: bool = False
     ) -> CoreSchema:
-        fields: dict[str, core_schema.ModelField] = {}
+        fields: dict[str, CoreSchema] = {}
         for field, node in properties.items():
             constants = _constants(f"{name}.{field}", node)
             schema = core_schema.literal_schema(constants) if constants else self.build(node)
@@ -247,10 +251,17 @@ class _Types:
                 schema = core_schema.no_info_after_validator_function(attrgetter("value"), schema)
             if field not in required:
                 schema = core_schema.with_default_schema(schema, default=node.get("default"))
-            fields[field] = core_schema.model_field(schema)
-        kind = type(name, (Record,), {"__slots__": ()})
-        inner = core_schema.model_fields_schema(fields, extra_behavior="forbid" if closed else "ignore")
-        return core_schema.model_schema(kind, inner)
+            fields[field] = schema
+        return _object(name, fields, closed=closed)
+
+
+def _object(name: str, fields: Mapping[str, CoreSchema], *, closed: bool = False) -> CoreSchema:
+    """Return the schema of a `Record`."""
+    inner = core_schema.model_fields_schema(
+        {field: core_schema.model_field(schema) for field, schema in fields.items()},
+        extra_behavior="forbid" if closed else "ignore",
+    )
+    return core_schema.model_schema(type(name, (Record,), {"__slots__": ()}), inner)
 
 
 def _constants(field: str, node: Node) -> list[Any]:

@@ -48,25 +48,30 @@ class ApprovalInput:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A request to send messages."""
+    """A request to send messages.
+
+    Attributes:
+        messages: The messages of the body.
+        options: The other fields of the body.
+    """
 
     messages: Sequence[InputMessage | ApprovalInput]
-    agent_id: str | None
-    streaming: bool
-    stream_tokens: bool
-    background: bool
-    include_pings: bool
-    include_compaction_messages: bool
-    max_steps: int
-    types: Sequence[str] | None
-    client_tools: Sequence[str]
-    override_model: str | None
-    run_config: Json
+    options: Record
 
     @property
     def otids(self) -> list[str]:
         """The otids of all messages in order."""
         return [message.otid for message in self.messages]
+
+    @property
+    def client_tools(self) -> list[str]:
+        """The names of the tools that the client runs."""
+        return [tool.name for tool in self.options.client_tools or ()]
+
+    @property
+    def run_config(self) -> Json:
+        """The settings that the run contains."""
+        return {name: getattr(self.options, name) for name in RUN_CONFIG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +107,7 @@ def send(body: Record, ids: IdSource) -> Send:
         messages = [_message(message, ids) for message in body.messages]
     if not messages:
         raise errors.plain(422, "Messages must not be empty")
-    return Send(
-        messages=messages,
-        agent_id=body.agent_id,
-        streaming=body.streaming,
-        stream_tokens=body.stream_tokens,
-        background=body.background,
-        include_pings=body.include_pings,
-        include_compaction_messages=body.include_compaction_messages,
-        max_steps=body.max_steps,
-        types=body.include_return_message_types,
-        client_tools=[tool.name for tool in body.client_tools or ()],
-        override_model=body.override_model,
-        run_config={name: getattr(body, name) for name in RUN_CONFIG},
-    )
+    return Send(messages, body)
 
 
 def _message(message: Record, ids: IdSource) -> InputMessage | ApprovalInput:

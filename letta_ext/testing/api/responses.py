@@ -13,10 +13,10 @@ from starlette.types import Receive, Scope, Send
 from ..engine.message_service import Stream
 from ..store.state import State
 from . import serializers
-from .incoming import Incoming
+from .request_schema import Record
 
-Handler: TypeAlias = Callable[[State, Incoming], Awaitable[Response]]
-"""Returns the response to one request."""
+Handler: TypeAlias = Callable[[State, Record], Awaitable[object]]
+"""Returns the response to one request, or its JSON."""
 
 
 class CompactJSON(JSONResponse):

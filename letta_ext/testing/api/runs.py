@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, get_args
 
-from starlette.responses import Response
-
 from letta_api.enums import RunStatus
 
 from ..engine.runs import Run
@@ -14,12 +12,12 @@ from ..scenarios import setup_api
 from ..store.ids import is_id
 from ..store.state import State
 from . import errors, lists, serializers
-from .incoming import Incoming
 from .requests import page
-from .responses import CompactJSON, Handler
+from .request_schema import Record
+from .responses import Handler
 
 
-async def _list(state: State, request: Incoming) -> Response:
+async def _list(state: State, request: Record) -> object:
     query = request.query
     if unknown := [status for status in query.statuses or () if status not in get_args(RunStatus)]:
         raise errors.plain(400, f"'{unknown[0]}' is not a valid RunStatus")
@@ -44,24 +42,24 @@ async def _list(state: State, request: Incoming) -> Response:
     end = ids.index(query.after) if query.after in ids else None
     start = ids.index(query.before) + 1 if query.before in ids else 0
     selected = [run for run in ordered[start:end] if matches(run)]
-    return CompactJSON([setup_api.run_json(run) for run in selected[: query.limit]])
+    return [setup_api.run_json(run) for run in selected[: query.limit]]
 
 
-async def _retrieve(state: State, request: Incoming) -> Response:
-    return CompactJSON(setup_api.run_json(_run(state, request)))
+async def _retrieve(state: State, request: Record) -> object:
+    return setup_api.run_json(_run(state, request))
 
 
-async def _messages(state: State, request: Incoming) -> Response:
+async def _messages(state: State, request: Record) -> object:
     run = _run(state, request)
-    return CompactJSON(lists.run_messages(state.stored(), run.id, page(request.query)))
+    return lists.run_messages(state.stored(), run.id, page(request.query))
 
 
-async def _steps(state: State, request: Incoming) -> Response:
+async def _steps(state: State, request: Record) -> object:
     found = lists.run_steps(list(state.steps.values()), _run(state, request).id, page(request.query))
-    return CompactJSON([serializers.step(step) for step in found])
+    return [serializers.step(step) for step in found]
 
 
-def _run(state: State, request: Incoming) -> Run:
+def _run(state: State, request: Record) -> Run:
     run_id = request.path.run_id
     if not is_id("run", run_id):
         raise errors.invalid_argument(f"Invalid run ID format: {run_id}. Expected format: 'run-<uuid4>'")

@@ -59,7 +59,9 @@ class AgentLoop:
         """
         self.usage.streamed = self.mode == "tokens"
         # Without streaming, Letta treats an empty list of types as no filter.
-        types = self.request.types if self.request.types or self.mode != "json" else None
+        types = self.request.options.include_return_message_types
+        if self.mode == "json":
+            types = types or None
         try:
             async for message in self._steps():
                 if types is None or message["message_type"] in types:
@@ -81,7 +83,7 @@ class AgentLoop:
             if isinstance(each, InputMessage):
                 content.check_sendable(each.role, each.content)
         new_input, later_input = self._input(request)
-        for number in range(self.request.max_steps):
+        for number in range(self.request.options.max_steps):
             if self.run.cancelled and self.mode == "json":
                 self.reason = "cancelled"
                 return
@@ -98,7 +100,7 @@ class AgentLoop:
                 continues = self.reason == "tool"
             if not continues:
                 return
-        if self.request.max_steps > 0:
+        if self.request.options.max_steps > 0:
             self.reason = "max_steps"
 
     def _pending_request(self) -> Message | None:
@@ -182,7 +184,7 @@ class AgentLoop:
         """Call the model once, and run the tools it calls."""
         step = self._begin_step()
         messages = [*self.thread.context, *new_input]
-        offered = [tool.name for tool in self.agent.tools] + list(self.request.client_tools)
+        offered = [tool.name for tool in self.agent.tools] + self.request.client_tools
         after_tool = messages[-1].role == "tool"
         turn = self.state.script.next_turn(
             _last_user_text(messages), offered, after_tool=after_tool, turns_done=_turns_since_user(messages)
@@ -261,7 +263,7 @@ class AgentLoop:
         message.run_id = self.run.id
         # With include_compaction_messages, Letta omits the otid of the summary in JSON responses, and still returns a
         # user message. Streams ignore the option.
-        if not (self.request.include_compaction_messages and self.mode == "json"):
+        if not (self.request.options.include_compaction_messages and self.mode == "json"):
             message.otid = self.state.ids.uuid()
         self.usage.context = compaction.estimate(self.thread.context)
         if self.mode == "json" or trigger == "context_window_exceeded":
@@ -272,7 +274,7 @@ class AgentLoop:
 
     def _guarded_tools(self) -> set[str]:
         """Return the names of the tools that need an approval or a return of the client."""
-        return {tool.name for tool in self.agent.tools if tool.requires_approval} | set(self.request.client_tools)
+        return {tool.name for tool in self.agent.tools if tool.requires_approval} | {*self.request.client_tools}
 
     def _approval_request(self, message: Message, awaiting: Sequence[ToolCall]) -> list[Message]:
         """Split a turn into the calls that need approval and the calls deferred until it."""

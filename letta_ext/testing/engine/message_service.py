@@ -78,26 +78,28 @@ def send_stream(state: State, thread: Thread, request: Send) -> Stream:
         errors.ApiError: If the conversation is busy.
     """
     token = request_token(request.otids)
-    if request.background:
+    if request.options.background:
         first = state.run_by_otid(token)
         if first is not None:
-            return Stream(events(state, first, first.journal, include_pings=request.include_pings))
+            return Stream(events(state, first, first.journal, include_pings=request.options.include_pings))
     state.check_free(thread)
-    run = state.start_run(thread, background=request.background, config=request.run_config)
+    run = state.start_run(thread, background=request.options.background, config=request.run_config)
     state.lock(thread, token, run)
     state.record_otids(token, request.otids, run)
-    mode: Mode = "tokens" if request.stream_tokens else "steps"
+    mode: Mode = "tokens" if request.options.stream_tokens else "steps"
     agent_loop = AgentLoop(state, state.agent(thread.agent_id), thread, run, request, mode)
     _keep_task(state, asyncio.create_task(_stream(state, thread, agent_loop)))
     if run.background:
-        return Stream(events(state, run, run.journal, include_pings=request.include_pings))
-    return Stream(events(state, run, run.outlet, include_pings=request.include_pings, exclusive=True), run.stop_reading)
+        return Stream(events(state, run, run.journal, include_pings=request.options.include_pings))
+    return Stream(
+        events(state, run, run.outlet, include_pings=request.options.include_pings, exclusive=True), run.stop_reading
+    )
 
 
 async def _stream(state: State, thread: Thread, agent_loop: AgentLoop) -> None:
     """Send all events of a run."""
     run = agent_loop.run
-    if agent_loop.request.include_pings:
+    if agent_loop.request.options.include_pings:
         await run.send(serializers.ping(state.ids.new("ping"), state.clock.now(), run.id))
     status, reason, error = "completed", "", None
     try:
