@@ -52,6 +52,7 @@ def load_error(path: Path, text: str | bytes) -> str:
         ("agent:\n  context_window: -1", "agent: context_window must be between 1 and", 2),
         ("kept_events: -5", "kept_events must be at least 0, got -5", 1),
         ("kept_events: 1.5", "kept_events: expected an integer, got 1.5", 1),
+        ("kept_events: !!int ''", "kept_events: expected a value of type int, got ''", 1),
         ("order_relative_cursors: yes", "order_relative_cursors: expected true or false, got 'yes'", 1),
         ("say:\n  - a\n  - 5", "say[1]: expected a string, got 5", 3),
         ("say:\n- fail: 200", "say[0]: fail must be between 400 and 599, got 200", 2),

@@ -12,8 +12,8 @@ from ..scenarios import setup_api
 from ..store.ids import is_id
 from ..store.state import State
 from . import errors, lists, serializers
-from .requests import page
 from .request_schema import Record
+from .requests import page
 from .responses import Handler
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -92,7 +91,7 @@ class Connection(asyncio.Transport):
         if not self._lost.done():
             self._lost.set_result(None)
 
-    # Methods of asyncio.Transport.
+    # The methods of asyncio.Transport that uvicorn calls. `writelines` of the base class calls `write`.
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         """Write bytes, or buffer them while the connection is held."""
@@ -100,11 +99,6 @@ class Connection(asyncio.Transport):
             self._held += data
         elif not self._transport.is_closing():
             self._transport.write(data)
-
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
-        """Write several chunks."""
-        for data in list_of_data:
-            self.write(data)
 
     def close(self) -> None:
         """Close the connection after all buffered bytes are written."""
@@ -129,38 +123,17 @@ class Connection(asyncio.Transport):
         """Return information about the underlying transport."""
         return self._transport.get_extra_info(name, default)
 
-    def is_reading(self) -> bool:
-        """Return whether the transport reads from the client."""
-        return self._transport.is_reading()
-
     def pause_reading(self) -> None:
         """Pause reading."""
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Resume reading."""
-        if not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._transport.resume_reading()
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Set the protocol."""
         self._transport.set_protocol(protocol)
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        """Return the protocol."""
-        return self._transport.get_protocol()
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the watermarks of the write buffer [B]."""
-        self._transport.set_write_buffer_limits(high, low)
-
-    def get_write_buffer_size(self) -> int:
-        """Return the size of the write buffer [B]."""
-        return self._transport.get_write_buffer_size()
-
-    def can_write_eof(self) -> bool:
-        """Return False: HTTP does not use half-closed connections."""
-        return False
 
 
 class Connections:

@@ -7,8 +7,6 @@ rejects duplicate keys, tags of other types, and aliases that expand without lim
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -25,9 +23,8 @@ MAX_VALUES = 100_000
 _PREFIX = "tag:yaml.org,2002:"
 _BOOLEAN = f"{_PREFIX}bool"
 _TIMESTAMP = f"{_PREFIX}timestamp"
-_MERGE = f"{_PREFIX}merge"
 _SCALARS = tuple(_PREFIX + name for name in ("str", "int", "float", "bool", "null"))
-_COLLECTIONS = (f"{_PREFIX}map", f"{_PREFIX}seq")
+_COLLECTIONS = (f"{_PREFIX}map", f"{_PREFIX}seq", "!")
 _PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 
 
@@ -60,7 +57,8 @@ def load_checked(text: str) -> tuple[Any, dict[str, int]]:
     """
     loader = _Loader(text)
     try:
-        return _Builder(loader).build()
+        reader = _Reader(loader)
+        return reader.read(), reader.lines
     finally:
         loader.dispose()
 
@@ -75,149 +73,109 @@ def join_surrogate_pairs(text: str) -> str:
     return _PAIR.sub(joined, text)
 
 
-@dataclass(slots=True)
-class _OpenCollection:
-    """A collection that is being read."""
+class _Reader:
+    """Builds the value of a document from the events of the parser.
 
-    value: dict[str, Any] | list[Any]
-    location: str
-    anchor: str | None
-    first_value: int
-    key: str | None = None
-    key_is_merge: bool = False
-    lines: dict[str, int] = field(default_factory=dict[str, int])
-    merged: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-
-
-class _Builder:
-    """Builds a value from parser events, without recursion."""
+    Attributes:
+        lines: The line of each value by location.
+    """
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader
-        self._stack: list[_OpenCollection] = []
+        self._next = loader.get_event
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._count = 0
-        self._result: Any = None
-        self._lines: dict[str, int] = {}
+        self.lines: dict[str, int] = {}
 
-    def build(self) -> tuple[Any, dict[str, int]]:
-        documents = 0
-        for event in self._events():
-            line = event.start_mark.line + 1
-            if isinstance(event, yaml.DocumentStartEvent):
-                documents += 1
-                if documents > 1:
-                    raise InvalidValueError("", "expected a single document", line)
-            elif isinstance(event, yaml.AliasEvent):
-                self._alias(str(event.anchor), line)
-            elif isinstance(event, yaml.ScalarEvent):
-                self._scalar(event, line)
-            elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-                self._open_collection(event, line)
-            elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-                self._close_collection(line)
-        return self._result, self._lines
+    def read(self) -> Any:
+        """Return the value. None if there is no document."""
+        self._next()  # the start of the stream
+        if not isinstance(self._next(), yaml.DocumentStartEvent):
+            return None
+        value = self._value(self._next(), "", 0)
+        self._next()  # the end of the document
+        following = self._next()
+        if isinstance(following, yaml.DocumentStartEvent):
+            raise InvalidValueError("", "expected a single document", _line(following))
+        return value
 
-    def _events(self) -> Iterator[Any]:
-        while self._loader.check_event():
-            yield self._loader.get_event()
-
-    def _location(self) -> str:
-        if not self._stack:
-            return ""
-        parent = self._stack[-1]
-        if isinstance(parent.value, list):
-            return f"{parent.location}[{len(parent.value)}]"
-        return parent.location if parent.key is None else f"{parent.location}.{parent.key}"
-
-    def _open_collection(self, event: Any, line: int) -> None:
-        location = self._location()
-        if self._expects_key():
-            raise InvalidValueError(location, "a key must be a string, got a list or a mapping", line)
-        if event.tag is not None and event.tag not in (*_COLLECTIONS, "!"):
-            raise InvalidValueError(location, f"unsupported type {event.tag!r}", line)
-        if len(self._stack) >= MAX_DEPTH:
-            raise InvalidValueError(location, f"nested more than {MAX_DEPTH} levels deep", line)
-        self._add(1, location, line)
-        value: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
-        self._stack.append(_OpenCollection(value, location, event.anchor, self._count))
-        if event.anchor is not None:
-            self._anchors.pop(event.anchor, None)
-
-    def _close_collection(self, line: int) -> None:
-        collection = self._stack.pop()
-        value = collection.value
-        if isinstance(value, dict):
-            for mapping in collection.merged:
-                for key, each in mapping.items():
-                    value.setdefault(key, each)
-        if collection.anchor is not None:
-            self._anchors[collection.anchor] = (collection.value, self._count - collection.first_value + 1)
-        self._store(collection.value, line)
-
-    def _alias(self, anchor: str, line: int) -> None:
-        location = self._location()
-        if anchor not in self._anchors:
-            raise InvalidValueError(location, f"alias *{anchor} is undefined or recursive", line)
-        value, size = self._anchors[anchor]
-        if self._expects_key():
-            raise InvalidValueError(location, "a key must be a string, got an alias", line)
-        self._add(size, location, line)
-        self._store(value, line)
-
-    def _scalar(self, event: Any, line: int) -> None:
-        location = self._location()
-        tag = event.tag
-        if tag is None or tag == "!":
-            tag = self._loader.resolve(yaml.ScalarNode, event.value, event.implicit)
-        if self._expects_key():
-            self._key(event.value, tag == _MERGE, line)
-            return
-        if tag not in _SCALARS:
+    def _value(self, event: Any, location: str, depth: int) -> Any:
+        line, first = _line(event), self._count
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self._anchors:
+                raise InvalidValueError(location, f"alias *{event.anchor} is undefined or recursive", line)
+            value, size = self._anchors[event.anchor]
+            self._add(size, location, line)
+            return value
+        is_scalar, tag = isinstance(event, yaml.ScalarEvent), self._tag(event)
+        if tag not in (_SCALARS if is_scalar else _COLLECTIONS):
             raise InvalidValueError(location, f"unsupported type {tag!r}", line)
-        try:
-            value: Any = self._loader.construct_object(yaml.ScalarNode(tag, event.value))
-        except (ValueError, KeyError, yaml.YAMLError):
-            raise InvalidValueError(
-                location, f"expected a value of type {tag.removeprefix(_PREFIX)}, got {event.value[:50]!r}", line
-            ) from None
+        if depth >= MAX_DEPTH and not is_scalar:
+            raise InvalidValueError(location, f"nested more than {MAX_DEPTH} levels deep", line)
+        self._anchors.pop(event.anchor, None)
         self._add(1, location, line)
+        if is_scalar:
+            value = self._scalar(event.value, tag, location, line)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            value = self._list(location, depth + 1)
+        else:
+            value = self._mapping(location, depth + 1)
         if event.anchor is not None:
-            self._anchors[event.anchor] = (value, 1)
-        self._store(value, line)
+            self._anchors[event.anchor] = (value, self._count - first)
+        return value
 
-    def _expects_key(self) -> bool:
-        return bool(self._stack) and isinstance(self._stack[-1].value, dict) and self._stack[-1].key is None
+    def _tag(self, event: Any) -> str:
+        """Return the tag of a value. A scalar without one has that of its text."""
+        tag: str | None = event.tag
+        if isinstance(event, yaml.ScalarEvent) and tag in (None, "!"):
+            tag = self._loader.resolve(yaml.ScalarNode, event.value, event.implicit)
+        return tag or "!"
 
-    def _key(self, key: str, is_merge: bool, line: int) -> None:
-        parent = self._stack[-1]
-        if key in parent.lines and not is_merge:
-            raise InvalidValueError(
-                parent.location, f"duplicate key {key!r} in lines {parent.lines[key]} and {line}", line
-            )
-        parent.lines[key] = line
-        parent.key, parent.key_is_merge = key, is_merge
-        self._lines[f"{parent.location}.{key}"] = line
+    def _scalar(self, text: str, tag: str, location: str, line: int) -> Any:
+        try:
+            return self._loader.construct_object(yaml.ScalarNode(tag, text))
+        except (ValueError, LookupError, yaml.YAMLError):
+            problem = f"expected a value of type {tag.removeprefix(_PREFIX)}, got {text[:50]!r}"
+            raise InvalidValueError(location, problem, line) from None
+
+    def _list(self, location: str, depth: int) -> list[Any]:
+        values: list[Any] = []
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            values.append(self._value(event, f"{location}[{len(values)}]", depth))
+        return values
+
+    def _mapping(self, location: str, depth: int) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        merged: list[Any] = []
+        lines: dict[str, int] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            line = _line(event)
+            if not isinstance(event, yaml.ScalarEvent):
+                kind = "an alias" if isinstance(event, yaml.AliasEvent) else "a list or a mapping"
+                raise InvalidValueError(location, f"a key must be a string, got {kind}", line)
+            key, is_merge = event.value, self._tag(event) == f"{_PREFIX}merge"
+            if key in lines and not is_merge:
+                raise InvalidValueError(location, f"duplicate key {key!r} in lines {lines[key]} and {line}", line)
+            lines[key] = self.lines[f"{location}.{key}"] = line
+            value = self._value(self._next(), f"{location}.{key}", depth)
+            if not is_merge:
+                values[key] = value
+                continue
+            mappings = value if is_sequence(value) else [value]
+            if not all(map(is_object, mappings)):
+                raise InvalidValueError(location, "<< must be followed by a mapping or a list of mappings", line)
+            merged += mappings
+        for name, each in [item for mapping in merged for item in mapping.items()]:
+            values.setdefault(name, each)
+        return values
 
     def _add(self, values: int, location: str, line: int) -> None:
-        self._lines.setdefault(location, line)
+        """Count values, and record the line of a location."""
+        self.lines.setdefault(location, line)
         self._count += values
         if self._count > MAX_VALUES:
             raise InvalidValueError(location, f"more than {MAX_VALUES} values, including aliases", line)
 
-    def _store(self, value: Any, line: int) -> None:
-        if not self._stack:
-            self._result = value
-            return
-        parent = self._stack[-1]
-        if isinstance(parent.value, list):
-            parent.value.append(value)
-            return
-        key, parent.key = str(parent.key), None
-        if not parent.key_is_merge:
-            parent.value[key] = value
-            return
-        mappings = value if is_sequence(value) else [value]
-        if not all(is_object(each) for each in mappings):
-            raise InvalidValueError(parent.location, "<< must be followed by a mapping or a list of mappings", line)
-        parent.merged += [dict(each) for each in mappings if is_object(each)]
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
