@@ -221,7 +221,8 @@ def integration(session: nox.Session) -> None:
     if not os.environ.get("LETTA_LIVE_BASE_URL"):
         session.skip("LETTA_LIVE_BASE_URL is not set: it names the real Letta server to test against")
     install(session, "test", EVERY_EXTRA)
-    session.run("pytest", "-m", "not stress", "tests/integration", *session.posargs)
+    # Two at once: most of the time they wait for the server.
+    session.run("pytest", "-n", "2", "--dist", "loadgroup", "-m", "not stress", "tests/integration", *session.posargs)
 
 
 @nox.session(venv_backend="venv")

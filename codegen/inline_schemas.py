@@ -299,13 +299,26 @@ def _complete_mapping(schema: Schema, document: Document) -> None:
     if "propertyName" not in discriminator:
         return
     mapping = dict(discriminator.get("mapping", {}))
-    mapped = {ref_name({"$ref": target}) or target for target in mapping.values()}
-    for member in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
-        name = ref_name(member)
-        if name is not None and name not in mapped:
+    targets = {value: ref_name({"$ref": target}) or target for value, target in mapping.items()}
+    members = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    for member in members:
+        if (name := ref_name(member)) is None or name in targets.values():
+            continue
+        written = _written_name(name, document)
+        if written in targets.values() and written not in map(ref_name, members):
+            mapping |= {value: member["$ref"] for value, target in targets.items() if target == written}
+        else:
             values = _constants(name, discriminator["propertyName"], document, set())
-            mapping |= dict.fromkeys((each for each in values or [name] if each not in mapping), member["$ref"])
+            mapping |= dict.fromkeys((each for each in values or [written] if each not in mapping), member["$ref"])
     schema["discriminator"] = {**discriminator, "mapping": mapping}
+
+
+def _written_name(component: str, document: Document) -> str:
+    """Return the name that the document has for a member of a union, which can have keywords beside the union too."""
+    if document.place(component) == SCHEMAS + escape(component):
+        return component
+    parts = document.schemas[component].get("allOf", ())
+    return next((name for part in parts if (name := ref_name(part)) is not None), component)
 
 
 def _constants(component: str, wire: str, document: Document, seen: set[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from typing import Any
 
 from codegen.document import Schema, escape
 from codegen.errors import SpecError
@@ -52,16 +53,26 @@ def check_keywords(schema: Schema, place: str) -> None:
     if LAZY in schema:
         raise SpecError(f"{place}/{LAZY}", "must be on a property of a component")
     parts = schema.get("allOf", [])
-    for part in parts if len(parts) > 1 else []:
+    if len(parts) > 1:
+        _check_parts(parts, place)
+    for word, beside in _ALONE.items():
+        others = sorted((schema.keys() & TYPE_KEYWORDS) - {word} - beside)
+        if word in schema and others:
+            raise SpecError(place, f"has {', '.join(others)} next to {word}. Merge them into one schema")
+
+
+def _check_parts(parts: list[Any], place: str) -> None:
+    """Check that the parts of an `allOf` describe one object."""
+    types = [found for part in parts if isinstance(part, dict) and (found := types_of(part))]
+    if types and not set.intersection(*({*each, *(["integer"] if "number" in each else [])} for each in types)):
+        wanted = " and ".join(" or ".join(each) for each in types)
+        raise SpecError(place, f"matches no value, because its allOf requires {wanted}. Remove one of them")
+    for part in parts:
         others = sorted((part.keys() & TYPE_KEYWORDS) - _OF_PARTS) if isinstance(part, dict) else ["false"]
         if others or ("$ref" not in part and types_of(part) not in ([], ["object"])):
             raise SpecError(
                 place, f"has {', '.join(others or types_of(part))} in allOf. Merge the parts into one schema"
             )
-    for word, beside in _ALONE.items():
-        others = sorted((schema.keys() & TYPE_KEYWORDS) - {word} - beside)
-        if word in schema and others:
-            raise SpecError(place, f"has {', '.join(others)} next to {word}. Merge them into one schema")
 
 
 def _similar(word: str) -> str | None:

@@ -177,7 +177,7 @@ class Normalizer:
         members = [
             member for member in resolved[word] if member != NULL and not self._excluded(member, [*others, *rest])
         ]
-        beside = {key: value for key, value in resolved.items() if key != word and _is_type(key)}
+        beside = {key: value for key, value in resolved.items() if key not in (word, "discriminator") and _is_type(key)}
         discriminator = {key: resolved[key] for key in ("discriminator",) if key in resolved and key not in kept}
         extra = [*([beside] if beside else []), *others, *rest]
         return {

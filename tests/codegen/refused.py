@@ -76,6 +76,10 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
         document({"S": STRING, "T": {"allOf": [ref("S"), obj("", b=STRING)]}}),
         "#/components/schemas/T",
     ),
+    "allOf that no value matches": (
+        document({"T": obj("", a={"allOf": [{"type": "integer"}, STRING]})}),
+        "#/components/schemas/T/properties/a",
+    ),
     "map of itself beside scalars": (
         document({"T": {"anyOf": [STRING, {"type": "object", "additionalProperties": ref("T")}]}}),
         "#/components/schemas/T",

@@ -29,6 +29,9 @@ from tests.codegen.building import (
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 NOW: Final = "2026-01-02T03:04:05+00:00"
 
+SKY: Final = {"sun": "#/components/schemas/Sun", "moon": "#/components/schemas/Moon"}
+TAGS: Final = {"s": SKY["sun"], "t": SKY["sun"], "m": SKY["moon"]}
+
 SCHEMAS: Final[dict[str, Schema]] = {
     "A": obj("x", x=STRING),
     "Base": obj("kind", kind=STRING, when=TIME),
@@ -103,6 +106,14 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Pet": obj("kind", kind=STRING) | {"discriminator": {"propertyName": "kind"}},
     "Dog": obj("kind", kind={"type": "string", "enum": ["woof", "bark"]}, at=TIME),
     "Pets": {"oneOf": [ref("Cat"), ref("Dog")], "discriminator": {"propertyName": "kind"}},
+    "Sun": obj("at", kind={"const": "sun"}, at=TIME),
+    "Moon": obj("", kind={"const": "moon"}, at=STRING),
+    "Sky": {"oneOf": [ref("Sun"), ref("Moon")], "discriminator": {"propertyName": "kind", "mapping": SKY}},
+    "BesideTagged": obj("id", id=STRING, kind={"enum": ["sun", "moon"]}) | {"$ref": "#/components/schemas/Sky"},
+    "BesideTags": obj("id", id=STRING, tag={"enum": ["s", "t", "m"]})
+    | {"oneOf": [ref("Sun"), ref("Moon")], "discriminator": {"propertyName": "tag", "mapping": TAGS}},
+    "BesideImplicit": obj("id", id=STRING)
+    | {"oneOf": [ref("Cat"), ref("Dog")], "discriminator": {"propertyName": "kind"}},
     "ReadOnly": obj("id secret", id=STRING | {"readOnly": True}, secret=STRING | {"writeOnly": True}),
 }
 
@@ -167,6 +178,11 @@ VALUES: Final[list[tuple[str, Any, str]]] = [
     ("Cat", {"kind": "Cat", "meow": NOW}, "meow"),
     ("Pets", {"kind": "Cat", "meow": NOW}, "meow"),
     ("Pets", {"kind": "bark", "at": NOW}, "at"),
+    ("BesideTagged", {"id": "1", "kind": "sun", "at": NOW}, "at"),
+    ("BesideTags", {"id": "1", "tag": "t", "at": NOW}, "at"),
+    ("BesideTags", {"id": "1", "tag": "m", "at": NOW}, ""),
+    ("BesideImplicit", {"id": "1", "kind": "Cat", "meow": NOW}, "meow"),
+    ("BesideImplicit", {"id": "1", "kind": "bark", "at": NOW}, "at"),
     ("ReadOnly", {"id": "1"}, ""),
 ]
 """A component, a value of it, and the path of a field that is a datetime."""

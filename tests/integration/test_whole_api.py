@@ -24,7 +24,7 @@ COMMAND: Final = re.findall(r"^\$ python (-m codegen generate .*)$", PAGE, re.MU
 OPERATIONS: Final = 200
 """Fewer operations than any server of this generation has."""
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("whole API")]  # generated once
 
 
 @pytest.fixture(scope="session")
