@@ -51,6 +51,7 @@ from ..config import Config
 from ..errors import APIStatusError, ConflictError, ConversationBusyError, NotFoundError, PendingApprovalError
 from ..retry import RetryPolicy
 from .body_reader import read_error, read_whole
+from .direct_send import send_request
 from .fork_guard import guard
 from .stream import AsyncStream
 
@@ -274,6 +275,6 @@ class AsyncTransport:
     async def _send_once(self, request: httpx.Request, evidence: DeliveryEvidence | None) -> httpx.Response:
         options = send_arguments(request, evidence)
         try:
-            return await self.http.send(request, stream=True, follow_redirects=False, **options)
+            return await send_request(self.http, request, **options)
         except httpx.HTTPStatusError as status_error:
             return response_of_status_error(status_error, request)

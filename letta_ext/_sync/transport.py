@@ -51,6 +51,7 @@ from ..retry import RetryPolicy
 from ..sync_paginator import SyncPage, open_list
 from ..sync_primitives import check_usable, sleep
 from .body_reader import read_error, read_whole
+from .direct_send import send_request
 from .fork_guard import guard
 from .stream import Stream
 
@@ -270,6 +271,6 @@ class Transport:
     def _send_once(self, request: httpx.Request, evidence: DeliveryEvidence | None) -> httpx.Response:
         options = send_arguments(request, evidence)
         try:
-            return self.http.send(request, stream=True, follow_redirects=False, **options)
+            return send_request(self.http, request, **options)
         except httpx.HTTPStatusError as status_error:
             return response_of_status_error(status_error, request)

@@ -123,7 +123,7 @@ def test_call_cost_is_within_budget_of_httpx() -> None:
     client = Letta(api_key="key", base_url="http://letta.test", http_client=respond())
     bare = respond()
     ours = instructions(lambda: client.steps.retrieve(next(STEPS)))
-    check(ours / instructions(lambda: bare.get(f"http://letta.test/v1/steps/{next(STEPS)}").json()), 1.3)
+    check(ours / instructions(lambda: bare.get(f"http://letta.test/v1/steps/{next(STEPS)}").json()), 0.7)
 
 
 @pytest.mark.parametrize(
