@@ -32,5 +32,10 @@ def derive(source: Path, folder: Path, manifest: Mapping[str, Any]) -> int:
     """
     write_sync(source, folder)
     format_packages(folder)
+    return complete(folder, manifest)
+
+
+def complete(folder: Path, manifest: Mapping[str, Any]) -> int:
+    """Write the manifest of formatted sync modules, and return the number of files."""
     write_manifest(folder, manifest["spec_sha256"], manifest["api_version"])
     return sum(1 for path in folder.rglob("*") if path.is_file())

@@ -50,6 +50,8 @@ def docstring(text: str, indent: int = 4, sections: Iterable[Section] = ()) -> s
 def escaped(line: str) -> str:
     """Return a line escaped for a docstring. Lines are escaped after wrapping, so that no escape is split."""
     line = line.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    if line.isprintable():
+        return line
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 

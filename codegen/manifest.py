@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,15 @@ def write_manifest(folder: Path, spec_hash: str, api_version: str) -> None:
     content = {
         "api_version": api_version,
         "spec_sha256": spec_hash,
-        "tools": {tool: version(tool) for tool in TOOLS},
+        "tools": _tools(),
         "files": hashes(folder),
     }
     (folder / NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8", newline="\n")
+
+
+@cache
+def _tools() -> dict[str, str]:
+    return {tool: version(tool) for tool in TOOLS}
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ import keyword
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from openapi_python_client import strings
@@ -59,11 +60,13 @@ def check_new_name(name: object, taken: frozenset[str], place: str) -> None:
     raise SpecError(place, f"must be a Python name that the object does not have, got {name!r}")
 
 
+@lru_cache(4096)
 def class_name(name: str) -> str:
     """Return the class name for a name, as openapi-python-client spells it."""
     return str(strings.ClassName(unicodedata.normalize("NFKC", name), "Model"))
 
 
+@lru_cache(4096)
 def module_name(name: str) -> str:
     """Return the module name of a class, as openapi-python-client spells it."""
     # Python normalizes identifiers, file systems do not normalize file names.

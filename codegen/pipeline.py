@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from attrs import evolve, frozen
 
 from codegen import openapi_client_driver, parser
 from codegen.atomic_replace import TEMPORARY, check_target, remove_abandoned, replace_package
-from codegen.derive_sync import derive
+from codegen.derive_sync import complete, write_sync
 from codegen.document import Document, existing_place, load, reachable
 from codegen.errors import SpecError, SpecErrors
 from codegen.formatting import format_packages
@@ -141,17 +142,21 @@ def built(
 ) -> Generator[tuple[Path, Result], None, None]:
     """Yield the generated folders in a temporary folder."""
     remove_abandoned(TEMPORARY)
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as name:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as name, ThreadPoolExecutor(1) as background:
         folder = Path(name)
         say(f"read {spec}")
         data = load(spec)
+        if SYNC in targets:
+            say("derive sync modules")
+            write_sync(targets[SYNC].with_name(ASYNC), folder / SYNC)
+            derived = background.submit(format_packages, folder / SYNC)
         clients = {name: folder / name for name in (RESOURCES, TYPES) if name in targets}
         own = targets[TYPES].with_name(OWN_TYPES) if TYPES in targets else None
         result = write_package(data, folder / PACKAGE, digest(spec), clients, own, lenient=lenient, say=say)
         if SYNC in targets:
-            say("derive sync modules")
-            derived = derive(targets[SYNC].with_name(ASYNC), folder / SYNC, read_manifest(folder / PACKAGE))
-            result = evolve(result, files=result.files + derived)
+            derived.result()
+            files = complete(folder / SYNC, read_manifest(folder / PACKAGE))
+            result = evolve(result, files=result.files + files)
         yield folder, result
 
 
@@ -191,17 +196,21 @@ def write_package(
     openapi_client_driver.build(openapi_client_driver.open_project(parsed.source, package), view)
     say("write TypedDicts with datamodel-code-generator")
     write_typed_dicts(parsed.document, parsed.library, parsed.operations, package / "params.py")
-    if RESOURCES in client:
-        say("write resource classes")
-        resources = read_resources(parsed.document, parsed.operations, MIXINS)
-        write_resources(resources, parsed.operations, client[RESOURCES])
-    if TYPES in client:
-        say("write public types")
-        paths = read_import_paths(parsed.document, parsed.library, parsed.operations, lenient=lenient)
-        write_import_paths(paths, client[TYPES], own)
-    say("format with ruff")
+    with ThreadPoolExecutor(1) as background:
+        formatted = background.submit(format_packages, package)
+        if RESOURCES in client:
+            say("write resource classes")
+            resources = read_resources(parsed.document, parsed.operations, MIXINS)
+            write_resources(resources, parsed.operations, client[RESOURCES])
+        if TYPES in client:
+            say("write public types")
+            paths = read_import_paths(parsed.document, parsed.library, parsed.operations, lenient=lenient)
+            write_import_paths(paths, client[TYPES], own)
+        say("format with ruff")
+        formatted.result()
+    if client:
+        format_packages(*client.values())
     folders = [package, *client.values()]
-    format_packages(*folders)
     for folder in folders:
         write_manifest(folder, spec_hash, str(data.get("info", {}).get("version", "")))
     files = sum(1 for folder in folders for path in folder.rglob("*") if path.is_file())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import keyword
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from codegen.errors import ErrorCollector, SpecError
@@ -42,6 +43,7 @@ def check_names(operations: Sequence[Operation], mixins: Path) -> None:
     resources = {path for operation in operations for path in ancestors(operation.id)}
     classes: dict[str, str] = {}
     options = set(_request_options(mixins.parent.parent))
+    members = cache(_members)
     errors = ErrorCollector()
     for operation in operations:
         with errors.block():
@@ -50,7 +52,7 @@ def check_names(operations: Sequence[Operation], mixins: Path) -> None:
             if operation.id in resources:
                 raise SpecError(operation.place, f"has the name of a resource: {operation.id!a:.60}. Rename it")
             for path in (*ancestors(operation.id), operation.id):
-                _check(path, operation.place, mixins)
+                _check(path, operation.place, mixins, members)
             for path in ancestors(operation.id):
                 other = classes.setdefault(class_name(path).lower(), path)
                 if other != path or path.lower() in MODULES:
@@ -63,13 +65,13 @@ def check_names(operations: Sequence[Operation], mixins: Path) -> None:
     errors.raise_all()
 
 
-def _check(path: str, place: str, mixins: Path) -> None:
+def _check(path: str, place: str, mixins: Path, members_of: Callable[[Path], frozenset[str]]) -> None:
     parent, _, name = path.rpartition(".")
     if not usable(name) or keyword.iskeyword(name) or name.startswith("_"):
         raise SpecError(place, f"operationId must consist of public Python names, got {path!a:.60}. Rename it")
-    members = MEMBERS | set(_members(mixins / f"{parent.replace('.', '_')}.py"))
+    members = MEMBERS | members_of(mixins / f"{parent.replace('.', '_')}.py")
     if not parent:
-        members |= {each for module in CLIENT_MODULES for each in _members(mixins.parent / f"{module}.py")}
+        members = members.union(*(members_of(mixins.parent / f"{module}.py") for module in CLIENT_MODULES))
     if name in members:
         owner = f"client.{parent}" if parent else "the client"
         raise SpecError(place, f"operationId names an attribute that {owner} has already: {name!a:.60}. Rename it")
@@ -93,13 +95,15 @@ def _request_options(client: Path) -> Iterator[str]:
                 )
 
 
-def _members(file: Path) -> Iterator[str]:
-    """Yield the names that the classes of a module define."""
+def _members(file: Path) -> frozenset[str]:
+    """Return the names that the classes of a module define."""
+    found: set[str] = set()
     if not file.is_file():
-        return
+        return frozenset()
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         for each in node.body if isinstance(node, ast.ClassDef) else ():
             if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield each.name
+                found.add(each.name)
             elif isinstance(each, ast.Assign):
-                yield from (target.id for target in each.targets if isinstance(target, ast.Name))
+                found |= {target.id for target in each.targets if isinstance(target, ast.Name)}
+    return frozenset(found)

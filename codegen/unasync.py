@@ -81,8 +81,9 @@ def to_sync(code: str) -> str:
         start, end = (line_starts[row - 1] + column for row, column in (token.start, token.end))
         word = token.string
         if token.type == tokenize.NAME and word in _DROPPED:
-            rest = code[end:]
-            edits.append((start, end + len(rest) - len(rest.lstrip(" ")), ""))
+            while code.startswith(" ", end):
+                end += 1
+            edits.append((start, end, ""))
         elif token.type == tokenize.NAME and word in _UNWRAPPED and code[end : end + 1] == "[":
             edits.append((start, end + 1, ""))
             open_brackets.append(0)
@@ -95,9 +96,12 @@ def to_sync(code: str) -> str:
                 open_brackets.pop()
         elif token.type in _TEXT_TOKENS:
             edits.append((start, end, _sync_text(code[start:end])))
-    for start, end, text in reversed(edits):
-        code = f"{code[:start]}{text}{code[end:]}"
-    return code
+    parts: list[str] = []
+    position = 0
+    for start, end, text in edits:
+        parts += (code[position:start], text)
+        position = end
+    return "".join([*parts, code[position:]])
 
 
 def _sync_text(text: str) -> str:

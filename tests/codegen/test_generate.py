@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from openapi_python_client.schema.untrusted_string import UntrustedString
 from codegen import parser
 from codegen.__main__ import main
 from codegen.errors import GeneratorFailure, SpecError, SpecErrors
-from codegen.pipeline import OUT, SPEC, drift, generate, read
+from codegen.pipeline import OUT, ROOT, SPEC, drift, generate, read
 from tests.codegen.building import STRING, contents, document, make, obj, operation, ref, responds
 from tests.codegen.refused import UNSUPPORTED, body
 
@@ -263,3 +266,18 @@ def test_help_documents_exit_status(arguments: list[str], capsys: pytest.Capture
     assert "exit status:\n  0  " in printed
     assert "\n  2  the document, a file, a tool or the command line is invalid" in printed
     assert max(map(len, printed.splitlines())) <= 110
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_program_unwritable_output_ends_with_failure(unbuffered: str) -> None:
+    """A program whose output cannot be written does not end with the status of a finished command."""
+    if not (full := Path("/dev/full")).exists():
+        pytest.skip("this system has no file that is always full")
+    command = [sys.executable, "-m", "codegen", "vendor", "--check", str(OUT)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with full.open("w") as out:
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode not in (0, 1)
+    assert "No space left on device" in done.stderr
