@@ -161,7 +161,7 @@ async def _step_metrics(state: State, request: Record) -> object:
 async def _step_trace(state: State, request: Record) -> object:
     # Letta keeps the traces of deleted agents.
     step = state.steps.get(request.path.step_id)
-    return step.trace.as_json() if step and step.trace else None
+    return step.trace() if step and step.trace else None
 
 
 async def _step_messages(state: State, request: Record) -> object:

@@ -22,7 +22,7 @@ async def _create(state: State, request: Record) -> object:
     if agent_id not in state.agents:
         raise errors.agent_not_found()
     labels = body.isolated_block_labels or ()
-    existing = [block.label for block in state.agents[agent_id].blocks]
+    existing = [block["label"] for block in state.agents[agent_id].blocks]
     if missing := [label for label in labels if label not in existing]:
         raise errors.invalid_argument(f"Block with label '{missing[0]}' not found on agent '{agent_id}'")
     conversation = setup_api.create_conversation(state, agent_id, body.summary)

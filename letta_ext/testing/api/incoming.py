@@ -51,8 +51,8 @@ async def _body(request: Request) -> Any:
     try:
         return sanitize(json.loads(raw))
     except json.JSONDecodeError as error:
-        problem = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "JSON decode error", "input": {}}
-        raise errors.validation([{**problem, "ctx": {"error": error.msg}}]) from None
+        problem: dict[str, object] = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "JSON decode error"}
+        raise errors.validation([{**problem, "input": {}, "ctx": {"error": error.msg}}]) from None
     except (ValueError, RecursionError):  # not UTF-8, a number of more than 4,300 digits, or nested too deeply
         raise errors.plain(400, _UNREADABLE) from None
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from ..store.ids import is_id
-from ..store.models import Json, Message, Step, StoredMessage, Thread
+from ..store.models import Json, Message, Step, StoredMessage, Thread, model_name
 from . import errors, serializers
 from .request_schema import Record
 from .requests import Page
@@ -156,7 +156,7 @@ def _matches(step: Step, step_filter: Record, start: datetime | None, end: datet
         return False
     if end and step.created_at >= end:
         return False
-    if step_filter.model and step.model_handle.rpartition("/")[2] != step_filter.model:
+    if step_filter.model and model_name(step.model_handle) != step_filter.model:
         return False
     if step_filter.agent_id and step.agent_id != step_filter.agent_id:
         return False

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from ..engine.agent import Usage
 from ..store.ids import ORGANIZATION_ID, USER_ID, part_otid
-from ..store.models import Approval, Json, Message, Step, ToolCall, ToolReturn
+from ..store.models import Approval, Json, Message, Step, ToolCall, ToolReturn, model_name
 from .errors import RunFailedError
 
 MODEL_ENDPOINT = "http://127.0.0.1:9911/v1"
@@ -19,6 +19,11 @@ CONTEXT_WINDOW = 128_000
 def encode(value: object) -> str:
     """Return compact JSON."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def nulls(*names: str) -> Json:
+    """Return these keys with the value null."""
+    return dict.fromkeys(names)
 
 
 def instant(date: datetime) -> str:
@@ -195,10 +200,7 @@ def ping(ping_id: str, date: datetime, run_id: str, seq_id: int | None = None) -
         "date": instant(date),
         "name": None,
         "message_type": "ping",
-        "otid": None,
-        "sender_id": None,
-        "step_id": None,
-        "is_err": None,
+        **nulls("otid", "sender_id", "step_id", "is_err"),
         "seq_id": seq_id,
         "run_id": run_id,
     }
@@ -290,16 +292,14 @@ def step(stored: Step) -> Json:
         "agent_id": stored.agent_id,
         "provider_name": "openai",
         "provider_category": "base",
-        "model": stored.model_handle.rpartition("/")[2],
+        "model": model_name(stored.model_handle),
         "model_handle": stored.model_handle,
         "model_endpoint": MODEL_ENDPOINT,
         "context_window_limit": stored.context_window,
         "completion_tokens": usage.completion if usage else 0,
         "prompt_tokens": usage.prompt if usage else 0,
         "total_tokens": usage.total if usage else 0,
-        "cached_input_tokens": None,
-        "cache_write_tokens": None,
-        "reasoning_tokens": None,
+        **nulls("cached_input_tokens", "cache_write_tokens", "reasoning_tokens"),
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning} if usage else None,
         "prompt_tokens_details": {
             "cached_tokens": usage.cached,
@@ -310,9 +310,7 @@ def step(stored: Step) -> Json:
         else None,
         "stop_reason": stored.stop_reason,
         "tags": list(stored.tags),
-        "tid": None,
-        "trace_id": None,
-        "request_id": None,
+        **nulls("tid", "trace_id", "request_id"),
         "messages": [],
         "feedback": stored.feedback,
         "project_id": None,
@@ -336,9 +334,7 @@ def step_metrics(stored: Step) -> Json:
         "llm_request_ns": model_ns,
         "tool_execution_ns": stored.tool_execution_ns,
         "step_ns": 10_000_000 + (model_ns or 0) + (stored.tool_execution_ns or 0),
-        "base_template_id": None,
-        "template_id": None,
-        "project_id": None,
+        **nulls("base_template_id", "template_id", "project_id"),
     }
 
 

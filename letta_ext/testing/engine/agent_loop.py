@@ -13,7 +13,6 @@ from ..store.ids import previous_id
 from ..store.models import Agent, Approval, Json, Message, Step, Thread, ToolCall, ToolReturn
 from ..store.state import State
 from . import compaction, trace
-from .agent import Usage
 from .cancellation import denial
 from .deltas import deltas
 from .runs import Run
@@ -139,22 +138,13 @@ class AgentLoop:
         if pending is None:
             # A repeated approval or return starts another turn.
             return new_input or [self._to_message(InputMessage("user", KEEP_ALIVE, self.state.ids.uuid()))], []
-        response = self._message("approval_response")
-        response.approvals = list(first.approvals)
-        return [response], new_input
-
-    def _message(self, role: Literal["approval_response", "assistant", "approval_request", "tool"]) -> Message:
-        return Message(
-            id=self.state.ids.new("message"), role=role, created_at=self.state.clock.now(), run_id=self.run.id
-        )
+        return [self.state.new_message("approval_response", self.run.id, approvals=list(first.approvals))], new_input
 
     def _to_message(self, item: InputMessage) -> Message:
-        return Message(
-            id=self.state.ids.new("message"),
-            role=item.role,
-            created_at=self.state.clock.now(),
+        return self.state.new_message(
+            item.role,
+            self.run.id,
             otid=item.otid,
-            run_id=self.run.id,
             name=item.name,
             sender_id=item.sender_id,
             content="" if item.role == "assistant" and isinstance(item.content, str) else item.content,
@@ -182,7 +172,9 @@ class AgentLoop:
 
     async def _model_step(self, new_input: list[Message]) -> AsyncIterator[Json]:
         """Call the model once, and run the tools it calls."""
-        step = self._begin_step()
+        step = self.state.start_step(
+            self.agent, self.state.ids.new("step"), self.run.id, streamed=self.mode == "tokens"
+        )
         messages = [*self.thread.context, *new_input]
         offered = [tool.name for tool in self.agent.tools] + self.request.client_tools
         after_tool = messages[-1].role == "tool"
@@ -193,10 +185,8 @@ class AgentLoop:
             ToolCall(id=call.id or f"call_{self.state.ids.hex(12)}", name=call.name, arguments=call.json)
             for call in turn.calls
         ]
-        message = self._message("assistant")
-        message.step_id = step.id
-        message.reasoning = turn.reasoning
-        message.text = turn.streamed_text if self.mode == "tokens" and turn.streamed_text else turn.text
+        text = turn.streamed_text if self.mode == "tokens" and turn.streamed_text else turn.text
+        message = self.state.new_message("assistant", self.run.id, step_id=step.id, reasoning=turn.reasoning, text=text)
         exchange = trace.Exchange(
             self.thread.context, new_input, message, calls, turn.usage, failed=turn.fail is not None
         )
@@ -225,7 +215,8 @@ class AgentLoop:
                 async for rendered in self._compact(step, "context_window_exceeded"):
                     yield rendered
             raise failure
-        self._finish_step(step, turn.usage)
+        step.finish(turn.usage)
+        self.usage.add(turn.usage)
         # A model without parallel tool calls can still make several. The server keeps the first.
         message.tool_calls = calls if self.agent.parallel_tool_calls else calls[:1]
         async for rendered in self._handle_turn(step, new_input, message):
@@ -278,9 +269,9 @@ class AgentLoop:
 
     def _approval_request(self, message: Message, awaiting: Sequence[ToolCall]) -> list[Message]:
         """Split a turn into the calls that need approval and the calls deferred until it."""
-        request = self._message("approval_request")
-        request.step_id = message.step_id
-        request.tool_calls = list(awaiting)
+        request = self.state.new_message(
+            "approval_request", self.run.id, step_id=message.step_id, tool_calls=list(awaiting)
+        )
         if self.mode == "tokens":
             request.id = previous_id(message.id)
         deferred = [call for call in message.tool_calls if call not in awaiting]
@@ -292,9 +283,8 @@ class AgentLoop:
 
     def _tool_message(self, step: Step, calls: Sequence[ToolCall], returns: Sequence[ToolReturn]) -> Message:
         """Run the calls, and return a message with their results and the given returns."""
-        message = self._message("tool")
-        message.step_id = step.id
-        message.name = calls[0].name if calls else None
+        name = calls[0].name if calls else None
+        message = self.state.new_message("tool", self.run.id, step_id=step.id, name=name)
         message.tool_returns = [*returns, *(self._execute(call) for call in calls)]
         if calls:
             step.tool_execution_ns = 5_000_000 * len(calls)
@@ -320,24 +310,6 @@ class AgentLoop:
                 message.step_id = step.id
                 step.messages.append(message)
             self.thread.store(message)
-
-    def _begin_step(self) -> Step:
-        step = Step(
-            id=self.state.ids.new("step"),
-            run_id=self.run.id,
-            agent_id=self.agent.id,
-            model_handle=self.agent.model_handle,
-            context_window=self.agent.context_window,
-            created_at=self.state.clock.now(),
-            streamed=self.mode == "tokens",
-        )
-        self.state.steps[step.id] = step
-        return step
-
-    def _finish_step(self, step: Step, usage: Usage) -> None:
-        step.usage = usage
-        step.status = "success"
-        self.usage.add(usage)
 
     def _fail_step(self, step: Step, failure: errors.RunFailedError | None) -> None:
         step.status = "failed"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..api import serializers
 from ..store.ids import ORGANIZATION_ID, USER_ID
-from ..store.models import Agent, Json, Message, Step, Tool, ToolCall, ToolReturn
+from ..store.models import Agent, Json, Message, Step, Tool, ToolCall, ToolReturn, model_name
 from ..store.state import State
 from .agent import Usage
 
@@ -50,84 +50,55 @@ class Exchange:
         return [*self.context[: self.length], *self.new_messages]
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """The trace of one call of the model.
-
-    Attributes:
-        id: Id of the trace.
-        created_at: Time of storage.
-        chat_id: Id of the model's response. Empty if the model failed.
-        responded_at: Time in the model's response.
-        agent: Agent of the step.
-        tools: Tools of the agent at that time.
-        step: The step.
-        exchange: The request and the response.
-    """
-
-    id: str
-    created_at: datetime
-    chat_id: str
-    responded_at: datetime
-    agent: Agent
-    tools: tuple[Tool, ...]
-    step: Step
-    exchange: Exchange
-
-    def as_json(self) -> Json:
-        """Return the trace as in the API."""
-        return _trace_json(self)
-
-
-def provider_trace(state: State, agent: Agent, step: Step, exchange: Exchange) -> Trace:
-    """Return the trace of one call of the model."""
-    chat_id = "" if exchange.failed else state.ids.hex(32)
+def provider_trace(state: State, agent: Agent, step: Step, exchange: Exchange) -> Callable[[], Json]:
+    """Store the ids and dates of one call of the model, and return a function that encodes its trace."""
+    failed, tools = exchange.failed, tuple(agent.tools)
+    chat_id = "" if failed else f"chatcmpl-{state.ids.hex(32)}"
     responded_at = state.clock.now()
-    now = responded_at if exchange.failed or step.streamed else state.clock.now()
-    new_id = state.ids.new("provider_trace")
-    return Trace(new_id, now, chat_id, responded_at, agent, tuple(agent.tools), step, exchange)
+    created_at = responded_at if failed or step.streamed else state.clock.now()
+    trace_id = state.ids.new("provider_trace")
 
+    def as_json() -> Json:
+        model = model_name(agent.model_handle)
+        response_json: Json = {"error": {"message": "asked to fail", "type": "server_error"}}
+        if step.streamed and not failed:
+            response_json = _streamed_response(exchange, chat_id, model)
+        elif not failed:
+            response_json = _whole_response(exchange, chat_id, model, responded_at)
+        return {
+            **serializers.audit(created_at),
+            "id": trace_id,
+            "request_json": {
+                "model": model,
+                "messages": [chat for message in exchange.messages for chat in _to_chat(message)],
+                "max_completion_tokens": 16384,
+                "temperature": 1.0,
+                "user": USER_ID,
+                "parallel_tool_calls": agent.parallel_tool_calls,
+                "tools": [{"type": "function", "function": json_schema(tool)} for tool in tools],
+                "tool_choice": "auto",
+            },
+            "response_json": response_json,
+            "step_id": step.id,
+            "agent_id": agent.id,
+            "agent_tags": list(agent.tags),
+            "call_type": "agent_step",
+            "run_id": step.run_id,
+            "source": None,
+            "org_id": ORGANIZATION_ID,
+            "user_id": USER_ID,
+            "compaction_settings": None,
+            "llm_config": llm_config(agent),
+            "billing_context": None,
+        }
 
-def _trace_json(trace: Trace) -> Json:
-    agent, step, exchange = trace.agent, trace.step, trace.exchange
-    model = agent.model_handle.rpartition("/")[2]
-    response_json: Json = {"error": {"message": "asked to fail", "type": "server_error"}}
-    if step.streamed and not exchange.failed:
-        response_json = _streamed_response(trace, model)
-    elif not exchange.failed:
-        response_json = _whole_response(trace, model)
-    return {
-        **serializers.audit(trace.created_at),
-        "id": trace.id,
-        "request_json": {
-            "model": model,
-            "messages": [new_messages for message in exchange.messages for new_messages in _to_chat(message)],
-            "max_completion_tokens": 16384,
-            "temperature": 1.0,
-            "user": USER_ID,
-            "parallel_tool_calls": agent.parallel_tool_calls,
-            "tools": [_tool(tool) for tool in trace.tools],
-            "tool_choice": "auto",
-        },
-        "response_json": response_json,
-        "step_id": step.id,
-        "agent_id": agent.id,
-        "agent_tags": list(agent.tags),
-        "call_type": "agent_step",
-        "run_id": step.run_id,
-        "source": None,
-        "org_id": ORGANIZATION_ID,
-        "user_id": USER_ID,
-        "compaction_settings": None,
-        "llm_config": llm_config(agent),
-        "billing_context": None,
-    }
+    return as_json
 
 
 def llm_config(agent: Agent) -> Json:
     """Return the model configuration of an agent."""
     return {
-        "model": agent.model_handle.rpartition("/")[2],
+        "model": model_name(agent.model_handle),
         "display_name": None,
         "model_endpoint_type": "openai",
         "model_endpoint": serializers.MODEL_ENDPOINT,
@@ -142,11 +113,7 @@ def llm_config(agent: Agent) -> Json:
         "enable_reasoner": False,
         "reasoning_effort": None,
         "max_reasoning_tokens": 0,
-        "effort": None,
-        "frequency_penalty": None,
-        "compatibility_type": None,
-        "verbosity": None,
-        "tier": None,
+        **serializers.nulls("effort", "frequency_penalty", "compatibility_type", "verbosity", "tier"),
         "parallel_tool_calls": agent.parallel_tool_calls,
         "response_format": None,
         "strict": False,
@@ -160,10 +127,6 @@ def llm_config(agent: Agent) -> Json:
 def json_schema(tool: Tool) -> Json:
     """Return the JSON schema of a tool."""
     return {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-
-
-def _tool(tool: Tool) -> Json:
-    return {"type": "function", "function": json_schema(tool)}
 
 
 def _call(call: ToolCall) -> Json:
@@ -206,8 +169,7 @@ def _to_chat(message: Message) -> list[Json]:
     return [{"content": content, "role": "system" if message.role == "system" else "user"}]
 
 
-def _streamed_response(trace: Trace, model: str) -> Json:
-    exchange = trace.exchange
+def _streamed_response(exchange: Exchange, chat_id: str, model: str) -> Json:
     content: list[str] = []
     if exchange.response.reasoning is not None:
         reasoning = {
@@ -233,7 +195,7 @@ def _streamed_response(trace: Trace, model: str) -> Json:
             "tool_call": serializers.encode(_streamed_call(exchange.calls[0])) if exchange.calls else None,
             "content": content,
         },
-        "id": f"chatcmpl-{trace.chat_id}",
+        "id": chat_id,
         "model": model,
         "role": "assistant",
         "type": "message",
@@ -242,16 +204,13 @@ def _streamed_response(trace: Trace, model: str) -> Json:
     }
 
 
-def _whole_response(trace: Trace, model: str) -> Json:
-    exchange = trace.exchange
+def _whole_response(exchange: Exchange, chat_id: str, model: str, responded_at: datetime) -> Json:
     response, calls, usage = exchange.response, exchange.calls, exchange.usage
     message: Json = {
         "content": response.text,
         "refusal": None,
         "role": "assistant",
-        "annotations": None,
-        "audio": None,
-        "function_call": None,
+        **serializers.nulls("annotations", "audio", "function_call"),
         "tool_calls": [_whole_call(call) for call in calls] or None,
     }
     if response.reasoning is not None:
@@ -263,9 +222,9 @@ def _whole_response(trace: Trace, model: str) -> Json:
         "message": message,
     }
     return {
-        "id": f"chatcmpl-{trace.chat_id}",
+        "id": chat_id,
         "choices": [choice],
-        "created": int(trace.responded_at.timestamp()),
+        "created": int(responded_at.timestamp()),
         "model": model,
         "object": "chat.completion",
         "service_tier": None,

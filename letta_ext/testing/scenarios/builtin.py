@@ -10,9 +10,9 @@ from ..api import serializers
 from ..engine import trace
 from ..engine.agent import Usage
 from ..engine.runs import Run
-from ..engine.script import echo
+from ..engine.script import GREETING, echo
 from ..network.faults import Faults
-from ..store.models import Agent, Message, Step, Thread
+from ..store.models import Agent, Thread
 from ..store.state import Documented, State
 from . import setup_api
 
@@ -89,35 +89,11 @@ def build(scenario: BuiltinScenario = "default", state: State | None = None) -> 
 def _store_documented_exchange(state: State, agent: Agent, thread: Thread) -> Run:
     """Store one exchange, with the documented step and a run that can be resumed."""
     run = state.start_run(thread, background=True)
-    step = Step(
-        id=DOCUMENTED_STEP,
-        run_id=run.id,
-        agent_id=agent.id,
-        model_handle=agent.model_handle,
-        context_window=agent.context_window,
-        created_at=state.clock.now(),
-        usage=Usage(),
-        status="success",
-        stop_reason="end_turn",
-    )
-    state.steps[step.id] = step
-    user_message = Message(
-        id=state.ids.new("message"),
-        role="user",
-        created_at=state.clock.now(),
-        otid=state.ids.uuid(),
-        run_id=run.id,
-        step_id=step.id,
-        content="hello",
-    )
-    response = Message(
-        id=state.ids.new("message"),
-        role="assistant",
-        created_at=state.clock.now(),
-        run_id=run.id,
-        step_id=step.id,
-        text="Hello! How can I help you?",
-    )
+    step = state.start_step(agent, DOCUMENTED_STEP, run.id)
+    step.finish(Usage(), "end_turn")
+    user_message = state.new_message("user", run.id, step_id=step.id, content="hello")
+    user_message.otid = state.ids.uuid()
+    response = state.new_message("assistant", run.id, step_id=step.id, text=GREETING)
     exchange = trace.Exchange(thread.context, [user_message], response, [], Usage())
     step.trace = trace.provider_trace(state, agent, step, exchange)
     step.messages = [user_message, response]

@@ -13,7 +13,7 @@ from ..api.request_schema import Record
 from ..engine import trace
 from ..engine.runs import Run
 from ..store.ids import USER_ID
-from ..store.models import Agent, Block, CompactionSettings, Conversation, Json, Message, Thread, Tool
+from ..store.models import Agent, CompactionSettings, Conversation, Json, Message, Thread, Tool
 from ..store.state import State
 
 DEFAULT_MODEL = "openai-proxy/gpt-4o-mini"
@@ -106,7 +106,7 @@ def create_agent(
         created_at=now,
         updated_at=now,
         agent_type=agent_type,
-        blocks=[_block(state, **block) for block in blocks],
+        blocks=[_block(state, block) for block in blocks],
         tools=list(tools),
         thread=Thread(agent_id=agent_id, label="default"),
     )
@@ -115,27 +115,27 @@ def create_agent(
     return agent
 
 
-def _block(
-    state: State,
-    label: str,
-    value: str,
-    description: str | None = None,
-    limit: int = 100_000,
-    read_only: bool = False,
-    **settings: object,
-) -> Block:
-    """Create a block with the fields of a request. As Letta, ignore its metadata and tags."""
-    return Block(
-        id=state.ids.new("block"),
-        label=label,
-        value=value,
-        description=_BLOCK_DESCRIPTIONS.get(label) if description is None else description,
-        limit=limit,
-        read_only=read_only,
-        settings={
-            name: each for name, each in settings.items() if each is not None and name not in ("metadata", "tags")
-        },
-    )
+def _block(state: State, requested: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON of a block with the fields of a request. As Letta, ignore its metadata and tags."""
+    kept = {name: value for name, value in requested.items() if value is not None and name not in ("metadata", "tags")}
+    return {
+        "value": "",
+        "limit": 100_000,
+        **serializers.nulls("project_id", "template_name"),
+        "is_template": False,
+        **serializers.nulls("template_id", "base_template_id", "deployment_id", "entity_id"),
+        "preserve_on_migration": False,
+        "label": requested["label"],
+        "read_only": False,
+        "description": _BLOCK_DESCRIPTIONS.get(requested["label"]),
+        "metadata": {},
+        "hidden": None,
+        "id": state.ids.new("block"),
+        "created_by_id": None,
+        "last_updated_by_id": None,
+        "tags": [],
+        **kept,
+    }
 
 
 def create_conversation(state: State, agent_id: str, summary: str | None = None) -> Conversation:
@@ -163,10 +163,10 @@ def _begin(state: State, agent: Agent, thread: Thread) -> None:
     if agent.blocks:
         lines += ["<memory_blocks>", "The following memory blocks are currently engaged in your core memory unit:", ""]
     for block in agent.blocks:
-        lines += [f"<{block.label}>", "<description>", block.description or "", "</description>", "<metadata>"]
-        lines += ["- read_only=true"] if block.read_only else []
-        lines += [f"- chars_current={len(block.value)}", f"- chars_limit={block.limit}", "</metadata>"]
-        lines += ["<value>", block.value, "</value>", f"</{block.label}>", ""]
+        lines += [f"<{block['label']}>", "<description>", block["description"] or "", "</description>", "<metadata>"]
+        lines += ["- read_only=true"] if block["read_only"] else []
+        lines += [f"- chars_current={len(block['value'])}", f"- chars_limit={block['limit']}", "</metadata>"]
+        lines += ["<value>", block["value"], "</value>", f"</{block['label']}>", ""]
     # Letta counts the agent's messages in other conversations.
     count = 0 if thread.is_default else state.count_messages(agent.id)
     lines += [
@@ -303,34 +303,8 @@ def tool_json(tool: Tool) -> Json:
     }
 
 
-def _block_json(block: Block) -> Json:
-    return {
-        "value": block.value,
-        "limit": block.limit,
-        "project_id": None,
-        "template_name": None,
-        "is_template": False,
-        "template_id": None,
-        "base_template_id": None,
-        "deployment_id": None,
-        "entity_id": None,
-        "preserve_on_migration": False,
-        "label": block.label,
-        "read_only": block.read_only,
-        "description": block.description,
-        "metadata": {},
-        "hidden": None,
-        "id": block.id,
-        "created_by_id": None,
-        "last_updated_by_id": None,
-        "tags": [],
-        **block.settings,
-    }
-
-
 def agent_json(agent: Agent) -> Json:
     """Return the JSON of an agent."""
-    blocks = [_block_json(block) for block in agent.blocks]
     return {
         **serializers.audit(agent.created_at, agent.updated_at),
         "id": agent.id,
@@ -365,36 +339,28 @@ def agent_json(agent: Agent) -> Json:
             "mode": agent.compaction.mode,
             "sliding_window_percentage": agent.compaction.share,
         },
-        "response_format": None,
-        "description": None,
-        "metadata": None,
+        **serializers.nulls("response_format", "description", "metadata"),
         "memory": {
             "agent_type": agent.agent_type,
             "git_enabled": False,
-            "blocks": blocks,
+            "blocks": agent.blocks,
             "file_blocks": [],
             "prompt_template": "",
         },
-        "blocks": blocks,
+        "blocks": agent.blocks,
         "tools": [tool_json(tool) for tool in agent.tools],
         "sources": [],
         "tags": list(agent.tags),
         "tool_exec_environment_variables": [],
         "secrets": [],
-        "project_id": None,
-        "template_id": None,
-        "base_template_id": None,
-        "deployment_id": None,
-        "entity_id": None,
+        **serializers.nulls("project_id", "template_id", "base_template_id", "deployment_id", "entity_id"),
         "identity_ids": [],
         "identities": [],
         "pending_approval": None,
         "message_buffer_autoclear": False,
-        "enable_sleeptime": None,
-        "multi_agent_group": None,
-        "managed_group": None,
-        "last_run_completion": None,
-        "last_run_duration_ms": None,
+        **serializers.nulls(
+            "enable_sleeptime", "multi_agent_group", "managed_group", "last_run_completion", "last_run_duration_ms"
+        ),
         "last_stop_reason": agent.last_stop_reason,
         "timezone": "UTC",
         "max_files_open": 10,
@@ -446,10 +412,7 @@ def run_json(run: Run) -> Json:
             **run.config,
         },
         "stop_reason": run.stop_reason if updated else None,
-        "callback_url": None,
-        "callback_sent_at": None,
-        "callback_status_code": None,
-        "callback_error": None,
-        "ttft_ns": None,
-        "total_duration_ns": None,
+        **serializers.nulls(
+            "callback_url", "callback_sent_at", "callback_status_code", "callback_error", "ttft_ns", "total_duration_ns"
+        ),
     }

@@ -88,7 +88,7 @@ class _Reader:
         self.lines: dict[str, int] = {}
 
     def read(self) -> Any:
-        """Return the value. None if there is no document."""
+        """Return the value. An empty text has the value None."""
         self._next()  # the start of the stream
         if not isinstance(self._next(), yaml.DocumentStartEvent):
             return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
-from typing import Literal, Protocol
+from typing import Any, Literal
 
 from ..engine.agent import Usage
 
@@ -14,12 +14,9 @@ Json = dict[str, object]
 """A JSON object. The order of its keys is the order in the response."""
 
 
-class JsonRecord(Protocol):
-    """A record that is encoded when it is requested."""
-
-    def as_json(self) -> Json:
-        """Return the record as in the API."""
-        ...
+def model_name(handle: str) -> str:
+    """Return the name of a model without that of its provider."""
+    return handle.rpartition("/")[2]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,23 +29,6 @@ class Tool:
     source_code: str
     parameters: Json
     requires_approval: bool
-
-
-@dataclass(slots=True, kw_only=True)
-class Block:
-    """A memory block of an agent.
-
-    Attributes:
-        settings: Further JSON fields.
-    """
-
-    id: str
-    label: str
-    value: str
-    description: str | None
-    limit: int = 100_000
-    read_only: bool = False
-    settings: Json = field(default_factory=Json)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -206,6 +186,7 @@ class Agent:
     """An agent with its default conversation.
 
     Attributes:
+        blocks: The memory blocks as in the API.
         settings: JSON fields that do not affect the server, such as `description`.
     """
 
@@ -217,7 +198,7 @@ class Agent:
     context_window: int
     compaction: CompactionSettings
     created_at: datetime
-    blocks: list[Block]
+    blocks: list[dict[str, Any]]
     tools: list[Tool]
     thread: Thread
     updated_at: datetime
@@ -249,7 +230,7 @@ class Step:
     Attributes:
         usage: Token counts. None if the model did not finish.
         streamed: Whether the tokens were streamed.
-        trace: The exchange with the model. None if the model was not called.
+        trace: Returns the exchange with the model as JSON. None if the model was not called.
     """
 
     id: str
@@ -268,4 +249,8 @@ class Step:
     streamed: bool = False
     tool_execution_ns: int | None = None
     messages: list[Message] = field(default_factory=list[Message])
-    trace: JsonRecord | None = None
+    trace: Callable[[], Json] | None = None
+
+    def finish(self, usage: Usage, stop_reason: str | None = None) -> None:
+        """Store the result of a successful call of the model."""
+        self.usage, self.status, self.stop_reason = usage, "success", stop_reason

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from .. import arguments
 from ..api import errors
@@ -15,23 +16,7 @@ from ..engine.runs import MAX_EVENTS, RUN_RETENTION, Journal, Keepalive, Run
 from ..engine.script import Script
 from .clock import Clock, TickingClock
 from .ids import IdSource
-from .models import Agent, Conversation, Json, Step, StoredMessage, Thread, Tool
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """The lock of a conversation: the token of the request and its run."""
-
-    token: str
-    run_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class OtidRecord:
-    """The run of an otid, and the time of the request."""
-
-    run_id: str
-    at: datetime
+from .models import Agent, Conversation, Json, Message, Role, Step, StoredMessage, Thread, Tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +46,8 @@ class State:
         order_relative_cursors: Whether cursors of a conversation follow the sort order, as in Letta Cloud, instead of
             the time, as in a self-hosted server.
         failures: Descriptions of the exceptions that script functions raised.
+        locks: The run that has locked a conversation, by `Thread.lock_key`.
+        otids: The run and the time of the request with an otid, or with these otids, by `request_token`.
         documented: Set by the docs scenario, in which the examples of the documentation work unchanged.
     """
 
@@ -79,8 +66,8 @@ class State:
     deleted_conversations: dict[str, Conversation] = field(default_factory=dict[str, Conversation])
     steps: dict[str, Step] = field(default_factory=dict[str, Step])
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
-    locks: dict[str, Lock] = field(default_factory=dict[str, Lock])
-    otids: dict[str, OtidRecord] = field(default_factory=dict[str, OtidRecord])
+    locks: dict[str, Run] = field(default_factory=dict[str, Run])
+    otids: dict[str, tuple[Run, datetime]] = field(default_factory=dict[str, tuple[Run, datetime]])
     # asyncio keeps only weak references to tasks.
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
@@ -115,23 +102,28 @@ class State:
             count: Number of steps. The clock is read once for each.
         """
         agent = self.agent(agent_id)
-        usage = Usage()
-        added = [
-            Step(
-                id=self.ids.new("step"),
-                run_id=self.ids.new("run"),
-                agent_id=agent.id,
-                model_handle=agent.model_handle,
-                context_window=agent.context_window,
-                created_at=self.clock.now(),
-                usage=usage,
-                stop_reason="end_turn",
-                status="success",
-            )
-            for _ in range(count)
-        ]
-        self.steps.update((step.id, step) for step in added)
+        added = [self.start_step(agent, step_id=self.ids.new("step"), run_id=self.ids.new("run")) for _ in range(count)]
+        for step in added:
+            step.finish(Usage(), "end_turn")
         return [step.id for step in added]
+
+    def start_step(self, agent: Agent, step_id: str, run_id: str, *, streamed: bool = False) -> Step:
+        """Create a step of an agent."""
+        step = Step(
+            id=step_id,
+            run_id=run_id,
+            agent_id=agent.id,
+            model_handle=agent.model_handle,
+            context_window=agent.context_window,
+            created_at=self.clock.now(),
+            streamed=streamed,
+        )
+        self.steps[step.id] = step
+        return step
+
+    def new_message(self, role: Role, run_id: str | None = None, **fields: Any) -> Message:
+        """Return a message with a new id and the current time, which is not stored in a thread yet."""
+        return Message(id=self.ids.new("message"), role=role, created_at=self.clock.now(), run_id=run_id, **fields)
 
     def step(self, step_id: str, kind: str = "Step") -> Step:
         """Return a step, or raise a 404 that names this kind of object."""
@@ -227,16 +219,14 @@ class State:
 
     def record_otids(self, token: str, otids: Sequence[str], run: Run) -> None:
         """Record the run under the token of its request and under each otid."""
-        record = OtidRecord(run.id, self.clock.now())
-        for key in (token, *otids):
-            self.otids[key] = record
+        self.otids |= dict.fromkeys((token, *otids), (run, self.clock.now()))
 
     def run_by_otid(self, otid: str) -> Run | None:
         """Return the run of an otid or a request token, unless it has expired."""
-        record = self.otids.get(otid)
-        if record is None or self.clock.now() - record.at > RUN_RETENTION:
+        run, requested_at = self.otids.get(otid, (None, None))
+        if requested_at is None or self.clock.now() - requested_at > RUN_RETENTION:
             return None
-        return self.runs[record.run_id]
+        return run
 
     def active_runs(self, conversation_id: str | None, agent_id: str | None) -> list[Run]:
         """Return the runs of a conversation, or of an agent, that the API shows as active, newest first."""
@@ -247,20 +237,18 @@ class State:
             and (run.agent_id == agent_id if agent_id else run.conversation_id == conversation_id)
         ]
 
-    def lock(self, thread: Thread, token: str, run: Run) -> None:
+    def lock(self, thread: Thread, run: Run) -> None:
         """Lock a thread for a run."""
-        self.locks[thread.lock_key] = Lock(token, run.id)
+        self.locks[thread.lock_key] = run
 
     def check_free(self, thread: Thread) -> None:
         """Raise a 409 if another run has locked the thread."""
-        lock = self.locks.get(thread.lock_key)
-        if lock is not None:
-            raise errors.busy(lock.run_id)
+        if thread.lock_key in self.locks:
+            raise errors.busy(self.locks[thread.lock_key].id)
 
     def unlock(self, thread: Thread, run: Run) -> None:
         """Release the lock of a run."""
-        lock = self.locks.get(thread.lock_key)
-        if lock is not None and lock.run_id == run.id:
+        if self.locks.get(thread.lock_key) is run:
             del self.locks[thread.lock_key]
 
 
