@@ -10,17 +10,16 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
 import jsonschema_rs
+from starlette.routing import compile_path
 
 from ..scenarios import yaml_loader
 from . import serializers
 from .validation import MAX_DEPTH, MAX_NUMBER_LENGTH, is_object, is_sequence, sanitize
 
 Node = Mapping[str, Any]
-
-_EVENTS = "text/event-stream"
 
 
 class Document:
@@ -32,53 +31,49 @@ class Document:
 
     def __init__(self, document: Node) -> None:
         self._document = document
-        self._validators: dict[str, jsonschema_rs.Draft202012Validator] = {}
+        self._validators: dict[int, jsonschema_rs.Draft202012Validator] = {}
         self._operations = [
-            (method.upper(), re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))), path, node)
+            (method.upper(), compile_path(path)[0], node)
             for path, methods in document["paths"].items()
             for method, node in methods.items()
         ]
 
-    def operation(self, method: str, path: str) -> tuple[str, Node, dict[str, str]] | None:
-        """Return the JSON pointer, the node and the path parameters of an operation. Return None if it is unknown."""
-        for known, pattern, template, node in self._operations:
-            match = pattern.fullmatch(path)
-            if known == method and match:
-                return f"/paths/{_escape(template)}/{method.lower()}", node, match.groupdict()
-        return None
-
     def request_problems(self, method: str, path: str, query: str, body: bytes) -> list[str]:
         """Return the problems of a request."""
-        match = self.operation(method, path)
-        if match is None:
+        operation, path_values = self._operation(method, path)
+        if operation is None:
             return []
-        base, node, path_values = match
-        problems = list(self._parameter_problems(base, node, path_values, parse_qsl(query, keep_blank_values=True)))
-        return problems + list(self._body_problems(base, node, body))
+        given = {"path": list(path_values.items()), "query": parse_qsl(query, keep_blank_values=True)}
+        problems = [
+            problem
+            for declared in operation.get("parameters", ())
+            for problem in self._parameter_problems(self._resolve(declared), given)
+        ]
+        return problems + list(self._body_problems(operation, body))
 
-    def _parameter_problems(
-        self, base: str, node: Node, path_values: Mapping[str, str], query: Sequence[tuple[str, str]]
-    ) -> Iterator[str]:
-        for index, declared in enumerate(node.get("parameters", [])):
-            parameter, pointer = self._resolve(declared, f"{base}/parameters/{index}")
-            name = parameter["name"]
-            values = (
-                [path_values[name]] if parameter["in"] == "path" else [value for key, value in query if key == name]
-            )
-            if not values:
-                if parameter.get("required"):
-                    yield f"{parameter['in']} parameter {name} is missing"
-                continue
-            schema, _ = self._resolve(parameter["schema"], "")
-            types = types_of(schema)
-            value = values if "array" in types else _convert(values[-1], types)
-            for problem in self._problems(f"{pointer}/schema", value):
-                yield f"{parameter['in']} parameter {name}{problem}"
+    def _operation(self, method: str, path: str) -> tuple[Node | None, dict[str, str]]:
+        """Return an operation and its path parameters. Return None if it is unknown."""
+        for known, pattern, node in self._operations:
+            if known == method and (match := pattern.match(path)):
+                return node, match.groupdict()
+        return None, {}
 
-    def _body_problems(self, base: str, node: Node, body: bytes) -> Iterator[str]:
-        if "requestBody" not in node:
+    def _parameter_problems(self, parameter: Node, given: Mapping[str, Sequence[tuple[str, str]]]) -> Iterator[str]:
+        place, name = parameter["in"], parameter["name"]
+        values = [value for key, value in given[place] if key == name]
+        if not values:
+            if parameter.get("required"):
+                yield f"{place} parameter {name} is missing"
             return
-        request_body, pointer = self._resolve(node["requestBody"], f"{base}/requestBody")
+        types = types_of(self._resolve(parameter["schema"]))
+        value = values if "array" in types else _convert(values[-1], types)
+        for problem in self._problems(parameter["schema"], value):
+            yield f"{place} parameter {name}{problem}"
+
+    def _body_problems(self, operation: Node, body: bytes) -> Iterator[str]:
+        if "requestBody" not in operation:
+            return
+        request_body = self._resolve(operation["requestBody"])
         if not body:
             if request_body.get("required"):
                 yield "body is missing"
@@ -88,72 +83,64 @@ class Document:
         except (ValueError, RecursionError) as error:
             yield f"body is not JSON: {error}"
             return
-        for problem in self._problems(f"{pointer}/content/{_escape('application/json')}/schema", value):
+        for problem in self._problems(request_body["content"]["application/json"]["schema"], value):
             yield f"body{problem}"
 
-    def response_schema(self, method: str, path: str, status: int, content_type: str) -> tuple[str | None, list[str]]:
-        """Return the JSON pointer of the response's schema, and the problems of its head."""
-        match = self.operation(method, path)
-        if match is None:
+    def response_schema(self, method: str, path: str, status: int, content_type: str) -> tuple[Node | None, list[str]]:
+        """Return the schema of a response, and the problems of its head."""
+        operation, _ = self._operation(method, path)
+        if operation is None:
             return None, []
-        base, node, _ = match
-        if str(status) not in node["responses"]:
-            return None, [f"status {status} is not one of {', '.join(node['responses'])}"]
-        response, pointer = self._resolve(node["responses"][str(status)], f"{base}/responses/{status}")
-        content = response.get("content", {})
+        if str(status) not in operation["responses"]:
+            return None, [f"status {status} is not one of {', '.join(operation['responses'])}"]
+        content = self._resolve(operation["responses"][str(status)]).get("content", {})
         media_type = content_type.partition(";")[0]
         if media_type not in content:
             return None, [f"content type {content_type!r} is not one of {', '.join(content) or 'none'}"]
-        return f"{pointer}/content/{_escape(media_type)}/schema", []
+        return content[media_type]["schema"], []
 
-    def content_problems(self, pointer: str, body: bytes) -> list[str]:
-        """Return the problems of a body, or of an event's data, with the schema at a JSON pointer."""
+    def content_problems(self, schema: Node, body: bytes) -> list[str]:
+        """Return the problems of a body, or of an event's data."""
         try:
             # Values of a request are nested deeper in the response.
             value = sanitize(json.loads(body), 2 * MAX_DEPTH)
         except (ValueError, RecursionError) as error:
             return [f"not JSON: {error}"]
-        return [problem.strip() for problem in self._problems(pointer, value)]
+        return [problem.strip() for problem in self._problems(schema, value)]
 
-    def _problems(self, pointer: str, value: object) -> list[str]:
-        if self._validator(pointer).is_valid(value):
-            return []
-        return self._explain(pointer, value)
+    def _problems(self, schema: Node, value: object) -> list[str]:
+        return [] if self._validator(schema).is_valid(value) else self._explain(schema, value)
 
-    def _explain(self, pointer: str, value: object, location: str = "") -> list[str]:
+    def _explain(self, schema: Node, value: object, location: str = "") -> list[str]:
         """Return the problems of a value. In a union, validate the member that the discriminator selects."""
-        node, pointer = self._resolve(self._at(pointer), pointer)
-        tags = node.get("discriminator", {})
+        schema = self._resolve(schema)
+        tags = schema.get("discriminator", {})
         mapping = tags.get("mapping", {})
         if is_object(value) and value.get(tags.get("propertyName", "")) in mapping:
-            return self._explain(mapping[value[tags["propertyName"]]][1:], value, location)
-        if is_sequence(value) and "items" in node:
-            parts = [(f"{pointer}/items", item, f"{location}[{index}]") for index, item in enumerate(value)]
-            parts = [part for part in parts if not self._validator(part[0]).is_valid(part[1])]
+            return self._explain({"$ref": mapping[value[tags["propertyName"]]]}, value, location)
+        if is_sequence(value) and "items" in schema:
+            items = schema["items"]
+            parts = [(item, f"{location}[{index}]") for index, item in enumerate(value)]
+            parts = [(item, at) for item, at in parts if not self._validator(items).is_valid(item)]
             if parts:
-                return [problem for part in parts for problem in self._explain(*part)]
-        errors = self._validator(pointer).iter_errors(value)
+                return [problem for item, at in parts for problem in self._explain(items, item, at)]
+        errors = self._validator(schema).iter_errors(value)
         return [f"{location}{_location_of(error.instance_path)}: {_shorten(error.message)}" for error in errors]
 
-    def _validator(self, pointer: str) -> jsonschema_rs.Draft202012Validator:
-        if pointer not in self._validators:
-            # A schema may refer to any part of the document.
-            schema = {**self._document, "$ref": f"#{quote(pointer, safe='/~')}"}
-            self._validators[pointer] = jsonschema_rs.Draft202012Validator(schema)
-        return self._validators[pointer]
+    def _validator(self, schema: Node) -> jsonschema_rs.Draft202012Validator:
+        """Return the validator of a part of the document."""
+        # The document outlives its validators, so that the id of a part refers to no other one.
+        if id(schema) not in self._validators:
+            whole = {**schema, "components": self._document["components"]}
+            self._validators[id(schema)] = jsonschema_rs.Draft202012Validator(whole)
+        return self._validators[id(schema)]
 
-    def _at(self, pointer: str) -> Any:
-        node: Any = self._document
-        for part in pointer.split("/")[1:]:
-            name = part.replace("~1", "/").replace("~0", "~")
-            node = node[name] if is_object(node) else node[int(name)]
-        return node
-
-    def _resolve(self, node: Node, pointer: str) -> tuple[Node, str]:
+    def _resolve(self, node: Node) -> Node:
+        """Return the component that a node refers to, or the node."""
         while "$ref" in node:
-            pointer = node["$ref"][1:]
-            node = self._at(pointer)
-        return node, pointer
+            _, kind, name = node["$ref"].removeprefix("#/").split("/")
+            node = self._document["components"][kind][name]
+        return node
 
 
 def events(text: bytes) -> Iterator[bytes]:
@@ -180,10 +167,6 @@ def _file() -> Traversable:
     shipped = files("letta_ext.testing") / "openapi.yaml"
     # A checkout has only the file that the package data is built from.
     return shipped if shipped.is_file() else Path(__file__).parents[3] / "spec" / "openapi.yaml"
-
-
-def _escape(part: str) -> str:
-    return part.replace("~", "~0").replace("/", "~1")
 
 
 def types_of(schema: Node) -> list[str]:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal, get_args
 
+from starlette.routing import compile_path
+
 from letta_api.operations import OPERATIONS
 
 from .. import arguments
@@ -461,11 +463,4 @@ def _matches(on: str | None, method: str, path: str) -> bool:
         wanted, _, pattern = on.rpartition(" ")
         return wanted in ("", method) and fnmatchcase(path, pattern)
     operation = OPERATIONS[on]
-    return operation.method == method and _path_matches(operation.path, path)
-
-
-def _path_matches(template: str, path: str) -> bool:
-    wanted, given = template.split("/"), path.split("/")
-    return len(wanted) == len(given) and all(
-        part == found or (part.startswith("{") and found) for part, found in zip(wanted, given, strict=True)
-    )
+    return operation.method == method and compile_path(operation.path)[0].match(path) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -200,7 +200,7 @@ class _ConformanceCheck:
         self._document = document
         self._record = record
         self._requests = requests
-        self._schema: str | None = None
+        self._schema: Mapping[str, Any] | None = None
         self._stream = False
         self._body = b""
 
