@@ -21,19 +21,18 @@ from .scenarios.builtin import SCENARIOS
 from .scenarios.selection import select_scenario
 from .store.clock import SystemClock
 
-T = TypeVar("T", int, float)
+T = TypeVar("T", int, float, str)
 
 _DESCRIPTION = "Run the embedded Letta server and print one line per request."
 
 
-def _number(kind: Callable[[str], T], check: Callable[[T], None]) -> Callable[[str], T]:
-    """Return an argparse type that parses and validates a number."""
+def _parser(kind: Callable[[str], T], expected: str, check: Callable[[T], None]) -> Callable[[str], T]:
+    """Return an argparse type that parses and validates an argument."""
 
     def parse(args: str) -> T:
         try:
             value = kind(args)
         except ValueError:
-            expected = "a whole number" if kind is int else "a number"
             raise argparse.ArgumentTypeError(f"must be {expected}, got {arguments.short_repr(args)}") from None
         try:
             check(value)
@@ -44,20 +43,17 @@ def _number(kind: Callable[[str], T], check: Callable[[T], None]) -> Callable[[s
     return parse
 
 
-def _host(args: str) -> str:
-    try:
-        check_host(args)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return args
-
-
 def _arguments(args: Sequence[str] | None, prog: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=prog, description=_DESCRIPTION)
-    parser.add_argument("--host", type=_host, default="127.0.0.1", help="listen on this address (default: %(default)s)")
+    parser.add_argument(
+        "--host",
+        type=_parser(str, "a text", check_host),
+        default="127.0.0.1",
+        help="listen on this address (default: %(default)s)",
+    )
     parser.add_argument(
         "--port",
-        type=_number(int, check_port),
+        type=_parser(int, "a whole number", check_port),
         default=8283,
         help="listen on this port; 0 selects a free one (default: %(default)s)",
     )
@@ -69,7 +65,7 @@ def _arguments(args: Sequence[str] | None, prog: str) -> argparse.Namespace:
     )
     parser.add_argument(
         "--delay",
-        type=_number(float, lambda value: arguments.seconds("delay", value)),
+        type=_parser(float, "a number", lambda value: arguments.seconds("delay", value)),
         default=None,
         help="wait this many seconds before each token",
     )

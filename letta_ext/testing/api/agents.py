@@ -87,7 +87,8 @@ async def _update(state: State, request: Record) -> object:
     if body.model_settings is not None or body.parallel_tool_calls is not None or (limits and body.model is None):
         # Letta reads the agent first to change these.
         state.agent(request.path.agent_id)
-    setup_api.check_embedding(body)
+    if body.embedding is not None and "/" not in body.embedding:
+        raise errors.invalid_argument(f"Embedding model {body.embedding} not found")
     agent = _agent(state, request)
     setup_api.update_agent(state, agent, body)
     return setup_api.agent_json(agent)

@@ -91,7 +91,9 @@ async def _health(_: State, __: Record) -> object:
 
 
 async def _create_tool(state: State, request: Record) -> object:
-    return setup_api.tool_json(setup_api.tool_from(state, request.body))
+    body = request.body
+    approval = bool(body.default_requires_approval)
+    return setup_api.tool_json(setup_api.create_tool(state, body.source_code, requires_approval=approval))
 
 
 async def _list_tools(state: State, request: Record) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Protocol, TypeVar
 
 from ..store.ids import is_id
@@ -28,6 +29,9 @@ class _Dated(_Named, Protocol):
     def created_at(self) -> datetime: ...
 
 
+_position: Callable[[StoredMessage], int] = attrgetter("position")
+_sequence: Callable[[StoredMessage], int] = attrgetter("sequence")
+
 T = TypeVar("T", bound=_Named)
 D = TypeVar("D", bound=_Dated)
 
@@ -50,12 +54,7 @@ def in_order(items: Sequence[T], key: Callable[[T], datetime | None], order: str
 
 def run_steps(stored: Sequence[Step], run_id: str, page: Page) -> list[Step]:
     """Return a page of the steps of a run. Cursors follow the sort order, and can be steps of other runs."""
-    before, after = _cursors(stored, page, "Step")
-    check_limit(page.limit)
-    selected = sorted((step for step in stored if step.run_id == run_id), key=_date_key)
-    if page.order == "desc":
-        selected.reverse()
-    return _between(selected, before, after, page)
+    return _page_of_steps(stored, page, lambda step: step.run_id == run_id)
 
 
 def run_messages(stored: Sequence[StoredMessage], run_id: str, page: Page) -> list[Json]:
@@ -88,14 +87,13 @@ def steps(stored: Sequence[Step], step_filter: Record, page: Page) -> list[Step]
         raise errors.plain(400, "start_date and end_date must both have an offset, or neither")
     if start and end and start > end:
         raise errors.plain(400, "start_date must be earlier than or equal to end_date")
+    return _page_of_steps(stored, page, lambda step: _matches(step, step_filter, start, end))
+
+
+def _page_of_steps(stored: Sequence[Step], page: Page, matches: Callable[[Step], bool]) -> list[Step]:
     before, after = _cursors(stored, page, "Step")
     check_limit(page.limit)
-    selected = sorted(
-        (step for step in stored if _matches(step, step_filter, start, end)),
-        key=_date_key,
-    )
-    if page.order == "desc":
-        selected.reverse()
+    selected = sorted(filter(matches, stored), key=_date_key, reverse=page.order == "desc")
     return _between(selected, before, after, page)
 
 
@@ -240,11 +238,3 @@ def _select(
         if (before is None or key(entry) < before) and (after is None or key(entry) > after)
     ]
     return (selected if page.order == "asc" else selected[::-1])[: page.limit]
-
-
-def _position(entry: StoredMessage) -> int:
-    return entry.position
-
-
-def _sequence(entry: StoredMessage) -> int:
-    return entry.sequence

@@ -9,11 +9,10 @@ from datetime import datetime
 
 from ..engine.agent import Usage
 from ..store.ids import ORGANIZATION_ID, USER_ID, part_otid
-from ..store.models import Approval, Json, Message, Step, ToolCall, ToolReturn, model_name
+from ..store.models import Approval, Json, Message, Step, ToolReturn, model_name
 from .errors import RunFailedError
 
 MODEL_ENDPOINT = "http://127.0.0.1:9911/v1"
-CONTEXT_WINDOW = 128_000
 
 
 def encode(value: object) -> str:
@@ -41,19 +40,17 @@ def spoken_instant(date: datetime) -> str:
     return f"{date:%Y-%m-%d %I:%M:%S %p} UTC+0000"
 
 
-def _envelope(
-    message: Message, message_type: str, otid: str | None, *, name: str | None = None, step_id: str | None = None
-) -> Json:
+def _envelope(message: Message, message_type: str, otid: str | None, seq_id: int | None = None) -> Json:
     return {
         "id": message.id,
         "date": instant(message.created_at),
-        "name": name,
+        "name": message.name,
         "message_type": message_type,
         "otid": otid,
         "sender_id": message.sender_id,
-        "step_id": step_id,
+        "step_id": message.step_id,
         "is_err": None,
-        "seq_id": None,
+        "seq_id": seq_id,
         "run_id": message.run_id,
     }
 
@@ -61,17 +58,12 @@ def _envelope(
 def part(message: Message, message_type: str, index: int, **fields: object) -> Json:
     """Return one part of a turn, or one delta of it. The index distinguishes the parts."""
     otid = message.id if index < 0 else part_otid(message.id, index)
-    return {**_envelope(message, message_type, otid, name=message.name, step_id=message.step_id), **fields}
+    return {**_envelope(message, message_type, otid), **fields}
 
 
 def reasoning_part(message: Message, index: int, reasoning: str, source: str = "reasoner_model") -> Json:
     """Return a ``reasoning_message``."""
     return part(message, "reasoning_message", index, source=source, reasoning=reasoning, signature=None)
-
-
-def call_object(call: ToolCall) -> Json:
-    """Return a complete tool call."""
-    return {"name": call.name, "arguments": call.arguments, "tool_call_id": call.id}
 
 
 def return_object(returned: ToolReturn, *, with_parts: bool = False) -> Json:
@@ -102,7 +94,7 @@ def approval_object(approval: Approval) -> Json:
 
 
 def _calls(message: Message) -> Json:
-    calls = [call_object(call) for call in message.tool_calls]
+    calls = [{"name": call.name, "arguments": call.arguments, "tool_call_id": call.id} for call in message.tool_calls]
     return {"tool_call": calls[0], "tool_calls": calls}
 
 
@@ -189,21 +181,12 @@ def render(message: Message, *, text_is_assistant: bool = True) -> list[Json]:
     if message.role == "tool":
         return [tool_return_message(message)]
     message_type = "system_message" if message.role == "system" else "user_message"
-    envelope = _envelope(message, message_type, message.otid, name=message.name, step_id=message.step_id)
-    return [{**envelope, "content": message.content}]
+    return [{**_envelope(message, message_type, message.otid), "content": message.content}]
 
 
 def ping(ping_id: str, date: datetime, run_id: str, seq_id: int | None = None) -> Json:
     """Return a keepalive ping."""
-    return {
-        "id": ping_id,
-        "date": instant(date),
-        "name": None,
-        "message_type": "ping",
-        **nulls("otid", "sender_id", "step_id", "is_err"),
-        "seq_id": seq_id,
-        "run_id": run_id,
-    }
+    return _envelope(Message(id=ping_id, role="system", created_at=date, run_id=run_id), "ping", None, seq_id)
 
 
 def stop_reason(reason: str) -> Json:
@@ -267,17 +250,6 @@ class RunUsage:
             "reasoning_tokens": self.reasoning if usage else None,
             "context_tokens": self.context if usage else None,
         }
-
-
-def letta_response(messages: list[Json], reason: str, usage: RunUsage) -> Json:
-    """Return the response to a request with ``streaming=false``."""
-    return {
-        "messages": messages,
-        "stop_reason": stop_reason(reason),
-        "usage": usage.as_json(),
-        "logprobs": None,
-        "turns": None,
-    }
 
 
 def step(stored: Step) -> Json:

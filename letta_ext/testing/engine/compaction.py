@@ -42,11 +42,8 @@ def compact(state: State, agent: Agent, thread: Thread, settings: CompactionSett
     kept = _kept(thread.context, settings, agent.context_window)
     if before <= 2 + len(kept):
         raise errors.plain(400, errors.NOTHING_TO_COMPACT)
-    summary = _summarize(state, thread)
-    now = state.clock.now()
-    content = _packed(summary, now, whole=not kept)
-    message = Message(id=state.ids.new("message"), role="summary", created_at=now, content=content)
-    thread.replace_context([thread.context[0], message, *kept])
+    summary, message = _replace_older(state, thread, kept)
+    message.content = _packed(summary, message.created_at, whole=not kept)
     return {"summary": summary, "num_messages_before": before, "num_messages_after": len(thread.context)}
 
 
@@ -54,10 +51,7 @@ def make_room(state: State, agent: Agent, thread: Thread, trigger: Trigger) -> M
     """Compact a thread during a run, and return the summary."""
     context = thread.context
     kept = _kept(context, agent.compaction, agent.context_window)
-    summary = _summarize(state, thread)
-    now = state.clock.now()
-    message = Message(id=state.ids.new("message"), role="summary", created_at=now, content=summary)
-    thread.replace_context([context[0], message, *kept])
+    summary, message = _replace_older(state, thread, kept)
     stats: Json = {
         "trigger": trigger,
         "context_tokens_before": estimate(context),
@@ -66,7 +60,7 @@ def make_room(state: State, agent: Agent, thread: Thread, trigger: Trigger) -> M
         "messages_count_before": len(context),
         "messages_count_after": len(thread.context),
     }
-    message.content = _packed(summary, now, whole=not kept, stats=stats)
+    message.content = _packed(summary, message.created_at, whole=not kept, stats=stats)
     return message
 
 
@@ -108,11 +102,14 @@ def _pending(context: list[Message]) -> list[Message]:
     return [before, last] if before.role == "assistant" and before.step_id == last.step_id else [last]
 
 
-def _summarize(state: State, thread: Thread) -> str:
+def _replace_older(state: State, thread: Thread, kept: list[Message]) -> tuple[str, Message]:
+    """Replace all messages but the system message and those that remain. Return the summary and its message."""
     texts = [message.content for message in thread.context[1:] if message.role == "user"]
     transcript = "\n".join(text for text in texts if isinstance(text, str))
-    turn = state.script.next_summary(transcript)
-    return turn.text or SUMMARY
+    summary = state.script.next_summary(transcript).text or SUMMARY
+    message = state.new_message("summary", content=summary)
+    thread.replace_context([thread.context[0], message, *kept])
+    return summary, message
 
 
 def _packed(summary: str, now: datetime, *, whole: bool, stats: Json | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from ..api import serializers
 from ..store.ids import previous_id
@@ -38,13 +39,7 @@ def deltas(message: Message, turn: Turn, calls: Sequence[ToolCall], guarded: Col
 def _call(message: Message, call: ToolCall, index: int, *, needs_approval: bool) -> Iterator[Json]:
     pieces: list[tuple[str | None, str | None]] = [(call.name, None)]
     pieces += [(None, piece) for piece in argument_pieces(call.arguments)]
-    request = Message(
-        id=previous_id(message.id),
-        role="approval_request",
-        created_at=message.created_at,
-        run_id=message.run_id,
-        step_id=message.step_id,
-    )
+    request = replace(message, id=previous_id(message.id))
     for name, arguments in pieces:
         delta = {"name": name, "arguments": arguments, "tool_call_id": call.id}
         if needs_approval:

@@ -55,7 +55,13 @@ async def send_json(state: State, thread: Thread, request: Send) -> Json:
     await asyncio.shield(task)
     if failures:
         raise failures[0].as_response()
-    return serializers.letta_response(messages, agent_loop.reason, agent_loop.usage)
+    reason = serializers.stop_reason(agent_loop.reason)
+    return {
+        "messages": messages,
+        "stop_reason": reason,
+        "usage": agent_loop.usage.as_json(),
+        **serializers.nulls("logprobs", "turns"),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,11 +157,11 @@ class Run:
         """Return whether the run has expired."""
         return now - self.created_at > RUN_RETENTION
 
-    async def send(self, data: Json, *, event: str | None = None, final: bool = False) -> None:
+    async def send(self, data: Json) -> None:
         """Send an event, with its number if the run is in the background and the event has a ``seq_id``."""
         if self.background and "seq_id" in data:
             data = {**data, "seq_id": self.journal.next}
-        await self.send_text(serializers.sse(data, event), final=final)
+        await self.send_text(serializers.sse(data))
 
     async def send_text(self, text: str, *, final: bool = False) -> None:
         """Send an encoded event."""

@@ -16,7 +16,6 @@ from ..store.ids import USER_ID
 from ..store.models import Agent, CompactionSettings, Conversation, Json, Message, Thread, Tool
 from ..store.state import State
 
-DEFAULT_MODEL = "openai-proxy/gpt-4o-mini"
 _COMPACTION = CompactionSettings()
 
 _JSON_TYPES = {
@@ -80,35 +79,18 @@ def _parameters(function: ast.FunctionDef, docstring: str) -> Json:
     return {"type": "object", "properties": properties, "required": required}
 
 
-def create_agent(
-    state: State,
-    *,
-    name: str | None = None,
-    system: str = "You are a helpful agent.",
-    blocks: Sequence[Mapping[str, Any]] = ({"label": "human", "value": ""},),
-    tools: Sequence[Tool] = (),
-    parallel_tool_calls: bool = False,
-    model: str = DEFAULT_MODEL,
-    context_window: int = serializers.CONTEXT_WINDOW,
-    compaction: CompactionSettings = _COMPACTION,
-    agent_type: str = "letta_v1_agent",
-) -> Agent:
-    """Create an agent with its default conversation."""
+def create_agent(state: State, *, blocks: Sequence[Mapping[str, Any]], tools: Sequence[Tool], **fields: Any) -> Agent:
+    """Create an agent with its default conversation. Empty fields have the defaults of `Agent`."""
     agent_id, now = state.ids.new("agent"), state.clock.now()
+    given = {"name": f"Agent{len(state.agents) + 1}"} | {name: value for name, value in fields.items() if value}
     agent = Agent(
         id=agent_id,
-        name=name or f"Agent{len(state.agents) + 1}",
-        system=system,
-        model_handle=model,
-        parallel_tool_calls=parallel_tool_calls,
-        context_window=context_window,
-        compaction=compaction,
         created_at=now,
         updated_at=now,
-        agent_type=agent_type,
         blocks=[_block(state, block) for block in blocks],
         tools=list(tools),
         thread=Thread(agent_id=agent_id, label="default"),
+        **given,
     )
     state.agents[agent.id] = agent
     _begin(state, agent, agent.thread)
@@ -182,11 +164,6 @@ def _begin(state: State, agent: Agent, thread: Thread) -> None:
     thread.store(Message(id=state.ids.new("message"), role="system", created_at=now, content="\n".join(lines)))
 
 
-def tool_from(state: State, body: Record) -> Tool:
-    """Create the tool of a request."""
-    return create_tool(state, body.source_code, requires_approval=bool(body.default_requires_approval))
-
-
 def agent_from(state: State, body: Record) -> Agent:
     """Create the agent of a request."""
     parallel = body.parallel_tool_calls
@@ -202,23 +179,24 @@ def agent_from(state: State, body: Record) -> Agent:
     if body.model == "":
         raise errors.unknown_handle("")
     tool_ids = list(body.tool_ids or ())
-    _check_tools(state, tool_ids)
+    if unknown := {tool_id for tool_id in tool_ids if tool_id not in state.tools}:
+        raise errors.plain(400, f"Tools not found by id:   {unknown}")
     tools = {tool.name: tool for tool in state.tools.values()}
     if missing := {name for name in body.tools or () if name not in tools}:
         raise errors.plain(400, f"Tools not found by name: {missing}")
     tool_ids += [tools[name].id for name in body.tools or ()]
     agent = create_agent(
         state,
-        name=body.name,
-        system=body.system or "You are a helpful agent.",
         # Of several blocks with one label, Letta attaches any one.
         blocks=list({block.label: vars(block) for block in reversed(body.memory_blocks or ())}.values())[::-1],
         tools=[state.tools[tool_id] for tool_id in tool_ids],
-        parallel_tool_calls=parallel or False,
-        model=body.model or DEFAULT_MODEL,
-        context_window=body.context_window_limit or serializers.CONTEXT_WINDOW,
+        name=body.name,
+        system=body.system,
+        parallel_tool_calls=parallel,
+        model_handle=body.model,
+        context_window=body.context_window_limit,
         compaction=compaction_from(body.compaction_settings),
-        agent_type=body.agent_type or "letta_v1_agent",
+        agent_type=body.agent_type,
     )
     _set_plain(agent, body)
     return agent
@@ -246,12 +224,6 @@ def compaction_from(settings: Record | None, defaults: CompactionSettings = _COM
     return CompactionSettings(mode, share)
 
 
-def check_embedding(body: Record) -> None:
-    """Raise a 400 if the embedding model of an update is not a handle."""
-    if body.embedding is not None and "/" not in body.embedding:
-        raise errors.invalid_argument(f"Embedding model {body.embedding} not found")
-
-
 def update_agent(state: State, agent: Agent, body: Record) -> None:
     """Update an agent. Null and absent fields are unchanged."""
     if any(tool_id not in state.tools for tool_id in body.tool_ids or ()):
@@ -272,11 +244,6 @@ def update_agent(state: State, agent: Agent, body: Record) -> None:
     if body.last_run_completion is not None:
         agent.settings["last_run_completion"] = body.last_run_completion.isoformat().replace("+00:00", "Z")
     agent.updated_at = state.clock.now()
-
-
-def _check_tools(state: State, tool_ids: Sequence[str]) -> None:
-    if missing := {tool_id for tool_id in tool_ids if tool_id not in state.tools}:
-        raise errors.plain(400, f"Tools not found by id:   {missing}")
 
 
 def tool_json(tool: Tool) -> Json:

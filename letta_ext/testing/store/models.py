@@ -192,16 +192,16 @@ class Agent:
 
     id: str
     name: str
-    system: str
-    model_handle: str
-    parallel_tool_calls: bool
-    context_window: int
-    compaction: CompactionSettings
     created_at: datetime
     blocks: list[dict[str, Any]]
     tools: list[Tool]
     thread: Thread
     updated_at: datetime
+    system: str = "You are a helpful agent."
+    model_handle: str = "openai-proxy/gpt-4o-mini"
+    parallel_tool_calls: bool = False
+    context_window: int = 128_000
+    compaction: CompactionSettings = CompactionSettings()
     agent_type: str = "letta_v1_agent"
     tags: list[str] = field(default_factory=list[str])
     settings: Json = field(default_factory=Json)
