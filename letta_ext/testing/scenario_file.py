@@ -49,10 +49,11 @@ class _Rule:
 
     def __post_init__(self) -> None:
         arguments.text("message", self.message)
-        for index, response in enumerate(self.responses):
-            check_response(f"responses[{index}]", response)
-        if not self.responses:
-            raise ValueError("responses must contain at least one response")
+        self.rule()
+
+    def rule(self) -> Rule:
+        """Return the rule of the script."""
+        return Rule(self.message, self.responses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,7 @@ def _scenario(file: _File, initial_state: State | None) -> Scenario:
         if tool.returns is not None:
             script.tools[tool.name] = tool.result(tool.returns)
     script.say(*file.say)
-    script.rules = [Rule(rule.message, rule.responses) for rule in file.when]
+    script.rules = [each.rule() for each in file.when]
     script.otherwise = file.otherwise
     state.delay, state.kept_events = file.delay, file.kept_events
     state.order_relative_cursors = file.order_relative_cursors

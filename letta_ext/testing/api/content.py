@@ -43,16 +43,6 @@ def to_json(value: Any) -> Any:
     return [to_json(each) for each in value] if is_sequence(value) else value
 
 
-def check_present(content: str | Sequence[Json]) -> None:
-    """Fail the run if a message has no content.
-
-    Raises:
-        errors.RunFailedError: If the content is empty.
-    """
-    if not content:
-        raise errors.invalid_approval("Message content is empty or invalid")
-
-
 def check_sendable(role: str, content: str | Sequence[Json]) -> None:
     """Fail the run if a message has content that Letta parses but does not store.
 

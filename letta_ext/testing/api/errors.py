@@ -72,6 +72,11 @@ def invalid_argument(detail: str) -> ApiError:
     return plain(400, f"INVALID_ARGUMENT: {detail}")
 
 
+def invalid_id(kind: str, object_id: str) -> ApiError:
+    """Return the 400 of a malformed id."""
+    return invalid_argument(f"Invalid {kind} ID format: {object_id}. Expected format: '{kind}-<uuid4>'")
+
+
 def busy(run_id: str) -> ApiError:
     """Return the 409 of a conversation that is processing another message."""
     return ApiError(

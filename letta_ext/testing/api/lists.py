@@ -15,16 +15,11 @@ from .request_schema import Record
 from .requests import Page
 
 
-class _Named(Protocol):
-    """An object with an id."""
+class _Dated(Protocol):
+    """An object with an id and a date."""
 
     @property
     def id(self) -> str: ...
-
-
-class _Dated(_Named, Protocol):
-    """An object with an id and a date."""
-
     @property
     def created_at(self) -> datetime: ...
 
@@ -32,7 +27,6 @@ class _Dated(_Named, Protocol):
 _position: Callable[[StoredMessage], int] = attrgetter("position")
 _sequence: Callable[[StoredMessage], int] = attrgetter("sequence")
 
-T = TypeVar("T", bound=_Named)
 D = TypeVar("D", bound=_Dated)
 
 
@@ -42,7 +36,7 @@ def check_limit(limit: int) -> None:
         raise errors.plain(500, "A database error occurred.")
 
 
-def in_order(items: Sequence[T], key: Callable[[T], datetime | None], order: str) -> list[T]:
+def in_order(items: Sequence[D], key: Callable[[D], datetime | None], order: str) -> list[D]:
     """Return items ordered by date and id. Items without a date are last in both orders."""
     dated = [(date, item.id, item) for item in items if (date := key(item)) is not None]
     undated = [item for item in items if key(item) is None]
@@ -80,8 +74,7 @@ def steps(stored: Sequence[Step], step_filter: Record, page: Page) -> list[Step]
     """
     start, end = _date(step_filter.start_date), _date(step_filter.end_date)
     if step_filter.agent_id is not None and not is_id("agent", step_filter.agent_id):
-        expected = "Expected format: 'agent-<uuid4>'"
-        raise errors.invalid_argument(f"Invalid agent ID format: {step_filter.agent_id}. {expected}")
+        raise errors.invalid_id("agent", step_filter.agent_id)
     if start and end and _is_local(step_filter.start_date) != _is_local(step_filter.end_date):
         # Letta fails to compare them.
         raise errors.plain(400, "start_date and end_date must both have an offset, or neither")

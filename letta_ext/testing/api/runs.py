@@ -62,7 +62,7 @@ async def _steps(state: State, request: Record) -> object:
 def _run(state: State, request: Record) -> Run:
     run_id = request.path.run_id
     if not is_id("run", run_id):
-        raise errors.invalid_argument(f"Invalid run ID format: {run_id}. Expected format: 'run-<uuid4>'")
+        raise errors.invalid_id("run", run_id)
     return state.run(run_id)
 
 

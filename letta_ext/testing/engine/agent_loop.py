@@ -75,7 +75,8 @@ class AgentLoop:
         request = self._pending_request()
         for each in self.request.messages:
             if isinstance(each, InputMessage):
-                content.check_present(each.content)
+                if not each.content:
+                    raise errors.invalid_approval("Message content is empty or invalid")
             elif isinstance(self.request.messages[0], InputMessage):
                 raise errors.invalid_approval(f"Expected MessageCreate, got {each.schema}")
         for each in self.request.messages:
@@ -87,17 +88,14 @@ class AgentLoop:
                 self.reason = "cancelled"
                 return
             if number == 0 and request is not None:
-                continues = True
                 async for message in self._approved_step(request, new_input):
                     yield message
                 new_input = later_input
-            else:
-                continues = False
-                async for message in self._model_step(new_input):
-                    yield message
-                new_input = []
-                continues = self.reason == "tool"
-            if not continues:
+                continue
+            async for message in self._model_step(new_input):
+                yield message
+            new_input = []
+            if self.reason != "tool":
                 return
         if self.request.options.max_steps > 0:
             self.reason = "max_steps"

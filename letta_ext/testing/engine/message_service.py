@@ -13,7 +13,7 @@ from ..store.ids import is_id
 from ..store.models import Json, Thread
 from ..store.state import State, request_token
 from .agent_loop import AgentLoop, Mode, RunCancelledError
-from .runs import Journal, Run, follow
+from .runs import Journal, Run
 
 _CANCELLED = 'data: {"message_type": "stop_reason", "stop_reason": "cancelled"}\n\n'
 
@@ -161,8 +161,7 @@ def resumed_run(state: State, conversation_id: str, request: Record) -> Run:
     """
     if request.run_id:
         if not is_id("run", request.run_id):
-            expected = "Expected format: 'run-<uuid4>'"
-            raise errors.invalid_argument(f"Invalid run ID format: {request.run_id}. {expected}")
+            raise errors.invalid_id("run", request.run_id)
         run = state.runs.get(request.run_id)
         if run is None:
             raise errors.not_found("Run", request.run_id)
@@ -210,25 +209,35 @@ async def events(
     include_pings: bool,
     exclusive: bool = False,
 ) -> AsyncGenerator[str]:
-    """Yield the encoded events of a journal, with pings in between.
+    """Yield the encoded events of a journal up to the final one, with pings in between.
 
     Args:
         state: The server's state.
         run: The run of the journal.
         journal: The events.
-        after: The last sequence number that the client has received.
-        batch_size: Number of entries read at a time.
+        after: The last sequence number that the client has received. A number at or beyond the end waits for an event
+            that never arrives, as in Letta.
+        batch_size: Number of entries read at a time. With 1, Letta reads the first entry repeatedly.
         include_pings: Whether to send pings while the stream is silent.
         exclusive: Whether this is the only reader, so that sent events can be dropped.
     """
     keepalive = state.keepalive if include_pings else None
-    position = after
-    async for event in follow(journal, after=after, batch_size=batch_size, keepalive=keepalive):
-        if isinstance(event, int):
-            seq_id = event or None if run.background else None
+    number, last, silent = max(after + 1, journal.first), 0, 0.0
+    while True:
+        event = journal.get(number) if batch_size != 1 or number == journal.first else None
+        if event is not None:
+            silent, last = 0.0, number
+            yield event.text
+            if exclusive:
+                journal.drop_through(number)
+            if event.final:
+                return
+            number = max(number + 1, journal.first)
+        elif number < journal.first:
+            number = journal.first
+        elif not await journal.changed(keepalive.interval if keepalive else None) and keepalive:
+            silent += keepalive.interval
+            if silent > keepalive.limit:
+                return
+            seq_id = last or None if run.background else None
             yield serializers.sse(serializers.ping(state.ids.new("ping"), state.clock.now(), run.id, seq_id))
-            continue
-        yield event.text
-        position += 1
-        if exclusive:
-            journal.drop_through(position)

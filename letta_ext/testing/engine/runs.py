@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -196,37 +195,3 @@ class Keepalive:
         arguments.seconds("limit", self.limit)
         if self.interval == 0:
             raise ValueError("interval must be positive, got 0")
-
-
-async def follow(
-    journal: Journal, *, after: int = 0, batch_size: int | None = None, keepalive: Keepalive | None = None
-) -> AsyncIterator[Event | int]:
-    """Yield the events of a journal after a number, up to the final one.
-
-    A number at or beyond the end waits for an event that never arrives, as in Letta.
-
-    Args:
-        journal: The events.
-        after: The last number that the client has received.
-        batch_size: Number of entries read at a time. With 1, Letta reads the first entry repeatedly.
-        keepalive: When to yield the last number instead of an event, for a ping. None never does.
-    """
-    number = max(after + 1, journal.first)
-    last = 0
-    silent = 0.0
-    while True:
-        event = journal.get(number) if batch_size != 1 or number == journal.first else None
-        if event is not None:
-            silent = 0.0
-            last = number
-            yield event
-            if event.final:
-                return
-            number = max(number + 1, journal.first)
-        elif number < journal.first:
-            number = journal.first
-        elif not await journal.changed(keepalive.interval if keepalive else None) and keepalive:
-            silent += keepalive.interval
-            if silent > keepalive.limit:
-                return
-            yield last

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..api import serializers
-from ..api.specification import Document, events
+from ..api.specification import Document, Node, events
 from .fault_middleware import FAULT
 from .faults import Fault
 
@@ -182,40 +182,38 @@ def check_conformance(app: ASGIApp, document: Document, *, requests: bool = True
         if record is None:
             await app(scope, receive, send)
             return
-        check = _ConformanceCheck(document, record, requests=requests)
-
-        async def check_send(message: Message) -> None:
-            check.check(message)
-            await send(message)
-
-        await app(scope, receive, check_send)
+        await app(scope, receive, _ConformanceCheck(document, record, send, requests=requests).send)
 
     return wrapped
 
 
 class _ConformanceCheck:
-    """Validates one request and its response."""
+    """Validates one request and its response, and sends the response."""
 
-    def __init__(self, document: Document, record: Received, *, requests: bool) -> None:
+    def __init__(self, document: Document, record: Received, send: Send, *, requests: bool) -> None:
+        self._send = send
         self._document = document
         self._record = record
         self._requests = requests
-        self._schema: Mapping[str, Any] | None = None
+        self._schema: Node | None = None
         self._stream = False
         self._body = b""
 
-    def check(self, message: Message) -> None:
+    async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._check_head(message)
-        elif self._schema is None:
-            return
-        elif self._stream:
+        elif self._schema is not None:
+            self._check_body(self._schema, message)
+        await self._send(message)
+
+    def _check_body(self, schema: Node, message: Message) -> None:
+        if self._stream:
             for data in events(message["body"]):
-                self._add_problems("event", self._document.content_problems(self._schema, data))
+                self._add_problems("event", self._document.content_problems(schema, data))
         else:
             self._body += message["body"]
             if not message.get("more_body"):
-                self._add_problems("response", self._document.content_problems(self._schema, self._body))
+                self._add_problems("response", self._document.content_problems(schema, self._body))
 
     def _check_head(self, message: Message) -> None:
         record = self._record

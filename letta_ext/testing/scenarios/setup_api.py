@@ -82,7 +82,9 @@ def _parameters(function: ast.FunctionDef, docstring: str) -> Json:
 def create_agent(state: State, *, blocks: Sequence[Mapping[str, Any]], tools: Sequence[Tool], **fields: Any) -> Agent:
     """Create an agent with its default conversation. Empty fields have the defaults of `Agent`."""
     agent_id, now = state.ids.new("agent"), state.clock.now()
-    given = {"name": f"Agent{len(state.agents) + 1}"} | {name: value for name, value in fields.items() if value}
+    given: dict[str, Any] = {"name": f"Agent{len(state.agents) + 1}"} | {
+        name: value for name, value in fields.items() if value
+    }
     agent = Agent(
         id=agent_id,
         created_at=now,
