@@ -35,7 +35,7 @@ async def send_json(state: State, thread: Thread, request: Send) -> Json:
         state.check_free(thread)
     run = state.start_run(thread, background=False, streaming=False, config=request.run_config)
     if thread.is_default:
-        state.lock(thread, run)
+        state.lock(thread, token, run)
         state.record_otids(token, request.otids, run)
     agent_loop = AgentLoop(state, state.agent(thread.agent_id), thread, run, request, "json")
     messages: list[Json] = []
@@ -90,7 +90,7 @@ def send_stream(state: State, thread: Thread, request: Send) -> Stream:
             return Stream(events(state, first, first.journal, include_pings=request.options.include_pings))
     state.check_free(thread)
     run = state.start_run(thread, background=request.options.background, config=request.run_config)
-    state.lock(thread, run)
+    state.lock(thread, token, run)
     state.record_otids(token, request.otids, run)
     mode: Mode = "tokens" if request.options.stream_tokens else "steps"
     agent_loop = AgentLoop(state, state.agent(thread.agent_id), thread, run, request, mode)

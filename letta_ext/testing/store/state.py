@@ -20,6 +20,14 @@ from .models import Agent, Conversation, Json, Message, Role, Step, StoredMessag
 
 
 @dataclass(frozen=True, slots=True)
+class Lock:
+    """The lock of a conversation: the token of the request and its run."""
+
+    token: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Documented:
     """The objects behind the examples of the documentation, which contain no ids.
 
@@ -46,7 +54,7 @@ class State:
         order_relative_cursors: Whether cursors of a conversation follow the sort order, as in Letta Cloud, instead of
             the time, as in a self-hosted server.
         failures: Descriptions of the exceptions that script functions raised.
-        locks: The run that has locked a conversation, by `Thread.lock_key`.
+        locks: The locks by `Thread.lock_key`.
         otids: The run and the time of the request with an otid, or with these otids, by `request_token`.
         documented: Set by the docs scenario, in which the examples of the documentation work unchanged.
     """
@@ -66,7 +74,7 @@ class State:
     deleted_conversations: dict[str, Conversation] = field(default_factory=dict[str, Conversation])
     steps: dict[str, Step] = field(default_factory=dict[str, Step])
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
-    locks: dict[str, Run] = field(default_factory=dict[str, Run])
+    locks: dict[str, Lock] = field(default_factory=dict[str, Lock])
     otids: dict[str, tuple[Run, datetime]] = field(default_factory=dict[str, tuple[Run, datetime]])
     # asyncio keeps only weak references to tasks.
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
@@ -237,18 +245,19 @@ class State:
             and (run.agent_id == agent_id if agent_id else run.conversation_id == conversation_id)
         ]
 
-    def lock(self, thread: Thread, run: Run) -> None:
+    def lock(self, thread: Thread, token: str, run: Run) -> None:
         """Lock a thread for a run."""
-        self.locks[thread.lock_key] = run
+        self.locks[thread.lock_key] = Lock(token, run.id)
 
     def check_free(self, thread: Thread) -> None:
         """Raise a 409 if another run has locked the thread."""
         if thread.lock_key in self.locks:
-            raise errors.busy(self.locks[thread.lock_key].id)
+            raise errors.busy(self.locks[thread.lock_key].run_id)
 
     def unlock(self, thread: Thread, run: Run) -> None:
         """Release the lock of a run."""
-        if self.locks.get(thread.lock_key) is run:
+        lock = self.locks.get(thread.lock_key)
+        if lock is not None and lock.run_id == run.id:
             del self.locks[thread.lock_key]
 
 
