@@ -183,8 +183,6 @@ class _Types:
                 return core_schema.literal_schema(values)
             case {"type": "array", "items": items}:
                 return core_schema.list_schema(self.build(items))
-            case {"type": "object", "properties": properties}:
-                return self._model("Object", properties, node.get("required", ()))
             case {"type": "object"}:
                 extra: Any = node.get("additionalProperties")
                 content = self.build(extra) if is_object(extra) else core_schema.any_schema()
@@ -223,11 +221,10 @@ class _Types:
             members: Any = Enum(name, {value: value for value in node["enum"]})  # type: ignore[misc]  # a dynamic name
             schema: CoreSchema = core_schema.enum_schema(members, list(members), sub_type="str")
             return core_schema.no_info_after_validator_function(attrgetter("value"), schema)
-        schema = self.build(node)
-        if "properties" in node:
-            extra = node.get("additionalProperties") is False
-            schema = self._model(name, node["properties"], node.get("required", ()), closed=extra)
-        return _with_hooks(name, schema)
+        if "properties" not in node:
+            return _with_hooks(name, self.build(node))
+        closed = node.get("additionalProperties") is False
+        return _with_hooks(name, self._model(name, node["properties"], node.get("required", ()), closed=closed))
 
     def _union(self, members: Sequence[Node]) -> CoreSchema:
         choices: list[CoreSchema | tuple[CoreSchema, str]] = []

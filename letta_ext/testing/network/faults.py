@@ -274,23 +274,21 @@ class UnusedFaultError(AssertionError):
     """A planned fault did not happen, or not as often as planned."""
 
 
+@dataclass(slots=True, eq=False)
 class PlannedFault:
     """A planned fault and its counters.
 
-    Args:
+    Attributes:
         fault: The fault. None leaves requests unchanged.
         on: The requests that it applies to. None applies to all.
         times: How often to inject the fault. None injects it every time.
     """
 
-    __slots__ = ("_assigned", "_injected", "fault", "on", "times")
-
-    def __init__(self, fault: Fault | None, on: str | None, times: int | None) -> None:
-        self.fault = fault
-        self.on = on
-        self.times = times
-        self._assigned = 0
-        self._injected = 0
+    fault: Fault | None
+    on: str | None
+    times: int | None
+    _assigned: int = 0
+    _injected: int = 0
 
     def assign(self) -> bool:
         """Count a request that is assigned the fault. Return whether the fault applies to further requests."""

@@ -7,12 +7,12 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from starlette.applications import Starlette
 
@@ -207,11 +207,11 @@ class EmbeddedServer:
         server = self._server
         if server is None or self._process != os.getpid():
             raise RuntimeError("the embedded server is not running in this process")
-        self._run_in_loop(_shut(server))
+        self._run_in_loop(server.shut)
         try:
             yield
         finally:
-            self._run_in_loop(_open(server))
+            self._run_in_loop(server.open)
 
     def assert_conforming(self) -> None:
         """Fail if a request or a response does not match the specification, or a script function has raised.
@@ -235,14 +235,21 @@ class EmbeddedServer:
         self.faults.assert_happened()
 
     def _refuse(self, fault: Refuse) -> None:
-        if self._server is not None:
-            self._run_in_loop(_shut(self._server, fault.seconds))
+        server = self._server
+        if server is not None:
+            self._run_in_loop(server.shut)
+            self._run_in_loop(server.open_after, fault.seconds)
 
-    def _run_in_loop(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def _run_in_loop(self, function: Callable[..., None], *args: object) -> None:
+        """Call a function in the thread of the server, if it runs."""
         loop = self._server.loop if self._server is not None else None
         if loop is None:
-            coroutine.close()
             return
+
+        async def call() -> None:
+            function(*args)
+
+        coroutine = call()
         try:
             running = asyncio.run_coroutine_threadsafe(coroutine, loop)
         except RuntimeError:  # the loop is closed: another thread has stopped the server
@@ -273,13 +280,3 @@ def _join(thread: threading.Thread) -> None:
         time.sleep(0.001)
     if thread.is_alive():
         thread.join(_TIMEOUT)
-
-
-async def _open(server: Server) -> None:
-    server.open()
-
-
-async def _shut(server: Server, seconds: float | None = None) -> None:
-    server.shut()
-    if seconds is not None:
-        server.open_after(seconds)

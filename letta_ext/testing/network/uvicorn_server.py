@@ -141,7 +141,6 @@ class Server:
         self._bound: socket.socket | None = None
         self._placeholder: socket.socket | None = None
         self._connecting: set[asyncio.Task[None]] = set()
-        self._opening: set[asyncio.Task[None]] = set()
 
     def run(self, bound: socket.socket) -> None:
         """Serve on a bound socket until `stop`, in a new event loop. Everything is closed at the end.
@@ -177,15 +176,11 @@ class Server:
 
     def open_after(self, seconds: float) -> None:
         """Accept connections again after a delay [s]."""
+        asyncio.get_running_loop().call_later(seconds, self._reopen)
 
-        async def open_later() -> None:
-            await asyncio.sleep(seconds)
-            self.open()
-            self._scenario.faults.refuse_if_due()
-
-        task = asyncio.ensure_future(open_later())
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+    def _reopen(self) -> None:
+        self.open()
+        self._scenario.faults.refuse_if_due()
 
     async def _serve(self, bound: socket.socket) -> None:
         self.loop = asyncio.get_running_loop()
@@ -255,7 +250,7 @@ class Server:
             self._connections.close()
             # A task that is cancelled before its first step cannot clean up, for example close a socket.
             # Tasks of other owners, such as a script's, have some time to finish.
-            own_tasks = {*self._state.tasks, *self._scenario.state.tasks, *self._opening}
+            own_tasks = {*self._state.tasks, *self._scenario.state.tasks}
             to_cancel = seen & (own_tasks if turns < _GRACE_TURNS else tasks) - self._connecting - cancelled
             for task in to_cancel:
                 task.cancel()

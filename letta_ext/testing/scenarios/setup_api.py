@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
@@ -180,18 +180,18 @@ def agent_from(state: State, body: Record) -> Agent:
             raise errors.invalid_argument(detail)
     if body.model == "":
         raise errors.unknown_handle("")
-    tool_ids = list(body.tool_ids or ())
-    if unknown := {tool_id for tool_id in tool_ids if tool_id not in state.tools}:
+    tool_ids = {*(body.tool_ids or ())}
+    if unknown := tool_ids - state.tools.keys():
         raise errors.plain(400, f"Tools not found by id:   {unknown}")
     tools = {tool.name: tool for tool in state.tools.values()}
     if missing := {name for name in body.tools or () if name not in tools}:
         raise errors.plain(400, f"Tools not found by name: {missing}")
-    tool_ids += [tools[name].id for name in body.tools or ()]
+    tool_ids |= {tools[name].id for name in body.tools or ()}
     agent = create_agent(
         state,
         # Of several blocks with one label, Letta attaches any one.
         blocks=list({block.label: vars(block) for block in reversed(body.memory_blocks or ())}.values())[::-1],
-        tools=[state.tools[tool_id] for tool_id in tool_ids],
+        tools=_selected(state, tool_ids),
         name=body.name,
         system=body.system,
         parallel_tool_calls=parallel,
@@ -202,6 +202,11 @@ def agent_from(state: State, body: Record) -> Agent:
     )
     _set_plain(agent, body)
     return agent
+
+
+def _selected(state: State, tool_ids: Collection[str]) -> list[Tool]:
+    """Return the tools with these ids, each once and in the order of their creation."""
+    return [tool for tool in state.tools.values() if tool.id in tool_ids]
 
 
 _PLAIN: Final = (
@@ -238,7 +243,7 @@ def update_agent(state: State, agent: Agent, body: Record) -> None:
     agent.compaction = (
         agent.compaction if body.compaction_settings is None else compaction_from(body.compaction_settings)
     )
-    agent.tools = agent.tools if body.tool_ids is None else [state.tools[each] for each in body.tool_ids]
+    agent.tools = agent.tools if body.tool_ids is None else _selected(state, body.tool_ids)
     agent.last_stop_reason = body.last_stop_reason or agent.last_stop_reason
     for name in ("last_run_duration_ms", "hidden"):
         if getattr(body, name) is not None:
