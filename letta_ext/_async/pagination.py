@@ -158,6 +158,11 @@ class AsyncItemIterator(AsyncIterator[T], Generic[T]):
         return self
 
     async def __anext__(self) -> T:
+        for item in self._items:
+            return item
+        return await self._first_of_next_page()
+
+    async def _first_of_next_page(self) -> T:
         while True:
             if self._page is not None:
                 self._items, self._page = iter(self._page.items), None

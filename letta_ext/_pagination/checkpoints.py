@@ -53,12 +53,9 @@ class Position:
             "version": CHECKPOINT_VERSION,
             "of": list(self.list_id),
             "arguments": {name: value for name, value in self.arguments.items() if name not in OPTIONS},
-            "cursors": [cursor for cursor, _ in reversed(last.newest_first)],
+            "cursors": last.cursors,
             # As text: JavaScript, for one, rounds integers of this size.
-            "seen": [
-                f"{key:x}"
-                for key in sorted({stable_key(each) for _, identities in last.newest_first for each in identities})
-            ],
+            "seen": [f"{key:x}" for key in sorted(set(map(stable_key, last.identities)))],
             "leading": self.forward,
             "reversed": self.reversed,
             "whole": last.complete,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import cached_property
 from hashlib import blake2b
 from itertools import chain
+from operator import attrgetter
 from types import NoneType
 from typing import Any, Final, TypeAlias, TypeGuard
 
@@ -18,6 +18,9 @@ from .._types import is_mapping
 
 MAX_CURSOR_LENGTH: Final = 1000
 """Characters of the longest cursor that is sent. Servers and proxies bound the length of a URL."""
+
+PRINTABLE_ASCII: Final = bytes(range(32, 127))
+"""The printable characters of ASCII."""
 
 TEXTS: Final = frozenset({str, NoneType})
 """The types of fields that identify an item without further checks."""
@@ -95,42 +98,35 @@ class ItemFields:
     """The fields that identify items, as received: the caller may modify the items later.
 
     Attributes:
+        identities: The identifying fields of each item.
         cursors: The field that is the cursor, of each item.
+        have_own_cursors: Whether no two items share a cursor. False if a cursor cannot be hashed.
     """
 
     def __init__(self, items: Sequence[Any], facts: Pagination) -> None:
-        unknown = any(issubclass(kind, Unknown) for kind in set(map(type, items)))
-        columns: dict[str, list[Any]] = {}
-        for name in (facts.cursor, *facts.item_key):
-            if name not in columns:
-                columns[name] = [field_of(item, name) if unknown else getattr(item, name, None) for item in items]
-        self.cursors = columns[facts.cursor]
-        self._key_columns = [columns[name] for name in facts.item_key]
-        self._other_columns = [columns[name] for name in facts.item_key if name != facts.cursor]
-        self._cursor_identifies = facts.cursor in facts.item_key
-
-    @cached_property
-    def identities(self) -> list[tuple[Any, ...]]:
-        """The identifying fields of each item."""
-        return list(zip(*self._key_columns, strict=True))
-
-    @cached_property
-    def have_own_cursors(self) -> bool:
-        """Whether no two items share a cursor.
-
-        Raises:
-            TypeError: If a cursor cannot be hashed.
-        """
-        return len(set(self.cursors)) == len(self.cursors)
+        names, cursor = facts.item_key, facts.cursor
+        self.identities = _identities(items, names)
+        if cursor in names:
+            index = names.index(cursor)
+            self.cursors = [fields[index] for fields in self.identities]
+        else:
+            self.cursors = [field_of(item, cursor) for item in items]
+        self._cursor_identifies = cursor in names
+        try:
+            self._distinct: set[Any] | None = set(self.cursors)
+        except TypeError:  # arrays and objects cannot be hashed
+            self._distinct = None
+        self.have_own_cursors = self._distinct is not None and len(self._distinct) == len(self.cursors)
 
     def are_distinct(self) -> bool:
         """Return whether each item has a cursor and differs from the others in an identifying field."""
+        if self._distinct is None or None in self._distinct:
+            return False
+        if self._cursor_identifies and self.have_own_cursors:
+            return True
         try:
-            if None in self.cursors:
-                return False
-            by_cursor = self._cursor_identifies and self.have_own_cursors
-            return by_cursor or len(set(self.identities)) == len(self.cursors)
-        except TypeError:  # arrays and objects cannot be hashed
+            return len(set(self.identities)) == len(self.cursors)
+        except TypeError:  # as above
             return False
 
     def are_usable(self) -> bool:
@@ -140,10 +136,27 @@ class ItemFields:
         except TypeError:
             return False
         return (
-            cursors.isprintable()
-            and all(0 < length <= MAX_CURSOR_LENGTH for length in set(map(len, self.cursors)))
-            and TEXTS.issuperset(map(type, chain.from_iterable(self._other_columns)))
+            _is_printable(cursors)
+            and all(self.cursors)
+            and max(map(len, self.cursors), default=0) <= MAX_CURSOR_LENGTH
+            and TEXTS.issuperset(map(type, chain.from_iterable(self.identities)))
         )
+
+
+def _is_printable(text: str) -> bool:
+    """Return `text.isprintable()`. It takes a quarter of the time for a long ASCII text."""
+    return not text.encode().translate(None, PRINTABLE_ASCII) if text.isascii() else text.isprintable()
+
+
+def _identities(items: Sequence[Any], names: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return fields of each item."""
+    if not any(hasattr(Unknown, name) for name in names):
+        try:
+            fields = list(map(attrgetter(*names), items))
+            return fields if len(names) > 1 else list(zip(fields))
+        except AttributeError:  # an item of an unknown kind, or without one of the fields
+            pass
+    return [tuple([field_of(item, name) for name in names]) for item in items]
 
 
 class FetchedPage:
@@ -161,18 +174,18 @@ class FetchedPage:
     def __init__(self, items: list[Any], facts: Pagination, fields: ItemFields | None = None) -> None:
         fields = fields or ItemFields(items, facts)
         self.items = items
-        self.item_cursors: list[str | None] = fields.cursors
-        self.identities: list[tuple[Any, ...]] = fields.identities
         self.keys: list[int] | None = None
+        self.item_cursors: list[str | None] = fields.cursors
+        self.identities = fields.identities
         regular = fields.are_usable() and fields.are_distinct()
+        if regular and fields.have_own_cursors:
+            self.cursors: list[str] = fields.cursors
+            self.size = len(items)
+            return
         if not regular:
             self.item_cursors = [cursor if is_cursor(cursor) else None for cursor in fields.cursors]
             self.identities = [*self._numbered(fields.identities)]
-        if regular and fields.have_own_cursors:
-            self.cursors: list[str] = [*fields.cursors]
-        else:
-            distinct = dict.fromkeys(self.item_cursors)
-            self.cursors = [cursor for cursor in distinct if cursor is not None]
+        self.cursors = list(dict.fromkeys(cursor for cursor in self.item_cursors if cursor is not None))
         self.size = len(self.cursors) + self.item_cursors.count(None)
 
     def _numbered(self, identities: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, islice
 from typing import Any, Final
@@ -23,12 +23,27 @@ class LastRecords:
     """The last records that an iteration has seen.
 
     Attributes:
-        newest_first: The cursor of each, and the identities of its items. The last record of the list comes first.
+        newest_first: The cursor and an item of each. The last record of the list comes first.
+        further: Further items of these records, by cursor.
         complete: Whether these are all records that the iteration has seen.
     """
 
-    newest_first: tuple[tuple[str, tuple[Identity, ...]], ...]
+    newest_first: tuple[tuple[str, Identity | None], ...]
+    further: Mapping[str, tuple[Identity, ...]]
     complete: bool
+
+    @property
+    def cursors(self) -> list[str]:
+        """The cursors, in list order."""
+        return [cursor for cursor, _ in reversed(self.newest_first)]
+
+    @property
+    def identities(self) -> Iterator[Identity]:
+        """The items of the records."""
+        for _, identity in self.newest_first:
+            if identity is not None:
+                yield identity
+        yield from chain.from_iterable(self.further.values())
 
 
 class SeenItems:
@@ -47,7 +62,9 @@ class SeenItems:
         # Python's hash takes a tenth of the time of a stable one, which only the keys of a checkpoint need.
         self._key_of: Callable[[Identity], int] = hash
         self._keys: dict[int, None] = {}  # a set takes half as much memory again at its largest
-        self._window: dict[str, tuple[Identity, ...]] = {}
+        # The last records. Most have one item: a tuple less for each saves garbage collections.
+        self._window: dict[str, Identity | None] = {}
+        self._further: dict[str, tuple[Identity, ...]] = {}
         self._partial = False  # whether a checkpoint had fewer records
         self._merged = 0  # records whose identities belong to another record
         self.count = 0
@@ -62,7 +79,10 @@ class SeenItems:
         """Return at most this number of the last records."""
         found = tuple(islice(reversed(self._window.items()), number))
         complete = self.count <= len(found) + self._merged and len(found) == len(self._window) and not self._partial
-        return LastRecords(found, complete)
+        further = (
+            {cursor: self._further[cursor] for cursor in dict(found).keys() & self._further} if self._further else {}
+        )
+        return LastRecords(found, further, complete)
 
     def restore(
         self, cursors: Sequence[str], keys: Sequence[int], first: Sequence[int] = (), *, complete: bool
@@ -77,7 +97,8 @@ class SeenItems:
         """
         self._key_of = stable_key
         forgotten = tuple(key for key in keys if key not in first)
-        self._window = {cursor: forgotten if n == 0 else () for n, cursor in enumerate(cursors)}
+        self._window = dict.fromkeys(cursors)
+        self._further = {cursors[0]: forgotten} if cursors else {}
         self._keys = dict.fromkeys([*keys, *first])
         self._keep_all, self._partial = self._keep_all and complete, not complete
         self.count = len(cursors) if complete else len(cursors) + 1
@@ -90,11 +111,26 @@ class SeenItems:
 
     def reorder(self, cursors: Iterable[str]) -> None:
         """Order the last records as these cursors are. No other record can be a cursor: it may have any position."""
-        kept = {cursor: self._window.pop(cursor) for cursor in cursors if cursor in self._window}
+        kept = {cursor: None for cursor in cursors if cursor in self._window}
         if kept:
-            kept[next(reversed(kept))] += tuple(chain.from_iterable(self._window.values()))  # for checkpoints
-            self._merged += len(self._window)
-            self._window = kept
+            dropped = [cursor for cursor in self._window if cursor not in kept]
+            self._merged += len(dropped)
+            rest = list(chain.from_iterable(map(self._detach, dropped)))
+            self._window = {cursor: self._window[cursor] for cursor in kept}
+            for identity in rest:
+                self._attach(next(reversed(kept)), identity)  # for checkpoints
+
+    def _attach(self, cursor: str, identity: Identity) -> None:
+        """Add an item to one of the last records."""
+        if self._window[cursor] is None:
+            self._window[cursor] = identity
+        else:
+            self._further[cursor] = (*self._further.get(cursor, ()), identity)
+
+    def _detach(self, cursor: str) -> list[Identity]:
+        """Remove one of the last records, and return its items."""
+        identity, further = self._window.pop(cursor), self._further.pop(cursor, ())
+        return [*further] if identity is None else [identity, *further]
 
     def __contains__(self, key: int) -> bool:
         return key in self._keys
@@ -146,11 +182,12 @@ class SeenItems:
     def _add_records(self, page: FetchedPage) -> list[Any] | None:
         """Add records of one item each, and return the new items. Return None if a record seen before has changed."""
         items, keys, seen, window = page.items, self._keys_of(page), self._keys, self._window
-        identities: Iterable[tuple[Identity, ...]] = zip(page.identities)
-        records = dict(zip(page.cursors, identities, strict=True))
+        records: dict[str, Identity | None] = dict(zip(page.cursors, page.identities, strict=True))
         known = window.keys() & records.keys()
         seen_before = seen.keys() & keys
         if len(known) != len(seen_before) or any(window[each] != records[each] for each in known):
+            return None
+        if not self._further.keys().isdisjoint(known):
             return None
         for cursor in known:
             del window[cursor]
@@ -171,7 +208,7 @@ class SeenItems:
         for cursor in page.cursors:
             self.count += cursor not in window and cursor not in known
             # Overlapping records move to the end, so that the window ends with the last record of the page.
-            window[cursor] = window.pop(cursor, ())
+            window[cursor] = window.pop(cursor, None)
         new: list[Any] = []
         for item, item_cursor, identity, key in zip(page.items, page.item_cursors, page.identities, keys, strict=True):
             if key in seen:
@@ -179,14 +216,17 @@ class SeenItems:
             seen[key] = None
             new.append(item)
             if item_cursor is not None:
-                window[item_cursor] += (identity,)
+                self._attach(item_cursor, identity)
         return new
 
     def _evict(self, room: int) -> None:
         oldest = list(islice(self._window, max(0, len(self._window) - room)))
-        evicted = list(map(self._window.pop, oldest))
-        if not self._keep_all:
-            for identity in chain.from_iterable(evicted):
+        if self._keep_all and not self._further:
+            for cursor in oldest:
+                del self._window[cursor]
+            return
+        for identity in chain.from_iterable(map(self._detach, oldest)):
+            if not self._keep_all:
                 self._keys.pop(self._key_of(identity), None)
 
 

@@ -84,7 +84,9 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
                 if len(frames) > EVENTS_PER_TURN:
                     self._defer_later()
                 return frames
-        except Exception as error:  # noqa: BLE001  # any class; exceptions of the caller are raised again
+        except Exception as error:  # any class; exceptions of the caller are raised again
+            if not connection.reading:
+                raise  # an exception of a signal handler, after the frames were received
             cause: Exception | None = sanitize_transport_error(error, connection.response.request)
         else:
             cause = None

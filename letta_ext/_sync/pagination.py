@@ -159,6 +159,11 @@ class ItemIterator(Iterator[T], Generic[T]):
         return self
 
     def __next__(self) -> T:
+        for item in self._items:
+            return item
+        return self._first_of_next_page()
+
+    def _first_of_next_page(self) -> T:
         while True:
             if self._page is not None:
                 self._items, self._page = iter(self._page.items), None
