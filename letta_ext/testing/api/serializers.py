@@ -22,7 +22,7 @@ def encode(value: object) -> str:
 
 def nulls(*names: str) -> Json:
     """Return these keys with the value null."""
-    return dict.fromkeys(names)
+    return {**dict.fromkeys(names)}
 
 
 def instant(date: datetime) -> str:
