@@ -68,6 +68,7 @@ class AsyncAgentsMessages(Resource):
             By the id of each run `cancelled` or `failed`.
 
         Raises:
+            BadRequestError: The server rejects the request in its present form.
             ConflictError: No run is active.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
@@ -469,6 +470,7 @@ class AgentsMessages(Resource):
             By the id of each run `cancelled` or `failed`.
 
         Raises:
+            BadRequestError: The server rejects the request in its present form.
             ConflictError: No run is active.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.

@@ -529,6 +529,7 @@ class AsyncConversations(Resource):
             The conversation as it is now.
 
         Raises:
+            BadRequestError: The server rejects the request in its present form.
             NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
@@ -1164,6 +1165,7 @@ class Conversations(Resource):
             The conversation as it is now.
 
         Raises:
+            BadRequestError: The server rejects the request in its present form.
             NotFoundError: The object does not exist, or the API key has no access to it.
             APIError: If the request fails: see `letta_ext.errors`.
             TypeError: If an argument is unknown or of the wrong type. Nothing is sent.
