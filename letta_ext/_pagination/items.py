@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from itertools import chain
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from types import NoneType
 from typing import Any, Final, TypeAlias, TypeGuard
 
@@ -107,8 +107,7 @@ class ItemFields:
         names, cursor = facts.item_key, facts.cursor
         self.identities = _identities(items, names)
         if cursor in names:
-            index = names.index(cursor)
-            self.cursors = [fields[index] for fields in self.identities]
+            self.cursors = list(map(itemgetter(names.index(cursor)), self.identities))
         else:
             self.cursors = [field_of(item, cursor) for item in items]
         self._cursor_identifies = cursor in names

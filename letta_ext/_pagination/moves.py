@@ -46,14 +46,17 @@ class FirstRecords:
         self.extend(cursors, keys)
         self._restored = True
 
-    def extend(self, cursors: Iterable[str], keys: Iterable[int]) -> None:
-        """Add the records of a checkpoint that contains all records."""
+    def extend(self, cursors: Iterable[str], identities: Iterable[Identity]) -> None:
+        """Add the first records of the list."""
         self._cursors = dict.fromkeys(cursors)
-        self._identities = dict.fromkeys(keys)
+        self._identities = dict.fromkeys(identities)
 
     def add(self, page: FetchedPage) -> None:
         """Add the records of the next page, up to the number that is remembered."""
         if self._restored or len(self._cursors) >= FIRST_RECORDS:
+            return
+        if not self._cursors and page.size == len(page.cursors) == len(page.items):
+            self.extend(page.cursors[:FIRST_RECORDS], page.identities[:FIRST_RECORDS])
             return
         for cursor, identity in zip(page.item_cursors, page.identities, strict=True):
             if cursor is not None and (cursor in self._cursors or len(self._cursors) < FIRST_RECORDS):

@@ -194,8 +194,8 @@ class SeenItems:
         # Overlapping records move to the end, so that the window ends with the last record of the page.
         window.update(records)
         self.count += len(records) - len(known)
-        if len(known) == 1 and keys[0] in seen_before:
-            new = items[1:]  # each page overlaps by one record
+        if seen_before.issuperset(keys[: len(known)]):
+            new = items[len(known) :]  # each page begins with the last records of the page before it
         else:
             new = [item for item, key in zip(items, keys, strict=True) if key not in seen_before]
         seen.update(dict.fromkeys(keys))
@@ -222,8 +222,7 @@ class SeenItems:
     def _evict(self, room: int) -> None:
         oldest = list(islice(self._window, max(0, len(self._window) - room)))
         if self._keep_all and not self._further:
-            for cursor in oldest:
-                del self._window[cursor]
+            list(map(self._window.pop, oldest))
             return
         for identity in chain.from_iterable(map(self._detach, oldest)):
             if not self._keep_all:

@@ -21,6 +21,7 @@ from .._http.busy_wait import BusyWait, has_ended, is_run_id
 from .._http.delivery_evidence import DeliveryEvidence
 from .._http.idempotency import make_send_plan, resume_arguments
 from .._http.internal_calls import make_internal_call
+from .._http.list_calls import ListCalls
 from .._http.plain_arguments import plain_arguments
 from .._http.requests import (
     EVENTS,
@@ -98,9 +99,13 @@ class Transport:
 
     def page(self, endpoint: JsonEndpoint[Any], ids: tuple[Any, ...], arguments: Mapping[str, Any]) -> SyncPage[Any]:
         """Return the list of an operation."""
+        calls = ListCalls(endpoint, ids)
 
         def fetch(arguments: Mapping[str, Any]) -> list[Any]:
-            return items_of(endpoint, self.call(endpoint, ids, arguments))
+            call = instrumented(calls.prepare(self.config, arguments))
+            with call.instrumentation:
+                response = self.send_when_not_busy(call, ids, arguments, stream=False)
+                return items_of(endpoint, decode(endpoint, call, response))
 
         return open_list(lambda: make_list_iterator(endpoint, ids, arguments), fetch)
 
