@@ -79,6 +79,9 @@ def from_struct(cls: type[Model], struct_class: Any) -> Callable[[Any], Any]:
     structs = cls._struct_fields()  # pyright: ignore[reportPrivateUsage]  # internal to the runtime
     table = cls._field_table  # pyright: ignore[reportPrivateUsage]  # likewise
     for name, required, decode in table.values():
+        if name not in struct_class.__struct_fields__:  # the discriminator, a constant of the struct
+            code.lines.append(f"self.{name} = {code.name(getattr(struct_class, name))}")
+            continue
         unconverted = name not in structs and (decode is None or isinstance(decode, Discriminator))
         if required and unconverted:
             code.lines.append(f"self.{name} = struct.{name}")

@@ -120,9 +120,11 @@ class SSEDecoder:
                             self._buffer(self._unfinished)
                             self._unfinished = b""
                         return frames
-                    if lines_of_rest == 2 and rest.endswith(b"\n\n"):
-                        self._unfinished = b""
-                        return [rest[:-2], *frames]
+                    if lines_of_rest == 2:
+                        text, blank, begun_line = rest.partition(b"\n\n")
+                        if blank and DATA.startswith(begun_line):
+                            self._unfinished = begun_line
+                            return [text, *frames]
             chunk, self._unfinished, self._fast = begun + chunk, b"", False
         return self._by_lines(chunk)
 

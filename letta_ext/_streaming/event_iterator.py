@@ -11,10 +11,13 @@ import copy
 import sys
 from typing import Any, Final
 
+from letta_api.structs import reject
+
 from .._http.fork_safety import FORKED, current_process
 from .._instrumentation.dispatch import Instrumentation
 from ..errors import LettaError
 from .connection import Connection
+from .plain_events import Decoders, Parser
 from .resume import Resume
 from .sse import Frame, SSEDecoder
 
@@ -41,6 +44,8 @@ class BaseEventIterator:
         self._decoder = SSEDecoder(self._state.limits.max_event_bytes)
         self._frames: list[Frame] = []  # in reverse order; each is kept until its event is returned
         self._later: list[Frame] = []  # the frames after those, in reverse order
+        self._parse: Parser = reject  # replaced on first use
+        self._decoders: Decoders = {}
         self._started = False
         self._read_error: str | None = None  # the cause of an interruption while reading
         self._failure: LettaError | None = None

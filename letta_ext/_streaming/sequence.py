@@ -17,15 +17,13 @@ from .._http.errors_from_response import copy_of_request, run_error
 from .._types import is_id, is_mapping
 from ..errors import APIError, StreamInterrupted, StreamTimeoutError
 from ..limits import StreamLimits
+from .plain_events import STATE_EVENTS, has_plain_events
 from .sse import Frame
 
 if TYPE_CHECKING:
     import httpx
 
     from letta_api.unions import StreamEvent
-STATE_EVENTS: Final = frozenset({"ping", "stop_reason", "error_message"})
-"""The types of events that change the state of the stream."""
-
 MAX_SEQ_ID: Final = 2**63 - 1
 """The highest sequence number: the server counts in 64 bits."""
 
@@ -51,6 +49,8 @@ class StreamState:
         run_id: The id of the run. None until an event has it.
         last_seq_id: The last sequence number seen.
         ended: Whether the terminator was received.
+        unnumbered: The number of events without a sequence number since the last one that has it.
+        is_plain: Whether a plain event only has to be counted, as the last event.
         redact: Removes secrets from the JSON of an error event.
         request: The request of the stream, of which errors have a copy without secrets.
     """
@@ -65,10 +65,11 @@ class StreamState:
         observe: Callable[[StreamEvent], None] | None = None,
     ) -> None:
         self._read = read
+        self._has_plain_events = has_plain_events(read)
         self._observe = observe
         self._end, self._end_text = end.encode(), end
         self._resume = resume
-        self._unnumbered: int = 0  # events without a number since the last number
+        self.unnumbered: int = 0  # events without a number since the last number
         self._replays: int = 0  # how many of them this body still has to repeat
         self._earlier: int = 0  # the number of all earlier events
         self._cancelled = False
@@ -84,6 +85,7 @@ class StreamState:
         self.run_id: str | None = None
         self.last_seq_id: int | None = after
         self.ended = False
+        self.is_plain = False
         self.redact: Callable[[Any], Any] = lambda value: value
         self.request: httpx.Request | None = None
 
@@ -110,7 +112,9 @@ class StreamState:
             return self._record(event, kind, number)
         if self._observe is not None:  # the same as `_record` for most events, without the call
             self._observe(event)
-        self._unnumbered += 1
+        else:
+            self.is_plain = self._has_plain_events
+        self.unnumbered += 1
         found: StreamEvent = event
         return found
 
@@ -143,6 +147,7 @@ class StreamState:
         The state is computed first and then assigned in one go: an exception of a signal handler is raised either
         before all assignments or after them.
         """
+        self.is_plain = False
         if kind == "error_message":
             raise run_error(self.redact(event.to_dict()), self.request)
         if self.run_id is None:
@@ -152,7 +157,7 @@ class StreamState:
         if wait_started is not None and not active:
             idle += self._clock() - wait_started  # the caller's processing time is not idle time
             wait_started = None
-        last, unnumbered, replays, earlier = self.last_seq_id, self._unnumbered, self._replays, self._earlier
+        last, unnumbered, replays, earlier = self.last_seq_id, self.unnumbered, self._replays, self._earlier
         is_new = True
         # An invalid number counts as a missing one.
         if type(number) is not int or not 0 <= number <= MAX_SEQ_ID:
@@ -178,7 +183,7 @@ class StreamState:
         if is_new and self._observe is not None:
             self._observe(event)
         self._active, self._wait_started, self._idle, self._counted = active, wait_started, idle, counted
-        self.last_seq_id, self._unnumbered, self._replays, self._earlier = last, unnumbered, replays, earlier
+        self.last_seq_id, self.unnumbered, self._replays, self._earlier = last, unnumbered, replays, earlier
         self._cancelled = cancelled
         found: StreamEvent | None = event if is_new else None
         return found
@@ -186,7 +191,7 @@ class StreamState:
     @property
     def progress(self) -> int:
         """The number of new events, without keepalive pings."""
-        return self._earlier + self._unnumbered
+        return self._earlier + self.unnumbered
 
     def _gap_error(self, first: int, last: int) -> StreamInterrupted:
         return self.interrupted(
@@ -197,7 +202,8 @@ class StreamState:
 
     def rewind(self) -> None:
         """Restart after the last sequence number. Events without a number that are replayed are dropped."""
-        self._replays = self._unnumbered
+        self._replays = self.unnumbered
+        self.is_plain = False
 
     def start_wait(self) -> None:
         """Start to measure idle time."""
@@ -216,8 +222,8 @@ class StreamState:
             StreamTimeoutError: If the stream was idle for too long, or takes too long in total.
         """
         now = self._clock()
-        if self._active or self._unnumbered != self._counted:
-            self._active, self._counted, self._idle = False, self._unnumbered, 0.0
+        if self._active or self.unnumbered != self._counted:
+            self._active, self._counted, self._idle = False, self.unnumbered, 0.0
         else:
             if self._wait_started is not None:
                 self._idle += now - self._wait_started

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
+from letta_api.structs import FALLBACK_ERRORS
 
 from .._http import fork_safety
 from .._http.transport_errors import sanitize_transport_error
 from .._instrumentation.dispatch import Instrumentation
 from .._streaming.connection import Connection
 from .._streaming.event_iterator import EVENTS_PER_TURN, BaseEventIterator
+from .._streaming.plain_events import PLAIN_EVENTS
 from .._streaming.resume import Resume
 from .._streaming.sse import Frame
 from ..errors import LettaError, PendingApprovalError
@@ -52,6 +54,17 @@ class EventIterator(BaseEventIterator, Iterator["StreamEvent"]):
         try:
             while True:
                 if frames := self._frames or self._read_frames():
+                    if (state := self._state).is_plain:  # a short form of `receive`
+                        try:
+                            struct = self._parse(frames[-1])
+                            decode = self._decoders[struct.__class__]
+                            if struct.seq_id is None:
+                                plain: StreamEvent = decode(struct)
+                                del frames[-1]
+                                state.unnumbered += 1
+                                return plain
+                        except FALLBACK_ERRORS:
+                            self._parse, self._decoders = PLAIN_EVENTS.current()
                     event = self._receive(frames[-1])
                     del frames[-1]
                     if event is not None:

@@ -91,8 +91,8 @@ def event_cost(sides: Callable[[list[bytes]], Mapping[str, Work]]) -> float:
 @pytest.mark.parametrize(
     ("sides", "bound"),
     [
-        pytest.param(lambda chunks: sync_sides(streaming(chunks, Body), read_stream), 4.1, id="sync"),
-        pytest.param(lambda chunks: async_sides(streaming(chunks, AsyncBody), read_async_stream), 4.4, id="async"),
+        pytest.param(lambda chunks: sync_sides(streaming(chunks, Body), read_stream), 3.4, id="sync"),
+        pytest.param(lambda chunks: async_sides(streaming(chunks, AsyncBody), read_async_stream), 3.9, id="async"),
     ],
 )
 def test_event_cost_is_within_budget(sides: Callable[[list[bytes]], Mapping[str, Work]], bound: float) -> None:

@@ -145,6 +145,18 @@ def test_only_leading_bom_is_skipped() -> None:
     assert data(b"data: " + BOM + b"a\n\n") == ["\ufeffa"]
 
 
+@pytest.mark.parametrize("cut", range(9))
+def test_chunk_that_ends_within_separator_keeps_fast_path(cut: int) -> None:
+    """Events are plain data, without a parse of each line, if a chunk ends between two of them."""
+    decoder = SSEDecoder()
+    decoder.split(b'data: {"a":1}\n\n')
+    first, second, third = b'data: {"b":2}', b'data: {"c":3}', b'data: {"d":4}\n\n'
+    stream = b"\n\n".join([first, second, third])
+    end = stream.index(b"\n\ndata: ", len(first) + 1) + cut
+    found = [*reversed(decoder.split(stream[:end])), *reversed(decoder.split(stream[end:]))]
+    assert found == [b'{"b":2}', b'{"c":3}', b'{"d":4}']
+
+
 def test_comments_are_ignored() -> None:
     """Comments are ignored."""
     assert data(b": keepalive\n\n:\n\ndata: a\n: between\ndata: b\n\n") == ["a\nb"]
