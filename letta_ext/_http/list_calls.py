@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from types import NoneType
 from typing import Any, Final
 
-from attrs import evolve
+from attrs import fields
+
+from letta_api.types import Request
 
 from ..config import Config
 from .requests import Call, Endpoint, prepare
@@ -14,6 +17,8 @@ from .validation import check_bounds
 
 IMMUTABLE: Final = frozenset({str, int, float, bool, NoneType})
 """The types of arguments that the caller cannot change between two pages."""
+
+_fields_of_call: Final[Callable[[Call], tuple[Any, ...]]] = attrgetter(*(each.name for each in fields(Call)))
 
 
 class ListCalls:
@@ -73,7 +78,9 @@ class ListCalls:
             (name, str(arguments[name]) if name in varying and name in arguments else text)
             for name, text in request.query
         ]
-        return evolve(call, request=evolve(request, query=query))
+        changed = Request(request.method, request.path, query, request.body, request.headers, request.content)
+        operation, _, *others = _fields_of_call(call)  # `evolve` takes as long as the check of the arguments
+        return Call(operation, changed, *others)
 
 
 def _is_plain(value: object) -> bool:
