@@ -46,7 +46,7 @@ def events_of(kinds: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
     return found, number
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from([*KINDS]), min_size=1, max_size=25), st.sampled_from([1, 2, 7]), st.integers(40, 4000))
 @example(["message"] * 12 + ["newer field"] * 3 + ["message"], 1, 4000)
 @example(["message", "ping", "message", "message", "unknown", "message", "numbered", "message"], 7, 4000)
