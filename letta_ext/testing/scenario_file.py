@@ -241,6 +241,7 @@ def _set_tool(state: State, agent: Agent, tool: _Tool, location: str) -> None:
                 raise InvalidValueError(f"{location}.source", f"the tool {tool.name!r} exists and has a source")
             if tool.requires_approval is not None:
                 existing.requires_approval = tool.requires_approval
+                agent.guarded = [each.name for each in agent.tools if each.requires_approval]
             return
     source = SOURCE.format(name=tool.name) if tool.source is None else tool.source
     try:
@@ -251,6 +252,7 @@ def _set_tool(state: State, agent: Agent, tool: _Tool, location: str) -> None:
         problem = f"name must be {created.name!r}, the last function of the source, got {tool.name!r}"
         raise InvalidValueError(location, problem)
     agent.tools.append(created)
+    agent.guarded += [created.name] if created.requires_approval else []
 
 
 def _add_fault(scenario: Scenario, fault_data: object, location: str) -> None:

@@ -97,6 +97,13 @@ def _has_initial_messages(step: Json, real: Json, embedded: Json) -> bool:
     return isinstance(body, dict) and bool(body.get("initial_message_sequence"))
 
 
+def _has_base_tools(step: Json, real: Json, embedded: Json) -> bool:
+    """Return whether Letta attaches tools, folders or agents of its own to a new agent."""
+    body = step.get("body")
+    names = ("include_base_tools", "include_multi_agent_tools", "include_default_source")
+    return isinstance(body, dict) and any(body.get(name) not in (None, False, 0) for name in names)
+
+
 def _is_other_operation(step: Json, real: Json, embedded: Json) -> bool:
     """Return whether the embedded server has no route, and the real one does."""
     missing = {404: "Not Found", 405: "Method Not Allowed"}
@@ -113,6 +120,7 @@ LISTED: Final[dict[str, Callable[[Json, Json, Json], bool]]] = {
     "several blocks with one label": _has_blocks_of_one_label,
     "agents of other types": _has_another_type,
     "the initial messages of an agent": _has_initial_messages,
+    "base tools": _has_base_tools,
     "operations that the client does not have": _is_other_operation,
     "models and objects that the embedded server does not know": _is_unknown_object,
 }

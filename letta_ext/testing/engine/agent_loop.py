@@ -263,7 +263,7 @@ class AgentLoop:
 
     def _guarded_tools(self) -> set[str]:
         """Return the names of the tools that need an approval or a return of the client."""
-        return {tool.name for tool in self.agent.tools if tool.requires_approval} | {*self.request.client_tools}
+        return {*self.agent.guarded, *self.request.client_tools}
 
     def _approval_request(self, message: Message, awaiting: Sequence[ToolCall]) -> list[Message]:
         """Split a turn into the calls that need approval and the calls deferred until it."""

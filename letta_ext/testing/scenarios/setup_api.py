@@ -91,6 +91,7 @@ def create_agent(state: State, *, blocks: Sequence[Mapping[str, Any]], tools: Se
         updated_at=now,
         blocks=[_block(state, block) for block in blocks],
         tools=list(tools),
+        guarded=[tool.name for tool in tools if tool.requires_approval],
         thread=Thread(agent_id=agent_id, label="default"),
         **given,
     )
@@ -200,8 +201,14 @@ def agent_from(state: State, body: Record) -> Agent:
         compaction=compaction_from(body.compaction_settings),
         agent_type=body.agent_type,
     )
+    agent.guarded = list(dict.fromkeys([*_approvals(body), *agent.guarded]))
     _set_plain(agent, body)
     return agent
+
+
+def _approvals(body: Record) -> list[str]:
+    """Return the names of the tools for which the rules of a request demand an approval."""
+    return [rule.tool_name for rule in body.tool_rules or () if rule.type == "requires_approval"]
 
 
 def _selected(state: State, tool_ids: Collection[str]) -> list[Tool]:
@@ -244,6 +251,7 @@ def update_agent(state: State, agent: Agent, body: Record) -> None:
         agent.compaction if body.compaction_settings is None else compaction_from(body.compaction_settings)
     )
     agent.tools = agent.tools if body.tool_ids is None else _selected(state, body.tool_ids)
+    agent.guarded = agent.guarded if body.tool_rules is None else _approvals(body)
     agent.last_stop_reason = body.last_stop_reason or agent.last_stop_reason
     for name in ("last_run_duration_ms", "hidden"):
         if getattr(body, name) is not None:
@@ -284,9 +292,7 @@ def agent_json(agent: Agent) -> Json:
         "id": agent.id,
         "name": agent.name,
         "tool_rules": [
-            {"tool_name": tool.name, "type": "requires_approval", "prompt_template": None}
-            for tool in agent.tools
-            if tool.requires_approval
+            {"tool_name": name, "type": "requires_approval", "prompt_template": None} for name in agent.guarded
         ],
         "message_ids": [message.id for message in agent.thread.context],
         "system": agent.system,

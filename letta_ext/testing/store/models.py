@@ -187,6 +187,7 @@ class Agent:
 
     Attributes:
         blocks: The memory blocks as in the API.
+        guarded: The names of the tools that need an approval. As in Letta, tools that are attached later do not.
         settings: JSON fields that do not affect the server, such as `description`.
     """
 
@@ -195,6 +196,7 @@ class Agent:
     created_at: datetime
     blocks: list[dict[str, Any]]
     tools: list[Tool]
+    guarded: list[str]
     thread: Thread
     updated_at: datetime
     system: str = "You are a helpful agent."
