@@ -16,8 +16,10 @@ from letta_ext.testing import EmbeddedServer
 from .cases import CASES, make_ids
 from .running import CommandLine
 
-PAGE: Final = (Path(__file__).parents[2] / "docs" / "cli.md").read_text("utf-8")
-BLOCKS: Final = re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+ROOT: Final = Path(__file__).parents[2]
+PAGE: Final = (ROOT / "docs" / "cli.md").read_text("utf-8")
+README: Final = (ROOT / "README.md").read_text("utf-8").partition("## Command line")[2].partition("## ")[0]
+BLOCKS: Final = re.findall(r"^```console\n(.*?)^```$", PAGE + README, re.MULTILINE | re.DOTALL)
 ELSEWHERE: Final = {"serve", "chat", "--install-completion"}
 """Commands that need a terminal or a process. They have tests of their own."""
 
