@@ -63,7 +63,8 @@ def test_names_with_escape_sequences_are_printed_as_text(cli: CommandLine, serve
 
 def test_tool_name_with_escape_sequences_is_printed_as_text(cli: CommandLine, server: EmbeddedServer) -> None:
     """The name of a tool in the question of a chat, and in the list of pending calls, cannot control the terminal."""
-    server.state.agents[server.agent_id].tools[2].name = HOSTILE
+    agent = server.state.agents[server.agent_id]
+    agent.tools[2].name, agent.guarded = HOSTILE, [HOSTILE]
     server.script.when("tool", Turn(calls=[Call(HOSTILE, {})]))
     done = cli.on_terminal("chat", server.conversation_id, keys="tool\n\x04", width=200)
     assert f"Run {SEEN}? [y]es" in done.out
