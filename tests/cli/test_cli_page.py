@@ -25,8 +25,11 @@ ELSEWHERE: Final = {"serve", "chat", "--install-completion"}
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_commands_of_the_page_succeed(cli: CommandLine, server: EmbeddedServer, tmp_path: Path, block: str) -> None:
+def test_commands_of_the_page_succeed(
+    cli: CommandLine, server: EmbeddedServer, tmp_path: Path, block: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each command runs as it is written, with ids in place of names in capital letters."""
+    monkeypatch.chdir(tmp_path)  # some write files
     with Letta(base_url=server.base_url) as client:
         ids = make_ids(client, server.agent_id, server.conversation_id, "openai/gpt-4o-mini", tmp_path)
     names = {"AGENT_ID": ids.agent, "CONVERSATION_ID": ids.conversation, "RUN_ID": ids.run, "STEP_ID": ids.step}
