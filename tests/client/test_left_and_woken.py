@@ -233,6 +233,16 @@ def slow_events(driver: ClientDriver) -> Callable[[httpx.Request], httpx.Respons
     return handle
 
 
+@pytest.fixture
+def no_gc_callbacks() -> Iterator[None]:
+    """Remove the callbacks of garbage collection, as of hypothesis. What a signal handler raises in one is lost."""
+    callbacks = gc.callbacks[:]
+    gc.callbacks.clear()
+    yield
+    gc.callbacks[:] = callbacks
+
+
+@pytest.mark.usefixtures("no_gc_callbacks")
 @pytest.mark.parametrize("name", ["events", "text"])
 def test_time_limits_around_next_lose_no_event_of_background_stream(driver: ClientDriver, name: str) -> None:
     """A time limit around `next` expires many times, and every event is yielded once."""
@@ -293,6 +303,7 @@ def test_time_limits_around_next_lose_no_event_of_background_stream(driver: Clie
     assert timeouts > 0
 
 
+@pytest.mark.usefixtures("no_gc_callbacks")
 def test_foreground_stream_after_time_limit_raises_on_every_next(driver: ClientDriver) -> None:
     """A foreground stream cannot be resumed, and never appears complete."""
     client = driver.client(slow_events(driver))
