@@ -22,12 +22,12 @@ def instructions(work: Callable[[], object]) -> int:
     """
     work()  # fills caches and loads modules
     measured = _monitored if sys.version_info >= (3, 12) else _traced
-    with _without_collections():
+    with without_collections():
         return min(measured(work) for _ in range(2))
 
 
 @contextlib.contextmanager
-def _without_collections() -> Iterator[None]:
+def without_collections() -> Iterator[None]:
     """Keep out the finalizers of objects that other tests left: they run as Python code in any thread."""
     gc.collect()
     enabled = gc.isenabled()
@@ -123,7 +123,7 @@ class CallCounter:
     def counting(self) -> Iterator[None]:
         """Count from zero until the block or `stop` ends it, without garbage collections."""
         self.count, before = 0, sys.getprofile()
-        with _without_collections():
+        with without_collections():
             sys.setprofile(self._profile)
             try:
                 yield

@@ -8,7 +8,6 @@ import logging
 import socket
 from base64 import b64encode
 from collections.abc import Generator
-from contextlib import contextmanager
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -18,6 +17,7 @@ import pytest
 
 from letta_ext._http.direct_send import STEPS
 from letta_ext.errors import APIConnectionError
+from tests.bench.counting import without_collections
 
 from .helpers import ClientDriver
 from .servers import serving
@@ -232,18 +232,6 @@ def test_redirect_to_invalid_url_is_connection_error(driver: ClientDriver) -> No
     with pytest.raises(APIConnectionError) as caught:
         call(driver, driver.httpx_client(transport=httpx.MockTransport(redirect)))
     assert isinstance(caught.value.__cause__, httpx.RemoteProtocolError)
-
-
-@contextmanager
-def without_collections() -> Generator[None, None, None]:
-    gc.collect()
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def responses() -> list[httpx.Response]:
